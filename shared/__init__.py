@@ -1,0 +1,13 @@
+"""Darkroom: a message goes in, a picture comes out, and the user pays for it exactly once.
+
+The map of the house. Imports run one way, downwards; import-linter holds that in ``python3 -m dev check``.
+
+    function_app.py   the doors: queue, webhook, timer and dead letters become a message, nothing more
+    shared/wiring.py  Settings -> House, lazily, once per event loop; the only importer of adapters
+    shared/cli/       the operators' commands
+    shared/worker/    the corridor: handle() reads every message; saving.py is the only place that saves
+    shared/adapters/  one file per neighbour: it parses at its border and owns its errors
+    shared/ports.py   House and its Protocols: all that is needed from outside, on one page
+    shared/core/      pure: the state machine, the credits, the catalogue, the messages
+    shared/settings.py  the environment, read in one place
+"""

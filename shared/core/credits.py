@@ -1,0 +1,179 @@
+"""The credits: an account, and the four moves there are.
+
+Rules of this file:
+1. Credits are integers. ``granted == available + held + captured``, always; a move that would break it
+   cannot be written down.
+2. Hold, then capture or release. A hold is resolved once: part of it is captured, the rest is released,
+   in one move. What forbids the second resolve is the storage: each move is a ledger row, inserted under
+   a key of its own and never updated.
+3. A move is a pure function ``Account, amount -> Account``; who saves it saves the ledger row with it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+
+
+class Plan(IntEnum):
+    """What a user pays for. A plan includes every model of its own tier and of those below."""
+
+    FREE = 0
+    BASIC = 1
+    PREMIUM = 2
+
+    @classmethod
+    def named(cls, name: str) -> "Plan":
+        """The plan of this name (``free``, ``basic``, ``premium``); ValueError names the choices."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            choices = ", ".join(plan.label for plan in cls)
+            raise ValueError(f"unknown plan {name!r}: choose one of {choices}") from None
+
+    @property
+    def label(self) -> str:
+        """The name as it stands in messages, tables and the catalogue."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One user's credits.
+
+    ``daily_limit_credits`` bounds what may be held in one UTC day (None: no bound). ``day`` and
+    ``day_credits`` count it: what was held on that day, less what of it was released on the same day.
+    """
+
+    user_id: str
+    plan: Plan = Plan.FREE
+    granted: int = 0
+    available: int = 0
+    held: int = 0
+    captured: int = 0
+    daily_limit_credits: int | None = None
+    day: date | None = None
+    day_credits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.granted != self.available + self.held + self.captured:
+            raise ValueError(f"credits of account {self.user_id!r} do not add up")
+        if min(self.available, self.held, self.captured) < 0:
+            raise ValueError(f"credits of account {self.user_id!r} would be negative")
+
+
+class Move(StrEnum):
+    """The kinds of ledger rows."""
+
+    GRANT = "grant"
+    HOLD = "hold"
+    RESOLVE = "resolve"
+    CORRECTION = "correction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One move, as it is inserted into the ledger: what each balance changes by.
+
+    ``entry_id`` is unique within the account and says what the move belongs to: a generation for hold and
+    resolve, the operator's or the app's own id for a grant or a correction.
+    """
+
+    user_id: str
+    entry_id: str
+    move: Move
+    at: datetime
+    granted: int = 0
+    available: int = 0
+    held: int = 0
+    captured: int = 0
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.granted != self.available + self.held + self.captured:
+            raise ValueError(f"ledger entry {self.entry_id!r} does not add up")
+
+
+def grant(account: Account, amount: int, *, grant_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
+    """Give the account ``amount`` credits (> 0)."""
+    if amount <= 0:
+        raise ValueError(f"a grant is a positive number of credits, not {amount}")
+    entry = LedgerEntry(
+        user_id=account.user_id, entry_id=grant_id, move=Move.GRANT, at=at, granted=amount, available=amount
+    )
+    return moved(account, entry), entry
+
+
+def correct(
+    account: Account, *, available: int, held: int, captured: int, correction_id: str, note: str, at: datetime
+) -> tuple[Account, LedgerEntry]:
+    """A compensating entry by an operator: each balance changes by the number given, ``granted`` by their sum."""
+    entry = LedgerEntry(
+        user_id=account.user_id,
+        entry_id=correction_id,
+        move=Move.CORRECTION,
+        at=at,
+        granted=available + held + captured,
+        available=available,
+        held=held,
+        captured=captured,
+        note=note,
+    )
+    return moved(account, entry), entry
+
+
+def hold(account: Account, amount: int, *, generation_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
+    """Set ``amount`` credits aside for a generation; the caller has asked ``can_hold`` before."""
+    entry = LedgerEntry(
+        user_id=account.user_id,
+        entry_id=generation_id,
+        move=Move.HOLD,
+        at=at,
+        available=-amount,
+        held=amount,
+    )
+    spent = account.day_credits if account.day == at.date() else 0
+    return replace(moved(account, entry), day=at.date(), day_credits=spent + amount), entry
+
+
+def resolve(
+    account: Account, held: int, captured: int, *, generation_id: str, at: datetime
+) -> tuple[Account, LedgerEntry]:
+    """End a hold of ``held`` credits: ``captured`` of them are spent, the rest is available again."""
+    if not 0 <= captured <= held:
+        raise ValueError(f"cannot capture {captured} of {held} held credits")
+    released = held - captured
+    entry = LedgerEntry(
+        user_id=account.user_id,
+        entry_id=generation_id,
+        move=Move.RESOLVE,
+        at=at,
+        available=released,
+        held=-held,
+        captured=captured,
+    )
+    given_back = released if account.day == at.date() else 0
+    return replace(moved(account, entry), day_credits=max(0, account.day_credits - given_back)), entry
+
+
+def moved(account: Account, entry: LedgerEntry) -> Account:
+    """The account after one ledger entry. ValueError if a balance would become negative."""
+    return replace(
+        account,
+        granted=account.granted + entry.granted,
+        available=account.available + entry.available,
+        held=account.held + entry.held,
+        captured=account.captured + entry.captured,
+    )
+
+
+def can_hold(account: Account, amount: int) -> bool:
+    """Whether the account has ``amount`` credits to set aside."""
+    return account.available >= amount
+
+
+def within_daily_limit(account: Account, amount: int, today: date) -> bool:
+    """Whether holding ``amount`` more keeps the account within its daily limit."""
+    if account.daily_limit_credits is None:
+        return True
+    spent = account.day_credits if account.day == today else 0
+    return spent + amount <= account.daily_limit_credits

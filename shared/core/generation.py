@@ -1,0 +1,546 @@
+"""The generation: its states, and every transition there is.
+
+Rules of this file:
+1. A generation changes state here and nowhere else. A transition is a plain function of values that returns a
+   ``Transition``, or ``None``: "nothing to say to a generation in this state". Messages come late, twice and out
+   of order, and that is no error.
+2. The state names the next outside act, so that whoever finds a generation can carry on:
+
+       HELD         surely nothing was created (yet, or for the next attempt); create at ``retry_at``
+       SUBMITTING   a create may be in flight; only the one who saved this state POSTs, once
+       RUNNING      Replicate works on ``prediction_id``; its webhook, or the timer, brings the rest
+       SUCCEEDED | FAILED | CANCELED | REJECTED   ended: tell the app, then forget the index row
+
+3. A rank (attempt, tries, state) only grows. Ended is final.
+4. Every state that is not an end has a deadline (``due_at``), after which the timer looks at it.
+5. What moves credits returns the account and the ledger entry in the same Transition: they are saved together
+   or not at all.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.core import credits as ledger
+from shared.core.catalog import Catalog, Inputs, Quote, inputs_of
+from shared.core.messages import GenerationEvent, GenerationRequest, Key, Output
+from shared.core.prediction import REASONS, Failure, Prediction, Status, failure_of
+from shared.core.reasons import Reason, Refusal
+from shared.core.webhook import Callback, named_callback
+
+
+class State(StrEnum):
+    """The seven states of a generation."""
+
+    SUBMITTING = "submitting"
+    HELD = "held"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more may change."""
+        return not NEXT[self]
+
+
+#: The whole state machine. A step to HELD may be the next attempt's; a step to the same state notes a wish to end.
+NEXT: dict[State | None, frozenset[State]] = {
+    None: frozenset({State.SUBMITTING, State.REJECTED, State.CANCELED, State.FAILED}),
+    State.SUBMITTING: frozenset({State.SUBMITTING, State.HELD, State.RUNNING, State.FAILED, State.CANCELED}),
+    State.HELD: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
+    State.RUNNING: frozenset({State.HELD, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELED: frozenset(),
+    State.REJECTED: frozenset(),
+}
+
+_ORDER = {State.SUBMITTING: 1, State.HELD: 2, State.RUNNING: 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long the house waits. Seconds; a local stack runs on shorter ones."""
+
+    #: After the expected run time of a model: how long its webhook may be late before the timer asks.
+    check_after_s: int = 30
+    #: How long a create may be missing in Replicate's list of predictions before its absence means something.
+    list_grace_s: int = 30
+    #: How long a HELD generation is tried again before it is given up.
+    give_up_after_s: int = 6 * 3600
+    #: Replicate deletes the outputs of a prediction one hour after it finished.
+    output_life_s: int = 3600
+    #: Added to ``Cancel-After`` before its passing is taken as proved: POST time-out, clocks, their scheduler.
+    cancel_grace_s: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One prediction that is wanted: what is sent, and what is known of it.
+
+    ``tries`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
+    ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
+    """
+
+    number: int
+    tries: int
+    model: str
+    replicate: str
+    inputs: Inputs
+    seed: int
+    own_seed: bool
+    outputs: int
+    unit_credits: int
+    price_usd_micros: int
+    expected_s: int
+    cancel_after_s: int
+    submitted_at: datetime
+    retry_at: datetime | None = None
+    prediction_id: str | None = None
+
+    def canceled_at(self, timing: Timing) -> datetime:
+        """When Replicate has provably cancelled whatever this attempt created."""
+        return self.submitted_at + timedelta(seconds=self.cancel_after_s + timing.cancel_grace_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One generation, as it is saved.
+
+    ``attempt`` is None if none was ever opened. ``chain`` names the models that may serve it, in order.
+    ``ending`` is a wish to end that Replicate has not yet confirmed. Credits are integers.
+    """
+
+    key: Key
+    state: State
+    opened_at: datetime
+    request: GenerationRequest | None
+    attempt: Attempt | None = None
+    chain: tuple[str, ...] = ()
+    held_credits: int = 0
+    captured_credits: int = 0
+    outputs: tuple[Output, ...] = ()
+    refused_outputs: int = 0
+    ignored_fields: tuple[str, ...] = ()
+    ending: Reason | None = None
+    reason: Reason | None = None
+    text: str = ""
+    ended_at: datetime | None = None
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Grows with every change of state, whatever the history."""
+        number, tries = (self.attempt.number, self.attempt.tries) if self.attempt else (0, 0)
+        return (number, tries, _ORDER.get(self.state, 4))
+
+    def due_at(self, timing: Timing) -> datetime:
+        """When the timer should look at this generation, if nothing was heard until then."""
+        if self.state.ended or self.attempt is None:
+            return (self.ended_at or self.opened_at) + timedelta(seconds=timing.check_after_s)
+        attempt = self.attempt
+        if self.state is State.HELD and attempt.retry_at:
+            return attempt.retry_at + timedelta(seconds=timing.check_after_s)
+        if self.state is State.SUBMITTING:
+            return attempt.submitted_at + timedelta(seconds=timing.list_grace_s)
+        wait_s = min(attempt.expected_s + timing.check_after_s, attempt.cancel_after_s)
+        return attempt.submitted_at + timedelta(seconds=wait_s)
+
+    def event(self) -> GenerationEvent:
+        """What the app is told about a generation that has ended."""
+        return GenerationEvent(
+            key=self.key,
+            outcome=self.state.value,
+            at=self.ended_at or self.opened_at,
+            model=self.attempt.model if self.attempt else "",
+            held_credits=self.held_credits,
+            captured_credits=self.captured_credits,
+            outputs=self.outputs,
+            refused_outputs=self.refused_outputs,
+            reason=self.reason,
+            text=self.text,
+            attempts=self.attempt.number if self.attempt else 0,
+            metadata=self.request.metadata if self.request else {},
+            ignored_fields=self.ignored_fields,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What is to be saved in one transaction: the generation and, where credits move, account and ledger entry."""
+
+    generation: Generation
+    account: ledger.Account | None = None
+    entry: ledger.LedgerEntry | None = None
+
+
+# Opening. There is no generation yet.
+
+
+def opened(
+    request: GenerationRequest,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    quoted: Quote | Refusal,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition:
+    """Open a generation with its hold, or write down why not."""
+    refusal = quoted if isinstance(quoted, Refusal) else _unaffordable(account, quoted, now)
+    if refusal or isinstance(quoted, Refusal) or account is None:
+        return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
+    attempt = _attempt(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
+    if isinstance(attempt, Refusal):
+        return rejected(request.key, request, attempt, now)
+    mapped = inputs_of(quoted.model, request, seed=attempt.seed)
+    generation = Generation(
+        key=request.key,
+        state=State.SUBMITTING,
+        opened_at=now,
+        request=request,
+        attempt=attempt,
+        chain=quoted.chain,
+        held_credits=quoted.hold_credits,
+        ignored_fields=() if isinstance(mapped, Refusal) else mapped.ignored_fields,
+    )
+    after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
+    return Transition(generation, after, entry)
+
+
+def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
+    """A generation that never opens: invalid, unsafe, without credits, over a limit. No credit moves."""
+    return _closed(key, State.REJECTED, request, refusal, now)
+
+
+def canceled_unopened(key: Key, now: datetime) -> Transition:
+    """A cancel that came before its request: the generation is closed before it can open."""
+    return _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+
+
+def buried_unopened(key: Key, now: datetime) -> Transition:
+    """A request that died before it could open."""
+    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now)
+
+
+def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
+    return Transition(
+        Generation(
+            key=key,
+            state=state,
+            opened_at=now,
+            request=request,
+            reason=refusal.reason,
+            text=refusal.text,
+            ended_at=now,
+        )
+    )
+
+
+def _unaffordable(account: ledger.Account | None, quoted: Quote, now: datetime) -> Refusal | None:
+    if account is None or not ledger.can_hold(account, quoted.hold_credits):
+        return Refusal.of(Reason.NO_CREDITS)
+    if not ledger.within_daily_limit(account, quoted.hold_credits, now.date()):
+        return Refusal.of(Reason.OVER_LIMIT)
+    return None
+
+
+def _attempt(
+    catalog: Catalog, request: GenerationRequest, model_name: str, *, number: int, seed: int, now: datetime
+) -> Attempt | Refusal:
+    """An attempt on a model with the request's seed, or with ``seed`` where the user gave none (0 is a seed)."""
+    model = catalog.models.get(model_name)
+    if model is None:
+        return Refusal.of(Reason.UNKNOWN_MODEL)
+    used_seed = seed if request.seed is None else request.seed
+    mapped = inputs_of(model, request, seed=used_seed)
+    if isinstance(mapped, Refusal):
+        return mapped
+    return Attempt(
+        number=number,
+        tries=1,
+        model=model.name,
+        replicate=model.replicate,
+        inputs=mapped.inputs,
+        seed=used_seed,
+        own_seed=request.seed is None and "seed" in model.inputs,
+        outputs=mapped.outputs,
+        unit_credits=model.credits,
+        price_usd_micros=model.price_usd_micros,
+        expected_s=model.expected_s,
+        cancel_after_s=model.cancel_after_s,
+        submitted_at=now,
+    )
+
+
+# The create and its answers.
+
+
+def held(generation: Generation, number: int, tries: int, retry_at: datetime) -> Transition | None:
+    """The create was surely not made: try again at ``retry_at``."""
+    attempt = generation.attempt
+    if (
+        generation.state is not State.SUBMITTING
+        or attempt is None
+        or (attempt.number, attempt.tries) != (number, tries)
+    ):
+        return None
+    return _step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))
+
+
+def retried(generation: Generation, now: datetime) -> Transition | None:
+    """The wait of a HELD generation is over: the caller may POST once this is saved."""
+    attempt = generation.attempt
+    if generation.state is not State.HELD or attempt is None or attempt.retry_at is None or now < attempt.retry_at:
+        return None
+    again = replace(attempt, tries=attempt.tries + 1, submitted_at=now, retry_at=None)
+    return _step(generation, State.SUBMITTING, attempt=again)
+
+
+def given_up(
+    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+) -> Transition | None:
+    """A HELD generation that could not be created for too long."""
+    waited = now - generation.opened_at
+    if generation.state is not State.HELD or waited < timedelta(seconds=timing.give_up_after_s):
+        return None
+    return _ended(generation, account, State.FAILED, Refusal.of(Reason.PROVIDER_UNAVAILABLE), now)
+
+
+def refused(
+    generation: Generation, account: ledger.Account | None, number: int, refusal: Refusal, now: datetime
+) -> Transition | None:
+    """The create was refused for good: wrong input, or a model that is gone."""
+    if generation.state is not State.SUBMITTING or generation.attempt is None or generation.attempt.number != number:
+        return None
+    return _ended(generation, account, State.FAILED, refusal, now)
+
+
+def adopted(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+    """The prediction of this attempt is known: from the create's answer, its webhook, or Replicate's list."""
+    attempt = generation.attempt
+    if generation.state not in (State.SUBMITTING, State.HELD) or attempt is None or attempt.number != number:
+        return None
+    return _step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))
+
+
+def lost(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    timing: Timing,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition | None:
+    """No trace of a create whose ``Cancel-After`` has passed: it never was, or it is over. Open the next attempt."""
+    attempt = generation.attempt
+    if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
+        return None
+    if generation.ending is not None:
+        return _ended_as_wished(generation, account, generation.ending, now)
+    return _next_attempt(generation, account, catalog, attempt.model, Refusal.of(Reason.LOST), seed=seed, now=now)
+
+
+#: Attempts beyond the fallback chain: how often a model is asked again after an answer was lost for good.
+LOST_ATTEMPTS = 2
+
+
+def _next_attempt(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    model_name: str | None,
+    refusal: Refusal,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition:
+    """Open the next attempt on ``model_name``, within the hold; or end with ``refusal`` where there is none.
+
+    It opens as HELD, due at once: its create walks the same way as any other that is to be tried again.
+    """
+    attempt, request = generation.attempt, generation.request
+    if model_name is None or request is None or attempt is None:
+        return _ended(generation, account, State.FAILED, refusal, now)
+    if attempt.number >= len(generation.chain) + LOST_ATTEMPTS:
+        return _ended(generation, account, State.FAILED, refusal, now)
+    following = _attempt(catalog, request, model_name, number=attempt.number + 1, seed=seed, now=now)
+    if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
+        return _ended(generation, account, State.FAILED, refusal, now)
+    return _step(generation, State.HELD, attempt=replace(following, tries=0, retry_at=now))
+
+
+# What Replicate says about a prediction.
+
+
+def concerns(generation: Generation, number: int, prediction_id: str) -> bool:
+    """Whether a prediction is the one this generation runs on; late, double and foreign ones are not."""
+    attempt = generation.attempt
+    return (
+        generation.state is State.RUNNING
+        and attempt is not None
+        and attempt.number == number
+        and attempt.prediction_id == prediction_id
+    )
+
+
+def is_own(generation: Generation, prediction: Prediction) -> bool:
+    """Whether a prediction in Replicate's list is one that this generation's attempt created.
+
+    The echoed webhook address decides where it is there. Otherwise only a seed that we chose does, for it is
+    unique: two requests of a user may well share a seed of the user's.
+    """
+    attempt = generation.attempt
+    if attempt is None:
+        return False
+    if prediction.webhook:
+        wanted = Callback(generation.key.user_id, generation.key.generation_id, attempt.number)
+        return named_callback(prediction.webhook) == wanted
+    same_model = not prediction.model or prediction.model == attempt.replicate
+    return attempt.own_seed and same_model and prediction.seed == attempt.seed
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a finished prediction's outputs: those stored, and how many were refused or unusable."""
+
+    outputs: tuple[Output, ...] = ()
+    refused: Refusal | None = None
+    refused_outputs: int = 0
+    problem: Refusal | None = None
+
+
+def delivered(
+    generation: Generation,
+    account: ledger.Account | None,
+    number: int,
+    prediction_id: str,
+    delivery: Delivery,
+    now: datetime,
+) -> Transition | None:
+    """A prediction succeeded and its outputs were dealt with: capture for what is stored, release the rest."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction_id):
+        return None
+    if not delivery.outputs:
+        refusal = delivery.refused or delivery.problem or Refusal.of(Reason.OUTPUT_INVALID)
+        done = replace(generation, refused_outputs=delivery.refused_outputs)
+        return _ended(done, account, State.FAILED, refusal, now)
+    done = replace(generation, outputs=delivery.outputs, refused_outputs=delivery.refused_outputs)
+    captured = attempt.unit_credits * len(delivery.outputs)
+    return _ended(done, account, State.SUCCEEDED, None, now, captured=captured)
+
+
+def fell(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    number: int,
+    prediction: Prediction,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition | None:
+    """A prediction failed, or was canceled or aborted: end, or try the next model of the chain."""
+    if not concerns(generation, number, prediction.prediction_id):
+        return None
+    if generation.ending is not None:
+        return _ended_as_wished(generation, account, generation.ending, now)
+    if prediction.status is Status.CANCELED:
+        # Not by us: it ran into Cancel-After, or somebody canceled it on Replicate's own page.
+        return _ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
+    refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
+    if prediction.status is Status.FAILED:
+        failure = failure_of(prediction.error)
+        refusal = Refusal.of(REASONS[failure])
+        if failure not in (Failure.TRANSIENT, Failure.MODEL):
+            return _ended(generation, account, State.FAILED, refusal, now)
+    following = _following_model(generation)
+    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
+
+
+def _following_model(generation: Generation) -> str | None:
+    """The model of the chain after the one that fell."""
+    chain, attempt = generation.chain, generation.attempt
+    if attempt is None or attempt.model not in chain:
+        return None
+    after = chain[chain.index(attempt.model) + 1 :]
+    return after[0] if after else None
+
+
+# Wishes to end.
+
+
+def ending(generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime) -> Transition | None:
+    """End at once where nothing can be running; else note the wish, so that whoever hears of the prediction ends it."""
+    if generation.state.ended:
+        return None
+    if generation.state is State.HELD:
+        return _ended_as_wished(generation, account, wish, now)
+    if generation.ending is not None:
+        return None
+    return _step(generation, generation.state, ending=wish)
+
+
+def overdue(generation: Generation, timing: Timing, now: datetime) -> bool:
+    """Whether a RUNNING generation is past the time at which Replicate should have cancelled it itself."""
+    attempt = generation.attempt
+    return generation.state is State.RUNNING and attempt is not None and now >= attempt.canceled_at(timing)
+
+
+def unheard(generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime) -> Transition | None:
+    """Replicate has not answered until even a finished prediction's outputs would be deleted: release."""
+    attempt = generation.attempt
+    if attempt is None or not overdue(generation, timing, now):
+        return None
+    if now < attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
+        return None
+    return _ended_as_wished(generation, account, generation.ending or Reason.TIMED_OUT, now)
+
+
+def buried(generation: Generation, account: ledger.Account | None, now: datetime) -> Transition | None:
+    """Its message is a dead letter: end, and release."""
+    if generation.state.ended:
+        return None
+    return _ended(generation, account, State.FAILED, Refusal.of(Reason.DEAD_LETTERED), now)
+
+
+def _ended_as_wished(generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime) -> Transition:
+    state = State.CANCELED if wish is Reason.CANCELED_BY_USER else State.FAILED
+    return _ended(generation, account, state, Refusal.of(wish), now)
+
+
+def _ended(
+    generation: Generation,
+    account: ledger.Account | None,
+    state: State,
+    refusal: Refusal | None,
+    now: datetime,
+    *,
+    captured: int = 0,
+) -> Transition:
+    """End, and resolve the hold in the same transaction."""
+    if account is None:
+        raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
+    after, entry = ledger.resolve(
+        account, generation.held_credits, captured, generation_id=generation.key.generation_id, at=now
+    )
+    done = _step(
+        generation,
+        state,
+        captured_credits=captured,
+        reason=refusal.reason if refusal else None,
+        text=refusal.text if refusal else "",
+        ended_at=now,
+    )
+    return Transition(done.generation, after, entry)
+
+
+def _step(generation: Generation, state: State, **changes: object) -> Transition:
+    """The one place where the state is written; a step that is not in NEXT is a bug."""
+    if state not in NEXT[generation.state]:
+        raise ValueError(f"generation {generation.key}: no way from {generation.state} to {state}")
+    return Transition(replace(generation, state=state, **changes))  # type: ignore[arg-type]  # checked by the callers' types

@@ -1,0 +1,69 @@
+"""Why a generation did not end with a picture: codes for programs, sentences for people.
+
+Rules of this file:
+1. A code is forever: apps branch on it. Add codes, never rename them.
+2. A sentence is for the app's user: it says what is wrong and what to do, and never quotes a prompt,
+   a threshold, a term, a price of ours or anything about our own accounts.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A reason code, as it stands in the table, in the event and in the logs."""
+
+    INVALID_REQUEST = "INVALID_REQUEST"
+    UNKNOWN_MODEL = "UNKNOWN_MODEL"
+    PLAN_TOO_LOW = "PLAN_TOO_LOW"
+    NO_CREDITS = "NO_CREDITS"
+    OVER_LIMIT = "OVER_LIMIT"
+    PROMPT_REFUSED = "PROMPT_REFUSED"
+    SAFETY_UNAVAILABLE = "SAFETY_UNAVAILABLE"
+    PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
+    PROVIDER_REFUSED = "PROVIDER_REFUSED"
+    PROVIDER_FAILED = "PROVIDER_FAILED"
+    CONTENT_REFUSED = "CONTENT_REFUSED"
+    OUTPUT_REFUSED = "OUTPUT_REFUSED"
+    OUTPUT_INVALID = "OUTPUT_INVALID"
+    OUTPUT_EXPIRED = "OUTPUT_EXPIRED"
+    TIMED_OUT = "TIMED_OUT"
+    LOST = "LOST"
+    CANCELED_BY_USER = "CANCELED_BY_USER"
+    DEAD_LETTERED = "DEAD_LETTERED"
+
+
+#: One sentence for each code; where a refusal knows more (a field, a range), it brings its own.
+SENTENCES: dict[Reason, str] = {
+    Reason.INVALID_REQUEST: "The request could not be read. Correct it and send it again.",
+    Reason.UNKNOWN_MODEL: "This model is not offered. Choose another one.",
+    Reason.PLAN_TOO_LOW: "Your plan does not include this model. Choose another model or a higher plan.",
+    Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again.",
+    Reason.OVER_LIMIT: "This would cost more than the limit that was set. Raise the limit or ask for less.",
+    Reason.PROMPT_REFUSED: "The prompt was refused by the content rules. Reword it and try again.",
+    Reason.SAFETY_UNAVAILABLE: "The content check could not be done. Nothing was charged; try again later.",
+    Reason.PROVIDER_UNAVAILABLE: "The model could not be reached. Nothing was charged; try again later.",
+    Reason.PROVIDER_REFUSED: "The model did not accept these settings. Change them and try again.",
+    Reason.PROVIDER_FAILED: "The model failed. Nothing was charged; try again.",
+    Reason.CONTENT_REFUSED: "The model refused this content. Reword the prompt and try again.",
+    Reason.OUTPUT_REFUSED: "The result was refused by the content rules. Nothing was charged.",
+    Reason.OUTPUT_INVALID: "The model did not return a usable result. Nothing was charged; try again.",
+    Reason.OUTPUT_EXPIRED: "The result was lost before it could be stored. Nothing was charged; try again.",
+    Reason.TIMED_OUT: "The model took too long and was stopped. Nothing was charged; try again.",
+    Reason.LOST: "The model never confirmed the work. Nothing was charged; try again.",
+    Reason.CANCELED_BY_USER: "Canceled as asked. Nothing was charged.",
+    Reason.DEAD_LETTERED: "Something went wrong on our side. Nothing was charged; try again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A "no" with its reason code and the sentence for the user."""
+
+    reason: Reason
+    text: str
+
+    @classmethod
+    def of(cls, reason: Reason) -> "Refusal":
+        """The refusal with the reason's own sentence."""
+        return cls(reason, SENTENCES[reason])

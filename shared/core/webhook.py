@@ -1,0 +1,126 @@
+"""The webhook's two locks: Replicate's signature over the body, our digest over the callback's address.
+
+Rules of this file:
+1. The signature is Standard Webhooks v1 (standardwebhooks.com; replicate.com/docs/topics/webhooks/verify-webhook):
+   base64(HMAC-SHA256(key, "{id}.{timestamp}.{raw body}")), over the raw bytes, compared in constant time.
+2. ``now`` is an argument. Whatever is wrong ends as one error type; a stranger never gets an exception of ours.
+3. An empty secret closes the door: an empty key can be forged.
+4. Replicate does not sign the URL, so the generation it names is bound by a digest under a key derived
+   from the same secret: a genuine body cannot be replayed onto another generation.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+#: Either way; Standard Webhooks' own tolerance. Replicate's retries come within about a minute.
+TOLERANCE_S = 300
+
+_PREFIX = "whsec_"
+
+
+class SignatureError(Exception):
+    """The delivery is not from Replicate, not whole, or not of now. The text says which, without the secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What a webhook's address says: whose generation it is about, and which attempt of it."""
+
+    user_id: str
+    generation_id: str
+    attempt: int
+
+
+def verify(headers: Mapping[str, str], body: bytes, secrets: Iterable[str], now: datetime) -> None:
+    """Raise SignatureError unless one of ``secrets`` signed ``body`` within the tolerance of ``now``.
+
+    ``headers`` has lower-case names. Several secrets are accepted, for the hour after a rotation.
+    """
+    message_id = headers.get("webhook-id", "")
+    timestamp = headers.get("webhook-timestamp", "")
+    signatures = headers.get("webhook-signature", "")
+    if not (message_id and timestamp and signatures):
+        raise SignatureError("unsigned: webhook-id, webhook-timestamp and webhook-signature are all needed")
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        raise SignatureError("webhook-timestamp is not a number of seconds")
+    if abs(now.timestamp() - int(timestamp)) > TOLERANCE_S:
+        raise SignatureError(f"webhook-timestamp is more than {TOLERANCE_S} s away from now")
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    expected = [hmac.digest(key, signed, hashlib.sha256) for key in map(_key, secrets) if key]
+    given = list(_v1_signatures(signatures))
+    # Every pair is compared, so that the time taken tells nothing of which one matched.
+    matches = [hmac.compare_digest(want, have) for want in expected for have in given]
+    if not any(matches):
+        raise SignatureError("no signature matches: is the webhook signing secret the current one?")
+
+
+def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """The ``webhook-signature`` header that ``verify`` accepts; for tools and tests that play Replicate."""
+    digest = hmac.digest(_key(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    return "v1," + base64.b64encode(digest).decode()
+
+
+def _key(secret: str) -> bytes:
+    """The key in ``whsec_<base64>``; empty if there is none in it."""
+    try:
+        return base64.b64decode(secret.strip().removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _v1_signatures(header: str) -> Iterable[bytes]:
+    """The decoded v1 entries of a space-separated list; other versions and broken entries are skipped."""
+    for entry in header.split(" ")[:16]:  # a bound, for the header is a stranger's
+        version, comma, value = entry.partition(",")
+        if version != "v1" or not comma:
+            continue
+        try:
+            yield base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+
+
+def callback_url(base_url: str, callback: Callback, secret: str) -> str:
+    """The address Replicate is given for one attempt's webhooks."""
+    query = {
+        "user": callback.user_id,
+        "generation": callback.generation_id,
+        "attempt": callback.attempt,
+        "digest": _digest(callback, secret),
+    }
+    return f"{base_url}?{urlencode(query)}"
+
+
+def read_callback(query: Mapping[str, str], secrets: Iterable[str]) -> Callback:
+    """The callback that our own digest vouches for, from a request's query; SignatureError if none does."""
+    attempt = query.get("attempt", "")
+    if not (attempt.isascii() and attempt.isdigit() and len(attempt) <= 6):
+        raise SignatureError("the callback address is not one of ours: attempt is not a number")
+    callback = Callback(query.get("user", ""), query.get("generation", ""), int(attempt))
+    given = query.get("digest", "").encode()
+    matches = [hmac.compare_digest(_digest(callback, secret).encode(), given) for secret in secrets if _key(secret)]
+    if not any(matches):
+        raise SignatureError("the callback address is not one of ours: its digest does not match")
+    return callback
+
+
+def named_callback(url: str) -> Callback | None:
+    """The callback an address names, unproved; to recognise our own predictions in a list of them."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    attempt = query.get("attempt", "")
+    if not (attempt.isascii() and attempt.isdigit()) or "user" not in query or "generation" not in query:
+        return None
+    return Callback(query["user"], query["generation"], int(attempt))
+
+
+def _digest(callback: Callback, secret: str) -> str:
+    # A derived key: the digest must not be a signature under the secret itself. 16 bytes are plenty here.
+    key = hmac.digest(_key(secret), b"darkroom callback", hashlib.sha256)
+    text = f"{callback.user_id}\n{callback.generation_id}\n{callback.attempt}".encode()
+    return hmac.digest(key, text, hashlib.sha256)[:16].hex()

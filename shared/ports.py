@@ -1,0 +1,251 @@
+"""All that the corridor needs from outside, on one page: House, its Protocols, and the errors they share.
+
+Rules of this file:
+1. A port speaks our own words (core types); a vendor's model or exception never comes through it.
+2. What is expected is returned. Only three things are raised, each with one meaning for the caller:
+
+       Unavailable   a neighbour cannot do it now: try the whole message again later
+       Conflict      somebody else saved first: load and decide again
+       OutputUnfit   this output will never be usable: its Refusal says why
+
+3. Every outside effect of the corridor goes through here, so that a test can crash it before, after, or between.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+from shared.core.catalog import Catalog
+from shared.core.credits import Account, LedgerEntry
+from shared.core.generation import Attempt, Generation, Timing, Transition
+from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, Key, PredictionEvent
+from shared.core.moderation import Policy, Verdict
+from shared.core.prediction import CreateOutcome, Prediction
+from shared.core.reasons import Refusal
+
+
+class Unavailable(Exception):  # noqa: N818  # it names a state of the neighbour, and reads so where it is caught
+    """A neighbour is down, busy, or answers what cannot be read. ``retry_after_s`` is its own hint, if it gave one."""
+
+    def __init__(self, neighbour: str, why: str, retry_after_s: float | None = None) -> None:
+        super().__init__(f"{neighbour} is not available: {why}")
+        self.neighbour = neighbour
+        self.why = why
+        self.retry_after_s = retry_after_s
+
+
+class Conflict(Exception):  # noqa: N818  # as above
+    """Somebody else saved the generation or the account since it was loaded."""
+
+
+class OutputUnfit(Exception):  # noqa: N818  # as above
+    """An output that is gone, too large, or not what it should be."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A user's account and one generation as they were read together with their ETags; None where there is none."""
+
+    account: Account | None
+    account_etag: str
+    generation: Generation | None
+    generation_etag: str
+
+
+class Store(Protocol):
+    """The state: one partition per user with account, generations and ledger."""
+
+    async def load(self, key: Key) -> Loaded:
+        """Read the generation and its user's account."""
+
+    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+        """Read one account and its ETag."""
+
+    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+        """Save a transition in one transaction, on the condition that nothing changed since ``loaded``.
+
+        A generation or a ledger entry that exists already is a Conflict too, unless it is this very write.
+        """
+
+    async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
+        """Save a grant or a correction with its account. False if this entry id was posted before."""
+
+    def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+        """All ledger entries of one account."""
+
+    def accounts(self) -> AsyncIterator[Account]:
+        """All accounts."""
+
+    def generations(self, user_id: str) -> AsyncIterator[Generation]:
+        """All generations of one user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRow:
+    """One generation that is not finished and announced.
+
+    ``due_at`` is when the timer should look at it, ``expires_at`` when something of it is lost for good,
+    ``written_at`` when the row was first written.
+    """
+
+    key: Key
+    due_at: datetime
+    expires_at: datetime
+    written_at: datetime
+
+
+class OpenIndex(Protocol):
+    """The open index: written before a generation opens, removed after its event was published."""
+
+    async def put(self, row: OpenRow) -> None:
+        """Write the row, or overwrite it."""
+
+    async def move(self, key: Key, due_at: datetime) -> None:
+        """Change ``due_at`` of a row that is there; nothing where there is none (it must not come back to life)."""
+
+    async def get(self, key: Key) -> OpenRow | None:
+        """Read one row."""
+
+    async def remove(self, key: Key) -> None:
+        """Remove the row; nothing where there is none."""
+
+    async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:
+        """At most ``limit`` rows with ``due_at`` up to ``now``, what expires first at the front."""
+
+
+class Provider(Protocol):
+    """Replicate."""
+
+    async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
+        """POST the attempt's prediction, once, with its webhook address and ``Cancel-After``."""
+
+    async def get(self, prediction_id: str) -> Prediction | None:
+        """The prediction as it is now; None if Replicate does not know it."""
+
+    async def cancel(self, prediction_id: str) -> Prediction | None:
+        """Cancel it, if it still runs, and say how it stands; None if Replicate does not know it."""
+
+    def recent(self, since: datetime) -> AsyncIterator[Prediction]:
+        """The account's predictions created after ``since``, newest first."""
+
+    def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Stream one output. OutputUnfit if it is gone, larger than ``most_bytes``, or not at Replicate's own host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What an image file is, by its bytes and not by its name."""
+
+    content_type: str
+    extension: str
+    width: int
+    height: int
+
+
+class Images(Protocol):
+    """Looking at image files."""
+
+    async def inspect(self, file: BinaryIO) -> Picture | None:
+        """What the file is, or None if it is no image that can be shown."""
+
+    async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
+        """The image, scaled down if it is beyond the screener's limits. OutputUnfit if it cannot be decoded."""
+
+
+class Screener(Protocol):
+    """Content safety. Whatever is not a whole, readable verdict is Unavailable, never "allowed"."""
+
+    async def text(self, text: str) -> Verdict:
+        """Analyse a text."""
+
+    async def image(self, image: bytes) -> Verdict:
+        """Analyse an image of at most 4 MB and 7200 px."""
+
+
+class Blobs(Protocol):
+    """The containers: outputs, and the archive of dead letters."""
+
+    async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
+        """Store an output under its name, overwriting what an earlier try left; returns the container."""
+
+    async def discard_outputs(self, prefix: str) -> None:
+        """Delete every output whose name begins with ``prefix``."""
+
+    async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
+        """Keep a raw message in the dead-letters container."""
+
+
+Sendable = GenerationRequest | CancelRequest | PredictionEvent | Check
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What travels with a message beside its body.
+
+    ``message_id`` is what the broker recognises a duplicate by. ``tries`` counts how often the message was put
+    off, ``since`` is when it was first put off (None: never).
+    """
+
+    message_id: str
+    tries: int = 0
+    since: datetime | None = None
+
+
+class Messenger(Protocol):
+    """Service Bus, the sending side. A message goes to the queue of its type."""
+
+    async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
+        """Send now, or schedule for ``at``."""
+
+    async def publish(self, event: GenerationEvent) -> None:
+        """Publish an event on the topic, under its own stable id."""
+
+
+class Telemetry(Protocol):
+    """Steps and counts, by name and id; never a prompt, a secret or a URL."""
+
+    def step(self, name: str, key: Key, **facts: str | int) -> None:
+        """Something happened to a generation."""
+
+    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+        """Something to be counted or measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of the corridor, from settings."""
+
+    request_queue: str = "generation-requests"
+    output_bytes: int = 50 * 1024 * 1024
+    buffer_bytes: int = 8 * 1024 * 1024
+    #: How long a request that cannot even be opened (safety or storage down) is put off before it is given up.
+    patience_s: int = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Everything from outside. Clock, seeds and sleep are arguments too, so that a test owns time and chance."""
+
+    store: Store
+    index: OpenIndex
+    provider: Provider
+    images: Images
+    screener: Screener
+    blobs: Blobs
+    messenger: Messenger
+    telemetry: Telemetry
+    catalog: Catalog
+    policy: Policy
+    timing: Timing
+    limits: Limits
+    now: Callable[[], datetime]
+    new_seed: Callable[[], int]
+    #: A number from 0 to 1, for jitter.
+    chance: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
