@@ -1,0 +1,109 @@
+"""The accounts: grants, corrections, and the audit that trusts nobody.
+
+Rules of this file:
+1. A grant or a correction has an id of its own: the same id twice is one entry.
+2. The audit compares and reports. It never mends: a difference is mended by a correction that a person made.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+from shared.core import credits as ledger
+from shared.core.credits import Account, Plan
+from shared.ports import Conflict, House, Unavailable
+from shared.worker.saving import CONFLICT_TRIES
+
+
+async def grant(
+    house: House,
+    user_id: str,
+    amount: int,
+    *,
+    grant_id: str,
+    plan: Plan | None = None,
+    daily_limit_credits: int | None = None,
+) -> Account:
+    """Give ``amount`` credits, and set the plan and the daily limit where they are given. Returns the account."""
+    for _ in range(CONFLICT_TRIES):
+        account, etag = await house.store.load_account(user_id)
+        after, entry = ledger.grant(account or Account(user_id=user_id), amount, grant_id=grant_id, at=house.now())
+        if plan is not None:
+            after = replace(after, plan=plan)
+        if daily_limit_credits is not None:
+            after = replace(after, daily_limit_credits=daily_limit_credits)
+        try:
+            posted = await house.store.post(after, etag, entry)
+        except Conflict:
+            await house.sleep(house.chance() / 10)
+            continue
+        if posted:
+            return after
+        current, _ = await house.store.load_account(user_id)
+        return current or after
+    raise Unavailable("tables", "the account is being changed by too many at once")
+
+
+async def correct(
+    house: House, user_id: str, *, available: int, held: int, captured: int, correction_id: str, note: str
+) -> Account:
+    """Post a compensating entry; ValueError if there is no account or a balance would become negative."""
+    for _ in range(CONFLICT_TRIES):
+        account, etag = await house.store.load_account(user_id)
+        if account is None:
+            raise ValueError(f"there is no account {user_id!r}")
+        after, entry = ledger.correct(
+            account,
+            available=available,
+            held=held,
+            captured=captured,
+            correction_id=correction_id,
+            note=note,
+            at=house.now(),
+        )
+        try:
+            await house.store.post(after, etag, entry)
+        except Conflict:
+            await house.sleep(house.chance() / 10)
+            continue
+        return after
+    raise Unavailable("tables", "the account is being changed by too many at once")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One account whose books do not agree: what was compared, and the two numbers."""
+
+    user_id: str
+    what: str
+    account: int
+    counted: int
+
+
+async def audit(house: House) -> AsyncIterator[Difference]:
+    """Compare every account with its ledger and its open generations; counts and yields each difference."""
+    async for account in house.store.accounts():
+        for difference in await _differences(house, account):
+            house.telemetry.count("darkroom.audit_differences", user_id=difference.user_id, what=difference.what)
+            yield difference
+
+
+async def _differences(house: House, account: Account) -> list[Difference]:
+    """The differences of one account that are still there on a second look: it may be changing meanwhile."""
+    first = await _compared(house, account)
+    if not first:
+        return []
+    again, _ = await house.store.load_account(account.user_id)
+    return await _compared(house, again) if again else []
+
+
+async def _compared(house: House, account: Account) -> list[Difference]:
+    replayed = {"granted": 0, "available": 0, "held": 0, "captured": 0}
+    async for entry in house.store.ledger(account.user_id):
+        for name in replayed:
+            replayed[name] += getattr(entry, name)
+    open_held = 0
+    async for generation in house.store.generations(account.user_id):
+        open_held += 0 if generation.state.ended else generation.held_credits
+    pairs = [(f"ledger {name}", getattr(account, name), total) for name, total in replayed.items()]
+    pairs.append(("open holds", account.held, open_held))
+    return [Difference(account.user_id, what, have, want) for what, have, want in pairs if have != want]

@@ -1,0 +1,171 @@
+"""The timer's look at what should have been heard of. There is no second repair logic: a check walks the corridor.
+
+An unknown outcome of a create is resolved in this order, and never by a second POST for the same attempt:
+1. its webhook (observing.py), for the callback address carries the attempt;
+2. Replicate's list of recent predictions, by the echoed address or the attempt's own seed. One match is adopted;
+   of several the oldest is, and the others are canceled;
+3. its ``Cancel-After`` has passed: whatever was created is over. Only then is the next attempt opened.
+"""
+
+from datetime import timedelta
+
+from shared.core import generation as life
+from shared.core.generation import Attempt, Generation, State, Transition
+from shared.core.messages import Check, Key
+from shared.core.prediction import Prediction
+from shared.core.reasons import Reason
+from shared.ports import Envelope, House, Loaded, OpenRow, Unavailable
+from shared.worker import observing, requests
+from shared.worker.ending import end
+from shared.worker.saving import save
+
+#: How many rows one tick of the timer sends on. What is left over is due in the next one.
+TICK_ROWS = 1000
+
+#: How far apart our clock and Replicate's may be when their list is asked for what was created since.
+_SKEW_S = 300
+
+#: A row without a generation is younger than any function call that could be about to save one, or it is stale.
+_STALE_ROW_S = 900
+
+
+async def reconcile(house: House) -> int:
+    """Send a check for every overdue row of the open index, what expires first at the front; returns how many."""
+    now = house.now()
+    rows = await house.index.due(now, TICK_ROWS)
+    for row in rows:
+        # The same row at the same due time is the same message: the broker drops it while the first is queued.
+        envelope = Envelope(f"{row.key}:check:{row.due_at.timestamp():.0f}")
+        await house.messenger.send(Check(row.key), envelope)
+    if rows:
+        slack_s = min((row.expires_at - now).total_seconds() for row in rows)
+        house.telemetry.count("darkroom.slack_s", slack_s)
+    house.telemetry.count("darkroom.overdue", len(rows))
+    return len(rows)
+
+
+async def check(house: House, message: Check) -> None:
+    """Look at one generation, and do whatever its state asks for."""
+    key = message.key
+    row = await house.index.get(key)
+    if row is None:
+        return
+    loaded = await house.store.load(key)
+    generation = loaded.generation
+    house.telemetry.step("checked", key, state=generation.state if generation else "none")
+    if generation is None:
+        await _forget(house, row)
+        return
+    if generation.state.ended:
+        await end(house, generation)
+        return
+    # Move the row first: should this check die, the next one comes after the same wait as any other.
+    await house.index.move(key, max(generation.due_at(house.timing), house.now() + _pause(house)))
+    if generation.state is State.HELD:
+        await _held(house, generation)
+    elif generation.state is State.SUBMITTING:
+        await _submitting(house, generation)
+    else:
+        await _running(house, generation)
+
+
+def _pause(house: House) -> timedelta:
+    return timedelta(seconds=house.timing.check_after_s)
+
+
+async def _forget(house: House, row: OpenRow) -> None:
+    """A row whose generation never opened."""
+    if house.now() - row.written_at > timedelta(seconds=_STALE_ROW_S):
+        await house.index.remove(row.key)
+    else:
+        await house.index.move(row.key, house.now() + _pause(house))
+
+
+async def _held(house: House, generation: Generation) -> None:
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.given_up(found, current.account, house.timing, house.now()) if found else None
+
+    saved = await save(house, generation.key, decide)
+    if saved.changed and saved.generation is not None:
+        await observing.went_on(house, saved.generation)
+    else:
+        await requests.retry(house, generation.key)
+
+
+async def _submitting(house: House, generation: Generation) -> None:
+    attempt = generation.attempt
+    if attempt is None or house.now() < attempt.submitted_at + timedelta(seconds=house.timing.list_grace_s):
+        return
+    found = await _found(house, generation, attempt)
+    if found:
+        oldest, *others = found
+        await observing.adopt(house, generation.key, attempt.number, oldest)
+        for other in others:
+            if not other.status.finished:
+                await observing.drop(house, generation.key, other)
+        return
+    await _lost(house, generation.key)
+
+
+async def _found(house: House, generation: Generation, attempt: Attempt) -> list[Prediction]:
+    """This attempt's predictions in Replicate's list, oldest first."""
+    since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
+    own = [prediction async for prediction in house.provider.recent(since) if life.is_own(generation, prediction)]
+    return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
+
+
+async def _lost(house: House, key: Key) -> None:
+    seed = house.new_seed()
+
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        if found is None:
+            return None
+        return life.lost(found, current.account, house.catalog, house.timing, seed=seed, now=house.now())
+
+    saved = await save(house, key, decide)
+    if saved.changed and saved.generation is not None:
+        house.telemetry.count("darkroom.attempts_lost")
+        await observing.went_on(house, saved.generation)
+
+
+async def _running(house: House, generation: Generation) -> None:
+    attempt = generation.attempt
+    if attempt is None or attempt.prediction_id is None:
+        return
+    try:
+        prediction = await house.provider.get(attempt.prediction_id)
+    except Unavailable:
+        if await _unheard(house, generation.key):
+            return
+        raise
+    if prediction is not None and prediction.status.finished:
+        await observing.adopt(house, generation.key, attempt.number, prediction)
+    elif prediction is None or life.overdue(generation, house.timing, house.now()) or generation.ending:
+        await _expire(house, generation)
+
+
+async def _expire(house: House, generation: Generation) -> None:
+    """Past its time: note the wish to end, cancel at Replicate, and end on its word."""
+
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.ending(found, current.account, Reason.TIMED_OUT, house.now()) if found else None
+
+    saved = await save(house, generation.key, decide)
+    if saved.generation is not None and not await _unheard(house, generation.key):
+        await observing.stop(house, saved.generation)
+
+
+async def _unheard(house: House, key: Key) -> bool:
+    """Release what Replicate will not speak of any more. False: there is still hope."""
+
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.unheard(found, current.account, house.timing, house.now()) if found else None
+
+    saved = await save(house, key, decide)
+    if saved.changed and saved.generation is not None:
+        await observing.went_on(house, saved.generation)
+    return saved.changed

@@ -1,0 +1,73 @@
+"""handle(): every message, from whichever door, walks through here.
+
+Rules of this file:
+1. What is expected (refused, late, double, out of credits) returns, and the message is done.
+2. What a neighbour cannot do now puts the message off: a copy is scheduled with back-off, and only then is the
+   original done. The broker's own redelivery would come at once and burn all deliveries in seconds.
+3. A message of an open generation is put off a few times only: the timer comes back for it anyway.
+4. Anything else is raised: the door lets the broker deliver it again, and in the end it is buried.
+"""
+
+from typing import assert_never
+
+from shared.core.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
+from shared.core.reasons import Reason, Refusal
+from shared.ports import Envelope, House, Unavailable
+from shared.worker import checking, observing, requests
+from shared.worker.waiting import put_off_until
+
+#: How often news of a prediction is put off before it is left to the timer.
+EVENT_TRIES = 6
+
+
+async def handle(house: House, message: Message, envelope: Envelope, queue: str) -> None:
+    """Do what a message of ``queue`` asks for, or put it off. Raises only what nobody expected."""
+    try:
+        await _walk(house, message, queue)
+    except Unavailable as trouble:
+        if isinstance(message, Malformed):
+            raise
+        await _put_off(house, message, envelope, trouble)
+
+
+async def _walk(house: House, message: Message, queue: str) -> None:
+    match message:
+        case GenerationRequest():
+            await requests.request(house, message)
+        case CancelRequest():
+            await requests.cancel(house, message)
+        case PredictionEvent():
+            await observing.event(house, message)
+        case Check():
+            await checking.check(house, message)
+        case Malformed():
+            await requests.refuse(house, message, queue)
+        case _:
+            assert_never(message)
+
+
+async def _put_off(
+    house: House,
+    message: GenerationRequest | CancelRequest | PredictionEvent | Check,
+    envelope: Envelope,
+    trouble: Unavailable,
+) -> None:
+    now = house.now()
+    since = envelope.since or now
+    house.telemetry.step("put_off", message.key, neighbour=trouble.neighbour, tries=envelope.tries)
+    house.telemetry.count("darkroom.put_off", neighbour=trouble.neighbour)
+    if isinstance(message, PredictionEvent | Check):
+        if envelope.tries >= EVENT_TRIES:
+            return
+    elif isinstance(message, GenerationRequest) and (now - since).total_seconds() > house.limits.patience_s:
+        await requests.reject(house, message.key, message, _refusal(trouble))
+        return
+    base = envelope.message_id.partition("~")[0]
+    later = Envelope(f"{base}~{envelope.tries + 1}", tries=envelope.tries + 1, since=since)
+    at = put_off_until(now, envelope.tries, trouble.retry_after_s, house.chance())
+    await house.messenger.send(message, later, at=at)
+
+
+def _refusal(trouble: Unavailable) -> Refusal:
+    safety = trouble.neighbour == "content safety"
+    return Refusal.of(Reason.SAFETY_UNAVAILABLE if safety else Reason.PROVIDER_UNAVAILABLE)

@@ -1,0 +1,109 @@
+"""The end: the app is told, then the index row is removed. And the dead letters.
+
+Rules of this file:
+1. Nothing ends by silence: the event is published after the end was saved and before the index row goes, so
+   whoever finds the row of an ended generation publishes again, under the same id.
+2. What did not succeed leaves no output behind.
+3. A dead letter never keeps a hold. The raw message is archived first, so that nothing is lost if the rest fails.
+"""
+
+import hashlib
+from datetime import timedelta
+
+from shared.core import generation as life
+from shared.core.generation import Generation, State, Transition
+from shared.core.messages import CancelRequest, GenerationRequest, Key, Malformed, Message
+from shared.core.prediction import Status
+from shared.ports import House, Loaded, OpenRow, Unavailable
+from shared.worker.saving import save
+
+#: Between two tries to bury the same letter.
+BURY_PAUSE_S = 10
+
+
+async def open_row(house: House, key: Key, expected_s: int) -> None:
+    """Write the index row of a generation that is about to open (or to be refused)."""
+    now = house.now()
+    row = OpenRow(
+        key=key,
+        due_at=now + timedelta(seconds=expected_s + house.timing.check_after_s),
+        expires_at=now + timedelta(seconds=expected_s + house.timing.output_life_s),
+        written_at=now,
+    )
+    await house.index.put(row)
+
+
+async def end(house: House, generation: Generation) -> None:
+    """Tell the app about an ended generation and forget its index row. May be done twice."""
+    key = generation.key
+    if generation.state is not State.SUCCEEDED and generation.attempt is not None:
+        await house.blobs.discard_outputs(output_prefix(key))
+    event = generation.event()
+    await house.messenger.publish(event)
+    house.telemetry.step("published", key, outcome=event.outcome, reason=event.reason or "")
+    await house.index.remove(key)
+
+
+def output_prefix(key: Key) -> str:
+    """Where a generation's outputs are, within their container."""
+    return f"{key.user_id}/{key.generation_id}/"
+
+
+async def archive(house: House, raw: bytes, key: Key | None, reason: str, queue: str) -> None:
+    """Keep a raw message under a name that its content decides, so that twice is once."""
+    digest = hashlib.sha256(raw).hexdigest()[:32]
+    name = f"{queue}/{house.now():%Y-%m-%d}/{digest}.json"
+    metadata = {"reason": reason, "queue": queue}
+    if key is not None:
+        metadata |= {"user_id": key.user_id, "generation_id": key.generation_id}
+    await house.blobs.archive(name, raw, metadata)
+
+
+async def bury(house: House, message: Message, raw: bytes, queue: str) -> None:
+    """A dead letter of ``queue``: keep it, and end what it was about. What fails is raised, after a pause.
+
+    A dead-letter queue delivers again at once and for ever, so the pause is all that slows it down.
+    """
+    try:
+        await _bury(house, message, raw, queue)
+    except Unavailable:
+        await house.sleep(BURY_PAUSE_S)
+        raise
+
+
+async def _bury(house: House, message: Message, raw: bytes, queue: str) -> None:
+    key = message.key
+    await archive(house, raw, key, "dead-lettered", queue)
+    house.telemetry.count("darkroom.dead_letters", queue=queue)
+    if key is None:
+        return
+    loaded = await house.store.load(key)
+    if loaded.generation is None:
+        await open_row(house, key, 0)
+    elif isinstance(message, Malformed) or not await _stopped(house, loaded.generation, message):
+        return
+
+    def decide(current: Loaded) -> Transition | None:
+        if current.generation is None:
+            return life.buried_unopened(key, house.now())
+        return life.buried(current.generation, current.account, house.now())
+
+    saved = await save(house, key, decide)
+    if saved.generation is not None and (saved.changed or await house.index.get(key) is not None):
+        await end(house, saved.generation)
+
+
+async def _stopped(house: House, generation: Generation, message: Message) -> bool:
+    """Cancel the prediction that nobody will wait for. False: it has succeeded meanwhile, and will be delivered.
+
+    A dead event is another matter: delivering is what did not work, so it is not waited for.
+    """
+    attempt = generation.attempt
+    if generation.state.ended or attempt is None or attempt.prediction_id is None:
+        return True
+    try:
+        prediction = await house.provider.cancel(attempt.prediction_id)
+    except Unavailable:
+        return True  # Cancel-After bounds it; the user's credits do not wait for Replicate
+    succeeded = prediction is not None and prediction.status is Status.SUCCEEDED
+    return not (succeeded and isinstance(message, GenerationRequest | CancelRequest))

@@ -1,0 +1,141 @@
+"""What Replicate says about a prediction: by webhook, in the answer to a create, or when the timer asked.
+
+Rules of this file:
+1. Late, double and foreign news change nothing. A prediction that nobody waits for is canceled.
+2. Only a finished status ends anything; outputs that are there before it mean nothing.
+3. Outputs are stored before the end is saved, under names that a second try overwrites.
+"""
+
+from shared.core import generation as life
+from shared.core.generation import Generation, State, Transition
+from shared.core.messages import Key, PredictionEvent
+from shared.core.prediction import Prediction, Status
+from shared.core.reasons import Reason, Refusal
+from shared.ports import House, Loaded
+from shared.worker.delivery import deliver
+from shared.worker.ending import end
+from shared.worker.saving import save
+from shared.worker.waiting import come_back
+
+
+async def event(house: House, message: PredictionEvent) -> None:
+    """A webhook came in."""
+    house.telemetry.step("observed", message.key, status=message.prediction.status)
+    await adopt(house, message.key, message.attempt, message.prediction)
+
+
+async def adopt(house: House, key: Key, number: int, prediction: Prediction) -> None:
+    """Take the prediction as this attempt's, if the attempt has none yet; then see how it stands."""
+
+    def decide(current: Loaded) -> Transition | None:
+        return life.adopted(current.generation, number, prediction.prediction_id) if current.generation else None
+
+    saved = await save(house, key, decide)
+    generation = saved.generation
+    if generation is None:
+        house.telemetry.count("darkroom.foreign_predictions")
+        return
+    if life.concerns(generation, number, prediction.prediction_id):
+        await _see(house, saved.loaded, prediction)
+    elif not prediction.status.finished and not _is_its(generation, prediction):
+        await drop(house, key, prediction)
+    elif generation.state.ended and await house.index.get(key) is not None:
+        await end(house, generation)
+
+
+def _is_its(generation: Generation, prediction: Prediction) -> bool:
+    """Whether it is the prediction of the attempt that goes on, told of under another attempt's number."""
+    attempt = generation.attempt
+    return not generation.state.ended and attempt is not None and attempt.prediction_id == prediction.prediction_id
+
+
+async def drop(house: House, key: Key, prediction: Prediction) -> None:
+    """A prediction beyond the one per attempt, or of a generation that has ended: cancel it, and count it."""
+    house.telemetry.step("extra_prediction", key, prediction=prediction.prediction_id)
+    house.telemetry.count("darkroom.extra_predictions")
+    await house.provider.cancel(prediction.prediction_id)
+
+
+async def _see(house: House, loaded: Loaded, prediction: Prediction) -> None:
+    """Act on how the prediction of a RUNNING generation stands."""
+    generation = loaded.generation
+    if generation is None or generation.attempt is None:
+        return
+    if prediction.status is Status.SUCCEEDED:
+        await _succeeded(house, loaded, generation, generation.attempt.number, prediction)
+    elif prediction.status.finished:
+        await _fell(house, loaded, generation, generation.attempt.number, prediction)
+    elif generation.ending is not None:
+        await stop(house, generation)
+    elif prediction.status is Status.UNKNOWN:
+        house.telemetry.count("darkroom.unknown_statuses")
+
+
+async def _succeeded(house: House, loaded: Loaded, generation: Generation, number: int, prediction: Prediction) -> None:
+    if not prediction.complete or (prediction.data_removed and not prediction.outputs):
+        prediction = await house.provider.get(prediction.prediction_id) or prediction
+    if prediction.data_removed and not prediction.outputs:
+        delivery = life.Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
+    else:
+        delivery = await deliver(house, generation, prediction)
+    key = generation.key
+
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        if found is None:
+            return None
+        return life.delivered(found, current.account, number, prediction.prediction_id, delivery, house.now())
+
+    saved = await save(house, key, decide, loaded)
+    if saved.generation is None:
+        return
+    if saved.changed:
+        captured = saved.generation.captured_credits
+        released = saved.generation.held_credits - captured
+        house.telemetry.step("captured" if captured else "released", key, credits=captured or released)
+        if captured and released:
+            house.telemetry.step("released", key, credits=released)
+    if saved.generation.state.ended:
+        # Also when another was faster: what this call stored for an end that was not a success goes away with it.
+        await end(house, saved.generation)
+
+
+async def _fell(house: House, loaded: Loaded, generation: Generation, number: int, prediction: Prediction) -> None:
+    key, seed = generation.key, house.new_seed()
+
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        if found is None:
+            return None
+        return life.fell(found, current.account, house.catalog, number, prediction, seed=seed, now=house.now())
+
+    saved = await save(house, key, decide, loaded)
+    house.telemetry.step("prediction_ended", key, status=prediction.status)
+    if saved.changed and saved.generation is not None:
+        await went_on(house, saved.generation)
+
+
+async def went_on(house: House, generation: Generation) -> None:
+    """After an attempt fell or was lost: come back for the next one, or tell the end."""
+    if generation.state.ended:
+        house.telemetry.step("released", generation.key, credits=generation.held_credits)
+        await end(house, generation)
+    elif generation.state is State.HELD:
+        house.telemetry.step(
+            "next_attempt", generation.key, model=generation.attempt.model if generation.attempt else ""
+        )
+        await come_back(house, generation)
+
+
+async def stop(house: House, generation: Generation) -> None:
+    """Cancel the prediction of a generation that is to end, and act on what Replicate then says."""
+    attempt = generation.attempt
+    if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:
+        return
+    prediction = await house.provider.cancel(attempt.prediction_id)
+    if prediction is None:
+        prediction = Prediction(prediction_id=attempt.prediction_id, status=Status.CANCELED)
+    if prediction.status.finished:
+        await adopt(house, generation.key, attempt.number, prediction)
+    else:
+        await house.index.move(generation.key, house.now())

@@ -1,0 +1,190 @@
+"""What users ask: a generation, or that one be canceled.
+
+Rules of this file:
+1. Nothing is paid before the prompt was screened and the hold is saved.
+2. A create is POSTed once for each time that SUBMITTING was saved, by the one who saved it. Whoever finds
+   SUBMITTING does not know the outcome and leaves it to the webhook or the timer.
+3. A generation that is known is carried on from its state: a request that comes twice opens nothing.
+"""
+
+from datetime import timedelta
+
+from shared.core import generation as life
+from shared.core.catalog import Quote, quote
+from shared.core.credits import Account, Plan
+from shared.core.generation import Generation, State, Transition
+from shared.core.messages import CancelRequest, GenerationRequest, Key, Malformed
+from shared.core.moderation import judge
+from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.reasons import Reason, Refusal
+from shared.ports import House, Loaded
+from shared.worker import observing
+from shared.worker.ending import archive, end, open_row
+from shared.worker.saving import save
+from shared.worker.waiting import come_back
+
+
+async def request(house: House, message: GenerationRequest) -> None:
+    """Open a generation and submit it; or carry on with the one that is there."""
+    key = message.key
+    house.telemetry.step("received", key)
+    loaded = await house.store.load(key)
+    if loaded.generation is not None:
+        await _carry_on(house, loaded.generation)
+        return
+    quoted = quote(house.catalog, message, _plan(loaded.account))
+    seed = house.new_seed()
+    preview = life.opened(message, loaded.account, house.catalog, quoted, seed=seed, now=house.now())
+    if preview.generation.state is not State.REJECTED:
+        quoted = await _screened(house, message) or quoted
+    expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
+    await open_row(house, key, expected_s)
+
+    def decide(current: Loaded) -> Transition | None:
+        if current.generation is not None:
+            return None
+        now = house.now()
+        fresh = quoted if isinstance(quoted, Refusal) else quote(house.catalog, message, _plan(current.account))
+        return life.opened(message, current.account, house.catalog, fresh, seed=seed, now=now)
+
+    saved = await save(house, key, decide, loaded)
+    if saved.changed and saved.generation is not None:
+        await _opened(house, saved.generation)
+
+
+async def _opened(house: House, generation: Generation) -> None:
+    if generation.state is State.REJECTED:
+        house.telemetry.step("rejected", generation.key, reason=generation.reason or "")
+        await end(house, generation)
+        return
+    house.telemetry.step("held", generation.key, credits=generation.held_credits)
+    await submit(house, generation)
+
+
+def _plan(account: Account | None) -> Plan:
+    return account.plan if account else Plan.FREE
+
+
+async def _screened(house: House, message: GenerationRequest) -> Refusal | None:
+    """Screen what the user wrote; the refusal, or None when it is allowed."""
+    texts = [text for text in (message.prompt, message.negative_prompt) if text]
+    judgement = judge(house.policy, await house.screener.text("\n\n".join(texts)))
+    if judgement.allowed:
+        house.telemetry.step("prompt_allowed", message.key)
+        return None
+    house.telemetry.step("prompt_refused", message.key, category=judgement.category or "unreadable")
+    return judgement.refusal(Reason.PROMPT_REFUSED)
+
+
+async def refuse(house: House, message: Malformed, queue: str) -> None:
+    """Something that is no message: kept, told to the app where the ids could be read, and done with."""
+    await archive(house, message.raw, message.key, message.reason.value, queue)
+    house.telemetry.count("darkroom.malformed_messages", queue=queue)
+    if message.key is not None and queue == house.limits.request_queue:
+        await reject(house, message.key, None, Refusal(message.reason, message.text))
+
+
+async def reject(house: House, key: Key, message: GenerationRequest | None, refusal: Refusal) -> None:
+    """Write down that a generation was refused, unless there is one of this id already."""
+    loaded = await house.store.load(key)
+    if loaded.generation is not None:
+        await _carry_on(house, loaded.generation)
+        return
+    await open_row(house, key, 0)
+
+    def decide(current: Loaded) -> Transition | None:
+        return None if current.generation else life.rejected(key, message, refusal, house.now())
+
+    saved = await save(house, key, decide, loaded)
+    if saved.changed and saved.generation is not None:
+        await _opened(house, saved.generation)
+
+
+async def _carry_on(house: House, generation: Generation) -> None:
+    """The same request again: after a crash, as a copy that was put off, or sent twice."""
+    if generation.state is State.HELD:
+        await retry(house, generation.key)
+    elif generation.state.ended and await house.index.get(generation.key) is not None:
+        await end(house, generation)
+
+
+async def retry(house: House, key: Key) -> None:
+    """Try the create of a HELD generation again, if its wait is over."""
+
+    def decide(current: Loaded) -> Transition | None:
+        return life.retried(current.generation, house.now()) if current.generation else None
+
+    saved = await save(house, key, decide)
+    if saved.changed and saved.generation is not None:
+        await submit(house, saved.generation)
+
+
+async def submit(house: House, generation: Generation) -> None:
+    """Make the create of a generation that this caller has just saved as SUBMITTING."""
+    attempt = generation.attempt
+    if attempt is None:
+        raise ValueError(f"generation {generation.key} has no attempt to submit")
+    outcome = await house.provider.create(generation.key, attempt)
+    await _answered(house, generation.key, attempt.number, attempt.tries, outcome)
+
+
+async def _answered(house: House, key: Key, number: int, tries: int, outcome: CreateOutcome) -> None:
+    match outcome:
+        case Created(prediction):
+            house.telemetry.step("prediction_created", key, prediction=prediction.prediction_id)
+            await observing.adopt(house, key, number, prediction)
+        case NotCreated(why, retry_after_s):
+            await _hold(house, key, number, tries, why, retry_after_s)
+        case CreateRefused(reason, text):
+            await _refused(house, key, number, Refusal(reason, text))
+        case OutcomeUnknown(why):
+            house.telemetry.step("outcome_unknown", key, why=why)
+            house.telemetry.count("darkroom.creates_unknown")
+
+
+async def _hold(house: House, key: Key, number: int, tries: int, why: str, retry_after_s: float) -> None:
+    """Surely nothing was created: save that, then come back with a copy of the request."""
+    retry_at = house.now() + timedelta(seconds=retry_after_s * (1 + house.chance() / 4))
+    house.telemetry.step("create_put_off", key, why=why, seconds=round(retry_after_s))
+    house.telemetry.count("darkroom.creates_put_off", why=why)
+
+    def decide(current: Loaded) -> Transition | None:
+        return life.held(current.generation, number, tries, retry_at) if current.generation else None
+
+    saved = await save(house, key, decide)
+    if saved.changed and saved.generation is not None:
+        await come_back(house, saved.generation)
+
+
+async def _refused(house: House, key: Key, number: int, refusal: Refusal) -> None:
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.refused(found, current.account, number, refusal, house.now()) if found else None
+
+    saved = await save(house, key, decide)
+    if saved.changed and saved.generation is not None:
+        house.telemetry.step("create_refused", key, reason=refusal.reason)
+        await end(house, saved.generation)
+
+
+async def cancel(house: House, message: CancelRequest) -> None:
+    """End a generation as its user wishes; one that has ended, or is about to succeed, is left as it is."""
+    key = message.key
+    loaded = await house.store.load(key)
+    if loaded.generation is None:
+        await open_row(house, key, 0)
+
+    def decide(current: Loaded) -> Transition | None:
+        if current.generation is None:
+            return life.canceled_unopened(key, house.now())
+        return life.ending(current.generation, current.account, Reason.CANCELED_BY_USER, house.now())
+
+    saved = await save(house, key, decide, loaded)
+    generation = saved.generation
+    if generation is None:
+        return
+    if generation.state.ended:
+        if saved.changed or await house.index.get(key) is not None:
+            await end(house, generation)
+        return
+    await observing.stop(house, generation)

@@ -1,0 +1,50 @@
+"""The only place that saves a generation.
+
+Rules of this file:
+1. What is saved is what a transition of core/generation.py returned for the state as it was just read: the
+   decision is a pure function, made again after every conflict, so it never rests on something stale.
+2. An outside call sits between two saves; the index row stands before the first of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.core.generation import Generation, Transition
+from shared.core.messages import Key
+from shared.ports import Conflict, House, Loaded, Unavailable
+
+#: One account may be wanted by every worker at once. 30 tries with up to 1 s between them outlast 200 rivals.
+CONFLICT_TRIES = 30
+_LONGEST_PAUSE_S = 1.0
+
+Decide = Callable[[Loaded], Transition | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The generation as it stands now, and whether this call changed it."""
+
+    generation: Generation | None
+    changed: bool
+    loaded: Loaded
+
+
+async def save(house: House, key: Key, decide: Decide, loaded: Loaded | None = None) -> Saved:
+    """Load, decide, commit; after a conflict, again. ``loaded`` spares the first load where it is at hand.
+
+    Raises Unavailable when the store is, or when the account stays busy.
+    """
+    for tried in range(CONFLICT_TRIES):
+        current = loaded or await house.store.load(key)
+        transition = decide(current)
+        if transition is None:
+            return Saved(current.generation, changed=False, loaded=current)
+        try:
+            after = await house.store.commit(current, transition)
+        except Conflict:
+            house.telemetry.count("darkroom.conflicts")
+            loaded = None
+            await house.sleep(house.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
+        else:
+            return Saved(after.generation, changed=True, loaded=after)
+    raise Unavailable("tables", "the account is being changed by too many at once")
