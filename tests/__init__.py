@@ -1,0 +1,1 @@
+"""The tests: core (pure), worker (on fakes), adapters (fake and real), doors, dev (the local stack), stack (the road)."""

@@ -1,0 +1,235 @@
+"""The catalogue: what a model takes, what it costs, who may use it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.catalog import Catalog, CatalogError, Mapped, Quote, inputs_of, nearest_ratio, quote
+from shared.core.credits import Plan
+from shared.core.messages import GenerationRequest, Key
+from shared.core.reasons import Reason, Refusal
+
+FILE = Path(__file__).parents[2] / "shared" / "core" / "catalog.toml"
+TEXT = FILE.read_text()
+CATALOG = Catalog.parse(TEXT)
+REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night")
+SCHEMAS = Path(__file__).parents[3] / "shared" / "contracts" / "replicate-model-schemas.json"
+
+
+def mapped(model: str, request: GenerationRequest, seed: int = 7) -> Mapped:
+    """The request as a model takes it."""
+    result = inputs_of(CATALOG.models[model], request, seed=seed)
+    assert isinstance(result, Mapped)
+    return result
+
+
+def refusal(model: str, request: GenerationRequest) -> Refusal:
+    """Why a model does not take the request."""
+    result = inputs_of(CATALOG.models[model], request, seed=7)
+    assert isinstance(result, Refusal)
+    return result
+
+
+def test_credits_and_tiers_are_those_of_the_guide() -> None:
+    """1, 2 and 5 credits for the Free, Basic and Premium tiers."""
+    offered = {model.name: (model.credits, model.tier) for model in CATALOG.models.values()}
+    assert offered == {
+        "flux-schnell": (1, Plan.FREE),
+        "flux-dev": (2, Plan.BASIC),
+        "flux-1.1-pro": (5, Plan.PREMIUM),
+    }
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "ratio", "megapixels"),
+    [
+        (1024, 768, "4:3", "1"),
+        (1024, 1024, "1:1", "1"),
+        (512, 512, "1:1", "0.25"),
+        (768, 1344, "9:16", "1"),
+        (8192, 64, "21:9", "1"),
+    ],
+)
+def test_schnell_gets_the_nearest_ratio_and_megapixels(width: int, height: int, ratio: str, megapixels: str) -> None:
+    """Flux-schnell knows no width and height."""
+    inputs = mapped("flux-schnell", replace(REQUEST, width=width, height=height)).inputs
+    assert inputs == {"prompt": REQUEST.prompt, "aspect_ratio": ratio, "megapixels": megapixels, "seed": 7}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "sent"),
+    [
+        (1024, 768, (1024, 768)),
+        (4096, 2048, (1440, 704)),
+        (100, 100, (256, 256)),
+        (1000, 1000, (992, 992)),
+        (8192, 64, (1440, 256)),
+    ],
+)
+def test_pro_gets_custom_sizes_within_its_bounds(width: int, height: int, sent: tuple[int, int]) -> None:
+    """Flux-1.1-pro takes width and height with aspect_ratio=custom, 256 to 1440 in steps of 32."""
+    inputs = mapped("flux-1.1-pro", replace(REQUEST, width=width, height=height)).inputs
+    assert (inputs["aspect_ratio"], inputs["width"], inputs["height"]) == ("custom", *sent)
+
+
+@given(st.integers(64, 8192), st.integers(64, 8192))
+def test_every_size_fits_every_model(width: int, height: int) -> None:
+    """Whatever was asked within the message's bounds, what is sent is within the model's."""
+    for model in CATALOG.models.values():
+        inputs = mapped(model.name, replace(REQUEST, width=width, height=height)).inputs
+        assert not [
+            item.problem(inputs[name])
+            for name, item in model.inputs.items()
+            if name in inputs and item.problem(inputs[name])
+        ]
+        assert all(inputs[side] % 32 == 0 for side in ("width", "height") if side in inputs)
+
+
+def test_an_aspect_ratio_goes_before_width_and_height() -> None:
+    """Who names the ratio means it."""
+    inputs = mapped("flux-schnell", replace(REQUEST, aspect_ratio="16:9", width=64, height=64)).inputs
+    assert inputs["aspect_ratio"] == "16:9"
+    assert "megapixels" not in inputs
+
+
+def test_the_seed_is_sent_even_when_it_is_zero() -> None:
+    """0 is a seed."""
+    assert mapped("flux-schnell", REQUEST, seed=0).inputs["seed"] == 0
+
+
+def test_request_fields_are_sent_under_the_models_names() -> None:
+    """Guidance_scale is flux-dev's guidance."""
+    assert mapped("flux-dev", replace(REQUEST, guidance_scale=3.5)).inputs["guidance"] == 3.5
+
+
+def test_what_a_model_has_no_use_for_is_left_out_and_named() -> None:
+    """A negative prompt is not sent to a model without one, and the app is told."""
+    result = mapped("flux-schnell", replace(REQUEST, negative_prompt="people", guidance_scale=2.0, num_outputs=2))
+    assert result.ignored_fields == ("guidance_scale", "negative_prompt")
+    assert "negative_prompt" not in result.inputs
+    assert result.outputs == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "field"),
+    [
+        ("flux-schnell", {"num_outputs": 5}, "num_outputs"),
+        ("flux-schnell", {"num_inference_steps": 5}, "num_inference_steps"),
+        ("flux-schnell", {"output_format": "gif"}, "output_format"),
+        ("flux-schnell", {"aspect_ratio": "7:3"}, "aspect_ratio"),
+        ("flux-dev", {"guidance_scale": 11.0}, "guidance_scale"),
+        ("flux-1.1-pro", {"num_outputs": 2}, "num_outputs"),
+        ("flux-schnell", {"prompt": "ab"}, "prompt"),
+        ("flux-schnell", {"prompt": "x" * 501}, "prompt"),
+        ("flux-schnell", {"prompt": "  ab  "}, "prompt"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused_by_field(model: str, change: dict[str, object], field: str) -> None:
+    """The refusal names the request's field."""
+    result = refusal(model, replace(REQUEST, **change))  # type: ignore[arg-type]
+    assert result.reason is Reason.INVALID_REQUEST
+    assert field in result.text
+
+
+@pytest.mark.parametrize("length", [3, 500])
+def test_the_prompts_bounds_are_inclusive(length: int) -> None:
+    """3 and 500 characters are fine."""
+    assert mapped("flux-schnell", replace(REQUEST, prompt="x" * length)).inputs["prompt"] == "x" * length
+
+
+@pytest.mark.parametrize(
+    ("plan", "change", "outcome"),
+    [
+        (Plan.FREE, {}, ("flux-schnell", 1)),
+        (Plan.PREMIUM, {}, ("flux-dev", 2)),
+        (Plan.FREE, {"model": "black-forest-labs/flux-schnell", "num_outputs": 4}, ("flux-schnell", 4)),
+        (Plan.FREE, {"model": "flux-dev"}, Reason.PLAN_TOO_LOW),
+        (Plan.BASIC, {"model": "flux-1.1-pro"}, Reason.PLAN_TOO_LOW),
+        (Plan.PREMIUM, {"model": "flux-1.1-pro"}, ("flux-1.1-pro", 5)),
+        (Plan.PREMIUM, {"model": "flux-9"}, Reason.UNKNOWN_MODEL),
+        (Plan.PREMIUM, {"quality": "premium"}, ("flux-1.1-pro", 5)),
+        (Plan.FREE, {"quality": "premium"}, Reason.PLAN_TOO_LOW),
+        (Plan.FREE, {"quality": "best"}, Reason.INVALID_REQUEST),
+        (Plan.PREMIUM, {"model": "flux-1.1-pro", "max_credits": 4}, Reason.OVER_LIMIT),
+        (Plan.FREE, {"max_credits": 0}, Reason.OVER_LIMIT),
+    ],
+)
+def test_a_request_is_quoted_or_refused(
+    plan: Plan, change: dict[str, object], outcome: tuple[str, int] | Reason
+) -> None:
+    """Model and hold by plan, name, quality and limit."""
+    result = quote(CATALOG, replace(REQUEST, **change), plan)  # type: ignore[arg-type]
+    if isinstance(result, Quote):
+        assert (result.model.name, result.hold_credits) == outcome
+    else:
+        assert result.reason is outcome
+
+
+def test_the_hold_covers_the_dearest_model_of_the_chain() -> None:
+    """Whichever model answers in the end, its price is held."""
+    dearer = Catalog.parse(TEXT.replace('fallback = ["flux-schnell"]', 'fallback = ["flux-1.1-pro"]'))
+    result = quote(dearer, replace(REQUEST, model="flux-dev"), Plan.PREMIUM)
+    assert isinstance(result, Quote)
+    assert (result.chain, result.hold_credits) == (("flux-dev", "flux-1.1-pro"), 5)
+
+
+def test_the_chain_keeps_to_plan_limit_and_wish() -> None:
+    """No fallback beyond the plan, beyond max_credits, or where the user wants none."""
+    dearer = Catalog.parse(TEXT.replace('fallback = ["flux-schnell"]', 'fallback = ["flux-1.1-pro", "flux-schnell"]'))
+    wish = replace(REQUEST, model="flux-dev")
+    chains = {
+        "plan": quote(dearer, wish, Plan.BASIC),
+        "limit": quote(dearer, replace(wish, max_credits=3), Plan.PREMIUM),
+        "wish": quote(dearer, replace(wish, allow_fallback=False), Plan.PREMIUM),
+    }
+    assert {name: result.chain for name, result in chains.items() if isinstance(result, Quote)} == {
+        "plan": ("flux-dev", "flux-schnell"),
+        "limit": ("flux-dev", "flux-schnell"),
+        "wish": ("flux-dev",),
+    }
+
+
+def test_ratios_are_compared_by_distortion() -> None:
+    """3:4 is as far from square as 4:3."""
+    assert nearest_ratio(100, 130, ("1:1", "3:4", "4:3", "custom")) == "3:4"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("credits = 1\n", "credits = 0\n", "flux-schnell, credits"),
+        ("credits = 1\n", 'credits = "1"\n', "flux-schnell, credits"),
+        ("credits = 1\n", "", "flux-schnell, credits"),
+        ('tier = "free"', 'tier = "gold"', "flux-schnell"),
+        ("cancel_after_s = 120", "cancel_after_s = 4", "flux-schnell, cancel_after_s"),
+        ('sizing = "megapixels"', "sizing = 7", "flux-schnell, sizing"),
+        ('prompt = { type = "text" }', 'prompt = { type = "song" }', "flux-schnell, inputs.prompt"),
+        ('fallback = ["flux-schnell"]', 'fallback = ["flux-0"]', "flux-dev, fallback"),
+        ('free = "flux-schnell"', 'free = "flux-0"', "default_models.free"),
+        ("[default_models]", "[default_models", "not TOML"),
+    ],
+)
+def test_a_bad_catalogue_names_file_model_and_field(old: str, new: str, named: str) -> None:
+    """An operator finds the place at once."""
+    assert old in TEXT
+    with pytest.raises(CatalogError) as caught:
+        Catalog.parse(TEXT.replace(old, new, 1), file="mine.toml")
+    assert str(caught.value).startswith("mine.toml")
+    assert named in str(caught.value)
+
+
+def test_inputs_agree_with_the_published_schemas() -> None:
+    """Where the models' schemas are at hand: every input exists there, with choices that they offer."""
+    schemas = json.loads(SCHEMAS.read_text()) if SCHEMAS.exists() else {}
+    for model in CATALOG.models.values():
+        if model.replicate not in schemas:
+            continue
+        published = schemas[model.replicate]["input"]
+        for name, item in model.inputs.items():
+            assert name in published, f"{model.name} has no input {name}"
+            offered = published[name].get("enum") or item.choices
+            assert set(item.choices) <= {str(choice) for choice in offered}, f"{model.name}.{name}"

@@ -1,0 +1,233 @@
+"""The state machine: every state meets every fact, and whatever the history, states only go forward."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core import generation as life
+from shared.core.catalog import Catalog, quote
+from shared.core.credits import Account, Plan
+from shared.core.generation import NEXT, Delivery, Generation, State, Timing, Transition
+from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.prediction import Prediction, Status
+from shared.core.reasons import SENTENCES, Reason, Refusal
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=1000)
+MUCH_LATER = NOW + timedelta(hours=9)
+CATALOG = Catalog.parse((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
+TIMING = Timing()
+ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
+REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
+PREDICTION = "p" * 26
+OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_bytes=1, width=1, height=1)
+
+
+def opened() -> tuple[Generation, Account]:
+    """A generation that was just opened on flux-dev, which falls back to flux-schnell."""
+    start = life.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+    assert start.account is not None
+    return start.generation, start.account
+
+
+SUBMITTING, HOLDING = opened()
+
+
+def step(transition: Transition | None) -> Generation:
+    """The generation after a transition that must be possible."""
+    assert transition is not None
+    return transition.generation
+
+
+HELD = step(life.held(SUBMITTING, 1, 1, NOW + timedelta(seconds=30)))
+RUNNING = step(life.adopted(SUBMITTING, 1, PREDICTION))
+ENDING = step(life.ending(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
+SUCCEEDED = step(life.delivered(RUNNING, HOLDING, 1, PREDICTION, Delivery(outputs=(OUTPUT,)), NOW))
+FAILED = step(life.buried(RUNNING, HOLDING, NOW))
+CANCELED = step(life.ending(HELD, HOLDING, Reason.CANCELED_BY_USER, NOW))
+REJECTED = life.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
+STATES = {
+    "submitting": SUBMITTING,
+    "held": HELD,
+    "running": RUNNING,
+    "ending": ENDING,
+    "succeeded": SUCCEEDED,
+    "failed": FAILED,
+    "canceled": CANCELED,
+    "rejected": REJECTED,
+}
+
+
+def ended(status: Status, error: str = "") -> Prediction:
+    """The prediction with this status."""
+    return Prediction(prediction_id=PREDICTION, status=status, error=error)
+
+
+def fell(prediction: Prediction) -> Callable[[Generation], Transition | None]:
+    """What a fallen prediction makes of a generation."""
+    return lambda g: life.fell(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW)
+
+
+FACTS: dict[str, Callable[[Generation], Transition | None]] = {
+    "not created": lambda g: life.held(g, 1, 1, LATER),
+    "wait over": lambda g: life.retried(g, LATER),
+    "given up": lambda g: life.given_up(g, HOLDING, TIMING, MUCH_LATER),
+    "create refused": lambda g: life.refused(g, HOLDING, 1, Refusal.of(Reason.PROVIDER_REFUSED), NOW),
+    "adopted": lambda g: life.adopted(g, 1, PREDICTION),
+    "lost": lambda g: life.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER),
+    "delivered": lambda g: life.delivered(g, HOLDING, 1, PREDICTION, Delivery(outputs=(OUTPUT,)), NOW),
+    "all refused": lambda g: life.delivered(
+        g, HOLDING, 1, PREDICTION, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
+    ),
+    "failed": fell(ended(Status.FAILED, "NSFW content")),
+    "interrupted": fell(ended(Status.FAILED, "(code: PA)")),
+    "canceled there": fell(ended(Status.CANCELED)),
+    "aborted there": fell(ended(Status.ABORTED)),
+    "cancel wished": lambda g: life.ending(g, HOLDING, Reason.CANCELED_BY_USER, NOW),
+    "unheard": lambda g: life.unheard(g, HOLDING, TIMING, MUCH_LATER),
+    "buried": lambda g: life.buried(g, HOLDING, NOW),
+}
+
+#: Every state meets every fact: the state after it, or "-" for "nothing to say". An ended state says nothing, ever.
+TABLE = """
+                submitting  held        running     ending
+not created     held        -           -           -
+wait over       -           submitting  -           -
+given up        -           failed      -           -
+create refused  failed      -           -           -
+adopted         running     running     -           -
+lost            held        -           -           -
+delivered       -           -           succeeded   succeeded
+all refused     -           -           failed      failed
+failed          -           -           failed      canceled
+interrupted     -           -           held        canceled
+canceled there  -           -           failed      canceled
+aborted there   -           -           held        canceled
+cancel wished   submitting  canceled    running     -
+unheard         -           -           failed      canceled
+buried          failed      failed      failed      failed
+"""
+
+
+def expectations() -> list[tuple[str, str, str]]:
+    """(state, fact, the state expected) of the whole table, ended states included."""
+    header, *rows = TABLE.strip("\n").splitlines()
+    cases = []
+    for row in rows:
+        fact, cells = row[:16].strip(), row[16:].split()
+        cases += [(state, fact, cell) for state, cell in zip(header.split(), cells, strict=True)]
+        cases += [(state, fact, "-") for state in ("succeeded", "failed", "canceled", "rejected")]
+    assert {fact for _, fact, _ in cases} == set(FACTS)
+    return cases
+
+
+@pytest.mark.parametrize(("state", "fact", "expected"), expectations())
+def test_every_state_meets_every_fact(state: str, fact: str, expected: str) -> None:
+    """The whole machine on one page; what ends resolves its hold in the same transition."""
+    before = STATES[state]
+    transition = FACTS[fact](before)
+    if expected == "-":
+        assert transition is None
+        return
+    assert transition is not None
+    after = transition.generation
+    assert after.state.value == expected
+    assert after.state in NEXT[before.state]
+    assert after.rank >= before.rank
+    assert (transition.entry is not None) == after.state.ended
+    if transition.account is not None:
+        captured = 2 if after.state is State.SUCCEEDED else 0
+        assert (transition.account.available, transition.account.held, transition.account.captured) == (
+            10 - captured,
+            0,
+            captured,
+        )
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_drawing_covers_every_state(state: State) -> None:
+    """NEXT has every state as a key, and ends are those without a way on."""
+    assert state.ended == (NEXT[state] == frozenset())
+
+
+@pytest.mark.parametrize(
+    ("what", "transition"),
+    [
+        ("another attempt's answer", lambda: life.adopted(SUBMITTING, 2, PREDICTION)),
+        ("another try's answer", lambda: life.held(SUBMITTING, 1, 2, LATER)),
+        ("another attempt's refusal", lambda: life.refused(SUBMITTING, HOLDING, 2, Refusal.of(Reason.LOST), NOW)),
+        ("a wait that is not over", lambda: life.retried(HELD, NOW)),
+        ("a foreign prediction", lambda: life.delivered(RUNNING, HOLDING, 1, "q" * 26, Delivery(), NOW)),
+        ("another attempt's success", lambda: life.delivered(RUNNING, HOLDING, 2, PREDICTION, Delivery(), NOW)),
+        (
+            "a foreign fall",
+            lambda: life.fell(
+                RUNNING, HOLDING, CATALOG, 1, replace(ended(Status.FAILED), prediction_id="q" * 26), seed=1, now=NOW
+            ),
+        ),
+        ("lost too early", lambda: life.lost(SUBMITTING, HOLDING, CATALOG, TIMING, seed=1, now=NOW)),
+        ("given up too early", lambda: life.given_up(HELD, HOLDING, TIMING, LATER)),
+        ("unheard too early", lambda: life.unheard(RUNNING, HOLDING, TIMING, LATER)),
+    ],
+)
+def test_what_does_not_concern_it_changes_nothing(what: str, transition: Callable[[], Transition | None]) -> None:
+    """Each condition of a transition, one at a time."""
+    assert transition() is None, what
+
+
+def test_a_second_prediction_of_a_running_attempt_is_not_adopted() -> None:
+    """The first one known is the one."""
+    assert life.adopted(RUNNING, 1, "q" * 26) is None
+    assert not life.concerns(RUNNING, 1, "q" * 26)
+
+
+def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
+    """Flux-dev fell; flux-schnell is asked next, for less, within the hold."""
+    after = step(FACTS["interrupted"](RUNNING))
+    assert after.attempt is not None
+    assert (after.attempt.number, after.attempt.tries, after.attempt.model) == (2, 0, "flux-schnell")
+    assert (after.attempt.seed, after.attempt.unit_credits, after.held_credits) == (8, 1, 2)
+    assert after.attempt.prediction_id is None
+
+
+def test_an_attempt_beyond_the_hold_is_not_opened() -> None:
+    """Prices may have risen since the hold was made: then the generation ends."""
+    dearer = Catalog.parse(
+        (Path(__file__).parents[2] / "shared" / "core" / "catalog.toml")
+        .read_text()
+        .replace("credits = 1\n", "credits = 9\n")
+    )
+    after = step(life.fell(RUNNING, HOLDING, dearer, 1, ended(Status.FAILED, "(code: PA)"), seed=8, now=NOW))
+    assert (after.state, after.reason) == (State.FAILED, Reason.PROVIDER_FAILED)
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+def test_every_state_has_a_time_at_which_the_timer_looks(state: Generation) -> None:
+    """No state waits for ever."""
+    assert NOW <= state.due_at(TIMING) <= NOW + timedelta(seconds=400)
+
+
+def test_every_reason_has_a_sentence_without_numbers() -> None:
+    """No code reaches a user bare, and no sentence quotes a threshold or a price."""
+    assert set(SENTENCES) == set(Reason)
+    assert not [text for text in SENTENCES.values() if any(char.isdigit() for char in text)]
+
+
+@given(st.lists(st.sampled_from(sorted(FACTS)), max_size=25))
+def test_any_history_goes_forward_and_ends_once(history: list[str]) -> None:
+    """Facts in any order: the rank never falls, the money is whole, the hold is resolved at most once."""
+    generation, resolves = SUBMITTING, 0
+    for name in history:
+        transition = FACTS[name](generation)
+        if transition is None:
+            continue
+        assert transition.generation.rank >= generation.rank
+        assert not generation.state.ended
+        generation = transition.generation
+        resolves += transition.entry is not None
+    assert resolves == generation.state.ended

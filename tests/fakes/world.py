@@ -1,0 +1,235 @@
+"""The World: a House on fakes, a clock that a test moves, and the hands that carry messages.
+
+Rules of this file:
+1. Time stands still until a test moves it; ``sleep`` moves it too, so nothing really waits.
+2. ``pump`` carries what was sent, and what is due of what was scheduled, until nothing is left: as the broker
+   and the doors do. What a handler raises is delivered again, and buried after ``DELIVERIES`` times.
+3. ``books_balance`` is what must hold at any moment, whatever happened.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared import worker
+from shared.core.catalog import Catalog
+from shared.core.credits import Account, Move, Plan, moved
+from shared.core.generation import Generation, State, Timing
+from shared.core.messages import GenerationEvent, Key, Message, parse_event, parse_request
+from shared.core.moderation import Category, Policy
+from shared.core.prediction import Prediction
+from shared.ports import Envelope, House, Limits
+from tests.fakes.blobs import FakeBlobs
+from tests.fakes.images import FakeImages
+from tests.fakes.index import FakeIndex
+from tests.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
+from tests.fakes.provider import FakeReplicate
+from tests.fakes.screener import FakeScreener
+from tests.fakes.store import FakeStore
+from tests.fakes.telemetry import FakeTelemetry
+
+CATALOG = Catalog.parse((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+KEY = Key("ada", "one")
+
+#: What a message of the app's comes in.
+FROM_THE_APP = Envelope("app")
+
+#: maxDeliveryCount of the queues.
+DELIVERIES = 10
+
+
+class World:
+    """One user's world by default: ada has ``credits`` on the premium plan."""
+
+    def __init__(self, credits: int = 10, catalog: Catalog = CATALOG) -> None:  # noqa: A002  # the house's word
+        self.time = START
+        self.store = FakeStore()
+        self.index = FakeIndex()
+        self.replicate = FakeReplicate(self.now)
+        self.images = FakeImages()
+        self.screener = FakeScreener()
+        self.blobs = FakeBlobs()
+        self.messenger = FakeMessenger()
+        self.telemetry = FakeTelemetry()
+        self.dead: list[tuple[Sent, Exception]] = []
+        self._seeds = iter(range(1_000_000, 9_000_000))
+        self.house = House(
+            store=self.store,
+            index=self.index,
+            provider=self.replicate,
+            images=self.images,
+            screener=self.screener,
+            blobs=self.blobs,
+            messenger=self.messenger,
+            telemetry=self.telemetry,
+            catalog=catalog,
+            policy=Policy("test", dict.fromkeys(Category, 4)),
+            timing=Timing(),
+            limits=Limits(),
+            now=self.now,
+            new_seed=lambda: next(self._seeds),
+            chance=lambda: 0.5,
+            sleep=self.sleep,
+        )
+        self._credits = credits
+
+    async def open_account(self, user_id: str = "ada", amount: int | None = None) -> None:
+        """Grant a user their credits, on the premium plan."""
+        granted = self._credits if amount is None else amount
+        await worker.grant(self.house, user_id, granted, grant_id="welcome", plan=Plan.PREMIUM)
+
+    def now(self) -> datetime:
+        """The world's time."""
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        """Time passes while a handler waits."""
+        self.time += timedelta(seconds=seconds)
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes."""
+        self.time += timedelta(seconds=seconds)
+
+    # Messages.
+
+    async def ask(self, key: Key = KEY, **fields: Any) -> None:
+        """The app sends a request; flux-schnell unless a model is named."""
+        body = {
+            "generation_id": key.generation_id,
+            "user_id": key.user_id,
+            "prompt": "A lighthouse at night",
+            "model": "flux-schnell",
+        }
+        await self.deliver(json.dumps(body | fields).encode(), REQUESTS)
+
+    async def cancel(self, key: Key = KEY) -> None:
+        """The app sends a cancel."""
+        body = {"type": "cancel", "user_id": key.user_id, "generation_id": key.generation_id}
+        await self.deliver(json.dumps(body).encode(), REQUESTS)
+
+    async def webhook(self, prediction_id: str) -> None:
+        """Replicate tells how a prediction stands now."""
+        await self.deliver(json.dumps(self.replicate.event(prediction_id).to_json()).encode(), EVENTS)
+
+    async def deliver(self, raw: bytes, queue: str, envelope: Envelope = FROM_THE_APP) -> None:
+        """One delivery of one message."""
+        await worker.handle(self.house, read(raw, queue), envelope, queue)
+
+    async def pump(self, rounds: int = 100) -> None:
+        """Carry everything that was sent, and what is due of what was scheduled, until nothing is left."""
+        for _ in range(rounds):
+            waiting = self.messenger.take() + self.messenger.take_due(self.time)
+            if not waiting:
+                return
+            for sent in waiting:
+                await self.carry(sent)
+        raise AssertionError("the messages never end")
+
+    async def carry(self, sent: Sent) -> None:
+        """Deliver one message as the broker does: again after an exception, and in the end to the dead letters."""
+        raw = json.dumps(sent.message.to_json()).encode()
+        for delivery in range(1, DELIVERIES + 1):
+            try:
+                await self.deliver(raw, sent.queue, sent.envelope)
+            except Exception as error:  # noqa: BLE001  # the broker does not care what it was
+                if delivery == DELIVERIES:
+                    self.dead.append((sent, error))
+                    await worker.bury(self.house, read(raw, sent.queue), raw, sent.queue)
+            else:
+                return
+
+    async def tick(self, seconds: float = 0) -> int:
+        """Time passes, the timer fires, and its checks are carried; returns how many checks there were."""
+        self.pass_time(seconds)
+        checks = await worker.reconcile(self.house)
+        await self.pump()
+        return checks
+
+    async def settle(self, hours: float = 14, step_s: float = 60) -> None:
+        """Tick until nothing is open; AssertionError if something still is after ``hours``."""
+        deadline = self.time + timedelta(hours=hours)
+        await self.pump()
+        while self.index.rows or self.messenger.scheduled:
+            assert self.time < deadline, f"still open after {hours} h: {list(self.index.rows)}"
+            await self.tick(step_s)
+
+    # Looking.
+
+    def generation(self, key: Key = KEY) -> Generation:
+        """The generation as it is saved."""
+        return self.store.saved_generations[key]
+
+    def account(self, user_id: str = "ada") -> Account:
+        """The account as it is saved."""
+        return self.store.saved_accounts[user_id]
+
+    def balances(self, user_id: str = "ada") -> tuple[int, int, int]:
+        """Available, held, captured."""
+        account = self.account(user_id)
+        return account.available, account.held, account.captured
+
+    @property
+    def events(self) -> list[GenerationEvent]:
+        """What the app was told."""
+        return self.messenger.published
+
+    def prediction(self) -> Prediction:
+        """The one prediction there is."""
+        return self.replicate.predictions[self.replicate.only_id]
+
+    def books_balance(self) -> None:
+        """What must hold at any moment: money, holds, ledger, ends, outputs."""
+        for user_id, account in self.store.saved_accounts.items():
+            replay = Account(user_id=user_id)
+            for entry in (entry for entry in self.store.entries if entry.user_id == user_id):
+                replay = moved(replay, entry)
+            have = (account.granted, account.available, account.held, account.captured)
+            assert have == (replay.granted, replay.available, replay.held, replay.captured), user_id
+            mine = [each for key, each in self.store.saved_generations.items() if key.user_id == user_id]
+            assert account.held == sum(each.held_credits for each in mine if not each.state.ended), user_id
+            assert account.captured == sum(each.captured_credits for each in mine), user_id
+        for generation in self.store.saved_generations.values():
+            self._generation_is_sound(generation)
+        self._outputs_are_sound()
+
+    def _generation_is_sound(self, generation: Generation) -> None:
+        key = generation.key
+        moves = self.store.entries_of(key.generation_id)
+        assert (Move.HOLD in moves) == (generation.held_credits > 0), key
+        assert (Move.RESOLVE in moves) == (generation.held_credits > 0 and generation.state.ended), key
+        assert bool(generation.outputs) == (generation.state is State.SUCCEEDED), key
+        if generation.state is State.SUCCEEDED and generation.attempt is not None:
+            assert generation.captured_credits == generation.attempt.unit_credits * len(generation.outputs), key
+        else:
+            assert generation.captured_credits == 0, key
+
+    def _outputs_are_sound(self) -> None:
+        """Every output the app was told of is there and passed."""
+        for event in self.events:
+            for output in event.outputs:
+                assert output.name in self.blobs.outputs, event.key
+
+    def at_rest(self) -> None:
+        """What must hold when nothing is left to do, beyond what holds always."""
+        self.books_balance()
+        assert not self.index.rows, "something is still open"
+        assert not self.replicate.running, "a prediction still costs money"
+        named = {output.name for event in self.events for output in event.outputs}
+        assert set(self.blobs.outputs) == named, "an output that nobody was told of"
+        for key, generation in self.store.saved_generations.items():
+            assert generation.state.ended, key
+            assert len({event.event_id for event in self.events if event.key == key}) == 1, key
+
+
+def read(raw: bytes, queue: str) -> Message:
+    """The message in ``raw``, as the door of this queue reads it."""
+    return parse_request(raw)[0] if queue == REQUESTS else parse_event(raw)
+
+
+def facts(event: GenerationEvent) -> Mapping[str, Any]:
+    """The data of an event."""
+    data: Mapping[str, Any] = event.to_json()["data"]
+    return data

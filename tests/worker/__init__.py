@@ -1,0 +1,1 @@
+"""Tests of the corridor on in-memory fakes."""

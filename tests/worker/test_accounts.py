@@ -1,0 +1,103 @@
+"""Grants, corrections and the audit."""
+
+import asyncio
+
+import pytest
+
+from shared import worker
+from shared.core.credits import Account, Plan
+from shared.core.messages import Key
+from shared.worker.accounts import Difference
+from tests.fakes.world import World
+
+
+async def differences(world: World) -> list[Difference]:
+    """What the audit finds."""
+    return [difference async for difference in worker.audit(world.house)]
+
+
+async def test_the_same_grant_twice_is_one_grant(world: World) -> None:
+    """A billing webhook that comes twice gives credits once."""
+    await worker.grant(world.house, "ada", 5, grant_id="invoice-1")
+    await worker.grant(world.house, "ada", 5, grant_id="invoice-1")
+    assert world.balances() == (15, 0, 0)
+    world.books_balance()
+
+
+async def test_a_grant_may_set_plan_and_limit(world: World) -> None:
+    """And leaves them alone when it does not name them."""
+    await worker.grant(world.house, "bob", 5, grant_id="a", plan=Plan.BASIC, daily_limit_credits=3)
+    await worker.grant(world.house, "bob", 5, grant_id="b")
+    account = world.account("bob")
+    assert (account.plan, account.daily_limit_credits, account.available) == (Plan.BASIC, 3, 10)
+
+
+async def test_grants_that_race_are_all_given(world: World) -> None:
+    """Twenty grants at once on one account lose nothing."""
+    grants = [worker.grant(world.house, "ada", 1, grant_id=f"g{number}") for number in range(20)]
+    await asyncio.gather(*grants)
+    assert world.balances() == (30, 0, 0)
+    world.books_balance()
+
+
+async def test_requests_that_race_on_one_account_are_all_opened(world: World) -> None:
+    """Eight at once on one account: no hold is lost, the conflicts are counted."""
+    await asyncio.gather(*(world.ask(Key("ada", f"g{number}")) for number in range(8)))
+    assert world.balances() == (2, 8, 0)
+    assert world.telemetry.total("darkroom.conflicts") > 0
+    world.books_balance()
+
+
+async def test_sound_books_have_no_difference(world: World) -> None:
+    """After holds, captures and releases the audit is silent."""
+    await world.ask()
+    await world.ask(Key("ada", "two"))
+    world.replicate.succeed(world.replicate.ids()[0])
+    await world.webhook(world.replicate.ids()[0])
+    await world.cancel(Key("ada", "two"))
+    assert await differences(world) == []
+
+
+async def test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_mended(world: World) -> None:
+    """Somebody edited the account by hand."""
+    world.store.put_account(Account(user_id="ada", granted=12, available=11, captured=1))
+    found = await differences(world)
+    assert [(difference.what, difference.account, difference.counted) for difference in found] == [
+        ("ledger granted", 12, 10),
+        ("ledger available", 11, 10),
+        ("ledger captured", 1, 0),
+    ]
+    assert world.account().available == 11
+    assert world.telemetry.total("darkroom.audit_differences") == 3
+
+
+async def test_a_hold_without_an_open_generation_is_reported(world: World) -> None:
+    """Credits are held for nobody."""
+    await world.ask()
+    del world.store.saved_generations[Key("ada", "one")]
+    assert [difference.what for difference in await differences(world)] == ["open holds"]
+
+
+async def test_a_correction_mends_what_a_person_decided(world: World) -> None:
+    """The compensating entry is in the ledger with its note; the same id twice is one entry."""
+    for _ in range(2):
+        await worker.correct(
+            world.house, "ada", available=-3, held=0, captured=3, correction_id="case-7", note="double delivery"
+        )
+    assert world.balances() == (7, 0, 3)
+    (entry,) = [entry for entry in world.store.entries if entry.entry_id == "case-7"]
+    assert entry.note == "double delivery"
+    assert await differences(world) == []
+
+
+async def test_a_correction_cannot_make_a_balance_negative(world: World) -> None:
+    """It is refused, and nothing changes."""
+    with pytest.raises(ValueError, match="negative"):
+        await worker.correct(world.house, "ada", available=-11, held=0, captured=0, correction_id="case-8", note="typo")
+    assert world.balances() == (10, 0, 0)
+
+
+async def test_a_correction_needs_an_account(world: World) -> None:
+    """There is nothing to correct for whom nobody knows."""
+    with pytest.raises(ValueError, match="no account"):
+        await worker.correct(world.house, "eve", available=1, held=0, captured=0, correction_id="x", note="")

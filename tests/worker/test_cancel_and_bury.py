@@ -1,0 +1,228 @@
+"""Cancels and dead letters: they end what is open, release what is held, and change nothing that has ended."""
+
+from typing import Any
+
+import pytest
+
+from shared import worker
+from shared.core.generation import State
+from shared.core.messages import Malformed
+from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.core.reasons import Reason
+from shared.ports import Envelope, Picture, Unavailable
+from shared.worker.ending import BURY_PAUSE_S
+from tests.fakes.messenger import EVENTS, REQUESTS
+from tests.fakes.world import World, read
+
+REQUEST = b'{"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse", "model": "flux-schnell"}'
+
+
+async def test_a_running_generation_is_canceled_at_replicate(world: World) -> None:
+    """Stopped there, released here, told to the app."""
+    await world.ask()
+    await world.cancel()
+    assert world.replicate.canceled == [world.replicate.only_id]
+    assert (world.events[0].outcome, world.events[0].reason) == ("canceled", Reason.CANCELED_BY_USER)
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_a_held_generation_is_canceled_at_once(world: World) -> None:
+    """Nothing runs, so nothing is asked of Replicate, and the copy that still comes creates nothing."""
+    world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    await world.ask()
+    await world.cancel()
+    assert world.events[0].outcome == "canceled"
+    world.pass_time(60)
+    await world.pump()
+    assert not world.replicate.ids()
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_a_cancel_that_loses_the_race_changes_nothing(world: World) -> None:
+    """Replicate had finished: the picture is delivered and paid."""
+    await world.ask()
+    world.replicate.succeed(world.replicate.only_id)
+    await world.cancel()
+    assert world.events[0].outcome == "succeeded"
+    assert world.balances() == (9, 0, 1)
+    world.at_rest()
+
+
+async def test_a_cancel_after_the_end_changes_nothing(world: World) -> None:
+    """Ended is final."""
+    await world.ask()
+    world.replicate.succeed(world.replicate.only_id)
+    await world.webhook(world.replicate.only_id)
+    before = (world.generation(), world.account(), list(world.events))
+    await world.cancel()
+    assert (world.generation(), world.account(), list(world.events)) == before
+
+
+async def test_a_cancel_before_its_request_closes_it_unopened(world: World) -> None:
+    """The queue keeps no order: the request that comes later is told nothing new and costs nothing."""
+    await world.cancel()
+    await world.ask()
+    assert [event.outcome for event in world.events] == ["canceled"]
+    assert not world.replicate.creates
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+@pytest.mark.parametrize("created", [True, False])
+async def test_a_cancel_while_the_outcome_is_unknown_ends_when_it_is_known(world: World, created: bool) -> None:
+    """The wish is kept: the prediction is canceled when it is found, or the hold is released when it never was."""
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=created)
+    await world.ask()
+    await world.cancel()
+    assert world.generation().ending is Reason.CANCELED_BY_USER
+    await world.settle()
+    assert world.events[0].outcome == "canceled"
+    assert len(world.replicate.creates) == 1
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_cancel_twice_is_cancel_once(world: World) -> None:
+    """The second one finds the end."""
+    await world.ask()
+    await world.cancel()
+    await world.cancel()
+    assert len(world.events) == 1
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_a_cancel_while_replicate_is_down_is_carried_out_later(world: World) -> None:
+    """The wish is saved before Replicate is asked."""
+    await world.ask()
+    world.replicate.down = True
+    await world.cancel()
+    assert world.generation().ending is Reason.CANCELED_BY_USER
+    world.replicate.down = False
+    await world.settle()
+    assert world.events[0].outcome == "canceled"
+    world.at_rest()
+
+
+async def bury(world: World, raw: bytes = REQUEST, queue: str = REQUESTS) -> None:
+    """One delivery from the dead-letter queue."""
+    await worker.bury(world.house, read(raw, queue), raw, queue)
+
+
+async def test_a_dead_request_that_never_opened_ends_as_failed(world: World) -> None:
+    """Kept whole with its reason, told to the app, nothing charged."""
+    await bury(world)
+    (blob,) = world.blobs.dead_letters.values()
+    assert blob.content == REQUEST
+    assert blob.metadata["reason"] == "dead-lettered"
+    assert (world.events[0].outcome, world.events[0].reason) == ("failed", Reason.DEAD_LETTERED)
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+@pytest.mark.parametrize("queue", [REQUESTS, EVENTS])
+async def test_a_dead_letter_of_a_running_generation_releases_its_hold(world: World, queue: str) -> None:
+    """The prediction is canceled, the hold released, the app told."""
+    await world.ask()
+    raw = REQUEST if queue == REQUESTS else b'{"type": "check", "user_id": "ada", "generation_id": "one"}'
+    await bury(world, raw, queue)
+    assert world.replicate.canceled == [world.replicate.only_id]
+    assert world.events[0].reason is Reason.DEAD_LETTERED
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_a_dead_letter_of_a_held_generation_releases_its_hold(world: World) -> None:
+    """Nothing was created; what was held is given back."""
+    world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    await world.ask()
+    await bury(world)
+    world.messenger.scheduled.clear()
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_a_dead_copy_of_a_request_does_not_lose_a_paid_picture(world: World) -> None:
+    """Replicate has finished meanwhile: the picture is delivered, not thrown away."""
+    await world.ask()
+    world.replicate.succeed(world.replicate.only_id)
+    await bury(world)
+    assert world.generation().state is State.RUNNING
+    await world.settle()
+    assert world.events[0].outcome == "succeeded"
+    assert world.balances() == (9, 0, 1)
+    world.at_rest()
+
+
+async def test_a_dead_letter_of_what_has_ended_changes_nothing(world: World) -> None:
+    """It is kept; that is all."""
+    await world.ask()
+    world.replicate.succeed(world.replicate.only_id)
+    await world.webhook(world.replicate.only_id)
+    before = (world.generation(), world.account(), list(world.events))
+    await bury(world)
+    assert (world.generation(), world.account(), list(world.events)) == before
+    assert len(world.blobs.dead_letters) == 1
+
+
+async def test_dead_garbage_is_kept(world: World) -> None:
+    """It names nobody, so nothing else happens."""
+    await bury(world, b"garbage")
+    assert [blob.content for blob in world.blobs.dead_letters.values()] == [b"garbage"]
+    assert not world.events
+
+
+async def test_malformed_letters_do_not_end_what_runs(world: World) -> None:
+    """Garbage under a known id is no reason to throw a picture away."""
+    await world.ask()
+    raw = b'{"user_id": "ada", "generation_id": "one", "prompt": 7}'
+    assert isinstance(read(raw, REQUESTS), Malformed)
+    await bury(world, raw)
+    assert world.generation().state is State.RUNNING
+
+
+async def test_a_burial_that_fails_is_tried_again_and_slowed_down(world: World) -> None:
+    """The letter stays in its queue, which would deliver at once for ever: the pause is all that slows it."""
+    await world.ask()
+    world.messenger.down = True
+    before = world.time
+    with pytest.raises(Unavailable):
+        await bury(world)
+    assert (world.time - before).total_seconds() == BURY_PAUSE_S
+    world.messenger.down = False
+    await bury(world)
+    assert world.balances() == (10, 0, 0)
+    assert len(world.events) == 1
+    world.at_rest()
+
+
+async def test_a_burial_does_not_wait_for_replicate(world: World) -> None:
+    """The user's credits are released although the prediction cannot be canceled now; Cancel-After bounds it."""
+    await world.ask()
+    world.replicate.down = True
+    await bury(world)
+    assert world.balances() == (10, 0, 0)
+    world.replicate.down = False
+    # When it is heard of again it is canceled: nobody waits for it.
+    world.replicate.start(world.replicate.only_id)
+    await world.webhook(world.replicate.only_id)
+    world.at_rest()
+
+
+async def test_what_nobody_expected_is_delivered_again_and_then_buried(world: World) -> None:
+    """A bug in handling an event: after all deliveries the generation ends, released and told."""
+    await world.ask()
+
+    async def broken(*args: Any) -> Picture | None:
+        raise RuntimeError("a bug")
+
+    world.images.inspect = broken  # type: ignore[method-assign, assignment]
+    world.replicate.succeed(world.replicate.only_id)
+    await world.messenger.send(world.replicate.event(world.replicate.only_id), Envelope("event"))
+    await world.pump()
+    assert [str(error) for _, error in world.dead] == ["a bug"]
+    assert world.events[0].reason is Reason.DEAD_LETTERED
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
