@@ -1,0 +1,207 @@
+"""Blob Storage: implements ``Blobs``, and reads what is stored for operators.
+
+Two containers: outputs, where users' apps find them, and dead letters.
+
+Rules of this file:
+1. A file is streamed in blocks of 4 MiB; it is never in memory as a whole. Writing the same name twice is once.
+2. Metadata travels as HTTP headers, so values are percent-encoded and read back decoded.
+3. What may work later is Unavailable; the SDK's own texts, which quote addresses and what was to be signed, stay here.
+"""
+
+import os
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
+from azure.storage.blob import BlobProperties, ContentSettings, StorageErrorCode
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+
+from shared.ports import Unavailable
+
+#: A picture is a few MiB: most are one request, and what is larger needs no more memory than one block.
+BLOCK_BYTES = 4 * 1024 * 1024
+
+#: For BlobServiceClient. Its own retries start after 15 s, which is too long for a function call: a message that
+#: fails is put off and comes again, so 3 retries (about 1, 3 and 5 s apart) are enough.
+CLIENT_OPTIONS: Mapping[str, Any] = {
+    "max_single_put_size": BLOCK_BYTES,
+    "max_block_size": BLOCK_BYTES,
+    "retry_total": 3,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+    "connection_timeout": 5,
+    "read_timeout": 20,
+}
+
+#: What an identity needs to read and write blobs.
+ROLE = "Storage Blob Data Contributor"
+
+#: What stands in a header as it is. A space would not survive at either end.
+_HEADER_SAFE = string.ascii_letters + string.digits + string.punctuation.replace("%", "")
+
+
+class BlobsRefused(Exception):  # noqa: N818  # it says what happened
+    """A request that Blob Storage will never accept, such as a name that it forbids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One archived message, as it is listed."""
+
+    name: str
+    size_bytes: int
+    metadata: Mapping[str, str]
+    archived_at: datetime
+
+
+class BlobContainers:
+    """The two containers. The client, made with ``CLIENT_OPTIONS``, belongs to the caller."""
+
+    def __init__(self, service: BlobServiceClient, outputs: str, dead_letters: str) -> None:
+        self._outputs_name = outputs
+        self._outputs = service.get_container_client(outputs)
+        self._dead_letters = service.get_container_client(dead_letters)
+
+    async def ensure(self) -> None:
+        """Create the containers if they are missing. In production the deployment does that."""
+        for container in (self._outputs, self._dead_letters):
+            with _translated():
+                try:
+                    await container.create_container()
+                except ResourceExistsError:
+                    continue
+
+    async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
+        """See ``Blobs``. Reads from where the file stands to its end."""
+        start = file.tell()
+        # Given the length, the SDK does not ask the file for its descriptor, which would write a spooled one to disk.
+        length = file.seek(0, os.SEEK_END) - start
+        file.seek(start)
+        await _upload(self._outputs, name, file, length, content_type, metadata)
+        return self._outputs_name
+
+    async def discard_outputs(self, prefix: str) -> None:
+        """See ``Blobs``."""
+        with _translated():
+            async for name in self._outputs.list_blob_names(name_starts_with=prefix):
+                try:
+                    await self._outputs.delete_blob(name, delete_snapshots="include")
+                except ResourceNotFoundError:
+                    continue  # another was faster
+
+    async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
+        """See ``Blobs``."""
+        await _upload(self._dead_letters, name, raw, len(raw), "application/json", metadata)
+
+    async def read_output(self, name: str) -> bytes:
+        """A stored output, whole. FileNotFoundError where there is none."""
+        return await _read(self._outputs, name)
+
+    async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
+        """At most ``limit`` (> 0) dead letters whose names begin with ``prefix``, in the order of their names."""
+        letters: list[DeadLetter] = []
+        with _translated():
+            pages = self._dead_letters.list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=min(limit, 1000)
+            )
+            async for blob in pages:
+                letters.append(_letter(blob))
+                if len(letters) == limit:
+                    break
+        return letters
+
+    async def read_dead_letter(self, name: str) -> bytes:
+        """The raw message of a dead letter. FileNotFoundError where there is none."""
+        return await _read(self._dead_letters, name)
+
+
+async def _upload(
+    container: ContainerClient,
+    name: str,
+    data: BinaryIO | bytes,
+    length: int,
+    content_type: str,
+    metadata: Mapping[str, str],
+) -> None:
+    with _translated():
+        await container.upload_blob(
+            name,
+            data,
+            length=length,
+            metadata={key: quote(value, safe=_HEADER_SAFE) for key, value in metadata.items()},
+            overwrite=True,
+            content_settings=ContentSettings(content_type=content_type),
+            max_concurrency=1,
+        )
+
+
+async def _read(container: ContainerClient, name: str) -> bytes:
+    with _translated():
+        try:
+            download = await container.download_blob(name)
+            return await download.readall()
+        except ResourceNotFoundError as error:
+            if _is_container_missing(error):
+                raise
+    raise FileNotFoundError(name)
+
+
+def _letter(blob: BlobProperties) -> DeadLetter:
+    # In a listing an empty value is None, whatever the SDK's types say.
+    metadata = {key: unquote(value or "") for key, value in (blob.metadata or {}).items()}
+    return DeadLetter(name=blob.name, size_bytes=blob.size, metadata=metadata, archived_at=blob.last_modified)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the SDK's exceptions into ours."""
+    try:
+        yield
+    except AzureError as error:
+        raise _in_our_words(error) from None
+
+
+def _in_our_words(error: AzureError) -> Exception:
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    if isinstance(error, ClientAuthenticationError) or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return Unavailable("blobs", f"access denied: the identity needs the role {ROLE}, or the key is wrong")
+    if not isinstance(error, HttpResponseError) or status is None:
+        why = "no connection" if isinstance(error, ServiceRequestError) else "the answer was lost"
+        return Unavailable("blobs", why)
+    if _is_container_missing(error):
+        return Unavailable("blobs", "a container does not exist: deploy the infrastructure, or create it")
+    said = f"{status} {_code(error)}".strip()
+    temporary = status < 400 or status >= 500 or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+    if temporary:
+        return Unavailable("blobs", f"it answered {said}", _retry_after_s(error))
+    return BlobsRefused(f"blobs refused a request: {said}")
+
+
+def _is_container_missing(error: HttpResponseError) -> bool:
+    return getattr(error, "error_code", None) == StorageErrorCode.CONTAINER_NOT_FOUND
+
+
+def _code(error: HttpResponseError) -> str:
+    """The machine-readable code, such as ``InvalidResourceName``."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code or ""))
+
+
+def _retry_after_s(error: HttpResponseError) -> float | None:
+    """The service's own hint in seconds; a date, which HTTP allows too, Storage does not send."""
+    value = getattr(error.response, "headers", {}).get("Retry-After", "")
+    return float(value) if value.isdigit() else None

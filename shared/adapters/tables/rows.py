@@ -1,0 +1,355 @@
+"""How our types become rows of Azure Tables, and rows our types.
+
+Rules of this file:
+1. Every column is named here, in both directions. What is None is left out.
+2. Reading ignores what it does not know, for the next version may have written it, and takes defaults for columns
+   that came later. What is needed and missing, or of another type, is an UnreadableRow.
+3. Numbers are 64-bit, times are UTC. What has a structure of its own is JSON in a text column.
+4. A property holds 64 KiB of UTF-16 (a limit of the service), so a long text is cut into several: ``request``,
+   ``request_2``, ``request_3`` and so on.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any, TypeVar
+
+from azure.data.tables import EdmType, EntityProperty
+
+from shared.core.credits import Account, LedgerEntry, Move, Plan
+from shared.core.generation import Attempt, Generation, State
+from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.reasons import Reason
+from shared.ports import OpenRow
+
+Row = dict[str, Any]
+
+ACCOUNT = "account"
+
+#: A character is at most 4 bytes of UTF-16: 16,000 of them stay below 64 KiB (65,536 bytes).
+PART_CHARACTERS = 16_000
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+
+class UnreadableRow(Exception):  # noqa: N818  # it says what was found
+    """A row that this version cannot read. The text names the row and the column, never what is in it."""
+
+
+def generation_key(generation_id: str) -> str:
+    """The RowKey of a generation."""
+    return f"generation:{generation_id}"
+
+
+def entry_key(entry: LedgerEntry) -> str:
+    """The RowKey of a ledger entry: what makes a second one of the same kind impossible."""
+    if entry.move in (Move.HOLD, Move.RESOLVE):
+        return f"ledger:{entry.entry_id}:{entry.move}"
+    return f"{entry.move}:{entry.entry_id}"
+
+
+# Accounts and the ledger.
+
+
+def account_row(account: Account) -> Row:
+    """An account as a row."""
+    return {
+        "PartitionKey": account.user_id,
+        "RowKey": ACCOUNT,
+        "plan": account.plan.label,
+        **_balances(account),
+        "daily_limit_credits": _whole(account.daily_limit_credits),
+        "day": account.day.isoformat() if account.day else None,
+        "day_credits": _whole(account.day_credits),
+    }
+
+
+def account_of(row: Mapping[str, Any]) -> Account:
+    """A row as an account."""
+    columns = _Columns(row)
+    day = columns.maybe("day", str)
+    try:
+        return Account(
+            user_id=columns.get("PartitionKey", str),
+            plan=Plan.named(columns.get("plan", str)),
+            **columns.balances(),
+            daily_limit_credits=columns.maybe("daily_limit_credits", int),
+            day=date.fromisoformat(day) if day else None,
+            day_credits=columns.maybe("day_credits", int) or 0,
+        )
+    except ValueError:
+        raise columns.unreadable("a plan, a date or a sum") from None
+
+
+def entry_row(entry: LedgerEntry) -> Row:
+    """A ledger entry as a row."""
+    return {
+        "PartitionKey": entry.user_id,
+        "RowKey": entry_key(entry),
+        "entry_id": entry.entry_id,
+        "move": entry.move.value,
+        "at": entry.at,
+        **_balances(entry),
+        "note": entry.note,
+    }
+
+
+def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
+    """A row as a ledger entry."""
+    columns = _Columns(row)
+    try:
+        return LedgerEntry(
+            user_id=columns.get("PartitionKey", str),
+            entry_id=columns.get("entry_id", str),
+            move=columns.one_of("move", Move),
+            at=columns.time("at"),
+            **columns.balances(),
+            note=columns.maybe("note", str) or "",
+        )
+    except ValueError:
+        raise columns.unreadable("a sum") from None
+
+
+def _balances(holder: Account | LedgerEntry) -> Row:
+    return {name: _whole(getattr(holder, name)) for name in BALANCES}
+
+
+BALANCES = ("granted", "available", "held", "captured")
+
+
+# Generations.
+
+
+def generation_row(generation: Generation) -> Row:
+    """A generation as a row."""
+    return {
+        "PartitionKey": generation.key.user_id,
+        "RowKey": generation_key(generation.key.generation_id),
+        "state": generation.state.value,
+        "opened_at": generation.opened_at,
+        **(_json("request", generation.request.to_json()) if generation.request else {}),
+        **(_attempt_columns(generation.attempt) if generation.attempt else {}),
+        **_json("chain", generation.chain),
+        "held_credits": _whole(generation.held_credits),
+        "captured_credits": _whole(generation.captured_credits),
+        **_json("outputs", [asdict(output) for output in generation.outputs]),
+        "refused_outputs": _whole(generation.refused_outputs),
+        **_json("ignored_fields", generation.ignored_fields),
+        "ending": generation.ending.value if generation.ending else None,
+        "reason": generation.reason.value if generation.reason else None,
+        "text": generation.text,
+        "ended_at": generation.ended_at,
+    }
+
+
+def generation_of(row: Mapping[str, Any]) -> Generation:
+    """A row as a generation."""
+    columns = _Columns(row)
+    key = Key(columns.get("PartitionKey", str), columns.get("RowKey", str).partition(":")[2])
+    return Generation(
+        key=key,
+        state=columns.one_of("state", State),
+        opened_at=columns.time("opened_at"),
+        request=_request(columns, key),
+        attempt=_attempt(columns),
+        chain=columns.texts("chain"),
+        held_credits=columns.get("held_credits", int),
+        captured_credits=columns.get("captured_credits", int),
+        outputs=tuple(columns.built("outputs", Output, item) for item in columns.json("outputs", list) or []),
+        refused_outputs=columns.maybe("refused_outputs", int) or 0,
+        ignored_fields=columns.texts("ignored_fields"),
+        ending=columns.maybe_one_of("ending", Reason),
+        reason=columns.maybe_one_of("reason", Reason),
+        text=columns.maybe("text", str) or "",
+        ended_at=columns.maybe_time("ended_at"),
+    )
+
+
+def _request(columns: "_Columns", key: Key) -> GenerationRequest | None:
+    raw = columns.json("request", dict)
+    return None if raw is None else columns.built("request", GenerationRequest, {**raw, "key": key})
+
+
+def _attempt_columns(attempt: Attempt) -> Row:
+    return {
+        "attempt": _whole(attempt.number),
+        "tries": _whole(attempt.tries),
+        "model": attempt.model,
+        "replicate": attempt.replicate,
+        **_json("inputs", dict(attempt.inputs)),
+        "seed": _whole(attempt.seed),
+        "own_seed": attempt.own_seed,
+        "wanted_outputs": _whole(attempt.outputs),
+        "unit_credits": _whole(attempt.unit_credits),
+        "price_usd_micros": _whole(attempt.price_usd_micros),
+        "expected_s": _whole(attempt.expected_s),
+        "cancel_after_s": _whole(attempt.cancel_after_s),
+        "submitted_at": attempt.submitted_at,
+        "retry_at": attempt.retry_at,
+        "prediction_id": attempt.prediction_id,
+    }
+
+
+def _attempt(columns: "_Columns") -> Attempt | None:
+    number = columns.maybe("attempt", int)
+    if number is None:
+        return None
+    return Attempt(
+        number=number,
+        tries=columns.get("tries", int),
+        model=columns.get("model", str),
+        replicate=columns.get("replicate", str),
+        inputs=columns.json("inputs", dict) or {},
+        seed=columns.get("seed", int),
+        own_seed=columns.get("own_seed", bool),
+        outputs=columns.get("wanted_outputs", int),
+        unit_credits=columns.get("unit_credits", int),
+        price_usd_micros=columns.get("price_usd_micros", int),
+        expected_s=columns.get("expected_s", int),
+        cancel_after_s=columns.get("cancel_after_s", int),
+        submitted_at=columns.time("submitted_at"),
+        retry_at=columns.maybe_time("retry_at"),
+        prediction_id=columns.maybe("prediction_id", str),
+    )
+
+
+# The open index.
+
+
+def open_keys(key: Key) -> tuple[str, str]:
+    """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes."""
+    return f"{zlib.crc32(str(key).encode()) & 0xF:x}", f"{key.user_id}:{key.generation_id}"
+
+
+def open_row(row: OpenRow) -> Row:
+    """A row of the open index."""
+    partition_key, row_key = open_keys(row.key)
+    times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
+    return {"PartitionKey": partition_key, "RowKey": row_key, **times}
+
+
+def open_of(row: Mapping[str, Any]) -> OpenRow:
+    """A row of the open index, read. An id has no colon in it."""
+    columns = _Columns(row)
+    user_id, _, generation_id = columns.get("RowKey", str).partition(":")
+    return OpenRow(
+        key=Key(user_id, generation_id),
+        due_at=columns.time("due_at"),
+        expires_at=columns.time("expires_at"),
+        written_at=columns.time("written_at"),
+    )
+
+
+# Columns.
+
+
+def _whole(number: int | None) -> EntityProperty | None:
+    # Without its type the SDK takes a number for 32-bit, and raises TypeError from 2**31 on.
+    return None if number is None else EntityProperty(number, EdmType.INT64)
+
+
+def _json(name: str, value: object) -> Row:
+    """A JSON column, cut into parts where it is long. Not escaped to ASCII: that would make six bytes of two."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    starts = range(0, len(text), PART_CHARACTERS)
+    return {_part(name, number): text[start : start + PART_CHARACTERS] for number, start in enumerate(starts, 1)}
+
+
+def _part(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}_{number}"
+
+
+class _Columns:
+    """Reads the columns of one row by name and type."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self._row = row
+
+    def unreadable(self, what: str) -> UnreadableRow:
+        """The error that names this row and a column of it."""
+        return UnreadableRow(f"row {self._row.get('PartitionKey')}/{self._row.get('RowKey')}: {what} cannot be read")
+
+    def maybe(self, name: str, kind: type[T]) -> T | None:
+        """A column that may be missing. A truth value is no number, though Python thinks so."""
+        value = self._row.get(name)
+        if isinstance(value, EntityProperty):
+            value = value.value
+        if value is None:
+            return None
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self.unreadable(name)
+        return value
+
+    def get(self, name: str, kind: type[T]) -> T:
+        """A column that is needed."""
+        value = self.maybe(name, kind)
+        if value is None:
+            raise self.unreadable(name)
+        return value
+
+    def maybe_time(self, name: str) -> datetime | None:
+        """A time, as a plain datetime: the SDK's own kind carries along how it was written."""
+        value = self.maybe(name, datetime)
+        return None if value is None else datetime.combine(value.date(), value.time(), value.tzinfo or UTC)
+
+    def time(self, name: str) -> datetime:
+        """A time that is needed."""
+        value = self.maybe_time(name)
+        if value is None:
+            raise self.unreadable(name)
+        return value
+
+    def maybe_one_of(self, name: str, choices: type[E]) -> E | None:
+        """A word of a fixed list."""
+        value = self.maybe(name, str)
+        try:
+            return None if value is None else choices(value)
+        except ValueError:
+            raise self.unreadable(name) from None
+
+    def one_of(self, name: str, choices: type[E]) -> E:
+        """A word of a fixed list that is needed."""
+        value = self.maybe_one_of(name, choices)
+        if value is None:
+            raise self.unreadable(name)
+        return value
+
+    def balances(self) -> dict[str, int]:
+        """The four balances."""
+        return {name: self.get(name, int) for name in BALANCES}
+
+    def json(self, name: str, kind: type[T]) -> T | None:
+        """A JSON column, put together from its parts."""
+        parts: list[str] = []
+        while (part := self.maybe(_part(name, len(parts) + 1), str)) is not None:
+            parts.append(part)
+        if not parts:
+            return None
+        try:
+            value = json.loads("".join(parts))
+        except ValueError:
+            raise self.unreadable(name) from None
+        if not isinstance(value, kind):
+            raise self.unreadable(name)
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A JSON list of texts; empty where there is none."""
+        values = self.json(name, list) or []
+        if not all(isinstance(value, str) for value in values):
+            raise self.unreadable(name)
+        return tuple(values)
+
+    def built(self, name: str, kind: type[T], raw: object) -> T:
+        """A dataclass from a JSON object, without the keys that it does not know."""
+        if not isinstance(raw, Mapping):
+            raise self.unreadable(name)
+        known = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # callers pass dataclasses only
+        try:
+            return kind(**{key: value for key, value in raw.items() if key in known})
+        except TypeError:
+            raise self.unreadable(name) from None

@@ -1,0 +1,160 @@
+"""Values for the tests of the stores: plain ones, and ones with every field set to something awkward."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from shared.core import credits as ledger
+from shared.core.credits import Account, Plan
+from shared.core.generation import Attempt, Generation, State, Transition
+from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.reasons import Reason
+from shared.ports import OpenRow, Store
+
+#: Microseconds, so that a store that rounds is found out.
+NOW = datetime(2026, 11, 21, 12, 34, 56, 123456, tzinfo=UTC)
+
+#: Every character that an id may have (shared/core/messages.py, rule 3), and the longest one there is.
+AWKWARD_IDS = ("ada", "a.b_c@d|e-f", "9", "auth0|Ab.c@d-e_f", "x" * 128)
+
+#: Beyond 32 bits.
+HUGE = 2**53 + 1
+
+PROMPT = "日本の灯台 🗼 «quoted» \"double\" 'single'\n\tनमस्ते \u2028 C:\\path {json: [1]} %41 +&="
+
+
+def opening(key: Key, account: Account, amount: int = 5) -> Transition:
+    """A generation that opens with a hold."""
+    generation = Generation(
+        key=key,
+        state=State.SUBMITTING,
+        opened_at=NOW,
+        request=GenerationRequest(key=key, prompt="a lighthouse"),
+        attempt=attempt(),
+        chain=("flux-schnell",),
+        held_credits=amount,
+    )
+    after, entry = ledger.hold(account, amount, generation_id=key.generation_id, at=NOW)
+    return Transition(generation, after, entry)
+
+
+def ending(generation: Generation, account: Account, captured: int = 3) -> Transition:
+    """The end of a generation that holds credits."""
+    after, entry = ledger.resolve(
+        account, generation.held_credits, captured, generation_id=generation.key.generation_id, at=NOW
+    )
+    ended = replace(generation, state=State.SUCCEEDED, captured_credits=captured, ended_at=NOW)
+    return Transition(ended, after, entry)
+
+
+def attempt() -> Attempt:
+    """A first attempt with nothing special about it."""
+    return Attempt(
+        number=1,
+        tries=1,
+        model="flux-schnell",
+        replicate="black-forest-labs/flux-schnell",
+        inputs={"prompt": "a lighthouse"},
+        seed=0,
+        own_seed=False,
+        outputs=1,
+        unit_credits=1,
+        price_usd_micros=3000,
+        expected_s=3,
+        cancel_after_s=60,
+        submitted_at=NOW,
+    )
+
+
+def full_generation(key: Key) -> Generation:
+    """A generation in which every field says something."""
+    return Generation(
+        key=key,
+        state=State.RUNNING,
+        opened_at=NOW,
+        request=full_request(key),
+        attempt=replace(
+            attempt(),
+            number=2,
+            tries=3,
+            inputs={"prompt": PROMPT, "steps": 28, "guidance": 3.5, "raw": False, "seed": 2**32 - 1},
+            seed=2**32 - 1,
+            own_seed=True,
+            price_usd_micros=HUGE,
+            retry_at=NOW + timedelta(microseconds=1),
+            prediction_id="p" * 26,
+        ),
+        chain=("flux-dev", "flux-schnell"),
+        held_credits=HUGE,
+        captured_credits=HUGE,
+        outputs=(output(key, 0), output(key, 1)),
+        refused_outputs=2,
+        ignored_fields=("negative_prompt", "strength"),
+        ending=Reason.CANCELED_BY_USER,
+        reason=Reason.OUTPUT_REFUSED,
+        text="Zu spät: bitte nochmal 🙂.",
+        ended_at=NOW + timedelta(days=1),
+    )
+
+
+def full_request(key: Key) -> GenerationRequest:
+    """A request in which every field says something."""
+    return GenerationRequest(
+        key=key,
+        prompt=PROMPT,
+        model="flux-dev",
+        negative_prompt="ﬁnger",
+        width=1024,
+        height=768,
+        aspect_ratio="4:3",
+        num_outputs=4,
+        num_inference_steps=28,
+        guidance_scale=7.0,
+        seed=0,
+        image_url="https://example.com/ä?x=1&y=2",
+        prompt_strength=0.1,
+        output_format="webp",
+        quality="premium",
+        max_credits=1_000_000_000,
+        allow_fallback=False,
+        metadata={"työ": "ö", "empty": ""},
+    )
+
+
+def output(key: Key, index: int) -> Output:
+    """A stored output."""
+    return Output(
+        container="outputs",
+        name=f"{key.user_id}/{key.generation_id}/2-{index}.png",
+        content_type="image/png",
+        size_bytes=HUGE,
+        width=1024,
+        height=768,
+    )
+
+
+def full_account(user_id: str) -> Account:
+    """An account in which every field says something, in numbers beyond 32 bits."""
+    return Account(
+        user_id=user_id,
+        plan=Plan.PREMIUM,
+        granted=3 * HUGE,
+        available=HUGE,
+        held=HUGE,
+        captured=HUGE,
+        daily_limit_credits=HUGE,
+        day=date(2026, 11, 21),
+        day_credits=HUGE,
+    )
+
+
+def open_row(key: Key, *, due_s: float = 0, expires_s: float = 3600) -> OpenRow:
+    """A row of the open index; the seconds count from NOW."""
+    due_at, expires_at = NOW + timedelta(seconds=due_s), NOW + timedelta(seconds=expires_s)
+    return OpenRow(key=key, due_at=due_at, expires_at=expires_at, written_at=NOW)
+
+
+async def give(store: Store, user_id: str, amount: int = 1000) -> Account:
+    """Grant credits to a new account."""
+    account, entry = ledger.grant(Account(user_id=user_id), amount, grant_id="welcome", at=NOW)
+    assert await store.post(account, "", entry)
+    return account

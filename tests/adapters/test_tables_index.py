@@ -1,0 +1,78 @@
+"""The open index: the same cases on the fake and on Azurite."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core.messages import Key
+from shared.ports import OpenIndex
+from tests.adapters.examples import AWKWARD_IDS, NOW, open_row
+
+KEY = Key("ada", "one")
+
+
+@pytest.mark.parametrize("user_id", AWKWARD_IDS)
+async def test_a_row_reads_back_as_it_was_put(index: OpenIndex, user_id: str) -> None:
+    """With any id, and to the microsecond; a second put overwrites."""
+    row = open_row(Key(user_id, user_id[::-1]))
+    await index.put(row)
+    assert await index.get(row.key) == row
+
+    later = replace(row, due_at=NOW + timedelta(days=1), expires_at=NOW, written_at=NOW)
+    await index.put(later)
+    assert await index.get(row.key) == later
+
+
+async def test_ids_are_not_mixed_up(index: OpenIndex) -> None:
+    """Two keys whose parts read the same one after the other are two rows."""
+    first, second = open_row(Key("a-b", "c")), open_row(Key("a", "b-c"), due_s=5)
+    await index.put(first)
+    await index.put(second)
+
+    assert await index.get(first.key) == first
+    assert await index.get(second.key) == second
+
+
+async def test_a_move_changes_the_due_time_alone(index: OpenIndex) -> None:
+    """What else the row says stays."""
+    row = open_row(KEY)
+    await index.put(row)
+
+    await index.move(KEY, NOW + timedelta(seconds=9))
+
+    assert await index.get(KEY) == replace(row, due_at=NOW + timedelta(seconds=9))
+
+
+async def test_a_move_brings_nothing_back(index: OpenIndex) -> None:
+    """A row that was removed, or never was, stays away."""
+    await index.move(KEY, NOW)
+    assert await index.get(KEY) is None
+
+    await index.put(open_row(KEY))
+    await index.remove(KEY)
+    await index.remove(KEY)
+    await index.move(KEY, NOW)
+    assert await index.get(KEY) is None
+    assert await index.due(NOW + timedelta(days=1), 10) == []
+
+
+async def test_due_is_what_is_due_by_what_expires_first(index: OpenIndex) -> None:
+    """Up to and including now; what expires first at the front, however the rows lie."""
+    expected = [open_row(Key("ada", f"{number:02}"), due_s=-number, expires_s=number * 10) for number in range(20)]
+    await asyncio.gather(*(index.put(row) for row in reversed(expected)))
+    await index.put(open_row(Key("ada", "later"), due_s=0.001, expires_s=-5))
+
+    assert list(await index.due(NOW, 1000)) == expected
+    assert list(await index.due(NOW, 7)) == expected[:7]
+    assert list(await index.due(NOW - timedelta(seconds=18), 1000)) == expected[18:]
+
+
+async def test_the_first_of_many_pages_is_not_all(index: OpenIndex) -> None:
+    """More due rows than a page of the service holds (1000): still the ones that expire first."""
+    await asyncio.gather(*(index.put(open_row(Key("ada", str(number)), expires_s=-number)) for number in range(1100)))
+
+    found = await index.due(NOW, 3)
+
+    assert [row.key.generation_id for row in found] == ["1099", "1098", "1097"]

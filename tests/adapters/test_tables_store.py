@@ -1,0 +1,285 @@
+"""The store: the same cases on the fake and on Azurite."""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from shared.core import credits as ledger
+from shared.core.credits import Account, LedgerEntry, Move
+from shared.core.generation import Generation, State, Transition
+from shared.core.messages import GenerationRequest, Key
+from shared.ports import Conflict, Loaded, Store
+from shared.worker.saving import save
+from tests.adapters import examples
+from tests.adapters.examples import AWKWARD_IDS, NOW, ending, give, opening
+from tests.fakes.world import World
+
+KEY = Key("ada", "one")
+
+
+async def test_nothing_is_loaded_where_nothing_is(store: Store) -> None:
+    """An unknown user and generation are None, with empty ETags."""
+    assert await store.load(KEY) == Loaded(None, "", None, "")
+    assert await store.load_account("ada") == (None, "")
+    assert [each async for each in store.accounts()] == []
+    assert [each async for each in store.generations("ada")] == []
+    assert [each async for each in store.ledger("ada")] == []
+
+
+async def test_an_opened_generation_reads_back_as_it_was_written(store: Store) -> None:
+    """Generation, account and hold are there after one commit, under the ETags that commit returned."""
+    account = await give(store, "ada")
+    transition = opening(KEY, account)
+
+    committed = await store.commit(await store.load(KEY), transition)
+
+    assert committed.generation == transition.generation
+    assert committed.account == transition.account
+    assert await store.load(KEY) == committed
+    assert committed.account_etag != committed.generation_etag != ""
+    moves = {entry.move: entry async for entry in store.ledger("ada")}
+    assert moves[Move.HOLD] == transition.entry
+
+
+async def test_every_field_survives(store: Store) -> None:
+    """Unicode, numbers beyond 32 bits, microseconds, and every optional field."""
+    generation, account = examples.full_generation(KEY), examples.full_account("ada")
+    entry = LedgerEntry(
+        user_id="ada",
+        entry_id="one",
+        move=Move.CORRECTION,
+        at=NOW,
+        granted=-examples.HUGE,
+        available=-examples.HUGE,
+        note="für Ada 🙂",
+    )
+
+    await store.commit(Loaded(None, "", None, ""), Transition(generation, account, entry))
+
+    loaded = await store.load(KEY)
+    assert loaded.generation == generation
+    assert loaded.account == account
+    assert [each async for each in store.ledger("ada")] == [entry]
+    assert [each async for each in store.generations("ada")] == [generation]
+    assert [each async for each in store.accounts()] == [account]
+
+
+async def test_every_time_comes_back_aware_and_in_utc(store: Store) -> None:
+    """A time without its zone could not be compared with any other."""
+    await store.commit(Loaded(None, "", None, ""), Transition(examples.full_generation(KEY)))
+
+    found = (await store.load(KEY)).generation
+
+    assert found is not None
+    assert found.attempt is not None
+    times = (found.opened_at, found.ended_at, found.attempt.submitted_at, found.attempt.retry_at)
+    assert {each.utcoffset() for each in times if each is not None} == {NOW.utcoffset()}
+
+
+@pytest.mark.parametrize("character", ["x", "語", "🗼", "\x01", '"'])
+async def test_the_longest_prompts_are_kept_whole(store: Store, character: str) -> None:
+    """Also a refused request is kept, and its prompt may be as long as a message: beyond one column."""
+    request = GenerationRequest(key=KEY, prompt=character * 60_000)
+    generation = Generation(key=KEY, state=State.REJECTED, opened_at=NOW, request=request, ended_at=NOW)
+
+    await store.commit(Loaded(None, "", None, ""), Transition(generation))
+
+    assert (await store.load(KEY)).generation == generation
+
+
+async def test_what_becomes_none_is_gone(store: Store) -> None:
+    """A column that is not written again does not stay behind, nor does a long text's second part."""
+    long = GenerationRequest(key=KEY, prompt="x" * 40_000)
+    first = replace(examples.full_generation(KEY), request=long)
+    loaded = await store.commit(Loaded(None, "", None, ""), Transition(first))
+    bare = Generation(key=KEY, state=State.REJECTED, opened_at=NOW, request=GenerationRequest(key=KEY, prompt="abc"))
+
+    await store.commit(loaded, Transition(bare))
+
+    assert (await store.load(KEY)).generation == bare
+
+
+@pytest.mark.parametrize("user_id", AWKWARD_IDS)
+async def test_every_id_is_a_key(store: Store, user_id: str) -> None:
+    """All characters that an id may have, in insert, update, transaction and query."""
+    key = Key(user_id, user_id[::-1])
+    account = await give(store, user_id)
+    opened = await store.commit(await store.load(key), opening(key, account))
+    assert opened.generation is not None
+    assert opened.account is not None
+    running = await store.commit(opened, Transition(replace(opened.generation, state=State.RUNNING)))
+    assert running.generation is not None
+    ended = await store.commit(running, ending(running.generation, opened.account))
+
+    assert await store.load(key) == ended
+    assert [each async for each in store.generations(user_id)] == [ended.generation]
+    assert len([each async for each in store.ledger(user_id)]) == 3
+
+
+async def test_users_do_not_see_each_other(store: Store) -> None:
+    """The same generation id under two users is two generations, each in its own ledger and list."""
+    for user_id in ("ada", "adam"):
+        account = await give(store, user_id)
+        key = Key(user_id, "one")
+        await store.commit(await store.load(key), opening(key, account))
+
+    assert [each.key async for each in store.generations("ada")] == [KEY]
+    assert {each.user_id async for each in store.ledger("ada")} == {"ada"}
+    assert sorted([each.user_id async for each in store.accounts()]) == ["ada", "adam"]
+
+
+async def test_the_same_opening_twice_is_a_conflict(store: Store) -> None:
+    """Two workers with one message: the second changes nothing."""
+    account = await give(store, "ada")
+    before = await store.load(KEY)
+    committed = await store.commit(before, opening(KEY, account))
+
+    with pytest.raises(Conflict):
+        await store.commit(before, opening(KEY, account))
+
+    assert await store.load(KEY) == committed
+    assert len([each async for each in store.ledger("ada")]) == 2
+
+
+async def test_a_generation_that_exists_is_not_opened_again(store: Store) -> None:
+    """Also without credits: a single insert is refused as a transaction is."""
+    closed = Generation(key=KEY, state=State.REJECTED, opened_at=NOW, request=None, ended_at=NOW)
+    await store.commit(Loaded(None, "", None, ""), Transition(closed))
+
+    with pytest.raises(Conflict):
+        await store.commit(Loaded(None, "", None, ""), Transition(replace(closed, state=State.FAILED)))
+
+    assert (await store.load(KEY)).generation == closed
+
+
+async def test_a_stale_generation_leaves_the_balance(store: Store) -> None:
+    """The generation moved on: neither it nor the account is written."""
+    account = await give(store, "ada")
+    opened = await store.commit(await store.load(KEY), opening(KEY, account))
+    assert opened.generation is not None
+    assert opened.account is not None
+    moved_on = await store.commit(opened, Transition(replace(opened.generation, state=State.RUNNING)))
+
+    with pytest.raises(Conflict):
+        await store.commit(opened, ending(opened.generation, opened.account))
+    with pytest.raises(Conflict):
+        await store.commit(opened, Transition(replace(opened.generation, state=State.HELD)))
+
+    assert await store.load(KEY) == moved_on
+    assert len([each async for each in store.ledger("ada")]) == 2
+
+
+async def test_a_stale_account_leaves_the_generation(store: Store) -> None:
+    """Another generation of the user moved the balance: this one is not opened."""
+    account = await give(store, "ada")
+    other = Key("ada", "two")
+    stale = await store.load(KEY)
+    committed = await store.commit(await store.load(other), opening(other, account))
+
+    with pytest.raises(Conflict):
+        await store.commit(stale, opening(KEY, account))
+
+    now = await store.load(KEY)
+    assert now.generation is None
+    assert now.account == committed.account
+    assert len([each async for each in store.ledger("ada")]) == 2
+
+
+async def test_a_hold_is_resolved_once(store: Store) -> None:
+    """Even with fresh ETags the ledger row of the first resolve refuses a second."""
+    account = await give(store, "ada")
+    opened = await store.commit(await store.load(KEY), opening(KEY, account))
+    assert opened.generation is not None
+    assert opened.account is not None
+    ended = await store.commit(opened, ending(opened.generation, opened.account))
+    assert ended.account is not None
+    elsewhere = replace(ended.account, available=ended.account.available - 5, held=5)
+
+    with pytest.raises(Conflict):
+        await store.commit(ended, ending(opened.generation, elsewhere))
+
+    assert await store.load(KEY) == ended
+
+
+async def test_a_transaction_is_about_one_user(store: Store) -> None:
+    """A mix-up of two users is a bug, and nothing of it is saved."""
+    account = await give(store, "ada")
+    transition = opening(KEY, account)
+
+    with pytest.raises(ValueError, match=r"one user|must all be the same"):
+        await store.commit(
+            await store.load(KEY), Transition(transition.generation, Account(user_id="eve"), transition.entry)
+        )
+
+    assert (await store.load(KEY)).generation is None
+
+
+async def test_a_grant_is_posted_once(store: Store) -> None:
+    """The same grant again is False and changes nothing, with a fresh ETag and with a stale one."""
+    await give(store, "ada", 7)
+    account, etag = await store.load_account("ada")
+    assert account is not None
+    after, again = ledger.grant(account, 7, grant_id="welcome", at=NOW)
+
+    assert await store.post(after, etag, again) is False
+    assert await store.post(after, "", again) is False
+    assert (await store.load_account("ada"))[0] == account
+
+    after, another = ledger.grant(account, 7, grant_id="birthday", at=NOW)
+    assert await store.post(after, etag, another) is True
+    assert (await store.load_account("ada"))[0] == after
+
+
+async def test_a_grant_on_a_stale_account_is_a_conflict(store: Store) -> None:
+    """Somebody else changed the account, or made it, in between."""
+    account = await give(store, "ada")
+    after, entry = ledger.grant(account, 1, grant_id="later", at=NOW)
+
+    with pytest.raises(Conflict):
+        await store.post(after, 'W/"stale"', entry)
+    with pytest.raises(Conflict):
+        await store.post(after, "", entry)
+
+    assert (await store.load_account("ada"))[0] == account
+
+
+async def test_a_correction_and_a_grant_may_share_an_id(store: Store) -> None:
+    """Ids are unique for each kind of entry; a correction knows no overdraft of its own."""
+    account = await give(store, "ada")
+    _, etag = await store.load_account("ada")
+    after, entry = ledger.correct(
+        account, available=-1, held=0, captured=1, correction_id="welcome", note="by hand", at=NOW
+    )
+
+    assert await store.post(after, etag, entry) is True
+
+    assert Counter([each.move async for each in store.ledger("ada")]) == {Move.GRANT: 1, Move.CORRECTION: 1}
+
+
+async def test_rivals_on_one_account_lose_nothing(store: Store) -> None:
+    """8 workers hold a credit 25 times each: all 200 holds are in the account and in the ledger."""
+    await give(store, "ada")
+    house = replace(World().house, store=store, sleep=asyncio.sleep, chance=random.Random(1).random)
+
+    async def work(worker: int) -> None:
+        for number in range(25):
+            key = Key("ada", f"{worker}-{number}")
+            saved = await save(house, key, lambda loaded, key=key: _open_with(loaded, key))  # type: ignore[misc]  # the default binds the key
+            assert saved.changed
+
+    await asyncio.gather(*(work(worker) for worker in range(8)))
+
+    account, _ = await store.load_account("ada")
+    assert account is not None
+    assert (account.available, account.held, account.granted) == (800, 200, 1000)
+    entries = Counter([entry.move async for entry in store.ledger("ada")])
+    assert entries == {Move.GRANT: 1, Move.HOLD: 200}
+    assert len([each async for each in store.generations("ada")]) == 200
+
+
+def _open_with(loaded: Loaded, key: Key) -> Transition | None:
+    assert loaded.account is not None
+    return None if loaded.generation else opening(key, loaded.account, 1)

@@ -1,0 +1,213 @@
+"""What goes wrong on the way to Tables: lost answers, refusals, nobody there."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.core.pipeline.transport._aiohttp import AioHttpTransport  # the public name has no type
+from azure.data.tables.aio import TableServiceClient
+
+from dev.azurite import ACCOUNT, Azurite
+from shared.adapters.tables import TableIndex, TablesRefused, TableStore
+from shared.core import credits as ledger
+from shared.core.generation import State, Transition
+from shared.core.messages import GenerationRequest, Key
+from shared.ports import Conflict, Loaded, Unavailable
+from tests.adapters import examples
+from tests.adapters.conftest import fresh_name
+from tests.adapters.examples import NOW, give, opening
+from tests.adapters.trouble import SAS, WRONG_KEY, answering, assert_discreet
+
+KEY = Key("ada", "one")
+
+
+class LosesAnswers(AioHttpTransport):
+    """A line that carries each request and then, ``losses`` times, loses the answer to a write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses = 0
+        self.after_loss: Callable[[], Awaitable[object]] | None = None
+
+    async def send(self, request: Any, **config: Any) -> Any:
+        """Send it; then answer 503 in the service's place."""
+        response = await super().send(request, **config)
+        if self.losses and request.method in ("POST", "PUT"):
+            self.losses -= 1
+            response.status_code = 503
+            if self.after_loss:
+                await self.after_loss()
+        return response
+
+
+@pytest_asyncio.fixture
+async def line() -> LosesAnswers:
+    """The line of ``lossy``."""
+    return LosesAnswers()
+
+
+@pytest_asyncio.fixture
+async def lossy(azurite: Azurite, line: LosesAnswers, table_store: TableStore) -> AsyncIterator[TableStore]:
+    """The store of ``table_store``, over a line that loses answers; the SDK sends again, as it always does."""
+    async with TableServiceClient.from_connection_string(
+        azurite.connection_string, transport=line, retry_backoff_factor=0
+    ) as service:
+        yield TableStore(service, table_store._name)
+
+
+@pytest.mark.stack
+async def test_an_own_transaction_is_not_a_rival(lossy: TableStore, line: LosesAnswers) -> None:
+    """The opening is saved, its answer lost, and its second sending refused: it was opened, once."""
+    account = await give(lossy, "ada")
+    before = await lossy.load(KEY)
+    line.losses = 1
+
+    committed = await lossy.commit(before, opening(KEY, account))
+
+    assert line.losses == 0
+    assert committed == await lossy.load(KEY)
+    assert committed.generation == opening(KEY, account).generation
+    assert len([each async for each in lossy.ledger("ada")]) == 2
+
+
+@pytest.mark.stack
+async def test_an_own_insert_and_update_are_no_rivals(lossy: TableStore, line: LosesAnswers) -> None:
+    """The same without a transaction: one row, inserted and then replaced."""
+    first = examples.full_generation(KEY)
+    line.losses = 1
+    inserted = await lossy.commit(Loaded(None, "", None, ""), Transition(first))
+    second = replace(first, state=State.HELD)
+    line.losses = 1
+    updated = await lossy.commit(inserted, Transition(second))
+
+    assert line.losses == 0
+    assert inserted.generation == first
+    assert updated == await lossy.load(KEY)
+    assert updated.generation == second
+
+
+@pytest.mark.stack
+async def test_an_own_move_is_known_by_its_ledger_row(
+    lossy: TableStore, line: LosesAnswers, table_store: TableStore
+) -> None:
+    """Even when a rival has changed the generation before the second sending: the hold was this write's."""
+    account = await give(lossy, "ada")
+    before = await lossy.load(KEY)
+
+    async def rival() -> None:
+        found = await table_store.load(KEY)
+        assert found.generation is not None
+        await table_store.commit(found, Transition(replace(found.generation, state=State.HELD)))
+
+    line.losses, line.after_loss = 1, rival
+
+    committed = await lossy.commit(before, opening(KEY, account))
+
+    assert committed.generation is not None
+    assert committed.generation.state is State.HELD
+    assert committed == await table_store.load(KEY)
+
+
+@pytest.mark.stack
+async def test_a_rival_is_still_a_rival(lossy: TableStore, line: LosesAnswers, table_store: TableStore) -> None:
+    """A lost answer to a write that was refused does not make it one's own."""
+    account = await give(lossy, "ada")
+    before = await lossy.load(KEY)
+    committed = await table_store.commit(before, opening(KEY, account))
+    line.losses = 1
+
+    with pytest.raises(Conflict):
+        await lossy.commit(before, opening(KEY, account))
+
+    assert line.losses == 0
+    assert await table_store.load(KEY) == committed
+
+
+@pytest.mark.stack
+async def test_an_own_grant_counts_as_posted(lossy: TableStore, line: LosesAnswers) -> None:
+    """True, and once: it was this call that posted it."""
+    account = await give(lossy, "ada")
+    _, etag = await lossy.load_account("ada")
+    after, entry = ledger.grant(account, 5, grant_id="again", at=NOW)
+    line.losses = 1
+
+    assert await lossy.post(after, etag, entry) is True
+
+    assert line.losses == 0
+    assert (await lossy.load_account("ada"))[0] == after
+
+
+@pytest.mark.stack
+async def test_a_missing_table_is_named(table_service: TableServiceClient) -> None:
+    """Not "no such row": the deployment is not finished, and the messages wait for it."""
+    store, index = TableStore(table_service, "nothere"), TableIndex(table_service, "nothere")
+    for work in (
+        store.load(KEY),
+        store.commit(Loaded(None, "", None, ""), Transition(examples.full_generation(KEY))),
+        store.commit(Loaded(None, "", None, 'W/"1"'), Transition(examples.full_generation(KEY))),
+        give(store, "ada"),
+        anext(store.accounts()),
+        index.put(examples.open_row(KEY)),
+        index.move(KEY, NOW),
+        index.get(KEY),
+        index.due(NOW, 5),
+    ):
+        with pytest.raises(Unavailable, match="the table 'nothere' does not exist: deploy"):
+            await work
+
+
+@pytest.mark.stack
+async def test_a_wrong_key_says_what_is_needed(azurite: Azurite) -> None:
+    """The role, and nothing of what was to be signed."""
+    wrong = AzureNamedKeyCredential(ACCOUNT, WRONG_KEY)
+    async with TableServiceClient(azurite.table_url, credential=wrong) as service:
+        with pytest.raises(Unavailable, match="Storage Table Data Contributor") as caught:
+            await TableStore(service, fresh_name()).load(KEY)
+
+    assert_discreet(caught.value)
+
+
+async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
+    """Without the address, the signature in it, or the prompt."""
+    url = f"http://127.0.0.1:{unused_tcp_port}/account"
+    async with TableServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service:
+        store, index = TableStore(service, "state"), TableIndex(service, "open")
+        request = GenerationRequest(key=KEY, prompt=examples.PROMPT)
+        transition = Transition(replace(examples.full_generation(KEY), request=request))
+        for work in (
+            store.load(KEY),
+            store.commit(Loaded(None, "", None, ""), transition),
+            store.ensure(),
+            anext(store.accounts()),
+            index.put(examples.open_row(KEY)),
+            index.due(NOW, 1),
+        ):
+            with pytest.raises(Unavailable, match="tables is not available: no connection") as caught:
+                await work
+            assert_discreet(caught.value, examples.PROMPT[:5])
+
+
+@pytest.mark.parametrize(("status", "hint", "retry_after_s"), [(503, "7", 7.0), (429, "", None), (500, "soon", None)])
+async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after_s: float | None) -> None:
+    """With its own hint, if it is a number."""
+    async with (
+        answering(status, {"Retry-After": hint}) as url,
+        TableServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service,
+    ):
+        with pytest.raises(Unavailable, match=f"it answered {status}") as caught:
+            await TableStore(service, "state").load(KEY)
+
+    assert caught.value.retry_after_s == retry_after_s
+    assert_discreet(caught.value)
+
+
+@pytest.mark.stack
+async def test_a_row_beyond_the_limits_is_refused_for_good(table_store: TableStore) -> None:
+    """Not Unavailable, or it would be tried again for ever."""
+    generation = replace(examples.full_generation(KEY), text="x" * 70_000)
+
+    with pytest.raises(TablesRefused, match="400 PropertyValueTooLarge"):
+        await table_store.commit(Loaded(None, "", None, ""), Transition(generation))

@@ -1,0 +1,44 @@
+"""The open index in memory."""
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.messages import Key
+from shared.ports import OpenRow
+
+
+class FakeIndex:
+    """Implements ``OpenIndex``. Tests read ``rows`` as it is."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Key, OpenRow] = {}
+
+    async def put(self, row: OpenRow) -> None:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        self.rows[row.key] = row
+
+    async def move(self, key: Key, due_at: datetime) -> None:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        if key in self.rows:
+            self.rows[key] = replace(self.rows[key], due_at=due_at)
+
+    async def get(self, key: Key) -> OpenRow | None:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        return self.rows.get(key)
+
+    async def remove(self, key: Key) -> None:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        self.rows.pop(key, None)
+
+    async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        overdue = [row for row in self.rows.values() if row.due_at <= now]
+        return heapq.nsmallest(limit, overdue, key=lambda row: (row.expires_at, row.key))

@@ -1,0 +1,130 @@
+"""The store in memory: what Azure Tables enforces, on plain dictionaries.
+
+Rules of this file:
+1. Everything in one transaction or nothing: all conditions are looked at before anything is written.
+2. An update needs the ETag of the row as it is; a row or a ledger entry that exists is not written again.
+3. What goes in and out is a copy, so that nobody can change what is saved.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from copy import deepcopy
+
+from shared.core.credits import Account, LedgerEntry, Move
+from shared.core.generation import Generation, Transition
+from shared.core.messages import Key
+from shared.ports import Conflict, Loaded
+
+
+class FakeStore:
+    """Implements ``Store``. Tests read ``saved_accounts``, ``saved_generations`` and ``entries`` as they are."""
+
+    def __init__(self) -> None:
+        self.saved_accounts: dict[str, Account] = {}
+        self.saved_generations: dict[Key, Generation] = {}
+        self.entries: list[LedgerEntry] = []
+        self._etags: dict[str | Key, str] = {}
+        self._written = 0
+
+    def entries_of(self, generation_id: str) -> dict[Move, LedgerEntry]:
+        """The moves of one generation: its hold and, once it has ended, its resolve."""
+        moves = (Move.HOLD, Move.RESOLVE)
+        return {entry.move: entry for entry in self.entries if entry.entry_id == generation_id and entry.move in moves}
+
+    def put_account(self, account: Account) -> None:
+        """Set an account without a ledger entry: a shortcut for tests that are not about the books."""
+        self.saved_accounts[account.user_id] = deepcopy(account)
+        self._etags[account.user_id] = self._new_etag()
+
+    def put_generation(self, generation: Generation) -> None:
+        """Set a generation as if it had been saved: a shortcut into the middle of its life."""
+        self.saved_generations[generation.key] = deepcopy(generation)
+        self._etags[generation.key] = self._new_etag()
+
+    async def load(self, key: Key) -> Loaded:
+        """See ``Store``."""
+        await _turn()
+        return self._loaded(key)
+
+    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+        """See ``Store``."""
+        await _turn()
+        return deepcopy(self.saved_accounts.get(user_id)), self._etags.get(user_id, "")
+
+    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+        """See ``Store``."""
+        await _turn()
+        generation, account, entry = transition.generation, transition.account, transition.entry
+        key = generation.key
+        if {key.user_id} != {part.user_id for part in (key, account, entry) if part is not None}:
+            raise ValueError("a transaction is about one user")
+        expected = loaded.generation_etag if loaded.generation is not None else ""
+        if self._etags.get(key, "") != expected:
+            raise Conflict
+        if account is not None:
+            self._expect_account(account.user_id, loaded.account_etag)
+        if entry is not None and self._is_posted(entry):
+            raise Conflict
+        self.put_generation(generation)
+        if account is not None:
+            self.put_account(account)
+        if entry is not None:
+            self.entries.append(entry)
+        return self._loaded(key)
+
+    async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
+        """See ``Store``."""
+        await _turn()
+        if account.user_id != entry.user_id:
+            raise ValueError("a transaction is about one user")
+        if self._is_posted(entry):
+            return False
+        self._expect_account(account.user_id, etag)
+        self.put_account(account)
+        self.entries.append(entry)
+        return True
+
+    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+        """See ``Store``."""
+        await _turn()
+        for entry in list(self.entries):
+            if entry.user_id == user_id:
+                yield entry
+
+    async def accounts(self) -> AsyncIterator[Account]:
+        """See ``Store``."""
+        await _turn()
+        for account in list(self.saved_accounts.values()):
+            yield account
+
+    async def generations(self, user_id: str) -> AsyncIterator[Generation]:
+        """See ``Store``."""
+        await _turn()
+        for key, generation in list(self.saved_generations.items()):
+            if key.user_id == user_id:
+                yield deepcopy(generation)
+
+    def _loaded(self, key: Key) -> Loaded:
+        return Loaded(
+            account=deepcopy(self.saved_accounts.get(key.user_id)),
+            account_etag=self._etags.get(key.user_id, ""),
+            generation=deepcopy(self.saved_generations.get(key)),
+            generation_etag=self._etags.get(key, ""),
+        )
+
+    def _expect_account(self, user_id: str, etag: str) -> None:
+        if self._etags.get(user_id, "") != etag:
+            raise Conflict
+
+    def _is_posted(self, entry: LedgerEntry) -> bool:
+        wanted = (entry.user_id, entry.entry_id, entry.move)
+        return any(wanted == (posted.user_id, posted.entry_id, posted.move) for posted in self.entries)
+
+    def _new_etag(self) -> str:
+        self._written += 1
+        return f'W/"{self._written}"'
+
+
+async def _turn() -> None:
+    """Let others run first, as any call over a network does: between a load and a commit there may be a rival."""
+    await asyncio.sleep(0)
