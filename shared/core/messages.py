@@ -117,7 +117,8 @@ REQUEST_BYTES = 256 * 1024
 
 _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@|-]{0,126}[A-Za-z0-9_@|-])?")
 
-_ID_RULE = "1 to 128 letters, digits and . _ @ | -, starting with a letter or digit, not ending with a dot"
+#: What an id may be, in words.
+ID_RULE = "1 to 128 letters, digits and . _ @ | -, starting with a letter or digit, not ending with a dot"
 
 #: Type and bounds of every optional field. Numbers are bounded here so that none can upset a store;
 #: what a model really takes is the catalogue's matter.
@@ -184,6 +185,11 @@ def parse_event(raw: bytes) -> PredictionEvent | Check | Malformed:
     return PredictionEvent(key, attempt, prediction)
 
 
+def is_id(value: object) -> bool:
+    """Whether a value can be an id of ours: see ``ID_RULE``."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
 def _object(raw: bytes) -> dict[str, Any] | Malformed:
     if len(raw) > REQUEST_BYTES:
         return Malformed(f"the message is larger than {REQUEST_BYTES} bytes", raw)
@@ -199,8 +205,8 @@ def _object(raw: bytes) -> dict[str, Any] | Malformed:
 def _key(body: Mapping[str, Any]) -> Key | Malformed:
     for name in ("user_id", "generation_id"):
         value = body.get(name)
-        if not isinstance(value, str) or not _ID.fullmatch(value):
-            return Malformed(f"{name} is needed: {_ID_RULE}", b"")
+        if not is_id(value):
+            return Malformed(f"{name} is needed: {ID_RULE}", b"")
     return Key(body["user_id"], body["generation_id"])
 
 

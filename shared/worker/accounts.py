@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from shared.core import credits as ledger
 from shared.core.credits import Account, Plan
+from shared.core.messages import ID_RULE, is_id
 from shared.ports import Conflict, House, Unavailable
 from shared.worker.saving import CONFLICT_TRIES
 
@@ -23,7 +24,11 @@ async def grant(
     plan: Plan | None = None,
     daily_limit_credits: int | None = None,
 ) -> Account:
-    """Give ``amount`` credits, and set the plan and the daily limit where they are given. Returns the account."""
+    """Give ``amount`` credits, and set the plan and the daily limit where they are given. Returns the account.
+
+    ValueError if the user or the grant id is none, or the amount is not positive.
+    """
+    _checked(user_id, grant_id)
     for _ in range(CONFLICT_TRIES):
         account, etag = await house.store.load_account(user_id)
         after, entry = ledger.grant(account or Account(user_id=user_id), amount, grant_id=grant_id, at=house.now())
@@ -47,6 +52,7 @@ async def correct(
     house: House, user_id: str, *, available: int, held: int, captured: int, correction_id: str, note: str
 ) -> Account:
     """Post a compensating entry; ValueError if there is no account or a balance would become negative."""
+    _checked(user_id, correction_id)
     for _ in range(CONFLICT_TRIES):
         account, etag = await house.store.load_account(user_id)
         if account is None:
@@ -67,6 +73,13 @@ async def correct(
             continue
         return after
     raise Unavailable("tables", "the account is being changed by too many at once")
+
+
+def _checked(user_id: str, entry_id: str) -> None:
+    """Both become keys of a table, so both are held to the rule for ids."""
+    for name, value in (("user id", user_id), ("entry id", entry_id)):
+        if not is_id(value):
+            raise ValueError(f"the {name} must be {ID_RULE}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,3 +101,12 @@ async def test_a_correction_needs_an_account(world: World) -> None:
     """There is nothing to correct for whom nobody knows."""
     with pytest.raises(ValueError, match="no account"):
         await worker.correct(world.house, "eve", available=1, held=0, captured=0, correction_id="x", note="")
+
+
+@pytest.mark.parametrize("bad", ["", "a/b", "a:b", "invoice 7"])
+async def test_ids_that_a_table_forbids_are_refused(world: World, bad: str) -> None:
+    """A user or a grant that cannot be a key is refused before anything is written."""
+    for user_id, grant_id in ((bad, "g"), ("ada", bad)):
+        with pytest.raises(ValueError, match="must be 1 to 128"):
+            await worker.grant(world.house, user_id, 5, grant_id=grant_id)
+    assert world.balances() == (10, 0, 0)
