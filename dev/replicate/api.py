@@ -1,0 +1,224 @@
+"""/v1: predictions, account and webhook secret, as an account with its token sees them.
+
+Order of the answers to a create request, as far as it can be seen from outside: token, throttling and credit, body and
+input. A request is refused before anything is created, or it has created.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NoReturn
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from dev.replicate import problems
+from dev.replicate.engine import SIMULATOR, Record, Simulator
+from dev.replicate.problems import InvalidField, invalid
+from dev.replicate.schemas import Target, deployment_target, model_target, order_of, version_target
+
+_PAGE: Final = 100
+_CURSOR: Final = re.compile(r"(r=1&)?p=(\d{1,12})")
+
+TargetOf = Callable[[Mapping[str, Any]], Target]
+
+
+def check_token(request: web.Request) -> None:
+    """Raises a 401 problem unless the request carries the account's token."""
+    given = request.headers.get("Authorization")
+    if given is None:
+        raise problems.no_authorization()
+    scheme, _, token = given.partition(" ")
+    if scheme.lower() != "bearer":
+        raise problems.not_a_bearer()
+    if token.strip() != request.app[SIMULATOR].settings.token:
+        raise problems.unknown_token()
+
+
+async def create_by_version(request: web.Request) -> web.Response:
+    """POST /v1/predictions."""
+    return await _create(request, version_target, takes_version=True)
+
+
+async def create_by_model(request: web.Request) -> web.Response:
+    """POST /v1/models/{owner}/{name}/predictions."""
+    return await _create(request, lambda _: model_target(**request.match_info), takes_version=False)
+
+
+async def create_by_deployment(request: web.Request) -> web.Response:
+    """POST /v1/deployments/{owner}/{name}/predictions."""
+    return await _create(request, lambda _: deployment_target(**request.match_info), takes_version=False)
+
+
+async def get_prediction(request: web.Request) -> web.Response:
+    """GET /v1/predictions/{id}."""
+    simulator = request.app[SIMULATOR]
+    record = _record(request)
+    if (fault := simulator.faults.take(("get_5xx",), record.prompt)) is not None:
+        return problems.proxy_error(fault.params["status"])
+    return web.json_response(simulator.shown(record))
+
+
+async def cancel_prediction(request: web.Request) -> web.Response:
+    """POST /v1/predictions/{id}/cancel: one that has ended is answered as it is."""
+    record = _record(request)
+    request.app[SIMULATOR].cancel(record)
+    return web.json_response(request.app[SIMULATOR].shown(record))
+
+
+async def list_predictions(request: web.Request) -> web.Response:
+    """GET /v1/predictions: pages of 100, newest first."""
+    simulator = request.app[SIMULATOR]
+    if (fault := simulator.faults.take(("get_5xx",), None)) is not None:
+        return problems.proxy_error(fault.params["status"])
+    matching = _matching(simulator, request)
+    backwards, place = _cursor(request.query.get("cursor"))
+    if place is None:
+        page = matching[:_PAGE]
+    elif backwards:
+        page = [record for record in matching if record.number > place][-_PAGE:]
+    else:
+        page = [record for record in matching if record.number < place][:_PAGE]
+    for record in page:
+        simulator.settle(record)
+    return web.json_response(
+        {
+            "next": _link(request, page[-1:], "p", more=bool(page) and page[-1] is not matching[-1]),
+            "previous": _link(request, page[:1], "r=1&p", more=bool(page) and page[0] is not matching[0]),
+            "results": [simulator.shown(record) for record in page],
+        }
+    )
+
+
+async def account(_request: web.Request) -> web.Response:
+    """GET /v1/account."""
+    return web.json_response(
+        {
+            "type": "organization",
+            "username": "darkroom-local",
+            "name": "Darkroom on a laptop",
+            "github_url": "https://github.com/darkroom-local",
+        }
+    )
+
+
+async def webhook_secret(request: web.Request) -> web.Response:
+    """GET /v1/webhooks/default/secret."""
+    return web.json_response({"key": request.app[SIMULATOR].postman.secret})
+
+
+async def _create(request: web.Request, target_of: TargetOf, *, takes_version: bool) -> web.Response:
+    simulator = request.app[SIMULATOR]
+    body = await _json_object(request)
+    prompt = _prompt_of(body)
+    if (refusal := _refusal(simulator, prompt)) is not None:
+        return refusal
+    cancel_after = request.headers.get("Cancel-After")
+    order = order_of(target_of(body), body, cancel_after, takes_version=takes_version)
+    record = simulator.create(order)
+    if (fault := simulator.faults.take(("create_5xx_after",), prompt)) is not None:
+        record.answered = False
+        return problems.proxy_error(fault.params["status"])
+    if (fault := simulator.faults.take(("create_timeout_after",), prompt)) is not None:
+        record.answered = False
+        await asyncio.sleep(fault.params["seconds"])
+        if request.transport is not None:
+            request.transport.abort()
+    return web.json_response(simulator.shown(record), status=201)
+
+
+def _refusal(simulator: Simulator, prompt: str | None) -> web.Response | None:
+    """Returns the answer of a fault that keeps the prediction from being created."""
+    kinds = ("create_401", "create_402", "create_422", "create_429", "create_5xx_before")
+    fault = simulator.faults.take(kinds, prompt)
+    if fault is None:
+        return None
+    match fault.kind:
+        case "create_401":
+            return problems.unknown_token().response()
+        case "create_402":
+            return problems.no_credit().response()
+        case "create_422":
+            return invalid([InvalidField("required", "input", "prompt is required")]).response()
+        case "create_429":
+            return problems.throttled(fault.params["hint"], int(fault.params["seconds"])).response()
+        case _:
+            return problems.proxy_error(fault.params["status"])
+
+
+async def _json_object(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise problems.bad_request("JSON parse error") from None
+    if not isinstance(body, dict):
+        raise problems.bad_request("The body is not a JSON object")
+    return body
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _prompt_of(body: Mapping[str, Any]) -> str | None:
+    given = body.get("input")
+    prompt = given.get("prompt") if isinstance(given, dict) else None
+    return prompt if isinstance(prompt, str) else None
+
+
+def _record(request: web.Request) -> Record:
+    record = request.app[SIMULATOR].find(request.match_info["id"])
+    if record is None:
+        raise problems.not_found()
+    return record
+
+
+def _matching(simulator: Simulator, request: web.Request) -> Sequence[Record]:
+    """Returns the predictions that the query asks for, newest first."""
+    if request.query.get("source", "api") != "api":
+        return []  # nobody uses the simulator's web site
+    after = _moment(request, "created_after")
+    before = _moment(request, "created_before")
+    return [
+        record
+        for record in reversed(simulator.records)
+        if (after is None or record.prediction.created_at >= after)
+        and (before is None or record.prediction.created_at < before)
+    ]
+
+
+def _moment(request: web.Request, name: str) -> datetime | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid([InvalidField("format", name, "Must be a date and time in ISO 8601")]) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _cursor(text: str | None) -> tuple[bool, int | None]:
+    """Reads a cursor: whether it leads to newer ones, and the number from which."""
+    if text is None:
+        return False, None
+    try:
+        match = _CURSOR.fullmatch(base64.urlsafe_b64decode(text).decode())
+    except (binascii.Error, ValueError):
+        match = None
+    if match is None:
+        raise problems.bad_request("Invalid cursor")
+    return match[1] is not None, int(match[2])
+
+
+def _link(request: web.Request, edge: Sequence[Record], direction: str, *, more: bool) -> str | None:
+    """Returns the absolute URL of the page beyond the record at this page's edge."""
+    if not more:
+        return None
+    cursor = base64.urlsafe_b64encode(f"{direction}={edge[0].number}".encode()).decode()
+    query = urlencode({**request.query, "cursor": cursor})
+    return f"{request.app[SIMULATOR].base_url}/v1/predictions?{query}"

@@ -1,0 +1,143 @@
+"""What shall go wrong: a list of faults that tests and the demo fill over HTTP.
+
+    {"kind": "create_429", "times": 2, "match": {"prompt_contains": "fox"}, "hint": "header", "seconds": 3}
+
+Rules: a fault is used up `times` times (default 1; -1: until cleared), oldest first. Its kind says which act uses it
+up: `create_*` a create request, `get_5xx` a read, `output_*` a download, all others the prediction that is created,
+for its whole life. A match on the prompt never fits a request that has no prompt (the list).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dev.markers import COLOURS, CORNERS
+from dev.replicate.schemas import EVENTS
+
+_SECONDS: Final[Mapping[str, Any]] = {"seconds": 0.0}
+_STATUS: Final[Mapping[str, Any]] = {"status": 502}
+# Which of the prediction's webhooks: None is all of them.
+_EVENT: Final[Mapping[str, Any]] = {"event": None}
+
+#: Every kind, its parameters, their defaults. Seconds of predictions and webhooks are simulated, on a socket real.
+KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "create_401": {},
+    "create_402": {},
+    "create_422": {},
+    "create_429": {"hint": "all", "seconds": 10},
+    "create_5xx_before": _STATUS,  # nothing was created
+    "create_5xx_after": _STATUS,  # it was created all the same
+    "create_timeout_after": _SECONDS,  # created; after so many seconds the connection is dropped without an answer
+    "get_5xx": _STATUS,
+    "failed": {"error": "Prediction interrupted; please retry (code: PA)", "before_start": False},
+    "nsfw_partial": {"drop": 1},  # so many outputs are missing, though never the last one
+    "nsfw_all": {},
+    "slow_start": {"seconds": 30.0},
+    "stuck": {},
+    "abort": {},
+    "unsafe_image": {"category": "Violence", "severity": 6, "index": None},  # which output; None is all
+    "webhook_lost": _EVENT,
+    "webhook_doubled": _EVENT,
+    "webhook_late": {"seconds": 5.0, **_EVENT},
+    "webhook_reordered": {},  # completed first
+    "webhook_bad_signature": _EVENT,
+    "output_404": {},
+    "output_slow": {"seconds": 2.0},
+    "output_truncated": {},
+    "output_oversized": {"bytes": 60 * 1024 * 1024, "declare_length": True},
+    "output_wrong_type": {},
+}
+
+_CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
+    "hint": ("header", "body", "text", "all"),
+    "event": (None, *EVENTS),
+    "category": tuple(COLOURS),
+    "severity": tuple(CORNERS),
+}
+#: The kinds that a prediction carries from its creation.
+PREDICTION_KINDS: Final = tuple(kind for kind in KINDS if not kind.startswith(("create_", "get_", "output_")))
+OUTPUT_KINDS: Final = tuple(kind for kind in KINDS if kind.startswith("output_"))
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault: `times` is how often it is still to happen, -1 for ever."""
+
+    kind: str
+    times: int
+    prompt_contains: str | None
+    params: Mapping[str, Any]
+
+    def told(self) -> dict[str, Any]:
+        """Returns the fault as JSON, in the form in which it is given."""
+        match = {} if self.prompt_contains is None else {"match": {"prompt_contains": self.prompt_contains}}
+        return {"kind": self.kind, "times": self.times, **match, **self.params}
+
+
+@dataclass(slots=True)
+class FaultList:
+    """The faults that are still to happen."""
+
+    waiting: list[Fault] = field(default_factory=list)
+
+    def take(self, kinds: Iterable[str], prompt: str | None) -> Fault | None:
+        """Uses up the oldest fault of these kinds that fits the prompt."""
+        wanted = frozenset(kinds)
+        for fault in self.waiting:
+            if fault.kind in wanted and _fits(fault, prompt):
+                if fault.times > 0:
+                    fault.times -= 1
+                if fault.times == 0:
+                    self.waiting.remove(fault)
+                return fault
+        return None
+
+
+def read_fault(given: Mapping[str, Any]) -> Fault:
+    """Reads a fault from JSON.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    kind = given.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"kind is one of {', '.join(KINDS)}")
+    times = given.get("times", 1)
+    if type(times) is not int or times == 0 or times < -1:
+        raise ValueError("times is a positive number, or -1 for ever")
+    params = dict(KINDS[kind])
+    for name in given.keys() - {"kind", "times", "match"}:
+        if name not in params:
+            raise ValueError(f"{kind} knows {', '.join(params) or 'no parameter'}, not {name}")
+        params[name] = _checked(name, given[name], params[name])
+    return Fault(kind, times, _prompt_match(given.get("match", {})), params)
+
+
+def _checked(name: str, value: object, default: object) -> object:
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise ValueError(f"{name} is one of {', '.join(map(str, _CHOICES[name]))}")
+        return value
+    if name == "index":
+        fits = value is None or type(value) is int
+    elif name == "status":
+        fits = type(value) is int and 500 <= value < 600
+    elif isinstance(default, bool | str):
+        fits = type(value) is type(default)
+    else:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    if not fits:
+        raise ValueError(f"{name} cannot be {value!r}")
+    return value
+
+
+def _prompt_match(match: object) -> str | None:
+    if match == {}:
+        return None
+    if isinstance(match, dict) and match.keys() == {"prompt_contains"} and isinstance(match["prompt_contains"], str):
+        return match["prompt_contains"]
+    raise ValueError('match is {"prompt_contains": text}')
+
+
+def _fits(fault: Fault, prompt: str | None) -> bool:
+    return fault.prompt_contains is None or (prompt is not None and fault.prompt_contains in prompt)

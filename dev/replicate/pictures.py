@@ -1,0 +1,173 @@
+"""The pictures: mountains under a sky whose colours come from the prompt, the same for the same prompt and seed.
+
+    sky gradient -> sun or moon -> ridges, the far ones pale, the near ones dark -> (marker)
+
+Rules: `render` is pure and slow (tens of milliseconds), so the server runs it in a worker thread; what was rendered is
+kept. No colour comes near a marker's (dev/markers.py): saturation stays under 0.75. A plain picture is one colour,
+whatever the prompt says: a load test pays for each shape once.
+"""
+
+import colorsys
+import hashlib
+import io
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from PIL import Image, ImageDraw, ImageFilter
+
+from dev.markers import Colour, draw_marker
+from dev.replicate.models import PictureFormat
+
+#: Content type of each `output_format`.
+CONTENT_TYPES: Final[Mapping[str, str]] = {"webp": "image/webp", "jpg": "image/jpeg", "png": "image/png"}
+
+# Hues (0 to 1) of the upper sky, the horizon and the ridges, for words that have a colour of their own.
+_MOODS: Final[Mapping[str, tuple[float, float, float]]] = {
+    "sunset": (0.75, 0.06, 0.72),
+    "sunrise": (0.60, 0.10, 0.65),
+    "night": (0.66, 0.62, 0.64),
+    "forest": (0.50, 0.20, 0.36),
+    "sea": (0.57, 0.50, 0.55),
+    "desert": (0.58, 0.09, 0.05),
+    "snow": (0.58, 0.54, 0.60),
+}
+_DARK_WORDS: Final = frozenset({"night", "midnight", "dark", "moon", "stars"})
+_RIDGES: Final = 5
+# The most pictures kept: 64 of about 100 kB (WebP) are little, and of 2 MB (PNG) still bearable.
+_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What to paint; `marker` is a category and a severity of dev/markers.py."""
+
+    prompt: str
+    seed: int
+    index: int
+    marker: tuple[str, int] | None = None
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Mood:
+    """Hues and brightness (0 to 1) of one picture."""
+
+    sky: float
+    horizon: float
+    ridges: float
+    brightness: float
+
+
+@lru_cache(maxsize=_KEPT)
+def render(scene: Scene, form: PictureFormat) -> bytes:
+    """Returns the encoded picture."""
+    size = form.width, form.height
+    picture = Image.new("RGB", size, _rgb(0.58, 0.4, 0.7)) if scene.plain else _paint(scene, size)
+    if scene.marker is not None:
+        draw_marker(picture, *scene.marker)
+    return _encoded(picture, form)
+
+
+def _paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
+    # Bytes, because a prompt may hold what UTF-8 cannot (half a surrogate pair).
+    rng = random.Random(f"{scene.prompt}\0{scene.seed}\0{scene.index}".encode(errors="surrogatepass"))
+    mood = _mood_of(scene.prompt, rng)
+    picture = _sky(mood, size)
+    picture = _with_light(picture, mood, rng)
+    draw = ImageDraw.Draw(picture)
+    for layer in range(_RIDGES):
+        nearness = (layer + 1) / _RIDGES
+        draw.polygon(_ridge(nearness, size, rng), fill=_ridge_colour(mood, nearness))
+    return picture
+
+
+def _mood_of(prompt: str, rng: random.Random) -> _Mood:
+    """Returns the colours: of the first word that has some, else of the words' letters."""
+    words = [word.strip(".,;:!?").lower() for word in prompt.split()]
+    sky, horizon, ridges = next((_MOODS[word] for word in words if word in _MOODS), _hues_of(words))
+    shift = rng.uniform(-0.03, 0.03)  # another seed, another hour of the day
+    brightness = 0.45 if _DARK_WORDS.intersection(words) else rng.uniform(0.85, 1.0)
+    return _Mood((sky + shift) % 1, (horizon + shift) % 1, (ridges + shift) % 1, brightness)
+
+
+def _hues_of(words: list[str]) -> tuple[float, float, float]:
+    digest = hashlib.sha256(" ".join(words).encode(errors="surrogatepass")).digest()
+    return digest[0] / 255, digest[1] / 255, digest[2] / 255
+
+
+def _sky(mood: _Mood, size: tuple[int, int]) -> Image.Image:
+    """Paints a gradient of three colours: one pixel wide, then stretched."""
+    stops = (
+        _rgb(mood.sky, 0.70, 0.45 * mood.brightness),
+        _rgb(mood.horizon, 0.50, 0.90 * mood.brightness),
+        _rgb(mood.horizon, 0.25, 1.00 * mood.brightness),
+    )
+    column = Image.new("RGB", (1, len(stops)))
+    column.putdata(stops)
+    return column.resize((1, 256), Image.Resampling.BICUBIC).resize(size, Image.Resampling.BILINEAR)
+
+
+def _with_light(picture: Image.Image, mood: _Mood, rng: random.Random) -> Image.Image:
+    """Adds a sun, or at night a moon, with its glow: a small mask, blurred and stretched."""
+    width, height = picture.size
+    small = 128  # the glow has no detail, so its mask need not have any
+    x, y = rng.uniform(0.25, 0.75) * small, rng.uniform(0.25, 0.5) * small
+    radius_x = 0.07 * small * min(width, height) / width
+    radius_y = 0.07 * small * min(width, height) / height
+    glow = Image.new("L", (small, small))
+    draw = ImageDraw.Draw(glow)
+    draw.ellipse((x - 3 * radius_x, y - 3 * radius_y, x + 3 * radius_x, y + 3 * radius_y), fill=110)
+    glow = glow.filter(ImageFilter.GaussianBlur(small / 9))
+    light = _rgb(mood.horizon, 0.15, 1.0)
+    picture.paste(light, mask=glow.resize(picture.size, Image.Resampling.BICUBIC))
+    _disc(picture, (x * width / small, y * height / small), 0.06 * min(width, height), light)
+    return picture
+
+
+def _disc(picture: Image.Image, centre: tuple[float, float], radius: float, colour: Colour) -> None:
+    """Paints a round disc with a smooth edge, drawn at four times its size."""
+    side = int(2 * radius) + 1
+    mask = Image.new("L", (4 * side, 4 * side))
+    ImageDraw.Draw(mask).ellipse((0, 0, 4 * side - 1, 4 * side - 1), fill=235)
+    corner = int(centre[0] - radius), int(centre[1] - radius)
+    picture.paste(colour, corner, mask.resize((side, side), Image.Resampling.BOX))
+
+
+def _ridge(nearness: float, size: tuple[int, int], rng: random.Random) -> list[tuple[float, float]]:
+    """Returns the outline of a mountain range by midpoint displacement, closed along the lower edge."""
+    width, height = size
+    line = [rng.uniform(-1, 1), rng.uniform(-1, 1)]
+    roughness = 0.8
+    for _ in range(8):  # 257 points: enough for a broken edge at any width
+        middles = [(a + b) / 2 + rng.uniform(-roughness, roughness) for a, b in pairwise(line)]
+        line = [point for pair in zip(line, middles, strict=False) for point in pair] + [line[-1]]
+        roughness *= 0.55
+    base, relief = height * (0.42 + 0.45 * nearness), height * 0.13
+    step = width / (len(line) - 1)
+    outline = [(index * step, base - relief * value) for index, value in enumerate(line)]
+    return [*outline, (width, height), (0, height)]
+
+
+def _ridge_colour(mood: _Mood, nearness: float) -> Colour:
+    return _rgb(mood.ridges, 0.20 + 0.40 * nearness, (0.75 - 0.60 * nearness) * mood.brightness)
+
+
+def _rgb(hue: float, saturation: float, value: float) -> Colour:
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _encoded(picture: Image.Image, form: PictureFormat) -> bytes:
+    out = io.BytesIO()
+    quality = max(1, form.quality)  # the encoders take 0 for "not given"
+    if form.extension == "webp":
+        picture.save(out, "WEBP", quality=quality, method=2)  # methods over 2 cost twice the time for 5 % of the bytes
+    elif form.extension == "jpg":
+        picture.save(out, "JPEG", quality=quality)
+    else:
+        picture.save(out, "PNG", compress_level=3)
+    return out.getvalue()

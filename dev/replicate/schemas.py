@@ -1,0 +1,225 @@
+"""A request to create a prediction, checked as the API checks it: body, model input, `Cancel-After`.
+
+Rules: an unknown key of the body is 422, and so is an unknown input (the real API drops some of those silently: here a
+caller learns of it). Everything wrong is told in one answer. `null` is not "left out".
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from dev.replicate.models import MODELS, Input, Model
+from dev.replicate.problems import InvalidField, invalid, not_found, unknown_version
+
+#: The webhook events, in the order in which they can come.
+EVENTS: Final = ("start", "logs", "output", "completed")
+#: What is sent when a webhook is asked for without a filter.
+DEFAULT_EVENTS: Final = ("output", "completed")
+
+_BODY_KEYS: Final = frozenset({"input", "webhook", "webhook_events_filter", "stream"})
+_DURATION: Final = re.compile(r"(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+# The documented bounds of Cancel-After.
+_SHORTEST_S: Final = 5
+_LONGEST_S: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What runs: the model, and the version and deployment that the prediction will name."""
+
+    model: Model
+    version: str
+    deployment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A checked request to create a prediction; `events` is what to send, `events_filter` what was asked for."""
+
+    target: Target
+    input: Mapping[str, Any]
+    webhook: str | None
+    events_filter: tuple[str, ...] | None
+    cancel_after_s: int | None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The webhook events to send: none without a webhook."""
+        if self.webhook is None:
+            return ()
+        return DEFAULT_EVENTS if self.events_filter is None else self.events_filter
+
+
+def model_target(owner: str, name: str) -> Target:
+    """Returns the official model of that name; raises a 404 problem."""
+    model = MODELS.get(f"{owner}/{name}")
+    if model is None:
+        raise not_found()
+    return Target(model, "hidden")
+
+
+def deployment_target(owner: str, name: str) -> Target:
+    """Returns a deployment: any owner's deployment runs the model that it is named after; raises a 404 problem."""
+    model = next((each for each in MODELS.values() if each.name.split("/")[1] == name), None)
+    if model is None:
+        raise not_found()
+    return Target(model, f"dp-{model.version or name}", f"{owner}/{name}")
+
+
+def version_target(body: Mapping[str, Any]) -> Target:
+    """Returns what `version` names: 64 hex digits, `owner/name:` and those, or an official model's `owner/name`.
+
+    Raises:
+        ProblemError: 422, it names nothing. A missing or wrongly typed one is told by `order_of`.
+    """
+    version = body.get("version")
+    if not isinstance(version, str):
+        raise invalid([*_version_faults(body), *_body_faults(body, takes_version=True)])
+    name, _, digits = version.rpartition(":")
+    for model in MODELS.values():
+        if version == model.name:
+            return Target(model, "hidden")
+        if digits == model.version and name in {"", model.name}:
+            return Target(model, digits)
+    raise unknown_version()
+
+
+def order_of(target: Target, body: Mapping[str, Any], cancel_after: str | None, *, takes_version: bool) -> Order:
+    """Checks a body and its `Cancel-After` header.
+
+    Raises:
+        ProblemError: 422, with all that is wrong.
+    """
+    faults = list(_body_faults(body, takes_version=takes_version))
+    given = body.get("input")
+    if isinstance(given, dict):
+        faults += _input_faults(target.model, given)
+    cancel_after_s = None if cancel_after is None else duration_s(cancel_after)
+    if cancel_after is not None and cancel_after_s is None:
+        faults.append(
+            InvalidField("format", "Cancel-After", "Must be a duration of at least 5 seconds and at most 24 hours")
+        )
+    if faults or not isinstance(given, dict):
+        raise invalid(faults)
+    events_filter = body.get("webhook_events_filter")
+    return Order(
+        target=target,
+        input=given,
+        webhook=body.get("webhook"),
+        events_filter=None if events_filter is None else tuple(events_filter),
+        cancel_after_s=cancel_after_s,
+    )
+
+
+def duration_s(text: str) -> int | None:
+    """Reads `30`, `30s`, `5m`, `2h`, `1h30m45s`; None for anything else, under 5 s or over 24 h."""
+    match = _DURATION.fullmatch(f"{text}s" if text.isascii() and text.isdecimal() else text)
+    if match is None:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    total_s = hours * 3600 + minutes * 60 + seconds
+    return total_s if _SHORTEST_S <= total_s <= _LONGEST_S else None
+
+
+def _body_faults(body: Mapping[str, Any], *, takes_version: bool) -> Iterator[InvalidField]:
+    if "input" not in body:
+        yield InvalidField("required", "", "input is required")
+    elif not isinstance(body["input"], dict):
+        yield _wrong_type("input", "object", body["input"])
+    allowed = _BODY_KEYS | ({"version"} if takes_version else set())
+    for key in body:
+        if key not in allowed:
+            yield InvalidField("additional_property_not_allowed", "", f"Additional property {key} is not allowed")
+    if "stream" in body and not isinstance(body["stream"], bool):
+        yield _wrong_type("stream", "boolean", body["stream"])
+    if "webhook" in body and not (isinstance(body["webhook"], str) and _is_webhook_url(body["webhook"])):
+        yield InvalidField("format", "webhook", "Must be an HTTPS URL")
+    yield from _filter_faults(body)
+
+
+def _version_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
+    if "version" not in body:
+        yield InvalidField("required", "", "version is required")
+    else:
+        yield _wrong_type("version", "string", body["version"])
+
+
+def _filter_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
+    events = body.get("webhook_events_filter", [])
+    if not isinstance(events, list):
+        yield _wrong_type("webhook_events_filter", "array", events)
+        return
+    for index, event in enumerate(events):
+        if event not in EVENTS:
+            yield _not_in_enum(f"webhook_events_filter.{index}", EVENTS)
+
+
+def _input_faults(model: Model, given: Mapping[str, Any]) -> Iterator[InvalidField]:
+    for name, each in model.inputs.items():
+        if each.required and name not in given:
+            yield InvalidField("required", "input", f"{name} is required")
+    for name, value in given.items():
+        if name not in model.inputs:
+            yield InvalidField("additional_property_not_allowed", "input", f"Additional property {name} is not allowed")
+        else:
+            yield from _value_faults(f"input.{name}", model.inputs[name], value)
+
+
+def _value_faults(field: str, rule: Input, value: object) -> Iterator[InvalidField]:
+    if not _has_kind(value, rule.kind):
+        yield _wrong_type(field, rule.kind, value)
+    elif rule.enum and value not in rule.enum:
+        yield _not_in_enum(field, rule.enum)
+    elif isinstance(value, int | float):
+        if rule.minimum is not None and value < rule.minimum:
+            yield InvalidField("number_gte", field, f"Must be greater than or equal to {rule.minimum:g}")
+        if rule.maximum is not None and value > rule.maximum:
+            yield InvalidField("number_lte", field, f"Must be less than or equal to {rule.maximum:g}")
+
+
+def _has_kind(value: object, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if isinstance(value, int | float):
+        return kind == "number" or (kind == "integer" and (isinstance(value, int) or value.is_integer()))
+    return kind == "string" and isinstance(value, str)
+
+
+def _not_in_enum(field: str, allowed: tuple[str, ...]) -> InvalidField:
+    listed = ", ".join(f'"{each}"' for each in allowed)
+    return InvalidField("enum", field, f"{field} must be one of the following: {listed}")
+
+
+def _wrong_type(field: str, expected: str, value: object) -> InvalidField:
+    names: dict[type, str] = {
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+        str: "string",
+        list: "array",
+        dict: "object",
+        type(None): "null",
+    }
+    return InvalidField("invalid_type", field, f"Invalid type. Expected: {expected}, given: {names[type(value)]}")
+
+
+def _is_webhook_url(url: str) -> bool:
+    """Tells whether Replicate would call it (https), or the simulator does for a laptop's sake (http to loopback)."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if parts.scheme == "https":
+        return bool(host)
+    return parts.scheme == "http" and _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

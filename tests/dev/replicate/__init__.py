@@ -1,0 +1,1 @@
+"""Tests of the Replicate simulator, over real sockets."""
