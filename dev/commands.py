@@ -1,0 +1,66 @@
+"""The commands of `python3 -m dev`: their names, their help, and the way into the virtual environment.
+
+A command is a module `dev.NAME` with `main(argv) -> exit code`. It is imported only when it is called, and only
+inside `.venv`; this file and what it imports use the standard library alone: they run before there is anything else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+
+from dev import setup
+from dev.setup_step import SetupError, clean_environment
+
+COMMANDS = {
+    "demo": "send generations through the local stack, show each step, exit",
+    "up": "keep the local stack running until Ctrl-C; prints the addresses and lines to try",
+    "cli": "the operators' command line against the running local stack",
+    "test": "everything that CI runs: check, then pytest (arguments go to pytest)",
+    "check": "formatting, lint, types, import contracts",
+    "bench": "measure the local stack",
+    "chaos": "run the local stack while its neighbours fail",
+    "simulate": "run one of the simulated neighbours alone",
+}
+
+HELP = """usage: python3 -m dev COMMAND [arguments]
+
+{commands}
+
+The first run sets up .venv/ and .local/ in this folder; delete both to start over."""
+
+
+def main(argv: list[str]) -> int:
+    """Set up what is missing and run one command; returns its exit code."""
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        print(_help())
+        return 0
+    if argv[0] not in COMMANDS:
+        print(f"There is no command {argv[0]!r}.\n\n{_help()}", file=sys.stderr)
+        return 2
+    try:
+        setup.prepare(setup.PROJECT)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The next run carries on from here.", file=sys.stderr)
+        return 130  # what a shell reports for a command that Ctrl-C ended
+    if not setup.PROJECT.is_running():
+        return _again_inside_venv(argv)
+    exit_code: int = importlib.import_module(f"dev.{argv[0]}").main(argv[1:])
+    return exit_code
+
+
+def _help() -> str:
+    return HELP.format(commands="\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()))
+
+
+def _again_inside_venv(argv: list[str]) -> int:
+    command = [str(setup.PROJECT.python), "-m", "dev", *argv]
+    environment = clean_environment()
+    if os.name != "nt":  # there it would return to the shell before the command has ended
+        os.execve(command[0], command, environment)  # noqa: S606 - an argument list of our own, no shell wanted
+    return subprocess.run(command, env=environment, check=False).returncode

@@ -1,0 +1,192 @@
+"""Queue triggers: the real azure-servicebus client in peek-lock mode, as the Service Bus extension of the host uses it.
+
+Rules:
+- success completes the message, an exception abandons it: it comes again at once, until the queue dead-letters it;
+- a function has at most `maxConcurrentCalls` messages at a time, and no message waits locked for a free place;
+- one coroutine per queue receives and settles in turn. The client (7.15) waits up to 0.2 s for a frame, under one lock
+  for reading and writing: who settles meanwhile waits as long, and may take the frame that the receiver waits for;
+- the lock is renewed while the function runs, up to `maxAutoLockRenewalDuration`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.functions.servicebus import ServiceBusMessage
+from azure.servicebus import ServiceBusReceivedMessage, ServiceBusSubQueue
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+from azure.servicebus.exceptions import ServiceBusError
+
+from dev.host.index import Function
+from dev.host.invocation import Invocations
+from dev.host.settings import HostError, HostSettings
+
+LOGGER = logging.getLogger("dev.host")
+
+#: How long a receive call waits when nothing comes: over after its first read of 0.2 s. Asked for one message, the call
+#: returns at once when it comes; asked for more, it would wait 0.2 s for them.
+RECEIVE_WAIT_S = 0.001
+#: After a failure: the call must have time to open the link again, which takes half a second, or it never will.
+REOPEN_WAIT_S = 2.0
+REOPEN_PAUSE_S = 0.5
+#: Renew when this part of the lock's time has passed, as the Azure SDKs do.
+RENEWAL_POINT = 0.5
+DEAD_LETTER_SUFFIX = "/$DeadLetterQueue"
+
+
+class QueueListener:
+    """Feeds the messages of one queue to one function."""
+
+    def __init__(
+        self, function: Function, receiver: ServiceBusReceiver, invocations: Invocations, settings: HostSettings
+    ) -> None:
+        self._function = function
+        self._receiver = receiver
+        self._invocations = invocations
+        self._limit = settings.max_concurrent_calls
+        self._renewal_s = settings.lock_renewal_s
+        self._running: dict[asyncio.Task[bool], ServiceBusReceivedMessage] = {}
+        self._wait_s = RECEIVE_WAIT_S
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Receive until stopping is set, then wait for what is running."""
+        while not stopping.is_set():
+            await self._settle_finished()
+            if len(self._running) < self._limit:
+                for message in await self._receive():
+                    self._running[asyncio.create_task(self._call(message))] = message
+            else:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._settle_finished()
+
+    async def _receive(self) -> list[ServiceBusReceivedMessage]:
+        try:
+            messages = await self._receiver.receive_messages(max_message_count=1, max_wait_time=self._wait_s)
+        except ServiceBusError as error:
+            LOGGER.warning("receiving for %s failed: %s", self._function.name, type(error).__name__)
+            self._wait_s = REOPEN_WAIT_S
+            await asyncio.sleep(REOPEN_PAUSE_S)
+            return []
+        self._wait_s = RECEIVE_WAIT_S
+        return messages
+
+    async def _call(self, message: ServiceBusReceivedMessage) -> bool:
+        """Call the function, with the lock renewed; says whether it succeeded."""
+        finished = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(message, finished))
+        try:
+            trace_parent = _text_properties(message).get("traceparent")
+            await self._invocations.call(self._function, function_message(message), trace_parent)
+        except Exception:  # noqa: BLE001 - a function may raise anything; it was logged where it was called
+            return False
+        else:
+            return True
+        finally:
+            finished.set()
+            await renewal
+
+    async def _settle_finished(self) -> None:
+        finished = [task for task in self._running if task.done()]
+        if finished:
+            await asyncio.gather(*(self._settle(self._running.pop(task), task.result()) for task in finished))
+
+    async def _settle(self, message: ServiceBusReceivedMessage, succeeded: bool) -> None:  # noqa: FBT001 - read above
+        try:
+            if succeeded:
+                await self._receiver.complete_message(message)
+            else:
+                await self._receiver.abandon_message(message)
+        except ServiceBusError as error:  # the lock is lost, so the message comes again
+            LOGGER.warning("settling for %s failed: %s", self._function.name, type(error).__name__)
+
+    async def _renew(self, message: ServiceBusReceivedMessage, finished: asyncio.Event) -> None:
+        """Renew until finished. Not ended by cancelling it: that could cut a frame of the shared connection in two."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._renewal_s
+        while message.locked_until_utc is not None and loop.time() < give_up:
+            left_s = (message.locked_until_utc - datetime.now(UTC)).total_seconds()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(finished.wait(), max(left_s * RENEWAL_POINT, 0))
+                return
+            try:
+                await self._receiver.renew_message_lock(message)
+            except (ServiceBusError, ValueError) as error:  # ValueError: it was settled in the meantime
+                if not finished.is_set():
+                    LOGGER.warning("renewing a lock for %s failed: %s", self._function.name, type(error).__name__)
+                return
+
+
+async def open_listeners(
+    functions: tuple[Function, ...], invocations: Invocations, settings: HostSettings, stack: AsyncExitStack
+) -> tuple[QueueListener, ...]:
+    """Open a link for each queue function, all at once, as each takes half a second. The stack closes them.
+
+    Raises:
+        HostError: Service Bus does not answer, or there is no such queue.
+    """
+    clients = {
+        connection: await stack.enter_async_context(
+            ServiceBusClient.from_connection_string(settings.values[connection])
+        )
+        for connection in sorted({str(function.trigger["connection"]) for function in functions})
+    }
+    receivers = [_receiver(clients[str(function.trigger["connection"])], function) for function in functions]
+    stack.push_async_callback(lambda: asyncio.gather(*(receiver.close() for receiver in receivers)))
+    try:
+        await asyncio.gather(*(receiver.__aenter__() for receiver in receivers))
+    except ServiceBusError as error:
+        raise HostError(f"A queue cannot be opened ({type(error).__name__}): {error.message}") from error
+    return tuple(
+        QueueListener(function, receiver, invocations, settings)
+        for function, receiver in zip(functions, receivers, strict=True)
+    )
+
+
+def _receiver(client: ServiceBusClient, function: Function) -> ServiceBusReceiver:
+    queue = str(function.trigger["queueName"])
+    name = queue.removesuffix(DEAD_LETTER_SUFFIX)
+    sub_queue = ServiceBusSubQueue.DEAD_LETTER if name != queue else None
+    return client.get_queue_receiver(name, sub_queue=sub_queue, prefetch_count=0)
+
+
+def function_message(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
+    """The message as a function gets it from the host: some values are None there, times have no zone."""
+    properties = _text_properties(message)
+    return ServiceBusMessage(
+        body=b"".join(message.body),
+        message_id=str(message.message_id or ""),
+        delivery_count=(message.delivery_count or 0) + 1,  # AMQP counts the deliveries before this one
+        lock_token=str(message.lock_token),
+        sequence_number=message.sequence_number,
+        enqueued_time_utc=_without_zone(message.enqueued_time_utc),
+        expires_at_utc=_without_zone(message.expires_at_utc),
+        content_type=message.content_type,
+        correlation_id=message.correlation_id,
+        subject=message.subject,
+        label=message.subject,
+        reply_to=message.reply_to,
+        to=message.to,
+        session_id=message.session_id,
+        application_properties=properties,
+        user_properties=dict(properties),
+    )
+
+
+def _without_zone(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _text_properties(message: ServiceBusReceivedMessage) -> dict[str, Any]:
+    """The application properties; the SDK gives their names, and texts among the values, as bytes."""
+    properties: Mapping[Any, Any] = message.application_properties or {}
+    return {_text(name): _text(value) for name, value in properties.items()}
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

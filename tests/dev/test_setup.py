@@ -1,0 +1,182 @@
+"""Set-up: what it decides, how it explains itself, and that an interrupted one is repaired."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dev import setup, setup_step
+from dev.setup import PROJECT, Project
+from dev.setup_step import SetupError
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with nothing set up, in a folder of its own."""
+    made = Project(tmp_path)
+    made.packages.write_text("", encoding="utf-8")
+    made.azurite_package.mkdir(parents=True)
+    (made.azurite_package / "package-lock.json").write_text("{}", encoding="utf-8")
+    made.local.mkdir()
+    return made
+
+
+def _complete(project: Project) -> None:
+    """Make what a complete set-up leaves, with empty files."""
+    node = project.local / "node"
+    for path in (project.python, project.azurite_script, node):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    project.stamp.write_text(json.dumps(setup._stamp(project, node)), encoding="utf-8")
+
+
+def test_the_entry_point_compiles_on_old_pythons_and_looks_at_the_version_first() -> None:
+    """A person with an old Python reads a sentence instead of a syntax error."""
+    source = (PROJECT.root / "dev/__main__.py").read_text(encoding="utf-8")
+    body = ast.parse(source, feature_version=(3, 4)).body
+    kinds = [type(node).__name__ for node in body[:4]]
+    assert kinds == ["Expr", "Import", "If", "ImportFrom"]
+    assert "Python 3.11 or newer is needed" in source
+
+
+def test_a_complete_setup_is_ready(project: Project) -> None:
+    """The stamp of today's inputs means that nothing is to be done."""
+    assert not setup.is_ready(project)
+    _complete(project)
+    assert setup.is_ready(project)
+    assert project.node() == project.local / "node"
+
+
+@pytest.mark.parametrize("lost", ["python", "azurite_script", "packages"])
+def test_a_changed_lock_or_a_lost_part_means_setting_up_again(project: Project, lost: str) -> None:
+    """Whatever the commands need is looked at each time."""
+    _complete(project)
+    path: Path = getattr(project, lost)
+    if lost == "packages":
+        path.write_text("another==1.0\n", encoding="utf-8")
+    else:
+        path.unlink()
+    assert not setup.is_ready(project)
+
+
+def test_without_a_setup_there_is_no_node(project: Project) -> None:
+    """Who asks for Node before set-up is told the command to run."""
+    with pytest.raises(SetupError, match="python3 -m dev"):
+        project.node()
+
+
+def test_half_a_virtual_environment_is_made_again(project: Project) -> None:
+    """A set-up that was killed while it made .venv does not stop the next one."""
+    project.python.parent.mkdir(parents=True)
+    (project.venv / "pyvenv.cfg").write_text("home = /nowhere\n", encoding="utf-8")
+    assert setup.make_venv(project) == sys.version_info[:2]
+    assert setup._python_version(project) == sys.version_info[:2]
+
+
+def test_two_setups_run_one_after_the_other(project: Project) -> None:
+    """The second waits until the first lets go."""
+    events = []
+
+    def second() -> None:
+        with setup._alone(project):
+            events.append("second")
+
+    thread = threading.Thread(target=second)
+    with setup._alone(project):
+        thread.start()
+        time.sleep(0.1)
+        events.append("first")
+    thread.join(5)
+    assert events == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("version", "suits"),
+    [("v20.20.2\n", True), ("v24.19.0\n", True), ("v18.20.4\n", False), ("", False), ("20", False)],
+)
+def test_only_a_new_enough_node_is_used(version: str, suits: bool) -> None:
+    """An old Node, or none, leads to the one from the package registry."""
+    assert setup.node_suits(version) is suits
+
+
+def test_a_missing_venv_module_names_the_system_package() -> None:
+    """Debian has venv in a package of its own, one per Python."""
+    assert "apt install python3.12-venv" in setup.missing_module_text(["ensurepip"], (3, 12))
+
+
+@pytest.mark.parametrize(
+    ("output", "advice"),
+    [
+        ("npm error code ENOTFOUND", "could not be reached"),
+        ("ERROR: No matching distribution found for mypy==2.4.1", "could not be reached"),
+        ("ProxyError('Cannot connect to proxy.')", "HTTPS_PROXY"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", "PIP_CERT"),
+        ("OSError: [Errno 28] No space left on device", "disk is full"),
+        ("something else", "full log"),
+    ],
+)
+def test_a_failure_is_explained(output: str, advice: str, tmp_path: Path) -> None:
+    """What failed, the likely reason, where the log is, and that one may simply try again."""
+    text = setup_step.explain("Python packages", 1, output, tmp_path / "setup.log")
+    assert advice in text
+    assert output in text
+    assert "setup.log" in text
+    assert "carries on" in text
+
+
+def test_a_failing_step_shows_its_own_output_only(project: Project) -> None:
+    """The error ends with what this step said, not with what was in the log before."""
+    project.log.write_text("old trouble\n", encoding="utf-8")
+    with pytest.raises(SetupError, match="new trouble") as caught:
+        setup._run(project, "a step", [sys.executable, "-c", "print('new trouble'); raise SystemExit(3)"])
+    assert "old trouble" not in str(caught.value)
+    assert project.log.read_text(encoding="utf-8").startswith("old trouble")
+
+
+def test_a_step_cannot_install_elsewhere(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's pip settings for other places do not count here, and caches stay in the folder."""
+    monkeypatch.setenv("PIP_TARGET", "/elsewhere")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    names = ["PIP_TARGET", "PYTHONPATH", "PIP_USER", "PIP_CACHE_DIR", "npm_config_cache"]
+    program = f"import json, os; print(json.dumps([os.environ.get(n) for n in {names!r}]))"
+    setup._run(project, "a step", [sys.executable, "-c", program])
+    target, path, user, *caches = json.loads(project.log.read_text(encoding="utf-8").splitlines()[-1])
+    assert (target, path, user) == (None, None, "0")
+    assert all(cache.startswith(str(project.local) + os.sep) for cache in caches)
+
+
+def test_the_locks_pin_everything_and_name_no_registry() -> None:
+    """Exact versions of every package asked for, and no address of where they came from."""
+    lock = PROJECT.packages.read_text(encoding="utf-8")
+    lines = [line for line in lock.splitlines() if line and not line.startswith("#")]
+    assert all(re.match(r"^[a-z0-9.-]+==[\w.]+( ; .+)?$", line) for line in lines), "not an exact version"
+    assert "://" not in lock
+    pinned = {line.split("==")[0] for line in lines}
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (PROJECT.root / name).read_text(encoding="utf-8")
+        wanted = set(re.findall(r"^([A-Za-z][\w.-]*)", text, re.MULTILINE))
+        assert wanted <= pinned, f"{name} asks for more than is locked"
+    npm = json.loads((PROJECT.azurite_package / "package-lock.json").read_text(encoding="utf-8"))
+    packages = [package for path, package in npm["packages"].items() if path]
+    assert packages
+    assert all("resolved" not in package and "integrity" in package for package in packages)
+
+
+def test_setup_needs_the_standard_library_alone(tmp_path: Path) -> None:
+    """The first command on a clean clone runs on a Python that has no packages."""
+    shutil.copytree(PROJECT.root / "dev", tmp_path / "dev", ignore=shutil.ignore_patterns("__pycache__"))
+    setup_step.run(
+        "help",
+        [sys.executable, "-S", "-m", "dev"],
+        log_path=tmp_path / "log",
+        cwd=tmp_path,
+        environment=setup_step.clean_environment(),
+    )
+    assert "usage: python3 -m dev" in (tmp_path / "log").read_text(encoding="utf-8")
