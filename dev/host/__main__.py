@@ -76,6 +76,10 @@ async def _run(folder: Path, host: HostSettings) -> None:
         triggers = [asyncio.create_task(trigger.run(stopping)) for trigger in listeners]
         triggers += [asyncio.create_task(clock.run(stopping)) for clock in clocks]
         await _until_stopped([serving, *triggers], server, stopping)
+    # As in production, where no shutdown hook reaches an app: the process ends, and its clients are not closed.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _until_stopped(running: list[asyncio.Task[None]], server: web.WebServer, stopping: asyncio.Event) -> None:

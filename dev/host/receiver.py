@@ -68,7 +68,7 @@ class QueueListener:
     async def _receive(self) -> list[ServiceBusReceivedMessage]:
         try:
             messages = await self._receiver.receive_messages(max_message_count=1, max_wait_time=self._wait_s)
-        except ServiceBusError as error:
+        except Exception as error:  # noqa: BLE001 - a broker that dies in mid-frame lets other errors out of the client
             LOGGER.warning("receiving for %s failed: %s", self._function.name, type(error).__name__)
             self._wait_s = REOPEN_WAIT_S
             await asyncio.sleep(REOPEN_PAUSE_S)
@@ -102,7 +102,7 @@ class QueueListener:
                 await self._receiver.complete_message(message)
             else:
                 await self._receiver.abandon_message(message)
-        except ServiceBusError as error:  # the lock is lost, so the message comes again
+        except Exception as error:  # noqa: BLE001 - the lock or the broker is gone, so the message comes again
             LOGGER.warning("settling for %s failed: %s", self._function.name, type(error).__name__)
 
     async def _renew(self, message: ServiceBusReceivedMessage, finished: asyncio.Event) -> None:
@@ -116,7 +116,7 @@ class QueueListener:
                 return
             try:
                 await self._receiver.renew_message_lock(message)
-            except (ServiceBusError, ValueError) as error:  # ValueError: it was settled in the meantime
+            except Exception as error:  # noqa: BLE001 - as above; or it was settled in the meantime
                 if not finished.is_set():
                     LOGGER.warning("renewing a lock for %s failed: %s", self._function.name, type(error).__name__)
                 return

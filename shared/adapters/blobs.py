@@ -111,6 +111,11 @@ class BlobContainers:
         """A stored output, whole. FileNotFoundError where there is none."""
         return await _read(self._outputs, name)
 
+    async def list_outputs(self) -> Sequence[str]:
+        """The names of all stored outputs, for a look at the whole."""
+        with _translated():
+            return [name async for name in self._outputs.list_blob_names()]
+
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
         """At most ``limit`` (> 0) dead letters whose names begin with ``prefix``, in the order of their names."""
         letters: list[DeadLetter] = []

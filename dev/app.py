@@ -1,0 +1,90 @@
+"""The app in front of Darkroom, as the local stack plays it: sends messages, hears events, reads accounts.
+
+It speaks to Service Bus with the SDK alone, as a user's app would, and never through Darkroom's own code.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from azure.servicebus import ServiceBusMessage
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
+from azure.servicebus.exceptions import ServiceBusError
+
+from dev.stack import SUBSCRIPTION, Stack
+
+#: A broker that is killed is back after two seconds.
+SEND_TRIES = 15
+
+
+class App:
+    """``async with App(stack) as app``. Every event is received once and kept in ``events``, by generation."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._client = ServiceBusClient.from_connection_string(stack.values["ServiceBus"])
+        self._queue, self._topic = stack.values["GENERATION_QUEUE"], stack.values["EVENTS_TOPIC"]
+        self._sender: ServiceBusSender = self._client.get_queue_sender(self._queue)
+        self._receiver: ServiceBusReceiver = self._client.get_subscription_receiver(self._topic, SUBSCRIPTION)
+        self._listening: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Condition()
+        self.events: dict[str, list[dict[str, Any]]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._listening = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        await self._client.close()
+
+    async def send(self, body: Mapping[str, Any] | bytes, message_id: str | None = None) -> None:
+        """Send a message to the request queue."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        message = ServiceBusMessage(raw, message_id=message_id or uuid4().hex, content_type="application/json")
+        for tries_left in reversed(range(SEND_TRIES)):
+            try:
+                await self._sender.send_messages(message)
+            except ServiceBusError:
+                if not tries_left:
+                    raise
+                await asyncio.sleep(1)  # the same message id again: the broker drops it if it had arrived
+            else:
+                return
+
+    async def send_all(self, bodies: list[Mapping[str, Any]]) -> None:
+        """Send many messages in one batch."""
+        batch = [ServiceBusMessage(json.dumps(body).encode(), message_id=uuid4().hex) for body in bodies]
+        await self._sender.send_messages(batch)
+
+    async def event(self, generation_id: str, timeout_s: float = 30) -> dict[str, Any]:
+        """The first event of a generation, as soon as it is there. TimeoutError if it does not come."""
+        async with asyncio.timeout(timeout_s), self._arrived:
+            await self._arrived.wait_for(lambda: generation_id in self.events)
+        return self.events[generation_id][0]
+
+    async def events_of(self, count: int, timeout_s: float) -> None:
+        """Wait until ``count`` generations were heard of."""
+        async with asyncio.timeout(timeout_s), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.events) >= count)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._receive()
+            except ServiceBusError:  # the broker went away; what was not completed comes again
+                await asyncio.sleep(0.5)
+
+    async def _receive(self) -> None:
+        for message in await self._receiver.receive_messages(max_message_count=50, max_wait_time=5):
+            event = json.loads(b"".join(message.body))
+            async with self._arrived:
+                self.events.setdefault(event["data"]["generation_id"], []).append(event)
+                self._arrived.notify_all()
+            await self._receiver.complete_message(message)

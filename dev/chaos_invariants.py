@@ -1,0 +1,85 @@
+"""What must hold when the stack is at rest, read from Azurite, the events, and the simulator's own truth."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared import worker
+from shared.core.generation import Generation, State
+from shared.core.webhook import named_callback
+from shared.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What others know: the simulator's predictions, the events the app heard, the generations it asked for."""
+
+    predictions: Sequence[Mapping[str, Any]]
+    events: Mapping[str, Sequence[Mapping[str, Any]]]
+    sent: Sequence[str]
+
+
+async def broken(wiring: Wiring, truth: Truth) -> list[str]:
+    """Every invariant that does not hold, in a sentence each."""
+    problems = [f"audit: {difference}" async for difference in worker.audit(wiring.house)]
+    generations: list[Generation] = []
+    async for account in wiring.store.accounts():
+        mine = [generation async for generation in wiring.store.generations(account.user_id)]
+        generations += mine
+        captured = sum(generation.captured_credits for generation in mine)
+        if (account.captured, account.held) != (captured, 0):
+            problems.append(f"{account.user_id}: captured {account.captured} of {captured}, still held {account.held}")
+    for generation in generations:
+        problems += _generation(generation, truth.events.get(generation.key.generation_id, ()))
+    problems += _asked_for(generations, truth)
+    problems += _predictions(generations, truth)
+    problems += await _blobs(wiring, generations)
+    return problems
+
+
+def _generation(generation: Generation, events: Sequence[Mapping[str, Any]]) -> list[str]:
+    problems = []
+    name, attempt = str(generation.key), generation.attempt
+    if not generation.state.ended:
+        problems.append(f"{name}: still {generation.state}")
+    if len({event["id"] for event in events}) != 1:
+        problems.append(f"{name}: announced under {len({event['id'] for event in events})} ids")
+    price = attempt.unit_credits * len(generation.outputs) if attempt and generation.state is State.SUCCEEDED else 0
+    if generation.captured_credits != price:
+        problems.append(f"{name}: captured {generation.captured_credits}, delivered for {price}")
+    if generation.captured_credits > generation.held_credits:
+        problems.append(f"{name}: captured more than was held")
+    return problems
+
+
+def _asked_for(generations: Sequence[Generation], truth: Truth) -> list[str]:
+    known = {generation.key.generation_id for generation in generations}
+    return [f"{generation_id}: lost without a trace" for generation_id in truth.sent if generation_id not in known]
+
+
+def _predictions(generations: Sequence[Generation], truth: Truth) -> list[str]:
+    """No prediction runs on, none was delivered that is not its attempt's, none beyond one per attempt was paid."""
+    problems = []
+    used = {g.attempt.prediction_id: g for g in generations if g.attempt and g.state is State.SUCCEEDED}
+    succeeded: Counter[Any] = Counter()
+    for prediction in truth.predictions:
+        callback = named_callback(prediction.get("webhook") or "")
+        if prediction["status"] in {"starting", "processing"}:
+            problems.append(f"prediction {prediction['id']} still runs")
+        if callback is not None and prediction["status"] == "succeeded":
+            succeeded[callback] += 1
+    problems += [f"{callback}: {count} predictions succeeded" for callback, count in succeeded.items() if count > 1]
+    made = {prediction["id"] for prediction in truth.predictions}
+    problems += [
+        f"{g.key}: delivered a prediction that nobody made" for identity, g in used.items() if identity not in made
+    ]
+    return problems
+
+
+async def _blobs(wiring: Wiring, generations: Sequence[Generation]) -> list[str]:
+    """Exactly the outputs of succeeded generations are in the user's container."""
+    named = {output.name for generation in generations for output in generation.outputs}
+    stored = set(await wiring.blobs.list_outputs())
+    problems = [f"output {name} is missing" for name in sorted(named - stored)]
+    return problems + [f"output {name} belongs to nobody" for name in sorted(stored - named)]

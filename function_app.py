@@ -1,0 +1,98 @@
+"""The doors of Darkroom: each turns what came in into a message and hands it to the corridor.
+
+Rules of this file:
+1. No rule of the business; fewer than 120 lines.
+2. It is indexed with no setting and no network: nothing is read or connected before the first call.
+3. Triggers are BINARY, or the keys of a JSON body would overwrite the message's own metadata.
+4. Every function is async, bounded, and returns None unless it answers HTTP.
+"""
+
+import json
+
+import azure.functions as func
+
+from shared.core.messages import parse_event, parse_request
+from shared.doors import bounded
+from shared.wiring import wiring
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+#: Far below functionTimeout (host.json, 5 minutes), whose passing would restart the worker with all it is doing.
+#: INVOCATION_TIMEOUT_S bounds the work inside; this is the last resort around it.
+LAST_RESORT_S = 270
+
+_BINARY = func.DataType.BINARY
+
+
+@app.function_name("generate")
+@app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%", data_type=_BINARY)
+@bounded(LAST_RESORT_S)
+async def generate(msg: func.ServiceBusMessage) -> None:
+    """A request, or a cancel."""
+    house = wiring()
+    message, unknown = parse_request(msg.get_body())
+    house.name_unknown(message.key, unknown)
+    await house.handle(message, msg, house.settings.generation_queue)
+
+
+@app.function_name("observe")
+@app.service_bus_queue_trigger("msg", "ServiceBus", "%PREDICTION_QUEUE%", data_type=_BINARY)
+@bounded(LAST_RESORT_S)
+async def observe(msg: func.ServiceBusMessage) -> None:
+    """News of a prediction, or a check of the timer's."""
+    house = wiring()
+    await house.handle(parse_event(msg.get_body()), msg, house.settings.prediction_queue)
+
+
+@app.function_name("bury_requests")
+@app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%/$DeadLetterQueue", data_type=_BINARY)
+@bounded(LAST_RESORT_S)
+async def bury_requests(msg: func.ServiceBusMessage) -> None:
+    """A request that died."""
+    house = wiring()
+    message, _ = parse_request(msg.get_body())
+    await house.bury(message, msg.get_body(), house.settings.generation_queue)
+
+
+@app.function_name("bury_events")
+@app.service_bus_queue_trigger("msg", "ServiceBus", "%PREDICTION_QUEUE%/$DeadLetterQueue", data_type=_BINARY)
+@bounded(LAST_RESORT_S)
+async def bury_events(msg: func.ServiceBusMessage) -> None:
+    """News that died."""
+    house = wiring()
+    await house.bury(parse_event(msg.get_body()), msg.get_body(), house.settings.prediction_queue)
+
+
+@app.function_name("replicate_webhook")
+@app.route("webhooks/replicate", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@bounded(LAST_RESORT_S)
+async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
+    """Replicate says how a prediction stands; its signature is the authentication."""
+    answer = await wiring().receive(req.headers, req.params, req.get_body())
+    return func.HttpResponse(answer.text, status_code=answer.status, mimetype="text/plain")
+
+
+@app.function_name("reconcile")
+@app.timer_trigger("timer", "%RECONCILE_SCHEDULE%")
+@bounded(LAST_RESORT_S)
+async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the host binds it by this name
+    """Send a check for whatever is overdue."""
+    await wiring().reconcile()
+
+
+@app.function_name("audit")
+@app.timer_trigger("timer", "%AUDIT_SCHEDULE%")
+@bounded(LAST_RESORT_S)
+async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
+    """Compare every account with its ledger."""
+    await wiring().audit()
+
+
+@app.function_name("health")
+@app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@bounded(LAST_RESORT_S)
+async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # as above
+    """Which neighbours answer; 503 if one does not."""
+    neighbours = await wiring().health()
+    status = 200 if all(state == "ok" for state in neighbours.values()) else 503
+    return func.HttpResponse(json.dumps(neighbours), status_code=status, mimetype="application/json")

@@ -1,0 +1,230 @@
+"""The environment, read in one place.
+
+Rules of this file:
+1. ``Settings.from_env`` is the only reader of the environment. It is called on first use, never at import:
+   the Functions host must be able to index the app with no setting at all.
+2. Every missing or malformed name is listed in ONE error, with what it should look like, and never its value.
+3. Every Azure neighbour is reached by managed identity (a URL or namespace) or by connection string or key (a laptop).
+"""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or malformed; the text lists them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings. Empty text means "not set" where two ways exclude each other."""
+
+    generation_queue: str
+    prediction_queue: str
+    events_topic: str
+    service_bus: str = field(repr=False)
+    service_bus_namespace: str
+    storage: str = field(repr=False)
+    blob_url: str
+    table_url: str
+    state_table: str
+    open_table: str
+    outputs_container: str
+    dead_letters_container: str
+    key_vault_url: str
+    replicate_api_token: str = field(repr=False)
+    replicate_webhook_secret: str = field(repr=False)
+    replicate_api_url: str
+    replicate_delivery_url: str
+    public_url: str
+    content_safety_endpoint: str
+    content_safety_key: str = field(repr=False)
+    refuse_hate_from: int
+    refuse_self_harm_from: int
+    refuse_sexual_from: int
+    refuse_violence_from: int
+    catalog_file: str
+    webhook_allowed_cidrs: tuple[Network, ...]
+    output_limit_bytes: int
+    invocation_timeout_s: int
+    check_after_s: int
+    list_grace_s: int
+    cancel_grace_s: int
+    give_up_after_s: int
+    patience_s: int
+    azure_client_id: str
+    log_level: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read all settings; SettingsError lists everything that is wrong at once."""
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name in NAMES:
+            raw = env.get(name.env, "").strip()
+            try:
+                values[name.field] = name.read(raw or name.default)
+            except ValueError:
+                problems.append(f"{name.env} is malformed: it should be {name.shape}")
+        if not env.get("PUBLIC_URL", "").strip() and env.get("WEBSITE_HOSTNAME"):
+            values["public_url"] = f"https://{env['WEBSITE_HOSTNAME']}"  # set by the platform
+        problems += _missing(values)
+        if problems:
+            listed = "\n".join(f"  - {problem}" for problem in problems)
+            raise SettingsError(f"{len(problems)} setting(s) cannot be used:\n{listed}")
+        return cls(**values)
+
+
+#: Of each group one setting must be there; the text says what it should look like.
+_NEEDED: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("service_bus", "service_bus_namespace"),
+        "ServiceBus (a connection string) or ServiceBus__fullyQualifiedNamespace (<name>.servicebus.windows.net)",
+    ),
+    (
+        ("storage", "table_url"),
+        "STORAGE_CONNECTION_STRING (a connection string) or STORAGE_TABLE_URL (https://<name>.table.core.windows.net)",
+    ),
+    (
+        ("storage", "blob_url"),
+        "STORAGE_CONNECTION_STRING (a connection string) or STORAGE_BLOB_URL (https://<account>.blob.core.windows.net)",
+    ),
+    (
+        ("replicate_api_token", "key_vault_url"),
+        "KEY_VAULT_URL (https://<vault>.vault.azure.net) or REPLICATE_API_TOKEN (r8_..., from replicate.com)",
+    ),
+    (("content_safety_endpoint",), "CONTENT_SAFETY_ENDPOINT (https://<name>.cognitiveservices.azure.com)"),
+    (("public_url",), "PUBLIC_URL (https://<host>, where Replicate's webhooks reach this app)"),
+)
+
+
+def _missing(values: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{text} is missing"
+        for names, text in _NEEDED
+        # a name that is malformed was told of already
+        if all(name in values and not values[name] for name in names)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One name in the environment: its field, default, reader, and what a good value looks like."""
+
+    env: str
+    field: str
+    default: str
+    read: Callable[[str], Any]
+    shape: str
+
+
+def _text(raw: str) -> str:
+    if any(char in raw for char in "\r\n\t"):
+        raise ValueError(raw)
+    return raw
+
+
+def _secret(raw: str) -> str:
+    if raw.startswith("@Microsoft.KeyVault("):
+        raise ValueError("unresolved")  # the platform could not resolve the reference and passes its text on
+    return raw
+
+
+def _url(raw: str) -> str:
+    if raw and not raw.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise ValueError(raw)
+    return raw.rstrip("/")
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(raw: str) -> int:
+        value = int(raw)
+        if not low <= value <= high:
+            raise ValueError(raw)
+        return value
+
+    return read
+
+
+def _table(raw: str) -> str:
+    if not (raw.isascii() and raw.isalnum() and raw[0].isalpha() and 3 <= len(raw) <= 63):
+        raise ValueError(raw)
+    return raw
+
+
+def _cidrs(raw: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
+
+
+def _level(raw: str) -> str:
+    if raw not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError(raw)
+    return raw
+
+
+_TEXT_SHAPE = "a text without line breaks"
+_URL_SHAPE = "an https:// address (http:// only on loopback)"
+_SECRET_SHAPE = "the secret itself (a Key Vault reference here was not resolved: use KEY_VAULT_URL)"  # noqa: S105  # a shape
+_SEVERITY_SHAPE = "a whole number from 1 (refuse the slightest) to 7, or 8 to refuse nothing of this category"
+_SECONDS_SHAPE = "a whole number of seconds"
+
+
+def _name(env: str, default: str, read: Callable[[str], Any], shape: str, field_name: str = "") -> Name:
+    return Name(env, field_name or env.lower(), default, read, shape)
+
+
+def _seconds(env: str, default: int, low: int, high: int) -> Name:
+    return _name(env, str(default), _whole(low, high), f"{_SECONDS_SHAPE} from {low} to {high}")
+
+
+#: Every setting of the app, in the order of local.settings.json.example.
+NAMES: tuple[Name, ...] = (
+    _name("GENERATION_QUEUE", "generation-requests", _text, _TEXT_SHAPE),
+    _name("PREDICTION_QUEUE", "prediction-events", _text, _TEXT_SHAPE),
+    _name("EVENTS_TOPIC", "generation-events", _text, _TEXT_SHAPE),
+    _name("ServiceBus", "", _secret, _SECRET_SHAPE, "service_bus"),
+    _name("ServiceBus__fullyQualifiedNamespace", "", _text, _TEXT_SHAPE, "service_bus_namespace"),
+    _name("STORAGE_CONNECTION_STRING", "", _secret, _SECRET_SHAPE, "storage"),
+    _name("STORAGE_BLOB_URL", "", _url, _URL_SHAPE, "blob_url"),
+    _name("STORAGE_TABLE_URL", "", _url, _URL_SHAPE, "table_url"),
+    _name("STATE_TABLE", "state", _table, "3 to 63 letters and digits, a letter first"),
+    _name("OPEN_TABLE", "open", _table, "3 to 63 letters and digits, a letter first"),
+    _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
+    _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
+    _name("KEY_VAULT_URL", "", _url, _URL_SHAPE),
+    _name("REPLICATE_API_TOKEN", "", _secret, _SECRET_SHAPE),
+    _name("REPLICATE_WEBHOOK_SECRET", "", _secret, _SECRET_SHAPE),
+    _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
+    _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
+    _name("PUBLIC_URL", "", _url, _URL_SHAPE),
+    _name("CONTENT_SAFETY_ENDPOINT", "", _url, _URL_SHAPE),
+    _name("CONTENT_SAFETY_KEY", "", _secret, _SECRET_SHAPE),
+    # 4 is "medium", from which Azure's own default filters refuse.
+    _name("REFUSE_HATE_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
+    _name("REFUSE_SELF_HARM_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
+    _name("REFUSE_SEXUAL_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
+    _name("REFUSE_VIOLENCE_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
+    _name("CATALOG_FILE", "", _text, "the path of a catalogue in TOML, in place of the one that comes with the app"),
+    _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
+    _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),
+    _seconds("INVOCATION_TIMEOUT_S", 120, 5, 240),
+    _seconds("CHECK_AFTER_S", 30, 1, 3600),
+    _seconds("LIST_GRACE_S", 30, 1, 3600),
+    _seconds("CANCEL_GRACE_S", 60, 1, 3600),
+    _seconds("GIVE_UP_AFTER_S", 21600, 60, 604800),
+    _seconds("PATIENCE_S", 21600, 60, 604800),
+    _name("AZURE_CLIENT_ID", "", _text, "the client id of the managed identity"),
+    _name("LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING or ERROR"),
+)
+
+#: What the Functions host itself needs; the app does not read these.
+HOST_NAMES: tuple[str, ...] = (
+    "AzureWebJobsStorage",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "RECONCILE_SCHEDULE",
+    "AUDIT_SCHEDULE",
+)

@@ -1,0 +1,375 @@
+"""Settings -> House, lazily, once per event loop. The only importer of adapters.
+
+Rules of this file:
+1. Nothing is imported, read or connected before it is used for the first time: a cold start is paid by a user,
+   and indexing must work with no setting at all. So SDKs are imported inside the properties that need them.
+2. Clients live on the loop that made them, pooled, for as long as the process lives. The Functions worker has one
+   loop and no shutdown hook, so they are never closed there; tools and tests close theirs with ``close()``.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import azure.functions as func
+
+from shared import worker
+from shared.core.catalog import Catalog, CatalogError
+from shared.core.generation import Timing
+from shared.core.messages import Key, Message
+from shared.core.moderation import Category, Policy
+from shared.doors import Answer, Entrance, receive
+from shared.ports import House, Limits, Unavailable
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+    from shared.adapters.blobs import BlobContainers
+    from shared.adapters.content_safety import ContentSafety
+    from shared.adapters.keyvault import CachedSecret
+    from shared.adapters.replicate import Replicate
+    from shared.adapters.servicebus import ServiceBusMessenger
+    from shared.adapters.tables import TableIndex, TableStore
+    from shared.adapters.telemetry import LogTelemetry
+
+logger = logging.getLogger("darkroom.wiring")
+
+CATALOG_FILE = Path(__file__).parent / "core" / "catalog.toml"
+
+#: The route of the webhook's door, below the app's public address.
+WEBHOOK_PATH = "/api/webhooks/replicate"
+
+#: How long one neighbour may take to answer the health check.
+HEALTH_S = 5
+
+#: How long a health answer serves: the door is open to everybody, and each look costs a few calls.
+HEALTH_FRESH_S = 30
+
+#: Seeds are 32 bits, as every model takes them. From the system's own source: two workers must never agree by accident.
+_seeds = random.SystemRandom()
+
+#: Libraries that log every request at INFO, some with a signed URL in it.
+_CHATTY = ("azure", "httpx", "httpcore", "aiohttp", "PIL")
+
+_wirings: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "Wiring"] = weakref.WeakKeyDictionary()
+
+
+def wiring() -> "Wiring":
+    """The wiring of the running loop, made from the environment at first use."""
+    loop = asyncio.get_running_loop()
+    found = _wirings.get(loop)
+    if found is None:
+        found = _wirings[loop] = Wiring(Settings.from_env(os.environ))
+    return found
+
+
+def use(made: "Wiring") -> None:
+    """Let the doors use this wiring on the running loop: for whoever brings rooms of their own."""
+    _wirings[asyncio.get_running_loop()] = made
+
+
+class Wiring:
+    """The rooms and what the doors do with them. ``settings`` are read once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._closing = AsyncExitStack()
+        self._health: tuple[float, Mapping[str, str]] | None = None
+        logging.getLogger("darkroom").setLevel(settings.log_level)
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    # What the doors do.
+
+    async def handle(self, message: Message, delivery: func.ServiceBusMessage, queue: str) -> None:
+        """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
+        from shared.adapters.servicebus import read_envelope  # noqa: PLC0415  # not needed before the first message
+
+        envelope = read_envelope(delivery.message_id, delivery.application_properties)
+        async with asyncio.timeout(self.settings.invocation_timeout_s):
+            await worker.handle(self.house, message, envelope, queue)
+
+    async def bury(self, message: Message, raw: bytes, queue: str) -> None:
+        """Bury a dead letter of ``queue``."""
+        async with asyncio.timeout(self.settings.invocation_timeout_s):
+            await worker.bury(self.house, message, raw, queue)
+
+    async def receive(self, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Answer:
+        """Take one webhook delivery."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        return await receive(self.entrance, headers=lower, query=query, body=body)
+
+    async def reconcile(self) -> int:
+        """Send a check for whatever is overdue."""
+        async with asyncio.timeout(self.settings.invocation_timeout_s):
+            return await worker.reconcile(self.house)
+
+    async def audit(self) -> int:
+        """Compare every account with its ledger; a difference is an error in the log. Returns how many there were."""
+        found = 0
+        async for difference in worker.audit(self.house):
+            found += 1
+            logger.error(
+                "audit: account %s, %s: the account says %d, counted were %d; mend it with a correction",
+                difference.user_id,
+                difference.what,
+                difference.account,
+                difference.counted,
+                extra={"user_id": difference.user_id},
+            )
+        return found
+
+    def name_unknown(self, key: Key | None, fields: tuple[str, ...]) -> None:
+        """Log the names of message fields that nobody knows: most are typos."""
+        if fields:
+            logger.warning("request %s has unknown fields: %s", key or "without ids", ", ".join(fields[:10]))
+
+    async def health(self) -> Mapping[str, str]:
+        """Which neighbours answer: "ok", or in a few words why not."""
+        if self._health is None or time.monotonic() > self._health[0] + HEALTH_FRESH_S:
+            # Each asks for something small that needs the network, the login and the entity to be right.
+            pings: Mapping[str, Callable[[], Awaitable[Any]]] = {
+                "tables": partial(self.store.load_account, "health"),
+                "blobs": partial(self.blobs.list_dead_letters, "health", 1),
+                "service bus": self.messenger.ping,
+                "content safety": partial(self.screener.text, "health"),
+                "secrets": self.signing_secret.accepted,
+                "replicate": self.replicate.account,
+            }
+            states = await asyncio.gather(*(_answers(ping) for ping in pings.values()))
+            self._health = (time.monotonic(), dict(zip(pings, states, strict=True)))
+        return self._health[1]
+
+    async def close(self) -> None:
+        """Close every client that was opened. Only tools and tests come to an end."""
+        await self._closing.aclose()
+
+    # The rooms.
+
+    @cached_property
+    def house(self) -> House:
+        """Everything the corridor needs."""
+        from shared.adapters.images import PillowImages  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        return House(
+            store=self.store,
+            index=self.index,
+            provider=self.replicate,
+            images=PillowImages(),
+            screener=self.screener,
+            blobs=self.blobs,
+            messenger=self.messenger,
+            telemetry=self.telemetry,
+            catalog=_catalog(settings),
+            policy=_policy(settings),
+            timing=Timing(
+                check_after_s=settings.check_after_s,
+                list_grace_s=settings.list_grace_s,
+                give_up_after_s=settings.give_up_after_s,
+                cancel_grace_s=settings.cancel_grace_s,
+            ),
+            limits=Limits(
+                request_queue=settings.generation_queue,
+                output_bytes=settings.output_limit_bytes,
+                patience_s=settings.patience_s,
+            ),
+            now=_now,
+            new_seed=lambda: _seeds.getrandbits(32),
+            chance=random.random,
+            sleep=asyncio.sleep,
+        )
+
+    @cached_property
+    def entrance(self) -> Entrance:
+        """What the webhook's door needs."""
+        return Entrance(
+            secrets=self.signing_secret,
+            messenger=self.messenger,
+            telemetry=self.telemetry,
+            allowed=self.settings.webhook_allowed_cidrs,
+            now=_now,
+        )
+
+    @cached_property
+    def telemetry(self) -> "LogTelemetry":
+        """Steps and counts as log records."""
+        from shared.adapters.telemetry import LogTelemetry  # noqa: PLC0415  # see rule 1
+
+        return LogTelemetry()
+
+    @cached_property
+    def messenger(self) -> "ServiceBusMessenger":
+        """The sending side of Service Bus."""
+        from shared.adapters import servicebus  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        if settings.service_bus:
+            connected = servicebus.connected_by_string(settings.service_bus)
+        else:
+            connected = servicebus.connected_by_identity(settings.service_bus_namespace, self.credential)
+        messenger = servicebus.ServiceBusMessenger(
+            connected,
+            request_queue=settings.generation_queue,
+            event_queue=settings.prediction_queue,
+            topic=settings.events_topic,
+        )
+        self._closing.push_async_callback(messenger.close)
+        return messenger
+
+    @cached_property
+    def credential(self) -> "AsyncTokenCredential":
+        """The app's managed identity. Only used where a neighbour has no connection string or key."""
+        from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415  # see rule 1
+
+        credential = ManagedIdentityCredential(client_id=self.settings.azure_client_id or None)
+        self._closing.push_async_callback(credential.close)
+        return credential
+
+    @cached_property
+    def _tables(self) -> Any:
+        from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415  # see rule 1
+
+        from shared.adapters.tables import CLIENT_OPTIONS  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        if settings.storage:
+            service = TableServiceClient.from_connection_string(settings.storage, **CLIENT_OPTIONS)
+        else:
+            service = TableServiceClient(settings.table_url, credential=self.credential, **CLIENT_OPTIONS)
+        self._closing.push_async_callback(service.close)
+        return service
+
+    @cached_property
+    def store(self) -> "TableStore":
+        """The state."""
+        from shared.adapters.tables import TableStore  # noqa: PLC0415  # see rule 1
+
+        return TableStore(self._tables, self.settings.state_table)
+
+    @cached_property
+    def index(self) -> "TableIndex":
+        """The open index."""
+        from shared.adapters.tables import TableIndex  # noqa: PLC0415  # see rule 1
+
+        return TableIndex(self._tables, self.settings.open_table)
+
+    @cached_property
+    def blobs(self) -> "BlobContainers":
+        """The containers."""
+        from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # see rule 1
+
+        from shared.adapters.blobs import CLIENT_OPTIONS, BlobContainers  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        if settings.storage:
+            service = BlobServiceClient.from_connection_string(settings.storage, **CLIENT_OPTIONS)
+        else:
+            service = BlobServiceClient(settings.blob_url, credential=self.credential, **CLIENT_OPTIONS)
+        self._closing.push_async_callback(service.close)
+        return BlobContainers(service, settings.outputs_container, settings.dead_letters_container)
+
+    @cached_property
+    def screener(self) -> "ContentSafety":
+        """Content Safety."""
+        from shared.adapters.content_safety import ContentSafety  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        key = settings.content_safety_key or None
+        credential = None if key else self.credential
+        screener = ContentSafety(settings.content_safety_endpoint, key=key, credential=credential)
+        self._closing.push_async_callback(screener.close)
+        return screener
+
+    @cached_property
+    def replicate(self) -> "Replicate":
+        """Replicate."""
+        from shared.adapters.replicate import Replicate  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        replicate = Replicate(
+            webhook_url=settings.public_url + WEBHOOK_PATH,
+            token=self.token,
+            signing_secret=self._current_signing_secret,
+            api_url=settings.replicate_api_url,
+            delivery_url=settings.replicate_delivery_url,
+        )
+        self._closing.push_async_callback(replicate.close)
+        return replicate
+
+    async def _current_signing_secret(self) -> str:
+        return await self.signing_secret.value()
+
+    @cached_property
+    def token(self) -> "CachedSecret":
+        """Replicate's API token: from the vault, or from the environment when there is none."""
+        from shared.adapters.keyvault import CachedSecret, environment_source, vault_source  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        if settings.key_vault_url:
+            source = vault_source(settings.key_vault_url, "replicate-api-token", self.credential)
+        else:
+            source = environment_source(settings.replicate_api_token)
+        return CachedSecret("replicate api token", source)
+
+    @cached_property
+    def signing_secret(self) -> "CachedSecret":
+        """The webhook signing secret: from the vault, the environment, or Replicate itself."""
+        from shared.adapters.keyvault import CachedSecret, environment_source, vault_source  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        if settings.key_vault_url:
+            source = vault_source(settings.key_vault_url, "replicate-webhook-secret", self.credential)
+        elif settings.replicate_webhook_secret:
+            source = environment_source(settings.replicate_webhook_secret)
+        else:
+            source = self._secret_of_replicate
+        return CachedSecret("replicate webhook secret", source)
+
+    async def _secret_of_replicate(self) -> str:
+        return await self.replicate.signing_secret()
+
+
+async def _answers(ping: Callable[[], Awaitable[Any]]) -> str:
+    try:
+        async with asyncio.timeout(HEALTH_S):
+            await ping()
+    except Unavailable as trouble:
+        return trouble.why
+    except TimeoutError:
+        return f"no answer within {HEALTH_S} s"
+    return "ok"
+
+
+def _catalog(settings: Settings) -> Catalog:
+    file = Path(settings.catalog_file) if settings.catalog_file else CATALOG_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CatalogError(f"{file}: cannot be read ({error.strerror}); see CATALOG_FILE") from error
+    return Catalog.parse(text, file.name)
+
+
+def _policy(settings: Settings) -> Policy:
+    thresholds = {
+        Category.HATE: settings.refuse_hate_from,
+        Category.SELF_HARM: settings.refuse_self_harm_from,
+        Category.SEXUAL: settings.refuse_sexual_from,
+        Category.VIOLENCE: settings.refuse_violence_from,
+    }
+    version = "-".join(str(severity) for severity in thresholds.values())
+    return Policy(f"settings-{version}", thresholds)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
