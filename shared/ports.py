@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
+from shared.core.attempt import Attempt, Timing
 from shared.core.catalog import Catalog
 from shared.core.credits import Account, LedgerEntry
-from shared.core.generation import Attempt, Generation, Timing, Transition
+from shared.core.generation import Generation, Transition
 from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, Key, PredictionEvent
 from shared.core.moderation import Policy, Verdict
 from shared.core.prediction import CreateOutcome, Prediction

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 
 from shared import worker
+from shared.core.attempt import Timing
 from shared.core.catalog import Catalog, CatalogError
-from shared.core.generation import Timing
 from shared.core.messages import Key, Message
 from shared.core.moderation import Category, Policy
 from shared.doors import Answer, Entrance, receive
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.blobs import BlobContainers
     from shared.adapters.content_safety import ContentSafety
-    from shared.adapters.keyvault import CachedSecret
+    from shared.adapters.keyvault import CachedSecret, VaultSource
     from shared.adapters.replicate import Replicate
     from shared.adapters.servicebus import ServiceBusMessenger
     from shared.adapters.tables import TableIndex, TableStore
@@ -313,31 +313,34 @@ class Wiring:
     @cached_property
     def token(self) -> "CachedSecret":
         """Replicate's API token: from the vault, or from the environment when there is none."""
-        from shared.adapters.keyvault import CachedSecret, environment_source, vault_source  # noqa: PLC0415  # see rule 1
+        from shared.adapters.keyvault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
         if settings.key_vault_url:
-            source = vault_source(settings.key_vault_url, "replicate-api-token", self.credential)
-        else:
-            source = environment_source(settings.replicate_api_token)
-        return CachedSecret("replicate api token", source)
+            return CachedSecret("replicate api token", self._vault("replicate-api-token"))
+        return CachedSecret("replicate api token", environment_source(settings.replicate_api_token))
 
     @cached_property
     def signing_secret(self) -> "CachedSecret":
         """The webhook signing secret: from the vault, the environment, or Replicate itself."""
-        from shared.adapters.keyvault import CachedSecret, environment_source, vault_source  # noqa: PLC0415  # see rule 1
+        from shared.adapters.keyvault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
 
-        settings = self.settings
+        settings, name = self.settings, "replicate webhook secret"
         if settings.key_vault_url:
-            source = vault_source(settings.key_vault_url, "replicate-webhook-secret", self.credential)
-        elif settings.replicate_webhook_secret:
-            source = environment_source(settings.replicate_webhook_secret)
-        else:
-            source = self._secret_of_replicate
-        return CachedSecret("replicate webhook secret", source)
+            return CachedSecret(name, self._vault("replicate-webhook-secret"))
+        if settings.replicate_webhook_secret:
+            return CachedSecret(name, environment_source(settings.replicate_webhook_secret))
+        return CachedSecret(name, self._secret_of_replicate)
 
     async def _secret_of_replicate(self) -> str:
         return await self.replicate.signing_secret()
+
+    def _vault(self, secret: str) -> "VaultSource":
+        from shared.adapters.keyvault import VaultSource  # noqa: PLC0415  # see rule 1
+
+        source = VaultSource(self.settings.key_vault_url, secret, self.credential)
+        self._closing.push_async_callback(source.close)
+        return source
 
 
 async def _answers(ping: Callable[[], Awaitable[Any]]) -> str:

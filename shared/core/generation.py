@@ -22,11 +22,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core import credits as ledger
-from shared.core.catalog import Catalog, Inputs, Quote, inputs_of
+from shared.core.attempt import Attempt, Delivery, Timing, attempt_on
+from shared.core.catalog import Catalog, Quote, inputs_of
 from shared.core.messages import GenerationEvent, GenerationRequest, Key, Output
 from shared.core.prediction import REASONS, Failure, Prediction, Status, failure_of
 from shared.core.reasons import Reason, Refusal
-from shared.core.webhook import Callback, named_callback
 
 
 class State(StrEnum):
@@ -59,51 +59,6 @@ NEXT: dict[State | None, frozenset[State]] = {
 }
 
 _ORDER = {State.SUBMITTING: 1, State.HELD: 2, State.RUNNING: 3}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """How long the house waits. Seconds; a local stack runs on shorter ones."""
-
-    #: After the expected run time of a model: how long its webhook may be late before the timer asks.
-    check_after_s: int = 30
-    #: How long a create may be missing in Replicate's list of predictions before its absence means something.
-    list_grace_s: int = 30
-    #: How long a HELD generation is tried again before it is given up.
-    give_up_after_s: int = 6 * 3600
-    #: Replicate deletes the outputs of a prediction one hour after it finished.
-    output_life_s: int = 3600
-    #: Added to ``Cancel-After`` before its passing is taken as proved: POST time-out, clocks, their scheduler.
-    cancel_grace_s: int = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One prediction that is wanted: what is sent, and what is known of it.
-
-    ``tries`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
-    ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
-    """
-
-    number: int
-    tries: int
-    model: str
-    replicate: str
-    inputs: Inputs
-    seed: int
-    own_seed: bool
-    outputs: int
-    unit_credits: int
-    price_usd_micros: int
-    expected_s: int
-    cancel_after_s: int
-    submitted_at: datetime
-    retry_at: datetime | None = None
-    prediction_id: str | None = None
-
-    def canceled_at(self, timing: Timing) -> datetime:
-        """When Replicate has provably cancelled whatever this attempt created."""
-        return self.submitted_at + timedelta(seconds=self.cancel_after_s + timing.cancel_grace_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +147,7 @@ def opened(
     refusal = quoted if isinstance(quoted, Refusal) else _unaffordable(account, quoted, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
         return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
-    attempt = _attempt(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
+    attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
     if isinstance(attempt, Refusal):
         return rejected(request.key, request, attempt, now)
     mapped = inputs_of(quoted.model, request, seed=attempt.seed)
@@ -245,34 +200,6 @@ def _unaffordable(account: ledger.Account | None, quoted: Quote, now: datetime) 
     if not ledger.within_daily_limit(account, quoted.hold_credits, now.date()):
         return Refusal.of(Reason.OVER_LIMIT)
     return None
-
-
-def _attempt(
-    catalog: Catalog, request: GenerationRequest, model_name: str, *, number: int, seed: int, now: datetime
-) -> Attempt | Refusal:
-    """An attempt on a model with the request's seed, or with ``seed`` where the user gave none (0 is a seed)."""
-    model = catalog.models.get(model_name)
-    if model is None:
-        return Refusal.of(Reason.UNKNOWN_MODEL)
-    used_seed = seed if request.seed is None else request.seed
-    mapped = inputs_of(model, request, seed=used_seed)
-    if isinstance(mapped, Refusal):
-        return mapped
-    return Attempt(
-        number=number,
-        tries=1,
-        model=model.name,
-        replicate=model.replicate,
-        inputs=mapped.inputs,
-        seed=used_seed,
-        own_seed=request.seed is None and "seed" in model.inputs,
-        outputs=mapped.outputs,
-        unit_credits=model.credits,
-        price_usd_micros=model.price_usd_micros,
-        expected_s=model.expected_s,
-        cancel_after_s=model.cancel_after_s,
-        submitted_at=now,
-    )
 
 
 # The create and its answers.
@@ -367,7 +294,7 @@ def _next_attempt(
         return _ended(generation, account, State.FAILED, refusal, now)
     if attempt.number >= len(generation.chain) + LOST_ATTEMPTS:
         return _ended(generation, account, State.FAILED, refusal, now)
-    following = _attempt(catalog, request, model_name, number=attempt.number + 1, seed=seed, now=now)
+    following = attempt_on(catalog, request, model_name, number=attempt.number + 1, seed=seed, now=now)
     if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
         return _ended(generation, account, State.FAILED, refusal, now)
     return _step(generation, State.HELD, attempt=replace(following, tries=0, retry_at=now))
@@ -385,32 +312,6 @@ def concerns(generation: Generation, number: int, prediction_id: str) -> bool:
         and attempt.number == number
         and attempt.prediction_id == prediction_id
     )
-
-
-def is_own(generation: Generation, prediction: Prediction) -> bool:
-    """Whether a prediction in Replicate's list is one that this generation's attempt created.
-
-    The echoed webhook address decides where it is there. Otherwise only a seed that we chose does, for it is
-    unique: two requests of a user may well share a seed of the user's.
-    """
-    attempt = generation.attempt
-    if attempt is None:
-        return False
-    if prediction.webhook:
-        wanted = Callback(generation.key.user_id, generation.key.generation_id, attempt.number)
-        return named_callback(prediction.webhook) == wanted
-    same_model = not prediction.model or prediction.model == attempt.replicate
-    return attempt.own_seed and same_model and prediction.seed == attempt.seed
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of a finished prediction's outputs: those stored, and how many were refused or unusable."""
-
-    outputs: tuple[Output, ...] = ()
-    refused: Refusal | None = None
-    refused_outputs: int = 0
-    problem: Refusal | None = None
 
 
 def delivered(

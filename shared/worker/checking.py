@@ -10,7 +10,8 @@ An unknown outcome of a create is resolved in this order, and never by a second 
 from datetime import timedelta
 
 from shared.core import generation as life
-from shared.core.generation import Attempt, Generation, State, Transition
+from shared.core.attempt import Attempt, created
+from shared.core.generation import Generation, State, Transition
 from shared.core.messages import Check, Key
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason
@@ -103,7 +104,7 @@ async def _submitting(house: House, generation: Generation) -> None:
         await observing.adopt(house, generation.key, attempt.number, oldest)
         for other in others:
             if not other.status.finished:
-                await observing.drop(house, generation.key, other)
+                await observing.drop(house, generation, other)
         return
     await _lost(house, generation.key)
 
@@ -111,7 +112,8 @@ async def _submitting(house: House, generation: Generation) -> None:
 async def _found(house: House, generation: Generation, attempt: Attempt) -> list[Prediction]:
     """This attempt's predictions in Replicate's list, oldest first."""
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
-    own = [prediction async for prediction in house.provider.recent(since) if life.is_own(generation, prediction)]
+    key = generation.key
+    own = [prediction async for prediction in house.provider.recent(since) if created(attempt, key, prediction)]
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
 
 

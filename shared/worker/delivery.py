@@ -10,7 +10,8 @@ Rules of this file:
 import tempfile
 from typing import BinaryIO
 
-from shared.core.generation import Attempt, Delivery, Generation
+from shared.core.attempt import Attempt, Delivery
+from shared.core.generation import Generation
 from shared.core.messages import Key, Output
 from shared.core.moderation import judge
 from shared.core.prediction import Prediction

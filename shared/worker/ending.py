@@ -3,7 +3,7 @@
 Rules of this file:
 1. Nothing ends by silence: the event is published after the end was saved and before the index row goes, so
    whoever finds the row of an ended generation publishes again, under the same id.
-2. What did not succeed leaves no output behind.
+2. What did not succeed, or was not paid for, leaves no output behind.
 3. A dead letter never keeps a hold. The raw message is archived first, so that nothing is lost if the rest fails.
 """
 
@@ -36,12 +36,26 @@ async def open_row(house: House, key: Key, expected_s: int) -> None:
 async def end(house: House, generation: Generation) -> None:
     """Tell the app about an ended generation and forget its index row. May be done twice."""
     key = generation.key
-    if generation.state is not State.SUCCEEDED and generation.attempt is not None:
-        await house.blobs.discard_outputs(output_prefix(key))
+    await tidy(house, generation)
     event = generation.event()
     await house.messenger.publish(event)
     house.telemetry.step("published", key, outcome=event.outcome, reason=event.reason or "")
     await house.index.remove(key)
+
+
+async def tidy(house: House, generation: Generation) -> None:
+    """Take away what is stored and was not paid for: an earlier try may have stored it before it died."""
+    attempt = generation.attempt
+    if attempt is None:
+        return
+    prefix = output_prefix(generation.key)
+    if generation.state is not State.SUCCEEDED:
+        await house.blobs.discard_outputs(prefix)
+        return
+    for index in range(attempt.outputs):
+        name = f"{prefix}{attempt.number}-{index}."
+        if not any(output.name.startswith(name) for output in generation.outputs):
+            await house.blobs.discard_outputs(name)
 
 
 def output_prefix(key: Key) -> str:

@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 from shared.core import generation as life
+from shared.core.attempt import Delivery
 from shared.core.generation import Generation, State, Transition
 from shared.core.messages import Key, PredictionEvent
 from shared.core.prediction import Prediction, Status
@@ -38,22 +39,31 @@ async def adopt(house: House, key: Key, number: int, prediction: Prediction) -> 
     if life.concerns(generation, number, prediction.prediction_id):
         await _see(house, saved.loaded, prediction)
     elif not prediction.status.finished and not _is_its(generation, prediction):
-        await drop(house, key, prediction)
+        await drop(house, generation, prediction)
     elif generation.state.ended and await house.index.get(key) is not None:
         await end(house, generation)
 
 
 def _is_its(generation: Generation, prediction: Prediction) -> bool:
-    """Whether it is the prediction of the attempt that goes on, told of under another attempt's number."""
-    attempt = generation.attempt
-    return not generation.state.ended and attempt is not None and attempt.prediction_id == prediction.prediction_id
+    """Whether it is the prediction of the attempt that goes on or has succeeded, told of late or by another number."""
+    waited_for = generation.state is State.SUCCEEDED or not generation.state.ended
+    return waited_for and _is_known(generation, prediction)
 
 
-async def drop(house: House, key: Key, prediction: Prediction) -> None:
-    """A prediction beyond the one per attempt, or of a generation that has ended: cancel it, and count it."""
-    house.telemetry.step("extra_prediction", key, prediction=prediction.prediction_id)
-    house.telemetry.count("darkroom.extra_predictions")
-    await house.provider.cancel(prediction.prediction_id)
+def _is_known(generation: Generation, prediction: Prediction) -> bool:
+    return generation.attempt is not None and generation.attempt.prediction_id == prediction.prediction_id
+
+
+async def drop(house: House, generation: Generation, prediction: Prediction) -> None:
+    """A prediction that nobody waits for: cancel it, and count it if it was none that an attempt had taken.
+
+    What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
+    """
+    stopped = await house.provider.cancel(prediction.prediction_id)
+    stops = stopped is not None and (stopped.status is Status.CANCELED or not stopped.status.finished)
+    if stops and not _is_known(generation, prediction):
+        house.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
+        house.telemetry.count("darkroom.extra_predictions")
 
 
 async def _see(house: House, loaded: Loaded, prediction: Prediction) -> None:
@@ -75,7 +85,7 @@ async def _succeeded(house: House, loaded: Loaded, generation: Generation, numbe
     if not prediction.complete or (prediction.data_removed and not prediction.outputs):
         prediction = await house.provider.get(prediction.prediction_id) or prediction
     if prediction.data_removed and not prediction.outputs:
-        delivery = life.Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
+        delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
         delivery = await deliver(house, generation, prediction)
     key = generation.key

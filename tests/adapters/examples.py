@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from shared.core import credits as ledger
+from shared.core.attempt import Attempt
 from shared.core.credits import Account, Plan
-from shared.core.generation import Attempt, Generation, State, Transition
+from shared.core.generation import Generation, State, Transition
 from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.reasons import Reason
 from shared.ports import OpenRow, Store

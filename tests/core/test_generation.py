@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core import generation as life
+from shared.core.attempt import Delivery, Timing
 from shared.core.catalog import Catalog, quote
 from shared.core.credits import Account, Plan
-from shared.core.generation import NEXT, Delivery, Generation, State, Timing, Transition
+from shared.core.generation import NEXT, Generation, State, Transition
 from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import SENTENCES, Reason, Refusal

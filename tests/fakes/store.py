@@ -3,12 +3,11 @@
 Rules of this file:
 1. Everything in one transaction or nothing: all conditions are looked at before anything is written.
 2. An update needs the ETag of the row as it is; a row or a ledger entry that exists is not written again.
-3. What goes in and out is a copy, so that nobody can change what is saved.
+3. What goes in and out is frozen, and its mappings are read-only by type, so that nobody can change what is saved.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from copy import deepcopy
+from collections.abc import AsyncIterator, Callable
 
 from shared.core.credits import Account, LedgerEntry, Move
 from shared.core.generation import Generation, Transition
@@ -17,12 +16,16 @@ from shared.ports import Conflict, Loaded
 
 
 class FakeStore:
-    """Implements ``Store``. Tests read ``saved_accounts``, ``saved_generations`` and ``entries`` as they are."""
+    """Implements ``Store``. Tests read ``saved_accounts``, ``saved_generations`` and ``entries`` as they are.
+
+    ``before_commit`` are called with what was saved and what is about to be, in each commit that is accepted.
+    """
 
     def __init__(self) -> None:
         self.saved_accounts: dict[str, Account] = {}
         self.saved_generations: dict[Key, Generation] = {}
         self.entries: list[LedgerEntry] = []
+        self.before_commit: list[Callable[[Generation | None, Transition], None]] = []
         self._etags: dict[str | Key, str] = {}
         self._written = 0
 
@@ -33,12 +36,12 @@ class FakeStore:
 
     def put_account(self, account: Account) -> None:
         """Set an account without a ledger entry: a shortcut for tests that are not about the books."""
-        self.saved_accounts[account.user_id] = deepcopy(account)
+        self.saved_accounts[account.user_id] = account
         self._etags[account.user_id] = self._new_etag()
 
     def put_generation(self, generation: Generation) -> None:
         """Set a generation as if it had been saved: a shortcut into the middle of its life."""
-        self.saved_generations[generation.key] = deepcopy(generation)
+        self.saved_generations[generation.key] = generation
         self._etags[generation.key] = self._new_etag()
 
     async def load(self, key: Key) -> Loaded:
@@ -49,7 +52,7 @@ class FakeStore:
     async def load_account(self, user_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
         await _turn()
-        return deepcopy(self.saved_accounts.get(user_id)), self._etags.get(user_id, "")
+        return self.saved_accounts.get(user_id), self._etags.get(user_id, "")
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
         """See ``Store``."""
@@ -65,6 +68,8 @@ class FakeStore:
             self._expect_account(account.user_id, loaded.account_etag)
         if entry is not None and self._is_posted(entry):
             raise Conflict
+        for look in self.before_commit:
+            look(self.saved_generations.get(key), transition)
         self.put_generation(generation)
         if account is not None:
             self.put_account(account)
@@ -102,13 +107,13 @@ class FakeStore:
         await _turn()
         for key, generation in list(self.saved_generations.items()):
             if key.user_id == user_id:
-                yield deepcopy(generation)
+                yield generation
 
     def _loaded(self, key: Key) -> Loaded:
         return Loaded(
-            account=deepcopy(self.saved_accounts.get(key.user_id)),
+            account=self.saved_accounts.get(key.user_id),
             account_etag=self._etags.get(key.user_id, ""),
-            generation=deepcopy(self.saved_generations.get(key)),
+            generation=self.saved_generations.get(key),
             generation_etag=self._etags.get(key, ""),
         )
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from shared import worker
+from shared.core.attempt import Timing
 from shared.core.catalog import Catalog
 from shared.core.credits import Account, Move, Plan, moved
-from shared.core.generation import Generation, State, Timing
+from shared.core.generation import Generation, State
 from shared.core.messages import GenerationEvent, Key, Message, parse_event, parse_request
 from shared.core.moderation import Category, Policy
 from shared.core.prediction import Prediction

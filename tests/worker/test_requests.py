@@ -10,6 +10,7 @@ from shared.core.generation import State
 from shared.core.messages import Key
 from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason, Refusal
+from shared.ports import Envelope
 from shared.worker import requests
 from tests.fakes.messenger import REQUESTS
 from tests.fakes.world import KEY, World, facts
@@ -194,6 +195,15 @@ async def test_while_content_safety_is_down_the_request_waits(world: World) -> N
     world.pass_time(10)
     await world.pump()
     assert world.generation().state is State.RUNNING
+
+
+async def test_copies_of_two_messages_never_share_an_id(world: World) -> None:
+    """The app's own ids may look like those of copies; the broker must not take one copy for the other."""
+    world.screener.down = True
+    for name, message_id in (("one", "app~1"), ("two", "app~2")):
+        body = {"generation_id": name, "user_id": "ada", "prompt": "A lighthouse", "model": "flux-schnell"}
+        await world.deliver(json.dumps(body).encode(), REQUESTS, Envelope(message_id))
+    assert [sent.envelope.message_id for sent in world.messenger.scheduled] == ["app~1~1", "app~2~1"]
 
 
 async def test_when_content_safety_stays_down_the_request_ends_without_charge(world: World) -> None:

@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 
 from azure.data.tables import EdmType, EntityProperty
 
+from shared.core.attempt import Attempt
 from shared.core.credits import Account, LedgerEntry, Move, Plan
-from shared.core.generation import Attempt, Generation, State
+from shared.core.generation import Generation, State
 from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.reasons import Reason
 from shared.ports import OpenRow

@@ -1,0 +1,126 @@
+"""Image files: what they are by their bytes, and a copy that Content Safety takes.
+
+Rules of this file:
+1. A name or a content type that somebody gave is never looked at.
+2. ``inspect`` reads the header only. ``for_screening`` decodes the whole picture, in a worker thread, because what
+   cannot be decoded must not be stored, and most broken files have a sound header.
+3. One frame: of an animation the screener would see a part only, so it is refused.
+"""
+
+import asyncio
+import io
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from shared.core.reasons import Reason, Refusal
+from shared.ports import OutputUnfit, Picture
+
+#: Pillow's name of a format -> content type, extension.
+_FORMATS = {
+    "PNG": ("image/png", "png"),
+    "JPEG": ("image/jpeg", "jpg"),
+    "WEBP": ("image/webp", "webp"),
+    "GIF": ("image/gif", "gif"),
+}
+
+#: A bound on what a header may promise: 64 megapixels are 256 MB decoded, four times what any model paints.
+MOST_PIXELS = 64_000_000
+
+#: Content Safety's limits for an image: 4 MB, 50 to 7200 px a side
+#: (learn.microsoft.com/azure/ai-services/content-safety/overview).
+SCREENED_BYTES = 4 * 1024 * 1024
+SCREENED_SIDES = (50, 7200)
+
+#: The longest side of a copy made for screening, tried in turn until it is small enough. At 1024 px even noise is.
+_COPY_SIDES = (2048, 1024)
+
+#: Whatever Pillow raises on a file that is not what it should be.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+class PillowImages:
+    """ports.Images with Pillow. At most ``at_once`` pictures are decoded at a time, for each may need 256 MB."""
+
+    def __init__(self, at_once: int = 2) -> None:
+        self._decoding = asyncio.Semaphore(at_once)
+
+    async def inspect(self, file: BinaryIO) -> Picture | None:
+        """What the file is by its header; None if it is no PNG, JPEG, WebP or GIF, or one too large to be decoded.
+
+        Raises:
+            OutputUnfit: it is an animation.
+        """
+        return await asyncio.to_thread(_inspected, file)
+
+    async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
+        """The file's bytes, or a smaller copy where it is beyond the screener's limits.
+
+        Raises:
+            OutputUnfit: the picture cannot be decoded to its end.
+        """
+        async with self._decoding:
+            return await asyncio.to_thread(_for_screening, file, picture)
+
+
+def _inspected(file: BinaryIO) -> Picture | None:
+    try:
+        file.seek(0)
+        with Image.open(file, formats=tuple(_FORMATS)) as image:
+            width, height = image.size
+            kind = _FORMATS.get(image.format or "")
+            animated = getattr(image, "is_animated", False)
+    except _UNREADABLE:
+        return None
+    if animated:
+        text = "The result is an animation, and only single pictures can be checked and stored. Nothing was charged."
+        raise OutputUnfit(Refusal(Reason.OUTPUT_INVALID, text))
+    if kind is None or not 0 < width * height <= MOST_PIXELS:
+        return None
+    content_type, extension = kind
+    return Picture(content_type, extension, width, height)
+
+
+def _for_screening(file: BinaryIO, picture: Picture) -> bytes:
+    try:
+        file.seek(0)
+        with Image.open(file, formats=tuple(_FORMATS)) as image:
+            image.load()
+            size_bytes = file.seek(0, io.SEEK_END)
+            low, high = SCREENED_SIDES
+            fits = low <= min(picture.width, picture.height) and max(picture.width, picture.height) <= high
+            if not fits or size_bytes > SCREENED_BYTES:
+                return _copy(image)
+    except _UNREADABLE:
+        raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)) from None
+    file.seek(0)
+    return file.read()
+
+
+def _copy(image: Image.Image) -> bytes:
+    """A JPEG within the screener's limits, as it looks on white."""
+    opaque = Image.new("RGB", image.size, "white")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        opaque.paste(layer, mask=layer.getchannel("A"))
+    else:
+        opaque.paste(image.convert("RGB"))
+    copied = b""
+    for longest in _COPY_SIDES:
+        scale = min(1.0, longest / max(opaque.size))
+        # A side below 50 px is stretched: the shape of a strip matters less than that it is seen at all.
+        width, height = (max(SCREENED_SIDES[0], round(side * scale)) for side in opaque.size)
+        buffer = io.BytesIO()
+        opaque.resize((width, height)).save(buffer, "JPEG", quality=85)
+        copied = buffer.getvalue()
+        if len(copied) <= SCREENED_BYTES:
+            break
+    return copied

@@ -1,0 +1,143 @@
+"""Creating a prediction: the one POST that is never repeated blindly, and the reading of its answers.
+
+Rules of this file:
+1. Replicate has no idempotency key: the same POST twice is two predictions and two charges. So every answer,
+   and every missing answer, is read as exactly one of: created, surely not created, refused, unknown.
+2. When in doubt it is unknown: that costs a wait, a wrong "not created" costs money.
+3. What is said to a user names fields, never values; what is said to operators is a word.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from shared.core.attempt import Attempt
+from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Prediction
+from shared.core.reasons import SENTENCES, Reason
+
+#: Waits where Replicate gives no hint, in seconds: a refused token and missing credit are mended by people,
+#: a connection comes back by itself.
+UNAUTHORIZED_S, NO_CREDIT_S, UNREACHABLE_S = 60.0, 120.0, 5.0
+
+#: Bounds of a wait after a 429: Replicate counts tries while it throttles, and speaks of seconds, not hours.
+_SHORTEST_THROTTLE_S, _LONGEST_THROTTLE_S = 1.0, 600.0
+
+
+def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
+    """Where an attempt is POSTed to, and its JSON body; a model of the form owner/name:version goes by its version."""
+    body: dict[str, Any] = {
+        "input": dict(attempt.inputs),
+        "webhook": webhook,
+        "webhook_events_filter": ["start", "completed"],
+    }
+    model, _, version = attempt.replicate.partition(":")
+    if version:
+        return "predictions", {"version": version, **body}
+    return f"models/{model}/predictions", body
+
+
+def headers(attempt: Attempt) -> dict[str, str]:
+    """``Cancel-After`` bounds queue, boot and run together, on Replicate's own clock."""
+    return {"Cancel-After": f"{attempt.cancel_after_s}s"}
+
+
+def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
+    """What an answer to a create means. The body is read leniently; the status decides."""
+    status = response.status_code
+    if status in (200, 201, 202):
+        prediction = Prediction.read(decoded(response))
+        return Created(prediction) if prediction else OutcomeUnknown("the answer could not be read")
+    if status == 401:
+        return NotCreated("unauthorized", UNAUTHORIZED_S)
+    if status == 402:
+        return NotCreated("no credit", NO_CREDIT_S)
+    if status == 429:
+        return NotCreated("throttled", throttle_s(response, now))
+    if status == 404:
+        return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
+    # 408 is a time-out by name, and of 409 nothing is known; every other 4xx has created nothing and never will.
+    if 400 <= status < 500 and status not in (408, 409):
+        return CreateRefused(Reason.PROVIDER_REFUSED, _refusal_text(decoded(response)))
+    return OutcomeUnknown(f"answered {status}")
+
+
+def decoded(response: httpx.Response) -> object:
+    """The body as JSON, or None: on a 5xx it is often a proxy's HTML."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def throttle_s(response: httpx.Response, now: datetime) -> float:
+    """The largest of the hints in a 429: the header (seconds or a date), the body's number, the "~30s" in its text."""
+    body = decoded(response)
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    in_text = re.search(r"~\s*(\d{1,6})\s*s", str(fields.get("detail", "")))
+    hints = [
+        retry_after_s(response, now) or 0.0,
+        _seconds(fields.get("retry_after")),
+        float(in_text[1]) if in_text else 0.0,
+    ]
+    return min(max(*hints, _SHORTEST_THROTTLE_S), _LONGEST_THROTTLE_S)
+
+
+def retry_after_s(response: httpx.Response, now: datetime) -> float | None:
+    """The Retry-After header in seconds from now, whichever form it has; None if there is none."""
+    value = response.headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if seconds := _seconds(value):
+        return seconds
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())
+
+
+def _seconds(value: object) -> float:
+    """A positive number of seconds, or 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return 0.0
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return 0.0
+    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
+
+
+def _refusal_text(body: object) -> str:
+    """The sentence for the user, with the fields that were not accepted where Replicate names them."""
+    fields = refused_fields(body)
+    if not fields:
+        return SENTENCES[Reason.PROVIDER_REFUSED]
+    named = ", ".join(field.replace("_", " ") for field in fields)
+    return f"The model did not accept these settings: {named}. Change them and try again."
+
+
+#: In a description only these fixed sentences are read, for any other may quote what the user wrote.
+_NAMED = re.compile(r"^\W*(?:Additional property )?([A-Za-z]\w{0,39}) (?:is required|is not allowed)\W*$")
+_FIELD = re.compile(r"[A-Za-z]\w{0,39}")
+
+
+def refused_fields(body: object) -> list[str]:
+    """The names in a 422's ``invalid_fields``, such as ``output_format``, without repeats and at most ten."""
+    entries = body.get("invalid_fields") if isinstance(body, dict) else None
+    names: dict[str, None] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict):
+            continue
+        # "input.output_format", or "input" with the field in the description
+        path = str(entry.get("field", "")).removeprefix("input").removeprefix(".")
+        described = _NAMED.match(str(entry.get("description", "")))
+        name = path or (described[1] if described else "")
+        if _FIELD.fullmatch(name):
+            names[name] = None
+    return list(names)[:10]

@@ -1,0 +1,136 @@
+"""Outputs: fetched without the token, from Replicate's own hosts only, in bounded pieces.
+
+Rules of this file:
+1. An address comes from outside. Only the delivery host and its subdomains are asked, over the same scheme and port;
+   redirects are not followed, and a user name in the address is refused (it would become a header).
+2. Gone, too large or foreign is for good: OutputUnfit. A broken or slow transfer may do better: Unavailable.
+3. At most one piece is in memory.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from urllib.parse import unquote_to_bytes
+
+import httpx
+
+from shared.adapters.replicate.http import REQUEST_ERRORS, Timeouts, describe
+from shared.core.reasons import Reason, Refusal
+from shared.ports import OutputUnfit, Unavailable
+
+_log = logging.getLogger("darkroom.replicate")
+
+#: The largest piece handed on, in bytes.
+PIECE_BYTES = 64 * 1024
+
+
+@asynccontextmanager
+async def fetch(
+    client: httpx.AsyncClient, delivery_url: str, uri: str, most_bytes: int, timeouts: Timeouts
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Stream one output, as ports.Provider.fetch says."""
+    if uri[:5].lower() == "data:":
+        async with aclosing(_pieces(_inline(uri, most_bytes))) as pieces:
+            yield pieces
+        return
+    url = _own(uri, delivery_url)
+    deadline = asyncio.get_running_loop().time() + timeouts.total_s
+    response = await _open(client, url, timeouts, deadline)
+    try:
+        _check(response, most_bytes)
+        async with aclosing(_streamed(response, most_bytes, deadline)) as pieces:
+            yield pieces
+    finally:
+        await response.aclose()
+
+
+def _own(uri: str, delivery_url: str) -> httpx.URL:
+    """The address, if it is at Replicate's delivery host."""
+    delivery = httpx.URL(delivery_url)
+    try:
+        url = httpx.URL(uri)
+    except httpx.InvalidURL:
+        raise _invalid() from None
+    same_door = (url.scheme, url.port) == (delivery.scheme, delivery.port)
+    same_house = url.host == delivery.host or url.host.endswith(f".{delivery.host}")
+    if not same_door or not same_house or url.userinfo:
+        raise _invalid()
+    return url
+
+
+async def _open(client: httpx.AsyncClient, url: httpx.URL, timeouts: Timeouts, deadline: float) -> httpx.Response:
+    # Not compressed: what a picture saves by it is nothing, and the size in the header is then the real one.
+    request = client.build_request("GET", url, headers={"Accept-Encoding": "identity"}, timeout=timeouts.ask())
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await client.send(request, stream=True)
+    except (*REQUEST_ERRORS, ValueError) as error:
+        raise Unavailable("replicate", f"an output: {describe(error)}") from None
+
+
+def _check(response: httpx.Response, most_bytes: int) -> None:
+    status = response.status_code
+    if status in (404, 410):
+        raise OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))
+    if status in (401, 403):
+        # Outputs are public today. Should that change, it is for people to decide; the token is never sent there.
+        _log.error("an output was answered %s: outputs may need a login now", status)
+    if status != 200:
+        raise Unavailable("replicate", f"an output: answered {status}")
+    length = response.headers.get("Content-Length", "")
+    if length.isascii() and length.isdigit() and int(length[:20]) > most_bytes:
+        raise _too_large(most_bytes)
+
+
+async def _streamed(response: httpx.Response, most_bytes: int, deadline: float) -> AsyncGenerator[bytes, None]:
+    """The body in pieces; each read is bounded, so that whoever uses the pieces may take his time between them."""
+    received_bytes = 0
+    body = response.aiter_bytes(PIECE_BYTES)
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                piece = await anext(body, b"")
+        except REQUEST_ERRORS as error:
+            raise Unavailable("replicate", f"an output: {describe(error)}") from None
+        if not piece:
+            return
+        received_bytes += len(piece)
+        if received_bytes > most_bytes:
+            raise _too_large(most_bytes)
+        yield piece
+
+
+def _inline(uri: str, most_bytes: int) -> bytes:
+    """The bytes of a data URI (RFC 2397), in base64 or percent-encoded."""
+    head, comma, text = uri.partition(",")
+    if not comma:
+        raise _invalid()
+    if not head.lower().endswith(";base64"):
+        content = unquote_to_bytes(text)
+    elif len(text) * 3 // 4 > most_bytes + 2:  # 2 bytes of padding at most
+        raise _too_large(most_bytes)
+    else:
+        try:
+            content = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise _invalid() from None
+    if len(content) > most_bytes:
+        raise _too_large(most_bytes)
+    return content
+
+
+async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
+
+
+def _invalid() -> OutputUnfit:
+    return OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
+
+
+def _too_large(most_bytes: int) -> OutputUnfit:
+    text = f"The result is larger than {most_bytes / 1_048_576:.4g} MiB and was not stored. Nothing was charged for it."
+    return OutputUnfit(Refusal(Reason.OUTPUT_INVALID, text))

@@ -1,0 +1,118 @@
+"""The connections to Replicate: two pools, the proxies, and which errors prove that nothing was sent.
+
+Rules of this file:
+1. httpx on aiohttp's connections: httpx's own pool needs 50 ms of CPU per request at 250 at once, this one 0.4.
+2. Two clients. The one for outputs never has a token; a pool of its own keeps downloads from starving creates.
+3. The usual proxy variables (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY; http and https proxies) are honoured,
+   and redirects are never followed.
+4. Clients are made at first use, inside the event loop that will use them.
+"""
+
+import functools
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import aiohttp
+import httpx
+from httpx_aiohttp import HttpxAiohttpClient
+
+#: Whatever a request may raise: httpx_aiohttp maps most of aiohttp's errors to httpx's, but not all.
+REQUEST_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+
+#: How long an idle connection is kept: short of the 4 minutes after which Azure's outbound NAT forgets it.
+_IDLE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds for connecting (with the wait for a free connection), for the answer to a create, and for a whole GET."""
+
+    connect_s: float = 10
+    create_read_s: float = 30
+    total_s: float = 60
+
+    def create(self) -> httpx.Timeout:
+        """For a POST that creates."""
+        return httpx.Timeout(self.create_read_s, connect=self.connect_s, pool=self.connect_s)
+
+    def ask(self) -> httpx.Timeout:
+        """For everything that may be asked again."""
+        return httpx.Timeout(self.total_s, connect=self.connect_s, pool=self.connect_s)
+
+
+class Connections:
+    """The two clients, each made at its first use."""
+
+    def __init__(self, api_url: str, connections: int) -> None:
+        self._api_url = api_url
+        # aiohttp has one limit, on all connections; httpx's limit for idle ones means nothing to it.
+        self._limits = httpx.Limits(max_connections=connections, keepalive_expiry=_IDLE_S)
+        self._api: httpx.AsyncClient | None = None
+        self._outputs: httpx.AsyncClient | None = None
+
+    def api(self) -> httpx.AsyncClient:
+        """The client for the API; relative paths begin at the API's URL."""
+        if self._api is None:
+            self._api = self._client(self._api_url)
+        return self._api
+
+    def outputs(self) -> httpx.AsyncClient:
+        """The client for outputs; it knows no token and no base URL."""
+        if self._outputs is None:
+            self._outputs = self._client("")
+        return self._outputs
+
+    async def close(self) -> None:
+        """Close what was opened; the next use opens anew."""
+        clients, self._api, self._outputs = (self._api, self._outputs), None, None
+        for client in clients:
+            if client is not None:
+                await client.aclose()
+
+    def _client(self, base_url: str) -> httpx.AsyncClient:
+        # This subclass, and not a transport handed to AsyncClient: only so are the proxy variables read,
+        # and requests through a proxy carried by aiohttp as well.
+        return HttpxAiohttpClient(
+            base_url=base_url,
+            verify=_tls(),
+            limits=self._limits,
+            headers={"User-Agent": "darkroom"},
+            follow_redirects=False,
+        )
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: each costs 25 ms and a megabyte."""
+    return httpx.create_ssl_context()
+
+
+def never_sent(error: Exception) -> bool:
+    """Whether an error of a request proves that the server cannot have seen the request.
+
+    aiohttp's own error decides where there is one: httpx_aiohttp 0.2 gives the name ConnectTimeout to every broken
+    connection, also to one that broke after the request was sent.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)):
+            return True
+        if isinstance(cause, aiohttp.ClientHttpProxyError):
+            return True  # the proxy refused the tunnel
+        if isinstance(cause, aiohttp.ClientError):
+            return False
+    return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def describe(error: Exception) -> str:
+    """An error of a request in a word or two, fit for a log: never its text, which may hold an address."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return "no answer in time"
+    return f"no whole answer ({type(causes[-1]).__name__})"

@@ -1,0 +1,45 @@
+"""The API token: where it comes from, and what is said when it cannot be one.
+
+Rules of this file:
+1. A text of ours never shows the token, nor part of it.
+2. It is checked at first use and not at start, so that an app with a bad token still answers its health check.
+"""
+
+from typing import Protocol
+
+from shared.ports import Unavailable
+
+#: A mistake in the configuration is mended by a person: asking more often helps nobody.
+_MENDING_S = 60.0
+
+
+class SecretSource(Protocol):
+    """A secret that may change while the app runs."""
+
+    async def value(self) -> str:
+        """The secret as it is known now. Unavailable if it never was."""
+
+    async def refresh(self) -> str:
+        """The secret, fetched anew unless that was done just now."""
+
+
+class ConfigurationError(Unavailable):
+    """The token cannot be a Replicate token. The text says what is wrong with it and what it should look like."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("replicate", problem, retry_after_s=_MENDING_S)
+
+
+def checked(token: str) -> str:
+    """The token, if it can be one.
+
+    Raises:
+        ConfigurationError: it is missing, has blanks or line ends in it, or does not start with ``r8_``.
+    """
+    if not token:
+        raise ConfigurationError("the API token is not set; make one at replicate.com/account/api-tokens")
+    if token != "".join(token.split()) or not token.isascii() or not token.isprintable():
+        raise ConfigurationError("the API token has a blank, a line end or another stray character in it")
+    if not token.startswith("r8_"):
+        raise ConfigurationError('the API token does not start with "r8_", so it is not one of Replicate')
+    return token

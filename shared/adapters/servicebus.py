@@ -1,0 +1,245 @@
+"""Service Bus, the sending side; and what the doors need of a message they were given.
+
+Rules of this file:
+1. Importing this file does not import azure.servicebus (195 ms): the SDK is loaded at the first send, so the doors
+   may use ``read_envelope`` and ``slimmed`` for nothing.
+2. One sender per entity, opened once and kept, one send at a time on it (an SDK sender is not made for more);
+   after any error it is thrown away and the next send opens a new one.
+3. Everything is over within ten seconds, the wait for one's turn included: a webhook's sender has no more patience.
+4. A message id has at most 128 characters; a longer one is shortened to the same text every time, so that the
+   broker still knows a duplicate.
+"""
+
+import asyncio
+import hashlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, assert_never
+
+from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, PredictionEvent
+from shared.ports import Envelope, Sendable, Unavailable
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.servicebus import ServiceBusMessage
+    from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+
+#: The most bytes of a prediction event's JSON. The Standard tier takes 256 KiB with headers and properties.
+EVENT_BYTES = 200_000
+
+#: Service Bus' limit for a message id, in characters; azure-servicebus raises beyond it.
+_ID_CHARACTERS = 128
+
+#: One send with its wait and the SDK's retries, in seconds.
+SEND_S = 9.0
+
+#: Closing a sender that is broken is a courtesy to the broker and gets no more than this.
+_CLOSE_S = 1.0
+
+#: Three tries of at most 4 s with 0.2 and 0.4 s between them: the second covers a connection that died while idle.
+_RETRIES: dict[str, Any] = {"retry_total": 2, "retry_backoff_factor": 0.2, "retry_backoff_max": 1}
+
+
+def connected_by_string(connection_string: str) -> "Callable[[], ServiceBusClient]":
+    """A client factory for a connection string: a laptop's emulator, or a namespace with keys."""
+
+    def factory() -> "ServiceBusClient":
+        from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
+
+        return ServiceBusClient.from_connection_string(connection_string, **_RETRIES)
+
+    return factory
+
+
+def connected_by_identity(namespace: str, credential: "AsyncTokenCredential") -> "Callable[[], ServiceBusClient]":
+    """A client factory for ``example.servicebus.windows.net`` and an identity that may send."""
+
+    def factory() -> "ServiceBusClient":
+        from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
+
+        return ServiceBusClient(namespace, credential, **_RETRIES)
+
+    return factory
+
+
+class ServiceBusMessenger:
+    """ports.Messenger. ``client_factory`` is called at the first send; the three names are entities."""
+
+    def __init__(
+        self,
+        client_factory: "Callable[[], ServiceBusClient]",
+        *,
+        request_queue: str,
+        event_queue: str,
+        topic: str,
+        send_s: float = SEND_S,
+    ) -> None:
+        self._client_factory = client_factory
+        self._request_queue = request_queue
+        self._event_queue = event_queue
+        self._topic = topic
+        self._send_s = send_s
+        self._client: ServiceBusClient | None = None
+        self._senders: dict[str, ServiceBusSender] = {}
+        self._turns: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in (request_queue, event_queue, topic)}
+
+    async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
+        """Send now, or schedule for ``at``."""
+        if isinstance(message, PredictionEvent):
+            message = slimmed(message)
+        properties: dict[str, int | str] = {"tries": envelope.tries}
+        if envelope.since is not None:
+            properties["since"] = envelope.since.astimezone(UTC).isoformat()
+        async with self._turn(self._queue_of(message)) as sender:
+            ready = _message(
+                message.to_json(),
+                content_type="application/json",
+                message_id=broker_id(envelope.message_id),
+                application_properties=properties,
+            )
+            if at is None:
+                await sender.send_messages(ready)
+            else:
+                await sender.schedule_messages(ready, at.astimezone(UTC))
+
+    async def publish(self, event: GenerationEvent) -> None:
+        """Publish a CloudEvent in structured mode; the outcome is a property too, for subscriptions to filter by."""
+        body = event.to_json()
+        async with self._turn(self._topic) as sender:
+            ready = _message(
+                body,
+                content_type="application/cloudevents+json",
+                message_id=broker_id(event.event_id),
+                subject=body["type"],
+                application_properties={"outcome": event.outcome},
+            )
+            await sender.send_messages(ready)
+
+    async def ping(self) -> None:
+        """Open a sender of its own on the request queue and close it: proves network, login and entity.
+
+        Raises:
+            Unavailable: one of them is not there.
+        """
+        async with self._guarded(), self._connected().get_queue_sender(self._request_queue) as sender:
+            await sender.create_message_batch()  # the one public call that opens the link and sends nothing
+
+    async def close(self) -> None:
+        """Close everything; the next send opens anew."""
+        # One by one: the SDK's client knows its senders by weak references only.
+        for entity in list(self._senders):
+            await self._drop(entity)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _queue_of(self, message: Sendable) -> str:
+        match message:
+            case GenerationRequest() | CancelRequest():
+                return self._request_queue
+            case PredictionEvent() | Check():
+                return self._event_queue
+            case _:
+                assert_never(message)
+
+    @asynccontextmanager
+    async def _turn(self, entity: str) -> "AsyncIterator[ServiceBusSender]":
+        """The entity's sender, for one send; it is dropped if that goes wrong, also by being cancelled."""
+        async with self._guarded(), self._turns[entity]:
+            done = False
+            try:
+                yield self._sender(entity)
+                done = True
+            finally:
+                if not done:
+                    await self._drop(entity)
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[None]:
+        """Bound the time, and turn the SDK's errors into ours; their texts may hold addresses and are left out."""
+        from azure.core.exceptions import AzureError  # noqa: PLC0415  # rule 1
+
+        try:
+            async with asyncio.timeout(self._send_s):
+                yield
+        except (AzureError, OSError, ValueError) as error:
+            raise Unavailable("service bus", type(error).__name__) from None
+
+    def _connected(self) -> "ServiceBusClient":
+        self._client = self._client or self._client_factory()
+        return self._client
+
+    def _sender(self, entity: str) -> "ServiceBusSender":
+        if entity not in self._senders:
+            client = self._connected()
+            opened = client.get_topic_sender(entity) if entity == self._topic else client.get_queue_sender(entity)
+            self._senders[entity] = opened
+        return self._senders[entity]
+
+    async def _drop(self, entity: str) -> None:
+        sender = self._senders.pop(entity, None)
+        if sender is None:
+            return
+        with suppress(Exception):  # it is thrown away because it is broken; how it breaks further is no news
+            async with asyncio.timeout(_CLOSE_S):
+                await sender.close()
+
+
+def _message(body: Mapping[str, Any], **properties: Any) -> "ServiceBusMessage":
+    from azure.servicebus import ServiceBusMessage  # noqa: PLC0415  # rule 1
+
+    return ServiceBusMessage(_compact(body), **properties)
+
+
+def _compact(body: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair, which a model's error text may hold, becomes the escape that JSON has for it.
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+
+
+def slimmed(event: PredictionEvent) -> PredictionEvent:
+    """The event, without outputs and metrics where it would be too large for the queue (outputs may be data URIs).
+
+    ``complete`` is then False: whoever reads it asks Replicate for the rest.
+    """
+    if len(_compact(event.to_json())) <= EVENT_BYTES:
+        return event
+    return replace(event, prediction=replace(event.prediction, outputs=(), metrics={}, complete=False))
+
+
+def broker_id(message_id: str) -> str:
+    """The message id as the broker takes it: shortened with a digest where it is too long."""
+    if len(message_id) <= _ID_CHARACTERS:
+        return message_id
+    digest = hashlib.sha256(message_id.encode()).hexdigest()
+    return f"{message_id[: _ID_CHARACTERS - len(digest) - 1]}:{digest}"
+
+
+def read_envelope(message_id: str | bytes | None, application_properties: Mapping[Any, Any] | None) -> Envelope:
+    """The envelope of a message that was received. What an app has put there and we cannot read counts as absent.
+
+    Names and values may be text or bytes. A message without an id gets one of its own: two of them must not be
+    taken for the same when they are put off.
+    """
+    properties = {_text(name): value for name, value in (application_properties or {}).items()}
+    tries = _text(properties.get("tries", ""))
+    return Envelope(
+        message_id=_text(message_id or "") or uuid.uuid4().hex,
+        tries=int(tries) if tries.isascii() and tries.isdigit() and len(tries) <= 6 else 0,
+        since=_moment(_text(properties.get("since", ""))),
+    )
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

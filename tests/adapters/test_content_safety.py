@@ -1,0 +1,262 @@
+"""Content Safety: a verdict is whole or it is none; what the service cannot say now is Unavailable."""
+
+import io
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from PIL import Image
+
+from dev.markers import draw_marker
+from shared.adapters.content_safety import OVERLAP_CHARACTERS, TEXT_CHARACTERS, ContentSafety, pieces_of
+from shared.core.moderation import Category
+from shared.core.reasons import Reason
+from shared.ports import OutputUnfit, Screener, Unavailable
+from tests.adapters.simulators import Scripted, closed_port, never_answer, raw_server, running, scripted
+from tests.fakes.screener import UNSAFE_IMAGE, FakeScreener
+
+NAMES = ("Hate", "SelfHarm", "Sexual", "Violence")
+SAFE = [{"category": name, "severity": 0} for name in NAMES]
+
+
+def analysis(*items: object, status: int = 200, **headers: str) -> web.Response:
+    """An answer with these categories."""
+    body = json.dumps({"blocklistsMatch": [], "categoriesAnalysis": items}).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(status=status, body=body, headers={"Content-Type": "application/json", **named})
+
+
+@asynccontextmanager
+async def on(*answers: web.Response, timeout_s: float = 2.0) -> AsyncIterator[tuple[ContentSafety, Scripted]]:
+    """The adapter on a server that answers so."""
+    async with scripted(*answers) as server:
+        screener = ContentSafety(server.url, key="a-key", timeout_s=timeout_s)
+        try:
+            yield screener, server
+        finally:
+            await screener.close()
+
+
+async def test_a_text_is_asked_for_with_all_categories() -> None:
+    """The request names the four categories and carries the key; the verdict holds them as numbers."""
+    items = [*SAFE[:3], {"category": "Violence", "severity": 4}]
+    async with on(analysis(*items)) as (screener, server):
+        verdict = await screener.text("a lighthouse")
+    ((method, path, headers, body),) = server.requests
+    sent = json.loads(body)
+    assert (method, path.partition("?")[0]) == ("POST", "/contentsafety/text:analyze")
+    assert headers["ocp-apim-subscription-key"] == "a-key"
+    assert sent["text"] == "a lighthouse"
+    assert sent["categories"] == list(NAMES)
+    assert verdict.severities == {**dict.fromkeys(Category, 0), Category.VIOLENCE: 4}
+
+
+async def test_an_image_is_sent_as_its_bytes() -> None:
+    """In base64, as the service takes it."""
+    async with on(analysis(*SAFE)) as (screener, server):
+        verdict = await screener.image(b"\x89PNG")
+    assert server.requests[0][1].startswith("/contentsafety/image:analyze")
+    assert json.loads(server.requests[0][3])["image"] == {"content": "iVBORw=="}
+    assert set(verdict.severities) == set(Category)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        SAFE[:3],
+        [*SAFE[:3], {"category": "Violence"}],
+        [*SAFE[:3], {"category": "Violence", "severity": None}],
+        [*SAFE[:3], {"category": "Violence", "severity": "high"}],
+        [*SAFE[:3], {"category": "Violence", "severity": True}],
+        [*SAFE[:3], {"category": "Violence", "severity": -1}],
+        [*SAFE[:3], {"category": "Violence", "severity": 8}],
+        [*SAFE[:3], {"category": "Weather", "severity": 0}],
+        [*SAFE[:3], "nonsense"],
+    ],
+)
+async def test_a_verdict_that_is_not_whole_is_none(items: list[object]) -> None:
+    """A missing or odd severity never counts as 0."""
+    async with on(analysis(*items)) as (screener, _):
+        with pytest.raises(Unavailable, match="content safety"):
+            await screener.text("a lighthouse")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"categoriesAnalysis": 5}'])
+async def test_an_unreadable_answer_is_unavailable(body: bytes) -> None:
+    """Whatever is no analysis."""
+    answer = web.Response(body=body, headers={"Content-Type": "application/json"})
+    async with on(answer) as (screener, _):
+        with pytest.raises(Unavailable, match="content safety"):
+            await screener.image(b"x")
+
+
+@pytest.mark.parametrize(
+    ("status", "hint", "retry_after_s"),
+    [
+        (429, "1", 1),
+        (429, "7", 7),
+        (429, "soon", None),
+        (500, "", None),
+        (503, "", None),
+        (401, "", None),
+        (400, "", None),
+    ],
+)
+async def test_an_error_is_unavailable_with_its_hint(status: int, hint: str, retry_after_s: float | None) -> None:
+    """The status is told, the service's text is not."""
+    headers = {"Retry_After": hint} if hint else {}
+    async with on(analysis("my secret prompt", status=status, **headers)) as (screener, server):
+        with pytest.raises(Unavailable, match=f"answered {status}") as raised:
+            await screener.text("my secret prompt")
+    assert raised.value.retry_after_s == retry_after_s
+    assert len(server.requests) == 1
+    assert "secret" not in str(raised.value)
+
+
+async def test_an_image_that_the_service_cannot_read_is_unfit() -> None:
+    """It would be refused tomorrow as well, so waiting for another verdict helps nobody."""
+    body = json.dumps({"error": {"code": "InvalidRequestBody", "message": "The image is broken."}}).encode()
+    answer = web.Response(status=400, body=body, headers={"Content-Type": "application/json"})
+    async with on(answer) as (screener, _):
+        with pytest.raises(OutputUnfit) as raised:
+            await screener.image(b"x")
+        with pytest.raises(Unavailable):
+            await screener.text("x")
+    assert raised.value.refusal.reason is Reason.OUTPUT_INVALID
+
+
+async def test_a_silent_or_missing_service_is_unavailable_in_time() -> None:
+    """The bound holds over the SDK's own retries."""
+    async with raw_server(never_answer) as silent:
+        for url in (silent, await closed_port()):
+            screener = ContentSafety(url, key="a-key", timeout_s=0.5)
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                await screener.text("x")
+            assert time.monotonic() - began < 2
+            await screener.close()
+
+
+def test_it_takes_a_key_or_a_credential() -> None:
+    """Neither and both are mistakes of the wiring."""
+    with pytest.raises(ValueError, match="a key or a credential"):
+        ContentSafety("https://x.example")
+
+
+def test_a_long_text_is_cut_without_losing_a_word() -> None:
+    """Every piece fits, together they are the text, and every word is whole in one of them."""
+    words = [f"word{number}" for number in range(5000)]
+    text = " ".join(words)
+    pieces = pieces_of(text)
+    assert all(len(piece) <= TEXT_CHARACTERS for piece in pieces)
+    assert set(words) <= {word for piece in pieces for word in piece.split()}
+    rebuilt = pieces[0] + "".join(piece[OVERLAP_CHARACTERS:] for piece in pieces[1:])
+    assert rebuilt == text
+
+
+@pytest.mark.parametrize(
+    "length", [0, 1, TEXT_CHARACTERS - 1, TEXT_CHARACTERS, TEXT_CHARACTERS + 1, 3 * TEXT_CHARACTERS]
+)
+def test_pieces_end_with_the_text(length: int) -> None:
+    """There is at least one piece, none is only a repetition, and the last one ends the text."""
+    text = "".join(chr(97 + number % 26) for number in range(length))
+    pieces = pieces_of(text)
+    assert pieces[0][:1] == text[:1]
+    assert text.endswith(pieces[-1])
+    assert len(pieces) == 1 or len(pieces[-1]) > OVERLAP_CHARACTERS
+    assert len(pieces) == 1 or length > TEXT_CHARACTERS
+
+
+def test_characters_that_may_count_twice_are_given_room() -> None:
+    """An emoji may count as one or two."""
+    assert all(len(piece) <= TEXT_CHARACTERS // 2 for piece in pieces_of("🗼" * TEXT_CHARACTERS))
+
+
+async def test_the_worst_of_all_pieces_counts() -> None:
+    """Per category, wherever in the text it stands."""
+    first = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (2, 0, 0, 6), strict=True)]
+    second = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (0, 4, 0, 2), strict=True)]
+    async with on(analysis(*first), analysis(*second)) as (screener, server):
+        verdict = await screener.text("x " * 6000)
+    assert len(server.requests) == 2
+    assert [verdict.severities[category] for category in Category] == [2, 4, 0, 6]
+
+
+# The same on the fake and on the simulator.
+
+
+@dataclass
+class Setting:
+    """A screener, and what it takes for unsafe."""
+
+    screener: Screener
+    word: str
+    safe_image: bytes
+    unsafe_image: bytes
+
+
+@pytest_asyncio.fixture(scope="session")
+async def simulator() -> AsyncIterator[dict[str, str]]:
+    """The Content Safety simulator."""
+    async with running("dev.content_safety") as ready:
+        yield ready
+
+
+@pytest_asyncio.fixture
+async def real(simulator: dict[str, str]) -> AsyncIterator[ContentSafety]:
+    """The adapter on the simulator."""
+    screener = ContentSafety(simulator["url"], key=simulator["key"])
+    yield screener
+    await screener.close()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.stack)])
+def setting(request: pytest.FixtureRequest) -> Setting:
+    """One after the other."""
+    if request.param == "fake":
+        return Setting(FakeScreener(), "gory", b"an image", b"an image" + UNSAFE_IMAGE)
+    return Setting(request.getfixturevalue("real"), "gore", painted(marked=False), painted(marked=True))
+
+
+def painted(*, marked: bool) -> bytes:
+    """A PNG, with or without the mark of an unsafe picture."""
+    picture = Image.new("RGB", (256, 256), (90, 100, 120))
+    if marked:
+        draw_marker(picture, "Violence", 6)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+async def test_harm_is_found_and_harmless_is_zero(setting: Setting) -> None:
+    """All four categories are there, and only what is meant is raised."""
+    safe = await setting.screener.text("a lighthouse")
+    assert safe.severities == dict.fromkeys(Category, 0)
+    unsafe = await setting.screener.text(f"a {setting.word} lighthouse")
+    assert unsafe.severities == {**dict.fromkeys(Category, 0), Category.VIOLENCE: 6}
+
+
+async def test_images_are_judged(setting: Setting) -> None:
+    """One that is marked is unsafe, one that is not is safe."""
+    assert not any((await setting.screener.image(setting.safe_image)).severities.values())
+    assert any((await setting.screener.image(setting.unsafe_image)).severities.values())
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("fault", [{"kind": "down", "times": 9}, {"kind": "garbage"}, {"kind": "missing_category"}])
+async def test_what_the_simulator_breaks_is_unavailable(
+    real: ContentSafety, simulator: dict[str, str], fault: dict[str, object]
+) -> None:
+    """Down, garbage, a category missing: never a verdict."""
+    async with httpx.AsyncClient(base_url=simulator["url"], trust_env=False) as hands:
+        await hands.post("/_sim/faults", json=fault)
+        with pytest.raises(Unavailable, match="content safety"):
+            await real.text("a lighthouse")
+        await hands.delete("/_sim/faults")

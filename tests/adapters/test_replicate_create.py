@@ -1,0 +1,359 @@
+"""Creating a prediction: every answer, and every missing answer, is read as exactly one outcome."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from shared.adapters.replicate import ConfigurationError, Replicate, Timeouts
+from shared.adapters.replicate import http as replicate_http
+from shared.adapters.replicate.creating import refused_fields
+from shared.core.messages import Key
+from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Status
+from shared.core.reasons import SENTENCES, Reason
+from shared.core.webhook import Callback, read_callback
+from shared.ports import Unavailable
+from tests.adapters.examples import attempt
+from tests.adapters.simulators import (
+    Answer,
+    Connection,
+    Scripted,
+    answer_by_halves,
+    answer_nonsense,
+    closed_port,
+    drop_after_reading,
+    never_answer,
+    raw_server,
+    reset_after_reading,
+    scripted,
+)
+
+KEY = Key("ada", "one")
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+TOKEN = "r8_" + "a" * 37
+NEW_TOKEN = "r8_" + "b" * 37
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+CREATED = {"id": "p" * 26, "status": "starting", "input": {"seed": 7}, "created_at": "2026-11-21T12:00:00.123Z"}
+SHORT = Timeouts(connect_s=0.5, create_read_s=0.3, total_s=0.5)
+
+
+class Token:
+    """A token that a refresh replaces."""
+
+    def __init__(self, value: str = TOKEN, fresh: str = NEW_TOKEN) -> None:
+        self.current = value
+        self.fresh = fresh
+        self.refreshes = 0
+
+    async def value(self) -> str:
+        """The token."""
+        return self.current
+
+    async def refresh(self) -> str:
+        """The next token."""
+        self.refreshes += 1
+        self.current = self.fresh
+        return self.current
+
+
+async def secret() -> str:
+    """The signing secret."""
+    return SECRET
+
+
+@asynccontextmanager
+async def replicate(url: str, token: Token | None = None, **more: Any) -> AsyncIterator[Replicate]:
+    """A Replicate at this address, closed afterwards."""
+    settings = {
+        "webhook_url": "https://app.example/api/webhooks/replicate",
+        "signing_secret": secret,
+        "now": lambda: NOW,
+    }
+    adapter = Replicate(api_url=f"{url}/v1", token=token or Token(), **{**settings, "timeouts": SHORT, **more})
+    try:
+        yield adapter
+    finally:
+        await adapter.close()
+
+
+async def outcome_of(*answers: web.Response | Answer, token: Token | None = None) -> tuple[CreateOutcome, Scripted]:
+    """What a create makes of these answers."""
+    async with scripted(*answers) as server, replicate(server.url, token) as adapter:
+        return await adapter.create(KEY, attempt()), server
+
+
+def says(status: int, body: object = None, **headers: str) -> web.Response:
+    """An answer in JSON."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(status=status, body=json.dumps(body).encode(), headers=named)
+
+
+async def test_a_create_sends_what_replicate_documents() -> None:
+    """Path, body and headers of the POST, and a webhook address that our own door reads back."""
+    outcome, server = await outcome_of(says(201, CREATED))
+    ((method, path, headers, body),) = server.requests
+    sent = json.loads(body)
+    webhook = sent.pop("webhook")
+    assert (method, path) == ("POST", "/v1/models/black-forest-labs/flux-schnell/predictions")
+    assert headers["authorization"] == f"Bearer {TOKEN}"
+    assert headers["cancel-after"] == "60s"
+    assert sent == {"input": {"prompt": "a lighthouse"}, "webhook_events_filter": ["start", "completed"]}
+    address, _, query = webhook.partition("?")
+    assert address == "https://app.example/api/webhooks/replicate"
+    given = dict(pair.split("=") for pair in query.split("&"))
+    assert read_callback(given, [SECRET]) == Callback("ada", "one", 1)
+    assert isinstance(outcome, Created)
+    assert outcome.prediction.prediction_id == "p" * 26
+    assert outcome.prediction.status is Status.STARTING
+    assert outcome.prediction.seed == 7
+
+
+async def test_a_pinned_version_is_created_by_its_version() -> None:
+    """A community model names its version, and then the version alone is sent."""
+    async with scripted(says(202, CREATED)) as server, replicate(server.url) as adapter:
+        outcome = await adapter.create(KEY, replace(attempt(), replicate="stability-ai/sdxl:" + "7" * 64))
+    assert isinstance(outcome, Created)
+    assert server.requests[0][1] == "/v1/predictions"
+    assert json.loads(server.requests[0][3])["version"] == "7" * 64
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id":"p"}', b"null"])
+async def test_an_unreadable_success_is_unknown(body: bytes) -> None:
+    """A 201 whose body cannot be read has created something we do not know."""
+    outcome, server = await outcome_of(web.Response(status=201, body=body))
+    assert isinstance(outcome, OutcomeUnknown)
+    assert len(server.requests) == 1
+
+
+async def test_a_refused_token_is_refreshed_once_and_the_create_repeated() -> None:
+    """A 401 has created nothing, so the POST may be made again with the fresh token."""
+    token = Token()
+    outcome, server = await outcome_of(says(401), says(201, CREATED), token=token)
+    assert isinstance(outcome, Created)
+    assert [request[2]["authorization"] for request in server.requests] == [f"Bearer {TOKEN}", f"Bearer {NEW_TOKEN}"]
+    assert token.refreshes == 1
+
+
+async def test_a_token_that_stays_refused_is_put_off() -> None:
+    """After the second 401 it is "not created", to be tried in a minute."""
+    outcome, server = await outcome_of(says(401))
+    assert outcome == NotCreated("unauthorized", 60)
+    assert len(server.requests) == 2
+
+
+async def test_a_lost_answer_after_a_refresh_is_unknown() -> None:
+    """The repeated POST is read like the first one."""
+    outcome, _ = await outcome_of(says(401), says(502))
+    assert outcome == OutcomeUnknown("answered 502")
+
+
+async def test_missing_credit_waits_two_minutes() -> None:
+    """A 402 is our account's matter, and soon tried again."""
+    assert (await outcome_of(says(402, {"title": "Insufficient credit"})))[0] == NotCreated("no credit", 120)
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (says(429), 1),
+        (says(429, {}, Retry_After="7"), 7),
+        (says(429, {}, Retry_After="Sat, 21 Nov 2026 12:00:09 GMT"), 9),
+        (says(429, {}, Retry_After="Sat, 21 Nov 2026 11:00:00 GMT"), 1),
+        (says(429, {}, Retry_After="soon"), 1),
+        (says(429, {"retry_after": 10}), 10),
+        (says(429, {"detail": "Request was throttled. Your rate limit resets in ~30s."}), 30),
+        (says(429, {"detail": "resets in ~30s.", "retry_after": 10}, Retry_After="40"), 40),
+        (says(429, {"detail": "resets in ~30s.", "retry_after": "nan"}, Retry_After="inf"), 30),
+        (says(429, {"retry_after": 10**9}), 600),
+        (says(429, {"retry_after": True, "detail": None}), 1),
+        (web.Response(status=429, body=b"<html>"), 1),
+    ],
+)
+async def test_throttling_waits_for_the_largest_hint(answer: web.Response, seconds: float) -> None:
+    """Header (seconds or date), body and text of a 429 are all read, within bounds."""
+    outcome, server = await outcome_of(answer)
+    assert outcome == NotCreated("throttled", seconds)
+    assert len(server.requests) == 1
+
+
+async def test_a_missing_model_is_refused() -> None:
+    """A 404 is a retired model."""
+    outcome, _ = await outcome_of(says(404, {"detail": "The model does not exist"}))
+    assert outcome == CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
+
+
+async def test_a_refused_input_is_named_without_its_value() -> None:
+    """A 422 tells the user which fields to change, and never quotes what they hold."""
+    fields = [
+        {"type": "enum", "field": "input.output_format", "description": "input.output_format: tiff is not one of"},
+        {"type": "required", "field": "input", "description": "prompt is required"},
+        {"type": "secret", "field": "input.prompt: my secret", "description": "my secret is not nice"},
+        "nonsense",
+    ]
+    outcome, _ = await outcome_of(says(422, {"title": "Input validation failed", "invalid_fields": fields}))
+    assert outcome == CreateRefused(
+        Reason.PROVIDER_REFUSED,
+        "The model did not accept these settings: output format, prompt. Change them and try again.",
+    )
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 422])
+async def test_other_refusals_have_the_general_sentence(status: int) -> None:
+    """What names no field is refused in general words."""
+    outcome, _ = await outcome_of(says(status, {"detail": "my secret prompt"}))
+    assert outcome == CreateRefused(Reason.PROVIDER_REFUSED, SENTENCES[Reason.PROVIDER_REFUSED])
+
+
+@pytest.mark.parametrize("status", [301, 307, 408, 409, 500, 502, 503, 504, 520, 524])
+async def test_a_broken_or_odd_answer_is_unknown(status: int) -> None:
+    """A server's failure, a time-out by name or a redirect leaves the outcome open, and the POST is not repeated."""
+    outcome, server = await outcome_of(web.Response(status=status, body=b"<html>", headers={"Location": "/v2"}))
+    assert outcome == OutcomeUnknown(f"answered {status}")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "connection", [drop_after_reading, reset_after_reading, never_answer, answer_by_halves, answer_nonsense]
+)
+async def test_a_lost_answer_is_unknown(connection: Connection) -> None:
+    """Whatever breaks after the request was sent leaves the outcome open."""
+    seen = 0
+
+    async def counted(reader: Any, writer: Any) -> None:
+        nonlocal seen
+        seen += 1
+        await connection(reader, writer)
+
+    async with raw_server(counted) as url, replicate(url) as adapter:
+        assert isinstance(await adapter.create(KEY, attempt()), OutcomeUnknown)
+    assert seen == 1
+
+
+async def test_a_kept_connection_that_dies_is_unknown() -> None:
+    """The second request on a connection that the server then drops is no different from the first."""
+    async with scripted(says(201, CREATED)) as server, replicate(server.url) as adapter:
+
+        async def drop(request: web.Request) -> web.StreamResponse:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+
+        assert isinstance(await adapter.create(KEY, attempt()), Created)
+        server.answers = [drop]
+        assert isinstance(await adapter.create(KEY, attempt()), OutcomeUnknown)
+        assert len(server.requests) == 2
+
+
+async def test_an_answer_that_drips_in_is_unknown_in_time() -> None:
+    """The time for an answer is bounded as a whole, not only from byte to byte."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=201)
+        await response.prepare(request)
+        for _ in range(50):
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+        return response
+
+    outcome, _ = await outcome_of(drip)
+    assert outcome == OutcomeUnknown("no answer in time")
+
+
+@pytest.mark.parametrize("url", ["closed", "http://nowhere.invalid", "tls"])
+async def test_what_was_never_sent_is_not_created(url: str) -> None:
+    """A closed port, a name that does not exist and a failed TLS handshake prove that nothing arrived."""
+
+    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"this is no TLS")
+
+    async with raw_server(no_tls) as plain:
+        where = {"closed": await closed_port(), "tls": plain.replace("http:", "https:")}.get(url, url)
+        timeouts = Timeouts(connect_s=5, create_read_s=5)
+        async with replicate(where, timeouts=timeouts) as adapter:
+            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
+
+
+async def test_a_full_pool_is_not_created() -> None:
+    """Who waits in vain for a free connection has sent nothing."""
+    async with raw_server(never_answer) as url:
+        timeouts = Timeouts(connect_s=0.2, create_read_s=0.6)
+        async with replicate(url, timeouts=timeouts, connections=1) as adapter:
+            first = asyncio.create_task(adapter.create(KEY, attempt()))
+            await asyncio.sleep(0.05)
+            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
+            assert isinstance(await first, OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("", "not set"),
+        (" " + TOKEN, "stray character"),
+        (TOKEN + "\n", "stray character"),
+        ("r8_with blank", "stray character"),
+        ("r8_ünicode", "stray character"),
+        ("sk-" + "a" * 37, '"r8_"'),
+    ],
+)
+async def test_a_bad_token_is_explained_and_nothing_is_sent(
+    token: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each mistake in the token has its own text, without the token; the create is surely not made."""
+    async with scripted(says(201, CREATED)) as server, replicate(server.url, Token(token)) as adapter:
+        assert await adapter.create(KEY, attempt()) == NotCreated("not configured", 60)
+        with pytest.raises(ConfigurationError, match=words) as error:
+            await adapter.account()
+    assert not server.requests
+    assert words in caplog.text
+    told = caplog.text + str(error.value)
+    assert not token.strip() or token.strip() not in told
+
+
+async def test_secrets_that_cannot_be_had_put_the_create_off() -> None:
+    """Without the signing secret nothing is sent, and so surely nothing created."""
+
+    async def down() -> str:
+        raise Unavailable("key vault", "unreachable", retry_after_s=8)
+
+    async with scripted(says(201, CREATED)) as server, replicate(server.url, signing_secret=down) as adapter:
+        assert await adapter.create(KEY, attempt()) == NotCreated("key vault unavailable", 8)
+    assert not server.requests
+
+
+async def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither token nor prompt nor digest is in a log or in an outcome, whatever goes wrong."""
+    caplog.set_level("DEBUG", logger="darkroom")
+    answers = (says(401), says(422, {"detail": "a lighthouse"}), says(500, {"detail": "a lighthouse"}))
+    outcomes = [str((await outcome_of(answer))[0]) for answer in answers]
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("darkroom")]
+    told = " ".join([*outcomes, *logged])
+    assert "422" in told
+    for word in (TOKEN, NEW_TOKEN, "lighthouse", "digest", SECRET):
+        assert word not in told
+
+
+def test_refused_fields_reads_every_documented_form() -> None:
+    """Fields are read from their path, or from the two fixed sentences; anything else is left out."""
+    entries: list[object] = [
+        {"field": "input.seed"},
+        {"field": "version", "description": "version is required"},
+        {"field": "", "description": "- Additional property model is not allowed\n"},
+        {"field": "input", "description": "something else"},
+        {"field": 5},
+        None,
+    ]
+    assert refused_fields({"invalid_fields": entries}) == ["seed", "version", "model"]
+    assert refused_fields({"invalid_fields": "all"}) == []
+    assert refused_fields(None) == []
+
+
+def test_the_tls_context_is_shared() -> None:
+    """Both clients use one context."""
+    assert replicate_http._tls() is replicate_http._tls()

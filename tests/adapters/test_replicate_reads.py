@@ -1,0 +1,207 @@
+"""Asking Replicate: get, cancel, the list, the account; what is tried again and what is not."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from aiohttp import web
+
+from shared.core.prediction import Prediction, Status
+from shared.ports import Unavailable
+from tests.adapters.simulators import drop_after_reading, raw_server, scripted
+from tests.adapters.test_replicate_create import CREATED, NEW_TOKEN, NOW, Token, replicate, says
+
+ID = "p" * 26
+
+
+async def test_a_prediction_is_read() -> None:
+    """GET and cancel answer with the prediction as it is."""
+    done = {**CREATED, "status": "succeeded", "output": ["https://replicate.delivery/x/out-0.webp"]}
+    async with scripted(says(200, done)) as server, replicate(server.url) as adapter:
+        got = await adapter.get(ID)
+        canceled = await adapter.cancel(ID)
+    assert got == canceled
+    assert got is not None
+    assert got.outputs == ("https://replicate.delivery/x/out-0.webp",)
+    assert [request[:2] for request in server.requests] == [
+        ("GET", f"/v1/predictions/{ID}"),
+        ("POST", f"/v1/predictions/{ID}/cancel"),
+    ]
+
+
+async def test_an_unknown_prediction_is_none() -> None:
+    """A 404 says that Replicate does not know it, and is not asked again."""
+    async with scripted(says(404)) as server, replicate(server.url) as adapter:
+        assert await adapter.get(ID) is None
+        assert await adapter.cancel(ID) is None
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "trouble", [says(500), says(429, {"retry_after": 1}), web.Response(status=524, body=b"<html>")]
+)
+async def test_passing_trouble_is_tried_again(trouble: web.Response) -> None:
+    """5xx and short throttling are outlasted."""
+    async with scripted(trouble, says(200, CREATED)) as server, replicate(server.url) as adapter:
+        assert await adapter.get(ID) is not None
+    assert len(server.requests) == 2
+
+
+async def test_lasting_trouble_is_unavailable_after_three_tries() -> None:
+    """Then the corridor puts the message off."""
+    async with scripted(says(502)) as server, replicate(server.url) as adapter:
+        with pytest.raises(Unavailable, match="answered 502"):
+            await adapter.get(ID)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [(says(429, {"retry_after": 30}), 30), (says(503, Retry_After="60"), 60), (says(403), 60), (says(307), 60)],
+)
+async def test_what_a_moment_does_not_mend_is_not_tried_again(answer: web.Response, hint: float) -> None:
+    """A long hint and a refusal end the tries at once, and the hint is handed on."""
+    async with scripted(answer) as server, replicate(server.url) as adapter:
+        with pytest.raises(Unavailable) as raised:
+            await adapter.get(ID)
+    assert raised.value.retry_after_s == hint
+    assert raised.value.neighbour == "replicate"
+    assert len(server.requests) == 1
+
+
+async def test_broken_connections_are_tried_again() -> None:
+    """A GET may be repeated, whatever became of the one before."""
+    seen = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        seen += 1
+        await drop_after_reading(reader, writer)
+
+    async with raw_server(counted) as url, replicate(url) as adapter:
+        with pytest.raises(Unavailable, match="ServerDisconnectedError"):
+            await adapter.get(ID)
+    assert seen >= 3
+
+
+async def test_a_refused_token_is_refreshed_once() -> None:
+    """Reads use the fresh token after a 401, and stop when that is refused too."""
+    token = Token()
+    async with scripted(says(401), says(200, CREATED), says(401)) as server, replicate(server.url, token) as adapter:
+        assert await adapter.get(ID) is not None
+        with pytest.raises(Unavailable, match="unauthorized") as raised:
+            await adapter.get(ID)
+    assert server.requests[1][2]["authorization"] == f"Bearer {NEW_TOKEN}"
+    assert raised.value.retry_after_s == 60
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("body", ["nonsense", [], {}, {"id": "x"}])
+async def test_an_unreadable_prediction_is_unavailable(body: object) -> None:
+    """What cannot be read is no prediction and no "unknown" either."""
+    async with scripted(says(200, body)) as server, replicate(server.url) as adapter:
+        with pytest.raises(Unavailable, match="could not be read"):
+            await adapter.get(ID)
+
+
+async def test_the_account_is_the_health_check() -> None:
+    """The account's name and type, and nothing else of it."""
+    body = {"type": "organization", "username": "acme", "name": "Acme", "github_url": "https://github.com/acme"}
+    async with scripted(says(200, body)) as server, replicate(server.url) as adapter:
+        assert await adapter.account() == {"username": "acme", "type": "organization"}
+
+
+async def test_the_signing_secret_is_read() -> None:
+    """The key of the default webhook secret; an answer without one is Unavailable."""
+    async with scripted(says(200, {"key": "whsec_abc"}), says(200, {})) as server, replicate(server.url) as adapter:
+        assert await adapter.signing_secret() == "whsec_abc"
+        with pytest.raises(Unavailable):
+            await adapter.signing_secret()
+    assert server.requests[0][1] == "/v1/webhooks/default/secret"
+
+
+# The list.
+
+
+def row(number: int, at: datetime) -> dict[str, object]:
+    """A prediction of the list."""
+    return {**CREATED, "id": f"{number:026d}", "created_at": at.isoformat()}
+
+
+async def listed(adapter_url: str, since: datetime) -> list[Prediction]:
+    """The whole list."""
+    async with replicate(adapter_url) as adapter:
+        return [prediction async for prediction in adapter.recent(since)]
+
+
+async def test_the_list_is_followed_page_by_page() -> None:
+    """``next`` is followed as it is given, broken rows are skipped, and the order is kept."""
+    async with scripted(says(200)) as server:
+        times = [NOW - timedelta(seconds=second) for second in range(4)]
+        first = {"next": f"{server.url}/v1/predictions?cursor=a%2Bb", "results": [row(1, times[0]), {"id": 5}]}
+        last = {"next": None, "results": [row(2, times[1]), row(3, times[2])]}
+        server.answers = [says(200, first), says(200, last)]
+        found = await listed(server.url, NOW - timedelta(minutes=5))
+    assert [prediction.prediction_id for prediction in found] == [f"{number:026d}" for number in (1, 2, 3)]
+    assert all(
+        newer.created_at > older.created_at for newer, older in pairwise(found) if newer.created_at and older.created_at
+    )
+    assert server.requests[0][1].startswith("/v1/predictions?created_after=2026-11-21T11")
+    assert server.requests[1][1] == "/v1/predictions?cursor=a%2Bb"
+
+
+async def test_the_list_ends_with_what_is_older() -> None:
+    """What is older than asked ends the list, and the next page is not fetched."""
+    async with scripted(says(200)) as server:
+        results = [row(1, NOW), row(2, NOW - timedelta(minutes=9)), row(3, NOW)]
+        server.answers = [says(200, {"next": f"{server.url}/v1/predictions?cursor=x", "results": results})]
+        found = await listed(server.url, NOW - timedelta(minutes=5))
+    assert [prediction.prediction_id for prediction in found] == [f"{1:026d}"]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        "https://evil.example/v1/predictions",
+        "http://127.0.0.1:1/v1",
+        "//evil.example/",
+        "http://[",
+        7,
+        "http://u:p@{own}/",
+    ],
+)
+async def test_a_next_page_elsewhere_is_not_asked(following: object) -> None:
+    """The token goes to the API's own origin only; the list is then Unavailable and not "at its end"."""
+    async with scripted(says(200)) as server:
+        if isinstance(following, str):
+            following = following.replace("{own}", server.url.removeprefix("http://"))
+        server.answers = [says(200, {"next": following, "results": []})]
+        with pytest.raises(Unavailable, match="origin"):
+            await listed(server.url, NOW)
+    assert len(server.requests) == 1
+
+
+async def test_a_list_in_a_circle_ends() -> None:
+    """A page that names one that was read is the last one."""
+    async with scripted(says(200)) as server:
+        page = {"next": f"{server.url}/v1/predictions?cursor=x", "results": [row(1, NOW)]}
+        server.answers = [says(200, page)]
+        found = await listed(server.url, NOW - timedelta(minutes=5))
+    assert len(found) == 2
+
+
+async def test_a_list_that_cannot_be_read_is_unavailable() -> None:
+    """No list is not an empty list."""
+    async with scripted(says(404)) as server:
+        with pytest.raises(Unavailable):
+            await listed(server.url, NOW)
+
+
+def test_times_are_aware() -> None:
+    """The list's times compare with ours."""
+    prediction = Prediction.read(CREATED)
+    assert prediction is not None
+    assert prediction.created_at == datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
+    assert prediction.status is Status.STARTING

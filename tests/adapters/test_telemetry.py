@@ -1,0 +1,61 @@
+"""Telemetry: structured records, few of them, at the level that they deserve."""
+
+import logging
+
+import pytest
+
+from shared.adapters.telemetry import LogTelemetry
+from shared.core.messages import Key
+from shared.ports import Telemetry
+
+KEY = Key("ada", "one")
+
+
+def walked(telemetry: Telemetry) -> None:
+    """The steps of a generation that goes well."""
+    for name in ("received", "prompt_allowed", "held", "prediction_created", "observed", "output_screened"):
+        telemetry.step(name, KEY)
+    telemetry.step("output_stored", KEY, index=0, bytes=1234)
+    telemetry.step("captured", KEY, credits=1)
+    telemetry.step("published", KEY, outcome="succeeded", reason="")
+
+
+def test_the_straight_way_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO a generation that goes well leaves its end only; it may be four records at most."""
+    caplog.set_level(logging.INFO, logger="darkroom")
+    walked(LogTelemetry())
+    assert [record.getMessage() for record in caplog.records] == ["published ada/one outcome=succeeded"]
+
+
+def test_every_step_is_there_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    """For a closer look all of them are, with their facts."""
+    caplog.set_level(logging.DEBUG, logger="darkroom")
+    walked(LogTelemetry())
+    assert len(caplog.records) == 9
+    assert "output_stored ada/one index=0 bytes=1234" in caplog.text
+
+
+def test_a_step_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """A query finds step, ids and facts without reading the text."""
+    caplog.set_level(logging.DEBUG, logger="darkroom")
+    LogTelemetry().step("held", KEY, credits=2)
+    (record,) = caplog.records
+    assert record.name == "darkroom.steps"
+    assert record.levelno == logging.DEBUG
+    fields = record.__dict__
+    assert (fields["step"], fields["user_id"], fields["generation_id"]) == ("held", "ada", "one")
+    assert fields["facts"] == {"credits": 2}
+
+
+def test_a_count_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """A metric is a record with metric, value and labels; the ones an alert watches are INFO."""
+    caplog.set_level(logging.DEBUG, logger="darkroom")
+    telemetry = LogTelemetry()
+    telemetry.count("darkroom.creates_unknown")
+    telemetry.count("darkroom.conflicts", 2.5, table="state")
+    notable, routine = caplog.records
+    assert (notable.levelno, routine.levelno) == (logging.INFO, logging.DEBUG)
+    assert notable.__dict__["metric"] == "darkroom.creates_unknown"
+    assert notable.__dict__["value"] == 1
+    assert routine.__dict__["labels"] == {"table": "state"}
+    assert routine.getMessage() == "darkroom.conflicts 2.5 table=state"

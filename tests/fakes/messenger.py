@@ -1,0 +1,83 @@
+"""FakeMessenger: Service Bus' sending side in memory, with duplicate detection.
+
+Rules of this file:
+1. A message id that was seen before is accepted and dropped, as the broker does it.
+2. Nothing is delivered by itself: a test takes from ``sent`` and ``scheduled``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, PredictionEvent
+from shared.ports import Envelope, Sendable, Unavailable
+
+REQUESTS = "generation-requests"
+EVENTS = "prediction-events"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One message as it would be delivered. ``at`` is None for "now"."""
+
+    queue: str
+    message: Sendable
+    envelope: Envelope
+    at: datetime | None = None
+
+
+class FakeMessenger:
+    """ports.Messenger in memory. ``down``: Unavailable. ``dropped`` are the duplicates."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.sent: list[Sent] = []
+        self.scheduled: list[Sent] = []
+        self.published: list[GenerationEvent] = []
+        self.dropped: list[str] = []
+        self._seen: set[tuple[str, str]] = set()
+
+    async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
+        """Keep it in ``sent``, or in ``scheduled``."""
+        queue = queue_of(message)
+        if self._is_new(queue, envelope.message_id):
+            (self.sent if at is None else self.scheduled).append(Sent(queue, message, envelope, at))
+
+    async def publish(self, event: GenerationEvent) -> None:
+        """Keep it in ``published``."""
+        if self._is_new("topic", event.event_id):
+            self.published.append(event)
+
+    def _is_new(self, entity: str, message_id: str) -> bool:
+        if self.down:
+            raise Unavailable("service bus", "the test has taken it down")
+        if (entity, message_id) in self._seen:
+            self.dropped.append(message_id)
+            return False
+        self._seen.add((entity, message_id))
+        return True
+
+    # What a test does.
+
+    def take(self) -> list[Sent]:
+        """What was sent since the last time, in order."""
+        taken, self.sent = self.sent, []
+        return taken
+
+    def take_due(self, now: datetime) -> list[Sent]:
+        """What was scheduled for up to ``now``, in the order of its time."""
+        due = sorted((each for each in self.scheduled if each.at and each.at <= now), key=lambda each: str(each.at))
+        self.scheduled = [each for each in self.scheduled if each not in due]
+        return due
+
+    def forget_ids(self) -> None:
+        """The duplicate detection window is over."""
+        self._seen.clear()
+
+
+def queue_of(message: Sendable) -> str:
+    """The queue a message goes to, by its type."""
+    match message:
+        case GenerationRequest() | CancelRequest():
+            return REQUESTS
+        case PredictionEvent() | Check():
+            return EVENTS
