@@ -16,4 +16,4 @@ def main(argv: list[str]) -> int:
     os.environ.update(json.loads(file.read_text(encoding="utf-8"))["Values"])
     from shared.cli.main import run  # noqa: PLC0415  # it reads the environment that was set above
 
-    return run(argv)
+    return run(argv, program="python3 -m dev cli")

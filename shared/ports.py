@@ -12,7 +12,7 @@ Rules of this file:
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
@@ -216,6 +216,15 @@ class Telemetry(Protocol):
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
         """Something to be counted or measured."""
+
+    def span(self, name: str, key: Key | None = None) -> AbstractContextManager[None]:
+        """Time what happens inside."""
+
+    def trace_parent(self) -> str:
+        """The W3C traceparent of the running span, to be kept with a generation; empty where nothing is traced."""
+
+    def follow(self, trace_parent: str) -> None:
+        """Link the running span to the trace in which a generation was opened; nothing for an empty text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

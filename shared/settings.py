@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -58,6 +59,7 @@ class Settings:
     patience_s: int
     azure_client_id: str
     log_level: str
+    telemetry: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -134,8 +136,24 @@ def _secret(raw: str) -> str:
     return raw
 
 
+def _bus(raw: str) -> str:
+    if raw and "Endpoint=sb://" not in raw:
+        raise ValueError("no connection string")
+    return _secret(raw)
+
+
+def _account(raw: str) -> str:
+    if raw and "AccountName=" not in raw and raw != "UseDevelopmentStorage=true":
+        raise ValueError("no connection string")
+    return _secret(raw)
+
+
 def _url(raw: str) -> str:
-    if raw and not raw.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+    if not raw:
+        return raw
+    parts = urlsplit(raw)
+    on_loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
+    if not parts.hostname or not (on_loopback or parts.scheme == "https"):
         raise ValueError(raw)
     return raw.rstrip("/")
 
@@ -160,15 +178,22 @@ def _cidrs(raw: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
 
 
-def _level(raw: str) -> str:
-    if raw not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        raise ValueError(raw)
-    return raw
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(raw: str) -> str:
+        if raw not in choices:
+            raise ValueError(raw)
+        return raw
+
+    return read
 
 
 _TEXT_SHAPE = "a text without line breaks"
 _URL_SHAPE = "an https:// address (http:// only on loopback)"
-_SECRET_SHAPE = "the secret itself (a Key Vault reference here was not resolved: use KEY_VAULT_URL)"  # noqa: S105  # a shape
+_SECRET_SHAPE = "the secret itself, not a Key Vault reference that was not resolved (for a vault use KEY_VAULT_URL)"  # noqa: S105  # a shape
+_BUS_SHAPE = (
+    "a connection string: Endpoint=sb://<name>.servicebus.windows.net/;SharedAccessKeyName=...;SharedAccessKey=..."
+)
+_ACCOUNT_SHAPE = "a connection string: ...AccountName=...;AccountKey=..., or UseDevelopmentStorage=true"
 _SEVERITY_SHAPE = "a whole number from 1 (refuse the slightest) to 7, or 8 to refuse nothing of this category"
 _SECONDS_SHAPE = "a whole number of seconds"
 
@@ -186,9 +211,9 @@ NAMES: tuple[Name, ...] = (
     _name("GENERATION_QUEUE", "generation-requests", _text, _TEXT_SHAPE),
     _name("PREDICTION_QUEUE", "prediction-events", _text, _TEXT_SHAPE),
     _name("EVENTS_TOPIC", "generation-events", _text, _TEXT_SHAPE),
-    _name("ServiceBus", "", _secret, _SECRET_SHAPE, "service_bus"),
+    _name("ServiceBus", "", _bus, _BUS_SHAPE, "service_bus"),
     _name("ServiceBus__fullyQualifiedNamespace", "", _text, _TEXT_SHAPE, "service_bus_namespace"),
-    _name("STORAGE_CONNECTION_STRING", "", _secret, _SECRET_SHAPE, "storage"),
+    _name("STORAGE_CONNECTION_STRING", "", _account, _ACCOUNT_SHAPE, "storage"),
     _name("STORAGE_BLOB_URL", "", _url, _URL_SHAPE, "blob_url"),
     _name("STORAGE_TABLE_URL", "", _url, _URL_SHAPE, "table_url"),
     _name("STATE_TABLE", "state", _table, "3 to 63 letters and digits, a letter first"),
@@ -218,7 +243,8 @@ NAMES: tuple[Name, ...] = (
     _seconds("GIVE_UP_AFTER_S", 21600, 60, 604800),
     _seconds("PATIENCE_S", 21600, 60, 604800),
     _name("AZURE_CLIENT_ID", "", _text, "the client id of the managed identity"),
-    _name("LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING or ERROR"),
+    _name("LOG_LEVEL", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
+    _name("TELEMETRY", "logs", _one_of("logs", "opentelemetry"), "logs or opentelemetry"),
 )
 
 #: What the Functions host itself needs; the app does not read these.

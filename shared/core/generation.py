@@ -84,6 +84,8 @@ class Generation:
     reason: Reason | None = None
     text: str = ""
     ended_at: datetime | None = None
+    #: The trace in which it was opened (W3C traceparent), to which later messages link; empty where none was.
+    trace_parent: str = ""
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -142,6 +144,7 @@ def opened(
     *,
     seed: int,
     now: datetime,
+    trace_parent: str = "",
 ) -> Transition:
     """Open a generation with its hold, or write down why not."""
     refusal = quoted if isinstance(quoted, Refusal) else _unaffordable(account, quoted, now)
@@ -160,6 +163,7 @@ def opened(
         chain=quoted.chain,
         held_credits=quoted.hold_credits,
         ignored_fields=() if isinstance(mapped, Refusal) else mapped.ignored_fields,
+        trace_parent=trace_parent,
     )
     after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
     return Transition(generation, after, entry)
@@ -205,8 +209,16 @@ def _unaffordable(account: ledger.Account | None, quoted: Quote, now: datetime) 
 # The create and its answers.
 
 
-def held(generation: Generation, number: int, tries: int, retry_at: datetime) -> Transition | None:
-    """The create was surely not made: try again at ``retry_at``."""
+def held(
+    generation: Generation,
+    account: ledger.Account | None,
+    number: int,
+    tries: int,
+    *,
+    retry_at: datetime,
+    now: datetime,
+) -> Transition | None:
+    """The create was surely not made: try again at ``retry_at``, unless somebody wished meanwhile that it ends."""
     attempt = generation.attempt
     if (
         generation.state is not State.SUBMITTING
@@ -214,6 +226,8 @@ def held(generation: Generation, number: int, tries: int, retry_at: datetime) ->
         or (attempt.number, attempt.tries) != (number, tries)
     ):
         return None
+    if generation.ending is not None:
+        return _ended_as_wished(generation, account, generation.ending, now)
     return _step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))
 
 

@@ -48,10 +48,22 @@ async def grant(
     raise Unavailable("tables", "the account is being changed by too many at once")
 
 
-async def correct(
-    house: House, user_id: str, *, available: int, held: int, captured: int, correction_id: str, note: str
+async def correct(  # noqa: PLR0913  # each is a column of the entry
+    house: House,
+    user_id: str,
+    *,
+    available: int,
+    held: int,
+    captured: int,
+    correction_id: str,
+    note: str,
+    ledger_only: bool = False,
 ) -> Account:
-    """Post a compensating entry; ValueError if there is no account or a balance would become negative."""
+    """Post a compensating entry. Returns the account.
+
+    It moves the account too, unless ``ledger_only``: then the account was right, and the ledger did not explain it.
+    ValueError if there is no account, the id was used before, or a balance would become negative.
+    """
     _checked(user_id, correction_id)
     for _ in range(CONFLICT_TRIES):
         account, etag = await house.store.load_account(user_id)
@@ -66,11 +78,15 @@ async def correct(
             note=note,
             at=house.now(),
         )
+        if ledger_only:
+            after = account
         try:
-            await house.store.post(after, etag, entry)
+            posted = await house.store.post(after, etag, entry)
         except Conflict:
             await house.sleep(house.chance() / 10)
             continue
+        if not posted:
+            raise ValueError(f"the correction {correction_id!r} was posted before")
         return after
     raise Unavailable("tables", "the account is being changed by too many at once")
 
@@ -92,12 +108,22 @@ class Difference:
     counted: int
 
 
-async def audit(house: House) -> AsyncIterator[Difference]:
-    """Compare every account with its ledger and its open generations; counts and yields each difference."""
-    async for account in house.store.accounts():
+async def audit(house: House, user_id: str | None = None) -> AsyncIterator[Difference]:
+    """Compare every account, or one user's, with its ledger and open generations; counts and yields differences."""
+    async for account in _audited(house, user_id):
         for difference in await _differences(house, account):
             house.telemetry.count("darkroom.audit_differences", user_id=difference.user_id, what=difference.what)
             yield difference
+
+
+async def _audited(house: House, user_id: str | None) -> AsyncIterator[Account]:
+    if user_id is None:
+        async for account in house.store.accounts():
+            yield account
+        return
+    found, _ = await house.store.load_account(user_id)
+    if found is not None:
+        yield found
 
 
 async def _differences(house: House, account: Account) -> list[Difference]:

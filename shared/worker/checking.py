@@ -17,7 +17,7 @@ from shared.core.prediction import Prediction
 from shared.core.reasons import Reason
 from shared.ports import Envelope, House, Loaded, OpenRow, Unavailable
 from shared.worker import observing, requests
-from shared.worker.ending import end
+from shared.worker.ending import end, open_row
 from shared.worker.saving import save
 
 #: How many rows one tick of the timer sends on. What is left over is due in the next one.
@@ -49,10 +49,12 @@ async def check(house: House, message: Check) -> None:
     """Look at one generation, and do whatever its state asks for."""
     key = message.key
     row = await house.index.get(key)
-    if row is None:
-        return
     loaded = await house.store.load(key)
     generation = loaded.generation
+    if row is None:
+        if generation is not None and not generation.state.ended:
+            await open_row(house, key, 0)  # a check that took it for stale died before it could put it back
+        return
     house.telemetry.step("checked", key, state=generation.state if generation else "none")
     if generation is None:
         await _forget(house, row)
@@ -78,6 +80,8 @@ async def _forget(house: House, row: OpenRow) -> None:
     """A row whose generation never opened."""
     if house.now() - row.written_at > timedelta(seconds=_STALE_ROW_S):
         await house.index.remove(row.key)
+        if (await house.store.load(row.key)).generation is not None:
+            await house.index.put(row)  # it opened between the look and the removal
     else:
         await house.index.move(row.key, house.now() + _pause(house))
 

@@ -19,11 +19,21 @@ from shared.worker.waiting import put_off_until
 #: How often news of a prediction is put off before it is left to the timer.
 EVENT_TRIES = 6
 
+#: What a walk through the corridor is called in a trace.
+_SPANS: dict[type[Message], str] = {
+    GenerationRequest: "request",
+    CancelRequest: "cancel",
+    PredictionEvent: "observe",
+    Check: "check",
+    Malformed: "refuse",
+}
+
 
 async def handle(house: House, message: Message, envelope: Envelope, queue: str) -> None:
     """Do what a message of ``queue`` asks for, or put it off. Raises only what nobody expected."""
     try:
-        await _walk(house, message, queue)
+        with house.telemetry.span(_SPANS[type(message)], message.key):
+            await _walk(house, message, queue)
     except Unavailable as trouble:
         if isinstance(message, Malformed):
             raise

@@ -32,7 +32,8 @@ async def deliver(house: House, generation: Generation, prediction: Prediction) 
     # No more than was asked for: only that much is held.
     for index, uri in enumerate(prediction.outputs[: attempt.outputs]):
         try:
-            brought = await _bring(house, generation.key, attempt, index, uri)
+            with house.telemetry.span("deliver output", generation.key):
+                brought = await _bring(house, generation.key, attempt, index, uri)
         except OutputUnfit as unfit:
             problem = unfit.refusal
             house.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)

@@ -34,9 +34,12 @@ async def request(house: House, message: GenerationRequest) -> None:
         return
     quoted = quote(house.catalog, message, _plan(loaded.account))
     seed = house.new_seed()
-    preview = life.opened(message, loaded.account, house.catalog, quoted, seed=seed, now=house.now())
-    if preview.generation.state is not State.REJECTED:
+    preview = life.opened(message, loaded.account, house.catalog, quoted, seed=seed, now=house.now()).generation
+    if preview.state is not State.REJECTED:
         quoted = await _screened(house, message) or quoted
+    elif preview.reason is not None:
+        # It stays refused, whatever changes until it is saved (a new day has a new limit): nobody screened it.
+        quoted = Refusal(preview.reason, preview.text)
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
     await open_row(house, key, expected_s)
 
@@ -45,7 +48,10 @@ async def request(house: House, message: GenerationRequest) -> None:
             return None
         now = house.now()
         fresh = quoted if isinstance(quoted, Refusal) else quote(house.catalog, message, _plan(current.account))
-        return life.opened(message, current.account, house.catalog, fresh, seed=seed, now=now)
+        trace_parent = house.telemetry.trace_parent()
+        return life.opened(
+            message, current.account, house.catalog, fresh, seed=seed, now=now, trace_parent=trace_parent
+        )
 
     saved = await save(house, key, decide, loaded)
     if saved.changed and saved.generation is not None:
@@ -68,7 +74,8 @@ def _plan(account: Account | None) -> Plan:
 async def _screened(house: House, message: GenerationRequest) -> Refusal | None:
     """Screen what the user wrote; the refusal, or None when it is allowed."""
     texts = [text for text in (message.prompt, message.negative_prompt) if text]
-    judgement = judge(house.policy, await house.screener.text("\n\n".join(texts)))
+    with house.telemetry.span("screen prompt", message.key):
+        judgement = judge(house.policy, await house.screener.text("\n\n".join(texts)))
     if judgement.allowed:
         house.telemetry.step("prompt_allowed", message.key)
         return None
@@ -124,7 +131,8 @@ async def submit(house: House, generation: Generation) -> None:
     attempt = generation.attempt
     if attempt is None:
         raise ValueError(f"generation {generation.key} has no attempt to submit")
-    outcome = await house.provider.create(generation.key, attempt)
+    with house.telemetry.span("create prediction", generation.key):
+        outcome = await house.provider.create(generation.key, attempt)
     await _answered(house, generation.key, attempt.number, attempt.tries, outcome)
 
 
@@ -149,11 +157,14 @@ async def _hold(house: House, key: Key, number: int, tries: int, why: str, retry
     house.telemetry.count("darkroom.creates_put_off", why=why)
 
     def decide(current: Loaded) -> Transition | None:
-        return life.held(current.generation, number, tries, retry_at) if current.generation else None
+        found = current.generation
+        if found is None:
+            return None
+        return life.held(found, current.account, number, tries, retry_at=retry_at, now=house.now())
 
     saved = await save(house, key, decide)
     if saved.changed and saved.generation is not None:
-        await come_back(house, saved.generation)
+        await (end if saved.generation.state.ended else come_back)(house, saved.generation)
 
 
 async def _refused(house: House, key: Key, number: int, refusal: Refusal) -> None:

@@ -36,6 +36,8 @@ async def save(house: House, key: Key, decide: Decide, loaded: Loaded | None = N
     """
     for tried in range(CONFLICT_TRIES):
         current = loaded or await house.store.load(key)
+        if tried == 0 and current.generation is not None:
+            house.telemetry.follow(current.generation.trace_parent)
         transition = decide(current)
         if transition is None:
             return Saved(current.generation, changed=False, loaded=current)

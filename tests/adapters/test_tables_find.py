@@ -11,14 +11,15 @@ pytestmark = pytest.mark.stack
 
 
 async def open_generation(store: TableStore, key: Key) -> None:
-    """A user with credits, and a generation of theirs."""
-    loaded = Loaded(await give(store, key.user_id), (await store.load_account(key.user_id))[1], None, "")
-    await store.commit(loaded, opening(key, loaded.account))  # type: ignore[arg-type]  # the account was just given
+    """A new user with credits, and a generation of theirs."""
+    account = await give(store, key.user_id)
+    _, etag = await store.load_account(key.user_id)
+    await store.commit(Loaded(account, etag, None, ""), opening(key, account))
 
 
 async def test_a_generation_is_found_by_its_id_alone(table_store: TableStore) -> None:
     """Every owner's generation of that id is found, whole; others are not."""
-    for key in (Key("ada", "one"), Key("bob", "one"), Key("bob", "one-more")):
+    for key in (Key("ada", "one"), Key("bob", "one"), Key("eve", "one-more")):
         await open_generation(table_store, key)
 
     found = await table_store.find("one")

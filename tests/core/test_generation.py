@@ -45,7 +45,7 @@ def step(transition: Transition | None) -> Generation:
     return transition.generation
 
 
-HELD = step(life.held(SUBMITTING, 1, 1, NOW + timedelta(seconds=30)))
+HELD = step(life.held(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
 RUNNING = step(life.adopted(SUBMITTING, 1, PREDICTION))
 ENDING = step(life.ending(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
 SUCCEEDED = step(life.delivered(RUNNING, HOLDING, 1, PREDICTION, Delivery(outputs=(OUTPUT,)), NOW))
@@ -75,7 +75,7 @@ def fell(prediction: Prediction) -> Callable[[Generation], Transition | None]:
 
 
 FACTS: dict[str, Callable[[Generation], Transition | None]] = {
-    "not created": lambda g: life.held(g, 1, 1, LATER),
+    "not created": lambda g: life.held(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
     "wait over": lambda g: life.retried(g, LATER),
     "given up": lambda g: life.given_up(g, HOLDING, TIMING, MUCH_LATER),
     "create refused": lambda g: life.refused(g, HOLDING, 1, Refusal.of(Reason.PROVIDER_REFUSED), NOW),
@@ -160,7 +160,7 @@ def test_the_drawing_covers_every_state(state: State) -> None:
     ("what", "transition"),
     [
         ("another attempt's answer", lambda: life.adopted(SUBMITTING, 2, PREDICTION)),
-        ("another try's answer", lambda: life.held(SUBMITTING, 1, 2, LATER)),
+        ("another try's answer", lambda: life.held(SUBMITTING, HOLDING, 1, 2, retry_at=LATER, now=NOW)),
         ("another attempt's refusal", lambda: life.refused(SUBMITTING, HOLDING, 2, Refusal.of(Reason.LOST), NOW)),
         ("a wait that is not over", lambda: life.retried(HELD, NOW)),
         ("a foreign prediction", lambda: life.delivered(RUNNING, HOLDING, 1, "q" * 26, Delivery(), NOW)),

@@ -1,6 +1,12 @@
 """FakeTelemetry: keeps the steps and the counts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from shared.core.messages import Key
+
+#: The example of the W3C recommendation.
+TRACE_PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class FakeTelemetry:
@@ -8,6 +14,8 @@ class FakeTelemetry:
 
     def __init__(self) -> None:
         self.steps: list[tuple[str, Key, dict[str, str | int]]] = []
+        self.spans: list[tuple[str, Key | None]] = []
+        self.followed: list[str] = []
         self.counts: list[tuple[str, float, dict[str, str]]] = []
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
@@ -17,6 +25,20 @@ class FakeTelemetry:
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
         """Keep a count."""
         self.counts.append((metric, value, labels))
+
+    @contextmanager
+    def span(self, name: str, key: Key | None = None) -> Iterator[None]:
+        """Keep the name of a span."""
+        self.spans.append((name, key))
+        yield
+
+    def trace_parent(self) -> str:
+        """Always the same trace."""
+        return TRACE_PARENT
+
+    def follow(self, trace_parent: str) -> None:
+        """Keep what was followed."""
+        self.followed.append(trace_parent)
 
     def names(self, key: Key | None = None) -> list[str]:
         """The names of the steps in order, of one generation where a key is given."""

@@ -79,15 +79,38 @@ async def test_a_hold_without_an_open_generation_is_reported(world: World) -> No
 
 
 async def test_a_correction_mends_what_a_person_decided(world: World) -> None:
-    """The compensating entry is in the ledger with its note; the same id twice is one entry."""
-    for _ in range(2):
+    """The compensating entry is in the ledger with its note; the same id again is refused."""
+
+    async def correct() -> None:
         await worker.correct(
             world.house, "ada", available=-3, held=0, captured=3, correction_id="case-7", note="double delivery"
         )
+
+    await correct()
+    with pytest.raises(ValueError, match="posted before"):
+        await correct()
     assert world.balances() == (7, 0, 3)
     (entry,) = [entry for entry in world.store.entries if entry.entry_id == "case-7"]
     assert entry.note == "double delivery"
     assert await differences(world) == []
+
+
+async def test_a_ledger_that_does_not_explain_the_account_is_completed(world: World) -> None:
+    """Somebody edited the account and was right to: the entry is posted, the account stays as it is."""
+    world.store.put_account(Account(user_id="ada", granted=12, available=12))
+    await worker.correct(
+        world.house, "ada", available=2, held=0, captured=0, correction_id="case-9", note="by hand", ledger_only=True
+    )
+    assert world.balances() == (12, 0, 0)
+    assert await differences(world) == []
+
+
+async def test_one_users_books_can_be_looked_at_alone(world: World) -> None:
+    """The audit of one user leaves the others' differences alone."""
+    await world.open_account("bob", 5)
+    world.store.put_account(Account(user_id="bob", granted=6, available=6))
+    assert [difference async for difference in worker.audit(world.house, "ada")] == []
+    assert [difference.user_id async for difference in worker.audit(world.house, "bob")] == ["bob", "bob"]
 
 
 async def test_a_correction_cannot_make_a_balance_negative(world: World) -> None:

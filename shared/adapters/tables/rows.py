@@ -144,6 +144,7 @@ def generation_row(generation: Generation) -> Row:
         "reason": generation.reason.value if generation.reason else None,
         "text": generation.text,
         "ended_at": generation.ended_at,
+        "trace_parent": generation.trace_parent,
     }
 
 
@@ -167,6 +168,7 @@ def generation_of(row: Mapping[str, Any]) -> Generation:
         reason=columns.maybe_one_of("reason", Reason),
         text=columns.maybe("text", str) or "",
         ended_at=columns.maybe_time("ended_at"),
+        trace_parent=columns.maybe("trace_parent", str) or "",
     )
 
 

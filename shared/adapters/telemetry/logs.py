@@ -9,6 +9,7 @@ Rules of this file:
 """
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 
 from shared.core.messages import Key
 
@@ -67,6 +68,17 @@ class LogTelemetry:
         if _metrics.isEnabledFor(level):
             fields = {"metric": metric, "value": value, "labels": labels}
             _metrics.log(level, "%s %g%s", metric, value, _told(labels), extra=fields)
+
+    def span(self, name: str, key: Key | None = None) -> AbstractContextManager[None]:  # noqa: ARG002  # no spans here
+        """A log has no spans."""
+        return nullcontext()
+
+    def trace_parent(self) -> str:
+        """A log traces nothing."""
+        return ""
+
+    def follow(self, trace_parent: str) -> None:
+        """A log follows nothing."""
 
 
 def _told(facts: dict[str, str | int] | dict[str, str]) -> str:

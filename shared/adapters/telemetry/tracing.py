@@ -1,0 +1,72 @@
+"""Telemetry as OpenTelemetry spans and metrics, beside the log records of the steps.
+
+Rules of this file:
+1. The API alone: who exports, and whether, is the platform's matter (the Functions worker sets up Azure Monitor).
+   Without an exporter every call here goes to a span that records nothing.
+2. A generation is one story over several messages: each span links to the trace in which the generation was opened,
+   whose W3C traceparent is saved with it, for neither Replicate nor the timer carries it.
+3. Ids, names and numbers only, as everywhere.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shared.adapters.telemetry.logs import LogTelemetry
+from shared.core.messages import Key
+
+_SCOPE = "darkroom"
+
+#: Metrics of which the single value says something; of all others the sum does.
+_MEASURED = frozenset({"darkroom.slack_s", "darkroom.overdue", "darkroom.generation_s"})
+
+_propagator = TraceContextTextMapPropagator()
+
+
+class OpenTelemetry(LogTelemetry):
+    """ports.Telemetry with spans and metrics; the notable steps are still logged."""
+
+    def __init__(self) -> None:
+        self._tracer = trace.get_tracer(_SCOPE)
+        self._meter = metrics.get_meter(_SCOPE)
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+
+    def step(self, name: str, key: Key, **facts: str | int) -> None:
+        """Something happened to a generation: an event of the running span."""
+        super().step(name, key, **facts)
+        trace.get_current_span().add_event(name, dict(facts))
+
+    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+        """Something to be counted or measured."""
+        if metric in _MEASURED:
+            if metric not in self._histograms:
+                self._histograms[metric] = self._meter.create_histogram(metric)
+            self._histograms[metric].record(value, labels)
+            return
+        if metric not in self._counters:
+            self._counters[metric] = self._meter.create_counter(metric)
+        self._counters[metric].add(value, labels)
+
+    @contextmanager
+    def span(self, name: str, key: Key | None = None) -> Iterator[None]:
+        """A span around what happens inside."""
+        attributes = {"darkroom.user_id": key.user_id, "darkroom.generation_id": key.generation_id} if key else {}
+        with self._tracer.start_as_current_span(name, attributes=attributes):
+            yield
+
+    def trace_parent(self) -> str:
+        """The W3C traceparent of the running span; empty where nothing is traced."""
+        carrier: dict[str, str] = {}
+        _propagator.inject(carrier)
+        return carrier.get("traceparent", "")
+
+    def follow(self, trace_parent: str) -> None:
+        """Link the running span to the trace that ``trace_parent`` names."""
+        span = trace.get_current_span()
+        origin = trace.get_current_span(_propagator.extract({"traceparent": trace_parent})).get_span_context()
+        if trace_parent and origin.is_valid and origin.trace_id != span.get_span_context().trace_id:
+            span.add_link(origin)

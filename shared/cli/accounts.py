@@ -1,0 +1,273 @@
+"""Accounts: grant, account, audit, correct.
+
+Rules of this file:
+1. Credits move through shared/worker/accounts.py alone, under an id of their own: the same id twice moves them once.
+2. A correction shows what it will do and asks before it does it.
+"""
+
+import heapq
+import shlex
+from datetime import date
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from shared import worker
+from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_id
+from shared.cli.screen import moment
+from shared.core.credits import Account, LedgerEntry, Move, Plan
+from shared.worker.accounts import Difference
+
+#: What may be moved at once: beyond it a number is a typing error.
+_MOST = 1_000_000_000
+
+#: A note is a sentence or two, and a text property of a table holds no more than 64 KiB.
+_NOTE_CHARACTERS = 500
+
+BALANCES = ("granted", "available", "held", "captured")
+
+User = Annotated[str, typer.Argument(help="The user's id.", metavar="USER")]
+Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", metavar="N", show_default=False)]
+
+
+def grant(
+    context: typer.Context,
+    user: User,
+    credits_: Annotated[int, typer.Argument(help="How many credits.", metavar="CREDITS", min=1, max=_MOST)],
+    plan: Annotated[
+        str | None, typer.Option(help="Set the plan too.", metavar="|".join(plan.label for plan in Plan))
+    ] = None,
+    daily_limit: Annotated[
+        int | None, typer.Option(help="Set the most credits per day (UTC) too.", metavar="N", min=0, max=_MOST)
+    ] = None,
+    grant_id: Annotated[
+        str | None,
+        typer.Option("--id", help="The grant's id, such as an invoice number; default: a new one.", metavar="ID"),
+    ] = None,
+) -> None:
+    """Give a user credits. The first grant opens the account.
+
+    The same --id twice gives once, so a grant whose answer was lost can be given again.
+    """
+    entry_id = valid_id("--id", grant_id or uuid4().hex)
+    valid_id("the user", user)
+    chosen = _plan(plan) if plan is not None else None
+    desk = desk_of(context)
+
+    async def command(rooms: Rooms) -> int:
+        before = await _posted(rooms, user, Move.GRANT, entry_id)
+        if before is not None:
+            when = moment(before.at)
+            desk.screen.say(
+                f"Grant {entry_id} was given before: {before.granted} credits, {when}. Nothing was changed."
+            )
+            return 0
+        account = await worker.grant(
+            rooms.house, user, credits_, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
+        )
+        desk.screen.say(f"granted {credits_} credits to {user}, grant {entry_id}")
+        desk.screen.facts(_balances(account, rooms.house.now().date()))
+        return 0
+
+    desk.do(command)
+
+
+def _plan(name: str) -> Plan:
+    try:
+        return Plan.named(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+async def _posted(rooms: Rooms, user: str, move: Move, entry_id: str) -> LedgerEntry | None:
+    """The entry of this kind and id, if there is one."""
+    async for entry in rooms.store.ledger(user):
+        if (entry.move, entry.entry_id) == (move, entry_id):
+            return entry
+    return None
+
+
+def account(
+    context: typer.Context,
+    user: User,
+    last: Annotated[int, typer.Option(help="So many of the last ledger entries.", metavar="N", min=0, max=10_000)] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a user's credits, plan and limit, and what moved last."""
+    valid_id("the user", user)
+    desk = desk_of(context)
+
+    async def command(rooms: Rooms) -> int:
+        found = await _account(desk, rooms, user)
+        entries = [entry async for entry in rooms.store.ledger(user)]
+        recent = heapq.nlargest(last, entries, key=lambda entry: (entry.at, entry.entry_id))
+        today = rooms.house.now().date()
+        if as_json:
+            desk.screen.json(_account_json(found, recent, today))
+            return 0
+        desk.screen.facts(_balances(found, today))
+        if recent:
+            desk.screen.say(f"\nlast {len(recent)} of {len(entries)} ledger entries, the newest first")
+            _show_entries(desk, recent)
+        return 0
+
+    desk.do(command)
+
+
+async def _account(desk: Desk, rooms: Rooms, user: str) -> Account:
+    found, _ = await rooms.store.load_account(user)
+    if found is None:
+        raise RefusedError(
+            f"There is no account {user!r}. Open it with: {desk.program} grant {shlex.quote(user)} CREDITS"
+        )
+    return found
+
+
+def _balances(account: Account, today: date) -> list[tuple[str, str]]:
+    limit = account.daily_limit_credits
+    spent = account.day_credits if account.day == today else 0
+    return [
+        ("user", account.user_id),
+        ("plan", account.plan.label),
+        ("available", str(account.available)),
+        ("held", str(account.held)),
+        ("captured", str(account.captured)),
+        ("granted", str(account.granted)),
+        ("daily limit", f"{spent} of {limit} used today (UTC)" if limit is not None else "none"),
+    ]
+
+
+def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> dict[str, Any]:
+    return {
+        "user_id": account.user_id,
+        "plan": account.plan.label,
+        **{name: getattr(account, name) for name in BALANCES},
+        "daily_limit_credits": account.daily_limit_credits,
+        "today_credits": account.day_credits if account.day == today else 0,
+        "ledger": [
+            {
+                "at": entry.at.isoformat(),
+                "move": entry.move.value,
+                "belongs_to": entry.entry_id,
+                **{name: getattr(entry, name) for name in BALANCES},
+                "note": entry.note,
+            }
+            for entry in entries
+        ],
+    }
+
+
+def _show_entries(desk: Desk, entries: list[LedgerEntry]) -> None:
+    heads = ("TIME", "MOVE", "BELONGS TO", "GRANTED", "AVAILABLE", "HELD", "CAPTURED", "NOTE")
+    rows = [(moment(entry.at), entry.move.value, entry.entry_id, *_changes(entry), entry.note) for entry in entries]
+    desk.screen.table(heads, rows)
+
+
+def _changes(entry: LedgerEntry) -> list[str]:
+    """How each balance changed; nothing where it did not."""
+    return [f"{getattr(entry, name):+d}" if getattr(entry, name) else "" for name in BALANCES]
+
+
+def audit(
+    context: typer.Context,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="One account only.", metavar="USER")] = None,
+) -> None:
+    """Compare accounts with their books.
+
+    An account must say what its ledger entries add up to, and hold what its open generations hold.
+    Nothing is mended. The exit code is 1 if there is a difference.
+    """
+    if user is not None:
+        valid_id("the user", user)
+    desk = desk_of(context)
+
+    async def command(rooms: Rooms) -> int:
+        if user is not None:
+            await _account(desk, rooms, user)
+        found = [each async for each in worker.audit(rooms.house) if user in (None, each.user_id)]
+        if not found:
+            desk.screen.say("No difference.")
+            return 0
+        heads = ("USER", "WHAT", "ACCOUNT SAYS", "COUNTED", "DIFFERENCE")
+        rows = [
+            (each.user_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}") for each in found
+        ]
+        desk.screen.table(heads, rows)
+        desk.screen.say("\n" + "\n".join(dict.fromkeys(_advice(desk, each) for each in found)))
+        return 1
+
+    desk.do(command)
+
+
+def _advice(desk: Desk, difference: Difference) -> str:
+    """What to consider. A correction changes account and ledger alike: it moves a hold, it cannot part the two."""
+    user, quoted = difference.user_id, shlex.quote(difference.user_id)
+    if difference.what != "open holds":
+        return (
+            f"{user}: account and ledger disagree. A correction changes both alike and cannot close that:"
+            f" look for the entry that is missing or too many with: {desk.program} account {quoted} --last 1000"
+        )
+    extra = difference.account - difference.counted
+    return (
+        f"{user}: if no generation is about to end, consider:"
+        f" {desk.program} correct {quoted} --held {-extra} --available {extra} --note 'audit: open holds' --id ID"
+    )
+
+
+def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
+    context: typer.Context,
+    user: User,
+    note: Annotated[
+        str, typer.Option(help=f"Why, in at most {_NOTE_CHARACTERS} characters; kept in the ledger.", metavar="TEXT")
+    ],
+    correction_id: Annotated[
+        str, typer.Option("--id", help="The correction's id, such as a ticket number.", metavar="ID")
+    ],
+    available: Change = 0,
+    held: Change = 0,
+    captured: Change = 0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Post a compensating ledger entry.
+
+    Each balance changes by the number given, "granted" by their sum. The same --id twice corrects once.
+    """
+    valid_id("the user", user)
+    valid_id("--id", correction_id)
+    if not note.strip() or len(note) > _NOTE_CHARACTERS or not note.isprintable():
+        raise typer.BadParameter(f"--note must be one line of 1 to {_NOTE_CHARACTERS} characters")
+    if not 0 < max(abs(available), abs(held), abs(captured)) <= _MOST:
+        raise typer.BadParameter(f"--available, --held or --captured must say a change, each of at most {_MOST}")
+    desk = desk_of(context)
+    changes = {"granted": available + held + captured, "available": available, "held": held, "captured": captured}
+
+    async def command(rooms: Rooms) -> int:
+        before = await _account(desk, rooms, user)
+        posted = await _posted(rooms, user, Move.CORRECTION, correction_id)
+        if posted is not None:
+            desk.screen.say(f"Correction {correction_id} was posted before, {moment(posted.at)}. Nothing was changed.")
+            return 0
+        rows = [
+            (name, getattr(before, name), f"{change:+d}", getattr(before, name) + change)
+            for name, change in changes.items()
+        ]
+        desk.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
+        if not yes:
+            desk.screen.confirm(f"Post correction {correction_id} to {user}?")
+        try:
+            await worker.correct(
+                rooms.house,
+                user,
+                available=available,
+                held=held,
+                captured=captured,
+                correction_id=correction_id,
+                note=note,
+            )
+        except ValueError as error:
+            raise RefusedError(f"Nothing was changed: {error}") from None
+        desk.screen.say(f"posted correction {correction_id} to {user}")
+        return 0
+
+    desk.do(command)

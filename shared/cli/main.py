@@ -1,0 +1,63 @@
+"""The map of all commands, and ``run``, which calls one."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+
+import typer
+
+from shared.cli import accounts, generations, state
+from shared.cli.desk import Desk, OperatorsWiring, Rooms
+from shared.cli.letters import letters
+from shared.cli.screen import Screen
+from shared.settings import Settings
+
+PROGRAM = "python3 -m shared.cli"
+
+_HELP = """Look after a running Darkroom: credits, generations, dead letters.
+
+Which Darkroom, the environment says: it takes the same settings as the app; `settings` lists them.
+Ids are 1 to 128 letters, digits and . _ @ | -
+
+Exit codes: 0 done; 1 the answer is no; 2 the command line or the settings are wrong.
+"""
+
+# Without rich's boxes: help is text, and reads the same through a pipe.
+app = typer.Typer(help=_HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+app.command("submit")(generations.submit)
+app.command("cancel")(generations.cancel)
+app.command("show")(generations.show)
+app.command("open")(generations.open_)
+app.command("grant")(accounts.grant)
+app.command("account")(accounts.account)
+app.command("audit")(accounts.audit)
+app.command("correct")(accounts.correct)
+app.add_typer(letters, name="dead-letters")
+app.command("settings")(state.settings)
+app.command("health")(state.health)
+
+
+def run(
+    argv: list[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    wiring: Callable[[Settings], Rooms] = OperatorsWiring,
+    program: str = PROGRAM,
+) -> int:
+    """Run one command; returns its exit code.
+
+    Args:
+        argv: the arguments, without the program's name.
+        env: the settings; None is the process's environment.
+        wiring: makes the rooms from the settings; a test hands in its own.
+        program: what the command line was called as, for the lines it proposes.
+    """
+    # The log is the app's: to an operator a command says itself what went wrong.
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    desk = Desk(os.environ if env is None else env, wiring, program, Screen())
+    try:
+        typer.main.get_command(app).main(args=argv, prog_name=program, obj=desk)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0

@@ -1,0 +1,62 @@
+"""The state of the installation: settings, health.
+
+Rules of this file:
+1. No value of a setting is ever printed, secret or not: a secret may stand in the wrong place.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from shared.cli.desk import Rooms, desk_of
+from shared.settings import NAMES, Name, Settings, SettingsError
+
+
+def settings(context: typer.Context) -> None:
+    """List the settings, and which are set.
+
+    With each stands what it should look like; values are never printed.
+    The exit code is 2 if the app could not run with them.
+    """
+    desk = desk_of(context)
+    desk.screen.table(
+        ("SETTING", "IS", "SHOULD BE"), [(name.env, _standing(desk.env, name), name.shape) for name in NAMES]
+    )
+    try:
+        Settings.from_env(desk.env)
+    except SettingsError as error:
+        desk.screen.complain(f"\n{error}")
+        raise typer.Exit(2) from None
+
+
+def _standing(env: Mapping[str, str], name: Name) -> str:
+    raw = env.get(name.env, "").strip()
+    if not raw:
+        return f"default: {name.default}" if name.default else "not set"
+    try:
+        name.read(raw)
+    except ValueError:
+        return "malformed"
+    return "set"
+
+
+def health(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as GET /api/health answers it.")] = False,
+) -> None:
+    """Ask every neighbour whether it answers.
+
+    The same as GET /api/health. The exit code is 1 if one does not.
+    """
+    desk = desk_of(context)
+
+    async def command(rooms: Rooms) -> int:
+        neighbours = await rooms.health()
+        if as_json:
+            desk.screen.json(dict(neighbours))
+        else:
+            desk.screen.facts(neighbours.items())
+        return 0 if all(answer == "ok" for answer in neighbours.values()) else 1
+
+    desk.do(command)

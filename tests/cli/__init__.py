@@ -1,0 +1,1 @@
+"""The operators' command line, on fakes and on the local stack."""

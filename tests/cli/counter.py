@@ -1,0 +1,146 @@
+"""The other side of the counter: a World whose commands are called as an operator calls them.
+
+Rules of this file:
+1. A command gets rooms on the World's fakes; what it did is read back from there.
+2. stdout, stderr and the keyboard are texts: nothing here is a terminal.
+3. While a command waits, the World goes on: messages are carried and predictions succeed.
+"""
+
+import asyncio
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+
+from shared.cli.main import run
+from shared.core.generation import Generation
+from shared.core.messages import Key
+from shared.ports import House, Unavailable
+from shared.settings import Settings
+from tests.fakes.blobs import FakeBlobs
+from tests.fakes.index import FakeIndex
+from tests.fakes.messenger import FakeMessenger, Sent
+from tests.fakes.store import FakeStore
+from tests.fakes.world import World
+
+SECRETS = {
+    "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=root;SharedAccessKey=bus-secret",
+    "STORAGE_CONNECTION_STRING": "AccountName=darkroom;AccountKey=storage-secret",
+    "REPLICATE_API_TOKEN": "r8_token-secret",
+    "CONTENT_SAFETY_KEY": "safety-secret",
+}
+ENV = SECRETS | {
+    "CONTENT_SAFETY_ENDPOINT": "https://safety.example",
+    "PUBLIC_URL": "https://darkroom.example",
+}
+
+
+class FindingStore(FakeStore):
+    """A store that can be searched, as the real one can."""
+
+    async def find(self, generation_id: str) -> list[Generation]:
+        """See ``TableStore``."""
+        await asyncio.sleep(0)
+        return [found for key, found in self.saved_generations.items() if key.generation_id == generation_id]
+
+
+@dataclass
+class FakeRooms:
+    """Implements ``Rooms`` on fakes. ``trouble``: the store's neighbour is down. ``closed`` counts closings."""
+
+    settings: Settings
+    house: House
+    found: FindingStore
+    index: FakeIndex
+    blobs: FakeBlobs
+    messenger: FakeMessenger
+    answers: Mapping[str, str]
+    trouble: str = ""
+    closed: int = 0
+
+    @property
+    def store(self) -> FindingStore:
+        """The state, unless it is down."""
+        if self.trouble:
+            raise Unavailable("tables", self.trouble)
+        return self.found
+
+    async def health(self) -> Mapping[str, str]:
+        """What the test says."""
+        return self.answers
+
+    async def close(self) -> None:
+        """Count it."""
+        self.closed += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What one command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Counter(World):
+    """A World with a counter. ``works``: predictions succeed by themselves while a command waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = FindingStore()
+        self.store = self.records
+        self.works = True
+        self.house = replace(self.house, store=self.records, sleep=self._go_on)
+        self.rooms = FakeRooms(
+            settings=Settings.from_env(ENV),
+            house=self.house,
+            found=self.records,
+            index=self.index,
+            blobs=self.blobs,
+            messenger=self.messenger,
+            answers={"tables": "ok"},
+        )
+
+    def call(self, *argv: str, answer: str = "", env: Mapping[str, str] = ENV) -> Called:
+        """Run one command; ``answer`` is what is typed when it asks."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), _typing(answer):
+            code = run(list(argv), env=env, wiring=lambda _: self.rooms, program="darkroom")
+        return Called(code, out.getvalue(), err.getvalue())
+
+    def have_asked(self, key: Key, **fields: object) -> None:
+        """The app has asked, and its message was carried."""
+        asyncio.run(self.ask(key, **fields))
+
+    def have_made(self, key: Key, **fields: object) -> None:
+        """The app has asked, and has got its picture."""
+        self.have_asked(key, **fields)
+        asyncio.run(self.make())
+
+    def sent(self) -> Sent:
+        """The one message that was sent."""
+        (sent,) = self.messenger.sent
+        return sent
+
+    async def _go_on(self, seconds: float) -> None:
+        self.pass_time(seconds)
+        await self.pump()
+        if self.works:
+            await self.make()
+
+    async def make(self) -> None:
+        """Every prediction that runs succeeds, and its webhook arrives."""
+        for prediction in self.replicate.running:
+            self.replicate.succeed(prediction.prediction_id, [b"a picture"])
+            await self.webhook(prediction.prediction_id)
+
+
+@contextmanager
+def _typing(answer: str) -> Iterator[None]:
+    before, sys.stdin = sys.stdin, io.StringIO(answer)
+    try:
+        yield
+    finally:
+        sys.stdin = before

@@ -1,0 +1,192 @@
+"""grant, account, audit, correct."""
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from shared import worker
+from shared.core.credits import Account, Move, Plan
+from shared.core.messages import Key
+from tests.cli.counter import Counter
+
+CORRECTION = ("--held", "-1", "--available", "1", "--note", "a lost hold", "--id", "ticket-1")
+
+
+def test_the_first_grant_opens_the_account(counter: Counter) -> None:
+    """It sets plan and limit too, and says under which id it was posted."""
+    called = counter.call("grant", "bob", "5", "--plan", "basic", "--daily-limit", "3")
+    assert called.code == 0
+    assert counter.account("bob") == Account(
+        user_id="bob", plan=Plan.BASIC, granted=5, available=5, daily_limit_credits=3
+    )
+    (entry,) = [entry for entry in counter.records.entries if entry.user_id == "bob"]
+    assert entry.move is Move.GRANT
+    assert f"granted 5 credits to bob, grant {entry.entry_id}" in called.out
+
+
+def test_the_same_grant_twice_gives_once(counter: Counter) -> None:
+    """And the second says so."""
+    assert counter.call("grant", "ada", "5", "--id", "invoice-1").code == 0
+    again = counter.call("grant", "ada", "5", "--id", "invoice-1", "--plan", "free")
+    assert again.code == 0
+    assert "invoice-1 was given before: 5 credits" in again.out
+    assert counter.balances() == (15, 0, 0)
+    assert counter.account().plan is Plan.PREMIUM
+    counter.books_balance()
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("ada", "0"), "CREDITS"),
+        (("ada", "many"), "CREDITS"),
+        (("a/b", "5"), "the user must be 1 to 128 letters"),
+        (("ada", "5", "--id", "a b"), "--id must be 1 to 128 letters"),
+        (("ada", "5", "--plan", "gold"), "choose one of free, basic, premium"),
+        (("ada", "5", "--daily-limit", "-1"), "--daily-limit"),
+    ],
+)
+def test_a_grant_that_cannot_be_meant_is_refused(counter: Counter, argv: tuple[str, ...], says: str) -> None:
+    """With the reason, and nothing is posted."""
+    called = counter.call("grant", *argv)
+    assert (called.code, called.out) == (2, "")
+    assert says in called.err
+    assert counter.balances() == (10, 0, 0)
+
+
+def test_an_account_shows_balances_and_what_moved_last(counter: Counter) -> None:
+    """The newest entry first, each with the generation it belongs to and how each balance changed."""
+    counter.pass_time(60)
+    counter.have_asked(Key("ada", "one"))
+    called = counter.call("account", "ada", "--last", "1")
+    assert called.code == 0
+    assert re.search(r"^available +9$", called.out, re.MULTILINE)
+    assert re.search(r"^held +1$", called.out, re.MULTILINE)
+    assert re.search(r"^2026-11-21 12:01:00Z +hold +one +-1 +\+1$", called.out, re.MULTILINE)
+    assert "last 1 of 2 ledger entries" in called.out
+    assert "welcome" not in called.out
+
+
+def test_an_account_as_json(counter: Counter) -> None:
+    """Every number under its name, for programs."""
+    counter.have_asked(Key("ada", "one"))
+    told = json.loads(counter.call("account", "ada", "--json").out)
+    assert (told["plan"], told["granted"], told["available"], told["held"], told["captured"]) == (
+        "premium",
+        10,
+        9,
+        1,
+        0,
+    )
+    assert (told["daily_limit_credits"], told["today_credits"]) == (None, 1)
+    hold = next(entry for entry in told["ledger"] if entry["move"] == "hold")
+    assert (hold["belongs_to"], hold["available"], hold["held"]) == ("one", -1, 1)
+
+
+def test_an_account_that_is_not_there(counter: Counter) -> None:
+    """Is the answer no, with the line that would open it."""
+    called = counter.call("account", "bob")
+    assert (called.code, called.out) == (1, "")
+    assert "darkroom grant bob CREDITS" in called.err
+
+
+def test_the_audit_of_sound_books(counter: Counter) -> None:
+    """Finds nothing."""
+    counter.have_made(Key("ada", "one"))
+    called = counter.call("audit")
+    assert (called.code, called.out) == (0, "No difference.\n")
+
+
+def test_the_audit_proposes_the_correction_that_mends(counter: Counter) -> None:
+    """A hold without a generation: exit code 1, and the proposed line makes the next audit silent."""
+    asyncio.run(worker.correct(counter.house, "ada", available=-2, held=2, captured=0, correction_id="slip", note="x"))
+    called = counter.call("audit")
+    assert called.code == 1
+    assert re.search(r"^ada +open holds +2 +0 +\+2$", called.out, re.MULTILINE)
+    assert "darkroom correct ada --held -2 --available 2 --note 'audit: open holds' --id ID" in called.out
+    assert counter.balances() == (8, 2, 0)
+    line = ("correct", "ada", "--held", "-2", "--available", "2", "--note", "audit: open holds", "--id", "t1", "--yes")
+    assert counter.call(*line).code == 0
+    assert counter.call("audit").code == 0
+    assert counter.balances() == (10, 0, 0)
+
+
+def test_the_audit_does_not_promise_what_a_correction_cannot_do(counter: Counter) -> None:
+    """Where account and ledger disagree it sends the operator to the ledger."""
+    counter.records.put_account(replace(counter.account(), granted=12, available=12))
+    called = counter.call("audit")
+    assert called.code == 1
+    assert re.search(r"^ada +ledger available +12 +10 +\+2$", called.out, re.MULTILINE)
+    assert "darkroom account ada --last 1000" in called.out
+    assert "darkroom correct" not in called.out
+
+
+def test_the_audit_of_one_account(counter: Counter) -> None:
+    """Others' differences are not told; an account that is not there is."""
+    counter.call("grant", "bob", "5")
+    counter.records.put_account(replace(counter.account("bob"), granted=6, available=6))
+    assert counter.call("audit", "--user", "ada").code == 0
+    assert counter.call("audit", "--user", "bob").code == 1
+    assert "There is no account 'eve'" in counter.call("audit", "--user", "eve").err
+
+
+def test_a_correction_is_shown_asked_for_and_posted(counter: Counter) -> None:
+    """The table says what each balance will be; after a yes it is so."""
+    counter.have_asked(Key("ada", "one"))
+    called = counter.call("correct", "ada", *CORRECTION, answer="y\n")
+    assert called.code == 0
+    assert re.search(r"^held +1 +-1 +0$", called.out, re.MULTILINE)
+    assert "Post correction ticket-1 to ada?" in called.err
+    assert counter.balances() == (10, 0, 0)
+    (entry,) = [entry for entry in counter.records.entries if entry.move is Move.CORRECTION]
+    assert (entry.entry_id, entry.note, entry.held) == ("ticket-1", "a lost hold", -1)
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_without_a_yes_nothing_is_corrected(counter: Counter, answer: str) -> None:
+    """No, only Enter, or nobody at the keyboard."""
+    counter.have_asked(Key("ada", "one"))
+    called = counter.call("correct", "ada", *CORRECTION, answer=answer)
+    assert called.code == 1
+    assert "Aborted" in called.err
+    assert counter.balances() == (9, 1, 0)
+    assert counter.rooms.closed == 1
+
+
+def test_the_same_correction_twice_corrects_once(counter: Counter) -> None:
+    """And the second says so."""
+    argv = ("correct", "ada", "--available", "5", "--note", "sorry", "--id", "ticket-1", "--yes")
+    assert counter.call(*argv).code == 0
+    again = counter.call(*argv)
+    assert again.code == 0
+    assert "ticket-1 was posted before" in again.out
+    assert counter.balances() == (15, 0, 0)
+
+
+def test_a_correction_below_zero_is_refused(counter: Counter) -> None:
+    """The core forbids it; the reason is one line."""
+    called = counter.call("correct", "ada", "--available", "-11", "--note", "x", "--id", "ticket-1", "--yes")
+    assert called.code == 1
+    assert "Nothing was changed: credits of account 'ada' would be negative" in called.err
+    assert counter.balances() == (10, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--note", "x", "--id", "t"),
+        ("--available", "1", "--note", " ", "--id", "t"),
+        ("--available", "1", "--note", "two\nlines", "--id", "t"),
+        ("--available", "1000000001", "--note", "x", "--id", "t"),
+        ("--available", "1", "--id", "t"),
+        ("--available", "1", "--note", "x"),
+    ],
+)
+def test_a_correction_needs_a_change_a_note_and_an_id(counter: Counter, argv: tuple[str, ...]) -> None:
+    """Each is asked for on the command line."""
+    called = counter.call("correct", "ada", *argv, "--yes")
+    assert (called.code, called.out) == (2, "")
+    assert counter.balances() == (10, 0, 0)

@@ -1,0 +1,119 @@
+"""The command line as a process, against the running local stack."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import pytest_asyncio
+from azure.servicebus import ServiceBusMessage
+from azure.servicebus.aio import ServiceBusClient
+
+from dev.stack import Running, Stack
+from shared.core.generation import State
+from shared.core.messages import Key
+from shared.worker import grant
+from shared.worker.ending import archive
+from tests.cli.counter import Called
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).parents[2]
+
+T = TypeVar("T")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    """A running stack of these tests' own: they count what is in the archive."""
+    async with Running() as running:
+        yield running
+
+
+async def call(stack: Stack, *argv: str) -> Called:
+    """Run ``python -m shared.cli`` with the stack's settings as its environment, through pipes."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-W", "always::ResourceWarning", "-m", "shared.cli"),  # a client that is left open would be told on stderr
+        *argv,
+        cwd=ROOT,
+        env=os.environ | stack.values | {"FORCE_COLOR": "1"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Called(process.returncode or 0, out.decode(), err.decode())
+
+
+async def ok(stack: Stack, *argv: str) -> str:
+    """The answer of a command that must work, with nothing on stderr and no colour."""
+    called = await call(stack, *argv)
+    assert (called.code, called.err) == (0, "")
+    assert "\x1b" not in called.out
+    return called.out
+
+
+async def until(look: Callable[[], Awaitable[T | None]]) -> T:
+    """What ``look`` finds, as soon as it finds something."""
+    async with asyncio.timeout(20):
+        while not (found := await look()):  # noqa: ASYNC110  # what is awaited happens in other processes
+            await asyncio.sleep(0.1)
+    return found
+
+
+async def test_from_a_grant_to_a_picture(stack: Stack, tmp_path: Path) -> None:
+    """Credits in, a picture out and saved, and the account says what it cost."""
+    await ok(stack, "grant", "ada", "10", "--id", "welcome")
+    told = await ok(stack, "submit", "A lighthouse at night", "--user", "ada", "--id", "one", "--wait")
+    assert re.search(r"^state +succeeded$", told, re.MULTILINE)
+
+    shown = await call(stack, "show", "one", "--json", "--save", str(tmp_path))
+    facts = json.loads(shown.out)
+    assert (facts["user_id"], facts["credits"]["captured"], len(facts["outputs"])) == ("ada", 1, 1)
+    assert (tmp_path / "one-1-0.webp").stat().st_size == facts["outputs"][0]["size_bytes"]
+
+    account = json.loads(await ok(stack, "account", "ada", "--json"))
+    assert (account["available"], account["held"], account["captured"]) == (9, 0, 1)
+    assert {entry["move"] for entry in account["ledger"]} == {"grant", "hold", "resolve"}
+
+
+async def test_garbage_among_the_dead_letters(stack: Stack) -> None:
+    """It is listed, shown, and not sent again."""
+    connection, queue = stack.values["ServiceBus"], stack.values["GENERATION_QUEUE"]
+    async with ServiceBusClient.from_connection_string(connection) as bus, bus.get_queue_sender(queue) as sender:
+        await sender.send_messages(ServiceBusMessage(b"garbage"))
+    (letter,) = await until(lambda: stack.wiring.blobs.list_dead_letters("", 10))
+
+    assert letter.name in await ok(stack, "dead-letters", "list")
+    assert await ok(stack, "dead-letters", "show", letter.name, "--raw") == "garbage\n"
+    refused = await call(stack, "dead-letters", "replay", letter.name, "--yes")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("This is no message")
+
+
+async def test_a_dead_request_is_sent_again(stack: Stack) -> None:
+    """Nothing was opened for it: it walks the whole road and becomes a picture."""
+    key = Key("bob", "dead")
+    await grant(stack.wiring.house, "bob", 10, grant_id="welcome")
+    request = {"user_id": key.user_id, "generation_id": key.generation_id, "prompt": "A walled garden"}
+    await archive(
+        stack.wiring.house, json.dumps(request).encode(), key, "dead-lettered", stack.values["GENERATION_QUEUE"]
+    )
+    letters = await stack.wiring.blobs.list_dead_letters("", 10)
+    (name,) = (letter.name for letter in letters if letter.metadata.get("user_id") == "bob")
+
+    told = await ok(stack, "dead-letters", "replay", name, "--yes")
+
+    assert "No generation was opened for it." in told
+
+    async def ended() -> State | None:
+        generation = (await stack.wiring.store.load(key)).generation
+        return generation.state if generation and generation.state.ended else None
+
+    assert await until(ended) is State.SUCCEEDED
