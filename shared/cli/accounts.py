@@ -185,7 +185,7 @@ def audit(
     async def command(rooms: Rooms) -> int:
         if user is not None:
             await _account(desk, rooms, user)
-        found = [each async for each in worker.audit(rooms.house) if user in (None, each.user_id)]
+        found = [each async for each in worker.audit(rooms.house, user)]
         if not found:
             desk.screen.say("No difference.")
             return 0
@@ -194,25 +194,32 @@ def audit(
             (each.user_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}") for each in found
         ]
         desk.screen.table(heads, rows)
-        desk.screen.say("\n" + "\n".join(dict.fromkeys(_advice(desk, each) for each in found)))
+        desk.screen.say("\n" + "\n".join(_advice(desk, found)))
         return 1
 
     desk.do(command)
 
 
-def _advice(desk: Desk, difference: Difference) -> str:
-    """What to consider. A correction changes account and ledger alike: it moves a hold, it cannot part the two."""
-    user, quoted = difference.user_id, shlex.quote(difference.user_id)
-    if difference.what != "open holds":
-        return (
-            f"{user}: account and ledger disagree. A correction changes both alike and cannot close that:"
-            f" look for the entry that is missing or too many with: {desk.program} account {quoted} --last 1000"
-        )
-    extra = difference.account - difference.counted
-    return (
-        f"{user}: if no generation is about to end, consider:"
-        f" {desk.program} correct {quoted} --held {-extra} --available {extra} --note 'audit: open holds' --id ID"
-    )
+def _advice(desk: Desk, found: list[Difference]) -> list[str]:
+    """What to consider, a line for each account and kind of difference. Which side is right only a person can say."""
+    lines = []
+    for user in dict.fromkeys(each.user_id for each in found):
+        gaps = {each.what: each.account - each.counted for each in found if each.user_id == user}
+        line = f"{desk.program} correct {shlex.quote(user)}"
+        extra = gaps.pop("open holds", 0)
+        if extra:
+            moves = f"--held {-extra} --available {extra}"
+            lines.append(
+                f"{user}: if no generation is about to end, consider: {line} {moves} --note 'audit: open holds' --id ID"
+            )
+        parts = {name: gaps.get(f"ledger {name}", 0) for name in ("available", "held", "captured")}
+        if any(gaps.values()):
+            moves = " ".join(f"--{name} {gap}" for name, gap in parts.items() if gap)
+            lines.append(
+                f"{user}: the ledger does not explain the account. If the account is right, consider:"
+                f" {line} {moves} --ledger-only --note 'audit: ledger' --id ID"
+            )
+    return lines
 
 
 def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
@@ -227,6 +234,9 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
     available: Change = 0,
     held: Change = 0,
     captured: Change = 0,
+    ledger_only: Annotated[
+        bool, typer.Option("--ledger-only", help="The account is right as it is: complete its ledger alone.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Post a compensating ledger entry.
@@ -249,7 +259,7 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
             desk.screen.say(f"Correction {correction_id} was posted before, {moment(posted.at)}. Nothing was changed.")
             return 0
         rows = [
-            (name, getattr(before, name), f"{change:+d}", getattr(before, name) + change)
+            (name, getattr(before, name), f"{change:+d}", getattr(before, name) + (0 if ledger_only else change))
             for name, change in changes.items()
         ]
         desk.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
@@ -264,6 +274,7 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
                 captured=captured,
                 correction_id=correction_id,
                 note=note,
+                ledger_only=ledger_only,
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None

@@ -114,14 +114,17 @@ def test_the_audit_proposes_the_correction_that_mends(counter: Counter) -> None:
     assert counter.balances() == (10, 0, 0)
 
 
-def test_the_audit_does_not_promise_what_a_correction_cannot_do(counter: Counter) -> None:
-    """Where account and ledger disagree it sends the operator to the ledger."""
+def test_the_audit_proposes_to_complete_the_ledger(counter: Counter) -> None:
+    """Somebody edited the account by hand: the proposed line leaves it alone and makes the next audit silent."""
     counter.records.put_account(replace(counter.account(), granted=12, available=12))
     called = counter.call("audit")
     assert called.code == 1
     assert re.search(r"^ada +ledger available +12 +10 +\+2$", called.out, re.MULTILINE)
-    assert "darkroom account ada --last 1000" in called.out
-    assert "darkroom correct" not in called.out
+    assert "darkroom correct ada --available 2 --ledger-only --note 'audit: ledger' --id ID" in called.out
+    line = ("correct", "ada", "--available", "2", "--ledger-only", "--note", "audit: ledger", "--id", "t2", "--yes")
+    assert counter.call(*line).code == 0
+    assert counter.call("audit").code == 0
+    assert counter.balances() == (12, 0, 0)
 
 
 def test_the_audit_of_one_account(counter: Counter) -> None:
