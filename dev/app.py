@@ -5,7 +5,7 @@ It speaks to Service Bus with the SDK alone, as a user's app would, and never th
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -30,6 +30,7 @@ class App:
         self._receiver: ServiceBusReceiver = self._client.get_subscription_receiver(self._topic, SUBSCRIPTION)
         self._listening: asyncio.Task[None] | None = None
         self._arrived = asyncio.Condition()
+        self._turn = asyncio.Lock()
         self.events: dict[str, list[dict[str, Any]]] = {}
 
     async def __aenter__(self) -> Self:
@@ -50,7 +51,8 @@ class App:
         message = ServiceBusMessage(raw, message_id=message_id or uuid4().hex, content_type="application/json")
         for tries_left in reversed(range(SEND_TRIES)):
             try:
-                await self._sender.send_messages(message)
+                async with self._turn:  # the SDK's sender takes one caller at a time
+                    await self._sender.send_messages(message)
             except ServiceBusError:
                 if not tries_left:
                     raise
@@ -58,7 +60,7 @@ class App:
             else:
                 return
 
-    async def send_all(self, bodies: list[Mapping[str, Any]]) -> None:
+    async def send_all(self, bodies: Sequence[Mapping[str, Any]]) -> None:
         """Send many messages in one batch."""
         batch = [ServiceBusMessage(json.dumps(body).encode(), message_id=uuid4().hex) for body in bodies]
         await self._sender.send_messages(batch)

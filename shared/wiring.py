@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from shared.adapters.keyvault import CachedSecret, VaultSource
     from shared.adapters.replicate import Replicate
     from shared.adapters.servicebus import ServiceBusMessenger
-    from shared.adapters.tables import TableIndex, TableStore
+    from shared.adapters.tables import TableIndex, TableService, TableStore
     from shared.adapters.telemetry import LogTelemetry
 
 logger = logging.getLogger("darkroom.wiring")
@@ -242,16 +242,15 @@ class Wiring:
         return credential
 
     @cached_property
-    def _tables(self) -> Any:
-        from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415  # see rule 1
-
-        from shared.adapters.tables import CLIENT_OPTIONS  # noqa: PLC0415  # see rule 1
+    def _tables(self) -> "TableService":
+        from shared.adapters.tables import TableAccount, TableService  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
         if settings.storage:
-            service = TableServiceClient.from_connection_string(settings.storage, **CLIENT_OPTIONS)
+            account = TableAccount.by_string(settings.storage)
         else:
-            service = TableServiceClient(settings.table_url, credential=self.credential, **CLIENT_OPTIONS)
+            account = TableAccount.by_identity(settings.table_url, self.credential)
+        service = TableService(account)
         self._closing.push_async_callback(service.close)
         return service
 

@@ -7,7 +7,9 @@ Rules of this file:
 
 import heapq
 import shlex
+from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -250,35 +252,56 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
     if not 0 < max(abs(available), abs(held), abs(captured)) <= _MOST:
         raise typer.BadParameter(f"--available, --held or --captured must say a change, each of at most {_MOST}")
     desk = desk_of(context)
-    changes = {"granted": available + held + captured, "available": available, "held": held, "captured": captured}
+    asked = _Correction(user, correction_id, note, available, held, captured, ledger_only)
+    desk.do(partial(_corrected, desk, asked, ask=not yes))
 
-    async def command(rooms: Rooms) -> int:
-        before = await _account(desk, rooms, user)
-        posted = await _posted(rooms, user, Move.CORRECTION, correction_id)
-        if posted is not None:
-            desk.screen.say(f"Correction {correction_id} was posted before, {moment(posted.at)}. Nothing was changed.")
-            return 0
-        rows = [
-            (name, getattr(before, name), f"{change:+d}", getattr(before, name) + (0 if ledger_only else change))
-            for name, change in changes.items()
-        ]
-        desk.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
-        if not yes:
-            desk.screen.confirm(f"Post correction {correction_id} to {user}?")
-        try:
-            await worker.correct(
-                rooms.house,
-                user,
-                available=available,
-                held=held,
-                captured=captured,
-                correction_id=correction_id,
-                note=note,
-                ledger_only=ledger_only,
-            )
-        except ValueError as error:
-            raise RefusedError(f"Nothing was changed: {error}") from None
-        desk.screen.say(f"posted correction {correction_id} to {user}")
+
+@dataclass(frozen=True, slots=True)
+class _Correction:
+    """What the operator asked for."""
+
+    user: str
+    correction_id: str
+    note: str
+    available: int
+    held: int
+    captured: int
+    ledger_only: bool
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How each balance changes."""
+        granted = self.available + self.held + self.captured
+        return {"granted": granted, "available": self.available, "held": self.held, "captured": self.captured}
+
+
+async def _corrected(desk: Desk, asked: _Correction, rooms: Rooms, *, ask: bool) -> int:
+    before = await _account(desk, rooms, asked.user)
+    posted = await _posted(rooms, asked.user, Move.CORRECTION, asked.correction_id)
+    if posted is not None:
+        desk.screen.say(
+            f"Correction {asked.correction_id} was posted before, {moment(posted.at)}. Nothing was changed."
+        )
         return 0
-
-    desk.do(command)
+    rows = [
+        (name, getattr(before, name), f"{change:+d}", getattr(before, name) + (0 if asked.ledger_only else change))
+        for name, change in asked.changes.items()
+    ]
+    desk.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
+    if ask:
+        desk.screen.confirm(f"Post correction {asked.correction_id} to {asked.user}?")
+    try:
+        await worker.correct(
+            rooms.house,
+            asked.user,
+            available=asked.available,
+            held=asked.held,
+            captured=asked.captured,
+            correction_id=asked.correction_id,
+            note=asked.note,
+            ledger_only=asked.ledger_only,
+        )
+    except ValueError as error:
+        raise RefusedError(f"Nothing was changed: {error}") from None
+    desk.screen.say(f"posted correction {asked.correction_id} to {asked.user}")
+    return 0

@@ -8,6 +8,7 @@ Rules of this file:
 import json
 import shlex
 from datetime import timedelta
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from uuid import uuid4
@@ -76,13 +77,13 @@ def submit(  # noqa: PLR0913, PLR0917  # each is an option of the command
     key = valid_key(user, generation_id or uuid4().hex)
     message = _request(key, prompt, fields, allow_fallback=not no_fallback)
     desk = desk_of(context)
+    desk.do(partial(_submitted, desk, message, wait=wait))
 
-    async def command(rooms: Rooms) -> int:
-        await rooms.messenger.send(message, _envelope())
-        desk.screen.say(f"sent generation {key.generation_id}\n{_show_line(desk, key)}")
-        return await _awaited(desk, rooms, key) if wait else 0
 
-    desk.do(command)
+async def _submitted(desk: Desk, message: GenerationRequest, rooms: Rooms, *, wait: bool) -> int:
+    await rooms.messenger.send(message, _envelope())
+    desk.screen.say(f"sent generation {message.key.generation_id}\n{_show_line(desk, message.key)}")
+    return await _awaited(desk, rooms, message.key) if wait else 0
 
 
 def _request(key: Key, prompt: str, fields: dict[str, Any], *, allow_fallback: bool) -> GenerationRequest:

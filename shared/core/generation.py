@@ -24,7 +24,7 @@ from enum import StrEnum
 from shared.core import credits as ledger
 from shared.core.attempt import Attempt, Delivery, Timing, attempt_on
 from shared.core.catalog import Catalog, Quote, inputs_of
-from shared.core.messages import GenerationEvent, GenerationRequest, Key, Output
+from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.prediction import REASONS, Failure, Prediction, Status, failure_of
 from shared.core.reasons import Reason, Refusal
 
@@ -104,24 +104,6 @@ class Generation:
             return attempt.submitted_at + timedelta(seconds=timing.list_grace_s)
         wait_s = min(attempt.expected_s + timing.check_after_s, attempt.cancel_after_s)
         return attempt.submitted_at + timedelta(seconds=wait_s)
-
-    def event(self) -> GenerationEvent:
-        """What the app is told about a generation that has ended."""
-        return GenerationEvent(
-            key=self.key,
-            outcome=self.state.value,
-            at=self.ended_at or self.opened_at,
-            model=self.attempt.model if self.attempt else "",
-            held_credits=self.held_credits,
-            captured_credits=self.captured_credits,
-            outputs=self.outputs,
-            refused_outputs=self.refused_outputs,
-            reason=self.reason,
-            text=self.text,
-            attempts=self.attempt.number if self.attempt else 0,
-            metadata=self.request.metadata if self.request else {},
-            ignored_fields=self.ignored_fields,
-        )
 
 
 @dataclass(frozen=True, slots=True)

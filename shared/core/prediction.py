@@ -152,9 +152,9 @@ def _time(value: object) -> datetime | None:
     trimmed = re.sub(r"\.(\d{1,6})\d*", r".\1", value.strip()).replace("Z", "+00:00")
     try:
         moment = datetime.fromisoformat(_pad_fraction(trimmed))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # OverflowError: the first or the last day there is, in another zone
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _pad_fraction(text: str) -> str:

@@ -72,8 +72,8 @@ async def _put_off(
     elif isinstance(message, GenerationRequest) and (now - since).total_seconds() > house.limits.patience_s:
         await requests.reject(house, message.key, message, _refusal(trouble))
         return
-    # Only a copy has a suffix of ours; an id of the app's may hold any character.
-    base = envelope.message_id.rpartition("~")[0] if envelope.tries else envelope.message_id
+    # Only a copy has a suffix of ours, and not even every copy: a broker's limit may have cut it off.
+    base = (envelope.message_id.rpartition("~")[0] if envelope.tries else "") or envelope.message_id
     later = Envelope(f"{base}~{envelope.tries + 1}", tries=envelope.tries + 1, since=since)
     at = put_off_until(now, envelope.tries, trouble.retry_after_s, house.chance())
     await house.messenger.send(message, later, at=at)

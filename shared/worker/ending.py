@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from shared.core import generation as life
 from shared.core.generation import Generation, State, Transition
-from shared.core.messages import CancelRequest, GenerationRequest, Key, Malformed, Message
+from shared.core.messages import CancelRequest, GenerationEvent, GenerationRequest, Key, Malformed, Message
 from shared.core.prediction import Status
 from shared.ports import House, Loaded, OpenRow, Unavailable
 from shared.worker.saving import save
@@ -37,10 +37,30 @@ async def end(house: House, generation: Generation) -> None:
     """Tell the app about an ended generation and forget its index row. May be done twice."""
     key = generation.key
     await tidy(house, generation)
-    event = generation.event()
+    event = event_of(generation)
     await house.messenger.publish(event)
     house.telemetry.step("published", key, outcome=event.outcome, reason=event.reason or "")
     await house.index.remove(key)
+
+
+def event_of(generation: Generation) -> GenerationEvent:
+    """What the app is told about a generation that has ended."""
+    attempt, request = generation.attempt, generation.request
+    return GenerationEvent(
+        key=generation.key,
+        outcome=generation.state.value,
+        at=generation.ended_at or generation.opened_at,
+        model=attempt.model if attempt else "",
+        held_credits=generation.held_credits,
+        captured_credits=generation.captured_credits,
+        outputs=generation.outputs,
+        refused_outputs=generation.refused_outputs,
+        reason=generation.reason,
+        text=generation.text,
+        attempts=attempt.number if attempt else 0,
+        metadata=request.metadata if request else {},
+        ignored_fields=generation.ignored_fields,
+    )
 
 
 async def tidy(house: House, generation: Generation) -> None:
@@ -80,7 +100,7 @@ async def bury(house: House, message: Message, raw: bytes, queue: str) -> None:
     """
     try:
         await _bury(house, message, raw, queue)
-    except Unavailable:
+    except Exception:
         await house.sleep(BURY_PAUSE_S)
         raise
 

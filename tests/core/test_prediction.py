@@ -79,6 +79,14 @@ def test_times_have_any_number_of_fraction_digits(moment: str) -> None:
     assert prediction.created_at == datetime(2023, 8, 16, 18, 57, 8, 360000, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("moment", ["", "yesterday", "2023-13-01T00:00:00Z", "0001-01-01T00:00:00+23:59"])
+def test_times_that_are_none_are_left_out(moment: str) -> None:
+    """A time that cannot be read, or that no calendar has, is treated as absent."""
+    prediction = Prediction.read(RECORDED | {"created_at": moment})
+    assert prediction is not None
+    assert prediction.created_at is None
+
+
 @pytest.mark.parametrize(
     ("error", "failure"),
     [

@@ -198,6 +198,19 @@ async def test_a_burial_that_fails_is_tried_again_and_slowed_down(world: World) 
     world.at_rest()
 
 
+async def test_a_burial_with_a_bug_is_slowed_down_too(world: World) -> None:
+    """Whatever it is that fails, the dead-letter queue would deliver it again at once."""
+
+    async def broken(*args: Any) -> None:
+        raise RuntimeError("a bug")
+
+    world.blobs.archive = broken  # type: ignore[method-assign, assignment]
+    before = world.time
+    with pytest.raises(RuntimeError, match="a bug"):
+        await bury(world)
+    assert (world.time - before).total_seconds() == BURY_PAUSE_S
+
+
 async def test_a_burial_does_not_wait_for_replicate(world: World) -> None:
     """The user's credits are released although the prediction cannot be canceled now; Cancel-After bounds it."""
     await world.ask()

@@ -206,6 +206,14 @@ async def test_copies_of_two_messages_never_share_an_id(world: World) -> None:
     assert [sent.envelope.message_id for sent in world.messenger.scheduled] == ["app~1~1", "app~2~1"]
 
 
+async def test_a_copy_whose_suffix_was_cut_off_keeps_its_id(world: World) -> None:
+    """A broker's limit may have shortened the id: the next copy's is still this message's own."""
+    world.screener.down = True
+    body = b'{"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse"}'
+    await world.deliver(body, REQUESTS, Envelope("shortened", tries=3, since=world.time))
+    assert [sent.envelope.message_id for sent in world.messenger.scheduled] == ["shortened~4"]
+
+
 async def test_when_content_safety_stays_down_the_request_ends_without_charge(world: World) -> None:
     """After the patience is over the app is told SAFETY_UNAVAILABLE, and the waits had grown."""
     world.screener.down = True

@@ -1,0 +1,1 @@
+"""Tests of the doors, through real azure.functions objects."""

@@ -1,0 +1,186 @@
+"""The doors on fakes: an entrance for webhooks, and a wiring whose rooms are in memory.
+
+Rules of this file:
+1. Nothing here decides anything: what the doors do is in shared/doors.py and function_app.py alone.
+2. A delivery is what Replicate would send: signed now, to the address that was made for one attempt.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from shared.core.messages import GenerationRequest, Key, PredictionEvent
+from shared.core.webhook import Callback, callback_url, sign
+from shared.doors import Answer, Entrance, receive
+from shared.ports import Unavailable
+from shared.settings import Settings
+from shared.wiring import Wiring
+from tests.fakes.messenger import FakeMessenger
+from tests.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
+from tests.fakes.screener import FakeScreener
+from tests.fakes.telemetry import FakeTelemetry
+from tests.fakes.world import World
+
+OLD_SECRET = "whsec_" + "b2xkIHNlY3JldCwgMjQgYnl0ZXMu"
+OTHER_SECRET = "whsec_" + "b3RoZXIgc2VjcmV0LCAyNCBieXRl"
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+KEY = Key("ada", "one")
+
+#: A body of Replicate's, with what must never be repeated in a log or an answer.
+PROMPT = "a kingfisher at dawn"
+BODY = json.dumps(
+    {
+        "id": "abcdefghijklmnopqrstuvwxyz",
+        "status": "succeeded",
+        "input": {"prompt": PROMPT},
+        "output": ["https://replicate.delivery/xezq/out-0.webp"],
+    }
+).encode()
+
+
+class FakeSecrets:
+    """doors.SigningSecrets in memory. ``rotated`` is what the next refresh finds; ``down``: Unavailable."""
+
+    def __init__(self, *accepted: str) -> None:
+        self.known = list(accepted)
+        self.rotated = ""
+        self.down = False
+        self.refreshes = 0
+
+    async def accepted(self) -> list[str]:
+        """The secrets, the current one first."""
+        if self.down:
+            raise Unavailable("key vault", "the test has taken it down")
+        return list(self.known)
+
+    async def refresh(self) -> str:
+        """Look again."""
+        self.refreshes += 1
+        if self.down:
+            raise Unavailable("key vault", "the test has taken it down")
+        if self.rotated:
+            self.known.insert(0, self.rotated)
+            self.rotated = ""
+        return self.known[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook delivery, as the door gets it."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+    def with_headers(self, **changed: str) -> "Delivery":
+        """The same with other headers; ``_`` in a name stands for ``-``, and an empty value takes it away."""
+        headers = {**self.headers, **{name.replace("_", "-"): value for name, value in changed.items()}}
+        return replace(self, headers={name: value for name, value in headers.items() if value})
+
+
+def delivery(
+    body: bytes = BODY,
+    *,
+    secret: str = SIGNING_SECRET,
+    address_secret: str = "",
+    webhook_id: str = "msg_1",
+    age_s: int = 0,
+) -> Delivery:
+    """A delivery that the door must take: about the first attempt of ``KEY``."""
+    sent_at = int(NOW.timestamp()) - age_s
+    headers = {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(sent_at),
+        "webhook-signature": sign(secret, webhook_id, sent_at, body),
+    }
+    url = callback_url(WEBHOOK_URL, Callback(KEY.user_id, KEY.generation_id, 1), address_secret or secret)
+    return Delivery(headers, dict(parse_qsl(urlsplit(url).query)), body)
+
+
+@dataclass
+class Porch:
+    """An entrance on fakes, and what came through it."""
+
+    secrets: FakeSecrets = field(default_factory=lambda: FakeSecrets(SIGNING_SECRET))
+    messenger: FakeMessenger = field(default_factory=FakeMessenger)
+    telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
+    networks: tuple[str, ...] = ()
+
+    @property
+    def entrance(self) -> Entrance:
+        """What ``receive`` needs."""
+        allowed = tuple(ip_network(network) for network in self.networks)
+        return Entrance(self.secrets, self.messenger, self.telemetry, allowed, lambda: NOW)
+
+    async def take(self, knock: Delivery) -> Answer:
+        """One delivery at the door."""
+        return await receive(self.entrance, headers=knock.headers, query=knock.query, body=knock.body)
+
+    @property
+    def queued(self) -> list[PredictionEvent]:
+        """The events that were enqueued."""
+        return [sent.message for sent in self.messenger.sent if isinstance(sent.message, PredictionEvent)]
+
+
+#: Settings that are whole; nobody is behind these addresses.
+ENVIRONMENT = {
+    "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=n;SharedAccessKey=k",
+    "STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
+    "REPLICATE_API_TOKEN": "r8_made_up",
+    "CONTENT_SAFETY_ENDPOINT": "https://safety.example",
+    "PUBLIC_URL": "https://darkroom.example",
+}
+
+
+class PingedMessenger(FakeMessenger):
+    """With the adapter's own health call."""
+
+    async def ping(self) -> None:
+        """Prove that it is there."""
+        if self.down:
+            raise Unavailable("service bus", "the test has taken it down")
+
+
+class PingedReplicate(FakeReplicate):
+    """With the adapter's own health call."""
+
+    async def account(self) -> dict[str, str]:
+        """Whose token it is."""
+        if self.down:
+            raise Unavailable("replicate", "the test has taken it down")
+        return {"username": "made-up", "type": "user"}
+
+
+class FakeRooms:
+    """A wiring on a world: what the doors do is real, the rooms behind them are in memory."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.messenger = PingedMessenger()
+        self.replicate = PingedReplicate(self.world.now)
+        self.secrets = FakeSecrets(SIGNING_SECRET)
+        self.screener: FakeScreener = self.world.screener
+        self.world.messenger, self.world.replicate = self.messenger, self.replicate
+        self.world.house = replace(self.world.house, messenger=self.messenger, provider=self.replicate)
+        self.wiring = Wiring(Settings.from_env(ENVIRONMENT))
+        rooms: dict[str, Any] = {
+            "house": self.world.house,
+            "entrance": Entrance(self.secrets, self.messenger, self.world.telemetry, (), lambda: NOW),
+            "store": self.world.store,
+            "blobs": self.world.blobs,
+            "messenger": self.messenger,
+            "screener": self.screener,
+            "signing_secret": self.secrets,
+            "replicate": self.replicate,
+        }
+        # Each room of a Wiring is a cached property: what stands in its __dict__ is not made.
+        vars(self.wiring).update(rooms)
+
+    def requests(self) -> list[GenerationRequest]:
+        """The requests that were put off or scheduled again."""
+        found = [*self.messenger.sent, *self.messenger.scheduled]
+        return [sent.message for sent in found if isinstance(sent.message, GenerationRequest)]

@@ -1,0 +1,74 @@
+"""The bound around every function: a time-out, no CancelledError, and still a coroutine function."""
+
+import asyncio
+import inspect
+
+import pytest
+
+from shared.doors import bounded
+
+
+@bounded(5)
+async def doubled(number: int, *, plus: int = 0) -> int:
+    """Twice a number."""
+    await asyncio.sleep(0)
+    return number * 2 + plus
+
+
+async def test_the_value_comes_through() -> None:
+    """With positional and named arguments."""
+    assert await doubled(3, plus=1) == 7
+
+
+def test_it_stays_a_coroutine_function() -> None:
+    """The worker asks just this, and would run it in a thread otherwise; name and parameters stay too."""
+    assert inspect.iscoroutinefunction(doubled)
+    assert doubled.__name__ == "doubled"
+    assert list(inspect.signature(doubled).parameters) == ["number", "plus"]
+
+
+async def test_what_is_raised_comes_through() -> None:
+    """The host has to see the failure, or it would complete the message."""
+
+    @bounded(5)
+    async def broken() -> None:
+        raise LookupError("a bug")
+
+    with pytest.raises(LookupError, match="a bug"):
+        await broken()
+
+
+async def test_a_hung_function_times_out() -> None:
+    """And is cancelled itself, so that it does not go on behind the broker's back."""
+    ended = asyncio.Event()
+
+    @bounded(0.01)
+    async def hung() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with pytest.raises(TimeoutError):
+        await hung()
+    assert ended.is_set()
+
+
+async def test_a_cancel_becomes_an_error_that_the_worker_reports() -> None:
+    """From outside, and from within: a library that gives up by cancelling."""
+
+    @bounded(5)
+    async def gave_up() -> None:
+        raise asyncio.CancelledError
+
+    @bounded(5)
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(RuntimeError, match="gave_up was cancelled"):
+        await gave_up()
+    task = asyncio.ensure_future(waits())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(RuntimeError, match="waits was cancelled"):
+        await task

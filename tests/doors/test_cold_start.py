@@ -1,0 +1,68 @@
+"""A cold start: indexing needs no setting, and loads no library that the first call may not need."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+#: Each costs 60 to 350 ms of a cold start, which a user waits for.
+HEAVY = (
+    "PIL",
+    "aiohttp",
+    "azure.ai",
+    "azure.data",
+    "azure.identity",
+    "azure.keyvault",
+    "azure.servicebus",
+    "azure.storage",
+    "httpx",
+)
+
+_IMPORT = f"import sys, json, function_app; print(json.dumps([n for n in {HEAVY!r} if n in sys.modules]))"
+
+_INDEX = """
+import json, function_app
+found = {f.get_function_name(): f.get_trigger().get_dict_repr() for f in function_app.app.get_functions()}
+print(json.dumps(found, default=lambda kind: getattr(kind, "name", str(kind))))
+"""
+
+
+def run(program: str) -> str:
+    """What a fresh Python prints that has no environment at all."""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_app_loads_no_heavy_library() -> None:
+    """With an empty environment, too."""
+    assert json.loads(run(_IMPORT)) == []
+
+
+def test_every_function_is_indexed_without_a_setting() -> None:
+    """Names and triggers; what stands in % is left for the host to fill in."""
+    found = json.loads(run(_INDEX))
+    queues = {name: trigger["queueName"] for name, trigger in found.items() if trigger["type"] == "serviceBusTrigger"}
+    assert queues == {
+        "generate": "%GENERATION_QUEUE%",
+        "observe": "%PREDICTION_QUEUE%",
+        "bury_requests": "%GENERATION_QUEUE%/$DeadLetterQueue",
+        "bury_events": "%PREDICTION_QUEUE%/$DeadLetterQueue",
+    }
+    for name in queues:
+        assert (found[name]["connection"], found[name]["dataType"]) == ("ServiceBus", "BINARY"), name
+    timers = {name: trigger["schedule"] for name, trigger in found.items() if trigger["type"] == "timerTrigger"}
+    assert timers == {"reconcile": "%RECONCILE_SCHEDULE%", "audit": "%AUDIT_SCHEDULE%"}
+    routes = {
+        name: (trigger["route"], trigger["methods"], trigger["authLevel"])
+        for name, trigger in found.items()
+        if trigger["type"] == "httpTrigger"
+    }
+    assert routes == {
+        "replicate_webhook": ("webhooks/replicate", ["POST"], "ANONYMOUS"),
+        "health": ("health", ["GET"], "ANONYMOUS"),
+    }
+    assert len(found) == len(queues) + len(timers) + len(routes)

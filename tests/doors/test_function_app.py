@@ -1,0 +1,276 @@
+"""function_app.py itself: called with the worker's own objects, on a wiring whose rooms are in memory."""
+
+import ast
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.functions.servicebus import ServiceBusMessage
+from azure.functions.timer import TimerRequest
+
+import function_app
+from shared import wiring
+from shared.core.generation import State
+from shared.core.messages import Check, PredictionEvent
+from shared.core.reasons import Reason
+from shared.settings import Settings, SettingsError
+from shared.wiring import HEALTH_FRESH_S, WEBHOOK_PATH, Wiring
+from tests.doors.rooms import ENVIRONMENT, FakeRooms, delivery
+
+SOURCE = Path(function_app.__file__)
+TREE = ast.parse(SOURCE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def rooms() -> Iterator[FakeRooms]:
+    """Rooms in memory, which the doors use until the test is over."""
+    made = FakeRooms()
+    before = dict(wiring._wirings)
+    yield made
+    wiring._wirings.clear()
+    wiring._wirings.update(before)
+
+
+async def open_doors(rooms: FakeRooms) -> None:
+    """Let the doors of this loop lead into the rooms; ada has her credits."""
+    wiring.use(rooms.wiring)
+    await rooms.world.open_account()
+
+
+def queued(body: dict[str, Any] | bytes, message_id: str = "m-1", **properties: Any) -> ServiceBusMessage:
+    """A message as the worker hands it over."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ServiceBusMessage(
+        body=raw,
+        message_id=message_id,
+        application_properties=properties,
+        user_properties=dict(properties),
+        delivery_count=1,
+        lock_token="token",
+        sequence_number=7,
+    )
+
+
+def request_body(**fields: Any) -> dict[str, Any]:
+    """A request for one picture."""
+    body = {"generation_id": "one", "user_id": "ada", "prompt": "A kingfisher", "model": "flux-schnell"}
+    return body | fields
+
+
+def http(method: str, url: str, **more: Any) -> func.HttpRequest:
+    """A request as the worker hands it over."""
+    return func.HttpRequest(method, url, **{"headers": {}, "params": {}, "route_params": {}, "body": b"", **more})
+
+
+async def call(name: str, argument: object) -> Any:
+    """Call one of the app's functions as the worker does: the raw function, by its trigger's argument."""
+    function = getattr(function_app, name).build()
+    return await function.get_user_function()(**{function.get_trigger().name: argument})
+
+
+async def test_a_generation_walks_through_all_doors(rooms: FakeRooms) -> None:
+    """Asked for, heard of, delivered, told; each function returns None."""
+    await open_doors(rooms)
+    assert await call("generate", queued(request_body())) is None
+    replicate = rooms.replicate
+    replicate.succeed(replicate.only_id, [b"picture"])
+    event = json.dumps(replicate.event(replicate.only_id).to_json()).encode()
+    assert await call("observe", queued(event)) is None
+    assert rooms.world.generation().state is State.SUCCEEDED
+    assert rooms.world.balances() == (9, 0, 1)
+    rooms.world.at_rest()
+
+
+async def test_a_message_that_is_put_off_keeps_its_envelope(rooms: FakeRooms) -> None:
+    """The copy has the id of the original with a mark, and counts on from the properties that came with it."""
+    await open_doors(rooms)
+    rooms.screener.down = True
+    since = "2026-11-21T11:59:00"
+    await call("generate", queued(request_body(), "m-7~1", tries=1, since=since))
+    (sent,) = rooms.messenger.scheduled
+    assert (sent.envelope.message_id, sent.envelope.tries) == ("m-7~2", 2)
+    assert sent.envelope.since is not None
+    assert sent.envelope.since.isoformat() == since + "+00:00"
+
+
+async def test_dead_letters_of_both_queues_are_buried(rooms: FakeRooms) -> None:
+    """A dead request releases its hold; dead news, too."""
+    await open_doors(rooms)
+    await call("generate", queued(request_body()))
+    assert await call("bury_requests", queued(request_body())) is None
+    assert rooms.world.events[0].reason is Reason.DEAD_LETTERED
+    assert rooms.world.balances() == (10, 0, 0)
+    assert await call("bury_events", queued(b"garbage")) is None
+    queues = {blob.metadata["queue"] for blob in rooms.world.blobs.dead_letters.values()}
+    assert queues == {"generation-requests", "prediction-events"}
+
+
+async def test_unknown_fields_are_logged_by_name(rooms: FakeRooms, caplog: pytest.LogCaptureFixture) -> None:
+    """A typo is seen; its value is not."""
+    await open_doors(rooms)
+    await call("generate", queued(request_body(widht="value of the field")))
+    assert "ada/one has unknown fields: widht" in caplog.text
+    assert "value of the field" not in caplog.text
+    assert rooms.world.generation().state is State.RUNNING
+
+
+async def test_the_webhook_comes_in_through_its_route(rooms: FakeRooms) -> None:
+    """Headers in any case, the query, the raw body; the answer is the door's."""
+    await open_doors(rooms)
+    knock = delivery()
+    headers = {name.title(): value for name, value in knock.headers.items()}
+    request = http(
+        "POST", f"https://darkroom.example{WEBHOOK_PATH}", headers=headers, params=dict(knock.query), body=knock.body
+    )
+    answer = await call("replicate_webhook", request)
+    assert (answer.status_code, answer.get_body()) == (202, b"queued")
+    assert isinstance(rooms.messenger.sent[0].message, PredictionEvent)
+    refused = await call("replicate_webhook", http("POST", "https://darkroom.example", body=b"{}"))
+    assert refused.status_code == 401
+
+
+async def test_the_timer_sends_checks(rooms: FakeRooms) -> None:
+    """For what is overdue; past_due makes no difference."""
+    await open_doors(rooms)
+    await call("generate", queued(request_body()))
+    rooms.world.pass_time(60)
+    assert await call("reconcile", TimerRequest(past_due=True, schedule_status={}, schedule={})) is None
+    (sent,) = rooms.messenger.sent
+    assert isinstance(sent.message, Check)
+    assert await call("observe", queued(json.dumps(sent.message.to_json()).encode())) is None
+
+
+async def test_the_audit_logs_what_does_not_agree(rooms: FakeRooms, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing while the books agree; the difference when they do not."""
+    await open_doors(rooms)
+    timer = TimerRequest(past_due=False, schedule_status={}, schedule={})
+    assert await call("audit", timer) is None
+    assert "audit" not in caplog.text
+    rooms.world.store.entries.clear()
+    assert await call("audit", timer) is None
+    assert "audit: account ada, ledger granted: the account says 10, counted were 0" in caplog.text
+
+
+async def test_health_is_503_while_a_neighbour_is_down(rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names who and why; and it looks again only when its last answer is old."""
+    await open_doors(rooms)
+    request = http("GET", "https://darkroom.example/api/health")
+    rooms.messenger.down = True
+    down = await call("health", request)
+    assert down.status_code == 503
+    states = json.loads(down.get_body())
+    assert states.pop("service bus") == "the test has taken it down"
+    assert set(states.values()) == {"ok"}
+    rooms.messenger.down = False
+    assert (await call("health", request)).status_code == 503
+    looked_at = rooms.wiring._health
+    assert looked_at is not None
+    monkeypatch.setattr(rooms.wiring, "_health", (looked_at[0] - HEALTH_FRESH_S - 1, looked_at[1]))
+    up = await call("health", request)
+    assert (up.status_code, up.mimetype) == (200, "application/json")
+
+
+async def test_a_neighbour_that_cannot_even_be_asked_is_named_too(rooms: FakeRooms) -> None:
+    """A connection string that the library refuses: 503 with the others' states, and nothing of the string."""
+    await open_doors(rooms)
+    del vars(rooms.wiring)["store"]
+    object.__setattr__(rooms.wiring.settings, "storage", "no connection string")
+    answer = await call("health", http("GET", "https://darkroom.example/api/health"))
+    assert answer.status_code == 503
+    states = json.loads(answer.get_body())
+    assert states.pop("tables") == "ValueError"
+    assert set(states.values()) == {"ok"}
+
+
+async def test_a_failure_is_raised_to_the_host(rooms: FakeRooms) -> None:
+    """What nobody expected must not complete the message."""
+    await open_doors(rooms)
+
+    async def broken(*_: Any) -> None:
+        raise LookupError("a bug")
+
+    rooms.world.store.load = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(LookupError, match="a bug"):
+        await call("generate", queued(request_body()))
+
+
+async def test_an_invocation_is_bounded(rooms: FakeRooms) -> None:
+    """INVOCATION_TIMEOUT_S ends the work, well before the last resort."""
+    await open_doors(rooms)
+    short = Settings.from_env({**ENVIRONMENT, "INVOCATION_TIMEOUT_S": "5"})
+    assert short.invocation_timeout_s < function_app.LAST_RESORT_S
+    object.__setattr__(rooms.wiring.settings, "invocation_timeout_s", 0.01)
+
+    async def hung(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    rooms.world.store.load = hung  # type: ignore[method-assign, assignment]
+    with pytest.raises(TimeoutError):
+        await call("generate", queued(request_body()))
+
+
+async def test_missing_settings_are_named_at_the_first_call(monkeypatch: pytest.MonkeyPatch, rooms: FakeRooms) -> None:
+    """Indexing works without any; a call then says which are missing."""
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    wiring._wirings.pop(asyncio.get_running_loop(), None)
+    with pytest.raises(SettingsError, match="STORAGE_TABLE_URL"):
+        await call("generate", queued(request_body()))
+
+
+async def test_a_loop_has_one_wiring(rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made from the environment at first use, then kept; chatty libraries are silenced by it."""
+    wiring._wirings.pop(asyncio.get_running_loop(), None)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    made = wiring.wiring()
+    assert wiring.wiring() is made
+    assert isinstance(made, Wiring)
+    for name in ("azure", "httpx", "httpcore"):
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)
+    await made.close()
+
+
+# The file as it is written.
+
+
+def test_it_is_short_and_imports_little() -> None:
+    """Fewer than 120 lines; no room of the house but the doors and their wiring."""
+    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 120
+    imported = {
+        name
+        for node in ast.walk(TREE)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert imported == {"azure.functions", "json", "shared.core.messages", "shared.doors", "shared.wiring"}
+
+
+def test_every_function_is_async_bounded_and_well_named() -> None:
+    """The host drops a function whose argument has an underscore, and a plain one would run in a thread."""
+    functions = [node for node in TREE.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert len(functions) >= 8
+    for function in functions:
+        assert isinstance(function, ast.AsyncFunctionDef), function.name
+        assert ast.unparse(function.decorator_list[-1]) == "bounded(LAST_RESORT_S)", function.name
+        assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", argument.arg) for argument in function.args.args)
+        assert function.returns is not None
+        assert ast.unparse(function.returns) in {"None", "func.HttpResponse"}, function.name
+
+
+def test_every_queue_trigger_is_binary_and_none_has_a_retry_policy() -> None:
+    """Or a body's keys would overwrite the metadata; and the host does not know retry policies for Service Bus."""
+    calls = [node for node in ast.walk(TREE) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    triggers = [node for node in calls if ast.unparse(node.func).startswith("app.service_bus_")]
+    assert len(triggers) == 4
+    for trigger in triggers:
+        kinds = [ast.unparse(keyword.value) for keyword in trigger.keywords if keyword.arg == "data_type"]
+        assert kinds == ["_BINARY"]
+    assert ast.unparse(next(n for n in TREE.body if ast.unparse(n).startswith("_BINARY"))).endswith("DataType.BINARY")
+    assert not [node for node in calls if ast.unparse(node.func) == "app.retry"]

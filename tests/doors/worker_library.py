@@ -1,0 +1,213 @@
+"""Runs function_app.py under the library that the Functions worker runs it with, and prints what came of it as JSON.
+
+    python -m tests.doors.worker_library FOLDER_OF_THE_LIBRARY_OR_NOTHING
+
+Rules of this file:
+1. It is a process of its own: the library keeps its state in module globals, and indexes an app once.
+2. Each scenario is a fresh world; what is printed is what the worker would tell the host, and what was saved.
+3. There is no gRPC here: the library is asked through the entry that takes its own type of values (``Datum``).
+"""
+
+import asyncio
+import contextlib
+import importlib
+import io
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from shared import wiring
+from tests.doors.rooms import BODY, Delivery, FakeRooms, delivery
+
+ROOT = Path(__file__).parents[2]
+
+#: The worker's binding kinds as protobuf numbers them (Azure/azure-functions-language-worker-protobuf).
+_DATA_TYPES = {"undefined": 0, "string": 1, "binary": 2, "stream": 3}
+_DIRECTIONS = {"in": 0, "out": 1, "inout": 2}
+
+
+class _Enum(type):
+    """Any name of an enumeration is its own text, such as StatusResult.Success."""
+
+    def __getattr__(cls, name: str) -> str:
+        return f"{cls.__name__}.{name}"
+
+
+class _Protos:
+    """Stands for the generated protobuf module: every message type keeps its fields."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, type] = {}
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name not in self._types:
+            self._types[name] = _Enum(name, (SimpleNamespace,), _numbers(name))
+        return self._types[name]
+
+
+def _numbers(name: str) -> dict[str, Any]:
+    if name != "BindingInfo":
+        return {}
+    return {**_DATA_TYPES, **_DIRECTIONS, "Direction": SimpleNamespace(**_DIRECTIONS)}
+
+
+class Worker:
+    """The library, with the app indexed. ``functions`` are the ids by name."""
+
+    def __init__(self) -> None:
+        self.runtime = importlib.import_module("azure_functions_runtime")
+        self.datum = importlib.import_module("azure_functions_runtime.bindings.datumdef").Datum
+        self.invoke = importlib.import_module("azure_functions_runtime.native_invocation").invocation_request_native
+        self.functions: dict[str, str] = {}
+        self.metadata: dict[str, Any] = {}
+        self._protos = _Protos()
+
+    async def start(self) -> None:
+        """Import and index function_app.py, as the worker does at its start."""
+        self.runtime.start_threadpool_executor()
+        request = SimpleNamespace(capabilities={}, function_app_directory=str(ROOT))
+        init = await self.runtime.worker_init_request(self._wrapped(worker_init_request=request))
+        if init.result.status != "StatusResult.Success":
+            raise RuntimeError(init.result.exception.message)
+        answer = await self.runtime.functions_metadata_request(self._wrapped())
+        for found in answer.function_metadata_results:
+            self.functions[found.name] = found.function_id
+            self.metadata[found.name] = {
+                "bindings": [json.loads(binding) for binding in found.raw_bindings],
+                "retries": str(found.retry_options) if found.retry_options else None,
+            }
+
+    def _wrapped(self, **request: Any) -> SimpleNamespace:
+        properties = {"protos": self._protos, "host": "127.0.0.1"}
+        return SimpleNamespace(request=SimpleNamespace(**request), properties=properties)
+
+    async def message(self, function: str, body: bytes, message_id: str = "m-1") -> dict[str, Any]:
+        """A queue message arrives, as the host sends what a BINARY trigger got."""
+        datum = self.datum
+        metadata = {
+            "MessageId": datum(message_id, "string"),
+            "DeliveryCount": datum(3, "int"),
+            "SequenceNumber": datum(7, "int"),
+            "LockToken": datum("token", "string"),
+            "EnqueuedTimeUtc": datum('"2026-11-20T10:00:00"', "json"),
+            "ApplicationProperties": datum('{"tries": 2}', "json"),
+            "UserProperties": datum('{"tries": 2}', "json"),
+        }
+        return await self._invoked(function, [("msg", datum(body, "bytes"))], metadata)
+
+    async def http(self, function: str, method: str, knock: Delivery) -> dict[str, Any]:
+        """An HTTP request arrives."""
+        request = {
+            "method": self._text(method),
+            "url": self._text("https://darkroom.example/api/" + function),
+            "headers": {name: self._text(value) for name, value in knock.headers.items()},
+            "params": {},
+            "query": {name: self._text(value) for name, value in knock.query.items()},
+            "body": self.datum(knock.body, "bytes"),
+        }
+        return await self._invoked(function, [("req", self.datum(request, "http"))], {})
+
+    async def tick(self, function: str) -> dict[str, Any]:
+        """A timer fires."""
+        return await self._invoked(function, [("timer", self.datum('{"IsPastDue": true}', "json"))], {})
+
+    def _text(self, value: str) -> Any:
+        return self.datum(value, "string")
+
+    async def _invoked(self, function: str, inputs: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        ok, returned, outputs, error, _ = await self.invoke("inv-1", self.functions[function], inputs, metadata)
+        told: dict[str, Any] = {"ok": ok, "error": error, "outputs": len(outputs)}
+        if returned is not None and function in {"replicate_webhook", "health"}:
+            told["status"] = returned.value["status_code"].value
+            told["body"] = bytes(returned.value["body"].value).decode()
+        return told
+
+
+Scenario = Callable[[Worker, FakeRooms], Awaitable[Any]]
+REQUEST = {"generation_id": "one", "user_id": "ada", "prompt": "A kingfisher", "model": "flux-schnell"}
+
+
+async def whole_road(worker: Worker, rooms: FakeRooms) -> Any:
+    """generate, webhook, observe, bury, reconcile, audit, health."""
+    told = {"generate": await worker.message("generate", json.dumps(REQUEST).encode())}
+    replicate = rooms.replicate
+    replicate.succeed(replicate.only_id, [b"picture"])
+    told["webhook"] = await worker.http("replicate_webhook", "POST", delivery())
+    event = json.dumps(replicate.event(replicate.only_id).to_json()).encode()
+    told["observe"] = await worker.message("observe", event)
+    told["bury_requests"] = await worker.message("bury_requests", json.dumps(REQUEST).encode())
+    told["bury_events"] = await worker.message("bury_events", event)
+    told["reconcile"] = await worker.tick("reconcile")
+    told["audit"] = await worker.tick("audit")
+    told["health"] = await worker.http("health", "GET", Delivery({}, {}, b""))
+    told["unsigned"] = await worker.http("replicate_webhook", "POST", Delivery({}, {}, BODY))
+    told["empty"] = await worker.http("replicate_webhook", "POST", Delivery({}, {}, b""))
+    return told | {"state": rooms.world.generation().state, "balances": rooms.world.balances()}
+
+
+async def garbage(worker: Worker, rooms: FakeRooms) -> Any:
+    """Bodies that are no message, to both queues and both dead-letter queues."""
+    bodies = [b"", b"\xff\x00", b"[]", b"7", b"{", b'"' + b"x" * 300_000 + b'"', b'{"user_id": "a/b"}']
+    queues = ("generate", "observe", "bury_requests", "bury_events")
+    told = [await worker.message(queue, body) for queue in queues for body in bodies]
+    return {"told": told, "archived": len(rooms.world.blobs.dead_letters)}
+
+
+async def metadata_keys(worker: Worker, rooms: FakeRooms) -> Any:
+    """A body with keys of the message's metadata; Content Safety is down, so a copy shows the envelope."""
+    rooms.screener.down = True
+    body = REQUEST | {"messageId": "other", "deliveryCount": 99, "State": "x", "expiresAtUtc": "2020-01-01T00:00:00"}
+    told = await worker.message("generate", json.dumps(body).encode(), "m-7~2")
+    (sent,) = rooms.messenger.scheduled
+    return {"told": told, "message_id": sent.envelope.message_id, "tries": sent.envelope.tries}
+
+
+async def failing(worker: Worker, rooms: FakeRooms) -> Any:
+    """A handler that raises."""
+
+    async def broken(*_: Any) -> None:
+        raise LookupError("a bug")
+
+    rooms.world.store.load = broken  # type: ignore[method-assign, assignment]
+    return await worker.message("generate", json.dumps(REQUEST).encode())
+
+
+async def cancelled(worker: Worker, rooms: FakeRooms) -> Any:
+    """A library below gives up by cancelling: without a bound the worker would never answer."""
+
+    async def gives_up(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    rooms.world.store.load = gives_up  # type: ignore[method-assign, assignment]
+    return await worker.message("generate", json.dumps(REQUEST).encode())
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    scenario.__name__: scenario for scenario in (whole_road, garbage, metadata_keys, failing, cancelled)
+}
+
+
+async def main() -> dict[str, Any]:
+    """Index, then every scenario in a world of its own."""
+    worker = Worker()
+    await worker.start()
+    told: dict[str, Any] = {"metadata": worker.metadata}
+    for name, scenario in SCENARIOS.items():
+        rooms = FakeRooms()
+        await rooms.world.open_account()
+        wiring.use(rooms.wiring)
+        told[name] = await scenario(worker, rooms)
+    worker.runtime.stop_threadpool_executor()
+    return told
+
+
+if __name__ == "__main__":
+    sys.path[:0] = sys.argv[1:]
+    with contextlib.redirect_stdout(io.StringIO()):  # the library prints
+        result = asyncio.run(main())
+    print(json.dumps(result, default=str))  # noqa: T201  # it is what the test reads

@@ -1,0 +1,261 @@
+"""The road, as the stack's tests walk it: users, messages, faults, and what is there afterwards.
+
+Rules of this file:
+1. Every prompt is new, so that a fault of the simulator means one generation, and tests run in any order.
+2. A test waits for something that happens (an event, a step in the host's log), never for time to pass.
+3. Accounts, ledgers and generations are read back from Azurite, through the wiring of this process.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from dev.app import App
+from dev.stack import Running, Stack
+from shared import worker
+from shared.core.credits import Move, Plan
+from shared.core.generation import Generation
+from shared.core.messages import Key
+from shared.ports import House
+
+#: Stands in every prompt, and nowhere else: so a log that holds a prompt is found out.
+PROMPT_MARK = "kingfisher"
+
+#: How long a step of the host may take on a busy machine.
+PATIENCE_S = 30.0
+
+Record = Mapping[str, Any]
+
+
+class HostLog:
+    """Every line that the host logs, and a way to wait for one."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._records: list[Record] = []
+        self._came = asyncio.Event()
+
+    def read(self, line: str) -> None:
+        """One line, as it comes."""
+        self.lines.append(line)
+        try:
+            self._records.append(json.loads(line))
+        except ValueError:
+            return  # what is no JSON is not the logger's; it is kept in ``lines``
+        came, self._came = self._came, asyncio.Event()
+        came.set()
+
+    def find(self, fits: Callable[[Record], bool]) -> list[Record]:
+        """The records that fit, oldest first."""
+        return [record for record in self._records if fits(record)]
+
+    async def wait(self, fits: Callable[[Record], bool], count: int = 1) -> Record:
+        """The ``count``-th record that fits, as soon as it is there."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(found := self.find(fits)) < count:
+                await self._came.wait()
+        return found[count - 1]
+
+    def steps(self, key: Key, name: str = "") -> list[Record]:
+        """The steps of a generation, of one name where it is given."""
+        return self.find(step(key, name))
+
+    async def step(self, key: Key, name: str, count: int = 1) -> Record:
+        """The ``count``-th step of this name, as soon as it is there."""
+        return await self.wait(step(key, name), count)
+
+    def failures(self) -> list[Record]:
+        """The invocations that failed, and whatever else is an error."""
+        return self.find(lambda record: record["level"] in {"ERROR", "CRITICAL"})
+
+
+def step(key: Key, name: str = "") -> Callable[[Record], bool]:
+    """Fits the steps of one generation."""
+
+    def fits(record: Record) -> bool:
+        mine = record.get("generation_id") == key.generation_id and record.get("user_id") == key.user_id
+        return mine and "step" in record and (not name or record["step"] == name)
+
+    return fits
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one generation: its event, and its state as it is saved."""
+
+    key: Key
+    event: Mapping[str, Any]
+    generation: Generation
+
+    @property
+    def reason(self) -> str | None:
+        """The reason code that the app was told."""
+        code: str | None = (self.event["data"]["reason"] or {}).get("code")
+        return code
+
+    @property
+    def credits(self) -> tuple[int, int, int]:
+        """Held, captured, released, as the app was told."""
+        told = self.event["data"]["credits"]
+        return told["held"], told["captured"], told["released"]
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """A running stack with an app in front of it, and the two simulators' switches."""
+
+    stack: Stack
+    app: App
+    log: HostLog
+    replicate: httpx.AsyncClient
+    safety: httpx.AsyncClient
+    #: One send at a time: a sender of the SDK is not made for more.
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def house(self) -> House:
+        """The house on the real adapters, in this process."""
+        return self.stack.wiring.house
+
+    # Before.
+
+    async def user(self, credits: int = 10) -> str:  # noqa: A002  # the house's word
+        """A new user with credits, on the premium plan."""
+        user = f"user-{uuid4().hex[:10]}"
+        await worker.grant(self.house, user, credits, grant_id="welcome", plan=Plan.PREMIUM)
+        return user
+
+    async def message(self, **fields: Any) -> dict[str, Any]:
+        """A message of a new user's, with a prompt that no other has."""
+        made = {
+            "generation_id": uuid4().hex,
+            "user_id": fields.pop("user_id", None) or await self.user(),
+            "prompt": f"A {PROMPT_MARK} over water, number {uuid4().hex}",
+            "model": "flux-schnell",
+        }
+        return made | fields
+
+    async def fault(self, kind: str, message: Mapping[str, Any], **more: Any) -> None:
+        """Let the Replicate simulator misbehave for this message's prompt."""
+        fault = {"kind": kind, "match": {"prompt_contains": message["prompt"]}, **more}
+        (await self.replicate.post("/_sim/faults", json=fault)).raise_for_status()
+
+    # The walk.
+
+    async def send(self, body: Mapping[str, Any] | bytes, message_id: str | None = None) -> None:
+        """Send a message to the request queue."""
+        async with self._turn:
+            await self.app.send(body, message_id)
+
+    async def cancel(self, key: Key) -> None:
+        """The user does not want it any more."""
+        await self.send({"type": "cancel", "user_id": key.user_id, "generation_id": key.generation_id})
+
+    async def generate(self, fault: str = "", params: Mapping[str, Any] | None = None, **fields: Any) -> Outcome:
+        """Send a message, with a fault where one is named, and wait for its event."""
+        message = await self.message(**fields)
+        if fault:
+            await self.fault(fault, message, **(params or {}))
+        return await self.outcome(message)
+
+    async def outcome(self, message: Mapping[str, Any]) -> Outcome:
+        """Send this message, and wait for its event."""
+        await self.send(message)
+        return await self.ended(key_of(message))
+
+    async def ended(self, key: Key) -> Outcome:
+        """Wait for the event of a generation."""
+        event = await self.app.event(key.generation_id, PATIENCE_S)
+        return Outcome(key, event, await self.generation(key))
+
+    # Afterwards.
+
+    async def generation(self, key: Key) -> Generation:
+        """The generation as it is saved."""
+        loaded = await self.house.store.load(key)
+        assert loaded.generation is not None
+        return loaded.generation
+
+    async def balances(self, user: str) -> tuple[int, int, int]:
+        """Available, held, captured."""
+        account, _ = await self.house.store.load_account(user)
+        assert account is not None
+        return account.available, account.held, account.captured
+
+    async def moves(self, key: Key) -> list[Move]:
+        """The ledger entries of one generation."""
+        ledger = self.house.store.ledger(key.user_id)
+        return [entry.move async for entry in ledger if entry.entry_id == key.generation_id]
+
+    async def books_balance(self, user: str) -> None:
+        """The account is the sum of its ledger, and nothing is held for what has ended."""
+        account, _ = await self.house.store.load_account(user)
+        assert account is not None
+        entries = [entry async for entry in self.house.store.ledger(user)]
+        for name in ("granted", "available", "held", "captured"):
+            assert getattr(account, name) == sum(getattr(entry, name) for entry in entries), name
+        assert account.held == 0
+
+    async def closed(self, key: Key) -> None:
+        """Wait until the index row is gone: the last thing that a generation does, after its event."""
+        async with asyncio.timeout(PATIENCE_S):
+            while await self.house.index.get(key) is not None:  # noqa: ASYNC110  # a table tells nobody
+                await asyncio.sleep(0.05)
+
+    async def predictions(self, prompt: str) -> list[dict[str, Any]]:
+        """What the simulator really created for a prompt, oldest first."""
+        made = (await self.replicate.get("/_sim/predictions")).json()
+        return [each for each in made if each["input"].get("prompt") == prompt]
+
+    async def paid_once(self, outcome: Outcome, prompt: str, captured: int = 1) -> None:
+        """One picture and one charge, in the event, the account, the ledger and at Replicate."""
+        assert outcome.event["type"] == "darkroom.generation.succeeded", outcome.event
+        assert outcome.credits[1] == captured
+        assert (await self.balances(outcome.key.user_id))[1:] == (0, captured)
+        assert await self.moves(outcome.key) == [Move.HOLD, Move.RESOLVE]
+        assert len(await self.predictions(prompt)) == 1
+        await self.books_balance(outcome.key.user_id)
+        await self.closed(outcome.key)
+
+    async def paid_nothing(self, outcome: Outcome) -> None:
+        """No credit moved for good, and no output is left behind."""
+        held, captured, released = outcome.credits
+        assert (captured, released) == (0, held)
+        available, still_held, spent = await self.balances(outcome.key.user_id)
+        assert (still_held, spent) == (0, 0)
+        assert available > 0
+        assert not outcome.generation.outputs
+        await self.books_balance(outcome.key.user_id)
+        await self.closed(outcome.key)
+
+
+def key_of(message: Mapping[str, Any]) -> Key:
+    """The key of a message."""
+    return Key(message["user_id"], message["generation_id"])
+
+
+@asynccontextmanager
+async def open_road(overrides: Mapping[str, str] | None = None) -> AsyncIterator[Road]:
+    """A road on a stack of its own."""
+    log = HostLog()
+    async with (
+        Running(overrides, on_log=log.read) as stack,
+        App(stack) as app,
+        httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
+        httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
+    ):
+        # A prediction takes 0.8 s by itself; nothing here is about how long one runs.
+        (await replicate.post("/_sim/run_time", json={"start_s": 0.1, "run_s": 0.2})).raise_for_status()
+        yield Road(stack, app, log, replicate, safety)
+
+
+def milliseconds(since: float) -> float:
+    """Milliseconds since a ``time.perf_counter()``."""
+    return (time.perf_counter() - since) * 1000

@@ -1,0 +1,108 @@
+"""The create goes wrong: throttled, refused, its answer lost. One prediction, one charge, or none."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared import worker
+from shared.core.generation import State
+from shared.core.messages import Check
+from shared.ports import Envelope, House
+from tests.stack.road import Road, key_of
+
+pytestmark = pytest.mark.stack
+
+
+async def test_a_throttled_create_comes_back_after_each_kind_of_hint(road: Road) -> None:
+    """In the header, in the body, in the text, or in all of them: after the seconds named, once, paid once."""
+
+    async def throttled(hint: str) -> None:
+        message = await road.message()
+        await road.fault("create_429", message, hint=hint, seconds=2)
+        outcome = await road.outcome(message)
+        (put_off,) = road.log.steps(outcome.key, "create_put_off")
+        assert put_off["facts"] == {"why": "throttled", "seconds": 2}
+        attempt = outcome.generation.attempt
+        assert attempt is not None
+        assert (attempt.number, attempt.tries) == (1, 2)
+        await road.paid_once(outcome, message["prompt"])
+
+    await asyncio.gather(*(throttled(hint) for hint in ("header", "body", "text", "all")))
+
+
+async def test_a_refused_token_is_refreshed_once(road: Road) -> None:
+    """401: nothing was created, the token is fetched again, and the second POST makes the one prediction."""
+    message = await road.message()
+    await road.fault("create_401", message)
+    outcome = await road.outcome(message)
+    assert not road.log.steps(outcome.key, "create_put_off")
+    await road.paid_once(outcome, message["prompt"])
+
+
+async def test_missing_credit_at_replicate_waits(road: Road) -> None:
+    """402 is an operator's matter: the generation is held for minutes, and its user may cancel it meanwhile."""
+    message = await road.message()
+    key = key_of(message)
+    await road.fault("create_402", message)
+    await road.send(message)
+    put_off = await road.log.step(key, "create_put_off")
+    assert put_off["facts"]["why"] == "no credit"
+    await road.cancel(key)
+    outcome = await road.ended(key)
+    assert outcome.reason == "CANCELED_BY_USER"
+    assert not await road.predictions(message["prompt"])
+    await road.paid_nothing(outcome)
+
+
+async def test_an_input_that_the_model_refuses_ends_with_a_reason(road: Road) -> None:
+    """422 is for good: failed, released, and the user is told what to do."""
+    outcome = await road.generate("create_422")
+    assert (outcome.event["type"], outcome.reason) == ("darkroom.generation.failed", "PROVIDER_REFUSED")
+    await road.paid_nothing(outcome)
+
+
+async def test_a_lost_answer_is_adopted(road: Road) -> None:
+    """The prediction was created all the same: found by its webhook, or, without one, in Replicate's list."""
+
+    async def lost(kind: str, *, silent: bool) -> None:
+        message = await road.message()
+        await road.fault(kind, message)
+        if silent:
+            await road.fault("webhook_lost", message)
+        outcome = await road.outcome(message)
+        assert len(road.log.steps(outcome.key, "outcome_unknown")) == 1
+        assert bool(road.log.steps(outcome.key, "observed")) is not silent
+        (made,) = await road.predictions(message["prompt"])
+        assert not made["answered"]
+        await road.paid_once(outcome, message["prompt"])
+
+    kinds = ("create_5xx_after", "create_timeout_after")
+    await asyncio.gather(*(lost(kind, silent=silent) for kind in kinds for silent in (False, True)))
+
+
+async def test_a_create_that_never_was_is_made_again_only_after_its_time(road: Road) -> None:
+    """A 5xx before anything was created: no second POST until Cancel-After has passed; then one, paid once."""
+    message = await road.message()
+    key = key_of(message)
+    await road.fault("create_5xx_before", message)
+    await road.send(message)
+    await road.log.step(key, "outcome_unknown")
+    await road.log.step(key, "checked", 2)  # the timer has asked for the list, and not found it
+    generation = await road.generation(key)
+    assert generation.attempt is not None
+    assert (generation.state, generation.attempt.tries) == (State.SUBMITTING, 1)
+    assert not await road.predictions(message["prompt"])
+    assert await road.balances(key.user_id) == (9, 1, 0)
+    later = _later(road.house, generation.attempt.cancel_after_s + 60)
+    await worker.handle(later, Check(key), Envelope("later"), "")  # it is lost: the next attempt opens
+    await worker.handle(later, Check(key), Envelope("later"), "")  # and is made
+    outcome = await road.ended(key)
+    assert outcome.event["data"]["attempts"] == 2
+    await road.paid_once(outcome, message["prompt"])
+
+
+def _later(house: House, seconds: float) -> House:
+    """The same house, to which so many seconds more have passed."""
+    return replace(house, now=lambda: datetime.now(UTC) + timedelta(seconds=seconds))

@@ -1,0 +1,131 @@
+"""Webhooks that are lost, doubled, late, out of order or forged change nothing but the time it takes."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from shared.core.webhook import Callback, callback_url, sign
+from shared.doors import WEBHOOK_BYTES
+from shared.wiring import WEBHOOK_PATH
+from tests.stack.road import Outcome, Road, milliseconds
+
+pytestmark = pytest.mark.stack
+
+#: The answer that Replicate waits for, in milliseconds, at the median.
+P50_MS = 20
+
+
+async def test_disturbed_webhooks_end_in_one_picture(road: Road) -> None:
+    """Each on its own generation, all at once: one prediction, one charge, one event."""
+
+    async def disturbed(kind: str) -> Outcome:
+        message = await road.message()
+        await road.fault(kind, message)
+        outcome = await road.outcome(message)
+        await road.paid_once(outcome, message["prompt"])
+        return outcome
+
+    kinds = ("webhook_lost", "webhook_doubled", "webhook_late", "webhook_reordered", "webhook_bad_signature")
+    outcomes = dict(zip(kinds, await asyncio.gather(*map(disturbed, kinds)), strict=True))
+    for kind in ("webhook_lost", "webhook_bad_signature"):
+        key = outcomes[kind].key
+        assert not road.log.steps(key, "observed"), kind
+        assert road.log.steps(key, "checked"), kind
+    assert all(len(road.app.events[outcome.key.generation_id]) == 1 for outcome in outcomes.values())
+
+
+async def test_every_answer_of_the_door(road: Road) -> None:
+    """202, 400, 401 and 413, with a cause; and nothing but POST."""
+    outcome = await road.generate()
+    good = await _signed(road, outcome, _news())
+    deliveries = {
+        "queued": good,
+        "empty": replace(good, body=b""),
+        "no prediction": await _signed(road, outcome, b"[]"),
+        "unsigned": replace(good, headers={}),
+        "other body": replace(good, body=good.body + b" "),
+        "other address": replace(good, url=good.url.replace("attempt=1", "attempt=2")),
+        "old": await _signed(road, outcome, _news(), age_s=400),
+        "large": replace(good, body=bytes(WEBHOOK_BYTES + 1)),
+    }
+    async with _door(road) as door:
+        answers = {name: await delivery.post(door) for name, delivery in deliveries.items()}
+        answers["chunked"] = await door.post(good.url, content=_chunks(good.body), headers=good.headers)
+        wrong_verb = await door.get(WEBHOOK_PATH)
+    assert {name: answer.status_code for name, answer in answers.items()} == {
+        "queued": 202,
+        "empty": 400,
+        "no prediction": 400,
+        "chunked": 400,
+        "unsigned": 401,
+        "other body": 401,
+        "other address": 401,
+        "old": 401,
+        "large": 413,
+    }
+    assert all(answer.text for answer in answers.values())
+    assert wrong_verb.status_code == 404
+    assert await road.generation(outcome.key) == outcome.generation
+
+
+async def test_the_door_answers_fast(road: Road) -> None:
+    """Verified and queued in under 20 ms at the median, one delivery after another."""
+    outcome = await road.generate()
+    took_ms: list[float] = []
+    async with _door(road) as door:
+        for _ in range(60):
+            delivery = await _signed(road, outcome, _news())
+            began = time.perf_counter()
+            answer = await delivery.post(door)
+            took_ms.append(milliseconds(began))
+            assert answer.status_code == 202
+    p50_ms = statistics.median(took_ms)
+    print(f"webhook door: p50 {p50_ms:.1f} ms, slowest {max(took_ms):.1f} ms")  # noqa: T201  # a measurement
+    assert p50_ms < P50_MS
+    assert await road.balances(outcome.key.user_id) == (9, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook delivery: where to, signed how, saying what."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+    async def post(self, door: httpx.AsyncClient) -> httpx.Response:
+        """Send it."""
+        return await door.post(self.url, content=self.body, headers=self.headers)
+
+
+def _door(road: Road) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=road.stack.host_url, timeout=10)
+
+
+def _news() -> bytes:
+    """News of a prediction that nobody waits for any more."""
+    return json.dumps({"id": uuid4().hex, "status": "succeeded", "output": None}).encode()
+
+
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _signed(road: Road, outcome: Outcome, body: bytes, age_s: int = 0) -> Delivery:
+    """A delivery as Replicate would make it, about this generation."""
+    secret = await road.stack.wiring.signing_secret.value()
+    callback = Callback(outcome.key.user_id, outcome.key.generation_id, 1)
+    webhook_id, sent_at = f"msg_{uuid4().hex}", int(time.time()) - age_s
+    headers = {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(sent_at),
+        "webhook-signature": sign(secret, webhook_id, sent_at, body),
+    }
+    return Delivery(callback_url(WEBHOOK_PATH, callback, secret), headers, body)

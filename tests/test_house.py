@@ -1,0 +1,260 @@
+"""The rules of the house that no linter holds."""
+
+import ast
+import fnmatch
+import json
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import function_app
+from dev.commands import COMMANDS
+from dev.host.settings import read
+from shared.core.reasons import Reason
+from shared.settings import HOST_NAMES, NAMES, Settings
+
+ROOT = Path(__file__).parents[1]
+ITSELF = Path(__file__).resolve()
+
+#: A file or a function that is longer does not fit a reader's head.
+FILE_LINES, FUNCTION_LINES = 450, 50
+
+#: What the core may import beside itself: nothing that reads a clock, a file, a socket, chance or the environment.
+PURE = {
+    "base64",
+    "binascii",
+    "collections",
+    "dataclasses",
+    "datetime",
+    "enum",
+    "functools",
+    "hashlib",
+    "hmac",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "re",
+    "tomllib",
+    "types",
+    "typing",
+    "unicodedata",
+    "urllib",
+}
+
+#: Names in capitals that the documents may speak of though they are no settings of the app.
+OUTSIDERS = {
+    "ALL_PROXY",
+    "AZURE_LOCATION",
+    "HOST_PORT",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NODE_EXTRA_CA_CERTS",
+    "NO_PROXY",
+    "PIP_CERT",
+    "PIP_INDEX_URL",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "WEBSITE_HOSTNAME",
+}
+
+#: What the platform itself, or its Service Bus and Storage extensions, read.
+PLATFORM = re.compile(r"APPLICATIONINSIGHTS_\w+|PYTHON_\w+|AzureWebJobsStorage__\w+|ServiceBus__\w+")
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Every file that belongs to the project: what .gitignore names is not looked into."""
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
+
+    def walk(folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if path.name == ".git" or any(fnmatch.fnmatch(path.name, pattern) for pattern in ignored):
+                continue
+            if path.is_dir():
+                yield from walk(path)
+            else:
+                yield path
+
+    return tuple(walk(ROOT))
+
+
+def python(*folders: str) -> list[Path]:
+    """The Python files in these folders of the project."""
+    return [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in folders]
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    """Every node of a file's syntax tree."""
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8"), name_of(path)))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function in a file, methods and inner ones too."""
+    for node in nodes(path):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def text_of(path: Path) -> str:
+    """The text of a file; nothing of one that is no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def name_of(path: Path) -> str:
+    """How a finding names a file."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_walk_finds_the_project() -> None:
+    """Or every rule below would hold for nothing."""
+    found = {name_of(path) for path in files()}
+    assert {"function_app.py", "host.json", "shared/ports.py", "dev/stack.py", "README.md"} <= found
+    assert not [name for name in found if name.startswith((".venv", ".local"))]
+
+
+def test_no_file_is_too_long() -> None:
+    """At most 450 lines of Python."""
+    lengths = {
+        name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files() if path.suffix == ".py"
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > FILE_LINES} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    """At most 50 lines in shared/, its docstring included."""
+    too_long = {
+        f"{name_of(path)}:{function.name}": lines
+        for path in python("shared")
+        for function in functions(path)
+        if (lines := (function.end_lineno or 0) - function.lineno + 1) > FUNCTION_LINES
+    }
+    assert too_long == {}
+
+
+def test_the_core_is_pure() -> None:
+    """It imports itself and what can neither see nor touch the world outside."""
+    impure = set()
+    for path in (path for path in python("shared") if "core" in path.relative_to(ROOT).parts):
+        for node in nodes(path):
+            match node:
+                case ast.Import():
+                    modules = [alias.name for alias in node.names]
+                case ast.ImportFrom():
+                    modules = [node.module or "."]
+                case _:
+                    continue
+            impure |= {
+                f"{name_of(path)}: {module}"
+                for module in modules
+                if not module.startswith("shared.core") and module.partition(".")[0] not in PURE
+            }
+    assert impure == set()
+    assert sys.stdlib_module_names >= PURE
+
+
+def test_every_test_says_what_it_is_about() -> None:
+    """A sentence of docstring each."""
+    silent = [
+        f"{name_of(path)}:{function.name}"
+        for path in python("tests")
+        for function in functions(path)
+        if function.name.startswith("test_") and not ast.get_docstring(function)
+    ]
+    assert silent == []
+
+
+def test_nothing_is_left_for_later() -> None:
+    """What is not done is an issue, not a comment."""
+    later = re.compile(r"\b(TODO|FIXME|HACK)\b")
+    found = [
+        f"{name_of(path)}:{number}"
+        for path in files()
+        if path != ITSELF and path.name != "pyproject.toml"
+        for number, line in enumerate(text_of(path).splitlines(), 1)
+        if later.search(line)
+    ]
+    assert found == []
+
+
+def test_nobodys_machine_is_in_a_file() -> None:
+    """No home folder, and no package registry but the one that each user has set."""
+    machine = re.compile(
+        r"(?<![\w.])/(?:root|home|Users)/\w+|[A-Z]:\\Users|registry\.npmjs\.|pypi\.org|pythonhosted|(?:--|extra-)index-url"
+    )
+    found = [
+        f"{name_of(path)}:{number}: {match[0]}"
+        for path in files()
+        if path != ITSELF
+        for number, line in enumerate(text_of(path).splitlines(), 1)
+        if (match := machine.search(line))
+    ]
+    assert found == []
+
+
+def documents() -> list[Path]:
+    """The pages for people."""
+    return [path for path in files() if path.suffix == ".md"]
+
+
+def test_every_command_that_a_page_names_exists() -> None:
+    """`python3 -m dev NAME` is a command, with its module."""
+    named = {name for path in documents() for name in re.findall(r"python3? -m dev (\w+)", text_of(path))}
+    assert {"demo", "test"} <= named
+    assert named <= set(COMMANDS)
+    missing = [name for name in named if not ((ROOT / "dev" / f"{name}.py").exists() or (ROOT / "dev" / name).is_dir())]
+    assert missing == []
+
+
+def test_every_setting_that_a_page_names_exists() -> None:
+    """In backticks and in capitals: a setting, a reason code, a parameter of the deployment, or a known stranger's."""
+    parameters = text_of(ROOT / "infra" / "main.parameters.json")
+    known = {name.env for name in NAMES} | set(HOST_NAMES) | {reason.value for reason in Reason} | OUTSIDERS
+    known |= set(re.findall(r"\$\{(\w+)", parameters))  # what whoever deploys may set
+    shape = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`")
+    unknown = {
+        f"{name_of(path)}: {name}" for path in documents() for name in shape.findall(text_of(path)) if name not in known
+    }
+    assert unknown == set()
+
+
+def test_the_deployment_sets_what_the_app_reads() -> None:
+    """Every name is a setting or the platform's; together they are enough for the app to start."""
+    tuned = json.loads((ROOT / "infra" / "settings.json").read_text(encoding="utf-8"))
+    template = (ROOT / "infra" / "modules" / "app.bicep").read_text(encoding="utf-8")
+    block = re.search(r"loadJsonContent\('\.\./settings\.json'\), \{(.*?)\n  \}\)", template, re.DOTALL)
+    assert block is not None
+    derived = re.findall(r"^\s+(\w+):", block[1], re.MULTILINE)
+    known = {name.env for name in NAMES} | set(HOST_NAMES)
+    assert [name for name in (*tuned, *derived) if name not in known and not PLATFORM.fullmatch(name)] == []
+    addresses = {name: "https://made-up.example" for name in derived if name.endswith(("_URL", "_ENDPOINT"))}
+    Settings.from_env({"ServiceBus__fullyQualifiedNamespace": "bus.example", **addresses, **tuned})
+    assert set(tuned) | set(derived) >= {"RECONCILE_SCHEDULE", "AUDIT_SCHEDULE"}
+
+
+def test_every_requirement_is_bounded() -> None:
+    """A range from what was tried to the next version that may break; the exact versions are in the lock file."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    requirements = [line.partition("#")[0].partition(";")[0].strip() for line in lines]
+    requirements = [requirement for requirement in requirements if requirement]
+    assert len(requirements) > 5
+    shape = re.compile(r"[a-z0-9-]+(\[[a-z,]+\])?>=[\d.]+,<[\d.]+")
+    assert [requirement for requirement in requirements if not shape.fullmatch(requirement)] == []
+
+
+def test_the_functions_end_before_the_host_ends_them(tmp_path: Path) -> None:
+    """Reaching functionTimeout restarts the worker with all it is doing: the last resort comes well before it."""
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"IsEncrypted": false, "Values": {}}')
+    host = read(ROOT / "host.json", settings)
+    assert host.function_timeout_s is not None
+    assert host.function_timeout_s >= function_app.LAST_RESORT_S + 20
+    assert host.lock_renewal_s >= host.function_timeout_s
+    (bound,) = (name for name in NAMES if name.env == "INVOCATION_TIMEOUT_S")
+    assert int(bound.default) < function_app.LAST_RESORT_S
+    bound.read("240")

@@ -1,0 +1,191 @@
+"""The settings: all problems in one error, no value in it; a laptop's way and a managed identity's."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from shared.settings import HOST_NAMES, NAMES, Settings, SettingsError
+
+EXAMPLE = Path(__file__).parents[1] / "local.settings.json.example"
+
+#: With keys and connection strings, as on a laptop.
+LAPTOP = {
+    "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=n;SharedAccessKey=bus-key",
+    "STORAGE_CONNECTION_STRING": "AccountName=a;AccountKey=storage-key",
+    "REPLICATE_API_TOKEN": "r8_token",
+    "REPLICATE_WEBHOOK_SECRET": "whsec_secret",
+    "CONTENT_SAFETY_ENDPOINT": "http://127.0.0.1:5001/",
+    "CONTENT_SAFETY_KEY": "safety-key",
+    "PUBLIC_URL": "https://tunnel.example/",
+}
+
+#: With an identity, as in Azure: not a secret in it.
+AZURE = {
+    "ServiceBus__fullyQualifiedNamespace": "bus.servicebus.windows.net",
+    "STORAGE_BLOB_URL": "https://acct.blob.core.windows.net",
+    "STORAGE_TABLE_URL": "https://acct.table.core.windows.net",
+    "KEY_VAULT_URL": "https://vault.vault.azure.net",
+    "CONTENT_SAFETY_ENDPOINT": "https://safety.cognitiveservices.azure.com",
+    "AZURE_CLIENT_ID": "11111111-2222-3333-4444-555555555555",
+    "WEBSITE_HOSTNAME": "darkroom.azurewebsites.net",
+}
+
+
+def problems_of(env: dict[str, str]) -> str:
+    """The text of the one error."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(env)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    return str(caught.value)
+
+
+def example() -> dict[str, str]:
+    """The values of the example file."""
+    content = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    assert content["IsEncrypted"] is False
+    values: dict[str, str] = content["Values"]
+    return values
+
+
+def test_the_example_holds_exactly_the_settings_there_are() -> None:
+    """The host's first, then the app's in their order; every value is a text."""
+    values = example()
+    assert list(values) == [*HOST_NAMES, *(name.env for name in NAMES)]
+    assert all(isinstance(value, str) for value in values.values())
+
+
+def test_the_example_is_readable_but_for_what_only_a_person_has() -> None:
+    """Replicate's token, the endpoint of Content Safety and the public address are missing, nothing else."""
+    text = problems_of(example())
+    assert text.startswith("3 setting(s)")
+    for name in ("REPLICATE_API_TOKEN", "CONTENT_SAFETY_ENDPOINT", "PUBLIC_URL"):
+        assert name in text
+    Settings.from_env(example() | {name: LAPTOP[name] for name in LAPTOP if name != "STORAGE_CONNECTION_STRING"})
+
+
+def test_the_example_shows_the_defaults() -> None:
+    """Whoever leaves a line out gets what the line says."""
+    values = example()
+    for name in NAMES:
+        if name.default:
+            assert values[name.env] == name.default, name.env
+
+
+def test_every_field_has_one_name() -> None:
+    """No setting is read twice or not at all."""
+    assert sorted(name.field for name in NAMES) == sorted(field.name for field in fields(Settings))
+    assert len({name.env for name in NAMES}) == len(NAMES)
+
+
+def test_an_empty_environment_names_all_that_is_missing_at_once() -> None:
+    """Each with what it should look like, and with the other way to give it."""
+    text = problems_of({})
+    assert text.startswith("6 setting(s) cannot be used:")
+    for shape in (
+        "ServiceBus (a connection string) or ServiceBus__fullyQualifiedNamespace (<name>.servicebus.windows.net)",
+        "STORAGE_TABLE_URL (https://<name>.table.core.windows.net)",
+        "STORAGE_BLOB_URL (https://<account>.blob.core.windows.net)",
+        "KEY_VAULT_URL (https://<vault>.vault.azure.net) or REPLICATE_API_TOKEN (r8_...",
+        "CONTENT_SAFETY_ENDPOINT (https://",
+        "PUBLIC_URL (https://<host>",
+    ):
+        assert shape in text
+
+
+MALFORMED = {
+    "PUBLIC_URL": "http://wrong.example",
+    "STORAGE_BLOB_URL": "wrong.blob.core.windows.net",
+    "KEY_VAULT_URL": "ftp://wrong",
+    "REPLICATE_API_URL": "https://",
+    "REPLICATE_DELIVERY_URL": "http://127.0.0.1.wrong.example",
+    "CONTENT_SAFETY_ENDPOINT": "http://localhost.wrong.example",
+    "STATE_TABLE": "wrong-table",
+    "OPEN_TABLE": "1wrong",
+    "REFUSE_HATE_FROM": "0",
+    "REFUSE_SEXUAL_FROM": "9",
+    "REFUSE_VIOLENCE_FROM": "wrong",
+    "WEBHOOK_ALLOWED_CIDRS": "203.0.113.0/24, wrong",
+    "OUTPUT_LIMIT_BYTES": "50 wrong",
+    "INVOCATION_TIMEOUT_S": "241",
+    "CHECK_AFTER_S": "-1",
+    "LOG_LEVEL": "wrong",
+    "GENERATION_QUEUE": "wrong\tqueue",
+}
+
+
+def test_all_that_is_malformed_is_named_at_once_without_its_value() -> None:
+    """Name and shape of each; together with what is missing."""
+    env = {**LAPTOP, **MALFORMED}
+    del env["ServiceBus"]
+    text = problems_of(env)
+    assert text.startswith(f"{len(MALFORMED) + 1} setting(s)")
+    shapes = {name.env: name.shape for name in NAMES}
+    for name in MALFORMED:
+        assert f"{name} is malformed: it should be {shapes[name]}" in text
+    assert "wrong" not in text
+    assert "ServiceBus (a connection string)" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["REPLICATE_API_TOKEN", "ServiceBus", "STORAGE_CONNECTION_STRING", "CONTENT_SAFETY_KEY"]
+)
+def test_an_unresolved_key_vault_reference_is_refused(name: str) -> None:
+    """The platform hands its text on when it cannot resolve it; it is neither used nor repeated."""
+    text = problems_of({**LAPTOP, name: "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/s3cr3t)"})
+    assert text.startswith("1 setting(s)")
+    assert f"{name} is malformed: it should be" in text
+    assert "s3cr3t" not in text
+
+
+def test_a_laptops_settings_are_read() -> None:
+    """Loopback may be http; the slash at the end of an address is dropped."""
+    settings = Settings.from_env(LAPTOP)
+    assert settings.content_safety_endpoint == "http://127.0.0.1:5001"
+    assert settings.public_url == "https://tunnel.example"
+    assert settings.storage == LAPTOP["STORAGE_CONNECTION_STRING"]
+    assert settings.webhook_allowed_cidrs == ()
+
+
+def test_a_managed_identitys_settings_are_read() -> None:
+    """Addresses instead of keys; the public address is the platform's host name."""
+    settings = Settings.from_env(AZURE)
+    assert settings.service_bus_namespace == "bus.servicebus.windows.net"
+    assert (settings.service_bus, settings.storage, settings.content_safety_key) == ("", "", "")
+    assert settings.key_vault_url == "https://vault.vault.azure.net"
+    assert settings.public_url == "https://darkroom.azurewebsites.net"
+    assert settings.azure_client_id == AZURE["AZURE_CLIENT_ID"]
+
+
+def test_a_public_url_goes_before_the_platforms_host_name() -> None:
+    """Behind a gateway the two differ."""
+    assert Settings.from_env({**AZURE, "PUBLIC_URL": "https://www.example"}).public_url == "https://www.example"
+
+
+def test_half_an_identity_is_named() -> None:
+    """Tables without blobs: only the address of the blobs is missing."""
+    text = problems_of({name: value for name, value in AZURE.items() if name != "STORAGE_BLOB_URL"})
+    assert text.startswith("1 setting(s)")
+    assert "STORAGE_BLOB_URL" in text
+
+
+def test_empty_means_not_set() -> None:
+    """An empty or blank value is the default, as the platform may leave it."""
+    settings = Settings.from_env({**LAPTOP, "LOG_LEVEL": "", "CHECK_AFTER_S": "  "})
+    assert (settings.log_level, settings.check_after_s) == ("INFO", 30)
+
+
+def test_networks_are_read() -> None:
+    """Several, of both versions."""
+    settings = Settings.from_env({**LAPTOP, "WEBHOOK_ALLOWED_CIDRS": "203.0.113.0/24, 2001:db8::/32,"})
+    assert [str(network) for network in settings.webhook_allowed_cidrs] == ["203.0.113.0/24", "2001:db8::/32"]
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    """Settings may end in a log or a traceback."""
+    shown = repr(Settings.from_env(LAPTOP))
+    for secret in ("bus-key", "storage-key", "r8_token", "whsec_secret", "safety-key"):
+        assert secret not in shown
+    assert "tunnel.example" in shown
