@@ -76,7 +76,7 @@ class Steps:
         if record.get("generation_id") != self._generation or record.get("step") not in SENTENCES:
             return
         elapsed_ms = (time.perf_counter() - self._sent_at) * 1000
-        print(f"  {elapsed_ms:6.0f} ms  {SENTENCES[record['step']].format(**record['facts'])}", flush=True)
+        print(f"  {elapsed_ms:6.0f} ms  {SENTENCES[record['step']].format(**record)}", flush=True)
         if record["step"] == "published":
             self._published.set()
 

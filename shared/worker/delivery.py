@@ -59,6 +59,8 @@ async def _bring(house: House, key: Key, attempt: Attempt, index: int, uri: str)
         verdict = "passed" if judgement.allowed else "refused"
         house.telemetry.step("output_screened", key, index=index, verdict=verdict)
         if not judgement.allowed:
+            category = judgement.category or "unreadable"
+            house.telemetry.step("output_refused", key, index=index, category=category)
             # An earlier try may have passed and stored it before it died: what is refused now goes.
             await house.blobs.discard_outputs(f"{output_prefix(key)}{attempt.number}-{index}.")
             return judgement.refusal(Reason.OUTPUT_REFUSED)

@@ -39,8 +39,26 @@ async def end(house: House, generation: Generation) -> None:
     await tidy(house, generation)
     event = event_of(generation)
     await house.messenger.publish(event)
-    house.telemetry.step("published", key, outcome=event.outcome, reason=event.reason or "")
+    _tell_operators(house, generation, event)
     await house.index.remove(key)
+
+
+def _tell_operators(house: House, generation: Generation, event: GenerationEvent) -> None:
+    """The one record of a generation that every picture an operator looks at is drawn from."""
+    attempt = generation.attempt
+    made = len(generation.outputs) + generation.refused_outputs
+    house.telemetry.step(
+        "published",
+        generation.key,
+        outcome=event.outcome,
+        reason=event.reason or "",
+        model=event.model,
+        seconds=round((event.at - generation.opened_at).total_seconds()),
+        credits=event.captured_credits,
+        # An estimate: what was refused had been made, and is charged for; a failed prediction is not.
+        cost_usd_micros=attempt.price_usd_micros * made if attempt else 0,
+    )
+    house.telemetry.count("darkroom.generations", outcome=event.outcome, model=event.model or "none")
 
 
 def event_of(generation: Generation) -> GenerationEvent:

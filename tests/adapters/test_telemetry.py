@@ -44,7 +44,7 @@ def test_a_step_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     assert record.levelno == logging.DEBUG
     fields = record.__dict__
     assert (fields["step"], fields["user_id"], fields["generation_id"]) == ("held", "ada", "one")
-    assert fields["facts"] == {"credits": 2}
+    assert fields["credits"] == 2
 
 
 def test_a_count_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
@@ -57,5 +57,5 @@ def test_a_count_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     assert (notable.levelno, routine.levelno) == (logging.INFO, logging.DEBUG)
     assert notable.__dict__["metric"] == "darkroom.creates_unknown"
     assert notable.__dict__["value"] == 1
-    assert routine.__dict__["labels"] == {"table": "state"}
+    assert routine.__dict__["table"] == "state"
     assert routine.getMessage() == "darkroom.conflicts 2.5 table=state"

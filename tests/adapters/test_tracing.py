@@ -34,6 +34,7 @@ with telemetry.span("observe", key):
 telemetry.count("darkroom.generations", outcome="succeeded")
 telemetry.count("darkroom.generations", outcome="succeeded")
 telemetry.count("darkroom.slack_s", 12.5)
+telemetry.count("darkroom.slack_s", -3)
 spans = exporter.get_finished_spans()
 points = {
     metric.name: list(metric.data.data_points)
@@ -49,13 +50,13 @@ print(json.dumps({
     "parent": parent,
     "generations": points["darkroom.generations"][0].value,
     "labels": dict(points["darkroom.generations"][0].attributes),
-    "slack": points["darkroom.slack_s"][0].sum,
+    "slack": points["darkroom.slack_s"][0].value,
 }))
 """
 
 
 def test_spans_are_linked_to_the_trace_of_the_opening_and_metrics_are_counted() -> None:
-    """What the corridor says becomes spans, events, a link for the later message, a counter and a histogram."""
+    """What the corridor says becomes spans, events, a link for the later message, a counter and a gauge."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
@@ -63,7 +64,7 @@ def test_spans_are_linked_to_the_trace_of_the_opening_and_metrics_are_counted() 
     assert seen["ids"] == ["one", "one"]
     assert seen["events"] == [["held", {"credits": 1}]]
     assert seen["links"] == [[], [seen["parent"].split("-")[1]]]
-    assert (seen["generations"], seen["labels"], seen["slack"]) == (2, {"outcome": "succeeded"}, 12.5)
+    assert (seen["generations"], seen["labels"], seen["slack"]) == (2, {"outcome": "succeeded"}, -3)
 
 
 def test_without_an_exporter_nothing_is_traced() -> None:

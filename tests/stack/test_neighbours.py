@@ -29,7 +29,7 @@ async def test_while_content_safety_is_down_the_request_waits(road: Road) -> Non
     try:
         await road.send(message)
         put_off = await road.log.step(key, "put_off")
-        assert put_off["facts"]["neighbour"] == "content safety"
+        assert put_off["neighbour"] == "content safety"
         assert await road.balances(key.user_id) == (10, 0, 0)
     finally:
         (await road.safety.delete("/_sim/faults")).raise_for_status()

@@ -1,8 +1,8 @@
 """Telemetry as log records, which Application Insights takes as they are.
 
 Rules of this file:
-1. A record says its names and numbers as fields too (``step``, ``user_id``, ``generation_id``, ``facts``;
-   ``metric``, ``value``, ``labels``), so that a query needs no parsing of texts.
+1. A record says its names and numbers as fields too (``step``, ``user_id``, ``generation_id`` and each fact;
+   ``metric``, ``value`` and each label), flat, so that a query needs no parsing of texts.
 2. Ids, names and numbers only: the callers have nothing else, and nothing else goes in.
 3. A record that goes to the host costs 0.1 ms and is billed. So the way of a generation that goes well is DEBUG,
    and INFO are its end and what somebody may have to look into: one to four records per generation.
@@ -22,6 +22,7 @@ NOTABLE_STEPS = frozenset(
         "published",
         "rejected",
         "prompt_refused",
+        "output_refused",
         "output_unfit",
         "put_off",
         "create_put_off",
@@ -59,14 +60,14 @@ class LogTelemetry:
         """Something happened to a generation."""
         level = logging.INFO if name in NOTABLE_STEPS else logging.DEBUG
         if _steps.isEnabledFor(level):
-            fields = {"step": name, "user_id": key.user_id, "generation_id": key.generation_id, "facts": facts}
+            fields = {**facts, "step": name, "user_id": key.user_id, "generation_id": key.generation_id}
             _steps.log(level, "%s %s%s", name, key, _told(facts), extra=fields)
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
         """Something to be counted or measured."""
         level = logging.INFO if metric in NOTABLE_METRICS else logging.DEBUG
         if _metrics.isEnabledFor(level):
-            fields = {"metric": metric, "value": value, "labels": labels}
+            fields = {**labels, "metric": metric, "value": value}
             _metrics.log(level, "%s %g%s", metric, value, _told(labels), extra=fields)
 
     def span(self, name: str, key: Key | None = None) -> AbstractContextManager[None]:  # noqa: ARG002  # no spans here

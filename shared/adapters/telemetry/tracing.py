@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.metrics import Counter, Histogram, _Gauge
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.adapters.telemetry.logs import LogTelemetry
@@ -20,8 +20,11 @@ from shared.core.messages import Key
 
 _SCOPE = "darkroom"
 
-#: Metrics of which the single value says something; of all others the sum does.
-_MEASURED = frozenset({"darkroom.slack_s", "darkroom.overdue", "darkroom.generation_s"})
+#: Of this one the last value says something, also a negative one, which a histogram refuses.
+_GAUGES = frozenset({"darkroom.slack_s"})
+
+#: Of this one the spread does: also how often it was told at all. Of all others the sum does.
+_HISTOGRAMS = frozenset({"darkroom.overdue"})
 
 _propagator = TraceContextTextMapPropagator()
 
@@ -33,6 +36,7 @@ class OpenTelemetry(LogTelemetry):
         self._tracer = trace.get_tracer(_SCOPE)
         self._meter = metrics.get_meter(_SCOPE)
         self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, _Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
@@ -42,7 +46,12 @@ class OpenTelemetry(LogTelemetry):
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
         """Something to be counted or measured."""
-        if metric in _MEASURED:
+        if metric in _GAUGES:
+            if metric not in self._gauges:
+                self._gauges[metric] = self._meter.create_gauge(metric)
+            self._gauges[metric].set(value, labels)
+            return
+        if metric in _HISTOGRAMS:
             if metric not in self._histograms:
                 self._histograms[metric] = self._meter.create_histogram(metric)
             self._histograms[metric].record(value, labels)

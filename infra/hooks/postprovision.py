@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""After provisioning: put Replicate's API token and webhook signing secret into the vault.
+
+Rules of this file:
+1. The standard library alone: it runs before anything of the project is installed.
+2. A secret is never an argument of a command (anybody on the machine can list those), never printed, and on disk only
+   in a file that its owner alone can read and that is gone when the command has ended.
+3. What is in the vault is kept. To put a new token in, run it with --rotate.
+
+The token is taken from REPLICATE_API_TOKEN where that is set (a pipeline), and otherwise asked for.
+"""
+
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TOKEN = "replicate-api-token"  # noqa: S105  # the secret's name
+SIGNING_SECRET = "replicate-webhook-secret"  # noqa: S105  # as above
+
+API = "https://api.replicate.com/v1"
+
+#: A role takes up to some minutes to be known everywhere: so often, with this pause, a refusal is taken for that.
+ROLE_TRIES, ROLE_PAUSE_S = 30, 10
+
+#: How often a token that is not accepted is asked for again.
+TOKEN_TRIES = 3
+
+#: One answer of Replicate's.
+ANSWER_S = 30
+
+
+class Failed(Exception):  # noqa: N818  # it says how it ended
+    """It cannot go on; the text says what to do, and holds no secret."""
+
+
+class Refused(Failed):
+    """Replicate does not accept the token."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """What it works with; tests hand in their own."""
+
+    env: Mapping[str, str]
+    ask: Callable[[str], str] | None  # None: nobody is there to be asked
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, *, rotate: bool) -> None:
+        """Fill the vault; Failed says why not."""
+        stored = set() if rotate else {name for name in (TOKEN, SIGNING_SECRET) if self._is_stored(name)}
+        if stored == {TOKEN, SIGNING_SECRET}:
+            _say("The vault has both secrets already. To replace them: infra/hooks/postprovision.py --rotate")
+            return
+        if TOKEN in stored:
+            token = self._read(TOKEN)
+            self._check(token)
+        else:
+            token = self._good_token()
+            self._store(TOKEN, token)
+        self._store(SIGNING_SECRET, self._signing_secret(token))
+
+    # Replicate.
+
+    def _good_token(self) -> str:
+        given = self.env.get("REPLICATE_API_TOKEN", "").strip()
+        if given:
+            self._check(given)
+            return given
+        if self.ask is None:
+            raise Failed("No Replicate token: set REPLICATE_API_TOKEN, or run `azd provision` at a terminal.")
+        for _ in range(TOKEN_TRIES):
+            token = self.ask("Replicate API token (r8_..., from replicate.com/account/api-tokens; not shown): ").strip()
+            try:
+                self._check(token)
+            except Refused as refused:
+                _say(str(refused))
+            else:
+                return token
+        raise Failed("No token that Replicate accepts.")
+
+    def _check(self, token: str) -> None:
+        if not token.startswith("r8_") or not token.isascii() or not token.isprintable() or " " in token:
+            raise Refused("A Replicate token begins with r8_ and has no blanks.")
+        account = self._get("account", token)
+        _say(f"Replicate knows this token: account {account.get('username', '?')}.")
+
+    def _signing_secret(self, token: str) -> str:
+        key = self._get("webhooks/default/secret", token).get("key")
+        if not isinstance(key, str) or not key.startswith("whsec_"):
+            raise Failed("Replicate's webhook signing secret is not of the form whsec_...")
+        return key
+
+    def _get(self, path: str, token: str) -> dict[str, Any]:
+        url = f"{self.env.get('REPLICATE_API_URL') or API}/{path}"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # ours, or the operator's
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310  # as above
+                body = json.load(answer)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 401:
+                raise Refused("Replicate does not accept this token.") from None
+            raise Failed(f"Replicate answered {error.code} to {path}; try again later.") from None
+        except (OSError, ValueError) as error:
+            raise Failed(f"Replicate could not be asked for {path}: {type(error).__name__}.") from None
+        return body if isinstance(body, dict) else {}
+
+    # The vault.
+
+    def _is_stored(self, name: str) -> bool:
+        done = self._az("show", name, "--query", "id", "--output", "tsv")
+        if done.returncode == 0:
+            return True
+        if "SecretNotFound" in done.stderr:
+            return False
+        raise Failed(f"The vault cannot be read:\n{done.stderr.strip()}")
+
+    def _read(self, name: str) -> str:
+        done = self._az("show", name, "--query", "value", "--output", "tsv")
+        if done.returncode:
+            raise Failed(f"The vault cannot be read:\n{done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def _store(self, name: str, value: str) -> None:
+        handle, path = tempfile.mkstemp()  # made with mode 0600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(value)
+            done = self._az("set", name, "--file", path, "--encoding", "utf-8", "--output", "none")
+        finally:
+            with suppress(FileNotFoundError):
+                Path(path).unlink()
+        if done.returncode:
+            raise Failed(f"{name} could not be stored:\n{done.stderr.strip()}")
+        _say(f"Stored {name}.")
+
+    def _az(self, verb: str, name: str, *rest: str) -> "subprocess.CompletedProcess[str]":
+        az = shutil.which("az", path=self.env.get("PATH"))
+        if az is None:
+            raise Failed("The Azure CLI (az) is not on PATH: learn.microsoft.com/cli/azure/install-azure-cli")
+        vault = self.env.get("KEY_VAULT_NAME", "")
+        if not vault:
+            raise Failed("KEY_VAULT_NAME is missing: run this through azd (`azd hooks run postprovision`).")
+        command = [az, "keyvault", "secret", verb, "--vault-name", vault, "--name", name, *rest, "--only-show-errors"]
+        for tried in range(ROLE_TRIES):
+            done = subprocess.run(  # noqa: S603  # names of our own, and a path
+                command, env=dict(self.env), check=False, capture_output=True, text=True, encoding="utf-8"
+            )
+            if done.returncode == 0 or "Forbidden" not in done.stderr or "ForbiddenByFirewall" in done.stderr:
+                return done
+            if tried == 0:
+                _say("The role on the vault is not known everywhere yet; this takes a few minutes at most.")
+            self.sleep(ROLE_PAUSE_S)
+        return done
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main(argv: list[str], env: Mapping[str, str], ask: Callable[[str], str] | None) -> int:
+    """Run the hook; 0 done, 1 failed, 2 wrong arguments."""
+    if argv not in ([], ["--rotate"]):
+        sys.stderr.write("usage: postprovision.py [--rotate]\n")
+        return 2
+    try:
+        Hook(env, ask).run(rotate=bool(argv))
+    except Failed as failed:
+        sys.stderr.write(f"{failed}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ, getpass.getpass if sys.stdin.isatty() else None))

@@ -1,0 +1,261 @@
+// What wakes an operator, and the picture to look at then. docs/operations.md says for each alert what to do.
+// The names of metrics and steps are those that the code emits; a test compares them with the code and the document.
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Where alerts go.')
+param email string
+
+@description('Log Analytics workspace with the telemetry.')
+param workspaceId string
+
+@description('Service Bus namespace.')
+param namespaceId string
+
+@description('Monthly budget; 0: none.')
+param monthlyBudget int
+
+@description('First day of the month in which the budget began.')
+param budgetStart string
+
+resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: 'darkroom-operators'
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'darkroom'
+    emailReceivers: [{ name: 'operator', emailAddress: email, useCommonAlertSchema: true }]
+  }
+}
+
+// On the broker itself, so it also speaks when the app is dead. The topic's subscription is included: its dead letters
+// are the app in front's.
+resource deadLettersWait 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'darkroom-dead-letters-wait'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Messages are in a dead-letter queue. The app should have taken them out within seconds.'
+    severity: 1
+    enabled: true
+    scopes: [namespaceId]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'dead-letters'
+          metricNamespace: 'Microsoft.ServiceBus/namespaces'
+          metricName: 'DeadletteredMessages'
+          timeAggregation: 'Maximum'
+          operator: 'GreaterThan'
+          threshold: 0
+          dimensions: [{ name: 'EntityName', operator: 'Include', values: ['*'] }]
+        }
+      ]
+    }
+    actions: [{ actionGroupId: operators.id }]
+  }
+}
+
+// Each query returns a row when something is wrong, and none when all is well.
+// Severity: 1 money or pictures are being lost, 2 users notice, 3 somebody should look at it today.
+// A rule that looks every 5 minutes costs three times one that looks every 15; so only what cannot wait does.
+var rules = [
+  {
+    name: 'dead-letters'
+    severity: 1
+    every: 'PT5M'
+    window: 'PT5M'
+    description: 'A message died: it failed ten times, or waited for a day. Its generation has ended, its credits were released.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.dead_letters"
+| summarize letters = sum(Sum) by queue = tostring(Properties.queue)
+| where letters > 0
+'''
+  }
+  {
+    name: 'failure-rate'
+    severity: 2
+    every: 'PT5M'
+    window: 'PT15M'
+    description: 'More than a fifth of at least ten generations failed, refusals of content not counted.'
+    query: '''
+AppTraces
+| where tostring(Properties.step) == "published"
+| extend outcome = tostring(Properties.outcome), reason = tostring(Properties.reason)
+| where outcome in ("succeeded", "failed")
+| summarize ended = count(), failed = countif(outcome == "failed" and reason !in ("CONTENT_REFUSED", "OUTPUT_REFUSED"))
+| where ended >= 10 and failed * 5 > ended
+'''
+  }
+  {
+    name: 'open-too-long'
+    severity: 2
+    every: 'PT15M'
+    window: 'PT15M'
+    description: 'A generation is open beyond its bound: later than its expected time and the hour for which Replicate keeps outputs.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.slack_s"
+| summarize slack_s = min(Sum)
+| where slack_s < 0
+'''
+  }
+  {
+    name: 'webhook-signatures'
+    severity: 2
+    every: 'PT15M'
+    window: 'PT15M'
+    description: 'Ten or more webhooks were refused for their signature: the signing secret is wrong, or somebody is trying.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.webhook_refused"
+| summarize refused = sum(Sum)
+| where refused >= 10
+'''
+  }
+  {
+    name: 'safety-unavailable'
+    severity: 2
+    every: 'PT5M'
+    window: 'PT15M'
+    description: 'Content Safety did not answer five times or more. Requests wait; nothing is allowed unchecked.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.put_off" and tostring(Properties.neighbour) == "content safety"
+| summarize times = sum(Sum)
+| where times >= 5
+'''
+  }
+  {
+    name: 'replicate-credit'
+    severity: 1
+    every: 'PT5M'
+    window: 'PT5M'
+    description: 'Replicate answered 402: its credit is used up. Every request waits until somebody buys more.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.creates_put_off" and tostring(Properties.why) == "no credit"
+| summarize times = sum(Sum)
+| where times > 0
+'''
+  }
+  {
+    name: 'replicate-token'
+    severity: 1
+    every: 'PT5M'
+    window: 'PT5M'
+    description: 'Replicate answered 401 also to a freshly fetched token. Every request waits until the vault has a good one.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.creates_put_off" and tostring(Properties.why) == "unauthorized"
+| summarize times = sum(Sum)
+| where times > 0
+'''
+  }
+  {
+    name: 'audit-difference'
+    severity: 1
+    every: 'PT1H'
+    window: 'PT1H'
+    description: 'An account and its ledger do not agree. Nothing is mended by itself.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.audit_differences"
+| summarize differences = sum(Sum)
+| where differences > 0
+'''
+  }
+  {
+    name: 'paid-twice'
+    severity: 3
+    every: 'PT1H'
+    window: 'PT1H'
+    description: 'Replicate ran a prediction that nobody waited for. It was canceled; the user was not charged, you may be.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.extra_predictions"
+| summarize predictions = sum(Sum)
+| where predictions > 0
+'''
+  }
+  {
+    name: 'timer-silent'
+    severity: 1
+    every: 'PT15M'
+    window: 'PT30M'
+    description: 'The timer has not spoken for half an hour: the app is down, or telemetry is.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.overdue"
+| count
+| where Count == 0
+'''
+  }
+]
+
+resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
+  name: 'darkroom-${rule.name}'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Darkroom: ${rule.name}'
+    description: rule.description
+    severity: rule.severity
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: rule.every
+    windowSize: rule.window
+    autoMitigate: true
+    criteria: {
+      allOf: [
+        {
+          query: rule.query
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    actions: { actionGroups: [operators.id] }
+  }
+}]
+
+resource budget 'Microsoft.Consumption/budgets@2024-08-01' = if (monthlyBudget > 0) {
+  name: 'darkroom'
+  properties: {
+    category: 'Cost'
+    amount: monthlyBudget
+    timeGrain: 'Monthly'
+    timePeriod: { startDate: budgetStart }
+    notifications: {
+      // In time to do something, and when it has happened.
+      forecast: { enabled: true, operator: 'GreaterThan', threshold: 100, thresholdType: 'Forecasted', contactEmails: [email] }
+      actual: { enabled: true, operator: 'GreaterThan', threshold: 80, thresholdType: 'Actual', contactEmails: [email] }
+    }
+  }
+}
+
+resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
+  name: guid(resourceGroup().id, 'darkroom-workbook')
+  location: location
+  tags: tags
+  kind: 'shared'
+  properties: {
+    displayName: 'Darkroom'
+    category: 'workbook'
+    sourceId: workspaceId
+    serializedData: replace(replace(loadTextContent('../workbook.json'), '{WORKSPACE}', workspaceId), '{NAMESPACE}', namespaceId)
+  }
+}

@@ -1,0 +1,110 @@
+// The private side (vnetEnabled): a network that the app goes out through, and a private endpoint for each neighbour.
+// Replicate's webhooks still come in over the internet; their signature is what lets them in.
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('What makes names unique.')
+param token string
+
+@description('Storage account of the Functions host.')
+param hostAccountId string
+
+@description('Storage account of the data.')
+param dataAccountId string
+
+@description('Service Bus namespace.')
+param namespaceId string
+
+@description('Key vault.')
+param vaultId string
+
+@description('Content Safety account.')
+param safetyId string
+
+var zones = [
+  'privatelink.blob.${environment().suffixes.storage}'
+  'privatelink.table.${environment().suffixes.storage}'
+  'privatelink.servicebus.windows.net'
+  'privatelink.vaultcore.azure.net'
+  'privatelink.cognitiveservices.azure.com'
+]
+
+// What is reached, by which of its services, and at which place in zones its name lies.
+var endpoints = [
+  { name: 'host-blob', target: hostAccountId, service: 'blob', zone: 0 }
+  { name: 'host-table', target: hostAccountId, service: 'table', zone: 1 }
+  { name: 'data-blob', target: dataAccountId, service: 'blob', zone: 0 }
+  { name: 'data-table', target: dataAccountId, service: 'table', zone: 1 }
+  { name: 'service-bus', target: namespaceId, service: 'namespace', zone: 2 }
+  { name: 'vault', target: vaultId, service: 'vault', zone: 3 }
+  { name: 'safety', target: safetyId, service: 'account', zone: 4 }
+]
+
+resource network 'Microsoft.Network/virtualNetworks@2024-07-01' = {
+  name: 'vnet-${token}'
+  location: location
+  tags: tags
+  properties: {
+    addressSpace: { addressPrefixes: ['10.42.0.0/22'] }
+    subnets: [
+      {
+        // 512 addresses: eight functions that may each have 40 instances.
+        name: 'app'
+        properties: {
+          addressPrefix: '10.42.0.0/23'
+          delegations: [{ name: 'functions', properties: { serviceName: 'Microsoft.App/environments' } }]
+        }
+      }
+      {
+        name: 'endpoints'
+        properties: { addressPrefix: '10.42.2.0/24' }
+      }
+    ]
+  }
+}
+
+resource privateZones 'Microsoft.Network/privateDnsZones@2024-06-01' = [for zone in zones: {
+  name: zone
+  location: 'global'
+  tags: tags
+}]
+
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [for (zone, i) in zones: {
+  parent: privateZones[i]
+  name: 'to-${token}'
+  location: 'global'
+  tags: tags
+  properties: {
+    registrationEnabled: false
+    virtualNetwork: { id: network.id }
+  }
+}]
+
+resource privateEndpoints 'Microsoft.Network/privateEndpoints@2024-07-01' = [for endpoint in endpoints: {
+  name: 'pe-${endpoint.name}-${token}'
+  location: location
+  tags: tags
+  properties: {
+    subnet: { id: '${network.id}/subnets/endpoints' }
+    privateLinkServiceConnections: [
+      {
+        name: endpoint.name
+        properties: { privateLinkServiceId: endpoint.target, groupIds: [endpoint.service] }
+      }
+    ]
+  }
+}]
+
+resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-07-01' = [for (endpoint, i) in endpoints: {
+  parent: privateEndpoints[i]
+  name: 'default'
+  properties: {
+    privateDnsZoneConfigs: [{ name: endpoint.service, properties: { privateDnsZoneId: privateZones[endpoint.zone].id } }]
+  }
+}]
+
+output appSubnetId string = '${network.id}/subnets/app'

@@ -1,0 +1,159 @@
+// Two storage accounts: one for the Functions host (its package, its locks and keys), one for the data.
+// The host's account needs the strongest role there is for blobs; apart, that role does not reach anybody's pictures.
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('What makes names unique.')
+param token string
+
+@description('true: reachable through private endpoints only.')
+param isPrivate bool
+
+@description('Copies of the data: the SKU of its account.')
+param redundancy string
+
+@description('Days after which an output becomes cool; 0: never.')
+param outputsCoolAfterDays int
+
+@description('Days after which an output is deleted; 0: never.')
+param outputsDeleteAfterDays int
+
+@description('Days for which dead letters, quarantine and inputs are kept.')
+param archiveDays int
+
+// For two weeks a deleted blob or container can be brought back: longer than a weekend and a holiday, short enough to be a deletion.
+var undeleteDays = 14
+
+var settings = loadJsonContent('../settings.json')
+
+var containers = [
+  settings.OUTPUTS_CONTAINER // what passed the checks; where the app in front finds it
+  settings.DEAD_LETTERS_CONTAINER // raw messages that died
+  'quarantine' // what an operator keeps for a review; the app never stores what was refused
+  'inputs' // files that users bring; the app in front puts them here
+]
+
+var tables = [
+  settings.STATE_TABLE // accounts, generations, ledger
+  settings.OPEN_TABLE // what is not finished and announced
+]
+
+// Each action only where its number of days is not 0.
+var cooling = outputsCoolAfterDays == 0 ? {} : { tierToCool: { daysAfterModificationGreaterThan: outputsCoolAfterDays } }
+var deleting = outputsDeleteAfterDays == 0 ? {} : { delete: { daysAfterModificationGreaterThan: outputsDeleteAfterDays } }
+
+resource hostAccount 'Microsoft.Storage/storageAccounts@2025-01-01' = {
+  name: 'sthost${token}'
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: { name: 'Standard_LRS' } // nothing in it that a deployment does not bring back
+  properties: {
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    networkAcls: { bypass: 'None', defaultAction: isPrivate ? 'Deny' : 'Allow' }
+  }
+}
+
+resource hostBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
+  parent: hostAccount
+  name: 'default'
+}
+
+// Flex Consumption runs what lies here; the site cannot be made before it.
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+  parent: hostBlobs
+  name: 'app-package'
+  properties: { publicAccess: 'None' }
+}
+
+resource dataAccount 'Microsoft.Storage/storageAccounts@2025-01-01' = {
+  name: 'stdata${token}'
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: { name: redundancy }
+  properties: {
+    accessTier: 'Hot'
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    networkAcls: { bypass: 'None', defaultAction: isPrivate ? 'Deny' : 'Allow' }
+  }
+}
+
+resource dataBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
+  parent: dataAccount
+  name: 'default'
+  properties: {
+    deleteRetentionPolicy: { enabled: true, days: undeleteDays }
+    containerDeleteRetentionPolicy: { enabled: true, days: undeleteDays }
+  }
+}
+
+resource dataContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = [for name in containers: {
+  parent: dataBlobs
+  name: name
+  properties: { publicAccess: 'None' }
+}]
+
+resource dataTableService 'Microsoft.Storage/storageAccounts/tableServices@2025-01-01' = {
+  parent: dataAccount
+  name: 'default'
+}
+
+resource dataTables 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-01-01' = [for name in tables: {
+  parent: dataTableService
+  name: name
+}]
+
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01-01' = {
+  parent: dataAccount
+  name: 'default'
+  dependsOn: [dataBlobs]
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'outputs'
+          type: 'Lifecycle'
+          enabled: outputsCoolAfterDays > 0 || outputsDeleteAfterDays > 0
+          definition: {
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.OUTPUTS_CONTAINER}/'] }
+            // A rule needs an action even while it is off.
+            actions: { baseBlob: empty(union(cooling, deleting)) ? { tierToCool: { daysAfterModificationGreaterThan: 3650 } } : union(cooling, deleting) }
+          }
+        }
+        {
+          name: 'archive'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.DEAD_LETTERS_CONTAINER}/', 'quarantine/', 'inputs/'] }
+            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: archiveDays } } }
+          }
+        }
+      ]
+    }
+  }
+}
+
+output hostAccountName string = hostAccount.name
+output hostAccountId string = hostAccount.id
+output dataAccountName string = dataAccount.name
+output dataAccountId string = dataAccount.id
+output blobUrl string = dataAccount.properties.primaryEndpoints.blob
+output tableUrl string = dataAccount.properties.primaryEndpoints.table

@@ -1,0 +1,60 @@
+// Key Vault: Replicate's API token and webhook signing secret. The postprovision hook puts them in.
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('What makes names unique.')
+param token string
+
+@description('true: reachable through a private endpoint, and from operatorCidrs.')
+param isPrivate bool
+
+@description('CIDRs, with commas between, that reach a private vault from outside.')
+param operatorCidrs string
+
+@description('Recover the deleted vault of this name instead of making a new one.')
+param recover bool
+
+@description('Where the audit log goes.')
+param workspaceId string
+
+var openCidrs = empty(operatorCidrs) ? [] : split(operatorCidrs, ',')
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+  name: 'kv-${token}'
+  location: location
+  tags: tags
+  properties: {
+    createMode: recover ? 'recover' : 'default'
+    tenantId: tenant().tenantId
+    sku: { family: 'A', name: 'standard' }
+    enableRbacAuthorization: true
+    // Nobody, not even an owner, can destroy the secrets for good before 90 days are over. It can never be switched off.
+    enablePurgeProtection: true
+    enableSoftDelete: true
+    softDeleteRetentionInDays: 90
+    publicNetworkAccess: isPrivate && empty(openCidrs) ? 'disabled' : 'enabled'
+    networkAcls: {
+      bypass: 'None'
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      ipRules: [for cidr in openCidrs: { value: trim(cidr) }]
+    }
+  }
+}
+
+// Who read which secret, and who was refused.
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: vault
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ categoryGroup: 'audit', enabled: true }]
+  }
+}
+
+output vaultName string = vault.name
+output vaultId string = vault.id
+output vaultUrl string = vault.properties.vaultUri

@@ -1,0 +1,309 @@
+"""The hooks of `azd provision`, on a small Replicate on loopback, an `az` and an `azd` that write down their calls."""
+
+import importlib.util
+import json
+import os
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.infra.bicep import INFRA
+
+TOKEN = "r8_" + "t" * 37
+SIGNING_SECRET = "whsec_" + "s" * 32
+
+#: Keeps secrets as files in a folder, as a vault would; a call and the mode of its --file go into calls.jsonl.
+AZ = """#!{python}
+import json, os, pathlib, sys
+vault = pathlib.Path(os.environ["FAKE_VAULT"])
+arguments = sys.argv[1:]
+options = dict(zip(arguments[3::2], arguments[4::2]))
+record = {{"arguments": arguments}}
+if "--file" in options:
+    file = pathlib.Path(options["--file"])
+    record |= {{"file": str(file), "mode": file.stat().st_mode & 0o777, "value": file.read_text()}}
+with (vault / "calls.jsonl").open("a") as calls:
+    calls.write(json.dumps(record) + "\\n")
+refusals = vault / "refusals"
+if refusals.exists():
+    left = int(refusals.read_text())
+    refusals.write_text(str(left - 1))
+    if left > 0:
+        sys.exit("(Forbidden) Caller is not authorized to perform action on resource.")
+secret = vault / options["--name"]
+if arguments[2] == "set":
+    secret.write_text(record["value"])
+elif not secret.exists():
+    sys.exit("(SecretNotFound) A secret with (name/id) was not found in this key vault.")
+elif options["--query"] == "value":
+    print(secret.read_text())
+else:
+    print("https://example.vault.azure.net/secrets/" + secret.name)
+"""
+
+
+def load(name: str) -> ModuleType:
+    """A hook as a module."""
+    spec = importlib.util.spec_from_file_location(name, INFRA / "hooks" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look for their module
+    spec.loader.exec_module(module)
+    return module
+
+
+postprovision = load("postprovision")
+preprovision = load("preprovision")
+
+
+@dataclass
+class Replicate:
+    """What the small Replicate was asked, and what it answers."""
+
+    url: str = ""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    status: int = 200
+    secret: str = SIGNING_SECRET
+
+
+@pytest.fixture
+def replicate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
+    """It knows TOKEN and no other."""
+    known = Replicate()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            authorization = self.headers.get("Authorization", "")
+            known.asked.append((self.path, authorization))
+            status = known.status if authorization == f"Bearer {TOKEN}" else 401
+            answers = {"/account": {"username": "ada"}, "/webhooks/default/secret": {"key": known.secret}}
+            body = json.dumps(answers[self.path]).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    known.url = f"http://127.0.0.1:{server.server_port}"
+    yield known
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@dataclass
+class Desk:
+    """An operator's machine: its environment, its vault, what was asked of the operator, how long was waited."""
+
+    env: dict[str, str]
+    vault: Path
+    answers: list[str] = field(default_factory=list)
+    waited_s: list[float] = field(default_factory=list)
+
+    def run(self, *, rotate: bool = False) -> None:
+        """Run the hook with somebody at the terminal, if there are answers."""
+        ask = (lambda _: self.answers.pop(0)) if self.answers else None
+        postprovision.Hook(self.env, ask, self.waited_s.append).run(rotate=rotate)
+
+    def calls(self) -> list[dict[str, object]]:
+        """The calls of az."""
+        file = self.vault / "calls.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def stored(self) -> dict[str, str]:
+        """What is in the vault."""
+        return {path.name: path.read_text() for path in self.vault.iterdir() if path.name.startswith("replicate-")}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, replicate: Replicate) -> Desk:
+    """An empty vault, and no token in the environment."""
+    vault, programs = tmp_path / "vault", tmp_path / "bin"
+    vault.mkdir()
+    programs.mkdir()
+    az = programs / "az"
+    az.write_text(AZ.format(python=sys.executable))
+    az.chmod(0o755)
+    env = {
+        "PATH": str(programs),
+        "FAKE_VAULT": str(vault),
+        "KEY_VAULT_NAME": "kv-example",
+        "REPLICATE_API_URL": replicate.url,
+    }
+    return Desk(env, vault)
+
+
+BOTH = {"replicate-api-token": TOKEN, "replicate-webhook-secret": SIGNING_SECRET}
+
+
+def test_asks_for_the_token_and_fills_the_vault(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """The token is asked for, tried, and stored with the signing secret that Replicate gives for it."""
+    desk.answers = [TOKEN]
+    desk.run()
+    assert desk.stored() == BOTH
+    said = capsys.readouterr()
+    assert "account ada" in said.out
+    assert TOKEN not in said.out + said.err
+    assert SIGNING_SECRET not in said.out + said.err
+
+
+def test_no_secret_is_an_argument_or_stays_on_disk(desk: Desk) -> None:
+    """Az gets each value in a file for its owner only, which is gone afterwards."""
+    desk.answers = [TOKEN]
+    desk.run()
+    sets = [call for call in desk.calls() if "file" in call]
+    assert len(sets) == 2
+    assert all(call["mode"] == stat.S_IRUSR | stat.S_IWUSR for call in sets)
+    assert not any(Path(str(call["file"])).exists() for call in sets)
+    assert not any(TOKEN in json.dumps(call["arguments"]) for call in desk.calls())
+    assert not any(SIGNING_SECRET in json.dumps(call["arguments"]) for call in desk.calls())
+
+
+def test_the_file_is_gone_also_when_az_fails(desk: Desk) -> None:
+    """Whatever becomes of the call."""
+    desk.answers = [TOKEN]
+    (desk.vault / "replicate-api-token").mkdir()  # so that az breaks when it writes
+    with pytest.raises(postprovision.Failed):
+        desk.run(rotate=True)
+    (call,) = [call for call in desk.calls() if "file" in call]
+    assert not Path(str(call["file"])).exists()
+
+
+def test_a_wrong_token_is_asked_for_again(desk: Desk, replicate: Replicate) -> None:
+    """What is no token is not even sent; what Replicate refuses is not stored."""
+    desk.answers = ["sk-something", "r8_" + "x" * 37, TOKEN]
+    desk.run()
+    assert desk.stored() == BOTH
+    assert not any("sk-something" in authorization for _, authorization in replicate.asked)
+
+
+def test_three_wrong_tokens_are_enough(desk: Desk) -> None:
+    """Then it ends, with nothing stored."""
+    desk.answers = ["r8_" + "x" * 37] * 4
+    with pytest.raises(postprovision.Failed, match="No token that Replicate accepts"):
+        desk.run()
+    assert len(desk.answers) == 1
+    assert desk.stored() == {}
+
+
+def test_a_pipeline_gives_the_token_by_its_environment(desk: Desk) -> None:
+    """Nobody is asked."""
+    desk.env["REPLICATE_API_TOKEN"] = TOKEN
+    desk.run()
+    assert desk.stored() == BOTH
+
+
+def test_a_pipeline_without_a_token_is_told_so(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1, and what to set."""
+    assert postprovision.main([], desk.env, None) == 1
+    assert "set REPLICATE_API_TOKEN" in capsys.readouterr().err
+
+
+def test_what_is_there_is_kept(desk: Desk, replicate: Replicate) -> None:
+    """The next `azd provision` asks nothing and changes nothing."""
+    desk.env["REPLICATE_API_TOKEN"] = TOKEN
+    desk.run()
+    before = len(desk.calls())
+    desk.env["REPLICATE_API_TOKEN"] = "r8_" + "n" * 37
+    desk.run()
+    assert desk.stored() == BOTH
+    assert not any("file" in call for call in desk.calls()[before:])
+    assert len(replicate.asked) == 2
+
+
+def test_a_missing_signing_secret_is_fetched_with_the_token_that_is_there(desk: Desk) -> None:
+    """A run that died between the two is made good."""
+    (desk.vault / "replicate-api-token").write_text(TOKEN)
+    desk.run()
+    assert desk.stored() == BOTH
+
+
+def test_rotation_replaces_both(desk: Desk) -> None:
+    """--rotate asks although the vault is full."""
+    for name in BOTH:
+        (desk.vault / name).write_text("old")
+    desk.answers = [TOKEN]
+    desk.run(rotate=True)
+    assert desk.stored() == BOTH
+
+
+def test_a_role_that_is_not_known_yet_is_waited_for(desk: Desk) -> None:
+    """Forbidden right after the deployment is taken for the slowness of roles, for five minutes at most."""
+    (desk.vault / "refusals").write_text("3")
+    desk.answers = [TOKEN]
+    desk.run()
+    assert desk.stored() == BOTH
+    assert desk.waited_s == [10, 10, 10]
+
+
+def test_a_role_that_never_comes_ends_it(desk: Desk) -> None:
+    """And says what Azure said."""
+    (desk.vault / "refusals").write_text("1000")
+    with pytest.raises(postprovision.Failed, match="not authorized"):
+        desk.run()
+    assert sum(desk.waited_s) == 300
+
+
+def test_a_busy_replicate_ends_it(desk: Desk, replicate: Replicate) -> None:
+    """A token that could not be tried is not stored."""
+    replicate.status = 503
+    desk.answers = [TOKEN]
+    with pytest.raises(postprovision.Failed, match="answered 503"):
+        desk.run()
+    assert desk.stored() == {}
+
+
+def test_a_strange_signing_secret_is_not_stored(desk: Desk, replicate: Replicate) -> None:
+    """Webhooks could never be verified with it."""
+    replicate.secret = "something"
+    desk.answers = [TOKEN]
+    with pytest.raises(postprovision.Failed, match="whsec_"):
+        desk.run()
+    assert desk.stored() == {"replicate-api-token": TOKEN}
+
+
+def test_az_must_be_there(desk: Desk) -> None:
+    """Its absence is named."""
+    desk.env["PATH"] = ""
+    with pytest.raises(postprovision.Failed, match="not on PATH"):
+        desk.run()
+
+
+def test_unknown_arguments_are_refused(desk: Desk) -> None:
+    """Before anything is done."""
+    assert postprovision.main(["--force"], desk.env, None) == 2
+    assert desk.calls() == []
+
+
+def test_the_budget_begins_in_the_month_of_the_first_run(tmp_path: Path) -> None:
+    """Azd is told the first of the month; a month that is known is left alone."""
+    told = tmp_path / "told"
+    azd = tmp_path / "azd"
+    azd.write_text(f'#!/bin/sh\necho "$@" > "{told}"\n')
+    azd.chmod(0o755)
+    env = {"PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
+    assert preprovision.main(env, date(2026, 11, 21)) == 0
+    assert told.read_text() == "env set BUDGET_START 2026-11-01\n"
+    told.unlink()
+    assert preprovision.main(env | {"BUDGET_START": "2026-05-01"}, date(2026, 11, 21)) == 0
+    assert not told.exists()
+
+
+def test_a_pipeline_must_know_the_budgets_month(tmp_path: Path) -> None:
+    """A runner forgets, and Azure refuses another month."""
+    assert preprovision.main({"PATH": str(tmp_path), "CI": "true"}, date(2026, 11, 21)) == 1

@@ -1,0 +1,125 @@
+"""The names that alerts and the workbook ask for are those that the code emits, and docs/operations.md has them all."""
+
+import ast
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from tests.infra.bicep import INFRA, sources
+
+ROOT = INFRA.parent
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+
+
+def calls(method: str) -> Iterator[tuple[str, set[str]]]:
+    """Every ``telemetry.<method>(name, ...)`` of the source: the name, and the labels or facts given with it."""
+    for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
+                owner = node.func.value
+                if getattr(owner, "attr", getattr(owner, "id", "")) == "telemetry" and node.args:
+                    labels = {keyword.arg for keyword in node.keywords if keyword.arg and keyword.arg != "value"}
+                    yield from ((name, labels) for name in _texts(node.args[0]))
+
+
+def _texts(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.IfExp):
+        return _texts(node.body) + _texts(node.orelse)
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+
+
+@cache
+def emitted(method: str) -> dict[str, set[str]]:
+    """Each name of the source with all its labels."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, labels in calls(method):
+        found[name] |= labels
+    return dict(found)
+
+
+@cache
+def table(heading: str) -> dict[str, dict[str, str]]:
+    """A table of the document: the rows by the name in their first column."""
+    text = OPERATIONS.read_text(encoding="utf-8").partition(f"\n### {heading}\n")[2]
+    lines = [line for line in text.partition("\n#")[0].splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0].strip("`"): dict(zip(head, row, strict=True)) for row in rows}
+
+
+def names_in(cell: str) -> set[str]:
+    """The names between backticks."""
+    return set(re.findall(r"`(\w+)`", cell))
+
+
+def queries() -> dict[str, str]:
+    """Every query of the alerts and of the workbook, by where it is."""
+    found = {
+        f"alert {number}": text
+        for number, text in enumerate(re.findall(r"query: '''(.*?)'''", sources()["modules/alerts.bicep"], re.DOTALL))
+    }
+    workbook = json.loads((INFRA / "workbook.json").read_text(encoding="utf-8"))
+    for item in workbook["items"]:
+        if "query" in item["content"]:
+            found[f"workbook {item['name']}"] = item["content"]["query"]
+    return found
+
+
+def test_there_are_queries() -> None:
+    """The tests below look at something."""
+    assert len(queries()) >= 18
+
+
+def test_metrics_are_those_of_the_source() -> None:
+    """The table of metrics has every metric that the code counts, with its labels, and no other."""
+    told = {name: names_in(row["Labels"]) for name, row in table("Metrics").items()}
+    assert told == emitted("count")
+
+
+def test_steps_are_those_of_the_source() -> None:
+    """The table of steps has every step with its facts, and no other."""
+    for name, row in table("Steps").items():
+        there = emitted("step").get(name, set())
+        assert names_in(row["Facts"]) == there, name
+    assert set(emitted("step")) == set(table("Steps"))
+
+
+@pytest.mark.parametrize("where", queries())
+def test_queries_ask_for_known_names(where: str) -> None:
+    """Every metric, step, label and fact of a query is in the tables."""
+    query = queries()[where]
+    metrics = set(re.findall(r'"(darkroom\.\w+)"', query))
+    stepped = re.search(r'Properties\.step\) (?:== ("\w+")|in \(([^)]*)\))', query)
+    steps = set(re.findall(r'"(\w+)"', stepped[0])) if stepped else set()
+    assert metrics or steps
+    assert metrics <= set(table("Metrics"))
+    assert steps <= set(table("Steps"))
+    known = {label for name in metrics for label in names_in(table("Metrics")[name]["Labels"])}
+    for name in steps:
+        row = table("Steps")[name]
+        known |= names_in(row["Facts"]) | {"step"}
+    assert set(re.findall(r"Properties\.(\w+)", query)) <= known
+
+
+def test_every_alert_is_explained() -> None:
+    """Each alert has a section of its own: what it means, what to look at, what to do."""
+    alerts = sources()["modules/alerts.bicep"]
+    rules = {f"darkroom-{name}" for name in re.findall(r"^    name: '([\w-]+)'$", alerts, re.MULTILINE)}
+    assert len(rules) == 10
+    text = OPERATIONS.read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^### (darkroom[\w-]*)[^\n]*\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
+    assert set(sections) == rules | {"darkroom-dead-letters-wait", "darkroom-budget"}
+    for name, section in sections.items():
+        assert all(part in section for part in ("**Means.**", "**Look at.**", "**Do.**")), name
+
+
+def test_the_workbook_is_filled_in() -> None:
+    """Its two places for resource ids are those that the template replaces."""
+    text = (INFRA / "workbook.json").read_text(encoding="utf-8")
+    places = set(re.findall(r"\{([A-Z]+)\}", text))
+    assert places == {"WORKSPACE", "NAMESPACE"}
+    assert all(f"'{{{place}}}'" in sources()["modules/alerts.bicep"] for place in places)
