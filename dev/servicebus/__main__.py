@@ -1,0 +1,74 @@
+"""The emulator as a process: `python -m dev.servicebus --entities FILE [--port 0] [--db PATH]`.
+
+Prints one JSON line when it is ready and serves until SIGTERM or SIGINT; with --exit-with-stdin also until its
+standard input ends, so that it cannot outlive the process that holds the other end of the pipe.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from pathlib import Path
+
+from dev.servicebus import entities
+from dev.servicebus.hub import Limits
+from dev.servicebus.server import Options, Server
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m dev.servicebus", description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--entities", type=Path, required=True, help="JSON file with queues and topics")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 chooses a free one")
+    parser.add_argument("--db", type=Path, help="SQLite file; without it everything is kept in memory")
+    parser.add_argument("--max-message-bytes", type=int, default=Limits().message_bytes)
+    parser.add_argument("--exit-with-stdin", action="store_true", help="exit when standard input ends")
+    return parser.parse_args()
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    # os.read and not sys.stdin: a daemon thread must hold no lock of a buffer when the interpreter ends.
+    while os.read(0, 4096):
+        pass
+    loop.call_soon_threadsafe(stopping.set)
+
+
+async def _serve(options: Options, *, exit_with_stdin: bool) -> None:
+    loop = asyncio.get_running_loop()
+    server = await Server.start(options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stopping.set)
+    if exit_with_stdin:
+        threading.Thread(target=_watch_stdin, args=(loop, server.stopping), daemon=True).start()
+    ready = {"ready": "servicebus", "port": server.port, "connection_string": server.connection_string}
+    print(json.dumps(ready), flush=True)
+    try:
+        await server.run()
+    finally:
+        await server.stop()
+
+
+def main() -> int:
+    """Run; 2 when the entities, the store or the port cannot be had, or the store fails later."""
+    arguments = _arguments()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    try:
+        options = Options(
+            entities=entities.from_file(arguments.entities),
+            port=arguments.port,
+            db=arguments.db,
+            limits=Limits(message_bytes=arguments.max_message_bytes),
+        )
+        asyncio.run(_serve(options, exit_with_stdin=arguments.exit_with_stdin))
+    except (OSError, ValueError, sqlite3.Error) as error:
+        print(f"The Service Bus emulator cannot run: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

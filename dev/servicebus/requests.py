@@ -1,0 +1,58 @@
+"""Requests to a node and its replies: messages with an operation in the application properties."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dev.servicebus import codec, message
+
+_MESSAGE_ID, _REPLY_TO, _CORRELATION_ID = 0, 4, 5  # indices in the properties (OASIS AMQP 1.0, section 3.2.4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A decoded request; `message_id` stays encoded, as the reply must carry exactly the same value."""
+
+    message_id: bytes
+    reply_to: str | None
+    properties: dict[str, Any]
+    body: Any
+
+    @property
+    def operation(self) -> str:
+        """What is asked for."""
+        return str(self.properties.get("operation", ""))
+
+
+def parse(data: bytes) -> Request:
+    """Read a request; codec.MALFORMED when it is none."""
+    properties: list[bytes] = []
+    application_properties: dict[str, Any] = {}
+    body = None
+    for code, _start, at, _end in message.sections(data):
+        if code == message.PROPERTIES:
+            properties = codec.raw_items(data, at)
+        elif code == message.APPLICATION_PROPERTIES:
+            application_properties = codec.decode(data, at)[0]
+        elif code == message.VALUE:
+            body = codec.decode(data, at)[0]
+    properties += [codec.NULL] * (_REPLY_TO + 1 - len(properties))
+    return Request(
+        message_id=properties[_MESSAGE_ID],
+        reply_to=codec.decode(properties[_REPLY_TO])[0],
+        properties=application_properties,
+        body=body,
+    )
+
+
+def reply(request: Request, properties: Mapping[str, bytes], body: bytes = codec.NULL) -> bytes:
+    """Encode the reply: encoded application properties by name, and an encoded value as body."""
+    standard = [codec.NULL] * _CORRELATION_ID + [request.message_id]
+    pairs = [(codec.string(name), value) for name, value in properties.items()]
+    return b"".join(
+        (
+            codec.described(message.PROPERTIES, codec.list_of(standard)),
+            codec.described(message.APPLICATION_PROPERTIES, codec.map_of(pairs)),
+            codec.described(message.VALUE, body),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Tests of the Service Bus emulator: its pure parts alone, the whole with the real azure-servicebus SDK."""
