@@ -21,8 +21,8 @@ COMMANDS = {
     "test": "everything that CI runs: check, then pytest (arguments go to pytest)",
     "check": "formatting, lint, types, import contracts",
     "bench": "measure the local stack",
-    "chaos": "run the local stack while its neighbours fail",
-    "simulate": "run one of the simulated neighbours alone",
+    "chaos": "kill the local stack's processes under load, and look for what broke",
+    "simulate": "play thousands of faulty histories on virtual time",
 }
 
 HELP = """usage: python3 -m dev COMMAND [arguments]

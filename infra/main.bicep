@@ -1,5 +1,6 @@
 // Darkroom on Azure: everything that `azd up` makes, in one resource group.
-// Each module is one concern. Who may do what is in modules/roles.bicep alone; what wakes an operator in modules/alerts.bicep.
+// Each module is one concern. Who may do what is in modules/roles.bicep (and for tables in Cosmos DB, whose roles are its own,
+// in modules/cosmos.bicep); what wakes an operator in modules/alerts.bicep.
 // No key, connection string or secret is in any template, parameter or output: everything is reached by identity.
 targetScope = 'subscription'
 
@@ -69,6 +70,15 @@ param outputsDeleteAfterDays int = 0
 @maxValue(365)
 param archiveDays int = 30
 
+@description('Where accounts, generations and ledger are. storage: tables of the storage account, enough for 20,000 operations a second and billed by use. cosmos: Azure Cosmos DB for Table, for whoever outgrows that; about 70 USD a month at rest, and not tried yet. What is in the one is not moved to the other.')
+@allowed(['storage', 'cosmos'])
+param tableStore string = 'storage'
+
+@description('Only for tableStore cosmos: most request units a second of each of the two tables, in steps of 1000. A tenth is always billed. A generation takes about 120 (an estimate), so 4000 are some 30 a second: three times Replicate\'s 600 creates a minute.')
+@minValue(1000)
+@maxValue(1000000)
+param cosmosMaxRequestUnits int = 4000
+
 // Content Safety.
 
 @description('Price tier of Content Safety. F0 is free with 5,000 texts and images a month, one per subscription; S0 is paid per use.')
@@ -77,7 +87,7 @@ param safetySku string = 'S0'
 
 // Network.
 
-@description('true puts storage, vault, Content Safety and Service Bus (Premium then: about 670 USD a month) behind private endpoints. The webhook stays public.')
+@description('true puts storage, tables, vault, Content Safety and Service Bus (Premium then: about 670 USD a month) behind private endpoints. The webhook stays public.')
 param vnetEnabled bool = false
 
 @description('Addresses that may reach the vault when vnetEnabled is true, as CIDRs with commas between: the machine that runs the postprovision hook. Empty: nobody from outside.')
@@ -190,6 +200,22 @@ module safety 'modules/safety.bicep' = {
   }
 }
 
+module cosmos 'modules/cosmos.bicep' = if (tableStore == 'cosmos') {
+  name: 'cosmos'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    isPrivate: vnetEnabled
+    isZoneRedundant: dataRedundancy != 'Standard_LRS'
+    maxRequestUnits: cosmosMaxRequestUnits
+    appPrincipalId: identity.outputs.principalId
+    operatorPrincipalId: principalId
+    workspaceId: observability.outputs.workspaceId
+  }
+}
+
 module roles 'modules/roles.bicep' = {
   name: 'roles'
   scope: group
@@ -198,6 +224,7 @@ module roles 'modules/roles.bicep' = {
     operatorPrincipalId: principalId
     operatorPrincipalType: principalType
     scaling: scaling
+    tableStore: tableStore
     hostAccountName: storage.outputs.hostAccountName
     dataAccountName: storage.outputs.dataAccountName
     namespaceName: messaging.outputs.namespaceName
@@ -219,6 +246,7 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     namespaceId: messaging.outputs.namespaceId
     vaultId: vault.outputs.vaultId
     safetyId: safety.outputs.accountId
+    cosmosId: tableStore == 'cosmos' ? cosmos!.outputs.accountId : ''
   }
 }
 
@@ -241,7 +269,7 @@ module app 'modules/app.bicep' = {
     componentName: observability.outputs.componentName
     hostAccountName: storage.outputs.hostAccountName
     blobUrl: storage.outputs.blobUrl
-    tableUrl: storage.outputs.tableUrl
+    tableUrl: tableStore == 'cosmos' ? cosmos!.outputs.tableUrl : storage.outputs.tableUrl
     serviceBusNamespace: messaging.outputs.hostName
     vaultUrl: vault.outputs.vaultUrl
     safetyEndpoint: safety.outputs.endpoint
@@ -273,7 +301,7 @@ output KEY_VAULT_NAME string = vault.outputs.vaultName
 // These are settings of the app: `python3 -m shared.cli` finds its way by them.
 output KEY_VAULT_URL string = vault.outputs.vaultUrl
 output STORAGE_BLOB_URL string = storage.outputs.blobUrl
-output STORAGE_TABLE_URL string = storage.outputs.tableUrl
+output STORAGE_TABLE_URL string = tableStore == 'cosmos' ? cosmos!.outputs.tableUrl : storage.outputs.tableUrl
 output ServiceBus__fullyQualifiedNamespace string = messaging.outputs.hostName
 output CONTENT_SAFETY_ENDPOINT string = safety.outputs.endpoint
 output PUBLIC_URL string = empty(publicUrl) ? app.outputs.url : publicUrl

@@ -25,20 +25,27 @@ param vaultId string
 @description('Content Safety account.')
 param safetyId string
 
-var zones = [
+@description('Cosmos DB account of the tables; empty: they are in the storage account.')
+param cosmosId string
+
+// learn.microsoft.com/azure/private-link/private-endpoint-dns
+var zones = concat([
   'privatelink.blob.${environment().suffixes.storage}'
   'privatelink.table.${environment().suffixes.storage}'
   'privatelink.servicebus.windows.net'
   'privatelink.vaultcore.azure.net'
   'privatelink.cognitiveservices.azure.com'
-]
+], empty(cosmosId) ? [] : ['privatelink.table.cosmos.azure.com'])
+
+// The tables: the account's own name for its service is Table with a capital letter.
+var tables = empty(cosmosId) ? { name: 'data-table', target: dataAccountId, service: 'table', zone: 1 } : { name: 'cosmos-table', target: cosmosId, service: 'Table', zone: 5 }
 
 // What is reached, by which of its services, and at which place in zones its name lies.
 var endpoints = [
   { name: 'host-blob', target: hostAccountId, service: 'blob', zone: 0 }
   { name: 'host-table', target: hostAccountId, service: 'table', zone: 1 }
   { name: 'data-blob', target: dataAccountId, service: 'blob', zone: 0 }
-  { name: 'data-table', target: dataAccountId, service: 'table', zone: 1 }
+  tables
   { name: 'service-bus', target: namespaceId, service: 'namespace', zone: 2 }
   { name: 'vault', target: vaultId, service: 'vault', zone: 3 }
   { name: 'safety', target: safetyId, service: 'account', zone: 4 }

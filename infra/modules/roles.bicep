@@ -1,4 +1,5 @@
 // Who may do what, and why. Every role is assigned at the narrowest scope that Azure has for it.
+// Tables in Cosmos DB have roles of their own: modules/cosmos.bicep.
 // The app's identity and the operator (whoever deploys) have nothing in common but the vault.
 
 @description('Principal of the app\'s identity.')
@@ -12,6 +13,9 @@ param operatorPrincipalType string
 
 @description('target or incremental: see main.bicep.')
 param scaling string
+
+@description('storage or cosmos: see main.bicep. Nobody gets a role on tables that are not used.')
+param tableStore string
 
 @description('Storage account of the Functions host.')
 param hostAccountName string
@@ -158,7 +162,7 @@ resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' 
 }]
 
 // Reads and writes accounts, generations and ledger, and the open index.
-resource appTablesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in tables: {
+resource appTablesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in tables: if (tableStore == 'storage') {
   name: guid(dataTables[i].id, appPrincipalId, role.tableDataContributor)
   scope: dataTables[i]
   properties: {
@@ -260,7 +264,7 @@ resource operatorVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if
 }
 
 // Grants credits, posts corrections, looks at generations: the command line.
-resource operatorState 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
+resource operatorState 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId) && tableStore == 'storage') {
   name: guid(stateTable.id, operatorPrincipalId, role.tableDataContributor)
   scope: stateTable
   properties: {
@@ -271,7 +275,7 @@ resource operatorState 'Microsoft.Authorization/roleAssignments@2022-04-01' = if
 }
 
 // Looks at what is open; only the app writes there.
-resource operatorOpen 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
+resource operatorOpen 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId) && tableStore == 'storage') {
   name: guid(openTable.id, operatorPrincipalId, role.tableDataReader)
   scope: openTable
   properties: {

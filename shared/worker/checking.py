@@ -102,7 +102,13 @@ async def _submitting(house: House, generation: Generation) -> None:
     attempt = generation.attempt
     if attempt is None or house.now() < attempt.submitted_at + timedelta(seconds=house.timing.list_grace_s):
         return
-    found = await _found(house, generation, attempt)
+    try:
+        found = await _found(house, generation, attempt)
+    except Unavailable:
+        over = attempt.canceled_at(house.timing) + timedelta(seconds=house.timing.output_life_s)
+        if house.now() < over:
+            raise
+        found = []  # whatever was created is over, and even its outputs are deleted: nothing is left to be found
     if found:
         oldest, *others = found
         await observing.adopt(house, generation.key, attempt.number, oldest)

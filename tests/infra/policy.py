@@ -25,9 +25,12 @@ ROLES = {
     "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
     "a97b65f3-24c7-4388-baec-2e87135dc908": "Cognitive Services User",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    # Not Azure's but a Cosmos DB account's own: learn.microsoft.com/azure/cosmos-db/table/reference-data-plane-security
+    "00000000-0000-0000-0000-000000000001": "Cosmos DB Built-in Data Reader",
+    "00000000-0000-0000-0000-000000000002": "Cosmos DB Built-in Data Contributor",
 }
 
-#: The name in modules/roles.bicep for each.
+#: The name in modules/roles.bicep and modules/cosmos.bicep for each.
 ROLE_NAMES = {
     "blobDataContributor": "Storage Blob Data Contributor",
     "blobDataOwner": "Storage Blob Data Owner",
@@ -40,6 +43,8 @@ ROLE_NAMES = {
     "secretsUser": "Key Vault Secrets User",
     "secretsOfficer": "Key Vault Secrets Officer",
     "cognitiveServicesUser": "Cognitive Services User",
+    "cosmosDataContributor": "Cosmos DB Built-in Data Contributor",
+    "cosmosDataReader": "Cosmos DB Built-in Data Reader",
     "metricsPublisher": "Monitoring Metrics Publisher",
 }
 
@@ -55,6 +60,8 @@ SITE_CONFIG = {"minTlsVersion"}
 #: These have tags of their own; children, assignments, settings and budgets have none.
 TAGGED = {
     "Microsoft.CognitiveServices/accounts",
+    "Microsoft.DocumentDB/databaseAccounts",
+    "Microsoft.DocumentDB/databaseAccounts/tables",
     "Microsoft.Insights/actionGroups",
     "Microsoft.Insights/components",
     "Microsoft.Insights/metricAlerts",
@@ -77,6 +84,7 @@ TAGGED = {
 UNTAGGED = {
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.Consumption/budgets",
+    "Microsoft.DocumentDB/databaseAccounts/tableRoleAssignments",
     "Microsoft.Insights/diagnosticSettings",
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
     "Microsoft.ServiceBus/namespaces/queues",
@@ -139,16 +147,18 @@ def tls_12(ts: list[Template]) -> list[str]:
         _not(accounts, "properties.minimumTlsVersion", "TLS1_2")
         + _not(accounts, "properties.supportsHttpsTrafficOnly", want=True)
         + _not(made(ts, "Microsoft.ServiceBus/namespaces"), "properties.minimumTlsVersion", "1.2")
+        + _not(made(ts, "Microsoft.DocumentDB/databaseAccounts"), "properties.minimalTlsVersion", "Tls12")
         + _not(sites, "properties.siteConfig.minTlsVersion", "1.2")
         + _not(sites, "properties.httpsOnly", want=True)
     )
 
 
 def local_auth_off(ts: list[Template]) -> list[str]:
-    """Service Bus, Content Safety, telemetry and the site's publishing take identities only."""
+    """Service Bus, Content Safety, Cosmos DB, telemetry and the site's publishing take identities only."""
     return (
         _not(made(ts, "Microsoft.ServiceBus/namespaces"), "properties.disableLocalAuth", want=True)
         + _not(made(ts, "Microsoft.CognitiveServices/accounts"), "properties.disableLocalAuth", want=True)
+        + _not(made(ts, "Microsoft.DocumentDB/databaseAccounts"), "properties.disableLocalAuth", want=True)
         + _not(made(ts, "Microsoft.Insights/components"), "properties.DisableLocalAuth", want=True)
         + _not(made(ts, "Microsoft.OperationalInsights/workspaces"), "properties.features.disableLocalAuth", want=True)
         + _not(made(ts, "Microsoft.Web/sites/basicPublishingCredentialsPolicies"), "properties.allow", want=False)
@@ -246,6 +256,57 @@ def roles_are_narrow(ts: list[Template]) -> list[str]:
     return wrong
 
 
+def table_roles_are_narrow(ts: list[Template]) -> list[str]:
+    """Every role in Cosmos DB is a built-in one, on one table, and named after what it assigns to whom.
+
+    "TablesDB" to the letter: with another spelling the service widens the scope to the whole account.
+    """
+    wrong: list[str] = []
+    for one in made(ts, "Microsoft.DocumentDB/databaseAccounts/tableRoleAssignments"):
+        role = _interpolated(r"\$\{account\.id\}/tableRoleDefinitions/\$\{(role\.\w+)\}", one, "roleDefinitionId")
+        table = _interpolated(r"\$\{account\.id\}/dbs/TablesDB/colls/\$\{([\w.]+)\}", one, "scope")
+        if role is None or role.removeprefix("role.") not in ROLE_NAMES:
+            wrong.append(f"{one}: its role is {one.at('properties.roleDefinitionId')!r}")
+        elif table is None:
+            wrong.append(f"{one}: its scope is {one.at('properties.scope')!r}")
+        elif one.at("name") != Call(
+            "guid", (Expr("account.id"), Expr(table), one.at("properties.principalId"), Expr(role))
+        ):
+            wrong.append(f"{one}: its name is not made of its table, principal and role")
+    return wrong
+
+
+def _interpolated(pattern: str, one: Resource, name: str) -> str | None:
+    value = one.at(f"properties.{name}")
+    found = re.fullmatch(f"'{pattern}'", value.text) if isinstance(value, Expr) else None
+    return found and found[1]
+
+
+def reads_see_every_write(ts: list[Template]) -> list[str]:
+    """Cosmos DB is one region with strong consistency: the state is read by other instances than wrote it."""
+    accounts = list(made(ts, "Microsoft.DocumentDB/databaseAccounts"))
+    several = [f"{one}: several regions" for one in accounts if len(one.at("properties.locations")) != 1]
+    return several + _not(accounts, "properties.consistencyPolicy.defaultConsistencyLevel", "Strong")
+
+
+def the_ledger_can_be_restored(ts: list[Template]) -> list[str]:
+    """What is in Cosmos DB can be brought back to any second of the last week."""
+    accounts = list(made(ts, "Microsoft.DocumentDB/databaseAccounts"))
+    return _not(accounts, "properties.backupPolicy.type", "Continuous")
+
+
+def private_when_asked(ts: list[Template]) -> list[str]:
+    """With vnetEnabled nothing that holds data or takes messages has a public address."""
+    kinds = (
+        "Microsoft.CognitiveServices/accounts",
+        "Microsoft.DocumentDB/databaseAccounts",
+        "Microsoft.ServiceBus/namespaces",
+        "Microsoft.Storage/storageAccounts",
+    )
+    closed = Expr("isPrivate ? 'Disabled' : 'Enabled'")
+    return [wrong for kind in kinds for wrong in _not(made(ts, kind), "properties.publicNetworkAccess", closed)]
+
+
 def all_is_tagged(ts: list[Template]) -> list[str]:
     """Everything that can have tags has them; a kind that nobody has decided about is an error."""
     wrong = [f"{one}: no tags" for one in made(ts, *TAGGED) if "tags" not in one.body]
@@ -264,9 +325,14 @@ def lifecycle_spares_the_package(ts: list[Template]) -> list[str]:
 
 
 def audited(ts: list[Template]) -> list[str]:
-    """Vault, Service Bus and Content Safety keep a log of who did what."""
+    """Vault, Service Bus, Content Safety and Cosmos DB keep a log of who did what."""
     watched = {(one.file, one.at("scope")) for one in made(ts, "Microsoft.Insights/diagnosticSettings")}
-    kinds = ("Microsoft.KeyVault/vaults", "Microsoft.ServiceBus/namespaces", "Microsoft.CognitiveServices/accounts")
+    kinds = (
+        "Microsoft.CognitiveServices/accounts",
+        "Microsoft.DocumentDB/databaseAccounts",
+        "Microsoft.KeyVault/vaults",
+        "Microsoft.ServiceBus/namespaces",
+    )
     return [f"{one}: no diagnostic setting" for one in made(ts, *kinds) if (one.file, Expr(one.symbol)) not in watched]
 
 

@@ -22,6 +22,9 @@ MUTATIONS: list[tuple[Rule, str, str, str]] = [
     (policy.local_auth_off, "modules/observability.bicep", "DisableLocalAuth: true", "DisableLocalAuth: false"),
     (policy.local_auth_off, "modules/observability.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
     (policy.local_auth_off, "modules/app.bicep", "allow: false", "allow: true"),
+    (policy.local_auth_off, "modules/cosmos.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
+    (policy.local_auth_off, "modules/cosmos.bicep", "    disableLocalAuth: true\n", ""),
+    (policy.tls_12, "modules/cosmos.bicep", "'Tls12'", "'Tls11'"),
     (policy.own_subdomain, "modules/safety.bicep", "    customSubDomainName: 'safety-${token}'\n", ""),
     (policy.vault_is_kept, "modules/vault.bicep", "enableRbacAuthorization: true", "enableRbacAuthorization: false"),
     (policy.vault_is_kept, "modules/vault.bicep", "enablePurgeProtection: true", "enablePurgeProtection: false"),
@@ -71,7 +74,20 @@ MUTATIONS: list[tuple[Rule, str, str, str]] = [
     (policy.roles_are_narrow, "modules/roles.bicep", "  scope: events\n", "  scope: resourceGroup()\n"),
     (policy.roles_are_narrow, "modules/roles.bicep", "  scope: vault\n", ""),
     (policy.roles_are_narrow, "modules/roles.bicep", "guid(safety.id,", "guid(vault.id,"),
+    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "/dbs/TablesDB/colls/", "/dbs/tablesdb/colls/"),
+    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "/dbs/TablesDB/colls/${name}", ""),
+    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "Definitions/${role.cosmosDataReader}", "Definitions/0"),
+    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "guid(account.id, name,", "guid(account.id,"),
+    (policy.roles_are_documented, "modules/cosmos.bicep", "-000000000001'", "-000000000002'"),
+    (policy.reads_see_every_write, "modules/cosmos.bicep", "'Strong'", "'Session'"),
+    (policy.reads_see_every_write, "modules/cosmos.bicep", "locations: [", "locations: [{ locationName: 'eastus' }, "),
+    (policy.the_ledger_can_be_restored, "modules/cosmos.bicep", "type: 'Continuous'", "type: 'Periodic'"),
+    *(
+        (policy.private_when_asked, f"modules/{file}.bicep", "isPrivate ? 'Disabled' : 'Enabled'", "'Enabled'")
+        for file in ("cosmos", "messaging", "safety", "storage")
+    ),
     (policy.all_is_tagged, "modules/identity.bicep", "  tags: tags\n", ""),
+    (policy.all_is_tagged, "modules/cosmos.bicep", "  tags: tags\n", ""),
     (
         policy.all_is_tagged,
         "modules/identity.bicep",
@@ -86,6 +102,7 @@ MUTATIONS: list[tuple[Rule, str, str, str]] = [
         "",
     ),
     (policy.audited, "modules/vault.bicep", "scope: vault", "scope: somethingElse"),
+    (policy.audited, "modules/cosmos.bicep", "scope: account\n", ""),
     (policy.parameters_are_described, "modules/identity.bicep", "@description('Azure region.')\n", ""),
     (
         policy.parameters_are_described,

@@ -151,6 +151,19 @@ async def test_of_several_the_oldest_is_adopted_and_the_others_canceled(world: W
     assert world.telemetry.total("darkroom.extra_predictions") == 1
 
 
+async def test_a_list_that_stays_unreadable_holds_nothing_for_ever(world: World) -> None:
+    """The outcome is unknown and Replicate's list is down: after an hour nothing could be found any more anyway."""
+    for _ in range(10):
+        world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    await world.ask()
+    world.replicate.down = True
+    await world.tick(1800)
+    assert world.generation().state is State.SUBMITTING
+    await world.settle()
+    assert world.events[0].reason is Reason.LOST
+    assert world.balances() == (10, 0, 0)
+
+
 async def test_after_cancel_after_has_passed_the_next_attempt_is_made(world: World) -> None:
     """No trace of the create: what it may have made is over, so a second attempt is safe; one charge."""
     world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))

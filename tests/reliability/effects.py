@@ -1,0 +1,227 @@
+"""Every call that leaves the corridor is an effect; here it can be stopped, lost, refused or died at.
+
+Rules of this file:
+1. An effect is one call through a port, one item of a list, or one chunk of a download. Telemetry, clock and chance
+   are not effects: nothing depends on their answer.
+2. A crash is no ``Exception``: no handler of the corridor can swallow it, and a dead process has no more effects.
+3. A fault looks as the real adapter would make it look: ``Unavailable``; for a create, its own outcomes.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import fields, replace
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.ports import House, Unavailable
+
+T = TypeVar("T")
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class Mode(StrEnum):
+    """What can go wrong at an effect."""
+
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+    REPLY_LOST = "reply of"
+    FAILS = "failure of"
+    DOUBLE = "overtaken by its double at"
+    CANCEL = "overtaken by a cancel at"
+    TIMER = "asleep until the timer has come, at"
+
+
+#: The handler lives, but others go on before its effect: its lock is lost, a rival is faster, it sleeps.
+OVERTAKEN = frozenset({Mode.DOUBLE, Mode.CANCEL, Mode.TIMER})
+
+
+#: The effects that change nothing outside. Of them only the answer can be lost, so that a crash before and a crash
+#: after, a lost reply and a failure are the same schedule. Whatever is not named here is taken for a write.
+READS = frozenset(
+    {
+        "store.load",
+        "store.load_account",
+        "store.ledger",
+        "store.accounts",
+        "store.generations",
+        "index.get",
+        "index.due",
+        "provider.get",
+        "provider.recent",
+        "provider.fetch",
+        "provider.fetch chunk",
+        "images.inspect",
+        "images.for_screening",
+        "screener.text",
+        "screener.image",
+        "inputs.get",
+        "blobs.input_address",
+    }
+)
+
+
+def modes_of(effect: str) -> tuple[Mode, ...]:
+    """The ways in which this effect can go wrong that differ from each other."""
+    if effect not in READS:
+        return tuple(Mode)
+    # To be overtaken before a read is to come later: what counts is who overtakes between the reads and the write.
+    return (Mode.CRASH_BEFORE, Mode.FAILS)
+
+
+#: How the real adapters name their neighbours.
+NEIGHBOURS = {
+    "store": "tables",
+    "index": "tables",
+    "provider": "replicate",
+    "screener": "content safety",
+    "images": "images",
+    "blobs": "blobs",
+    "messenger": "service bus",
+}
+
+
+def failed(effect: str, mode: Mode) -> Any:
+    """The answer of an effect that failed, or whose reply was lost. Raises Unavailable where there is none."""
+    if effect == "provider.create":
+        return OutcomeUnknown("the answer was lost") if mode is Mode.REPLY_LOST else NotCreated("unreachable", 5)
+    raise Unavailable(neighbour_of(effect), "the schedule says so")
+
+
+def neighbour_of(effect: str) -> str:
+    """Whose effect it is."""
+    port = effect.partition(".")[0]
+    return NEIGHBOURS.get(port, port)
+
+
+class Gate(Protocol):
+    """Whatever decides how an effect goes."""
+
+    async def effect(self, name: str, act: Callable[[], Awaitable[T]]) -> T:
+        """Do it, or not; answer, or not."""
+
+
+def watched(house: House, gate: Gate) -> House:
+    """The same house, with ``gate`` in every way out."""
+    ports: dict[str, Any] = {
+        port.name: _Watched(port.name, getattr(house, port.name), gate)
+        for port in fields(house)
+        if port.name not in _NO_EFFECTS
+    }
+    return replace(house, **ports)
+
+
+#: What of a house is no way out: values, functions, and what nothing depends on.
+_NO_EFFECTS = {
+    "telemetry",
+    "catalog",
+    "policy",
+    "timing",
+    "limits",
+    "digest_key",
+    "now",
+    "new_seed",
+    "chance",
+    "sleep",
+}
+
+
+_ITERATORS = {"recent", "ledger", "accounts", "generations"}
+_CONTEXTS = {"fetch"}
+
+
+class _Watched:
+    """Any port, each of its methods behind the gate. What a port offers is the port's matter, so it has no types."""
+
+    def __init__(self, port: str, inner: Any, gate: Gate) -> None:
+        self._port = port
+        self._inner = inner
+        self._gate = gate
+
+    def __getattr__(self, method: str) -> Any:
+        inner, name = getattr(self._inner, method), f"{self._port}.{method}"
+        if method in _ITERATORS:
+            return lambda *args: _listed(name, inner(*args), self._gate)
+        if method in _CONTEXTS:
+            return lambda *args: _streamed(name, inner(*args), self._gate)
+        return lambda *args, **named: self._gate.effect(name, lambda: inner(*args, **named))
+
+
+async def _listed(name: str, items: AsyncIterator[T], gate: Gate) -> AsyncIterator[T]:
+    """A list is asked for once, and then as often as it has pages: here, items."""
+    while True:
+        try:
+            yield await gate.effect(name, lambda: anext(items))
+        except StopAsyncIteration:
+            return
+
+
+@asynccontextmanager
+async def _streamed(
+    name: str, context: AbstractAsyncContextManager[AsyncIterator[bytes]], gate: Gate
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    chunks = await gate.effect(name, context.__aenter__)
+    yield _listed(f"{name} chunk", chunks, gate)
+
+
+class Fault:
+    """A gate that numbers the effects from 1 and lets one of them go wrong, or none (``at`` is 0).
+
+    ``names`` are the effects so far. ``strikes`` is called when the fault does; ``after_create`` when a prediction
+    was made and its answer is still on the way; ``meanwhile`` is what others do who overtake it.
+    """
+
+    def __init__(self, at: int = 0, mode: Mode = Mode.CRASH_BEFORE) -> None:
+        self.at = at
+        self.mode = mode
+        self.names: list[str] = []
+        self.dead = False
+        self.strikes: Callable[[], None] = lambda: None
+        self.after_create: Callable[[], Awaitable[None]] | None = None
+        self.meanwhile: Callable[[Mode], Awaitable[None]] | None = None
+
+    @property
+    def struck(self) -> str:
+        """The name of the effect that went wrong; empty if there were not so many."""
+        return self.names[self.at - 1] if 0 < self.at <= len(self.names) else ""
+
+    async def effect(self, name: str, act: Callable[[], Awaitable[T]]) -> T:
+        """See ``Gate``."""
+        if self.dead:
+            raise Crash
+        self.names.append(name)
+        mode = self.mode if len(self.names) == self.at else None
+        if mode is not None:
+            self.strikes()
+        if mode is Mode.CRASH_BEFORE:
+            self._die()
+        if mode is Mode.FAILS:
+            answer: T = failed(name, mode)
+            return answer
+        if mode in OVERTAKEN and self.meanwhile is not None:
+            await self.meanwhile(mode)
+        result = await act()
+        if name == "provider.create" and self.after_create is not None:
+            await self.after_create()
+        if mode is Mode.CRASH_AFTER:
+            self._die()
+        if mode is Mode.REPLY_LOST:
+            result = failed(name, mode)
+        return result
+
+    def _die(self) -> None:
+        self.dead = True
+        raise Crash
+
+
+def run(handler: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine of the fakes to its end: they wait for nothing, so no event loop is needed."""
+    while True:
+        try:
+            handler.send(None)
+        except StopIteration as stopped:
+            result: T = stopped.value
+            return result

@@ -1,0 +1,311 @@
+"""The guards of the corridor, each with a way to take it out and the test that then fails.
+
+Rules of this file:
+1. A guard is text that is replaced in a copy of the project; text that is not found exactly once is a failure, so
+   that the table cannot grow stale in silence.
+2. The table in docs/reliability.md is made of this one (``python3 -m tests.reliability.guards`` prints it).
+"""
+
+from dataclasses import dataclass
+
+from tests.reliability.flows import FLOWS
+
+CORE, WORKER, FAKES = "shared/core/", "shared/worker/", "tests/fakes/"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One guard: what it is, the file it is in, how it is taken out, and the test that is red without it."""
+
+    name: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    killer: str
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _flow(name: str) -> str:
+    assert name in {flow.name for flow in FLOWS}, name
+    test = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
+    return f"tests/reliability/test_crash_points.py::{test}[{name}]"
+
+
+def _core(test: str) -> str:
+    return f"tests/core/{test}"
+
+
+def _worker(test: str) -> str:
+    return f"tests/worker/{test}"
+
+
+_ADOPT = (
+    "    return _step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))"
+)
+_STALE = "tests/core/test_generation.py::test_what_does_not_concern_it_changes_nothing"
+
+GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "the generation's ETag",
+        FAKES + "store.py",
+        (('if self._etags.get(key, "") != expected:', 'if not expected and self._etags.get(key, "") != expected:'),),
+        _flow("cancel of SUBMITTING"),
+    ),
+    Guard(
+        "a generation is inserted, never overwritten",
+        FAKES + "store.py",
+        (('if self._etags.get(key, "") != expected:', 'if expected and self._etags.get(key, "") != expected:'),),
+        _flow("request"),
+    ),
+    Guard(
+        "the account's ETag",
+        FAKES + "store.py",
+        (('if self._etags.get(user_id, "") != etag:', "if etag is None:"),),
+        _worker("test_accounts.py::test_requests_that_race_on_one_account_are_all_opened"),
+    ),
+    Guard(
+        "a hold is inserted, once",
+        FAKES + "store.py",
+        (
+            (
+                "if entry is not None and self._is_posted(entry):",
+                "if entry is not None and entry.move is not Move.HOLD and self._is_posted(entry):",
+            ),
+        ),
+        "tests/reliability/test_ledger_keys.py::test_the_ledger_refuses_a_second_hold",
+    ),
+    Guard(
+        "a resolve is inserted, once",
+        FAKES + "store.py",
+        (
+            (
+                "if entry is not None and self._is_posted(entry):",
+                "if entry is not None and entry.move is not Move.RESOLVE and self._is_posted(entry):",
+            ),
+        ),
+        "tests/reliability/test_ledger_keys.py::test_the_ledger_refuses_a_second_resolve",
+    ),
+    Guard(
+        "adoption is for the attempt that is open",
+        CORE + "generation.py",
+        (
+            (
+                _lines(" or attempt is None or attempt.number != number:", "        return None", _ADOPT),
+                _lines(" or attempt is None:", "        return None", _ADOPT),
+            ),
+        ),
+        _STALE,
+    ),
+    Guard(
+        "news is for the attempt that runs",
+        CORE + "generation.py",
+        (("        and attempt.number == number\n", ""),),
+        _STALE,
+    ),
+    Guard(
+        "an answer is for the try that asked",
+        CORE + "generation.py",
+        (("(attempt.number, attempt.tries) != (number, tries)", "attempt.number != number"),),
+        _STALE,
+    ),
+    Guard(
+        "news is of the prediction that runs",
+        CORE + "generation.py",
+        (("        and attempt.prediction_id == prediction_id\n", ""),),
+        _worker("test_observing.py::test_news_of_a_foreign_prediction_change_nothing"),
+    ),
+    Guard(
+        "ended is final",
+        CORE + "generation.py",
+        (
+            (
+                '"""Its message is a dead letter: end, and release."""\n    if generation.state.ended:',
+                '"""Its message is a dead letter: end, and release."""\n    if generation.state is None:',
+            ),
+        ),
+        _worker("test_cancel_and_bury.py::test_a_dead_letter_of_what_has_ended_changes_nothing"),
+    ),
+    Guard(
+        "a create is lost only when its Cancel-After has passed",
+        CORE + "generation.py",
+        ((" or attempt is None or now < attempt.canceled_at(timing):", " or attempt is None:"),),
+        _STALE,
+    ),
+    Guard(
+        "a wait is waited",
+        CORE + "generation.py",
+        ((" or attempt.retry_at is None or now < attempt.retry_at:", " or attempt.retry_at is None:"),),
+        _worker("test_requests.py::test_a_create_that_was_surely_not_made_is_held_and_made_later"),
+    ),
+    Guard(
+        "a seed of the user's recognises nothing",
+        CORE + "attempt.py",
+        (("return attempt.own_seed and same_model and", "return same_model and"),),
+        _worker("test_checking.py::test_a_users_seed_recognises_nothing"),
+    ),
+    Guard(
+        "SUBMITTING is found, and not POSTed again",
+        WORKER + "requests.py",
+        (
+            (
+                _lines("        await retry(house, generation.key)"),
+                _lines(
+                    "        await retry(house, generation.key)",
+                    "    elif generation.state is State.SUBMITTING:",
+                    "        await submit(house, generation)",
+                ),
+            ),
+        ),
+        _worker("test_requests.py::test_a_lost_answer_is_never_followed_by_a_second_create"),
+    ),
+    Guard(
+        "what is to end is not submitted again",
+        CORE + "generation.py",
+        (
+            (
+                _lines(
+                    "    if generation.ending is not None:",
+                    "        return _ended_as_wished(generation, account, generation.ending, now)",
+                    "    return _step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))",
+                ),
+                _lines("    return _step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))"),
+            ),
+        ),
+        _flow("request that is put off"),
+    ),
+    Guard(
+        "one check is queued for one due time",
+        WORKER + "checking.py",
+        (
+            (
+                'envelope = Envelope(f"{row.key}:check:{row.due_at.timestamp():.0f}")',
+                'envelope = Envelope(f"{row.key}:check:{house.chance()}:{id(row)}:{house.new_seed()}")',
+            ),
+        ),
+        _worker("test_checking.py::test_a_check_that_is_queued_is_not_sent_again"),
+    ),
+    Guard(
+        "an end has one event id",
+        CORE + "messages.py",
+        (('return f"{self.key}/{self.outcome}"', 'return f"{self.key}/{self.outcome}/{id(self)}"'),),
+        _flow("check of ended"),
+    ),
+    Guard(
+        "what was not paid for is taken away",
+        WORKER + "ending.py",
+        (("    await tidy(house, generation)\n", ""),),
+        _worker("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
+    ),
+    Guard(
+        "an output that is refused on a second look goes",
+        WORKER + "delivery.py",
+        (("    await task.house.blobs.discard_outputs(task.stem(index))\n", ""),),
+        "tests/reliability/test_second_look.py",
+    ),
+    Guard(
+        "the index row stands before the generation opens",
+        WORKER + "requests.py",
+        (
+            (_lines("    await open_row(house, key, expected_s)"), ""),
+            (
+                _lines("        await _opened(house, saved.generation)", "", "", "async def _opened(")[:-1],
+                _lines(
+                    "        await open_row(house, key, expected_s)",
+                    "        await _opened(house, saved.generation)",
+                    "",
+                    "",
+                    "async def _opened(",
+                )[:-1],
+            ),
+        ),
+        _flow("request"),
+    ),
+    Guard(
+        "the event is published before the index row goes",
+        WORKER + "ending.py",
+        (
+            (
+                "    await house.messenger.publish(event)\n",
+                "    await house.index.remove(key)\n    await house.messenger.publish(event)\n",
+            ),
+        ),
+        _flow("cancel of HELD"),
+    ),
+    Guard(
+        "a row that is taken for stale is put back when it opens meanwhile",
+        WORKER + "checking.py",
+        (
+            (
+                "            await house.index.put(row)  # it opened between the look and the removal\n",
+                "            return\n",
+            ),
+        ),
+        _flow("check of nothing"),
+    ),
+    Guard(
+        "a prompt that nobody screened stays refused",
+        WORKER + "requests.py",
+        (("        quoted = Refusal(preview.reason, preview.text)\n", "        expected_s = 0\n"),),
+        _flow("request over a limit, near midnight"),
+    ),
+    Guard(
+        "an output is screened before it is stored",
+        WORKER + "delivery.py",
+        (
+            (
+                "        judgement, kept = judged(",
+                _lines(
+                    "        await _store(task, index, seen.picture, file)",
+                    "        judgement, kept = judged(",
+                )[:-1],
+            ),
+        ),
+        _flow("webhook"),
+    ),
+    Guard(
+        "a verdict that is not whole allows nothing",
+        CORE + "moderation.py",
+        (("return Judgement(allowed=not silent and (whole or excused))", "return Judgement(allowed=not silent)"),),
+        _core("test_moderation.py::test_a_verdict_without_a_category_is_refused"),
+    ),
+    Guard(
+        "no more is captured than was held",
+        CORE + "credits.py",
+        (("    if not 0 <= captured <= held:\n", "    if captured < 0:\n"),),
+        _core("test_credits.py::test_resolve_captures_no_more_than_was_held"),
+    ),
+    Guard(
+        "no more outputs are taken than were asked for",
+        WORKER + "delivery.py",
+        (("prediction.outputs[: attempt.outputs]", "prediction.outputs"),),
+        _worker("test_observing.py::test_more_outputs_than_asked_are_not_taken"),
+    ),
+    Guard(
+        "an extra prediction is canceled",
+        WORKER + "observing.py",
+        (("    stopped = await house.provider.cancel(prediction.prediction_id)\n", "    stopped = prediction\n"),),
+        _worker("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),
+    ),
+    Guard(
+        "a prediction of its own is not counted as extra",
+        WORKER + "observing.py",
+        (
+            ("    waited_for = generation.state is State.SUCCEEDED or not", "    waited_for = not"),
+            ("    if stops and not _is_known(generation, prediction):", "    if stops is not None:"),
+        ),
+        _flow("webhook"),
+    ),
+)
+
+
+def table() -> str:
+    """The table as Markdown."""
+    rows = ["| Guard | Where | The test that is red without it |", "|---|---|---|"]
+    rows += [f"| {guard.name} | `{guard.file}` | `{guard.killer.removeprefix('tests/')}` |" for guard in GUARDS]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201  # it is what the command is for

@@ -1,0 +1,226 @@
+"""What Darkroom promises, as sentences that can be false.
+
+Rules of this file:
+1. ``Watch`` sees every save as it happens: what a save may do. ``user_is_sound`` is what must hold for a user's
+   partition after every step. ``at_rest`` is what must hold when nothing is left to do.
+2. Nothing here asks the corridor: all is computed anew from what the neighbours hold.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from shared.core.catalog import Catalog
+from shared.core.credits import Account, Move
+from shared.core.generation import NEXT, Generation, State, Transition
+from shared.core.messages import Key
+from shared.core.moderation import judge
+from tests.fakes.blobs import Blob
+from tests.fakes.provider import SIGNING_SECRET
+from tests.fakes.world import World
+
+
+class Broken(BaseException):
+    """An invariant does not hold; the text says which, and for whom. No ``Exception``: nobody may swallow it."""
+
+
+def require(holds: object, promise: str, whose: object) -> None:
+    """Raise Broken unless the promise holds."""
+    if not holds:
+        raise Broken(f"{promise}: {whose}")
+
+
+class Watch:
+    """Looks at every save of a world's store, and counts what it looked at."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.checks = 0
+        #: Creates whose outcome nobody ever learned: the only thing that may buy a prediction beyond what was needed.
+        self.lost: Counter[Key] = Counter()
+        #: Attempts that fell for a reason that Replicate gave, so that the next one is no extra.
+        self.fell: Counter[Key] = Counter()
+        #: The predictions that some attempt took as its own.
+        self.adopted: set[str] = set()
+        #: Users whose rows were saved since they were last looked at, and the blobs that were found safe.
+        self.touched: set[str] = set()
+        self.safe: dict[str, Blob] = {}
+        world.store.before_commit.append(self.save)
+
+    def save(self, before: Generation | None, transition: Transition) -> None:
+        """One save: states only grow, ended is final, a credit move goes with the state that it belongs to."""
+        after, key = transition.generation, transition.generation.key
+        self.checks += 1
+        self.touched.add(key.user_id)
+        if after.attempt is not None and after.attempt.prediction_id is not None:
+            self.adopted.add(after.attempt.prediction_id)
+        require(after.state in NEXT[before.state if before else None], "a step of the state machine", key)
+        if before is not None:
+            require(not before.state.ended, "ended is final", key)
+            grown = after.rank > before.rank
+            wish = after.rank == before.rank and before.ending is None and after.ending is not None
+            require(grown or wish, "the rank only grows", (key, before.rank, after.rank))
+            require(after.held_credits == before.held_credits, "a hold does not change", key)
+            again = before.state is State.HELD and after.state is State.SUBMITTING
+            require(not (again and before.ending), "what is to end is not submitted again", key)
+            self._count(before, after)
+        opens, ends = before is None and not after.state.ended, before is not None and after.state.ended
+        move = transition.entry.move if transition.entry else None
+        require(move is (Move.HOLD if opens else Move.RESOLVE if ends else None), "moves go with states", (key, move))
+
+    def _count(self, before: Generation, after: Generation) -> None:
+        if before.attempt is not None and after.attempt is not None and after.attempt.number > before.attempt.number:
+            (self.lost if before.state is State.SUBMITTING else self.fell)[after.key] += 1
+
+    def user_is_sound(self, user_id: str) -> None:
+        """A user's books and generations, after any step."""
+        self.checks += 1
+        store = self.world.store
+        moves: Counter[tuple[str, Move]] = Counter()
+        replay = [0, 0, 0, 0]
+        for entry in store.entries:
+            if entry.user_id == user_id:
+                moves[entry.entry_id, entry.move] += 1
+                for index, change in enumerate((entry.granted, entry.available, entry.held, entry.captured)):
+                    replay[index] += change
+        require(not moves or max(moves.values()) == 1, "at most one hold and one resolve", user_id)
+        mine = [each for key, each in store.saved_generations.items() if key.user_id == user_id]
+        account = store.saved_accounts.get(user_id)
+        if account is not None:
+            self._books(account, replay, mine)
+        for generation in mine:
+            self._holds(generation, moves)
+
+    def _books(self, account: Account, replay: list[int], mine: Iterable[Generation]) -> None:
+        whose = account.user_id
+        require(account.granted == account.available + account.held + account.captured, "money is conserved", whose)
+        require(min(account.available, account.held, account.captured) >= 0, "no balance is negative", whose)
+        have = [account.granted, account.available, account.held, account.captured]
+        require(have == replay, "the ledger explains the account", whose)
+        held = captured = 0
+        for each in mine:
+            held += 0 if each.state.ended else each.held_credits
+            captured += each.captured_credits
+        require(account.held == held, "held is what open generations hold", whose)
+        require(account.captured == captured, "captured is what generations captured", whose)
+
+    def _holds(self, generation: Generation, moves: Counter[tuple[str, Move]]) -> None:
+        key, ended = generation.key, generation.state.ended
+        holds, resolves = moves[key.generation_id, Move.HOLD], moves[key.generation_id, Move.RESOLVE]
+        require(holds == (generation.held_credits > 0), "a hold for each generation that opened", key)
+        require(resolves == (holds if ended else 0), "resolved exactly when ended", key)
+        require(bool(generation.outputs) == (generation.state is State.SUCCEEDED), "outputs mean success", key)
+        require(generation.captured_credits == price_of(generation, self.world.house.catalog), "the price", key)
+        for output in generation.outputs:
+            require(output.name in self.world.blobs.outputs, "what was paid for is there", output.name)
+        self._screened(generation)
+
+    def _screened(self, generation: Generation) -> None:
+        """Nothing was opened, and nothing is reachable, without a verdict that passed and is on record."""
+        passed = {record.subject for record in generation.verdicts if record.allowed}
+        require(generation.attempt is None or "prompt" in passed, "what was opened has passed", generation.key)
+        for output in generation.outputs:
+            subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"
+            require(subject in passed, "what is reachable has passed, and the record says so", output.name)
+
+
+def price_of(generation: Generation, catalog: Catalog) -> int:
+    """The price of the model that was used, for each output that was stored; nothing without success."""
+    if generation.state is not State.SUCCEEDED or generation.attempt is None:
+        return 0
+    return catalog.models[generation.attempt.model].credits * len(generation.outputs)
+
+
+def after_step(watch: Watch, *user_ids: str) -> None:
+    """What must hold after every step, for the users that it was about."""
+    for user_id in user_ids:
+        if user_id in watch.touched:
+            watch.user_is_sound(user_id)
+            watch.touched.discard(user_id)
+    _open_is_known(watch.world)
+    _stored_is_safe(watch)
+
+
+def _open_is_known(world: World) -> None:
+    """Whatever is open is in the open index, from before it opened."""
+    for key, generation in world.store.saved_generations.items():
+        if not generation.state.ended:
+            require(key in world.index.rows, "what is open is in the open index", key)
+
+
+def _stored_is_safe(watch: Watch) -> None:
+    """Whatever is in the users' container has passed."""
+    policy, screener = watch.world.house.policy, watch.world.screener
+    for name, blob in watch.world.blobs.outputs.items():
+        if watch.safe.get(name) is not blob:
+            require(judge(policy, screener.seen(blob.content)).allowed, "what is stored has passed", name)
+            watch.safe[name] = blob
+
+
+def at_rest(watch: Watch) -> None:
+    """What must hold when nothing is left to do."""
+    world = watch.world
+    watch.touched |= {*world.store.saved_accounts, *(key.user_id for key in world.store.saved_generations)}
+    after_step(watch, *sorted(watch.touched))
+    require(not world.index.rows, "nothing is open", list(world.index.rows))
+    require(not world.replicate.running, "no prediction runs", [each.prediction_id for each in world.replicate.running])
+    for key, generation in world.store.saved_generations.items():
+        require(generation.state.ended, "every generation ends", key)
+    _announced(world)
+    _outputs(world)
+    _asked_once(watch)
+    nothing_secret(world)
+
+
+def _announced(world: World) -> None:
+    """Every end is announced, at least once, with one id and the same words."""
+    told: dict[Key, set[str]] = {}
+    for event in world.messenger.published:
+        told.setdefault(event.key, set()).add(event.event_id)
+        saved = world.store.saved_generations[event.key]
+        says = (event.outcome, event.captured_credits, event.outputs, event.reason)
+        held = (saved.state.value, saved.captured_credits, saved.outputs, saved.reason)
+        require(says == held, "the event says what is saved", event.key)
+    for key in world.store.saved_generations:
+        require(len(told.get(key, ())) == 1, "every end is announced with one id", key)
+
+
+def _outputs(world: World) -> None:
+    """What is stored is what was paid for, and nothing else."""
+    paid = {output.name for each in world.store.saved_generations.values() for output in each.outputs}
+    stored = set(world.blobs.outputs)
+    require(stored == paid, "each stored output is paid for, and each paid one is stored", stored ^ paid)
+
+
+def _asked_once(watch: Watch) -> None:
+    """Each save of SUBMITTING is POSTed at most once, with a prompt that was screened; extras are what got lost."""
+    world = watch.world
+    creates = Counter((key, attempt.number, attempt.tries) for key, attempt in world.replicate.creates)
+    require(not creates or max(creates.values()) == 1, "each try is POSTed once", creates.most_common(1))
+    seen = set(world.screener.texts)
+    made: Counter[Key] = Counter(key for key, _ in world.replicate.made_for.values())
+    for key, _ in world.replicate.creates:
+        request = world.store.saved_generations[key].request
+        require(request is not None and request.prompt in seen, "what is paid for was screened", key)
+    for key, predictions in made.items():
+        extra = predictions - 1 - watch.fell[key]
+        require(extra <= watch.lost[key], "extra predictions are lost answers", (key, extra))
+    counted = {str(facts["prediction"]) for name, _, facts in world.telemetry.steps if name == "extra_prediction"}
+    require(not counted & watch.adopted, "what is counted as extra was no attempt's own", counted & watch.adopted)
+
+
+def nothing_secret(world: World) -> None:
+    """No prompt, secret or address in steps, counts, or the archive's metadata."""
+    secrets = {SIGNING_SECRET, "https://", "http://"}
+    for generation in world.store.saved_generations.values():
+        if generation.request is not None:
+            secrets.add(generation.request.prompt)
+    said: set[str] = set()
+    for name, _, facts in world.telemetry.steps:
+        said |= {name, *map(str, facts.values())}
+    for metric, _, labels in world.telemetry.counts:
+        said |= {metric, *labels.values()}
+    for letter in world.blobs.dead_letters.values():
+        said |= set(letter.metadata.values())
+    for text in said:
+        require(not any(secret in text for secret in secrets), "nothing secret is told", text)

@@ -1,0 +1,103 @@
+"""How predictions live in the simulation: they start, end in some way, and tell of it, or do not."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from shared.core.messages import PredictionEvent
+from shared.core.prediction import Status
+from tests.fakes.provider import FakeReplicate
+from tests.fakes.screener import UNSAFE_IMAGE
+from tests.reliability.clockwork import Clockwork
+from tests.reliability.weather import Weather
+
+ERRORS = (
+    "Prediction interrupted; please retry (code: PA)",
+    "list index out of range",
+    "NSFW content detected.",
+    "ValueError: width must be a multiple of 8",
+)
+
+#: Replicate deletes what it made an hour after it finished.
+OUTPUT_LIFE_S = 3600
+
+
+class ReplicateLife:
+    """Moves a FakeReplicate on. ``tell`` puts a webhook's message into the queue."""
+
+    def __init__(self, clock: Clockwork, weather: Weather, tell: Callable[[PredictionEvent], None]) -> None:
+        self.clock = clock
+        self.weather = weather
+        self.tell = tell
+        self.replicate: FakeReplicate = clock.world.replicate
+        # Their clock is up to five minutes before or behind ours.
+        skew = timedelta(seconds=weather.between(-300, 300))
+        self.replicate.now = lambda: clock.world.now() + skew
+        self.replicate.echo_webhook = weather.random.random() < 0.5
+        self.replicate.show_seed = weather.random.random() < 0.8
+
+    def born(self, prediction_id: str) -> None:
+        """A prediction was made: plan its life."""
+        weather, plan = self.weather, self.clock.plan
+        _, attempt = self.replicate.made_for[prediction_id]
+        if weather.strikes("list_lags"):
+            self.replicate.unlisted.add(prediction_id)
+            plan(weather.between(5, 300), lambda: self.replicate.unlisted.discard(prediction_id))
+        starts_s = weather.between(0.1, 10)
+        plan(starts_s, lambda: self._start(prediction_id))
+        if not weather.strikes("sticks"):
+            plan(starts_s + weather.between(0.2, 3) * attempt.expected_s, lambda: self._end(prediction_id))
+        plan(attempt.cancel_after_s, lambda: self._deadline(prediction_id))
+
+    def canceled(self, prediction_id: str) -> None:
+        """We canceled it: Replicate tells of that, too."""
+        self._tell(prediction_id)
+
+    def _runs(self, prediction_id: str) -> bool:
+        return not self.replicate.predictions[prediction_id].status.finished
+
+    def _start(self, prediction_id: str) -> None:
+        if self._runs(prediction_id):
+            self.replicate.start(prediction_id)
+            self._tell(prediction_id)
+
+    def _end(self, prediction_id: str) -> None:
+        if not self._runs(prediction_id):
+            return
+        _, attempt = self.replicate.made_for[prediction_id]
+        kind = self.weather.random.random()
+        if kind < 0.15:
+            self.replicate.fail(prediction_id, self.weather.one_of(ERRORS))
+        else:
+            count = attempt.outputs if kind < 0.8 else self.weather.random.randint(0, attempt.outputs)
+            self.replicate.succeed(prediction_id, [self._image(prediction_id, index) for index in range(count)])
+            self.clock.plan(OUTPUT_LIFE_S, self.replicate.keep_deadlines)
+            if self.weather.strikes("expires_early"):
+                self.clock.plan(self.weather.between(0, 60), lambda: self._expire(prediction_id))
+        self._tell(prediction_id)
+
+    def _image(self, prediction_id: str, index: int) -> bytes:
+        unsafe = self.weather.random.random() < 0.05
+        return f"image {index} of {prediction_id}".encode() + (UNSAFE_IMAGE if unsafe else b"")
+
+    def _expire(self, prediction_id: str) -> None:
+        """One of its outputs is gone before its time."""
+        uris = self.replicate.predictions[prediction_id].outputs
+        if uris:
+            self.replicate.files.pop(self.weather.one_of(uris), None)
+
+    def _deadline(self, prediction_id: str) -> None:
+        """``Cancel-After`` has passed."""
+        if self._runs(prediction_id):
+            started = self.replicate.predictions[prediction_id].status is not Status.STARTING
+            (self.replicate.cancel_by_deadline if started else self.replicate.abort)(prediction_id)
+            self._tell(prediction_id)
+
+    def _tell(self, prediction_id: str) -> None:
+        """Send the webhook of how it stands now: lost, late, or twice as it comes."""
+        weather = self.weather
+        event = self.replicate.event(prediction_id)
+        if weather.strikes("webhook_lost"):
+            return
+        for _ in range(2 if weather.strikes("webhook_doubled") else 1):
+            late = weather.strikes("webhook_late")
+            self.clock.plan(weather.between(30, 900) if late else weather.between(0.05, 2), lambda: self.tell(event))

@@ -1,0 +1,329 @@
+"""A schedule: one flow in which one effect goes wrong, one kind of webhook, one end at Replicate.
+
+Rules of this file:
+1. A flow is prepared without faults; then one message walks through the corridor and meets the fault; then whatever
+   was not finished is delivered again, Replicate says its part, and the clock goes on until nothing is left.
+2. No chance: a schedule's name says all about it, and running it again is the same again.
+3. The clock jumps to the next moment at which anything can happen: the timer's ticks in between would find nothing.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared import worker
+from shared.core.messages import GenerationRequest, PredictionEvent
+from shared.ports import Envelope, Sendable
+from tests.fakes.messenger import queue_of
+from tests.fakes.screener import UNSAFE_IMAGE
+from tests.fakes.world import KEY, World
+from tests.reliability.effects import Crash, Fault, Mode, modes_of, run, watched
+from tests.reliability.invariants import Watch, after_step, at_rest, require
+
+#: After the fault everything is over within this: a lost create (4 minutes) at each attempt, and the wait of a
+#: message that was put off, several times over. Nothing here waits for the six hours of giving up.
+BOUND = timedelta(hours=1)
+
+
+class Webhook(StrEnum):
+    """How Replicate's webhooks come."""
+
+    NONE = "no webhook"
+    ONCE = "webhook once"
+    TWICE = "webhook twice"
+    EARLY = "webhook before the save of the prediction id"
+    LATE = "webhook after the end"
+    DISORDERED = "completed before start"
+
+
+class End(StrEnum):
+    """How the first prediction ends. ``..., next model`` has a fallback."""
+
+    SUCCEEDED = "succeeded"
+    FEWER = "fewer images"
+    UNSAFE = "one image unsafe"
+    TRANSIENT = "failed transient"
+    TRANSIENT_NEXT = "failed transient, next model"
+    CONTENT = "failed for content"
+    CANCELED = "canceled"
+    ABORTED = "aborted"
+    ABORTED_NEXT = "aborted, next model"
+    EXPIRED = "output expired"
+    EXPIRES = "second output expires at the fault"
+
+    @property
+    def model(self) -> str:
+        """A model with a fallback where it matters."""
+        return "flux-dev" if self in (End.TRANSIENT_NEXT, End.ABORTED_NEXT) else "flux-schnell"
+
+
+@dataclass(frozen=True, slots=True)
+class Faced:
+    """What meets the fault: a message of a queue, the same as a dead letter, or (None) the timer itself."""
+
+    message: Sendable | None
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow: what comes before, and what then faces the fault.
+
+    ``creates``: a prediction is created in it, so that its webhook can be early. ``ends``: those that differ.
+    """
+
+    name: str
+    prepare: Callable[["Stage"], Awaitable[Faced]]
+    creates: bool = False
+    ends: tuple[End, ...] = tuple(End)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One way in which it can go. ``again_last``: what died comes again after Replicate has said its part."""
+
+    flow: Flow
+    effect: int
+    mode: Mode
+    webhook: Webhook
+    end: End
+    again_last: bool = False
+
+    def __str__(self) -> str:
+        again = ", delivered again last" if self.again_last else ""
+        return f"{self.flow.name}, {self.mode} effect {self.effect}{again}, {self.webhook}, {self.end}"
+
+
+class Stage:
+    """One world, one generation of two images, one fault."""
+
+    def __init__(self, end: End, webhook: Webhook, fault: Fault, world: World | None = None) -> None:
+        self.world = world or World()
+        self.watch = Watch(self.world)
+        self.end = end
+        self.webhook = webhook
+        self.fault = fault
+        self.told: set[str] = set()
+        self.late: list[PredictionEvent] = []
+        self.world.replicate.chunk_bytes = 5  # two chunks an image
+        fault.strikes = self._expire_second
+        fault.after_create = self._early if webhook is Webhook.EARLY else None
+        fault.meanwhile = self._meanwhile
+        self.faced = Faced(None)
+        #: A message of somebody else's, that comes together with the double.
+        self.rival: GenerationRequest | None = None
+
+    # What comes before.
+
+    async def open(self) -> None:
+        """An account, nothing else."""
+        await self.world.open_account()
+
+    async def ask(self) -> None:
+        """The request, without a fault."""
+        await self.world.ask(model=self.end.model, num_outputs=2)
+
+    def request(self) -> GenerationRequest:
+        """The request as a message."""
+        return GenerationRequest(key=KEY, prompt="A lighthouse at night", model=self.end.model, num_outputs=2)
+
+    def finish(self, prediction_id: str) -> None:
+        """A prediction ends: the first as the schedule says, any further one well."""
+        replicate = self.world.replicate
+        end = self.end if prediction_id == replicate.ids()[0] else End.SUCCEEDED
+        if replicate.predictions[prediction_id].status.finished:
+            return
+        if end in (End.TRANSIENT, End.TRANSIENT_NEXT):
+            replicate.fail(prediction_id, "Prediction interrupted; please retry (code: PA)")
+        elif end is End.CONTENT:
+            replicate.fail(prediction_id, "NSFW content detected.")
+        elif end is End.CANCELED:
+            replicate.cancel_by_deadline(prediction_id)
+        elif end in (End.ABORTED, End.ABORTED_NEXT):
+            replicate.abort(prediction_id)
+        else:
+            replicate.succeed(prediction_id, _IMAGES[end])
+        if end is End.EXPIRED:
+            replicate.files.clear()
+
+    def _expire_second(self) -> None:
+        if self.end is End.EXPIRES:
+            for uri in [uri for uri in self.world.replicate.files if uri.endswith("out-1.png")]:
+                del self.world.replicate.files[uri]
+
+    # The fault.
+
+    async def face(self, faced: Faced) -> bool:
+        """Deliver what faces the fault; whether that was the last delivery it needs."""
+        self.faced = faced
+        house = watched(self.world.house, self.fault)
+        try:
+            if faced.message is None:
+                await worker.reconcile(house)
+            elif faced.dead:
+                await worker.bury(house, faced.message, raw_of(faced.message), queue_of(faced.message))
+            else:
+                await worker.handle(house, faced.message, Envelope("faced"), queue_of(faced.message))
+        except Crash:
+            return False
+        except Exception:  # noqa: BLE001  # the broker does not care what it was: it delivers again
+            return False
+        return True
+
+    async def again(self, faced: Faced) -> None:
+        """The next delivery of what died: no fault any more."""
+        if faced.message is None:
+            await worker.reconcile(self.world.house)
+        elif faced.dead:
+            await worker.bury(self.world.house, faced.message, raw_of(faced.message), queue_of(faced.message))
+        else:
+            await self.hear(faced.message)
+
+    async def _meanwhile(self, mode: Mode) -> None:
+        """What others do while the handler that faces the fault stands still between two effects."""
+        if mode is Mode.DOUBLE:
+            await self.again(self.faced)
+            if self.rival is not None:
+                await self.hear(self.rival)
+        elif mode is Mode.CANCEL:
+            await self.world.cancel()
+        else:
+            # As long as a function call may last (host.json and function_app.py bound it below five minutes).
+            self.world.pass_time(240)
+            self.world.replicate.keep_deadlines()
+            await self.world.tick()
+        await self.world.pump()
+        await self.news()
+        after_step(self.watch, KEY.user_id)
+
+    # Replicate's part.
+
+    async def _early(self) -> None:
+        """The whole life of the prediction while its create is still on the way back."""
+        prediction_id = self.world.replicate.ids()[-1]
+        self.told.add(prediction_id)
+        self.world.replicate.start(prediction_id)
+        await self.world.webhook(prediction_id)
+        self.finish(prediction_id)
+        await self.world.webhook(prediction_id)
+
+    async def news(self) -> bool:
+        """Whatever predictions there are start and end, and Replicate tells of it; whether there was anything."""
+        replicate = self.world.replicate
+        fresh = [prediction_id for prediction_id in replicate.ids() if prediction_id not in self.told]
+        for prediction_id in fresh:
+            self.told.add(prediction_id)
+            started = replicate.event(prediction_id)
+            if not started.prediction.status.finished and self.end not in (End.ABORTED, End.ABORTED_NEXT):
+                replicate.start(prediction_id)
+                started = replicate.event(prediction_id)
+            self.finish(prediction_id)
+            completed = replicate.event(prediction_id)
+            for event in self._told(started, completed):
+                await self.hear(event)
+                after_step(self.watch, KEY.user_id)
+        return bool(fresh)
+
+    def _told(self, started: PredictionEvent, completed: PredictionEvent) -> list[PredictionEvent]:
+        match self.webhook:
+            case Webhook.NONE:
+                return []
+            case Webhook.TWICE:
+                return [started, started, completed, completed]
+            case Webhook.DISORDERED:
+                return [completed, started]
+            case Webhook.LATE:
+                self.late += [started, completed]
+                return []
+            case _:
+                return [completed]
+
+    async def hear(self, message: Sendable) -> None:
+        """One delivery without a fault."""
+        await self.world.deliver(raw_of(message), queue_of(message), Envelope("again"))
+
+    # The rest.
+
+    async def settle(self) -> None:
+        """Go on until nothing is left to do; the webhooks that are late come then, and once more."""
+        bound = self.world.time + BOUND
+        while True:
+            await self.world.pump()
+            after_step(self.watch, KEY.user_id)
+            if await self.news():
+                continue
+            moments = list(self._moments())
+            if not moments:
+                break
+            require(self.world.time < bound, "every generation ends within its bound", self.world.time)
+            self.world.time = max(self.world.time, min(moments))
+            self.world.replicate.keep_deadlines()
+            self.world.messenger.forget_ids()
+            await self.world.tick()
+        late, self.late = self.late, []
+        for event in late:
+            await self.hear(event)
+        if late:
+            await self.settle()
+
+    def _moments(self) -> Iterator[datetime]:
+        world = self.world
+        yield from (row.due_at for row in world.index.rows.values())
+        yield from (sent.at for sent in world.messenger.scheduled if sent.at is not None)
+        for prediction in world.replicate.running:
+            _, attempt = world.replicate.made_for[prediction.prediction_id]
+            yield (prediction.created_at or world.time) + timedelta(seconds=attempt.cancel_after_s)
+
+
+_IMAGES = {
+    End.SUCCEEDED: [b"image one", b"image two"],
+    End.FEWER: [b"image one"],
+    End.UNSAFE: [b"image one", b"image" + UNSAFE_IMAGE],
+    End.EXPIRED: [b"image one", b"image two"],
+    End.EXPIRES: [b"image one", b"image two"],
+}
+
+
+def raw_of(message: Sendable) -> bytes:
+    """The message as it lies in its queue."""
+    return json.dumps(message.to_json()).encode()
+
+
+async def perform(schedule: Schedule) -> Stage:
+    """Run one schedule from an empty world to rest, with every invariant on the way; returns the stage."""
+    stage = Stage(schedule.end, schedule.webhook, Fault(schedule.effect, schedule.mode))
+    await stage.open()
+    faced = await schedule.flow.prepare(stage)
+    done = await stage.face(faced)
+    after_step(stage.watch, KEY.user_id)
+    if not done and schedule.again_last:
+        await stage.world.pump()
+        await stage.news()
+    if not done:
+        await stage.again(faced)
+    await stage.settle()
+    at_rest(stage.watch)
+    return stage
+
+
+#: The webhooks that come before what died is delivered again, if that comes last.
+_TELLING = (Webhook.ONCE, Webhook.TWICE, Webhook.DISORDERED)
+
+
+def schedules(flow: Flow) -> Iterator[Schedule]:
+    """Every schedule of a flow: each effect of it, however the webhook comes and the prediction ends."""
+    for end in flow.ends:
+        for webhook in Webhook:
+            if webhook is Webhook.EARLY and not flow.creates:
+                continue
+            whole = Schedule(flow, 0, Mode.CRASH_BEFORE, webhook, end)
+            yield whole
+            names = run(perform(whole)).fault.names
+            for number, name in enumerate(names, start=1):
+                for mode in modes_of(name):
+                    schedule = replace(whole, effect=number, mode=mode)
+                    yield schedule
+                    if mode in (Mode.CRASH_BEFORE, Mode.CRASH_AFTER) and webhook in _TELLING:
+                        yield replace(schedule, again_last=True)

@@ -1,0 +1,335 @@
+"""The simulation: users, messages, two processes and bad weather over virtual time, all of it from one seed.
+
+Rules of this file:
+1. Same seed, same history: no clock, no hash order, no chance but the seed's. The trace's hash proves it.
+2. Messages travel at least once, in any order, and some twice at the same time. What has died ten times is buried.
+3. After ``FAULTS_S`` the weather is calm; then all must settle within ``BOUND_S``, and every promise must hold.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from shared import worker
+from shared.core.credits import Plan
+from shared.core.messages import Key, PredictionEvent, parse_event, parse_request
+from shared.ports import Envelope, House
+from tests.fakes.messenger import EVENTS, REQUESTS, Sent
+from tests.fakes.world import DELIVERIES, START, World
+from tests.reliability.clockwork import Call, Clockwork, Pause, Process
+from tests.reliability.effects import NEIGHBOURS, Crash, Mode, failed, watched
+from tests.reliability.invariants import Watch, after_step, at_rest, require
+from tests.reliability.replicate_life import ReplicateLife
+from tests.reliability.weather import Rates, Weather
+
+T = TypeVar("T")
+
+#: Users act for an hour and a half; the faults go on a little longer.
+ACTS_S, FAULTS_S = 5400, 7200
+
+#: After the last fault. The longest wait is that of a create that was told to wait 300 s and a quarter, and of a
+#: lost one: 4 minutes for each of at most five attempts.
+BOUND_S = 3600
+
+#: The broker's window for recognising a message id is ten minutes; here it is emptied as often.
+DUPLICATES_S = 600
+
+TICK_S = 60
+LOCK_S = 60
+
+
+@dataclass
+class Figures:
+    """What one simulation, or many, came to."""
+
+    seeds: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    totals: Counter[str] = field(default_factory=Counter)
+    settled_s: float = 0.0
+    trace: str = ""
+
+    def add(self, other: "Figures") -> None:
+        """Add another's figures."""
+        self.seeds += other.seeds
+        self.outcomes += other.outcomes
+        self.faults += other.faults
+        self.totals += other.totals
+        self.settled_s = max(self.settled_s, other.settled_s)
+
+
+class Simulation:
+    """One seed's history. ``run`` it once."""
+
+    def __init__(self, seed: int, users: int = 3, generations: int = 30, rates: Rates | None = None) -> None:
+        self.world = World()
+        # Shortly before midnight, so that daily limits change on the way.
+        self.world.time = START.replace(hour=22, minute=50)
+        self.weather = Weather(seed, rates or Rates())
+        self.clock = Clockwork(self.world, processes=2)
+        self.watch = Watch(self.world)
+        self.life = ReplicateLife(self.clock, self.weather, self._tell)
+        self.users = [f"user{number}" for number in range(users)]
+        self.generations = generations
+        self.steps = 0
+        self.underway = 0
+        self.webhooks = 0
+        self.world.house = replace(self.world.house, chance=self.weather.random.random, sleep=Pause)
+
+    def run(self) -> Figures:
+        """From the first grant to rest; AssertionError where a promise is broken."""
+        start = self.world.time
+        for user_id in self.users:
+            self._user(user_id)
+        self.clock.plan(0, self._tick)
+        self.clock.plan(0, self._forget_ids)
+        for _ in range(self.weather.rates.outages):
+            self.clock.plan(self.weather.between(0, FAULTS_S), self._outage)
+        calm = start + timedelta(seconds=FAULTS_S)
+        self.clock.plan(FAULTS_S, self._calm)
+        while self.world.time < calm or not self._settled():
+            require(self.world.time <= calm + timedelta(seconds=BOUND_S), "everything settles", self._unsettled())
+            self.clock.next()
+            self._carry()
+        at_rest(self.watch)
+        return self._figures((self.world.time - calm).total_seconds())
+
+    # The weather.
+
+    def _calm(self) -> None:
+        self.clock.note("calm")
+        self.weather.calm()
+
+    def _outage(self) -> None:
+        neighbour = self.weather.one_of(sorted(set(NEIGHBOURS.values())))
+        self.clock.note(f"{neighbour} is down")
+        self.weather.faults["outages"] += 1
+        self.weather.down.add(neighbour)
+        self.clock.plan(self.weather.between(10, 600), lambda: self.weather.down.discard(neighbour))
+
+    async def effect(self, process: Process, name: str, act: Callable[[], Awaitable[T]]) -> T:
+        """One effect of a process: others run first, then it goes well, or as the weather has it."""
+        await Pause(self.weather.latency_s())
+        if not process.alive:
+            raise Crash
+        mode = self.weather.mode(name)
+        self.clock.note(f"{process.number} {mode or ''} {name}")
+        if mode is Mode.CRASH_BEFORE:
+            raise Crash
+        if mode is Mode.FAILS:
+            answer: T = failed(name, mode)
+            return answer
+        special = self.weather.create() if name == "provider.create" else None
+        if special is not None:
+            self.world.replicate.answer_next_create_with(special[0], really_created=special[1])
+        before = (len(self.world.replicate.made_for), len(self.world.replicate.running))
+        result = await act()
+        self._replicate_did(name, before)
+        if mode is Mode.CRASH_AFTER:
+            raise Crash
+        if mode is Mode.REPLY_LOST:
+            result = failed(name, mode)
+        return result
+
+    def _replicate_did(self, name: str, before: tuple[int, int]) -> None:
+        replicate = self.world.replicate
+        if name == "provider.create" and len(replicate.made_for) > before[0]:
+            self.life.born(replicate.ids()[-1])
+        if name == "provider.cancel" and len(replicate.running) < before[1]:
+            self.life.canceled(replicate.canceled[-1])
+
+    # The users.
+
+    def _user(self, user_id: str) -> None:
+        """Someone with too few credits for all they ask, sometimes with a daily limit, granted more on the way."""
+        weather = self.weather
+        plan, limit = weather.one_of((Plan.BASIC, Plan.PREMIUM)), weather.one_of((None, None, 20))
+        self._grant(user_id, 0, weather.random.randint(10, 40), plan, limit)
+        for number in (1, 2):
+            amount = weather.random.randint(5, 30)
+            self.clock.plan(weather.between(0, ACTS_S), lambda n=number, a=amount: self._grant(user_id, n, a))  # type: ignore[misc]  # the defaults bind the loop's values
+        for number in range(self.generations):
+            key = Key(user_id, f"g{number}")
+            self.clock.plan(weather.between(1, ACTS_S), lambda k=key: self._ask(k))  # type: ignore[misc]  # as above
+
+    def _grant(
+        self, user_id: str, number: int, amount: int, plan: Plan | None = None, limit: int | None = None
+    ) -> None:
+        """The billing side grants, and grants again under the same id until it was told that it worked."""
+        again = self.weather.strikes("redelivered")
+
+        def done(error: BaseException | None) -> None:
+            if error is not None or again:
+                self.clock.plan(30, lambda: self._grant(user_id, number, amount, plan, limit))
+
+        async def grant(house: House) -> None:
+            await worker.grant(house, user_id, amount, grant_id=f"grant-{number}", plan=plan, daily_limit_credits=limit)
+
+        self._call(f"grant {number} of {user_id}", grant, user_id, done)
+
+    def _ask(self, key: Key) -> None:
+        """A request; now and then twice, with a seed of the user's, unsafe, malformed, or canceled later."""
+        weather = self.weather
+        body: dict[str, Any] = {
+            "user_id": key.user_id,
+            "generation_id": key.generation_id,
+            "prompt": f"A lighthouse at night, {key}",
+            "model": weather.one_of(("flux-schnell", "flux-schnell", "flux-dev", "flux-1.1-pro")),
+        }
+        draw = weather.random.random
+        if body["model"] != "flux-1.1-pro":
+            body["num_outputs"] = weather.random.randint(1, 3)
+        if draw() < 0.3:
+            body["seed"] = 7
+        if draw() < 0.05:
+            body["prompt"] = f"A gory lighthouse, {key}"
+        if draw() < 0.03:
+            body["prompt"] = 7
+        for copy in range(2 if draw() < 0.1 else 1):
+            self._post(REQUESTS, body, f"{key}:app:{copy}")
+        if draw() < 0.12:
+            cancel = {"type": "cancel", "user_id": key.user_id, "generation_id": key.generation_id}
+            self.clock.plan(weather.between(0, 60), lambda: self._post(REQUESTS, cancel, f"{key}:cancel"))
+
+    # The broker.
+
+    def _tell(self, event: PredictionEvent) -> None:
+        self.webhooks += 1
+        self._post(EVENTS, event.to_json(), f"webhook:{self.webhooks}")
+
+    def _post(self, queue: str, body: dict[str, Any], message_id: str) -> None:
+        self._travel(queue, json.dumps(body).encode(), Envelope(message_id), 0)
+
+    def _carry(self) -> None:
+        """What the corridor has sent meanwhile sets out on its way."""
+        messenger = self.world.messenger
+        for sent in messenger.take():
+            self._travel(sent.queue, json.dumps(sent.message.to_json()).encode(), sent.envelope, 0)
+        scheduled, messenger.scheduled = messenger.scheduled, []
+        for sent in scheduled:
+            self._schedule(sent)
+
+    def _schedule(self, sent: Sent) -> None:
+        # A copy for what is in the open index may get lost: the timer comes back for it.
+        if sent.message.key in self.world.store.saved_generations and self.weather.strikes("copy_lost"):
+            return
+        wait_s = (sent.at - self.world.time).total_seconds() if sent.at else 0
+        self._travel(sent.queue, json.dumps(sent.message.to_json()).encode(), sent.envelope, wait_s)
+
+    def _travel(self, queue: str, raw: bytes, envelope: Envelope, wait_s: float, delivery: int = 1) -> None:
+        """Bring a message, after ``wait_s`` and a while; now and then once more while the first is worked on."""
+        slow = self.weather.strikes("slow")
+        delay_s = wait_s + (self.weather.between(20, 300) if slow else self.weather.between(0.01, 3))
+        twice = self.weather.strikes("redelivered")
+        for extra_s in (0, self.weather.between(0, 2)) if twice else (0,):
+            self.underway += 1
+            self.clock.plan(delay_s + extra_s, lambda: self._deliver(queue, raw, envelope, delivery))
+
+    def _deliver(self, queue: str, raw: bytes, envelope: Envelope, delivery: int) -> None:
+        if NEIGHBOURS["messenger"] in self.weather.down:
+            # A broker that is down delivers nothing.
+            self.clock.plan(5, lambda: self._deliver(queue, raw, envelope, delivery))
+            return
+        self.underway -= 1
+        message = parse_request(raw)[0] if queue == REQUESTS else parse_event(raw)
+        dead = delivery > DELIVERIES
+
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                self.weather.faults["delivered again"] += 1
+                wait_s = LOCK_S if isinstance(error, Crash) else 0
+                self._travel(queue, raw, envelope, wait_s, delivery + 1)
+
+        async def walk(house: House) -> None:
+            if dead:
+                await worker.bury(house, message, raw, queue)
+            else:
+                await worker.handle(house, message, envelope, queue)
+
+        if dead:
+            self.weather.faults["buried"] += 1
+        user_id = message.key.user_id if message.key else ""
+        self._call(f"{'burial' if dead else 'delivery'} of {envelope.message_id}", walk, user_id, done)
+
+    def _call(
+        self,
+        name: str,
+        walk: Callable[[House], Awaitable[None]],
+        user_id: str,
+        done: Callable[[BaseException | None], None],
+    ) -> None:
+        """A handler starts in one of the processes; after it every promise is looked at."""
+        process = self.weather.one_of(self.clock.processes)
+        self.underway += 1
+
+        def ended(error: BaseException | None) -> None:
+            self.underway -= 1
+            self.steps += 1
+            after_step(self.watch, user_id)
+            done(error)
+
+        async def handler() -> None:
+            await walk(watched(self.world.house, _Gate(self, process)))
+
+        self.clock.start(process, Call(handler(), name, ended))
+
+    # The timer, and rest.
+
+    def _tick(self) -> None:
+        self.clock.plan(TICK_S, self._tick)
+
+        async def reconcile(house: House) -> None:
+            await worker.reconcile(house)
+
+        self._call("tick", reconcile, "", lambda _: None)
+
+    def _forget_ids(self) -> None:
+        self.clock.plan(DUPLICATES_S, self._forget_ids)
+        self.world.messenger.forget_ids()
+
+    def _settled(self) -> bool:
+        return not (self.underway or self.world.index.rows or self.world.replicate.running)
+
+    def _unsettled(self) -> str:
+        running = [prediction.prediction_id for prediction in self.world.replicate.running]
+        return f"{self.underway} underway, open {list(map(str, self.world.index.rows))}, running {running}"
+
+    def _figures(self, settled_s: float) -> Figures:
+        world = self.world
+        extra = sum(
+            max(0, predictions - 1 - self.watch.fell[key])
+            for key, predictions in Counter(key for key, _ in world.replicate.made_for.values()).items()
+        )
+        return Figures(
+            seeds=1,
+            outcomes=Counter(each.state.value for each in world.store.saved_generations.values()),
+            faults=self.weather.faults + Counter(crashes=self.clock.crashes),
+            totals=Counter(
+                {
+                    "handled messages": self.steps,
+                    "trace lines": self.clock.trace.lines,
+                    "invariant checks": self.watch.checks,
+                    "predictions": len(world.replicate.made_for),
+                    "extra predictions": extra,
+                    "conflicts": int(world.telemetry.total("darkroom.conflicts")),
+                    "lost creates": int(world.telemetry.total("darkroom.attempts_lost")),
+                }
+            ),
+            settled_s=settled_s,
+            trace=self.clock.trace.hash,
+        )
+
+
+class _Gate:
+    """The way out of one process."""
+
+    def __init__(self, simulation: Simulation, process: Process) -> None:
+        self.simulation = simulation
+        self.process = process
+
+    async def effect(self, name: str, act: Callable[[], Awaitable[T]]) -> T:
+        """See ``Gate``."""
+        return await self.simulation.effect(self.process, name, act)

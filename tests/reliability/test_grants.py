@@ -1,0 +1,44 @@
+"""Grants and corrections die at every effect too: the same id given again is one entry."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from shared import worker
+from shared.ports import House, Unavailable
+from tests.fakes.world import World
+from tests.reliability.effects import OVERTAKEN, Crash, Fault, Mode, run, watched
+from tests.reliability.invariants import Watch, after_step
+
+
+async def grant(house: House) -> None:
+    """Three credits more."""
+    await worker.grant(house, "ada", 3, grant_id="invoice")
+
+
+async def correct(house: House) -> None:
+    """Three credits more, by an operator, who is told when it was posted before."""
+    with suppress(ValueError):
+        await worker.correct(house, "ada", available=3, held=0, captured=0, correction_id="case", note="")
+
+
+@pytest.mark.parametrize("give", [grant, correct])
+@pytest.mark.parametrize("mode", sorted(set(Mode) - OVERTAKEN))
+@pytest.mark.parametrize("effect", [1, 2])
+def test_what_is_given_again_is_given_once(give: Callable[[House], Awaitable[None]], mode: Mode, effect: int) -> None:
+    """Died at, lost, refused: whoever gives it again under the same id gives it once."""
+
+    async def twice() -> World:
+        world = World()
+        await world.open_account()
+        watch = Watch(world)
+        try:
+            await give(watched(world.house, Fault(effect, mode)))
+        except (Crash, Unavailable):
+            after_step(watch, "ada")
+        await give(world.house)
+        after_step(watch, "ada")
+        return world
+
+    assert run(twice()).balances() == (13, 0, 0)

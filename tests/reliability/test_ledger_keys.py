@@ -1,0 +1,48 @@
+"""The ledger's keys are the last line: what gets past every other guard is refused by the row that is there."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.core import generation as life
+from shared.core.attempt import Delivery
+from shared.core.catalog import quote
+from shared.core.credits import Plan
+from shared.core.messages import GenerationRequest
+from shared.ports import Conflict
+from tests.fakes.world import KEY, START, World
+
+
+async def test_the_ledger_refuses_a_second_hold() -> None:
+    """The generation's row is gone (a bug, a restore from an old copy), its hold is not: it cannot open again."""
+    world = World()
+    await world.open_account()
+    await world.ask()
+    del world.store.saved_generations[KEY]
+    del world.store._etags[KEY]
+    loaded = await world.store.load(KEY)
+    request = GenerationRequest(key=KEY, prompt="A lighthouse", model="flux-schnell")
+    catalog = world.house.catalog
+    again = life.opened(request, loaded.account, catalog, quote(catalog, request, Plan.PREMIUM), seed=1, now=START)
+    with pytest.raises(Conflict):
+        await world.store.commit(loaded, again)
+    assert world.balances() == (9, 1, 0)
+
+
+async def test_the_ledger_refuses_a_second_resolve() -> None:
+    """An ended generation was set back to running by hand: its success cannot be captured again."""
+    world = World()
+    await world.open_account()
+    await world.ask()
+    running, holding = world.generation(), world.account()
+    world.replicate.succeed(world.replicate.only_id)
+    await world.webhook(world.replicate.only_id)
+    output = world.generation().outputs[0]
+    world.store.put_generation(running)
+    world.store.put_account(replace(world.account(), available=holding.available, held=1, captured=0))
+    loaded = await world.store.load(KEY)
+    delivery = Delivery(outputs=(output,))
+    again = life.delivered(running, loaded.account, 1, world.replicate.only_id, delivery, START)
+    assert again is not None
+    with pytest.raises(Conflict):
+        await world.store.commit(loaded, again)

@@ -1,0 +1,169 @@
+"""Hypothesis plays the world: any acts in any order, every promise after each, and rest in the end."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from shared import worker
+from shared.core.messages import CancelRequest, Check, GenerationRequest, Key, Message, PredictionEvent
+from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.reasons import Reason
+from shared.ports import Envelope
+from tests.fakes.messenger import EVENTS, REQUESTS
+from tests.fakes.screener import UNSAFE_IMAGE
+from tests.fakes.world import World
+from tests.reliability.effects import Crash, Fault, Mode, run, watched
+from tests.reliability.invariants import Broken, Watch, after_step, at_rest
+
+KEYS = st.sampled_from([Key(user, name) for user in ("ada", "bob") for name in ("one", "two", "three")])
+
+#: What a delivery meets: nothing (0), or a fault at one of its first effects.
+FAULTS = st.one_of(
+    st.just((0, Mode.CRASH_BEFORE)),
+    st.tuples(st.integers(1, 16), st.sampled_from((Mode.CRASH_BEFORE, Mode.CRASH_AFTER, Mode.REPLY_LOST, Mode.FAILS))),
+)
+
+ANSWERS: st.SearchStrategy[tuple[CreateOutcome, bool]] = st.sampled_from(
+    [
+        (NotCreated("throttled", 30), False),
+        (OutcomeUnknown("timed out"), True),
+        (OutcomeUnknown("timed out"), False),
+        (CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings."), False),
+    ]
+)
+
+
+class Play(RuleBasedStateMachine):
+    """Two users, six generations, everything that may happen to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(credits=6)
+        self.watch = Watch(self.world)
+        self.unfinished: list[Message] = []
+
+    @initialize()
+    def accounts(self) -> None:
+        """Both have six credits."""
+        run(self.world.open_account("ada"))
+        run(self.world.open_account("bob"))
+
+    def deliver(self, message: Message, fault: tuple[int, Mode]) -> None:
+        """One delivery; what died, or raised, is delivered again some time."""
+        house = watched(self.world.house, Fault(*fault))
+        queue = REQUESTS if isinstance(message, GenerationRequest | CancelRequest) else EVENTS
+        try:
+            run(worker.handle(house, message, Envelope(f"m{len(self.watch.world.telemetry.steps)}"), queue))
+        except (Crash, Exception):  # noqa: BLE001  # the broker does not care what it was
+            self.unfinished.append(message)
+
+    @rule(
+        key=KEYS,
+        model=st.sampled_from(["flux-schnell", "flux-dev"]),
+        outputs=st.integers(1, 2),
+        seed=st.sampled_from([None, 7]),
+        fault=FAULTS,
+    )
+    def ask(self, key: Key, model: str, outputs: int, seed: int | None, fault: tuple[int, Mode]) -> None:
+        """A request, for the first or the tenth time."""
+        request = GenerationRequest(key=key, prompt=f"A lighthouse, {key}", model=model, num_outputs=outputs, seed=seed)
+        self.deliver(request, fault)
+
+    @rule(key=KEYS, fault=FAULTS)
+    def cancel(self, key: Key, fault: tuple[int, Mode]) -> None:
+        """A cancel, whatever there is to cancel."""
+        self.deliver(CancelRequest(key), fault)
+
+    @rule(key=KEYS, fault=FAULTS)
+    def check(self, key: Key, fault: tuple[int, Mode]) -> None:
+        """A check, whether it is due or not."""
+        self.deliver(Check(key), fault)
+
+    @rule(key=KEYS)
+    def bury(self, key: Key) -> None:
+        """A check of this generation has died ten times."""
+        run(worker.bury(self.world.house, Check(key), b"{}", EVENTS))
+
+    @rule(answer=ANSWERS)
+    def next_create(self, answer: tuple[CreateOutcome, bool]) -> None:
+        """The next create is answered so."""
+        self.world.replicate.answer_next_create_with(answer[0], really_created=answer[1])
+
+    @precondition(lambda self: self.world.replicate.running)
+    @rule(data=st.data(), end=st.sampled_from(["start", "one", "two", "unsafe", "none", "PA", "NSFW", "cancel"]))
+    def replicate(self, data: st.DataObject, end: str) -> None:
+        """A prediction moves on; nobody is told yet."""
+        replicate = self.world.replicate
+        prediction_id = data.draw(st.sampled_from([each.prediction_id for each in replicate.running]))
+        images: dict[str, list[bytes]] = {
+            "one": [b"a"], "two": [b"a", b"b"], "unsafe": [b"a", UNSAFE_IMAGE], "none": []
+        }  # fmt: skip
+        if end == "start":
+            replicate.start(prediction_id)
+        elif end in images:
+            replicate.succeed(prediction_id, images[end])
+        elif end == "cancel":
+            replicate.cancel_by_deadline(prediction_id)
+        else:
+            replicate.fail(prediction_id, end if end == "NSFW" else "code: PA")
+
+    @precondition(lambda self: self.world.replicate.made_for)
+    @rule(data=st.data(), fault=FAULTS)
+    def webhook(self, data: st.DataObject, fault: tuple[int, Mode]) -> None:
+        """Replicate tells how any of its predictions stands, once more."""
+        prediction_id = data.draw(st.sampled_from(self.world.replicate.ids()))
+        event: PredictionEvent = self.world.replicate.event(prediction_id)
+        self.deliver(event, fault)
+
+    @precondition(lambda self: self.unfinished)
+    @rule(fault=FAULTS)
+    def again(self, fault: tuple[int, Mode]) -> None:
+        """What died is delivered again."""
+        self.deliver(self.unfinished.pop(0), fault)
+
+    @rule(seconds=st.sampled_from([1, 31, 60, 240, 3700]))
+    def time_passes(self, seconds: int) -> None:
+        """The timer comes, Replicate keeps its deadlines, what was sent is carried."""
+        self.world.replicate.keep_deadlines()
+        self.world.messenger.forget_ids()
+        run(self.world.tick(seconds))
+
+    @rule()
+    def carry(self) -> None:
+        """What was sent is carried."""
+        run(self.world.pump())
+
+    @invariant()
+    def promises_hold(self) -> None:
+        """After every act."""
+        _told(lambda: after_step(self.watch, "ada", "bob"))
+
+    def teardown(self) -> None:
+        """No more trouble: all comes to rest."""
+        self.world.replicate._answers.clear()
+        for message in self.unfinished:
+            self.deliver(message, (0, Mode.CRASH_BEFORE))
+        for _ in range(600):
+            self.world.replicate.keep_deadlines()
+            self.world.messenger.forget_ids()
+            run(self.world.tick(60))
+            if not (self.world.index.rows or self.world.messenger.scheduled or self.world.replicate.running):
+                break
+        _told(lambda: at_rest(self.watch))
+
+
+def _told(look: Any) -> None:
+    """A broken promise as what Hypothesis takes for a failure: it makes the story shorter."""
+    try:
+        look()
+    except Broken as broken:
+        raise AssertionError(str(broken)) from broken
+
+
+# About eight seconds; the health check would complain of a busy machine.
+Play.TestCase.settings = settings(
+    max_examples=500, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+TestPlay = Play.TestCase

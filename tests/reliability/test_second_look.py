@@ -1,0 +1,48 @@
+"""A second look at an output may find what the first did not."""
+
+from tests.fakes.screener import UNSAFE_IMAGE
+from tests.fakes.world import World
+from tests.reliability.effects import Crash, Fault, Mode, run, watched
+from tests.reliability.invariants import Watch, after_step, at_rest
+
+
+def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
+    """The first try stored it and died; the second refuses it and dies before its end: it is not there meanwhile."""
+
+    async def play() -> World:
+        world = World()
+        watch = Watch(world)
+        await world.open_account()
+        await world.ask()
+        prediction_id = world.replicate.only_id
+        world.replicate.succeed(prediction_id, [b"fine"])
+        await _dies_after(world, prediction_id, "blobs.put_output")
+        assert world.blobs.outputs
+        world.screener.marks[b"fine"] = world.screener.marks[UNSAFE_IMAGE]
+        await _dies_after(world, prediction_id, "screener.image", effects_later=2)
+        watch.safe.clear()
+        after_step(watch, "ada")
+        await world.settle()
+        at_rest(watch)
+        return world
+
+    assert run(play()).balances() == (10, 0, 0)
+
+
+async def _dies_after(world: World, prediction_id: str, effect: str, effects_later: int = 1) -> None:
+    """The webhook is delivered, and its handler dies so many effects after this one."""
+    rehearsal = Fault()
+    rehearsed = World()
+    await rehearsed.open_account()
+    await rehearsed.ask()
+    rehearsed.replicate.succeed(prediction_id, [b"fine"])
+    rehearsed.house = watched(rehearsed.house, rehearsal)
+    await rehearsed.webhook(prediction_id)
+    plain = world.house
+    world.house = watched(plain, Fault(rehearsal.names.index(effect) + 1 + effects_later, Mode.CRASH_BEFORE))
+    try:
+        await world.webhook(prediction_id)
+    except Crash:
+        world.house = plain
+    else:
+        raise AssertionError("it did not die")
