@@ -6,7 +6,7 @@ GET    /_sim/stats           requests per endpoint, predictions, webhooks, leaks
 GET    /_sim/predictions     all of them, with what the API hides or has deleted
 POST   /_sim/run_time        {"start_s": 0.3, "run_s": 0.5}      for predictions created from now on
 POST   /_sim/clock           {"advance_s": 3600}
-POST   /_sim/pictures        {"mode": "painted" | "plain"}
+POST   /_sim/pictures        {"mode": "painted" | "plain", "bytes": 0}      about so large, if plain and PNG
 POST   /_sim/webhook-secret  {"secret": "whsec_..."}
 POST   /_sim/token           {"token": "r8_..."}
 POST   /_sim/quiet           {"wait_s": 0}: comes to rest, between two tests
@@ -94,11 +94,15 @@ async def move_clock(request: web.Request) -> web.Response:
 
 async def set_pictures(request: web.Request) -> web.Response:
     """Chooses between painted pictures and plain ones."""
-    mode = (await _json(request)).get("mode")
+    given = await _json(request)
+    mode, size_bytes = given.get("mode"), given.get("bytes", 0)
     if mode not in {"painted", "plain"}:
         raise bad_request("mode is painted or plain")
-    request.app[SIMULATOR].settings.plain_pictures = mode == "plain"
-    return web.json_response({"mode": mode})
+    if isinstance(size_bytes, bool) or not isinstance(size_bytes, int) or size_bytes < 0:
+        raise bad_request("bytes is a whole number")
+    settings = request.app[SIMULATOR].settings
+    settings.plain_pictures, settings.picture_bytes = mode == "plain", size_bytes
+    return web.json_response({"mode": mode, "bytes": size_bytes})
 
 
 async def set_webhook_secret(request: web.Request) -> web.Response:

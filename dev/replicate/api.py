@@ -5,26 +5,35 @@ input. A request is refused before anything is created, or it has created.
 """
 
 import asyncio
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
-from urllib.parse import urlencode
 
 from aiohttp import web
 
 from dev.replicate import problems
 from dev.replicate.engine import SIMULATOR, Record, Simulator
+from dev.replicate.paging import paged
 from dev.replicate.problems import InvalidField, invalid
 from dev.replicate.schemas import Target, deployment_target, model_target, order_of, version_target
 
 _PAGE: Final = 100
-_CURSOR: Final = re.compile(r"(r=1&)?p=(\d{1,12})")
+_WAIT: Final = re.compile(r"wait(?:=(\d{1,3}))?")
+#: The longest that Replicate holds an answer back, and what `wait` alone means (replicate.com/docs, sync mode).
+_LONGEST_WAIT_S: Final = 60
 
 TargetOf = Callable[[Mapping[str, Any]], Target]
+
+
+#: What one account has: `username` is the owner of its models and deployments.
+ACCOUNT: Final[Mapping[str, str]] = {
+    "type": "organization",
+    "username": "darkroom-local",
+    "name": "Darkroom on a laptop",
+    "github_url": "https://github.com/darkroom-local",
+}
 
 
 def check_token(request: web.Request) -> None:
@@ -51,7 +60,7 @@ async def create_by_model(request: web.Request) -> web.Response:
 
 async def create_by_deployment(request: web.Request) -> web.Response:
     """POST /v1/deployments/{owner}/{name}/predictions."""
-    return await _create(request, lambda _: deployment_target(**request.match_info), takes_version=False)
+    return await _create(request, lambda _: _deployed(request), takes_version=False)
 
 
 async def get_prediction(request: web.Request) -> web.Response:
@@ -76,34 +85,14 @@ async def list_predictions(request: web.Request) -> web.Response:
     if (fault := simulator.faults.take(("get_5xx",), None)) is not None:
         return problems.proxy_error(fault.params["status"])
     matching = _matching(simulator, request)
-    backwards, place = _cursor(request.query.get("cursor"))
-    if place is None:
-        page = matching[:_PAGE]
-    elif backwards:
-        page = [record for record in matching if record.number > place][-_PAGE:]
-    else:
-        page = [record for record in matching if record.number < place][:_PAGE]
-    for record in page:
+    for record in matching:
         simulator.settle(record)
-    return web.json_response(
-        {
-            "next": _link(request, page[-1:], "p", more=bool(page) and page[-1] is not matching[-1]),
-            "previous": _link(request, page[:1], "r=1&p", more=bool(page) and page[0] is not matching[0]),
-            "results": [simulator.shown(record) for record in page],
-        }
-    )
+    return paged(request, matching, _PAGE, simulator.shown)
 
 
 async def account(_request: web.Request) -> web.Response:
     """GET /v1/account."""
-    return web.json_response(
-        {
-            "type": "organization",
-            "username": "darkroom-local",
-            "name": "Darkroom on a laptop",
-            "github_url": "https://github.com/darkroom-local",
-        }
-    )
+    return web.json_response(dict(ACCOUNT))
 
 
 async def webhook_secret(request: web.Request) -> web.Response:
@@ -113,7 +102,7 @@ async def webhook_secret(request: web.Request) -> web.Response:
 
 async def _create(request: web.Request, target_of: TargetOf, *, takes_version: bool) -> web.Response:
     simulator = request.app[SIMULATOR]
-    body = await _json_object(request)
+    body = await json_object(request)
     prompt = _prompt_of(body)
     if (refusal := _refusal(simulator, prompt)) is not None:
         return refusal
@@ -128,7 +117,17 @@ async def _create(request: web.Request, target_of: TargetOf, *, takes_version: b
         await asyncio.sleep(fault.params["seconds"])
         if request.transport is not None:
             request.transport.abort()
+    if (wait_s := _wait_s(request.headers.get("Prefer", ""))) is not None:
+        await simulator.ended(record, wait_s)
     return web.json_response(simulator.shown(record), status=201)
+
+
+def _wait_s(prefer: str) -> float | None:
+    """How long the answer may be held back for the prediction's end: `wait`, or `wait=N` with 1 to 60 seconds."""
+    match = _WAIT.fullmatch(prefer.strip())
+    if match is None:
+        return None
+    return min(float(match[1] or _LONGEST_WAIT_S), _LONGEST_WAIT_S)
 
 
 def _refusal(simulator: Simulator, prompt: str | None) -> web.Response | None:
@@ -150,7 +149,8 @@ def _refusal(simulator: Simulator, prompt: str | None) -> web.Response | None:
             return problems.proxy_error(fault.params["status"])
 
 
-async def _json_object(request: web.Request) -> dict[str, Any]:
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """Returns the body; raises a 400 problem if it is no JSON object."""
     try:
         body = json.loads(await request.read(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -170,9 +170,18 @@ def _prompt_of(body: Mapping[str, Any]) -> str | None:
     return prompt if isinstance(prompt, str) else None
 
 
+def _deployed(request: web.Request) -> Target:
+    """Returns what a deployment runs: one that was made here its own version, any other what it is named after."""
+    deployment = request.app[SIMULATOR].library.deployments.get("{owner}/{name}".format(**request.match_info))
+    if deployment is None:
+        return deployment_target(**request.match_info)
+    target = version_target({"version": deployment.release.version})
+    return Target(target.model, target.version, deployment.name)
+
+
 def _record(request: web.Request) -> Record:
     record = request.app[SIMULATOR].find(request.match_info["id"])
-    if record is None:
+    if record is None or record.trains:
         raise problems.not_found()
     return record
 
@@ -186,7 +195,8 @@ def _matching(simulator: Simulator, request: web.Request) -> Sequence[Record]:
     return [
         record
         for record in reversed(simulator.records)
-        if (after is None or record.prediction.created_at >= after)
+        if not record.trains
+        and (after is None or record.prediction.created_at >= after)
         and (before is None or record.prediction.created_at < before)
     ]
 
@@ -200,25 +210,3 @@ def _moment(request: web.Request, name: str) -> datetime | None:
     except ValueError:
         raise invalid([InvalidField("format", name, "Must be a date and time in ISO 8601")]) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def _cursor(text: str | None) -> tuple[bool, int | None]:
-    """Reads a cursor: whether it leads to newer ones, and the number from which."""
-    if text is None:
-        return False, None
-    try:
-        match = _CURSOR.fullmatch(base64.urlsafe_b64decode(text).decode())
-    except (binascii.Error, ValueError):
-        match = None
-    if match is None:
-        raise problems.bad_request("Invalid cursor")
-    return match[1] is not None, int(match[2])
-
-
-def _link(request: web.Request, edge: Sequence[Record], direction: str, *, more: bool) -> str | None:
-    """Returns the absolute URL of the page beyond the record at this page's edge."""
-    if not more:
-        return None
-    cursor = base64.urlsafe_b64encode(f"{direction}={edge[0].number}".encode()).decode()
-    query = urlencode({**request.query, "cursor": cursor})
-    return f"{request.app[SIMULATOR].base_url}/v1/predictions?{query}"

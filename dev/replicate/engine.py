@@ -7,6 +7,7 @@ every look at it. What a fault does to a prediction is decided when the predicti
 import asyncio
 import json
 import random
+import re
 import secrets
 import string
 from collections import Counter
@@ -21,6 +22,7 @@ from aiohttp import web
 from dev.replicate import predictions
 from dev.replicate.clock import Clock
 from dev.replicate.faults import PREDICTION_KINDS, FaultList
+from dev.replicate.library import Library
 from dev.replicate.models import PictureFormat, picture_format
 from dev.replicate.pictures import Scene, render
 from dev.replicate.predictions import Event, Plan, Prediction
@@ -39,6 +41,8 @@ class Settings:
     start_s: float = 0.3
     run_s: float = 0.5
     plain_pictures: bool = False
+    #: About how large a plain PNG is; 0: as small as it comes.
+    picture_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -57,7 +61,12 @@ class Record:
     @property
     def prompt(self) -> str:
         """The prompt of its input."""
-        return str(self.prediction.order.input["prompt"])
+        return str(self.prediction.order.input.get("prompt", ""))
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is a training."""
+        return self.prediction.order.target.model.makes == "version"
 
 
 class Simulator:
@@ -68,6 +77,7 @@ class Simulator:
         self.clock = clock
         self.postman = Postman(clock, webhook_secret)
         self.faults = FaultList()
+        self.library = Library(clock)
         #: Where this simulator is reached; known once its port is open.
         self.base_url = ""
         #: All predictions, oldest first: a record's number is its place here.
@@ -81,15 +91,23 @@ class Simulator:
         # One worker: two cores are shared with the rest of the stack, and equal pictures are then painted once.
         self._painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="painter")
 
-    def create(self, order: Order) -> Record:
-        """Creates a prediction; it lives from now on."""
-        prompt = str(order.input["prompt"])
+    def create(self, order: Order, outputs: tuple[str, ...] | None = None) -> Record:
+        """Creates a prediction; it lives from now on.
+
+        Args:
+            order: what was asked.
+            outputs: what it will have made; None: pictures or a text, as its model does.
+        """
+        prompt = str(order.input.get("prompt", ""))
         taken = ((kind, self.faults.take((kind,), prompt)) for kind in PREDICTION_KINDS)
         faults = {kind: fault.params for kind, fault in taken if fault is not None}
         given_seed = order.input.get("seed")
         seed = random.randrange(2**31) if given_seed is None else int(given_seed)
         paths = _output_paths(order)
-        plan = _plan(self.settings, faults, seed, tuple(f"{self.base_url}{path}" for path in paths))
+        if outputs is None:
+            pictures = tuple(f"{self.base_url}{path}" for path in paths)
+            outputs = text_of(order) if order.target.model.makes == "text" else pictures
+        plan = _plan(self.settings, faults, seed, outputs)
         prediction = Prediction(_new_id(26), order, plan, self.clock.now())
         record = Record(len(self.records), prediction, seed, faults)
         self.records.append(record)
@@ -133,6 +151,12 @@ class Simulator:
         """Returns the prediction as JSON, as the API shows it."""
         return predictions.view(record.prediction, self.base_url)
 
+    async def ended(self, record: Record, wait_s: float) -> None:
+        """Returns when the prediction has come to its end, or after so many real seconds."""
+        life = self._lives.get(record.prediction.id)
+        if life is not None:
+            await asyncio.wait([life], timeout=wait_s)
+
     async def picture(self, record: Record, index: int) -> tuple[bytes, PictureFormat]:
         """Returns an output: it is painted when it is fetched first."""
         form = picture_format(record.prediction.order.target.model, record.prediction.order.input)
@@ -142,7 +166,7 @@ class Simulator:
             marker = (unsafe["category"], unsafe["severity"])
         scene = Scene(record.prompt, record.seed, index, marker)
         if self.settings.plain_pictures:
-            scene = Scene("", 0, 0, marker, plain=True)
+            scene = Scene("", 0, 0, marker, plain=True, size_bytes=self.settings.picture_bytes)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._painter, render, scene, form), form
 
@@ -242,8 +266,16 @@ def _without_nsfw(plan: Plan, drop: int) -> Plan:
     return replace(plan, outputs=plan.outputs[:kept], logs=plan.logs + "".join(lines))
 
 
+def text_of(order: Order) -> tuple[str, ...]:
+    """Returns what a language model answers: the prompt with a few words before it, in pieces of a word each."""
+    answer = f"Here is what I know of it:\n{order.input['prompt']}"
+    return tuple(re.findall(r"\s*\S+", answer)[: int(order.input.get("max_tokens", 512))])
+
+
 def _output_paths(order: Order) -> list[str]:
-    """Returns new, unguessable paths for the outputs that an order asks for."""
+    """Returns new, unguessable paths for the pictures that an order asks for."""
+    if order.target.model.makes != "pictures":
+        return []
     count = int(order.input.get("num_outputs", 1)) if order.target.model.array else 1
     extension = picture_format(order.target.model, order.input).extension
     folder = f"/delivery/xezq/{_new_id(40)}"

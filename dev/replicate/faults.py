@@ -3,8 +3,9 @@
     {"kind": "create_429", "times": 2, "match": {"prompt_contains": "fox"}, "hint": "header", "seconds": 3}
 
 Rules: a fault is used up `times` times (default 1; -1: until cleared), oldest first. Its kind says which act uses it
-up: `create_*` a create request, `get_5xx` a read, `output_*` a download, all others the prediction that is created,
-for its whole life. A match on the prompt never fits a request that has no prompt (the list).
+up: `create_*` a create request, `get_5xx` a read, `output_*` a download, `stream_*` a connection to a stream, all
+others the prediction that is created, for its whole life. A match on the prompt never fits a request that has no prompt
+(the list).
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,8 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "output_truncated": {},
     "output_oversized": {"bytes": 60 * 1024 * 1024, "declare_length": True},
     "output_wrong_type": {},
+    "stream_dropped": {"after": 3},  # so many events, then the connection is reset
+    "stream_idle": {"after": 3},  # so many events, then 30 s of silence, which end with the comment `:408:`
 }
 
 _CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
@@ -55,8 +58,11 @@ _CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
     "severity": tuple(CORNERS),
 }
 #: The kinds that a prediction carries from its creation.
-PREDICTION_KINDS: Final = tuple(kind for kind in KINDS if not kind.startswith(("create_", "get_", "output_")))
+PREDICTION_KINDS: Final = tuple(
+    kind for kind in KINDS if not kind.startswith(("create_", "get_", "output_", "stream_"))
+)
 OUTPUT_KINDS: Final = tuple(kind for kind in KINDS if kind.startswith("output_"))
+STREAM_KINDS: Final = tuple(kind for kind in KINDS if kind.startswith("stream_"))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The models that the simulator runs: three FLUX models, with the inputs, limits and shapes of their published schemas.
+"""The models that the simulator runs: three FLUX models, a Llama that streams, a trainer; as their schemas have them.
 
 Inputs as on the models' API pages (flux-schnell, flux-dev: April 2026); picture sizes as in replicate/cog-flux. A
 model's `version` is one that the API accepts in place of its name, where one is known.
@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-Kind = Literal["string", "integer", "number", "boolean"]
+Kind = Literal["string", "integer", "number", "boolean", "object"]
+#: What a model makes: pictures, a text in pieces, or a version of another model.
+Making = Literal["pictures", "text", "version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,13 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model: `array` says whether its output is a list of URLs or one URL."""
+    """A model: `array` says whether its output is a list or one text."""
 
     name: str
     array: bool
     version: str | None
     inputs: Mapping[str, Input] = field(repr=False)
+    makes: Making = "pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +101,44 @@ _PRO: Final[Mapping[str, Input]] = {
 _SCHNELL_VERSION: Final = "c846a69991daf4c0e5d016514849d14ee5b2e6846ce6b9d6f21369e564cfe51e"
 _DEV_VERSION: Final = "6e4a938f85952bdabcc15aa329178c4d681c52bf25a0342403287dc26944661d"
 
+_LLAMA: Final[Mapping[str, Input]] = {
+    "prompt": Input("string", "", required=True),
+    "prompt_template": Input("string", "{prompt}"),
+    "max_tokens": Input("integer", 512),
+    "min_tokens": Input("integer", 0),
+    "temperature": Input("number", 0.6),
+    "top_p": Input("number", 0.9),
+    "top_k": Input("integer", 50),
+    "presence_penalty": Input("number", 1.15),
+    "frequency_penalty": Input("number", 0.2),
+}
+_LLAMA_VERSION: Final = "5a6809ca6288247d06daf6365557e5e429063f32a21146b2a807c682652136b8"
+
 MODELS: Final[Mapping[str, Model]] = {
     model.name: model
     for model in (
         Model("black-forest-labs/flux-schnell", array=True, version=_SCHNELL_VERSION, inputs=_SCHNELL),
         Model("black-forest-labs/flux-dev", array=True, version=_DEV_VERSION, inputs=_DEV),
         Model("black-forest-labs/flux-1.1-pro", array=False, version=None, inputs=_PRO),
+        Model("meta/meta-llama-3-8b-instruct", array=True, version=_LLAMA_VERSION, inputs=_LLAMA, makes="text"),
     )
 }
+
+#: The model that trains: it takes no predictions. Its version is made up, for it changes often.
+TRAINER: Final = Model(
+    "ostris/flux-dev-lora-trainer",
+    array=False,
+    version="26dce37af90b9d997eeb970d92e47de3064d46c300504ae376c75bef6a9022d2",
+    inputs={
+        "input_images": Input("string", required=True),
+        "trigger_word": Input("string", "TOK"),
+        "steps": Input("integer", 1000, minimum=3, maximum=6000),
+        "learning_rate": Input("number", 0.0004),
+        "lora_rank": Input("integer", 16, minimum=1, maximum=128),
+        "autocaption": Input("boolean", default=True),
+    },
+    makes="version",
+)
 
 
 def picture_format(model: Model, given: Mapping[str, Any]) -> PictureFormat:

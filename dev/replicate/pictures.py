@@ -4,12 +4,14 @@
 
 Rules: `render` is pure and slow (tens of milliseconds), so the server runs it in a worker thread; what was rendered is
 kept. No colour comes near a marker's (dev/markers.py): saturation stays under 0.75. A plain picture is one colour,
-whatever the prompt says: a load test pays for each shape once.
+whatever the prompt says: a load test pays for each shape once. Where a size in bytes is asked for, a plain PNG is noise
+to that size, and has as many pixels as that takes.
 """
 
 import colorsys
 import hashlib
 import io
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,13 +45,14 @@ _KEPT: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What to paint; `marker` is a category and a severity of dev/markers.py."""
+    """What to paint; `marker` is a category and a severity of dev/markers.py, `size_bytes` is for a plain PNG."""
 
     prompt: str
     seed: int
     index: int
     marker: tuple[str, int] | None = None
     plain: bool = False
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,25 @@ class _Mood:
 @lru_cache(maxsize=_KEPT)
 def render(scene: Scene, form: PictureFormat) -> bytes:
     """Returns the encoded picture."""
+    if scene.plain and scene.size_bytes and form.extension == "png":
+        return _noise(scene.size_bytes, form)
     size = form.width, form.height
     picture = Image.new("RGB", size, _rgb(0.58, 0.4, 0.7)) if scene.plain else _paint(scene, size)
     if scene.marker is not None:
         draw_marker(picture, *scene.marker)
     return _encoded(picture, form)
+
+
+def _noise(size_bytes: int, form: PictureFormat) -> bytes:
+    """A PNG of about so many bytes: rows of noise, which no compression makes smaller, below them plain ones."""
+    scale = math.ceil(math.sqrt(size_bytes / (form.width * form.height * 3)))
+    width, height = form.width * scale, form.height * scale
+    rows = size_bytes // (width * 3)
+    picture = Image.new("RGB", (width, height), _rgb(0.58, 0.4, 0.7))
+    picture.paste(Image.frombytes("RGB", (width, rows), random.Random(0).randbytes(width * rows * 3)))
+    out = io.BytesIO()
+    picture.save(out, "PNG", compress_level=1)
+    return out.getvalue()
 
 
 def _paint(scene: Scene, size: tuple[int, int]) -> Image.Image:

@@ -46,7 +46,7 @@ class Plan:
     Attributes:
         start_s: from its creation to its start.
         run_s: from its start to its end; None: it never ends by itself.
-        outputs: the URLs it makes.
+        outputs: the URLs it makes, or the pieces of its text, or a version and the URL of its weights.
         logs: what it writes while it runs.
         error: it fails, with this text.
         boots: False: instead of starting it ends, failed with `error`, or aborted where there is none.
@@ -174,6 +174,7 @@ def view(prediction: Prediction, base_url: str) -> dict[str, Any]:
     """Returns the prediction as the API and the webhooks show it: the JSON of GET /predictions/{id}."""
     order = prediction.order
     gone = prediction.data_removed
+    place = f"{base_url}/v1/{'trainings' if order.target.model.makes == 'version' else 'predictions'}/{prediction.id}"
     shown: dict[str, Any] = {
         "id": prediction.id,
         "model": order.target.model.name,
@@ -185,13 +186,15 @@ def view(prediction: Prediction, base_url: str) -> dict[str, Any]:
         "error": prediction.error,
         "status": prediction.status.value,
         "source": "api",
-        "created_at": _written(prediction.created_at, digits=3),
+        "created_at": written(prediction.created_at, digits=3),
         "urls": {
-            "cancel": f"{base_url}/v1/predictions/{prediction.id}/cancel",
-            "get": f"{base_url}/v1/predictions/{prediction.id}",
+            "cancel": f"{place}/cancel",
+            "get": place,
             "web": f"https://replicate.com/p/{prediction.id}",
         },
     }
+    if order.target.model.makes == "text":
+        shown["urls"]["stream"] = f"{base_url}/stream/{prediction.id}"
     return {**shown, **_times(prediction), **_asked(order)}
 
 
@@ -199,11 +202,11 @@ def _times(prediction: Prediction) -> Mapping[str, Any]:
     """Returns what is there only when it happened."""
     shown: dict[str, Any] = {}
     if prediction.started_at is not None:
-        shown["started_at"] = _written(prediction.started_at, digits=6)
+        shown["started_at"] = written(prediction.started_at, digits=6)
     if prediction.deadline is not None:
-        shown["deadline"] = _written(prediction.deadline, digits=3)
+        shown["deadline"] = written(prediction.deadline, digits=3)
     if prediction.completed_at is not None:
-        shown["completed_at"] = _written(prediction.completed_at, digits=9)
+        shown["completed_at"] = written(prediction.completed_at, digits=9)
         shown["metrics"] = _metrics(prediction, prediction.completed_at)
     return shown
 
@@ -224,7 +227,9 @@ def _metrics(prediction: Prediction, completed_at: datetime) -> Mapping[str, flo
     metrics: dict[str, float] = {"total_time": (completed_at - prediction.created_at).total_seconds()}
     if prediction.started_at is not None:
         metrics["predict_time"] = (completed_at - prediction.started_at).total_seconds()
-    if prediction.outputs is not None:
+    if prediction.outputs is not None and prediction.order.target.model.makes == "text":
+        metrics["output_token_count"] = len(prediction.outputs)
+    elif prediction.outputs is not None:
         metrics["image_count"] = len(prediction.outputs)
         metrics["image_output_count"] = len(prediction.outputs)
     return metrics
@@ -234,12 +239,14 @@ def _logs(prediction: Prediction) -> str:
     return prediction.plan.logs if prediction.started_at is not None else ""
 
 
-def _output(prediction: Prediction) -> list[str] | str | None:
+def _output(prediction: Prediction) -> list[str] | dict[str, str] | str | None:
     if prediction.outputs is None:
         return None
+    if prediction.order.target.model.makes == "version":
+        return dict(zip(("version", "weights"), prediction.outputs, strict=True))
     return list(prediction.outputs) if prediction.order.target.model.array else prediction.outputs[0]
 
 
-def _written(moment: datetime, digits: int) -> str:
+def written(moment: datetime, digits: int) -> str:
     """Writes a time with so many digits of a second: the API mixes 3, 6 and 9, so a client has to read them all."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment:%f}".ljust(29, "0")[: 20 + digits] + "Z"

@@ -91,6 +91,16 @@ def unknown_version() -> ProblemError:
     )
 
 
+def too_large() -> ProblemError:
+    """413: a file beyond 100 MiB."""
+    return _titled(413, "Payload too large", "Files must be less than 100MB in size")
+
+
+def no_destination() -> ProblemError:
+    """404: a training's destination that the account has not."""
+    return ProblemError(404, {"detail": "The specified training destination does not exist", "status": 404})
+
+
 def invalid(fields: Sequence[InvalidField]) -> ProblemError:
     """422: what is wrong with the body or the input."""
     return ProblemError(

@@ -96,7 +96,7 @@ def order_of(target: Target, body: Mapping[str, Any], cancel_after: str | None, 
     faults = list(_body_faults(body, takes_version=takes_version))
     given = body.get("input")
     if isinstance(given, dict):
-        faults += _input_faults(target.model, given)
+        faults += input_faults(target.model, given)
     cancel_after_s = None if cancel_after is None else duration_s(cancel_after)
     if cancel_after is not None and cancel_after_s is None:
         faults.append(
@@ -135,9 +135,7 @@ def _body_faults(body: Mapping[str, Any], *, takes_version: bool) -> Iterator[In
             yield InvalidField("additional_property_not_allowed", "", f"Additional property {key} is not allowed")
     if "stream" in body and not isinstance(body["stream"], bool):
         yield _wrong_type("stream", "boolean", body["stream"])
-    if "webhook" in body and not (isinstance(body["webhook"], str) and _is_webhook_url(body["webhook"])):
-        yield InvalidField("format", "webhook", "Must be an HTTPS URL")
-    yield from _filter_faults(body)
+    yield from webhook_faults(body)
 
 
 def _version_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
@@ -157,15 +155,28 @@ def _filter_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
             yield _not_in_enum(f"webhook_events_filter.{index}", EVENTS)
 
 
-def _input_faults(model: Model, given: Mapping[str, Any]) -> Iterator[InvalidField]:
-    for name, each in model.inputs.items():
+def input_faults(model: Model, given: Mapping[str, Any]) -> Iterator[InvalidField]:
+    """Returns what is wrong with a model's input."""
+    return faults_of("input", model.inputs, given)
+
+
+def faults_of(place: str, rules: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator[InvalidField]:
+    """Returns what is wrong with an object at a place of the body ("": the body itself)."""
+    for name, each in rules.items():
         if each.required and name not in given:
-            yield InvalidField("required", "input", f"{name} is required")
+            yield InvalidField("required", place, f"{name} is required")
     for name, value in given.items():
-        if name not in model.inputs:
-            yield InvalidField("additional_property_not_allowed", "input", f"Additional property {name} is not allowed")
+        if name not in rules:
+            yield InvalidField("additional_property_not_allowed", place, f"Additional property {name} is not allowed")
         else:
-            yield from _value_faults(f"input.{name}", model.inputs[name], value)
+            yield from _value_faults(f"{place}.{name}" if place else name, rules[name], value)
+
+
+def webhook_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
+    """Returns what is wrong with `webhook` and `webhook_events_filter`."""
+    if "webhook" in body and not (isinstance(body["webhook"], str) and _is_webhook_url(body["webhook"])):
+        yield InvalidField("format", "webhook", "Must be an HTTPS URL")
+    yield from _filter_faults(body)
 
 
 def _value_faults(field: str, rule: Input, value: object) -> Iterator[InvalidField]:
@@ -185,7 +196,7 @@ def _has_kind(value: object, kind: str) -> bool:
         return kind == "boolean"
     if isinstance(value, int | float):
         return kind == "number" or (kind == "integer" and (isinstance(value, int) or value.is_integer()))
-    return kind == "string" and isinstance(value, str)
+    return isinstance(value, dict) if kind == "object" else kind == "string" and isinstance(value, str)
 
 
 def _not_in_enum(field: str, allowed: tuple[str, ...]) -> InvalidField:

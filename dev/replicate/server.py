@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from dev.replicate import admin, api, delivery
+from dev.replicate import admin, api, delivery, deployment_api, file_api, model_api, streaming, training_api
 from dev.replicate.engine import SIMULATOR, Simulator
 from dev.replicate.problems import ProblemError
 
@@ -32,7 +32,10 @@ def make_app(simulator: Simulator) -> web.Application:
             web.post("/v1/predictions/{id}/cancel", api.cancel_prediction),
             web.get("/v1/account", api.account),
             web.get("/v1/webhooks/default/secret", api.webhook_secret),
+            *_models(),
+            *_deployments_and_files(),
             web.get("/delivery/{path:.+}", delivery.get_output),
+            web.get("/stream/{id}", streaming.get_stream),
             web.post("/_sim/faults", admin.add_fault),
             web.get("/_sim/faults", admin.list_faults),
             web.delete("/_sim/faults", admin.clear_faults),
@@ -47,6 +50,47 @@ def make_app(simulator: Simulator) -> web.Application:
         ]
     )
     return app
+
+
+def _models() -> list[web.RouteDef]:
+    model, version = "/v1/models/{owner}/{name}", "/v1/models/{owner}/{name}/versions/{version}"
+    return [
+        web.get("/v1/models", model_api.list_models),
+        web.post("/v1/models", model_api.create_model),
+        web.route("QUERY", "/v1/models", model_api.search_models),
+        web.get(model, model_api.get_model),
+        web.patch(model, model_api.update_model),
+        web.delete(model, model_api.delete_model),
+        web.get(f"{model}/examples", model_api.list_examples),
+        web.get(f"{model}/readme", model_api.get_readme),
+        web.get(f"{model}/versions", model_api.list_versions),
+        web.get(version, model_api.get_version),
+        web.delete(version, model_api.delete_version),
+        web.post(f"{version}/trainings", training_api.create),
+        web.get("/v1/trainings", training_api.list_),
+        web.get("/v1/trainings/{id}", training_api.get),
+        web.post("/v1/trainings/{id}/cancel", training_api.cancel),
+        web.get("/v1/collections", model_api.list_collections),
+        web.get("/v1/collections/{slug}", model_api.get_collection),
+        web.get("/v1/hardware", model_api.list_hardware),
+        web.get("/v1/search", model_api.search),
+    ]
+
+
+def _deployments_and_files() -> list[web.RouteDef]:
+    deployment = "/v1/deployments/{owner}/{name}"
+    return [
+        web.get("/v1/deployments", deployment_api.list_),
+        web.post("/v1/deployments", deployment_api.create),
+        web.get(deployment, deployment_api.get),
+        web.patch(deployment, deployment_api.update),
+        web.delete(deployment, deployment_api.delete),
+        web.get("/v1/files", file_api.list_),
+        web.post("/v1/files", file_api.create),
+        web.get("/v1/files/{id}", file_api.get),
+        web.delete("/v1/files/{id}", file_api.delete),
+        web.get("/v1/files/{id}/download", file_api.download),
+    ]
 
 
 @web.middleware

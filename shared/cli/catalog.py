@@ -4,21 +4,21 @@ Rules of this file:
 1. Checking reads only, here and at Replicate.
 """
 
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import typer
 
-from shared.adapters.replicate import ReplicateApi
-from shared.adapters.replicate.drift import drift
-from shared.adapters.replicate.errors import ReplicateError
 from shared.cli.desk import RefusedError, Rooms, desk_of
+
+if TYPE_CHECKING:
+    from shared.adapters.replicate.api import ReplicateApi
 
 catalog = typer.Typer(help="The models that are offered: check.", no_args_is_help=True, rich_markup_mode=None)
 
 
 class _Provider(Protocol):
     @property
-    def api(self) -> ReplicateApi:
+    def api(self) -> "ReplicateApi":
         """All that Replicate offers."""
 
 
@@ -37,6 +37,10 @@ def check(context: typer.Context) -> None:
     desk = desk_of(context)
 
     async def command(rooms: Rooms) -> int:
+        # Not above: the other commands need no HTTP client, and would wait for it.
+        from shared.adapters.replicate.drift import drift  # noqa: PLC0415
+        from shared.adapters.replicate.errors import ReplicateError  # noqa: PLC0415
+
         house = rooms.house
         try:
             found = await drift(cast("_Provider", house.provider).api, house.catalog)

@@ -2,25 +2,24 @@
 
 Rules of this file:
 1. ``create`` is POSTed once. A 401 alone is followed by a second POST, with a fresh token: it has surely created
-   nothing. Everything else may be asked again, and is, a little; for longer waits the corridor puts off.
-2. The token goes to the API's own origin only, also when a page names the next one.
+   nothing. For longer waits the corridor puts off.
+2. What may be asked again is asked by calling.py; its errors become Unavailable here, or None for what is not known.
 3. A mistake in our own configuration never leaves an unknown outcome: what comes before the POST is "not created".
 """
 
 import asyncio
 import logging
-import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
-
-import httpx
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from shared.adapters.replicate import creating, downloads
+from shared.adapters.replicate.calling import Caller, ray
+from shared.adapters.replicate.errors import NotFoundError, ReplicateError, TimedOutError, TransientError
 from shared.adapters.replicate.http import REQUEST_ERRORS, Connections, Timeouts, describe, never_sent
+from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.token import ConfigurationError, SecretSource, checked
 from shared.core.attempt import Attempt
 from shared.core.messages import Key
@@ -28,11 +27,10 @@ from shared.core.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Pr
 from shared.core.webhook import Callback, callback_url
 from shared.ports import Unavailable
 
-_log = logging.getLogger("darkroom.replicate")
+if TYPE_CHECKING:
+    from shared.adapters.replicate.api import ReplicateApi
 
-#: Pauses before the second and the third try, in seconds, each times a random 0.5 to 1; no try begins after 5 s.
-_PAUSES_S = (0.4, 1.2)
-_TRYING_S = 5.0
+_log = logging.getLogger("darkroom.replicate")
 
 
 class Replicate:
@@ -53,7 +51,6 @@ class Replicate:
         timeouts: Timeouts | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._api_url = httpx.URL(api_url)
         self._delivery_url = delivery_url
         self._webhook_url = webhook_url
         self._token = token
@@ -61,6 +58,7 @@ class Replicate:
         self._timeouts = timeouts or Timeouts()
         self._now = now
         self._connections = Connections(api_url, connections)
+        self._caller = Caller(api_url, token, self._connections, self._timeouts, now)
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
         """POST the attempt's prediction, once."""
@@ -82,61 +80,63 @@ class Replicate:
 
     async def _post(self, path: str, body: dict[str, Any], headers: dict[str, str], token: str) -> CreateOutcome:
         timeouts = self._timeouts
-        request = self._request("POST", path, token, json=body, headers=headers, timeout=timeouts.create())
+        headers = {**headers, "Authorization": f"Bearer {token}"}
+        client, timeout = self._connections.api(), timeouts.create()
+        request = client.build_request("POST", path, json=body, headers=headers, timeout=timeout)
         try:
             # The read time-out is for each read: an answer that drips in would outlast it.
             async with asyncio.timeout(timeouts.connect_s + timeouts.create_read_s):
-                response = await self._connections.api().send(request)
+                response = await client.send(request)
         except REQUEST_ERRORS as error:
             if never_sent(error):
                 return NotCreated("unreachable", creating.UNREACHABLE_S)
             return OutcomeUnknown(describe(error))
         if not response.is_success:
-            fields = ", ".join(creating.refused_fields(creating.decoded(response)))
-            _log.warning("a create was answered %s (cf-ray %s) %s", response.status_code, _ray(response), fields)
+            refused = ", ".join(creating.refused_fields(creating.decoded(response)))
+            _log.warning("a create was answered %s (cf-ray %s) %s", response.status_code, ray(response) or "-", refused)
         return creating.outcome_of(response, self._now())
 
     async def get(self, prediction_id: str) -> Prediction | None:
         """The prediction as it is now; None if Replicate does not know it."""
-        return self._read(await self._ask("GET", f"predictions/{quote(prediction_id, safe='')}"))
+        return await self._known("predictions.get", prediction_id)
 
     async def cancel(self, prediction_id: str) -> Prediction | None:
         """Cancel it, if it still runs; None if Replicate does not know it."""
-        return self._read(await self._ask("POST", f"predictions/{quote(prediction_id, safe='')}/cancel"))
+        return await self._known("predictions.cancel", prediction_id)
 
     async def recent(self, since: datetime) -> AsyncIterator[Prediction]:
         """The account's predictions created after ``since``, newest first, page by page as they are wanted."""
         params = {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
-        first = self._api_url.copy_with(path=f"{self._api_url.path.rstrip('/')}/predictions")
-        following: httpx.URL | None = first.copy_merge_params(params)
-        seen: set[httpx.URL] = set()
-        while following is not None and following not in seen:
-            seen.add(following)
-            page = _object(await self._ask("GET", str(following)))
-            results = page.get("results")
-            for raw in results if isinstance(results, list) else []:
-                prediction = Prediction.read(raw)
-                if prediction is None:
-                    continue
-                if prediction.created_at is not None and prediction.created_at < since:
-                    return
-                yield prediction
-            following = self._next(page.get("next"))
+        try:
+            async with aclosing(self._caller.pages(Prediction.read, "predictions.list", params=params)) as listed:
+                async for prediction in listed:
+                    if prediction.created_at is not None and prediction.created_at < since:
+                        return
+                    yield prediction
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
 
     def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Stream one output."""
         client = self._connections.outputs()
         return downloads.fetch(client, self._delivery_url, uri, most_bytes, self._timeouts)
 
+    @cached_property
+    def api(self) -> "ReplicateApi":
+        """All else that Replicate offers, over the same connections."""
+        from shared.adapters.replicate.api import ReplicateApi  # noqa: PLC0415  # no part of a cold start
+
+        return ReplicateApi(self._caller)
+
     async def account(self) -> dict[str, str]:
         """Whose token it is: ``username`` and ``type``. The health check of a token."""
-        body = _object(await self._ask("GET", "account"))
-        return {"username": str(body.get("username", "")), "type": str(body.get("type", ""))}
+        told = await self._told("account.get")
+        return {"username": text(told.get("username")), "type": text(told.get("type"))}
 
     async def signing_secret(self) -> str:
         """The account's webhook signing secret, ``whsec_...``."""
-        key = _object(await self._ask("GET", "webhooks/default/secret")).get("key")
-        if not isinstance(key, str) or not key:
+        key = text((await self._told("webhooks.default.secret.get")).get("key"))
+        if not key:
             raise Unavailable("replicate", "its answer about the signing secret could not be read")
         return key
 
@@ -144,80 +144,30 @@ class Replicate:
         """Close the connections; the next use opens new ones."""
         await self._connections.close()
 
-    # Asking, with a few tries.
-
-    async def _ask(self, method: str, url: str) -> httpx.Response | None:
-        """The successful answer to what may be asked again; None for a 404. Unavailable when the tries are over."""
-        began = time.monotonic()
-        for pause_s in (*_PAUSES_S, None):
-            trouble = await self._asked(method, url)
-            if not isinstance(trouble, Unavailable):
-                return trouble
-            passing = trouble.retry_after_s is None or trouble.retry_after_s <= _PAUSES_S[-1]
-            if pause_s is None or not passing or time.monotonic() - began + pause_s > _TRYING_S:
-                raise trouble
-            await asyncio.sleep(max(pause_s * random.uniform(0.5, 1), trouble.retry_after_s or 0))
-        raise AssertionError("the last pause is None")
-
-    async def _asked(self, method: str, url: str) -> httpx.Response | Unavailable | None:
-        """One try: the answer, None for a 404, or the trouble as a value."""
+    async def _told(self, operation: str) -> Mapping[str, Any]:
         try:
-            async with asyncio.timeout(self._timeouts.total_s):
-                response = await self._authorized(method, url)
-        except REQUEST_ERRORS as error:
-            return Unavailable("replicate", describe(error))
-        status = response.status_code
-        if response.is_success:
-            return response
-        if status == 404:
-            return None
-        if status == 429:
-            return Unavailable("replicate", "throttled", creating.throttle_s(response, self._now()))
-        if status >= 500:
-            return Unavailable("replicate", f"answered {status}", creating.retry_after_s(response, self._now()))
-        _log.error("replicate answered %s (cf-ray %s)", status, _ray(response))
-        why = "unauthorized: is the API token the current one?" if status == 401 else f"answered {status}"
-        return Unavailable("replicate", why, creating.UNAUTHORIZED_S)
+            return await self._caller.one(lambda raw: fields(raw) or None, operation)
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
 
-    async def _authorized(self, method: str, url: str) -> httpx.Response:
-        """Send with the token; after a 401 once more with a fresh one."""
-        client, timeout = self._connections.api(), self._timeouts.ask()
-        response = await client.send(self._request(method, url, checked(await self._token.value()), timeout=timeout))
-        if response.status_code != 401:
-            return response
-        return await client.send(self._request(method, url, checked(await self._token.refresh()), timeout=timeout))
-
-    def _request(self, method: str, url: str, token: str, **more: Any) -> httpx.Request:
-        headers = {**more.pop("headers", {}), "Authorization": f"Bearer {token}"}
-        return self._connections.api().build_request(method, url, headers=headers, **more)
-
-    @staticmethod
-    def _read(response: httpx.Response | None) -> Prediction | None:
-        if response is None:
-            return None
-        prediction = Prediction.read(creating.decoded(response))
-        if prediction is None:
-            raise Unavailable("replicate", "its answer could not be read")
-        return prediction
-
-    def _next(self, raw: object) -> httpx.URL | None:
-        """The next page, if there is one; it must be at the API's own origin, for it is asked with the token."""
-        if raw is None:
-            return None
+    async def _known(self, operation: str, prediction_id: str) -> Prediction | None:
         try:
-            url = httpx.URL(raw) if isinstance(raw, str) else None
-        except httpx.InvalidURL:
-            url = None
-        if url is None or _origin(url) != _origin(self._api_url) or url.userinfo:
-            raise Unavailable("replicate", "the next page of its list is not at its own origin")
-        return url
+            return await self._caller.one(Prediction.read, operation, prediction_id)
+        except NotFoundError:
+            return None
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
 
 
-def _object(response: httpx.Response | None) -> dict[str, Any]:
-    body = creating.decoded(response) if response is not None else None
-    if not isinstance(body, dict):
-        raise Unavailable("replicate", "its answer could not be read")
-    return body
+def _unavailable(trouble: ReplicateError) -> Unavailable:
+    """Trouble with a question, in the words of the port."""
+    if isinstance(trouble.__cause__, Unavailable):  # the token was not to be had
+        return trouble.__cause__
+    passing = isinstance(trouble, (TransientError, TimedOutError))
+    if trouble.retry_after_s is None and not passing:
+        _log.error("%s", trouble)
+        return Unavailable("replicate", trouble.why, creating.UNAUTHORIZED_S)
+    return Unavailable("replicate", trouble.why, trouble.retry_after_s)
 
 
 def _not_ready(trouble: Unavailable) -> NotCreated:
@@ -225,12 +175,3 @@ def _not_ready(trouble: Unavailable) -> NotCreated:
     _log.error("a create was put off: %s", trouble)
     why = "not configured" if isinstance(trouble, ConfigurationError) else f"{trouble.neighbour} unavailable"
     return NotCreated(why, trouble.retry_after_s or creating.UNREACHABLE_S)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
-
-
-def _ray(response: httpx.Response) -> str:
-    """Cloudflare's id of a request, which Replicate's support asks for; bounded, for it is a stranger's text."""
-    return str(response.headers.get("cf-ray", "-"))[:40]

@@ -129,15 +129,20 @@ _FIELD = re.compile(r"[A-Za-z]\w{0,39}")
 
 def refused_fields(body: object) -> list[str]:
     """The names in a 422's ``invalid_fields``, such as ``output_format``, without repeats and at most ten."""
+    return list(broken_rules(body))
+
+
+def broken_rules(body: object) -> dict[str, str]:
+    """The names in a 422's ``invalid_fields``, at most ten, each with the rule it breaks, such as ``enum``."""
     entries = body.get("invalid_fields") if isinstance(body, dict) else None
-    names: dict[str, None] = {}
+    rules: dict[str, str] = {}
     for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or len(rules) == 10:
             continue
         # "input.output_format", or "input" with the field in the description
         path = str(entry.get("field", "")).removeprefix("input").removeprefix(".")
         described = _NAMED.match(str(entry.get("description", "")))
-        name = path or (described[1] if described else "")
+        name, rule = path or (described[1] if described else ""), str(entry.get("type", ""))
         if _FIELD.fullmatch(name):
-            names[name] = None
-    return list(names)[:10]
+            rules.setdefault(name, rule if _FIELD.fullmatch(rule) else "invalid")
+    return rules

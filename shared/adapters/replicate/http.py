@@ -26,7 +26,7 @@ _IDLE_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds for connecting (with the wait for a free connection), for the answer to a create, and for a whole GET."""
+    """Seconds: to connect (with the wait for a free connection), for the answer to a create, for a whole call."""
 
     connect_s: float = 10
     create_read_s: float = 30
@@ -36,9 +36,9 @@ class Timeouts:
         """For a POST that creates."""
         return httpx.Timeout(self.create_read_s, connect=self.connect_s, pool=self.connect_s)
 
-    def ask(self) -> httpx.Timeout:
-        """For everything that may be asked again."""
-        return httpx.Timeout(self.total_s, connect=self.connect_s, pool=self.connect_s)
+    def ask(self, extra_s: float = 0) -> httpx.Timeout:
+        """For everything else; ``extra_s`` is how much longer than usual the answer may take."""
+        return httpx.Timeout(self.total_s + extra_s, connect=self.connect_s, pool=self.connect_s)
 
 
 class Connections:
@@ -112,7 +112,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def describe(error: Exception) -> str:
     """An error of a request in a word or two, fit for a log: never its text, which may hold an address."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, TimeoutError) for cause in causes):
+    if timed_out(error):
         return "no answer in time"
-    return f"no whole answer ({type(causes[-1]).__name__})"
+    return f"no whole answer ({type(list(_causes(error))[-1]).__name__})"
+
+
+def timed_out(error: Exception) -> bool:
+    """Whether an error of a request is a time-out."""
+    return any(isinstance(cause, TimeoutError) for cause in _causes(error))

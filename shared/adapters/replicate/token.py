@@ -23,6 +23,21 @@ class SecretSource(Protocol):
         """The secret, fetched anew unless that was done just now."""
 
 
+class FixedToken:
+    """A SecretSource of one token that never changes."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def value(self) -> str:
+        """The token."""
+        return self._token
+
+    async def refresh(self) -> str:
+        """The same token: there is no other."""
+        return self._token
+
+
 class ConfigurationError(Unavailable):
     """The token cannot be a Replicate token. The text says what is wrong with it and what it should look like."""
 

@@ -1,0 +1,213 @@
+"""What an account sees besides its predictions: models with their versions, deployments, files. Kept in memory.
+
+Beside the models that run here, as their owners publish them, stand those that the account makes itself: empty, until a
+training gives them a version.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+from dev.replicate.clock import Clock
+from dev.replicate.models import MODELS, TRAINER, Input, Model
+from dev.replicate.predictions import written
+
+#: How long an uploaded file is kept.
+FILE_LIFE: Final = timedelta(days=1)
+#: When the models that stand here from the beginning were published.
+_PUBLISHED: Final = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a model; `model` is what it takes, None where that is not known (a version made by a training)."""
+
+    number: int
+    id: str
+    created_at: datetime
+    model: Model | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Returns the version as JSON."""
+        return {
+            "id": self.id,
+            "created_at": written(self.created_at, digits=6),
+            "cog_version": "0.16.7",
+            "openapi_schema": _schema(self.model) if self.model else {},
+        }
+
+
+@dataclass(slots=True)
+class Card:
+    """A model as it is listed."""
+
+    number: int
+    name: str
+    created_at: datetime
+    visibility: str = "public"
+    official: bool = False
+    about: dict[str, str] = field(default_factory=dict)
+    versions: list[Version] = field(default_factory=list)
+
+    def shown(self) -> dict[str, Any]:
+        """Returns the model as JSON."""
+        owner, name = self.name.split("/")
+        links = ("github_url", "paper_url", "license_url", "cover_image_url")
+        return {
+            "url": f"https://replicate.com/{self.name}",
+            "owner": owner,
+            "name": name,
+            "description": self.about.get("description"),
+            "visibility": self.visibility,
+            "is_official": self.official,
+            "run_count": 0,
+            **{link: self.about.get(link) for link in links},
+            "default_example": None,
+            "latest_version": self.versions[-1].shown() if self.versions else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One state of a deployment."""
+
+    number: int
+    model: str
+    version: str
+    created_at: datetime
+    configuration: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Deployment:
+    """A deployment; `name` is owner/name."""
+
+    number: int
+    name: str
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded file."""
+
+    number: int
+    id: str
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+    metadata: Mapping[str, Any]
+    created_at: datetime
+
+    def shown(self, base_url: str) -> dict[str, Any]:
+        """Returns the file as JSON."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "content_type": self.content_type,
+            "size": len(self.content),
+            "etag": hashlib.md5(self.content, usedforsecurity=False).hexdigest(),
+            "checksums": {"sha256": hashlib.sha256(self.content).hexdigest()},
+            "metadata": dict(self.metadata),
+            "created_at": written(self.created_at, digits=3),
+            "expires_at": written(self.created_at + FILE_LIFE, digits=3),
+            "urls": {"get": f"{base_url}/v1/files/{self.id}"},
+        }
+
+
+class Library:
+    """The models, deployments and files."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.models: dict[str, Card] = {}
+        self.deployments: dict[str, Deployment] = {}
+        #: The trainings whose versions stand here, or stood.
+        self.trained: set[str] = set()
+        #: Signs downloads of files.
+        self.files_secret = secrets.token_urlsafe(24)
+        self._files: dict[str, File] = {}
+        self._clock = clock
+        self._numbers = count()
+        for model in (*MODELS.values(), TRAINER):
+            card = self.add_model(model.name, about={"description": f"{model.name}, simulated"})
+            card.created_at -= _PUBLISHED
+            card.official = model is not TRAINER
+            self.add_version(card, model.version or hashlib.sha256(model.name.encode()).hexdigest(), model)
+
+    def add_model(self, name: str, *, visibility: str = "public", about: Mapping[str, str]) -> Card:
+        """Makes a model without versions."""
+        card = Card(next(self._numbers), name, self._clock.now(), visibility, about=dict(about))
+        self.models[name] = card
+        return card
+
+    def add_version(self, card: Card, version_id: str, model: Model | None = None) -> None:
+        """Gives a model a version, as its latest."""
+        card.versions.append(Version(next(self._numbers), version_id, self._clock.now(), model))
+
+    def deploy(self, name: str, model: str, version: str, configuration: Mapping[str, Any]) -> Deployment:
+        """Makes a deployment, or the next release of one that is there."""
+        before = self.deployments.get(name)
+        number = before.release.number + 1 if before else 1
+        release = Release(number, model, version, self._clock.now(), dict(configuration))
+        deployment = Deployment(before.number if before else next(self._numbers), name, release)
+        self.deployments[name] = deployment
+        return deployment
+
+    def add_file(self, name: str, content_type: str, content: bytes, metadata: Mapping[str, Any]) -> File:
+        """Keeps a file for a day."""
+        file_id = secrets.token_urlsafe(24)
+        file = File(next(self._numbers), file_id, name, content_type, content, metadata, self._clock.now())
+        self._files[file_id] = file
+        return file
+
+    def forget(self, file: File) -> None:
+        """Deletes a file."""
+        del self._files[file.id]
+
+    @property
+    def files(self) -> dict[str, File]:
+        """The files that have not expired."""
+        oldest = self._clock.now() - FILE_LIFE
+        self._files = {file_id: file for file_id, file in self._files.items() if file.created_at > oldest}
+        return self._files
+
+
+def _schema(model: Model) -> dict[str, Any]:
+    """Returns a version's OpenAPI schema, with choices in schemas of their own, as Cog writes them."""
+    choices = {
+        name: {"type": "string", "enum": list(each.enum), "title": name}
+        for name, each in model.inputs.items()
+        if each.enum
+    }
+    schemas = {
+        "Input": {
+            "type": "object",
+            "title": "Input",
+            "required": [name for name, each in model.inputs.items() if each.required],
+            "properties": {
+                name: _property(name, each, position) for position, (name, each) in enumerate(model.inputs.items())
+            },
+        },
+        "Output": _output_schema(model),
+        **choices,
+    }
+    return {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "components": {"schemas": schemas}}
+
+
+def _property(name: str, each: Input, position: int) -> dict[str, Any]:
+    shown: dict[str, Any] = {"x-order": position}
+    if each.default is not None:
+        shown["default"] = each.default
+    if each.enum:
+        return {**shown, "allOf": [{"$ref": f"#/components/schemas/{name}"}]}
+    bounds = {"minimum": each.minimum, "maximum": each.maximum}
+    return {**shown, "type": each.kind, "title": name, **{key: at for key, at in bounds.items() if at is not None}}
+
+
+def _output_schema(model: Model) -> dict[str, Any]:
+    item = {"type": "string"} if model.makes == "text" else {"type": "string", "format": "uri"}
+    return {"type": "array", "items": item, "title": "Output"} if model.array else {**item, "title": "Output"}

@@ -1,0 +1,282 @@
+"""The connector: Replicate in the few verbs that an app needs, on top of the whole API.
+
+    async with ReplicateConnector(ReplicateApi.at(FixedToken(token))) as replicate:
+        answer = await replicate.inference("meta/meta-llama-3-8b-instruct", {"prompt": "Hello"})
+        print(answer.text, answer.latency_ms)
+
+Rules of this file:
+1. Nothing is created twice: what costs is sent once, and a lost answer is an OutcomeUnknownError.
+2. Whoever stops waiting ends what he waited for: a prediction that outlasts its time is canceled.
+3. How a prediction ended is an answer, not an exception.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from shared.adapters.replicate.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.errors import (
+    AuthenticationError,
+    NotFoundError,
+    NotOfferedError,
+    ReplicateError,
+    TimedOutError,
+    ValidationError,
+)
+from shared.adapters.replicate.hardware import MACHINES, PRICED_ON, Machine
+from shared.adapters.replicate.retrying import TRIED_AGAIN, Kind
+from shared.adapters.replicate.types import Account, Deployment, File, FullPrediction, Training
+from shared.core.prediction import Status
+
+#: Pauses between two looks at a prediction, in seconds, times a random 0.5 to 1; they grow by half to the second.
+_LOOKS_S = (1.0, 15.0)
+
+#: ``Cancel-After`` is at least so long, and a create's answer is held back for at most so long (replicate.com/docs).
+_SHORTEST_LIFE_S, _LONGEST_WAIT_S = 5, 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A machine that the account can use. ``machine`` is None where its memory and price are not known."""
+
+    sku: str
+    name: str
+    machine: Machine | None
+    priced_on: date = PRICED_ON
+
+    @property
+    def vram_gb(self) -> int | None:
+        """Memory for models, over all its GPUs."""
+        return self.machine.vram_gb if self.machine else None
+
+    @property
+    def usd_micros_per_hour(self) -> int | None:
+        """What an hour costs."""
+        return self.machine.usd_micros_per_hour if self.machine else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """A finished prediction: the text of a language model, the outputs of any other, and how long it took in all."""
+
+    prediction: FullPrediction = field(repr=False)
+    latency_ms: int
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is something to use; if not, ``prediction.status`` and ``prediction.error`` say why."""
+        return self.prediction.status is Status.SUCCEEDED
+
+    @property
+    def text(self) -> str:
+        """The output, its pieces put together."""
+        return self.prediction.text
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The output as a row of texts or addresses. An address is good for an hour."""
+        return self.prediction.outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether Replicate answers this token, how fast, and what is wrong if it does not."""
+
+    healthy: bool
+    latency_ms: int
+    problem: str = ""
+
+
+class ReplicateConnector:
+    """Replicate for one account. ``disconnect`` closes the API's connections: it should own them."""
+
+    def __init__(self, api: ReplicateApi) -> None:
+        self.api = api
+        self._account: Account | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    # The connection.
+
+    async def connect(self) -> Account:
+        """Check the token, first by its shape, then by asking whose it is.
+
+        Raises:
+            AuthenticationError: it is not set, is no Replicate token, has stray characters, or is refused.
+        """
+        self._account = await self.api.owner.get()
+        return self._account
+
+    async def verify_connection(self) -> bool:
+        """Whether the token is still good. Only a refused token is a no; other trouble is raised."""
+        try:
+            await self.connect()
+        except AuthenticationError:
+            return False
+        return True
+
+    async def disconnect(self) -> None:
+        """Close the connections. A later call opens new ones."""
+        self._account = None
+        await self.api.close()
+
+    async def health_check(self) -> Health:
+        """One small question, timed. Never raises a ReplicateError."""
+        began, problem = time.monotonic(), ""
+        try:
+            await self.api.owner.get()
+        except ReplicateError as trouble:
+            problem = str(trouble)
+        return Health(healthy=not problem, latency_ms=_ms_since(began), problem=problem)
+
+    # Models of one's own.
+
+    async def deploy_model(
+        self,
+        name: str,
+        model: str,
+        *,
+        hardware: str,
+        version: str | None = None,
+        min_instances: int = 0,
+        max_instances: int = 1,
+    ) -> Deployment:
+        """Deploy a version of a model, the latest if none is named; one of that name gets it as its next release.
+
+        With ``min_instances`` above 0 it costs all the time, used or not.
+        """
+        account = self._account or await self.connect()
+        version = version or await self._latest(model)
+        sizes = {"min_instances": min_instances, "max_instances": max_instances}
+        deployed = f"{account.username}/{name}"
+        try:
+            current = await self.api.deployments.get(deployed)
+        except NotFoundError:
+            return await self.api.deployments.create(name, model=model, version=version, hardware=hardware, **sizes)
+        if current.model != model:
+            raise ValidationError("deployments.update", f"{deployed} deploys another model", {"model": "unchangeable"})
+        return await self.api.deployments.update(deployed, version=version, hardware=hardware, **sizes)
+
+    async def create_model_version(self, model: str) -> None:
+        """Never possible: Replicate has no such operation.
+
+        Raises:
+            NotOfferedError: always; it names the two ways that there are.
+        """
+        raise NotOfferedError(
+            "models.versions.create",
+            "versions cannot be created over HTTP.",
+            f"Start a training with train(trainer, destination={model!r}, inputs=...): the version is its result. "
+            f"Or push one with Cog: cog push r8.im/{model}",
+        )
+
+    async def train(
+        self,
+        trainer: str,
+        *,
+        destination: str,
+        inputs: Mapping[str, Any],
+        webhook: str | None = None,
+        events: Sequence[str] = (),
+    ) -> Training:
+        """Start a training that makes the next version of ``destination``; ``trainer`` is owner/name[:version]."""
+        model, _, version = trainer.partition(":")
+        version = version or await self._latest(model)
+        return await self.api.trainings.create(
+            model, version, destination=destination, inputs=inputs, webhook=webhook, events=events
+        )
+
+    async def upload_artifact(
+        self, content: bytes | BinaryIO, *, filename: str, content_type: str = "application/octet-stream"
+    ) -> File:
+        """Upload a file of at most 100 MiB; its ``url`` is an input for a day."""
+        return await self.api.files.create(content, filename=filename, content_type=content_type)
+
+    # Machines and prices.
+
+    async def list_resources(self) -> tuple[Resource, ...]:
+        """The machines that the account can use, with memory and price where these are known."""
+        listed = await self.api.hardware.list()
+        return tuple(Resource(sku=each.sku, name=each.name, machine=MACHINES.get(each.sku)) for each in listed)
+
+    @staticmethod
+    def get_pricing(sku: str) -> Machine:
+        """What a machine costs, true on ``hardware.PRICED_ON``. ValidationError for one whose price is not known."""
+        if sku not in MACHINES:
+            raise ValidationError("pricing", f"hardware must be one of {', '.join(MACHINES)}", {"hardware": "enum"})
+        return MACHINES[sku]
+
+    # Predictions.
+
+    async def inference(self, model: str, inputs: Mapping[str, Any], *, timeout_s: float = 60) -> Inference:
+        """Run a model and wait for its end.
+
+        Args:
+            model: owner/name of an official model, or owner/name:version, or a version.
+            inputs: the model's own.
+            timeout_s: how long it may take; Replicate is told too, so that nothing runs on if this process ends.
+
+        Raises:
+            TimedOutError: it took longer, and was canceled.
+        """
+        began = time.monotonic()
+        new = NewPrediction(
+            inputs=inputs,
+            wait_s=min(max(1, math.floor(timeout_s)), _LONGEST_WAIT_S),
+            cancel_after_s=max(_SHORTEST_LIFE_S, math.ceil(timeout_s)),
+        )
+        prediction = await self.api.predictions.create(model, new)
+        if not prediction.status.finished:
+            left_s = timeout_s - (time.monotonic() - began)
+            prediction = await self.wait_for_prediction(prediction.id, timeout_s=max(0.0, left_s))
+        return Inference(prediction=prediction, latency_ms=_ms_since(began))
+
+    async def wait_for_prediction(
+        self, prediction_id: str, *, timeout_s: float = 300, first_look_s: float = _LOOKS_S[0]
+    ) -> FullPrediction:
+        """The prediction as it ended: succeeded, failed, canceled, or aborted before it started.
+
+        Passing trouble while asking is waited out.
+
+        Raises:
+            TimedOutError: it had not ended after ``timeout_s``, and was canceled.
+        """
+        deadline, pause_s = time.monotonic() + timeout_s, first_look_s
+        while True:
+            with suppress(*TRIED_AGAIN[Kind.READ]):
+                prediction = await self.api.predictions.get(prediction_id)
+                if prediction.status.finished:
+                    return prediction
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                break
+            await asyncio.sleep(min(left_s, pause_s * random.uniform(0.5, 1)))
+            pause_s = min(pause_s * 1.5, _LOOKS_S[1])
+        canceled = await self.api.predictions.cancel(prediction_id)
+        if canceled.status in (Status.SUCCEEDED, Status.FAILED):  # it ended just now
+            return canceled
+        raise TimedOutError("predictions.get", f"prediction {prediction_id} took over {timeout_s:g} s: canceled")
+
+    async def _latest(self, model: str) -> str:
+        version = (await self.api.models.get(model)).latest_version
+        if version is None:
+            raise NotFoundError("models.get", f"{model} has no version yet")
+        return version.id
+
+
+def _ms_since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)

@@ -1,0 +1,95 @@
+"""What drifted: the catalogue held against Replicate as it is now.
+
+Only what would break a request counts: a model or a version that is gone, an input that is gone or has become
+required, a value that we offer and the model takes no more. What a model has learned since breaks nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.adapters.replicate.api import ReplicateApi
+from shared.adapters.replicate.errors import NotFoundError
+from shared.adapters.replicate.reading import fields
+from shared.adapters.replicate.types import Version
+from shared.core.catalog import Catalog, Input, Model
+
+#: The JSON types that an input of ours may have at Replicate. A kind that is not listed may have any.
+_TYPES: Mapping[str, tuple[str, ...]] = {
+    "text": ("string",),
+    "choice": ("string",),
+    "whole": ("integer", "number"),
+    "real": ("number",),
+    "image": ("string",),
+    "flag": ("boolean",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference: our model, its field ("" for the model itself), and what is different."""
+
+    model: str
+    field: str
+    text: str
+
+
+async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
+    """All differences, in the catalogue's order.
+
+    Raises:
+        ReplicateError: Replicate could not be asked.
+    """
+    return [found for model in catalog.models.values() for found in await _of_model(api, model)]
+
+
+async def _of_model(api: ReplicateApi, model: Model) -> list[Drift]:
+    name, _, pinned = model.replicate.partition(":")
+    try:
+        live = await api.models.get(name)
+        version = await api.versions.get(name, pinned) if pinned else live.latest_version
+    except NotFoundError as gone:
+        lost = f"version {pinned[:12]} of {name}" if gone.operation == "models.versions.get" else name
+        return [Drift(model.name, "", f"{lost} is not there any more")]
+    if version is None or not fields(version.schemas.get("Input")):
+        return [Drift(model.name, "", f"{name} shows no inputs: nothing could be compared")]
+    return list(_of_inputs(model, version))
+
+
+def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
+    schema = fields(version.schemas["Input"])
+    theirs = fields(schema.get("properties"))
+    for ours in model.inputs.values():
+        if ours.name not in theirs:
+            yield Drift(model.name, ours.name, "the model has no such input any more")
+            continue
+        for text in _of_input(ours, _whole(fields(theirs[ours.name]), version)):
+            yield Drift(model.name, ours.name, text)
+    required = schema.get("required")
+    for name in required if isinstance(required, list) else []:
+        if name not in model.inputs:
+            yield Drift(model.name, str(name), "the model requires it, and we never send it")
+
+
+def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[str]:
+    kind = theirs.get("type")
+    if isinstance(kind, str) and kind not in _TYPES.get(ours.kind, (kind,)):
+        yield f"it is a {kind} now, and our {ours.kind} is none"
+    choices = theirs.get("enum")
+    if isinstance(choices, list) and (gone := [choice for choice in ours.choices if choice not in choices]):
+        yield f"no longer a choice: {', '.join(gone)}"
+    least, most = theirs.get("minimum"), theirs.get("maximum")
+    if isinstance(least, (int, float)) and ours.low < least:
+        yield f"its least value is {least:g} now, ours is {ours.low:g}"
+    if isinstance(most, (int, float)) and ours.high > most:
+        yield f"its greatest value is {most:g} now, ours is {ours.high:g}"
+
+
+def _whole(schema: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
+    """An input's schema with what it refers to put in: Cog writes choices as ``allOf: [{$ref: ...}]``."""
+    whole: dict[str, Any] = dict(schema)
+    parts = schema.get("allOf")
+    for part in parts if isinstance(parts, list) else []:
+        name = str(fields(part).get("$ref", "")).rpartition("/")[2]
+        whole |= fields(version.schemas.get(name)) or fields(part)
+    return whole

@@ -1,0 +1,72 @@
+"""PURE: server-sent events, decoded from bytes (html.spec.whatwg.org/multipage/server-sent-events.html).
+
+Lines end with CR, LF or both and with nothing else: a text may hold every other line separator of Unicode.
+"""
+
+import re
+from dataclasses import dataclass
+
+#: The most an event may hold, in bytes: an image as a data URI fits.
+MOST_BYTES = 16 * 1024 * 1024
+
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=.)", re.DOTALL)
+
+
+class TooLargeError(ValueError):
+    """An event beyond MOST_BYTES."""
+
+
+@dataclass(frozen=True, slots=True)
+class SseEvent:
+    """One event. ``id`` is empty where none was given with it."""
+
+    type: str
+    data: str
+    id: str
+
+
+class SseDecoder:
+    """Takes bytes as they come and gives the events that they complete. Comments are dropped."""
+
+    def __init__(self) -> None:
+        self._open: list[bytes] = []  # the line that has not ended, in pieces: joined once, for it may be long
+        self._held = b""  # a CR that may be half of a CR LF
+        self._type, self._id = "", ""
+        self._data: list[str] = []
+        self._bytes = 0
+
+    def feed(self, piece: bytes) -> list[SseEvent]:
+        """The events that end in this piece. TooLargeError if one grows beyond its bounds."""
+        *lines, rest = _LINE_END.split(self._held + piece)
+        self._held = b"\r" if rest.endswith(b"\r") else b""
+        events = []
+        for line in lines:
+            if (event := self._line(b"".join([*self._open, line]))) is not None:
+                events.append(event)
+            self._open = []
+        self._open.append(rest.removesuffix(b"\r"))
+        if self._bytes + sum(map(len, self._open)) > MOST_BYTES:
+            raise TooLargeError
+        return events
+
+    def _line(self, line: bytes) -> SseEvent | None:
+        if not line:
+            return self._ended()
+        name, _, value = line.partition(b":")
+        content = value.removeprefix(b" ").decode(errors="replace")
+        self._bytes += len(line)
+        match name:
+            case b"event":
+                self._type = content
+            case b"data":
+                self._data.append(content)
+            case b"id":
+                self._id = content
+            case _:
+                pass
+        return None
+
+    def _ended(self) -> SseEvent | None:
+        event = SseEvent(self._type or "message", "\n".join(self._data), self._id) if self._data else None
+        self._type, self._id, self._data, self._bytes = "", "", [], 0
+        return event

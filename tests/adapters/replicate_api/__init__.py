@@ -1,0 +1,1 @@
+"""Tests of the whole Replicate client, over real sockets against the simulator."""

@@ -1,0 +1,78 @@
+"""``catalog check``: what the command prints, and how it ends."""
+
+import asyncio
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import typer
+
+from shared.cli.catalog import catalog as commands
+from shared.cli.desk import Desk, Rooms
+from shared.cli.screen import Screen
+from shared.core.catalog import Catalog
+from tests.adapters.replicate_api.test_drift import catalog
+from tests.adapters.replicate_api.world import api_at, running_world
+from tests.cli.counter import ENV
+
+
+@dataclass
+class Furnished:
+    """Rooms with what the command uses: a catalogue, and a provider that has the API."""
+
+    url: str
+    offered: Catalog
+    store: object = None
+
+    def __post_init__(self) -> None:
+        self._api = api_at(self.url)
+
+    @property
+    def house(self) -> Any:
+        """The catalogue and the provider."""
+        return SimpleNamespace(catalog=self.offered, provider=SimpleNamespace(api=self._api))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+
+async def checked(url: str, offered: Catalog) -> int:
+    """Run the command as the operator does, in a thread of its own with a loop of its own."""
+
+    def run() -> int:
+        desk = Desk(ENV, lambda _: cast("Rooms", Furnished(url, offered)), "darkroom", Screen())
+        try:
+            typer.main.get_command(commands).main(args=["check"], obj=desk)
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+    return await asyncio.to_thread(run)
+
+
+@pytest.mark.parametrize(
+    ("replicate", "code", "printed"),
+    [
+        ("black-forest-labs/flux-schnell", 0, "All 1 models are as the catalogue says.\n"),
+        ("luma/ray", 1, "luma/ray is not there any more"),
+    ],
+)
+async def test_the_catalogue_is_checked(
+    capsys: pytest.CaptureFixture[str], replicate: str, code: int, printed: str
+) -> None:
+    """0 and a sentence where nothing drifted; 1 and a table where something did."""
+    async with running_world() as world:
+        assert await checked(world.url, catalog(replicate)) == code
+    out = capsys.readouterr().out
+    assert printed in out
+    assert ("WHAT DRIFTED" in out) == (code == 1)
+
+
+async def test_trouble_is_told_and_no_drift(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Replicate that cannot be asked ends with 1 and the error, and nothing on stdout."""
+    assert await checked("http://127.0.0.1:9", catalog()) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Replicate could not be asked. models.get: not reached" in captured.err

@@ -1,0 +1,265 @@
+"""What goes wrong: which error it is, what is tried again, and that nothing secret is in any text."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+from aiohttp import web
+
+from shared.adapters.replicate import FixedToken, Timeouts, errors
+from shared.adapters.replicate.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.operations import OPERATIONS
+from shared.adapters.replicate.retrying import PAUSES_S, TRIED_AGAIN, TRYING_S, Kind, pause_s
+from tests.adapters.replicate_api.world import SCHNELL, TOKEN, api_at
+from tests.adapters.simulators import (
+    Connection,
+    closed_port,
+    drop_after_reading,
+    never_answer,
+    raw_server,
+    reset_after_reading,
+    scripted,
+)
+
+SHORT = Timeouts(connect_s=0.5, create_read_s=0.3, total_s=0.3)
+NEW = NewPrediction(inputs={"prompt": "a secret wish"})
+
+
+def says(status: int, body: object = None, **headers: str) -> web.Response:
+    """An answer in JSON."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(status=status, body=json.dumps(body).encode(), headers=named)
+
+
+async def trouble_with(answer: web.Response, *, write: bool) -> tuple[errors.ReplicateError, int]:
+    """The error that an answer is, and how often it was asked for."""
+    async with scripted(answer) as server:
+        api = api_at(server.url)
+        try:
+            with pytest.raises(errors.ReplicateError) as raised:
+                await (api.predictions.create_by_model(SCHNELL, NEW) if write else api.models.get(SCHNELL))
+        finally:
+            await api.close()
+    return raised.value, len(server.requests)
+
+
+@pytest.mark.parametrize(
+    ("answer", "read", "write"),
+    [
+        (says(401), errors.AuthenticationError, errors.AuthenticationError),
+        (says(402), errors.CreditError, errors.CreditError),
+        (says(403), errors.AuthenticationError, errors.AuthenticationError),
+        (says(404), errors.NotFoundError, errors.NotFoundError),
+        (says(410), errors.NotFoundError, errors.NotFoundError),
+        (says(400), errors.ValidationError, errors.ValidationError),
+        (says(413), errors.ValidationError, errors.ValidationError),
+        (says(422), errors.ValidationError, errors.ValidationError),
+        (says(429, {"retry_after": 30}), errors.RateLimitError, errors.RateLimitError),
+        (says(503, None, Retry_After="60"), errors.TransientError, errors.OutcomeUnknownError),
+        (says(408, None, Retry_After="60"), errors.TransientError, errors.OutcomeUnknownError),
+        (says(307), errors.ReplicateError, errors.ReplicateError),
+    ],
+)
+async def test_each_status_is_one_error(
+    answer: web.Response, read: type[errors.ReplicateError], write: type[errors.ReplicateError]
+) -> None:
+    """The status decides; a write that may have been done is told from a read that may be repeated."""
+    for kind, wanted in ((False, read), (True, write)):
+        trouble, times = await trouble_with(answer, write=kind)
+        assert type(trouble) is wanted
+        assert trouble.status == answer.status
+        # With a hint longer than any pause nothing is tried again; a 401 is, for the token.
+        assert times == (2 if answer.status == 401 else 1)
+
+
+async def test_an_answer_that_cannot_be_read_is_trouble() -> None:
+    """For a read it passes; for a write nobody knows what was done."""
+    assert type((await trouble_with(says(200, []), write=False))[0]) is errors.TransientError
+    assert type((await trouble_with(says(201, {"id": 7}), write=True))[0]) is errors.OutcomeUnknownError
+
+
+async def test_a_refusal_names_fields_and_rules() -> None:
+    """Of Replicate's sentences only the names and the rules come through, for they may quote an input."""
+    body = {
+        "detail": "- input.output_format: 'a secret wish' is wrong\n",
+        "invalid_fields": [
+            {"type": "enum", "field": "input.output_format", "description": "a secret wish"},
+            {"type": "required", "field": "input", "description": "prompt is required"},
+        ],
+    }
+    trouble, _ = await trouble_with(says(422, body, cf_ray="84ab-FRA"), write=True)
+    assert isinstance(trouble, errors.ValidationError)
+    assert trouble.fields == {"output_format": "enum", "prompt": "required"}
+    text = "models.predictions.create: not accepted: output_format (enum), prompt (required) (cf-ray 84ab-FRA)"
+    assert str(trouble) == text
+
+
+@pytest.mark.parametrize(
+    ("connection", "read", "write"),
+    [
+        (drop_after_reading, errors.TransientError, errors.OutcomeUnknownError),
+        (reset_after_reading, errors.TransientError, errors.OutcomeUnknownError),
+        (never_answer, errors.TimedOutError, errors.OutcomeUnknownError),
+    ],
+)
+async def test_a_lost_answer(
+    connection: Connection, read: type[errors.ReplicateError], write: type[errors.ReplicateError]
+) -> None:
+    """A read is tried three times; a write once, and its outcome is unknown."""
+    seen = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        seen += 1
+        await connection(reader, writer)
+
+    async with raw_server(counted) as url:
+        api = api_at(url, timeouts=SHORT)
+        with pytest.raises(errors.ReplicateError) as raised:
+            await api.deployments.update("acme/chat", max_instances=1)
+        assert (type(raised.value), seen) == (write, 1)
+        with pytest.raises(errors.ReplicateError) as raised:
+            await api.models.get(SCHNELL)
+        assert type(raised.value) is read
+        # aiohttp itself asks once more when a kept connection turns out to be closed
+        assert seen - 1 in (3, 4, 6)
+        await api.close()
+
+
+async def test_without_a_connection_nothing_was_done() -> None:
+    """Then a write's outcome is known; it is not tried again all the same."""
+    api = api_at(await closed_port(), timeouts=SHORT)
+    with pytest.raises(errors.TransientError, match="not reached"):
+        await api.predictions.create_by_model(SCHNELL, NEW)
+    await api.close()
+
+
+@pytest.mark.parametrize("name", [name for name, each in OPERATIONS.items() if each.kind is Kind.WRITE])
+async def test_no_write_is_ever_sent_twice(name: str) -> None:
+    """Whatever passing trouble there is: each of them is sent once."""
+    operation = OPERATIONS[name]
+    places = ["x"] * operation.path.count("{")
+    async with scripted(says(502)) as server:
+        api = api_at(server.url)
+        with pytest.raises(errors.OutcomeUnknownError):
+            await api._caller.call(name, *places)
+        assert len(server.requests) == 1
+        await api.close()
+
+
+@pytest.mark.parametrize("name", [name for name, each in OPERATIONS.items() if each.kind is not Kind.WRITE])
+async def test_what_may_be_asked_again_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads and cancels outlast two bad answers."""
+    monkeypatch.setattr("shared.adapters.replicate.retrying.PAUSES_S", (0.01, 0.02))
+    places = ["x"] * OPERATIONS[name].path.count("{")
+    async with scripted(says(502), says(503), says(200, {"ok": 1})) as server:
+        api = api_at(server.url)
+        await api._caller.call(name, *places)
+        assert len(server.requests) == 3
+        await api.close()
+
+
+def test_the_pauses_are_the_policy() -> None:
+    """They grow, are jittered, follow short hints, and end by count, by time, by long hints, by kind."""
+    passing = errors.TransientError("x", "y")
+    assert pause_s(Kind.READ, passing, 1, 0, 1) == PAUSES_S[0]
+    assert pause_s(Kind.READ, passing, 1, 0, 0) == PAUSES_S[0] / 2
+    assert pause_s(Kind.CANCEL, passing, 2, 1, 1) == PAUSES_S[1]
+    assert pause_s(Kind.READ, passing, 3, 1, 1) is None
+    assert pause_s(Kind.READ, passing, 1, TRYING_S, 1) is None
+    assert pause_s(Kind.READ, errors.RateLimitError("x", "y", retry_after_s=1), 1, 0, 0) == 1
+    assert pause_s(Kind.READ, errors.RateLimitError("x", "y", retry_after_s=9), 1, 0, 0) is None
+    for leaf in errors.ReplicateError.__subclasses__():
+        trouble = leaf("x", "y", "z") if leaf is errors.NotOfferedError else leaf("x", "y")
+        assert pause_s(Kind.WRITE, trouble, 1, 0, 0) is None
+        assert (pause_s(Kind.READ, trouble, 1, 0, 0) is not None) == isinstance(trouble, TRIED_AGAIN[Kind.READ])
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    """The picture at the top of errors.py names every class, and only those."""
+    drawn = [line.split("- ")[1].split()[0] for line in (errors.__doc__ or "").splitlines() if "- " in line[:8]]
+    there = [
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.ReplicateError) and kind is not errors.ReplicateError
+    ]
+    assert drawn == there
+    assert len(there) == 9
+
+
+@pytest.mark.parametrize(
+    ("token", "problem"),
+    [
+        ("", "is not set"),
+        ("sk-" + "x" * 37, 'does not start with "r8_"'),
+        (f"{TOKEN} ", "has a blank, a line end or another stray character"),
+        (f"{TOKEN}\n", "has a blank, a line end or another stray character"),
+        (f" {TOKEN}", "has a blank, a line end or another stray character"),
+    ],
+)
+async def test_a_token_that_cannot_be_one_is_never_sent(token: str, problem: str) -> None:
+    """Each mistake has its own message, and none of them shows the token."""
+    async with scripted(says(200, {})) as server:
+        api = api_at(server.url, token)
+        with pytest.raises(errors.AuthenticationError, match=problem) as raised:
+            await api.owner.get()
+        assert server.requests == []
+    assert not token.strip() or token.strip() not in str(raised.value)
+
+
+class Renewed:
+    """A token source whose first token is worth nothing any more."""
+
+    async def value(self) -> str:
+        """The old one."""
+        return "r8_" + "o" * 37
+
+    async def refresh(self) -> str:
+        """The new one."""
+        return TOKEN
+
+
+async def test_a_refused_token_is_replaced_once_also_for_writes() -> None:
+    """A 401 has done nothing: the same is sent again with the fresh token."""
+    created = {"id": "p" * 26, "status": "starting"}
+    async with scripted(says(401), says(201, created)) as server:
+        api = ReplicateApi.at(Renewed(), api_url=f"{server.url}/v1")
+        assert (await api.predictions.create_by_model(SCHNELL, NEW)).id == "p" * 26
+        await api.close()
+    assert [headers["authorization"][-4:] for _, _, headers, _ in server.requests] == ["oooo", TOKEN[-4:]]
+
+
+async def test_no_secret_is_in_any_text(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither token nor input nor address: not in errors, their causes, logs, or representations."""
+    caplog.set_level(logging.DEBUG)
+    texts = []
+    for answer in (says(401), says(422, {"detail": "a secret wish"}), says(500, {"detail": TOKEN})):
+        trouble, _ = await trouble_with(answer, write=True)
+        texts += [str(trouble), repr(trouble), repr(trouble.__cause__), repr(trouble.args)]
+    api = api_at("http://127.0.0.1:9")
+    texts += [repr(api), repr(api._caller), repr(api._caller.__dict__), repr(FixedToken(TOKEN)), repr(NEW)]
+    texts += [record.getMessage() for record in caplog.records if record.name.startswith("darkroom")]
+    for text in texts:
+        assert TOKEN not in text
+        assert "secret wish" not in text
+        assert "/v1/" not in text
+
+
+async def test_a_place_cannot_become_another_address() -> None:
+    """Dots and slashes in an id stay in it; dots alone are refused."""
+    async with scripted(says(404)) as server:
+        api = api_at(server.url)
+        with pytest.raises(errors.NotFoundError):
+            await api.predictions.get("../account")
+        with pytest.raises(errors.NotFoundError):
+            await api.files.get("a?b#c")
+        assert [path for _, path, _, _ in server.requests] == ["/v1/predictions/..%2Faccount", "/v1/files/a%3Fb%23c"]
+        for bad in ("", ".", ".."):
+            with pytest.raises(errors.ValidationError):
+                await api.predictions.get(bad)
+        for bad in ("flux", "a/b/c", "a/", "../models/x", "a b/c"):
+            with pytest.raises(errors.ValidationError, match="must be owner/name, not"):
+                await api.models.get(bad)
+        assert len(server.requests) == 2
+        await api.close()

@@ -1,0 +1,98 @@
+"""A simulator on a real port in this process, the client on it, and the contract between them as a witness."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from aiohttp import web
+
+from dev.replicate.clock import Clock
+from dev.replicate.engine import Settings, Simulator
+from dev.replicate.faults import read_fault
+from dev.replicate.server import make_app
+from dev.replicate.serving import url_of
+from shared.adapters.replicate import FixedToken, Timeouts
+from shared.adapters.replicate.api import ReplicateApi
+from tests.adapters.replicate_api import contract
+
+TOKEN = "r8_" + "t" * 37
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OWNER = "darkroom-local"
+SCHNELL = "black-forest-labs/flux-schnell"
+LLAMA = "meta/meta-llama-3-8b-instruct"
+TRAINER = "ostris/flux-dev-lora-trainer"
+#: Long enough for a busy machine, short enough for a test that waits for it.
+TIMEOUTS = Timeouts(connect_s=2, create_read_s=5, total_s=5)
+
+
+@dataclass
+class Witness:
+    """Sees every request and every answer; ``wrong`` is what contradicts the contract."""
+
+    requests: list[httpx.Request] = field(default_factory=list)
+    operations: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    async def sees_request(self, request: httpx.Request) -> None:
+        """Judge a request before it is sent."""
+        await request.aread()
+        self.requests.append(request)
+        self.operations.append(contract.operation_of(request))
+        self.wrong += contract.wrong_in_request(request)
+
+    async def sees_answer(self, response: httpx.Response) -> None:
+        """Judge an answer before the client reads it."""
+        await response.aread()
+        self.wrong += contract.wrong_in_answer(response)
+
+
+@dataclass
+class World:
+    """The simulator, the client, the witness."""
+
+    url: str
+    simulator: Simulator
+    api: ReplicateApi
+    witness: Witness
+
+    def fault(self, **fault: object) -> None:
+        """Let something go wrong."""
+        self.simulator.faults.waiting.append(read_fault(fault))
+
+    def later(self, seconds: float) -> None:
+        """Move the simulator's clock."""
+        self.simulator.clock.advance(seconds)
+
+    def takes(self, start_s: float, run_s: float) -> None:
+        """How long predictions take from now on."""
+        self.simulator.settings.start_s, self.simulator.settings.run_s = start_s, run_s
+
+
+def api_at(url: str, token: str = TOKEN, timeouts: Timeouts = TIMEOUTS) -> ReplicateApi:
+    """A client of its own."""
+    return ReplicateApi.at(FixedToken(token), api_url=f"{url}/v1", timeouts=timeouts)
+
+
+def watch(api: ReplicateApi, witness: Witness) -> None:
+    """Let a witness see what a client does."""
+    client = api._caller.connections.api()
+    client.event_hooks = {"request": [witness.sees_request], "response": [witness.sees_answer]}
+
+
+@asynccontextmanager
+async def running_world(start_s: float = 0.01, run_s: float = 0.02) -> AsyncIterator[World]:
+    """A fresh simulator whose predictions take 30 ms."""
+    simulator = Simulator(Settings(TOKEN, start_s=start_s, run_s=run_s, plain_pictures=True), SECRET, Clock())
+    runner = web.AppRunner(make_app(simulator), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    simulator.base_url = url_of(runner)
+    world = World(simulator.base_url, simulator, api_at(simulator.base_url), Witness())
+    watch(world.api, world.witness)
+    try:
+        yield world
+        assert world.witness.wrong == []
+    finally:
+        await world.api.close()
+        await runner.cleanup()
