@@ -13,13 +13,13 @@ Rules of this file:
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from shared.core.attempt import Attempt, Timing
 from shared.core.catalog import Catalog
-from shared.core.credits import Account, LedgerEntry
+from shared.core.credits import Account, LedgerEntry, Plan
 from shared.core.generation import Generation, Transition
 from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, Key, PredictionEvent
 from shared.core.moderation import Policy, Verdict
@@ -162,21 +162,46 @@ class Images(Protocol):
 class Screener(Protocol):
     """Content safety. Whatever is not a whole, readable verdict is Unavailable, never "allowed"."""
 
-    async def text(self, text: str) -> Verdict:
-        """Analyse a text."""
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:
+        """What all screeners together say of a text, for the policy of a plan."""
 
-    async def image(self, image: bytes) -> Verdict:
-        """Analyse an image of at most 4 MB and 7200 px."""
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:
+        """The same of an image of at most 4 MB and 7200 px."""
+
+
+class Inputs(Protocol):
+    """Files that users name by address."""
+
+    async def get(self, url: str) -> bytes | Refusal:
+        """The bytes at a public https address, within bounds of time and size; or why not."""
 
 
 class Blobs(Protocol):
-    """The containers: outputs, and the archive of dead letters."""
+    """The containers: outputs, inputs, what was refused, and the archive of dead letters."""
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
         """Store an output under its name, overwriting what an earlier try left; returns the container."""
 
     async def discard_outputs(self, prefix: str) -> None:
         """Delete every output whose name begins with ``prefix``."""
+
+    async def put_input(self, name: str, content: bytes, content_type: str) -> None:
+        """Store an input that was screened, where no user reaches it."""
+
+    async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
+        """Where a model can read an input for ``life_s`` seconds, or None where it is gone.
+
+        Up to ``inline_bytes`` the address is the input (a data URI), beyond it is one with a signature.
+        """
+
+    async def discard_inputs(self, prefix: str) -> None:
+        """Delete every input whose name begins with ``prefix``."""
+
+    async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
+        """Keep an output that was refused, where no user reaches it."""
+
+    async def sweep(self, *, inputs_before: datetime, quarantine_before: datetime) -> int:
+        """Delete the inputs and the refused outputs that were stored before; returns how many there were."""
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
         """Keep a raw message in the dead-letters container."""
@@ -233,9 +258,14 @@ class Limits:
 
     request_queue: str = "generation-requests"
     output_bytes: int = 50 * 1024 * 1024
-    buffer_bytes: int = 8 * 1024 * 1024
+    #: A picture is 1.5 MB and stays in memory; 64 larger outputs at once must not need 500 MiB before they go to disk.
+    buffer_bytes: int = 2 * 1024 * 1024
     #: How long a request that cannot even be opened (safety or storage down) is put off before it is given up.
     patience_s: int = 6 * 3600
+    #: An input up to this size goes into the request itself: Replicate's own advice for data URIs.
+    inline_bytes: int = 256 * 1024
+    #: How long refused outputs are kept for an appeal; 0: not at all.
+    quarantine_days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +277,7 @@ class House:
     provider: Provider
     images: Images
     screener: Screener
+    inputs: Inputs
     blobs: Blobs
     messenger: Messenger
     telemetry: Telemetry
@@ -254,6 +285,8 @@ class House:
     policy: Policy
     timing: Timing
     limits: Limits
+    #: Keys the digests in the records of verdicts; without one there are no digests.
+    digest_key: bytes = field(default=b"", repr=False)
     now: Callable[[], datetime]
     new_seed: Callable[[], int]
     #: A number from 0 to 1, for jitter.

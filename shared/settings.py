@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS
+
+#: Llama Guard 3 as it was in April 2026: a community model is named with its version, or it may change underneath.
+LLAMA_GUARD_MODEL = "meta/llama-guard-3-8b:146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -44,10 +49,19 @@ class Settings:
     public_url: str
     content_safety_endpoint: str
     content_safety_key: str = field(repr=False)
-    refuse_hate_from: int
-    refuse_self_harm_from: int
-    refuse_sexual_from: int
-    refuse_violence_from: int
+    content_safety_blocklists: tuple[str, ...]
+    screeners: tuple[str, ...]
+    llama_guard_model: str
+    moderation_file: str
+    terms_file: str
+    refuse_hate_from: int | None
+    refuse_self_harm_from: int | None
+    refuse_sexual_from: int | None
+    refuse_violence_from: int | None
+    text_hash_key: str = field(repr=False)
+    inputs_container: str
+    quarantine_container: str
+    quarantine_days: int
     catalog_file: str
     webhook_allowed_cidrs: tuple[Network, ...]
     output_limit_bytes: int
@@ -178,6 +192,25 @@ def _cidrs(raw: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
 
 
+def _listed(raw: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def _screeners(raw: str) -> tuple[str, ...]:
+    names = _listed(raw)
+    if (
+        CONTENT_SAFETY not in names
+        or len(set(names)) < len(names)
+        or not {TERMS, CONTENT_SAFETY, LLAMA_GUARD} >= {*names}
+    ):
+        raise ValueError(raw)  # Content Safety alone measures every category: without it nothing would ever pass
+    return names
+
+
+def _severity(raw: str) -> int | None:
+    return _whole(1, 8)(raw) if raw else None
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def read(raw: str) -> str:
         if raw not in choices:
@@ -195,6 +228,7 @@ _BUS_SHAPE = (
 )
 _ACCOUNT_SHAPE = "a connection string: ...AccountName=...;AccountKey=..., or UseDevelopmentStorage=true"
 _SEVERITY_SHAPE = "a whole number from 1 (refuse the slightest) to 7, or 8 to refuse nothing of this category"
+_SCREENERS_SHAPE = "content_safety, and if wished terms and llama_guard, separated by commas in the order of asking"
 _SECONDS_SHAPE = "a whole number of seconds"
 
 
@@ -228,11 +262,20 @@ NAMES: tuple[Name, ...] = (
     _name("PUBLIC_URL", "", _url, _URL_SHAPE),
     _name("CONTENT_SAFETY_ENDPOINT", "", _url, _URL_SHAPE),
     _name("CONTENT_SAFETY_KEY", "", _secret, _SECRET_SHAPE),
-    # 4 is "medium", from which Azure's own default filters refuse.
-    _name("REFUSE_HATE_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
-    _name("REFUSE_SELF_HARM_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
-    _name("REFUSE_SEXUAL_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
-    _name("REFUSE_VIOLENCE_FROM", "4", _whole(1, 8), _SEVERITY_SHAPE),
+    _name("CONTENT_SAFETY_BLOCKLISTS", "", _listed, "names of the resource's block lists, separated by commas"),
+    _name("SCREENERS", "terms,content_safety", _screeners, _SCREENERS_SHAPE),
+    _name("LLAMA_GUARD_MODEL", LLAMA_GUARD_MODEL, _text, "owner/name, or owner/name:version, of a model at Replicate"),
+    _name("MODERATION_FILE", "", _text, "the path of a policy in TOML, in place of the one that comes with the app"),
+    _name("TERMS_FILE", "", _text, "the path of a term list in TOML, in place of the one that comes with the app"),
+    # Each, where it is set, goes before the policy's threshold of its category.
+    _name("REFUSE_HATE_FROM", "", _severity, _SEVERITY_SHAPE),
+    _name("REFUSE_SELF_HARM_FROM", "", _severity, _SEVERITY_SHAPE),
+    _name("REFUSE_SEXUAL_FROM", "", _severity, _SEVERITY_SHAPE),
+    _name("REFUSE_VIOLENCE_FROM", "", _severity, _SEVERITY_SHAPE),
+    _name("TEXT_HASH_KEY", "", _secret, _SECRET_SHAPE),
+    _name("INPUTS_CONTAINER", "inputs", _text, _TEXT_SHAPE),
+    _name("QUARANTINE_CONTAINER", "quarantine", _text, _TEXT_SHAPE),
+    _name("QUARANTINE_DAYS", "0", _whole(0, 365), "a whole number of days from 0 (deleted at once) to 365"),
     _name("CATALOG_FILE", "", _text, "the path of a catalogue in TOML, in place of the one that comes with the app"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
     _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),

@@ -17,16 +17,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
-from shared import worker
+from shared import datafiles, worker
 from shared.core.attempt import Timing
-from shared.core.catalog import Catalog, CatalogError
 from shared.core.messages import Key, Message
-from shared.core.moderation import Category, Policy
+from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Policy
 from shared.doors import Answer, Entrance, receive
 from shared.ports import House, Limits, Unavailable
 from shared.settings import Settings
@@ -38,13 +36,14 @@ if TYPE_CHECKING:
     from shared.adapters.content_safety import ContentSafety
     from shared.adapters.keyvault import CachedSecret, VaultSource
     from shared.adapters.replicate import Replicate
+    from shared.adapters.screening import ScreenerChain
+    from shared.adapters.screening.chain import TextScreener
     from shared.adapters.servicebus import ServiceBusMessenger
     from shared.adapters.tables import TableIndex, TableService, TableStore
     from shared.adapters.telemetry import LogTelemetry
+    from shared.adapters.uploads import StreamedBlobs
 
 logger = logging.getLogger("darkroom.wiring")
-
-CATALOG_FILE = Path(__file__).parent / "core" / "catalog.toml"
 
 #: The route of the webhook's door, below the app's public address.
 WEBHOOK_PATH = "/api/webhooks/replicate"
@@ -115,7 +114,11 @@ class Wiring:
             return await worker.reconcile(self.house)
 
     async def audit(self) -> int:
-        """Compare every account with its ledger; a difference is an error in the log. Returns how many there were."""
+        """The nightly look: differences of accounts are errors in the log; what was kept long enough is deleted.
+
+        Returns how many differences there were.
+        """
+        await worker.sweep(self.house)
         found = 0
         async for difference in worker.audit(self.house):
             found += 1
@@ -161,6 +164,7 @@ class Wiring:
     def house(self) -> House:
         """Everything the corridor needs."""
         from shared.adapters.images import PillowImages  # noqa: PLC0415  # see rule 1
+        from shared.adapters.inputs import InputFetcher  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
         return House(
@@ -169,11 +173,12 @@ class Wiring:
             provider=self.replicate,
             images=PillowImages(),
             screener=self.screener,
-            blobs=self.blobs,
+            inputs=InputFetcher(),
+            blobs=self._streamed_blobs,
             messenger=self.messenger,
             telemetry=self.telemetry,
-            catalog=_catalog(settings),
-            policy=_policy(settings),
+            catalog=datafiles.catalog(settings),
+            policy=self.policy,
             timing=Timing(
                 check_after_s=settings.check_after_s,
                 list_grace_s=settings.list_grace_s,
@@ -184,7 +189,9 @@ class Wiring:
                 request_queue=settings.generation_queue,
                 output_bytes=settings.output_limit_bytes,
                 patience_s=settings.patience_s,
+                quarantine_days=settings.quarantine_days,
             ),
+            digest_key=settings.text_hash_key.encode(),
             now=_now,
             new_seed=lambda: _seeds.getrandbits(32),
             chance=random.random,
@@ -243,13 +250,14 @@ class Wiring:
 
     @cached_property
     def _tables(self) -> "TableService":
-        from shared.adapters.tables import TableAccount, TableService  # noqa: PLC0415  # see rule 1
+        from shared.adapters.tables import TableService  # noqa: PLC0415  # see rule 1
+        from shared.storage_access import StorageAccount  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
         if settings.storage:
-            account = TableAccount.by_string(settings.storage)
+            account = StorageAccount.by_string(settings.storage, "table")
         else:
-            account = TableAccount.by_identity(settings.table_url, self.credential)
+            account = StorageAccount.by_identity(settings.table_url, self.credential)
         service = TableService(account)
         self._closing.push_async_callback(service.close)
         return service
@@ -269,8 +277,22 @@ class Wiring:
         return TableIndex(self._tables, self.settings.open_table)
 
     @cached_property
+    def _streamed_blobs(self) -> "StreamedBlobs":
+        from shared.adapters.uploads import StreamedBlobs, Uploads  # noqa: PLC0415  # see rule 1
+        from shared.storage_access import StorageAccount  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        if settings.storage:
+            account = StorageAccount.by_string(settings.storage, "blob")
+        else:
+            account = StorageAccount.by_identity(settings.blob_url, self.credential)
+        uploads = Uploads(account)
+        self._closing.push_async_callback(uploads.close)
+        return StreamedBlobs(uploads, settings.outputs_container, lambda: self.blobs)
+
+    @cached_property
     def blobs(self) -> "BlobContainers":
-        """The containers."""
+        """The containers, by the SDK."""
         from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # see rule 1
 
         from shared.adapters.blobs import CLIENT_OPTIONS, BlobContainers  # noqa: PLC0415  # see rule 1
@@ -281,19 +303,56 @@ class Wiring:
         else:
             service = BlobServiceClient(settings.blob_url, credential=self.credential, **CLIENT_OPTIONS)
         self._closing.push_async_callback(service.close)
-        return BlobContainers(service, settings.outputs_container, settings.dead_letters_container)
+        return BlobContainers(
+            service,
+            settings.outputs_container,
+            settings.dead_letters_container,
+            settings.inputs_container,
+            settings.quarantine_container,
+        )
 
     @cached_property
-    def screener(self) -> "ContentSafety":
-        """Content Safety."""
+    def policy(self) -> Policy:
+        """What is refused."""
+        return datafiles.policy(self.settings)
+
+    @cached_property
+    def screener(self) -> "ScreenerChain":
+        """The screeners, in the order of the settings."""
+        from shared.adapters.screening import ImageLink, ScreenerChain, TextLink  # noqa: PLC0415  # see rule 1
+
+        service = self._content_safety()
+        made = {CONTENT_SAFETY: lambda: service, TERMS: self._own_terms, LLAMA_GUARD: self._llama_guard}
+        texts = [TextLink(name, made[name]()) for name in self.settings.screeners]
+        return ScreenerChain(self.policy, texts, [ImageLink(CONTENT_SAFETY, service)], time.monotonic)
+
+    def _content_safety(self) -> "ContentSafety":
         from shared.adapters.content_safety import ContentSafety  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
         key = settings.content_safety_key or None
         credential = None if key else self.credential
-        screener = ContentSafety(settings.content_safety_endpoint, key=key, credential=credential)
-        self._closing.push_async_callback(screener.close)
-        return screener
+        service = ContentSafety(
+            settings.content_safety_endpoint,
+            key=key,
+            credential=credential,
+            blocklists=settings.content_safety_blocklists,
+        )
+        self._closing.push_async_callback(service.close)
+        return service
+
+    def _own_terms(self) -> "TextScreener":
+        from shared.adapters.screening import OwnTerms  # noqa: PLC0415  # see rule 1
+
+        return OwnTerms(datafiles.terms(self.settings))
+
+    def _llama_guard(self) -> "TextScreener":
+        from shared.adapters.replicate.running import ModelRunner  # noqa: PLC0415  # see rule 1
+        from shared.adapters.screening import LlamaGuard  # noqa: PLC0415  # see rule 1
+
+        # A little less than the chain waits, so that what is said is the model's trouble and not only "too slow".
+        within_s = max(1.0, self.policy.rule(LLAMA_GUARD).timeout_s - 1)
+        return LlamaGuard(ModelRunner(lambda: self.replicate.api), self.settings.llama_guard_model, within_s)
 
     @cached_property
     def replicate(self) -> "Replicate":
@@ -358,26 +417,6 @@ async def _answers(ping: Callable[[], Awaitable[Any]]) -> str:
     except Exception as error:  # noqa: BLE001  # one that cannot even be asked must not hide how the others are
         return type(error).__name__
     return "ok"
-
-
-def _catalog(settings: Settings) -> Catalog:
-    file = Path(settings.catalog_file) if settings.catalog_file else CATALOG_FILE
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CatalogError(f"{file}: cannot be read ({error.strerror}); see CATALOG_FILE") from error
-    return Catalog.parse(text, file.name)
-
-
-def _policy(settings: Settings) -> Policy:
-    thresholds = {
-        Category.HATE: settings.refuse_hate_from,
-        Category.SELF_HARM: settings.refuse_self_harm_from,
-        Category.SEXUAL: settings.refuse_sexual_from,
-        Category.VIOLENCE: settings.refuse_violence_from,
-    }
-    version = "-".join(str(severity) for severity in thresholds.values())
-    return Policy(f"settings-{version}", thresholds)
 
 
 def _now() -> datetime:

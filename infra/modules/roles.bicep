@@ -41,6 +41,7 @@ var settings = loadJsonContent('../settings.json')
 var role = {
   blobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   blobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
+  blobDelegator: 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
   blobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   cognitiveServicesUser: 'a97b65f3-24c7-4388-baec-2e87135dc908'
   metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
@@ -55,7 +56,7 @@ var role = {
 
 var queues = [settings.GENERATION_QUEUE, settings.PREDICTION_QUEUE]
 var tables = [settings.STATE_TABLE, settings.OPEN_TABLE]
-var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER]
+var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER, settings.INPUTS_CONTAINER, settings.QUARANTINE_CONTAINER]
 
 resource hostAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
   name: hostAccountName
@@ -150,7 +151,7 @@ resource appHostTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Writes, overwrites and discards outputs; keeps dead letters. Not on quarantine and inputs: no code of the app goes there.
+// Writes, overwrites and discards outputs; keeps dead letters, screened input images, and what was refused, for as long as asked.
 resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in appContainers: {
   name: guid(containers[i].id, appPrincipalId, role.blobDataContributor)
   scope: containers[i]
@@ -160,6 +161,17 @@ resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' 
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataContributor)
   }
 }]
+
+// Signs the short-lived address under which Replicate reads a screened input image. A user delegation key is the account's matter.
+resource appDelegatorRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(dataAccount.id, appPrincipalId, role.blobDelegator)
+  scope: dataAccount
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDelegator)
+  }
+}
 
 // Reads and writes accounts, generations and ledger, and the open index.
 resource appTablesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in tables: if (tableStore == 'storage') {

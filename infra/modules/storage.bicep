@@ -33,8 +33,8 @@ var settings = loadJsonContent('../settings.json')
 var containers = [
   settings.OUTPUTS_CONTAINER // what passed the checks; where the app in front finds it
   settings.DEAD_LETTERS_CONTAINER // raw messages that died
-  'quarantine' // what an operator keeps for a review; the app never stores what was refused
-  'inputs' // files that users bring; the app in front puts them here
+  settings.QUARANTINE_CONTAINER // what was refused, for QUARANTINE_DAYS; nobody but an operator reads it
+  settings.INPUTS_CONTAINER // screened input images, while a prediction may read them
 ]
 
 var tables = [
@@ -142,7 +142,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01
           type: 'Lifecycle'
           enabled: true
           definition: {
-            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.DEAD_LETTERS_CONTAINER}/', 'quarantine/', 'inputs/'] }
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.DEAD_LETTERS_CONTAINER}/', '${settings.QUARANTINE_CONTAINER}/', '${settings.INPUTS_CONTAINER}/'] }
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: archiveDays } } }
           }
         }

@@ -1,6 +1,7 @@
 """Blob Storage: implements ``Blobs``, and reads what is stored for operators.
 
-Two containers: outputs, where users' apps find them, and dead letters.
+Four containers: outputs, where users' apps find them; dead letters; inputs that were screened and wait for their model;
+and the quarantine of outputs that were refused.
 
 Rules of this file:
 1. A file is streamed in blocks of 4 MiB; it is never in memory as a whole. Writing the same name twice is once.
@@ -8,15 +9,17 @@ Rules of this file:
 3. What may work later is Unavailable; the SDK's own texts, which quote addresses and what was to be signed, stay here.
 """
 
+import base64
 import os
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
+from urllib.request import getproxies
 
 from azure.core.exceptions import (
     AzureError,
@@ -26,7 +29,14 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
     ServiceRequestError,
 )
-from azure.storage.blob import BlobProperties, ContentSettings, StorageErrorCode
+from azure.storage.blob import (
+    BlobProperties,
+    BlobSasPermissions,
+    ContentSettings,
+    StorageErrorCode,
+    UserDelegationKey,
+    generate_blob_sas,
+)
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from shared.ports import Unavailable
@@ -45,10 +55,16 @@ CLIENT_OPTIONS: Mapping[str, Any] = {
     "random_jitter_range": 1,
     "connection_timeout": 5,
     "read_timeout": 20,
+    # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
+    "use_env_settings": bool(getproxies()),
 }
 
 #: What an identity needs to read and write blobs.
 ROLE = "Storage Blob Data Contributor"
+
+#: A signature begins a little earlier, for clocks differ; a key to sign with is asked for anew once a day at most (the
+#: service gives it for seven).
+_CLOCK_SKEW, _DELEGATION_LIFE = timedelta(minutes=15), timedelta(days=1)
 
 #: What stands in a header as it is. A space would not survive at either end.
 _HEADER_SAFE = string.ascii_letters + string.digits + string.punctuation.replace("%", "")
@@ -69,16 +85,27 @@ class DeadLetter:
 
 
 class BlobContainers:
-    """The two containers. The client, made with ``CLIENT_OPTIONS``, belongs to the caller."""
+    """The containers. The client, made with ``CLIENT_OPTIONS``, belongs to the caller."""
 
-    def __init__(self, service: BlobServiceClient, outputs: str, dead_letters: str) -> None:
+    def __init__(
+        self,
+        service: BlobServiceClient,
+        outputs: str,
+        dead_letters: str,
+        inputs: str = "inputs",
+        quarantine: str = "quarantine",
+    ) -> None:
+        self._service = service
         self._outputs_name = outputs
         self._outputs = service.get_container_client(outputs)
         self._dead_letters = service.get_container_client(dead_letters)
+        self._inputs = service.get_container_client(inputs)
+        self._quarantine = service.get_container_client(quarantine)
+        self._delegation: tuple[datetime, UserDelegationKey] | None = None
 
     async def ensure(self) -> None:
         """Create the containers if they are missing. In production the deployment does that."""
-        for container in (self._outputs, self._dead_letters):
+        for container in (self._outputs, self._dead_letters, self._inputs, self._quarantine):
             with _translated():
                 try:
                     await container.create_container()
@@ -96,12 +123,65 @@ class BlobContainers:
 
     async def discard_outputs(self, prefix: str) -> None:
         """See ``Blobs``."""
+        await _discard(self._outputs, prefix)
+
+    async def put_input(self, name: str, content: bytes, content_type: str) -> None:
+        """See ``Blobs``."""
+        await _upload(self._inputs, name, content, len(content), content_type, {})
+
+    async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
+        """See ``Blobs``. The signature is of the identity where there is one, else of the account's key."""
+        blob = self._inputs.get_blob_client(name)
         with _translated():
-            async for name in self._outputs.list_blob_names(name_starts_with=prefix):
-                try:
-                    await self._outputs.delete_blob(name, delete_snapshots="include")
-                except ResourceNotFoundError:
-                    continue  # another was faster
+            try:
+                properties = await blob.get_blob_properties()
+            except ResourceNotFoundError as error:
+                if _is_container_missing(error):
+                    raise
+                return None
+        if properties.size <= inline_bytes:
+            content = await _read(self._inputs, name)
+            return f"data:{properties.content_settings.content_type};base64,{base64.b64encode(content).decode()}"
+        now = datetime.now(UTC)
+        signature = generate_blob_sas(
+            account_name=str(self._service.account_name),
+            container_name=str(self._inputs.container_name),
+            blob_name=name,
+            permission=BlobSasPermissions(read=True),
+            start=now - _CLOCK_SKEW,
+            expiry=now + timedelta(seconds=life_s),
+            protocol="https,http" if blob.url.startswith("http:") else "https",
+            **await self._signing(now + timedelta(seconds=life_s)),
+        )
+        return f"{blob.url}?{signature}"
+
+    async def _signing(self, until: datetime) -> Mapping[str, Any]:
+        """What signs an address: the account's key, or a key that the identity was given for a day."""
+        key = getattr(self._service.credential, "account_key", None)
+        if key is not None:
+            return {"account_key": key}
+        if self._delegation is None or self._delegation[0] < until:
+            now = datetime.now(UTC)
+            expiry = max(until, now) + _DELEGATION_LIFE
+            with _translated():
+                self._delegation = (expiry, await self._service.get_user_delegation_key(now - _CLOCK_SKEW, expiry))
+        return {"user_delegation_key": self._delegation[1]}
+
+    async def discard_inputs(self, prefix: str) -> None:
+        """See ``Blobs``."""
+        await _discard(self._inputs, prefix)
+
+    async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
+        """See ``Blobs``. Reads from where the file stands to its end."""
+        start = file.tell()
+        length = file.seek(0, os.SEEK_END) - start
+        file.seek(start)
+        await _upload(self._quarantine, name, file, length, content_type, metadata)
+
+    async def sweep(self, *, inputs_before: datetime, quarantine_before: datetime) -> int:
+        """See ``Blobs``."""
+        swept = await _discard_old(self._inputs, inputs_before)
+        return swept + await _discard_old(self._quarantine, quarantine_before)
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
         """See ``Blobs``."""
@@ -132,6 +212,28 @@ class BlobContainers:
     async def read_dead_letter(self, name: str) -> bytes:
         """The raw message of a dead letter. FileNotFoundError where there is none."""
         return await _read(self._dead_letters, name)
+
+
+async def _discard(container: ContainerClient, prefix: str) -> None:
+    with _translated():
+        async for name in container.list_blob_names(name_starts_with=prefix):
+            await _delete(container, name)
+
+
+async def _discard_old(container: ContainerClient, before: datetime) -> int:
+    """Delete what was last written before; returns how many there were."""
+    swept = 0
+    with _translated():
+        async for blob in container.list_blobs():
+            if blob.last_modified < before:
+                await _delete(container, blob.name)
+                swept += 1
+    return swept
+
+
+async def _delete(container: ContainerClient, name: str) -> None:
+    with suppress(ResourceNotFoundError):  # another was faster
+        await container.delete_blob(name, delete_snapshots="include")
 
 
 async def _upload(

@@ -4,7 +4,8 @@ Rules of this file:
 1. Importing this file does not import azure.servicebus (195 ms): the SDK is loaded at the first send, so the doors
    may use ``read_envelope`` and ``slimmed`` for nothing.
 2. One sender per entity, opened once and kept, one send at a time on it (an SDK sender is not made for more);
-   after any error it is thrown away and the next send opens a new one.
+   after any error it is thrown away and the next send opens a new one. What waits meanwhile goes together: a burst
+   of webhooks is a few transfers, each acknowledged once.
 3. Everything is over within ten seconds, the wait for one's turn included: a webhook's sender has no more patience.
 4. A message id has at most 128 characters; a longer one is shortened to the same text every time, so that the
    broker still knows a duplicate.
@@ -14,9 +15,10 @@ import asyncio
 import hashlib
 import json
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 #: The most bytes of a prediction event's JSON. The Standard tier takes 256 KiB with headers and properties.
 EVENT_BYTES = 200_000
+
+#: What one transfer may hold, by the bytes of the bodies and a bound for what travels with each (two ids of 128
+#: characters, three properties): together they stay within those 256 KiB.
+_TRANSFER_BYTES, _ENVELOPE_BYTES = 220_000, 1_000
 
 #: Service Bus' limit for a message id, in characters; azure-servicebus raises beyond it.
 _ID_CHARACTERS = 128
@@ -66,6 +72,15 @@ def connected_by_identity(namespace: str, credential: "AsyncTokenCredential") ->
     return factory
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Letter:
+    """A message that waits to be sent, and the news of that."""
+
+    message: "ServiceBusMessage"
+    size_bytes: int
+    sent: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
 class ServiceBusMessenger:
     """ports.Messenger. ``client_factory`` is called at the first send; the three names are entities."""
 
@@ -86,6 +101,7 @@ class ServiceBusMessenger:
         self._client: ServiceBusClient | None = None
         self._senders: dict[str, ServiceBusSender] = {}
         self._turns: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in (request_queue, event_queue, topic)}
+        self._waiting: dict[str, deque[_Letter]] = {name: deque() for name in self._turns}
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
         """Send now, or schedule for ``at``."""
@@ -94,30 +110,28 @@ class ServiceBusMessenger:
         properties: dict[str, int | str] = {"tries": envelope.tries}
         if envelope.since is not None:
             properties["since"] = envelope.since.astimezone(UTC).isoformat()
-        async with self._turn(self._queue_of(message)) as sender:
-            ready = _message(
-                message.to_json(),
-                content_type="application/json",
-                message_id=broker_id(envelope.message_id),
-                application_properties=properties,
-            )
-            if at is None:
-                await sender.send_messages(ready)
-            else:
-                await sender.schedule_messages(ready, at.astimezone(UTC))
+        entity, body = self._queue_of(message), _compact(message.to_json())
+        described: dict[str, Any] = {
+            "content_type": "application/json",
+            "message_id": broker_id(envelope.message_id),
+            "application_properties": properties,
+        }
+        if at is None:
+            await self._post(entity, body, described)
+            return
+        async with self._turn(entity) as sender:
+            await sender.schedule_messages(_message(body, **described), at.astimezone(UTC))
 
     async def publish(self, event: GenerationEvent) -> None:
         """Publish a CloudEvent in structured mode; the outcome is a property too, for subscriptions to filter by."""
         body = event.to_json()
-        async with self._turn(self._topic) as sender:
-            ready = _message(
-                body,
-                content_type="application/cloudevents+json",
-                message_id=broker_id(event.event_id),
-                subject=body["type"],
-                application_properties={"outcome": event.outcome},
-            )
-            await sender.send_messages(ready)
+        described: dict[str, Any] = {
+            "content_type": "application/cloudevents+json",
+            "message_id": broker_id(event.event_id),
+            "subject": body["type"],
+            "application_properties": {"outcome": event.outcome},
+        }
+        await self._post(self._topic, _compact(body), described)
 
     async def ping(self) -> None:
         """Open a sender of its own on the request queue and close it: proves network, login and entity.
@@ -145,6 +159,42 @@ class ServiceBusMessenger:
                 return self._event_queue
             case _:
                 assert_never(message)
+
+    async def _post(self, entity: str, body: bytes, described: Mapping[str, Any]) -> None:
+        """Send a message now, together with whatever else waits for this entity."""
+        waiting = self._waiting[entity]
+        async with self._guarded():
+            letter = _Letter(_message(body, **described), len(body) + _ENVELOPE_BYTES)
+            waiting.append(letter)
+            try:
+                async with self._turns[entity]:
+                    while not letter.sent.done():
+                        await self._send_waiting(entity)
+                letter.sent.result()
+            finally:
+                if letter in waiting:
+                    waiting.remove(letter)
+                letter.sent.cancel()
+
+    async def _send_waiting(self, entity: str) -> None:
+        """Send what waits, in its order, as far as it fits into one transfer; tell everybody who waits for it."""
+        letters = _together(self._waiting[entity])
+        try:
+            messages = [letter.message for letter in letters]
+            await self._sender(entity).send_messages(messages if len(messages) > 1 else messages[0])
+        except BaseException as error:
+            await self._drop(entity)
+            trouble = error if isinstance(error, Exception) else Unavailable("service bus", "interrupted")
+            for letter in letters:
+                if not letter.sent.done():
+                    letter.sent.set_exception(trouble)
+                    letter.sent.exception()  # it was looked at, should nobody be there any more
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for letter in letters:
+                if not letter.sent.done():
+                    letter.sent.set_result(None)
 
     @asynccontextmanager
     async def _turn(self, entity: str) -> "AsyncIterator[ServiceBusSender]":
@@ -189,10 +239,20 @@ class ServiceBusMessenger:
                 await sender.close()
 
 
-def _message(body: Mapping[str, Any], **properties: Any) -> "ServiceBusMessage":
+def _together(waiting: "deque[_Letter]") -> list[_Letter]:
+    """Take the first letters that fit into one transfer, at least one."""
+    letters = [waiting.popleft()]
+    size_bytes = letters[0].size_bytes
+    while waiting and size_bytes + waiting[0].size_bytes <= _TRANSFER_BYTES:
+        size_bytes += waiting[0].size_bytes
+        letters.append(waiting.popleft())
+    return letters
+
+
+def _message(body: bytes, **properties: Any) -> "ServiceBusMessage":
     from azure.servicebus import ServiceBusMessage  # noqa: PLC0415  # rule 1
 
-    return ServiceBusMessage(_compact(body), **properties)
+    return ServiceBusMessage(body, **properties)
 
 
 def _compact(body: Mapping[str, Any]) -> bytes:

@@ -132,7 +132,7 @@ def cancel(
     desk = desk_of(context)
 
     async def command(rooms: Rooms) -> int:
-        generation = await _one(rooms, generation_id, user)
+        generation = await one(rooms, generation_id, user)
         if generation.state.ended:
             raise RefusedError(f"It has ended already: {generation.state}. Nothing was sent.")
         await rooms.messenger.send(CancelRequest(key), _envelope())
@@ -165,7 +165,7 @@ def show(
     desk = desk_of(context)
 
     async def command(rooms: Rooms) -> int:
-        generation = await _one(rooms, generation_id, user)
+        generation = await one(rooms, generation_id, user)
         await _show(desk, rooms, generation, prompt=prompt, json_wanted=as_json)
         if save is not None:
             await _save(desk, rooms, generation, save)
@@ -174,7 +174,8 @@ def show(
     desk.do(command)
 
 
-async def _one(rooms: Rooms, generation_id: str, user: str | None) -> Generation:
+async def one(rooms: Rooms, generation_id: str, user: str | None) -> Generation:
+    """The one generation of this id: a user's, or whosever it is. RefusedError if there is none, or several."""
     if user is not None:
         generation = (await rooms.store.load(Key(user, generation_id))).generation
         if generation is None:

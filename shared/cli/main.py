@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 import typer
 
 from shared.cli import accounts, generations, state
+from shared.cli.catalog import catalog
 from shared.cli.desk import Desk, OperatorsWiring, Rooms
 from shared.cli.letters import letters
+from shared.cli.moderation import moderation
 from shared.cli.screen import Screen
 from shared.settings import Settings
 
@@ -34,6 +36,8 @@ app.command("account")(accounts.account)
 app.command("audit")(accounts.audit)
 app.command("correct")(accounts.correct)
 app.add_typer(letters, name="dead-letters")
+app.add_typer(catalog, name="catalog")
+app.add_typer(moderation, name="moderation")
 app.command("settings")(state.settings)
 app.command("health")(state.health)
 

@@ -13,6 +13,7 @@ from shared.core.catalog import Catalog, Inputs, inputs_of
 from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
+from shared.core.record import Record
 from shared.core.webhook import Callback, named_callback
 
 
@@ -63,12 +64,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a finished prediction's outputs: those stored, and how many were refused or unusable."""
+    """What became of a finished prediction's outputs: those stored, how many were refused or unusable, and why."""
 
     outputs: tuple[Output, ...] = ()
     refused: Refusal | None = None
     refused_outputs: int = 0
     problem: Refusal | None = None
+    verdicts: tuple[Record, ...] = ()
 
 
 def attempt_on(

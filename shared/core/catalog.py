@@ -28,7 +28,7 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One input of a model: its kind (text, choice, whole, real), its range, the request field that fills it."""
+    """One input of a model: its kind (text, image, choice, whole, real), its range, the request field that fills it."""
 
     name: str
     kind: str
@@ -114,8 +114,15 @@ class Catalog:
             return
         for name in model.fallback:
             fallback = self.models[name]
+            if takes_image(model, request) and not takes_image(fallback, request):
+                continue  # a picture made without the one that was given is another picture
             if fallback.tier <= plan and not isinstance(inputs_of(fallback, request, seed=0), Refusal):
                 yield fallback
+
+
+def takes_image(model: Model, request: GenerationRequest) -> bool:
+    """Whether the request brings an image that the model has an input for."""
+    return request.image_url is not None and any(item.kind == "image" for item in model.inputs.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,8 +289,8 @@ def _bounded(where: str, model: Model) -> None:
 
 
 def _input(where: str, name: str, raw: Any) -> Input:
-    if not isinstance(raw, dict) or raw.get("type") not in {"text", "choice", "whole", "real"}:
-        raise CatalogError(f"{where}: type must be one of text, choice, whole, real")
+    if not isinstance(raw, dict) or raw.get("type") not in {"text", "image", "choice", "whole", "real"}:
+        raise CatalogError(f"{where}: type must be one of text, image, choice, whole, real")
     if raw["type"] == "choice" and not raw.get("choices"):
         raise CatalogError(f"{where}: choices is missing")
     field = raw.get("field", name)

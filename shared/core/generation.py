@@ -27,6 +27,7 @@ from shared.core.catalog import Catalog, Quote, inputs_of
 from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.prediction import REASONS, Failure, Prediction, Status, failure_of
 from shared.core.reasons import Reason, Refusal
+from shared.core.record import Record
 
 
 class State(StrEnum):
@@ -80,6 +81,7 @@ class Generation:
     outputs: tuple[Output, ...] = ()
     refused_outputs: int = 0
     ignored_fields: tuple[str, ...] = ()
+    verdicts: tuple[Record, ...] = ()
     ending: Reason | None = None
     reason: Reason | None = None
     text: str = ""

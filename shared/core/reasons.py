@@ -19,6 +19,9 @@ class Reason(StrEnum):
     NO_CREDITS = "NO_CREDITS"
     OVER_LIMIT = "OVER_LIMIT"
     PROMPT_REFUSED = "PROMPT_REFUSED"
+    INPUT_REFUSED = "INPUT_REFUSED"
+    INPUT_INVALID = "INPUT_INVALID"
+    NOT_SCREENED = "NOT_SCREENED"
     SAFETY_UNAVAILABLE = "SAFETY_UNAVAILABLE"
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
     PROVIDER_REFUSED = "PROVIDER_REFUSED"
@@ -41,6 +44,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again.",
     Reason.OVER_LIMIT: "This would cost more than the limit that was set. Raise the limit or ask for less.",
     Reason.PROMPT_REFUSED: "The prompt was refused by the content rules. Reword it and try again.",
+    Reason.INPUT_REFUSED: "The input image was refused by the content rules. Choose another one.",
+    Reason.INPUT_INVALID: "The input image could not be used. Check its address and that it is a picture.",
+    Reason.NOT_SCREENED: "Results of this kind cannot be checked here, so they are not offered. Choose another model.",
     Reason.SAFETY_UNAVAILABLE: "The content check could not be done. Nothing was charged; try again later.",
     Reason.PROVIDER_UNAVAILABLE: "The model could not be reached. Nothing was charged; try again later.",
     Reason.PROVIDER_REFUSED: "The model did not accept these settings. Change them and try again.",

@@ -3,6 +3,7 @@
 corridor.py   handle(): which message goes where, and putting off what cannot be done now
 requests.py   a request opens a generation; a create is made; a wait is over; a cancel
 observing.py  what Replicate says about a prediction, by webhook or when asked
+screening.py  what is screened of a request, and its record; the input image
 delivery.py   outputs: fetched, inspected, screened, stored
 checking.py   the timer's look at what should have been heard of: the unknown outcome, the overdue
 ending.py     the app is told, the index row removed; dead letters
@@ -13,6 +14,6 @@ saving.py     the only place that saves a generation
 from shared.worker.accounts import audit, correct, grant
 from shared.worker.checking import reconcile
 from shared.worker.corridor import handle
-from shared.worker.ending import bury
+from shared.worker.ending import bury, sweep
 
-__all__ = ["audit", "bury", "correct", "grant", "handle", "reconcile"]
+__all__ = ["audit", "bury", "correct", "grant", "handle", "reconcile", "sweep"]

@@ -5,35 +5,65 @@ Rules of this file:
    it is larger than the buffer.
 2. What cannot be used (gone, too large, no picture) is left out and named; what cannot be had now is Unavailable.
 3. The name says whose it is and which: ``{user_id}/{generation_id}/{attempt}-{index}.{extension}``.
+4. What nobody can look at (a video, a sound) has a verdict that says so, and passes only where the policy lets it.
 """
 
+import io
 import tempfile
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from shared.core.attempt import Attempt, Delivery
+from shared.core.credits import Plan
 from shared.core.generation import Generation
+from shared.core.media import HEAD_BYTES, media_of
 from shared.core.messages import Key, Output
-from shared.core.moderation import judge
+from shared.core.moderation import Partial, Verdict, unscreened
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
+from shared.core.record import Record
 from shared.ports import House, OutputUnfit, Picture
 from shared.worker.ending import output_prefix
+from shared.worker.screening import judged
 
 
-async def deliver(house: House, generation: Generation, prediction: Prediction) -> Delivery:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One delivery: whose outputs, of which attempt, for which plan; and the records of what was screened."""
+
+    house: House
+    key: Key
+    attempt: Attempt
+    plan: Plan
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def modality(self) -> str:
+        """What the model makes; a picture, where the model has left the catalogue meanwhile."""
+        model = self.house.catalog.models.get(self.attempt.model)
+        return model.modality if model else "image"
+
+    def stem(self, index: int) -> str:
+        """The name of an output up to its extension, dot included."""
+        return f"{output_prefix(self.key)}{self.attempt.number}-{index}."
+
+
+async def deliver(house: House, generation: Generation, prediction: Prediction, plan: Plan) -> Delivery:
     """Bring every output of a succeeded prediction home; says what was stored and what was not, and why."""
     attempt = generation.attempt
     if attempt is None:
         raise ValueError(f"generation {generation.key} has no attempt to deliver")
+    task = _Task(house, generation.key, attempt, plan)
     stored: list[Output] = []
     refused: Refusal | None = None
     problem: Refusal | None = None
     refused_outputs = 0
-    # No more than was asked for: only that much is held.
-    for index, uri in enumerate(prediction.outputs[: attempt.outputs]):
+    # A text comes in pieces. Of all else no more than was asked for: only that much is held.
+    outputs = ("".join(prediction.outputs),) if task.modality == "text" else prediction.outputs[: attempt.outputs]
+    for index, output in enumerate(outputs):
         try:
             with house.telemetry.span("deliver output", generation.key):
-                brought = await _bring(house, generation.key, attempt, index, uri)
+                brought = await _bring(task, index, output)
         except OutputUnfit as unfit:
             problem = unfit.refusal
             house.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
@@ -42,33 +72,95 @@ async def deliver(house: House, generation: Generation, prediction: Prediction) 
             refused, refused_outputs = brought, refused_outputs + 1
         else:
             stored.append(brought)
-    return Delivery(outputs=tuple(stored), refused=refused, refused_outputs=refused_outputs, problem=problem)
+    if refused is not None and house.policy.partial_outputs is Partial.REFUSE_ALL:
+        # What was stored goes when the end is told, as everything that was not paid for.
+        refused_outputs, stored = refused_outputs + len(stored), []
+    return Delivery(
+        outputs=tuple(stored),
+        refused=refused,
+        refused_outputs=refused_outputs,
+        problem=problem,
+        verdicts=tuple(task.records),
+    )
 
 
-async def _bring(house: House, key: Key, attempt: Attempt, index: int, uri: str) -> Output | Refusal:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one output is, and what was seen of it. ``text`` is there where it is one: its digest is recorded."""
+
+    picture: Picture
+    verdict: Verdict
+    text: str = ""
+
+
+async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
     # The file is memory up to buffer_bytes and a temporary file beyond, so that many at once stay small.
-    with tempfile.SpooledTemporaryFile(max_size=house.limits.buffer_bytes) as spool:
-        size_bytes = 0
-        async with house.provider.fetch(uri, house.limits.output_bytes) as chunks:
-            async for chunk in chunks:
-                spool.write(chunk)
-                size_bytes += len(chunk)
+    with tempfile.SpooledTemporaryFile(max_size=task.house.limits.buffer_bytes) as spool:
         file: BinaryIO = spool  # type: ignore[assignment]  # a spooled file is one in all but name
-        picture = await _inspected(house, file)
-        judgement = judge(house.policy, await house.screener.image(await house.images.for_screening(file, picture)))
+        if task.modality == "text":
+            seen = await _see_text(task, output, file)
+        else:
+            await _fetch(task.house, output, file)
+            seen = await _see_image(task, file) if task.modality == "image" else _see_other(task, file)
+        judgement, kept = judged(
+            task.house, f"output {task.attempt.number}.{index}", seen.verdict, seen.text.encode(), task.plan
+        )
+        task.records.append(kept)
         verdict = "passed" if judgement.allowed else "refused"
-        house.telemetry.step("output_screened", key, index=index, verdict=verdict)
-        if not judgement.allowed:
-            category = judgement.category or "unreadable"
-            house.telemetry.step("output_refused", key, index=index, category=category)
-            # An earlier try may have passed and stored it before it died: what is refused now goes.
-            await house.blobs.discard_outputs(f"{output_prefix(key)}{attempt.number}-{index}.")
-            return judgement.refusal(Reason.OUTPUT_REFUSED)
-        name = f"{output_prefix(key)}{attempt.number}-{index}.{picture.extension}"
-        metadata = {"generation_id": key.generation_id, "model": attempt.model, "seed": str(attempt.seed)}
-        file.seek(0)
-        container = await house.blobs.put_output(name, file, picture.content_type, metadata)
-    house.telemetry.step("output_stored", key, index=index, bytes=size_bytes)
+        task.house.telemetry.step("output_screened", task.key, index=index, verdict=verdict)
+        if judgement.allowed:
+            return await _store(task, index, seen.picture, file)
+        category = judgement.category or "unreadable"
+        task.house.telemetry.step("output_refused", task.key, index=index, category=category)
+        await _put_away(task, index, seen.picture, file, category)
+        return judgement.refusal(Reason.OUTPUT_REFUSED)
+
+
+async def _fetch(house: House, uri: str, file: BinaryIO) -> None:
+    async with house.provider.fetch(uri, house.limits.output_bytes) as chunks:
+        async for chunk in chunks:
+            file.write(chunk)
+
+
+async def _see_image(task: _Task, file: BinaryIO) -> _Seen:
+    images = task.house.images
+    file.seek(0)
+    picture = await images.inspect(file)
+    if picture is None:
+        raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
+    file.seek(0)
+    shown = await images.for_screening(file, picture)
+    return _Seen(picture, await task.house.screener.image(shown, task.plan))
+
+
+async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
+    content = text.encode()
+    if not text.strip() or len(content) > task.house.limits.output_bytes:
+        raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
+    file.write(content)
+    verdict = await task.house.screener.text(text, task.plan)
+    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), verdict, text)
+
+
+def _see_other(task: _Task, file: BinaryIO) -> _Seen:
+    file.seek(0)
+    kind = media_of(file.read(HEAD_BYTES), task.modality)
+    if kind is None:
+        raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
+    return _Seen(Picture(*kind, 0, 0), unscreened(task.modality))
+
+
+async def _store(task: _Task, index: int, picture: Picture, file: BinaryIO) -> Output:
+    name = f"{task.stem(index)}{picture.extension}"
+    metadata = {
+        "generation_id": task.key.generation_id,
+        "model": task.attempt.model,
+        "seed": str(task.attempt.seed),
+    }
+    size_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    container = await task.house.blobs.put_output(name, file, picture.content_type, metadata)
+    task.house.telemetry.step("output_stored", task.key, index=index, bytes=size_bytes)
     return Output(
         container=container,
         name=name,
@@ -79,10 +171,13 @@ async def _bring(house: House, key: Key, attempt: Attempt, index: int, uri: str)
     )
 
 
-async def _inspected(house: House, file: BinaryIO) -> Picture:
-    file.seek(0)
-    picture = await house.images.inspect(file)
-    if picture is None:
-        raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    file.seek(0)
-    return picture
+async def _put_away(task: _Task, index: int, picture: Picture, file: BinaryIO, category: str) -> None:
+    """A refused output: kept for an appeal where the operator wishes so, and out of the user's reach."""
+    # An earlier try may have passed and stored it before it died: what is refused now goes.
+    await task.house.blobs.discard_outputs(task.stem(index))
+    if task.house.limits.quarantine_days:
+        file.seek(0)
+        metadata = {"generation_id": task.key.generation_id, "category": category}
+        await task.house.blobs.quarantine(
+            f"{task.stem(index)}{picture.extension}", file, picture.content_type, metadata
+        )

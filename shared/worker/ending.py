@@ -17,6 +17,12 @@ from shared.core.prediction import Status
 from shared.ports import House, Loaded, OpenRow, Unavailable
 from shared.worker.saving import save
 
+#: How a request refers to an input that was screened and stored. No address of a user's looks so: they are https.
+INPUT_PREFIX = "input:"
+
+#: Inputs go with their generation. One whose request died before it opened is older than any open generation by then.
+_INPUT_LIFE = timedelta(days=2)
+
 #: Between two tries to bury the same letter.
 BURY_PAUSE_S = 10
 
@@ -82,11 +88,13 @@ def event_of(generation: Generation) -> GenerationEvent:
 
 
 async def tidy(house: House, generation: Generation) -> None:
-    """Take away what is stored and was not paid for: an earlier try may have stored it before it died."""
-    attempt = generation.attempt
+    """Take away the input, and what is stored and was not paid for: an earlier try may have stored it and died."""
+    attempt, request = generation.attempt, generation.request
+    prefix = output_prefix(generation.key)
+    if request is not None and (request.image_url or "").startswith(INPUT_PREFIX):
+        await house.blobs.discard_inputs(prefix)
     if attempt is None:
         return
-    prefix = output_prefix(generation.key)
     if generation.state is not State.SUCCEEDED:
         await house.blobs.discard_outputs(prefix)
         return
@@ -97,8 +105,17 @@ async def tidy(house: House, generation: Generation) -> None:
 
 
 def output_prefix(key: Key) -> str:
-    """Where a generation's outputs are, within their container."""
+    """Where a generation's outputs are, within their container; its inputs and refused outputs within theirs."""
     return f"{key.user_id}/{key.generation_id}/"
+
+
+async def sweep(house: House) -> int:
+    """Delete what was kept long enough: refused outputs, and inputs that nobody came back for. Returns how many."""
+    now = house.now()
+    kept = timedelta(days=house.limits.quarantine_days)
+    swept = await house.blobs.sweep(inputs_before=now - _INPUT_LIFE, quarantine_before=now - kept)
+    house.telemetry.count("darkroom.swept", swept)
+    return swept
 
 
 async def archive(house: House, raw: bytes, key: Key | None, reason: str, queue: str) -> None:

@@ -8,6 +8,7 @@ Rules of this file:
 
 from shared.core import generation as life
 from shared.core.attempt import Delivery
+from shared.core.credits import Plan
 from shared.core.generation import Generation, State, Transition
 from shared.core.messages import Key, PredictionEvent
 from shared.core.prediction import Prediction, Status
@@ -16,6 +17,7 @@ from shared.ports import House, Loaded
 from shared.worker.delivery import deliver
 from shared.worker.ending import end
 from shared.worker.saving import save
+from shared.worker.screening import recorded
 from shared.worker.waiting import come_back
 
 
@@ -87,14 +89,15 @@ async def _succeeded(house: House, loaded: Loaded, generation: Generation, numbe
     if prediction.data_removed and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
-        delivery = await deliver(house, generation, prediction)
+        delivery = await deliver(house, generation, prediction, loaded.account.plan if loaded.account else Plan.FREE)
     key = generation.key
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
         if found is None:
             return None
-        return life.delivered(found, current.account, number, prediction.prediction_id, delivery, house.now())
+        ended = life.delivered(found, current.account, number, prediction.prediction_id, delivery, house.now())
+        return recorded(ended, delivery.verdicts)
 
     saved = await save(house, key, decide, loaded)
     if saved.generation is None:

@@ -10,17 +10,19 @@ Rules of this file:
 from datetime import timedelta
 
 from shared.core import generation as life
+from shared.core.attempt import Attempt
 from shared.core.catalog import Quote, quote
 from shared.core.credits import Account, Plan
 from shared.core.generation import Generation, State, Transition
 from shared.core.messages import CancelRequest, GenerationRequest, Key, Malformed
-from shared.core.moderation import judge
 from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
+from shared.core.record import Record
 from shared.ports import House, Loaded
 from shared.worker import observing
-from shared.worker.ending import archive, end, open_row
+from shared.worker.ending import archive, end, open_row, output_prefix
 from shared.worker.saving import save
+from shared.worker.screening import look_at_request, readable, recorded
 from shared.worker.waiting import come_back
 
 
@@ -31,12 +33,15 @@ async def request(house: House, message: GenerationRequest) -> None:
     loaded = await house.store.load(key)
     if loaded.generation is not None:
         await _carry_on(house, loaded.generation)
+        await _drop_input(house, message, loaded.generation)
         return
     quoted = quote(house.catalog, message, _plan(loaded.account))
     seed = house.new_seed()
     preview = life.opened(message, loaded.account, house.catalog, quoted, seed=seed, now=house.now()).generation
-    if preview.state is not State.REJECTED:
-        quoted = await _screened(house, message) or quoted
+    records: tuple[Record, ...] = ()
+    if preview.state is not State.REJECTED and isinstance(quoted, Quote):
+        looked = await look_at_request(house, message, quoted, _plan(loaded.account))
+        message, records, quoted = looked.message, looked.records, looked.refusal or quoted
     elif preview.reason is not None:
         # It stays refused, whatever changes until it is saved (a new day has a new limit): nobody screened it.
         quoted = Refusal(preview.reason, preview.text)
@@ -49,13 +54,16 @@ async def request(house: House, message: GenerationRequest) -> None:
         now = house.now()
         fresh = quoted if isinstance(quoted, Refusal) else quote(house.catalog, message, _plan(current.account))
         trace_parent = house.telemetry.trace_parent()
-        return life.opened(
+        opening = life.opened(
             message, current.account, house.catalog, fresh, seed=seed, now=now, trace_parent=trace_parent
         )
+        return recorded(opening, records)
 
     saved = await save(house, key, decide, loaded)
     if saved.changed and saved.generation is not None:
         await _opened(house, saved.generation)
+    elif saved.generation is not None:
+        await _drop_input(house, message, saved.generation)
 
 
 async def _opened(house: House, generation: Generation) -> None:
@@ -67,20 +75,14 @@ async def _opened(house: House, generation: Generation) -> None:
     await submit(house, generation)
 
 
+async def _drop_input(house: House, message: GenerationRequest, generation: Generation) -> None:
+    """A cancel was faster than the request that has stored its input, here or before it died: nobody wants it."""
+    if message.image_url is not None and generation.state.ended:
+        await house.blobs.discard_inputs(output_prefix(generation.key))
+
+
 def _plan(account: Account | None) -> Plan:
     return account.plan if account else Plan.FREE
-
-
-async def _screened(house: House, message: GenerationRequest) -> Refusal | None:
-    """Screen what the user wrote; the refusal, or None when it is allowed."""
-    texts = [text for text in (message.prompt, message.negative_prompt) if text]
-    with house.telemetry.span("screen prompt", message.key):
-        judgement = judge(house.policy, await house.screener.text("\n\n".join(texts)))
-    if judgement.allowed:
-        house.telemetry.step("prompt_allowed", message.key)
-        return None
-    house.telemetry.step("prompt_refused", message.key, category=judgement.category or "unreadable")
-    return judgement.refusal(Reason.PROMPT_REFUSED)
 
 
 async def refuse(house: House, message: Malformed, queue: str) -> None:
@@ -131,8 +133,12 @@ async def submit(house: House, generation: Generation) -> None:
     attempt = generation.attempt
     if attempt is None:
         raise ValueError(f"generation {generation.key} has no attempt to submit")
-    with house.telemetry.span("create prediction", generation.key):
-        outcome = await house.provider.create(generation.key, attempt)
+    sent = await readable(house, attempt)
+    if isinstance(sent, Attempt):
+        with house.telemetry.span("create prediction", generation.key):
+            outcome = await house.provider.create(generation.key, sent)
+    else:
+        outcome = sent
     await _answered(house, generation.key, attempt.number, attempt.tries, outcome)
 
 

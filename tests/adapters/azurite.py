@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev import azurite as local
 from dev.azurite import Azurite
-from shared.adapters import blobs, tables
+from shared.adapters import blobs
+from shared.adapters.tables import TableService
+from shared.storage_access import StorageAccount
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -20,10 +21,11 @@ async def azurite() -> AsyncIterator[Azurite]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def table_service(azurite: Azurite) -> AsyncIterator[TableServiceClient]:
-    """A client for its tables."""
-    async with TableServiceClient.from_connection_string(azurite.connection_string, **tables.CLIENT_OPTIONS) as service:
-        yield service
+async def table_service(azurite: Azurite) -> AsyncIterator[TableService]:
+    """The way to its tables."""
+    service = TableService(StorageAccount.by_string(azurite.connection_string, "table"))
+    yield service
+    await service.close()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -4,11 +4,10 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.adapters.blobs import BlobContainers
-from shared.adapters.tables import TableIndex, TableStore
+from shared.adapters.tables import TableIndex, TableService, TableStore
 from tests.adapters.azurite import azurite, blob_service, table_service
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.index import FakeIndex
@@ -20,7 +19,7 @@ FAKE_AND_REAL = ["fake", pytest.param("azurite", marks=pytest.mark.stack)]
 
 
 @pytest_asyncio.fixture
-async def table_store(table_service: TableServiceClient) -> TableStore:
+async def table_store(table_service: TableService) -> TableStore:
     """A store in a table of its own."""
     made = TableStore(table_service, fresh_name())
     await made.ensure()
@@ -28,7 +27,7 @@ async def table_store(table_service: TableServiceClient) -> TableStore:
 
 
 @pytest_asyncio.fixture
-async def table_index(table_service: TableServiceClient) -> TableIndex:
+async def table_index(table_service: TableService) -> TableIndex:
     """An open index in a table of its own."""
     made = TableIndex(table_service, fresh_name())
     await made.ensure()
@@ -37,8 +36,8 @@ async def table_index(table_service: TableServiceClient) -> TableIndex:
 
 @pytest_asyncio.fixture
 async def blob_containers(blob_service: BlobServiceClient) -> BlobContainers:
-    """Two containers of its own."""
-    made = BlobContainers(blob_service, fresh_name(), fresh_name())
+    """Containers of its own."""
+    made = BlobContainers(blob_service, fresh_name(), fresh_name(), fresh_name(), fresh_name())
     await made.ensure()
     return made
 
@@ -59,7 +58,7 @@ def index(request: pytest.FixtureRequest) -> FakeIndex | TableIndex:
 
 @pytest.fixture(params=FAKE_AND_REAL)
 def blobs(request: pytest.FixtureRequest) -> FakeBlobs | BlobContainers:
-    """Two empty containers."""
+    """Empty containers."""
     real: BlobContainers | None = None if request.param == "fake" else request.getfixturevalue("blob_containers")
     return real or FakeBlobs()
 

@@ -3,10 +3,13 @@
 import io
 import tempfile
 import tracemalloc
+from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, cast
 
+import httpx
 import pytest
 from azure.core.credentials import AzureSasCredential
+from azure.storage.blob import UserDelegationKey
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
@@ -238,3 +241,91 @@ async def _there(blobs: Containers) -> set[str]:
             continue
         found.add(name)
     return found
+
+
+# Inputs and the quarantine.
+
+
+async def test_a_small_input_is_its_own_address(blobs: Containers) -> None:
+    """With its type; one that is not there has none."""
+    await blobs.put_input("a/b/c.png", b"a cat", "image/png")
+
+    assert await blobs.input_address("a/b/c.png", 60, 5) == "data:image/png;base64,YSBjYXQ="
+    assert await blobs.input_address("a/b/d.png", 60, 5) is None
+
+
+async def test_inputs_go_by_prefix(blobs: Containers) -> None:
+    """Those of one generation, and nobody else's."""
+    for name in ("a/b/c.png", "a/b2/c.png"):
+        await blobs.put_input(name, b"a cat", "image/png")
+
+    await blobs.discard_inputs("a/b/")
+
+    assert await blobs.input_address("a/b/c.png", 60, 100) is None
+    assert await blobs.input_address("a/b2/c.png", 60, 100) is not None
+
+
+async def test_what_is_old_enough_is_swept(blobs: Containers) -> None:
+    """Inputs and refused outputs, each before its own moment; outputs never."""
+    never, always = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    await blobs.put_output("a/b/1-0.png", io.BytesIO(PNG), "image/png", {})
+    await blobs.put_input("a/b/c.png", b"a cat", "image/png")
+    await blobs.quarantine("a/b/1-1.png", io.BytesIO(PNG), "image/png", {"category": "Sexual"})
+
+    assert await blobs.sweep(inputs_before=never, quarantine_before=never) == 0
+    assert await blobs.sweep(inputs_before=always, quarantine_before=never) == 1
+    assert await blobs.sweep(inputs_before=never, quarantine_before=always) == 1
+    assert await blobs.sweep(inputs_before=always, quarantine_before=always) == 0
+    assert await blobs.read_output("a/b/1-0.png") == PNG
+
+
+@pytest.mark.stack
+async def test_a_larger_input_is_read_by_whoever_has_its_address(blob_containers: BlobContainers) -> None:
+    """Without a login, for reading only, and not without the signature or after its time."""
+    await blob_containers.put_input("a/b/c.png", PNG, "image/png")
+    address = await blob_containers.input_address("a/b/c.png", 60, 100)
+    over = await blob_containers.input_address("a/b/c.png", -60, 100)
+    assert address is not None
+    assert over is not None
+
+    async with httpx.AsyncClient(trust_env=False) as stranger:
+        assert (await stranger.get(address)).content == PNG
+        assert (await stranger.get(over)).status_code == 403
+        assert (await stranger.get(address.partition("?")[0])).status_code in (403, 404)
+        assert (await stranger.put(address, content=b"x", headers={"x-ms-blob-type": "BlockBlob"})).status_code == 403
+        assert (await stranger.get(address.replace("c.png", "d.png"))).status_code in (403, 404)
+
+
+class Delegating:
+    """A service that an identity logs in to: it has no key, and gives one to sign with."""
+
+    account_name = "darkroom"
+    credential = object()
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def get_container_client(self, name: str) -> object:
+        """Nothing that is asked here."""
+        return object()
+
+    async def get_user_delegation_key(self, start: datetime, expiry: datetime) -> UserDelegationKey:
+        """A key for so long."""
+        self.given += 1
+        key = UserDelegationKey()  # type: ignore[no-untyped-call]  # the SDK says nothing of it
+        key.value = f"{start:%H}{expiry:%H}"
+        return key
+
+
+async def test_an_identity_signs_with_a_key_that_is_lent_to_it() -> None:
+    """Asked for once, and again only for what would outlive it."""
+    service = Delegating()
+    containers = BlobContainers(cast("BlobServiceClient", service), "outputs", "dead-letters")
+    now = datetime.now(UTC)
+    first = await containers._signing(now + timedelta(hours=1))
+    second = await containers._signing(now + timedelta(hours=2))
+    assert first == second
+    assert set(first) == {"user_delegation_key"}
+    assert service.given == 1
+    await containers._signing(now + timedelta(days=2))
+    assert service.given == 2

@@ -6,18 +6,23 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import httpx
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from dev.markers import draw_marker
-from shared.adapters.content_safety import OVERLAP_CHARACTERS, TEXT_CHARACTERS, ContentSafety, pieces_of
-from shared.core.moderation import Category
+from shared.adapters.content_safety import ContentSafety
+from shared.adapters.content_safety import _verdict as read_analysis
+from shared.core.moderation import Category, Topic
+from shared.core.pieces import OVERLAP_CHARACTERS, TEXT_CHARACTERS, pieces_of
 from shared.core.reasons import Reason
-from shared.ports import OutputUnfit, Screener, Unavailable
+from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.simulators import Scripted, closed_port, never_answer, raw_server, running, scripted
 from tests.fakes.screener import UNSAFE_IMAGE, FakeScreener
 
@@ -189,6 +194,78 @@ async def test_the_worst_of_all_pieces_counts() -> None:
     assert [verdict.severities[category] for category in Category] == [2, 4, 0, 6]
 
 
+@asynccontextmanager
+async def with_blocklists(*answers: web.Response) -> AsyncIterator[tuple[ContentSafety, Scripted]]:
+    """The adapter with two lists of the resource's own."""
+    async with scripted(*answers) as server:
+        screener = ContentSafety(server.url, key="a-key", blocklists=("brands", "names"))
+        try:
+            yield screener, server
+        finally:
+            await screener.close()
+
+
+def matched(*matches: object, **more: object) -> web.Response:
+    """An answer with hits in a blocklist."""
+    return web.json_response({"blocklistsMatch": list(matches), **more})
+
+
+async def test_a_hit_in_a_blocklist_is_a_topic_of_its_own() -> None:
+    """The service halts there, so there are no severities; it is refused all the same."""
+    hit = {"blocklistName": "brands", "blocklistItemId": "1", "blocklistItemText": "a brand"}
+    async with with_blocklists(matched(hit, categoriesAnalysis=[])) as (screener, server):
+        verdict = await screener.text("a brand of shoes")
+    sent = json.loads(server.requests[0][3])
+    assert (sent["blocklistNames"], sent["haltOnBlocklistHit"]) == (["brands", "names"], True)
+    assert verdict.topics == {Topic.BLOCKED}
+    assert not verdict.severities
+
+
+async def test_no_hit_leaves_the_categories() -> None:
+    """One call for both."""
+    async with with_blocklists(matched(categoriesAnalysis=SAFE)) as (screener, server):
+        verdict = await screener.text("a lighthouse")
+    assert len(server.requests) == 1
+    assert verdict.severities == dict.fromkeys(Category, 0)
+
+
+async def test_an_answer_that_does_not_speak_of_the_lists_is_none() -> None:
+    """They were asked for, so silence about them is not "no hit"."""
+    async with with_blocklists(web.json_response({"categoriesAnalysis": SAFE})) as (screener, _):
+        with pytest.raises(Unavailable, match="unreadable"):
+            await screener.text("a lighthouse")
+
+
+severity = st.one_of(st.none(), st.booleans(), st.integers(-3, 12), st.text(max_size=3), st.floats())
+items = st.one_of(
+    st.none(),
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.text(max_size=5),
+            st.builds(SimpleNamespace, category=st.sampled_from([*NAMES, "hate", "", None]), severity=severity),
+        ),
+        max_size=6,
+    ),
+)
+
+
+@given(items)
+def test_no_analysis_is_whole_by_accident(analysis: list[object] | None) -> None:
+    """Whatever the service might answer: a verdict has four real severities, or there is none."""
+    try:
+        verdict = read_analysis(SimpleNamespace(categories_analysis=analysis))
+    except Unavailable:
+        return
+    for category in Category:
+        said = [
+            getattr(item, "severity", None)
+            for item in analysis or []
+            if getattr(item, "category", None) == category.value
+        ]
+        assert verdict.severities[category] in [value for value in said if type(value) is int and 0 <= value <= 7]
+
+
 # The same on the fake and on the simulator.
 
 
@@ -196,7 +273,7 @@ async def test_the_worst_of_all_pieces_counts() -> None:
 class Setting:
     """A screener, and what it takes for unsafe."""
 
-    screener: Screener
+    screener: ContentSafety | FakeScreener
     word: str
     safe_image: bytes
     unsafe_image: bytes

@@ -1,21 +1,20 @@
 """What goes wrong on the way to Tables: lost answers, refusals, nobody there."""
 
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
-from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-from azure.core.pipeline.transport._aiohttp import AioHttpTransport  # the public name has no type
-from azure.data.tables.aio import TableServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
-from shared.adapters.tables import TableIndex, TablesRefused, TableStore
+from shared.adapters.tables import TableIndex, TableService, TablesRefused, TableStore
 from shared.core import credits as ledger
 from shared.core.generation import State, Transition
 from shared.core.messages import GenerationRequest, Key
 from shared.ports import Conflict, Loaded, Unavailable
+from shared.storage_access import AccountKey, SharedAccessSignature, StorageAccount
 from tests.adapters import examples
 from tests.adapters.conftest import fresh_name
 from tests.adapters.examples import NOW, give, opening
@@ -24,20 +23,21 @@ from tests.adapters.trouble import SAS, WRONG_KEY, answering, assert_discreet
 KEY = Key("ada", "one")
 
 
-class LosesAnswers(AioHttpTransport):
-    """A line that carries each request and then, ``losses`` times, loses the answer to a write."""
+class LosesAnswers:
+    """A middleware that carries each request and then, ``losses`` times, loses the answer to a write."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.losses = 0
         self.after_loss: Callable[[], Awaitable[object]] | None = None
 
-    async def send(self, request: Any, **config: Any) -> Any:
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
         """Send it; then answer 503 in the service's place."""
-        response = await super().send(request, **config)
+        response = await handler(request)
         if self.losses and request.method in ("POST", "PUT"):
             self.losses -= 1
-            response.status_code = 503
+            response.status = 503
             if self.after_loss:
                 await self.after_loss()
         return response
@@ -51,11 +51,11 @@ async def line() -> LosesAnswers:
 
 @pytest_asyncio.fixture
 async def lossy(azurite: Azurite, line: LosesAnswers, table_store: TableStore) -> AsyncIterator[TableStore]:
-    """The store of ``table_store``, over a line that loses answers; the SDK sends again, as it always does."""
-    async with TableServiceClient.from_connection_string(
-        azurite.connection_string, transport=line, retry_backoff_factor=0
-    ) as service:
-        yield TableStore(service, table_store._name)
+    """The store of ``table_store``, over a line that loses answers; the request is sent again, as always."""
+    account = StorageAccount.by_string(azurite.connection_string, "table")
+    service = TableService(account, pauses_s=(0, 0, 0), middlewares=(line,))
+    yield TableStore(service, table_store._name)
+    await service.close()
 
 
 @pytest.mark.stack
@@ -141,7 +141,7 @@ async def test_an_own_grant_counts_as_posted(lossy: TableStore, line: LosesAnswe
 
 
 @pytest.mark.stack
-async def test_a_missing_table_is_named(table_service: TableServiceClient) -> None:
+async def test_a_missing_table_is_named(table_service: TableService) -> None:
     """Not "no such row": the deployment is not finished, and the messages wait for it."""
     store, index = TableStore(table_service, "nothere"), TableIndex(table_service, "nothere")
     for work in (
@@ -162,43 +162,46 @@ async def test_a_missing_table_is_named(table_service: TableServiceClient) -> No
 @pytest.mark.stack
 async def test_a_wrong_key_says_what_is_needed(azurite: Azurite) -> None:
     """The role, and nothing of what was to be signed."""
-    wrong = AzureNamedKeyCredential(ACCOUNT, WRONG_KEY)
-    async with TableServiceClient(azurite.table_url, credential=wrong) as service:
+    wrong = AccountKey(ACCOUNT, base64.b64decode(WRONG_KEY), "table")
+    service = TableService(StorageAccount(azurite.table_url, wrong))
+    store = TableStore(service, fresh_name())
+    for work in (store.load(KEY), anext(store.accounts())):
         with pytest.raises(Unavailable, match="Storage Table Data Contributor") as caught:
-            await TableStore(service, fresh_name()).load(KEY)
-
-    assert_discreet(caught.value)
+            await work
+        assert_discreet(caught.value)
+    await service.close()
 
 
 async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
     """Without the address, the signature in it, or the prompt."""
     url = f"http://127.0.0.1:{unused_tcp_port}/account"
-    async with TableServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service:
-        store, index = TableStore(service, "state"), TableIndex(service, "open")
-        request = GenerationRequest(key=KEY, prompt=examples.PROMPT)
-        transition = Transition(replace(examples.full_generation(KEY), request=request))
-        for work in (
-            store.load(KEY),
-            store.commit(Loaded(None, "", None, ""), transition),
-            store.ensure(),
-            anext(store.accounts()),
-            index.put(examples.open_row(KEY)),
-            index.due(NOW, 1),
-        ):
-            with pytest.raises(Unavailable, match="tables is not available: no connection") as caught:
-                await work
-            assert_discreet(caught.value, examples.PROMPT[:5])
+    account = StorageAccount(url, SharedAccessSignature(SAS))
+    service = TableService(account, pauses_s=(), sdk_options={"retry_total": 0})
+    store, index = TableStore(service, "state"), TableIndex(service, "open")
+    request = GenerationRequest(key=KEY, prompt=examples.PROMPT)
+    transition = Transition(replace(examples.full_generation(KEY), request=request))
+    for work in (
+        store.load(KEY),
+        store.commit(Loaded(None, "", None, ""), transition),
+        store.ensure(),
+        anext(store.accounts()),
+        index.put(examples.open_row(KEY)),
+        index.due(NOW, 1),
+    ):
+        with pytest.raises(Unavailable, match="tables is not available: no connection") as caught:
+            await work
+        assert_discreet(caught.value, examples.PROMPT[:5])
+    await service.close()
 
 
 @pytest.mark.parametrize(("status", "hint", "retry_after_s"), [(503, "7", 7.0), (429, "", None), (500, "soon", None)])
 async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after_s: float | None) -> None:
     """With its own hint, if it is a number."""
-    async with (
-        answering(status, {"Retry-After": hint}) as url,
-        TableServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service,
-    ):
+    async with answering(status, {"Retry-After": hint}) as url:
+        service = TableService(StorageAccount(url, SharedAccessSignature(SAS)), pauses_s=())
         with pytest.raises(Unavailable, match=f"it answered {status}") as caught:
             await TableStore(service, "state").load(KEY)
+        await service.close()
 
     assert caught.value.retry_after_s == retry_after_s
     assert_discreet(caught.value)

@@ -1,10 +1,32 @@
-"""The judgement: a truth table of severities and thresholds."""
+"""The judgement: truth tables of severities and thresholds, and of several screeners."""
+
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.moderation import PLAIN_WORDS, Category, Judgement, Policy, Verdict, judge
+from shared.core.credits import Plan
+from shared.core.moderation import (
+    CONTENT_SAFETY,
+    LLAMA_GUARD,
+    PLAIN_WORDS,
+    TERMS,
+    Category,
+    Decision,
+    Judgement,
+    Opinion,
+    Policy,
+    ScreenerRule,
+    Topic,
+    Verdict,
+    combine,
+    judge,
+    keyed_digest,
+    may_be_offered,
+    merged,
+    unscreened,
+)
 from shared.core.reasons import Reason
 
 POLICY = Policy("test", dict.fromkeys(Category, 4))
@@ -52,3 +74,151 @@ def test_the_user_is_told_the_category_in_plain_words(category: Category) -> Non
     refusal = judge(POLICY, Verdict(SAFE | {category: 6})).refusal(Reason.PROMPT_REFUSED)
     assert PLAIN_WORDS[category] in refusal.text
     assert not any(char.isdigit() for char in refusal.text)
+
+
+@pytest.mark.parametrize("topic", Topic)
+def test_a_topic_is_refused_unless_the_policy_names_it(topic: Topic) -> None:
+    """Whatever the severities say."""
+    verdict = Verdict(SAFE, frozenset({topic}))
+    assert judge(POLICY, verdict) == Judgement(allowed=False, category=topic)
+    assert judge(Policy("test", POLICY.refuse_from, allow_topics=frozenset({topic})), verdict).allowed
+
+
+@pytest.mark.parametrize("severity", [-1, 8, True, None, "0", 0.5])
+def test_a_severity_that_is_none_is_no_severity(severity: object) -> None:
+    """A number that the scale does not have says nothing, so nothing is allowed by it."""
+    strange: dict[Category, Any] = {**SAFE, Category.HATE: severity}
+    assert not judge(POLICY, Verdict(strange)).allowed
+
+
+def test_a_plan_may_be_stricter_or_milder() -> None:
+    """Its own thresholds count for it, the common ones for all others."""
+    policy = Policy("test", POLICY.refuse_from, plans={Plan.FREE: {Category.VIOLENCE: 2}})
+    mild = Verdict(SAFE | {Category.VIOLENCE: 2})
+    assert not judge(policy, mild, Plan.FREE).allowed
+    assert judge(policy, mild, Plan.PREMIUM).allowed
+
+
+def test_settings_override_every_plan_and_say_so() -> None:
+    """A threshold of the operator's own counts for everybody; the version tells the difference."""
+    policy = Policy("test", POLICY.refuse_from, plans={Plan.FREE: {Category.VIOLENCE: 2, Category.HATE: 2}})
+    stricter = policy.overridden({Category.VIOLENCE: 6})
+    assert stricter.version == "test+Violence6"
+    assert stricter.thresholds(Plan.FREE) == {**POLICY.refuse_from, Category.VIOLENCE: 6, Category.HATE: 2}
+    assert policy.overridden({}) is policy
+
+
+@pytest.mark.parametrize("modality", ["video", "audio"])
+def test_what_nobody_looked_at_is_refused_unless_the_policy_lets_it_pass(modality: str) -> None:
+    """By default a video is not offered."""
+    assert not judge(POLICY, unscreened(modality)).allowed
+    assert not may_be_offered(POLICY, modality)
+    willing = Policy("test", POLICY.refuse_from, unscreened=frozenset({modality}))
+    assert judge(willing, unscreened(modality)).allowed
+    assert may_be_offered(willing, modality)
+    assert may_be_offered(POLICY, "image")
+
+
+# Several screeners.
+
+WHOLE = Verdict(SAFE, screeners=(CONTENT_SAFETY,))
+NOTHING = Verdict({}, screeners=(TERMS,))
+MILD = Verdict(SAFE | {Category.HATE: 2}, screeners=(CONTENT_SAFETY,))
+HARM = Verdict(SAFE | {Category.HATE: 6}, screeners=(CONTENT_SAFETY,))
+HIT = Verdict({Category.SEXUAL: 6}, screeners=(TERMS,))
+TOPIC = Verdict({}, frozenset({Topic.MINORS}), screeners=(TERMS,))
+SILENT = None
+
+#: What the own terms, Content Safety and Llama Guard say -> what follows: where nobody may be gone on without; where
+#: the second opinion may; where Content Safety may as well.
+TABLE = [
+    (NOTHING, WHOLE, NOTHING, "allowed", "allowed", "allowed"),
+    (NOTHING, MILD, NOTHING, "allowed", "allowed", "allowed"),
+    (NOTHING, HARM, NOTHING, "refused", "refused", "refused"),
+    (HIT, WHOLE, NOTHING, "refused", "refused", "refused"),
+    (TOPIC, WHOLE, NOTHING, "refused", "refused", "refused"),
+    (NOTHING, WHOLE, TOPIC, "refused", "refused", "refused"),
+    (NOTHING, WHOLE, SILENT, "wait", "allowed", "allowed"),
+    (NOTHING, HARM, SILENT, "refused", "refused", "refused"),
+    (HIT, WHOLE, SILENT, "refused", "refused", "refused"),
+    (NOTHING, SILENT, NOTHING, "wait", "wait", "allowed"),
+    (HIT, SILENT, NOTHING, "refused", "refused", "refused"),
+    (NOTHING, SILENT, TOPIC, "refused", "refused", "refused"),
+    (NOTHING, SILENT, SILENT, "wait", "wait", "allowed"),
+    (SILENT, WHOLE, NOTHING, "wait", "wait", "wait"),
+    (SILENT, HARM, NOTHING, "refused", "refused", "refused"),
+    (SILENT, SILENT, TOPIC, "refused", "refused", "refused"),
+    (SILENT, SILENT, SILENT, "wait", "wait", "wait"),
+    (NOTHING, NOTHING, NOTHING, "refused", "refused", "refused"),
+]
+WITHOUT = [(), (LLAMA_GUARD,), (LLAMA_GUARD, CONTENT_SAFETY)]
+
+
+def going_on_without(*names: str) -> Policy:
+    """A policy that may go on without these."""
+    return Policy("test", POLICY.refuse_from, screeners={name: ScreenerRule(go_on_without=True) for name in names})
+
+
+@pytest.mark.parametrize("row", TABLE, ids=range(len(TABLE)))
+def test_what_follows_from_several_opinions(row: tuple[object, ...]) -> None:
+    """The truth table, and that the judgement of the combined verdict is the same: only "allowed" is allowed."""
+    said: list[Verdict | None] = row[:3]  # type: ignore[assignment]  # a row is three verdicts and three words
+    opinions = [
+        Opinion(name, verdict) for name, verdict in zip((TERMS, CONTENT_SAFETY, LLAMA_GUARD), said, strict=True)
+    ]
+    for names, expected in zip(WITHOUT, row[3:], strict=True):
+        policy = going_on_without(*names)
+        verdict, decision = combine(policy, opinions)
+        assert decision.value == expected
+        assert judge(policy, verdict).allowed == (expected == "allowed")
+        assert verdict.unavailable == tuple(each.screener for each in opinions if each.verdict is None)
+
+
+def test_nobody_having_looked_never_passes() -> None:
+    """Not even where the operator would go on without everybody."""
+    policy = going_on_without(CONTENT_SAFETY)
+    assert combine(policy, [Opinion(CONTENT_SAFETY, None)])[1] is Decision.WAIT
+    assert combine(policy, [])[1] is Decision.WAIT
+    assert not judge(policy, Verdict({}, unavailable=(CONTENT_SAFETY,))).allowed
+
+
+verdicts = st.builds(
+    Verdict,
+    st.dictionaries(st.sampled_from(list(Category)), st.integers(0, 7)),
+    st.frozensets(st.sampled_from(list(Topic))),
+)
+
+
+@given(st.lists(st.builds(Opinion, st.sampled_from([TERMS, CONTENT_SAFETY, LLAMA_GUARD]), st.none() | verdicts)))
+def test_nothing_is_allowed_by_accident(opinions: list[Opinion]) -> None:
+    """With nobody excused, allowed means: everybody spoke, every category is known and low, no topic was found."""
+    verdict, decision = combine(POLICY, opinions)
+    sound = bool(opinions) and all(opinion.verdict is not None for opinion in opinions)
+    low = len(verdict.severities) == len(Category) and max(verdict.severities.values()) < 4
+    assert (decision is Decision.ALLOWED) == (sound and low and not verdict.topics)
+    assert judge(POLICY, verdict).allowed == (decision is Decision.ALLOWED)
+
+
+@given(st.lists(verdicts), st.randoms())
+def test_the_order_of_the_screeners_does_not_matter(looks: list[Verdict], chance: object) -> None:
+    """Merged is merged."""
+    shuffled = list(looks)
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis hands in a random.Random
+    assert merged(looks) == merged(shuffled)
+
+
+def test_a_digest_needs_its_key() -> None:
+    """Without a key there is none; with another key it is another."""
+    assert keyed_digest(b"", b"a prompt") == ""
+    assert keyed_digest(b"one", b"a prompt") != keyed_digest(b"two", b"a prompt")
+    assert len(keyed_digest(b"one", b"a prompt")) == 32
+
+
+@pytest.mark.parametrize("found", [*Category, *Topic])
+def test_no_sentence_has_a_number_or_a_name_of_ours(found: Category | Topic) -> None:
+    """Plain words, for prompts, inputs and results alike."""
+    for reason in (Reason.PROMPT_REFUSED, Reason.INPUT_REFUSED, Reason.OUTPUT_REFUSED):
+        text = Judgement(allowed=False, category=found).refusal(reason).text
+        assert PLAIN_WORDS[found] in text
+        assert not any(char.isdigit() for char in text)
+        assert "content_safety" not in text

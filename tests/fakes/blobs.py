@@ -1,9 +1,10 @@
 """The blob containers in memory."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
 from shared.adapters.blobs import DeadLetter
@@ -22,10 +23,17 @@ class Blob:
 
 
 class FakeBlobs:
-    """Implements ``Blobs`` and the reading side of ``BlobContainers``. Tests read ``outputs`` and ``dead_letters``."""
+    """Implements ``Blobs`` and the reading side of ``BlobContainers``. Tests read the containers as they are.
 
-    def __init__(self, container: str = "outputs") -> None:
+    ``written_at`` says when each blob of ``inputs`` and ``quarantined`` was stored, by the clock ``now``.
+    """
+
+    def __init__(self, container: str = "outputs", now: Callable[[], datetime] = lambda: ARCHIVED_AT) -> None:
         self.container = container
+        self.now = now
+        self.inputs: dict[str, Blob] = {}
+        self.quarantined: dict[str, Blob] = {}
+        self.written_at: dict[str, datetime] = {}
         self.outputs: dict[str, Blob] = {}
         self.dead_letters: dict[str, Blob] = {}
 
@@ -40,6 +48,44 @@ class FakeBlobs:
         await asyncio.sleep(0)
         for name in [name for name in self.outputs if name.startswith(prefix)]:
             del self.outputs[name]
+
+    async def put_input(self, name: str, content: bytes, content_type: str) -> None:
+        """See ``Blobs``."""
+        await asyncio.sleep(0)
+        self.inputs[name] = Blob(content, content_type, {})
+        self.written_at[name] = self.now()
+
+    async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
+        """See ``Blobs``. The address says what it leads to and until when."""
+        await asyncio.sleep(0)
+        if name not in self.inputs:
+            return None
+        blob = self.inputs[name]
+        if len(blob.content) <= inline_bytes:
+            return f"data:{blob.content_type};base64,{base64.b64encode(blob.content).decode()}"
+        return f"https://inputs.example/{name}?until={self.now() + timedelta(seconds=life_s):%Y-%m-%dT%H:%M:%SZ}"
+
+    async def discard_inputs(self, prefix: str) -> None:
+        """See ``Blobs``."""
+        await asyncio.sleep(0)
+        for name in [name for name in self.inputs if name.startswith(prefix)]:
+            del self.inputs[name]
+
+    async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
+        """See ``Blobs``. Reads from where the file stands."""
+        await asyncio.sleep(0)
+        self.quarantined[name] = Blob(file.read(), content_type, dict(metadata))
+        self.written_at[name] = self.now()
+
+    async def sweep(self, *, inputs_before: datetime, quarantine_before: datetime) -> int:
+        """See ``Blobs``."""
+        await asyncio.sleep(0)
+        swept = 0
+        for blobs, before in ((self.inputs, inputs_before), (self.quarantined, quarantine_before)):
+            for name in [name for name in blobs if self.written_at[name] < before]:
+                del blobs[name]
+                swept += 1
+        return swept
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
         """See ``Blobs``."""

@@ -3,7 +3,8 @@
 A word, or a run of bytes, that stands in ``words`` or ``marks`` gives its category its severity; all else is 0.
 """
 
-from shared.core.moderation import Category, Verdict
+from shared.core.credits import Plan
+from shared.core.moderation import CONTENT_SAFETY, Category, Verdict
 from shared.ports import Unavailable
 
 #: One word for each category; "violence" at 6 is refused by every sensible policy.
@@ -30,13 +31,13 @@ class FakeScreener:
         self.texts: list[str] = []
         self.images: list[bytes] = []
 
-    async def text(self, text: str) -> Verdict:
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:
         """Look for the words."""
         self._check()
         self.texts.append(text)
         return self._verdict([found for word, found in self.words.items() if word in text.lower()])
 
-    async def image(self, image: bytes) -> Verdict:
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:
         """Look for the marks."""
         self._check()
         self.images.append(image)
@@ -56,4 +57,4 @@ class FakeScreener:
             severities[category] = max(severities[category], severity)
         if self.unreadable:
             del severities[Category.HATE]
-        return Verdict(severities)
+        return Verdict(severities, screeners=(CONTENT_SAFETY,))

@@ -25,6 +25,7 @@ from shared.ports import Envelope, House, Limits
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.images import FakeImages
 from tests.fakes.index import FakeIndex
+from tests.fakes.inputs import FakeInputs
 from tests.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
 from tests.fakes.provider import FakeReplicate
 from tests.fakes.screener import FakeScreener
@@ -52,7 +53,8 @@ class World:
         self.replicate = FakeReplicate(self.now)
         self.images = FakeImages()
         self.screener = FakeScreener()
-        self.blobs = FakeBlobs()
+        self.inputs = FakeInputs()
+        self.blobs = FakeBlobs(now=self.now)
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -63,6 +65,7 @@ class World:
             provider=self.replicate,
             images=self.images,
             screener=self.screener,
+            inputs=self.inputs,
             blobs=self.blobs,
             messenger=self.messenger,
             telemetry=self.telemetry,

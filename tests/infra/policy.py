@@ -14,6 +14,7 @@ Rule = Callable[[list[Template]], list[str]]
 #: learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES = {
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "db58b8e5-c6ad-4a2a-8342-4190687cbf4a": "Storage Blob Delegator",
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
@@ -35,6 +36,7 @@ ROLE_NAMES = {
     "blobDataContributor": "Storage Blob Data Contributor",
     "blobDataOwner": "Storage Blob Data Owner",
     "blobDataReader": "Storage Blob Data Reader",
+    "blobDelegator": "Storage Blob Delegator",
     "tableDataContributor": "Storage Table Data Contributor",
     "tableDataReader": "Storage Table Data Reader",
     "serviceBusReceiver": "Azure Service Bus Data Receiver",

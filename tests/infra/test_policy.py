@@ -94,7 +94,12 @@ MUTATIONS: list[tuple[Rule, str, str, str]] = [
         "Microsoft.ManagedIdentity/userAssignedIdentities",
         "Microsoft.Compute/virtualMachines",
     ),
-    (policy.lifecycle_spares_the_package, "modules/storage.bicep", "'quarantine/'", "'app-package/'"),
+    (
+        policy.lifecycle_spares_the_package,
+        "modules/storage.bicep",
+        "'${settings.QUARANTINE_CONTAINER}/'",
+        "'app-package/'",
+    ),
     (
         policy.lifecycle_spares_the_package,
         "modules/storage.bicep",

@@ -19,6 +19,8 @@ LAPTOP_ONLY = {
     "REPLICATE_WEBHOOK_SECRET",
     "STORAGE_CONNECTION_STRING",
     "ServiceBus",
+    # A secret of the operator's own making: docs/safety.md says how it gets into the vault. Without it, no digests.
+    "TEXT_HASH_KEY",
     # Flex Consumption knows the language by functionAppConfig, and the storage by the settings below.
     "AzureWebJobsStorage",
     "FUNCTIONS_WORKER_RUNTIME",

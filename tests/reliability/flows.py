@@ -25,6 +25,13 @@ async def request(stage: Stage) -> Faced:
     return Faced(stage.request())
 
 
+async def request_with_image(stage: Stage) -> Faced:
+    """A request with a picture to start from: fetched, screened, stored, and sent as our own copy."""
+    url = "https://pictures.example/lighthouse.png"
+    stage.world.inputs.files[url] = b"a lighthouse"
+    return Faced(replace(stage.request(), model="flux-dev", image_url=url))
+
+
 async def request_refused(stage: Stage) -> Faced:
     """A request that is rejected at the door."""
     return Faced(replace(stage.request(), prompt="A gory lighthouse"))
@@ -222,6 +229,7 @@ async def _raises(act: Callable[[], Awaitable[None]]) -> None:
 
 FLOWS: tuple[Flow, ...] = (
     Flow("request", request, creates=True),
+    Flow("request with an image", request_with_image, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT)),
     Flow("request that is refused", request_refused, ends=ONE_END),
     Flow("request that is put off", held_while_asked, creates=True),
     Flow("request over a limit, near midnight", request_over_limit, ends=ONE_END),

@@ -210,13 +210,11 @@ GUARDS: tuple[Guard, ...] = (
         (
             (_lines("    await open_row(house, key, expected_s)"), ""),
             (
-                _lines("        await _opened(house, saved.generation)", "", "", "async def _opened(")[:-1],
+                _lines("        await _opened(house, saved.generation)", "    elif saved.generation")[:-1],
                 _lines(
                     "        await open_row(house, key, expected_s)",
                     "        await _opened(house, saved.generation)",
-                    "",
-                    "",
-                    "async def _opened(",
+                    "    elif saved.generation",
                 )[:-1],
             ),
         ),
@@ -263,6 +261,23 @@ GUARDS: tuple[Guard, ...] = (
             ),
         ),
         _flow("webhook"),
+    ),
+    Guard(
+        "an image that was never screened is not sent",
+        WORKER + "screening.py",
+        ((" or not value.startswith(INPUT_PREFIX)", ""),),
+        _worker("test_safety.py::test_an_address_that_was_never_screened_is_not_sent"),
+    ),
+    Guard(
+        "an input that lost against a cancel goes",
+        WORKER + "requests.py",
+        (
+            (
+                "    elif saved.generation is not None:\n        await _drop_input(house, message, saved.generation)\n",
+                "",
+            ),
+        ),
+        _flow("request with an image"),
     ),
     Guard(
         "a verdict that is not whole allows nothing",

@@ -118,7 +118,7 @@ class Replicate:
 
     def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Stream one output."""
-        client = self._connections.outputs()
+        client = self._connections.files()
         return downloads.fetch(client, self._delivery_url, uri, most_bytes, self._timeouts)
 
     @cached_property

@@ -15,7 +15,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from urllib.parse import unquote_to_bytes
 
+import aiohttp
 import httpx
+import yarl
 
 from shared.adapters.replicate.http import REQUEST_ERRORS, Timeouts, describe
 from shared.core.reasons import Reason, Refusal
@@ -29,7 +31,7 @@ PIECE_BYTES = 64 * 1024
 
 @asynccontextmanager
 async def fetch(
-    client: httpx.AsyncClient, delivery_url: str, uri: str, most_bytes: int, timeouts: Timeouts
+    client: aiohttp.ClientSession, delivery_url: str, uri: str, most_bytes: int, timeouts: Timeouts
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Stream one output, as ports.Provider.fetch says."""
     if uri[:5].lower() == "data:":
@@ -44,7 +46,7 @@ async def fetch(
         async with aclosing(_streamed(response, most_bytes, deadline)) as pieces:
             yield pieces
     finally:
-        await response.aclose()
+        response.close()
 
 
 def _own(uri: str, delivery_url: str) -> httpx.URL:
@@ -61,18 +63,21 @@ def _own(uri: str, delivery_url: str) -> httpx.URL:
     return url
 
 
-async def _open(client: httpx.AsyncClient, url: httpx.URL, timeouts: Timeouts, deadline: float) -> httpx.Response:
+async def _open(
+    client: aiohttp.ClientSession, url: httpx.URL, timeouts: Timeouts, deadline: float
+) -> aiohttp.ClientResponse:
     # Not compressed: what a picture saves by it is nothing, and the size in the header is then the real one.
-    request = client.build_request("GET", url, headers={"Accept-Encoding": "identity"}, timeout=timeouts.ask())
+    headers = {"Accept-Encoding": "identity"}
+    address = yarl.URL(str(url), encoded=True)
     try:
         async with asyncio.timeout_at(deadline):
-            return await client.send(request, stream=True)
+            return await client.get(address, headers=headers, timeout=timeouts.output(), allow_redirects=False)
     except (*REQUEST_ERRORS, ValueError) as error:
         raise Unavailable("replicate", f"an output: {describe(error)}") from None
 
 
-def _check(response: httpx.Response, most_bytes: int) -> None:
-    status = response.status_code
+def _check(response: aiohttp.ClientResponse, most_bytes: int) -> None:
+    status = response.status
     if status in (404, 410):
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))
     if status in (401, 403):
@@ -85,10 +90,10 @@ def _check(response: httpx.Response, most_bytes: int) -> None:
         raise _too_large(most_bytes)
 
 
-async def _streamed(response: httpx.Response, most_bytes: int, deadline: float) -> AsyncGenerator[bytes, None]:
+async def _streamed(response: aiohttp.ClientResponse, most_bytes: int, deadline: float) -> AsyncGenerator[bytes, None]:
     """The body in pieces; each read is bounded, so that whoever uses the pieces may take his time between them."""
     received_bytes = 0
-    body = response.aiter_bytes(PIECE_BYTES)
+    body = response.content.iter_chunked(PIECE_BYTES)
     while True:
         try:
             async with asyncio.timeout_at(deadline):

@@ -2,7 +2,9 @@
 
 Rules of this file:
 1. httpx on aiohttp's connections: httpx's own pool needs 50 ms of CPU per request at 250 at once, this one 0.4.
-2. Two clients. The one for outputs never has a token; a pool of its own keeps downloads from starving creates.
+2. Three clients. Those for outputs never have a token; pools of their own keep downloads from starving creates. The
+   one for files is aiohttp without httpx around it: of a file's many pieces each would pass through four layers more,
+   which costs as much CPU again.
 3. The usual proxy variables (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY; http and https proxies) are honoured,
    and redirects are never followed.
 4. Clients are made at first use, inside the event loop that will use them.
@@ -12,6 +14,7 @@ import functools
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.request import getproxies
 
 import aiohttp
 import httpx
@@ -36,6 +39,10 @@ class Timeouts:
         """For a POST that creates."""
         return httpx.Timeout(self.create_read_s, connect=self.connect_s, pool=self.connect_s)
 
+    def output(self) -> aiohttp.ClientTimeout:
+        """For an output, whose whole time is bounded by whoever reads it."""
+        return aiohttp.ClientTimeout(total=None, connect=self.connect_s, sock_read=self.total_s)
+
     def ask(self, extra_s: float = 0) -> httpx.Timeout:
         """For everything else; ``extra_s`` is how much longer than usual the answer may take."""
         return httpx.Timeout(self.total_s + extra_s, connect=self.connect_s, pool=self.connect_s)
@@ -50,6 +57,7 @@ class Connections:
         self._limits = httpx.Limits(max_connections=connections, keepalive_expiry=_IDLE_S)
         self._api: httpx.AsyncClient | None = None
         self._outputs: httpx.AsyncClient | None = None
+        self._files: aiohttp.ClientSession | None = None
 
     def api(self) -> httpx.AsyncClient:
         """The client for the API; relative paths begin at the API's URL."""
@@ -58,10 +66,26 @@ class Connections:
         return self._api
 
     def outputs(self) -> httpx.AsyncClient:
-        """The client for outputs; it knows no token and no base URL."""
+        """The client for outputs that are read as they are written; it knows no token and no base URL."""
         if self._outputs is None:
             self._outputs = self._client("")
         return self._outputs
+
+    def files(self) -> aiohttp.ClientSession:
+        """The client for outputs that are files; it knows no token and no base URL."""
+        if self._files is None:
+            connector = aiohttp.TCPConnector(
+                limit=self._limits.max_connections or 0, keepalive_timeout=_IDLE_S, ssl=_tls()
+            )
+            self._files = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                headers={"User-Agent": "darkroom"},
+                # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
+                trust_env=bool(getproxies()),
+            )
+        return self._files
 
     async def close(self) -> None:
         """Close what was opened; the next use opens anew."""
@@ -69,6 +93,9 @@ class Connections:
         for client in clients:
             if client is not None:
                 await client.aclose()
+        files, self._files = self._files, None
+        if files is not None:
+            await files.close()
 
     def _client(self, base_url: str) -> httpx.AsyncClient:
         # This subclass, and not a transport handed to AsyncClient: only so are the proxy variables read,

@@ -17,13 +17,12 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
-from azure.data.tables import EdmType, EntityProperty
-
 from shared.core.attempt import Attempt
 from shared.core.credits import Account, LedgerEntry, Move, Plan
 from shared.core.generation import Generation, State
 from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.reasons import Reason
+from shared.core.record import read_record
 from shared.ports import OpenRow
 
 Row = dict[str, Any]
@@ -63,9 +62,9 @@ def account_row(account: Account) -> Row:
         "RowKey": ACCOUNT,
         "plan": account.plan.label,
         **_balances(account),
-        "daily_limit_credits": _whole(account.daily_limit_credits),
+        "daily_limit_credits": account.daily_limit_credits,
         "day": account.day.isoformat() if account.day else None,
-        "day_credits": _whole(account.day_credits),
+        "day_credits": account.day_credits,
     }
 
 
@@ -116,7 +115,7 @@ def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
 
 
 def _balances(holder: Account | LedgerEntry) -> Row:
-    return {name: _whole(getattr(holder, name)) for name in BALANCES}
+    return {name: getattr(holder, name) for name in BALANCES}
 
 
 BALANCES = ("granted", "available", "held", "captured")
@@ -135,11 +134,12 @@ def generation_row(generation: Generation) -> Row:
         **(_json("request", generation.request.to_json()) if generation.request else {}),
         **(_attempt_columns(generation.attempt) if generation.attempt else {}),
         **_json("chain", generation.chain),
-        "held_credits": _whole(generation.held_credits),
-        "captured_credits": _whole(generation.captured_credits),
+        "held_credits": generation.held_credits,
+        "captured_credits": generation.captured_credits,
         **_json("outputs", [asdict(output) for output in generation.outputs]),
-        "refused_outputs": _whole(generation.refused_outputs),
+        "refused_outputs": generation.refused_outputs,
         **_json("ignored_fields", generation.ignored_fields),
+        **_json("verdicts", [record.to_json() for record in generation.verdicts]),
         "ending": generation.ending.value if generation.ending else None,
         "reason": generation.reason.value if generation.reason else None,
         "text": generation.text,
@@ -164,6 +164,7 @@ def generation_of(row: Mapping[str, Any]) -> Generation:
         outputs=tuple(columns.built("outputs", Output, item) for item in columns.json("outputs", list) or []),
         refused_outputs=columns.maybe("refused_outputs", int) or 0,
         ignored_fields=columns.texts("ignored_fields"),
+        verdicts=tuple(record for raw in columns.json("verdicts", list) or [] if (record := read_record(raw))),
         ending=columns.maybe_one_of("ending", Reason),
         reason=columns.maybe_one_of("reason", Reason),
         text=columns.maybe("text", str) or "",
@@ -179,18 +180,18 @@ def _request(columns: "_Columns", key: Key) -> GenerationRequest | None:
 
 def _attempt_columns(attempt: Attempt) -> Row:
     return {
-        "attempt": _whole(attempt.number),
-        "tries": _whole(attempt.tries),
+        "attempt": attempt.number,
+        "tries": attempt.tries,
         "model": attempt.model,
         "replicate": attempt.replicate,
         **_json("inputs", dict(attempt.inputs)),
-        "seed": _whole(attempt.seed),
+        "seed": attempt.seed,
         "own_seed": attempt.own_seed,
-        "wanted_outputs": _whole(attempt.outputs),
-        "unit_credits": _whole(attempt.unit_credits),
-        "price_usd_micros": _whole(attempt.price_usd_micros),
-        "expected_s": _whole(attempt.expected_s),
-        "cancel_after_s": _whole(attempt.cancel_after_s),
+        "wanted_outputs": attempt.outputs,
+        "unit_credits": attempt.unit_credits,
+        "price_usd_micros": attempt.price_usd_micros,
+        "expected_s": attempt.expected_s,
+        "cancel_after_s": attempt.cancel_after_s,
         "submitted_at": attempt.submitted_at,
         "retry_at": attempt.retry_at,
         "prediction_id": attempt.prediction_id,
@@ -250,11 +251,6 @@ def open_of(row: Mapping[str, Any]) -> OpenRow:
 # Columns.
 
 
-def _whole(number: int | None) -> EntityProperty | None:
-    # Without its type the SDK takes a number for 32-bit, and raises TypeError from 2**31 on.
-    return None if number is None else EntityProperty(number, EdmType.INT64)
-
-
 def _json(name: str, value: object) -> Row:
     """A JSON column, cut into parts where it is long. Not escaped to ASCII: that would make six bytes of two."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -279,8 +275,8 @@ class _Columns:
     def maybe(self, name: str, kind: type[T]) -> T | None:
         """A column that may be missing. A truth value is no number, though Python thinks so."""
         value = self._row.get(name)
-        if isinstance(value, EntityProperty):
-            value = value.value
+        if isinstance(value, tuple):  # the SDK gives a 64-bit number as value and type
+            value = value[0]
         if value is None:
             return None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

@@ -1,0 +1,171 @@
+"""Content safety: explain, diff.
+
+Rules of this file:
+1. What is told is the record: categories, severities, who looked. There is no prompt in it to be shown.
+2. Replaying reads only: what another policy would have said changes nothing that was.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.cli.desk import Rooms, desk_of, valid_id
+from shared.cli.generations import one
+from shared.cli.screen import moment
+from shared.core.generation import Generation
+from shared.core.moderation import PLAIN_WORDS, Category, Judgement, Policy
+from shared.core.policy import PolicyError, parse_policy
+from shared.core.record import Record
+from shared.datafiles import overridden
+
+moderation = typer.Typer(help="Content safety: explain, diff.", no_args_is_help=True, rich_markup_mode=None)
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@moderation.command("explain")
+def explain(
+    context: typer.Context,
+    generation_id: Annotated[str, typer.Argument(help="The generation's id.", metavar="GENERATION")],
+    user: Annotated[
+        str | None,
+        typer.Option("--user", "-u", help="Whose it is; without it the whole table is searched.", metavar="USER"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell why a generation was refused, or why it passed.
+
+    Every look that was taken at it: what was seen, by whom, and which policy judged.
+    """
+    valid_id("the generation", generation_id)
+    if user is not None:
+        valid_id("the user", user)
+    desk = desk_of(context)
+
+    async def command(rooms: Rooms) -> int:
+        generation = await one(rooms, generation_id, user)
+        if as_json:
+            desk.screen.json([record.to_json() for record in generation.verdicts])
+            return 0
+        if not generation.verdicts:
+            desk.screen.say("Nobody looked at it: it was refused before, or its outputs never came.")
+        for record in generation.verdicts:
+            desk.screen.facts(_told(record))
+            desk.screen.say("")
+        desk.screen.facts(
+            [("the user was told", f"{generation.reason}: {generation.text}" if generation.reason else "")]
+        )
+        return 0
+
+    desk.do(command)
+
+
+def _told(record: Record) -> Iterator[tuple[str, str]]:
+    yield "looked at", record.subject
+    yield "verdict", "allowed" if record.allowed else f"refused: {_because(record)}"
+    yield "seen", ", ".join(f"{name} {severity}" for name, severity in record.severities.items())
+    yield "topics", ", ".join(record.topics)
+    yield "looked", ", ".join(record.screeners)
+    yield "not available", ", ".join(record.unavailable)
+    yield "unscreened", record.unscreened
+    yield "policy", f"{record.policy}, plan {record.plan}"
+    yield "at", moment(record.at)
+    yield "digest", record.digest
+
+
+def _because(record: Record) -> str:
+    words = {found.value: plain for found, plain in PLAIN_WORDS.items()}
+    if not record.category:
+        return "nobody could look at it" if record.unscreened else "the verdict was not whole"
+    return f"{record.category} ({words[record.category]})" if words.get(record.category) else record.category
+
+
+@moderation.command("diff")
+def diff(
+    context: typer.Context,
+    policy: Annotated[
+        Path, typer.Option("--policy", help="The other policy, a file in TOML.", metavar="FILE", dir_okay=False)
+    ],
+    since: Annotated[
+        str, typer.Option("--since", help="How far back: such as 90m, 12h, 7d, 4w.", metavar="SPAN")
+    ] = "7d",
+) -> None:
+    """Replay what was seen against another policy, and list what would flip.
+
+    Reads the generations of all users; changes nothing. Settings that override thresholds (REFUSE_..._FROM) are
+    taken along. Of a prompt that the own terms refused, nobody else's severities are known.
+    """
+    desk = desk_of(context)
+    span = _span(since)
+    other = _read(policy)
+
+    async def command(rooms: Rooms) -> int:
+        house, candidate = rooms.house, overridden(other, rooms.settings)
+        after = house.now() - span
+        flips: list[_Flip] = []
+        looked = 0
+        async for account in house.store.accounts():
+            async for generation in house.store.generations(account.user_id):
+                records = [record for record in generation.verdicts if record.at >= after]
+                looked += len(records)
+                flips += _flips(generation, records, candidate)
+        if flips:
+            heads = ("USER", "GENERATION", "LOOKED AT", "WAS", "WOULD BE", "FOR")
+            desk.screen.table(heads, [flip.row for flip in flips])
+        refused = sum(not flip.judgement.allowed for flip in flips)
+        desk.screen.complain(
+            f"{looked} verdicts since {moment(after)}: {refused} would be refused, {len(flips) - refused} allowed."
+        )
+        return 0
+
+    desk.do(command)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flip:
+    """A verdict that the other policy judges otherwise."""
+
+    generation: Generation
+    record: Record
+    judgement: Judgement
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """As it is listed."""
+        key, allowed = self.generation.key, self.judgement.allowed
+        found = self.record.category if allowed else self._found
+        was, would_be = ("refused", "allowed") if allowed else ("allowed", "refused")
+        return (key.user_id, key.generation_id, self.record.subject, was, would_be, found)
+
+    @property
+    def _found(self) -> str:
+        category = self.judgement.category
+        if isinstance(category, Category):
+            return f"{category.value} {self.record.severities.get(category.value, '')}".strip()
+        return category.value if category else "not whole"
+
+
+def _flips(generation: Generation, records: list[Record], other: Policy) -> list[_Flip]:
+    judged = [(record, record.judged_by(other)) for record in records]
+    return [_Flip(generation, record, judgement) for record, judgement in judged if judgement.allowed != record.allowed]
+
+
+def _span(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    if match is None:
+        raise typer.BadParameter("--since must be a number with m, h, d or w after it, such as 7d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _read(file: Path) -> Policy:
+    try:
+        return parse_policy(file.read_text(encoding="utf-8"), file.name)
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
+    except (PolicyError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(str(error)) from None

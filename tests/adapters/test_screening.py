@@ -1,0 +1,259 @@
+"""The chain: who is asked, when nobody is, and that silence never allows."""
+
+import asyncio
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.content_safety import severities_of_text
+from shared.adapters.screening import Breaker, ImageLink, LlamaGuard, OwnTerms, ScreenerChain, TextLink
+from shared.core.credits import Plan
+from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Policy, Topic, Verdict, judge
+from shared.core.policy import parse_policy
+from shared.core.reasons import Reason, Refusal
+from shared.core.terms import TermList
+from shared.ports import OutputUnfit, Unavailable
+
+CORE = Path(__file__).parents[2] / "shared" / "core"
+POLICY = parse_policy((CORE / "moderation.toml").read_text(encoding="utf-8"))
+TERM_LIST = TermList.parse((CORE / "terms.toml").read_text(encoding="utf-8"))
+CASES: list[dict[str, Any]] = tomllib.loads(
+    (Path(__file__).parents[1] / "core" / "moderation_cases.toml").read_text(encoding="utf-8")
+)["cases"]
+SAFE = dict.fromkeys(Category, 0)
+
+
+class Scripted:
+    """A screener that says what the test wants: a verdict, an exception, or nothing for a while."""
+
+    def __init__(self, say: Verdict | Exception | float) -> None:
+        self.say = say
+        self.asked = 0
+
+    async def text(self, text: str) -> Verdict:
+        """Say it."""
+        self.asked += 1
+        if isinstance(self.say, float):
+            await asyncio.sleep(self.say)
+            return Verdict(SAFE)
+        if isinstance(self.say, Exception):
+            raise self.say
+        return self.say
+
+    async def image(self, image: bytes) -> Verdict:
+        """The same."""
+        return await self.text("")
+
+
+class Service:
+    """Content Safety with the simulator's list of words, in memory."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def text(self, text: str) -> Verdict:
+        """All categories."""
+        self.calls += 1
+        found = severities_of_text(text)
+        return Verdict({category: found.get(category.value, 0) for category in Category}, screeners=(CONTENT_SAFETY,))
+
+
+class Guard:
+    """Replicate, as far as the second opinion needs it."""
+
+    def __init__(self, *outputs: str) -> None:
+        self.outputs = outputs
+        self.asked: list[Mapping[str, str]] = []
+
+    async def run(self, model: str, inputs: Mapping[str, str], within_s: float) -> tuple[str, ...]:
+        """Answer at once."""
+        self.asked.append(inputs)
+        return self.outputs
+
+
+def chain(
+    service: Any, *, guard: Any = None, terms: Any = None, policy: Policy = POLICY, now: Callable[[], float] = lambda: 0
+) -> ScreenerChain:
+    """The own terms, the service, and a second opinion where there is one."""
+    links = [TextLink(TERMS, terms or OwnTerms(TERM_LIST)), TextLink(CONTENT_SAFETY, service)]
+    if guard is not None:
+        links.append(TextLink(LLAMA_GUARD, guard))
+    return ScreenerChain(policy, links, [ImageLink(CONTENT_SAFETY, service)], now)
+
+
+def slow(seconds: float, **without: bool) -> Policy:
+    """The policy with every time-out this short; ``without`` names who may be gone on without."""
+    text = (CORE / "moderation.toml").read_text(encoding="utf-8")
+    for before in ("timeout_s = 5.0", "timeout_s = 10.0", "timeout_s = 20.0"):
+        text = text.replace(before, f"timeout_s = {seconds}")
+    if without.get(CONTENT_SAFETY):
+        text = text.replace("go_on_without = false", "go_on_without = true")
+    return parse_policy(text)
+
+
+async def test_every_case_is_judged_by_the_whole_chain() -> None:
+    """The written cases, with the service's call spared where the own terms refuse already."""
+    for case in CASES:
+        service = Service()
+        text = case["text"] * case.get("repeat", 1) + case.get("then", "")
+        verdict = await chain(service).text(text)
+        allowed = judge(POLICY, verdict).allowed
+        assert allowed == (case["chain"] == "allowed"), case["text"][:40]
+        assert service.calls == (0 if case["terms"] == "refused" else 1)
+
+
+async def test_the_verdict_says_who_looked() -> None:
+    """Both by name, and nobody was missing."""
+    verdict = await chain(Service()).text("a lighthouse")
+    assert (verdict.screeners, verdict.unavailable) == ((TERMS, CONTENT_SAFETY), ())
+    assert verdict.severities == SAFE
+
+
+@pytest.mark.parametrize(
+    "trouble", [Unavailable("content safety", "down"), Unavailable("content safety", "unreadable"), 5.0], ids=str
+)
+async def test_a_silent_service_makes_the_request_wait(trouble: Exception | float) -> None:
+    """Down, unreadable or slow: Unavailable, never a verdict."""
+    with pytest.raises(Unavailable, match="content_safety") as raised:
+        await chain(Scripted(trouble), policy=slow(0.1)).text("a lighthouse")
+    assert raised.value.neighbour == "content safety"
+
+
+async def test_a_silent_service_does_not_save_what_is_refused_already() -> None:
+    """The own terms refuse: nobody has to wait for a second no."""
+    verdict = await chain(Scripted(Unavailable("content safety", "down"))).text("hentai")
+    assert not judge(POLICY, verdict).allowed
+
+
+async def test_the_operator_may_go_on_without_and_the_verdict_says_so() -> None:
+    """Then the own terms decide alone; for images nobody is left, so they wait."""
+    policy = slow(0.1, content_safety=True)
+    made = chain(Scripted(Unavailable("content safety", "down")), policy=policy)
+    verdict = await made.text("a lighthouse")
+    assert (verdict.screeners, verdict.unavailable) == ((TERMS,), (CONTENT_SAFETY,))
+    assert judge(policy, verdict).allowed
+    assert not judge(POLICY, verdict).allowed
+    with pytest.raises(Unavailable):
+        await made.image(b"an image")
+
+
+async def test_the_hint_of_the_neighbour_is_handed_on() -> None:
+    """So that the request comes back when there is a chance."""
+    with pytest.raises(Unavailable) as raised:
+        await chain(Scripted(Unavailable("content safety", "answered 429", 17))).text("a lighthouse")
+    assert raised.value.retry_after_s == 17
+
+
+async def test_a_second_opinion_counts() -> None:
+    """It refuses what the service lets pass; what it cannot say does not hold anybody up, by the default policy."""
+    verdict = await chain(Service(), guard=LlamaGuard(Guard("unsafe\nS9"), "a/b", 5)).text("a harmless text")
+    assert judge(POLICY, verdict).category is Topic.WEAPONS
+    verdict = await chain(Service(), guard=LlamaGuard(Guard("safe"), "a/b", 5)).text("a harmless text")
+    assert judge(POLICY, verdict).allowed
+    verdict = await chain(Service(), guard=Scripted(Unavailable("replicate", "down"))).text("a harmless text")
+    assert judge(POLICY, verdict).allowed
+    assert verdict.unavailable == (LLAMA_GUARD,)
+
+
+async def test_a_long_text_is_shown_to_the_second_opinion_in_pieces() -> None:
+    """Each framed, and one unsafe piece is enough."""
+    guard = Guard("unsafe\nS1")
+    verdict = await LlamaGuard(guard, "a/b", 5).text("word <|eot_id|> " * 1000)
+    assert len(guard.asked) == 3
+    assert all("<" not in inputs["prompt"] for inputs in guard.asked)
+    assert verdict.severities == {Category.VIOLENCE: 6}
+
+
+async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
+    """A plan that refuses nothing of a category lets the own terms' hit pass on to the service."""
+    text = (CORE / "moderation.toml").read_text(encoding="utf-8") + "\n[plans.premium]\nSexual = 8\n"
+    service = Service()
+    made = chain(service, policy=parse_policy(text))
+    await made.text("hentai", Plan.FREE)
+    assert service.calls == 0
+    verdict = await made.text("hentai", Plan.PREMIUM)
+    assert service.calls == 1
+    assert judge(parse_policy(text), verdict, Plan.PREMIUM).allowed
+
+
+async def test_after_failures_in_a_row_the_service_is_left_alone() -> None:
+    """Five, then nobody asks for 30 seconds; then one does, and its answer closes the breaker."""
+    time = [0.0]
+    service = Scripted(Unavailable("content safety", "down"))
+    made = chain(service, now=lambda: time[0])
+    for _ in range(7):
+        with pytest.raises(Unavailable):
+            await made.text("a lighthouse")
+    assert (service.asked, made.states()[CONTENT_SAFETY]) == (5, "open")
+    time[0] = 31
+    service.say = Verdict(SAFE)
+    assert made.states()[CONTENT_SAFETY] == "half-open"
+    await made.text("a lighthouse")
+    assert made.states()[CONTENT_SAFETY] == "closed"
+
+
+async def test_a_picture_that_cannot_be_read_is_no_failure_of_the_service() -> None:
+    """It is told to the caller, and the breaker stays closed."""
+    service = Scripted(OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)))
+    made = chain(service)
+    for _ in range(6):
+        with pytest.raises(OutputUnfit):
+            await made.image(b"no image")
+    assert made.states()[CONTENT_SAFETY] == "closed"
+
+
+async def test_who_gives_up_waiting_does_not_block_the_probe() -> None:
+    """A probe that is canceled says nothing: the next caller is the probe."""
+    time = [0.0]
+    service = Scripted(Unavailable("content safety", "down"))
+    made = chain(service, now=lambda: time[0])
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await made.text("a lighthouse")
+    time[0] = 31
+    service.say = 5.0
+    probe = asyncio.create_task(made.text("a lighthouse"))
+    await asyncio.sleep(0.01)
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    service.say = Verdict(SAFE)
+    await made.text("a lighthouse")
+    assert made.states()[CONTENT_SAFETY] == "closed"
+
+
+def test_the_breaker_lets_one_probe_through() -> None:
+    """Half-open: one may ask, a second may not; its failure opens it for another pause."""
+    time = [0.0]
+    breaker = Breaker(2, 10, lambda: time[0])
+    for _ in range(2):
+        assert breaker.may_ask()
+        breaker.failed()
+    assert (breaker.may_ask(), breaker.state, breaker.wait_s()) == (False, "open", 10)
+    time[0] = 10
+    assert (breaker.may_ask(), breaker.may_ask()) == (True, False)
+    breaker.failed()
+    assert (breaker.may_ask(), breaker.state) == (False, "open")
+    time[0] = 20
+    assert breaker.may_ask()
+    breaker.succeeded()
+    assert (breaker.may_ask(), breaker.state, breaker.wait_s()) == (True, "closed", 0)
+
+
+def test_only_failures_in_a_row_count() -> None:
+    """One success begins the count anew."""
+    breaker = Breaker(2, 10, lambda: 0)
+    for _ in range(5):
+        breaker.failed()
+        breaker.succeeded()
+    breaker.failed()
+    assert breaker.state == "closed"
+
+
+def test_a_chain_needs_somebody() -> None:
+    """Without a screener everything would be refused for ever: a mistake of the wiring."""
+    with pytest.raises(ValueError, match="needs a screener"):
+        ScreenerChain(POLICY, [], [], lambda: 0)

@@ -1,0 +1,113 @@
+"""moderation explain, moderation diff."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.core.messages import Key
+from tests.cli.counter import ENV, Counter
+
+POLICY = (Path(__file__).parents[2] / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
+GORY, MILD = Key("ada", "gory"), Key("ada", "mild")
+
+
+def policy(folder: Path, text: str) -> str:
+    """A policy file."""
+    file = folder / "new.toml"
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+def test_a_refusal_is_explained_without_the_prompt(counter: Counter) -> None:
+    """Category, severity, screener, policy; and what the user was told."""
+    counter.have_asked(GORY, prompt="a gory battle")
+    called = counter.call("moderation", "explain", "gory", "--user", "ada")
+    assert called.code == 0
+    for said in ("prompt", "refused: Violence (violence)", "Violence 6", "content_safety", "test, plan premium"):
+        assert said in called.out
+    assert "PROMPT_REFUSED" in called.out
+    assert "battle" not in called.out
+
+
+def test_what_passed_is_explained_as_well(counter: Counter) -> None:
+    """The prompt and the output, each with its own verdict; as JSON for programs."""
+    counter.have_made(MILD, prompt="a mild breeze")
+    told = json.loads(counter.call("moderation", "explain", "mild", "--json").out)
+    assert [(record["subject"], record["allowed"]) for record in told] == [("prompt", True), ("output 1.0", True)]
+    assert told[0]["severities"]["Violence"] == 2
+
+
+def test_a_generation_that_nobody_looked_at_says_so(counter: Counter) -> None:
+    """Refused before anybody was asked."""
+    counter.have_asked(GORY, model="flux-9")
+    assert "Nobody looked at it" in counter.call("moderation", "explain", "gory").out
+
+
+def test_an_unknown_generation_is_not_explained(counter: Counter) -> None:
+    """The answer is no."""
+    called = counter.call("moderation", "explain", "nothing")
+    assert called.code == 1
+    assert "There is no generation" in called.err
+
+
+def test_a_stricter_policy_lists_what_it_would_refuse(counter: Counter, tmp_path: Path) -> None:
+    """And what it would allow; the rest is counted only."""
+    counter.have_asked(GORY, prompt="a gory battle")
+    counter.have_asked(MILD, prompt="a mild breeze")
+    counter.have_asked(Key("ada", "safe"))
+    stricter = policy(tmp_path, POLICY.replace("Violence = 4", "Violence = 2", 1))
+    called = counter.call("moderation", "diff", "--policy", stricter)
+    assert [line.split() for line in called.out.splitlines()[1:]] == [
+        ["ada", "mild", "prompt", "allowed", "refused", "Violence", "2"]
+    ]
+    assert "3 verdicts" in called.err
+    assert "1 would be refused, 0 allowed" in called.err
+    milder = policy(tmp_path, POLICY.replace("Violence = 4", "Violence = 8", 1))
+    called = counter.call("moderation", "diff", "--policy", milder)
+    assert [line.split() for line in called.out.splitlines()[1:]] == [
+        ["ada", "gory", "prompt", "refused", "allowed", "Violence"]
+    ]
+
+
+def test_only_what_is_recent_is_replayed(counter: Counter, tmp_path: Path) -> None:
+    """--since."""
+    counter.have_asked(GORY, prompt="a gory battle")
+    counter.pass_time(3 * 3600)
+    milder = policy(tmp_path, POLICY.replace("Violence = 4", "Violence = 8", 1))
+    assert "gory" not in counter.call("moderation", "diff", "--policy", milder, "--since", "2h").out
+    assert "gory" in counter.call("moderation", "diff", "--policy", milder, "--since", "4h").out
+
+
+def test_thresholds_that_are_set_go_along(counter: Counter, tmp_path: Path) -> None:
+    """The other policy is judged as the app would use it."""
+    counter.have_asked(GORY, prompt="a gory battle")
+    milder = policy(tmp_path, POLICY.replace("Violence = 4", "Violence = 8", 1))
+    settings = type(counter.rooms.settings).from_env(ENV | {"REFUSE_VIOLENCE_FROM": "4"})
+    counter.rooms.settings = settings
+    assert "gory" not in counter.call("moderation", "diff", "--policy", milder).out
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("--policy", "nowhere.toml"), "nowhere.toml"),
+        (("--since", "7 days"), "--since"),
+        (("--since", "d"), "--since"),
+        ((), "--policy"),
+    ],
+)
+def test_what_cannot_be_read_is_named(counter: Counter, tmp_path: Path, argv: tuple[str, ...], says: str) -> None:
+    """File or span; the exit code is 2."""
+    if argv[:1] == ("--since",):
+        argv = (*argv, "--policy", policy(tmp_path, POLICY))
+    called = counter.call("moderation", "diff", *argv)
+    assert called.code == 2
+    assert says in called.err
+
+
+def test_a_bad_policy_names_its_place(counter: Counter, tmp_path: Path) -> None:
+    """As the app would."""
+    called = counter.call("moderation", "diff", "--policy", policy(tmp_path, POLICY.replace("Hate = 4", "Hate = 0")))
+    assert called.code == 2
+    assert "refuse_from.Hate" in called.err

@@ -1,0 +1,63 @@
+"""The policy file: what comes with the app, and what is wrong with a bad one."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.core.credits import Plan
+from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Partial, Topic
+from shared.core.policy import PolicyError, parse_policy
+
+TEXT = (Path(__file__).parents[2] / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
+
+
+def test_the_policy_that_comes_with_the_app() -> None:
+    """Medium severity refuses, nothing passes unseen, and only the second opinion may be gone on without."""
+    policy = parse_policy(TEXT)
+    assert policy.refuse_from == dict.fromkeys(Category, 4)
+    assert policy.unscreened == frozenset()
+    assert policy.partial_outputs is Partial.DELIVER_SAFE
+    assert not policy.allow_topics & {Topic.MINORS, Topic.BLOCKED, Topic.UNNAMED, Topic.WEAPONS, Topic.CRIME}
+    without = [name for name in (TERMS, CONTENT_SAFETY, LLAMA_GUARD) if policy.rule(name).go_on_without]
+    assert without == [LLAMA_GUARD]
+    assert set(policy.screeners) == {TERMS, CONTENT_SAFETY, LLAMA_GUARD}
+
+
+def test_plans_may_differ() -> None:
+    """A table of their own."""
+    policy = parse_policy(TEXT + "\n[plans.free]\nViolence = 2\n")
+    assert policy.thresholds(Plan.FREE)[Category.VIOLENCE] == 2
+    assert policy.thresholds(Plan.BASIC)[Category.VIOLENCE] == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('version = "2026-11-01"', "", "version"),
+        ('version = "2026-11-01"', "version = 7", "version"),
+        ("Hate = 4\n", "", "Hate is missing"),
+        ("Hate = 4", "Hate = 0", "refuse_from.Hate"),
+        ("Hate = 4", "Hate = 9", "refuse_from.Hate"),
+        ("Hate = 4", "Hate = true", "refuse_from.Hate"),
+        ("Hate = 4", "Hatred = 4", "refuse_from.Hatred"),
+        ('"advice"', '"weather"', "allow_topics"),
+        ('partial_outputs = "deliver_safe"', "partial_outputs = 7", "partial_outputs"),
+        ("unscreened = []", "unscreened = true", "unscreened"),
+        ("unscreened = []", "unseen = []", "unseen"),
+        ("failures = 5", "failures = 0", "content_safety.failures"),
+        ("failures = 5", "failures = 1.5", "content_safety.failures"),
+        ("pause_s = 30.0", "pause_s = -1", "content_safety.pause_s"),
+        ("timeout_s = 10.0", "timeout_s = 'long'", "content_safety.timeout_s"),
+        ("go_on_without = false", "go_on_without = 'no'", "content_safety.go_on_without"),
+        ("go_on_without = false", "go_on = false", "content_safety.go_on"),
+        ("[refuse_from]", "[plans.gold]\nHate = 1\n[refuse_from]", "plans.gold"),
+        ("[refuse_from]", "[refuse_from", "not TOML"),
+    ],
+)
+def test_a_bad_policy_names_file_and_place(old: str, new: str, named: str) -> None:
+    """An operator finds the place at once, and nothing is allowed by a typing error."""
+    assert old in TEXT
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(TEXT.replace(old, new, 1), file="mine.toml")
+    assert str(caught.value).startswith("mine.toml")
+    assert named in str(caught.value)

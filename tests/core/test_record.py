@@ -1,0 +1,92 @@
+"""The record of a verdict: it comes back as it was, and can be judged again."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.credits import Plan
+from shared.core.moderation import Category, Policy, Topic, Verdict, judge, keyed_digest
+from shared.core.record import Record, read_record, record
+
+POLICY = Policy("p1", dict.fromkeys(Category, 4))
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+VERDICT = Verdict(
+    {**dict.fromkeys(Category, 0), Category.VIOLENCE: 6},
+    frozenset({Topic.CRIME}),
+    screeners=("terms", "content_safety"),
+)
+
+
+def recorded(verdict: Verdict = VERDICT, policy: Policy = POLICY) -> Record:
+    """The record of a prompt's verdict."""
+    digest = keyed_digest(b"key", b"a prompt")
+    judgement = judge(policy, verdict)
+    return record("prompt", verdict, judgement, policy=policy, plan=Plan.FREE, digest=digest, now=NOW)
+
+
+def test_it_says_why_and_by_whom() -> None:
+    """Category, policy, screeners, time and digest."""
+    made = recorded()
+    assert (made.allowed, made.category, made.policy, made.screeners) == (
+        False,
+        "crime",
+        "p1",
+        ("terms", "content_safety"),
+    )
+    assert (made.at, len(made.digest)) == (NOW, 32)
+
+
+@given(
+    st.builds(
+        Verdict,
+        st.dictionaries(st.sampled_from(list(Category)), st.integers(0, 7)),
+        st.frozensets(st.sampled_from(list(Topic))),
+        screeners=st.tuples(st.just("terms")),
+        unavailable=st.sampled_from([(), ("content_safety",)]),
+        unscreened=st.sampled_from(["", "video"]),
+    )
+)
+def test_it_comes_back_as_it_was(verdict: Verdict) -> None:
+    """Through JSON, and the verdict in it is the verdict."""
+    made = recorded(verdict)
+    assert read_record(json.loads(json.dumps(made.to_json()))) == made
+    assert made.verdict == verdict
+    assert made.judged_by(POLICY) == judge(POLICY, verdict, Plan.FREE)
+
+
+def test_another_policy_may_say_something_else() -> None:
+    """Replaying is judging the same verdict again."""
+    milder = Policy("p2", {**POLICY.refuse_from, Category.VIOLENCE: 8}, allow_topics=frozenset({Topic.CRIME}))
+    assert recorded().judged_by(milder).allowed
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        [],
+        {},
+        {"at": "yesterday"},
+        {**recorded().to_json(), "at": 7},
+        {**recorded().to_json(), "plan": "gold"},
+        {**recorded().to_json(), "severities": {"Hate": "high"}},
+        {**recorded().to_json(), "severities": [1]},
+        {name: value for name, value in recorded().to_json().items() if name != "allowed"},
+    ],
+    ids=range(9),
+)
+def test_what_cannot_be_read_is_no_record(raw: object) -> None:
+    """It never becomes one that allows."""
+    assert read_record(raw) is None
+
+
+def test_names_of_another_version_never_allow() -> None:
+    """A category or topic that this version does not know counts as one that nobody allows."""
+    raw = recorded(Verdict(dict.fromkeys(Category, 0))).to_json()
+    for strange in ({"topics": ["new"]}, {"severities": {**raw["severities"], "New": 0}}):
+        read = read_record(raw | strange)
+        assert read is not None
+        assert not read.judged_by(POLICY).allowed

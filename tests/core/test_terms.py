@@ -1,0 +1,174 @@
+"""The own term list: what it finds however it is written, what it leaves alone, and how long it takes."""
+
+import random
+import statistics
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.folding import folded, readings
+from shared.core.moderation import Category, Topic
+from shared.core.terms import TermList, TermsError
+
+FILE = Path(__file__).parents[2] / "shared" / "core" / "terms.toml"
+TERMS = TermList.parse(FILE.read_text(encoding="utf-8"))
+CASES: list[dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_name("moderation_cases.toml").read_text(encoding="utf-8")
+)["cases"]
+
+
+def text_of(case: dict[str, Any]) -> str:
+    """The text of a case: repeated as often as it says, and what follows."""
+    text: str = case["text"] * case.get("repeat", 1) + case.get("then", "")
+    return text
+
+
+def is_found(text: str) -> bool:
+    """Whether the list has anything to say to a text."""
+    verdict = TERMS.look(text)
+    return bool(verdict.severities or verdict.topics)
+
+
+def test_there_are_cases_enough_of_every_kind() -> None:
+    """At least 150, and some of each trick."""
+    kinds = [case["kind"] for case in CASES]
+    assert len(CASES) >= 150
+    for kind in ("safe", "unsafe", "leet", "homoglyph", "zero-width", "mixed", "innocent", "empty", "huge"):
+        assert kinds.count(kind) >= 5, kind
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case['kind']} {number}" for number, case in enumerate(CASES)])
+def test_every_case_is_judged_as_it_should_be(case: dict[str, Any]) -> None:
+    """By the list alone, whatever the service would say."""
+    assert is_found(text_of(case)) == (case["terms"] == "refused")
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("p0rn", Category.SEXUAL),
+        ("kill myself", Category.SELF_HARM),
+        ("sieg heil", Category.HATE),
+        ("snuff film", Category.VIOLENCE),
+    ],
+)
+def test_a_hit_has_its_category_at_high_severity(text: str, category: Category) -> None:
+    """And nothing is said of the other categories."""
+    assert TERMS.look(text).severities == {category: 6}
+
+
+def test_a_topic_is_found_beside_a_category() -> None:
+    """One text may be both."""
+    verdict = TERMS.look("child porn")
+    assert verdict.topics == {Topic.MINORS}
+    assert verdict.severities == {Category.SEXUAL: 6}
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read(text: str) -> None:
+    """Nothing that a user can write raises, and folding twice is folding once."""
+    TERMS.look(text)
+    assert folded(folded(text)) == folded(text)
+
+
+@given(st.text("porn \u200b\u0301", max_size=60), st.text(max_size=60))
+def test_what_stands_around_a_term_does_not_hide_it(before: str, after: str) -> None:
+    """A blank line on both sides makes it a word of its own, whatever else is there."""
+    assert is_found(f"{before}\n\nhentai\n\n{after}")
+
+
+HOSTILE = {
+    "stretched": "aaaa " * 100,
+    "spaced": "a " * 250,
+    "nearly spaced": "a. " * 166,
+    "ones": "1l|!" * 125,
+    "leet": "h3ll0 w0rld " * 41,
+    "nearly a term": "how to make a " * 36,
+    "nearly terms": "nude little young " * 28,
+    "marks": "e\u0301\u0302\u0303" * 125,
+    "look-alikes": "\u0430\u0435\u043e" * 166,
+    "brackets": "(?:" * 166,
+    "underscores": "_" * 500,
+    "blanks": " " * 500,
+}
+
+
+def milliseconds(text: str, times: int) -> list[float]:
+    """How long looking takes, so many times."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        TERMS.look(text)
+        taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def test_500_characters_take_less_than_a_millisecond() -> None:
+    """Half of all looks at prompts as they come; a busy machine makes single ones slower."""
+    words = ["a", "beautiful", "sunset", "over", "highly", "detailed", "8k", "50mm", "by", "schöner", "Abend", "закат"]
+    chosen = random.Random(1)
+    prompts = [" ".join(chosen.choice(words) for _ in range(100))[:500] for _ in range(20)]
+    assert statistics.median(ms for prompt in prompts for ms in milliseconds(prompt, 10)) < 1
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_texts_take_no_longer_than_their_length(kind: str) -> None:
+    """Ten times the text is about ten times the time: nothing in it explodes."""
+    text = HOSTILE[kind]
+    short, long = min(milliseconds(text, 5)), min(milliseconds(text * 10, 3))
+    assert long < 40 * max(short, 0.05)
+    assert long < 100
+
+
+def test_readings_of_a_plain_text_are_one() -> None:
+    """What is not disguised is read once; what may be is read in four more ways."""
+    assert list(readings("A beautiful sunset, 8k, 50mm!")) == ["a beautiful sunset, 8k, 50mm!"]
+    assert len(list(readings("h3llo"))) == 5
+
+
+def listed(terms: str, innocent: str = "[]") -> str:
+    """A term list with these groups."""
+    return f'version = "1"\ninnocent = {innocent}\n{terms}'
+
+
+GROUP = '[[terms]]\ntopic = "crime"\nwords = '
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("version = 1", "version"),
+        ('version = "1"', "terms"),
+        ("[[[", "not TOML"),
+        (listed(GROUP + "[]"), "terms 1, words"),
+        (listed(GROUP + '["a+"]'), "word 1"),
+        (listed(GROUP + '["ok", "(a*)*"]'), "word 2"),
+        (listed(GROUP + '["a{9}"]'), "word 1"),
+        (listed(GROUP + '["(a"]'), "word 1"),
+        (listed(GROUP + '["a?"]'), "found everywhere"),
+        (listed(GROUP + '["\\\\w"]'), "word 1"),
+        (listed(GROUP + '["."]'), "word 1"),
+        (listed('[[terms]]\nwords = ["a"]'), "category"),
+        (listed('[[terms]]\ntopic = "weather"\nwords = ["a"]'), "topic"),
+        (listed('[[terms]]\ncategory = "Hate"\nwords = ["a"]'), "severity"),
+        (listed('[[terms]]\ncategory = "Hate"\nseverity = 8\nwords = ["a"]'), "severity"),
+        (listed(GROUP + '["a"]', '["b*"]'), "innocent"),
+    ],
+)
+def test_a_bad_list_names_its_place_and_never_a_term(text: str, named: str) -> None:
+    """An operator finds the place at once; patterns that could explode are not taken."""
+    with pytest.raises(TermsError) as caught:
+        TermList.parse(text, file="mine.toml")
+    assert str(caught.value).startswith("mine.toml")
+    assert named in str(caught.value)
+
+
+def test_an_innocent_phrase_hides_only_itself() -> None:
+    """What else stands in the text is found all the same."""
+    assert not is_found("a maine coon")
+    assert is_found("a maine coon and a coon")
