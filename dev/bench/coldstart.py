@@ -1,0 +1,124 @@
+"""A cold start: a fresh worker process until its functions are indexed, until its first answer, its first generation.
+
+Darkroom beside the same road with every SDK imported at the start (peers/usual). Files are in the page cache and
+compiled: a first start on a new machine is slower for both, and more so for whoever imports more.
+"""
+
+import asyncio
+import re
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+from dev.bench import host as hosts
+from dev.bench import load, neighbours
+from dev.bench.load import APPS, ROOT
+from dev.bench.neighbours import Neighbours
+from dev.bench.report import Cell, Report
+
+DESIGNS = ("usual", "darkroom")
+
+#: What must not be loaded by indexing the app.
+LATE = (
+    "azure.identity",
+    "azure.storage.blob",
+    "azure.servicebus",
+    "azure.data.tables",
+    "azure.keyvault",
+    "httpx",
+    "PIL",
+)
+
+_TIMES = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|(\s+)(\S+)")
+
+Sample = Mapping[str, float]
+
+
+async def measured(*, full: bool, turns: int) -> Report:
+    """Run it."""
+    report = Report()
+    samples: dict[str, list[Sample]] = {design: [] for design in DESIGNS}
+    loaded: dict[str, list[str]] = {}
+    async with neighbours.started() as around:
+        for _ in range(max(turns, 7 if full else 3)):
+            for design in DESIGNS:
+                sample, loaded[design] = await _started(around, design)
+                samples[design].append(sample)
+    medians = {design: _medians(each) for design, each in samples.items()}
+    report.add("medians of fresh workers", [{"design": design, **each} for design, each in medians.items()])
+    imports = _import_times("function_app")
+    report.add("the ten heaviest imports of function_app (own time)", imports)
+    report.add("bare imports, ms", [_bare(name) for name in ("azure.functions", "function_app")])
+    eager, lazy = medians["usual"], medians["darkroom"]
+    report.at_most("index and load, of eager's (aim 0.02)", 0.1, lazy["load ms"] / eager["load ms"])
+    report.at_most("CPU to the first generation, of eager's", 0.6, lazy["CPU s"] / eager["CPU s"])
+    late = sorted(name for name in LATE if name in loaded["darkroom"])
+    report.at_most(f"late modules after loading{': ' if late else ''}{', '.join(late)}", 0, len(late))
+    return report
+
+
+async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str]]:
+    """One fresh worker, up to its first generation."""
+    values = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
+    await load.prepare(around, values, users=1)
+    await around.runs_for(0.2, load.PICTURE_BYTES)
+    began_s = time.perf_counter()
+    async with hosts.running(around, APPS[design], settings=values) as (host, requests):
+        indexed_s = time.perf_counter() - began_s
+        loaded = (await host.ask("usage"))["modules"]
+        called_s = time.perf_counter()
+        await host.call("replicate_webhook", b"{}", method="POST", url="http://127.0.0.1", headers={}, query={})
+        answered_s = time.perf_counter() - called_s
+        requests.put_nowait(load.request(0))
+        await host.ended_of(1, 60)
+        done_s = time.perf_counter() - began_s
+        await asyncio.sleep(0.2)  # its index row is still being removed
+        used = await host.used()
+    sample = {
+        "load ms": host.told["index"]["wall_s"] * 1000,
+        "load CPU ms": host.told["index"]["cpu_s"] * 1000,
+        "start to indexed ms": indexed_s * 1000,
+        "first answer ms": answered_s * 1000,
+        "start to first generation ms": done_s * 1000,
+        "CPU s": used.cpu_s,
+        "MiB": used.resident_bytes / 2**20,
+        "modules at start": len(loaded),
+    }
+    return sample, loaded
+
+
+def _medians(samples: list[Sample]) -> dict[str, float]:
+    return {name: statistics.median(sample[name] for sample in samples) for name in samples[0]}
+
+
+def _import_times(module: str) -> list[dict[str, Cell]]:
+    """The modules that take longest by themselves, as `-X importtime` has it."""
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", f"import {module}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [(int(own), int(all_), name) for own, all_, _, name in _TIMES.findall(run.stderr)]
+    heaviest = sorted(found, reverse=True)[:10]
+    return [
+        {"module": name, "own ms": own / 1000, "with what it imports ms": all_ / 1000} for own, all_, name in heaviest
+    ]
+
+
+def _bare(module: str) -> dict[str, Cell]:
+    timed = f"import time; t = time.perf_counter(); import {module}; print((time.perf_counter() - t) * 1000)"
+
+    def once() -> float:
+        run = subprocess.run([sys.executable, "-c", timed], cwd=ROOT, capture_output=True, text=True, check=True)
+        return float(run.stdout)
+
+    return {"import": module, "ms": _least(once)}
+
+
+def _least(measure: Callable[[], float]) -> float:
+    return min(measure() for _ in range(5))

@@ -1,0 +1,236 @@
+"""The flows of the corridor, walked in this process with every call to a neighbour counted and timed.
+
+The rooms are the real ones (shared/wiring.py); only the broker is this file's: what is sent comes straight back when
+the flow wants it. A flow's budget is how many requests it may make to each neighbour: a test holds it.
+"""
+
+import asyncio
+import inspect
+import json
+import secrets
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from dev import stack
+from dev.bench.neighbours import Neighbours
+from dev.replicate.webhooks import sign
+from shared import worker
+from shared.core import credits as ledger
+from shared.core.credits import Account
+from shared.core.messages import CancelRequest, Check, GenerationEvent, Key, Message, PredictionEvent, parse_request
+from shared.core.prediction import Prediction
+from shared.core.webhook import Callback, callback_url
+from shared.ports import Envelope, House, Sendable
+from shared.settings import Settings
+from shared.wiring import Wiring
+
+USER = "user-0"
+
+#: The ports that lead out of the process.
+PORTS = ("store", "index", "provider", "screener", "blobs", "messenger", "images")
+
+#: What each flow may ask of each neighbour: HTTP requests, and messages sent.
+BUDGETS: Mapping[str, Mapping[str, int]] = {
+    "request": {"tables": 7, "content safety": 1, "replicate": 1, "service bus": 0, "blobs": 0},
+    "started": {"tables": 2, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
+    "completed": {"tables": 4, "content safety": 1, "replicate": 1, "service bus": 1, "blobs": 1},
+    "completed again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
+    "request again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
+    "refused prompt": {"tables": 5, "content safety": 1, "replicate": 0, "service bus": 1, "blobs": 0},
+    "webhook": {"tables": 0, "content safety": 0, "replicate": 0, "service bus": 1, "blobs": 0},
+    "tick, nothing open": {"tables": 1, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
+    "check": {"tables": 4, "content safety": 0, "replicate": 1, "service bus": 0, "blobs": 0},
+    "cancel": {"tables": 8, "content safety": 0, "replicate": 1, "service bus": 1, "blobs": 1},
+}
+
+
+@dataclass(slots=True)
+class Calls:
+    """Calls through the ports: how many, CPU seconds, seconds."""
+
+    number: Counter[str] = field(default_factory=Counter)
+    cpu_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    wall_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @asynccontextmanager
+    async def timed(self, name: str) -> AsyncIterator[None]:
+        """Count and time what happens inside; meant for one call at a time."""
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        try:
+            yield
+        finally:
+            self.number[name] += 1
+            self.cpu_s[name] += time.process_time() - cpu_s
+            self.wall_s[name] += time.perf_counter() - wall_s
+
+
+class Timed:
+    """A room whose calls are counted."""
+
+    def __init__(self, port: str, room: object, calls: Calls) -> None:
+        self._port = port
+        self._room = room
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        inner = getattr(self._room, name)
+        label = f"{self._port}.{name}"
+        if name == "fetch":
+            return self._opened(inner, label)
+        if not inspect.iscoroutinefunction(inner):
+            return inner
+
+        async def call(*args: object, **kwargs: object) -> object:
+            async with self._calls.timed(label):
+                return await inner(*args, **kwargs)
+
+        return call
+
+    def _opened(self, inner: Callable[..., Any], label: str) -> Callable[..., Any]:
+        @asynccontextmanager
+        async def fetch(*args: object) -> AsyncIterator[Any]:
+            async with self._calls.timed(label), inner(*args) as pieces:
+                yield pieces
+
+        return fetch
+
+
+class Held:
+    """The messenger of this file: keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sendable] = []
+        self.published: list[GenerationEvent] = []
+
+    async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:  # noqa: ARG002 - the port's
+        """Keep it."""
+        self.sent.append(message)
+
+    async def publish(self, event: GenerationEvent) -> None:
+        """Keep it."""
+        self.published.append(event)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def number(self) -> int:
+        """How many messages so far."""
+        return len(self.sent) + len(self.published)
+
+
+class LocalWiring(Wiring):
+    """Darkroom's wiring with the messenger of this file."""
+
+    @cached_property
+    def messenger(self) -> Any:
+        """It keeps what is sent."""
+        return Held()
+
+
+class Walk:
+    """Walks flows one at a time. ``found`` has the requests of each, by neighbour."""
+
+    def __init__(self, around: Neighbours, wiring: LocalWiring) -> None:
+        self._around = around
+        self._wiring = wiring
+        self.calls: dict[str, Calls] = {}
+        self.found: dict[str, Counter[str]] = {}
+        self._last = Key(USER, "none")
+
+    async def all(self) -> None:
+        """Each flow once."""
+        await self.main()
+        await self._request("request again", load_key=self._last)
+        await self._request("refused prompt", prompt="refuse me")
+        headers, query, body = _delivery(self._around.values["REPLICATE_WEBHOOK_SECRET"])
+        await self._flow("webhook", lambda _: self._wiring.receive(headers, query, body))
+        await self._flow("tick, nothing open", worker.reconcile)
+        key = await self._request("another request")
+        await self._handle("check", Check(key))
+        await self._handle("cancel", CancelRequest(key))
+
+    async def main(self) -> None:
+        """The straight way: a request, its prediction's start, its end, and its end again."""
+        self._last = key = await self._request("request")
+        running = await self._prediction(key, finished=False)
+        await self._handle("started", PredictionEvent(key, 1, running))
+        succeeded = await self._prediction(key, finished=True)
+        await self._handle("completed", PredictionEvent(key, 1, succeeded))
+        await self._handle("completed again", PredictionEvent(key, 1, succeeded))
+
+    async def _request(self, flow: str, prompt: str = "a lighthouse", load_key: Key | None = None) -> Key:
+        key = load_key or Key(USER, uuid.uuid4().hex)
+        body = {"generation_id": key.generation_id, "user_id": USER, "prompt": prompt, "output_format": "png"}
+        message, _ = parse_request(json.dumps({**body, "model": "flux-schnell"}).encode())
+        await self._handle(flow, message)
+        return key
+
+    async def _handle(self, flow: str, message: Message) -> None:
+        queue = self._wiring.settings.generation_queue
+        envelope = Envelope(uuid.uuid4().hex)
+        await self._flow(flow, lambda house: worker.handle(house, message, envelope, queue))
+
+    async def _flow(self, flow: str, walked: Callable[[House], Awaitable[object]]) -> None:
+        calls = self.calls.setdefault(flow, Calls())
+        house = self._wiring.house
+        rooms: dict[str, Any] = {name: Timed(name, getattr(house, name), calls) for name in PORTS}
+        await self._around.counts()
+        before, sent = await self._around.replicate_requests(), self._wiring.messenger.number
+        async with calls.timed("whole"):
+            await walked(replace(house, **rooms))
+        found = Counter(dict.fromkeys(("tables", "content safety", "replicate", "service bus", "blobs"), 0))
+        for name, number in (await self._around.counts()).items():
+            found[next(neighbour for neighbour in found if name.startswith(neighbour))] += number
+        found["replicate"] += (await self._around.replicate_requests() - before).total()
+        found["service bus"] += self._wiring.messenger.number - sent
+        self.found[flow] = found
+
+    async def _prediction(self, key: Key, *, finished: bool) -> Prediction:
+        """The prediction as a webhook would tell it."""
+        while True:
+            generation = (await self._wiring.store.load(key)).generation
+            attempt = generation.attempt if generation is not None else None
+            if attempt is None or attempt.prediction_id is None:
+                raise RuntimeError(f"generation {key} has no prediction")
+            prediction = await self._wiring.replicate.get(attempt.prediction_id)
+            if prediction is not None and prediction.status.finished == finished:
+                return prediction
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def walking(around: Neighbours) -> AsyncIterator[Walk]:
+    """A walk among these neighbours, in tables of its own, by a user who has enough."""
+    tables = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
+    values = {**around.values, **tables, "ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1:9"}
+    wiring = LocalWiring(Settings.from_env(values))
+    try:
+        await stack.ensure(wiring)
+        granted, entry = ledger.grant(Account(user_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
+        await wiring.store.post(granted, "", entry)
+        await around.runs_for(0.3, 0)
+        yield Walk(around, wiring)
+    finally:
+        await wiring.close()
+
+
+def _delivery(secret: str) -> tuple[dict[str, str], dict[str, str], bytes]:
+    """A signed delivery of a webhook, of a generation that nobody knows."""
+    body = json.dumps({"id": secrets.token_hex(13), "status": "processing", "model": "any"}).encode()
+    message_id, timestamp = f"msg_{secrets.token_hex(13)}", str(int(time.time()))
+    url = callback_url("http://127.0.0.1", Callback(USER, uuid.uuid4().hex, 1), secret)
+    headers = {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": sign(secret, message_id, timestamp, body),
+    }
+    return headers, dict(parse_qsl(urlsplit(url).query)), body

@@ -1,0 +1,129 @@
+"""What grows with what: CPU per generation with their number, the timer with what is open, one account's conflicts."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from dev import stack
+from dev.bench import load, neighbours, usage
+from dev.bench.host import entities_of_the_house
+from dev.bench.load import Run
+from dev.bench.neighbours import Neighbours
+from dev.bench.report import Cell, Report
+from dev.servicebus.emulator import Emulator
+from shared import worker
+from shared.adapters.tables import entities as wire
+from shared.adapters.tables import rows
+from shared.core.generation import Generation, State
+from shared.core.messages import Key
+from shared.ports import OpenRow
+from shared.settings import Settings
+from shared.wiring import Wiring
+
+#: Rows of one transaction: the service takes a hundred.
+_TRANSACTION_ROWS = 100
+
+
+async def measured(*, full: bool, turns: int) -> Report:
+    """Run it."""
+    report = Report()
+    async with neighbours.started() as around:
+        sizes = (50, 1000, 10_000) if full else (50, 300)
+        costs = await _by_number(around, sizes, turns)
+        report.add("generations of 1 s, 16 in flight", [{"generations": size, "CPU ms": costs[size]} for size in sizes])
+        larger = sizes[1]
+        report.at_most(f"CPU at {larger}, of that at {sizes[0]}", 1.2, costs[larger] / costs[sizes[0]])
+        hot = [await _accounts(around, users) for users in (1, 50)]
+        report.add("100 generations at once", hot)
+        ticks = await _ticks(around, (10, 1000, 100_000) if full else (10, 1000), (10, 1000))
+    report.add("one tick of the timer", ticks)
+    most = [row for row in ticks if row["open"] == 1000]
+    report.at_most("CPU of a tick over 1000 open", 1, max(float(row["CPU s"] or 0) for row in most), "s")
+    report.at_most(
+        "CPU of a tick, most finished of fewest", 1.3, float(most[-1]["CPU s"] or 0) / float(most[0]["CPU s"] or 1)
+    )
+    return report
+
+
+async def _by_number(around: Neighbours, sizes: tuple[int, ...], turns: int) -> dict[int, float]:
+    costs: dict[int, float] = {}
+    for turn in range(turns):
+        for size in sizes if turn == 0 else sizes[:2]:
+            run = Run(generations=size, run_s=1, picture_bytes=100_000, timeout_s=900)
+            cost = await load.measure(around, "darkroom", run)
+            costs[size] = min(cost.cpu_ms, costs.get(size, cost.cpu_ms))
+    return costs
+
+
+async def _accounts(around: Neighbours, users: int) -> dict[str, Cell]:
+    run = Run(generations=100, run_s=1, users=users, picture_bytes=100_000)
+    cost = await load.measure(around, "darkroom", run)
+    tables = sum(number for name, number in cost.calls.items() if name.startswith("tables"))
+    return {
+        "accounts": users,
+        "succeeded": f"{cost.succeeded} of 100",
+        "wall s": cost.wall_s,
+        "CPU ms": cost.cpu_ms,
+        "requests to tables": tables,
+    }
+
+
+async def _ticks(around: Neighbours, finished: tuple[int, ...], open_: tuple[int, ...]) -> list[dict[str, Cell]]:
+    """A tick over so many open generations, beside so many finished ones."""
+    found: list[dict[str, Cell]] = []
+    async with _wired(around) as wiring:
+        written = 0
+        for done in finished:
+            await _finish(wiring, written, done)
+            written = done
+            found += [{"finished": done, "open": number, **await _tick(wiring, number)} for number in open_]
+    return found
+
+
+@asynccontextmanager
+async def _wired(around: Neighbours) -> AsyncIterator[Wiring]:
+    """Darkroom's own rooms, in this process, on the core of what is measured."""
+    with Emulator(entities_of_the_house()) as emulator:  # a thread of this process: its CPU is not counted
+        pinned = usage.cores()
+        tables = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
+        public = {"ServiceBus": emulator.connection_string, "PUBLIC_URL": "http://127.0.0.1:9"}
+        wiring = Wiring(Settings.from_env({**around.values, **tables, **public}))
+        usage.pin(pinned[0] if pinned else None)
+        try:
+            await stack.ensure(wiring)
+            yield wiring
+        finally:
+            usage.pin(pinned[1] if pinned else None)
+            await wiring.close()
+
+
+async def _finish(wiring: Wiring, written: int, wanted: int) -> None:
+    """Have so many finished generations in the table."""
+    now = datetime.now(UTC)
+    for start in range(written, wanted, _TRANSACTION_ROWS):
+        numbers = range(start, min(start + _TRANSACTION_ROWS, wanted))
+        writes: list[wire.Write] = []
+        for number in numbers:
+            key = Key(f"user-{start % 50}", f"done-{number}")
+            done = Generation(key=key, state=State.REJECTED, opened_at=now, request=None, ended_at=now)
+            writes.append((rows.generation_row(done), ""))
+        await wiring._tables.line.transact(wiring.settings.state_table, writes)  # noqa: SLF001 - there is no other way in
+
+
+async def _tick(wiring: Wiring, number: int) -> dict[str, Cell]:
+    """Open so many, overdue, and let the timer look; then take them away."""
+    now = datetime.now(UTC)
+    past = now - timedelta(seconds=60)
+    keys = [Key(f"user-{each % 50}", f"open-{uuid.uuid4().hex}") for each in range(number)]
+    row = OpenRow(key=keys[0], due_at=past, expires_at=now + timedelta(hours=1), written_at=past)
+    await asyncio.gather(*(wiring.index.put(replace(row, key=key)) for key in keys))
+    await worker.reconcile(wiring.house)  # what is imported and connected at first use is not the tick's
+    cpu_s, wall_s = time.thread_time(), time.perf_counter()
+    sent = await worker.reconcile(wiring.house)
+    spent = {"sent": sent, "CPU s": time.thread_time() - cpu_s, "wall s": time.perf_counter() - wall_s}
+    await asyncio.gather(*(wiring.index.remove(key) for key in keys))
+    return dict(spent)

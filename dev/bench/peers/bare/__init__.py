@@ -1,0 +1,1 @@
+"""Darkroom with no-ops for state, credits and safety."""

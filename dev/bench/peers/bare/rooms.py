@@ -1,0 +1,73 @@
+"""Rooms that do nothing outside the process: what they would have done costs nothing."""
+
+from datetime import datetime
+
+from shared.core.credits import Account, Plan
+from shared.core.generation import Generation, Transition
+from shared.core.messages import Key
+from shared.core.moderation import Category, Verdict
+from shared.ports import Conflict, Loaded, OpenRow
+
+_CREDITS = 1_000_000
+_SAFE = Verdict(dict.fromkeys(Category, 0))
+
+
+class MemoryStore:
+    """Generations in a dictionary; every account has enough."""
+
+    def __init__(self) -> None:
+        self._generations: dict[Key, tuple[Generation, str]] = {}
+        self._accounts: dict[str, Account] = {}
+        self._written = 0
+
+    async def load(self, key: Key) -> Loaded:
+        """What is there."""
+        generation, etag = self._generations.get(key, (None, ""))
+        account = self._accounts.get(key.user_id)
+        rich = Account(user_id=key.user_id, granted=_CREDITS, available=_CREDITS)
+        return Loaded(account=account or rich, account_etag="1", generation=generation, generation_etag=etag)
+
+    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+        """Keep it, unless the generation has changed; nothing else is watched."""
+        generation = transition.generation
+        if self._generations.get(generation.key, (None, ""))[1] != loaded.generation_etag:
+            raise Conflict
+        self._written += 1
+        self._generations[generation.key] = generation, str(self._written)
+        if transition.account is not None:
+            self._accounts[generation.key.user_id] = transition.account
+        return await self.load(generation.key)
+
+
+class MemoryIndex:
+    """The open rows in a dictionary."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Key, OpenRow] = {}
+
+    async def put(self, row: OpenRow) -> None:
+        """Keep it."""
+        self._rows[row.key] = row
+
+    async def get(self, key: Key) -> OpenRow | None:
+        """Give it."""
+        return self._rows.get(key)
+
+    async def remove(self, key: Key) -> None:
+        """Drop it."""
+        self._rows.pop(key, None)
+
+    async def move(self, key: Key, due_at: datetime) -> None:
+        """Nothing looks at the time here."""
+
+
+class TrustingScreener:
+    """Finds nothing in anything."""
+
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+        """Allow it."""
+        return _SAFE
+
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+        """Allow it."""
+        return _SAFE

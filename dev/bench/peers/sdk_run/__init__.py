@@ -1,0 +1,1 @@
+"""The official replicate SDK, run."""

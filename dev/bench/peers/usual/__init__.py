@@ -1,0 +1,1 @@
+"""Darkroom's road, built the usual way."""

@@ -1,0 +1,234 @@
+"""The same corridor on adapters as most would write them.
+
+SDK clients with their defaults, imported eagerly; httpx's own pool; outputs read whole. What is safe about Darkroom's
+adapters (own writes known again, hosts checked, errors put into words) is left out, so that nothing here is slower
+than it would be in a plain program.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any, BinaryIO
+
+import azure.identity.aio
+import azure.keyvault.secrets.aio
+import azure.servicebus.aio
+import httpx
+from azure.ai.contentsafety.aio import ContentSafetyClient
+from azure.ai.contentsafety.models import AnalyzeImageOptions, AnalyzeTextOptions, ImageData
+from azure.core import MatchConditions
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import EdmType, EntityProperty, TableTransactionError, TransactionOperation, UpdateMode
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import BlobServiceClient
+
+from shared.adapters.replicate import creating
+from shared.adapters.tables import rows
+from shared.core.attempt import Attempt
+from shared.core.credits import Account, Plan
+from shared.core.generation import Transition
+from shared.core.messages import Key
+from shared.core.moderation import Category, Verdict
+from shared.core.prediction import CreateOutcome, Prediction
+from shared.core.webhook import Callback, callback_url
+from shared.ports import Conflict, Loaded, OpenRow
+from shared.wiring import WEBHOOK_PATH, Wiring
+
+__all__ = ["UsualWiring", "azure"]
+
+
+class SdkStore:
+    """The state, by azure-data-tables."""
+
+    def __init__(self, service: TableServiceClient, table: str) -> None:
+        self._table = service.get_table_client(table)
+
+    async def load(self, key: Key) -> Loaded:
+        """Two point reads."""
+        generation = await self._row(key.user_id, rows.generation_key(key.generation_id))
+        account = await self._row(key.user_id, rows.ACCOUNT)
+        return Loaded(
+            account=rows.account_of(account) if account else None,
+            account_etag=account.metadata["etag"] if account else "",
+            generation=rows.generation_of(generation) if generation else None,
+            generation_etag=generation.metadata["etag"] if generation else "",
+        )
+
+    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+        """One point read."""
+        row = await self._row(user_id, rows.ACCOUNT)
+        return (rows.account_of(row), row.metadata["etag"]) if row else (None, "")
+
+    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+        """One transaction."""
+        writes = [_write(rows.generation_row(transition.generation), loaded.generation_etag)]
+        if transition.account is not None:
+            writes.append(_write(rows.account_row(transition.account), loaded.account_etag))
+        if transition.entry is not None:
+            writes.append(_write(rows.entry_row(transition.entry), ""))
+        try:
+            answers = await self._table.submit_transaction(writes)
+        except (TableTransactionError, ResourceExistsError, ResourceModifiedError):
+            raise Conflict from None
+        changed = transition.account is not None
+        return Loaded(
+            account=transition.account or loaded.account,
+            account_etag=answers[1]["etag"] if changed else loaded.account_etag,
+            generation=transition.generation,
+            generation_etag=answers[0]["etag"],
+        )
+
+    async def _row(self, partition_key: str, row_key: str) -> Any:
+        try:
+            return await self._table.get_entity(partition_key, row_key)
+        except ResourceNotFoundError:
+            return None
+
+
+def _write(row: rows.Row, etag: str) -> Any:
+    # Without their type the SDK takes numbers for 32-bit.
+    numbers = {name: EntityProperty(value, EdmType.INT64) for name, value in row.items() if type(value) is int}
+    row = {**row, **numbers}
+    if not etag:
+        return TransactionOperation.CREATE, row
+    how = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return TransactionOperation.UPDATE, row, how
+
+
+class SdkIndex:
+    """The open index, by azure-data-tables."""
+
+    def __init__(self, service: TableServiceClient, table: str) -> None:
+        self._table = service.get_table_client(table)
+
+    async def put(self, row: OpenRow) -> None:
+        """Write it."""
+        await self._table.upsert_entity(rows.open_row(row), mode=UpdateMode.REPLACE)
+
+    async def get(self, key: Key) -> OpenRow | None:
+        """Read it."""
+        try:
+            return rows.open_of(await self._table.get_entity(*rows.open_keys(key)))
+        except ResourceNotFoundError:
+            return None
+
+    async def remove(self, key: Key) -> None:
+        """Remove it."""
+        await self._table.delete_entity(*rows.open_keys(key))
+
+    async def move(self, key: Key, due_at: datetime) -> None:
+        """Change its time."""
+        partition_key, row_key = rows.open_keys(key)
+        await self._table.update_entity({"PartitionKey": partition_key, "RowKey": row_key, "due_at": due_at})
+
+
+class SdkBlobs:
+    """Outputs, by azure-storage-blob."""
+
+    def __init__(self, service: BlobServiceClient, container: str) -> None:
+        self._name = container
+        self._container = service.get_container_client(container)
+
+    async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
+        """Upload it whole."""
+        settings = ContentSettings(content_type=content_type)
+        await self._container.upload_blob(
+            name, file.read(), overwrite=True, metadata=dict(metadata), content_settings=settings
+        )
+        return self._name
+
+
+class SdkScreener:
+    """Content Safety, by its SDK and models."""
+
+    def __init__(self, endpoint: str, key: str) -> None:
+        self._client = ContentSafetyClient(endpoint, AzureKeyCredential(key))
+
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+        """Analyse a text."""
+        return _verdict(await self._client.analyze_text(AnalyzeTextOptions(text=text)))
+
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+        """Analyse an image."""
+        return _verdict(await self._client.analyze_image(AnalyzeImageOptions(image=ImageData(content=image))))
+
+
+def _verdict(result: Any) -> Verdict:
+    return Verdict({Category(item.category): item.severity for item in result.categories_analysis})
+
+
+class PlainReplicate:
+    """Replicate, by httpx with its own transport; an output is read whole."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._settings = wiring.settings
+        self._client = httpx.AsyncClient(timeout=60.0)
+
+    async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
+        """POST it."""
+        settings = self._settings
+        callback = Callback(key.user_id, key.generation_id, attempt.number)
+        webhook = callback_url(settings.public_url + WEBHOOK_PATH, callback, settings.replicate_webhook_secret)
+        path, body = creating.path_and_body(attempt, webhook)
+        headers = {**creating.headers(attempt), "Authorization": f"Bearer {settings.replicate_api_token}"}
+        response = await self._client.post(f"{settings.replicate_api_url}/{path}", json=body, headers=headers)
+        return creating.outcome_of(response, attempt.submitted_at)
+
+    async def get(self, prediction_id: str) -> Prediction | None:
+        """Ask for it."""
+        headers = {"Authorization": f"Bearer {self._settings.replicate_api_token}"}
+        url = f"{self._settings.replicate_api_url}/predictions/{prediction_id}"
+        return Prediction.read((await self._client.get(url, headers=headers)).json())
+
+    @asynccontextmanager
+    async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:  # noqa: ARG002 - the port's
+        """Read an output whole."""
+        response = await self._client.get(uri)
+        response.raise_for_status()
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield response.content
+
+        yield whole()
+
+
+class UsualWiring(Wiring):
+    """Darkroom's wiring with these rooms, and the libraries' own logging."""
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        for name in ("azure", "httpx", "httpcore", "aiohttp", "PIL"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
+
+    @cached_property
+    def _sdk_tables(self) -> TableServiceClient:
+        return TableServiceClient.from_connection_string(self.settings.storage)
+
+    @cached_property
+    def store(self) -> Any:
+        """The state."""
+        return SdkStore(self._sdk_tables, self.settings.state_table)
+
+    @cached_property
+    def index(self) -> Any:
+        """The open index."""
+        return SdkIndex(self._sdk_tables, self.settings.open_table)
+
+    @cached_property
+    def _streamed_blobs(self) -> Any:
+        service = BlobServiceClient.from_connection_string(self.settings.storage)
+        return SdkBlobs(service, self.settings.outputs_container)
+
+    @cached_property
+    def screener(self) -> Any:
+        """Content Safety."""
+        return SdkScreener(self.settings.content_safety_endpoint, self.settings.content_safety_key)
+
+    @cached_property
+    def replicate(self) -> Any:
+        """Replicate."""
+        return PlainReplicate(self)

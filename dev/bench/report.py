@@ -1,0 +1,140 @@
+"""The results: a table on the terminal, and the same as JSON in .local/bench/."""
+
+import asyncio
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dev.bench import usage
+
+FOLDER = Path(__file__).parents[2] / ".local" / "bench"
+
+Cell = str | float | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was aimed at, what was reached, and whether that is enough."""
+
+    name: str
+    wanted: str
+    reached: float
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One table: its columns are the keys of its rows, in the order of the first."""
+
+    title: str
+    rows: Sequence[Mapping[str, Cell]]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a benchmark found."""
+
+    parts: list[Part] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+
+    def add(self, title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
+        """Add a table."""
+        self.parts.append(Part(title, rows))
+
+    def at_most(self, name: str, limit: float, reached: float, unit: str = "") -> None:
+        """Add a target that is met by this much or less."""
+        self.targets.append(Target(name, f"at most {limit:.4g} {unit}".strip(), reached, reached <= limit))
+
+    def at_least(self, name: str, limit: float, reached: float, unit: str = "") -> None:
+        """Add a target that is met by this much or more."""
+        self.targets.append(Target(name, f"at least {limit:.4g} {unit}".strip(), reached, reached >= limit))
+
+
+Measure = Callable[..., Coroutine[Any, Any, Report]]
+
+
+def run(measure: Measure, *, full: bool, turns: int) -> Report:
+    """Run a benchmark; this process and the neighbours it starts stay on the second core."""
+    pinned = usage.cores()
+    before = os.sched_getaffinity(0) if pinned else set()
+    usage.pin(pinned[1] if pinned else None)
+    try:
+        return asyncio.run(measure(full=full, turns=turns))
+    finally:
+        if pinned:
+            os.sched_setaffinity(0, before)
+
+
+def show(name: str, report: Report) -> None:
+    """Print a report and write it down."""
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for part in report.parts:
+        console.print(_table(f"{name}: {part.title}", part.rows))
+    if report.targets:
+        rows = [
+            {"target": each.name, "wanted": each.wanted, "reached": each.reached, "met": "yes" if each.met else "NO"}
+            for each in report.targets
+        ]
+        console.print(_table(f"{name}: targets", rows))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    content = {
+        "benchmark": name,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "parts": [{"title": part.title, "rows": [dict(row) for row in part.rows]} for part in report.parts],
+        "targets": [
+            {"name": each.name, "wanted": each.wanted, "reached": each.reached, "met": each.met}
+            for each in report.targets
+        ],
+    }
+    file = FOLDER / f"{name}.json"
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    console.print(f"Written to {file.relative_to(FOLDER.parents[1])}\n")
+
+
+def machine() -> Mapping[str, Cell]:
+    """What it was measured on. The load is that of the last minute, with whatever else there was."""
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "pinned": usage.cores() is not None,
+        "load_1_min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Cell]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    return table
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)

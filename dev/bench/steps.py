@@ -1,0 +1,56 @@
+"""Every flow of the corridor: how often it asks each neighbour, and what each of those calls costs.
+
+One call at a time, so that its CPU can be told from that of the others; under load a call costs less.
+"""
+
+from dev.bench import flows, neighbours, usage
+from dev.bench.flows import BUDGETS, Walk
+from dev.bench.report import Cell, Report
+
+
+async def measured(*, full: bool, turns: int) -> Report:
+    """Run it."""
+    report = Report()
+    async with neighbours.started() as around:
+        pinned = usage.cores()
+        usage.pin(pinned[0] if pinned else None)  # this process is what is measured here
+        async with flows.walking(around) as walk:
+            await walk.all()
+            report.add("requests of each flow (budget)", _requests(walk))
+            await around.runs_for(0.3, 1_500_000)
+            await walk.main()  # with the picture in place
+            walk.calls.clear()
+            for _ in range((30 if full else 10) * turns):
+                await walk.main()
+            report.add("each call of the straight way", _calls(walk))
+            over = sum(
+                1 for flow, budget in BUDGETS.items() for name in budget if walk.found[flow][name] > budget[name]
+            )
+    report.at_most("flows over their budget", 0, over)
+    return report
+
+
+def _requests(walk: Walk) -> list[dict[str, Cell]]:
+    rows: list[dict[str, Cell]] = []
+    for flow, budget in BUDGETS.items():
+        found = walk.found[flow]
+        rows.append({"flow": flow, **{name: f"{found[name]} ({most})" for name, most in budget.items()}})
+    return rows
+
+
+def _calls(walk: Walk) -> list[dict[str, Cell]]:
+    rows: list[dict[str, Cell]] = []
+    for flow in ("request", "started", "completed", "completed again"):
+        calls = walk.calls[flow]
+        walked = calls.number["whole"]
+        for name, number in sorted(calls.number.items(), key=lambda item: item[0] != "whole"):
+            rows.append(
+                {
+                    "flow": flow,
+                    "call": name,
+                    "a flow": number / walked,
+                    "CPU ms": calls.cpu_s[name] * 1000 / number,
+                    "ms": calls.wall_s[name] * 1000 / number,
+                }
+            )
+    return rows
