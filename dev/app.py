@@ -20,6 +20,10 @@ from dev.stack import SUBSCRIPTION, Stack
 SEND_TRIES = 15
 
 
+#: One receive waits 5 s at most; this is longer.
+CLOSE_S = 8
+
+
 class App:
     """``async with App(stack) as app``. Every event is received once and kept in ``events``, by generation."""
 
@@ -31,6 +35,7 @@ class App:
         self._listening: asyncio.Task[None] | None = None
         self._arrived = asyncio.Condition()
         self._turn = asyncio.Lock()
+        self._closing = False
         self.events: dict[str, list[dict[str, Any]]] = {}
 
     async def __aenter__(self) -> Self:
@@ -41,8 +46,11 @@ class App:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._listening is not None:
+            # The SDK may turn the cancellation into an error of its own, so the loop is told as well; and nobody waits
+            # for ever for a link that does not close.
+            self._closing = True
             self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await asyncio.wait([self._listening], timeout=CLOSE_S)
         await self._client.close()
 
     async def send(self, body: Mapping[str, Any] | bytes, message_id: str | None = None) -> None:
@@ -77,7 +85,7 @@ class App:
             await self._arrived.wait_for(lambda: len(self.events) >= count)
 
     async def _listen(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 await self._receive()
             except ServiceBusError:  # the broker went away; what was not completed comes again

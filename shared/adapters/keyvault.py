@@ -152,11 +152,6 @@ def environment_source(value: str) -> Source:
     return source
 
 
-def vault_source(vault_url: str, name: str, credential: "AsyncTokenCredential") -> Source:
-    """A secret in Azure Key Vault, for as long as the process lives."""
-    return VaultSource(vault_url, name, credential)
-
-
 class VaultSource:
     """The newest enabled version of a secret in Azure Key Vault, as a source. The SDK is imported at the first fetch.
 

@@ -15,7 +15,7 @@ from shared.core.prediction import Status
 from tests.adapters.replicate_api.world import LLAMA, OWNER, SCHNELL, TOKEN, TRAINER, World, api_at
 from tests.adapters.simulators import closed_port, scripted
 
-TRAINING = {"input_images": "https://files.example/images.zip"}
+TRAINING = {"input_images": "https://pictures.example/images.zip"}
 
 
 @pytest.fixture

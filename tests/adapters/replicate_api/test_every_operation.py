@@ -22,7 +22,7 @@ HOOK = "https://app.example/hook"
 NEW = NewPrediction(
     inputs={"prompt": "a fox"}, webhook=None, events=("start", "completed"), wait_s=1, cancel_after_s=90
 )
-TRAINING = {"input_images": "https://files.example/images.zip", "steps": 3}
+TRAINING = {"input_images": "https://pictures.example/images.zip", "steps": 3}
 
 
 @dataclass
