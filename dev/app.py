@@ -4,6 +4,7 @@ It speaks to Service Bus with the SDK alone, as a user's app would, and never th
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -51,7 +52,9 @@ class App:
             self._closing = True
             self._listening.cancel()
             await asyncio.wait([self._listening], timeout=CLOSE_S)
-        await self._client.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._client.close()
 
     async def send(self, body: Mapping[str, Any] | bytes, message_id: str | None = None) -> None:
         """Send a message to the request queue."""
