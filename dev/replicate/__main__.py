@@ -5,11 +5,18 @@ import asyncio
 import base64
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
+from dev.replicate.api import ACCOUNT
+from dev.replicate.catalogue import read_catalogue
 from dev.replicate.clock import Clock
 from dev.replicate.engine import Settings, Simulator
 from dev.replicate.server import make_app
-from dev.replicate.serving import serve
+from dev.replicate.serving import Door, serve
+
+#: A model that there is from the beginning, for a training's version: the account's name and this.
+_DESTINATION: Final = "portraits"
 
 
 def main() -> None:
@@ -21,12 +28,22 @@ def main() -> None:
     )
     parser.add_argument("--webhook-secret", default=_new_secret(), help="whsec_... (default: a new one)")
     parser.add_argument("--time-scale", type=float, default=1.0, help="simulated seconds per second")
+    parser.add_argument("--catalog", type=Path, help="a catalogue in TOML (default: the app's own)")
+    parser.add_argument(
+        "--destination",
+        action="append",
+        default=[],
+        help="a model of the account's own for trainings (may be repeated)",
+    )
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
     asyncio.run(_serve(parser.parse_args()))
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    simulator = Simulator(Settings(options.token), options.webhook_secret, Clock(options.time_scale))
+    catalogue = read_catalogue(options.catalog.read_text(encoding="utf-8")) if options.catalog else None
+    simulator = Simulator(Settings(options.token), options.webhook_secret, Clock(options.time_scale), catalogue)
+    for name in (_DESTINATION, *options.destination):
+        simulator.library.add_model(f"{ACCOUNT['username']}/{name}", visibility="private", about={})
 
     def ready(url: str) -> Mapping[str, str]:
         simulator.base_url = url
@@ -37,7 +54,11 @@ async def _serve(options: argparse.Namespace) -> None:
             "webhook_secret": options.webhook_secret,
         }
 
-    await serve(make_app(simulator), options.port, ready, exit_with_stdin=options.exit_with_stdin)
+    def opened(door: Door) -> None:
+        simulator.door = door
+
+    stdin = options.exit_with_stdin
+    await serve(make_app(simulator), options.port, ready, exit_with_stdin=stdin, opened=opened)
 
 
 def _new_secret() -> str:

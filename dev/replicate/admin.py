@@ -2,17 +2,23 @@
 
 POST   /_sim/faults          {"kind": ..., "times": 1, "match": {"prompt_contains": ...}, ...}   see faults.py
 GET    /_sim/faults          those still to happen       DELETE /_sim/faults   none any more
-GET    /_sim/stats           requests per endpoint, predictions, webhooks, leaks
+GET    /_sim/stats           requests per endpoint, predictions, webhooks, leaks, models
 GET    /_sim/predictions     all of them, with what the API hides or has deleted
 POST   /_sim/run_time        {"start_s": 0.3, "run_s": 0.5}      for predictions created from now on
 POST   /_sim/clock           {"advance_s": 3600}
 POST   /_sim/pictures        {"mode": "painted" | "plain", "bytes": 0}      about so large, if plain and PNG
+POST   /_sim/media           {"bytes": 0}: how large a film, a sound or a training's weights is at least
+POST   /_sim/models          {"name": "darkroom-local/portraits"}: a model of the account's, for a training's version
+POST   /_sim/outage          {"kind": "503" | "402" | "refused", "seconds": 30, "creates_only": false}    see outages.py
+DELETE /_sim/outage          it is over
 POST   /_sim/webhook-secret  {"secret": "whsec_..."}
 POST   /_sim/token           {"token": "r8_..."}
 POST   /_sim/quiet           {"wait_s": 0}: comes to rest, between two tests
 """
 
 import json
+import re
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,8 +26,10 @@ from typing import Any
 
 from aiohttp import web
 
+from dev.replicate.api import ACCOUNT
 from dev.replicate.engine import SIMULATOR, Record
 from dev.replicate.faults import read_fault
+from dev.replicate.outages import KINDS, LONGEST_S, Outage
 from dev.replicate.predictions import view
 from dev.replicate.problems import bad_request
 from dev.replicate.webhooks import key_of
@@ -64,6 +72,8 @@ async def stats(request: web.Request) -> web.Response:
             "webhooks_delivered": simulator.postman.delivered,
             "webhooks_in_flight": len(simulator.postman.under_way),
             "leaks": simulator.leaks,
+            "models": sorted(simulator.library.models),
+            "not_served": list(simulator.library.left_out),
         }
     )
 
@@ -95,14 +105,49 @@ async def move_clock(request: web.Request) -> web.Response:
 async def set_pictures(request: web.Request) -> web.Response:
     """Chooses between painted pictures and plain ones."""
     given = await _json(request)
-    mode, size_bytes = given.get("mode"), given.get("bytes", 0)
+    mode, size_bytes = given.get("mode"), _size_bytes(given)
     if mode not in {"painted", "plain"}:
         raise bad_request("mode is painted or plain")
-    if isinstance(size_bytes, bool) or not isinstance(size_bytes, int) or size_bytes < 0:
-        raise bad_request("bytes is a whole number")
     settings = request.app[SIMULATOR].settings
     settings.plain_pictures, settings.picture_bytes = mode == "plain", size_bytes
     return web.json_response({"mode": mode, "bytes": size_bytes})
+
+
+async def set_media(request: web.Request) -> web.Response:
+    """Sets the least size of the files that are no pictures."""
+    size_bytes = _size_bytes(await _json(request))
+    request.app[SIMULATOR].settings.media_bytes = size_bytes
+    return web.json_response({"bytes": size_bytes})
+
+
+async def add_model(request: web.Request) -> web.Response:
+    """Makes a private model without versions; one that is there stays as it is."""
+    name, library = _text(await _json(request), "name"), request.app[SIMULATOR].library
+    if not re.fullmatch(rf"{ACCOUNT['username']}/[a-z0-9][a-z0-9._-]*", name):
+        raise bad_request(f"name is {ACCOUNT['username']}/ and a name in small letters")
+    card = library.models.get(name) or library.add_model(name, visibility="private", about={})
+    return web.json_response(card.shown(), status=201)
+
+
+async def begin_outage(request: web.Request) -> web.Response:
+    """Lets the whole account fail for so many real seconds."""
+    given, simulator = await _json(request), request.app[SIMULATOR]
+    kind, seconds, creates_only = given.get("kind"), _number(given, "seconds", 30), given.get("creates_only", False)
+    if kind not in KINDS or seconds > LONGEST_S or not isinstance(creates_only, bool):
+        raise bad_request(f"kind is one of {', '.join(KINDS)}, seconds at most {LONGEST_S}, creates_only true or false")
+    if kind != "refused":
+        simulator.outage = Outage(kind, time.monotonic() + seconds, creates_only)
+    elif simulator.door is None:
+        raise bad_request("this simulator does not hold its own door")
+    else:
+        await simulator.door.shut(seconds)
+    return web.json_response({"kind": kind, "seconds": seconds})
+
+
+async def end_outage(request: web.Request) -> web.Response:
+    """Ends an outage; one that refuses connections ends by itself alone, for nobody can say so."""
+    request.app[SIMULATOR].outage = None
+    return web.Response(status=204)
 
 
 async def set_webhook_secret(request: web.Request) -> web.Response:
@@ -154,6 +199,13 @@ def _number(given: Mapping[str, Any], name: str, default: float) -> float:
     value = given.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise bad_request(f"{name} is a number of seconds")
+    return value
+
+
+def _size_bytes(given: Mapping[str, Any]) -> int:
+    value = given.get("bytes", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise bad_request("bytes is a whole number")
     return value
 
 

@@ -13,11 +13,11 @@ from typing import Any, Final, NoReturn
 
 from aiohttp import web
 
-from dev.replicate import problems
+from dev.replicate import problems, targets
 from dev.replicate.engine import SIMULATOR, Record, Simulator
 from dev.replicate.paging import paged
-from dev.replicate.problems import InvalidField, invalid
-from dev.replicate.schemas import Target, deployment_target, model_target, order_of, version_target
+from dev.replicate.problems import InvalidField, ProblemError, invalid
+from dev.replicate.schemas import Order, Target, order_of
 
 _PAGE: Final = 100
 _WAIT: Final = re.compile(r"wait(?:=(\d{1,3}))?")
@@ -50,24 +50,27 @@ def check_token(request: web.Request) -> None:
 
 async def create_by_version(request: web.Request) -> web.Response:
     """POST /v1/predictions."""
-    return await _create(request, version_target, takes_version=True)
+    library = request.app[SIMULATOR].library
+    return await _create(request, lambda body: targets.by_version(library, body), takes_version=True)
 
 
 async def create_by_model(request: web.Request) -> web.Response:
     """POST /v1/models/{owner}/{name}/predictions."""
-    return await _create(request, lambda _: model_target(**request.match_info), takes_version=False)
+    library = request.app[SIMULATOR].library
+    return await _create(request, lambda _: targets.by_name(library, **request.match_info), takes_version=False)
 
 
 async def create_by_deployment(request: web.Request) -> web.Response:
     """POST /v1/deployments/{owner}/{name}/predictions."""
-    return await _create(request, lambda _: _deployed(request), takes_version=False)
+    library = request.app[SIMULATOR].library
+    return await _create(request, lambda _: targets.by_deployment(library, **request.match_info), takes_version=False)
 
 
 async def get_prediction(request: web.Request) -> web.Response:
-    """GET /v1/predictions/{id}."""
+    """GET /v1/predictions/{id}: a training is found here too, for its addresses lead here when it is created."""
     simulator = request.app[SIMULATOR]
     record = _record(request)
-    if (fault := simulator.faults.take(("get_5xx",), record.prompt)) is not None:
+    if (fault := simulator.faults.take(("get_5xx",), record.prompt, record.model)) is not None:
         return problems.proxy_error(fault.params["status"])
     return web.json_response(simulator.shown(record))
 
@@ -101,25 +104,51 @@ async def webhook_secret(request: web.Request) -> web.Response:
 
 
 async def _create(request: web.Request, target_of: TargetOf, *, takes_version: bool) -> web.Response:
-    simulator = request.app[SIMULATOR]
     body = await json_object(request)
-    prompt = _prompt_of(body)
-    if (refusal := _refusal(simulator, prompt)) is not None:
+    request.app[SIMULATOR].settle_trainings()
+    target, problem = named(target_of, body)
+
+    def order() -> Order:
+        if target is None:
+            raise problem or problems.not_found()
+        return order_of(target, body, request.headers.get("Cancel-After"), takes_version=takes_version)
+
+    return await created(request, body, target, order, request.app[SIMULATOR].shown)
+
+
+def named(target_of: TargetOf, body: Mapping[str, Any]) -> tuple[Target | None, ProblemError | None]:
+    """Returns what a body names, or why it names nothing: a fault of the account's comes before either."""
+    try:
+        return target_of(body), None
+    except ProblemError as problem:
+        return None, problem
+
+
+async def created(
+    request: web.Request,
+    body: Mapping[str, Any],
+    target: Target | None,
+    order_of_body: Callable[[], Order],
+    shown: Callable[[Record], dict[str, Any]],
+) -> web.Response:
+    """Creates what a checked body orders, with what the faults do to that, and answers as it is shown."""
+    simulator, prompt = request.app[SIMULATOR], _prompt_of(body)
+    model = None if target is None else target.model.name
+    if (refusal := _refusal(simulator, prompt, model, by_version="version" in body)) is not None:
         return refusal
-    cancel_after = request.headers.get("Cancel-After")
-    order = order_of(target_of(body), body, cancel_after, takes_version=takes_version)
-    record = simulator.create(order)
-    if (fault := simulator.faults.take(("create_5xx_after",), prompt)) is not None:
+    order = order_of_body()
+    record = simulator.create(order, await simulator.reader.trouble(order))
+    if (fault := simulator.faults.take(("create_5xx_after",), prompt, model)) is not None:
         record.answered = False
         return problems.proxy_error(fault.params["status"])
-    if (fault := simulator.faults.take(("create_timeout_after",), prompt)) is not None:
+    if (fault := simulator.faults.take(("create_timeout_after",), prompt, model)) is not None:
         record.answered = False
         await asyncio.sleep(fault.params["seconds"])
         if request.transport is not None:
             request.transport.abort()
     if (wait_s := _wait_s(request.headers.get("Prefer", ""))) is not None:
         await simulator.ended(record, wait_s)
-    return web.json_response(simulator.shown(record), status=201)
+    return web.json_response(shown(record), status=201)
 
 
 def _wait_s(prefer: str) -> float | None:
@@ -130,10 +159,10 @@ def _wait_s(prefer: str) -> float | None:
     return min(float(match[1] or _LONGEST_WAIT_S), _LONGEST_WAIT_S)
 
 
-def _refusal(simulator: Simulator, prompt: str | None) -> web.Response | None:
+def _refusal(simulator: Simulator, prompt: str | None, model: str | None, *, by_version: bool) -> web.Response | None:
     """Returns the answer of a fault that keeps the prediction from being created."""
-    kinds = ("create_401", "create_402", "create_422", "create_429", "create_5xx_before")
-    fault = simulator.faults.take(kinds, prompt)
+    kinds = ("create_401", "create_402", "create_422", "create_429", "create_5xx_before", "model_gone")
+    fault = simulator.faults.take(kinds, prompt, model)
     if fault is None:
         return None
     match fault.kind:
@@ -145,6 +174,8 @@ def _refusal(simulator: Simulator, prompt: str | None) -> web.Response | None:
             return invalid([InvalidField("required", "input", "prompt is required")]).response()
         case "create_429":
             return problems.throttled(fault.params["hint"], int(fault.params["seconds"])).response()
+        case "model_gone":
+            return (problems.unknown_version() if by_version else problems.not_found()).response()
         case _:
             return problems.proxy_error(fault.params["status"])
 
@@ -170,18 +201,9 @@ def _prompt_of(body: Mapping[str, Any]) -> str | None:
     return prompt if isinstance(prompt, str) else None
 
 
-def _deployed(request: web.Request) -> Target:
-    """Returns what a deployment runs: one that was made here its own version, any other what it is named after."""
-    deployment = request.app[SIMULATOR].library.deployments.get("{owner}/{name}".format(**request.match_info))
-    if deployment is None:
-        return deployment_target(**request.match_info)
-    target = version_target({"version": deployment.release.version})
-    return Target(target.model, target.version, deployment.name)
-
-
 def _record(request: web.Request) -> Record:
     record = request.app[SIMULATOR].find(request.match_info["id"])
-    if record is None or record.trains:
+    if record is None:
         raise problems.not_found()
     return record
 

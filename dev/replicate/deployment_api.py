@@ -9,7 +9,7 @@ from dev.replicate import problems
 from dev.replicate.api import ACCOUNT, json_object
 from dev.replicate.engine import SIMULATOR
 from dev.replicate.library import Deployment
-from dev.replicate.model_api import HARDWARE, settle_trainings
+from dev.replicate.model_api import HARDWARE
 from dev.replicate.models import Input
 from dev.replicate.paging import paged
 from dev.replicate.predictions import written
@@ -83,7 +83,7 @@ def _deployment(request: web.Request) -> Deployment:
 
 
 def _check_version(request: web.Request, model: str, version: str) -> None:
-    settle_trainings(request)
+    request.app[SIMULATOR].settle_trainings()
     card = request.app[SIMULATOR].library.models.get(model)
     if card is None or all(each.id != version for each in card.versions):
         raise problems.unknown_version()

@@ -7,9 +7,6 @@ every look at it. What a fault does to a prediction is decided when the predicti
 import asyncio
 import json
 import random
-import re
-import secrets
-import string
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,17 +17,19 @@ from typing import Any, Final
 from aiohttp import web
 
 from dev.replicate import predictions
+from dev.replicate.catalogue import Catalogue, app_catalogue
 from dev.replicate.clock import Clock
 from dev.replicate.faults import PREDICTION_KINDS, FaultList
+from dev.replicate.fetching import Reader
 from dev.replicate.library import Library
-from dev.replicate.models import PictureFormat, picture_format
-from dev.replicate.pictures import Scene, render
-from dev.replicate.predictions import Event, Plan, Prediction
+from dev.replicate.outages import Outage
+from dev.replicate.outputs import content_of, made_by, new_id
+from dev.replicate.pictures import Scene
+from dev.replicate.plans import plan_of
+from dev.replicate.predictions import Event, Prediction
 from dev.replicate.schemas import Order
+from dev.replicate.serving import Door
 from dev.replicate.webhooks import Letter, Postman
-
-_ALPHABET: Final = string.ascii_lowercase + string.digits
-_ALL_NSFW: Final = "All generated images contained NSFW content. Try running it again with a different prompt."
 
 
 @dataclass(slots=True)
@@ -43,6 +42,8 @@ class Settings:
     plain_pictures: bool = False
     #: About how large a plain PNG is; 0: as small as it comes.
     picture_bytes: int = 0
+    #: How large a film, a sound or a training's weights is at least; 0: as small as it comes.
+    media_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -64,20 +65,35 @@ class Record:
         return str(self.prediction.order.input.get("prompt", ""))
 
     @property
+    def model(self) -> str:
+        """The model's owner/name."""
+        return self.prediction.order.target.model.name
+
+    @property
     def trains(self) -> bool:
         """Whether it is a training."""
-        return self.prediction.order.target.model.makes == "version"
+        return self.prediction.trains
 
 
 class Simulator:
-    """One Replicate account. To be made and used on one event loop."""
+    """One Replicate account. To be made and used on one event loop.
 
-    def __init__(self, settings: Settings, webhook_secret: str, clock: Clock) -> None:
+    Beside the models that are written by hand it runs those of a catalogue, which is the app's where none is given.
+    """
+
+    def __init__(
+        self, settings: Settings, webhook_secret: str, clock: Clock, catalogue: Catalogue | None = None
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.postman = Postman(clock, webhook_secret)
         self.faults = FaultList()
-        self.library = Library(clock)
+        self.library = Library(clock, app_catalogue() if catalogue is None else catalogue)
+        self.reader = Reader(self.library, lambda: self.base_url)
+        #: What keeps the whole account from working, or did.
+        self.outage: Outage | None = None
+        #: The port it is reached at, where it can be shut.
+        self.door: Door | None = None
         #: Where this simulator is reached; known once its port is open.
         self.base_url = ""
         #: All predictions, oldest first: a record's number is its place here.
@@ -87,32 +103,34 @@ class Simulator:
         self.leaks = 0
         self._by_id: dict[str, Record] = {}
         self._outputs: dict[str, tuple[Record, int]] = {}
+        self._trainings: list[Record] = []
         self._lives: dict[str, asyncio.Task[None]] = {}
         # One worker: two cores are shared with the rest of the stack, and equal pictures are then painted once.
         self._painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="painter")
 
-    def create(self, order: Order, outputs: tuple[str, ...] | None = None) -> Record:
+    def create(self, order: Order, unreadable: str | None = None) -> Record:
         """Creates a prediction; it lives from now on.
 
         Args:
             order: what was asked.
-            outputs: what it will have made; None: pictures or a text, as its model does.
+            unreadable: why the model cannot read a file that its input names (fetching.py): so it will fail.
         """
-        prompt = str(order.input.get("prompt", ""))
-        taken = ((kind, self.faults.take((kind,), prompt)) for kind in PREDICTION_KINDS)
+        prompt, model = str(order.input.get("prompt", "")), order.target.model.name
+        taken = ((kind, self.faults.take((kind,), prompt, model)) for kind in PREDICTION_KINDS)
         faults = {kind: fault.params for kind, fault in taken if fault is not None}
         given_seed = order.input.get("seed")
         seed = random.randrange(2**31) if given_seed is None else int(given_seed)
-        paths = _output_paths(order)
-        if outputs is None:
-            pictures = tuple(f"{self.base_url}{path}" for path in paths)
-            outputs = text_of(order) if order.target.model.makes == "text" else pictures
-        plan = _plan(self.settings, faults, seed, outputs)
-        prediction = Prediction(_new_id(26), order, plan, self.clock.now())
+        made = made_by(order, self.base_url, faults.get("unsafe_text"))
+        plan = plan_of(order, seed, made.outputs, (self.settings.start_s, self.settings.run_s), faults)
+        if unreadable is not None and plan.boots:
+            plan = replace(plan, error=plan.error or unreadable)
+        prediction = Prediction(new_id(26), order, plan, self.clock.now())
         record = Record(len(self.records), prediction, seed, faults)
         self.records.append(record)
         self._by_id[prediction.id] = record
-        self._outputs |= {path: (record, index) for index, path in enumerate(paths)}
+        if record.trains:
+            self._trainings.append(record)
+        self._outputs |= {path: (record, index) for path, index in made.files.items()}
         life = asyncio.create_task(self._live(record))
         self._lives[prediction.id] = life
         life.add_done_callback(lambda _: self._lives.pop(prediction.id))
@@ -139,7 +157,14 @@ class Simulator:
     def settle(self, record: Record) -> None:
         """Brings a prediction up to the clock and sends what it has to tell."""
         record.prediction, events = predictions.advance(record.prediction, self.clock.now())
+        if record.trains and events and record.prediction.outputs is not None:
+            self.library.add_trained(record.prediction.outputs[0])
         self._tell(record, events)
+
+    def settle_trainings(self) -> None:
+        """Gives the models the versions that trainings have made by now."""
+        for record in self._trainings:
+            self.settle(record)
 
     def cancel(self, record: Record) -> None:
         """Cancels a prediction for its user."""
@@ -151,24 +176,27 @@ class Simulator:
         """Returns the prediction as JSON, as the API shows it."""
         return predictions.view(record.prediction, self.base_url)
 
+    def training_shown(self, record: Record) -> dict[str, Any]:
+        """Returns the training as JSON, as the API shows it."""
+        return predictions.training_view(record.prediction, self.base_url)
+
     async def ended(self, record: Record, wait_s: float) -> None:
         """Returns when the prediction has come to its end, or after so many real seconds."""
         life = self._lives.get(record.prediction.id)
         if life is not None:
             await asyncio.wait([life], timeout=wait_s)
 
-    async def picture(self, record: Record, index: int) -> tuple[bytes, PictureFormat]:
-        """Returns an output: it is painted when it is fetched first."""
-        form = picture_format(record.prediction.order.target.model, record.prediction.order.input)
-        unsafe = record.faults.get("unsafe_image")
+    async def file(self, record: Record, index: int) -> bytes:
+        """Returns an output that is a file: it is made when it is fetched first."""
+        unsafe, settings, order = record.faults.get("unsafe_image"), self.settings, record.prediction.order
+        size_bytes = settings.picture_bytes if order.target.model.modality == "image" else settings.media_bytes
         marker = None
         if unsafe is not None and unsafe["index"] in {None, index}:
             marker = (unsafe["category"], unsafe["severity"])
-        scene = Scene(record.prompt, record.seed, index, marker)
-        if self.settings.plain_pictures:
-            scene = Scene("", 0, 0, marker, plain=True, size_bytes=self.settings.picture_bytes)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._painter, render, scene, form), form
+        scene = Scene(record.prompt, record.seed, index, marker, size_bytes=size_bytes)
+        if settings.plain_pictures:
+            scene = Scene("", 0, 0, marker, plain=True, size_bytes=size_bytes)
+        return await asyncio.get_running_loop().run_in_executor(self._painter, content_of, order, scene)
 
     @property
     def alive(self) -> list[Record]:
@@ -202,6 +230,7 @@ class Simulator:
             life.cancel()
         await asyncio.gather(*lives, return_exceptions=True)
         await self.postman.close()
+        await self.reader.close()
         self._painter.shutdown()
 
     async def _live(self, record: Record) -> None:
@@ -233,54 +262,10 @@ class Simulator:
         order = event.prediction.order
         if order.webhook is None or event.name not in order.events:
             return None
-        body = json.dumps(predictions.view(event.prediction, self.base_url)).encode()
+        view = predictions.training_view if event.prediction.trains else predictions.view
+        body = json.dumps(view(event.prediction, self.base_url)).encode()
         return Letter(event.name, order.webhook, body)
 
 
 #: Where an application keeps its simulator.
 SIMULATOR: Final = web.AppKey("simulator", Simulator)
-
-
-def _plan(settings: Settings, faults: Mapping[str, Mapping[str, Any]], seed: int, urls: tuple[str, ...]) -> Plan:
-    """Returns how a prediction will go, with what its faults do to it."""
-    plan = Plan(settings.start_s, settings.run_s, urls, logs=f"Using seed: {seed}\n")
-    if "slow_start" in faults:
-        plan = replace(plan, start_s=faults["slow_start"]["seconds"])
-    if "stuck" in faults:
-        plan = replace(plan, run_s=None)
-    if "nsfw_partial" in faults:
-        plan = _without_nsfw(plan, int(faults["nsfw_partial"]["drop"]))
-    if "nsfw_all" in faults:
-        plan = replace(plan, error=_ALL_NSFW)
-    if "failed" in faults:
-        plan = replace(plan, error=faults["failed"]["error"], boots=not faults["failed"]["before_start"])
-    if "abort" in faults:
-        plan = replace(plan, error=None, boots=False)
-    return plan
-
-
-def _without_nsfw(plan: Plan, drop: int) -> Plan:
-    """Takes the last outputs away, but never the first one: a prediction without any has failed."""
-    kept = max(1, len(plan.outputs) - drop)
-    lines = (f"NSFW content detected in image {index}\n" for index in range(kept, len(plan.outputs)))
-    return replace(plan, outputs=plan.outputs[:kept], logs=plan.logs + "".join(lines))
-
-
-def text_of(order: Order) -> tuple[str, ...]:
-    """Returns what a language model answers: the prompt with a few words before it, in pieces of a word each."""
-    answer = f"Here is what I know of it:\n{order.input['prompt']}"
-    return tuple(re.findall(r"\s*\S+", answer)[: int(order.input.get("max_tokens", 512))])
-
-
-def _output_paths(order: Order) -> list[str]:
-    """Returns new, unguessable paths for the pictures that an order asks for."""
-    if order.target.model.makes != "pictures":
-        return []
-    count = int(order.input.get("num_outputs", 1)) if order.target.model.array else 1
-    extension = picture_format(order.target.model, order.input).extension
-    folder = f"/delivery/xezq/{_new_id(40)}"
-    return [f"{folder}/out-{index}.{extension}" for index in range(count)]
-
-
-def _new_id(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -3,9 +3,10 @@
     {"kind": "create_429", "times": 2, "match": {"prompt_contains": "fox"}, "hint": "header", "seconds": 3}
 
 Rules: a fault is used up `times` times (default 1; -1: until cleared), oldest first. Its kind says which act uses it
-up: `create_*` a create request, `get_5xx` a read, `output_*` a download, `stream_*` a connection to a stream, all
-others the prediction that is created, for its whole life. A match on the prompt never fits a request that has no prompt
-(the list).
+up: `create_*` and `model_gone` a create request, `get_5xx` a read, `output_*` a download, `stream_*` a connection to a
+stream, all others the prediction or training that is created, for its whole life. `match` may name a part of the prompt
+(`prompt_contains`), the model (`model`: owner/name) or both; it never fits a request that has none of it: a training
+has no prompt, the list has neither.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,14 +30,21 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "create_5xx_before": _STATUS,  # nothing was created
     "create_5xx_after": _STATUS,  # it was created all the same
     "create_timeout_after": _SECONDS,  # created; after so many seconds the connection is dropped without an answer
+    "model_gone": {},  # a create is answered as for a model that was retired; whoever looks at the model sees 404 too
     "get_5xx": _STATUS,
     "failed": {"error": "Prediction interrupted; please retry (code: PA)", "before_start": False},
     "nsfw_partial": {"drop": 1},  # so many outputs are missing, though never the last one
     "nsfw_all": {},
+    "overloaded": {},  # fails for want of capacity: E003
     "slow_start": {"seconds": 30.0},
     "stuck": {},
     "abort": {},
-    "unsafe_image": {"category": "Violence", "severity": 6, "index": None},  # which output; None is all
+    "unsafe_image": {
+        "category": "Violence",
+        "severity": 6,
+        "index": None,
+    },  # which output; None is all; a film's frames
+    "unsafe_text": {"category": "Violence", "severity": 6},  # what is written is unsafe, or judged so: see texts.py
     "webhook_lost": _EVENT,
     "webhook_doubled": _EVENT,
     "webhook_late": {"seconds": 5.0, **_EVENT},
@@ -59,7 +67,7 @@ _CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 #: The kinds that a prediction carries from its creation.
 PREDICTION_KINDS: Final = tuple(
-    kind for kind in KINDS if not kind.startswith(("create_", "get_", "output_", "stream_"))
+    kind for kind in KINDS if not kind.startswith(("create_", "get_", "model_", "output_", "stream_"))
 )
 OUTPUT_KINDS: Final = tuple(kind for kind in KINDS if kind.startswith("output_"))
 STREAM_KINDS: Final = tuple(kind for kind in KINDS if kind.startswith("stream_"))
@@ -71,13 +79,18 @@ class Fault:
 
     kind: str
     times: int
-    prompt_contains: str | None
+    match: Mapping[str, str]
     params: Mapping[str, Any]
 
     def told(self) -> dict[str, Any]:
         """Returns the fault as JSON, in the form in which it is given."""
-        match = {} if self.prompt_contains is None else {"match": {"prompt_contains": self.prompt_contains}}
+        match = {"match": dict(self.match)} if self.match else {}
         return {"kind": self.kind, "times": self.times, **match, **self.params}
+
+    def fits(self, prompt: str | None, model: str | None) -> bool:
+        """Whether it means an act on this prompt and this model; None where the act has none."""
+        part, name = self.match.get("prompt_contains"), self.match.get("model")
+        return (part is None or (prompt is not None and part in prompt)) and name in {None, model}
 
 
 @dataclass(slots=True)
@@ -86,11 +99,15 @@ class FaultList:
 
     waiting: list[Fault] = field(default_factory=list)
 
-    def take(self, kinds: Iterable[str], prompt: str | None) -> Fault | None:
-        """Uses up the oldest fault of these kinds that fits the prompt."""
+    def lies_in_wait(self, kind: str, model: str) -> bool:
+        """Whether there is a fault of this kind for the model; it is not used up."""
+        return any(fault.kind == kind and fault.fits(None, model) for fault in self.waiting)
+
+    def take(self, kinds: Iterable[str], prompt: str | None, model: str | None = None) -> Fault | None:
+        """Uses up the oldest fault of these kinds that fits the prompt and the model."""
         wanted = frozenset(kinds)
         for fault in self.waiting:
-            if fault.kind in wanted and _fits(fault, prompt):
+            if fault.kind in wanted and fault.fits(prompt, model):
                 if fault.times > 0:
                     fault.times -= 1
                 if fault.times == 0:
@@ -116,7 +133,7 @@ def read_fault(given: Mapping[str, Any]) -> Fault:
         if name not in params:
             raise ValueError(f"{kind} knows {', '.join(params) or 'no parameter'}, not {name}")
         params[name] = _checked(name, given[name], params[name])
-    return Fault(kind, times, _prompt_match(given.get("match", {})), params)
+    return Fault(kind, times, _match(given.get("match", {})), params)
 
 
 def _checked(name: str, value: object, default: object) -> object:
@@ -137,13 +154,8 @@ def _checked(name: str, value: object, default: object) -> object:
     return value
 
 
-def _prompt_match(match: object) -> str | None:
-    if match == {}:
-        return None
-    if isinstance(match, dict) and match.keys() == {"prompt_contains"} and isinstance(match["prompt_contains"], str):
-        return match["prompt_contains"]
-    raise ValueError('match is {"prompt_contains": text}')
-
-
-def _fits(fault: Fault, prompt: str | None) -> bool:
-    return fault.prompt_contains is None or (prompt is not None and fault.prompt_contains in prompt)
+def _match(match: object) -> Mapping[str, str]:
+    known = {"prompt_contains", "model"}
+    if isinstance(match, dict) and match.keys() <= known and all(isinstance(text, str) for text in match.values()):
+        return dict(match)
+    raise ValueError('match is {"prompt_contains": text, "model": "owner/name"}, or one of both')

@@ -1,19 +1,20 @@
 """What an account sees besides its predictions: models with their versions, deployments, files. Kept in memory.
 
-Beside the models that run here, as their owners publish them, stand those that the account makes itself: empty, until a
-training gives them a version.
+Beside the models that run here, as their owners publish them (those of models.py, then those of the app's catalogue),
+stand those that the account makes itself: empty, until a training gives them a version.
 """
 
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
+from dev.replicate.catalogue import Catalogue
 from dev.replicate.clock import Clock
-from dev.replicate.models import MODELS, TRAINER, Input, Model
+from dev.replicate.models import MODELS, TRAINER, Input, Model, trained
 from dev.replicate.predictions import written
 
 #: How long an uploaded file is kept.
@@ -24,7 +25,7 @@ _PUBLISHED: Final = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a model; `model` is what it takes, None where that is not known (a version made by a training)."""
+    """A version of a model; `model` is what it takes, None where that is not known."""
 
     number: int
     id: str
@@ -52,6 +53,11 @@ class Card:
     official: bool = False
     about: dict[str, str] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)
+
+    @property
+    def model(self) -> Model | None:
+        """What the latest version takes."""
+        return self.versions[-1].model if self.versions else None
 
     def shown(self) -> dict[str, Any]:
         """Returns the model as JSON."""
@@ -122,21 +128,33 @@ class File:
 class Library:
     """The models, deployments and files."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, catalogue: Catalogue) -> None:
         self.models: dict[str, Card] = {}
         self.deployments: dict[str, Deployment] = {}
-        #: The trainings whose versions stand here, or stood.
-        self.trained: set[str] = set()
+        #: The models of the catalogue that do not run here, and why.
+        self.left_out = catalogue.left_out
         #: Signs downloads of files.
         self.files_secret = secrets.token_urlsafe(24)
         self._files: dict[str, File] = {}
         self._clock = clock
         self._numbers = count()
-        for model in (*MODELS.values(), TRAINER):
+        by_hand = {**MODELS, TRAINER.name: TRAINER}
+        for model in catalogue.models:
+            written = by_hand.get(model.name)
+            # What is written by hand knows all inputs; the catalogue may have pinned another version of it.
+            if written is None or model.version not in {None, written.version}:
+                self._publish(replace(written, version=model.version) if written else model)
+        for model in by_hand.values():
+            self._publish(model)
+
+    def _publish(self, model: Model) -> None:
+        """Makes a model of somebody else's, or gives it a next version."""
+        card = self.models.get(model.name)
+        if card is None:
             card = self.add_model(model.name, about={"description": f"{model.name}, simulated"})
             card.created_at -= _PUBLISHED
-            card.official = model is not TRAINER
-            self.add_version(card, model.version or hashlib.sha256(model.name.encode()).hexdigest(), model)
+            card.official = model.official
+        self.add_version(card, model.version or hashlib.sha256(model.name.encode()).hexdigest(), model)
 
     def add_model(self, name: str, *, visibility: str = "public", about: Mapping[str, str]) -> Card:
         """Makes a model without versions."""
@@ -147,6 +165,13 @@ class Library:
     def add_version(self, card: Card, version_id: str, model: Model | None = None) -> None:
         """Gives a model a version, as its latest."""
         card.versions.append(Version(next(self._numbers), version_id, self._clock.now(), model))
+
+    def add_trained(self, output: str) -> None:
+        """Gives a model the version that a training has made for it: `output` is owner/name:version."""
+        name, _, version = output.partition(":")
+        card = self.models.get(name)
+        if card is not None:
+            self.add_version(card, version, trained(name, version))
 
     def deploy(self, name: str, model: str, version: str, configuration: Mapping[str, Any]) -> Deployment:
         """Makes a deployment, or the next release of one that is there."""
@@ -179,7 +204,7 @@ class Library:
 def _schema(model: Model) -> dict[str, Any]:
     """Returns a version's OpenAPI schema, with choices in schemas of their own, as Cog writes them."""
     choices = {
-        name: {"type": "string", "enum": list(each.enum), "title": name}
+        name: {"type": each.kind, "enum": list(each.enum), "title": name}
         for name, each in model.inputs.items()
         if each.enum
     }
@@ -192,7 +217,7 @@ def _schema(model: Model) -> dict[str, Any]:
                 name: _property(name, each, position) for position, (name, each) in enumerate(model.inputs.items())
             },
         },
-        "Output": _output_schema(model),
+        "Output": {**_output_schema(model), "title": "Output"},
         **choices,
     }
     return {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "components": {"schemas": schemas}}
@@ -204,10 +229,27 @@ def _property(name: str, each: Input, position: int) -> dict[str, Any]:
         shown["default"] = each.default
     if each.enum:
         return {**shown, "allOf": [{"$ref": f"#/components/schemas/{name}"}]}
+    if each.kind == "array":
+        return {**shown, "type": "array", "title": name, "items": _ADDRESS}
     bounds = {"minimum": each.minimum, "maximum": each.maximum}
-    return {**shown, "type": each.kind, "title": name, **{key: at for key, at in bounds.items() if at is not None}}
+    kind = _ADDRESS if each.holds else {"type": each.kind}
+    return {**shown, **kind, "title": name, **{key: at for key, at in bounds.items() if at is not None}}
+
+
+_ADDRESS: Final[Mapping[str, str]] = {"type": "string", "format": "uri"}
 
 
 def _output_schema(model: Model) -> dict[str, Any]:
-    item = {"type": "string"} if model.makes == "text" else {"type": "string", "format": "uri"}
-    return {"type": "array", "items": item, "title": "Output"} if model.array else {**item, "title": "Output"}
+    match model.output:
+        case "list":
+            return {"type": "array", "items": _ADDRESS}
+        case "chunks":
+            pieces = {"x-cog-array-type": "iterator", "x-cog-array-display": "concatenate"}
+            return {"type": "array", "items": {"type": "string"}, **pieces}
+        case "object":
+            return {"type": "object", "required": ["audio_out"], "properties": {"audio_out": _ADDRESS}}
+        case "version":
+            parts = {"version": {"type": "string"}, "weights": _ADDRESS}
+            return {"type": "object", "required": list(parts), "properties": parts}
+        case "single":
+            return {"type": "string"} if model.modality == "text" else dict(_ADDRESS)

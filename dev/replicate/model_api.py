@@ -122,7 +122,7 @@ async def list_examples(request: web.Request) -> web.Response:
     def is_example(record: Record) -> bool:
         simulator.settle(record)
         prediction = record.prediction
-        return prediction.order.target.model.name == card.name and prediction.outputs is not None
+        return record.model == card.name and prediction.outputs is not None
 
     return paged(request, [each for each in reversed(simulator.records) if is_example(each)], _PAGE, simulator.shown)
 
@@ -176,21 +176,6 @@ async def list_hardware(_request: web.Request) -> web.Response:
     return web.json_response([{"sku": sku, "name": name} for sku, name in HARDWARE.items()])
 
 
-def settle_trainings(request: web.Request) -> None:
-    """Gives the models the versions that trainings have made by now."""
-    simulator, library = request.app[SIMULATOR], request.app[SIMULATOR].library
-    for record in simulator.records:
-        if not record.trains or record.prediction.id in library.trained:
-            continue
-        simulator.settle(record)
-        if record.prediction.outputs is None:
-            continue
-        library.trained.add(record.prediction.id)
-        name, _, version = record.prediction.outputs[0].partition(":")
-        if name in library.models:
-            library.add_version(library.models[name], version)
-
-
 def _found(request: web.Request, query: str) -> Iterable[Card]:
     for card in request.app[SIMULATOR].library.models.values():
         if card.visibility == "public" and query.lower() in f"{card.name} {card.about.get('description')}".lower():
@@ -198,9 +183,10 @@ def _found(request: web.Request, query: str) -> Iterable[Card]:
 
 
 def _card(request: web.Request) -> Card:
-    settle_trainings(request)
-    card = request.app[SIMULATOR].library.models.get("{owner}/{name}".format(**request.match_info))
-    if card is None:
+    simulator = request.app[SIMULATOR]
+    simulator.settle_trainings()
+    card = simulator.library.models.get("{owner}/{name}".format(**request.match_info))
+    if card is None or simulator.faults.lies_in_wait("model_gone", card.name):
         raise problems.not_found()
     return card
 

@@ -1,16 +1,21 @@
-"""The models that the simulator runs: three FLUX models, a Llama that streams, a trainer; as their schemas have them.
+"""What a model is here, and those that are written by hand: FLUX, a Llama that streams, Llama Guard, a trainer.
 
-Inputs as on the models' API pages (flux-schnell, flux-dev: April 2026); picture sizes as in replicate/cog-flux. A
-model's `version` is one that the API accepts in place of its name, where one is known.
+All others come from the app's catalogue (catalogue.py). Inputs as on the models' API pages (flux-schnell, flux-dev,
+llama-3-8b, llama-guard: April 2026). A model's `version` is one that the API accepts in place of its name, where one is
+known.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-Kind = Literal["string", "integer", "number", "boolean", "object"]
-#: What a model makes: pictures, a text in pieces, or a version of another model.
-Making = Literal["pictures", "text", "version"]
+Kind = Literal["string", "integer", "number", "boolean", "object", "array"]
+#: What kind of file an input's address leads to; empty: the input is no address. An array is one of addresses.
+Holds = Literal["", "image", "audio", "archive"]
+Modality = Literal["image", "video", "audio", "text", "training"]
+#: A list of addresses, a single one (or a text that comes whole), an object of them, a text in pieces, or a version and
+#: the address of its weights.
+Shape = Literal["list", "single", "object", "chunks", "version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +24,45 @@ class Input:
 
     kind: Kind
     default: Any = None
-    enum: tuple[str, ...] = ()
+    enum: tuple[Any, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     required: bool = False
+    holds: Holds = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model: `array` says whether its output is a list or one text."""
+    """A model.
+
+    Attributes:
+        name: owner/name.
+        version: 64 hex digits, where one is known.
+        inputs: by name.
+        modality: what it makes.
+        output: the shape in which it gives that.
+        official: whether it runs by its name; a community model runs by its version alone.
+        step: what the sides of a picture of free size are rounded to, in pixels.
+        duration: which input says how many seconds a film or a sound lasts.
+    """
 
     name: str
-    array: bool
     version: str | None
     inputs: Mapping[str, Input] = field(repr=False)
-    makes: Making = "pictures"
+    modality: Modality = "image"
+    output: Shape = "list"
+    official: bool = True
+    step: int = 1
+    duration: str = "duration"
+
+    @property
+    def judges(self) -> bool:
+        """Whether it is a Llama Guard: its text is a verdict on the prompt."""
+        return "llama-guard" in self.name
+
+    def given(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Its inputs with what was given, and the defaults for the rest."""
+        return {name: inputs.get(name, each.default) for name, each in self.inputs.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +75,8 @@ class PictureFormat:
     quality: int
 
 
-#: Pixels of one megapixel in each aspect ratio; a quarter megapixel halves both sides.
-_SIZES: Final[Mapping[str, tuple[int, int]]] = {
+#: Pixels of one megapixel in each aspect ratio (replicate/cog-flux); a quarter megapixel halves both sides.
+SIZES: Final[Mapping[str, tuple[int, int]]] = {
     "1:1": (1024, 1024),
     "16:9": (1344, 768),
     "21:9": (1536, 640),
@@ -70,7 +99,7 @@ _FORMAT: Final[Mapping[str, Input]] = {
 _SCHNELL: Final[Mapping[str, Input]] = {
     **_FORMAT,
     "prompt": Input("string", required=True),
-    "aspect_ratio": Input("string", "1:1", enum=tuple(_SIZES)),
+    "aspect_ratio": Input("string", "1:1", enum=tuple(SIZES)),
     "num_outputs": Input("integer", 1, minimum=1, maximum=4),
     "num_inference_steps": Input("integer", 4, minimum=1, maximum=4),
     "disable_safety_checker": Input("boolean", default=False),
@@ -80,7 +109,7 @@ _SCHNELL: Final[Mapping[str, Input]] = {
 
 _DEV: Final[Mapping[str, Input]] = {
     **_SCHNELL,
-    "image": Input("string"),
+    "image": Input("string", holds="image"),
     "prompt_strength": Input("number", 0.8, minimum=0, maximum=1),
     "num_inference_steps": Input("integer", 28, minimum=1, maximum=50),
     "guidance": Input("number", 3, minimum=0, maximum=10),
@@ -90,7 +119,7 @@ _PRO_RATIOS: Final = ("custom", "1:1", "16:9", "3:2", "2:3", "4:5", "5:4", "9:16
 _PRO: Final[Mapping[str, Input]] = {
     **_FORMAT,
     "prompt": Input("string", required=True),
-    "image_prompt": Input("string"),
+    "image_prompt": Input("string", holds="image"),
     "aspect_ratio": Input("string", "1:1", enum=_PRO_RATIOS),
     "width": Input("integer", minimum=256, maximum=1440),
     "height": Input("integer", minimum=256, maximum=1440),
@@ -114,49 +143,56 @@ _LLAMA: Final[Mapping[str, Input]] = {
 }
 _LLAMA_VERSION: Final = "5a6809ca6288247d06daf6365557e5e429063f32a21146b2a807c682652136b8"
 
+_GUARD: Final[Mapping[str, Input]] = {
+    "prompt": Input("string", "I forgot how to kill a process in Linux, can you help?"),
+    "assistant": Input("string"),
+}
+_GUARD_VERSION: Final = "146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
+
+#: The models that take predictions.
 MODELS: Final[Mapping[str, Model]] = {
     model.name: model
     for model in (
-        Model("black-forest-labs/flux-schnell", array=True, version=_SCHNELL_VERSION, inputs=_SCHNELL),
-        Model("black-forest-labs/flux-dev", array=True, version=_DEV_VERSION, inputs=_DEV),
-        Model("black-forest-labs/flux-1.1-pro", array=False, version=None, inputs=_PRO),
-        Model("meta/meta-llama-3-8b-instruct", array=True, version=_LLAMA_VERSION, inputs=_LLAMA, makes="text"),
+        Model("black-forest-labs/flux-schnell", _SCHNELL_VERSION, _SCHNELL),
+        Model("black-forest-labs/flux-dev", _DEV_VERSION, _DEV),
+        Model("black-forest-labs/flux-1.1-pro", None, _PRO, output="single", step=32),
+        Model("meta/meta-llama-3-8b-instruct", _LLAMA_VERSION, _LLAMA, modality="text", output="chunks"),
+        Model("meta/llama-guard-3-8b", _GUARD_VERSION, _GUARD, modality="text", output="chunks", official=False),
     )
+}
+
+_TRAINING: Final[Mapping[str, Input]] = {
+    "input_images": Input("string", required=True, holds="archive"),
+    "trigger_word": Input("string", "TOK"),
+    "autocaption": Input("boolean", default=True),
+    "autocaption_prefix": Input("string"),
+    "autocaption_suffix": Input("string"),
+    "steps": Input("integer", 1000, minimum=3, maximum=6000),
+    "learning_rate": Input("number", 0.0004),
+    "batch_size": Input("integer", 1),
+    "resolution": Input("string", "512,768,1024"),
+    "lora_rank": Input("integer", 16, minimum=1, maximum=128),
+    "caption_dropout_rate": Input("number", 0.05, minimum=0, maximum=1),
+    "optimizer": Input("string", "adamw8bit"),
+    "cache_latents_to_disk": Input("boolean", default=False),
+    "layers_to_optimize_regex": Input("string"),
+    "gradient_checkpointing": Input("boolean", default=False),
+    "hf_repo_id": Input("string"),
+    "hf_token": Input("string"),
 }
 
 #: The model that trains: it takes no predictions. Its version is made up, for it changes often.
 TRAINER: Final = Model(
     "ostris/flux-dev-lora-trainer",
-    array=False,
-    version="26dce37af90b9d997eeb970d92e47de3064d46c300504ae376c75bef6a9022d2",
-    inputs={
-        "input_images": Input("string", required=True),
-        "trigger_word": Input("string", "TOK"),
-        "steps": Input("integer", 1000, minimum=3, maximum=6000),
-        "learning_rate": Input("number", 0.0004),
-        "lora_rank": Input("integer", 16, minimum=1, maximum=128),
-        "autocaption": Input("boolean", default=True),
-    },
-    makes="version",
+    "26dce37af90b9d997eeb970d92e47de3064d46c300504ae376c75bef6a9022d2",
+    _TRAINING,
+    modality="training",
+    output="version",
+    official=False,
 )
 
 
-def picture_format(model: Model, given: Mapping[str, Any]) -> PictureFormat:
-    """Returns the file that a checked input asks this model for."""
-    values = {name: given.get(name, each.default) for name, each in model.inputs.items()}
-    width, height = _size(values)
-    return PictureFormat(width, height, values["output_format"], int(values["output_quality"]))
-
-
-def _size(values: Mapping[str, Any]) -> tuple[int, int]:
-    if values["aspect_ratio"] == "custom":
-        # The model rounds to a multiple of 32; its default side is 1024.
-        return _round_to_32(values["width"] or 1024), _round_to_32(values["height"] or 1024)
-    width, height = _SIZES[values["aspect_ratio"]]
-    if values.get("megapixels") == "0.25":
-        return width // 2, height // 2
-    return width, height
-
-
-def _round_to_32(pixels: float) -> int:
-    return round(pixels / 32) * 32
+def trained(name: str, version: str) -> Model:
+    """Returns what a training has made of FLUX: a model of the account's own, which runs by its version."""
+    inputs = {**_DEV, "lora_scale": Input("number", 1, minimum=-1, maximum=3)}
+    return Model(name, version, inputs, official=False)

@@ -10,7 +10,8 @@ nothing: `advance` walks through every step on the way, at its own time.
        '--> aborted                      by the deadline, or by Replicate, before it started
        '--> failed                       it could not boot; there is no started_at
 
-Rule: a terminal prediction never changes, except that its data is removed an hour after its end.
+Rule: a terminal prediction never changes, except that its data is removed an hour after its end. A training lives as a
+prediction does, and what it made stays.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from dev.replicate.metrics import counted
 from dev.replicate.schemas import Order
 
 #: How long Replicate keeps input, output, logs and files of a prediction made through the API.
@@ -82,6 +84,11 @@ class Prediction:
         return None if after_s is None else self.created_at + timedelta(seconds=after_s)
 
     @property
+    def trains(self) -> bool:
+        """Whether it is a training."""
+        return self.order.target.model.modality == "training"
+
+    @property
     def is_terminal(self) -> bool:
         """Whether it has come to its end."""
         return self.status in TERMINAL
@@ -129,6 +136,8 @@ def cancel(prediction: Prediction, now: datetime) -> tuple[Prediction, tuple[Eve
 def _next_step(prediction: Prediction) -> _Step | None:
     if prediction.data_removed:
         return None
+    if prediction.completed_at is not None and prediction.trains:
+        return None
     if prediction.completed_at is not None:
         return _Step(prediction.completed_at + RETENTION, replace(prediction, data_removed=True))
     if prediction.started_at is None:
@@ -174,7 +183,7 @@ def view(prediction: Prediction, base_url: str) -> dict[str, Any]:
     """Returns the prediction as the API and the webhooks show it: the JSON of GET /predictions/{id}."""
     order = prediction.order
     gone = prediction.data_removed
-    place = f"{base_url}/v1/{'trainings' if order.target.model.makes == 'version' else 'predictions'}/{prediction.id}"
+    place = f"{base_url}/v1/{'trainings' if prediction.trains else 'predictions'}/{prediction.id}"
     shown: dict[str, Any] = {
         "id": prediction.id,
         "model": order.target.model.name,
@@ -193,9 +202,17 @@ def view(prediction: Prediction, base_url: str) -> dict[str, Any]:
             "web": f"https://replicate.com/p/{prediction.id}",
         },
     }
-    if order.target.model.makes == "text":
+    if order.target.model.output == "chunks":
         shown["urls"]["stream"] = f"{base_url}/stream/{prediction.id}"
     return {**shown, **_times(prediction), **_asked(order)}
+
+
+def training_view(training: Prediction, base_url: str) -> dict[str, Any]:
+    """Returns a training as GET /trainings/{id} and its webhooks show it: it has no output before its end."""
+    shown = view(training, base_url)
+    return {
+        name: value for name, value in shown.items() if name != "data_removed" and (name, value) != ("output", None)
+    }
 
 
 def _times(prediction: Prediction) -> Mapping[str, Any]:
@@ -227,11 +244,8 @@ def _metrics(prediction: Prediction, completed_at: datetime) -> Mapping[str, flo
     metrics: dict[str, float] = {"total_time": (completed_at - prediction.created_at).total_seconds()}
     if prediction.started_at is not None:
         metrics["predict_time"] = (completed_at - prediction.started_at).total_seconds()
-    if prediction.outputs is not None and prediction.order.target.model.makes == "text":
-        metrics["output_token_count"] = len(prediction.outputs)
-    elif prediction.outputs is not None:
-        metrics["image_count"] = len(prediction.outputs)
-        metrics["image_output_count"] = len(prediction.outputs)
+    if prediction.outputs is not None:
+        metrics |= counted(prediction.order, prediction.outputs)
     return metrics
 
 
@@ -242,9 +256,15 @@ def _logs(prediction: Prediction) -> str:
 def _output(prediction: Prediction) -> list[str] | dict[str, str] | str | None:
     if prediction.outputs is None:
         return None
-    if prediction.order.target.model.makes == "version":
-        return dict(zip(("version", "weights"), prediction.outputs, strict=True))
-    return list(prediction.outputs) if prediction.order.target.model.array else prediction.outputs[0]
+    match prediction.order.target.model.output:
+        case "single":
+            return prediction.outputs[0]
+        case "object":  # Bark's
+            return {"audio_out": prediction.outputs[0]}
+        case "version":
+            return dict(zip(("version", "weights"), prediction.outputs, strict=True))
+        case "list" | "chunks":
+            return list(prediction.outputs)
 
 
 def written(moment: datetime, digits: int) -> str:

@@ -1,9 +1,11 @@
 """A request to create a prediction, checked as the API checks it: body, model input, `Cancel-After`.
 
 Rules: an unknown key of the body is 422, and so is an unknown input (the real API drops some of those silently: here a
-caller learns of it). Everything wrong is told in one answer. `null` is not "left out".
+caller learns of it). Everything wrong is told in one answer. `null` is not "left out". An input that is a file is an
+address; whether there is a file at it is seen when the model reads it (fetching.py).
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +13,8 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from dev.replicate.models import MODELS, Input, Model
-from dev.replicate.problems import InvalidField, invalid, not_found, unknown_version
+from dev.replicate.models import Input, Model
+from dev.replicate.problems import InvalidField, invalid
 
 #: The webhook events, in the order in which they can come.
 EVENTS: Final = ("start", "logs", "output", "completed")
@@ -37,13 +39,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A checked request to create a prediction; `events` is what to send, `events_filter` what was asked for."""
+    """A checked request to create a prediction; `events` is what to send, `events_filter` what was asked for.
+
+    `destination` is the model that gets a training's version, owner/name; a prediction has none.
+    """
 
     target: Target
     input: Mapping[str, Any]
     webhook: str | None
     events_filter: tuple[str, ...] | None
     cancel_after_s: int | None
+    destination: str | None = None
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -53,47 +59,13 @@ class Order:
         return DEFAULT_EVENTS if self.events_filter is None else self.events_filter
 
 
-def model_target(owner: str, name: str) -> Target:
-    """Returns the official model of that name; raises a 404 problem."""
-    model = MODELS.get(f"{owner}/{name}")
-    if model is None:
-        raise not_found()
-    return Target(model, "hidden")
-
-
-def deployment_target(owner: str, name: str) -> Target:
-    """Returns a deployment: any owner's deployment runs the model that it is named after; raises a 404 problem."""
-    model = next((each for each in MODELS.values() if each.name.split("/")[1] == name), None)
-    if model is None:
-        raise not_found()
-    return Target(model, f"dp-{model.version or name}", f"{owner}/{name}")
-
-
-def version_target(body: Mapping[str, Any]) -> Target:
-    """Returns what `version` names: 64 hex digits, `owner/name:` and those, or an official model's `owner/name`.
-
-    Raises:
-        ProblemError: 422, it names nothing. A missing or wrongly typed one is told by `order_of`.
-    """
-    version = body.get("version")
-    if not isinstance(version, str):
-        raise invalid([*_version_faults(body), *_body_faults(body, takes_version=True)])
-    name, _, digits = version.rpartition(":")
-    for model in MODELS.values():
-        if version == model.name:
-            return Target(model, "hidden")
-        if digits == model.version and name in {"", model.name}:
-            return Target(model, digits)
-    raise unknown_version()
-
-
 def order_of(target: Target, body: Mapping[str, Any], cancel_after: str | None, *, takes_version: bool) -> Order:
     """Checks a body and its `Cancel-After` header.
 
     Raises:
         ProblemError: 422, with all that is wrong.
     """
-    faults = list(_body_faults(body, takes_version=takes_version))
+    faults = list(body_faults(body, takes_version=takes_version))
     given = body.get("input")
     if isinstance(given, dict):
         faults += input_faults(target.model, given)
@@ -124,7 +96,8 @@ def duration_s(text: str) -> int | None:
     return total_s if _SHORTEST_S <= total_s <= _LONGEST_S else None
 
 
-def _body_faults(body: Mapping[str, Any], *, takes_version: bool) -> Iterator[InvalidField]:
+def body_faults(body: Mapping[str, Any], *, takes_version: bool) -> Iterator[InvalidField]:
+    """Returns what is wrong with a body, its version and its input's own fields aside."""
     if "input" not in body:
         yield InvalidField("required", "", "input is required")
     elif not isinstance(body["input"], dict):
@@ -138,7 +111,8 @@ def _body_faults(body: Mapping[str, Any], *, takes_version: bool) -> Iterator[In
     yield from webhook_faults(body)
 
 
-def _version_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
+def version_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
+    """Returns what is wrong with a `version` that is no text."""
     if "version" not in body:
         yield InvalidField("required", "", "version is required")
     else:
@@ -182,6 +156,11 @@ def webhook_faults(body: Mapping[str, Any]) -> Iterator[InvalidField]:
 def _value_faults(field: str, rule: Input, value: object) -> Iterator[InvalidField]:
     if not _has_kind(value, rule.kind):
         yield _wrong_type(field, rule.kind, value)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _value_faults(f"{field}.{index}", Input("string", holds=rule.holds), each)
+    elif rule.holds and not _is_address(str(value)):
+        yield InvalidField("format", field, "Does not match format 'uri'")
     elif rule.enum and value not in rule.enum:
         yield _not_in_enum(field, rule.enum)
     elif isinstance(value, int | float):
@@ -196,11 +175,11 @@ def _has_kind(value: object, kind: str) -> bool:
         return kind == "boolean"
     if isinstance(value, int | float):
         return kind == "number" or (kind == "integer" and (isinstance(value, int) or value.is_integer()))
-    return isinstance(value, dict) if kind == "object" else kind == "string" and isinstance(value, str)
+    return type(value) is {"object": dict, "array": list, "string": str}.get(kind)
 
 
-def _not_in_enum(field: str, allowed: tuple[str, ...]) -> InvalidField:
-    listed = ", ".join(f'"{each}"' for each in allowed)
+def _not_in_enum(field: str, allowed: tuple[Any, ...]) -> InvalidField:
+    listed = ", ".join(json.dumps(each) for each in allowed)
     return InvalidField("enum", field, f"{field} must be one of the following: {listed}")
 
 
@@ -217,6 +196,14 @@ def _wrong_type(field: str, expected: str, value: object) -> InvalidField:
     return InvalidField("invalid_type", field, f"Invalid type. Expected: {expected}, given: {names[type(value)]}")
 
 
+def _is_address(text: str) -> bool:
+    """Tells whether it has a scheme; that is all the API looks at (the format `uri` of gojsonschema)."""
+    try:
+        return bool(urlsplit(text).scheme)
+    except ValueError:
+        return False
+
+
 def _is_webhook_url(url: str) -> bool:
     """Tells whether Replicate would call it (https), or the simulator does for a laptop's sake (http to loopback)."""
     try:
@@ -226,10 +213,11 @@ def _is_webhook_url(url: str) -> bool:
         return False
     if parts.scheme == "https":
         return bool(host)
-    return parts.scheme == "http" and _is_loopback(host)
+    return parts.scheme == "http" and is_loopback(host)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tells whether a host's name or address is this machine's own."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

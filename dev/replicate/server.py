@@ -44,6 +44,10 @@ def make_app(simulator: Simulator) -> web.Application:
             web.post("/_sim/run_time", admin.set_run_time),
             web.post("/_sim/clock", admin.move_clock),
             web.post("/_sim/pictures", admin.set_pictures),
+            web.post("/_sim/media", admin.set_media),
+            web.post("/_sim/models", admin.add_model),
+            web.post("/_sim/outage", admin.begin_outage),
+            web.delete("/_sim/outage", admin.end_outage),
             web.post("/_sim/webhook-secret", admin.set_webhook_secret),
             web.post("/_sim/token", admin.set_token),
             web.post("/_sim/quiet", admin.quiet),
@@ -102,6 +106,9 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request.app[SIMULATOR].requests[f"{request.method} {place}"] += 1
     try:
         if request.path.startswith("/v1/"):
+            outage = request.app[SIMULATOR].outage
+            if outage is not None and (answer := outage.answer(request)) is not None:
+                return answer
             api.check_token(request)
         return await handler(request)
     except ProblemError as problem:

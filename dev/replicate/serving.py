@@ -1,6 +1,7 @@
 """Serves an aiohttp application as a child process of the local stack: one ready line, then until told to stop.
 
-Rules: loopback only. The ready line is one JSON object on standard output, flushed, printed when the port answers.
+Rules: loopback only. The ready line is one JSON object on standard output, flushed, printed when the port answers. A
+door that is shut for a while opens again by itself, at the same port.
 The process ends on SIGTERM, on SIGINT and, when asked to, when its standard input ends: a parent that dies, however
 it dies, closes that pipe, so no simulator outlives its stack.
 """
@@ -11,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -18,8 +20,58 @@ from aiohttp import web
 _GRACE_S = 0.5
 
 
+class Door:
+    """A port on loopback that a runner, already set up, is reached at."""
+
+    def __init__(self, runner: web.AppRunner, port: int = 0) -> None:
+        self._runner = runner
+        self._port = port
+        self._site: web.TCPSite | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, once it was opened."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def open(self) -> None:
+        """Listens; raises OSError if the port is taken."""
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def shut(self, seconds: float) -> None:
+        """Refuses connections for so many seconds; those that are open end with the answer under way."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+        if self._runner.server is not None:
+            self._runner.server.pre_shutdown()
+        await self._forget_opening()
+        self._opening = asyncio.create_task(self._open_after(seconds))
+
+    async def close(self) -> None:
+        """Stays as it is: the runner closes what is open."""
+        await self._forget_opening()
+
+    async def _open_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.open()
+
+    async def _forget_opening(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._opening
+
+
 async def serve(
-    app: web.Application, port: int, ready: Callable[[str], Mapping[str, str]], *, exit_with_stdin: bool
+    app: web.Application,
+    port: int,
+    ready: Callable[[str], Mapping[str, str]],
+    *,
+    exit_with_stdin: bool,
+    opened: Callable[[Door], None] | None = None,
 ) -> None:
     """Serves `app` on 127.0.0.1 until the process is told to stop.
 
@@ -28,6 +80,7 @@ async def serve(
         port: the port, 0 for any free one.
         ready: makes the ready line from the base URL (without a slash at its end).
         exit_with_stdin: whether the end of standard input stops the server too.
+        opened: is given the door once it is open.
 
     Raises:
         OSError: the port is taken.
@@ -37,11 +90,15 @@ async def serve(
         _stop_with_stdin(stop)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
+    door = Door(runner, port)
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        print(json.dumps(dict(ready(url_of(runner)))), flush=True)
+        await door.open()
+        if opened is not None:
+            opened(door)
+        print(json.dumps(dict(ready(door.url))), flush=True)
         await stop.wait()
     finally:
+        await door.close()
         await runner.cleanup()
 
 

@@ -27,11 +27,11 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     """GET /stream/{id}."""
     simulator = request.app[SIMULATOR]
     record = simulator.find(request.match_info["id"])
-    if record is None or record.prediction.order.target.model.makes != "text":
+    if record is None or record.prediction.order.target.model.output != "chunks":
         return web.Response(status=404, text="Not found")
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
-    fault, sent = simulator.faults.take(STREAM_KINDS, record.prompt), 0
+    fault, sent = simulator.faults.take(STREAM_KINDS, record.prompt, record.model), 0
     with suppress(ConnectionResetError):  # the client has had enough
         async for event in _events(simulator, record):
             if fault is not None and sent == int(fault.params["after"]):

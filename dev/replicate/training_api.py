@@ -1,15 +1,14 @@
 """/v1: trainings. They live as predictions do, and end with a new version of the destination."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
 
-from dev.replicate import problems
-from dev.replicate.api import ACCOUNT, json_object
+from dev.replicate import problems, targets
+from dev.replicate.api import ACCOUNT, created, json_object, named
 from dev.replicate.engine import SIMULATOR, Record
-from dev.replicate.models import TRAINER, Input
+from dev.replicate.models import Input, Model
 from dev.replicate.paging import paged
 from dev.replicate.problems import invalid
 from dev.replicate.schemas import Order, Target, faults_of, input_faults, webhook_faults
@@ -24,51 +23,58 @@ _WEBHOOK: Final = ("webhook", "webhook_events_filter")
 
 async def create(request: web.Request) -> web.Response:
     """POST /v1/models/{owner}/{name}/versions/{id}/trainings."""
-    simulator, body = request.app[SIMULATOR], await json_object(request)
-    place = request.match_info
-    if f"{place['owner']}/{place['name']}" != TRAINER.name or place["version"] != TRAINER.version:
-        raise problems.unknown_version()
-    _check(body)
-    destination = body["destination"]
-    if destination not in simulator.library.models or not destination.startswith(f"{ACCOUNT['username']}/"):
-        raise problems.no_destination()
-    order = Order(
-        target=Target(TRAINER, TRAINER.version),
-        input=body["input"],
-        webhook=body.get("webhook"),
-        events_filter=tuple(body["webhook_events_filter"]) if "webhook_events_filter" in body else None,
-        cancel_after_s=None,
-    )
-    weights = f"{simulator.base_url}/delivery/xezq/{secrets.token_hex(20)}/trained_model.tar"
-    record = simulator.create(order, (f"{destination}:{secrets.token_hex(32)}", weights))
-    return web.json_response(_shown(request, record), status=201)
+    body, library = await json_object(request), request.app[SIMULATOR].library
+    target, problem = named(lambda _: targets.trainer(library, **request.match_info), body)
+
+    def order() -> Order:
+        if target is None:
+            raise problem or problems.unknown_version()
+        return _order(request, target, body)
+
+    return await created(request, body, target, order, lambda record: _just_created(request, record))
 
 
 async def get(request: web.Request) -> web.Response:
     """GET /v1/trainings/{id}."""
-    return web.json_response(_shown(request, _record(request)))
+    return web.json_response(request.app[SIMULATOR].training_shown(_record(request)))
 
 
 async def cancel(request: web.Request) -> web.Response:
     """POST /v1/trainings/{id}/cancel: one that has ended is answered as it is."""
     record = _record(request)
     request.app[SIMULATOR].cancel(record)
-    return web.json_response(_shown(request, record))
+    return web.json_response(request.app[SIMULATOR].training_shown(record))
 
 
 async def list_(request: web.Request) -> web.Response:
     """GET /v1/trainings: newest first."""
-    records = [record for record in reversed(request.app[SIMULATOR].records) if record.trains]
-    for record in records:
-        request.app[SIMULATOR].settle(record)
-    return paged(request, records, _PAGE, lambda record: _shown(request, record))
+    simulator = request.app[SIMULATOR]
+    simulator.settle_trainings()
+    records = [record for record in reversed(simulator.records) if record.trains]
+    return paged(request, records, _PAGE, simulator.training_shown)
 
 
-def _check(body: Mapping[str, Any]) -> None:
+def _order(request: web.Request, target: Target, body: Mapping[str, Any]) -> Order:
+    _check(target.model, body)
+    destination = body["destination"]
+    models = request.app[SIMULATOR].library.models
+    if destination not in models or not destination.startswith(f"{ACCOUNT['username']}/"):
+        raise problems.no_destination()
+    return Order(
+        target=target,
+        input=body["input"],
+        webhook=body.get("webhook"),
+        events_filter=tuple(body["webhook_events_filter"]) if "webhook_events_filter" in body else None,
+        cancel_after_s=None,  # the document knows no Cancel-After here
+        destination=destination,
+    )
+
+
+def _check(trainer: Model, body: Mapping[str, Any]) -> None:
     faults = list(faults_of("", _BODY, {name: value for name, value in body.items() if name not in _WEBHOOK}))
     faults += webhook_faults(body)
     if isinstance(body.get("input"), dict):
-        faults += input_faults(TRAINER, body["input"])
+        faults += input_faults(trainer, body["input"])
     if faults:
         raise invalid(faults)
 
@@ -80,9 +86,9 @@ def _record(request: web.Request) -> Record:
     return record
 
 
-def _shown(request: web.Request, record: Record) -> dict[str, Any]:
-    """Returns a training as JSON: it has no output before its end, and its data is not removed."""
-    shown = request.app[SIMULATOR].shown(record)
-    return {
-        name: value for name, value in shown.items() if name != "data_removed" and (name, value) != ("output", None)
-    }
+def _just_created(request: web.Request, record: Record) -> dict[str, Any]:
+    """Returns a training as the create shows it: in the document its addresses then lead to /predictions."""
+    simulator = request.app[SIMULATOR]
+    shown = simulator.training_shown(record)
+    place = f"{simulator.base_url}/v1/predictions/{record.prediction.id}"
+    return {**shown, "urls": {**shown["urls"], "get": place, "cancel": f"{place}/cancel"}}

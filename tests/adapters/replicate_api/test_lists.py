@@ -13,13 +13,13 @@ from tests.adapters.simulators import scripted
 
 
 async def test_a_list_is_read_over_all_its_pages(world: World) -> None:
-    """Thirty models and more are two pages, in order and without repeats."""
+    """Thirty models and more are several pages, in order and without repeats."""
     for number in range(30):
         await world.api.models.create(f"{OWNER}/own-{number}", hardware="cpu", private=False)
     names = [model.name async for model in world.api.models.list()]
     assert names[:30] == [f"own-{number}" for number in range(29, -1, -1)]
     assert len(names) == len(set(names)) > 30
-    assert world.witness.operations.count("models.list") in (2, 0)
+    assert world.witness.operations.count("models.list") in (-(-len(names) // 25), 0)
 
 
 async def test_a_page_is_fetched_when_it_is_wanted(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Models, deployments, trainings and files of the simulator: its rules, over a real socket.
+"""Models, deployments and files of the simulator: its rules, over a real socket.
 
 That its answers keep the published contract is shown with the client, in tests/adapters/replicate_api.
 """
@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dev.replicate.models import MODELS, TRAINER
-from tests.dev.replicate.world import TOKEN, Receiver, World
+from dev.replicate.models import MODELS
+from tests.dev.replicate.world import TOKEN, World
 
 OWN = {"owner": "darkroom-local", "name": "own", "visibility": "private", "hardware": "cpu"}
 LLAMA = "meta/meta-llama-3-8b-instruct"
@@ -22,7 +22,6 @@ CHAT = {
     "min_instances": 0,
     "max_instances": 1,
 }
-TRAININGS = f"/v1/models/{TRAINER.name}/versions/{TRAINER.version}/trainings"
 
 
 async def ask(world: World, method: str, path: str, **options: Any) -> httpx.Response:
@@ -40,15 +39,6 @@ async def ask(world: World, method: str, path: str, **options: Any) -> httpx.Res
         ("PATCH", "/v1/models/darkroom-local/own", {"visibility": "public"}, ""),
         ("POST", "/v1/deployments", {**CHAT, "min_instances": 6}, "min_instances"),
         ("POST", "/v1/deployments", {**CHAT, "max_instances": "1"}, "max_instances"),
-        ("POST", TRAININGS, {"destination": "darkroom-local/own"}, ""),
-        ("POST", TRAININGS, {"destination": "darkroom-local/own", "input": []}, "input"),
-        ("POST", TRAININGS, {"destination": "darkroom-local/own", "input": {"steps": 1}}, "input"),
-        (
-            "POST",
-            TRAININGS,
-            {"destination": "darkroom-local/own", "input": {"input_images": "x"}, "webhook": "http://a.example"},
-            "webhook",
-        ),
     ],
 )
 async def test_what_is_wrong_is_told_by_its_field(
@@ -72,34 +62,6 @@ async def test_models_have_an_owner_and_a_life(world: World) -> None:
     assert "own" not in names  # it is private
     assert (await ask(world, "DELETE", "/v1/models/darkroom-local/own")).status_code == 204
     assert (await ask(world, "GET", "/v1/models/darkroom-local/own")).status_code == 404
-
-
-async def test_a_training_makes_a_version(world: World, receiver: Receiver) -> None:
-    """It lives as a prediction does, is told by webhook, and is no prediction in any list."""
-    await ask(world, "POST", "/v1/models", json=OWN)
-    body = {"destination": "darkroom-local/own", "input": {"input_images": "x"}, "webhook": receiver.url}
-    created = (await ask(world, "POST", TRAININGS, json={**body, "webhook_events_filter": ["completed"]})).json()
-    assert (created["status"], "output" in created) == ("starting", False)
-    assert await receiver.wait_for(1) == ["succeeded"]
-    told = receiver.bodies[0]
-    assert told["urls"]["get"] == created["urls"]["get"] == f"{world.url}/v1/trainings/{created['id']}"
-    name, _, version = told["output"]["version"].partition(":")
-    listed = (await ask(world, "GET", f"/v1/models/{name}/versions")).json()["results"]
-    assert [each["id"] for each in listed] == [version]
-    assert (await ask(world, "GET", f"/v1/predictions/{created['id']}")).status_code == 404
-    assert (await ask(world, "GET", "/v1/predictions")).json()["results"] == []
-    assert (await ask(world, "DELETE", f"/v1/models/{name}")).status_code == 400
-    assert (await ask(world, "DELETE", f"/v1/models/{name}/versions/{version}")).status_code == 202
-    assert (await ask(world, "GET", f"/v1/models/{name}/versions")).json()["results"] == []
-
-
-async def test_a_training_needs_a_trainer_and_a_destination(world: World) -> None:
-    """Each has its real answer."""
-    body = {"destination": "darkroom-local/none", "input": {"input_images": "x"}}
-    answer = await ask(world, "POST", TRAININGS, json=body)
-    assert answer.json() == {"detail": "The specified training destination does not exist", "status": 404}
-    path = f"/v1/models/{LLAMA}/versions/{MODELS[LLAMA].version}/trainings"
-    assert (await ask(world, "POST", path, json=body)).status_code == 422
 
 
 async def test_a_deployment_runs_its_own_version(world: World) -> None:

@@ -6,18 +6,28 @@ from typing import Any
 
 import pytest
 
-from dev.replicate.models import MODELS, picture_format
+from dev.replicate import targets
+from dev.replicate.catalogue import Catalogue
+from dev.replicate.clock import Clock
+from dev.replicate.forms import picture_format
+from dev.replicate.library import Library
+from dev.replicate.models import MODELS
 from dev.replicate.problems import ProblemError
-from dev.replicate.schemas import Order, deployment_target, duration_s, model_target, order_of, version_target
+from dev.replicate.schemas import Order, duration_s, order_of
 from tests.dev.replicate import contract
 
 FLUX = "black-forest-labs/flux-schnell"
 
 
+def library() -> Library:
+    """The models that are written by hand."""
+    return Library(Clock(), Catalogue())
+
+
 def order(model: str = "flux-schnell", **body: Any) -> Order:
     """A checked body for an official model."""
     body.setdefault("input", {"prompt": "x"})
-    return order_of(model_target("black-forest-labs", model), body, None, takes_version=False)
+    return order_of(targets.by_name(library(), "black-forest-labs", model), body, None, takes_version=False)
 
 
 def refusal(model: str = "flux-schnell", **body: Any) -> Any:
@@ -59,7 +69,7 @@ def test_a_missing_prompt_is_told_in_the_recorded_words() -> None:
 def test_unknown_body_keys_and_a_missing_version_are_told_together() -> None:
     """POST /predictions with `model` instead of `version` gets the recorded text."""
     with pytest.raises(ProblemError) as caught:
-        version_target({"input": {"prompt": "x"}, "model": FLUX})
+        targets.by_version(library(), {"input": {"prompt": "x"}, "model": FLUX})
     assert caught.value.body["detail"] == "- version is required\n- Additional property model is not allowed\n"
     assert refusal(version="x")["detail"] == "- Additional property version is not allowed\n"
 
@@ -80,6 +90,10 @@ def test_unknown_body_keys_and_a_missing_version_are_told_together() -> None:
         ("flux-1.1-pro", {"width": 2000}, "number_lte", "input.width"),
         ("flux-1.1-pro", {"num_outputs": 2}, "additional_property_not_allowed", "input"),
         ("flux-1.1-pro", {"aspect_ratio": "21:9"}, "enum", "input.aspect_ratio"),
+        ("flux-dev", {"image": "fox.png"}, "format", "input.image"),
+        ("flux-dev", {"image": ""}, "format", "input.image"),
+        ("flux-dev", {"image": "http://["}, "format", "input.image"),
+        ("flux-dev", {"image": 7}, "invalid_type", "input.image"),
     ],
 )
 def test_inputs_outside_the_model_are_refused(model: str, given: dict[str, Any], kind: str, field: str) -> None:
@@ -128,17 +142,17 @@ def test_the_events_are_the_filter_or_the_default() -> None:
 
 def test_a_version_names_a_model_in_three_ways() -> None:
     """64 digits, owner/name and those, or an official model's name; anything else is 422, an unknown model 404."""
-    digits = MODELS[FLUX].version
-    assert version_target({"version": digits}).version == digits
-    assert version_target({"version": f"{FLUX}:{digits}"}).version == digits
-    assert version_target({"version": FLUX}).version == "hidden"
+    digits, here = MODELS[FLUX].version, library()
+    assert targets.by_version(here, {"version": digits}).version == digits
+    assert targets.by_version(here, {"version": f"{FLUX}:{digits}"}).version == digits
+    assert targets.by_version(here, {"version": FLUX}).version == "hidden"
     for unknown in ("0" * 64, f"stability-ai/sdxl:{digits}", "luma/ray", ""):
         with pytest.raises(ProblemError) as caught:
-            version_target({"version": unknown})
+            targets.by_version(here, {"version": unknown})
         assert (caught.value.status, caught.value.body["title"]) == (422, "Invalid version or not permitted")
-    for target_of in (model_target, deployment_target):
+    for target_of in (targets.by_name, targets.by_deployment):
         with pytest.raises(ProblemError) as caught:
-            target_of("luma", "ray")
+            target_of(here, "luma", "ray")
         assert caught.value.status == 404
 
 

@@ -10,21 +10,32 @@ from typing import Any, Final
 import httpx
 from aiohttp import web
 
+from dev.replicate.catalogue import Catalogue
 from dev.replicate.clock import Clock
 from dev.replicate.engine import Settings, Simulator
+from dev.replicate.models import TRAINER
 from dev.replicate.server import make_app
-from dev.replicate.serving import url_of
+from dev.replicate.serving import Door
 from tests.dev.replicate import contract
 
 TOKEN: Final = "r8_" + "t" * 37
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SCHNELL: Final = "/v1/models/black-forest-labs/flux-schnell/predictions"
 PRO: Final = "/v1/models/black-forest-labs/flux-1.1-pro/predictions"
+TRAININGS: Final = f"/v1/models/{TRAINER.name}/versions/{TRAINER.version}/trainings"
+DESTINATION: Final = "darkroom-local/own"
 TERMINAL: Final = {"succeeded", "failed", "canceled", "aborted"}
 JSON = dict[str, Any]
 
 # The document's paths for the simulator's, without /v1.
+_MODEL: Final = "/models/{model_owner}/{model_name}"
 _DOCUMENTED: Final = (
+    (r"/models/[^/]+/[^/]+/versions/[^/]+/trainings", f"{_MODEL}/versions/{{version_id}}/trainings"),
+    (r"/models/[^/]+/[^/]+/versions/[^/]+", f"{_MODEL}/versions/{{version_id}}"),
+    (r"/models/[^/]+/[^/]+/versions", f"{_MODEL}/versions"),
+    (r"/models/[^/]+/[^/]+", _MODEL),
+    (r"/trainings/[^/]+/cancel", "/trainings/{training_id}/cancel"),
+    (r"/trainings/[^/]+", "/trainings/{training_id}"),
     (r"/models/[^/]+/[^/]+/predictions", "/models/{model_owner}/{model_name}/predictions"),
     (r"/deployments/[^/]+/[^/]+/predictions", "/deployments/{deployment_owner}/{deployment_name}/predictions"),
     (r"/predictions/[^/]+/cancel", "/predictions/{prediction_id}/cancel"),
@@ -38,6 +49,7 @@ class World:
 
     url: str
     http: httpx.AsyncClient
+    simulator: Simulator
 
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Calls /v1 with the token; a success has to keep the contract."""
@@ -73,6 +85,35 @@ class World:
     async def finished(self, prediction_id: str) -> JSON:
         """Reads a prediction until it is terminal."""
         return await self.until(prediction_id, lambda seen: seen["status"] in TERMINAL)
+
+    async def run(self, model: str, prompt: str = "a red fox", **inputs: Any) -> JSON:
+        """Runs a model to its end, by its name, or by its version where `model` has one."""
+        name, _, version = model.partition(":")
+        body: JSON = {"input": {"prompt": prompt, **inputs}}
+        if version:
+            return await self.finished((await self.create("/v1/predictions", version=version, **body))["id"])
+        return await self.finished((await self.create(f"/v1/models/{name}/predictions", **body))["id"])
+
+    async def upload(self, content: bytes, name: str = "images.zip") -> str:
+        """Uploads a file and returns its address, as an input names it."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = await self.http.post("/v1/files", headers=headers, files={"content": (name, content)})
+        return str(answer.json()["urls"]["get"])
+
+    async def train(self, images: str, **more: Any) -> httpx.Response:
+        """Asks for a training, into a model that is there."""
+        await self.sim("models", name=DESTINATION)
+        body = {"destination": DESTINATION, **more, "input": {"input_images": images, **more.get("input", {})}}
+        return await self.call("POST", TRAININGS, json=body)
+
+    async def trained(self, training_id: str) -> JSON:
+        """Reads a training until it is terminal, for two seconds."""
+        async with asyncio.timeout(2):
+            while True:
+                seen: JSON = (await self.call("GET", f"/v1/trainings/{training_id}")).json()
+                if seen["status"] in TERMINAL:
+                    return seen
+                await asyncio.sleep(0.01)
 
     async def output(self, **body: Any) -> str:
         """Creates a prediction and returns the URL of its first output."""
@@ -116,14 +157,14 @@ class Receiver:
 
 
 @asynccontextmanager
-async def running_world(time_scale: float = 1.0) -> AsyncIterator[World]:
+async def running_world(time_scale: float = 1.0, catalogue: Catalogue | None = None) -> AsyncIterator[World]:
     """A simulator whose predictions take 50 ms."""
-    simulator = Simulator(Settings(TOKEN, start_s=0.02, run_s=0.03), SECRET, Clock(time_scale))
-    async with _serving(make_app(simulator)) as url:
-        simulator.base_url = url
+    simulator = Simulator(Settings(TOKEN, start_s=0.02, run_s=0.03), SECRET, Clock(time_scale), catalogue)
+    async with _serving(make_app(simulator)) as door:
+        simulator.base_url, simulator.door = door.url, door
         # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.
-        async with httpx.AsyncClient(base_url=url, timeout=5, verify=False) as http:
-            yield World(url, http)
+        async with httpx.AsyncClient(base_url=door.url, timeout=5, verify=False) as http:
+            yield World(door.url, http, simulator)
 
 
 @asynccontextmanager
@@ -132,19 +173,21 @@ async def running_receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.add_routes([web.post("/hook", receiver._take)])
-    async with _serving(app) as url:
-        receiver.url = f"{url}/hook"
+    async with _serving(app) as door:
+        receiver.url = f"{door.url}/hook"
         yield receiver
 
 
 @asynccontextmanager
-async def _serving(app: web.Application) -> AsyncIterator[str]:
+async def _serving(app: web.Application) -> AsyncIterator[Door]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
+    door = Door(runner)
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield url_of(runner)
+        await door.open()
+        yield door
     finally:
+        await door.close()
         await runner.cleanup()
 
 
