@@ -124,16 +124,19 @@ class Provider(Protocol):
     """Replicate."""
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
-        """POST the attempt's prediction, once, with its webhook address and ``Cancel-After``."""
+        """POST the attempt's prediction, or training, once, with its webhook address and ``Cancel-After``."""
 
-    async def get(self, prediction_id: str) -> Prediction | None:
-        """The prediction as it is now; None if Replicate does not know it."""
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """The prediction, or the training, as it is now; None if Replicate does not know it."""
 
-    async def cancel(self, prediction_id: str) -> Prediction | None:
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
         """Cancel it, if it still runs, and say how it stands; None if Replicate does not know it."""
 
-    def recent(self, since: datetime) -> AsyncIterator[Prediction]:
-        """The account's predictions created after ``since``, newest first."""
+    def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+        """The account's predictions, or its trainings, created after ``since``, newest first."""
+
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """Give Replicate a file for a day; returns its address, for an input. OutputUnfit if it is too large."""
 
     def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Stream one output. OutputUnfit if it is gone, larger than ``most_bytes``, or not at Replicate's own host."""
@@ -193,6 +196,15 @@ class Blobs(Protocol):
 
         Up to ``inline_bytes`` the address is the input (a data URI), beyond it is one with a signature.
         """
+
+    async def upload_size(self, name: str) -> int | None:
+        """How many bytes a file has that the app has put into its uploads; None where there is none."""
+
+    async def read_upload(self, name: str, file: BinaryIO) -> bool:
+        """Write an upload into ``file``; False where there is none any more."""
+
+    async def upload_address(self, name: str, life_s: int) -> str | None:
+        """Where a model can read an upload for ``life_s`` seconds; None where it is gone."""
 
     async def discard_inputs(self, prefix: str) -> None:
         """Delete every input whose name begins with ``prefix``."""
@@ -264,6 +276,8 @@ class Limits:
     patience_s: int = 6 * 3600
     #: An input up to this size goes into the request itself: Replicate's own advice for data URIs.
     inline_bytes: int = 256 * 1024
+    #: The largest upload that goes to a model: Replicate takes files of 100 MiB.
+    upload_bytes: int = 100 * 1024 * 1024
     #: How long refused outputs are kept for an appeal; 0: not at all.
     quarantine_days: int = 0
 

@@ -177,5 +177,9 @@ class StorageAccount:
     @classmethod
     def by_identity(cls, url: str, credential: "AsyncTokenCredential") -> "StorageAccount":
         """For an identity that may read and write there; the table service may be that of Cosmos DB."""
-        cosmos = ".table.cosmos" in (urlsplit(url).hostname or "")
-        return cls(url.rstrip("/"), Identity(credential, COSMOS_SCOPE if cosmos else STORAGE_SCOPE))
+        return cls(url.rstrip("/"), Identity(credential, COSMOS_SCOPE if is_cosmos(url) else STORAGE_SCOPE))
+
+
+def is_cosmos(url: str) -> bool:
+    """Whether this is the table service of Cosmos DB, which has tokens and roles of its own."""
+    return ".table.cosmos" in (urlsplit(url).hostname or "")

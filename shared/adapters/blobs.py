@@ -1,7 +1,7 @@
 """Blob Storage: implements ``Blobs``, and reads what is stored for operators.
 
-Four containers: outputs, where users' apps find them; dead letters; inputs that were screened and wait for their model;
-and the quarantine of outputs that were refused.
+Five containers: outputs, where users' apps find them; dead letters; inputs that were screened and wait for their model;
+the quarantine of outputs that were refused; and uploads, into which apps put the files that models are to read.
 
 Rules of this file:
 1. A file is streamed in blocks of 4 MiB; it is never in memory as a whole. Writing the same name twice is once.
@@ -49,6 +49,9 @@ BLOCK_BYTES = 4 * 1024 * 1024
 CLIENT_OPTIONS: Mapping[str, Any] = {
     "max_single_put_size": BLOCK_BYTES,
     "max_block_size": BLOCK_BYTES,
+    # Its own 32 MiB would be in memory twice before the first of them is handed on.
+    "max_single_get_size": BLOCK_BYTES,
+    "max_chunk_get_size": BLOCK_BYTES,
     "retry_total": 3,
     "initial_backoff": 1,
     "increment_base": 2,
@@ -94,6 +97,7 @@ class BlobContainers:
         dead_letters: str,
         inputs: str = "inputs",
         quarantine: str = "quarantine",
+        uploads: str = "uploads",
     ) -> None:
         self._service = service
         self._outputs_name = outputs
@@ -101,11 +105,12 @@ class BlobContainers:
         self._dead_letters = service.get_container_client(dead_letters)
         self._inputs = service.get_container_client(inputs)
         self._quarantine = service.get_container_client(quarantine)
+        self._uploads = service.get_container_client(uploads)
         self._delegation: tuple[datetime, UserDelegationKey] | None = None
 
     async def ensure(self) -> None:
         """Create the containers if they are missing. In production the deployment does that."""
-        for container in (self._outputs, self._dead_letters, self._inputs, self._quarantine):
+        for container in (self._outputs, self._dead_letters, self._inputs, self._quarantine, self._uploads):
             with _translated():
                 try:
                     await container.create_container()
@@ -131,21 +136,52 @@ class BlobContainers:
 
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
         """See ``Blobs``. The signature is of the identity where there is one, else of the account's key."""
-        blob = self._inputs.get_blob_client(name)
-        with _translated():
-            try:
-                properties = await blob.get_blob_properties()
-            except ResourceNotFoundError as error:
-                if _is_container_missing(error):
-                    raise
-                return None
+        properties = await _properties(self._inputs, name)
+        if properties is None:
+            return None
         if properties.size <= inline_bytes:
             content = await _read(self._inputs, name)
             return f"data:{properties.content_settings.content_type};base64,{base64.b64encode(content).decode()}"
+        return await self._address(self._inputs, name, life_s)
+
+    async def put_upload(self, name: str, file: BinaryIO) -> None:
+        """Store a file in the uploads, from where it stands to its end: what the app does, for operators."""
+        start = file.tell()
+        length = file.seek(0, os.SEEK_END) - start
+        file.seek(start)
+        await _upload(self._uploads, name, file, length, "application/octet-stream", {})
+
+    async def upload_size(self, name: str) -> int | None:
+        """See ``Blobs``."""
+        properties = await _properties(self._uploads, name)
+        return properties.size if properties else None
+
+    async def read_upload(self, name: str, file: BinaryIO) -> bool:
+        """See ``Blobs``."""
+        with _translated():
+            try:
+                download = await self._uploads.download_blob(name)
+                async for chunk in download.chunks():
+                    file.write(chunk)
+            except ResourceNotFoundError as error:
+                if _is_container_missing(error):
+                    raise
+                return False
+        return True
+
+    async def upload_address(self, name: str, life_s: int) -> str | None:
+        """See ``Blobs``."""
+        if await _properties(self._uploads, name) is None:
+            return None
+        return await self._address(self._uploads, name, life_s)
+
+    async def _address(self, container: ContainerClient, name: str, life_s: int) -> str:
+        """An address with a signature that reads one blob for so long."""
+        blob = container.get_blob_client(name)
         now = datetime.now(UTC)
         signature = generate_blob_sas(
             account_name=str(self._service.account_name),
-            container_name=str(self._inputs.container_name),
+            container_name=str(container.container_name),
             blob_name=name,
             permission=BlobSasPermissions(read=True),
             start=now - _CLOCK_SKEW,
@@ -254,6 +290,16 @@ async def _upload(
             content_settings=ContentSettings(content_type=content_type),
             max_concurrency=1,
         )
+
+
+async def _properties(container: ContainerClient, name: str) -> BlobProperties | None:
+    with _translated():
+        try:
+            return await container.get_blob_client(name).get_blob_properties()
+        except ResourceNotFoundError as error:
+            if _is_container_missing(error):
+                raise
+    return None
 
 
 async def _read(container: ContainerClient, name: str) -> bytes:

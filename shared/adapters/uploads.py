@@ -1,8 +1,9 @@
 """Outputs on their way into Blob Storage: each is one streamed Put Blob request, without the SDK.
 
-The format: learn.microsoft.com/rest/api/storageservices/put-blob. The SDK reads a "stream" below its single-put size
-into memory as a whole, takes 3 ms of CPU for 1.5 MB, and 250 ms to be imported: this holds one piece at a time, takes
-half of that, and leaves the SDK to what few generations need.
+A small blob that the app needs at its start is read the same way. The formats:
+learn.microsoft.com/rest/api/storageservices/put-blob and .../get-blob. The SDK reads a "stream" below its single-put
+size into memory as a whole, takes 3 ms of CPU for 1.5 MB, and 250 ms to be imported: this holds one piece at a time,
+takes half of that, and leaves the SDK to what few generations need.
 
 Rules of this file:
 1. Writing the same name twice is once, so whatever did not surely succeed is sent again, a few times.
@@ -11,13 +12,14 @@ Rules of this file:
 """
 
 import asyncio
+import errno
 import os
 import string
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 from urllib.request import getproxies
 
@@ -42,11 +44,14 @@ _IDLE_S = 60
 #: The version of the API: one that puts 5000 MiB at once.
 _VERSION = "2021-12-02"
 
-#: What an identity needs to write blobs.
-ROLE = "Storage Blob Data Contributor"
+#: What an identity needs to write blobs, and to read them.
+ROLE, READ_ROLE = "Storage Blob Data Contributor", "Storage Blob Data Reader"
 
 #: What stands in a header as it is. A space would not survive at either end.
 _HEADER_SAFE = string.ascii_letters + string.digits + string.punctuation.replace("%", "")
+
+
+T = TypeVar("T")
 
 
 class UploadRefused(Exception):  # noqa: N818  # it says what happened
@@ -54,7 +59,7 @@ class UploadRefused(Exception):  # noqa: N818  # it says what happened
 
 
 class Uploads:
-    """The connections for uploads to one account, opened at first use."""
+    """The connections to one account, opened at first use."""
 
     def __init__(self, account: StorageAccount, *, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
         self._account = account
@@ -75,15 +80,41 @@ class Uploads:
             "x-ms-version": _VERSION,
             **{f"x-ms-meta-{key}": quote(value, safe=_HEADER_SAFE) for key, value in metadata.items()},
         }
-        for pause_s in (*self._pauses_s, None):
+
+        async def put() -> None:
             file.seek(start)
-            try:
-                return await self._put(f"{container}/{quote(name)}", file, length, headers)
-            except Unavailable as trouble:
-                if pause_s is None or (trouble.retry_after_s or 0) > pause_s:
-                    raise
-            await asyncio.sleep(pause_s)
-        raise AssertionError("the last pause is None")
+            body: Any = _pieces(file, length) if length else b""
+            status, answered, _ = await self._sent("PUT", container, name, headers, body)
+            if status >= 300:
+                raise _in_our_words(status, answered)
+
+        await self._tried(put)
+
+    async def read(self, container: str, name: str, most_bytes: int) -> bytes:
+        """A small blob, whole.
+
+        Raises:
+            FileNotFoundError: it is not there, or its container is not.
+            PermissionError: it may not be read.
+            OSError: it is larger than ``most_bytes``. The ``strerror`` of each says so.
+        """
+
+        async def read() -> bytes:
+            headers = {"x-ms-version": _VERSION, "x-ms-range": f"bytes=0-{most_bytes}"}  # one more than is taken
+            status, answered, content = await self._sent("GET", container, name, headers, None)
+            if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise PermissionError(errno.EACCES, f"access denied: the identity needs the role {READ_ROLE}")
+            if status == HTTPStatus.NOT_FOUND:
+                raise FileNotFoundError(errno.ENOENT, "it is not there")
+            if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return b""  # an empty blob has no first byte
+            if status >= 300:
+                raise _in_our_words(status, answered)
+            if len(content) > most_bytes:
+                raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes")
+            return content
+
+        return await self._tried(read)
 
     async def close(self) -> None:
         """Close the connections; the next use opens new ones."""
@@ -91,23 +122,33 @@ class Uploads:
         if session is not None:
             await session.close()
 
-    async def _put(self, target: str, file: BinaryIO, length: int, headers: Mapping[str, str]) -> None:
-        signed = dict(headers)
+    async def _tried(self, step: Callable[[], Awaitable[T]]) -> T:
+        for pause_s in (*self._pauses_s, None):
+            try:
+                return await step()
+            except Unavailable as trouble:
+                if pause_s is None or (trouble.retry_after_s or 0) > pause_s:
+                    raise
+            await asyncio.sleep(pause_s)
+        raise AssertionError("the last pause is None")
+
+    async def _sent(
+        self, verb: str, container: str, name: str, headers: Mapping[str, str], body: Any
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one request; status, headers and body of its answer, whatever they are."""
+        target, signed = f"{container}/{quote(name)}", dict(headers)
         try:
-            query = await self._account.access.sign("PUT", f"{self._path}/{target}", signed)
+            query = await self._account.access.sign(verb, f"{self._path}/{target}", signed)
         except NoToken as trouble:
             raise Unavailable("blobs", str(trouble)) from None
         url = yarl.URL(f"{self._account.url}/{target}{'?' if query else ''}{query}", encoded=True)
-        body: Any = _pieces(file, length) if length else b""
         try:
-            async with self._opened().put(url, data=body, headers=signed, allow_redirects=False) as response:
-                status, answered = response.status, response.headers
+            async with self._opened().request(verb, url, data=body, headers=signed, allow_redirects=False) as response:
+                return response.status, response.headers, await response.read()
         except aiohttp.ClientConnectorError:
             raise Unavailable("blobs", "no connection") from None
         except (aiohttp.ClientError, OSError):  # a TimeoutError is an OSError
             raise Unavailable("blobs", "the answer was lost") from None
-        if status >= 300:
-            raise _in_our_words(status, answered.get("x-ms-error-code", ""), answered.get("Retry-After", ""))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -122,13 +163,15 @@ class Uploads:
 
 
 async def _pieces(file: BinaryIO, length: int) -> AsyncIterator[bytes]:
-    while length > 0 and (piece := file.read(min(PIECE_BYTES, length))):
+    read = getattr(file, "read1", file.read)  # a file that is held in pieces gives them as they are, without a copy
+    while length > 0 and (piece := read(min(PIECE_BYTES, length))):
         length -= len(piece)
         yield piece
 
 
-def _in_our_words(status: int, code: str, hint: str) -> Exception:
-    """An answer that is no success; the hint is its Retry-After, in seconds (Storage sends no dates)."""
+def _in_our_words(status: int, answered: Mapping[str, str]) -> Exception:
+    """An answer that is no success. Its Retry-After is in seconds (Storage sends no dates)."""
+    code, hint = answered.get("x-ms-error-code", ""), answered.get("Retry-After", "")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Unavailable("blobs", f"access denied: the identity needs the role {ROLE}, or the key is wrong")
     if code == "ContainerNotFound":
@@ -168,6 +211,18 @@ class StreamedBlobs:
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
         """See ``Blobs``."""
         return await self._others.input_address(name, life_s, inline_bytes)
+
+    async def upload_size(self, name: str) -> int | None:
+        """See ``Blobs``."""
+        return await self._others.upload_size(name)
+
+    async def read_upload(self, name: str, file: BinaryIO) -> bool:
+        """See ``Blobs``."""
+        return await self._others.read_upload(name, file)
+
+    async def upload_address(self, name: str, life_s: int) -> str | None:
+        """See ``Blobs``."""
+        return await self._others.upload_address(name, life_s)
 
     async def discard_inputs(self, prefix: str) -> None:
         """See ``Blobs``."""

@@ -9,9 +9,11 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.core.catalog import Catalog, Inputs, inputs_of
+from shared.core.catalog import Catalog, asked, unit_credits
+from shared.core.mapping import Inputs, inputs_of, references, seed_of
 from shared.core.messages import GenerationRequest, Key, Output
-from shared.core.prediction import Prediction
+from shared.core.prediction import Prediction, Status
+from shared.core.pricing import Made, Price, canceled_cost_usd_micros, cost_usd_micros
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
 from shared.core.webhook import Callback, named_callback
@@ -39,23 +41,34 @@ class Attempt:
 
     ``tries`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
     ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
+    ``seconds`` is the duration that was asked for (0: none), ``output_bytes`` the most that an output may have
+    (0: as all). A training has a ``destination``: the model that gets the new version, owner/name.
     """
 
     number: int
     tries: int
     model: str
     replicate: str
+    modality: str = "image"
     inputs: Inputs
     seed: int
     own_seed: bool
     outputs: int
     unit_credits: int
-    price_usd_micros: int
+    prices: tuple[Price, ...] = ()
+    seconds: int = 0
+    output_bytes: int = 0
+    destination: str = ""
     expected_s: int
     cancel_after_s: int
     submitted_at: datetime
     retry_at: datetime | None = None
     prediction_id: str | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is a training, which is asked for by other addresses than a prediction."""
+        return bool(self.destination)
 
     def canceled_at(self, timing: Timing) -> datetime:
         """When Replicate has provably cancelled whatever this attempt created."""
@@ -80,25 +93,56 @@ def attempt_on(
     model = catalog.models.get(model_name)
     if model is None:
         return Refusal.of(Reason.UNKNOWN_MODEL)
-    used_seed = seed if request.seed is None else request.seed
+    used_seed = seed_of(model, request, seed)
     mapped = inputs_of(model, request, seed=used_seed)
     if isinstance(mapped, Refusal):
         return mapped
+    trains = model.modality == "training"
+    if trains and not request.destination:
+        return Refusal(
+            Reason.INVALID_REQUEST, f"destination is needed for {model.name}: the model to train, owner/name"
+        )
     return Attempt(
         number=number,
         tries=1,
         model=model.name,
         replicate=model.replicate,
+        modality=model.modality,
         inputs=mapped.inputs,
         seed=used_seed,
         own_seed=request.seed is None and "seed" in model.inputs,
         outputs=mapped.outputs,
-        unit_credits=model.credits,
-        price_usd_micros=model.price_usd_micros,
+        unit_credits=unit_credits(model, request),
+        prices=model.prices,
+        seconds=asked(model, request, "duration_s"),
+        output_bytes=model.output_bytes,
+        destination=(request.destination or "") if trains else "",
         expected_s=model.expected_s,
         cancel_after_s=model.cancel_after_s,
         submitted_at=now,
     )
+
+
+def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None = None) -> int:
+    """What a finished prediction cost at the provider, in USD micros, as far as can be told.
+
+    ``delivery`` is there where it succeeded. What failed, or never started, costs nothing.
+    """
+    if prediction.status is Status.CANCELED:
+        return canceled_cost_usd_micros(attempt.prices, prediction.metrics)
+    if delivery is None:
+        return 0
+    # What was refused had been made too. A picture that is not stored counts as the others do.
+    outputs = len(prediction.outputs) if attempt.modality == "image" else 1
+    pictures = [output for output in delivery.outputs if output.width]
+    megapixels = sum(output.width * output.height for output in pictures) / 1_000_000
+    made = Made(
+        outputs=outputs,
+        megapixels=megapixels / len(pictures) * outputs if pictures else 0.0,
+        seconds=attempt.seconds,
+        inputs=len(references(attempt.inputs)),
+    )
+    return cost_usd_micros(attempt.prices, prediction.metrics, made)
 
 
 def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
@@ -109,5 +153,5 @@ def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
     """
     if prediction.webhook:
         return named_callback(prediction.webhook) == Callback(key.user_id, key.generation_id, attempt.number)
-    same_model = not prediction.model or prediction.model == attempt.replicate
+    same_model = not prediction.model or prediction.model == attempt.replicate.partition(":")[0]
     return attempt.own_seed and same_model and prediction.seed == attempt.seed

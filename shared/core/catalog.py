@@ -1,111 +1,121 @@
-"""The catalogue: the models that are offered, and how a request becomes a model's input and a price.
+"""The catalogue: the models that are offered, which of them serves a request, and what that costs.
 
 Rules of this file:
-1. The data is in catalog.toml; a catalogue is checked whole when it is read, and an error names file, model and field.
-2. Only inputs that a model lists are ever sent: Replicate refuses some unknown keys and ignores others.
-3. What a user asks and a model cannot do is either mapped to the nearest thing it can (sizes), or left out and
-   named (a negative prompt), or refused with the field and its range (numbers); never silently changed.
-4. Prices are integers of credits per output, fixed when the generation opens.
+1. The data is in catalog.toml (read by catalog_file.py); how a request becomes a model's input is in mapping.py.
+2. A request names a model, or a modality and perhaps a quality class, or nothing: then the user's plan decides.
+3. A retired model is served by its successor, unless the request allows no fallback. Nobody is offered a hidden one.
+4. Credits are integers. What one output costs is fixed when an attempt opens: by the output, or by the seconds or the
+   tokens that were asked for.
 """
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from enum import StrEnum
 
 from shared.core.credits import Plan
-from shared.core.messages import GenerationRequest
+from shared.core.mapping import Input, Mapped, Sizing, inputs_of, seed_of, takes_file, takes_image
+from shared.core.messages import ChosenBy, GenerationRequest, Key, PassedOver
+from shared.core.pricing import Price
 from shared.core.reasons import Reason, Refusal
 
-Inputs = Mapping[str, str | int | float | bool]
+#: From the cheapest to the best.
+QUALITIES = ("economy", "standard", "premium")
+
+#: What serves a request that says nothing of it.
+DEFAULT_MODALITY = "image"
 
 
-class CatalogError(ValueError):
-    """The catalogue cannot be used; the text names the file, the model and the field."""
+class Status(StrEnum):
+    """What became of a model."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"  # gone at the provider: its successor serves
+    HIDDEN = "hidden"  # known here, and not offered
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
-    """One input of a model: its kind (text, image, choice, whole, real), its range, the request field that fills it."""
+class CreditsPer(StrEnum):
+    """What a model's credits are for."""
 
-    name: str
-    kind: str
-    field: str
-    choices: tuple[str, ...] = ()
-    low: float = -math.inf
-    high: float = math.inf
-
-    def problem(self, value: object) -> str:
-        """What is wrong with a value, naming the request's field and the rule; empty if nothing is."""
-        if self.kind == "choice" and value not in self.choices:
-            return f"{self.field} must be one of {', '.join(self.choices)}"
-        if self.kind in ("whole", "real") and not (isinstance(value, (int, float)) and self.low <= value <= self.high):
-            return f"{self.field} must be from {self.low:g} to {self.high:g}"
-        return ""
+    OUTPUT = "output"
+    SECOND = "second"  # of the duration that was asked for
+    THOUSAND_TOKENS = "thousand_tokens"  # of the most that may be written, begun thousands count whole
+    HUNDRED_STEPS = "hundred_steps"  # of a training, begun hundreds count whole
 
 
-@dataclass(frozen=True, slots=True)
-class Sizing:
-    """Free width and height, each within bounds and a multiple of ``step``. A model without it takes aspect ratios."""
+class Shape(StrEnum):
+    """The form in which a model gives its result."""
 
-    low: int
-    high: int
-    step: int
+    LIST = "list"  # of files
+    SINGLE = "single"  # one file
+    OBJECT = "object"  # files by name
+    CHUNKS = "chunks"  # a text in pieces
+    VERSION = "version"  # a training's: a model's new version, and its weights as a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model that is offered. ``replicate`` is owner/name; ``fallback`` names the models tried after it."""
+    """One model. ``replicate`` is owner/name, with ``:version`` where Replicate wants one.
+
+    ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
+    """
 
     name: str
     replicate: str
     modality: str
+    status: Status
+    successor: str
     tier: Plan
     quality: str
     credits: int
-    price_usd_micros: int
+    credits_per: CreditsPer
+    prices: tuple[Price, ...]
     price_date: date
     expected_s: int
     cancel_after_s: int
+    output: Shape
     sizing: Sizing | None
     inputs: Mapping[str, Input]
-    fallback: tuple[str, ...] = ()
-    prompt_characters: tuple[int, int] = (3, 500)
+    fallback: tuple[str, ...]
+    prompt_characters: tuple[int, int]
+    output_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, and which one serves whom by default."""
+    """All models by name, and which one serves whom by default: by modality and plan."""
 
     version: str
     models: Mapping[str, Model]
-    default_models: Mapping[Plan, str]
-
-    @classmethod
-    def parse(cls, text: str, file: str = "catalog.toml") -> "Catalog":
-        """Read a catalogue from TOML; CatalogError on the first thing that is wrong."""
-        try:
-            raw = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise CatalogError(f"{file}: not TOML: {error}") from error
-        models = {name: _model(file, name, table) for name, table in raw.get("models", {}).items()}
-        if not models:
-            raise CatalogError(f"{file}: no model in it")
-        defaults = {Plan.named(plan): name for plan, name in raw.get("default_models", {}).items()}
-        for plan in Plan:
-            if defaults.get(plan) not in models:
-                raise CatalogError(f"{file}: default_models.{plan.label} must name a model of the catalogue")
-        for model in models.values():
-            for name in model.fallback:
-                if name not in models:
-                    raise CatalogError(f"{file}: model {model.name}, fallback: {name} is not in the catalogue")
-        return cls(str(raw.get("version", "")), models, defaults)
+    default_models: Mapping[str, Mapping[Plan, str]]
 
     def find(self, name: str) -> Model | None:
-        """A model by our name or by Replicate's owner/name."""
-        return self.models.get(name) or next((m for m in self.models.values() if m.replicate == name), None)
+        """A model by our name or by Replicate's owner/name, with or without its version."""
+        if name in self.models:
+            return self.models[name]
+        named = (m for m in self.models.values() if name in (m.replicate, m.replicate.partition(":")[0]))
+        return next(named, None)
+
+    def get_model_for_plan(self, plan: Plan, modality: str = DEFAULT_MODALITY) -> Model | None:
+        """The model that serves a plan where nothing was named; None where nothing of this modality is offered."""
+        name = self.default_models.get(modality, {}).get(plan)
+        return self.models[name] if name else None
+
+    def cheapest(self, modality: str, quality: str, plan: Plan = Plan.PREMIUM) -> Model | None:
+        """The cheapest model of a quality class that a plan includes, by the credits for one usual output."""
+        offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= plan)
+        return min(offered, key=lambda model: unit_credits(model, _NOTHING_SAID), default=None)
+
+    def offered(self, modality: str) -> Iterator[Model]:
+        """All models of a modality that may be asked for."""
+        return (m for m in self.models.values() if m.modality == modality and m.status is Status.ACTIVE)
+
+    def heir(self, model: Model) -> Model:
+        """The model itself, or the one that serves in its place since it is retired."""
+        while model.status is Status.RETIRED:
+            model = self.models[model.successor]
+        return model
 
     def chain(self, model: Model, request: GenerationRequest, plan: Plan) -> Iterator[Model]:
         """The model and those that may be tried after it for this request and plan, in order."""
@@ -114,210 +124,156 @@ class Catalog:
             return
         for name in model.fallback:
             fallback = self.models[name]
+            if fallback.status is not Status.ACTIVE:
+                continue
             if takes_image(model, request) and not takes_image(fallback, request):
                 continue  # a picture made without the one that was given is another picture
-            if fallback.tier <= plan and not isinstance(inputs_of(fallback, request, seed=0), Refusal):
+            if takes_file(model, request) and not takes_file(fallback, request):
+                continue
+            if fallback.tier <= plan and not isinstance(_mapped(fallback, request), Refusal):
                 yield fallback
 
 
-def takes_image(model: Model, request: GenerationRequest) -> bool:
-    """Whether the request brings an image that the model has an input for."""
-    return request.image_url is not None and any(item.kind == "image" for item in model.inputs.values())
+#: A request by which no model's own defaults are changed.
+_NOTHING_SAID = GenerationRequest(key=Key("", ""))
+
+#: The field of a request that is counted, and how much of it is one.
+COUNTED: Mapping[CreditsPer, tuple[str, int]] = {
+    CreditsPer.SECOND: ("duration_s", 1),
+    CreditsPer.THOUSAND_TOKENS: ("max_tokens", 1000),
+    CreditsPer.HUNDRED_STEPS: ("training_steps", 100),
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapped:
-    """A request as one model takes it: its input, how many outputs, and the fields it has no use for."""
+def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
+    """What so many outputs of a model cost, in credits. ``counted``: the seconds, tokens or steps where they count."""
+    if model.credits_per is CreditsPer.OUTPUT:
+        return model.credits * outputs
+    _, of = COUNTED[model.credits_per]
+    return model.credits * max(1, math.ceil(counted / of)) * outputs
 
-    inputs: Inputs
-    outputs: int
-    ignored_fields: tuple[str, ...]
+
+def unit_credits(model: Model, request: GenerationRequest) -> int:
+    """What one output of a model costs for this request, in credits."""
+    field, _ = COUNTED.get(model.credits_per, ("", 1))
+    return calculate_cost(model, counted=asked(model, request, field))
+
+
+def asked(model: Model, request: GenerationRequest, field: str) -> int:
+    """How much of a field that is counted was asked for: the request's number, or the model's default; 0: none."""
+    counted = next((item for item in model.inputs.values() if item.field == field), None)
+    if counted is None:
+        return 0
+    value = getattr(request, field)
+    if value is None:
+        value = counted.default
+    return value if isinstance(value, int) else 0
+
+
+def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, outputs: int) -> int:
+    """The most that a request can cost over a chain of models, in credits."""
+    return max(unit_credits(link, request) for link in links) * outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """The model that will serve a request, and the most it can cost over the whole fallback chain."""
+    """The model that will serve a request and why, and the most it can cost over the whole fallback chain."""
 
     model: Model
     chain: tuple[str, ...]
     outputs: int
     hold_credits: int
+    chosen_by: ChosenBy
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    model: Model
+    by: ChosenBy
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
     """Choose the model for a request of this plan and price it, or say why not."""
-    model = _chosen(catalog, request, plan)
-    if isinstance(model, Refusal):
-        return model
-    mapped = inputs_of(model, request, seed=0)
+    choice = _named(catalog, request, plan) if request.model is not None else _fitting(catalog, request, plan)
+    if isinstance(choice, Refusal):
+        return choice
+    mapped = _mapped(choice.model, request)
     if isinstance(mapped, Refusal):
         return mapped
     limit = request.max_credits
-    if limit is not None and model.credits * mapped.outputs > limit:
+
+    def affordable(link: Model) -> bool:
+        return limit is None or unit_credits(link, request) * mapped.outputs <= limit
+
+    if not affordable(choice.model):
         return Refusal.of(Reason.OVER_LIMIT)
-    chain = [
-        link for link in catalog.chain(model, request, plan) if limit is None or link.credits * mapped.outputs <= limit
-    ]
-    worst = max(link.credits for link in chain) * mapped.outputs
-    return Quote(model=model, chain=tuple(link.name for link in chain), outputs=mapped.outputs, hold_credits=worst)
-
-
-def _chosen(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Model | Refusal:
-    if request.model is not None:
-        named = catalog.find(request.model)
-        if named is None:
-            return Refusal.of(Reason.UNKNOWN_MODEL)
-        return named if named.tier <= plan else Refusal.of(Reason.PLAN_TOO_LOW)
-    if request.quality is None:
-        return catalog.models[catalog.default_models[plan]]
-    matches = [model for model in catalog.models.values() if model.quality == request.quality]
-    if not matches:
-        qualities = sorted({model.quality for model in catalog.models.values()})
-        return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {', '.join(qualities)}")
-    allowed = [model for model in matches if model.tier <= plan]
-    return min(allowed, key=lambda model: model.credits) if allowed else Refusal.of(Reason.PLAN_TOO_LOW)
-
-
-#: Request fields that steer Darkroom or are mapped by rules of their own, and so are never "ignored".
-_STEERING = {"key", "model", "quality", "max_credits", "allow_fallback", "metadata", "width", "height", "seed"}
-
-
-def inputs_of(model: Model, request: GenerationRequest, *, seed: int) -> Mapped | Refusal:
-    """The model's input for a request with this seed, or a refusal that names the field and its range."""
-    low, high = model.prompt_characters
-    if not low <= len(request.prompt.strip()) <= high:
-        return Refusal(Reason.INVALID_REQUEST, f"prompt must be {low} to {high} characters long")
-    values = _sized(model, request)
-    asked = {name for name in GenerationRequest.__dataclass_fields__ if getattr(request, name) is not None} - _STEERING
-    for item in model.inputs.values():
-        value = values.get(item.name, getattr(request, item.field, None))
-        if item.name == "seed":
-            value = seed
-        if value is None:
-            continue
-        if problem := item.problem(value):
-            return Refusal(Reason.INVALID_REQUEST, f"{problem} for {model.name}")
-        values[item.name] = value
-    outputs = request.num_outputs or 1
-    if outputs > 1 and "num_outputs" not in model.inputs:
-        return Refusal(Reason.INVALID_REQUEST, f"num_outputs must be 1 for {model.name}")
-    used = {item.field for item in model.inputs.values()} | ({"num_outputs"} if outputs == 1 else set())
-    return Mapped(inputs=values, outputs=outputs, ignored_fields=tuple(sorted(asked - used)))
-
-
-def _sized(model: Model, request: GenerationRequest) -> dict[str, str | int | float | bool]:
-    """Width and height as the model takes a size; nothing if none was asked or an aspect ratio was."""
-    if request.aspect_ratio is not None or (request.width is None and request.height is None):
-        return {}
-    # The one that was not said is the model families' usual default, 1024.
-    width, height = request.width or 1024, request.height or 1024
-    if model.sizing is not None:
-        fitted = _fitted(width, height, model.sizing)
-        return {"aspect_ratio": "custom", "width": fitted[0], "height": fitted[1]}
-    choices = model.inputs["aspect_ratio"].choices
-    sized: dict[str, str | int | float | bool] = {"aspect_ratio": nearest_ratio(width, height, choices)}
-    if "megapixels" in model.inputs:
-        # The geometric middle between 0.25 and 1 megapixel parts the two.
-        sized["megapixels"] = "0.25" if width * height < 0.5 * 1024 * 1024 else "1"
-    return sized
-
-
-def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
-    """The ratio of ``ratios`` ("4:3", ...) that distorts the asked shape least, by the logarithm."""
-    want = math.log(width / height)
-
-    def distance(ratio: str) -> float:
-        across, down = ratio.split(":")
-        return abs(math.log(int(across) / int(down)) - want)
-
-    return min((ratio for ratio in ratios if ":" in ratio), key=distance)
-
-
-def _fitted(width: int, height: int, sizing: Sizing) -> tuple[int, int]:
-    """The asked shape scaled into the model's bounds, each side a multiple of its step."""
-    scale = min(1.0, sizing.high / max(width, height))
-    scale = max(scale, sizing.low / min(width, height))
-
-    def side(length: int) -> int:
-        stepped = round(length * scale / sizing.step) * sizing.step
-        return max(sizing.low, min(sizing.high, stepped))
-
-    return side(width), side(height)
-
-
-# Reading the file. Every error names where it is.
-
-
-def _model(file: str, name: str, table: Any) -> Model:
-    where = f"{file}: model {name}"
-    if not isinstance(table, dict):
-        raise CatalogError(f"{where}: must be a table")
-    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in table.get("inputs", {}).items()}
-    if "prompt" not in inputs:
-        raise CatalogError(f"{where}, inputs: prompt is missing")
-    try:
-        model = Model(
-            name=name,
-            replicate=_checked(where, table, "replicate", str),
-            modality=_checked(where, table, "modality", str),
-            tier=Plan.named(_checked(where, table, "tier", str)),
-            quality=_checked(where, table, "quality", str),
-            credits=_checked(where, table, "credits", int),
-            price_usd_micros=_checked(where, table, "price_usd_micros", int),
-            price_date=_checked(where, table, "price_date", date),
-            expected_s=_checked(where, table, "expected_s", int),
-            cancel_after_s=_checked(where, table, "cancel_after_s", int),
-            sizing=_sizing(where, table.get("sizing")),
-            inputs=inputs,
-            fallback=tuple(table.get("fallback", ())),
-            prompt_characters=tuple(table.get("prompt_characters", (3, 500))),
-        )
-    except ValueError as error:
-        raise error if isinstance(error, CatalogError) else CatalogError(f"{where}: {error}") from error
-    _bounded(where, model)
-    return model
-
-
-def _bounded(where: str, model: Model) -> None:
-    if model.credits < 1:
-        raise CatalogError(f"{where}, credits: must be at least 1")
-    # Replicate takes 5 s to 24 h (replicate.com/docs/topics/predictions/lifecycle).
-    if not 5 <= model.cancel_after_s <= 86_400:
-        raise CatalogError(f"{where}, cancel_after_s: must be from 5 to 86400")
-    if model.sizing is None and "aspect_ratio" not in model.inputs:
-        raise CatalogError(f'{where}, sizing: "megapixels" needs the input aspect_ratio')
-
-
-def _input(where: str, name: str, raw: Any) -> Input:
-    if not isinstance(raw, dict) or raw.get("type") not in {"text", "image", "choice", "whole", "real"}:
-        raise CatalogError(f"{where}: type must be one of text, image, choice, whole, real")
-    if raw["type"] == "choice" and not raw.get("choices"):
-        raise CatalogError(f"{where}: choices is missing")
-    field = raw.get("field", name)
-    mapped_by_rule = {"megapixels"}
-    if field not in GenerationRequest.__dataclass_fields__ and name not in mapped_by_rule:
-        raise CatalogError(f"{where}: field {field} is no field of a request")
-    return Input(
-        name=name,
-        kind=raw["type"],
-        field=field,
-        choices=tuple(raw.get("choices", ())),
-        low=raw.get("from", -math.inf),
-        high=raw.get("to", math.inf),
+    links = tuple(link for link in catalog.chain(choice.model, request, plan) if affordable(link))
+    return Quote(
+        model=choice.model,
+        chain=tuple(link.name for link in links),
+        outputs=mapped.outputs,
+        hold_credits=worst_case_credits(links, request, mapped.outputs),
+        chosen_by=choice.by,
+        passed_over=choice.passed_over,
     )
 
 
-def _sizing(where: str, raw: Any) -> Sizing | None:
-    if raw == "megapixels":
-        return None
-    try:
-        return Sizing(raw["from"], raw["to"], raw["step"])
-    except (KeyError, TypeError):
-        raise CatalogError(f'{where}, sizing: must be "megapixels" or a table of from, to, step') from None
+def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice | Refusal:
+    """The model that a request names, or its heir."""
+    named = catalog.find(request.model or "")
+    if named is None or named.status is Status.HIDDEN:
+        return Refusal.of(Reason.UNKNOWN_MODEL)
+    if request.modality not in (None, named.modality):
+        return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
+    heir = catalog.heir(named)
+    if heir is named:
+        return _Choice(named, ChosenBy.REQUEST) if named.tier <= plan else Refusal.of(Reason.PLAN_TOO_LOW)
+    if not request.allow_fallback:
+        return Refusal(
+            Reason.MODEL_RETIRED, f"{named.name} is no longer offered. Ask for {heir.name}, or allow a fallback."
+        )
+    if heir.tier > plan:
+        return Refusal.of(Reason.PLAN_TOO_LOW)
+    return _Choice(heir, ChosenBy.SUCCESSOR, (PassedOver(named.name, Reason.MODEL_RETIRED),))
 
 
-def _checked(where: str, table: Mapping[str, Any], field: str, kind: type) -> Any:
-    value = table.get(field)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise CatalogError(f"{where}, {field}: must be {kind.__name__}, not {value!r}")
-    return value
+def _fitting(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice | Refusal:
+    """A model for a request that names none: of its quality class, or its plan's, and one that can do what is asked."""
+    modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
+    offered = list(catalog.offered(modality))
+    default = catalog.get_model_for_plan(plan, modality)
+    if not offered:
+        return Refusal(Reason.INVALID_REQUEST, f"nothing of the modality {modality} is offered here")
+    if default is None:
+        return Refusal.of(Reason.PLAN_TOO_LOW)
+    if request.quality is None:
+        if not _misses(default, request):
+            return _Choice(default, ChosenBy.PLAN)
+        fit = [model for model in offered if model.tier <= plan and not _misses(model, request)]
+        return _Choice(_cheapest(fit, request) if fit else default, ChosenBy.PLAN)
+    matches = [model for model in offered if model.quality == request.quality]
+    if not matches:
+        has = ", ".join(quality for quality in QUALITIES if any(model.quality == quality for model in offered))
+        return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {has}")
+    allowed = [model for model in matches if model.tier <= plan]
+    if not allowed:
+        return Refusal.of(Reason.PLAN_TOO_LOW)
+    fit = [model for model in allowed if not _misses(model, request)]
+    return _Choice(_cheapest(fit or allowed, request), ChosenBy.QUALITY)
+
+
+def _mapped(model: Model, request: GenerationRequest) -> Mapped | Refusal:
+    """The request as a model takes it, whatever our own seed will be."""
+    return inputs_of(model, request, seed=seed_of(model, request, 0))
+
+
+def _misses(model: Model, request: GenerationRequest) -> bool:
+    """Whether a model would refuse the request, or make it without the image or the file that was given."""
+    mapped = _mapped(model, request)
+    return isinstance(mapped, Refusal) or not {"image_url", "input_file"}.isdisjoint(mapped.ignored_fields)
+
+
+def _cheapest(models: list[Model], request: GenerationRequest) -> Model:
+    return min(models, key=lambda model: unit_credits(model, request))

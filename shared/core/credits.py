@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 
+from shared.core.reasons import Reason, Refusal
+
 
 class Plan(IntEnum):
     """What a user pays for. A plan includes every model of its own tier and of those below."""
@@ -169,6 +171,15 @@ def moved(account: Account, entry: LedgerEntry) -> Account:
 def can_hold(account: Account, amount: int) -> bool:
     """Whether the account has ``amount`` credits to set aside."""
     return account.available >= amount
+
+
+def refusal(account: Account | None, amount: int, now: datetime) -> Refusal | None:
+    """Why ``amount`` cannot be held at this time; None if it can."""
+    if account is None or not can_hold(account, amount):
+        return Refusal.of(Reason.NO_CREDITS)
+    if not within_daily_limit(account, amount, now.date()):
+        return Refusal.of(Reason.OVER_LIMIT)
+    return None
 
 
 def within_daily_limit(account: Account, amount: int, today: date) -> bool:

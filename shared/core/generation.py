@@ -17,49 +17,19 @@ Rules of this file:
    or not at all.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from shared.core import credits as ledger
-from shared.core.attempt import Attempt, Delivery, Timing, attempt_on
-from shared.core.catalog import Catalog, Quote, inputs_of
-from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.attempt import Attempt, Delivery, Timing, attempt_on, cost_of
+from shared.core.catalog import Catalog, Quote
+from shared.core.mapping import inputs_of
+from shared.core.messages import ChosenBy, GenerationRequest, Key, Output, PassedOver
 from shared.core.prediction import REASONS, Failure, Prediction, Status, failure_of
+from shared.core.pricing import Metrics
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
-
-
-class State(StrEnum):
-    """The seven states of a generation."""
-
-    SUBMITTING = "submitting"
-    HELD = "held"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    REJECTED = "rejected"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more may change."""
-        return not NEXT[self]
-
-
-#: The whole state machine. A step to HELD may be the next attempt's; a step to the same state notes a wish to end.
-NEXT: dict[State | None, frozenset[State]] = {
-    None: frozenset({State.SUBMITTING, State.REJECTED, State.CANCELED, State.FAILED}),
-    State.SUBMITTING: frozenset({State.SUBMITTING, State.HELD, State.RUNNING, State.FAILED, State.CANCELED}),
-    State.HELD: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
-    State.RUNNING: frozenset({State.HELD, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
-    State.SUCCEEDED: frozenset(),
-    State.FAILED: frozenset(),
-    State.CANCELED: frozenset(),
-    State.REJECTED: frozenset(),
-}
-
-_ORDER = {State.SUBMITTING: 1, State.HELD: 2, State.RUNNING: 3}
+from shared.core.state import NEXT, ORDER, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +38,8 @@ class Generation:
 
     ``attempt`` is None if none was ever opened. ``chain`` names the models that may serve it, in order.
     ``ending`` is a wish to end that Replicate has not yet confirmed. Credits are integers.
+    ``chosen_by`` and ``passed_over`` say why its attempt is on this model; ``metrics`` are the provider's own, raw, of
+    the last attempt that ended; ``cost_usd_micros`` is what all attempts cost at the provider, as far as can be told.
     """
 
     key: Key
@@ -88,12 +60,16 @@ class Generation:
     ended_at: datetime | None = None
     #: The trace in which it was opened (W3C traceparent), to which later messages link; empty where none was.
     trace_parent: str = ""
+    chosen_by: ChosenBy | None = None
+    passed_over: tuple[PassedOver, ...] = ()
+    metrics: Metrics = field(default_factory=dict)
+    cost_usd_micros: int = 0
 
     @property
     def rank(self) -> tuple[int, int, int]:
         """Grows with every change of state, whatever the history."""
         number, tries = (self.attempt.number, self.attempt.tries) if self.attempt else (0, 0)
-        return (number, tries, _ORDER.get(self.state, 4))
+        return (number, tries, ORDER.get(self.state, 4))
 
     def due_at(self, timing: Timing) -> datetime:
         """When the timer should look at this generation, if nothing was heard until then."""
@@ -131,7 +107,7 @@ def opened(
     trace_parent: str = "",
 ) -> Transition:
     """Open a generation with its hold, or write down why not."""
-    refusal = quoted if isinstance(quoted, Refusal) else _unaffordable(account, quoted, now)
+    refusal = quoted if isinstance(quoted, Refusal) else ledger.refusal(account, quoted.hold_credits, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
         return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
     attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
@@ -148,6 +124,8 @@ def opened(
         held_credits=quoted.hold_credits,
         ignored_fields=() if isinstance(mapped, Refusal) else mapped.ignored_fields,
         trace_parent=trace_parent,
+        chosen_by=quoted.chosen_by,
+        passed_over=quoted.passed_over,
     )
     after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
     return Transition(generation, after, entry)
@@ -180,14 +158,6 @@ def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: 
             ended_at=now,
         )
     )
-
-
-def _unaffordable(account: ledger.Account | None, quoted: Quote, now: datetime) -> Refusal | None:
-    if account is None or not ledger.can_hold(account, quoted.hold_credits):
-        return Refusal.of(Reason.NO_CREDITS)
-    if not ledger.within_daily_limit(account, quoted.hold_credits, now.date()):
-        return Refusal.of(Reason.OVER_LIMIT)
-    return None
 
 
 # The create and its answers.
@@ -235,12 +205,24 @@ def given_up(
 
 
 def refused(
-    generation: Generation, account: ledger.Account | None, number: int, refusal: Refusal, now: datetime
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    number: int,
+    refusal: Refusal,
+    *,
+    seed: int,
+    now: datetime,
 ) -> Transition | None:
-    """The create was refused for good: wrong input, or a model that is gone."""
+    """The create was refused for good: for its input, which ends it; or the model is gone: the next one is tried."""
     if generation.state is not State.SUBMITTING or generation.attempt is None or generation.attempt.number != number:
         return None
-    return _ended(generation, account, State.FAILED, refusal, now)
+    if refusal.reason is not Reason.UNKNOWN_MODEL:
+        return _ended(generation, account, State.FAILED, refusal, now)
+    if generation.ending is not None:
+        return _ended_as_wished(generation, account, generation.ending, now)
+    following = _following_model(generation)
+    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
 
 
 def adopted(generation: Generation, number: int, prediction_id: str) -> Transition | None:
@@ -260,13 +242,17 @@ def lost(
     seed: int,
     now: datetime,
 ) -> Transition | None:
-    """No trace of a create whose ``Cancel-After`` has passed: it never was, or it is over. Open the next attempt."""
+    """No trace of a create whose ``Cancel-After`` has passed: it never was, or it is over. Open the next attempt.
+
+    Trainings know no ``Cancel-After``: one that nobody sees may still run, so there is no next attempt.
+    """
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
         return None
     if generation.ending is not None:
         return _ended_as_wished(generation, account, generation.ending, now)
-    return _next_attempt(generation, account, catalog, attempt.model, Refusal.of(Reason.LOST), seed=seed, now=now)
+    again = None if attempt.trains else attempt.model
+    return _next_attempt(generation, account, catalog, again, Refusal.of(Reason.LOST), seed=seed, now=now)
 
 
 #: Attempts beyond the fallback chain: how often a model is asked again after an answer was lost for good.
@@ -295,7 +281,11 @@ def _next_attempt(
     following = attempt_on(catalog, request, model_name, number=attempt.number + 1, seed=seed, now=now)
     if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
         return _ended(generation, account, State.FAILED, refusal, now)
-    return _step(generation, State.HELD, attempt=replace(following, tries=0, retry_at=now))
+    following = replace(following, tries=0, retry_at=now)
+    if following.model == attempt.model:
+        return _step(generation, State.HELD, attempt=following)
+    passed = (*generation.passed_over, PassedOver(attempt.model, refusal.reason))
+    return _step(generation, State.HELD, attempt=following, chosen_by=ChosenBy.FALLBACK, passed_over=passed)
 
 
 # What Replicate says about a prediction.
@@ -316,21 +306,30 @@ def delivered(
     generation: Generation,
     account: ledger.Account | None,
     number: int,
-    prediction_id: str,
+    prediction: Prediction,
     delivery: Delivery,
     now: datetime,
 ) -> Transition | None:
     """A prediction succeeded and its outputs were dealt with: capture for what is stored, release the rest."""
     attempt = generation.attempt
-    if attempt is None or not concerns(generation, number, prediction_id):
+    if attempt is None or not concerns(generation, number, prediction.prediction_id):
         return None
+    done = replace(
+        _metered(generation, prediction, cost_of(attempt, prediction, delivery)),
+        refused_outputs=delivery.refused_outputs,
+    )
     if not delivery.outputs:
         refusal = delivery.refused or delivery.problem or Refusal.of(Reason.OUTPUT_INVALID)
-        done = replace(generation, refused_outputs=delivery.refused_outputs)
         return _ended(done, account, State.FAILED, refusal, now)
-    done = replace(generation, outputs=delivery.outputs, refused_outputs=delivery.refused_outputs)
+    done = replace(done, outputs=delivery.outputs)
     captured = attempt.unit_credits * len(delivery.outputs)
     return _ended(done, account, State.SUCCEEDED, None, now, captured=captured)
+
+
+def _metered(generation: Generation, prediction: Prediction, cost_usd_micros: int) -> Generation:
+    """The generation with what an attempt that ended has measured and cost."""
+    total = generation.cost_usd_micros + cost_usd_micros
+    return replace(generation, metrics=prediction.metrics, cost_usd_micros=total)
 
 
 def fell(
@@ -344,8 +343,9 @@ def fell(
     now: datetime,
 ) -> Transition | None:
     """A prediction failed, or was canceled or aborted: end, or try the next model of the chain."""
-    if not concerns(generation, number, prediction.prediction_id):
+    if generation.attempt is None or not concerns(generation, number, prediction.prediction_id):
         return None
+    generation = _metered(generation, prediction, cost_of(generation.attempt, prediction))
     if generation.ending is not None:
         return _ended_as_wished(generation, account, generation.ending, now)
     if prediction.status is Status.CANCELED:

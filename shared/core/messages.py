@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from shared.core.prediction import Prediction
@@ -32,12 +33,18 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What the app asks for. None means "not said": the catalogue's default serves."""
+    """What the app asks for. None means "not said": the catalogue's default serves.
+
+    ``prompt`` is empty for a training only. ``input_file`` names a file in the app's own container of uploads, in the
+    user's folder: a sound to go on from, or the archive of a training, whose result goes to ``destination``.
+    """
 
     key: Key
-    prompt: str
+    prompt: str = ""
     model: str | None = None
+    modality: str | None = None
     negative_prompt: str | None = None
+    system_prompt: str | None = None
     width: int | None = None
     height: int | None = None
     aspect_ratio: str | None = None
@@ -49,6 +56,15 @@ class GenerationRequest:
     prompt_strength: float | None = None
     output_format: str | None = None
     quality: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    duration_s: int | None = None
+    resolution: str | None = None
+    continuation: bool | None = None
+    input_file: str | None = None
+    destination: str | None = None
+    trigger_word: str | None = None
+    training_steps: int | None = None
     max_credits: int | None = None
     allow_fallback: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +145,12 @@ _TEXT: dict[str, int] = {
     "image_url": 2048,
     "output_format": 10,
     "quality": 20,
+    "modality": 20,
+    "system_prompt": 20_000,
+    "resolution": 20,
+    "input_file": 512,
+    "destination": 140,
+    "trigger_word": 60,
 }
 _WHOLE: dict[str, tuple[int, int]] = {
     "width": (64, 8192),
@@ -136,10 +158,21 @@ _WHOLE: dict[str, tuple[int, int]] = {
     "num_outputs": (1, 100),
     "num_inference_steps": (1, 1000),
     "seed": (0, 2**32 - 1),
+    "max_tokens": (1, 1_000_000),
+    "duration_s": (1, 3600),
+    "training_steps": (1, 100_000),
     "max_credits": (0, 1_000_000_000),
 }
-_REAL: dict[str, tuple[float, float]] = {"guidance_scale": (0, 100), "prompt_strength": (0, 1)}
+_REAL: dict[str, tuple[float, float]] = {"guidance_scale": (0, 100), "prompt_strength": (0, 1), "temperature": (0, 10)}
 _FIELDS = {item.name for item in fields(GenerationRequest)} - {"key"} | {"type", "user_id", "generation_id"}
+
+#: What Darkroom makes.
+MODALITIES = ("image", "video", "audio", "text", "training")
+
+_DESTINATION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}")
+
+#: A name within the user's folder: parts of harmless characters, none of them all dots.
+_FILE_PART = re.compile(r"(?!\.+$)[A-Za-z0-9 ._()@+=-]{1,200}")
 
 #: Bounds of the app's own metadata, which is echoed in the event: 16 pairs of texts.
 _METADATA_PAIRS, _METADATA_CHARACTERS = 16, 256
@@ -218,17 +251,39 @@ def _request(key: Key, body: Mapping[str, Any]) -> GenerationRequest:
         given[name] = _number(name, body.get(name), bounds, whole=True)
     for name, bounds_real in _REAL.items():
         given[name] = _number(name, body.get(name), bounds_real, whole=False)
+    given["continuation"] = (
+        _flag("continuation", body["continuation"]) if body.get("continuation") is not None else None
+    )
+    _check_names(key, given)
+    trains = given["modality"] == "training" or given["destination"] is not None
     return GenerationRequest(
         key=key,
-        prompt=_prompt(body.get("prompt")),
+        prompt=_prompt(body.get("prompt"), needed=not trains),
         allow_fallback=_flag("allow_fallback", body.get("allow_fallback", True)),
         metadata=_metadata(body.get("metadata")),
         **given,
     )
 
 
-def _prompt(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
+def _check_names(key: Key, given: Mapping[str, Any]) -> None:
+    """The texts that name something: each has a form of its own."""
+    if given["modality"] not in (None, *MODALITIES):
+        raise _FieldError(f"modality must be one of {', '.join(MODALITIES)}")
+    if given["destination"] is not None and not _DESTINATION.fullmatch(given["destination"]):
+        raise _FieldError("destination must be owner/name of a model: small letters, digits and . _ -")
+    if given["continuation"] and given["input_file"] is None:
+        raise _FieldError("continuation needs an input_file: the sound to go on from")
+    if given["input_file"] is not None:
+        folder, *parts = given["input_file"].split("/")
+        # One user's file is never another's: the folder is the user's own.
+        if folder != key.user_id or not parts or not all(_FILE_PART.fullmatch(part) for part in parts):
+            raise _FieldError("input_file must be a file in the user's own folder of uploads: <user_id>/<name>")
+
+
+def _prompt(value: object, *, needed: bool) -> str:
+    if not needed and value is None:
+        return ""
+    if not isinstance(value, str) or (needed and not value.strip()):
         raise _FieldError("prompt is needed: a text that is not blank")
     return _storable("prompt", value)
 
@@ -285,7 +340,10 @@ def _printable(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One stored output, where the app finds it. ``width`` and ``height`` are 0 for what is no picture."""
+    """One stored output, where the app finds it. ``width`` and ``height`` are 0 for what is no picture.
+
+    ``text`` is a short text itself, or the version that a training made (owner/name:version).
+    """
 
     container: str
     name: str
@@ -293,6 +351,25 @@ class Output:
     size_bytes: int
     width: int
     height: int
+    text: str = ""
+
+
+class ChosenBy(StrEnum):
+    """Why this model answered: it was asked for, or stands for what was."""
+
+    REQUEST = "request"  # it was named
+    PLAN = "plan"  # nothing was named: it serves the user's plan
+    QUALITY = "quality"  # the cheapest of the quality class that was named
+    SUCCESSOR = "successor"  # the one that was named is retired
+    FALLBACK = "fallback"  # those before it in the chain have failed
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A model that was to serve and did not, and why."""
+
+    model: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +377,7 @@ class GenerationEvent:
     """What the app is told when a generation has ended: CloudEvents 1.0, no prompt in it.
 
     ``outcome`` is succeeded, failed, rejected or canceled. The id is the same however often it is sent.
+    ``model`` is the one that answered last, ``chosen_by`` and ``passed_over`` say why it was this one.
     """
 
     key: Key
@@ -315,6 +393,8 @@ class GenerationEvent:
     attempts: int
     metadata: Mapping[str, str]
     ignored_fields: tuple[str, ...]
+    chosen_by: ChosenBy | None = None
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def event_id(self) -> str:
@@ -335,6 +415,8 @@ class GenerationEvent:
                 "generation_id": self.key.generation_id,
                 "user_id": self.key.user_id,
                 "model": self.model or None,
+                "chosen_by": self.chosen_by,
+                "passed_over": [{"model": each.model, "reason": each.reason.value} for each in self.passed_over],
                 "credits": {
                     "held": self.held_credits,
                     "captured": self.captured_credits,

@@ -176,10 +176,12 @@ class NotCreated:
     """Surely nothing was created (429, 401, 402, no connection): to be tried again after a wait.
 
     ``why`` is for operators: a word such as ``throttled``, ``unauthorized``, ``no credit``, ``unreachable``.
+    ``per_minute`` is the lower limit of creates that a 429 names (None: it names none).
     """
 
     why: str
     retry_after_s: float
+    per_minute: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

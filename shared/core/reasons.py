@@ -15,6 +15,7 @@ class Reason(StrEnum):
 
     INVALID_REQUEST = "INVALID_REQUEST"
     UNKNOWN_MODEL = "UNKNOWN_MODEL"
+    MODEL_RETIRED = "MODEL_RETIRED"
     PLAN_TOO_LOW = "PLAN_TOO_LOW"
     NO_CREDITS = "NO_CREDITS"
     OVER_LIMIT = "OVER_LIMIT"
@@ -40,6 +41,7 @@ class Reason(StrEnum):
 SENTENCES: dict[Reason, str] = {
     Reason.INVALID_REQUEST: "The request could not be read. Correct it and send it again.",
     Reason.UNKNOWN_MODEL: "This model is not offered. Choose another one.",
+    Reason.MODEL_RETIRED: "This model is no longer offered. Choose another one, or allow a fallback.",
     Reason.PLAN_TOO_LOW: "Your plan does not include this model. Choose another model or a higher plan.",
     Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again.",
     Reason.OVER_LIMIT: "This would cost more than the limit that was set. Raise the limit or ask for less.",

@@ -9,11 +9,13 @@ checking.py   the timer's look at what should have been heard of: the unknown ou
 ending.py     the app is told, the index row removed; dead letters
 accounts.py   grants, corrections, the audit
 saving.py     the only place that saves a generation
+waiting.py    coming back later: back-off, and the copy of a request
 """
 
-from shared.worker.accounts import audit, correct, grant
+from shared.worker.accounts import audit, audit_tonight, correct, grant
 from shared.worker.checking import reconcile
 from shared.worker.corridor import handle
 from shared.worker.ending import bury, sweep
+from shared.worker.waiting import put_off
 
-__all__ = ["audit", "bury", "correct", "grant", "handle", "reconcile", "sweep"]
+__all__ = ["audit", "audit_tonight", "bury", "correct", "grant", "handle", "put_off", "reconcile", "sweep"]

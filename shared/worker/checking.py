@@ -11,10 +11,11 @@ from datetime import timedelta
 
 from shared.core import generation as life
 from shared.core.attempt import Attempt, created
-from shared.core.generation import Generation, State, Transition
+from shared.core.generation import Generation, Transition
 from shared.core.messages import Check, Key
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason
+from shared.core.state import State
 from shared.ports import Envelope, House, Loaded, OpenRow, Unavailable
 from shared.worker import observing, requests
 from shared.worker.ending import end, open_row
@@ -123,7 +124,11 @@ async def _found(house: House, generation: Generation, attempt: Attempt) -> list
     """This attempt's predictions in Replicate's list, oldest first."""
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
     key = generation.key
-    own = [prediction async for prediction in house.provider.recent(since) if created(attempt, key, prediction)]
+    own = [
+        prediction
+        async for prediction in house.provider.recent(since, training=attempt.trains)
+        if created(attempt, key, prediction)
+    ]
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
 
 
@@ -147,7 +152,7 @@ async def _running(house: House, generation: Generation) -> None:
     if attempt is None or attempt.prediction_id is None:
         return
     try:
-        prediction = await house.provider.get(attempt.prediction_id)
+        prediction = await house.provider.get(attempt.prediction_id, training=attempt.trains)
     except Unavailable:
         if await _unheard(house, generation.key):
             return

@@ -4,7 +4,8 @@ Rules of this file:
 1. What is expected (refused, late, double, out of credits) returns, and the message is done.
 2. What a neighbour cannot do now puts the message off: a copy is scheduled with back-off, and only then is the
    original done. The broker's own redelivery would come at once and burn all deliveries in seconds.
-3. A message of an open generation is put off a few times only: the timer comes back for it anyway.
+3. A message of an open generation is put off a few times only: the timer comes back for it anyway. A check is not
+   put off at all for longer than the timer takes to send the next.
 4. Anything else is raised: the door lets the broker deliver it again, and in the end it is buried.
 """
 
@@ -14,7 +15,7 @@ from shared.core.messages import CancelRequest, Check, GenerationRequest, Malfor
 from shared.core.reasons import Reason, Refusal
 from shared.ports import Envelope, House, Unavailable
 from shared.worker import checking, observing, requests
-from shared.worker.waiting import put_off_until
+from shared.worker.waiting import put_off
 
 #: How often news of a prediction is put off before it is left to the timer.
 EVENT_TRIES = 6
@@ -67,16 +68,21 @@ async def _put_off(
     house.telemetry.step("put_off", message.key, neighbour=trouble.neighbour, tries=envelope.tries)
     house.telemetry.count("darkroom.put_off", neighbour=trouble.neighbour)
     if isinstance(message, PredictionEvent | Check):
-        if envelope.tries >= EVENT_TRIES:
+        if envelope.tries >= EVENT_TRIES or _is_the_timers(house, message, trouble):
             return
     elif isinstance(message, GenerationRequest) and (now - since).total_seconds() > house.limits.patience_s:
         await requests.reject(house, message.key, message, _refusal(trouble))
         return
-    # Only a copy has a suffix of ours, and not even every copy: a broker's limit may have cut it off.
-    base = (envelope.message_id.rpartition("~")[0] if envelope.tries else "") or envelope.message_id
-    later = Envelope(f"{base}~{envelope.tries + 1}", tries=envelope.tries + 1, since=since)
-    at = put_off_until(now, envelope.tries, trouble.retry_after_s, house.chance())
-    await house.messenger.send(message, later, at=at)
+    await put_off(house.messenger, message, envelope, trouble, now=now, chance=house.chance())
+
+
+def _is_the_timers(house: House, message: PredictionEvent | Check, trouble: Unavailable) -> bool:
+    """Whether the timer is back before the neighbour is: a check has moved its row, and comes again by itself.
+
+    Only for Replicate, which is asked after the row was moved: what could not even read the row has moved nothing.
+    """
+    too_long = (trouble.retry_after_s or 0) >= house.timing.check_after_s
+    return isinstance(message, Check) and trouble.neighbour == "replicate" and too_long
 
 
 def _refusal(trouble: Unavailable) -> Refusal:

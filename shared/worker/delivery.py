@@ -5,11 +5,14 @@ Rules of this file:
    it is larger than the buffer.
 2. What cannot be used (gone, too large, no picture) is left out and named; what cannot be had now is Unavailable.
 3. The name says whose it is and which: ``{user_id}/{generation_id}/{attempt}-{index}.{extension}``.
-4. What nobody can look at (a video, a sound) has a verdict that says so, and passes only where the policy lets it.
+4. What nobody can look at (a video, a sound, trained weights) has a verdict that says so, and passes only where the
+   policy lets it.
+5. A text is stored as UTF-8, and told in the event too where it is short. A training's version is told, its weights
+   are stored; where there are none, the version is stored as JSON, so that nothing that was paid for is lost.
 """
 
 import io
-import tempfile
+import json
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -19,12 +22,17 @@ from shared.core.generation import Generation
 from shared.core.media import HEAD_BYTES, media_of
 from shared.core.messages import Key, Output
 from shared.core.moderation import Partial, Verdict, unscreened
+from shared.core.pieces import joined
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
 from shared.ports import House, OutputUnfit, Picture
 from shared.worker.ending import output_prefix
+from shared.worker.holding import Held
 from shared.worker.screening import judged
+
+#: The longest text that travels in the event: a message of Service Bus has 256 KB, and the row of the generation less.
+INLINE_CHARACTERS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +42,14 @@ class _Task:
     house: House
     key: Key
     attempt: Attempt
+    prediction: Prediction
     plan: Plan
     records: list[Record] = field(default_factory=list)
 
     @property
-    def modality(self) -> str:
-        """What the model makes; a picture, where the model has left the catalogue meanwhile."""
-        model = self.house.catalog.models.get(self.attempt.model)
-        return model.modality if model else "image"
+    def most_bytes(self) -> int:
+        """The largest output that is taken."""
+        return self.attempt.output_bytes or self.house.limits.output_bytes
 
     def stem(self, index: int) -> str:
         """The name of an output up to its extension, dot included."""
@@ -53,14 +61,12 @@ async def deliver(house: House, generation: Generation, prediction: Prediction, 
     attempt = generation.attempt
     if attempt is None:
         raise ValueError(f"generation {generation.key} has no attempt to deliver")
-    task = _Task(house, generation.key, attempt, plan)
+    task = _Task(house, generation.key, attempt, prediction, plan)
     stored: list[Output] = []
     refused: Refusal | None = None
     problem: Refusal | None = None
     refused_outputs = 0
-    # A text comes in pieces. Of all else no more than was asked for: only that much is held.
-    outputs = ("".join(prediction.outputs),) if task.modality == "text" else prediction.outputs[: attempt.outputs]
-    for index, output in enumerate(outputs):
+    for index, output in enumerate(_outputs(attempt, prediction)):
         try:
             with house.telemetry.span("deliver output", generation.key):
                 brought = await _bring(task, index, output)
@@ -84,24 +90,37 @@ async def deliver(house: House, generation: Generation, prediction: Prediction, 
     )
 
 
+def _outputs(attempt: Attempt, prediction: Prediction) -> tuple[str, ...]:
+    """What is to be brought home: no more than was asked for, since only that much is held."""
+    if attempt.modality == "text":  # it comes in pieces
+        return (joined(prediction.outputs),)
+    if attempt.modality == "training":
+        files = [output for output in prediction.outputs if _is_address(output)]
+        return tuple(files[:1]) or prediction.outputs[:1]
+    return prediction.outputs[: attempt.outputs]
+
+
+def _is_address(output: str) -> bool:
+    return output.startswith(("https://", "http://", "data:"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one output is, and what was seen of it. ``text`` is there where it is one: its digest is recorded."""
+    """What one output is, and what was seen of it. ``text`` is there where it is one: its digest is recorded.
+
+    ``told`` is what the event carries of it.
+    """
 
     picture: Picture
     verdict: Verdict
     text: str = ""
+    told: str = ""
 
 
 async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
-    # The file is memory up to buffer_bytes and a temporary file beyond, so that many at once stay small.
-    with tempfile.SpooledTemporaryFile(max_size=task.house.limits.buffer_bytes) as spool:
-        file: BinaryIO = spool  # type: ignore[assignment]  # a spooled file is one in all but name
-        if task.modality == "text":
-            seen = await _see_text(task, output, file)
-        else:
-            await _fetch(task.house, output, file)
-            seen = await _see_image(task, file) if task.modality == "image" else _see_other(task, file)
+    with Held(task.house.limits.buffer_bytes) as held:
+        file: BinaryIO = held  # type: ignore[assignment]  # it is one in all but name
+        seen = await _see(task, output, file)
         judgement, kept = judged(
             task.house, f"output {task.attempt.number}.{index}", seen.verdict, seen.text.encode(), task.plan
         )
@@ -109,15 +128,26 @@ async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
         verdict = "passed" if judgement.allowed else "refused"
         task.house.telemetry.step("output_screened", task.key, index=index, verdict=verdict)
         if judgement.allowed:
-            return await _store(task, index, seen.picture, file)
+            return await _store(task, index, seen, file)
         category = judgement.category or "unreadable"
         task.house.telemetry.step("output_refused", task.key, index=index, category=category)
         await _put_away(task, index, seen.picture, file, category)
         return judgement.refusal(Reason.OUTPUT_REFUSED)
 
 
-async def _fetch(house: House, uri: str, file: BinaryIO) -> None:
-    async with house.provider.fetch(uri, house.limits.output_bytes) as chunks:
+async def _see(task: _Task, output: str, file: BinaryIO) -> _Seen:
+    """Bring an output into ``file`` and look at it."""
+    modality = task.attempt.modality
+    if modality == "text":
+        return await _see_text(task, output, file)
+    if modality == "training":
+        return await _see_training(task, output, file)
+    await _fetch(task, output, file)
+    return await _see_image(task, file) if modality == "image" else _see_other(modality, file)
+
+
+async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
+    async with task.house.provider.fetch(uri, task.most_bytes) as chunks:
         async for chunk in chunks:
             file.write(chunk)
 
@@ -135,22 +165,47 @@ async def _see_image(task: _Task, file: BinaryIO) -> _Seen:
 
 async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
     content = text.encode()
-    if not text.strip() or len(content) > task.house.limits.output_bytes:
+    if not text.strip() or len(content) > task.most_bytes:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
     file.write(content)
     verdict = await task.house.screener.text(text, task.plan)
-    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), verdict, text)
+    told = text if len(text) <= INLINE_CHARACTERS else ""
+    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), verdict, text, told)
 
 
-def _see_other(task: _Task, file: BinaryIO) -> _Seen:
+async def _see_training(task: _Task, output: str, file: BinaryIO) -> _Seen:
+    version = next((each for each in task.prediction.outputs if not _is_address(each)), "")
+    kind = await _weights(task, output, file, needed=not version) if _is_address(output) else None
+    if kind is None:
+        file.write(json.dumps({"version": version}).encode())
+        kind = ("application/json", "json")
+    return _Seen(Picture(*kind, 0, 0), unscreened("training"), told=version[:INLINE_CHARACTERS])
+
+
+async def _weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tuple[str, str] | None:
+    """A training's weights, and what they are. None where they are of no use, and the version is there without them."""
+    try:
+        await _fetch(task, uri, file)
+    except OutputUnfit:
+        if needed:
+            raise
+        file.seek(0)
+        file.truncate()
+        return None
     file.seek(0)
-    kind = media_of(file.read(HEAD_BYTES), task.modality)
+    return media_of(file.read(HEAD_BYTES), "training") or ("application/octet-stream", "bin")
+
+
+def _see_other(modality: str, file: BinaryIO) -> _Seen:
+    file.seek(0)
+    kind = media_of(file.read(HEAD_BYTES), modality)
     if kind is None:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    return _Seen(Picture(*kind, 0, 0), unscreened(task.modality))
+    return _Seen(Picture(*kind, 0, 0), unscreened(modality))
 
 
-async def _store(task: _Task, index: int, picture: Picture, file: BinaryIO) -> Output:
+async def _store(task: _Task, index: int, seen: _Seen, file: BinaryIO) -> Output:
+    picture = seen.picture
     name = f"{task.stem(index)}{picture.extension}"
     metadata = {
         "generation_id": task.key.generation_id,
@@ -168,6 +223,7 @@ async def _store(task: _Task, index: int, picture: Picture, file: BinaryIO) -> O
         size_bytes=size_bytes,
         width=picture.width,
         height=picture.height,
+        text=seen.told,
     )
 
 

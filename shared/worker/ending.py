@@ -11,14 +11,13 @@ import hashlib
 from datetime import timedelta
 
 from shared.core import generation as life
-from shared.core.generation import Generation, State, Transition
+from shared.core.generation import Generation, Transition
+from shared.core.mapping import INPUT_PREFIX
 from shared.core.messages import CancelRequest, GenerationEvent, GenerationRequest, Key, Malformed, Message
 from shared.core.prediction import Status
+from shared.core.state import State
 from shared.ports import House, Loaded, OpenRow, Unavailable
 from shared.worker.saving import save
-
-#: How a request refers to an input that was screened and stored. No address of a user's looks so: they are https.
-INPUT_PREFIX = "input:"
 
 #: Inputs go with their generation. One whose request died before it opened is older than any open generation by then.
 _INPUT_LIFE = timedelta(days=2)
@@ -51,8 +50,6 @@ async def end(house: House, generation: Generation) -> None:
 
 def _tell_operators(house: House, generation: Generation, event: GenerationEvent) -> None:
     """The one record of a generation that every picture an operator looks at is drawn from."""
-    attempt = generation.attempt
-    made = len(generation.outputs) + generation.refused_outputs
     house.telemetry.step(
         "published",
         generation.key,
@@ -61,8 +58,7 @@ def _tell_operators(house: House, generation: Generation, event: GenerationEvent
         model=event.model,
         seconds=round((event.at - generation.opened_at).total_seconds()),
         credits=event.captured_credits,
-        # An estimate: what was refused had been made, and is charged for; a failed prediction is not.
-        cost_usd_micros=attempt.price_usd_micros * made if attempt else 0,
+        cost_usd_micros=generation.cost_usd_micros,
     )
     house.telemetry.count("darkroom.generations", outcome=event.outcome, model=event.model or "none")
 
@@ -84,6 +80,8 @@ def event_of(generation: Generation) -> GenerationEvent:
         attempts=attempt.number if attempt else 0,
         metadata=request.metadata if request else {},
         ignored_fields=generation.ignored_fields,
+        chosen_by=generation.chosen_by,
+        passed_over=generation.passed_over,
     )
 
 
@@ -171,7 +169,7 @@ async def _stopped(house: House, generation: Generation, message: Message) -> bo
     if generation.state.ended or attempt is None or attempt.prediction_id is None:
         return True
     try:
-        prediction = await house.provider.cancel(attempt.prediction_id)
+        prediction = await house.provider.cancel(attempt.prediction_id, training=attempt.trains)
     except Unavailable:
         return True  # Cancel-After bounds it; the user's credits do not wait for Replicate
     succeeded = prediction is not None and prediction.status is Status.SUCCEEDED

@@ -9,10 +9,11 @@ Rules of this file:
 from shared.core import generation as life
 from shared.core.attempt import Delivery
 from shared.core.credits import Plan
-from shared.core.generation import Generation, State, Transition
+from shared.core.generation import Generation, Transition
 from shared.core.messages import Key, PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
+from shared.core.state import State
 from shared.ports import House, Loaded
 from shared.worker.delivery import deliver
 from shared.worker.ending import end
@@ -27,13 +28,16 @@ async def event(house: House, message: PredictionEvent) -> None:
     await adopt(house, message.key, message.attempt, message.prediction)
 
 
-async def adopt(house: House, key: Key, number: int, prediction: Prediction) -> None:
-    """Take the prediction as this attempt's, if the attempt has none yet; then see how it stands."""
+async def adopt(house: House, key: Key, number: int, prediction: Prediction, loaded: Loaded | None = None) -> None:
+    """Take the prediction as this attempt's, if the attempt has none yet; then see how it stands.
+
+    ``loaded`` spares the first look where the caller has just saved.
+    """
 
     def decide(current: Loaded) -> Transition | None:
         return life.adopted(current.generation, number, prediction.prediction_id) if current.generation else None
 
-    saved = await save(house, key, decide)
+    saved = await save(house, key, decide, loaded)
     generation = saved.generation
     if generation is None:
         house.telemetry.count("darkroom.foreign_predictions")
@@ -61,7 +65,8 @@ async def drop(house: House, generation: Generation, prediction: Prediction) -> 
 
     What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
     """
-    stopped = await house.provider.cancel(prediction.prediction_id)
+    training = generation.attempt is not None and generation.attempt.trains
+    stopped = await house.provider.cancel(prediction.prediction_id, training=training)
     stops = stopped is not None and (stopped.status is Status.CANCELED or not stopped.status.finished)
     if stops and not _is_known(generation, prediction):
         house.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
@@ -85,7 +90,8 @@ async def _see(house: House, loaded: Loaded, prediction: Prediction) -> None:
 
 async def _succeeded(house: House, loaded: Loaded, generation: Generation, number: int, prediction: Prediction) -> None:
     if not prediction.complete or (prediction.data_removed and not prediction.outputs):
-        prediction = await house.provider.get(prediction.prediction_id) or prediction
+        training = generation.attempt is not None and generation.attempt.trains
+        prediction = await house.provider.get(prediction.prediction_id, training=training) or prediction
     if prediction.data_removed and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
@@ -96,7 +102,7 @@ async def _succeeded(house: House, loaded: Loaded, generation: Generation, numbe
         found = current.generation
         if found is None:
             return None
-        ended = life.delivered(found, current.account, number, prediction.prediction_id, delivery, house.now())
+        ended = life.delivered(found, current.account, number, prediction, delivery, house.now())
         return recorded(ended, delivery.verdicts)
 
     saved = await save(house, key, decide, loaded)
@@ -145,7 +151,7 @@ async def stop(house: House, generation: Generation) -> None:
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:
         return
-    prediction = await house.provider.cancel(attempt.prediction_id)
+    prediction = await house.provider.cancel(attempt.prediction_id, training=attempt.trains)
     if prediction is None:
         prediction = Prediction(prediction_id=attempt.prediction_id, status=Status.CANCELED)
     if prediction.status.finished:

@@ -13,11 +13,12 @@ from shared.core import generation as life
 from shared.core.attempt import Attempt
 from shared.core.catalog import Quote, quote
 from shared.core.credits import Account, Plan
-from shared.core.generation import Generation, State, Transition
+from shared.core.generation import Generation, Transition
 from shared.core.messages import CancelRequest, GenerationRequest, Key, Malformed
 from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
+from shared.core.state import State
 from shared.ports import House, Loaded
 from shared.worker import observing
 from shared.worker.ending import archive, end, open_row, output_prefix
@@ -61,18 +62,18 @@ async def request(house: House, message: GenerationRequest) -> None:
 
     saved = await save(house, key, decide, loaded)
     if saved.changed and saved.generation is not None:
-        await _opened(house, saved.generation)
+        await _opened(house, saved.generation, saved.loaded)
     elif saved.generation is not None:
         await _drop_input(house, message, saved.generation)
 
 
-async def _opened(house: House, generation: Generation) -> None:
+async def _opened(house: House, generation: Generation, loaded: Loaded) -> None:
     if generation.state is State.REJECTED:
         house.telemetry.step("rejected", generation.key, reason=generation.reason or "")
         await end(house, generation)
         return
     house.telemetry.step("held", generation.key, credits=generation.held_credits)
-    await submit(house, generation)
+    await submit(house, loaded)
 
 
 async def _drop_input(house: House, message: GenerationRequest, generation: Generation) -> None:
@@ -106,7 +107,7 @@ async def reject(house: House, key: Key, message: GenerationRequest | None, refu
 
     saved = await save(house, key, decide, loaded)
     if saved.changed and saved.generation is not None:
-        await _opened(house, saved.generation)
+        await _opened(house, saved.generation, saved.loaded)
 
 
 async def _carry_on(house: House, generation: Generation) -> None:
@@ -125,38 +126,39 @@ async def retry(house: House, key: Key) -> None:
 
     saved = await save(house, key, decide)
     if saved.changed and saved.generation is not None:
-        await submit(house, saved.generation)
+        await submit(house, saved.loaded)
 
 
-async def submit(house: House, generation: Generation) -> None:
+async def submit(house: House, loaded: Loaded) -> None:
     """Make the create of a generation that this caller has just saved as SUBMITTING."""
+    generation = loaded.generation
+    if generation is None or generation.attempt is None:
+        raise ValueError("there is no attempt to submit")
     attempt = generation.attempt
-    if attempt is None:
-        raise ValueError(f"generation {generation.key} has no attempt to submit")
     sent = await readable(house, attempt)
     if isinstance(sent, Attempt):
         with house.telemetry.span("create prediction", generation.key):
             outcome = await house.provider.create(generation.key, sent)
     else:
         outcome = sent
-    await _answered(house, generation.key, attempt.number, attempt.tries, outcome)
+    await _answered(house, loaded, generation.key, attempt, outcome)
 
 
-async def _answered(house: House, key: Key, number: int, tries: int, outcome: CreateOutcome) -> None:
+async def _answered(house: House, loaded: Loaded, key: Key, attempt: Attempt, outcome: CreateOutcome) -> None:
     match outcome:
         case Created(prediction):
             house.telemetry.step("prediction_created", key, prediction=prediction.prediction_id)
-            await observing.adopt(house, key, number, prediction)
+            await observing.adopt(house, key, attempt.number, prediction, loaded)
         case NotCreated(why, retry_after_s):
-            await _hold(house, key, number, tries, why, retry_after_s)
+            await _hold(house, key, attempt, why, retry_after_s)
         case CreateRefused(reason, text):
-            await _refused(house, key, number, Refusal(reason, text))
+            await _refused(house, key, attempt.number, Refusal(reason, text))
         case OutcomeUnknown(why):
             house.telemetry.step("outcome_unknown", key, why=why)
             house.telemetry.count("darkroom.creates_unknown")
 
 
-async def _hold(house: House, key: Key, number: int, tries: int, why: str, retry_after_s: float) -> None:
+async def _hold(house: House, key: Key, attempt: Attempt, why: str, retry_after_s: float) -> None:
     """Surely nothing was created: save that, then come back with a copy of the request."""
     retry_at = house.now() + timedelta(seconds=retry_after_s * (1 + house.chance() / 4))
     house.telemetry.step("create_put_off", key, why=why, seconds=round(retry_after_s))
@@ -166,7 +168,7 @@ async def _hold(house: House, key: Key, number: int, tries: int, why: str, retry
         found = current.generation
         if found is None:
             return None
-        return life.held(found, current.account, number, tries, retry_at=retry_at, now=house.now())
+        return life.held(found, current.account, attempt.number, attempt.tries, retry_at=retry_at, now=house.now())
 
     saved = await save(house, key, decide)
     if saved.changed and saved.generation is not None:
@@ -174,14 +176,18 @@ async def _hold(house: House, key: Key, number: int, tries: int, why: str, retry
 
 
 async def _refused(house: House, key: Key, number: int, refusal: Refusal) -> None:
+    seed = house.new_seed()
+
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.refused(found, current.account, number, refusal, house.now()) if found else None
+        if found is None:
+            return None
+        return life.refused(found, current.account, house.catalog, number, refusal, seed=seed, now=house.now())
 
     saved = await save(house, key, decide)
     if saved.changed and saved.generation is not None:
         house.telemetry.step("create_refused", key, reason=refusal.reason)
-        await end(house, saved.generation)
+        await observing.went_on(house, saved.generation)
 
 
 async def cancel(house: House, message: CancelRequest) -> None:

@@ -5,30 +5,45 @@ Rules of this file:
 2. An input image is fetched once, and what was screened is what the model gets: the request goes on with a reference
    to our own copy, never with the user's address, so that nobody can swap the picture afterwards.
 3. A reference becomes an address that a model can read at the moment of the create, and is not written down.
+4. A file that the app has put into its uploads is no picture that could be looked at: it goes to models only whose
+   modality the policy lets pass unscreened. That it is there, and not too large, is known before anything is paid.
 """
 
 import hashlib
 import io
+import tempfile
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from shared.core.attempt import Attempt
-from shared.core.catalog import Quote, takes_image
+from shared.core.catalog import Quote
 from shared.core.credits import Plan
 from shared.core.generation import Transition
+from shared.core.mapping import INPUT_PREFIX, Value, file_kinds, takes_image
 from shared.core.messages import GenerationRequest
-from shared.core.moderation import Judgement, Verdict, judge, keyed_digest, may_be_offered
+from shared.core.moderation import (
+    UNSCREENED_INPUTS,
+    Judgement,
+    Verdict,
+    judge,
+    keyed_digest,
+    may_be_offered,
+    unscreened,
+)
 from shared.core.prediction import CreateRefused, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record, record
 from shared.ports import House, OutputUnfit, Unavailable
-from shared.worker.ending import INPUT_PREFIX, output_prefix
+from shared.worker.ending import output_prefix
 
 #: Replicate fetches an input when the prediction starts, which ``Cancel-After`` bounds; clocks may differ by this.
 _ADDRESS_SLACK_S = 900
 
 #: How long a create waits whose input cannot be read now.
 _INPUT_RETRY_S = 10.0
+
+
+_FILE_MISSING = Refusal(Reason.INPUT_INVALID, "The input file is not there. Upload it, then send the request again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +58,34 @@ class Looked:
 async def look_at_request(house: House, message: GenerationRequest, quoted: Quote, plan: Plan) -> Looked:
     """Screen what the user wrote and the image that was given; store the image where the model will get it."""
     models = [house.catalog.models[name] for name in quoted.chain]
-    if not all(may_be_offered(house.policy, model.modality) for model in models):
+    if not all(may_be_offered(house.policy, model.modality, file_kinds(model, message)) for model in models):
         return Looked(message, Refusal.of(Reason.NOT_SCREENED))
-    texts = "\n\n".join(text for text in (message.prompt, message.negative_prompt) if text)
+    records: tuple[Record, ...] = ()
+    if kinds := {kind for model in models for kind in file_kinds(model, message)}:
+        unfit = await _weighed(house, message.input_file or "")
+        if unfit is not None:
+            return Looked(message, unfit)
+        records = tuple(_unseen(house, message, kind, plan) for kind in sorted(kinds))
+    looked = await _look_at_texts(house, message, plan)
+    records += looked.records
+    if looked.refusal is not None or message.image_url is None or not any(takes_image(m, message) for m in models):
+        return replace(looked, records=records)
+    seen = await _look_at_input(house, message, message.image_url, plan)
+    return replace(seen, records=(*records, *seen.records))
+
+
+def _unseen(house: House, message: GenerationRequest, kind: str, plan: Plan) -> Record:
+    """The record of a file that nobody looks at and the policy lets pass; its name stands for what is in it."""
+    verdict = unscreened(UNSCREENED_INPUTS[kind])
+    return judged(house, "input file", verdict, (message.input_file or "").encode(), plan)[1]
+
+
+async def _look_at_texts(house: House, message: GenerationRequest, plan: Plan) -> Looked:
+    """Everything that the user wrote, as one: what is harmless in two fields may not be so together."""
+    written = (message.system_prompt, message.prompt, message.negative_prompt, message.trigger_word)
+    texts = "\n\n".join(text for text in written if text)
+    if not texts:
+        return Looked(message, None)
     with house.telemetry.span("screen prompt", message.key):
         verdict = await house.screener.text(texts, plan)
     judgement, kept = judged(house, "prompt", verdict, texts.encode(), plan)
@@ -53,10 +93,18 @@ async def look_at_request(house: House, message: GenerationRequest, quoted: Quot
         house.telemetry.step("prompt_refused", message.key, category=judgement.category or "unreadable")
         return Looked(message, judgement.refusal(Reason.PROMPT_REFUSED), (kept,))
     house.telemetry.step("prompt_allowed", message.key)
-    if message.image_url is None or not any(takes_image(model, message) for model in models):
-        return Looked(message, None, (kept,))
-    looked = await _look_at_input(house, message, message.image_url, plan)
-    return replace(looked, records=(kept, *looked.records))
+    return Looked(message, None, (kept,))
+
+
+async def _weighed(house: House, name: str) -> Refusal | None:
+    """Whether an upload can go to a model: None, or why not."""
+    size_bytes = await house.blobs.upload_size(name)
+    if size_bytes is None:
+        return _FILE_MISSING
+    most = house.limits.upload_bytes
+    if not 0 < size_bytes <= most:
+        return Refusal(Reason.INPUT_INVALID, f"The input file must have from 1 byte to {most // 1024**2} MiB.")
+    return None
 
 
 async def _look_at_input(house: House, message: GenerationRequest, url: str, plan: Plan) -> Looked:
@@ -111,21 +159,41 @@ async def readable(house: House, attempt: Attempt) -> Attempt | NotCreated | Cre
     An image that is no reference of ours was never screened, and is not sent.
     """
     model = house.catalog.models.get(attempt.model)
-    images = [name for name, item in model.inputs.items() if item.kind == "image"] if model else []
-    addresses: dict[str, str] = {}
-    for name in images:
-        value = attempt.inputs.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, str) or not value.startswith(INPUT_PREFIX):
-            return CreateRefused(Reason.INPUT_INVALID, Refusal.of(Reason.INPUT_INVALID).text)
-        life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
-        blob = value.removeprefix(INPUT_PREFIX)
-        try:
-            address = await house.blobs.input_address(blob, life_s, house.limits.inline_bytes)
-        except Unavailable as trouble:
-            return NotCreated(f"{trouble.neighbour} unavailable", trouble.retry_after_s or _INPUT_RETRY_S)
-        if address is None:
-            return CreateRefused(Reason.INPUT_INVALID, Refusal.of(Reason.INPUT_INVALID).text)
-        addresses[name] = address
-    return replace(attempt, inputs={**attempt.inputs, **addresses}) if addresses else attempt
+    sent = dict(attempt.inputs)
+    try:
+        for item in model.inputs.values() if model else ():
+            if item.kind in ("image", "images", "audio", "archive") and item.name in sent:
+                address = await _address(house, attempt, item.kind, sent[item.name])
+                sent[item.name] = [address] if item.kind == "images" else address
+    except Unavailable as trouble:
+        return NotCreated(f"{trouble.neighbour} unavailable", trouble.retry_after_s or _INPUT_RETRY_S)
+    except OutputUnfit as gone:
+        return CreateRefused(gone.refusal.reason, gone.refusal.text)
+    return replace(attempt, inputs=sent)
+
+
+async def _address(house: House, attempt: Attempt, kind: str, value: Value) -> str:
+    """Where a model reads one input. OutputUnfit where it is gone, or was never screened."""
+    named = str(value[0] if isinstance(value, list) else value)
+    life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
+    address: str | None = None
+    if kind == "archive":
+        address = await _handed_over(house, named)
+    elif kind == "audio":
+        address = await house.blobs.upload_address(named, life_s)
+    elif named.startswith(INPUT_PREFIX):
+        blob = named.removeprefix(INPUT_PREFIX)
+        address = await house.blobs.input_address(blob, life_s, house.limits.inline_bytes)
+    if address is None:
+        raise OutputUnfit(_FILE_MISSING if kind in ("archive", "audio") else Refusal.of(Reason.INPUT_INVALID))
+    return address
+
+
+async def _handed_over(house: House, name: str) -> str | None:
+    """Give an archive to Replicate's own store of files: a training may wait longer than an address of ours lives."""
+    with tempfile.SpooledTemporaryFile(max_size=house.limits.buffer_bytes) as spool:
+        file: BinaryIO = spool  # type: ignore[assignment]  # a spooled file is one in all but name
+        if not await house.blobs.read_upload(name, file):
+            return None
+        file.seek(0)
+        return await house.provider.upload(name.rpartition("/")[2], file)

@@ -37,7 +37,7 @@ async def table_index(table_service: TableService) -> TableIndex:
 @pytest_asyncio.fixture
 async def blob_containers(blob_service: BlobServiceClient) -> BlobContainers:
     """Containers of its own."""
-    made = BlobContainers(blob_service, fresh_name(), fresh_name(), fresh_name(), fresh_name())
+    made = BlobContainers(blob_service, *(fresh_name() for _ in range(5)))
     await made.ensure()
     return made
 

@@ -6,9 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from shared.core import credits as ledger
 from shared.core.attempt import Attempt
 from shared.core.credits import Account, Plan
-from shared.core.generation import Generation, State, Transition
-from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.generation import Generation, Transition
+from shared.core.messages import ChosenBy, GenerationRequest, Key, Output, PassedOver
+from shared.core.pricing import Price, Unit
 from shared.core.reasons import Reason
+from shared.core.record import Record
+from shared.core.state import State
 from shared.ports import OpenRow, Store
 
 #: Microseconds, so that a store that rounds is found out.
@@ -47,6 +50,22 @@ def ending(generation: Generation, account: Account, captured: int = 3) -> Trans
     return Transition(ended, after, entry)
 
 
+#: What was seen of a prompt that was refused.
+RECORD = Record(
+    subject="prompt",
+    at=NOW,
+    policy="2026-11",
+    plan="premium",
+    allowed=False,
+    category="Violence",
+    severities={"Violence": 6},
+    topics=("minors",),
+    screeners=("terms",),
+    unavailable=("content_safety",),
+    digest="ab" * 16,
+)
+
+
 def attempt() -> Attempt:
     """A first attempt with nothing special about it."""
     return Attempt(
@@ -59,7 +78,7 @@ def attempt() -> Attempt:
         own_seed=False,
         outputs=1,
         unit_credits=1,
-        price_usd_micros=3000,
+        prices=(Price(Unit.IMAGE, 3000),),
         expected_s=3,
         cancel_after_s=60,
         submitted_at=NOW,
@@ -77,10 +96,21 @@ def full_generation(key: Key) -> Generation:
             attempt(),
             number=2,
             tries=3,
-            inputs={"prompt": PROMPT, "steps": 28, "guidance": 3.5, "raw": False, "seed": 2**32 - 1},
+            inputs={
+                "prompt": PROMPT,
+                "steps": 28,
+                "guidance": 3.5,
+                "raw": False,
+                "images": ["input:a", "input:b"],
+                "seed": 2**32 - 1,
+            },
             seed=2**32 - 1,
             own_seed=True,
-            price_usd_micros=HUGE,
+            modality="video",
+            prices=(Price(Unit.RUN, HUGE), Price(Unit.SECOND, 1)),
+            seconds=9,
+            output_bytes=HUGE,
+            destination="ada/lighthouses",
             retry_at=NOW + timedelta(microseconds=1),
             prediction_id="p" * 26,
         ),
@@ -90,10 +120,16 @@ def full_generation(key: Key) -> Generation:
         outputs=(output(key, 0), output(key, 1)),
         refused_outputs=2,
         ignored_fields=("negative_prompt", "strength"),
+        chosen_by=ChosenBy.FALLBACK,
+        passed_over=(PassedOver("flux-dev", Reason.MODEL_RETIRED), PassedOver("flux-0", Reason.PROVIDER_FAILED)),
+        metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},
+        cost_usd_micros=HUGE,
         ending=Reason.CANCELED_BY_USER,
         reason=Reason.OUTPUT_REFUSED,
         text="Zu spät: bitte nochmal 🙂.",
         ended_at=NOW + timedelta(days=1),
+        verdicts=(RECORD, replace(RECORD, subject="output 1.0", allowed=True, category="", unscreened="video")),
+        trace_parent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
 
 
@@ -115,6 +151,17 @@ def full_request(key: Key) -> GenerationRequest:
         prompt_strength=0.1,
         output_format="webp",
         quality="premium",
+        modality="training",
+        system_prompt="Be brîef.",
+        max_tokens=1,
+        temperature=0.0,
+        duration_s=9,
+        resolution="1 MP",
+        continuation=False,
+        input_file=f"{key.user_id}/a b/voice.wav",
+        destination="ada/lighthouses",
+        trigger_word="LGHT",
+        training_steps=1000,
         max_credits=1_000_000_000,
         allow_fallback=False,
         metadata={"työ": "ö", "empty": ""},
@@ -130,6 +177,7 @@ def output(key: Key, index: int) -> Output:
         size_bytes=HUGE,
         width=1024,
         height=768,
+        text="Zwei Zeilen:\n🗼",
     )
 
 

@@ -128,10 +128,12 @@ async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     await reader.read()
 
 
-async def answer_by_halves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def answer_by_halves(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: bytes = b"201 Created"
+) -> None:
     """Promise 1000 bytes, send 10, hang up."""
     await read_request(reader)
-    writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n0123456789")
+    writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 1000\r\n\r\n0123456789")
     await writer.drain()
 
 

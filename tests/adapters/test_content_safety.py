@@ -1,5 +1,6 @@
 """Content Safety: a verdict is whole or it is none; what the service cannot say now is Unavailable."""
 
+import asyncio
 import base64
 import io
 import json
@@ -7,23 +8,23 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Self
 
 import httpx
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 from PIL import Image
 
 from dev.markers import draw_marker
 from shared.adapters.content_safety import ContentSafety, _ImageBody
-from shared.adapters.content_safety import _verdict as read_analysis
-from shared.core.moderation import Category, Topic
+from shared.core.moderation import Category, Policy, Topic, judge
 from shared.core.pieces import OVERLAP_CHARACTERS, TEXT_CHARACTERS, pieces_of
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Unavailable
-from tests.adapters.simulators import Scripted, closed_port, never_answer, raw_server, running, scripted
+from tests.adapters.simulators import Answer, Scripted, closed_port, never_answer, raw_server, running, scripted
 from tests.fakes.screener import UNSAFE_IMAGE, FakeScreener
 
 NAMES = ("Hate", "SelfHarm", "Sexual", "Violence")
@@ -38,7 +39,7 @@ def analysis(*items: object, status: int = 200, **headers: str) -> web.Response:
 
 
 @asynccontextmanager
-async def on(*answers: web.Response, timeout_s: float = 2.0) -> AsyncIterator[tuple[ContentSafety, Scripted]]:
+async def on(*answers: web.Response | Answer, timeout_s: float = 2.0) -> AsyncIterator[tuple[ContentSafety, Scripted]]:
     """The adapter on a server that answers so."""
     async with scripted(*answers) as server:
         screener = ContentSafety(server.url, key="a-key", timeout_s=timeout_s)
@@ -84,6 +85,8 @@ async def test_an_image_is_sent_as_its_bytes() -> None:
         [*SAFE[:3], {"category": "Violence", "severity": 8}],
         [*SAFE[:3], {"category": "Weather", "severity": 0}],
         [*SAFE[:3], "nonsense"],
+        [*SAFE[:3], {"category": ["Violence"], "severity": 0}],
+        [*SAFE, {"category": "Violence", "severity": None}],
     ],
 )
 async def test_a_verdict_that_is_not_whole_is_none(items: list[object]) -> None:
@@ -93,7 +96,16 @@ async def test_a_verdict_that_is_not_whole_is_none(items: list[object]) -> None:
             await screener.text("a lighthouse")
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"categoriesAnalysis": 5}'])
+async def test_of_a_category_that_is_there_twice_the_higher_counts() -> None:
+    """Whichever comes last: an answer that contradicts itself is no leave."""
+    for items in ([{"category": "Hate", "severity": 6}, *SAFE], [*SAFE, {"category": "Hate", "severity": 6}]):
+        async with on(analysis(*items)) as (screener, _):
+            assert (await screener.text("a lighthouse")).severities[Category.HATE] == 6
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"null", b'{"categoriesAnalysis": 5}', b"[" * 100_000], ids=range(6)
+)
 async def test_an_unreadable_answer_is_unavailable(body: bytes) -> None:
     """Whatever is no analysis."""
     answer = web.Response(body=body, headers={"Content-Type": "application/json"})
@@ -153,6 +165,43 @@ def test_it_takes_a_key_or_a_credential() -> None:
     """Neither and both are mistakes of the wiring."""
     with pytest.raises(ValueError, match="a key or a credential"):
         ContentSafety("https://x.example")
+
+
+class Identity:
+    """A managed identity: gives a token, or says that there is none to be had."""
+
+    def __init__(self, *, available: bool = True) -> None:
+        self.available = available
+        self.scopes: list[str] = []
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """A token for these scopes."""
+        self.scopes += scopes
+        if not self.available:
+            raise ClientAuthenticationError("no identity here, and a secret detail")
+        return AccessToken("a-token", int(time.time()) + 3600)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """There is nothing to close."""
+
+
+@pytest.mark.parametrize("available", [True, False])
+async def test_without_a_key_the_identity_is_asked(available: bool) -> None:
+    """For a token of this service and no other; without one there is no verdict, and nothing of the why is told."""
+    url = (await closed_port()).replace("http:", "https:")
+    identity = Identity(available=available)
+    screener = ContentSafety(url, credential=identity)
+    with pytest.raises(Unavailable, match="content safety") as raised:
+        await screener.text("a lighthouse")
+    await screener.close()
+    assert set(identity.scopes) == {"https://cognitiveservices.azure.com/.default"}
+    assert "secret" not in str(raised.value)
 
 
 def test_a_long_text_is_cut_without_losing_a_word() -> None:
@@ -236,31 +285,49 @@ async def test_an_answer_that_does_not_speak_of_the_lists_is_none() -> None:
             await screener.text("a lighthouse")
 
 
-severity = st.one_of(st.none(), st.booleans(), st.integers(-3, 12), st.text(max_size=3), st.floats())
-items = st.one_of(
-    st.none(),
-    st.lists(
-        st.one_of(
-            st.none(),
-            st.text(max_size=5),
-            st.fixed_dictionaries({"category": st.sampled_from([*NAMES, "hate", "", None]), "severity": severity}),
-        ),
-        max_size=6,
-    ),
-)
+async def test_a_hit_in_any_piece_refuses_the_whole_text() -> None:
+    """Even where a policy lets the topic pass: of the piece that was not analysed nobody knows anything."""
+    hit = {"blocklistName": "brands", "blocklistItemId": "1", "blocklistItemText": "a brand"}
+    safe = matched(categoriesAnalysis=SAFE)
+    async with with_blocklists(safe, matched(hit, categoriesAnalysis=[]), safe) as (screener, server):
+        verdict = await screener.text("word " * 5000)
+    assert len(server.requests) == 3
+    assert all(json.loads(request[3])["haltOnBlocklistHit"] for request in server.requests)
+    assert verdict.topics == {Topic.BLOCKED}
+    assert not verdict.severities
+    assert not judge(
+        Policy("test", dict.fromkeys(Category, 4), allow_topics=frozenset({Topic.BLOCKED})), verdict
+    ).allowed
 
 
-@given(items)
-def test_no_analysis_is_whole_by_accident(analysis: list[object] | None) -> None:
-    """Whatever the service might answer: a verdict has four real severities, or there is none."""
-    try:
-        verdict = read_analysis({"categoriesAnalysis": analysis})
-    except Unavailable:
-        return
-    for category in Category:
-        found = [item for item in analysis or [] if isinstance(item, dict)]
-        said = [item["severity"] for item in found if item["category"] == category.value]
-        assert verdict.severities[category] in [value for value in said if type(value) is int and 0 <= value <= 7]
+async def test_a_long_text_is_looked_at_in_several_places_at_once() -> None:
+    """Ten pieces, four at a time and never more; the time of one piece does not add up ten times."""
+    at_once, most = 0, 0
+
+    async def slow(request: web.Request) -> web.Response:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        await asyncio.sleep(0.05)
+        at_once -= 1
+        return analysis(*SAFE)
+
+    async with on(slow) as (screener, _):
+        verdict = await screener.text("word " * 19_000)
+    assert verdict.severities == dict.fromkeys(Category, 0)
+    assert most == 4
+
+
+async def test_a_piece_without_a_verdict_leaves_the_text_without_one() -> None:
+    """The others may be as safe as they like; and no more of the twelve than those under way are asked for."""
+
+    async def later(request: web.Request) -> web.Response:
+        return await asyncio.sleep(0.2, analysis(*SAFE))
+
+    async with on(analysis(*SAFE, status=503), later) as (screener, server):
+        with pytest.raises(Unavailable, match="503"):
+            await screener.text("word " * 19_000)
+        await asyncio.sleep(0.3)
+        assert len(server.requests) <= 5
 
 
 # The same on the fake and on the simulator.

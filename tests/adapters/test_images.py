@@ -1,16 +1,23 @@
 """Image files: known by their bytes, decoded whole before they are stored, small enough for the screener."""
 
+import asyncio
 import io
 import random
 import struct
+import subprocess
+import sys
 import tempfile
+import threading
+import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
 
+from shared.adapters import images
 from shared.adapters.images import SCREENED_BYTES, PillowImages
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Picture
@@ -165,10 +172,144 @@ async def test_a_file_of_more_than_4_mb_is_made_smaller() -> None:
         assert picture.width / picture.height == pytest.approx(1.3, abs=0.01)
 
 
-async def test_transparency_is_seen_on_white() -> None:
-    """What is transparent does not show what may lie beneath it."""
-    picture = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
+def see_through(side: int) -> bytes:
+    """A PNG that is red where it is wholly transparent (the left half), and blue where half of it is."""
+    picture = Image.new("RGBA", (side, side), (255, 0, 0, 0))
+    picture.paste((0, 0, 255, 128), (side // 2, 0, side, side))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    with Image.open(io.BytesIO(await screened(buffer.getvalue()))) as copy:
-        assert copy.getpixel((25, 25)) == (255, 255, 255)
+    return buffer.getvalue()
+
+
+def near(pixel: object, colour: tuple[int, int, int]) -> bool:
+    """The same colour, as far as a JPEG keeps it."""
+    assert isinstance(pixel, tuple)
+    return all(abs(one - other) < 20 for one, other in zip(pixel, colour, strict=True))
+
+
+@pytest.mark.parametrize("side", [20, 200, 4000])
+async def test_what_can_be_seen_through_is_shown_in_every_way(side: int) -> None:
+    """On white, on black, and bare: nothing can hide in what is transparent, nor in a colour that the ground has."""
+    with Image.open(io.BytesIO(await screened(see_through(side=side)))) as copy:
+        tile = copy.width // 2
+        assert copy.size == (2 * tile, 2 * tile)
+        assert max(copy.size) <= 2048
+        quarter, three = tile // 4, tile * 3 // 4
+        assert near(copy.getpixel((quarter, quarter)), (255, 255, 255))
+        assert near(copy.getpixel((three, quarter)), (127, 127, 255))
+        assert near(copy.getpixel((tile + quarter, quarter)), (0, 0, 0))
+        assert near(copy.getpixel((tile + three, quarter)), (0, 0, 128))
+        assert near(copy.getpixel((quarter, tile + quarter)), (255, 0, 0))
+        assert near(copy.getpixel((three, tile + quarter)), (0, 0, 255))
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF"])
+async def test_a_picture_hidden_in_transparency_is_shown(form: str) -> None:
+    """In every format that has any; a palette may have it too."""
+    picture = Image.new("RGBA", (100, 100), (255, 0, 0, 0))
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **({"lossless": True, "exact": True} if form == "WEBP" else {}))
+    shown = await screened(buffer.getvalue())
+    assert shown != buffer.getvalue()
+    with Image.open(io.BytesIO(shown)) as copy:
+        assert copy.size == (200, 200)
+        assert near(copy.getpixel((50, 50)), (255, 255, 255))
+        assert near(copy.getpixel((150, 50)), (0, 0, 0))
+
+
+async def test_what_could_be_seen_through_and_is_not_is_shown_as_it_is() -> None:
+    """An alpha channel that is opaque all over hides nothing; it is decoded to its end all the same."""
+    picture = Image.effect_noise((200, 200), 64).convert("RGBA")
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    assert await screened(buffer.getvalue()) == buffer.getvalue()
+    with pytest.raises(OutputUnfit):
+        await screened(cut(buffer.getvalue()))
+
+
+class Watched(io.BytesIO):
+    """A file that knows which threads have read it."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.threads: set[int] = set()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, and note by whom."""
+        self.threads.add(threading.get_ident())
+        return super().read(size)
+
+
+async def test_a_picture_is_decoded_and_scaled_in_a_worker_thread() -> None:
+    """The loop, on which everything else waits, never reads it; and goes on meanwhile."""
+    file = Watched(saved("JPEG", (7300, 2000)))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    going_on = asyncio.create_task(others())
+    picture = await IMAGES.inspect(file)
+    assert picture is not None
+    await IMAGES.for_screening(file, picture)
+    going_on.cancel()
+    assert file.threads
+    assert threading.get_ident() not in file.threads
+    assert turns > 10
+
+
+async def test_the_copy_is_for_screening_only() -> None:
+    """The file itself stays as it was."""
+    content = see_through(side=30)
+    file = io.BytesIO(content)
+    picture = await IMAGES.inspect(file)
+    assert picture == Picture("image/png", "png", 30, 30)
+    assert await IMAGES.for_screening(file, picture) != content
+    assert file.getvalue() == content
+
+
+async def test_two_threads_look_at_all_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many come at once: what a thread has had for a picture it keeps, so there are not more of them."""
+    now, most, threads = 0, 0, set()
+
+    def look(file: BinaryIO, picture: Picture) -> bytes:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        threads.add(threading.get_ident())
+        time.sleep(0.01)
+        now -= 1
+        return b""
+
+    monkeypatch.setattr(images, "_for_screening", look)
+    picture = Picture("image/png", "png", 1, 1)
+    await asyncio.gather(*(IMAGES.for_screening(io.BytesIO(), picture) for _ in range(20)))
+    assert most == 2
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+async def test_half_a_jpeg_is_found_out_when_it_is_made_smaller() -> None:
+    """It is decoded at a smaller size then, and to its end all the same."""
+    content = saved("JPEG", (9000, 3000))
+    with Image.open(io.BytesIO(await screened(content))) as copy:
+        assert copy.size == (2048, 683)
+    with pytest.raises(OutputUnfit):
+        await screened(cut(content))
+
+
+def test_a_webp_needs_no_plugin_but_its_own() -> None:
+    """Pillow would import all of them for it, while the first generation of a new worker waits."""
+    program = (
+        "import asyncio, io, sys; from shared.adapters.images import PillowImages;"
+        "picture = asyncio.run(PillowImages().inspect(io.BytesIO(sys.stdin.buffer.read())));"
+        "print(picture.content_type, *(name for name in sys.modules if name.endswith('ImagePlugin')))"
+    )
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, input=saved("WEBP"), capture_output=True, check=True, cwd=Path(__file__).parents[2])
+    kind, *plugins = run.stdout.decode().split()
+    assert kind == "image/webp"
+    assert "PIL.WebPImagePlugin" in plugins
+    assert len(plugins) < 10

@@ -1,151 +1,21 @@
 """Input files from a stranger's address: what is fetched, and every way in which it must not be.
 
-The servers are on loopback, behind TLS of a test's own authority. Only the constructor opens loopback to a test.
+The servers are on loopback (strangers.py). Only the constructor opens loopback to a test.
 """
 
+import ast
 import asyncio
-import ipaddress
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
-import trustme
 from aiohttp import web
 
-from shared.adapters.inputs import InputFetcher, Resolve
-from shared.core.reasons import Reason, Refusal
-
-LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
-AUTHORITY = trustme.CA()
-HOSTS = ("pictures.example", "rebind.example", "mixed.example", "münchen.example")
-CERTIFICATE = AUTHORITY.issue_cert(*(host.encode("idna").decode() for host in HOSTS))
-
-
-def trusting() -> ssl.SSLContext:
-    """A client's TLS that trusts the test's authority."""
-    context = ssl.create_default_context()
-    AUTHORITY.configure_trust(context)
-    return context
-
-
-def serving() -> ssl.SSLContext:
-    """A server's TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CERTIFICATE.configure_cert(context)
-    return context
-
-
-class Names:
-    """A resolver: each host has answers that are used up in order, the last one serves for ever."""
-
-    def __init__(self, **answers: Sequence[Sequence[str]]) -> None:
-        self.answers = {name.replace("_", "."): list(given) for name, given in answers.items()}
-        self.asked: list[str] = []
-
-    async def __call__(self, host: str) -> Sequence[str]:
-        """Answer as the test says; 127.0.0.1 for whoever it does not mention."""
-        self.asked.append(host)
-        answers = self.answers.get(host, [["127.0.0.1"]])
-        return answers.pop(0) if len(answers) > 1 else answers[0]
-
-
-@dataclass
-class Site:
-    """The server of a test: its address, and what it was asked."""
-
-    port: int
-    paths: list[str] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-
-    def at(self, path: str, host: str = "pictures.example") -> str:
-        """An address on it."""
-        return f"https://{host}:{self.port}{path}"
-
-    def fetcher(self, names: Resolve | None = None, *, total_s: float = 2, most_bytes: int = 1000) -> InputFetcher:
-        """A fetcher that may come here."""
-        return InputFetcher(
-            resolve=names or Names(),
-            also_allowed=LOOPBACK,
-            ports=(self.port,),
-            tls=trusting(),
-            total_s=total_s,
-            most_bytes=most_bytes,
-        )
-
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def site(handler: Handler) -> AsyncIterator[Site]:
-    """A server that answers so, whatever the path."""
-    made = Site(0)
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        made.paths.append(request.path_qs)
-        made.headers.append(dict(request.headers))
-        return await handler(request)
-
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    server = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=serving())
-    await server.start()
-    made.port = runner.addresses[0][1]
-    try:
-        yield made
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def raw_site(answer: bytes, *, drip_s: float = 0) -> AsyncIterator[Site]:
-    """A server that says these bytes and closes, byte by byte where it drips."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            for start in range(0, len(answer), 1 if drip_s else len(answer)):
-                writer.write(answer[start : start + (1 if drip_s else len(answer))])
-                await writer.drain()
-                await asyncio.sleep(drip_s)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the fetcher has hung up, as it should
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=serving())
-    try:
-        yield Site(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-
-
-async def picture(request: web.Request) -> web.StreamResponse:
-    """Some bytes."""
-    return web.Response(body=b"a picture", headers={"Set-Cookie": "a=b"})
-
-
-def moved(*places: str) -> Handler:
-    """Redirects to these places in order, then a picture."""
-    left = list(places)
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        if not left:
-            return await picture(request)
-        return web.Response(status=302, headers={"Location": left.pop(0), "Set-Cookie": "a=b"})
-
-    return handler
-
-
-def why(got: bytes | Refusal) -> str:
-    """The sentence of a refusal."""
-    assert isinstance(got, Refusal), got
-    assert got.reason is Reason.INPUT_INVALID
-    return got.text
+from shared.adapters.inputs import InputFetcher
+from shared.settings import Settings
+from shared.wiring import Wiring
+from tests.adapters.strangers import Names, moved, picture, raw_site, site, trusting, why
+from tests.cli.counter import ENV
 
 
 async def test_a_file_is_fetched_from_the_name_that_was_checked() -> None:
@@ -172,6 +42,7 @@ async def test_a_name_in_another_script_works() -> None:
         "10.0.0.1",
         "100.64.0.1",
         "100.127.255.254",
+        "127.0.0.1",
         "127.0.0.2",
         "168.63.129.16",
         "169.254.0.1",
@@ -257,9 +128,63 @@ async def test_the_certificate_is_checked_against_the_name() -> None:
     """A server that cannot prove the name is not listened to."""
     async with site(picture) as server:
         assert "could not be fetched" in why(await server.fetcher().get(server.at("/", host="other.example")))
-        untrusting = InputFetcher(resolve=Names(), also_allowed=LOOPBACK, ports=(server.port,))
+        untrusting = InputFetcher(resolve=Names(), opened={"pictures.example": server.port})
         assert "could not be fetched" in why(await untrusting.get(server.at("/")))
     assert not server.paths
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "strange.example", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("port", [":{port}", ""])
+async def test_what_a_test_opens_is_open_to_its_own_names_alone(host: str, port: str) -> None:
+    """The same server, by its bare address or by a name that was not opened: never asked, directly or by a redirect."""
+    place = f"https://{host}{port}/here"
+    async with site(picture) as server:
+        assert why(await server.fetcher().get(place.format(port=server.port)))
+        assert not server.paths
+
+    async def here_again(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": place.format(port=request.url.port)})
+
+    async with site(here_again) as server:
+        assert why(await server.fetcher().get(server.at("/")))
+        assert server.paths == ["/"]
+
+
+async def test_what_a_test_opens_does_not_open_its_other_ports_or_addresses() -> None:
+    """One port on one address; the public rules hold for whatever else its name resolves to."""
+    names = Names(pictures_example=[["127.0.0.2"], ["::1"], ["169.254.169.254"], ["127.0.0.1", "127.0.0.2"]])
+    async with site(picture) as server, site(picture) as other:
+        fetcher = server.fetcher(names)
+        for _ in range(4):
+            assert "host" in why(await fetcher.get(server.at("/")))
+        assert "address" in why(await fetcher.get(f"https://pictures.example:{other.port}/"))
+        assert "address" in why(await fetcher.get("https://pictures.example/"))
+    assert (server.paths, other.paths) == ([], [])
+
+
+def test_the_wiring_opens_nothing() -> None:
+    """InputFetcher is called once in the product, without an argument; no setting makes it another one."""
+    root = Path(__file__).parents[2]
+    files = [root / "function_app.py", *sorted((root / "shared").rglob("*.py"))]
+    calls = [
+        node
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and "InputFetcher" in ast.unparse(node.func)
+    ]
+    assert [(ast.unparse(call.func), call.args, call.keywords) for call in calls] == [("InputFetcher", [], [])]
+    storage = {"STORAGE_CONNECTION_STRING": "AccountName=darkroom;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"}
+    fetcher = Wiring(Settings.from_env(ENV | storage)).house.inputs
+    assert isinstance(fetcher, InputFetcher)
+    assert vars(fetcher) == vars(InputFetcher())
+    assert not fetcher._opened
+
+
+def test_the_bounds_are_those_that_are_promised() -> None:
+    """20 MB, 20 seconds, and https at its own port."""
+    fetcher = InputFetcher()
+    assert (fetcher._most_bytes, fetcher._total_s) == (20 * 1024 * 1024, 20)
+    assert fetcher._checked("https://pictures.example/a.png") is not None
 
 
 @pytest.mark.parametrize(

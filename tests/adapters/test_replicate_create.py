@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,12 +14,13 @@ from aiohttp import web
 
 from shared.adapters.replicate import ConfigurationError, Replicate, Timeouts
 from shared.adapters.replicate import http as replicate_http
-from shared.adapters.replicate.creating import refused_fields
+from shared.adapters.replicate.creating import START_NEWS_FROM_S, refused_fields
 from shared.core.messages import Key
 from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import SENTENCES, Reason
 from shared.core.webhook import Callback, read_callback
 from shared.ports import Unavailable
+from shared.tls import tls_context
 from tests.adapters.examples import attempt
 from tests.adapters.simulators import (
     Answer,
@@ -103,7 +105,7 @@ async def test_a_create_sends_what_replicate_documents() -> None:
     assert (method, path) == ("POST", "/v1/models/black-forest-labs/flux-schnell/predictions")
     assert headers["authorization"] == f"Bearer {TOKEN}"
     assert headers["cancel-after"] == "60s"
-    assert sent == {"input": {"prompt": "a lighthouse"}, "webhook_events_filter": ["start", "completed"]}
+    assert sent == {"input": {"prompt": "a lighthouse"}, "webhook_events_filter": ["completed"]}
     address, _, query = webhook.partition("?")
     assert address == "https://app.example/api/webhooks/replicate"
     given = dict(pair.split("=") for pair in query.split("&"))
@@ -112,6 +114,32 @@ async def test_a_create_sends_what_replicate_documents() -> None:
     assert outcome.prediction.prediction_id == "p" * 26
     assert outcome.prediction.status is Status.STARTING
     assert outcome.prediction.seed == 7
+
+
+async def test_only_of_a_long_prediction_the_start_is_told() -> None:
+    """It adopts one whose answer was lost, while it still costs; a short one has ended by then."""
+    sent = []
+    for expected_s in (START_NEWS_FROM_S - 1, START_NEWS_FROM_S):
+        async with scripted(says(201, CREATED)) as server, replicate(server.url) as adapter:
+            await adapter.create(KEY, replace(attempt(), expected_s=expected_s))
+        sent.append(json.loads(server.requests[0][3])["webhook_events_filter"])
+    assert sent == [["completed"], ["start", "completed"]]
+
+
+@pytest.mark.parametrize(
+    ("detail", "per_minute"),
+    [
+        ("Your rate limit for creating predictions is reduced to 6 requests per minute with a burst of 1 requests", 6),
+        ("reduced to 0 requests per minute", 1),
+        ("Request was throttled. Your rate limit resets in ~30s.", None),
+        (["reduced"], None),
+    ],
+)
+async def test_a_lower_limit_is_read_from_a_429(detail: object, per_minute: float | None) -> None:
+    """While credit is low Replicate says how many it takes."""
+    outcome, _ = await outcome_of(says(429, {"detail": detail, "retry_after": 10}))
+    assert isinstance(outcome, NotCreated)
+    assert (outcome.retry_after_s, outcome.per_minute) == (30 if "~30s" in str(detail) else 10, per_minute)
 
 
 async def test_a_pinned_version_is_created_by_its_version() -> None:
@@ -354,6 +382,12 @@ def test_refused_fields_reads_every_documented_form() -> None:
     assert refused_fields(None) == []
 
 
-def test_the_tls_context_is_shared() -> None:
-    """Both clients use one context."""
-    assert replicate_http._tls() is replicate_http._tls()
+async def test_no_client_reads_the_authorities_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three have the context that everybody has."""
+    tls_context()
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", None)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", None)
+    connections = replicate_http.Connections("https://api.replicate.example", 10)
+    for client in (connections.api, connections.outputs, connections.files):
+        assert client() is client()
+    await connections.close()

@@ -7,12 +7,15 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.replicate import Replicate
+from shared.adapters.replicate.downloads import MOST_BYTES
 from shared.core.prediction import NotCreated
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import attempt
 from tests.adapters.simulators import (
+    Answer,
     Connection,
+    answer_by_halves,
     answer_nonsense,
     drop_after_reading,
     never_answer,
@@ -27,12 +30,12 @@ PICTURE = bytes(range(256)) * 1000
 
 async def fetched(adapter: Replicate, uri: str, most_bytes: int = 1_000_000) -> bytes:
     """The whole output; each piece is checked for its size."""
-    content = b""
+    content = bytearray()
     async with adapter.fetch(uri, most_bytes) as chunks:
         async for chunk in chunks:
-            assert 0 < len(chunk) <= 64 * 1024
+            assert 0 < len(chunk) <= MOST_BYTES
             content += chunk
-    return content
+    return bytes(content)
 
 
 async def refusal_of(adapter: Replicate, uri: str, most_bytes: int = 1_000_000) -> Reason:
@@ -76,6 +79,13 @@ async def test_a_subdomain_is_allowed_and_nothing_else() -> None:
             "http://169.254.169.254/metadata",
             "https://[::1/out.png",
             "https://replicate.delivery/\x00",
+            "https://replicate.delivery/\r\nHost: evil.example",
+            "https://replicate.delivery:99999/out.png",
+            "https://evil.example%2f.replicate.delivery/out.png",
+            "https://evil.example%00.replicate.delivery/out.png",
+            "https://evil.example;.replicate.delivery/out.png",
+            "https://evil.example\u3002replicate.delivery/out.png",
+            "https:///out.png",
             "a text and no address",
             "",
         ):
@@ -89,7 +99,44 @@ async def test_a_subdomain_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         async with replicate("http://127.0.0.1:1", delivery_url="http://replicate.delivery") as adapter:
             assert await fetched(adapter, "http://pbxt.replicate.delivery/x/out-0.png") == b"abc"
             assert await fetched(adapter, "http://PBXT.Replicate.Delivery/x/out-1.png") == b"abc"
-    assert [request[2]["host"] for request in proxy.requests] == ["pbxt.replicate.delivery"] * 2
+    assert [request[2]["host"].lower() for request in proxy.requests] == ["pbxt.replicate.delivery"] * 2
+
+
+async def test_an_address_is_asked_as_it_is() -> None:
+    """What a signature may be about stays; only what no request line can hold is encoded."""
+    async with (
+        scripted(web.Response(body=b"abc")) as server,
+        replicate(server.url, delivery_url=server.url) as adapter,
+    ):
+        assert await fetched(adapter, f"{server.url}/a%41/b+c/ä d.png?sig=a%2Bb%3D+&x='(y)") == b"abc"
+    assert server.requests[0][1] == "/a%41/b+c/%C3%A4%20d.png?sig=a%2Bb%3D+&x='(y)"
+
+
+async def in_chunks(request: web.Request) -> web.StreamResponse:
+    """Without a length, in chunks of which one ends where the next begins."""
+    response = web.StreamResponse()
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    for start in range(0, len(PICTURE) * 40, 100_000):
+        await response.write((PICTURE * 40)[start : start + 100_000])
+    return response
+
+
+@pytest.mark.parametrize("answer", [web.Response(body=PICTURE * 40), in_chunks], ids=["length", "chunks"])
+async def test_the_pieces_of_a_large_output_stay_small(answer: web.Response | Answer) -> None:
+    """However long it is and however slowly it is taken: what waits is bounded, and nothing is lost."""
+    large = PICTURE * 40
+    pieces = []
+    async with (
+        scripted(answer) as server,
+        replicate(server.url, delivery_url=server.url) as adapter,
+        adapter.fetch(f"{server.url}/out.png", len(large)) as chunks,
+    ):
+        async for chunk in chunks:
+            pieces.append(chunk)
+            await asyncio.sleep(0.01)
+    assert b"".join(pieces) == large
+    assert max(len(piece) for piece in pieces) <= MOST_BYTES
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -133,16 +180,12 @@ async def test_an_output_that_turns_out_too_large_is_cut_off() -> None:
 
 async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Promise 1000 bytes, send 10, hang up."""
-    await read_request(reader)
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n0123456789")
-    await writer.drain()
+    await answer_by_halves(reader, writer, b"200 OK")
 
 
 async def stalled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Promise 1000 bytes, send 10, and nothing more."""
-    await read_request(reader)
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n0123456789")
-    await writer.drain()
+    await half(reader, writer)
     await reader.read()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dev.content_safety import severities_of_text
-from shared.adapters.screening import Breaker, ImageLink, LlamaGuard, OwnTerms, ScreenerChain, TextLink
+from shared.adapters.screening import ImageLink, LlamaGuard, OwnTerms, ScreenerChain, TextLink
 from shared.core.credits import Plan
 from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Policy, Topic, Verdict, judge
 from shared.core.policy import parse_policy
@@ -161,7 +161,7 @@ async def test_a_second_opinion_counts() -> None:
 async def test_a_long_text_is_shown_to_the_second_opinion_in_pieces() -> None:
     """Each framed, and one unsafe piece is enough."""
     guard = Guard("unsafe\nS1")
-    verdict = await LlamaGuard(guard, "a/b", 5).text("word <|eot_id|> " * 1000)
+    verdict = await LlamaGuard(guard, "a/b", 5).text("word <|eot_id|> " * 400)
     assert len(guard.asked) == 3
     assert all("<" not in inputs["prompt"] for inputs in guard.asked)
     assert verdict.severities == {Category.VIOLENCE: 6}
@@ -223,34 +223,6 @@ async def test_who_gives_up_waiting_does_not_block_the_probe() -> None:
     service.say = Verdict(SAFE)
     await made.text("a lighthouse")
     assert made.states()[CONTENT_SAFETY] == "closed"
-
-
-def test_the_breaker_lets_one_probe_through() -> None:
-    """Half-open: one may ask, a second may not; its failure opens it for another pause."""
-    time = [0.0]
-    breaker = Breaker(2, 10, lambda: time[0])
-    for _ in range(2):
-        assert breaker.may_ask()
-        breaker.failed()
-    assert (breaker.may_ask(), breaker.state, breaker.wait_s()) == (False, "open", 10)
-    time[0] = 10
-    assert (breaker.may_ask(), breaker.may_ask()) == (True, False)
-    breaker.failed()
-    assert (breaker.may_ask(), breaker.state) == (False, "open")
-    time[0] = 20
-    assert breaker.may_ask()
-    breaker.succeeded()
-    assert (breaker.may_ask(), breaker.state, breaker.wait_s()) == (True, "closed", 0)
-
-
-def test_only_failures_in_a_row_count() -> None:
-    """One success begins the count anew."""
-    breaker = Breaker(2, 10, lambda: 0)
-    for _ in range(5):
-        breaker.failed()
-        breaker.succeeded()
-    breaker.failed()
-    assert breaker.state == "closed"
 
 
 def test_a_chain_needs_somebody() -> None:

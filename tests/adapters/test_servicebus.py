@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ from shared.core.messages import (
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.ports import Envelope, Messenger, Sendable, Unavailable
+from shared.tls import tls_context
 from tests.adapters.examples import NOW, full_request, output
 from tests.adapters.simulators import closed_port, raw_server, running
 from tests.fakes.messenger import EVENTS, REQUESTS, FakeMessenger
@@ -281,6 +283,21 @@ async def test_a_message_carries_its_envelope(messenger: ServiceBusMessenger, re
     compact = '{"generation_id":"one","user_id":"ada","prompt":"灯台 🗼","allow_fallback":true,"metadata":{}}'
     assert b"".join(message.body) == compact.encode()
     assert read_envelope(message.message_id, message.application_properties) == sent
+
+
+@pytest.mark.stack
+async def test_a_sender_reads_no_authorities(
+    monkeypatch: pytest.MonkeyPatch, emulator: str, receivers: Receivers
+) -> None:
+    """The SDK would read them for every connection, 20 ms each: with TLS and without."""
+    tls_context()
+    for name in ("load_verify_locations", "load_default_certs"):
+        monkeypatch.setattr(ssl.SSLContext, name, None)
+    sender = messenger_on(emulator)
+    await sender.send(Check(KEY), Envelope("first"))
+    await sender.send(CancelRequest(KEY), Envelope("second"))
+    await sender.close()
+    assert len(await receivers.take(EVENTS)) == len(await receivers.take(REQUESTS)) == 1
 
 
 @pytest.mark.stack

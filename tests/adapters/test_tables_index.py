@@ -45,6 +45,20 @@ async def test_a_move_changes_the_due_time_alone(index: OpenIndex) -> None:
     assert await index.get(KEY) == replace(row, due_at=NOW + timedelta(seconds=9))
 
 
+async def test_a_move_keeps_what_a_long_key_stands_for(index: OpenIndex) -> None:
+    """The two longest ids there are: found by the timer after a move, and removed."""
+    row = open_row(Key("u" * 128, "g" * 128))
+    await index.put(row)
+    await index.put(open_row(KEY, due_s=60))
+
+    await index.move(row.key, NOW - timedelta(seconds=9))
+
+    assert list(await index.due(NOW, 10)) == [replace(row, due_at=NOW - timedelta(seconds=9))]
+    await index.remove(row.key)
+    assert await index.get(row.key) is None
+    assert await index.get(KEY) == open_row(KEY, due_s=60)
+
+
 async def test_a_move_brings_nothing_back(index: OpenIndex) -> None:
     """A row that was removed, or never was, stays away."""
     await index.move(KEY, NOW)

@@ -1,11 +1,17 @@
 """Rows: what older and newer versions wrote, and what nobody can read."""
 
+import json
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
 
 from shared.adapters.tables import UnreadableRow, rows
+from shared.core.credits import Move
+from shared.core.generation import Generation
 from shared.core.messages import Key
+from shared.core.pricing import Price, Unit
+from shared.core.state import State
 from tests.adapters import examples
 
 KEY = Key("ada", "one")
@@ -39,6 +45,69 @@ def test_an_older_version_may_have_known_less() -> None:
     assert (found.ending, found.reason, found.ended_at, found.attempt) == (None, None, None, None)
 
 
+#: What came with the modalities and the cost.
+NEWER = (
+    *("chosen_by", "passed_over", "metrics", "cost_usd_micros"),
+    *("modality", "prices", "seconds", "output_bytes", "destination"),
+)
+
+
+def test_a_row_from_before_the_modalities_is_a_picture_with_one_price() -> None:
+    """A generation that was open while the new version came goes on."""
+    row = generation_row()
+    for name in NEWER:
+        del row[name]
+    row["price_usd_micros"] = 3000
+    row["outputs"] = row["outputs"].replace('"text":', '"was_not_there":')
+    request = json.loads(row["request"])
+    for name in ("modality", "system_prompt", "input_file", "destination", "continuation", "training_steps"):
+        del request[name]
+    row["request"] = json.dumps(request)
+
+    found = rows.generation_of(row)
+
+    assert (found.chosen_by, found.passed_over, found.metrics, found.cost_usd_micros) == (None, (), {}, 0)
+    assert found.attempt is not None
+    assert (found.attempt.modality, found.attempt.prices) == ("image", (Price(Unit.IMAGE, 3000),))
+    assert (found.attempt.seconds, found.attempt.output_bytes, found.attempt.destination) == (0, 0, "")
+    assert not found.attempt.trains
+    assert [output.text for output in found.outputs] == ["", ""]
+    assert found.request is not None
+    assert (found.request.modality, found.request.input_file) == (None, None)
+
+
+def test_nothing_of_the_newer_is_written_where_there_is_nothing() -> None:
+    """A rejected request is a small row, and reads back."""
+    small = Generation(key=KEY, state=State.REJECTED, opened_at=examples.NOW, request=None)
+    row = {name: value for name, value in rows.generation_row(small).items() if value is not None}
+
+    assert not set(NEWER) & set(row)
+    assert rows.generation_of(row) == small
+
+
+def test_several_prices_keep_their_order() -> None:
+    """As the catalogue has them; an attempt without any stays without."""
+    whole = examples.full_generation(KEY)
+    assert whole.attempt is not None
+    prices = tuple(Price(unit, number) for number, unit in enumerate(Unit))
+    for kept in (prices, prices[::-1], ()):
+        made = replace(whole, attempt=replace(whole.attempt, prices=kept))
+        assert rows.generation_of(rows.generation_row(made)) == made
+
+
+def test_the_example_says_something_in_every_field() -> None:
+    """So that a field which is added, and forgotten in a row, is found out."""
+    whole = examples.full_generation(KEY)
+    said = (whole, whole.attempt, whole.request, whole.outputs[0])
+    silent = [
+        f"{type(each).__name__}.{item.name}"
+        for each in said
+        for item in fields(each)  # type: ignore[arg-type]  # all of them are there
+        if item.default is not MISSING and getattr(each, item.name) == item.default
+    ]
+    assert silent == []
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -54,10 +123,21 @@ def test_an_older_version_may_have_known_less() -> None:
         ("own_seed", 1),
         ("request", '{"prompt": "a secret"'),
         ("request", '["a secret"]'),
-        ("request", '{"model": "a secret"}'),
         ("outputs", '["a secret"]'),
         ("outputs", '[{"name": "a secret"}]'),
         ("chain", "[1]"),
+        ("prices", "[1]"),
+        ("prices", '{"a secret":1}'),
+        ("prices", '{"image":"a secret"}'),
+        ("price_usd_micros", "a secret"),
+        ("metrics", "[1]"),
+        ("cost_usd_micros", "a secret"),
+        ("chosen_by", "a secret"),
+        ("passed_over", '["a secret"]'),
+        ("passed_over", '[{"model":"a secret"}]'),
+        ("passed_over", '[{"model":"m","reason":"a secret"}]'),
+        ("seconds", "a secret"),
+        ("destination", 7),
         ("prediction_id", 5),
     ],
 )
@@ -95,3 +175,49 @@ def test_the_open_index_has_16_partitions() -> None:
     partitions = {rows.open_keys(Key("ada", str(number)))[0] for number in range(500)}
 
     assert partitions == set("0123456789abcdef")
+
+
+@pytest.mark.parametrize(("user", "generation"), [(1, 1), (126, 128), (127, 128), (128, 127), (128, 128)])
+def test_a_key_of_the_open_index_fits_every_table(user: int, generation: int) -> None:
+    """Cosmos DB takes 255 bytes; two ids and the colon may be 257."""
+    row = examples.open_row(Key("u" * user, "g" * generation))
+    stored = rows.open_row(row)
+
+    assert len(stored["RowKey"].encode()) <= 255
+    assert rows.open_of(stored) == row
+    assert ("generation_id" in stored) is (user + generation > 254)
+
+
+def test_every_key_of_the_state_fits_too() -> None:
+    """With ids of 128 characters, the most there are."""
+    entry = examples.opening(Key("u" * 128, "g" * 128), examples.full_account("u" * 128)).entry
+    assert entry is not None
+    keys = [rows.generation_key("g" * 128), *(rows.entry_key(replace(entry, move=move)) for move in Move)]
+
+    assert max(len(key) for key in keys) == 143
+
+
+def test_long_keys_of_the_open_index_are_not_mixed_up() -> None:
+    """Ids that differ in their last character, or in where the one ends, are rows of their own."""
+    keys = [Key("u" * 128, "g" * 127 + last) for last in "abc"]
+    keys += [Key("u" * 127, "u" + "g" * 127), Key("u" * 128, "g" * 127)]
+
+    assert len({rows.open_keys(key)[1] for key in keys}) == len(keys)
+
+
+def test_a_long_key_of_an_older_version_is_read() -> None:
+    """Before, both ids were the key, whatever their length."""
+    row = examples.open_row(Key("u" * 128, "g" * 128))
+    older = rows.open_row(row) | {"RowKey": f"{'u' * 128}:{'g' * 128}"}
+    del older["generation_id"]
+
+    assert rows.open_of(older) == row
+
+
+def test_a_long_key_without_its_id_is_unreadable() -> None:
+    """A digest is nobody's id: the row is named, and not taken for another generation."""
+    stored = rows.open_row(examples.open_row(Key("u" * 128, "g" * 128)))
+    del stored["generation_id"]
+
+    with pytest.raises(UnreadableRow, match=r"row ./u+::[0-9a-f]{64}: generation_id cannot be read"):
+        rows.open_of(stored)

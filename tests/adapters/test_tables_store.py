@@ -9,8 +9,9 @@ import pytest
 
 from shared.core import credits as ledger
 from shared.core.credits import Account, LedgerEntry, Move
-from shared.core.generation import Generation, State, Transition
+from shared.core.generation import Generation, Transition
 from shared.core.messages import GenerationRequest, Key
+from shared.core.state import State
 from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import save
 from tests.adapters import examples

@@ -11,8 +11,9 @@ import pytest_asyncio
 from dev.azurite import ACCOUNT, Azurite
 from shared.adapters.tables import TableIndex, TableService, TablesRefused, TableStore
 from shared.core import credits as ledger
-from shared.core.generation import State, Transition
+from shared.core.generation import Transition
 from shared.core.messages import GenerationRequest, Key
+from shared.core.state import State
 from shared.ports import Conflict, Loaded, Unavailable
 from shared.storage_access import AccountKey, SharedAccessSignature, StorageAccount
 from tests.adapters import examples
@@ -159,6 +160,7 @@ async def test_a_missing_table_is_named(table_service: TableService) -> None:
             await work
 
 
+@pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")  # the SDK's, from 3.12 on
 @pytest.mark.stack
 async def test_a_wrong_key_says_what_is_needed(azurite: Azurite) -> None:
     """The role, and nothing of what was to be signed."""
@@ -170,6 +172,41 @@ async def test_a_wrong_key_says_what_is_needed(azurite: Azurite) -> None:
             await work
         assert_discreet(caught.value)
     await service.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "role"),
+    [
+        ("example.table.core.windows.net", "Storage Table Data Contributor"),
+        ("example.table.cosmos.azure.com:443", "Cosmos DB Built-in Data Contributor"),
+    ],
+)
+async def test_who_is_denied_access_learns_the_role_of_the_place(
+    host: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storage and Cosmos DB have roles of their own; each way to a table says which."""
+    async with answering(403, {}) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "")
+        service = TableService(StorageAccount(f"http://{host}", SharedAccessSignature(SAS)))
+        store, index = TableStore(service, "state"), TableIndex(service, "open")
+        transition = opening(KEY, examples.full_account("ada"))
+        for work in (
+            store.load(KEY),
+            store.commit(Loaded(None, "", None, ""), transition),
+            store.ensure(),
+            anext(store.accounts()),
+            index.ensure(),
+            index.put(examples.open_row(KEY)),
+            index.move(KEY, NOW),
+            index.get(KEY),
+            index.remove(KEY),
+            index.due(NOW, 1),
+        ):
+            with pytest.raises(Unavailable, match=f"access denied: the identity needs the role {role}, or") as caught:
+                await work
+            assert_discreet(caught.value)
+        await service.close()
 
 
 async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:

@@ -137,6 +137,32 @@ async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after
     assert_discreet(caught.value)
 
 
+class InPieces(io.BytesIO):
+    """A file that has only a few bytes at hand at a time."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Never."""
+        raise AssertionError("it was read whole, which copies what is held in pieces")
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """Up to 1000 bytes."""
+        return super().read(min(1000, 1000 if size is None or size < 0 else size))
+
+
+async def test_a_file_in_pieces_is_sent_as_it_is() -> None:
+    """Whatever is at hand goes on, from where the file stands to its end."""
+    file = InPieces(PNG)
+    file.seek(5)
+    async with scripted(web.Response(status=201)) as service:
+        uploads = Uploads(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=())
+        await uploads.put("outputs", "a", file, "image/png", {})
+        await uploads.close()
+
+    ((_, _, headers, body),) = service.requests
+    assert body == PNG[5:]
+    assert headers["content-length"] == str(len(PNG) - 5)
+
+
 async def test_a_second_try_sends_the_whole_file_again() -> None:
     """The first is answered 503 after the file was read; the second has all of it, and its signature in the query."""
     async with scripted(web.Response(status=503), web.Response(status=201)) as service:
@@ -239,3 +265,51 @@ def test_a_connection_string_is_read_in_its_forms() -> None:
     with pytest.raises(ValueError, match="names an account and its key") as caught:
         StorageAccount.by_string("AccountKey=c2VjcmV0", "table")
     assert "c2VjcmV0" not in str(caught.value)
+
+
+# Reading.
+
+
+@pytest.mark.stack
+async def test_a_small_blob_is_read_whole(blob_service: BlobServiceClient, azurite: Azurite) -> None:
+    """Up to so many bytes, the last one included; an empty one is empty, and a larger one is refused."""
+    blobs, _, uploads = await uploaded(blob_service, azurite)
+    container = await blobs.put_output("a b/ä.toml", io.BytesIO(PNG), "text/plain", {})
+    await blobs.put_output("empty", io.BytesIO(b""), "text/plain", {})
+
+    assert await uploads.read(container, "a b/ä.toml", len(PNG)) == PNG
+    assert await uploads.read(container, "empty", 10) == b""
+    with pytest.raises(OSError, match="more than 10 bytes"):
+        await uploads.read(container, "a b/ä.toml", 10)
+    await uploads.close()
+
+
+@pytest.mark.stack
+async def test_a_blob_that_cannot_be_read_says_why(blob_service: BlobServiceClient, azurite: Azurite) -> None:
+    """Not there, or no access: what no further try would mend; nothing of what was to be signed."""
+    blobs, _, uploads = await uploaded(blob_service, azurite)
+    container = await blobs.put_output("a", io.BytesIO(PNG), "text/plain", {})
+    for folder, name in (("nothere", "a"), (container, "b")):
+        with pytest.raises(FileNotFoundError, match="it is not there"):
+            await uploads.read(folder, name, 10)
+    await uploads.close()
+    stranger = Uploads(StorageAccount(azurite.blob_url, AccountKey(ACCOUNT, base64.b64decode(WRONG_KEY), "blob")))
+    with pytest.raises(PermissionError, match="Storage Blob Data Reader") as caught:
+        await stranger.read(container, "a", 10)
+    await stranger.close()
+    assert_discreet(caught.value)
+
+
+async def test_a_read_that_may_work_later_is_tried_again() -> None:
+    """A few times; then it is Unavailable."""
+    busy, there = web.Response(status=503), web.Response(status=206, body=b"text")
+    async with scripted(busy, there) as service:
+        uploads = Uploads(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=(0,))
+        assert await uploads.read("config", "a", 10) == b"text"
+        await uploads.close()
+    async with answering(503, {}) as url:
+        uploads = Uploads(StorageAccount(url, SharedAccessSignature(SAS)), pauses_s=(0,))
+        with pytest.raises(Unavailable, match="it answered 503") as caught:
+            await uploads.read("config", "a", 10)
+        await uploads.close()
+    assert_discreet(caught.value)

@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 
 from shared.core import generation as life
 from shared.core.attempt import Delivery, Timing
-from shared.core.catalog import Catalog, quote
+from shared.core.catalog import quote
+from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Account, Plan
-from shared.core.generation import NEXT, Generation, State, Transition
+from shared.core.generation import Generation, Transition
 from shared.core.messages import GenerationRequest, Key, Output
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import SENTENCES, Reason, Refusal
+from shared.core.state import NEXT, State
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
-CATALOG = Catalog.parse((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
+CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
 TIMING = Timing()
 ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
@@ -48,7 +50,9 @@ def step(transition: Transition | None) -> Generation:
 HELD = step(life.held(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
 RUNNING = step(life.adopted(SUBMITTING, 1, PREDICTION))
 ENDING = step(life.ending(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
-SUCCEEDED = step(life.delivered(RUNNING, HOLDING, 1, PREDICTION, Delivery(outputs=(OUTPUT,)), NOW))
+DONE = Prediction(prediction_id=PREDICTION, status=Status.SUCCEEDED)
+FOREIGN = replace(DONE, prediction_id="q" * 26)
+SUCCEEDED = step(life.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW))
 FAILED = step(life.buried(RUNNING, HOLDING, NOW))
 CANCELED = step(life.ending(HELD, HOLDING, Reason.CANCELED_BY_USER, NOW))
 REJECTED = life.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
@@ -74,16 +78,22 @@ def fell(prediction: Prediction) -> Callable[[Generation], Transition | None]:
     return lambda g: life.fell(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW)
 
 
+def refused(reason: Reason, number: int = 1) -> Callable[[Generation], Transition | None]:
+    """What a create that was refused makes of a generation."""
+    return lambda g: life.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW)
+
+
 FACTS: dict[str, Callable[[Generation], Transition | None]] = {
     "not created": lambda g: life.held(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
     "wait over": lambda g: life.retried(g, LATER),
     "given up": lambda g: life.given_up(g, HOLDING, TIMING, MUCH_LATER),
-    "create refused": lambda g: life.refused(g, HOLDING, 1, Refusal.of(Reason.PROVIDER_REFUSED), NOW),
+    "create refused": refused(Reason.PROVIDER_REFUSED),
+    "model is gone": refused(Reason.UNKNOWN_MODEL),
     "adopted": lambda g: life.adopted(g, 1, PREDICTION),
     "lost": lambda g: life.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER),
-    "delivered": lambda g: life.delivered(g, HOLDING, 1, PREDICTION, Delivery(outputs=(OUTPUT,)), NOW),
+    "delivered": lambda g: life.delivered(g, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW),
     "all refused": lambda g: life.delivered(
-        g, HOLDING, 1, PREDICTION, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
+        g, HOLDING, 1, DONE, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
     ),
     "failed": fell(ended(Status.FAILED, "NSFW content")),
     "interrupted": fell(ended(Status.FAILED, "(code: PA)")),
@@ -101,6 +111,7 @@ not created     held        -           -           -
 wait over       -           submitting  -           -
 given up        -           failed      -           -
 create refused  failed      -           -           -
+model is gone   held        -           -           -
 adopted         running     running     -           -
 lost            held        -           -           -
 delivered       -           -           succeeded   succeeded
@@ -161,15 +172,13 @@ def test_the_drawing_covers_every_state(state: State) -> None:
     [
         ("another attempt's answer", lambda: life.adopted(SUBMITTING, 2, PREDICTION)),
         ("another try's answer", lambda: life.held(SUBMITTING, HOLDING, 1, 2, retry_at=LATER, now=NOW)),
-        ("another attempt's refusal", lambda: life.refused(SUBMITTING, HOLDING, 2, Refusal.of(Reason.LOST), NOW)),
+        ("another attempt's refusal", lambda: refused(Reason.LOST, number=2)(SUBMITTING)),
         ("a wait that is not over", lambda: life.retried(HELD, NOW)),
-        ("a foreign prediction", lambda: life.delivered(RUNNING, HOLDING, 1, "q" * 26, Delivery(), NOW)),
-        ("another attempt's success", lambda: life.delivered(RUNNING, HOLDING, 2, PREDICTION, Delivery(), NOW)),
+        ("a foreign prediction", lambda: life.delivered(RUNNING, HOLDING, 1, FOREIGN, Delivery(), NOW)),
+        ("another attempt's success", lambda: life.delivered(RUNNING, HOLDING, 2, DONE, Delivery(), NOW)),
         (
             "a foreign fall",
-            lambda: life.fell(
-                RUNNING, HOLDING, CATALOG, 1, replace(ended(Status.FAILED), prediction_id="q" * 26), seed=1, now=NOW
-            ),
+            lambda: life.fell(RUNNING, HOLDING, CATALOG, 1, replace(FOREIGN, status=Status.FAILED), seed=1, now=NOW),
         ),
         ("lost too early", lambda: life.lost(SUBMITTING, HOLDING, CATALOG, TIMING, seed=1, now=NOW)),
         ("given up too early", lambda: life.given_up(HELD, HOLDING, TIMING, LATER)),
@@ -198,7 +207,7 @@ def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
 
 def test_an_attempt_beyond_the_hold_is_not_opened() -> None:
     """Prices may have risen since the hold was made: then the generation ends."""
-    dearer = Catalog.parse(
+    dearer = parse_catalog(
         (Path(__file__).parents[2] / "shared" / "core" / "catalog.toml")
         .read_text()
         .replace("credits = 1\n", "credits = 9\n")

@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.credits import Plan
+from shared.core.messages import MODALITIES
 from shared.core.moderation import (
     CONTENT_SAFETY,
     LLAMA_GUARD,
     PLAIN_WORDS,
+    SCREENED_MODALITIES,
     TERMS,
+    UNSCREENED_MODALITIES,
     Category,
     Decision,
     Judgement,
@@ -108,15 +111,44 @@ def test_settings_override_every_plan_and_say_so() -> None:
     assert policy.overridden({}) is policy
 
 
-@pytest.mark.parametrize("modality", ["video", "audio"])
+@pytest.mark.parametrize("modality", ["video", "audio", "training", "smell"])
 def test_what_nobody_looked_at_is_refused_unless_the_policy_lets_it_pass(modality: str) -> None:
-    """By default a video is not offered."""
+    """By default no video, sound or training is offered, and nothing that this version does not know."""
     assert not judge(POLICY, unscreened(modality)).allowed
     assert not may_be_offered(POLICY, modality)
     willing = Policy("test", POLICY.refuse_from, unscreened=frozenset({modality}))
     assert judge(willing, unscreened(modality)).allowed
     assert may_be_offered(willing, modality)
     assert may_be_offered(POLICY, "image")
+
+
+def test_every_modality_is_looked_at_or_needs_leave() -> None:
+    """None of those that Darkroom makes is forgotten, and none is both."""
+    assert {*MODALITIES} == SCREENED_MODALITIES | UNSCREENED_MODALITIES
+    assert not SCREENED_MODALITIES & UNSCREENED_MODALITIES
+
+
+@pytest.mark.parametrize(
+    ("modality", "kinds", "needed"),
+    [
+        ("image", [], set()),
+        ("text", ["text", "image", "images", "choice", "flag"], set()),
+        ("text", ["audio"], {"audio"}),
+        ("image", ["image", "video"], {"video"}),
+        ("audio", ["audio"], {"audio"}),
+        ("video", ["image"], {"video"}),
+        ("video", ["audio"], {"video", "audio"}),
+        ("training", ["archive", "text"], {"training"}),
+        ("image", ["archive"], {"training"}),
+    ],
+)
+def test_a_file_that_nobody_can_look_into_needs_leave_as_well(
+    modality: str, kinds: list[str], needed: set[str]
+) -> None:
+    """Whatever is made of it: exactly what is needed is enough, and nothing less."""
+    for named in ([], ["audio"], ["video"], ["training"], ["audio", "video"], ["audio", "video", "training"]):
+        policy = Policy("test", POLICY.refuse_from, unscreened=frozenset(named))
+        assert may_be_offered(policy, modality, kinds) == (needed <= set(named))
 
 
 # Several screeners.

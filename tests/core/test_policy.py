@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.credits import Plan
-from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Partial, Topic
+from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Partial, Topic, may_be_offered
 from shared.core.policy import PolicyError, parse_policy
 
 TEXT = (Path(__file__).parents[2] / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
@@ -30,6 +30,15 @@ def test_plans_may_differ() -> None:
     assert policy.thresholds(Plan.BASIC)[Category.VIOLENCE] == 4
 
 
+@pytest.mark.parametrize("names", [["video"], ["audio"], ["training"], ["training", "video", "audio"]])
+def test_what_may_pass_unscreened_is_named_one_by_one(names: list[str]) -> None:
+    """Video, audio and training, each by itself: to let one pass says nothing of the others."""
+    policy = parse_policy(TEXT.replace("unscreened = []", f"unscreened = {names}"))
+    assert policy.unscreened == frozenset(names)
+    for modality in ("video", "audio", "training"):
+        assert may_be_offered(policy, modality) == (modality in names)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -43,6 +52,12 @@ def test_plans_may_differ() -> None:
         ('"advice"', '"weather"', "allow_topics"),
         ('partial_outputs = "deliver_safe"', "partial_outputs = 7", "partial_outputs"),
         ("unscreened = []", "unscreened = true", "unscreened"),
+        ("unscreened = []", 'unscreened = "video"', "unscreened"),
+        ("unscreened = []", 'unscreened = ["vidoe"]', "'vidoe' is not known; known are audio, training, video"),
+        ("unscreened = []", 'unscreened = ["video", "image"]', "'image' is not known"),
+        ("unscreened = []", 'unscreened = ["text"]', "'text' is not known"),
+        ("unscreened = []", 'unscreened = [""]', "unscreened"),
+        ("unscreened = []", "unscreened = [1]", "unscreened"),
         ("unscreened = []", "unseen = []", "unseen"),
         ("failures = 5", "failures = 0", "content_safety.failures"),
         ("failures = 5", "failures = 1.5", "content_safety.failures"),

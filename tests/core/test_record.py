@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,14 +74,59 @@ def test_another_policy_may_say_something_else() -> None:
         {**recorded().to_json(), "at": 7},
         {**recorded().to_json(), "plan": "gold"},
         {**recorded().to_json(), "severities": {"Hate": "high"}},
+        {**recorded().to_json(), "severities": {"Hate": "0"}},
+        {**recorded().to_json(), "severities": {"Hate": 3.9}},
+        {**recorded().to_json(), "severities": {"Hate": float("inf")}},
+        {**recorded().to_json(), "severities": {"Hate": True}},
+        {**recorded().to_json(), "at": "2026-11-21T12:00:00"},
         {**recorded().to_json(), "severities": [1]},
         {name: value for name, value in recorded().to_json().items() if name != "allowed"},
     ],
-    ids=range(9),
+    ids=range(14),
 )
 def test_what_cannot_be_read_is_no_record(raw: object) -> None:
     """It never becomes one that allows."""
     assert read_record(raw) is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 12) | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+names = st.lists(st.sampled_from(["minors", "crime", "terms", "content_safety", "new"]), max_size=2)
+severities = st.dictionaries(
+    st.sampled_from([*(category.value for category in Category), "New"]), st.integers(0, 7) | json_values, max_size=5
+)
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "subject": json_values,
+        "at": st.sampled_from(["2026-11-21T12:00:00Z", "2026-11-21"]) | json_values,
+        "plan": st.sampled_from(["free", "premium"]) | json_values,
+        "allowed": json_values,
+        "severities": severities | json_values,
+        "topics": names | json_values,
+        "screeners": names | json_values,
+        "unavailable": names | json_values,
+        "unscreened": st.sampled_from(["", "video", "training"]) | json_values,
+    },
+)
+
+
+@given(changes | json_values)
+def test_no_record_is_replayed_as_allowed_by_accident(changed: Any) -> None:
+    """Whatever stands there is none, or is judged: allowed means whole numbers below the threshold, and no topic."""
+    raw = recorded(Verdict(dict.fromkeys(Category, 0))).to_json() | changed if isinstance(changed, dict) else changed
+    read = read_record(raw)
+    if read is None or not read.judged_by(POLICY).allowed:
+        return
+    assert read.at.tzinfo is not None
+    assert all(type(raw["severities"][category.value]) is int for category in Category)
+    assert max(raw["severities"].values()) < 4
+    assert not raw.get("topics")
+    assert not raw.get("unavailable")
+    assert not raw.get("unscreened")
 
 
 def test_names_of_another_version_never_allow() -> None:

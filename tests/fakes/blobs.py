@@ -36,6 +36,8 @@ class FakeBlobs:
         self.written_at: dict[str, datetime] = {}
         self.outputs: dict[str, Blob] = {}
         self.dead_letters: dict[str, Blob] = {}
+        #: What the app has put there, by name.
+        self.uploads: dict[str, bytes] = {}
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
         """See ``Blobs``. Reads from where the file stands."""
@@ -64,6 +66,29 @@ class FakeBlobs:
         if len(blob.content) <= inline_bytes:
             return f"data:{blob.content_type};base64,{base64.b64encode(blob.content).decode()}"
         return f"https://inputs.example/{name}?until={self.now() + timedelta(seconds=life_s):%Y-%m-%dT%H:%M:%SZ}"
+
+    async def put_upload(self, name: str, file: BinaryIO) -> None:
+        """See ``BlobContainers``. Reads from where the file stands."""
+        await asyncio.sleep(0)
+        self.uploads[name] = file.read()
+
+    async def upload_size(self, name: str) -> int | None:
+        """See ``Blobs``."""
+        await asyncio.sleep(0)
+        return len(self.uploads[name]) if name in self.uploads else None
+
+    async def read_upload(self, name: str, file: BinaryIO) -> bool:
+        """See ``Blobs``."""
+        await asyncio.sleep(0)
+        file.write(self.uploads.get(name, b""))
+        return name in self.uploads
+
+    async def upload_address(self, name: str, life_s: int) -> str | None:
+        """See ``Blobs``. The address says what it leads to and until when."""
+        await asyncio.sleep(0)
+        if name not in self.uploads:
+            return None
+        return f"https://uploads.example/{name}?until={self.now() + timedelta(seconds=life_s):%Y-%m-%dT%H:%M:%SZ}"
 
     async def discard_inputs(self, prefix: str) -> None:
         """See ``Blobs``."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import BinaryIO
 
 from shared.core.attempt import Attempt
 from shared.core.messages import Key, PredictionEvent
@@ -24,6 +25,9 @@ SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DELIVERY = "https://replicate.delivery/"
 
 _CHUNK_BYTES = 64 * 1024
+
+#: The largest file that it takes.
+FILE_BYTES = 100 * 1024 * 1024
 
 
 class FakeReplicate:
@@ -47,6 +51,7 @@ class FakeReplicate:
         self.creates: list[tuple[Key, Attempt]] = []
         self.canceled: list[str] = []
         self.fetched: list[str] = []
+        self.uploaded: dict[str, tuple[str, bytes]] = {}
         self._answers: deque[tuple[CreateOutcome, bool]] = deque()
 
     # The port.
@@ -61,15 +66,15 @@ class FakeReplicate:
         assert prediction is not None
         return Created(prediction)
 
-    async def get(self, prediction_id: str) -> Prediction | None:
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
         """The prediction as it is now."""
         self._check()
-        return self.predictions.get(prediction_id)
+        return self._known(prediction_id, training=training)
 
-    async def cancel(self, prediction_id: str) -> Prediction | None:
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
         """Cancel it unless it has finished."""
         self._check()
-        prediction = self.predictions.get(prediction_id)
+        prediction = self._known(prediction_id, training=training)
         if prediction is None:
             return None
         self.canceled.append(prediction_id)
@@ -77,11 +82,23 @@ class FakeReplicate:
             return prediction
         return self._finish(prediction_id, Status.CANCELED)
 
-    async def recent(self, since: datetime) -> AsyncIterator[Prediction]:
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """Keep the file, and say where it is."""
+        self._check()
+        content = file.read()
+        if not 0 < len(content) <= FILE_BYTES:
+            raise OutputUnfit(Refusal.of(Reason.INPUT_INVALID))
+        address = f"https://api.replicate.com/v1/files/file{len(self.uploaded) + 1:022d}"
+        self.uploaded[address] = (name, content)
+        return address
+
+    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
         """What was created after ``since``, newest first, without what the list does not show yet."""
         self._check()
         for prediction in reversed(list(self.predictions.values())):
             if prediction.prediction_id in self.unlisted or (prediction.created_at or since) < since:
+                continue
+            if self.made_for[prediction.prediction_id][1].trains != training:
                 continue
             yield prediction
 
@@ -98,6 +115,13 @@ class FakeReplicate:
         if len(body) > most_bytes:
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
         yield _chunks(body, self.chunk_bytes)
+
+    def _known(self, prediction_id: str, *, training: bool) -> Prediction | None:
+        """Predictions and trainings are asked for at different addresses."""
+        made_for = self.made_for.get(prediction_id)
+        if made_for is not None and made_for[1].trains != training:
+            return None
+        return self.predictions.get(prediction_id)
 
     def _check(self) -> None:
         if self.down:
@@ -120,6 +144,20 @@ class FakeReplicate:
         self.files.update(zip(uris, contents, strict=True))
         return self._finish(prediction_id, Status.SUCCEEDED, outputs=tuple(uris))
 
+    def say(self, prediction_id: str, *pieces: str) -> Prediction:
+        """It succeeds with a text, in these pieces."""
+        return self._finish(prediction_id, Status.SUCCEEDED, outputs=pieces)
+
+    def train(self, prediction_id: str, weights: bytes | None = None) -> Prediction:
+        """A training succeeds: its destination has a new version, and there are weights or not."""
+        version = f"{self.made_for[prediction_id][1].destination}:{'0123456789abcdef' * 4}"
+        uri = f"{DELIVERY}{prediction_id}/trained_model.tar"
+        if weights is not None:
+            self.files[uri] = weights
+        return self._finish(
+            prediction_id, Status.SUCCEEDED, outputs=(version, uri) if weights is not None else (version,)
+        )
+
     def fail(self, prediction_id: str, error: str) -> Prediction:
         """It fails with this error text."""
         return self._finish(prediction_id, Status.FAILED, error=error)
@@ -133,9 +171,14 @@ class FakeReplicate:
         return self._finish(prediction_id, Status.ABORTED)
 
     def keep_deadlines(self, output_life_s: float = 3600) -> None:
-        """What Replicate does by the clock: ``Cancel-After`` is over, or a finished prediction's hour is."""
+        """What Replicate does by the clock: ``Cancel-After`` is over, or a finished prediction's hour is.
+
+        Trainings know neither.
+        """
         for prediction_id, prediction in list(self.predictions.items()):
             _, attempt = self.made_for[prediction_id]
+            if attempt.trains:
+                continue
             since = prediction.completed_at or prediction.created_at or self.now()
             passed_s = (self.now() - since).total_seconds()
             if prediction.status.finished:
@@ -185,7 +228,7 @@ class FakeReplicate:
             Prediction(
                 prediction_id=prediction_id,
                 status=Status.STARTING,
-                model=attempt.replicate,
+                model=attempt.replicate.partition(":")[0],
                 webhook=callback_url(WEBHOOK_URL, callback, SIGNING_SECRET) if self.echo_webhook else "",
                 seed=seed if isinstance(seed, int) and self.show_seed else None,
                 created_at=self.now(),

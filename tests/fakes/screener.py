@@ -35,13 +35,17 @@ class FakeScreener:
         """Look for the words."""
         self._check()
         self.texts.append(text)
-        return self._verdict([found for word, found in self.words.items() if word in text.lower()])
+        return self.read(text)
 
     async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:
         """Look for the marks."""
         self._check()
         self.images.append(image)
         return self.seen(image)
+
+    def read(self, text: str) -> Verdict:
+        """What a text's verdict is, without asking."""
+        return self._verdict([found for word, found in self.words.items() if word in text.lower()])
 
     def seen(self, image: bytes) -> Verdict:
         """What an image's verdict is, without asking."""

@@ -16,11 +16,13 @@ from typing import Any
 from shared import worker
 from shared.core.attempt import Timing
 from shared.core.catalog import Catalog
+from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Account, Move, Plan, moved
-from shared.core.generation import Generation, State
+from shared.core.generation import Generation
 from shared.core.messages import GenerationEvent, Key, Message, parse_event, parse_request
 from shared.core.moderation import Category, Policy
 from shared.core.prediction import Prediction
+from shared.core.state import State
 from shared.ports import Envelope, House, Limits
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.images import FakeImages
@@ -32,7 +34,7 @@ from tests.fakes.screener import FakeScreener
 from tests.fakes.store import FakeStore
 from tests.fakes.telemetry import FakeTelemetry
 
-CATALOG = Catalog.parse((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
+CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("ada", "one")
 

@@ -1,19 +1,58 @@
 """Grants, corrections and the audit."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from shared import worker
-from shared.core.credits import Account, Plan
+from shared.core.credits import Account, LedgerEntry, Plan
 from shared.core.messages import Key
-from shared.worker.accounts import Difference
+from shared.ports import Unavailable
+from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
+from tests.fakes.store import FakeStore
 from tests.fakes.world import World
 
 
 async def differences(world: World) -> list[Difference]:
     """What the audit finds."""
     return [difference async for difference in worker.audit(world.house)]
+
+
+class SlowStore(FakeStore):
+    """Whose ledgers take a few turns of the loop; how many are read at a time. One cannot be read, one never comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = self.most = 0
+        self.broken = self.stuck = ""
+
+    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+        """See ``Store``."""
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            if user_id == self.broken:
+                raise Unavailable("tables", "the test has broken this ledger")
+            if user_id == self.stuck:
+                await asyncio.Event().wait()
+            async for entry in super().ledger(user_id):
+                yield entry
+        finally:
+            self.reading -= 1
+
+
+async def crowd(size: int) -> tuple[World, SlowStore]:
+    """A world of so many accounts, user000 and on, whose books agree."""
+    world, store = World(), SlowStore()
+    world.store, world.house = store, replace(world.house, store=store)
+    for number in range(size):
+        await world.open_account(f"user{number:03}")
+    return world, store
 
 
 async def test_the_same_grant_twice_is_one_grant(world: World) -> None:
@@ -111,6 +150,76 @@ async def test_one_users_books_can_be_looked_at_alone(world: World) -> None:
     world.store.put_account(Account(user_id="bob", granted=6, available=6))
     assert [difference async for difference in worker.audit(world.house, "ada")] == []
     assert [difference.user_id async for difference in worker.audit(world.house, "bob")] == ["bob", "bob"]
+
+
+async def test_several_accounts_are_looked_at_at_a_time() -> None:
+    """As many as there may be, no more; what is found comes in the order of the accounts, each difference once."""
+    world, store = await crowd(3 * AT_ONCE)
+    wrong = ["user001", "user002", f"user{3 * AT_ONCE - 1:03}"]
+    for user_id in wrong:
+        store.put_account(replace(world.account(user_id), available=9, captured=1))
+    before = dict(store.saved_accounts)
+    found = await differences(world)
+    assert [(difference.user_id, difference.what) for difference in found] == [
+        (user_id, what) for user_id in wrong for what in ("ledger available", "ledger captured")
+    ]
+    assert world.telemetry.total("darkroom.audit_differences") == 6
+    assert store.most == AT_ONCE
+    assert store.saved_accounts == before
+
+
+async def test_an_account_that_changes_meanwhile_is_no_difference() -> None:
+    """A generation opens after its account was read: the second look sees both."""
+    world, _ = await crowd(1)
+    (stale,) = [account async for account in world.store.accounts()]
+    await world.ask(Key("user000", "one"))
+
+    class Stale(SlowStore):
+        async def accounts(self) -> AsyncIterator[Account]:
+            await asyncio.sleep(0)
+            yield stale
+
+    late = Stale()
+    vars(late).update(vars(world.store))
+    world.house = replace(world.house, store=late)
+    assert await differences(world) == []
+    assert world.telemetry.total("darkroom.audit_differences") == 0
+
+
+async def test_a_ledger_that_cannot_be_read_ends_the_audit_and_leaves_nothing_behind() -> None:
+    """The trouble is told as it is, and no look goes on by itself."""
+    world, store = await crowd(2 * AT_ONCE)
+    store.broken, store.stuck = "user003", "user004"
+    async with asyncio.timeout(5):
+        mine = asyncio.all_tasks()
+        with pytest.raises(Unavailable, match="broken this ledger"):
+            await differences(world)
+        assert asyncio.all_tasks() == mine
+    assert store.reading == 0
+
+
+async def test_a_night_looks_at_every_account_once() -> None:
+    """Whatever day it is."""
+    world, _ = await crowd(5 * NIGHTS)
+    store_order = sorted(world.store.saved_accounts)
+    orders = set()
+    for _ in range(NIGHTS):
+        seen = [user_id async for user_id, found in worker.audit_tonight(world.house) if not found]
+        assert sorted(seen) == store_order
+        orders.add(tuple(seen))
+        world.pass_time(86_400)
+    assert len(orders) == NIGHTS
+
+
+async def test_nights_that_are_too_short_reach_every_account_in_a_week() -> None:
+    """Cut off after a third of the accounts each night: after all nights everybody was looked at."""
+    world, _ = await crowd(10 * NIGHTS)
+    reached: set[str] = set()
+    for _ in range(NIGHTS):
+        async with aclosing(worker.audit_tonight(world.house)) as looks:
+            reached |= {(await anext(looks))[0] for _ in range(10 * NIGHTS // 3)}
+        world.pass_time(86_400)
+    assert reached == set(world.store.saved_accounts)
 
 
 async def test_a_correction_cannot_make_a_balance_negative(world: World) -> None:

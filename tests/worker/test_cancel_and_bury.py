@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.generation import State
 from shared.core.messages import Malformed
 from shared.core.prediction import NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
+from shared.core.state import State
 from shared.ports import Envelope, Picture, Unavailable
 from shared.worker.ending import BURY_PAUSE_S
 from tests.fakes.messenger import EVENTS, REQUESTS

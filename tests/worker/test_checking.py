@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from shared import worker
-from shared.core.generation import State
 from shared.core.messages import GenerationEvent, Key
 from shared.core.prediction import NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import Reason
+from shared.core.state import State
 from shared.ports import OpenRow
 from shared.worker.checking import TICK_ROWS
 from tests.fakes.world import KEY, World

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.generation import State, Transition
+from shared.core.generation import Transition
 from shared.core.messages import Check, Key, PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason
+from shared.core.state import State
 from shared.ports import Conflict, Envelope, Loaded
 from tests.fakes.images import BROKEN, NO_IMAGE
 from tests.fakes.screener import UNSAFE_IMAGE

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.core.generation import State
 from shared.core.messages import Key
 from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason, Refusal
+from shared.core.state import State
 from shared.ports import Envelope
 from shared.worker import requests
 from tests.fakes.messenger import REQUESTS

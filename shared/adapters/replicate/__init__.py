@@ -1,4 +1,4 @@
-"""Replicate over its HTTP API, with plain httpx and an own policy of what may be tried again.
+"""Replicate over its HTTP API, without its SDK and with an own policy of what may be tried again.
 
 client.py       Replicate: the port, what the corridor needs
 creating.py     the one POST that is never repeated blindly, and the reading of its answers
@@ -12,8 +12,10 @@ calling.py      the one path of every operation; operations.py lists them, retry
 errors.py       what can go wrong, as one tree
 types.py        what the API answers, in types of our own; reading.py reads leniently
 hardware.py     memory and prices of the machines
-http.py         the two pools of connections, the proxies, and which errors prove that nothing was sent
+http.py         the pools of connections, the proxies, and which errors prove that nothing was sent
 token.py        the API token, checked before it is used
+guarded.py      the port again, at a pace and behind circuit breakers: what the corridor is given
+watch.py        one breaker and what it is about; listing.py reads the list of predictions once for all who need it
 
 Only the port is imported with the package: a function that starts cold has no use for the rest.
 """

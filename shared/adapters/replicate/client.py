@@ -13,24 +13,35 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shared.adapters.replicate import creating, downloads
 from shared.adapters.replicate.calling import Caller, ray
-from shared.adapters.replicate.errors import NotFoundError, ReplicateError, TimedOutError, TransientError
+from shared.adapters.replicate.errors import (
+    NotFoundError,
+    ReplicateError,
+    TimedOutError,
+    TransientError,
+    ValidationError,
+)
 from shared.adapters.replicate.http import REQUEST_ERRORS, Connections, Timeouts, describe, never_sent
 from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.token import ConfigurationError, SecretSource, checked
 from shared.core.attempt import Attempt
 from shared.core.messages import Key
 from shared.core.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.reasons import Reason, Refusal
 from shared.core.webhook import Callback, callback_url
-from shared.ports import Unavailable
+from shared.ports import OutputUnfit, Unavailable
 
 if TYPE_CHECKING:
     from shared.adapters.replicate.api import ReplicateApi
 
 _log = logging.getLogger("darkroom.replicate")
+
+
+#: What a user is told whose file Replicate does not take.
+_FILE_UNFIT = "The input file cannot be given to the model: it has more than 100 MiB, or a name that is too long."
 
 
 class Replicate:
@@ -96,25 +107,39 @@ class Replicate:
             _log.warning("a create was answered %s (cf-ray %s) %s", response.status_code, ray(response) or "-", refused)
         return creating.outcome_of(response, self._now())
 
-    async def get(self, prediction_id: str) -> Prediction | None:
-        """The prediction as it is now; None if Replicate does not know it."""
-        return await self._known("predictions.get", prediction_id)
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """The prediction, or the training, as it is now; None if Replicate does not know it."""
+        return await self._known("trainings.get" if training else "predictions.get", prediction_id)
 
-    async def cancel(self, prediction_id: str) -> Prediction | None:
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
         """Cancel it, if it still runs; None if Replicate does not know it."""
-        return await self._known("predictions.cancel", prediction_id)
+        return await self._known("trainings.cancel" if training else "predictions.cancel", prediction_id)
 
-    async def recent(self, since: datetime) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
         """The account's predictions created after ``since``, newest first, page by page as they are wanted."""
-        params = {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+        # The list of trainings cannot be asked for a part of it: it is short.
+        params = {} if training else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+        operation = "trainings.list" if training else "predictions.list"
         try:
-            async with aclosing(self._caller.pages(Prediction.read, "predictions.list", params=params)) as listed:
+            async with aclosing(self._caller.pages(Prediction.read, operation, params=params)) as listed:
                 async for prediction in listed:
                     if prediction.created_at is not None and prediction.created_at < since:
                         return
                     yield prediction
         except ReplicateError as trouble:
             raise _unavailable(trouble) from None
+
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """Give Replicate a file for a day; returns the address that an input may name."""
+        try:
+            stored = await self.api.files.create(file, filename=name)
+        except ValidationError:
+            raise OutputUnfit(Refusal(Reason.INPUT_INVALID, _FILE_UNFIT)) from None
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
+        if not stored.url:
+            raise Unavailable("replicate", "its answer about a file could not be read")
+        return stored.url
 
     def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Stream one output."""

@@ -28,21 +28,34 @@ UNAUTHORIZED_S, NO_CREDIT_S, UNREACHABLE_S = 60.0, 120.0, 5.0
 _SHORTEST_THROTTLE_S, _LONGEST_THROTTLE_S = 1.0, 600.0
 
 
+#: From this expected run time on we want to hear of the start too: it adopts a prediction whose answer was lost before
+#: it has cost much. A shorter one has ended by then, and each piece of news costs a message, a call and two reads.
+START_NEWS_FROM_S = 30
+
+
+#: Replicate trains into a model that exists, and is of the account whose token it is.
+_NO_DESTINATION = "The destination of the training is not there. Create that model first, then send the request again."
+
+
 def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
     """Where an attempt is POSTed to, and its JSON body; a model of the form owner/name:version goes by its version."""
+    model, _, version = attempt.replicate.partition(":")
     body: dict[str, Any] = {
         "input": dict(attempt.inputs),
         "webhook": webhook,
-        "webhook_events_filter": ["start", "completed"],
+        "webhook_events_filter": ["start", "completed"] if attempt.expected_s >= START_NEWS_FROM_S else ["completed"],
     }
-    model, _, version = attempt.replicate.partition(":")
+    if attempt.trains:
+        return f"models/{model}/versions/{version}/trainings", {"destination": attempt.destination, **body}
     if version:
         return "predictions", {"version": version, **body}
     return f"models/{model}/predictions", body
 
 
 def headers(attempt: Attempt) -> dict[str, str]:
-    """``Cancel-After`` bounds queue, boot and run together, on Replicate's own clock."""
+    """``Cancel-After`` bounds queue, boot and run together, on Replicate's own clock. Trainings know no such header."""
+    if attempt.trains:
+        return {}
     return {"Cancel-After": f"{attempt.cancel_after_s}s"}
 
 
@@ -57,13 +70,25 @@ def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
     if status == 402:
         return NotCreated("no credit", NO_CREDIT_S)
     if status == 429:
-        return NotCreated("throttled", throttle_s(response, now))
-    if status == 404:
-        return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
+        return NotCreated("throttled", throttle_s(response, now), _lowered_to(response))
+    if status == 404 or (status == 422 and _says(decoded(response), "specified version does not exist")):
+        return _not_found(decoded(response))
     # 408 is a time-out by name, and of 409 nothing is known; every other 4xx has created nothing and never will.
     if 400 <= status < 500 and status not in (408, 409):
         return CreateRefused(Reason.PROVIDER_REFUSED, _refusal_text(decoded(response)))
     return OutcomeUnknown(f"answered {status}")
+
+
+def _not_found(body: object) -> CreateRefused:
+    """The model is gone, and another one may do; or the model that is to be trained is not there, for none."""
+    if _says(body, "training destination"):
+        return CreateRefused(Reason.PROVIDER_REFUSED, _NO_DESTINATION)
+    return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
+
+
+def _says(body: object, words: str) -> bool:
+    """Whether a problem's own text has these words: one of Replicate's fixed sentences."""
+    return isinstance(body, dict) and words in str(body.get("detail", ""))
 
 
 def decoded(response: httpx.Response) -> object:
@@ -85,6 +110,14 @@ def throttle_s(response: httpx.Response, now: datetime) -> float:
         float(in_text[1]) if in_text else 0.0,
     ]
     return min(max(*hints, _SHORTEST_THROTTLE_S), _LONGEST_THROTTLE_S)
+
+
+def _lowered_to(response: httpx.Response) -> float | None:
+    """The limit that a 429 names, in creates a minute: "reduced to 6 requests per minute" while credit is low."""
+    body = decoded(response)
+    said = str(body.get("detail", "")) if isinstance(body, dict) else ""
+    named = re.search(r"reduced to (\d{1,6}) requests? per minute", said)
+    return max(1.0, float(named[1])) if named else None
 
 
 def retry_after_s(response: httpx.Response, now: datetime) -> float | None:

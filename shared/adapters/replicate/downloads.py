@@ -2,21 +2,24 @@
 
 Rules of this file:
 1. An address comes from outside. Only the delivery host and its subdomains are asked, over the same scheme and port;
-   redirects are not followed, and a user name in the address is refused (it would become a header).
+   redirects are not followed, and a user name in the address is refused (it would become a header). What is checked is
+   what is asked: one parser, one object.
 2. Gone, too large or foreign is for good: OutputUnfit. A broken or slow transfer may do better: Unavailable.
-3. At most one piece is in memory.
+3. A piece is what one read of the socket has brought: cutting it to a size of our own copies it once more.
 """
 
 import asyncio
 import base64
 import binascii
+import functools
 import logging
+import re
+import string
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import aiohttp
-import httpx
 import yarl
 
 from shared.adapters.replicate.http import REQUEST_ERRORS, Timeouts, describe
@@ -25,8 +28,15 @@ from shared.ports import OutputUnfit, Unavailable
 
 _log = logging.getLogger("darkroom.replicate")
 
-#: The largest piece handed on, in bytes.
+#: The pieces of a data URI, in bytes.
 PIECE_BYTES = 64 * 1024
+
+#: The largest piece of a transfer, in bytes: so much asyncio reads from a socket at once.
+MOST_BYTES = 256 * 1024
+
+#: What stands in an address as it is: a signature is about these very characters. A space or an umlaut is encoded.
+_ADDRESS_SAFE = string.punctuation
+_HOST = re.compile(r"[a-z0-9.-]+")
 
 
 @asynccontextmanager
@@ -49,29 +59,38 @@ async def fetch(
         response.close()
 
 
-def _own(uri: str, delivery_url: str) -> httpx.URL:
+@functools.lru_cache(maxsize=8)
+def _door(url: str) -> tuple[str, int | None, str]:
+    """Scheme, port and host of an address."""
+    address = yarl.URL(url)
+    return address.scheme, address.port, address.raw_host or ""
+
+
+def _own(uri: str, delivery_url: str) -> yarl.URL:
     """The address, if it is at Replicate's delivery host."""
-    delivery = httpx.URL(delivery_url)
+    scheme, port, host = _door(delivery_url)
+    if not uri.isprintable():
+        raise _invalid()
     try:
-        url = httpx.URL(uri)
-    except httpx.InvalidURL:
+        url = yarl.URL(quote(uri, safe=_ADDRESS_SAFE), encoded=True)
+        asked, named = (url.raw_host or "").lower(), url.user is not None or url.password is not None
+        same_door = (url.scheme, url.port) == (scheme, port)
+    except ValueError:
         raise _invalid() from None
-    same_door = (url.scheme, url.port) == (delivery.scheme, delivery.port)
-    same_house = url.host == delivery.host or url.host.endswith(f".{delivery.host}")
-    if not same_door or not same_house or url.userinfo:
+    same_house = asked == host or (asked.endswith(f".{host}") and _HOST.fullmatch(asked) is not None)
+    if not same_door or not same_house or named:
         raise _invalid()
     return url
 
 
 async def _open(
-    client: aiohttp.ClientSession, url: httpx.URL, timeouts: Timeouts, deadline: float
+    client: aiohttp.ClientSession, url: yarl.URL, timeouts: Timeouts, deadline: float
 ) -> aiohttp.ClientResponse:
     # Not compressed: what a picture saves by it is nothing, and the size in the header is then the real one.
     headers = {"Accept-Encoding": "identity"}
-    address = yarl.URL(str(url), encoded=True)
     try:
         async with asyncio.timeout_at(deadline):
-            return await client.get(address, headers=headers, timeout=timeouts.output(), allow_redirects=False)
+            return await client.get(url, headers=headers, timeout=timeouts.output(), allow_redirects=False)
     except (*REQUEST_ERRORS, ValueError) as error:
         raise Unavailable("replicate", f"an output: {describe(error)}") from None
 
@@ -93,14 +112,15 @@ def _check(response: aiohttp.ClientResponse, most_bytes: int) -> None:
 async def _streamed(response: aiohttp.ClientResponse, most_bytes: int, deadline: float) -> AsyncGenerator[bytes, None]:
     """The body in pieces; each read is bounded, so that whoever uses the pieces may take his time between them."""
     received_bytes = 0
-    body = response.content.iter_chunked(PIECE_BYTES)
     while True:
         try:
             async with asyncio.timeout_at(deadline):
-                piece = await anext(body, b"")
+                piece, part_ended = await response.content.readchunk()
         except REQUEST_ERRORS as error:
             raise Unavailable("replicate", f"an output: {describe(error)}") from None
         if not piece:
+            if part_ended:  # of a transfer in chunks: more may come
+                continue
             return
         received_bytes += len(piece)
         if received_bytes > most_bytes:

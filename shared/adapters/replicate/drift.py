@@ -12,7 +12,8 @@ from shared.adapters.replicate.api import ReplicateApi
 from shared.adapters.replicate.errors import NotFoundError
 from shared.adapters.replicate.reading import fields
 from shared.adapters.replicate.types import Version
-from shared.core.catalog import Catalog, Input, Model
+from shared.core.catalog import Catalog, Model, Shape, Status
+from shared.core.mapping import Input
 
 #: The JSON types that an input of ours may have at Replicate. A kind that is not listed may have any.
 _TYPES: Mapping[str, tuple[str, ...]] = {
@@ -21,6 +22,9 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "whole": ("integer", "number"),
     "real": ("number",),
     "image": ("string",),
+    "audio": ("string",),
+    "archive": ("string",),
+    "images": ("array",),
     "flag": ("boolean",),
 }
 
@@ -40,7 +44,8 @@ async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
     Raises:
         ReplicateError: Replicate could not be asked.
     """
-    return [found for model in catalog.models.values() for found in await _of_model(api, model)]
+    asked = [model for model in catalog.models.values() if model.status is not Status.RETIRED]
+    return [found for model in asked for found in await _of_model(api, model)]
 
 
 async def _of_model(api: ReplicateApi, model: Model) -> list[Drift]:
@@ -65,6 +70,9 @@ def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
             continue
         for text in _of_input(ours, _whole(fields(theirs[ours.name]), version)):
             yield Drift(model.name, ours.name, text)
+    shape = fields(version.schemas.get("Output")).get("type")
+    if isinstance(shape, str) and (shape == "array") != (model.output in (Shape.LIST, Shape.CHUNKS)):
+        yield Drift(model.name, "", f"its output is of the type {shape} now, ours is {model.output}")
     required = schema.get("required")
     for name in required if isinstance(required, list) else []:
         if name not in model.inputs:
@@ -77,7 +85,7 @@ def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[str]:
         yield f"it is a {kind} now, and our {ours.kind} is none"
     choices = theirs.get("enum")
     if isinstance(choices, list) and (gone := [choice for choice in ours.choices if choice not in choices]):
-        yield f"no longer a choice: {', '.join(gone)}"
+        yield f"no longer a choice: {', '.join(map(str, gone))}"
     least, most = theirs.get("minimum"), theirs.get("maximum")
     if isinstance(least, (int, float)) and ours.low < least:
         yield f"its least value is {least:g} now, ours is {ours.low:g}"

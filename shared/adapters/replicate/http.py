@@ -1,4 +1,4 @@
-"""The connections to Replicate: two pools, the proxies, and which errors prove that nothing was sent.
+"""The connections to Replicate: three pools, the proxies, and which errors prove that nothing was sent.
 
 Rules of this file:
 1. httpx on aiohttp's connections: httpx's own pool needs 50 ms of CPU per request at 250 at once, this one 0.4.
@@ -10,8 +10,6 @@ Rules of this file:
 4. Clients are made at first use, inside the event loop that will use them.
 """
 
-import functools
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.request import getproxies
@@ -20,6 +18,8 @@ import aiohttp
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
+from shared.tls import tls_context
+
 #: Whatever a request may raise: httpx_aiohttp maps most of aiohttp's errors to httpx's, but not all.
 REQUEST_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 
@@ -27,13 +27,22 @@ REQUEST_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSErro
 _IDLE_S = 60.0
 
 
+#: How long the answer to a create may take: a second as a rule, and an unknown outcome is worth some patience.
+_CREATE_READ_S = 30.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """Seconds: to connect (with the wait for a free connection), for the answer to a create, for a whole call."""
 
     connect_s: float = 10
-    create_read_s: float = 30
+    create_read_s: float = _CREATE_READ_S
     total_s: float = 60
+
+    @classmethod
+    def of(cls, connect_s: float, total_s: float) -> "Timeouts":
+        """As an operator sets them. A create is given no longer than any other call, however long that is."""
+        return cls(connect_s=connect_s, create_read_s=min(_CREATE_READ_S, total_s), total_s=total_s)
 
     def create(self) -> httpx.Timeout:
         """For a POST that creates."""
@@ -49,7 +58,7 @@ class Timeouts:
 
 
 class Connections:
-    """The two clients, each made at its first use."""
+    """The three clients, each made at its first use."""
 
     def __init__(self, api_url: str, connections: int) -> None:
         self._api_url = api_url
@@ -75,7 +84,7 @@ class Connections:
         """The client for outputs that are files; it knows no token and no base URL."""
         if self._files is None:
             connector = aiohttp.TCPConnector(
-                limit=self._limits.max_connections or 0, keepalive_timeout=_IDLE_S, ssl=_tls()
+                limit=self._limits.max_connections or 0, keepalive_timeout=_IDLE_S, ssl=tls_context()
             )
             self._files = aiohttp.ClientSession(
                 connector=connector,
@@ -102,17 +111,11 @@ class Connections:
         # and requests through a proxy carried by aiohttp as well.
         return HttpxAiohttpClient(
             base_url=base_url,
-            verify=_tls(),
+            verify=tls_context(),
             limits=self._limits,
             headers={"User-Agent": "darkroom"},
             follow_redirects=False,
         )
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """One for all clients: each costs 25 ms and a megabyte."""
-    return httpx.create_ssl_context()
 
 
 def never_sent(error: Exception) -> bool:

@@ -18,8 +18,8 @@ from shared.ports import Unavailable
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
 
-#: What an identity needs to read and write rows.
-ROLE = "Storage Table Data Contributor"
+#: What an identity needs to read and write rows; in Cosmos DB it is a role of the account's own, and not of Azure's.
+ROLE, COSMOS_ROLE = "Storage Table Data Contributor", "Cosmos DB Built-in Data Contributor"
 
 _CODE = re.compile(rb'"code"\s*:\s*"(\w+)"')
 
@@ -63,23 +63,23 @@ class Answered(Exception):  # noqa: N818  # it says what happened
 
 
 @contextmanager
-def translated(table: str) -> Iterator[None]:
-    """Turn what was answered into our words."""
+def translated(table: str, role: str) -> Iterator[None]:
+    """Turn what was answered into our words; ``role`` is what an identity needs there."""
     try:
         yield
     except Answered as answered:
-        raise _in_our_words(answered, table) from None
+        raise _in_our_words(answered, table, role) from None
 
 
 @contextmanager
-def sdk_translated(table: str) -> Iterator[None]:
+def sdk_translated(table: str, role: str) -> Iterator[None]:
     """The same for what the SDK raises."""
     from azure.core.exceptions import AzureError  # noqa: PLC0415  # only where the SDK is used
 
     try:
         yield
     except AzureError as error:
-        raise _in_our_words(answered_by_sdk(error), table) from None
+        raise _in_our_words(answered_by_sdk(error), table, role) from None
 
 
 def answered_by_sdk(error: "AzureError") -> Answered:
@@ -99,10 +99,10 @@ def answered_by_sdk(error: "AzureError") -> Answered:
     return Answered(-1 if isinstance(error, ServiceRequestError) else 0, "")
 
 
-def _in_our_words(answered: Answered, table: str) -> Exception:
+def _in_our_words(answered: Answered, table: str, role: str) -> Exception:
     status = answered.status
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Unavailable("tables", f"access denied: the identity needs the role {ROLE}, or the key is wrong")
+        return Unavailable("tables", f"access denied: the identity needs the role {role}, or the key is wrong")
     if status <= 0:
         return Unavailable("tables", "no connection" if status < 0 else "the answer was lost")
     if answered.is_table_missing:

@@ -1,6 +1,7 @@
 """The open index in Azure Tables: implements ``OpenIndex``.
 
-A table of its own, of the size of what is open. PartitionKey is a hash of the key, RowKey ``user_id:generation_id``.
+A table of its own, of the size of what is open. PartitionKey is a hash of the key, RowKey ``user_id:generation_id``
+(with a digest where the two ids are too long for it).
 No ETags: a row is a reminder, and whoever acts on it looks at the generation itself.
 """
 
@@ -24,12 +25,12 @@ class TableIndex:
 
     async def ensure(self) -> None:
         """Create the table if it is missing. In production the deployment does that."""
-        with sdk_translated(self._name):
+        with sdk_translated(self._name, self._service.role):
             await self._service.sdk.create_table_if_not_exists(self._name)
 
     async def put(self, row: OpenRow) -> None:
         """See ``OpenIndex``."""
-        with translated(self._name):
+        with translated(self._name, self._service.role):
             await self._service.line.replace(self._name, rows.open_row(row))
 
     async def move(self, key: Key, due_at: datetime) -> None:
@@ -38,7 +39,7 @@ class TableIndex:
         from azure.data.tables import UpdateMode  # noqa: PLC0415  # as above
 
         table = self._service.sdk.get_table_client(self._name)
-        with sdk_translated(self._name):
+        with sdk_translated(self._name, self._service.role):
             try:
                 await table.update_entity({**_keys(key), "due_at": due_at}, mode=UpdateMode.MERGE)
             except HttpResponseError as error:
@@ -47,7 +48,7 @@ class TableIndex:
 
     async def get(self, key: Key) -> OpenRow | None:
         """See ``OpenIndex``."""
-        with translated(self._name):
+        with translated(self._name, self._service.role):
             try:
                 row, _ = await self._service.line.read(self._name, _keys(key))
             except Answered as answered:
@@ -58,7 +59,7 @@ class TableIndex:
 
     async def remove(self, key: Key) -> None:
         """See ``OpenIndex``."""
-        with translated(self._name):
+        with translated(self._name, self._service.role):
             try:
                 await self._service.line.delete(self._name, _keys(key))
             except Answered as answered:
@@ -69,7 +70,7 @@ class TableIndex:
         """See ``OpenIndex``. All that is due is read, a page (1000 rows) at a time, and only ``limit`` rows kept."""
         kept: list[OpenRow] = []
         table = self._service.sdk.get_table_client(self._name)
-        with sdk_translated(self._name):
+        with sdk_translated(self._name, self._service.role):
             async for page in table.query_entities("due_at le @now", parameters={"now": now}).by_page():
                 rivals = kept + [rows.open_of(row) async for row in page]
                 kept = heapq.nsmallest(limit, rivals, key=lambda row: (row.expires_at, row.key))

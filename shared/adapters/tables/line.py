@@ -65,13 +65,13 @@ class Line:
         self._session: aiohttp.ClientSession | None = None
 
     async def read(self, table: str, keys: Row) -> tuple[Row, str]:
-        """A row and its ETag."""
+        """A row and its ETag: of the header, or of the row itself where a service (Cosmos DB) sends no such header."""
         answer = await self._send("GET", entities.target(table, keys), _READ)
         try:
             row = entities.decoded(answer.body)
         except (ValueError, TypeError, KeyError):
             raise Unavailable("tables", "its answer could not be read") from None
-        return row, answer.headers.get("ETag", "")
+        return row, _etag(answer) or str(row.get("odata.etag", ""))
 
     async def insert(self, table: str, row: Row) -> str:
         """Write a row that must be new; returns its ETag."""

@@ -9,6 +9,7 @@ Rules of this file:
    ``request_2``, ``request_3`` and so on.
 """
 
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -19,15 +20,21 @@ from typing import Any, TypeVar
 
 from shared.core.attempt import Attempt
 from shared.core.credits import Account, LedgerEntry, Move, Plan
-from shared.core.generation import Generation, State
-from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.generation import Generation
+from shared.core.messages import ChosenBy, GenerationRequest, Key, Output, PassedOver
+from shared.core.pricing import Price, Unit
 from shared.core.reasons import Reason
 from shared.core.record import read_record
+from shared.core.state import State
+from shared.core.usage import Used
 from shared.ports import OpenRow
 
 Row = dict[str, Any]
 
 ACCOUNT = "account"
+
+#: The longest RowKey of Cosmos DB (learn.microsoft.com/azure/cosmos-db/table/faq); Storage takes 1 KiB. Ids are ASCII.
+ROW_KEY_BYTES = 255
 
 #: A character is at most 4 bytes of UTF-16: 16,000 of them stay below 64 KiB (65,536 bytes).
 PART_CHARACTERS = 16_000
@@ -140,6 +147,10 @@ def generation_row(generation: Generation) -> Row:
         "refused_outputs": generation.refused_outputs,
         **_json("ignored_fields", generation.ignored_fields),
         **_json("verdicts", [record.to_json() for record in generation.verdicts]),
+        "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
+        **(_json("passed_over", [asdict(each) for each in generation.passed_over]) if generation.passed_over else {}),
+        **(_json("metrics", dict(generation.metrics)) if generation.metrics else {}),
+        "cost_usd_micros": generation.cost_usd_micros or None,
         "ending": generation.ending.value if generation.ending else None,
         "reason": generation.reason.value if generation.reason else None,
         "text": generation.text,
@@ -165,11 +176,36 @@ def generation_of(row: Mapping[str, Any]) -> Generation:
         refused_outputs=columns.maybe("refused_outputs", int) or 0,
         ignored_fields=columns.texts("ignored_fields"),
         verdicts=tuple(record for raw in columns.json("verdicts", list) or [] if (record := read_record(raw))),
+        chosen_by=columns.maybe_one_of("chosen_by", ChosenBy),
+        passed_over=_passed_over(columns),
+        metrics=columns.json("metrics", dict) or {},
+        cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
         ending=columns.maybe_one_of("ending", Reason),
         reason=columns.maybe_one_of("reason", Reason),
         text=columns.maybe("text", str) or "",
         ended_at=columns.maybe_time("ended_at"),
         trace_parent=columns.maybe("trace_parent", str) or "",
+    )
+
+
+#: The columns that ``used_of`` reads.
+USED_COLUMNS = ("PartitionKey", "RowKey", "state", "model", "unit_credits", "captured_credits", "cost_usd_micros")
+
+
+def used_of(row: Mapping[str, Any]) -> Used:
+    """What a generation used, from the few columns that say it.
+
+    Captured is the price of one output times the outputs that were stored, so that their list need not be read.
+    """
+    columns = _Columns(row)
+    captured, unit = columns.get("captured_credits", int), columns.maybe("unit_credits", int) or 1
+    return Used(
+        user_id=columns.get("PartitionKey", str),
+        model=columns.maybe("model", str) or "",
+        succeeded=columns.one_of("state", State) is State.SUCCEEDED,
+        outputs=captured // unit,
+        captured_credits=captured,
+        cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
     )
 
 
@@ -184,12 +220,16 @@ def _attempt_columns(attempt: Attempt) -> Row:
         "tries": attempt.tries,
         "model": attempt.model,
         "replicate": attempt.replicate,
+        "modality": attempt.modality,
         **_json("inputs", dict(attempt.inputs)),
         "seed": attempt.seed,
         "own_seed": attempt.own_seed,
         "wanted_outputs": attempt.outputs,
         "unit_credits": attempt.unit_credits,
-        "price_usd_micros": attempt.price_usd_micros,
+        **_json("prices", {price.unit.value: price.usd_micros for price in attempt.prices}),
+        "seconds": attempt.seconds or None,
+        "output_bytes": attempt.output_bytes or None,
+        "destination": attempt.destination or None,
         "expected_s": attempt.expected_s,
         "cancel_after_s": attempt.cancel_after_s,
         "submitted_at": attempt.submitted_at,
@@ -207,12 +247,16 @@ def _attempt(columns: "_Columns") -> Attempt | None:
         tries=columns.get("tries", int),
         model=columns.get("model", str),
         replicate=columns.get("replicate", str),
+        modality=columns.maybe("modality", str) or "image",
         inputs=columns.json("inputs", dict) or {},
         seed=columns.get("seed", int),
         own_seed=columns.get("own_seed", bool),
         outputs=columns.get("wanted_outputs", int),
         unit_credits=columns.get("unit_credits", int),
-        price_usd_micros=columns.get("price_usd_micros", int),
+        prices=_prices(columns),
+        seconds=columns.maybe("seconds", int) or 0,
+        output_bytes=columns.maybe("output_bytes", int) or 0,
+        destination=columns.maybe("destination", str) or "",
         expected_s=columns.get("expected_s", int),
         cancel_after_s=columns.get("cancel_after_s", int),
         submitted_at=columns.time("submitted_at"),
@@ -221,27 +265,54 @@ def _attempt(columns: "_Columns") -> Attempt | None:
     )
 
 
+def _prices(columns: "_Columns") -> tuple[Price, ...]:
+    """The prices of an attempt; rows of before there were several units have one, of a picture."""
+    old = columns.maybe("price_usd_micros", int)
+    if old is not None:
+        return (Price(Unit.IMAGE, old),)
+    try:
+        return tuple(Price(Unit(unit), int(price)) for unit, price in (columns.json("prices", dict) or {}).items())
+    except (TypeError, ValueError):
+        raise columns.unreadable("prices") from None
+
+
+def _passed_over(columns: "_Columns") -> tuple[PassedOver, ...]:
+    try:
+        return tuple(
+            PassedOver(str(raw["model"]), Reason(raw["reason"])) for raw in columns.json("passed_over", list) or []
+        )
+    except (KeyError, TypeError, ValueError):
+        raise columns.unreadable("passed_over") from None
+
+
 # The open index.
 
 
 def open_keys(key: Key) -> tuple[str, str]:
-    """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes."""
-    return f"{zlib.crc32(str(key).encode()) & 0xF:x}", f"{key.user_id}:{key.generation_id}"
+    """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes.
+
+    Two ids that are too long for one key are the first and a digest, behind two colons: no plain key has those.
+    """
+    row_key = f"{key.user_id}:{key.generation_id}"
+    if len(row_key) > ROW_KEY_BYTES:
+        row_key = f"{key.user_id}::{hashlib.sha256(row_key.encode()).hexdigest()}"
+    return f"{zlib.crc32(str(key).encode()) & 0xF:x}", row_key
 
 
 def open_row(row: OpenRow) -> Row:
-    """A row of the open index."""
+    """A row of the open index; with the second id as a column where the key does not say it."""
     partition_key, row_key = open_keys(row.key)
+    hidden = {"generation_id": row.key.generation_id} if "::" in row_key else {}
     times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
-    return {"PartitionKey": partition_key, "RowKey": row_key, **times}
+    return {"PartitionKey": partition_key, "RowKey": row_key, **hidden, **times}
 
 
 def open_of(row: Mapping[str, Any]) -> OpenRow:
     """A row of the open index, read. An id has no colon in it."""
     columns = _Columns(row)
-    user_id, _, generation_id = columns.get("RowKey", str).partition(":")
+    user_id, _, named = columns.get("RowKey", str).partition(":")
     return OpenRow(
-        key=Key(user_id, generation_id),
+        key=Key(user_id, columns.get("generation_id", str) if named.startswith(":") else named),
         due_at=columns.time("due_at"),
         expires_at=columns.time("expires_at"),
         written_at=columns.time("written_at"),

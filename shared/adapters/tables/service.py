@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
+from shared.adapters.tables.errors import COSMOS_ROLE, ROLE
 from shared.adapters.tables.line import Line
-from shared.storage_access import StorageAccount
+from shared.storage_access import StorageAccount, is_cosmos
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
@@ -24,7 +25,10 @@ CLIENT_OPTIONS: Mapping[str, Any] = {
 
 
 class TableService:
-    """The tables of an account. ``options`` go to the line, ``sdk_options`` to the SDK's client."""
+    """The tables of an account. ``options`` go to the line, ``sdk_options`` to the SDK's client.
+
+    ``role`` is what an identity needs there.
+    """
 
     def __init__(
         self, account: StorageAccount, *, sdk_options: Mapping[str, Any] = CLIENT_OPTIONS, **options: Any
@@ -32,6 +36,7 @@ class TableService:
         self._account = account
         self._sdk_options = sdk_options
         self._sdk: TableServiceClient | None = None
+        self.role = COSMOS_ROLE if is_cosmos(account.url) else ROLE
         self.line = Line(account, **options)
 
     @property

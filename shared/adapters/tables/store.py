@@ -18,6 +18,7 @@ Rules of this file:
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from shared.adapters.tables import rows
@@ -27,10 +28,12 @@ from shared.adapters.tables.service import TableService
 from shared.core.credits import Account, LedgerEntry
 from shared.core.generation import Generation, Transition
 from shared.core.messages import Key
+from shared.core.usage import Used
 from shared.ports import Conflict, Loaded
 
 #: Each kind of row is a range of RowKeys: ";" is the character after ":".
 _GENERATIONS = "PartitionKey eq @user and RowKey ge 'generation:' and RowKey lt 'generation;'"
+_ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
 _LEDGER = (
     "PartitionKey eq @user and ("
     "(RowKey ge 'correction:' and RowKey lt 'correction;')"
@@ -48,7 +51,7 @@ class TableStore:
 
     async def ensure(self) -> None:
         """Create the table if it is missing. In production the deployment does that."""
-        with sdk_translated(self._name):
+        with sdk_translated(self._name, self._service.role):
             await self._service.sdk.create_table_if_not_exists(self._name)
 
     async def load(self, key: Key) -> Loaded:
@@ -116,6 +119,19 @@ class TableStore:
         query = self._query("RowKey eq @row", row=rows.generation_key(generation_id))
         return [rows.generation_of(row) async for row in query]
 
+    async def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
+        """What generations used: of one user or of all, on one model or on all, opened since then or ever.
+
+        The server chooses rows and columns: no prompt is read. Without a user it reads the whole table: for operators.
+        """
+        query = _GENERATIONS if user_id else _ALL_GENERATIONS
+        if model:
+            query += " and model eq @model"
+        if since is not None:
+            query += " and opened_at ge @since"
+        async for row in self._query(query, rows.USED_COLUMNS, user=user_id, model=model, since=since):
+            yield rows.used_of(row)
+
     async def _write(self, writes: Sequence[tuple[rows.Row, str]]) -> list[str] | None:
         """Write all or nothing; returns the new ETags, or None where an earlier sending of this write succeeded.
 
@@ -125,7 +141,7 @@ class TableStore:
         write_id = secrets.token_hex(8)
         for row, _ in writes:
             row["write_id"] = write_id
-        with translated(self._name):
+        with translated(self._name, self._service.role):
             try:
                 return await self._send(writes)
             except Answered as answered:
@@ -148,7 +164,7 @@ class TableStore:
 
     async def _row(self, partition_key: str, row_key: str) -> tuple[Mapping[str, Any] | None, str]:
         """A row and its ETag; None and "" where it is not there."""
-        with translated(self._name):
+        with translated(self._name, self._service.role):
             try:
                 return await self._service.line.read(self._name, {"PartitionKey": partition_key, "RowKey": row_key})
             except Answered as answered:
@@ -156,8 +172,10 @@ class TableStore:
                     return None, ""
                 raise
 
-    async def _query(self, query: str, **parameters: str) -> AsyncIterator[Mapping[str, Any]]:
-        with sdk_translated(self._name):
+    async def _query(
+        self, query: str, columns: Sequence[str] = (), **parameters: object
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        with sdk_translated(self._name, self._service.role):
             table = self._service.sdk.get_table_client(self._name)
-            async for row in table.query_entities(query, parameters=parameters):
+            async for row in table.query_entities(query, parameters=parameters, select=list(columns) or None):
                 yield row

@@ -1,7 +1,7 @@
 """``catalog check``: what the command prints, and how it ends."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import typer
 from shared.cli.catalog import catalog as commands
 from shared.cli.desk import Desk, Rooms
 from shared.cli.screen import Screen
-from shared.core.catalog import Catalog
+from shared.core.catalog import Catalog, Status
 from tests.adapters.replicate_api.test_drift import catalog
 from tests.adapters.replicate_api.world import api_at, running_world
 from tests.cli.counter import ENV
@@ -19,7 +19,7 @@ from tests.cli.counter import ENV
 
 @dataclass
 class Furnished:
-    """Rooms with what the command uses: a catalogue, and a provider that has the API."""
+    """Rooms with what the command uses: a catalogue, and Replicate's API."""
 
     url: str
     offered: Catalog
@@ -30,8 +30,16 @@ class Furnished:
 
     @property
     def house(self) -> Any:
-        """The catalogue and the provider."""
-        return SimpleNamespace(catalog=self.offered, provider=SimpleNamespace(api=self._api))
+        """The catalogue."""
+        return SimpleNamespace(catalog=self.offered)
+
+    @property
+    def replicate(self) -> Any:
+        """The API."""
+        return SimpleNamespace(api=self._api)
+
+    async def furnish(self) -> None:
+        """There is nothing to fetch."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -68,6 +76,18 @@ async def test_the_catalogue_is_checked(
     out = capsys.readouterr().out
     assert printed in out
     assert ("WHAT DRIFTED" in out) == (code == 1)
+
+
+async def test_what_is_retired_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    """And named, with who serves in its place; it is nothing that drifted, though Replicate does not have it."""
+    offered = catalog()
+    gone = replace(offered.models["flux"], name="old", replicate="luma/old", status=Status.RETIRED, successor="flux")
+    async with running_world() as world:
+        assert await checked(world.url, replace(offered, models={**offered.models, "old": gone})) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "All 1 models are as the catalogue says.",
+        "Skipped, for they are retired: old (flux serves)",
+    ]
 
 
 async def test_trouble_is_told_and_no_drift(capsys: pytest.CaptureFixture[str]) -> None:

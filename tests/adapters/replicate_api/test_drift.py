@@ -11,10 +11,11 @@ from dev.replicate.models import Model as Live
 from shared.adapters.replicate import errors
 from shared.adapters.replicate.drift import Drift, drift
 from shared.core.catalog import Catalog
+from shared.core.catalog_file import parse_catalog
 from tests.adapters.replicate_api.world import LLAMA, SCHNELL, World, api_at
 
 CATALOG = """
-[default_models]
+[default_models.image]
 free = "flux"
 basic = "flux"
 premium = "flux"
@@ -25,11 +26,12 @@ modality = "image"
 tier = "free"
 quality = "economy"
 credits = 1
-price_usd_micros = 3_000
+prices = [{{ unit = "image", usd_micros = 3_000 }}]
 price_date = 2026-07-01
 expected_s = 3
 cancel_after_s = 120
-sizing = "megapixels"
+output = "list"
+sizing = "ratio"
 
 [models.flux.inputs]
 prompt = {{ type = "text" }}
@@ -41,7 +43,7 @@ seed = {{ type = "whole", from = 0, to = 4294967295 }}
 
 def catalog(replicate: str = SCHNELL) -> Catalog:
     """A catalogue of one model."""
-    return Catalog.parse(CATALOG.format(replicate=replicate))
+    return parse_catalog(CATALOG.format(replicate=replicate))
 
 
 def publish(world: World, **changes: Input | None) -> None:
@@ -111,7 +113,7 @@ async def test_without_replicate_there_is_no_answer() -> None:
 async def test_our_own_catalogue_is_the_simulators(world: World) -> None:
     """What is offered and runs here has the inputs of the published schemas."""
     text = (files("shared.core") / "catalog.toml").read_text(encoding="utf-8")
-    ours = Catalog.parse(text)
+    ours = parse_catalog(text)
     here = {name: model for name, model in ours.models.items() if model.replicate in MODELS}
     assert here
     assert await drift(world.api, replace(ours, models=here)) == []

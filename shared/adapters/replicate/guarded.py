@@ -1,0 +1,159 @@
+"""Replicate, with a pace and three circuit breakers in front of it: ports.Provider around a ports.Provider.
+
+Rules of this file:
+1. Nobody sleeps here. What may not be asked now is answered at once with a wait, and the corridor puts the message off:
+   a create is "surely not created", a question is Unavailable.
+2. Three breakers, for three things fail apart: creates (402 is about them alone), questions, and the outputs, which are
+   at another host. Paid pictures are fetched while the API is down.
+3. A create that may not go takes a slot of the pace's virtual queue, whatever the reason: what an outage has piled up
+   comes back as it can be worked off, and not more often while it lasts.
+4. A create that is tried in vain leaves its user's outcome unknown for minutes. So while creates are left alone, a
+   question is asked first, and a create is the probe only when that was answered.
+5. Only Replicate's own trouble counts. A token or an input that is not to be had tells nothing about it, and a refusal
+   is an answer.
+6. All of it is known to one process and one event loop. The limit of the account is divided by the number of instances.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import BinaryIO
+
+from shared.adapters.replicate.listing import Listing
+from shared.adapters.replicate.watch import LEFT_ALONE, NEIGHBOUR, Watch
+from shared.core.attempt import Attempt
+from shared.core.breaker import BreakerRule
+from shared.core.messages import Key
+from shared.core.pacing import pace_of
+from shared.core.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.ports import Provider, Unavailable
+
+#: Five in a row are no accident any more. A pause begins with what a create waits after "unreachable", and ends with
+#: what it waits after a 402: nobody mends an account faster, and nobody's picture waits longer for a probe. A probe is
+#: dead after twice a call's time.
+RULE = BreakerRule(failures=5, pause_s=5, longest_pause_s=120, probe_s=120)
+
+#: ``NotCreated.why`` of what was not even tried, beside LEFT_ALONE.
+PACED = "paced"
+
+#: The id of no prediction: to ask for it costs nothing, and any answer is one.
+_NOBODYS = "0" * 26
+
+#: ``NotCreated.why`` that say something about Replicate. All others are about ourselves: a secret, an input.
+THROTTLED = "throttled"
+_TROUBLE = ("no credit", "unauthorized", "unreachable")
+
+
+class Guarded:
+    """ports.Provider. ``creates_per_minute`` are the account's, of which each of ``instances`` has its part.
+
+    ``now`` is a clock in seconds that only goes forward, ``chance`` a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        inner: Provider,
+        creates_per_minute: float,
+        instances: int = 1,
+        *,
+        now: Callable[[], float],
+        chance: Callable[[], float],
+        rule: BreakerRule = RULE,
+    ) -> None:
+        self._inner = inner
+        self._now = now
+        self._instances = instances
+        self._pace = pace_of(creates_per_minute / instances, now())
+        self._creates = Watch("creates", rule, now, chance)
+        self._questions = Watch("questions", rule, now, chance)
+        self._outputs = Watch("outputs", rule, now, chance)
+        self._listing = Listing(inner, self._questions, now, chance)
+
+    # Creating.
+
+    async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
+        """POST the attempt's prediction once, or say how long it has to wait."""
+        if (closed_s := self._creates.wait_s()) > 0:
+            return NotCreated(LEFT_ALONE, max(closed_s, self._queued_s()))
+        asked_at, is_probe = self._now(), self._creates.state != "closed"
+        self._pace, wait_s = self._pace.asked(asked_at, waited=attempt.tries > 1 or attempt.number > 1)
+        if wait_s > 0:
+            return NotCreated(PACED, wait_s)
+        self._creates.asked(asked_at)
+        try:
+            if is_probe and (silent_s := await self._silent_s()) > 0:
+                self._creates.given_up(asked_at)
+                return NotCreated(LEFT_ALONE, max(silent_s, self._queued_s()))
+            outcome = await self._inner.create(key, attempt)
+        except BaseException:
+            self._creates.given_up(asked_at)
+            raise
+        return self._learned(outcome, asked_at)
+
+    async def _silent_s(self) -> float:
+        """Ask something that costs nothing: 0 if it was answered, else seconds to wait."""
+        try:
+            await self.get(_NOBODYS)
+        except Unavailable as trouble:
+            return trouble.retry_after_s or RULE.pause_s
+        return 0.0
+
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """Hand over a file for a create; Unavailable where that create would have to wait, before a byte is sent."""
+        closed_s = self._creates.wait_s()
+        if closed_s > 0 or self._pace.asked(self._now(), waited=True)[1] > 0:
+            wait_s = max(closed_s, self._queued_s())
+            raise Unavailable(NEIGHBOUR, LEFT_ALONE if closed_s else PACED, wait_s)
+        return await self._questions.told(lambda: self._inner.upload(name, file))
+
+    def _learned(self, outcome: CreateOutcome, asked_at: float) -> CreateOutcome:
+        match outcome:
+            case OutcomeUnknown(why):
+                self._creates.failed(asked_at, why)
+            case NotCreated(why, wait_s, per_minute) if why == THROTTLED:
+                self._answered(asked_at)
+                part = per_minute / self._instances if per_minute else None
+                self._pace = self._pace.throttled(asked_at, self._now(), wait_s, part)
+                return NotCreated(why, max(wait_s, self._queued_s()), per_minute)
+            case NotCreated(why, wait_s) if why in _TROUBLE:
+                self._creates.failed(asked_at, why)
+                if (closed_s := self._creates.wait_s()) > 0:
+                    return NotCreated(why, max(wait_s, closed_s, self._queued_s()))
+            case NotCreated():
+                self._creates.given_up(asked_at)
+            case _:
+                self._answered(asked_at)
+        return outcome
+
+    def _answered(self, asked_at: float) -> None:
+        if self._creates.succeeded(asked_at):
+            self._pace = self._pace.emptied(self._now())  # what was saved up during the pause is not for a storm
+
+    def _queued_s(self) -> float:
+        self._pace, wait_s = self._pace.queued(self._now())
+        return wait_s
+
+    # Asking.
+
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """The prediction as it is now; Unavailable at once while questions are left alone."""
+        return await self._questions.told(lambda: self._inner.get(prediction_id, training=training))
+
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """Cancel it; Unavailable at once while questions are left alone."""
+        return await self._questions.told(lambda: self._inner.cancel(prediction_id, training=training))
+
+    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+        """What was created after ``since``, newest first; Unavailable at once while questions are left alone."""
+        for prediction in await self._listing.since(since, training=training):
+            yield prediction
+
+    @asynccontextmanager
+    async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Stream one output; Unavailable at once while outputs are left alone."""
+        async with self._outputs.open(), self._inner.fetch(uri, most_bytes) as chunks:
+            yield chunks
+
+    def states(self) -> dict[str, str]:
+        """Each breaker: closed, open or half-open."""
+        return {watch.what: watch.state for watch in (self._creates, self._questions, self._outputs)}

@@ -1,0 +1,36 @@
+"""The seven states of a generation, and every step there is between them. What takes a step is in generation.py."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """The seven states of a generation."""
+
+    SUBMITTING = "submitting"
+    HELD = "held"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more may change."""
+        return not NEXT[self]
+
+
+#: The whole state machine. A step to HELD may be the next attempt's; a step to the same state notes a wish to end.
+NEXT: dict[State | None, frozenset[State]] = {
+    None: frozenset({State.SUBMITTING, State.REJECTED, State.CANCELED, State.FAILED}),
+    State.SUBMITTING: frozenset({State.SUBMITTING, State.HELD, State.RUNNING, State.FAILED, State.CANCELED}),
+    State.HELD: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
+    State.RUNNING: frozenset({State.HELD, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELED: frozenset(),
+    State.REJECTED: frozenset(),
+}
+
+#: How far on an attempt is; whatever has ended is further.
+ORDER = {State.SUBMITTING: 1, State.HELD: 2, State.RUNNING: 3}

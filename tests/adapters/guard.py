@@ -1,0 +1,120 @@
+"""A guard on a Replicate that says what the test wants, and its clock."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from shared.adapters.replicate.guarded import RULE, Guarded
+from shared.core.attempt import Attempt
+from shared.core.messages import Key
+from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
+from shared.core.reasons import Reason
+from tests.adapters.examples import attempt
+
+KEY = Key("ada", "one")
+CREATED = Created(Prediction(prediction_id="prediction", status=Status.STARTING))
+UNKNOWN = OutcomeUnknown("answered 503")
+NO_CREDIT = NotCreated("no credit", 120)
+REFUSED = CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings.")
+
+
+class Scripted:
+    """A Replicate that says what the test wants, and counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.say: CreateOutcome = CREATED
+        self.trouble: Exception | None = None
+        self.cut_off: Exception | None = None
+        self.creates = 0
+        self.asked = 0
+        self.hangs = asyncio.Event()
+        self.hangs.set()
+
+    async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
+        """Say it."""
+        self.creates += 1
+        await self.hangs.wait()
+        return self.say
+
+    async def _answer(self) -> Prediction | None:
+        self.asked += 1
+        await self.hangs.wait()
+        if self.trouble is not None:
+            raise self.trouble
+        return CREATED.prediction
+
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """Say it."""
+        return await self._answer()
+
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """Say it."""
+        return await self._answer()
+
+    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+        """One prediction."""
+        await self._answer()
+        yield CREATED.prediction
+        if self.cut_off is not None:
+            raise self.cut_off
+
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """Read it."""
+        await self._answer()
+        return f"https://files.example/{name}?{len(file.read())}"
+
+    @asynccontextmanager
+    async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Two chunks, or one and then what the test wants."""
+        await self._answer()
+        yield self._chunks()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        yield b"pic"
+        if self.cut_off is not None:
+            raise self.cut_off
+        yield b"ture"
+
+
+@dataclass
+class World:
+    """A guard on a scripted Replicate, and its clock."""
+
+    replicate: Scripted
+    guard: Guarded
+    time: list[float]
+
+    async def create(self, *, tries: int = 1, times: int = 1) -> list[CreateOutcome]:
+        """So many creates, one after the other."""
+        wanted = replace(attempt(), tries=tries)
+        return [await self.guard.create(KEY, wanted) for _ in range(times)]
+
+    async def open(self, say: CreateOutcome = UNKNOWN) -> None:
+        """Let creates fail until they are left alone."""
+        self.replicate.say = say
+        await self.create(times=RULE.failures)
+        assert self.guard.states()["creates"] == "open"
+        self.replicate.creates = 0
+
+    async def fetch(self) -> bytes:
+        """One output."""
+        async with self.guard.fetch("https://replicate.delivery/out.png", 100) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+
+def made(per_minute: float = 60_000, chance: float = 0) -> World:
+    """A fast guard; slow ones say so."""
+    time = [1000.0]
+    replicate = Scripted()
+    return World(
+        replicate, Guarded(replicate, creates_per_minute=per_minute, now=lambda: time[0], chance=lambda: chance), time
+    )
+
+
+def why(outcome: CreateOutcome) -> tuple[str, Any]:
+    """The word and the wait of what was surely not created."""
+    assert isinstance(outcome, NotCreated)
+    return outcome.why, outcome.retry_after_s

@@ -1,0 +1,110 @@
+"""The app's data files in blobs: the wiring on a real storage account, by its connection string and by an identity."""
+
+import io
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from azure.storage.blob.aio import BlobServiceClient
+
+from dev.azurite import Azurite
+from shared.settings import Settings, SettingsError
+from shared.wiring import Wiring
+from tests.adapters.conftest import fresh_name
+from tests.adapters.simulators import scripted
+from tests.adapters.test_uploads import Credential
+from tests.adapters.trouble import WRONG_KEY, assert_discreet
+from tests.cli.counter import ENV
+
+pytestmark = pytest.mark.stack
+
+OVERLAY = b"[models.flux-schnell]\ncredits = 7\n"
+
+
+@pytest_asyncio.fixture
+async def container(blob_service: BlobServiceClient) -> str:
+    """A container with a catalogue to lay over, and a broken one."""
+    name = fresh_name()
+    made = await blob_service.create_container(name)
+    await made.upload_blob("my/catalog.toml", io.BytesIO(OVERLAY))
+    await made.upload_blob("broken.toml", io.BytesIO(b"models = 7"))
+    return name
+
+
+def furnished_by(azurite: Azurite, place: str) -> Settings:
+    """Settings with a catalogue in a blob."""
+    return Settings.from_env(
+        ENV | {"STORAGE_CONNECTION_STRING": azurite.connection_string, "CATALOG_FILE": f"blob:{place}"}
+    )
+
+
+@pytest_asyncio.fixture
+async def opened() -> AsyncIterator[list[Wiring]]:
+    """Wirings that are closed in the end."""
+    made: list[Wiring] = []
+    yield made
+    for each in made:
+        await each.close()
+
+
+async def test_a_catalogue_in_a_blob_is_laid_over_the_apps_own(
+    azurite: Azurite, container: str, opened: list[Wiring]
+) -> None:
+    """Fetched once: what changes in the blob afterwards is for the next start."""
+    opened.append(wiring := Wiring(furnished_by(azurite, f"{container}/my/catalog.toml")))
+    await wiring.furnish()
+    first = wiring._texts
+    await wiring.furnish()
+    assert wiring._texts is first
+    assert wiring.house.catalog.models["flux-schnell"].credits == 7
+    assert wiring.house.catalog.models["flux-dev"].credits == 2
+
+
+async def test_a_blob_that_is_not_there_or_wrong_is_told_by_its_setting(
+    azurite: Azurite, container: str, opened: list[Wiring]
+) -> None:
+    """Which blob of which setting, and what is wrong with it; nothing of the connection string."""
+    for place in (f"{container}/none.toml", "nowhere/none.toml"):
+        opened.append(wiring := Wiring(furnished_by(azurite, place)))
+        with pytest.raises(
+            SettingsError, match=f"^CATALOG_FILE: blob:{place} cannot be read: it is not there$"
+        ) as told:
+            await wiring.furnish()
+        assert_discreet(told.value)
+    opened.append(wiring := Wiring(furnished_by(azurite, f"{container}/broken.toml")))
+    await wiring.furnish()
+    with pytest.raises(SettingsError, match=rf"^blob:{container}/broken.toml \(CATALOG_FILE\): ") as told:
+        _ = wiring.house
+    assert_discreet(told.value)
+
+
+async def test_no_access_is_told_by_its_setting(azurite: Azurite, container: str, opened: list[Wiring]) -> None:
+    """With the role that an identity needs; nothing of the key."""
+    key = azurite.connection_string.partition("AccountKey=")[2].partition(";")[0]
+    env = {
+        "STORAGE_CONNECTION_STRING": azurite.connection_string.replace(key, WRONG_KEY),
+        "TERMS_FILE": f"blob:{container}/my/catalog.toml",
+    }
+    opened.append(wiring := Wiring(Settings.from_env(ENV | env)))
+    with pytest.raises(SettingsError, match=r"^TERMS_FILE: .*: access denied: .* Storage Blob Data Reader") as told:
+        await wiring.furnish()
+    assert_discreet(told.value)
+
+
+async def test_an_identity_reads_it_too(opened: list[Wiring]) -> None:
+    """Where the account is named by its address: with a token, and without the SDK."""
+    async with scripted(web.Response(status=206, body=OVERLAY)) as service:
+        env = {
+            "STORAGE_CONNECTION_STRING": "",
+            "STORAGE_BLOB_URL": service.url,
+            "STORAGE_TABLE_URL": service.url,
+            "CATALOG_FILE": "blob:config/catalog.toml",
+        }
+        opened.append(wiring := Wiring(Settings.from_env(ENV | env)))
+        vars(wiring)["credential"] = Credential(3600)
+        await wiring.furnish()
+        assert wiring.house.catalog.models["flux-schnell"].credits == 7
+        ((method, path, headers, _),) = service.requests
+    assert (method, path) == ("GET", "/config/catalog.toml")
+    assert headers["authorization"] == "Bearer token-1"

@@ -1,0 +1,223 @@
+"""The guard of creates: what reaches Replicate, what is put off instead, and what each answer teaches it."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from shared.adapters.replicate.guarded import RULE, Guarded
+from shared.core.pacing import CLIMB_S, LOWERED_S
+from shared.core.prediction import CreateOutcome, NotCreated
+from shared.ports import Unavailable
+from tests.adapters.examples import attempt
+from tests.adapters.guard import CREATED, KEY, NO_CREDIT, REFUSED, UNKNOWN, Scripted, made, why
+
+
+@pytest.mark.parametrize(
+    "outcome", [CREATED, REFUSED, UNKNOWN, NO_CREDIT, NotCreated("unreachable", 5), NotCreated("throttled", 7)], ids=str
+)
+async def test_what_replicate_answers_is_handed_on(outcome: CreateOutcome) -> None:
+    """As it is: with a pace to spare and a closed breaker nothing is longer or otherwise."""
+    world = made()
+    world.replicate.say = outcome
+    (told,) = await world.create()
+    assert type(told) is type(outcome)
+    if isinstance(told, NotCreated) and isinstance(outcome, NotCreated):
+        assert told.why == outcome.why
+        assert told.retry_after_s == pytest.approx(outcome.retry_after_s, abs=0.01)
+    else:
+        assert told == outcome
+
+
+# The pace.
+
+
+async def test_creates_above_the_pace_are_put_off_without_a_call() -> None:
+    """60 a minute with a burst of 6: the seventh is told when it is its turn, and nothing was sent."""
+    world = made(per_minute=60)
+    told = await world.create(times=8)
+    assert told[:6] == [CREATED] * 6
+    assert [why(each) for each in told[6:]] == [("paced", 1.0), ("paced", 2.0)]
+    assert world.replicate.creates == 6
+
+
+async def test_who_comes_back_goes_before_a_newcomer() -> None:
+    """A try after the first, and an attempt after the first, have waited already."""
+    world = made(per_minute=60)
+    await world.create(times=8)
+    world.time[0] += 1
+    assert why((await world.create())[0]) == ("paced", 2.0)
+    assert await world.create(tries=2) == [CREATED]
+    world.time[0] += 1
+    assert await world.guard.create(KEY, replace(attempt(), number=2)) == CREATED
+
+
+async def test_a_429_slows_all_creates_down() -> None:
+    """For as long as it says nobody is sent; then the pace is half of what it was, and finds back by itself."""
+    world = made(per_minute=600)
+    world.replicate.say = NotCreated("throttled", 20)
+    assert why((await world.create())[0]) == ("throttled", pytest.approx(20.2))
+    world.replicate.say = CREATED
+    assert why((await world.create(tries=2))[0]) == ("paced", pytest.approx(20.4))
+    assert world.replicate.creates == 1
+    world.time[0] += 20 + LOWERED_S
+    assert len([each for each in await world.create(tries=2, times=100) if each == CREATED]) == 30
+    world.time[0] += CLIMB_S
+    assert len([each for each in await world.create(tries=2, times=100) if each == CREATED]) == 60
+
+
+async def test_the_limit_that_a_429_names_is_the_accounts() -> None:
+    """6 a minute for four instances: one of them makes one create in 40 seconds, and the next 40 later."""
+    time = [0.0]
+    replicate = Scripted()
+    guard = Guarded(replicate, creates_per_minute=600, instances=4, now=lambda: time[0], chance=lambda: 0)
+    replicate.say = NotCreated("throttled", 10, 6)
+    await guard.create(KEY, attempt())
+    replicate.say = CREATED
+    back = replace(attempt(), tries=2)
+    gone = []
+    for time[0] in range(1, 70):
+        gone += [time[0]] if await guard.create(KEY, back) == CREATED else []
+    assert gone == [50]
+
+
+async def test_what_was_throttled_together_comes_back_one_after_the_other() -> None:
+    """Sixteen at once are told the same by Replicate, and sixteen different waits by us, none of them shorter."""
+    world = made(per_minute=600)
+    world.replicate.say = NotCreated("throttled", 10)
+    world.replicate.hangs.clear()
+    tasks = [asyncio.create_task(world.guard.create(KEY, attempt())) for _ in range(16)]
+    await asyncio.sleep(0)
+    world.replicate.hangs.set()
+    waits = [why(told)[1] for told in await asyncio.gather(*tasks)]
+    assert waits == [pytest.approx(10 + 0.2 * number) for number in range(1, 17)]
+
+
+# The breaker of creates.
+
+
+@pytest.mark.parametrize(
+    "trouble", [UNKNOWN, NO_CREDIT, NotCreated("unreachable", 5), NotCreated("unauthorized", 60)], ids=str
+)
+async def test_after_failures_in_a_row_nobody_is_sent(trouble: CreateOutcome) -> None:
+    """5xx, 402, no connection, 401: from the fifth on creates are put off without a call."""
+    world = made()
+    await world.open(trouble)
+    told = await world.create(times=20)
+    assert {why(each)[0] for each in told} == {"left alone"}
+    assert all(why(each)[1] >= RULE.pause_s for each in told)
+    assert world.replicate.creates == 0
+
+
+@pytest.mark.parametrize("answer", [CREATED, REFUSED, NotCreated("throttled", 1)], ids=str)
+async def test_one_probe_closes_it(answer: CreateOutcome) -> None:
+    """After the pause one is sent; whatever Replicate answers, it answers."""
+    world = made()
+    await world.open()
+    world.time[0] += RULE.pause_s
+    world.replicate.say = answer
+    world.replicate.hangs.clear()
+    probe = asyncio.create_task(world.guard.create(KEY, attempt()))
+    await asyncio.sleep(0)
+    assert why((await world.create())[0])[0] == "left alone"
+    world.replicate.hangs.set()
+    assert type(await probe) is type(answer)
+    assert (world.replicate.asked, world.replicate.creates) == (1, 1)
+    assert world.guard.states()["creates"] == "closed"
+
+
+async def test_no_create_is_a_probe_while_questions_are_not_answered() -> None:
+    """Its outcome would be unknown for minutes: a question is asked first, and it alone while it is not answered."""
+    world = made()
+    await world.open()
+    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    for _ in range(RULE.failures):
+        world.time[0] += RULE.pause_s
+        assert why((await world.create())[0]) == ("left alone", pytest.approx(RULE.pause_s, abs=0.01))
+    assert (world.replicate.asked, world.replicate.creates) == (RULE.failures, 0)
+    await world.create(times=10)  # questions are left alone as well by now
+    assert (world.replicate.asked, world.replicate.creates) == (RULE.failures, 0)
+    world.replicate.trouble, world.replicate.say = None, CREATED
+    world.time[0] += RULE.pause_s
+    assert await world.create() == [CREATED]
+    assert world.guard.states() == {"creates": "closed", "questions": "closed", "outputs": "closed"}
+
+
+async def test_a_probe_that_fails_makes_the_pause_longer() -> None:
+    """Each time twice as long, up to two minutes; the probe's own message waits as long as all others."""
+    world = made()
+    await world.open(NotCreated("unreachable", 5))
+    pauses = []
+    for _ in range(7):
+        pauses.append(why((await world.create())[0])[1])
+        world.time[0] += pauses[-1]
+        assert why((await world.create())[0])[1] >= 2 * pauses[-1] or pauses[-1] > RULE.longest_pause_s / 2
+    assert pauses == [pytest.approx(seconds, abs=0.1) for seconds in (5, 10, 20, 40, 80, 120, 120)]
+    assert world.replicate.creates == 7
+
+
+async def test_a_probe_that_is_canceled_leaves_its_place() -> None:
+    """The invocation ran out of time: that says nothing, and the next one may probe."""
+    world = made()
+    await world.open()
+    world.time[0] += RULE.pause_s
+    world.replicate.hangs.clear()
+    probe = asyncio.create_task(world.guard.create(KEY, attempt()))
+    await asyncio.sleep(0)
+    assert why((await world.create())[0])[0] == "left alone"
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    world.replicate.hangs.set()
+    world.replicate.say = CREATED
+    assert await world.create() == [CREATED]
+
+
+async def test_our_own_trouble_is_not_replicates() -> None:
+    """A secret that is not to be had says nothing: the breaker stays as it was, and a probe's place is free again."""
+    world = made()
+    world.replicate.say = NotCreated("key vault unavailable", 5)
+    await world.create(times=10)
+    assert world.guard.states()["creates"] == "closed"
+    await world.open()
+    world.time[0] += RULE.pause_s
+    world.replicate.say = NotCreated("not configured", 60)
+    await world.create(times=2)
+    assert world.replicate.creates == 2
+    assert world.guard.states()["creates"] == "half-open"
+
+
+async def test_what_an_outage_piles_up_comes_back_at_the_pace() -> None:
+    """600 at once while creates are left alone: told to come back ten a second, not all after the same pause."""
+    world = made(per_minute=600)
+    await world.open()
+    waits = sorted(why(told)[1] for told in await world.create(times=600))
+    assert waits[-1] == pytest.approx(60, abs=1)
+    assert sum(wait_s <= 30 for wait_s in waits) == pytest.approx(300, abs=10)
+
+
+async def test_after_an_outage_there_is_no_burst() -> None:
+    """The probe closes the breaker; behind it one after the other is sent, at the pace."""
+    world = made(per_minute=600)
+    await world.open()
+    world.time[0] += RULE.pause_s
+    world.replicate.say = CREATED
+    assert await world.create(tries=2) == [CREATED]
+    assert why((await world.create(tries=2))[0])[0] == "paced"
+    world.time[0] += 10  # the ten seconds' worth that waits has slots of its own: a burst is saved up again only now
+    assert len([each for each in await world.create(tries=2, times=100) if each == CREATED]) == 60
+
+
+async def test_the_log_says_what_is_left_alone_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    """One line when it opens and one when it closes; not one for each message."""
+    world = made()
+    with caplog.at_level("WARNING", "darkroom.replicate"):
+        await world.open(NO_CREDIT)
+        await world.create(times=50)
+        world.time[0] += RULE.pause_s
+        world.replicate.say = CREATED
+        await world.create()
+    assert [record.getMessage() for record in caplog.records] == [
+        "replicate's creates are left alone for 5 s: no credit",
+        "replicate answers again: its creates are asked for as usual",
+    ]

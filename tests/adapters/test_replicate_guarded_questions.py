@@ -1,0 +1,150 @@
+"""The guard of questions, outputs and uploads: left alone apart from each other, and asked again by one at a time."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from shared.adapters.replicate.guarded import RULE
+from shared.core.prediction import Prediction
+from shared.core.reasons import Reason, Refusal
+from shared.ports import OutputUnfit, Unavailable
+from tests.adapters.examples import NOW
+from tests.adapters.guard import CREATED, NO_CREDIT, World, made
+
+Ask = Callable[[World], Awaitable[object]]
+
+
+async def _got(world: World) -> Prediction | None:
+    return await world.guard.get("prediction")
+
+
+async def _canceled(world: World) -> Prediction | None:
+    return await world.guard.cancel("prediction")
+
+
+async def _listed(world: World) -> list[Prediction]:
+    return [prediction async for prediction in world.guard.recent(NOW)]
+
+
+async def _fails(world: World, ask: Ask, times: int) -> list[Unavailable]:
+    troubles = []
+    for _ in range(times):
+        with pytest.raises(Unavailable) as raised:
+            await ask(world)
+        troubles.append(raised.value)
+    return troubles
+
+
+@pytest.mark.parametrize("ask", [_got, _canceled, _listed])
+async def test_questions_are_left_alone_after_failures(ask: Ask) -> None:
+    """Get, cancel and list have one breaker: Unavailable at once, with the wait; the probe's answer closes it."""
+    world = made()
+    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    troubles = await _fails(world, ask, RULE.failures + 3)
+    assert world.replicate.asked == RULE.failures
+    assert [(each.neighbour, each.why, each.retry_after_s) for each in troubles[-3:]] == [
+        ("replicate", "left alone", RULE.pause_s)
+    ] * 3
+    world.time[0] += RULE.pause_s
+    world.replicate.trouble = None
+    await ask(world)
+    assert world.guard.states()["questions"] == "closed"
+
+
+async def test_the_three_fail_apart() -> None:
+    """402 is for creates alone, and pictures are fetched while the API is down."""
+    world = made()
+    await world.open(NO_CREDIT)
+    assert await world.guard.get("prediction") is not None
+    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    await _fails(world, _got, RULE.failures)
+    world.replicate.trouble = None
+    assert world.guard.states() == {"creates": "open", "questions": "open", "outputs": "closed"}
+    assert await world.fetch() == b"picture"
+
+
+async def test_outputs_are_left_alone_after_failures() -> None:
+    """One that breaks off in the middle is a failure too; the wait is handed on to whoever comes later."""
+    world = made()
+    world.replicate.cut_off = Unavailable("replicate", "an output: no answer in time")
+    await _fails(world, World.fetch, RULE.failures)
+    (trouble,) = await _fails(world, World.fetch, 1)
+    assert (trouble.why, trouble.retry_after_s, world.replicate.asked) == ("left alone", RULE.pause_s, RULE.failures)
+    world.time[0] += RULE.pause_s
+    world.replicate.cut_off = None
+    assert await world.fetch() == b"picture"
+
+
+async def test_an_output_that_is_gone_is_an_answer() -> None:
+    """404 tells that the host is well."""
+    world = made()
+    world.replicate.trouble = OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))
+    for _ in range(2 * RULE.failures):
+        with pytest.raises(OutputUnfit):
+            await world.fetch()
+    assert world.guard.states()["outputs"] == "closed"
+
+
+async def test_trouble_of_another_neighbour_says_nothing() -> None:
+    """The token is not to be had: the vault's matter; each is tried, for the vault may be back."""
+    world = made()
+    world.replicate.trouble = Unavailable("key vault", "no answer in time")
+    await _fails(world, _got, 2 * RULE.failures)
+    assert world.replicate.asked == 2 * RULE.failures
+
+
+async def test_a_hint_makes_the_pause_longer() -> None:
+    """429 for questions: they are left alone for as long as Replicate says."""
+    world = made()
+    world.replicate.trouble = Unavailable("replicate", "throttled", 30)
+    await _fails(world, _got, RULE.failures)
+    (trouble,) = await _fails(world, _got, 1)
+    assert trouble.retry_after_s == 30
+
+
+async def test_a_question_that_is_canceled_leaves_its_place() -> None:
+    """A probe whose invocation ran out of time."""
+    world = made()
+    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    await _fails(world, _got, RULE.failures)
+    world.time[0] += RULE.pause_s
+    world.replicate.hangs.clear()
+    probe = asyncio.create_task(world.guard.get("prediction"))
+    await asyncio.sleep(0)
+    (trouble,) = await _fails(world, _got, 1)
+    assert trouble.why == "left alone"
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    world.replicate.hangs.set()
+    world.replicate.trouble = None
+    assert await world.guard.get("prediction") is not None
+
+
+# Uploads.
+
+
+async def test_a_file_is_not_handed_over_for_a_create_that_would_wait() -> None:
+    """100 MiB are not sent for nothing: neither while creates are left alone nor above the pace."""
+    world = made(per_minute=60)
+    file = io.BytesIO(b"archive")
+    assert await world.guard.upload("a.zip", file) == "https://files.example/a.zip?7"
+    await world.create(times=6)
+    with pytest.raises(Unavailable, match="paced"):
+        await world.guard.upload("a.zip", file)
+    world.time[0] += 60
+    await world.open()
+    with pytest.raises(Unavailable, match="left alone") as raised:
+        await world.guard.upload("a.zip", file)
+    assert (raised.value.retry_after_s or 0) >= RULE.pause_s
+    assert world.replicate.asked == 1
+
+
+async def test_a_file_takes_nothing_of_the_pace() -> None:
+    """What counts is the create that follows it."""
+    world = made(per_minute=60)
+    for _ in range(10):
+        await world.guard.upload("a.zip", io.BytesIO(b"archive"))
+    assert await world.create(times=6) == [CREATED] * 6

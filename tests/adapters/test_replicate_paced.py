@@ -1,0 +1,163 @@
+"""The provider as the wiring makes it of the settings, on the Replicate simulator over sockets: pace, breaker, pool."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from shared.adapters.replicate.guarded import RULE
+from shared.core.messages import Key
+from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
+from shared.settings import Settings
+from shared.wiring import Wiring
+from tests.adapters.examples import attempt
+from tests.adapters.simulators import closed_port, running
+
+ENV = {
+    "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=n;SharedAccessKey=k",
+    "STORAGE_CONNECTION_STRING": "AccountName=account;AccountKey=a2V5",
+    "CONTENT_SAFETY_ENDPOINT": "https://safety.example",
+    "PUBLIC_URL": "https://darkroom.example",
+}
+
+#: 120 a minute on two instances are one a second and a burst of six for each.
+SLOW = {"REPLICATE_CREATES_PER_MINUTE": "120", "INSTANCES": "2"}
+
+
+@dataclass
+class Road:
+    """A wiring on the simulator, and the simulator's switches."""
+
+    wiring: Wiring
+    hands: httpx.AsyncClient
+
+    async def create(self, count: int, tries: int = 1) -> list[CreateOutcome]:
+        """So many creates at once."""
+        wanted = replace(attempt(), tries=tries)
+        asked = (self.wiring.provider.create(Key("ada", f"g{number}"), wanted) for number in range(count))
+        return list(await asyncio.gather(*asked))
+
+    async def made(self) -> int:
+        """How many predictions there are."""
+        return len((await self.hands.get("/_sim/predictions")).json())
+
+    async def fault(self, kind: str, **more: Any) -> None:
+        """Let every create from now on go wrong."""
+        await self.hands.post("/_sim/faults", json={"kind": kind, "times": -1, **more})
+
+    async def mended(self) -> None:
+        """No more faults."""
+        await self.hands.delete("/_sim/faults")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def simulator() -> AsyncIterator[dict[str, str]]:
+    """The Replicate simulator; its predictions wait a minute before they run: nobody hears their webhooks here."""
+    async with running("dev.replicate") as ready:
+        async with httpx.AsyncClient(base_url=ready["url"], trust_env=False) as hands:
+            await hands.post("/_sim/run_time", json={"start_s": 60, "run_s": 1})
+        yield ready
+
+
+@asynccontextmanager
+async def road(simulator: Mapping[str, str], **settings: str) -> AsyncIterator[Road]:
+    """A wiring of its own, as a new instance is."""
+    url = simulator["url"]
+    addresses = {"REPLICATE_API_URL": f"{url}/v1", "REPLICATE_DELIVERY_URL": url}
+    secrets = {"REPLICATE_API_TOKEN": simulator["token"], "REPLICATE_WEBHOOK_SECRET": simulator["webhook_secret"]}
+    wiring = Wiring(Settings.from_env({**ENV, **addresses, **secrets, **settings}))
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as hands:
+        try:
+            yield Road(wiring, hands)
+        finally:
+            await hands.delete("/_sim/faults")
+            await wiring.close()
+
+
+def paced(outcomes: list[CreateOutcome]) -> list[float]:
+    """The waits of what was not sent, in order."""
+    return [each.retry_after_s for each in outcomes if isinstance(each, NotCreated) and each.why == "paced"]
+
+
+async def test_a_burst_is_paced_and_comes_back_in_order(simulator: dict[str, str]) -> None:
+    """Of twenty at once six are made, the others are told a second each, one after the other; who comes back goes."""
+    async with road(simulator, **SLOW) as instance:
+        before = await instance.made()
+        outcomes = await instance.create(20)
+        assert [type(each) for each in outcomes[:6]] == [Created] * 6
+        waits = paced(outcomes)
+        assert len(waits) == 14
+        assert waits == pytest.approx([number + 1 for number in range(14)], abs=0.5)
+        assert await instance.made() - before == 6
+        await asyncio.sleep(1.1)
+        (outcome,) = await instance.create(1, tries=2)
+        assert isinstance(outcome, Created)
+
+
+async def test_each_instance_has_its_part_of_the_limit(simulator: dict[str, str]) -> None:
+    """Two of two: together they make what the account may."""
+    async with road(simulator, **SLOW) as one, road(simulator, **SLOW) as other:
+        outcomes = [*await one.create(20), *await other.create(20)]
+        assert len([each for each in outcomes if isinstance(each, Created)]) == 12
+
+
+async def test_six_a_minute_when_replicate_says_so(simulator: dict[str, str]) -> None:
+    """The text of an account whose credit is low: three a minute for each of two instances, from the hint's end on."""
+    async with road(simulator, **SLOW) as instance:
+        await instance.fault("create_429", hint="all", seconds=1)
+        (throttled,) = await instance.create(1)
+        assert isinstance(throttled, NotCreated)
+        assert (throttled.why, throttled.per_minute) == ("throttled", 6)
+        assert throttled.retry_after_s == pytest.approx(21, abs=0.5)
+        await instance.mended()
+        before = await instance.made()
+        assert paced(await instance.create(3)) == pytest.approx([41, 61, 81], abs=0.5)
+        assert await instance.made() == before
+
+
+async def test_an_outage_is_found_out_and_left_alone(simulator: dict[str, str]) -> None:
+    """5xx for every create: five in a row are sent, then none; a question is another matter."""
+    async with road(simulator) as instance:
+        await instance.fault("create_5xx_before")
+        for _ in range(RULE.failures):
+            (outcome,) = await instance.create(1)
+            assert isinstance(outcome, OutcomeUnknown)
+        await instance.mended()
+        before = await instance.made()
+        outcomes = await instance.create(50)
+        assert {each.why for each in outcomes if isinstance(each, NotCreated)} == {"left alone"}
+        assert await instance.made() == before
+        assert await instance.wiring.provider.get("p" * 26) is None
+        assert instance.wiring.provider.states() == {"creates": "open", "questions": "closed", "outputs": "closed"}
+
+
+async def test_nobody_there_is_an_outage_too(simulator: dict[str, str]) -> None:
+    """No connection for creates and questions: both are left alone after five."""
+    async with road(simulator, REPLICATE_API_URL=await closed_port()) as instance:
+        for _ in range(RULE.failures):
+            (outcome,) = await instance.create(1)
+            assert isinstance(outcome, NotCreated)
+            assert outcome.why == "unreachable"
+            assert outcome.retry_after_s == pytest.approx(5, abs=2)
+        assert instance.wiring.provider.states()["creates"] == "open"
+
+
+async def test_the_pool_and_the_time_outs_are_the_settings() -> None:
+    """A create has no longer than any other call."""
+    own = {"REPLICATE_CONNECTIONS": "7", "REPLICATE_CONNECT_TIMEOUT_S": "3", "REPLICATE_TIMEOUT_S": "20"}
+    wiring = Wiring(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any", **own}))
+    replicate = wiring.replicate
+    assert wiring.house.provider is wiring.provider
+    assert replicate._connections._limits.max_connections == 7
+    times = replicate._timeouts
+    assert (times.connect_s, times.create_read_s, times.total_s) == (3, 20, 20)
+    await wiring.close()
+    wiring = Wiring(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any"}))
+    times = wiring.replicate._timeouts
+    assert (times.connect_s, times.create_read_s, times.total_s) == (10, 30, 60)
+    await wiring.close()

@@ -1,0 +1,100 @@
+"""What generations used: the same cases on the command line's fake and on Azurite, whose server chooses the rows."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.tables import TableStore
+from shared.adapters.tables.rows import USED_COLUMNS
+from shared.core.generation import Generation, Transition
+from shared.core.messages import Key
+from shared.core.state import State
+from shared.core.usage import Used
+from shared.ports import Loaded
+from tests.adapters.conftest import FAKE_AND_REAL
+from tests.adapters.examples import AWKWARD_IDS, HUGE, NOW, attempt, full_generation, give, output
+from tests.cli.counter import FindingStore
+
+UsedStore = FindingStore | TableStore
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def used_store(request: pytest.FixtureRequest) -> UsedStore:
+    """An empty store."""
+    real: TableStore | None = None if request.param == "fake" else request.getfixturevalue("table_store")
+    return real or FindingStore()
+
+
+async def put(store: UsedStore, key: Key, **changes: Any) -> Generation:
+    """A generation with every field set, in the table, as if it had come there."""
+    outputs = (output(key, 0), output(key, 1), output(key, 2))
+    made = replace(full_generation(key), state=State.SUCCEEDED, outputs=outputs, captured_credits=3, **changes)
+    await store.commit(Loaded(None, "", None, ""), Transition(made))
+    return made
+
+
+async def told(store: UsedStore, **asked: Any) -> list[Used]:
+    """What the store says, in order."""
+    return sorted([each async for each in store.used(**asked)], key=lambda each: (each.user_id, each.model))
+
+
+async def test_what_one_generation_used(used_store: UsedStore) -> None:
+    """Money beyond 53 bits, and as many outputs as were paid for; accounts and ledger are no generations."""
+    await give(used_store, "ada")
+    made = await put(used_store, Key("ada", "one"))
+
+    assert made.attempt is not None
+    assert made.captured_credits == made.attempt.unit_credits * len(made.outputs)
+    assert await told(used_store) == [
+        Used(
+            user_id="ada",
+            model="flux-schnell",
+            succeeded=True,
+            outputs=3,
+            captured_credits=3,
+            cost_usd_micros=HUGE,
+        )
+    ]
+
+
+async def test_what_was_refused_has_no_model(used_store: UsedStore) -> None:
+    """And no attempt from which its outputs could be counted."""
+    refused = Generation(key=Key("bob", "one"), state=State.REJECTED, opened_at=NOW, request=None)
+    await used_store.commit(Loaded(None, "", None, ""), Transition(refused))
+
+    assert await told(used_store) == [
+        Used(user_id="bob", model="", succeeded=False, outputs=0, captured_credits=0, cost_usd_micros=0)
+    ]
+
+
+async def test_the_server_narrows_it(used_store: UsedStore) -> None:
+    """By user, by model, by the time of opening, and by all of them."""
+    other = replace(attempt(), model="o'model")
+    await put(used_store, Key("ada", "one"))
+    await put(used_store, Key("ada", "two"), attempt=other, opened_at=NOW + timedelta(seconds=1))
+    await put(used_store, Key("bob", "one"))
+
+    assert [each.user_id for each in await told(used_store)] == ["ada", "ada", "bob"]
+    assert [each.model for each in await told(used_store, user_id="ada")] == ["flux-schnell", "o'model"]
+    assert [each.outputs for each in await told(used_store, model="o'model")] == [3]
+    assert [each.user_id for each in await told(used_store, since=NOW)] == ["ada", "ada", "bob"]
+    later = NOW + timedelta(seconds=1)
+    assert [each.model for each in await told(used_store, since=later)] == ["o'model"]
+    assert await told(used_store, user_id="bob", model="flux-schnell", since=later) == []
+
+
+@pytest.mark.parametrize("user_id", AWKWARD_IDS)
+async def test_every_user_can_be_asked_for(used_store: UsedStore, user_id: str) -> None:
+    """No character that an id may have disturbs the query."""
+    await put(used_store, Key(user_id, "one"))
+    assert [each.user_id for each in await told(used_store, user_id=user_id)] == [user_id]
+
+
+@pytest.mark.stack
+async def test_no_prompt_is_read(table_store: TableStore) -> None:
+    """Only the columns that are named come over the line."""
+    await put(table_store, Key("ada", "one"))
+    rows = [row async for row in table_store._query("PartitionKey eq 'ada'", USED_COLUMNS)]
+    assert [set(row) for row in rows] == [set(USED_COLUMNS)]

@@ -1,0 +1,61 @@
+"""Small catalogues for tests of the rules, as decoded TOML; the real one is data, and has tests of its own."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import date
+from typing import Any
+
+from shared.core.catalog import Catalog
+from shared.core.catalog_file import build_catalog
+from shared.core.credits import Plan
+from shared.core.messages import GenerationRequest, Key
+
+#: A version of a community model.
+VERSION = "0123456789abcdef" * 4
+
+REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night")
+
+TEXT = {"type": "text"}
+IMAGE = {"type": "image", "field": "image_url"}
+SEED = {"type": "whole", "from": 0, "to": 2**32 - 1}
+RATIO = {"type": "choice", "choices": ["1:1", "16:9", "9:16"]}
+SECONDS = {"type": "whole", "field": "duration_s", "choices": [5, 9], "default": 5}
+
+
+def model(inputs: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """A model's table: a picture for one credit from a prompt alone, unless something else is said."""
+    plain = {
+        "replicate": "owner/plain",
+        "modality": "image",
+        "tier": "free",
+        "quality": "economy",
+        "credits": 1,
+        "prices": [{"unit": "image", "usd_micros": 3000}],
+        "price_date": date(2026, 7, 1),
+        "expected_s": 3,
+        "cancel_after_s": 60,
+        "output": "list",
+        "inputs": {"prompt": TEXT} if inputs is None else dict(inputs),
+    }
+    table = plain | changes
+    return deepcopy({name: value for name, value in table.items() if value is not None})
+
+
+def catalog(models: Mapping[str, Any], **defaults: str | Mapping[str, str]) -> Catalog:
+    """A catalogue of these models.
+
+    ``defaults``: a modality's default, by plan or of all plans that have it; where none is said, its first model.
+    """
+    first: dict[str, str] = {}
+    for name, table in models.items():
+        if table.get("status", "active") == "active":
+            first.setdefault(table["modality"], name)
+    told = {**first, **defaults}
+    by_plan = {modality: _by_plan(models, each) for modality, each in told.items()}
+    return build_catalog({"version": "test", "models": dict(models), "default_models": by_plan})
+
+
+def _by_plan(models: Mapping[str, Any], told: str | Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(told, str):
+        return dict(told)
+    return {plan.label: told for plan in Plan if plan >= Plan.named(models[told]["tier"])}

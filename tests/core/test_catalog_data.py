@@ -1,0 +1,298 @@
+"""The catalogue that comes with the app: its data, held against the rules that its reader cannot know."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from shared.core.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
+from shared.core.catalog_file import parse_catalog
+from shared.core.credits import Plan
+from shared.core.mapping import Mapped, inputs_of
+from shared.core.messages import MODALITIES, GenerationRequest, Key
+from shared.core.pricing import Unit
+
+CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
+ACTIVE = [model for model in CATALOG.models.values() if model.status is Status.ACTIVE]
+RETIRED = [model for model in CATALOG.models.values() if model.status is Status.RETIRED]
+
+#: The quality classes of which a modality has nothing, knowingly: no sound is better than MusicGen's here, and nothing
+#: trains for less than the trainer.
+ABSENT = {"audio": {"premium"}, "training": {"economy", "premium"}}
+
+#: Whose version may be deleted or changed under the same name: Replicate runs these by their version only.
+COMMUNITY = {
+    "sdxl",
+    "playground-v2.5",
+    "musicgen",
+    "bark",
+    "llama-guard-3-8b",
+    "flux-dev-lora-trainer",
+}
+
+#: What a credit is sold for at least, in USD micros; and what it must bring for a model that the guide priced itself.
+CREDIT_USD_MICROS = 10_000
+DEARER_CREDIT_USD_MICROS = {"flux-dev": 12_500}
+
+#: The most that one output needs of the machine, in seconds; MusicGen for one second of music, a trainer for a step.
+GPU_SECONDS = {
+    # 12 s is the longest that one megapixel in 50 steps was seen to take (0.012 USD); 1.8 megapixels can be asked for.
+    "sdxl": 22,
+    # The same kind of model, not measured.
+    "playground-v2.5": 22,
+    # 0.25 USD for 90 s, 0.80 USD for 300 s: two seconds for one, and half as much again.
+    "musicgen": 3,
+    # 13 s of speech; not measured on Replicate.
+    "bark": 45,
+    # 30 minutes for 1,000 steps is the longest that was told: of each step.
+    "flux-dev-lora-trainer": 1.8,
+}
+
+#: Megapixels of the picture that goes in; larger ones are the app's risk, as the catalogue says.
+INPUT_MEGAPIXELS = 1
+
+
+def request_for(model: Model) -> GenerationRequest:
+    """A plain request that names the model and brings what its modality needs."""
+    return GenerationRequest(
+        key=Key("ada", "one"),
+        prompt="" if model.modality == "training" else "A lighthouse at night",
+        model=model.name,
+        image_url="https://app.example/in.png" if takes(model, "image_url") else None,
+        input_file="ada/in.zip" if takes(model, "input_file") else None,
+        destination="ada/lora" if model.modality == "training" else None,
+    )
+
+
+def takes(model: Model, field: str) -> bool:
+    """Whether a field of a request fills an input of the model."""
+    return any(item.field == field for item in model.inputs.values())
+
+
+def named(model: Model) -> str:
+    """How a test of one model is called."""
+    return model.name
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_every_plan_has_a_default_of_every_modality(modality: str) -> None:
+    """And may use it."""
+    for plan in Plan:
+        default = CATALOG.get_model_for_plan(plan, modality)
+        assert default is not None
+        assert default.status is Status.ACTIVE
+        assert default.tier <= plan
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_every_quality_class_is_there_or_absent_knowingly(modality: str) -> None:
+    """So that asking for one is never refused by accident."""
+    has = {model.quality for model in CATALOG.offered(modality)}
+    assert set(QUALITIES) - has == ABSENT.get(modality, set())
+
+
+@pytest.mark.parametrize("model", ACTIVE, ids=named)
+def test_a_chain_leads_down(model: Model) -> None:
+    """To models no better and for no higher plan: who may use the first may use all. No way leads back."""
+    links = [CATALOG.models[name] for name in model.fallback]
+    ranks = [QUALITIES.index(link.quality) for link in (model, *links)]
+    assert ranks == sorted(ranks, reverse=True)
+    assert all(link.tier <= model.tier for link in links)
+    assert len({model.name, *model.fallback}) == 1 + len(model.fallback)
+    assert model.name not in reached(model)
+
+
+def reached(model: Model) -> set[str]:
+    """All names that the fallbacks of a model, and theirs, lead to."""
+    found: set[str] = set()
+    waiting = list(model.fallback)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += CATALOG.models[name].fallback
+    return found
+
+
+@pytest.mark.parametrize("model", RETIRED, ids=named)
+def test_a_retired_model_ends_at_one_that_its_users_may_use(model: Model) -> None:
+    """Active, of the same modality, and in no higher tier; under our name and under Replicate's."""
+    heir = CATALOG.heir(model)
+    assert heir.status is Status.ACTIVE
+    assert heir.modality == model.modality
+    assert heir.tier <= model.tier
+    assert CATALOG.find(model.replicate) is model
+    result = quote(CATALOG, replace(request_for(heir), model=model.name), model.tier)
+    assert isinstance(result, Quote)
+    assert result.model is heir
+
+
+def test_what_guides_name_is_there() -> None:
+    """Each under Replicate's own name: active, hidden or retired, but never unknown."""
+    guides = {
+        "black-forest-labs/flux-schnell": Status.ACTIVE,
+        "black-forest-labs/flux-dev": Status.ACTIVE,
+        "black-forest-labs/flux-1.1-pro": Status.ACTIVE,
+        "black-forest-labs/flux-1.1-pro-ultra": Status.ACTIVE,
+        "stability-ai/sdxl": Status.ACTIVE,
+        "stability-ai/stable-diffusion-3.5-large": Status.ACTIVE,
+        "playgroundai/playground-v2.5-1024px-aesthetic": Status.ACTIVE,
+        "minimax/video-01": Status.ACTIVE,
+        "runwayml/gen4-turbo": Status.ACTIVE,
+        "meta/musicgen": Status.ACTIVE,
+        "suno-ai/bark": Status.ACTIVE,
+        "meta/meta-llama-3-70b-instruct": Status.ACTIVE,
+        "ostris/flux-dev-lora-trainer": Status.ACTIVE,
+        "meta/llama-guard-3-8b": Status.HIDDEN,
+        "meta/meta-llama-3.1-405b-instruct": Status.RETIRED,
+        "luma/ray": Status.RETIRED,
+        "stability-ai/stable-video-diffusion": Status.RETIRED,
+        "simpletuner/advanced-trainer": Status.RETIRED,
+    }
+    found = {name: CATALOG.find(name) for name in guides}
+    assert {name: model.status for name, model in found.items() if model is not None} == guides
+
+
+def test_community_models_are_pinned_and_official_ones_are_not() -> None:
+    """A community model runs by its version; an official one has none that would stay."""
+    assert {model.name for model in CATALOG.models.values() if ":" in model.replicate} == COMMUNITY
+
+
+@pytest.mark.parametrize("model", ACTIVE, ids=named)
+def test_a_plain_request_is_taken(model: Model) -> None:
+    """By the mapping, and by the quote for everybody of the model's tier; nothing of it is ignored."""
+    request = request_for(model)
+    mapped = inputs_of(model, request, seed=7)
+    assert isinstance(mapped, Mapped)
+    assert mapped.ignored_fields == ()
+    result = quote(CATALOG, request, model.tier)
+    assert isinstance(result, Quote)
+    assert result.model is model
+
+
+@pytest.mark.parametrize("model", CATALOG.models.values(), ids=named)
+def test_no_input_is_sent_that_nobody_should(model: Model) -> None:
+    """No safety checker is switched off, no safety is loosened, no secret is handed on."""
+    forbidden = {"disable_safety_checker", "safety_tolerance", "safety_filter_level", "hf_token", "wandb_api_key"}
+    assert not forbidden & set(model.inputs)
+
+
+@pytest.mark.parametrize("model", ACTIVE, ids=named)
+def test_times_are_such_as_replicate_and_the_model_take(model: Model) -> None:
+    """It is expected well before it is given up; a community model has minutes to boot."""
+    assert model.expected_s * 2 <= model.cancel_after_s <= 86_400
+    assert model.cancel_after_s >= 600 or model.name not in COMMUNITY
+
+
+@pytest.mark.parametrize("model", ACTIVE, ids=named)
+def test_bounds_and_defaults_agree(model: Model) -> None:
+    """A default is one of the values that are taken; a seed is a whole number of 32 bits."""
+    for item in model.inputs.values():
+        if item.default is not None and item.value is None:
+            assert item.problem(item.default) == ""
+        if item.name == "seed":
+            assert (item.kind, item.low, item.high) == ("whole", 0, 2**32 - 1)
+
+
+def test_prices_are_dated_and_those_of_active_models_known() -> None:
+    """None is from after the catalogue's own date."""
+    written = date.fromisoformat(CATALOG.version)
+    assert [
+        model.name for model in CATALOG.models.values() if not date(2025, 12, 31) < model.price_date <= written
+    ] == []
+    assert [model.name for model in ACTIVE if any(price.usd_micros < 1 for price in model.prices)] == []
+
+
+# What an output can cost at worst, and what its credits bring.
+
+
+def worst_usd_micros(model: Model, field: str, asked_for: int) -> float:
+    """The most that the provider can charge for one output of so many seconds, tokens or steps."""
+    seconds, tokens = (asked_for if field == name else 0 for name in ("duration_s", "max_tokens"))
+    counts: dict[Unit, float] = {
+        Unit.IMAGE: 1,
+        Unit.RUN: 1,
+        Unit.SECOND: seconds,
+        Unit.MEGAPIXEL_IN: INPUT_MEGAPIXELS if takes(model, "image_url") else 0,
+        Unit.MEGAPIXEL_OUT: megapixels(model),
+        # No text has more tokens than characters, or so few have that it does not matter.
+        Unit.MILLION_TOKENS_IN: model.prompt_characters[1] / 1_000_000,
+        Unit.MILLION_TOKENS_OUT: tokens / 1_000_000,
+    }
+    if any(price.unit is Unit.GPU_SECOND for price in model.prices):
+        counts[Unit.GPU_SECOND] = GPU_SECONDS[model.name] * (asked_for if field else 1)
+    return sum(price.usd_micros * counts[price.unit] for price in model.prices)
+
+
+def megapixels(model: Model) -> float:
+    """The most that can be asked for: by width and height, or by a resolution such as "2 MP"; else one."""
+    sizes = [1.0]
+    if model.sizing is not None and model.sizing.free:
+        sizes.append(model.sizing.high**2 / 1_000_000)
+    for item in model.inputs.values():
+        if item.field == "resolution":
+            sizes += [float(str(choice).removesuffix(" MP")) for choice in item.choices]
+    return max(sizes)
+
+
+def asked(model: Model) -> Iterator[tuple[str, int]]:
+    """The field that is counted, and how much of it: the least, the most, and around where a further one begins."""
+    named_fields = {field for field, _ in COUNTED.values()}
+    counted = next((item for item in model.inputs.values() if item.field in named_fields), None)
+    if counted is None:
+        yield "", 0
+    elif counted.choices:
+        yield from ((counted.field, int(choice)) for choice in counted.choices)
+    else:
+        least, most = int(counted.low), int(counted.high)
+        yield from (
+            (counted.field, number) for number in (least, most, 100, 101, 1000, 1001) if least <= number <= most
+        )
+
+
+def shortfalls(model: Model, credit_usd_micros: int) -> list[str]:
+    """Where the credits for one output bring less than the provider can charge for it."""
+    return [
+        f"{field} {number}: {cost:.0f} USD micros for {paid} credits"
+        for field, number in asked(model)
+        if (cost := worst_usd_micros(model, field, number))
+        > (paid := calculate_cost(model, counted=number)) * credit_usd_micros
+    ]
+
+
+@pytest.mark.parametrize("model", ACTIVE, ids=named)
+def test_credits_pay_for_the_worst_case(model: Model) -> None:
+    """At 0.01 USD for a credit, or at what the catalogue says that this one needs."""
+    assert shortfalls(model, DEARER_CREDIT_USD_MICROS.get(model.name, CREDIT_USD_MICROS)) == []
+
+
+@pytest.mark.parametrize("name", DEARER_CREDIT_USD_MICROS)
+def test_an_exception_is_one(name: str) -> None:
+    """It would lose money at the usual price of a credit: else it needs no exception."""
+    assert shortfalls(CATALOG.models[name], CREDIT_USD_MICROS) != []
+
+
+@pytest.mark.parametrize(
+    ("name", "credits"),
+    [
+        ("flux-1.1-pro", 3),
+        ("flux-2-pro", 5),
+        ("sdxl", 2),
+        ("ray-2-720p", 17),
+        ("video-01", 49),
+        ("bark", 6),
+        ("flux-dev-lora-trainer", 27),
+    ],
+)
+def test_too_few_credits_are_noticed(name: str, credits: int) -> None:  # noqa: A002  # the catalogue's own word
+    """Of each unit of price one model, made too cheap."""
+    assert shortfalls(replace(CATALOG.models[name], credits=credits), CREDIT_USD_MICROS) != []
+
+
+def test_too_dear_tokens_are_noticed() -> None:
+    """Its credits are one for a thousand, the least there is: so the price is raised."""
+    model = CATALOG.models["llama-3-70b"]
+    dear = tuple(replace(price, usd_micros=price.usd_micros * 2) for price in model.prices)
+    assert shortfalls(replace(model, prices=dear), CREDIT_USD_MICROS) != []

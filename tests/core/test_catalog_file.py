@@ -1,0 +1,270 @@
+"""Reading a catalogue: whatever is wrong is said with its file, model and field."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.catalog_file import CatalogError, build_catalog
+from tests.core.catalogs import RATIO, SEED, TEXT, VERSION, model
+
+
+def wrong(table: Any, name: str = "m", **more: Any) -> str:
+    """What is said of a catalogue with this model, beside one that is good."""
+    models = {"good": model(replicate="owner/good"), name: table}
+    defaults = {"image": dict.fromkeys(("free", "basic", "premium"), "good")}
+    with pytest.raises(CatalogError) as caught:
+        build_catalog({"models": models, "default_models": defaults, **more}, "mine.toml")
+    return str(caught.value)
+
+
+HUGE = {"from": 64, "to": 640, "step": 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"replicate": "small"}, "replicate: must be owner/name"),
+        ({"replicate": "owner/small:1234"}, "replicate: must be owner/name"),
+        ({"replicate": "owner/small:" + VERSION.upper()}, "replicate: must be owner/name"),
+        ({"replicate": None}, "replicate: must be owner/name"),
+        ({"replicate": 7}, "replicate: must be owner/name"),
+        ({"modality": "music"}, "modality: must be one of image, video, audio, text, training"),
+        ({"modality": None}, "modality: must be one of"),
+        ({"status": "gone"}, "status: must be one of active, retired, hidden"),
+        ({"status": ["active"]}, "status: must be one of"),
+        ({"tier": "gold"}, "tier: must be one of free, basic, premium"),
+        ({"tier": None}, "tier: must be one of"),
+        ({"quality": "best"}, "quality: must be one of economy, standard, premium"),
+        ({"credits": 0}, "credits: must be a whole number from 1 to"),
+        ({"credits": 1.5}, "credits: must be a whole number"),
+        ({"credits": True}, "credits: must be a whole number"),
+        ({"credits": None}, "credits: must be a whole number"),
+        ({"credits_per": "minute"}, "credits_per: must be one of output, second, thousand_tokens, hundred_steps"),
+        ({"credits_per": "second"}, "credits_per: needs an input of the field duration_s with a default"),
+        ({"credits_per": "thousand_tokens"}, "credits_per: needs an input of the field max_tokens with a default"),
+        ({"credits_per": "hundred_steps"}, "credits_per: needs an input of the field training_steps with a default"),
+        ({"prices": None}, "prices: must be a list"),
+        ({"prices": []}, "prices: must be a list"),
+        ({"prices": {"unit": "image"}}, "prices: must be a list"),
+        ({"prices": [3000]}, "prices, unit: must be one of image, second, run"),
+        ({"prices": [{"unit": "pixel", "usd_micros": 1}]}, "prices, unit: must be one of image, second, run"),
+        ({"prices": [{"unit": "image"}]}, "prices, usd_micros: must be a whole number"),
+        ({"prices": [{"unit": "image", "usd_micros": 0.003}]}, "prices, usd_micros: must be a whole number"),
+        ({"prices": [{"unit": "image", "usd_micros": -1}]}, "prices, usd_micros: must be a whole number"),
+        ({"prices": [{"unit": "image", "usd_micros": 1}] * 2}, "prices: image is there twice"),
+        ({"prices": [{"unit": "image", "usd_micros": 1, "usd": 1}]}, "prices, usd: is not known"),
+        ({"price_date": "2026-07-01"}, "price_date: must be a date"),
+        ({"price_date": None}, "price_date: must be a date"),
+        ({"price_date": datetime(2026, 7, 1, tzinfo=UTC)}, "price_date: must be a date"),
+        ({"expected_s": 0}, "expected_s: must be a whole number from 1 to 86400"),
+        ({"cancel_after_s": 4}, "cancel_after_s: must be a whole number from 5 to 86400"),
+        ({"cancel_after_s": 86_401}, "cancel_after_s: must be a whole number"),
+        ({"output": "stream"}, "output: must be one of list, single, object, chunks, version"),
+        ({"output": None}, "output: must be one of"),
+        ({"output_bytes": 0}, "output_bytes: must be a whole number"),
+        ({"prompt_characters": 500}, "prompt_characters: must be the least and the most"),
+        ({"prompt_characters": [500, 3]}, "prompt_characters: must be the least and the most"),
+        ({"prompt_characters": [3]}, "prompt_characters: must be the least and the most"),
+        ({"prompt_characters": ["3", "500"]}, "prompt_characters: must be the least and the most"),
+        ({"prompt_characters": [3, 500.5]}, "prompt_characters: must be the least and the most"),
+        ({"prompt_characters": [-1, 5]}, "prompt_characters: must be the least and the most"),
+        ({"fallback": "good"}, "fallback: must be a list of names"),
+        ({"fallback": [7]}, "fallback: must be a list of names"),
+        ({"fallback": ["good", "good"]}, "fallback: must be a list of names, each once"),
+        ({"fallback": ["better"]}, "fallback: better is not in the catalogue"),
+        ({"fallback": ["m"]}, "fallback: m must be another model"),
+        ({"modality": "video", "fallback": ["good"]}, "fallback: good must be another model that makes video"),
+        ({"successor": 7}, "successor: must be a text"),
+        ({"status": "retired"}, "successor: must be a model of the catalogue that makes image"),
+        ({"status": "retired", "successor": "m"}, "successor: leads back to m"),
+        ({"status": "retired", "successor": "better"}, "successor: must be a model of the catalogue"),
+        (
+            {"status": "retired", "modality": "video", "successor": "good"},
+            "successor: must be a model of the catalogue that makes video",
+        ),
+        ({"inputs": {}}, "inputs: there are none"),
+        ({"inputs": None}, "inputs: there are none"),
+        ({"fallbacks": ["good"]}, "fallbacks: is not known"),
+        ({"name": "n"}, "name: is not known"),
+        ({"modality": "training"}, "replicate: a trainer needs its version"),
+        ({"sizing": "square"}, 'sizing: must be "megapixels", "ratio" or a table'),
+        ({"sizing": 7}, 'sizing: must be "megapixels", "ratio" or a table'),
+        ({"sizing": {"from": 64, "to": 640}}, 'sizing: must be "megapixels", "ratio" or a table'),
+        ({"sizing": {"from": 640, "to": 64, "step": 64}}, 'sizing: must be "megapixels", "ratio" or a table'),
+        ({"sizing": {"from": 64, "to": 640, "step": 0}}, "sizing: step must be at least 1"),
+        ({"sizing": {"from": 64, "to": 100, "step": 64}}, "sizing: step must be at least 1, and from and to multiples"),
+        ({"sizing": {"from": "64", "to": 640, "step": 64}}, 'sizing: must be "megapixels", "ratio" or a table'),
+        ({"sizing": HUGE}, "sizing: needs the inputs width and height"),
+        ({"sizing": "ratio"}, "sizing: needs the input aspect_ratio"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file_and_model(changes: dict[str, Any], named: str) -> None:
+    """The operator finds the place, and is told the rule."""
+    text = wrong({name: value for name, value in (model() | changes).items() if value is not None})
+    assert text.startswith("mine.toml: model m, ")
+    assert text.removeprefix("mine.toml: model m, ").startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        ("text", ": type must be one of text, image, images, audio, archive"),
+        ({}, ": type must be one of"),
+        ({"type": "song"}, ": type must be one of"),
+        ({"type": ["text"]}, ": type must be one of"),
+        ({"type": "text", "choise": ["a"]}, ", choise: is not known"),
+        ({"type": "choice"}, ": choices must be a list"),
+        ({"type": "choice", "choices": []}, ": choices must be a list"),
+        ({"type": "choice", "choices": "abc"}, ": choices must be a list"),
+        ({"type": "text"}, ": field own_name is no field of a request"),
+        ({"type": "text", "field": "promt"}, ": field promt is no field of a request"),
+        ({"type": "text", "field": ["prompt"]}, ": field ['prompt'] is no field of a request"),
+        ({"type": "whole", "field": "seed", "from": "0"}, ", from: must be a number"),
+        ({"type": "whole", "field": "seed", "to": float("nan")}, ", to: must be a number"),
+        ({"type": "whole", "field": "seed", "to": True}, ", to: must be a number"),
+        ({"type": "whole", "field": "seed", "from": 9, "to": 3}, ": from is beyond to"),
+        ({"type": "choice", "choices": [["a"]]}, ": choices must be a list"),
+        ({"type": "text", "value": {"a": 1}}, ", value: must be a text"),
+        ({"type": "text", "value": ["a"]}, ", value: must be a text"),
+        ({"type": "text", "field": "prompt", "required": "yes"}, ", required: must be true or false"),
+        ({"type": "text", "field": "prompt", "template": 7}, ", template: must be a text"),
+        ({"type": "text", "field": "prompt", "system_template": []}, ", system_template: must be a text"),
+        ({"type": "whole", "field": "duration_s", "choices": [5, 9], "default": 6}, ": default breaks a rule"),
+        ({"type": "whole", "field": "duration_s", "to": 5, "default": 6}, ": default breaks a rule"),
+        ({"type": "real", "field": "temperature", "default": "warm"}, ": default breaks a rule"),
+    ],
+)
+def test_a_wrong_input_is_named_with_its_file_model_and_name(item: Any, named: str) -> None:
+    """Each mistake that one can make in a line."""
+    text = wrong(model({"prompt": TEXT, "own_name": item}))
+    assert text.startswith(f"mine.toml: model m, inputs.own_name{named}")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sizing", "named"),
+    [
+        ({"aspect_ratio": {"type": "text"}}, "ratio", "with choices such as 4:3"),
+        ({"aspect_ratio": RATIO | {"choices": ["square", "wide"]}}, "ratio", "with choices such as 4:3"),
+        (
+            {"aspect_ratio": RATIO | {"choices": ["1:1", "auto:best"]}},
+            "megapixels",
+            "auto:best is no ratio such as 4:3",
+        ),
+        ({"aspect_ratio": RATIO | {"choices": ["1:1", "4:0"]}}, "ratio", "4:0 is no ratio such as 4:3"),
+        ({"width": SEED, "height": SEED}, HUGE, ""),
+        ({"width": SEED | {"field": "width"}, "height": SEED, "aspect_ratio": RATIO}, HUGE, "needs the choice custom"),
+    ],
+)
+def test_a_size_can_always_be_sent(inputs: dict[str, Any], sizing: Any, named: str) -> None:
+    """What a size is mapped to is there, and takes it: nothing of it breaks at a user's request."""
+    table = model({"prompt": TEXT, **inputs}, sizing=sizing)
+    if not named:
+        assert build_catalog({"models": {"m": table | {"status": "hidden"}}}).models["m"].sizing is not None
+        return
+    text = wrong(table)
+    assert text.startswith("mine.toml: model m, sizing: ")
+    assert named in text
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        ({}, "no model in it"),
+        ({"models": {}}, "no model in it"),
+        ({"models": []}, "no model in it"),
+        ({"models": {"m": 7}}, "model m: must be a table"),
+        ({"models": {"m": model(inputs={}) | {"inputs": 7}}}, "model m, inputs: must be a table"),
+        ({"models": {"m": model()}, "modells": {}}, "modells: is not known"),
+        ({"models": {"m": model()}}, "default_models.image.free must name"),
+        ({"models": {"m": model()}, "default_models": "m"}, "default_models: must be a table"),
+        ({"models": {"m": model()}, "default_models": {"image": "m"}}, "default_models.image.free must name"),
+        (
+            {"models": {"m": model()}, "default_models": {"image": {"free": ["m"]}}},
+            "default_models.image.free must name",
+        ),
+        ({"models": {"m": model()}, "default_models": {"image": {"free": "n"}}}, "default_models.image.free must name"),
+    ],
+)
+def test_a_catalogue_that_is_none_is_named_by_its_file(raw: dict[str, Any], named: str) -> None:
+    """And the place, as far as there is one."""
+    with pytest.raises(CatalogError) as caught:
+        build_catalog(raw, "mine.toml")
+    assert str(caught.value).startswith("mine.toml")
+    assert named in str(caught.value)
+
+
+ALL = {"free": "good", "basic": "good", "premium": "good"}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "named"),
+    [
+        ({"image": {**ALL, "basic": "gold"}}, "default_models.image.basic must name a model that makes image"),
+        ({"image": {"free": "good", "basic": "good"}}, "default_models.image.premium must name"),
+        ({"image": {**ALL, "free": "m"}}, "default_models.image.free must name a model that makes image, is offered"),
+        ({"image": {**ALL, "gold": "good"}}, "default_models.image, gold: is not known"),
+        ({"image": ALL, "music": ALL}, "default_models, music: is not known"),
+        ({"image": ALL, "video": "good"}, "default_models, video: must be a table"),
+    ],
+)
+def test_a_wrong_default_is_named(defaults: dict[str, Any], named: str) -> None:
+    """One that is missing, unknown, or in no plan of its users."""
+    text = wrong(model(tier="basic"), default_models=defaults)
+    assert text.startswith(f"mine.toml: {named}")
+
+
+def test_a_hidden_or_retired_model_is_no_default() -> None:
+    """Somebody would be served by what is not offered."""
+    for gone in ({"status": "hidden"}, {"status": "retired", "successor": "good"}):
+        text = wrong(model() | gone, default_models={"image": {**ALL, "premium": "m"}})
+        assert text.startswith("mine.toml: default_models.image.premium must name")
+
+
+def test_a_way_of_successors_ends_at_one_that_is_offered() -> None:
+    """Neither in a circle nor at a hidden one."""
+    retired = model(status="retired", successor="m", inputs={})
+    circle = {"m": retired | {"successor": "n"}, "n": retired}
+    hidden = {"m": model(status="hidden"), "n": retired}
+    for models, named in ((circle, "successor: leads back to m"), (hidden, "model n, successor: m is hidden")):
+        with pytest.raises(CatalogError, match=named):
+            build_catalog({"models": models}, "mine.toml")
+
+
+def test_a_retired_model_may_have_forgotten_its_inputs() -> None:
+    """Nobody will send them again."""
+    retired = model(status="retired", successor="good", inputs={}, credits_per="second")
+    read = build_catalog({"models": {"good": model(), "m": retired}, "default_models": {"image": ALL}})
+    assert read.heir(read.models["m"]) is read.models["good"]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def said_of(table: Any) -> str:
+    """What is wrong with a model, or nothing."""
+    try:
+        build_catalog({"models": {"good": model(), "m": table}, "default_models": {"image": ALL}})
+    except CatalogError as error:
+        return str(error)
+    return ""
+
+
+@given(st.sampled_from(sorted(model() | {"sizing": 1, "fallback": 1, "successor": 1, "status": 1})), _JSON)
+def test_nothing_in_a_field_breaks_the_reader(field: str, value: Any) -> None:
+    """It is a catalogue, or it is an error that says where."""
+    text = said_of(model() | {field: value})
+    assert not text or "model m" in text
+
+
+@given(st.sampled_from(["type", "field", "choices", "from", "to", "required", "value", "default", "template"]), _JSON)
+def test_nothing_in_an_input_breaks_the_reader(field: str, value: Any) -> None:
+    """The same of a line of an input."""
+    text = said_of(model({"prompt": TEXT, "seed": SEED | {field: value}}))
+    assert not text or "model m, inputs.seed" in text

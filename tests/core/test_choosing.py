@@ -1,0 +1,382 @@
+"""Which model serves a request, who comes after it, and what is held: the rules, on small catalogues."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.core.catalog import (
+    Catalog,
+    CreditsPer,
+    Quote,
+    asked,
+    calculate_cost,
+    quote,
+    unit_credits,
+    worst_case_credits,
+)
+from shared.core.catalog_file import parse_catalog
+from shared.core.credits import Plan
+from shared.core.messages import ChosenBy, PassedOver
+from shared.core.reasons import Reason, Refusal
+from tests.core.catalogs import IMAGE, REQUEST, SECONDS, TEXT, VERSION, catalog, model
+
+PICTURE = "https://pictures.example/cat.png"
+FILE = {"type": "audio", "field": "input_file"}
+
+MODELS: dict[str, Any] = {
+    "plain": model(replicate="owner/plain"),
+    "plain-too": model(replicate="owner/plain-too", credits=2),
+    "good": model(
+        {"prompt": TEXT, "image": IMAGE},
+        replicate="owner/good:" + VERSION,
+        tier="basic",
+        quality="standard",
+        credits=3,
+        fallback=["plain"],
+    ),
+    "best": model(replicate="owner/best", tier="premium", quality="premium", credits=5, fallback=["good", "plain"]),
+    "best-of-pictures": model(
+        {"prompt": TEXT, "image": IMAGE | {"required": True}},
+        replicate="owner/bop",
+        tier="premium",
+        quality="premium",
+        credits=7,
+    ),
+    "old": model(replicate="owner/old", status="retired", successor="good", inputs={}),
+    "older": model(replicate="owner/older", status="retired", successor="old", inputs={}),
+    "secret": model(replicate="owner/secret", status="hidden"),
+    "film": model(
+        {"prompt": TEXT, "start": IMAGE, "duration": SECONDS},
+        replicate="owner/film",
+        modality="video",
+        quality="standard",
+        tier="basic",
+        credits=20,
+        credits_per="second",
+        fallback=["short-film"],
+    ),
+    "short-film": model(
+        {"prompt": TEXT}, replicate="owner/short-film", modality="video", quality="economy", tier="basic", credits=60
+    ),
+    "song": model(
+        {"prompt": TEXT, "input_audio": FILE}, replicate="owner/song", modality="audio", credits=4, fallback=["hum"]
+    ),
+    "hum": model(replicate="owner/hum", modality="audio", credits=2),
+    "chat": model(
+        {"prompt": TEXT, "max_tokens": {"type": "whole", "from": 1, "to": 9000, "default": 1024}},
+        replicate="owner/chat",
+        modality="text",
+        credits=2,
+        credits_per="thousand_tokens",
+    ),
+}
+CATALOG = catalog(
+    MODELS,
+    image={"free": "plain", "basic": "plain", "premium": "good"},
+    video={"basic": "film", "premium": "film"},
+)
+REAL = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
+
+
+def quoted(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Quote:
+    """What a request is offered."""
+    result = quote(of, replace(REQUEST, **said), plan)
+    assert isinstance(result, Quote), result
+    return result
+
+
+def refused(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Refusal:
+    """Why a request is not served."""
+    result = quote(of, replace(REQUEST, **said), plan)
+    assert isinstance(result, Refusal), result
+    return result
+
+
+# By name.
+
+
+@pytest.mark.parametrize("name", ["good", "owner/good", f"owner/good:{VERSION}"])
+def test_a_model_is_named_in_three_ways(name: str) -> None:
+    """Ours, Replicate's, and Replicate's with the version: it serves because it was named."""
+    offer = quoted(model=name)
+    assert (offer.model.name, offer.chosen_by, offer.passed_over) == ("good", ChosenBy.REQUEST, ())
+
+
+@pytest.mark.parametrize("name", ["Good", "owner", "goo", "owner/good:", f"owner/good:{VERSION[::-1]}", "other/good"])
+def test_what_is_no_name_is_unknown(name: str) -> None:
+    """Nothing is guessed; another version of a model is another model."""
+    assert refused(model=name).reason is Reason.UNKNOWN_MODEL
+
+
+@pytest.mark.parametrize("name", ["secret", "owner/secret"])
+def test_a_hidden_model_is_unknown(name: str) -> None:
+    """Nobody is told that there is one."""
+    assert refused(model=name) == Refusal.of(Reason.UNKNOWN_MODEL)
+
+
+def test_a_named_model_is_in_the_plan_or_it_is_not() -> None:
+    """The tier is the lowest plan."""
+    assert quoted(Plan.BASIC, model="good").model.name == "good"
+    assert refused(Plan.FREE, model="good").reason is Reason.PLAN_TOO_LOW
+
+
+def test_a_modality_may_not_contradict_the_model() -> None:
+    """The text says what the model makes; the same one is no contradiction."""
+    refusal = refused(model="film", modality="image")
+    assert refusal == Refusal(Reason.INVALID_REQUEST, "modality must be video for film, or left out")
+    assert quoted(model="film", modality="video").model.name == "film"
+
+
+# Retired.
+
+
+@pytest.mark.parametrize("name", ["old", "older", "owner/old"])
+def test_a_retired_model_is_served_by_its_last_successor(name: str) -> None:
+    """The result says so, and who was passed over; the successor's own chain follows."""
+    offer = quoted(model=name)
+    assert (offer.model.name, offer.chosen_by, offer.chain) == ("good", ChosenBy.SUCCESSOR, ("good", "plain"))
+    assert offer.passed_over == (PassedOver(name.removeprefix("owner/"), Reason.MODEL_RETIRED),)
+
+
+def test_a_retired_model_is_refused_where_no_fallback_is_allowed() -> None:
+    """The text names who would serve."""
+    refusal = refused(model="older", allow_fallback=False)
+    assert refusal.reason is Reason.MODEL_RETIRED
+    assert "older" in refusal.text
+    assert "good" in refusal.text
+
+
+def test_a_successor_beyond_the_plan_is_none() -> None:
+    """It may be dearer than the one that was named; the plan itself is enough."""
+    assert quoted(Plan.BASIC, model="old").model.name == "good"
+    assert refused(Plan.FREE, model="old").reason is Reason.PLAN_TOO_LOW
+
+
+def test_the_successor_takes_the_request_or_says_why_not() -> None:
+    """As if it had been named."""
+    refusal = refused(model="old", num_outputs=2)
+    assert refusal == Refusal(Reason.INVALID_REQUEST, "num_outputs must be 1 for good")
+
+
+# By plan, modality and quality.
+
+
+@pytest.mark.parametrize(
+    ("plan", "said", "name"),
+    [
+        (Plan.FREE, {}, "plain"),
+        (Plan.PREMIUM, {}, "good"),
+        (Plan.PREMIUM, {"modality": "image"}, "good"),
+        (Plan.BASIC, {"modality": "video"}, "film"),
+        (Plan.FREE, {"modality": "audio"}, "song"),
+        (Plan.FREE, {"modality": "text"}, "chat"),
+    ],
+)
+def test_the_plan_decides_where_nothing_is_named(plan: Plan, said: dict[str, Any], name: str) -> None:
+    """A picture, unless the request says what it wants made."""
+    offer = quoted(plan, **said)
+    assert (offer.model.name, offer.chosen_by) == (name, ChosenBy.PLAN)
+    assert offer.model is CATALOG.get_model_for_plan(plan, said.get("modality", "image"))
+
+
+def test_a_plan_in_which_a_modality_has_nothing_is_too_low() -> None:
+    """It is offered, but not to this user: that is another thing than not being offered at all."""
+    assert CATALOG.get_model_for_plan(Plan.FREE, "video") is None
+    assert refused(Plan.FREE, modality="video").reason is Reason.PLAN_TOO_LOW
+    assert refused(Plan.FREE, modality="video", quality="economy").reason is Reason.PLAN_TOO_LOW
+
+
+def test_a_modality_of_which_there_is_nothing_is_said_so() -> None:
+    """Also where a destination alone says that it is a training."""
+    text = "nothing of the modality training is offered here"
+    assert refused(modality="training") == Refusal(Reason.INVALID_REQUEST, text)
+    assert refused(destination="ada/lora") == Refusal(Reason.INVALID_REQUEST, text)
+
+
+@pytest.mark.parametrize(
+    ("plan", "said", "name"),
+    [
+        (Plan.PREMIUM, {"quality": "economy"}, "plain"),
+        (Plan.PREMIUM, {"quality": "standard"}, "good"),
+        (Plan.PREMIUM, {"quality": "premium"}, "best"),
+        (Plan.BASIC, {"quality": "standard", "modality": "video"}, "film"),
+        (Plan.BASIC, {"quality": "economy", "modality": "video"}, "short-film"),
+        (Plan.FREE, {"quality": "economy", "modality": "audio"}, "hum"),
+    ],
+)
+def test_a_quality_is_the_cheapest_of_its_class(plan: Plan, said: dict[str, Any], name: str) -> None:
+    """In each modality."""
+    offer = quoted(plan, **said)
+    assert (offer.model.name, offer.chosen_by) == (name, ChosenBy.QUALITY)
+
+
+def test_the_cheapest_is_the_one_that_can_do_it() -> None:
+    """A dearer one that takes the picture, or the number of outputs, goes before a cheaper one that does not."""
+    assert quoted(quality="premium", image_url=PICTURE).model.name == "best-of-pictures"
+    assert quoted(Plan.FREE, quality="economy", modality="audio", input_file="ada/a.wav").model.name == "song"
+
+
+def test_what_none_of_the_class_can_do_is_refused_by_the_cheapest_of_them() -> None:
+    """With the field and the rule, not with "no model"."""
+    refusal = refused(quality="premium", num_outputs=2)
+    assert refusal == Refusal(Reason.INVALID_REQUEST, "num_outputs must be 1 for best")
+
+
+def test_a_quality_beyond_the_plan_is_too_high() -> None:
+    """There is one, but not for this user."""
+    assert refused(Plan.BASIC, quality="premium").reason is Reason.PLAN_TOO_LOW
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({"quality": "best"}, "quality must be one of economy, standard, premium"),
+        ({"quality": "premium", "modality": "video"}, "quality must be one of economy, standard"),
+        ({"quality": "standard", "modality": "text"}, "quality must be one of economy"),
+    ],
+)
+def test_a_quality_that_a_modality_has_not_is_refused(said: dict[str, Any], text: str) -> None:
+    """The text names those that it has."""
+    assert refused(**said) == Refusal(Reason.INVALID_REQUEST, text)
+
+
+def test_a_picture_goes_to_a_model_that_takes_it() -> None:
+    """Rather than to the plan's own, which would make another picture; where there is none, the plan's own serves."""
+    assert quoted(Plan.BASIC, image_url=PICTURE).model.name == "good"
+    assert quoted(Plan.BASIC, image_url=PICTURE).chosen_by is ChosenBy.PLAN
+    assert quoted(Plan.FREE, image_url=PICTURE).model.name == "plain"
+
+
+def test_the_plans_own_model_gives_way_to_one_that_takes_the_request() -> None:
+    """Nothing was named, so nothing is lost."""
+    longer = MODELS | {"long": model(replicate="owner/long", credits=9, prompt_characters=[1, 9000])}
+    assert quoted(of=catalog(longer), prompt="x" * 600).model.name == "long"
+
+
+def test_the_cheapest_is_asked_for_directly_too() -> None:
+    """By what one usual output costs: 20 a second for five seconds are more than 60."""
+    films = catalog(MODELS | {"short-film": MODELS["short-film"] | {"quality": "standard"}}, video="film")
+    cheap = films.cheapest("video", "standard")
+    assert cheap is not None
+    assert cheap.name == "short-film"
+    assert films.cheapest("video", "standard", Plan.BASIC) is cheap
+    assert films.cheapest("video", "standard", Plan.FREE) is None
+    assert films.cheapest("image", "none") is None
+
+
+def test_a_seed_of_the_users_is_taken_or_refused_as_it_is() -> None:
+    """Another seed would be another picture: of two models, the one that takes it serves."""
+    narrow = {"prompt": TEXT, "seed": {"type": "whole", "from": 1, "to": 99}}
+    models = {"narrow": model(narrow, replicate="owner/narrow"), "wide": MODELS["plain-too"]}
+    refusal = refused(of=catalog(models), model="narrow", seed=100)
+    assert refusal == Refusal(Reason.INVALID_REQUEST, "seed must be from 1 to 99 for narrow")
+    assert quoted(of=catalog(models), model="narrow", seed=99).model.name == "narrow"
+    assert quoted(of=catalog(models), seed=99).model.name == "narrow"
+    assert quoted(of=catalog(models)).model.name == "narrow"
+    assert quoted(of=catalog(models), seed=100).model.name == "wide"
+
+
+# The chain.
+
+
+def test_a_chain_is_the_models_own() -> None:
+    """In its order; another's fallbacks are not followed further."""
+    assert quoted(model="best").chain == ("best", "good", "plain")
+    assert quoted(model="plain").chain == ("plain",)
+
+
+def test_a_chain_keeps_what_was_brought() -> None:
+    """No fallback that would make it without the picture, or without the sound."""
+    assert quoted(model="film", image_url=PICTURE).chain == ("film",)
+    assert quoted(model="film").chain == ("film", "short-film")
+    assert quoted(model="song", input_file="ada/a.wav").chain == ("song",)
+    assert quoted(model="song").chain == ("song", "hum")
+
+
+def test_a_chain_leaves_out_what_is_hidden_or_retired_since() -> None:
+    """An operator hides a model by one line, wherever it is a fallback."""
+    few = {name: MODELS[name] for name in ("plain", "good", "best")}
+    for gone in ({"status": "hidden"}, {"status": "retired", "successor": "plain"}):
+        without = catalog(few | {"good": MODELS["good"] | gone})
+        assert quoted(of=without, model="best").chain == ("best", "plain")
+
+
+# What it costs.
+
+
+def test_the_guides_example_costs_what_it_says() -> None:
+    """Four pictures of flux-1.1-pro are 20 credits."""
+    assert calculate_cost(REAL.models["flux-1.1-pro"], 4) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "credits"),
+    [
+        ("plain", {}, 1),
+        ("film", {}, 100),
+        ("film", {"duration_s": 9}, 180),
+        ("chat", {}, 4),
+        ("chat", {"max_tokens": 1}, 2),
+        ("chat", {"max_tokens": 1000}, 2),
+        ("chat", {"max_tokens": 1001}, 4),
+        ("chat", {"max_tokens": 9000}, 18),
+    ],
+)
+def test_credits_are_counted_by_what_was_asked(name: str, said: dict[str, Any], credits: int) -> None:  # noqa: A002
+    """Seconds and begun thousands of tokens; where nothing is said, the model's own default."""
+    assert quoted(model=name, **said).hold_credits == credits
+
+
+def test_each_count_has_its_case() -> None:
+    """A training counts by begun hundreds of steps, and at least one."""
+    steps = {"type": "whole", "field": "training_steps", "from": 1, "to": 6000, "default": 1000}
+    trainer = model(
+        {"a": {"type": "archive", "field": "input_file"}, "steps": steps},
+        modality="training",
+        replicate="owner/trainer:" + VERSION,
+        credits=35,
+        credits_per="hundred_steps",
+        output="version",
+    )
+    made = catalog({"trainer": trainer}).models["trainer"]
+    assert [unit_credits(made, replace(REQUEST, training_steps=count)) for count in (None, 1, 100, 101)] == [
+        350,
+        35,
+        35,
+        70,
+    ]
+    assert set(CreditsPer) == {"output", "second", "thousand_tokens", "hundred_steps"}
+
+
+def test_a_field_that_a_model_does_not_have_is_not_counted() -> None:
+    """Whoever asks a model of pictures for 100 seconds pays for a picture."""
+    assert asked(CATALOG.models["plain"], replace(REQUEST, duration_s=100), "duration_s") == 0
+    assert quoted(model="plain", duration_s=100).hold_credits == 1
+
+
+def test_the_hold_is_the_dearest_of_the_chain() -> None:
+    """Also where the dearest comes last, and is counted otherwise."""
+    offer = quoted(model="film")
+    links = tuple(CATALOG.models[name] for name in offer.chain)
+    assert offer.hold_credits == worst_case_credits(links, REQUEST, 1) == 100
+    dear = catalog(MODELS | {"short-film": MODELS["short-film"] | {"credits": 500}}, video="film")
+    assert quoted(of=dear, model="film").hold_credits == 500
+
+
+def test_the_limit_shortens_the_chain_and_so_the_hold() -> None:
+    """The dearer fallback is left out; a first model beyond it is refused; the limit itself may be spent."""
+    dear = catalog(MODELS | {"short-film": MODELS["short-film"] | {"credits": 500}}, video="film")
+    offer = quoted(of=dear, model="film", max_credits=100)
+    assert (offer.chain, offer.hold_credits) == (("film",), 100)
+    assert refused(of=dear, model="film", max_credits=99).reason is Reason.OVER_LIMIT
+
+
+def test_the_limit_counts_all_outputs() -> None:
+    """Of two pictures for one credit each, two credits."""
+    several = catalog(
+        {"m": model({"prompt": TEXT, "num_outputs": {"type": "whole", "from": 1, "to": 4}}, replicate="owner/m")}
+    )
+    assert quoted(of=several, num_outputs=2, max_credits=2).hold_credits == 2
+    assert refused(of=several, num_outputs=2, max_credits=1).reason is Reason.OVER_LIMIT

@@ -1,0 +1,350 @@
+"""The next attempt: which model, why, at whose cost; and when there is none."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.core import generation as life
+from shared.core.attempt import Delivery, Timing
+from shared.core.catalog import Quote, quote
+from shared.core.credits import Account, Plan
+from shared.core.generation import Generation, Transition
+from shared.core.messages import ChosenBy, Output, PassedOver
+from shared.core.prediction import Prediction, Status
+from shared.core.reasons import Reason, Refusal
+from shared.core.state import State
+from tests.core.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)
+ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=1000, available=1000)
+
+ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
+GPU = [{"unit": "gpu_second", "usd_micros": 1_000}]
+
+
+def trainer(name: str, **changes: Any) -> dict[str, Any]:
+    """A model that trains."""
+    return model(
+        {"pictures": ARCHIVE},
+        replicate=f"owner/{name}:{VERSION}",
+        modality="training",
+        output="version",
+        credits=100,
+        prices=GPU,
+        **changes,
+    )
+
+
+MODELS: dict[str, Any] = {
+    "first": model({"prompt": TEXT, "seed": SEED}, replicate="owner/first", credits=3, fallback=["second", "third"]),
+    "second": model(replicate="owner/second", credits=2, prices=GPU),
+    "third": model({"prompt": TEXT, "seed": SEED | {"to": 999}}, replicate="owner/third"),
+    "gone": model(replicate="owner/gone", status="retired", successor="first", inputs={}),
+    "trainer": trainer("trainer", fallback=["trainer-too"]),
+    "trainer-too": trainer("trainer-too"),
+}
+CATALOG = catalog(MODELS)
+TRAINING = {"model": "trainer", "input_file": "ada/a.zip", "destination": "ada/lora", "prompt": ""}
+
+
+def submitting(**said: Any) -> tuple[Generation, Account]:
+    """A generation whose first create is on its way, and the account that holds for it."""
+    request = replace(REQUEST, **{"model": "first"} | said)
+    quoted = quote(CATALOG, request, Plan.PREMIUM)
+    assert isinstance(quoted, Quote), quoted
+    opening = life.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
+    assert opening.account is not None
+    return opening.generation, opening.account
+
+
+def step(transition: Transition | None) -> Generation:
+    """What was saved."""
+    assert transition is not None
+    return transition.generation
+
+
+def running(generation: Generation) -> Generation:
+    """Its prediction is known; a wait before it is over."""
+    assert generation.attempt is not None
+    number = generation.attempt.number
+    if generation.state is State.HELD:
+        generation = step(life.retried(generation, OVER))
+    return step(life.adopted(generation, number, prediction_id(generation)))
+
+
+def prediction_id(generation: Generation) -> str:
+    """Each attempt's own."""
+    assert generation.attempt is not None
+    return f"prediction-{generation.attempt.number:015d}"
+
+
+def ended(generation: Generation, status: Status, error: str = "", **metrics: Any) -> Prediction:
+    """Its prediction is over."""
+    return Prediction(prediction_id=prediction_id(generation), status=status, error=error, metrics=metrics)
+
+
+def fell(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
+    """After its prediction fell."""
+    assert generation.attempt is not None
+    number = generation.attempt.number
+    return step(life.fell(generation, account, CATALOG, number, prediction, seed=seed, now=NOW))
+
+
+def interrupted(generation: Generation, **metrics: Any) -> Prediction:
+    """A passing failure."""
+    return ended(generation, Status.FAILED, "Prediction interrupted; please retry (code: PA)", **metrics)
+
+
+def model_of(generation: Generation) -> str:
+    """Which model its attempt is on."""
+    assert generation.attempt is not None
+    return generation.attempt.model
+
+
+# Fallback or not.
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "reason"),
+    [
+        (Status.FAILED, "Prediction interrupted; please retry (code: PA)", Reason.PROVIDER_FAILED),
+        (Status.FAILED, "Service is currently unavailable due to high demand. (E003)", Reason.PROVIDER_FAILED),
+        (Status.FAILED, "queue reached limit", Reason.PROVIDER_FAILED),
+        (Status.FAILED, "Director: unexpected error handling prediction (E9828)", Reason.PROVIDER_FAILED),
+        (Status.FAILED, "list index out of range", Reason.PROVIDER_FAILED),
+        (Status.ABORTED, "", Reason.TIMED_OUT),
+    ],
+)
+def test_what_another_model_may_do_better_goes_to_it(status: Status, error: str, reason: Reason) -> None:
+    """Passing trouble, no capacity, or a model that broke: mapped and priced anew, and it is said why."""
+    first, account = submitting()
+    after = fell(running(first), account, ended(first, status, error))
+    assert (after.state, model_of(after), after.chosen_by) == (State.HELD, "second", ChosenBy.FALLBACK)
+    assert after.passed_over == (PassedOver("first", reason),)
+    assert after.attempt is not None
+    assert (after.attempt.inputs, after.attempt.unit_credits) == ({"prompt": REQUEST.prompt}, 2)
+    assert (after.attempt.number, after.held_credits) == (2, first.held_credits)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "reason"),
+    [
+        (Status.FAILED, "NSFW content detected.", Reason.CONTENT_REFUSED),
+        (Status.FAILED, "The input or output was flagged as sensitive. (E005) (id)", Reason.CONTENT_REFUSED),
+        (Status.FAILED, "flagged by moderation; please retry (code: PA)", Reason.CONTENT_REFUSED),
+        (Status.FAILED, "ValueError: width must be a multiple of 8", Reason.PROVIDER_REFUSED),
+        (Status.FAILED, "CUDA out of memory", Reason.PROVIDER_REFUSED),
+        (Status.FAILED, "Insufficient credit (E001)", Reason.PROVIDER_UNAVAILABLE),
+        (Status.FAILED, "invalid API key (E002)", Reason.PROVIDER_UNAVAILABLE),
+        (Status.CANCELED, "", Reason.TIMED_OUT),
+    ],
+)
+def test_what_no_other_model_may_be_asked_ends_it(status: Status, error: str, reason: Reason) -> None:
+    """Content, input, credit, authentication; and what was canceled."""
+    first, account = submitting()
+    transition = life.fell(running(first), account, CATALOG, 1, ended(first, status, error), seed=8, now=NOW)
+    after = step(transition)
+    assert (after.state, after.reason, model_of(after)) == (State.FAILED, reason, "first")
+    assert (after.chosen_by, after.passed_over) == (ChosenBy.REQUEST, ())
+    assert transition is not None
+    assert transition.account is not None
+    assert (transition.account.available, transition.account.held) == (1000, 0)
+
+
+@pytest.mark.parametrize("said", [{"allow_fallback": False}, {"max_credits": 2, "model": "second"}, {"model": "third"}])
+def test_without_a_next_model_it_ends(said: dict[str, Any]) -> None:
+    """None is wished for, or there is none."""
+    first, account = submitting(**said)
+    after = fell(running(first), account, interrupted(first))
+    assert (after.state, after.reason) == (State.FAILED, Reason.PROVIDER_FAILED)
+
+
+def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
+    """The second costs 2, the third 1: with one credit at most, the third alone may follow."""
+    cheap_first = catalog(MODELS | {"first": MODELS["first"] | {"credits": 1}})
+    request = replace(REQUEST, model="first", max_credits=1)
+    quoted = quote(cheap_first, request, Plan.PREMIUM)
+    assert isinstance(quoted, Quote)
+    opening = life.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
+    first = opening.generation
+    after = step(life.fell(running(first), opening.account, cheap_first, 1, interrupted(first), seed=8, now=NOW))
+    assert (model_of(after), after.held_credits) == ("third", 1)
+
+
+def test_the_chain_ends() -> None:
+    """Each model once, in order, and then no more; whoever was passed over is told in order."""
+    generation, account = submitting()
+    for _ in range(2):
+        generation = fell(running(generation), account, interrupted(generation))
+    assert model_of(generation) == "third"
+    after = fell(running(generation), account, interrupted(generation))
+    assert (after.state, model_of(after)) == (State.FAILED, "third")
+    assert after.passed_over == (
+        PassedOver("first", Reason.PROVIDER_FAILED),
+        PassedOver("second", Reason.PROVIDER_FAILED),
+    )
+
+
+def test_a_model_that_is_gone_is_passed_over() -> None:
+    """404 for a create: the catalogue does not know it yet, so the next one serves."""
+    first, account = submitting()
+    gone = Refusal.of(Reason.UNKNOWN_MODEL)
+    after = step(life.refused(first, account, CATALOG, 1, gone, seed=8, now=NOW))
+    assert (after.state, model_of(after), after.chosen_by) == (State.HELD, "second", ChosenBy.FALLBACK)
+    assert after.passed_over == (PassedOver("first", Reason.UNKNOWN_MODEL),)
+    alone, account = submitting(allow_fallback=False)
+    after = step(life.refused(alone, account, CATALOG, 1, gone, seed=8, now=NOW))
+    assert (after.state, after.reason) == (State.FAILED, Reason.UNKNOWN_MODEL)
+
+
+@pytest.mark.parametrize(
+    "reason", [reason for reason in Reason if reason is not Reason.UNKNOWN_MODEL], ids=lambda reason: str(reason.value)
+)
+def test_a_create_that_was_refused_for_anything_else_ends_it(reason: Reason) -> None:
+    """The same input would be refused by the next."""
+    first, account = submitting()
+    after = step(life.refused(first, account, CATALOG, 1, Refusal.of(reason), seed=8, now=NOW))
+    assert (after.state, after.reason) == (State.FAILED, reason)
+
+
+def test_a_wish_to_end_goes_before_a_fallback() -> None:
+    """Whoever canceled wants no other model either."""
+    first, account = submitting()
+    wished = step(life.ending(first, account, Reason.CANCELED_BY_USER, NOW))
+    gone = life.refused(wished, account, CATALOG, 1, Refusal.of(Reason.UNKNOWN_MODEL), seed=8, now=NOW)
+    after = fell(running(wished), account, interrupted(wished))
+    assert step(gone).state is after.state is State.CANCELED
+
+
+def test_a_successors_fallback_names_both() -> None:
+    """The retired one that was named, and the one that fell."""
+    first, account = submitting(model="gone")
+    assert (first.chosen_by, first.passed_over) == (
+        ChosenBy.SUCCESSOR,
+        (PassedOver("gone", Reason.MODEL_RETIRED),),
+    )
+    after = fell(running(first), account, interrupted(first))
+    assert after.chosen_by is ChosenBy.FALLBACK
+    assert [each.model for each in after.passed_over] == ["gone", "first"]
+
+
+def test_a_seed_of_ours_is_one_that_the_model_takes() -> None:
+    """And it is the one that is looked for later; the user's own is never changed."""
+    generation, account = submitting()
+    for _ in range(2):
+        generation = fell(running(generation), account, interrupted(generation), seed=2**32 - 1)
+    assert generation.attempt is not None
+    assert generation.attempt.seed == generation.attempt.inputs["seed"] == (2**32 - 1) % 1000
+    assert generation.attempt.own_seed
+    theirs, _ = submitting(seed=2**32 - 1)
+    assert theirs.attempt is not None
+    assert (theirs.attempt.seed, theirs.attempt.own_seed) == (2**32 - 1, False)
+
+
+def test_a_seed_of_the_users_beyond_a_fallback_leaves_it_out() -> None:
+    """Another seed would be another picture."""
+    generation, _ = submitting(seed=5000)
+    assert generation.chain == ("first", "second")
+
+
+# Lost.
+
+
+def test_a_prediction_that_was_lost_is_asked_of_the_same_model() -> None:
+    """It is no fallback: nobody was passed over."""
+    first, account = submitting()
+    after = step(life.lost(first, account, CATALOG, Timing(), seed=8, now=OVER))
+    assert (after.state, model_of(after), after.chosen_by) == (State.HELD, "first", ChosenBy.REQUEST)
+    assert (after.passed_over, after.cost_usd_micros) == ((), 0)
+
+
+def test_a_training_that_was_lost_ends() -> None:
+    """No ``Cancel-After`` bounds it, so it may still run: there is never a second one, whatever the chain says."""
+    first, account = submitting(**TRAINING)
+    assert first.chain == ("trainer", "trainer-too")
+    transition = life.lost(first, account, CATALOG, Timing(), seed=8, now=OVER)
+    after = step(transition)
+    assert (after.state, after.reason, model_of(after)) == (State.FAILED, Reason.LOST, "trainer")
+    assert transition is not None
+    assert transition.account is not None
+    assert (transition.account.available, transition.account.held) == (1000, 0)
+
+
+def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
+    """It is over, and that is known: this is no lost one. The destination is the same."""
+    first, account = submitting(**TRAINING)
+    after = fell(running(first), account, interrupted(first))
+    assert (after.state, model_of(after)) == (State.HELD, "trainer-too")
+    assert after.attempt is not None
+    assert (after.attempt.destination, after.attempt.trains) == ("ada/lora", True)
+
+
+def test_a_training_needs_a_destination() -> None:
+    """It is said by its field before anything is held."""
+    request = replace(REQUEST, model="trainer", input_file="ada/a.zip")
+    quoted = quote(CATALOG, request, Plan.PREMIUM)
+    assert isinstance(quoted, Quote)
+    opening = life.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
+    assert (opening.generation.state, opening.generation.reason) == (State.REJECTED, Reason.INVALID_REQUEST)
+    assert opening.generation.text.startswith("destination is needed for trainer")
+    assert (opening.account, opening.entry) == (None, None)
+
+
+def test_a_destination_makes_no_training_of_a_picture() -> None:
+    """It is ignored, and named."""
+    first, _ = submitting(destination="ada/lora")
+    assert first.attempt is not None
+    assert (first.attempt.trains, first.attempt.destination) == (False, "")
+    assert first.ignored_fields == ("destination",)
+
+
+# What it cost.
+
+
+def picture(index: int) -> Output:
+    """One stored picture."""
+    return Output(
+        container="outputs",
+        name=f"ada/one/3-{index}.png",
+        content_type="image/png",
+        size_bytes=1,
+        width=1024,
+        height=1024,
+    )
+
+
+def test_the_cost_is_of_all_attempts_and_the_metrics_of_the_last() -> None:
+    """A passing failure is free, a cancel is paid by the second, a success by the picture."""
+    generation, account = submitting()
+    generation = fell(running(generation), account, interrupted(generation, predict_time=9.0))
+    assert (generation.cost_usd_micros, generation.metrics) == (0, {"predict_time": 9.0})
+    generation = fell(running(generation), account, interrupted(generation, predict_time=1.0, why="x"))
+    assert generation.metrics == {"predict_time": 1.0, "why": "x"}
+    generation = running(replace(generation, cost_usd_micros=500))
+    done = replace(ended(generation, Status.SUCCEEDED, image_count=1), outputs=("https://replicate.delivery/1.png",))
+    after = step(life.delivered(generation, account, 3, done, Delivery(outputs=(picture(0),)), NOW))
+    assert (after.state, after.cost_usd_micros, after.captured_credits) == (State.SUCCEEDED, 3_500, 1)
+    assert after.metrics == {"image_count": 1}
+
+
+def test_what_was_made_and_refused_was_paid_for_by_us() -> None:
+    """The user pays nothing."""
+    first, account = submitting()
+    done = replace(ended(first, Status.SUCCEEDED), outputs=("https://replicate.delivery/1.png",))
+    unsafe = Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1)
+    after = step(life.delivered(running(first), account, 1, done, unsafe, NOW))
+    assert (after.state, after.cost_usd_micros, after.captured_credits) == (State.FAILED, 3_000, 0)
+
+
+@pytest.mark.parametrize("wished", [False, True], ids=["by its deadline", "by its user"])
+def test_what_was_canceled_is_paid_by_the_second_where_that_is_its_price(wished: bool) -> None:
+    """Whoever canceled it."""
+    first, account = submitting(model="second")
+    if wished:
+        first = step(life.ending(first, account, Reason.CANCELED_BY_USER, NOW))
+    after = fell(running(first), account, ended(first, Status.CANCELED, predict_time=2.0))
+    assert after.state is (State.CANCELED if wished else State.FAILED)
+    assert (after.cost_usd_micros, after.captured_credits) == (2_000, 0)

@@ -1,0 +1,356 @@
+"""How a request becomes a model's input: every kind of input, sizes, and what is left out and named."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.catalog import Model
+from shared.core.mapping import KINDS, Mapped, inputs_of, nearest_ratio, references, seed_of, takes_file, takes_image
+from shared.core.reasons import Reason, Refusal
+from tests.core.catalogs import IMAGE, RATIO, REQUEST, SECONDS, SEED, TEXT, catalog, model
+
+PICTURE = "https://pictures.example/cat.png"
+
+
+def one(inputs: dict[str, Any], **changes: Any) -> Model:
+    """A model with these inputs."""
+    return catalog({"m": model(inputs, **changes)}).models["m"]
+
+
+def mapped(inputs: dict[str, Any], table: dict[str, Any] | None = None, **said: Any) -> Mapped:
+    """A request as a model with these inputs takes it."""
+    result = inputs_of(one(inputs, **(table or {})), replace(REQUEST, **said), seed=7)
+    assert isinstance(result, Mapped)
+    return result
+
+
+def refusal(inputs: dict[str, Any], table: dict[str, Any] | None = None, **said: Any) -> str:
+    """Why such a model does not take the request."""
+    result = inputs_of(one(inputs, **(table or {})), replace(REQUEST, **said), seed=7)
+    assert isinstance(result, Refusal)
+    assert result.reason is Reason.INVALID_REQUEST
+    return result.text
+
+
+# Kinds.
+
+FILE = {"type": "audio", "field": "input_file"}
+ARCHIVE = {"type": "archive", "field": "input_file"}
+
+
+@pytest.mark.parametrize(
+    ("item", "said", "sent"),
+    [
+        ({"type": "text", "field": "system_prompt"}, {"system_prompt": "Be brief."}, "Be brief."),
+        (IMAGE, {"image_url": PICTURE}, PICTURE),
+        ({"type": "images", "field": "image_url"}, {"image_url": PICTURE}, [PICTURE]),
+        (FILE, {"input_file": "ada/a.wav"}, "ada/a.wav"),
+        (ARCHIVE, {"input_file": "ada/a.zip"}, "ada/a.zip"),
+        ({"type": "choice", "field": "resolution", "choices": ["480p", "720p"]}, {"resolution": "720p"}, "720p"),
+        (SECONDS, {"duration_s": 9}, 9),
+        ({"type": "whole", "field": "max_tokens", "from": 1, "to": 10}, {"max_tokens": 10}, 10),
+        ({"type": "real", "field": "temperature", "from": 0, "to": 2}, {"temperature": 0.0}, 0.0),
+        ({"type": "real", "field": "temperature", "from": 0, "to": 2}, {"temperature": 2}, 2),
+        ({"type": "flag", "field": "continuation"}, {"continuation": False}, False),
+        ({"type": "flag", "field": "continuation"}, {"continuation": True}, True),
+    ],
+)
+def test_each_kind_is_sent_under_the_models_own_name(item: dict[str, Any], said: dict[str, Any], sent: object) -> None:
+    """0 and false are said too; what was not said is not sent, for the model has its own default."""
+    inputs = {"prompt": TEXT, "own_name": item}
+    assert mapped(inputs, **said).inputs == {"prompt": REQUEST.prompt, "own_name": sent}
+    assert mapped(inputs, **said).ignored_fields == ()
+    assert mapped(inputs).inputs == {"prompt": REQUEST.prompt}
+
+
+def test_every_kind_has_its_case() -> None:
+    """A kind that is added needs one."""
+    assert set(KINDS) == {"text", "image", "images", "audio", "archive", "choice", "whole", "real", "flag"}
+
+
+@pytest.mark.parametrize(
+    ("item", "said", "text"),
+    [
+        (SECONDS, {"duration_s": 6}, "duration_s must be one of 5, 9 for m"),
+        ({"type": "choice", "field": "resolution", "choices": ["480p"]}, {"resolution": "8k"}, "resolution must be"),
+        (
+            {"type": "whole", "field": "max_tokens", "from": 2, "to": 9},
+            {"max_tokens": 1},
+            "max_tokens must be from 2 to",
+        ),
+        ({"type": "real", "field": "temperature", "to": 1}, {"temperature": 1.1}, "temperature must be from"),
+        (
+            {"type": "whole", "field": "training_steps", "from": 3},
+            {"training_steps": 2},
+            "training_steps must be from 3",
+        ),
+    ],
+)
+def test_what_an_input_does_not_take_is_refused(item: dict[str, Any], said: dict[str, Any], text: str) -> None:
+    """By the request's field, with the rule and the model's name."""
+    refused = refusal({"prompt": TEXT, "own_name": item}, **said)
+    assert refused.startswith(text)
+    assert refused.endswith(" for m")
+
+
+def test_a_value_is_sent_whatever_is_said() -> None:
+    """It is the operator's word, and no field of a request."""
+    inputs = {
+        "prompt": TEXT,
+        "resolution": {"type": "choice", "choices": ["a", "b"], "value": "a"},
+        "flag": {"type": "flag", "value": False},
+    }
+    assert mapped(inputs).inputs == {"prompt": REQUEST.prompt, "resolution": "a", "flag": False}
+    said = mapped(inputs, resolution="b")
+    assert said.inputs["resolution"] == "a"
+    assert said.ignored_fields == ("resolution",)
+
+
+@pytest.mark.parametrize(
+    ("item", "field"),
+    [
+        (IMAGE, "image_url"),
+        ({"type": "images", "field": "image_url"}, "image_url"),
+        (ARCHIVE, "input_file"),
+        ({"type": "text", "field": "system_prompt"}, "system_prompt"),
+    ],
+)
+def test_what_a_model_requires_is_asked_for(item: dict[str, Any], field: str) -> None:
+    """By the request's field, not by the model's input."""
+    text = refusal({"prompt": TEXT, "own_name": item | {"required": True}})
+    assert text == f"{field} is needed for m"
+
+
+def test_a_flag_that_is_required_may_be_false() -> None:
+    """False is an answer; so is the seed 0."""
+    inputs = {"prompt": TEXT, "continuation": {"type": "flag", "required": True}, "seed": SEED | {"required": True}}
+    sent = inputs_of(one(inputs), replace(REQUEST, continuation=False), seed=0)
+    assert isinstance(sent, Mapped)
+    assert (sent.inputs["continuation"], sent.inputs["seed"]) == (False, 0)
+
+
+# Prompts.
+
+
+@pytest.mark.parametrize("length", [1, 9])
+def test_a_model_may_have_its_own_bounds_of_a_prompt(length: int) -> None:
+    """Both inclusive."""
+    table = {"prompt_characters": [1, 9]}
+    assert mapped({"prompt": TEXT}, table, prompt="x" * length).inputs["prompt"] == "x" * length
+    assert "prompt must be 1 to 9" in refusal({"prompt": TEXT}, table, prompt="x" * 10)
+
+
+def test_a_model_without_a_prompt_does_not_ask_for_one() -> None:
+    """What was said all the same is named as ignored."""
+    inputs = {"input_images": ARCHIVE, "steps": {"type": "whole", "field": "training_steps"}}
+    assert mapped(inputs, prompt="", input_file="ada/a.zip").ignored_fields == ()
+    assert mapped(inputs, prompt="a horn").ignored_fields == ("prompt",)
+
+
+def test_texts_of_a_user_are_no_places_of_a_template() -> None:
+    """A prompt that looks like a place is sent as it was written."""
+    inputs = {"prompt": TEXT | {"template": "U: {prompt}", "system_template": "S: {system_prompt} U: {prompt}"}}
+    assert mapped(inputs, prompt="{system_prompt}!").inputs["prompt"] == "U: {system_prompt}!"
+    both = mapped(inputs, system_prompt="{prompt}", prompt="hello")
+    assert both.inputs["prompt"] == "S: {prompt} U: hello"
+    assert both.ignored_fields == ()
+
+
+# Sizes.
+
+SIDES = {"width": {"type": "whole", "from": 256, "to": 1024}, "height": {"type": "whole", "from": 256, "to": 1024}}
+FREE = {"sizing": {"from": 256, "to": 1024, "step": 64}}
+CUSTOM = {"type": "choice", "choices": ["custom", "1:1", "4:3"]}
+
+
+def test_a_free_size_is_two_sides() -> None:
+    """And custom, only where there is an input of that name."""
+    assert mapped({"prompt": TEXT, **SIDES}, FREE, width=512, height=300).inputs == {
+        "prompt": REQUEST.prompt,
+        "width": 512,
+        "height": 320,
+    }
+    sent = mapped({"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM}, FREE, width=512, height=300).inputs
+    assert (sent["aspect_ratio"], sent["width"], sent["height"]) == ("custom", 512, 320)
+
+
+def test_a_ratio_goes_to_the_model_that_takes_it() -> None:
+    """Then the sides do not matter."""
+    sent = mapped({"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM}, FREE, aspect_ratio="4:3", width=300).inputs
+    assert sent == {"prompt": REQUEST.prompt, "aspect_ratio": "4:3"}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "sides"),
+    [
+        ("1:1", (1024, 1024)),
+        ("16:9", (1024, 576)),
+        ("9:16", (576, 1024)),
+        ("2:1", (1024, 512)),
+        ("100:1", (1024, 256)),
+        ("1:100", (256, 1024)),
+    ],
+)
+def test_a_ratio_becomes_sides_where_the_model_takes_no_ratio(ratio: str, sides: tuple[int, int]) -> None:
+    """About a megapixel, within the model's bounds."""
+    sent = mapped({"prompt": TEXT, **SIDES}, FREE, aspect_ratio=ratio).inputs
+    assert (sent["width"], sent["height"]) == sides
+
+
+@pytest.mark.parametrize("ratio", ["square", "4:0", "0:3", "4:3:2", "-4:3", "4", ":", "101:1", "match_input_image"])
+def test_what_is_no_ratio_is_refused(ratio: str) -> None:
+    """Where it has to be reckoned with."""
+    assert refusal({"prompt": TEXT, **SIDES}, FREE, aspect_ratio=ratio) == "aspect_ratio must be such as 4:3 for m"
+
+
+@given(st.integers(64, 8192), st.integers(64, 8192))
+def test_every_size_is_fitted(width: int, height: int) -> None:
+    """Within the bounds, a multiple of the step, and as wide against high as they let it be."""
+    sent: dict[str, Any] = dict(mapped({"prompt": TEXT, **SIDES}, FREE, width=width, height=height).inputs)
+    for side in ("width", "height"):
+        assert 256 <= sent[side] <= 1024
+        assert sent[side] % 64 == 0
+    assert (sent["width"] >= sent["height"]) == (width >= height) or abs(sent["width"] - sent["height"]) <= 64
+
+
+def test_a_model_of_ratios_gets_the_nearest() -> None:
+    """One side alone is against the usual one; megapixels only where there is such an input."""
+    ratios = {"prompt": TEXT, "aspect_ratio": RATIO}
+    assert mapped(ratios, {"sizing": "ratio"}, width=1900, height=1000).inputs["aspect_ratio"] == "16:9"
+    assert mapped(ratios, {"sizing": "ratio"}, height=4096).inputs["aspect_ratio"] == "9:16"
+    assert mapped(ratios, {"sizing": "ratio"}, width=4096).inputs["aspect_ratio"] == "16:9"
+    small = {**ratios, "megapixels": {"type": "choice", "choices": ["1", "0.25"]}}
+    sent = mapped(small, {"sizing": "megapixels"}, width=512, height=512).inputs
+    assert (sent["aspect_ratio"], sent["megapixels"]) == ("1:1", "0.25")
+
+
+def test_choices_that_are_no_ratio_are_never_nearest() -> None:
+    """Such as match_input_image."""
+    assert nearest_ratio(100, 130, ("custom", "match_input_image", "3:4", "4:3")) == "3:4"
+
+
+def test_a_size_is_ignored_by_a_model_without_one_and_named() -> None:
+    """A film of the picture's own shape."""
+    said = mapped({"prompt": TEXT}, width=512, height=512, aspect_ratio="1:1")
+    assert said.inputs == {"prompt": REQUEST.prompt}
+    assert said.ignored_fields == ("aspect_ratio", "height", "width")
+
+
+# Seeds.
+
+
+@pytest.mark.parametrize(
+    ("bounds", "ours", "sent"),
+    [
+        ({"from": 0, "to": 2**32 - 1}, 2**32 - 1, 2**32 - 1),
+        ({"from": 0, "to": 999}, 999, 999),
+        ({"from": 0, "to": 999}, 1000, 0),
+        ({"from": 1, "to": 10}, 0, 1),
+        ({"from": 1, "to": 10}, 10, 10),
+        ({"from": 1, "to": 10}, 11, 2),
+        ({"from": -1, "to": 10}, 11, 0),
+        ({"to": 10}, 12, 1),
+        ({}, 2**32 - 1, 2**32 - 1),
+    ],
+)
+def test_a_seed_of_ours_is_made_to_fit(bounds: dict[str, int], ours: int, sent: int) -> None:
+    """And never to -1, which is no seed but the wish for any."""
+    taker = one({"prompt": TEXT, "seed": {"type": "whole", **bounds}})
+    assert seed_of(taker, REQUEST, ours) == sent
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(-1, 50), st.integers(0, 2**31))
+def test_every_seed_of_ours_is_taken(ours: int, low: int, width: int) -> None:
+    """Whatever the model's range is."""
+    taker = one({"prompt": TEXT, "seed": {"type": "whole", "from": low, "to": max(0, low) + width}})
+    assert isinstance(inputs_of(taker, REQUEST, seed=seed_of(taker, REQUEST, ours)), Mapped)
+
+
+def test_a_seed_of_the_users_is_left_as_it_is() -> None:
+    """It is refused where it does not fit; a model without seeds gets none, whoever chose it."""
+    taker = one({"prompt": TEXT, "seed": {"type": "whole", "to": 10}})
+    assert seed_of(taker, replace(REQUEST, seed=11), 3) == 11
+    assert seed_of(taker, replace(REQUEST, seed=0), 3) == 0
+    assert seed_of(one({"prompt": TEXT}), REQUEST, 3) == 3
+
+
+# What is left out.
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", 0),
+        ("image_url", PICTURE),
+        ("input_file", "ada/a.wav"),
+        ("destination", "ada/lora"),
+        ("negative_prompt", "people"),
+        ("system_prompt", "Be brief."),
+        ("max_tokens", 10),
+        ("temperature", 0.0),
+        ("duration_s", 5),
+        ("resolution", "720p"),
+        ("continuation", False),
+        ("trigger_word", "TOK"),
+        ("training_steps", 10),
+        ("width", 512),
+        ("output_format", "png"),
+    ],
+)
+def test_a_field_that_a_model_has_no_use_for_is_named(field: str, value: Any) -> None:
+    """Whatever it is, and also where it is 0 or false; it is not sent."""
+    said = mapped({"prompt": TEXT}, **{field: value})
+    assert said.ignored_fields == (field,)
+    assert set(said.inputs) == {"prompt"}
+
+
+def test_what_steers_us_is_never_ignored() -> None:
+    """Nor is the one output that was asked for."""
+    said = mapped(
+        {"prompt": TEXT},
+        model="m",
+        modality="image",
+        quality="economy",
+        max_credits=3,
+        allow_fallback=False,
+        metadata={"a": "b"},
+        num_outputs=1,
+    )
+    assert (said.ignored_fields, said.outputs) == ((), 1)
+
+
+def test_a_trainers_destination_is_used() -> None:
+    """It is where the new version goes, though it is no input."""
+    assert mapped({"input_images": ARCHIVE}, input_file="ada/a.zip", destination="ada/lora", prompt="").outputs == 1
+    said = mapped({"input_images": ARCHIVE}, input_file="ada/a.zip", destination="ada/lora", prompt="")
+    assert said.ignored_fields == ()
+
+
+def test_several_outputs_go_to_whatever_input_counts_them() -> None:
+    """By its field; a model without one makes one."""
+    said = mapped({"prompt": TEXT, "num_images": {"type": "whole", "field": "num_outputs", "to": 4}}, num_outputs=3)
+    assert (said.inputs["num_images"], said.outputs) == (3, 3)
+    assert refusal({"prompt": TEXT}, num_outputs=2) == "num_outputs must be 1 for m"
+
+
+# Files.
+
+
+def test_a_picture_and_a_file_are_taken_by_models_with_an_input_for_them() -> None:
+    """And only where the request brings them."""
+    pictures, files, plain = one({"prompt": TEXT, "i": IMAGE}), one({"prompt": TEXT, "f": FILE}), one({"prompt": TEXT})
+    several = one({"prompt": TEXT, "i": {"type": "images", "field": "image_url"}})
+    brings = replace(REQUEST, image_url=PICTURE, input_file="ada/a.wav")
+    assert [takes_image(each, brings) for each in (pictures, several, files, plain)] == [True, True, False, False]
+    assert [takes_file(each, brings) for each in (pictures, several, files, plain)] == [False, False, True, False]
+    assert not takes_image(pictures, REQUEST)
+    assert not takes_file(files, REQUEST)
+
+
+def test_references_are_found_in_lists_too() -> None:
+    """And nothing else is taken for one."""
+    inputs = {"a": "input:x/y/1.png", "b": ["input:x/y/2.png", PICTURE], "c": 7, "d": "an input: here", "e": True}
+    assert references(inputs) == ["x/y/1.png", "x/y/2.png"]  # type: ignore[arg-type]  # a dict of many kinds

@@ -1,0 +1,53 @@
+"""Texts in pieces: nothing is lost at a seam, and what a model has parted is whole again."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.pieces import OVERLAP_CHARACTERS, joined, pieces_of
+
+
+@given(
+    st.integers(0, 3000),
+    st.integers(1, OVERLAP_CHARACTERS),
+    st.integers(600, 2000),
+    st.sampled_from("a\u00e9\U0001f5fc"),
+)
+def test_what_is_not_longer_than_the_overlap_is_whole_in_one_piece(at: int, length: int, most: int, char: str) -> None:
+    """Wherever it stands, whatever the text is written in; and no piece is longer than it may be."""
+    text = char * at + "x" * length + char * 700
+    pieces = pieces_of(text, most)
+    assert any("x" * length in piece for piece in pieces)
+    assert all(len(piece) <= most for piece in pieces)
+
+
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_whole_pieces_are_only_put_together(pieces: list[str]) -> None:
+    """Nothing is added between them, and nothing changed."""
+    assert joined(pieces) == "".join(pieces)
+
+
+@given(st.text(st.characters(categories=["Cs", "Lu"]) | st.sampled_from("a\U0001f5fc"), max_size=20))
+def test_no_half_of_a_character_is_left(text: str) -> None:
+    """What comes out can be stored and sent, and what was whole is still there."""
+    whole = joined(text)
+    whole.encode()
+    left = iter(whole)
+    assert all(char in left for char in text if not "\ud800" <= char <= "\udfff")  # in their order
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ('["a \\ud83d", "\\uddfc at night"]', "a \U0001f5fc at night"),
+        ('["go", "ry"]', "gory"),
+        ('["a \\ud83d", "b"]', "a \ufffdb"),
+        ('["\\uddfc"]', "\ufffd"),
+        ("[]", ""),
+    ],
+)
+def test_a_character_that_was_parted_is_whole_again(said: str, read: str) -> None:
+    """As JSON brings it, half in each of two pieces; a half alone is replaced."""
+    assert joined(json.loads(said)) == read

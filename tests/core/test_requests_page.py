@@ -1,0 +1,167 @@
+"""docs/requests.md: its tables and examples are what the code reads and writes."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.core import messages
+from shared.core.catalog import Catalog, Quote, Status, quote
+from shared.core.catalog_file import parse_catalog
+from shared.core.credits import Plan
+from shared.core.mapping import inputs_of
+from shared.core.messages import MODALITIES, ChosenBy, GenerationEvent, GenerationRequest, Key, Output, parse_request
+from shared.core.reasons import Reason, Refusal
+from shared.worker.delivery import INLINE_CHARACTERS
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
+CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
+
+#: What steers Darkroom itself, whatever is made.
+STEERING = {"type", "generation_id", "user_id", "prompt", "model", "modality", "quality", "max_credits"}
+STEERING |= {"allow_fallback", "metadata"}
+
+
+def rows(head: str) -> list[list[str]]:
+    """The rows of the table whose head begins so, without the marks around a first cell."""
+    _, _, after = PAGE.partition(f"| {head} |")
+    lines = after.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+FIELDS = {row[0].strip(" `"): row for row in rows("Field")}
+
+
+def test_every_field_of_a_request_is_told_and_no_other() -> None:
+    """As it is called in the message."""
+    known = set(GenerationRequest.__dataclass_fields__) - {"key"} | {"type", "generation_id", "user_id"}
+    assert set(FIELDS) == known
+    assert len(FIELDS) == len(rows("Field"))
+
+
+def test_every_type_and_bound_is_the_parsers() -> None:
+    """Texts by their length, numbers by their range; what has a form of its own says so after it."""
+    told = {name: row[1] for name, row in FIELDS.items()}
+    for name, most in messages._TEXT.items():
+        if name == "modality":
+            assert told.pop(name) == f"text, one of {', '.join(f'`{each}`' for each in MODALITIES)}"
+            continue
+        assert re.fullmatch(rf"text, at most {most:,} characters(, `.*`)?", told.pop(name)), name
+    for name, (low, high) in messages._WHOLE.items():
+        assert told.pop(name) == f"whole number, {low:,} to {high:,}", name
+    for name, (least, greatest) in messages._REAL.items():
+        assert told.pop(name) == f"number, {least:g} to {greatest:g}", name
+    assert {told.pop(name) for name in ("continuation", "allow_fallback")} == {"true or false"}
+    assert set(told) == {"type", "generation_id", "user_id", "prompt", "metadata"}
+    assert f"at most {messages.REQUEST_BYTES // 1024} KiB" in PAGE
+    assert f"at most {messages._METADATA_PAIRS} texts" in told["metadata"]
+    assert f"at most {messages._METADATA_CHARACTERS} characters" in told["metadata"]
+
+
+def takers(catalog: Catalog, field: str) -> list[str]:
+    """The modalities that have a model which takes a field."""
+    found = set()
+    for model in catalog.models.values():
+        used = {item.field for item in model.inputs.values() if item.value is None}
+        used |= {"width", "height", "aspect_ratio"} if model.sizing else set()
+        used |= {"seed"} if "seed" in model.inputs else set()
+        used |= {"system_prompt"} if any(item.system_template for item in model.inputs.values()) else set()
+        used |= {"destination"} if model.modality == "training" else set()
+        if field in used and model.status is Status.ACTIVE:
+            found.add(model.modality)
+    return [modality for modality in MODALITIES if modality in found]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_says_what_it_is_for(field: str) -> None:
+    """By the catalogue that comes with the app."""
+    wanted = "all" if field in STEERING else ", ".join(takers(CATALOG, field)) or "none yet"
+    assert FIELDS[field][2] == wanted
+
+
+EXAMPLES: dict[str, str] = dict(
+    re.findall(r"^### ([^\n]+)\n\n```json\n(.+?)\n```$", PAGE.partition("## Examples")[2], re.MULTILINE | re.DOTALL)
+)
+
+
+def test_there_is_an_example_of_everything() -> None:
+    """Each modality, and a picture from a picture."""
+    assert [title.partition(",")[0] for title in EXAMPLES] == ["image", *MODALITIES]
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_every_example_is_read_and_accepted(title: str) -> None:
+    """By the parser with no field unknown, and by the catalogue for a user of the plan basic, with none ignored."""
+    message, unknown = parse_request(EXAMPLES[title].encode())
+    assert isinstance(message, GenerationRequest)
+    assert unknown == ()
+    quoted = quote(CATALOG, message, Plan.BASIC)
+    assert isinstance(quoted, Quote), quoted
+    assert quoted.model.modality == title.partition(",")[0]
+    mapped = inputs_of(quoted.model, message, seed=0)
+    assert not isinstance(mapped, Refusal)
+    assert mapped.ignored_fields == ()
+
+
+def test_the_cancel_is_read() -> None:
+    """As the page has it, in one line."""
+    (line,) = re.findall(r"^`(\{.*\})` ends a generation", PAGE, re.MULTILINE)
+    assert parse_request(line.encode()) == (messages.CancelRequest(Key("ada", "7f3c")), ())
+
+
+def shape(value: Any) -> Any:
+    """The names in a JSON value; of a list, those of its first element."""
+    match value:
+        case dict():
+            return {name: shape(each) for name, each in value.items() if name != "metadata"}
+        case list():
+            return [shape(each) for each in value[:1]]
+        case _:
+            return None
+
+
+def test_the_event_has_the_fields_that_the_page_shows() -> None:
+    """Every one, by its name and at its place; and each of its data is explained."""
+    (text,) = re.findall(r"```json\n(\{\"specversion.+?)\n```", PAGE, re.DOTALL)
+    shown = json.loads(text)
+    output = Output(container="c", name="n", content_type="t", size_bytes=1, width=0, height=0, text="x")
+    event = GenerationEvent(
+        key=Key("ada", "7f40"),
+        outcome="succeeded",
+        at=datetime(2026, 11, 21, tzinfo=UTC),
+        model="llama-3-8b",
+        held_credits=1,
+        captured_credits=1,
+        outputs=(output,),
+        refused_outputs=0,
+        reason=None,
+        text="",
+        attempts=2,
+        metadata={},
+        ignored_fields=(),
+        chosen_by=ChosenBy.FALLBACK,
+        passed_over=(messages.PassedOver("llama-4-scout", Reason.PROVIDER_FAILED),),
+    ).to_json()
+    assert shape(shown) == shape(event)
+    assert (shown["id"], shown["subject"], shown["type"]) == (event["id"], event["subject"], event["type"])
+    (output_shown,) = shown["data"]["outputs"]
+    assert output_shown["size_bytes"] == len(output_shown["text"].encode())
+    explained = {name for row in rows("Field of `data`") for name in re.findall(r"`([a-z_]+)`", row[0])}
+    assert explained == set(event["data"])
+    assert "outputs[].text" in PAGE
+    assert f"at most {INLINE_CHARACTERS:,} characters itself" in PAGE
+
+
+def test_every_reason_of_a_choice_is_told() -> None:
+    """Beside the field that has it."""
+    (row,) = (row for row in rows("Field of `data`") if "chosen_by" in row[0])
+    assert set(re.findall(r"`([a-z]+)`", row[1])) - {"null"} == {each.value for each in ChosenBy}
+
+
+def test_every_reason_code_is_told_once() -> None:
+    """In the order of the code."""
+    assert [row[0].strip(" `") for row in rows("Code")] == [reason.value for reason in Reason]

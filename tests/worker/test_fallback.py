@@ -1,0 +1,219 @@
+"""Fallback on the whole road: what goes to another model, what never does, and what the app is told of it."""
+
+from typing import Any
+
+import pytest
+
+from shared.core.messages import ChosenBy
+from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.reasons import SENTENCES, Reason
+from shared.core.state import State
+from tests.core.catalogs import IMAGE, SEED, TEXT, catalog, model
+from tests.fakes.screener import UNSAFE_IMAGE
+from tests.fakes.world import World, facts
+from tests.worker.modalities import opened
+
+PICTURE = "https://pictures.example/cat.png"
+PASSING = "Prediction interrupted; please retry (code: PA)"
+
+CATALOG = catalog(
+    {
+        "best": model(
+            {"prompt": TEXT, "image": IMAGE, "seed": SEED},
+            replicate="owner/best",
+            credits=5,
+            fallback=["good", "plain"],
+        ),
+        "good": model({"prompt": TEXT, "picture": IMAGE}, replicate="owner/good", credits=3),
+        "plain": model(replicate="owner/plain"),
+        "old": model(replicate="owner/old", status="retired", successor="best", inputs={}),
+    }
+)
+
+
+async def asked(**said: Any) -> World:
+    """A picture was asked of the best model."""
+    world = await opened(of=CATALOG)
+    world.inputs.files[PICTURE] = b"a cat"
+    await world.ask(**{"model": "best"} | said)
+    return world
+
+
+async def failed(world: World, error: str) -> None:
+    """The latest prediction fails, and all that follows is carried."""
+    world.replicate.fail(world.replicate.ids()[-1], error)
+    await world.webhook(world.replicate.ids()[-1])
+    await world.pump()
+
+
+async def succeeded(world: World, content: bytes = b"a picture") -> None:
+    """The latest prediction succeeds."""
+    world.replicate.succeed(world.replicate.ids()[-1], [content])
+    await world.webhook(world.replicate.ids()[-1])
+
+
+def models(world: World) -> list[str]:
+    """The models that were asked, in order."""
+    return [attempt.model for _, attempt in world.replicate.creates]
+
+
+async def test_another_model_answers_and_the_app_is_told_why() -> None:
+    """The input is mapped anew, the price is the one of the model that answered, the rest is released."""
+    world = await asked(seed=0, image_url=PICTURE)
+    assert world.balances() == (995, 5, 0)
+    await failed(world, PASSING)
+    await succeeded(world)
+    (first, second) = [attempt for _, attempt in world.replicate.creates]
+    assert (set(first.inputs), set(second.inputs)) == ({"prompt", "image", "seed"}, {"prompt", "picture"})
+    assert second.inputs["picture"] == first.inputs["image"]
+    data = facts(world.events[0])
+    assert (data["model"], data["chosen_by"], data["attempts"]) == ("good", "fallback", 2)
+    assert data["passed_over"] == [{"model": "best", "reason": "PROVIDER_FAILED"}]
+    assert data["credits"] == {"held": 5, "captured": 3, "released": 2}
+    assert world.balances() == (997, 0, 3)
+    world.at_rest()
+
+
+async def test_the_chain_is_walked_to_its_end() -> None:
+    """Then it has failed, and nobody pays."""
+    world = await asked()
+    for _ in range(3):
+        await failed(world, PASSING)
+    assert models(world) == ["best", "good", "plain"]
+    (event,) = world.events
+    assert (event.outcome, event.reason, event.attempts) == ("failed", Reason.PROVIDER_FAILED, 3)
+    assert [each.model for each in event.passed_over] == ["best", "good"]
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+@pytest.mark.parametrize(
+    "error", [PASSING, "high demand. (E003)", "queue reached limit", "Director: unexpected (E9828)"]
+)
+async def test_passing_trouble_and_no_capacity_go_to_the_next(error: str) -> None:
+    """A retry is a new prediction, of another model."""
+    world = await asked()
+    await failed(world, error)
+    assert models(world) == ["best", "good"]
+
+
+async def test_what_never_started_goes_to_the_next() -> None:
+    """No capacity either: it waited until its deadline, and was not charged."""
+    world = await asked()
+    world.replicate.abort(world.replicate.only_id)
+    await world.webhook(world.replicate.only_id)
+    await world.pump()
+    assert models(world) == ["best", "good"]
+    assert world.generation().passed_over[0].reason is Reason.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("NSFW content detected.", Reason.CONTENT_REFUSED),
+        ("flagged as sensitive (E005)", Reason.CONTENT_REFUSED),
+        ("ValueError: prompt is too long", Reason.PROVIDER_REFUSED),
+        ("Insufficient credit (E001)", Reason.PROVIDER_UNAVAILABLE),
+        ("invalid key (E002)", Reason.PROVIDER_UNAVAILABLE),
+    ],
+)
+async def test_content_input_credit_and_keys_never_go_to_another(error: str, reason: Reason) -> None:
+    """Whoever refuses content must not be asked around for somebody who does not."""
+    world = await asked()
+    await failed(world, error)
+    await world.settle()
+    assert models(world) == ["best"]
+    assert (world.events[0].outcome, world.events[0].reason) == ("failed", reason)
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+async def test_an_unsafe_result_is_not_tried_elsewhere() -> None:
+    """It is our own refusal of content."""
+    world = await asked()
+    await succeeded(world, UNSAFE_IMAGE)
+    await world.settle()
+    assert models(world) == ["best"]
+    assert world.events[0].reason is Reason.OUTPUT_REFUSED
+    world.at_rest()
+
+
+@pytest.mark.parametrize(
+    ("answer", "again"),
+    [
+        (NotCreated("throttled", 30), ["best", "best"]),
+        (NotCreated("no credit", 120), ["best", "best"]),
+        (NotCreated("unauthorized", 60), ["best", "best"]),
+        (CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings."), ["best"]),
+        (CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL]), ["best", "good"]),
+    ],
+    ids=["throttled", "no credit", "unauthorized", "invalid", "gone"],
+)
+async def test_the_answer_to_a_create_decides_who_is_asked_next(answer: CreateOutcome, again: list[str]) -> None:
+    """Limits, credit and tokens are the account's: the same model is asked later. Only one that is gone gives way."""
+    world = await opened(of=CATALOG)
+    world.replicate.answer_next_create_with(answer)
+    await world.ask(model="best")
+    await world.tick(200)
+    assert models(world) == again
+
+
+async def test_nobody_else_is_asked_while_an_earlier_attempt_may_run() -> None:
+    """An unknown outcome waits for ``Cancel-After``, and then it is the same model's turn."""
+    world = await opened(of=CATALOG)
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    await world.ask(model="best")
+    await world.tick(100)
+    assert models(world) == ["best"]
+    await world.tick(100)
+    assert models(world) == ["best", "best"]
+    assert world.generation().passed_over == ()
+
+
+@pytest.mark.parametrize("said", [{"allow_fallback": False}, {"max_credits": 5, "model": "plain"}])
+async def test_without_a_fallback_it_ends(said: dict[str, Any]) -> None:
+    """It is not wished for, or there is none."""
+    world = await asked(**said)
+    await failed(world, PASSING)
+    assert len(models(world)) == 1
+    assert world.events[0].reason is Reason.PROVIDER_FAILED
+    world.at_rest()
+
+
+async def test_the_limit_is_kept_by_every_attempt() -> None:
+    """The fallbacks are cheaper here; the first one is what has to fit."""
+    world = await asked(max_credits=4)
+    assert world.events[0].reason is Reason.OVER_LIMIT
+    assert models(world) == []
+    world = await asked(max_credits=5)
+    await failed(world, PASSING)
+    assert models(world) == ["best", "good"]
+    assert world.generation().held_credits == 5
+
+
+async def test_no_fallback_loses_the_picture() -> None:
+    """The last of the chain takes none, so it is left out."""
+    world = await asked(image_url=PICTURE)
+    assert world.generation().chain == ("best", "good")
+
+
+async def test_a_retired_model_is_served_by_its_successor() -> None:
+    """The app is told; without fallbacks it is told to ask for another."""
+    world = await asked(model="old")
+    await succeeded(world)
+    data = facts(world.events[0])
+    assert (data["model"], data["chosen_by"]) == ("best", ChosenBy.SUCCESSOR)
+    assert data["passed_over"] == [{"model": "old", "reason": "MODEL_RETIRED"}]
+    world = await asked(model="old", allow_fallback=False)
+    assert (world.events[0].outcome, world.events[0].reason) == ("rejected", Reason.MODEL_RETIRED)
+    assert models(world) == []
+    world.at_rest()
+
+
+async def test_a_plain_success_says_that_it_was_asked_for() -> None:
+    """And passes nobody over."""
+    world = await asked()
+    await succeeded(world)
+    data = facts(world.events[0])
+    assert (data["model"], data["chosen_by"], data["passed_over"], data["attempts"]) == ("best", "request", [], 1)
+    assert world.generation().state is State.SUCCEEDED

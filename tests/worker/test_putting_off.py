@@ -1,0 +1,156 @@
+"""Putting off: waits that grow and do not come in step, what is left to the timer, and the end of all patience."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared import worker
+from shared.core.messages import Check
+from shared.core.prediction import NotCreated, Prediction
+from shared.core.reasons import Reason
+from shared.core.state import State
+from shared.ports import Unavailable
+from shared.worker.waiting import backoff_s, put_off_until
+from tests.fakes.provider import FakeReplicate
+from tests.fakes.world import KEY, START, World
+
+
+class LeftAlone(FakeReplicate):
+    """Questions are answered by a breaker: come back in ``wait_s``."""
+
+    wait_s = 0.0
+
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """Not now."""
+        if self.wait_s:
+            raise Unavailable("replicate", "left alone", self.wait_s)
+        return await super().get(prediction_id, training=training)
+
+    @asynccontextmanager
+    async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Not now."""
+        if self.wait_s:
+            raise Unavailable("replicate", "left alone", self.wait_s)
+        async with super().fetch(uri, most_bytes) as chunks:
+            yield chunks
+
+
+async def running(wait_s: float) -> tuple[World, LeftAlone]:
+    """A generation that runs, at a Replicate that is left alone."""
+    world = World()
+    await world.open_account()
+    replicate = LeftAlone(world.now)
+    world.replicate, world.house = replicate, replace(world.house, provider=replicate)
+    await world.ask()
+    replicate.wait_s = wait_s
+    return world, replicate
+
+
+def test_waits_grow_and_chance_shortens_them() -> None:
+    """2, 4, 8 ... 300 seconds at most, or down to a half."""
+    assert [backoff_s(tries, 0) for tries in (0, 1, 2, 20)] == [2, 4, 8, 300]
+    assert [backoff_s(tries, 1) for tries in (0, 1, 2, 20)] == [1, 2, 4, 150]
+
+
+@pytest.mark.parametrize(("chance", "seconds"), [(0, 40), (0.5, 45), (1, 50)])
+def test_a_hint_that_many_were_given_is_spread(chance: float, seconds: float) -> None:
+    """Nobody comes before it, and not all at the same moment."""
+    assert put_off_until(START, 0, 40, chance) == START + timedelta(seconds=seconds)
+
+
+async def test_a_check_is_left_to_the_timer_while_replicate_is_left_alone() -> None:
+    """No copy of a check for longer than the timer takes; the row was moved, and the next tick asks again."""
+    world, replicate = await running(wait_s=120)
+    assert await world.tick(60) == 1
+    assert not world.messenger.scheduled
+    assert world.index.rows[KEY].due_at > world.time
+    replicate.wait_s = 0
+    replicate.succeed(replicate.only_id)
+    await world.tick(60)
+    assert world.generation().state is State.SUCCEEDED
+    world.at_rest()
+
+
+async def test_a_check_comes_back_soon_where_the_wait_is_short() -> None:
+    """Sooner than the timer would: a copy."""
+    world, _ = await running(wait_s=5)
+    await world.tick(60)
+    (copy,) = world.messenger.scheduled
+    assert isinstance(copy.message, Check)
+    assert copy.at == world.time + timedelta(seconds=5 * 1.125)
+
+
+async def test_a_check_that_could_not_read_its_row_comes_back() -> None:
+    """Another neighbour than Replicate, and nothing was moved: the copy is needed, however long it waits."""
+    world, _ = await running(wait_s=0)
+    world.pass_time(60)
+    await worker.reconcile(world.house)
+
+    async def down(key: object) -> None:
+        raise Unavailable("tables", "throttled", 120)
+
+    world.index.get = down  # type: ignore[method-assign]
+    await world.pump()
+    assert [type(sent.message) for sent in world.messenger.scheduled] == [Check]
+
+
+async def test_news_of_a_paid_picture_comes_back_while_outputs_are_left_alone() -> None:
+    """The copy has the outputs with it: nothing but their host is needed when it is back."""
+    world, replicate = await running(wait_s=60)
+    replicate.succeed(replicate.only_id)
+    await world.webhook(replicate.only_id)
+    assert world.generation().state is State.RUNNING
+    replicate.wait_s = 0
+    world.pass_time(80)
+    await world.pump()
+    assert world.generation().state is State.SUCCEEDED
+    world.at_rest()
+
+
+async def test_a_copy_that_had_to_wait_for_long_may_be_late() -> None:
+    """Behind a backlog it is minutes late: the timer comes only when half of the wait has passed again."""
+    world = World()
+    await world.open_account()
+    world.replicate.answer_next_create_with(NotCreated("paced", 800))
+    await world.ask()
+    world.messenger.scheduled.clear()  # it is lost, in the end
+    assert await world.tick(900 + 400) == 0
+    assert world.generation().state is State.HELD
+    assert await world.tick(60) == 1
+    assert world.generation().state is State.RUNNING
+
+
+async def test_what_waits_for_too_long_is_given_up_though_its_copies_are_on_time() -> None:
+    """No credit at Replicate for six hours: the app is told, the hold is released, and no copy is left."""
+    world = World()
+    await world.open_account()
+    for _ in range(500):
+        world.replicate.answer_next_create_with(NotCreated("no credit", 120))
+    await world.ask()
+    while not world.events:
+        assert world.time < START + timedelta(hours=7), "it is never given up"
+        world.pass_time(30)
+        await world.pump()  # before the timer: the copies are always faster
+        await world.tick()
+    assert world.events[0].reason is Reason.PROVIDER_UNAVAILABLE
+    assert world.time - START == timedelta(hours=6, seconds=30)
+    assert world.balances() == (10, 0, 0)
+    assert not world.messenger.scheduled
+    world.at_rest()
+
+
+async def test_it_is_given_up_without_that_check_too() -> None:
+    """The check was lost: the row is due soon after."""
+    world = World()
+    await world.open_account()
+    world.replicate.answer_next_create_with(NotCreated("no credit", 7 * 3600))
+    await world.ask()
+    (check,) = world.messenger.scheduled
+    assert isinstance(check.message, Check)
+    world.messenger.scheduled.clear()
+    await world.tick(6 * 3600 + 31)
+    assert world.events[0].reason is Reason.PROVIDER_UNAVAILABLE
+    world.at_rest()

@@ -1,0 +1,388 @@
+"""Trainings on the corridor: an archive is handed over, a version comes back, and none is ever started twice."""
+
+import json
+from dataclasses import replace
+from typing import BinaryIO
+
+import pytest
+
+from shared import worker
+from shared.core.prediction import CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.reasons import Reason, Refusal
+from shared.core.state import State
+from shared.ports import Limits, OutputUnfit, Unavailable
+from shared.worker.delivery import INLINE_CHARACTERS
+from tests.fakes.messenger import EVENTS, REQUESTS
+from tests.fakes.world import KEY, World, facts
+from tests.worker.modalities import STRICT, TAR, ZIP, opened, train
+
+VERSION = "ada/lora:" + "0123456789abcdef" * 4
+LOST_S = 3600 + 60 + 1
+
+
+async def trained(world: World, weights: bytes | None = TAR) -> World:
+    """A training that comes to its end."""
+    await train(world)
+    world.replicate.train(world.replicate.only_id, weights)
+    await world.webhook(world.replicate.only_id)
+    return world
+
+
+async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
+    """Its weights are stored, its version is told, and what was asked for is paid."""
+    world = await trained(await opened())
+    ((address, (name, content)),) = world.replicate.uploaded.items()
+    assert (name, content) == ("pictures.zip", ZIP)
+    ((_, sent),) = world.replicate.creates
+    assert sent.inputs == {"input_images": address, "trigger_word": "LGHT"}
+    assert (sent.destination, sent.trains) == ("ada/lora", True)
+    (output,) = world.events[0].outputs
+    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.tar", "application/x-tar", VERSION)
+    assert world.blobs.outputs[output.name].content == TAR
+    assert facts(world.events[0])["outputs"][0]["text"] == VERSION
+    assert world.balances() == (900, 0, 100)
+    assert world.screener.texts == ["LGHT"]
+    assert [(record.subject, record.unscreened) for record in world.generation().verdicts] == [
+        ("input file", "training"),
+        ("prompt", ""),
+        ("output 1.0", "training"),
+    ]
+    world.at_rest()
+
+
+async def test_what_is_saved_names_the_file_and_not_where_it_was_handed() -> None:
+    """A later try hands it over again."""
+    world = await opened()
+    await train(world, training_steps=500)
+    saved = world.generation().attempt
+    assert saved is not None
+    assert saved.inputs == {"input_images": "ada/pictures.zip", "trigger_word": "LGHT", "steps": 500}
+    assert world.generation().ignored_fields == ()
+
+
+async def test_a_training_without_words_is_screened_for_none() -> None:
+    """There is nothing to look at, and the screener is not asked."""
+    world = await opened()
+    await train(world, trigger_word=None)
+    assert world.screener.texts == []
+    assert world.generation().state is State.RUNNING
+
+
+async def test_a_trigger_word_is_screened() -> None:
+    """It is what the user wrote."""
+    world = await opened()
+    await train(world, trigger_word="gory")
+    assert world.events[0].reason is Reason.PROMPT_REFUSED
+    assert world.replicate.uploaded == {}
+
+
+async def test_a_version_without_weights_is_stored_as_json() -> None:
+    """So that nothing that was paid for is lost."""
+    world = await trained(await opened(), weights=None)
+    (output,) = world.events[0].outputs
+    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.json", "application/json", VERSION)
+    assert json.loads(world.blobs.outputs[output.name].content) == {"version": VERSION}
+    assert world.balances() == (900, 0, 100)
+    world.at_rest()
+
+
+@pytest.mark.parametrize("trouble", ["gone", "too large"])
+async def test_weights_that_cannot_be_had_leave_the_version(trouble: str) -> None:
+    """The model is trained, and runs at the provider: that is what was asked for."""
+    world = await opened()
+    await train(world)
+    world.replicate.train(world.replicate.only_id, TAR)
+    if trouble == "gone":
+        world.replicate.files.clear()
+    else:
+        world.house = replace(world.house, limits=Limits(output_bytes=len(TAR) - 1))
+    await world.webhook(world.replicate.only_id)
+    (output,) = world.events[0].outputs
+    assert (output.content_type, output.text) == ("application/json", VERSION)
+    assert json.loads(world.blobs.outputs[output.name].content) == {"version": VERSION}
+    world.at_rest()
+
+
+@pytest.mark.parametrize(
+    ("weights", "name", "content_type"),
+    [
+        (ZIP, "ada/one/1-0.zip", "application/zip"),
+        (b"safetensors, say", "ada/one/1-0.bin", "application/octet-stream"),
+    ],
+)
+async def test_weights_of_another_kind_are_weights(weights: bytes, name: str, content_type: str) -> None:
+    """Nobody looks into them; the name says what is known."""
+    world = await trained(await opened(), weights)
+    (output,) = world.events[0].outputs
+    assert (output.name, output.content_type, output.text) == (name, content_type, VERSION)
+
+
+async def test_weights_without_a_version_are_delivered() -> None:
+    """A trainer that makes none."""
+    world = await opened()
+    await train(world)
+    world.replicate.succeed(world.replicate.only_id, [TAR])
+    await world.webhook(world.replicate.only_id)
+    (output,) = world.events[0].outputs
+    assert (output.name, output.text) == ("ada/one/1-0.tar", "")
+    world.at_rest()
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["weights that are gone", "nothing"])
+async def test_nothing_of_use_is_no_result(gone: bool) -> None:
+    """Released."""
+    world = await opened()
+    await train(world)
+    world.replicate.succeed(world.replicate.only_id, [TAR] if gone else [])
+    world.replicate.files.clear()
+    await world.webhook(world.replicate.only_id)
+    assert world.events[0].outcome == "failed"
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+async def test_what_is_told_has_a_bound() -> None:
+    """A version is short; what is not goes into the file whole."""
+    world = await opened()
+    await train(world)
+    world.replicate.say(world.replicate.only_id, "x" * (INLINE_CHARACTERS + 1))
+    await world.webhook(world.replicate.only_id)
+    (output,) = world.events[0].outputs
+    assert len(output.text) == INLINE_CHARACTERS
+    assert len(json.loads(world.blobs.outputs[output.name].content)["version"]) == INLINE_CHARACTERS + 1
+
+
+# Refused before anything is held.
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"destination": None, "modality": "training"}, Reason.INVALID_REQUEST),
+        ({"input_file": None}, Reason.INVALID_REQUEST),
+        ({"input_file": "ada/other.zip"}, Reason.INPUT_INVALID),
+        ({"training_steps": 2}, Reason.INVALID_REQUEST),
+        ({"max_credits": 99}, Reason.OVER_LIMIT),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_trained_is_refused_at_the_door(said: dict[str, object], reason: Reason) -> None:
+    """No credit is held, nothing is handed over."""
+    world = await opened()
+    await train(world, **said)
+    assert (world.events[0].outcome, world.events[0].reason) == ("rejected", reason)
+    assert world.balances() == (1000, 0, 0)
+    assert (world.replicate.uploaded, world.replicate.creates) == ({}, [])
+    world.at_rest()
+
+
+async def test_trainings_are_not_offered_by_default() -> None:
+    """Nobody can look at what they learn from."""
+    world = await opened(STRICT)
+    await train(world)
+    assert world.events[0].reason is Reason.NOT_SCREENED
+    assert world.replicate.uploaded == {}
+
+
+# Handing over.
+
+
+async def test_an_archive_that_cannot_be_handed_over_now_is_handed_over_later() -> None:
+    """Nothing was created: the same attempt is tried again."""
+    world = await opened()
+    world.replicate.down = True
+    await train(world)
+    assert world.generation().state is State.HELD
+    assert world.replicate.creates == []
+    assert world.balances() == (900, 100, 0)
+    world.replicate.down = False
+    await world.tick(60)
+    generation = world.generation()
+    assert generation.state is State.RUNNING
+    assert generation.attempt is not None
+    assert (generation.attempt.number, generation.attempt.tries) == (1, 2)
+    assert len(world.replicate.creates) == 1
+
+
+async def test_a_store_that_is_down_puts_the_create_off() -> None:
+    """With its own hint."""
+    world = await opened()
+    read = world.blobs.read_upload
+
+    async def down(name: str, file: BinaryIO) -> bool:
+        raise Unavailable("blobs", "the test says so", 40)
+
+    world.blobs.read_upload = down  # type: ignore[method-assign]
+    await train(world)
+    assert world.generation().state is State.HELD
+    world.blobs.read_upload = read  # type: ignore[method-assign]
+    await world.tick(30)
+    assert world.replicate.creates == []
+    await world.tick(30)
+    assert world.generation().state is State.RUNNING
+
+
+async def test_an_archive_that_the_provider_does_not_take_ends_it() -> None:
+    """It has grown since it was weighed: released, and said so."""
+    world = await opened()
+
+    async def unfit(name: str, file: BinaryIO) -> str:
+        raise OutputUnfit(Refusal(Reason.INPUT_INVALID, "The input file is too large."))
+
+    world.replicate.upload = unfit  # type: ignore[method-assign]
+    await train(world)
+    (event,) = world.events
+    assert (event.outcome, event.reason, event.text) == (
+        "failed",
+        Reason.INPUT_INVALID,
+        "The input file is too large.",
+    )
+    assert world.replicate.creates == []
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+async def test_an_archive_that_is_gone_ends_it() -> None:
+    """Between the look and the create."""
+    world = await opened()
+    world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    await train(world)
+    world.blobs.uploads.clear()
+    await world.settle()
+    assert world.events[0].text.startswith("The input file is not there")
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+async def test_a_destination_that_is_not_there_goes_to_no_other_trainer() -> None:
+    """The text of the refusal reaches the user."""
+    world = await opened()
+    world.replicate.answer_next_create_with(CreateRefused(Reason.PROVIDER_REFUSED, "Create that model first."))
+    await train(world)
+    (event,) = world.events
+    assert (event.reason, event.text, event.attempts) == (
+        Reason.PROVIDER_REFUSED,
+        "Create that model first.",
+        1,
+    )
+    world.at_rest()
+
+
+# Asked for and canceled as what it is: the fake knows no prediction of a training's id.
+
+
+async def test_a_training_is_canceled_by_its_user() -> None:
+    """At the provider, too."""
+    world = await opened()
+    await train(world)
+    world.replicate.start(world.replicate.only_id)
+    await world.cancel()
+    assert world.generation().state is State.CANCELED
+    assert world.replicate.canceled == [world.replicate.only_id]
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+async def test_a_training_that_was_told_of_in_part_is_asked_for() -> None:
+    """Its news came without outputs: they would have been too large for the queue."""
+    world = await opened()
+    await train(world)
+    done = world.replicate.train(world.replicate.only_id, TAR)
+    event = world.replicate.event(done.prediction_id)
+    cut = replace(event, prediction=replace(done, outputs=(), complete=False))
+    await world.deliver(json.dumps(cut.to_json()).encode(), EVENTS)
+    assert world.events[0].outputs[0].text == VERSION
+    world.at_rest()
+
+
+async def test_the_timer_asks_for_a_training() -> None:
+    """Its webhook was lost."""
+    world = await opened()
+    await train(world)
+    world.replicate.train(world.replicate.only_id, TAR)
+    await world.tick(60)
+    assert world.generation().state is State.SUCCEEDED
+    world.at_rest()
+
+
+async def test_a_training_that_never_ends_is_stopped() -> None:
+    """Trainings know no ``Cancel-After``: it is our own cancel that bounds it."""
+    world = await opened()
+    await train(world)
+    world.replicate.start(world.replicate.only_id)
+    await world.tick(LOST_S)
+    assert world.replicate.canceled == [world.replicate.only_id]
+    assert world.generation().reason is Reason.TIMED_OUT
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+async def test_a_dead_letter_stops_a_training() -> None:
+    """It would cost more than any picture."""
+    world = await opened()
+    await train(world)
+    request = world.generation().request
+    assert request is not None
+    await worker.bury(world.house, request, json.dumps(request.to_json()).encode(), REQUESTS)
+    assert world.replicate.canceled == [world.replicate.only_id]
+    world.at_rest()
+
+
+async def test_a_training_whose_answer_was_lost_is_found_in_its_own_list() -> None:
+    """By the address that it was given; nothing is created again."""
+    world = await opened()
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await train(world)
+    assert world.generation().state is State.SUBMITTING
+    await world.tick(60)
+    assert world.generation().state is State.RUNNING
+    assert len(world.replicate.creates) == 1
+
+
+async def test_a_training_that_was_lost_is_never_started_again() -> None:
+    """It may still run, and nothing bounds it: it ends, released, though the chain has another trainer."""
+    world = await opened()
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    await train(world)
+    assert world.generation().chain == ("trainer", "trainer-too")
+    await world.tick(LOST_S)
+    (event,) = world.events
+    assert (event.outcome, event.reason, event.attempts) == ("failed", Reason.LOST, 1)
+    assert len(world.replicate.creates) == 1
+    assert world.balances() == (1000, 0, 0)
+    await world.settle()
+    assert len(world.replicate.creates) == 1
+    world.at_rest()
+
+
+async def test_a_training_that_was_lost_and_is_heard_of_later_is_stopped() -> None:
+    """Nobody waits for it any more, and nobody pays for it but us: as little as can be."""
+    world = await opened()
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await train(world)
+    training_id = world.replicate.only_id
+    world.replicate.unlisted.add(training_id)
+    await world.tick(LOST_S)
+    assert world.generation(KEY).reason is Reason.LOST
+    assert world.replicate.running
+    world.replicate.start(training_id)
+    await world.webhook(training_id)
+    assert world.replicate.canceled == [training_id]
+    assert world.telemetry.total("darkroom.extra_predictions") == 1
+    world.at_rest()
+
+
+async def test_a_trainer_that_failed_for_a_while_leaves_it_to_the_next() -> None:
+    """It is over, and that is known; the archive is handed over again."""
+    world = await opened()
+    await train(world)
+    world.replicate.fail(world.replicate.only_id, "Prediction interrupted; please retry (code: PA)")
+    await world.webhook(world.replicate.only_id)
+    await world.pump()
+    first, second = world.replicate.creates
+    assert (first[1].model, second[1].model, second[1].destination) == ("trainer", "trainer-too", "ada/lora")
+    assert len(world.replicate.uploaded) == 2
+    world.replicate.train(world.replicate.ids()[1], TAR)
+    await world.webhook(world.replicate.ids()[1])
+    assert world.events[0].model == "trainer-too"
+    world.at_rest()
