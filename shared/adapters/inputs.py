@@ -6,6 +6,8 @@ Rules of this file:
    goes to exactly the addresses that were checked: asking the name again could give another answer (DNS rebinding).
 3. The whole fetch has one bound in time and one in size. Nothing is unpacked, cookies and proxies are not used.
 4. What cannot be had is a Refusal that the user can act upon; it never says what was found at an address.
+5. No setting opens a private address. A test opens one server of its own by the constructor, which the wiring calls
+   without an argument.
 
 What the bytes are is looked at by the corridor, which knows pictures by their bytes and their pixels before decoding.
 """
@@ -15,7 +17,7 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import aiohttp
 import yarl
@@ -25,7 +27,6 @@ from shared.core.reasons import Reason, Refusal
 
 _log = logging.getLogger("darkroom.inputs")
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: Resolves a host name to its addresses. OSError where there are none.
@@ -36,6 +37,9 @@ MOST_BYTES = 20 * 1024 * 1024
 #: The whole fetch, redirects included: the invocation has more to do.
 TOTAL_S = 20.0
 _REDIRECTS = 3
+_PORT = 443
+#: Where a test's own server is.
+_OPENED_ADDRESS = "127.0.0.1"
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _PIECE_BYTES = 64 * 1024
 
@@ -63,22 +67,21 @@ _NOT_PUBLIC: tuple[Network, ...] = tuple(
 class InputFetcher:
     """ports.Inputs, on aiohttp: its connections take a resolver of our own, so that an address can be pinned.
 
-    ``also_allowed`` are networks, ``ports`` are ports that a test opens for its own server; ``tls`` trusts it.
+    ``opened`` is for tests: names of a server on 127.0.0.1, each with its port. They pass there and nowhere else, and
+    nobody else passes there: neither the bare address nor another name of it. ``tls`` trusts that server.
     """
 
     def __init__(
         self,
         *,
         resolve: Resolve | None = None,
-        also_allowed: Sequence[Network] = (),
-        ports: Sequence[int] = (443,),
+        opened: Mapping[str, int] | None = None,
         tls: ssl.SSLContext | None = None,
         total_s: float = TOTAL_S,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._resolve = resolve or _system
-        self._also_allowed = tuple(also_allowed)
-        self._ports = frozenset(ports)
+        self._opened = dict(opened or {})
         self._tls = tls
         self._total_s = total_s
         self._most_bytes = most_bytes
@@ -114,7 +117,8 @@ class InputFetcher:
             return None  # browsers and libraries differ about these
         try:
             parsed = yarl.URL(url)
-            fine = parsed.scheme == "https" and parsed.host and parsed.port in self._ports
+            host = parsed.raw_host
+            fine = parsed.scheme == "https" and host and parsed.port == self._opened.get(host, _PORT)
         except ValueError:
             return None
         return parsed.with_fragment(None) if fine and parsed.user is None and parsed.password is None else None
@@ -127,19 +131,8 @@ class InputFetcher:
             if host.replace(".", "").isdigit():
                 return []  # "127.1" and "2130706433" are addresses to some: no name looks like this
             found = list(await self._resolve(host))
-        return found if found and all(self._is_public(address) for address in found) else []
-
-    def _is_public(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            return False  # an IPv4 address in disguise; whoever means it can write it
-        if any(address.version == network.version and address in network for network in self._also_allowed):
-            return True
-        hidden = any(address.version == network.version and address in network for network in _NOT_PUBLIC)
-        return address.is_global and not address.is_multicast and not address.is_reserved and not hidden
+        own = _OPENED_ADDRESS if host in self._opened else None
+        return found if found and all(address == own or _is_public(address) for address in found) else []
 
     async def _asked(self, url: yarl.URL, addresses: Sequence[str]) -> bytes | Refusal | yarl.URL:
         """One request to exactly these addresses: the body, a refusal, or where it was moved to."""
@@ -205,6 +198,17 @@ class _Pinned(AbstractResolver):
 
     async def close(self) -> None:
         """There is nothing to close."""
+
+
+def _is_public(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return False  # an IPv4 address in disguise; whoever means it can write it
+    hidden = any(address.version == network.version and address in network for network in _NOT_PUBLIC)
+    return address.is_global and not address.is_multicast and not address.is_reserved and not hidden
 
 
 def _family(address: str) -> socket.AddressFamily:

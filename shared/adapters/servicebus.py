@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
+from shared.tls import tls_context
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -56,7 +57,7 @@ def connected_by_string(connection_string: str) -> "Callable[[], ServiceBusClien
     def factory() -> "ServiceBusClient":
         from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
 
-        return ServiceBusClient.from_connection_string(connection_string, **_RETRIES)
+        return ServiceBusClient.from_connection_string(connection_string, ssl_context=tls_context(), **_RETRIES)
 
     return factory
 
@@ -67,7 +68,7 @@ def connected_by_identity(namespace: str, credential: "AsyncTokenCredential") ->
     def factory() -> "ServiceBusClient":
         from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
 
-        return ServiceBusClient(namespace, credential, **_RETRIES)
+        return ServiceBusClient(namespace, credential, ssl_context=tls_context(), **_RETRIES)
 
     return factory
 

@@ -5,16 +5,14 @@ Rules of this file:
 2. Replaying reads only: what another policy would have said changes nothing that was.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from shared.cli.desk import Rooms, desk_of, valid_id
+from shared.cli.desk import Rooms, back, desk_of, valid_id
 from shared.cli.generations import one
 from shared.cli.screen import moment
 from shared.core.generation import Generation
@@ -24,8 +22,6 @@ from shared.core.record import Record
 from shared.datafiles import overridden
 
 moderation = typer.Typer(help="Content safety: explain, diff.", no_args_is_help=True, rich_markup_mode=None)
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @moderation.command("explain")
@@ -101,7 +97,7 @@ def diff(
     taken along. Of a prompt that the own terms refused, nobody else's severities are known.
     """
     desk = desk_of(context)
-    span = _span(since)
+    span = back(since)
     other = _read(policy)
 
     async def command(rooms: Rooms) -> int:
@@ -138,7 +134,7 @@ class _Flip:
     def row(self) -> tuple[str, ...]:
         """As it is listed."""
         key, allowed = self.generation.key, self.judgement.allowed
-        found = self.record.category if allowed else self._found
+        found = (self.record.category or self._found) if allowed else self._found
         was, would_be = ("refused", "allowed") if allowed else ("allowed", "refused")
         return (key.user_id, key.generation_id, self.record.subject, was, would_be, found)
 
@@ -147,19 +143,14 @@ class _Flip:
         category = self.judgement.category
         if isinstance(category, Category):
             return f"{category.value} {self.record.severities.get(category.value, '')}".strip()
+        if self.record.unscreened:
+            return f"unscreened {self.record.unscreened}"
         return category.value if category else "not whole"
 
 
 def _flips(generation: Generation, records: list[Record], other: Policy) -> list[_Flip]:
     judged = [(record, record.judged_by(other)) for record in records]
     return [_Flip(generation, record, judgement) for record, judgement in judged if judgement.allowed != record.allowed]
-
-
-def _span(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
-    if match is None:
-        raise typer.BadParameter("--since must be a number with m, h, d or w after it, such as 7d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _read(file: Path) -> Policy:

@@ -71,8 +71,14 @@ _AROUND = "!|+.,;:?\"'()[]{}<>…“”‘’«»-"
 #: Single letters with one or two signs between them: "s e x", "s.e.x". Then any other token.
 _TOKEN = re.compile(r"(?P<spaced>(?<![^\W_])[^\W_](?:[\W_]{1,2}[^\W_](?![^\W_])){2,})|\S+")
 _SEPARATORS = re.compile(r"[\W_]+")
+#: Words of one letter, as folded, of English and its neighbours: one that stands before a spaced word is none of it.
+_ONE_LETTER = frozenset("aieouybckия")
 _MEASURE = re.compile(r"\d+[a-z]{1,2}")
 _RUN = re.compile(r"(.)\1\1+")
+
+#: Unicode's tag characters: nobody sees them, and each is an ASCII character to a language model that knows them.
+_TAGS = re.compile("[\U000e0020-\U000e007e]+")
+_TAG = 0xE0000
 
 
 def folded(text: str) -> str:
@@ -90,15 +96,37 @@ def folded(text: str) -> str:
 _UNSEEN = frozenset({"Mn", "Me", "Cf"})
 
 
+def hidden_in(text: str) -> str:
+    """What is written in a text with tag characters; empty for nearly every text."""
+    if text.isascii():
+        return ""
+    return " ".join("".join(chr(ord(char) - _TAG) for char in run) for run in _TAGS.findall(text))
+
+
 def readings(text: str) -> Iterator[str]:
-    """The ways to read a text: as it is folded, and where something in it is disguised, without the disguises."""
-    plain = folded(text)
+    """The ways to read a text, each once.
+
+    As it is folded; where something in it is disguised, without the disguises; and what is hidden in it.
+    """
+    hidden = hidden_in(text)
+    yield from _readings(folded(text))
+    if hidden:
+        yield from _readings(folded(hidden))
+
+
+def _readings(plain: str) -> Iterator[str]:
     yield plain
-    if all(not _is_disguised(match) for match in _TOKEN.finditer(plain)):
+    tokens = list(_TOKEN.finditer(plain))
+    if not any(_is_disguised(match) for match in tokens):
         return
+    seen = {plain}
     for one in "il":
-        for repeated in (r"\1", r"\1\1"):
-            yield " ".join(_undisguised(match, one, repeated) for match in _TOKEN.finditer(plain))
+        reading = " ".join(_undisguised(match, one) for match in tokens)
+        stretched = _RUN.search(reading) is not None
+        for each in (_RUN.sub(r"\1", reading), _RUN.sub(r"\1\1", reading)) if stretched else (reading,):
+            if each not in seen:
+                seen.add(each)
+                yield each
 
 
 def _is_disguised(match: re.Match[str]) -> bool:
@@ -114,10 +142,11 @@ def _is_leet(token: str) -> bool:
     return any(char.isalpha() for char in word) and not _LEET_CHARS.isdisjoint(word) and not _MEASURE.fullmatch(word)
 
 
-def _undisguised(match: re.Match[str], one: str, repeated: str) -> str:
+def _undisguised(match: re.Match[str], one: str) -> str:
     token = match[0]
     if match["spaced"] is not None:
         token = _SEPARATORS.sub("", token)
+        token = f"{token} {token[1:]}" if token[0] in _ONE_LETTER else token
     if _is_leet(token):
         token = token.strip(_AROUND).translate(_LEET_AS[one])
-    return _RUN.sub(repeated, token)
+    return token

@@ -4,6 +4,8 @@ Rules of this file:
 1. A text that is asked about cannot end its own frame: what Llama Guard's template delimits with, special tokens in
    angle brackets and lines that begin with a speaker, cannot be written with what is left of it.
 2. Only an answer that says ``safe`` and nothing else is safe. Anything else, or nothing, is unsafe.
+3. No piece of a text can be longer than what the model reads, whatever it is written in: what runs over would be
+   dropped, or would push the instructions out.
 
 The categories are those of the model cards of Llama Guard 3 and 4: MLCommons' hazards, S1 to S13, and S14.
 """
@@ -12,10 +14,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from shared.core.folding import hidden_in
 from shared.core.moderation import LLAMA_GUARD, Category, Topic, Verdict
+from shared.core.pieces import pieces_of
 
-#: What Llama Guard says of itself: 8,192 tokens of context, of which its own template takes a thousand.
-TEXT_CHARACTERS = 8_000
+#: Llama Guard says of itself: 8,192 tokens of context, of which its own template takes a thousand. Its tokenizer works
+#: on bytes (UTF-8), so no text has more tokens than bytes; English has four times fewer.
+PIECE_BYTES = 7_000
 
 #: Llama Guard knows no severities: what it finds counts as high.
 SEVERITY = 6
@@ -42,16 +47,33 @@ _BRACKETS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "|": "¦"
 
 
 def framed(text: str) -> str:
-    """The text as one line without control characters, angle or square brackets, or bars."""
+    """The text as one line without control characters, angle or square brackets, or bars.
+
+    What is not seen is left out, so that it parts no word; what is hidden in it stands at the end.
+    """
     # NFKC first: a fullwidth bracket becomes a real one, here and perhaps in the model's tokenizer.
-    plain = unicodedata.normalize("NFKC", text)
-    kept = "".join(char if not unicodedata.category(char).startswith("C") else " " for char in plain)
-    return re.sub(r"\s+", " ", kept).translate(_BRACKETS).strip()
+    plain = unicodedata.normalize("NFKC", f"{text} {hidden_in(text)}")
+    kept = "".join(_kept(char) for char in plain)
+    # Once more: what is left out may have kept two characters from becoming one.
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", kept)).translate(_BRACKETS).strip()
 
 
-def inputs_for(text: str) -> dict[str, str]:
-    """The input of the model for a text that a user wrote. The model puts it into its own template."""
-    return {"prompt": framed(text)}
+def _kept(char: str) -> str:
+    category = unicodedata.category(char)
+    if category == "Cf":
+        return ""
+    return " " if category.startswith("C") else char
+
+
+def questions(text: str) -> list[dict[str, str]]:
+    """The model's inputs for a text of any length that a user or a model wrote, a piece of it in each.
+
+    The model puts each into its own template. None where nothing is left of the text that could be read.
+    """
+    plain = framed(text)
+    widest = len(max(plain, default="").encode())
+    pieces = (piece.strip() for piece in pieces_of(plain, PIECE_BYTES // max(widest, 1)))
+    return [{"prompt": piece} for piece in pieces if piece]
 
 
 def read(outputs: Sequence[str]) -> Verdict:

@@ -111,7 +111,7 @@ class Policy:
     """From which severity on each category is refused, for everybody and (``plans``) for single plans; and the rest.
 
     ``allow_topics`` are the only topics that pass. ``unscreened`` are the modalities whose outputs may be delivered
-    although nobody looked at them.
+    although nobody looked at them ("video", "audio", "training").
     """
 
     version: str
@@ -265,15 +265,27 @@ def merged(verdicts: Iterable[Verdict]) -> Verdict:
 #: Modalities that a screener can look at. Of all others the verdict says that they are unscreened.
 SCREENED_MODALITIES = frozenset({"image", "text"})
 
+#: Those that nobody here can look into: moving pictures, sound, and what a training learns from and makes. A policy
+#: may name them in ``unscreened``, and no others: what can be looked at never passes unseen.
+UNSCREENED_MODALITIES = frozenset({"video", "audio", "training"})
+
+#: Inputs that nobody here can look into, by kind, and the modality that the policy has to let pass for each.
+UNSCREENED_INPUTS = {"video": "video", "audio": "audio", "archive": "training"}
+
 
 def unscreened(modality: str) -> Verdict:
     """The verdict on an output that nobody can look at: allowed only by a policy that names its modality."""
     return Verdict({}, unscreened=modality)
 
 
-def may_be_offered(policy: Policy, modality: str) -> bool:
-    """Whether outputs of a modality can be screened, or the policy lets them pass unscreened."""
-    return modality in SCREENED_MODALITIES or judge(policy, unscreened(modality)).allowed
+def may_be_offered(policy: Policy, modality: str, inputs: Iterable[str] = ()) -> bool:
+    """Whether outputs of a modality can be screened, or the policy lets them pass unscreened.
+
+    ``inputs`` are the kinds of the files that a request brings along: each has to be one that can be screened, or to
+    be let pass as well, whatever is made of it.
+    """
+    needed = [modality, *(UNSCREENED_INPUTS[kind] for kind in inputs if kind in UNSCREENED_INPUTS)]
+    return all(name in SCREENED_MODALITIES or judge(policy, unscreened(name)).allowed for name in needed)
 
 
 def keyed_digest(key: bytes, content: bytes) -> str:

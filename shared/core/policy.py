@@ -6,15 +6,16 @@ Rules of this file:
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.core.credits import Plan
-from shared.core.moderation import Category, Partial, Policy, ScreenerRule, Topic
+from shared.core.moderation import UNSCREENED_MODALITIES, Category, Partial, Policy, ScreenerRule, Topic
 
 #: Severities that a threshold may have: 8 refuses nothing of a category, for none is higher than 7.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 1, 8
 
+_TOPICS = {topic.value for topic in Topic}
 _TABLES = {"version", "refuse_from", "plans", "allow_topics", "partial_outputs", "unscreened", "screeners"}
 
 #: Bounds of a screener's rule. An invocation has two minutes for everything.
@@ -44,9 +45,9 @@ def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
         version=version,
         refuse_from=refuse_from,
         plans=reading.plans(reading.table("plans", raw.get("plans", {}))),
-        allow_topics=reading.topics(raw.get("allow_topics", [])),
+        allow_topics=frozenset(map(Topic, reading.among("allow_topics", raw.get("allow_topics", []), _TOPICS))),
         partial_outputs=reading.partial(raw.get("partial_outputs", Partial.DELIVER_SAFE.value)),
-        unscreened=frozenset(reading.texts("unscreened", raw.get("unscreened", []))),
+        unscreened=reading.among("unscreened", raw.get("unscreened", []), UNSCREENED_MODALITIES),
         screeners=reading.screeners(reading.table("screeners", raw.get("screeners", {}))),
     )
 
@@ -70,10 +71,13 @@ class _Reading:
             if name not in names:
                 raise self.wrong(f"{where}.{name}".strip("."), f"is not known; known are {', '.join(sorted(names))}")
 
-    def texts(self, where: str, raw: Any) -> list[str]:
-        if not isinstance(raw, list) or not all(isinstance(item, str) and item for item in raw):
+    def among(self, where: str, raw: Any, known: Collection[str]) -> frozenset[str]:
+        if not isinstance(raw, list) or not all(isinstance(item, str) for item in raw):
             raise self.wrong(where, "must be a list of texts")
-        return raw
+        for name in raw:
+            if name not in known:
+                raise self.wrong(where, f"{name!r} is not known; known are {', '.join(sorted(known))}")
+        return frozenset(raw)
 
     def thresholds(self, where: str, raw: Any) -> dict[Category, int]:
         table = self.table(where, raw)
@@ -93,14 +97,6 @@ class _Reading:
                 raise self.wrong(f"plans.{label}", str(error)) from None
             read[plan] = self.thresholds(f"plans.{label}", table)
         return read
-
-    def topics(self, raw: Any) -> frozenset[Topic]:
-        known = {topic.value: topic for topic in Topic}
-        names = self.texts("allow_topics", raw)
-        for name in names:
-            if name not in known:
-                raise self.wrong("allow_topics", f"{name} is not known; known are {', '.join(sorted(known))}")
-        return frozenset(known[name] for name in names)
 
     def partial(self, raw: Any) -> Partial:
         choices = [choice.value for choice in Partial]

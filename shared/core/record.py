@@ -99,8 +99,10 @@ def read_record(raw: object) -> Record | None:
         return None
     try:
         at = datetime.fromisoformat(raw["at"])
+        if at.tzinfo is None:
+            return None
         Plan.named(raw["plan"])
-        severities = {str(name): int(value) for name, value in raw.get("severities", {}).items()}
+        severities = {str(name): _whole(value) for name, value in raw.get("severities", {}).items()}
         return Record(
             subject=str(raw["subject"]),
             at=at,
@@ -117,6 +119,13 @@ def read_record(raw: object) -> Record | None:
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _whole(value: object) -> int:
+    """A severity is a whole number as it was written: a rounded one might be a milder one."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
 
 
 def _texts(raw: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared import worker
-from shared.core.generation import State
 from shared.core.messages import Check
+from shared.core.state import State
 from shared.ports import Envelope, House
 from tests.stack.road import Road, key_of
 
@@ -16,9 +16,12 @@ pytestmark = pytest.mark.stack
 
 
 async def test_a_throttled_create_comes_back_after_each_kind_of_hint(road: Road) -> None:
-    """In the header, in the body, in the text, or in all of them: after the seconds named, once, paid once."""
+    """In the header, in the body, or in the text: after the seconds named, once, paid once.
 
-    async def throttled(hint: str) -> None:
+    One after the other, for a 429 holds back all creates. The text of an account without credit is not among them: it
+    would slow the whole stack down to 6 a minute.
+    """
+    for hint in ("header", "body", "text"):
         message = await road.message()
         await road.fault("create_429", message, hint=hint, seconds=2)
         outcome = await road.outcome(message)
@@ -28,8 +31,6 @@ async def test_a_throttled_create_comes_back_after_each_kind_of_hint(road: Road)
         assert attempt is not None
         assert (attempt.number, attempt.tries) == (1, 2)
         await road.paid_once(outcome, message["prompt"])
-
-    await asyncio.gather(*(throttled(hint) for hint in ("header", "body", "text", "all")))
 
 
 async def test_a_refused_token_is_refreshed_once(road: Road) -> None:
@@ -84,6 +85,7 @@ async def test_a_lost_answer_is_adopted(road: Road) -> None:
 
 async def test_a_create_that_never_was_is_made_again_only_after_its_time(road: Road) -> None:
     """A 5xx before anything was created: no second POST until Cancel-After has passed; then one, paid once."""
+    await road.generate()  # so that this is not the last of five failures in a row, after which creates are left alone
     message = await road.message()
     key = key_of(message)
     await road.fault("create_5xx_before", message)

@@ -9,7 +9,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from PIL import Image
 
 from shared.core.credits import Move
-from shared.core.generation import State
+from shared.core.state import State
 from tests.stack.road import Road, key_of
 
 pytestmark = pytest.mark.stack

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.adapters.screening.breaker import Breaker
+from shared.core.breaker import Breaker, BreakerRule
 from shared.core.credits import Plan
 from shared.core.moderation import Decision, Opinion, Policy, Verdict, combine, refused_for
 from shared.ports import OutputUnfit, Unavailable
@@ -65,9 +65,9 @@ class ScreenerChain:
         self._policy = policy
         self._texts = texts
         self._images = images
+        self._now = now
         names = {link.name for link in texts} | {link.name for link in images}
-        rules = {name: policy.rule(name) for name in names}
-        self._breakers = {name: Breaker(rule.failures, rule.pause_s, now) for name, rule in rules.items()}
+        self._breakers = {name: Breaker(rule=_breaker_rule(policy, name)) for name in names}
 
     async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:
         """A verdict on a text, for the policy of a plan. Unavailable where it has to wait."""
@@ -85,32 +85,39 @@ class ScreenerChain:
 
     def states(self) -> dict[str, str]:
         """Each screener's breaker: closed, open or half-open."""
-        return {name: breaker.state for name, breaker in self._breakers.items()}
+        return {name: breaker.state(self._now()) for name, breaker in self._breakers.items()}
 
     async def _asked(self, name: str, question: Coroutine[Any, Any, Verdict]) -> "_Answer":
         """One screener's opinion, in time or not at all."""
-        breaker = self._breakers[name]
-        if not breaker.may_ask():
+        asked_at = self._now()
+        if (wait_s := self._breakers[name].wait_s(asked_at)) > 0:
             question.close()
-            return _Answer(Opinion(name, None), "left alone after failures", breaker.wait_s())
+            return _Answer(Opinion(name, None), "left alone after failures", wait_s)
+        self._breakers[name] = self._breakers[name].asked(asked_at)
         try:
             async with asyncio.timeout(self._policy.rule(name).timeout_s):
                 verdict = await question
         except OutputUnfit:
-            breaker.succeeded()  # it did answer
+            self._answered(name, asked_at)
             raise
         except (Unavailable, TimeoutError) as trouble:
-            breaker.failed()
-            why, hint_s = (
-                (trouble.why, trouble.retry_after_s) if isinstance(trouble, Unavailable) else ("too slow", None)
-            )
-            _log.warning("the screener %s has no opinion: %s; its breaker is %s", name, why, breaker.state)
-            return _Answer(Opinion(name, None), why, hint_s)
+            return self._silent(name, asked_at, trouble)
         except BaseException:
-            breaker.given_up()
+            self._breakers[name] = self._breakers[name].given_up(asked_at)
             raise
-        breaker.succeeded()
+        self._answered(name, asked_at)
         return _Answer(Opinion(name, verdict))
+
+    def _answered(self, name: str, asked_at: float) -> None:
+        self._breakers[name] = self._breakers[name].succeeded(asked_at, self._now())
+
+    def _silent(self, name: str, asked_at: float, trouble: Unavailable | TimeoutError) -> "_Answer":
+        now = self._now()
+        self._breakers[name] = self._breakers[name].failed_at(asked_at, now, chance=0)  # as long as the policy says
+        why, hint_s = (trouble.why, trouble.retry_after_s) if isinstance(trouble, Unavailable) else ("too slow", None)
+        state = self._breakers[name].state(now)
+        _log.warning("the screener %s has no opinion: %s; its breaker is %s", name, why, state)
+        return _Answer(Opinion(name, None), why, hint_s)
 
     def _combined(self, answers: Sequence["_Answer"], plan: Plan) -> Verdict:
         verdict, decision = combine(self._policy, [answer.opinion for answer in answers], plan)
@@ -120,6 +127,13 @@ class ScreenerChain:
         why = "; ".join(f"{answer.opinion.screener}: {answer.why}" for answer in silent)
         hints = [answer.retry_after_s for answer in silent if answer.retry_after_s is not None]
         raise Unavailable(NEIGHBOUR, why, max(hints, default=None))
+
+
+def _breaker_rule(policy: Policy, name: str) -> BreakerRule:
+    """The policy's own pause, each time: it is short, and a screener answers again as suddenly as it fell silent."""
+    rule = policy.rule(name)
+    probe_s = 2 * rule.timeout_s
+    return BreakerRule(failures=rule.failures, pause_s=rule.pause_s, longest_pause_s=rule.pause_s, probe_s=probe_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from shared.core import llama_guard
 from shared.core.moderation import LLAMA_GUARD, Verdict, merged
-from shared.core.pieces import pieces_of
 
 
 class Predictions(Protocol):
@@ -32,8 +31,8 @@ class LlamaGuard:
     async def text(self, text: str) -> Verdict:
         """A verdict on a text of any length: on all of its pieces together."""
         verdicts = []
-        for piece in pieces_of(text, llama_guard.TEXT_CHARACTERS):
-            outputs = await self._predictions.run(self._model, llama_guard.inputs_for(piece), self._within_s)
+        for inputs in llama_guard.questions(text):
+            outputs = await self._predictions.run(self._model, inputs, self._within_s)
             verdicts.append(llama_guard.read(outputs))
         whole = merged(verdicts)
         return Verdict(whole.severities, whole.topics, screeners=(LLAMA_GUARD,))

@@ -38,6 +38,7 @@ NOTABLE_METRICS = frozenset(
     {
         "darkroom.attempts_lost",
         "darkroom.audit_differences",
+        "darkroom.audits_unfinished",
         "darkroom.creates_put_off",
         "darkroom.creates_unknown",
         "darkroom.dead_letters",

@@ -1,0 +1,113 @@
+"""A pace: how many creates one instance may make, and when those come back that have to wait.
+
+Replicate counts the creates of an account: 600 a minute, with short bursts above, or 6 a minute with a burst of 1 while
+its credit is low (replicate.com/docs/topics/predictions/rate-limits, and the texts of its 429s).
+
+Rules of this file:
+1. Tokens say whether a create may go now: so many a minute; what was not used for some seconds may be used at once.
+2. A virtual queue says when one that may not go comes back: each gets the next slot at which a token will be there. So
+   they come back at the pace at which they can be served, however many they are; never all at once.
+3. Who comes back goes before who comes for the first time. A newcomer takes a token only if nobody waits, or if a full
+   burst (of more than one) shows that those who wait have no use for it. So nobody is overtaken for ever.
+4. A 429 empties the bucket for as long as it says, and lowers the pace: to the number that it names, or to a half.
+   After a while without another 429 the pace climbs back to the normal one by itself.
+5. A pace is a value. Time is an argument, in seconds of any clock that only goes forward.
+"""
+
+from dataclasses import dataclass, replace
+
+#: What was not used for so long may be used at once: a tenth of a minute's creates.
+BURST_S = 6.0
+
+#: The longest wait that is told. A backlog beyond it comes back too early, and waits again: better than to sleep on
+#: after the limit was raised.
+LONGEST_WAIT_S = 1800.0
+
+#: How long a lowered pace is kept after the wait that a 429 asked for, and how long it then takes to climb back.
+LOWERED_S, CLIMB_S = 60.0, 300.0
+
+#: A 429 that names no number halves the pace, but not below this part of the normal one: 6 of 600.
+LEAST_PART = 1 / 100
+
+#: A token that is there up to this much is there: sums of fractions are never exact.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The pace as it stands. Made by ``pace_of``.
+
+    ``tokens`` were there at ``counted_at``, which is ahead of the clock while a 429 lets nobody go. ``last_slot_at`` is
+    the end of the virtual queue. ``low_per_minute`` is kept until ``low_until``; it was decided at ``lowered_at``.
+    """
+
+    per_minute: float
+    tokens: float
+    counted_at: float
+    last_slot_at: float = float("-inf")
+    low_per_minute: float = 0.0
+    lowered_at: float = float("-inf")
+    low_until: float = float("-inf")
+
+    def per_s(self, now: float) -> float:
+        """How many creates a second there may be now."""
+        climbed = max(0.0, (now - self.low_until) / CLIMB_S)
+        return min(self.per_minute, self.low_per_minute + self.per_minute * climbed) / 60
+
+    def asked(self, now: float, *, waited: bool) -> "tuple[Pace, float]":
+        """A create wants to go; ``waited``: it comes back. Returns the pace after it, and the seconds to wait or 0."""
+        there, most = self._counted(now), self.most(now)
+        overtakes = not waited and self.last_slot_at > now
+        if there.tokens + _ROUNDING >= (most if overtakes else 1.0) and not (overtakes and most == 1.0):
+            return replace(there, tokens=there.tokens - 1), 0.0
+        return there.queued(now)
+
+    def queued(self, now: float) -> "tuple[Pace, float]":
+        """The next slot of the virtual queue. Returns the pace after it, and seconds until the slot."""
+        there, per_s = self._counted(now), self.per_s(now)
+        token_at = max(now, there.counted_at) + max(0.0, 1 - there.tokens) / per_s
+        slot_at = min(max(token_at, there.last_slot_at + 1 / per_s), now + LONGEST_WAIT_S)
+        return replace(there, last_slot_at=slot_at), slot_at - now
+
+    def emptied(self, now: float) -> "Pace":
+        """No burst: after an outage a neighbour is asked at an even pace."""
+        return replace(self._counted(now), tokens=0.0)
+
+    def throttled(self, asked_at: float, now: float, hint_s: float, per_minute: float | None = None) -> "Pace":
+        """A create that began at ``asked_at`` was answered 429: wait ``hint_s``, go on at ``per_minute`` if it says so.
+
+        Creates that were under way together are throttled together: that is one reason to slow down, not many.
+        """
+        if per_minute is not None:
+            low = min(per_minute, self.per_minute)
+        elif asked_at <= self.lowered_at:
+            low = self.low_per_minute
+        else:
+            low = max(self.per_s(now) * 60 / 2, self.per_minute * LEAST_PART)
+        until = max(self.counted_at, now + hint_s)
+        return replace(
+            self, tokens=0.0, counted_at=until, low_per_minute=low, lowered_at=now, low_until=until + LOWERED_S
+        )
+
+    def most(self, now: float) -> float:
+        """A full burst."""
+        return max(1.0, self.per_s(now) * BURST_S)
+
+    def _counted(self, now: float) -> "Pace":
+        """The same with the tokens of now."""
+        if now <= self.counted_at:
+            return self
+        tokens = min(self.most(now), self.tokens + (now - self.counted_at) * self.per_s(now))
+        return replace(self, tokens=tokens, counted_at=now)
+
+
+def pace_of(per_minute: float, now: float) -> Pace:
+    """The pace of an instance that has just started: with a burst at hand.
+
+    Raises:
+        ValueError: nothing could ever go.
+    """
+    if per_minute <= 0:
+        raise ValueError("a pace of nothing a minute")
+    tokens = max(1.0, per_minute / 60 * BURST_S)
+    return Pace(per_minute=per_minute, tokens=tokens, counted_at=now, low_per_minute=per_minute)
