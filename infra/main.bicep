@@ -65,7 +65,7 @@ param outputsCoolAfterDays int = 30
 @maxValue(3650)
 param outputsDeleteAfterDays int = 0
 
-@description('Days for which dead letters, quarantined files and users\' input files are kept. They hold prompts and pictures of users, so not for ever.')
+@description('Days for which dead letters, quarantined files, users\' input files and uploads are kept. They hold prompts and pictures of users, so not for ever.')
 @minValue(1)
 @maxValue(365)
 param archiveDays int = 30
@@ -74,7 +74,7 @@ param archiveDays int = 30
 @allowed(['storage', 'cosmos'])
 param tableStore string = 'storage'
 
-@description('Only for tableStore cosmos: most request units a second of each of the two tables, in steps of 1000. A tenth is always billed. A generation takes about 120 (an estimate), so 4000 are some 30 a second: three times Replicate\'s 600 creates a minute.')
+@description('Only for tableStore cosmos: most request units a second of each of the two tables, in steps of 1000. A tenth is always billed. A generation takes about 110 (an estimate), so 4000 are some 36 a second: more than three times Replicate\'s 600 creates a minute.')
 @minValue(1000)
 @maxValue(1000000)
 param cosmosMaxRequestUnits int = 4000

@@ -1,30 +1,54 @@
-"""The data that comes with the app: catalogue, policy, term list. A setting may name another file in the place of each.
+"""The data that comes with the app: catalogue, policy, term list. A setting may name another file for each.
 
 Rules of this file:
-1. A file is read once, when it is first needed, and checked whole; what is wrong with it is told with its name.
+1. A file is read once, when it is first needed, and checked whole; what is wrong with it is told with its name and
+   its setting.
+2. Another policy or term list takes the place of the app's own. Another catalogue is laid over the app's own: it has
+   what differs (shared/core/catalog_file.py, rule 2).
+3. A file is a path, or a blob of the app's own storage account: ``blob:container/name``. Blobs are fetched beforehand,
+   by whoever may wait; what reads them here gets their texts.
 """
 
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from shared.core.catalog import Catalog
+from shared.core.catalog_file import CatalogError, parse_catalog
 from shared.core.moderation import Category, Policy
-from shared.core.policy import parse_policy
-from shared.core.terms import TermList
-from shared.settings import Settings, SettingsError
+from shared.core.policy import PolicyError, parse_policy
+from shared.core.terms import TermList, TermsError
+from shared.settings import BLOB, Settings, SettingsError
+
+#: The largest file that is taken: the app's own catalogue has 60 KB.
+MOST_BYTES = 4 * 1024 * 1024
+
+#: The texts of the files that lie in blobs, by setting.
+Texts = Mapping[str, str]
+
+#: Reads a blob: container, name, the most bytes that are wanted.
+Read = Callable[[str, str, int], Awaitable[bytes]]
 
 _CORE = Path(__file__).parent / "core"
 
 
-def catalog(settings: Settings) -> Catalog:
+def catalog(settings: Settings, texts: Texts | None = None) -> Catalog:
     """The models that are offered."""
-    text, name = _read(settings.catalog_file, "catalog.toml", "CATALOG_FILE")
-    return Catalog.parse(text, name)
+    own = _own("catalog.toml")
+    if not settings.catalog_file:
+        return parse_catalog(own)
+    text, name = _chosen("CATALOG_FILE", settings.catalog_file, texts)
+    with _told():
+        return parse_catalog(own, over=text, over_file=name)
 
 
-def policy(settings: Settings) -> Policy:
+def policy(settings: Settings, texts: Texts | None = None) -> Policy:
     """What is refused."""
-    text, name = _read(settings.moderation_file, "moderation.toml", "MODERATION_FILE")
-    return overridden(parse_policy(text, name), settings)
+    if not settings.moderation_file:
+        return overridden(parse_policy(_own("moderation.toml"), "moderation.toml"), settings)
+    text, name = _chosen("MODERATION_FILE", settings.moderation_file, texts)
+    with _told():
+        return overridden(parse_policy(text, name), settings)
 
 
 def overridden(found: Policy, settings: Settings) -> Policy:
@@ -39,16 +63,65 @@ def overridden(found: Policy, settings: Settings) -> Policy:
     return found.overridden(given)
 
 
-def terms(settings: Settings) -> TermList:
+def terms(settings: Settings, texts: Texts | None = None) -> TermList:
     """The own term list."""
-    text, name = _read(settings.terms_file, "terms.toml", "TERMS_FILE")
-    return TermList.parse(text, name)
+    if not settings.terms_file:
+        return TermList.parse(_own("terms.toml"), "terms.toml")
+    text, name = _chosen("TERMS_FILE", settings.terms_file, texts)
+    with _told():
+        return TermList.parse(text, name)
 
 
-def _read(chosen: str, own: str, setting: str) -> tuple[str, str]:
-    """The text and the name of the chosen file, or of the app's own. SettingsError names the setting."""
-    file = Path(chosen) if chosen else _CORE / own
+async def fetch(settings: Settings, reader: Callable[[], Read]) -> Texts:
+    """The texts of the files that lie in blobs; nothing where none does, and then nobody is asked for a reader.
+
+    An OSError of the reader's says what no further try would mend, and becomes a SettingsError; whatever else it
+    raises passes.
+    """
+    named = {
+        "CATALOG_FILE": settings.catalog_file,
+        "MODERATION_FILE": settings.moderation_file,
+        "TERMS_FILE": settings.terms_file,
+    }
+    texts: dict[str, str] = {}
+    for setting, place in named.items():
+        if place.startswith(BLOB):
+            container, _, name = place.removeprefix(BLOB).partition("/")
+            with _readable(setting, place):
+                texts[setting] = (await reader()(container, name, MOST_BYTES)).decode()
+    return texts
+
+
+def _own(name: str) -> str:
+    return (_CORE / name).read_text(encoding="utf-8")
+
+
+def _chosen(setting: str, place: str, texts: Texts | None) -> tuple[str, str]:
+    """The text of the chosen file, and how its errors name it."""
+    if place.startswith(BLOB):
+        if texts is None or setting not in texts:
+            raise SettingsError(f"{setting}: {place} was not fetched before it was needed")
+        return texts[setting], f"{place} ({setting})"
+    file = Path(place)
+    with _readable(setting, place):
+        return file.read_text(encoding="utf-8"), f"{file.name} ({setting})"
+
+
+@contextmanager
+def _readable(setting: str, place: str) -> Iterator[None]:
+    """What cannot be read is the setting's trouble."""
     try:
-        return file.read_text(encoding="utf-8"), file.name
+        yield
     except OSError as error:
-        raise SettingsError(f"{file}: cannot be read ({error.strerror}); see {setting}") from error
+        raise SettingsError(f"{setting}: {place} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{setting}: {place} is not text in UTF-8") from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with a chosen file is told as what is wrong with any setting."""
+    try:
+        yield
+    except (CatalogError, PolicyError, TermsError) as error:
+        raise SettingsError(str(error)) from None

@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,9 @@ from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS
 LLAMA_GUARD_MODEL = "meta/llama-guard-3-8b:146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: What a file's place begins with that is a blob of the app's own storage account: ``blob:container/name``.
+BLOB = "blob:"
 
 
 class SettingsError(Exception):
@@ -46,6 +50,11 @@ class Settings:
     replicate_webhook_secret: str = field(repr=False)
     replicate_api_url: str
     replicate_delivery_url: str
+    replicate_creates_per_minute: int
+    instances: int
+    replicate_connections: int
+    replicate_connect_timeout_s: int
+    replicate_timeout_s: int
     public_url: str
     content_safety_endpoint: str
     content_safety_key: str = field(repr=False)
@@ -61,6 +70,7 @@ class Settings:
     text_hash_key: str = field(repr=False)
     inputs_container: str
     quarantine_container: str
+    uploads_container: str
     quarantine_days: int
     catalog_file: str
     webhook_allowed_cidrs: tuple[Network, ...]
@@ -192,6 +202,13 @@ def _cidrs(raw: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
 
 
+def _file(raw: str) -> str:
+    # A container's name is of 3 to 63 small letters, digits and single hyphens.
+    if raw.startswith(BLOB) and not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,62}/.{1,1024}", raw.removeprefix(BLOB)):
+        raise ValueError(raw)
+    return _text(raw)
+
+
 def _listed(raw: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in raw.split(",") if part.strip())
 
@@ -229,6 +246,7 @@ _BUS_SHAPE = (
 _ACCOUNT_SHAPE = "a connection string: ...AccountName=...;AccountKey=..., or UseDevelopmentStorage=true"
 _SEVERITY_SHAPE = "a whole number from 1 (refuse the slightest) to 7, or 8 to refuse nothing of this category"
 _SCREENERS_SHAPE = "content_safety, and if wished terms and llama_guard, separated by commas in the order of asking"
+_FILE_SHAPE = "a path, or blob:container/name for a blob of the app's own storage account"
 _SECONDS_SHAPE = "a whole number of seconds"
 
 
@@ -259,14 +277,21 @@ NAMES: tuple[Name, ...] = (
     _name("REPLICATE_WEBHOOK_SECRET", "", _secret, _SECRET_SHAPE),
     _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
     _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
+    # The account's limit: 600, unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
+    _name("REPLICATE_CREATES_PER_MINUTE", "600", _whole(1, 10**6), "a whole number from 1 to 1000000"),
+    # What that limit is divided by: each instance keeps a pace of its own.
+    _name("INSTANCES", "1", _whole(1, 1000), "a whole number of instances from 1 to 1000"),
+    _name("REPLICATE_CONNECTIONS", "100", _whole(1, 10**4), "a whole number of connections from 1 to 10000"),
+    _seconds("REPLICATE_CONNECT_TIMEOUT_S", 10, 1, 60),
+    _seconds("REPLICATE_TIMEOUT_S", 60, 5, 200),
     _name("PUBLIC_URL", "", _url, _URL_SHAPE),
     _name("CONTENT_SAFETY_ENDPOINT", "", _url, _URL_SHAPE),
     _name("CONTENT_SAFETY_KEY", "", _secret, _SECRET_SHAPE),
     _name("CONTENT_SAFETY_BLOCKLISTS", "", _listed, "names of the resource's block lists, separated by commas"),
     _name("SCREENERS", "terms,content_safety", _screeners, _SCREENERS_SHAPE),
     _name("LLAMA_GUARD_MODEL", LLAMA_GUARD_MODEL, _text, "owner/name, or owner/name:version, of a model at Replicate"),
-    _name("MODERATION_FILE", "", _text, "the path of a policy in TOML, in place of the one that comes with the app"),
-    _name("TERMS_FILE", "", _text, "the path of a term list in TOML, in place of the one that comes with the app"),
+    _name("MODERATION_FILE", "", _file, f"a policy in TOML in place of the app's own: {_FILE_SHAPE}"),
+    _name("TERMS_FILE", "", _file, f"a term list in TOML in place of the app's own: {_FILE_SHAPE}"),
     # Each, where it is set, goes before the policy's threshold of its category.
     _name("REFUSE_HATE_FROM", "", _severity, _SEVERITY_SHAPE),
     _name("REFUSE_SELF_HARM_FROM", "", _severity, _SEVERITY_SHAPE),
@@ -275,8 +300,10 @@ NAMES: tuple[Name, ...] = (
     _name("TEXT_HASH_KEY", "", _secret, _SECRET_SHAPE),
     _name("INPUTS_CONTAINER", "inputs", _text, _TEXT_SHAPE),
     _name("QUARANTINE_CONTAINER", "quarantine", _text, _TEXT_SHAPE),
+    # What apps put there for models to read: sounds, and archives of trainings.
+    _name("UPLOADS_CONTAINER", "uploads", _text, _TEXT_SHAPE),
     _name("QUARANTINE_DAYS", "0", _whole(0, 365), "a whole number of days from 0 (deleted at once) to 365"),
-    _name("CATALOG_FILE", "", _text, "the path of a catalogue in TOML, in place of the one that comes with the app"),
+    _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
     _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),
     _seconds("INVOCATION_TIMEOUT_S", 120, 5, 240),

@@ -13,19 +13,20 @@ import os
 import random
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from shared import datafiles, worker
 from shared.core.attempt import Timing
-from shared.core.messages import Key, Message
+from shared.core.messages import Key, Malformed, Message
 from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Policy
 from shared.doors import Answer, Entrance, receive
+from shared.health import Health, Ping
 from shared.ports import House, Limits, Unavailable
 from shared.settings import Settings
 
@@ -36,23 +37,21 @@ if TYPE_CHECKING:
     from shared.adapters.content_safety import ContentSafety
     from shared.adapters.keyvault import CachedSecret, VaultSource
     from shared.adapters.replicate import Replicate
+    from shared.adapters.replicate.guarded import Guarded
     from shared.adapters.screening import ScreenerChain
     from shared.adapters.screening.chain import TextScreener
     from shared.adapters.servicebus import ServiceBusMessenger
     from shared.adapters.tables import TableIndex, TableService, TableStore
     from shared.adapters.telemetry import LogTelemetry
-    from shared.adapters.uploads import StreamedBlobs
+    from shared.adapters.uploads import StreamedBlobs, Uploads
 
 logger = logging.getLogger("darkroom.wiring")
 
 #: The route of the webhook's door, below the app's public address.
 WEBHOOK_PATH = "/api/webhooks/replicate"
 
-#: How long one neighbour may take to answer the health check.
-HEALTH_S = 5
-
-#: How long a health answer serves: the door is open to everybody, and each look costs a few calls.
-HEALTH_FRESH_S = 30
+#: What the audit has of the 270 s that function_app.py gives any function: it tells that it was cut off itself.
+AUDIT_S = 240
 
 #: Seeds are 32 bits, as every model takes them. From the system's own source: two workers must never agree by accident.
 _seeds = random.SystemRandom()
@@ -83,7 +82,8 @@ class Wiring:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._closing = AsyncExitStack()
-        self._health: tuple[float, Mapping[str, str]] | None = None
+        self._health = Health(self._pings)
+        self._texts: datafiles.Texts | None = None
         logging.getLogger("darkroom").setLevel(settings.log_level)
         for name in _CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -96,11 +96,20 @@ class Wiring:
 
         envelope = read_envelope(delivery.message_id, delivery.application_properties)
         async with asyncio.timeout(self.settings.invocation_timeout_s):
-            await worker.handle(self.house, message, envelope, queue)
+            try:
+                await self.furnish()
+            except Unavailable as trouble:
+                if isinstance(message, Malformed):
+                    raise
+                # There is no house yet, so nobody's patience is asked.
+                await worker.put_off(self.messenger, message, envelope, trouble, now=_now(), chance=random.random())
+            else:
+                await worker.handle(self.house, message, envelope, queue)
 
     async def bury(self, message: Message, raw: bytes, queue: str) -> None:
         """Bury a dead letter of ``queue``."""
         async with asyncio.timeout(self.settings.invocation_timeout_s):
+            await self.furnish()
             await worker.bury(self.house, message, raw, queue)
 
     async def receive(self, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Answer:
@@ -111,25 +120,28 @@ class Wiring:
     async def reconcile(self) -> int:
         """Send a check for whatever is overdue."""
         async with asyncio.timeout(self.settings.invocation_timeout_s):
+            await self.furnish()
             return await worker.reconcile(self.house)
 
     async def audit(self) -> int:
         """The nightly look: differences of accounts are errors in the log; what was kept long enough is deleted.
 
-        Returns how many differences there were.
+        Returns how many differences there were. That it was not finished is an error in the log too.
         """
-        await worker.sweep(self.house)
-        found = 0
-        async for difference in worker.audit(self.house):
-            found += 1
-            logger.error(
-                "audit: account %s, %s: the account says %d, counted were %d; mend it with a correction",
-                difference.user_id,
-                difference.what,
-                difference.account,
-                difference.counted,
-                extra={"user_id": difference.user_id},
-            )
+        await self.furnish()
+        found, looked_at, last = 0, 0, "nobody's"
+        try:
+            async with asyncio.timeout(AUDIT_S):
+                await worker.sweep(self.house)
+                async for last, differences in worker.audit_tonight(self.house):
+                    looked_at += 1
+                    found += len(differences)
+                    for difference in differences:
+                        logger.error("audit: %s; mend it with a correction", difference, extra={"user_id": last})
+        except (TimeoutError, Unavailable) as trouble:
+            why = str(trouble) or "out of time"
+            self.house.telemetry.count("darkroom.audits_unfinished")
+            logger.error("audit: not finished, %s: looked at %d accounts, the last was %s", why, looked_at, last)  # noqa: TRY400
         return found
 
     def name_unknown(self, key: Key | None, fields: tuple[str, ...]) -> None:
@@ -139,26 +151,31 @@ class Wiring:
 
     async def health(self) -> Mapping[str, str]:
         """Which neighbours answer: "ok", or in a few words why not."""
-        if self._health is None or time.monotonic() > self._health[0] + HEALTH_FRESH_S:
-            # Each asks for something small that needs the network, the login and the entity to be right. Its room is
-            # opened within the ping: a setting that a library does not take is that neighbour's trouble alone.
-            pings: Mapping[str, Callable[[], Awaitable[Any]]] = {
-                "tables": lambda: self.store.load_account("health"),
-                "blobs": lambda: self.blobs.list_dead_letters("health", 1),
-                "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # as all of them: not before it is asked
-                "content safety": lambda: self.screener.text("health"),
-                "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # as above
-                "replicate": lambda: self.replicate.account(),  # noqa: PLW0108  # as above
-            }
-            states = await asyncio.gather(*(_answers(ping) for ping in pings.values()))
-            self._health = (time.monotonic(), dict(zip(pings, states, strict=True)))
-        return self._health[1]
+        return await self._health.look()
+
+    def _pings(self) -> Mapping[str, Ping]:
+        # Each asks for something small that needs the network, the login and the entity to be right. Its room is
+        # opened within the ping: a setting that a library does not take is that neighbour's trouble alone.
+        return {
+            "tables": lambda: self.store.load_account("health"),
+            "blobs": lambda: self.blobs.list_dead_letters("health", 1),
+            "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # as all of them: not before it is asked
+            # The service alone: the chain may ask a model that has to be paid, and anybody may ask here.
+            "content safety": lambda: self.content_safety.text("health"),
+            "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # as above
+            "replicate": lambda: self.replicate.account(),  # noqa: PLW0108  # as above
+        }
 
     async def close(self) -> None:
         """Close every client that was opened. Only tools and tests come to an end."""
         await self._closing.aclose()
 
     # The rooms.
+
+    async def furnish(self) -> None:
+        """Fetch the data files that lie in blobs, once: to be awaited before the house. SettingsError, Unavailable."""
+        if self._texts is None:
+            self._texts = await datafiles.fetch(self.settings, lambda: self._uploads.read)
 
     @cached_property
     def house(self) -> House:
@@ -170,14 +187,14 @@ class Wiring:
         return House(
             store=self.store,
             index=self.index,
-            provider=self.replicate,
+            provider=self.provider,
             images=PillowImages(),
             screener=self.screener,
             inputs=InputFetcher(),
             blobs=self._streamed_blobs,
             messenger=self.messenger,
             telemetry=self.telemetry,
-            catalog=datafiles.catalog(settings),
+            catalog=datafiles.catalog(settings, self._texts),
             policy=self.policy,
             timing=Timing(
                 check_after_s=settings.check_after_s,
@@ -277,8 +294,8 @@ class Wiring:
         return TableIndex(self._tables, self.settings.open_table)
 
     @cached_property
-    def _streamed_blobs(self) -> "StreamedBlobs":
-        from shared.adapters.uploads import StreamedBlobs, Uploads  # noqa: PLC0415  # see rule 1
+    def _uploads(self) -> "Uploads":
+        from shared.adapters.uploads import Uploads  # noqa: PLC0415  # see rule 1
         from shared.storage_access import StorageAccount  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
@@ -288,7 +305,13 @@ class Wiring:
             account = StorageAccount.by_identity(settings.blob_url, self.credential)
         uploads = Uploads(account)
         self._closing.push_async_callback(uploads.close)
-        return StreamedBlobs(uploads, settings.outputs_container, lambda: self.blobs)
+        return uploads
+
+    @cached_property
+    def _streamed_blobs(self) -> "StreamedBlobs":
+        from shared.adapters.uploads import StreamedBlobs  # noqa: PLC0415  # see rule 1
+
+        return StreamedBlobs(self._uploads, self.settings.outputs_container, lambda: self.blobs)
 
     @cached_property
     def blobs(self) -> "BlobContainers":
@@ -309,24 +332,27 @@ class Wiring:
             settings.dead_letters_container,
             settings.inputs_container,
             settings.quarantine_container,
+            settings.uploads_container,
         )
 
     @cached_property
     def policy(self) -> Policy:
         """What is refused."""
-        return datafiles.policy(self.settings)
+        return datafiles.policy(self.settings, self._texts)
 
     @cached_property
     def screener(self) -> "ScreenerChain":
         """The screeners, in the order of the settings."""
         from shared.adapters.screening import ImageLink, ScreenerChain, TextLink  # noqa: PLC0415  # see rule 1
 
-        service = self._content_safety()
+        service = self.content_safety
         made = {CONTENT_SAFETY: lambda: service, TERMS: self._own_terms, LLAMA_GUARD: self._llama_guard}
         texts = [TextLink(name, made[name]()) for name in self.settings.screeners]
         return ScreenerChain(self.policy, texts, [ImageLink(CONTENT_SAFETY, service)], time.monotonic)
 
-    def _content_safety(self) -> "ContentSafety":
+    @cached_property
+    def content_safety(self) -> "ContentSafety":
+        """The service that measures every category."""
         from shared.adapters.content_safety import ContentSafety  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
@@ -344,7 +370,7 @@ class Wiring:
     def _own_terms(self) -> "TextScreener":
         from shared.adapters.screening import OwnTerms  # noqa: PLC0415  # see rule 1
 
-        return OwnTerms(datafiles.terms(self.settings))
+        return OwnTerms(datafiles.terms(self.settings, self._texts))
 
     def _llama_guard(self) -> "TextScreener":
         from shared.adapters.replicate.running import ModelRunner  # noqa: PLC0415  # see rule 1
@@ -355,12 +381,23 @@ class Wiring:
         return LlamaGuard(ModelRunner(lambda: self.replicate.api), self.settings.llama_guard_model, within_s)
 
     @cached_property
+    def provider(self) -> "Guarded":
+        """Replicate as the corridor asks it: at this instance's part of the account's pace; left alone in an outage."""
+        from shared.adapters.replicate.guarded import Guarded  # noqa: PLC0415  # see rule 1
+
+        settings = self.settings
+        limit = (settings.replicate_creates_per_minute, settings.instances)
+        return Guarded(self.replicate, *limit, now=time.monotonic, chance=random.random)
+
+    @cached_property
     def replicate(self) -> "Replicate":
         """Replicate."""
-        from shared.adapters.replicate import Replicate  # noqa: PLC0415  # see rule 1
+        from shared.adapters.replicate import Replicate, Timeouts  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
         replicate = Replicate(
+            connections=settings.replicate_connections,
+            timeouts=Timeouts.of(settings.replicate_connect_timeout_s, settings.replicate_timeout_s),
             webhook_url=settings.public_url + WEBHOOK_PATH,
             token=self.token,
             signing_secret=self._current_signing_secret,
@@ -404,19 +441,6 @@ class Wiring:
         source = VaultSource(self.settings.key_vault_url, secret, self.credential)
         self._closing.push_async_callback(source.close)
         return source
-
-
-async def _answers(ping: Callable[[], Awaitable[Any]]) -> str:
-    try:
-        async with asyncio.timeout(HEALTH_S):
-            await ping()
-    except Unavailable as trouble:
-        return trouble.why
-    except TimeoutError:
-        return f"no answer within {HEALTH_S} s"
-    except Exception as error:  # noqa: BLE001  # one that cannot even be asked must not hide how the others are
-        return type(error).__name__
-    return "ok"
 
 
 def _now() -> datetime:

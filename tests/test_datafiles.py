@@ -1,5 +1,6 @@
-"""The data files: those that come with the app, others in their place, and what is wrong with them."""
+"""The data files: those that come with the app, others in their place or over them, and what is wrong with them."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,14 +8,39 @@ from pathlib import Path
 import pytest
 
 from shared import datafiles
+from shared.core.catalog import Status
 from shared.core.credits import Plan
 from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
+from shared.ports import Unavailable
 from shared.settings import Settings, SettingsError
 from shared.wiring import Wiring
 from tests.cli.counter import ENV
 
 SETTINGS = Settings.from_env(ENV)
 OWN = Path(datafiles.__file__).parent / "core"
+
+OVERLAY = """
+version = "mine"
+
+[models.flux-schnell]
+credits = 7
+
+[models."flux-1.1-pro"]
+status = "hidden"
+
+[models.house-model]
+replicate = "house/model"
+modality = "image"
+tier = "premium"
+quality = "premium"
+credits = 3
+prices = [{ unit = "gpu_second", usd_micros = 1_400 }]
+price_date = 2026-07-01
+expected_s = 10
+cancel_after_s = 300
+output = "list"
+inputs = { prompt = { type = "text" } }
+"""
 
 
 def test_without_a_setting_they_are_the_apps_own() -> None:
@@ -44,8 +70,155 @@ def test_another_file_takes_the_place(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_names_its_setting(setting: str, read: Callable[[Settings], object]) -> None:
     """So that the operator knows which."""
     settings = Settings.from_env(ENV | {setting: "/nowhere/mine.toml"})
-    with pytest.raises(SettingsError, match=f"see {setting}"):
+    with pytest.raises(SettingsError, match=f"^{setting}: /nowhere/mine.toml cannot be read: No such file"):
         read(settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "read"),
+    [("MODERATION_FILE", datafiles.policy), ("TERMS_FILE", datafiles.terms), ("CATALOG_FILE", datafiles.catalog)],
+    ids=["policy", "terms", "catalogue"],
+)
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"broken = [", r"mine\.toml \({}\): not TOML"), (b"\xff\xfe", "{}: .* is not text in UTF-8")]
+)
+def test_a_file_that_is_wrong_names_its_setting(
+    tmp_path: Path, setting: str, read: Callable[[Settings], object], content: bytes, says: str
+) -> None:
+    """As a SettingsError, which every tool tells in words; and which file it is."""
+    file = tmp_path / "mine.toml"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=says.format(setting)):
+        read(Settings.from_env(ENV | {setting: str(file)}))
+
+
+def test_another_catalogue_is_laid_over_the_apps_own(tmp_path: Path) -> None:
+    """It has what differs: a price, a model that is hidden, one that is new; all the rest is the app's own."""
+    file = tmp_path / "mine.toml"
+    file.write_text(OVERLAY, encoding="utf-8")
+    own, mine = datafiles.catalog(SETTINGS), datafiles.catalog(replace(SETTINGS, catalog_file=str(file)))
+    assert set(mine.models) == {*own.models, "house-model"}
+    assert mine.version == "mine"
+    assert mine.models["flux-schnell"] == replace(own.models["flux-schnell"], credits=7)
+    assert mine.models["flux-1.1-pro"].status is Status.HIDDEN
+    same = set(own.models) - {"flux-schnell", "flux-1.1-pro"}
+    assert {name: mine.models[name] for name in same} == {name: own.models[name] for name in same}
+    assert mine.default_models == own.default_models
+
+
+def test_what_is_wrong_in_a_catalogue_that_is_laid_over_is_told(tmp_path: Path) -> None:
+    """With its file, its setting, the model and the field; a model that serves a plan cannot be hidden."""
+    file = tmp_path / "mine.toml"
+    mine = replace(SETTINGS, catalog_file=str(file))
+    file.write_text("[models.flux-schnell]\ncredits = 0\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"^mine\.toml \(CATALOG_FILE\): model flux-schnell, credits: must be"):
+        datafiles.catalog(mine)
+    file.write_text('[models.flux-schnell]\nstatus = "hidden"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"^mine\.toml \(CATALOG_FILE\): default_models\.image\.free must name"):
+        datafiles.catalog(mine)
+
+
+def test_the_catalogue_that_the_page_shows_can_be_laid_over(tmp_path: Path) -> None:
+    """docs/operations.md: it changes a price and takes a model out."""
+    page = (OWN.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+    shown = page.partition("```toml\n")[2].partition("```")[0]
+    file = tmp_path / "mine.toml"
+    file.write_text(textwrap.dedent(shown), encoding="utf-8")
+    mine = datafiles.catalog(replace(SETTINGS, catalog_file=str(file)))
+    assert mine.models["flux-schnell"].credits == 2
+    assert mine.models["bark"].status is Status.HIDDEN
+
+
+# Files in blobs.
+
+PLACES = {
+    "CATALOG_FILE": "blob:config/my/catalog.toml",
+    "MODERATION_FILE": "blob:config/policy.toml",
+    "TERMS_FILE": "blob:other-config/terms.toml",
+}
+
+
+async def test_files_in_blobs_are_fetched_and_read() -> None:
+    """Each by its container and name, once; what is a path is left alone."""
+    asked = []
+
+    async def read(container: str, name: str, most_bytes: int) -> bytes:
+        asked.append((container, name))
+        assert most_bytes == datafiles.MOST_BYTES
+        return {"my/catalog.toml": OVERLAY, "terms.toml": (OWN / "terms.toml").read_text()}[name].encode()
+
+    settings = Settings.from_env(ENV | PLACES | {"MODERATION_FILE": str(OWN / "moderation.toml")})
+    texts = await datafiles.fetch(settings, lambda: read)
+    assert asked == [("config", "my/catalog.toml"), ("other-config", "terms.toml")]
+    assert datafiles.catalog(settings, texts).models["flux-schnell"].credits == 7
+    assert datafiles.terms(settings, texts).look("hentai").severities
+    assert datafiles.policy(settings, texts) == datafiles.policy(SETTINGS)
+
+
+async def test_without_a_blob_nobody_is_asked() -> None:
+    """Not even for a reader: it would open connections."""
+
+    def reader() -> datafiles.Read:
+        raise AssertionError
+
+    assert await datafiles.fetch(SETTINGS, reader) == {}
+
+
+@pytest.mark.parametrize("setting", PLACES)
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [
+        (FileNotFoundError(2, "it is not there"), "cannot be read: it is not there"),
+        (PermissionError(13, "access denied"), "cannot be read: access denied"),
+        (b"\xff", "is not text in UTF-8"),
+    ],
+)
+async def test_a_blob_that_cannot_be_read_names_its_setting(setting: str, trouble: OSError | bytes, says: str) -> None:
+    """And the blob."""
+
+    async def read(*_: object) -> bytes:
+        if isinstance(trouble, OSError):
+            raise trouble
+        return trouble
+
+    settings = Settings.from_env(ENV | {setting: PLACES[setting]})
+    with pytest.raises(SettingsError, match=f"^{setting}: {PLACES[setting]} {says}$"):
+        await datafiles.fetch(settings, lambda: read)
+
+
+async def test_trouble_that_passes_is_no_setting() -> None:
+    """Whoever fetches decides when to try again."""
+
+    async def read(*_: object) -> bytes:
+        raise Unavailable("blobs", "it answered 503")
+
+    with pytest.raises(Unavailable):
+        await datafiles.fetch(Settings.from_env(ENV | PLACES), lambda: read)
+
+
+@pytest.mark.parametrize(
+    ("setting", "read"),
+    [("MODERATION_FILE", datafiles.policy), ("TERMS_FILE", datafiles.terms), ("CATALOG_FILE", datafiles.catalog)],
+    ids=["policy", "terms", "catalogue"],
+)
+def test_what_is_wrong_in_a_blob_names_it_and_its_setting(
+    setting: str, read: Callable[[Settings, datafiles.Texts | None], object]
+) -> None:
+    """And one that was not fetched is said to be so, rather than left out."""
+    settings = Settings.from_env(ENV | {setting: PLACES[setting]})
+    with pytest.raises(SettingsError, match=rf"^{PLACES[setting]} \({setting}\): not TOML"):
+        read(settings, {setting: "broken = ["})
+    missing: list[datafiles.Texts | None] = [None, {}]
+    for texts in missing:
+        with pytest.raises(SettingsError, match=f"^{setting}: {PLACES[setting]} was not fetched"):
+            read(settings, texts)
+
+
+@pytest.mark.parametrize("place", ["blob:", "blob:config", "blob:config/", "blob:Config/a", "blob:/a", "blob:a--b/c"])
+def test_a_place_that_is_no_blob_is_refused(place: str) -> None:
+    """Before anything is asked, and without a word of it."""
+    with pytest.raises(SettingsError, match=r"CATALOG_FILE is malformed: .* blob:container/name"):
+        Settings.from_env(ENV | {"CATALOG_FILE": place})
 
 
 @pytest.mark.parametrize(

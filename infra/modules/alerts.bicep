@@ -176,6 +176,19 @@ AppMetrics
 '''
   }
   {
+    name: 'audit-unfinished'
+    severity: 3
+    every: 'PT1H'
+    window: 'PT1H'
+    description: 'The nightly audit did not look at every account: it was out of time, or the tables were not available.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.audits_unfinished"
+| summarize audits = sum(Sum)
+| where audits > 0
+'''
+  }
+  {
     name: 'paid-twice'
     severity: 3
     every: 'PT1H'

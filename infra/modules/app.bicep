@@ -78,11 +78,13 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 // for each 16 messages that wait, and stops at maximumInstanceCount:
 //
 //   Replicate takes 600 creates a minute = 10 a second, per account.
-//   One request is about 1.2 s of waiting (table 0.05, Content Safety 0.2, table 0.05, Replicate 0.8, table 0.1), so
+//   One request is about 1.2 s of waiting (table 0.05, Content Safety 0.2, table 0.05, Replicate 0.8, table 0.05), so
 //   16 at once on one instance are 16 / 1.2 = 13 creates a second: one instance is enough for the whole account.
 //   `observe` needs about 2.5 s for a picture (fetch, screen, store), so 16 / 2.5 = 6.4 a second: two instances.
 //   A burst starts more of them: at most 40 x 16 = 640 requests at once. That is one minute of creates, so what meets
 //   a 429 is put off once or twice and not ten times.
+//   INSTANCES (settings.json), by which the account's limit is divided, is 1 for that reason and not
+//   maximumInstanceCount: each of 40 would make 15 creates a minute, also when it is the only one.
 //   Memory: 16 outputs x 8 MiB = 128 MiB buffered at most, of 2048 MB.
 resource site 'Microsoft.Web/sites@2024-11-01' = {
   name: 'func-${token}'

@@ -57,6 +57,7 @@ var role = {
 var queues = [settings.GENERATION_QUEUE, settings.PREDICTION_QUEUE]
 var tables = [settings.STATE_TABLE, settings.OPEN_TABLE]
 var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER, settings.INPUTS_CONTAINER, settings.QUARANTINE_CONTAINER]
+var appReadContainers = [settings.UPLOADS_CONTAINER, 'config']
 
 resource hostAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
   name: hostAccountName
@@ -75,6 +76,16 @@ resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2
   parent: dataBlobs
   name: name
 }]
+
+resource readContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = [for name in appReadContainers: {
+  parent: dataBlobs
+  name: name
+}]
+
+resource config 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = {
+  parent: dataBlobs
+  name: 'config'
+}
 
 resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = {
   parent: dataBlobs
@@ -162,7 +173,18 @@ resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   }
 }]
 
-// Signs the short-lived address under which Replicate reads a screened input image. A user delegation key is the account's matter.
+// Reads what the app in front has uploaded for a model, and what an operator has put there for the app's next start.
+resource appReadContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in appReadContainers: {
+  name: guid(readContainers[i].id, appPrincipalId, role.blobDataReader)
+  scope: readContainers[i]
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataReader)
+  }
+}]
+
+// Signs the short-lived address under which Replicate reads a screened input image, or an uploaded sound. A user delegation key is the account's matter.
 resource appDelegatorRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(dataAccount.id, appPrincipalId, role.blobDelegator)
   scope: dataAccount
@@ -305,6 +327,17 @@ resource operatorDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataReader)
+  }
+}
+
+// Puts a catalogue, a policy or a term list there. Not the uploads: users' files are nobody's business.
+resource operatorConfig 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
+  name: guid(config.id, operatorPrincipalId, role.blobDataContributor)
+  scope: config
+  properties: {
+    principalId: operatorPrincipalId
+    principalType: operatorPrincipalType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataContributor)
   }
 }
 

@@ -22,7 +22,7 @@ param outputsCoolAfterDays int
 @description('Days after which an output is deleted; 0: never.')
 param outputsDeleteAfterDays int
 
-@description('Days for which dead letters, quarantine and inputs are kept.')
+@description('Days for which dead letters, quarantine, inputs and uploads are kept.')
 param archiveDays int
 
 // For two weeks a deleted blob or container can be brought back: longer than a weekend and a holiday, short enough to be a deletion.
@@ -35,6 +35,8 @@ var containers = [
   settings.DEAD_LETTERS_CONTAINER // raw messages that died
   settings.QUARANTINE_CONTAINER // what was refused, for QUARANTINE_DAYS; nobody but an operator reads it
   settings.INPUTS_CONTAINER // screened input images, while a prediction may read them
+  settings.UPLOADS_CONTAINER // what the app in front puts there for models to read: sounds, archives of trainings
+  'config' // catalogue, policy and term list, where a setting names one as blob:config/...
 ]
 
 var tables = [
@@ -142,7 +144,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01
           type: 'Lifecycle'
           enabled: true
           definition: {
-            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.DEAD_LETTERS_CONTAINER}/', '${settings.QUARANTINE_CONTAINER}/', '${settings.INPUTS_CONTAINER}/'] }
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.DEAD_LETTERS_CONTAINER}/', '${settings.QUARANTINE_CONTAINER}/', '${settings.INPUTS_CONTAINER}/', '${settings.UPLOADS_CONTAINER}/'] }
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: archiveDays } } }
           }
         }

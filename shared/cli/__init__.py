@@ -7,6 +7,8 @@ generations.py  submit, cancel, show, open
 describing.py   a generation as facts for a person and as JSON
 accounts.py     grant, account, audit, correct
 letters.py      dead-letters list, show, replay
+moderation.py   moderation explain, diff
+catalog.py      catalog check
 state.py        settings, health
 
 It stands on top of shared/wiring.py and goes through the same corridor and the same ports as the app;

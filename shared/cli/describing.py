@@ -1,93 +1,159 @@
 """A generation as facts: for programs as JSON, for people as named lines.
 
 Rules of this file:
-1. No prompt, and nothing else that a user wrote, unless it was asked for.
+1. No prompt, no text that was made, and nothing else that a user wrote or got, unless it was asked for.
 2. Both forms say the same; a field that is not known is null in JSON and left out for people.
+3. Of what was sent to a model, and of what it measured, numbers are told, and words only where a user cannot have
+   written them: a model may put anything into its metrics.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from shared.cli.screen import moment, seen_from, span
 from shared.core.generation import Generation
 from shared.core.messages import Output
+from shared.core.usage import usd
 from shared.ports import OpenRow
 
-#: What of a request and of a model's inputs makes up a size.
-_ASKED = ("width", "height", "aspect_ratio", "num_outputs")
-_SENT = ("width", "height", "aspect_ratio", "megapixels", "num_outputs")
+#: What of a request says what was wanted, in the order in which it is told; none of it is a text for a model.
+_ASKED = (
+    "modality",
+    "model",
+    "quality",
+    "width",
+    "height",
+    "aspect_ratio",
+    "num_outputs",
+    "duration_s",
+    "resolution",
+    "max_tokens",
+    "temperature",
+    "continuation",
+    "input_file",
+    "destination",
+    "training_steps",
+)
+
+#: What of a model's inputs are words, and never a user's own.
+_WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
+
+#: What a user wrote.
+_PROMPTS = ("prompt", "negative_prompt", "system_prompt", "trigger_word")
 
 
-def as_json(generation: Generation, row: OpenRow | None, *, prompt: bool) -> dict[str, Any]:
-    """The facts as JSON values; times are ISO 8601. ``row`` is the generation's row in the open index."""
-    attempt, request = generation.attempt, generation.request
-    described: dict[str, Any] = {
-        "generation_id": generation.key.generation_id,
-        "user_id": generation.key.user_id,
-        "state": generation.state.value,
-        "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
-        "ending": generation.ending.value if generation.ending else None,
-        "model": attempt.model if attempt else None,
-        "chain": list(generation.chain),
-        "attempts": attempt.number if attempt else 0,
-        "tries": attempt.tries if attempt else 0,
-        "asked": _chosen(asdict(request), _ASKED) if request else {},
-        "sent": _chosen(dict(attempt.inputs), _SENT) if attempt else {},
-        "seed": attempt.seed if attempt else None,
-        "prediction_id": attempt.prediction_id if attempt else None,
-        "credits": {
-            "held": generation.held_credits,
-            "captured": generation.captured_credits,
-            "released": _released(generation),
-        },
-        "outputs": [asdict(output) for output in generation.outputs],
-        "refused_outputs": generation.refused_outputs,
-        "ignored_fields": list(generation.ignored_fields),
-        "opened_at": generation.opened_at.isoformat(),
-        "submitted_at": attempt.submitted_at.isoformat() if attempt else None,
-        "retry_at": attempt.retry_at.isoformat() if attempt and attempt.retry_at else None,
-        "ended_at": generation.ended_at.isoformat() if generation.ended_at else None,
-        "announced": _is_announced(generation, row),
-        "due_at": row.due_at.isoformat() if row else None,
-    }
-    if prompt:
-        described["prompt"] = request.prompt if request else None
-        described["negative_prompt"] = request.negative_prompt if request else None
-    return described
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A generation as it is told. ``row`` is its row in the open index; ``prompt`` and ``text``: what was asked for."""
 
+    generation: Generation
+    row: OpenRow | None
+    prompt: bool = False
+    text: bool = False
 
-def as_lines(generation: Generation, row: OpenRow | None, now: datetime, *, prompt: bool) -> Iterator[tuple[str, str]]:
-    """The facts as named values; an empty value is one that is not known."""
-    yield "generation", generation.key.generation_id
-    yield "user", generation.key.user_id
-    yield "state", generation.state.value
-    yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
-    yield "ending", f"{generation.ending}, once Replicate has confirmed it" if _is_ending(generation) else ""
-    if prompt and generation.request:
-        yield "prompt", generation.request.prompt
-        yield "negative prompt", generation.request.negative_prompt or ""
-    yield from _of_attempt(generation)
-    yield "credits", _credits(generation)
-    for output in generation.outputs:
-        yield "output", _output(output)
-    yield "refused outputs", str(generation.refused_outputs or "")
-    yield "ignored fields", ", ".join(generation.ignored_fields)
-    yield from _times(generation, row, now)
+    def as_json(self) -> dict[str, Any]:
+        """The facts as JSON values; times are ISO 8601."""
+        generation, row = self.generation, self.row
+        attempt = generation.attempt
+        return {
+            "generation_id": generation.key.generation_id,
+            "user_id": generation.key.user_id,
+            "state": generation.state.value,
+            "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
+            "ending": generation.ending.value if generation.ending else None,
+            "modality": attempt.modality if attempt else None,
+            "model": attempt.model if attempt else None,
+            "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
+            "passed_over": [{"model": each.model, "reason": each.reason.value} for each in generation.passed_over],
+            "chain": list(generation.chain),
+            "attempts": attempt.number if attempt else 0,
+            "tries": attempt.tries if attempt else 0,
+            "asked": self._asked,
+            "sent": self._sent,
+            "seed": attempt.seed if attempt else None,
+            "prediction_id": attempt.prediction_id if attempt else None,
+            "credits": {
+                "held": generation.held_credits,
+                "captured": generation.captured_credits,
+                "released": _released(generation),
+            },
+            "cost_usd_micros": generation.cost_usd_micros,
+            "metrics": _harmless(generation.metrics),
+            "outputs": [self._output_json(output) for output in generation.outputs],
+            "refused_outputs": generation.refused_outputs,
+            "ignored_fields": list(generation.ignored_fields),
+            "opened_at": generation.opened_at.isoformat(),
+            "submitted_at": attempt.submitted_at.isoformat() if attempt else None,
+            "retry_at": attempt.retry_at.isoformat() if attempt and attempt.retry_at else None,
+            "ended_at": generation.ended_at.isoformat() if generation.ended_at else None,
+            "announced": _is_announced(generation, row),
+            "due_at": row.due_at.isoformat() if row else None,
+            **self._prompts,
+        }
 
+    def as_lines(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """The facts as named values; an empty value is one that is not known."""
+        generation = self.generation
+        yield "generation", generation.key.generation_id
+        yield "user", generation.key.user_id
+        yield "state", generation.state.value
+        yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
+        yield "ending", f"{generation.ending}, once Replicate has confirmed it" if _is_ending(generation) else ""
+        for name, value in self._prompts.items():
+            yield name.replace("_", " "), value or ""
+        yield "asked", _told(self._asked)
+        yield from self._of_attempt()
+        yield "credits", _credits(generation)
+        yield "cost", f"{usd(generation.cost_usd_micros)} USD, estimated" if generation.cost_usd_micros else ""
+        yield "metrics", ", ".join(_metric(name, value) for name, value in _harmless(generation.metrics).items())
+        for output in generation.outputs:
+            yield "output", _output(output)
+            yield "text", output.text if self.text else ""
+        yield "refused outputs", str(generation.refused_outputs or "")
+        yield "ignored fields", ", ".join(generation.ignored_fields)
+        yield from _times(generation, self.row, now)
 
-def _of_attempt(generation: Generation) -> Iterator[tuple[str, str]]:
-    attempt, request = generation.attempt, generation.request
-    if request is not None:
-        yield "asked", _told(_chosen(asdict(request), _ASKED))
-    if attempt is not None:
-        yield "model", attempt.model
+    def _of_attempt(self) -> Iterator[tuple[str, str]]:
+        generation, attempt = self.generation, self.generation.attempt
+        if attempt is None:
+            return
+        yield "model", f"{attempt.model}{f', by {generation.chosen_by}' if generation.chosen_by else ''}"
+        yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
         yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
         yield "attempts", f"{attempt.number}{f', {attempt.tries} tries at the last' if attempt.tries > 1 else ''}"
-        yield "sent", _told(_chosen(dict(attempt.inputs), _SENT))
+        yield "sent", _told(self._sent)
         yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
         yield "prediction", attempt.prediction_id or ""
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        request = self.generation.request
+        values = asdict(request) if request else {}
+        return {name: values[name] for name in _ASKED if values.get(name) is not None}
+
+    @property
+    def _sent(self) -> dict[str, Any]:
+        """What the model got, without what a user wrote; the seed is told by itself."""
+        attempt = self.generation.attempt
+        inputs = attempt.inputs if attempt else {}
+        known = {name: value for name, value in inputs.items() if isinstance(value, int | float) or name in _WORDS}
+        known.pop("seed", None)
+        return known
+
+    @property
+    def _prompts(self) -> dict[str, str | None]:
+        request = self.generation.request if self.prompt else None
+        if not self.prompt:
+            return {}
+        return {name: getattr(request, name, None) or None for name in _PROMPTS}
+
+    def _output_json(self, output: Output) -> dict[str, Any]:
+        told = asdict(output) | {"text_characters": len(output.text)}
+        if not self.text:
+            del told["text"]
+        return told
 
 
 def _times(generation: Generation, row: OpenRow | None, now: datetime) -> Iterator[tuple[str, str]]:
@@ -125,11 +191,17 @@ def _credits(generation: Generation) -> str:
 
 def _output(output: Output) -> str:
     shape = f", {output.width} x {output.height}" if output.width else ""
-    return f"{output.container}/{output.name}, {output.content_type}{shape}, {output.size_bytes} bytes"
+    text = f", text of {len(output.text)} characters" if output.text else ""
+    return f"{output.container}/{output.name}, {output.content_type}{shape}, {output.size_bytes} bytes{text}"
 
 
-def _chosen(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: values[name] for name in names if values.get(name) is not None}
+def _harmless(metrics: Mapping[str, object]) -> dict[str, int | float | None]:
+    """What a model measured: numbers and truth values whole, of a word only that it is there (null)."""
+    return {name: value if isinstance(value, int | float) else None for name, value in metrics.items()}
+
+
+def _metric(name: str, value: float | None) -> str:
+    return name if value is None else f"{name} {value}"
 
 
 def _told(values: dict[str, Any]) -> str:

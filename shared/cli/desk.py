@@ -10,11 +10,12 @@ Rules of this file:
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import typer
 
@@ -22,12 +23,18 @@ from shared.cli.screen import Screen
 from shared.core.credits import Account, LedgerEntry
 from shared.core.generation import Generation
 from shared.core.messages import ID_RULE, Key, is_id
+from shared.core.usage import Used
 from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable
 from shared.settings import Settings, SettingsError
 from shared.wiring import Wiring
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+
+    from shared.adapters.replicate.api import ReplicateApi
+
+
+_SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class RefusedError(Exception):
@@ -48,6 +55,9 @@ class Records(Protocol):
 
     async def find(self, generation_id: str) -> list[Generation]:
         """The generations of this id, whoever's they are."""
+
+    def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
+        """What generations used: of one user or of all, on one model or on all, opened since then or ever."""
 
 
 class Letter(Protocol):
@@ -76,11 +86,25 @@ class Archive(Protocol):
     async def read_output(self, name: str) -> bytes:
         """A stored output, whole. FileNotFoundError where there is none."""
 
+    async def upload_size(self, name: str) -> int | None:
+        """How many bytes a file of the uploads has; None where there is none."""
+
+    async def put_upload(self, name: str, file: BinaryIO) -> None:
+        """Store a file in the uploads, overwriting one of its name."""
+
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[Letter]:
         """At most ``limit`` dead letters whose names begin with ``prefix``, in the order of their names."""
 
     async def read_dead_letter(self, name: str) -> bytes:
         """The raw message of a dead letter. FileNotFoundError where there is none."""
+
+
+class Connected(Protocol):
+    """What commands use of Replicate beyond the corridor's port."""
+
+    @property
+    def api(self) -> "ReplicateApi":
+        """All that Replicate offers."""
 
 
 class Rooms(Protocol):
@@ -109,6 +133,13 @@ class Rooms(Protocol):
     @property
     def messenger(self) -> Messenger:
         """The sending side of Service Bus."""
+
+    @property
+    def replicate(self) -> Connected:
+        """Replicate, with all that it offers."""
+
+    async def furnish(self) -> None:
+        """Fetch the data files that lie in blobs, before the house is asked for."""
 
     async def health(self) -> Mapping[str, str]:
         """Which neighbours answer: "ok", or in a few words why not."""
@@ -159,6 +190,7 @@ class Desk:
         rooms = self.open_rooms(Settings.from_env(self.env))
         try:
             _connect(rooms)
+            await rooms.furnish()
             return await command(rooms)
         finally:
             await rooms.close()
@@ -183,6 +215,14 @@ def valid_id(name: str, value: str) -> str:
     if not is_id(value):
         raise typer.BadParameter(f"{name} must be {ID_RULE}")
     return value
+
+
+def back(text: str) -> timedelta:
+    """How far ``--since`` goes back: ``90m``, ``12h``, ``7d``, ``4w``. Raises typer.BadParameter."""
+    match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    if match is None:
+        raise typer.BadParameter("--since must be a number with m, h, d or w after it, such as 7d")
+    return timedelta(**{_SPANS[match[2]]: int(match[1])})
 
 
 def valid_key(user_id: str, generation_id: str) -> Key:

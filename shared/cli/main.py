@@ -12,6 +12,9 @@ from shared.cli.desk import Desk, OperatorsWiring, Rooms
 from shared.cli.letters import letters
 from shared.cli.moderation import moderation
 from shared.cli.screen import Screen
+from shared.cli.submitting import submit
+from shared.cli.uploads import upload
+from shared.cli.usage import usage
 from shared.settings import Settings
 
 PROGRAM = "python3 -m shared.cli"
@@ -27,7 +30,8 @@ Exit codes: 0 done; 1 the answer is no; 2 the command line or the settings are w
 # Without rich's boxes: help is text, and reads the same through a pipe.
 app = typer.Typer(help=_HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
-app.command("submit")(generations.submit)
+app.command("submit")(submit)
+app.command("upload")(upload)
 app.command("cancel")(generations.cancel)
 app.command("show")(generations.show)
 app.command("open")(generations.open_)
@@ -35,6 +39,7 @@ app.command("grant")(accounts.grant)
 app.command("account")(accounts.account)
 app.command("audit")(accounts.audit)
 app.command("correct")(accounts.correct)
+app.command("usage")(usage)
 app.add_typer(letters, name="dead-letters")
 app.add_typer(catalog, name="catalog")
 app.add_typer(moderation, name="moderation")

@@ -27,6 +27,12 @@ _COLUMNS = 10_000
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
+class Amount(str):
+    """A number in words of its own, such as ``0.003000``: it stands to the right, as numbers do."""
+
+    __slots__ = ()
+
+
 class Screen:
     """stdout and stderr of one run."""
 
@@ -60,7 +66,7 @@ class Screen:
         listed = [list(row) for row in rows]
         table = Table(box=None, pad_edge=False)
         for number, head in enumerate(heads):
-            counts = all(isinstance(row[number], int) for row in listed)
+            counts = all(isinstance(row[number], (int, Amount)) for row in listed)
             table.add_column(head, justify="right" if counts else "left")
         for row in listed:
             table.add_row(*(plain(str(value)) for value in row))

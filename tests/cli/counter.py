@@ -9,13 +9,17 @@ Rules of this file:
 import asyncio
 import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from shared.cli.desk import Connected
 from shared.cli.main import run
 from shared.core.generation import Generation
 from shared.core.messages import Key
+from shared.core.state import State
+from shared.core.usage import Used
 from shared.ports import House, Unavailable
 from shared.settings import Settings
 from tests.fakes.blobs import FakeBlobs
@@ -44,6 +48,23 @@ class FindingStore(FakeStore):
         await asyncio.sleep(0)
         return [found for key, found in self.saved_generations.items() if key.generation_id == generation_id]
 
+    async def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
+        """See ``TableStore``."""
+        await asyncio.sleep(0)
+        for key, found in self.saved_generations.items():
+            answered = found.attempt.model if found.attempt else ""
+            if user_id not in ("", key.user_id) or model not in ("", answered):
+                continue
+            if since is None or found.opened_at >= since:
+                yield Used(
+                    user_id=key.user_id,
+                    model=answered,
+                    succeeded=found.state is State.SUCCEEDED,
+                    outputs=len(found.outputs),
+                    captured_credits=found.captured_credits,
+                    cost_usd_micros=found.cost_usd_micros,
+                )
+
 
 @dataclass
 class FakeRooms:
@@ -65,6 +86,14 @@ class FakeRooms:
         if self.trouble:
             raise Unavailable("tables", self.trouble)
         return self.found
+
+    @property
+    def replicate(self) -> Connected:
+        """No test of these asks it: see tests/adapters/replicate_api/test_check.py."""
+        raise NotImplementedError
+
+    async def furnish(self) -> None:
+        """There is nothing to fetch."""
 
     async def health(self) -> Mapping[str, str]:
         """What the test says."""

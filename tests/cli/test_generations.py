@@ -1,126 +1,20 @@
-"""submit, cancel, show, open."""
+"""cancel, show, open."""
 
 import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from shared.core.generation import State
 from shared.core.messages import CancelRequest, GenerationRequest, Key
+from shared.core.state import State
+from tests.adapters import examples
 from tests.cli.counter import Counter
-from tests.fakes.messenger import REQUESTS
+from tests.fakes.blobs import Blob
 from tests.fakes.world import KEY
 
 PROMPT = "A lighthouse at night"
-
-
-def request_of(counter: Counter) -> GenerationRequest:
-    """The one request that was sent."""
-    message = counter.sent().message
-    assert isinstance(message, GenerationRequest)
-    return message
-
-
-def test_submit_sends_what_the_app_would_send(counter: Counter) -> None:
-    """Every option is in the message, under its field's name; nothing was opened by the command itself."""
-    options: dict[str, Any] = {
-        "--model": "flux-dev",
-        "--width": "1024",
-        "--height": "768",
-        "--aspect-ratio": "4:3",
-        "--num-outputs": "2",
-        "--seed": "0",
-        "--format": "png",
-        "--negative-prompt": "fog",
-        "--quality": "standard",
-        "--max-credits": "4",
-        "--id": "one",
-    }
-    argv = [part for pair in options.items() for part in pair]
-    called = counter.call("submit", PROMPT, "--user", "ada", *argv, "--no-fallback")
-    assert called.code == 0
-    assert "darkroom show one --user ada" in called.out
-    assert counter.sent().queue == REQUESTS
-    assert request_of(counter) == GenerationRequest(
-        key=KEY,
-        prompt=PROMPT,
-        model="flux-dev",
-        width=1024,
-        height=768,
-        aspect_ratio="4:3",
-        num_outputs=2,
-        seed=0,
-        output_format="png",
-        negative_prompt="fog",
-        quality="standard",
-        max_credits=4,
-        allow_fallback=False,
-    )
-    assert counter.records.saved_generations == {}
-
-
-def test_submit_gives_each_generation_an_id_of_its_own(counter: Counter) -> None:
-    """What was not said is not in the message, and neither ids nor message ids repeat."""
-    for _ in range(2):
-        assert counter.call("submit", PROMPT, "--user", "ada").code == 0
-    first, second = counter.messenger.sent
-    assert first.message.key != second.message.key
-    assert first.envelope.message_id != second.envelope.message_id
-    assert first.message == GenerationRequest(key=first.message.key, prompt=PROMPT)
-
-
-@pytest.mark.parametrize(
-    ("argv", "says"),
-    [
-        (("--width", "5"), "width must be a whole number from 64 to 8192"),
-        (("--seed", "-1"), "seed must be a whole number from 0"),
-        (("--id", "a/b"), "the generation must be 1 to 128"),
-        (("--model", "x" * 201), "model must be a text of at most 200"),
-    ],
-)
-def test_a_bad_value_is_refused_before_anything_is_sent(counter: Counter, argv: tuple[str, ...], says: str) -> None:
-    """With the corridor's own reason."""
-    called = counter.call("submit", PROMPT, "--user", "ada", *argv)
-    assert (called.code, called.out) == (2, "")
-    assert says in called.err
-    assert counter.messenger.sent == []
-
-
-def test_a_blank_prompt_is_refused(counter: Counter) -> None:
-    """So is a user that is none."""
-    assert "prompt is needed" in counter.call("submit", "  ", "--user", "ada").err
-    assert "the user must be" in counter.call("submit", PROMPT, "--user", "").err
-    assert counter.messenger.sent == []
-
-
-def test_submit_waits_for_the_picture(counter: Counter) -> None:
-    """With --wait it shows the generation once it has ended."""
-    called = counter.call("submit", PROMPT, "--user", "ada", "--id", "one", "--wait")
-    assert called.code == 0
-    assert re.search(r"^state +succeeded$", called.out, re.MULTILINE)
-    assert counter.generation().state is State.SUCCEEDED
-    counter.at_rest()
-
-
-def test_submit_says_when_it_ended_without_one(counter: Counter) -> None:
-    """Exit code 1, and the reason."""
-    called = counter.call("submit", PROMPT, "--user", "bob", "--wait")
-    assert called.code == 1
-    assert re.search(r"^reason +NO_CREDITS: ", called.out, re.MULTILINE)
-
-
-def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
-    """After two minutes it says so; the generation goes on."""
-    counter.works = False
-    before = counter.time
-    called = counter.call("submit", PROMPT, "--user", "ada", "--id", "one", "--wait")
-    assert called.code == 1
-    assert "not ended within 120 s" in called.err
-    assert (counter.time - before).total_seconds() == 120
-    assert counter.generation().state is State.RUNNING
 
 
 def test_cancel_sends_a_cancel(counter: Counter) -> None:
@@ -151,7 +45,7 @@ def test_show_tells_what_was_asked_sent_and_paid(counter: Counter) -> None:
     assert called.code == 0
     lines = dict(line.split(maxsplit=1) for line in called.out.splitlines())
     assert lines["user"].strip() == "ada"
-    assert lines["asked"].strip() == "1024 x 768"
+    assert lines["asked"].strip() == "1024 x 768, model flux-schnell"
     assert lines["sent"].strip() == "aspect_ratio 4:3, megapixels 1"
     assert lines["prediction"].strip() == counter.replicate.only_id
     assert lines["credits"].strip() == "1 held, of these 1 captured and 0 released"
@@ -179,12 +73,76 @@ def test_show_as_json(counter: Counter) -> None:
         1,
         0,
     )
-    assert told["asked"] == {"width": 1024, "height": 768}
+    assert told["asked"] == {"model": "flux-schnell", "width": 1024, "height": 768}
     assert told["sent"] == {"aspect_ratio": "4:3", "megapixels": "1"}
     assert told["credits"] == {"held": 1, "captured": 1, "released": 0}
     assert told["outputs"][0]["name"] == "ada/one/1-0.png"
     assert told["announced"] is True
     assert told["ended_at"] == "2026-11-21T12:00:00+00:00"
+
+
+def test_show_tells_who_answered_and_why(counter: Counter) -> None:
+    """And what that cost at the provider, by what it measured: numbers, and of a word only that it is there."""
+    full = examples.full_generation(KEY)
+    metrics: dict[str, Any] = {"predict_time": 1.5, "image_count": 2, "with_audio": True, "note": "a secret garden"}
+    counter.records.put_generation(replace(full, metrics=metrics, cost_usd_micros=1_234_567))
+    called = counter.call("show", "one")
+    for line in (
+        r"model +flux-schnell, by fallback",
+        r"passed over +flux-dev \(MODEL_RETIRED\), flux-0 \(PROVIDER_FAILED\)",
+        r"cost +1\.234567 USD, estimated",
+        r"metrics +predict_time 1\.5, image_count 2, with_audio True, note",
+        r"sent +steps 28, guidance 3\.5, raw False",
+    ):
+        assert re.search(rf"^{line}$", called.out, re.MULTILINE), line
+    told = json.loads(counter.call("show", "one", "--json").out)
+    assert (told["chosen_by"], told["cost_usd_micros"]) == ("fallback", 1_234_567)
+    assert told["passed_over"][0] == {"model": "flux-dev", "reason": "MODEL_RETIRED"}
+    assert told["metrics"] == metrics | {"note": None}
+
+
+def test_show_tells_a_text_only_when_asked(counter: Counter, tmp_path: Path) -> None:
+    """How long it is, always; the file is saved as any other."""
+    made = replace(examples.output(KEY, 0), name="ada/one/1-0.txt", content_type="text/plain; charset=utf-8")
+    made = replace(made, width=0, height=0, size_bytes=16, text="A secret\ngarden")
+    request = replace(examples.full_request(KEY), system_prompt="Be a gardener.", trigger_word="GRDN")
+    counter.records.put_generation(replace(examples.full_generation(KEY), outputs=(made,), request=request))
+    counter.blobs.outputs[made.name] = Blob(b"A secret\ngarden", made.content_type, {})
+
+    called = counter.call("show", "one", "--save", str(tmp_path))
+    assert re.search(
+        r"^output +outputs/ada/one/1-0\.txt, .*, 16 bytes, text of 15 characters$", called.out, re.MULTILINE
+    )
+    assert (tmp_path / "one-1-0.txt").read_bytes() == b"A secret\ngarden"
+    quiet = json.loads(counter.call("show", "one", "--json").out)
+    assert quiet["outputs"][0]["text_characters"] == 15
+    assert "garden" not in called.out + json.dumps(quiet)
+
+    assert "A secret\\ngarden" in counter.call("show", "one", "--text").out
+    told = json.loads(counter.call("show", "one", "--text", "--prompt", "--json").out)
+    assert told["outputs"][0]["text"] == "A secret\ngarden"
+    assert (told["system_prompt"], told["trigger_word"]) == ("Be a gardener.", "GRDN")
+
+
+def test_show_tells_no_word_that_a_user_wrote(counter: Counter) -> None:
+    """Not one of any text field, unless it is asked for; what names something is told."""
+    texts: dict[str, Any] = {
+        name: f"secret-{name}" for name in ("prompt", "negative_prompt", "system_prompt", "trigger_word")
+    }
+    request = GenerationRequest(key=KEY, input_file="ada/a.zip", metadata={"note": "secret-note"}, **texts)
+    inputs: dict[str, Any] = {
+        "words": "secret-words",
+        "image": "input:secret",
+        "pages": ["secret-page"],
+        "resolution": "720p",
+    }
+    full = examples.full_generation(KEY)
+    assert full.attempt is not None
+    counter.records.put_generation(replace(full, request=request, attempt=replace(full.attempt, inputs=inputs)))
+    told = counter.call("show", "one").out + counter.call("show", "one", "--json").out
+    assert "secret" not in told
+    assert "ada/a.zip" in told
+    assert "720p" in told
 
 
 def test_show_of_an_open_generation(counter: Counter) -> None:

@@ -23,7 +23,7 @@ def test_help_names_every_command(counter: Counter) -> None:
     """In one screen of 80 columns."""
     called = counter.call("--help")
     assert called.code == 0
-    commands = "submit cancel show open grant account audit correct settings health dead-letters"
+    commands = "submit upload cancel show open grant account audit correct usage settings health dead-letters catalog"
     for command in commands.split():
         assert re.search(rf"^  {command} +\w.*[^.]\.$", called.out, re.MULTILINE), command
     assert max(len(line) for line in called.out.splitlines()) <= 80

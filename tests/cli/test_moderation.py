@@ -1,11 +1,16 @@
 """moderation explain, moderation diff."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shared.core.credits import Plan
 from shared.core.messages import Key
+from shared.core.moderation import judge, unscreened
+from shared.core.policy import parse_policy
+from shared.core.record import record
 from tests.cli.counter import ENV, Counter
 
 POLICY = (Path(__file__).parents[2] / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
@@ -67,6 +72,30 @@ def test_a_stricter_policy_lists_what_it_would_refuse(counter: Counter, tmp_path
     called = counter.call("moderation", "diff", "--policy", milder)
     assert [line.split() for line in called.out.splitlines()[1:]] == [
         ["ada", "gory", "prompt", "refused", "allowed", "Violence"]
+    ]
+
+
+def test_what_nobody_could_look_at_is_replayed_and_explained(counter: Counter, tmp_path: Path) -> None:
+    """A video that was refused unseen: the reason is that, and a policy that lets videos pass would flip it."""
+    counter.have_asked(MILD)
+    verdict, strict = unscreened("video"), parse_policy(POLICY)
+    seen = record(
+        "output 1.0",
+        verdict,
+        judge(strict, verdict),
+        policy=strict,
+        plan=Plan.PREMIUM,
+        digest="",
+        now=counter.time,
+    )
+    counter.store.put_generation(replace(counter.generation(MILD), verdicts=(seen,)))
+    explained = counter.call("moderation", "explain", "mild").out
+    assert "refused: nobody could look at it" in explained
+    assert "video" in explained
+    willing = policy(tmp_path, POLICY.replace("unscreened = []", 'unscreened = ["video"]', 1))
+    called = counter.call("moderation", "diff", "--policy", willing)
+    assert [line.split() for line in called.out.splitlines()[1:]] == [
+        ["ada", "mild", "output", "1.0", "refused", "allowed", "unscreened", "video"]
     ]
 
 

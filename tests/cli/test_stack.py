@@ -15,8 +15,8 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
 from dev.stack import Running, Stack
-from shared.core.generation import State
 from shared.core.messages import Key
+from shared.core.state import State
 from shared.worker import grant
 from shared.worker.ending import archive
 from tests.cli.counter import Called
@@ -81,6 +81,33 @@ async def test_from_a_grant_to_a_picture(stack: Stack, tmp_path: Path) -> None:
     account = json.loads(await ok(stack, "account", "ada", "--json"))
     assert (account["available"], account["held"], account["captured"]) == (9, 0, 1)
     assert {entry["move"] for entry in account["ledger"]} == {"grant", "hold", "resolve"}
+
+    used = json.loads(await ok(stack, "usage", "--user", "ada", "--since", "1h", "--json"))
+    names = ("model", "generations", "succeeded", "outputs", "captured_credits", "cost_usd_micros")
+    assert [tuple(line[name] for name in names) for line in used["by_model"]] == [("flux-schnell", 1, 1, 1, 1, 3000)]
+
+
+async def test_a_text_is_made_and_saved(stack: Stack, tmp_path: Path) -> None:
+    """Asked for by what it is; told only where it is asked for, and the same in the file."""
+    await ok(stack, "grant", "tim", "10", "--id", "welcome")
+    argv = ("--user", "tim", "--id", "poem", "--modality", "text", "--max-tokens", "50", "--wait")
+    told = await ok(stack, "submit", "A line about the sea", *argv)
+    assert re.search(r"^model +\S+, by plan$", told, re.MULTILINE)
+    shown = await call(stack, "show", "poem", "--text", "--json", "--save", str(tmp_path))
+    (output,) = json.loads(shown.out)["outputs"]
+    assert len(output["text"]) == output["text_characters"] > 0
+    assert (tmp_path / "poem-1-0.txt").read_text(encoding="utf-8") == output["text"]
+    assert output["text"] not in told
+
+
+async def test_a_file_is_uploaded_for_its_user(stack: Stack, tmp_path: Path) -> None:
+    """Into the container of the settings; a second time only on demand."""
+    file = tmp_path / "portraits.zip"
+    file.write_bytes(b"PK\x03\x04" + bytes(500_000))
+    assert await ok(stack, "upload", "ada", str(file)) == "ada/portraits.zip\n"
+    assert await stack.wiring.blobs.upload_size("ada/portraits.zip") == file.stat().st_size
+    assert (await call(stack, "upload", "ada", str(file))).code == 1
+    await ok(stack, "upload", "ada", str(file), "--replace")
 
 
 async def test_garbage_among_the_dead_letters(stack: Stack) -> None:

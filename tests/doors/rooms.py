@@ -174,6 +174,7 @@ class FakeRooms:
             "blobs": self.world.blobs,
             "messenger": self.messenger,
             "screener": self.screener,
+            "content_safety": self.screener,
             "signing_secret": self.secrets,
             "replicate": self.replicate,
         }

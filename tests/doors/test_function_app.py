@@ -16,11 +16,13 @@ from azure.functions.timer import TimerRequest
 
 import function_app
 from shared import wiring
-from shared.core.generation import State
 from shared.core.messages import Check, PredictionEvent
 from shared.core.reasons import Reason
+from shared.core.state import State
+from shared.health import HEALTH_FRESH_S
+from shared.ports import Unavailable
 from shared.settings import Settings, SettingsError
-from shared.wiring import HEALTH_FRESH_S, WEBHOOK_PATH, Wiring
+from shared.wiring import WEBHOOK_PATH, Wiring
 from tests.doors.rooms import ENVIRONMENT, FakeRooms, delivery
 
 SOURCE = Path(function_app.__file__)
@@ -99,6 +101,44 @@ async def test_a_message_that_is_put_off_keeps_its_envelope(rooms: FakeRooms) ->
     assert sent.envelope.since.isoformat() == since + "+00:00"
 
 
+class Shelf:
+    """Blob storage with a data file in it; ``down``: nobody answers. Counts the readings."""
+
+    def __init__(self) -> None:
+        self.down = True
+        self.readings = 0
+
+    async def read(self, *_: object) -> bytes:
+        """The file."""
+        self.readings += 1
+        if self.down:
+            raise Unavailable("blobs", "it answered 503", 7)
+        return b"[models.flux-schnell]\ncredits = 7\n"
+
+
+async def test_while_the_data_files_cannot_be_fetched_messages_are_put_off(rooms: FakeRooms) -> None:
+    """Nothing is judged by another catalogue, nothing dies: the copy counts on, and is done when storage is back."""
+    await open_doors(rooms)
+    shelf = Shelf()
+    rooms.wiring.settings = Settings.from_env(ENVIRONMENT | {"CATALOG_FILE": "blob:config/catalog.toml"})
+    vars(rooms.wiring)["_uploads"] = shelf
+    await call("generate", queued(request_body(), "m-7~1", tries=1))
+    (sent,) = rooms.messenger.scheduled
+    assert (sent.envelope.message_id, sent.envelope.tries) == ("m-7~2", 2)
+    assert rooms.world.store.saved_generations == {}
+    for door in ("bury_requests", "reconcile", "audit"):
+        with pytest.raises(Unavailable):
+            await call(door, queued(request_body()))
+    with pytest.raises(Unavailable):
+        await call("generate", queued(b"garbage"))
+
+    shelf.down = False
+    await call("generate", queued(request_body(), "m-7~2", tries=2))
+    await call("generate", queued(request_body(generation_id="two")))
+    assert rooms.world.generation().state is State.RUNNING
+    assert shelf.readings == 6
+
+
 async def test_dead_letters_of_both_queues_are_buried(rooms: FakeRooms) -> None:
     """A dead request releases its hold; dead news, too."""
     await open_doors(rooms)
@@ -169,9 +209,9 @@ async def test_health_is_503_while_a_neighbour_is_down(rooms: FakeRooms, monkeyp
     assert set(states.values()) == {"ok"}
     rooms.messenger.down = False
     assert (await call("health", request)).status_code == 503
-    looked_at = rooms.wiring._health
-    assert looked_at is not None
-    monkeypatch.setattr(rooms.wiring, "_health", (looked_at[0] - HEALTH_FRESH_S - 1, looked_at[1]))
+    health = rooms.wiring._health
+    assert health._last is not None
+    monkeypatch.setattr(health, "_last", (health._last[0] - HEALTH_FRESH_S - 1, health._last[1]))
     up = await call("health", request)
     assert (up.status_code, up.mimetype) == (200, "application/json")
 

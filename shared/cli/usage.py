@@ -1,0 +1,101 @@
+"""Usage: what generations used, by user and model.
+
+Rules of this file:
+1. The sums come from storage, row by row: what is in memory is one line for each user and model.
+2. A generation counts by the time at which it was opened: it never changes, so that a report of a past span stays as
+   it is, and those that are still open are counted too (with nothing captured yet).
+"""
+
+from typing import Annotated, Any
+
+import typer
+
+from shared.cli.desk import Desk, Rooms, back, desk_of, valid_id
+from shared.cli.screen import Amount, moment
+from shared.core.usage import Sum, Usage, usd
+
+#: Of a generation for which no model was ever asked: it was refused before.
+_NO_MODEL = "-"
+
+_HEADS = ("GENERATIONS", "SUCCEEDED", "OUTPUTS", "CREDITS", "COST USD")
+
+
+def usage(
+    context: typer.Context,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="One user only.", metavar="USER")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="One model only.", metavar="MODEL")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="Opened since: such as 90m, 12h, 7d, 4w; default: ever.", metavar="SPAN"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Sum up generations, credits and the provider's cost.
+
+    Credits are those captured. The cost is an estimate, by the catalogue's prices and what the provider measured;
+    that of all attempts stands with the model that answered last. Without --user the whole table is read.
+    """
+    if user is not None:
+        valid_id("the user", user)
+    desk = desk_of(context)
+    span = back(since) if since is not None else None
+
+    async def command(rooms: Rooms) -> int:
+        after = rooms.house.now() - span if span is not None else None
+        # What left the catalogue is still asked for by the name under which it was booked.
+        known = rooms.house.catalog.find(model) if model else None
+        name = known.name if known else model or ""
+        sums = Usage()
+        async for used in rooms.store.used(user or "", name, after):
+            sums.add(used)
+        if as_json:
+            desk.screen.json({"since": after.isoformat() if after else None, **_as_json(sums)})
+            return 0
+        if sums.total().generations:
+            _show(desk, sums)
+        desk.screen.complain(
+            f"{sums.total().generations} generations opened {f'since {moment(after)}' if after else 'ever'}."
+        )
+        return 0
+
+    desk.do(command)
+
+
+def _show(desk: Desk, sums: Usage) -> None:
+    desk.screen.table(
+        ("USER", "MODEL", *_HEADS),
+        [(user, model or _NO_MODEL, *_cells(each)) for user, model, each in sums.by_user_and_model()],
+    )
+    desk.screen.say("")
+    desk.screen.table(
+        ("MODEL", *_HEADS), [(model or _NO_MODEL, *_cells(each)) for model, each in sums.by_model().items()]
+    )
+    desk.screen.say("")
+    rows = [(user, *_cells(each)) for user, each in sums.by_user().items()]
+    # No id looks like this: an id begins with a letter or a digit.
+    desk.screen.table(("USER", *_HEADS), [*rows, ("(all)", *_cells(sums.total()))])
+
+
+def _cells(each: Sum) -> tuple[int | str, ...]:
+    return (each.generations, each.succeeded, each.outputs, each.captured_credits, Amount(usd(each.cost_usd_micros)))
+
+
+def _as_json(sums: Usage) -> dict[str, Any]:
+    return {
+        "by_user_and_model": [
+            {"user_id": user, "model": model or None, **_fields(each)} for user, model, each in sums.by_user_and_model()
+        ],
+        "by_model": [{"model": model or None, **_fields(each)} for model, each in sums.by_model().items()],
+        "by_user": [{"user_id": user, **_fields(each)} for user, each in sums.by_user().items()],
+        "total": _fields(sums.total()),
+    }
+
+
+def _fields(each: Sum) -> dict[str, int]:
+    return {
+        "generations": each.generations,
+        "succeeded": each.succeeded,
+        "outputs": each.outputs,
+        "captured_credits": each.captured_credits,
+        "cost_usd_micros": each.cost_usd_micros,
+    }

@@ -1,0 +1,131 @@
+"""catalog list: the models, for people and for programs. ``check`` is in tests/adapters/replicate_api/test_check.py."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.cli.desk import OperatorsWiring
+from shared.cli.main import run
+from shared.core.catalog_file import parse_catalog
+from tests.cli.counter import ENV, Counter
+
+CATALOG = """
+version = "test"
+default_models.image = { free = "small", basic = "small", premium = "small" }
+default_models.text = { free = "talker", basic = "talker", premium = "talker" }
+
+[models.old]
+replicate = "maker/old"
+status = "retired"
+successor = "small"
+modality = "image"
+tier = "free"
+quality = "economy"
+credits = 1
+prices = [{ unit = "run", usd_micros = 0 }]
+price_date = 2026-07-01
+expected_s = 3
+cancel_after_s = 120
+output = "list"
+
+[models.small]
+replicate = "maker/small"
+modality = "image"
+tier = "free"
+quality = "economy"
+credits = 1
+prices = [{ unit = "run", usd_micros = 15_000 }, { unit = "megapixel_out", usd_micros = 1_200_000 }]
+price_date = 2026-07-01
+expected_s = 3
+cancel_after_s = 120
+output = "list"
+inputs = { prompt = { type = "text" } }
+
+[models.talker]
+replicate = "maker/talker"
+modality = "text"
+tier = "free"
+quality = "premium"
+credits = 2
+credits_per = "thousand_tokens"
+prices = [{ unit = "million_tokens_out", usd_micros = 250_000 }]
+price_date = 2026-07-01
+expected_s = 3
+cancel_after_s = 120
+output = "chunks"
+inputs = { prompt = { type = "text" }, max_tokens = { type = "whole", from = 1, to = 100, default = 50 } }
+"""
+
+
+@pytest.fixture
+def shop(counter: Counter) -> Counter:
+    """A counter whose catalogue has three models, one of them retired."""
+    counter.rooms.house = replace(counter.house, catalog=parse_catalog(CATALOG))
+    return counter
+
+
+def test_what_is_offered_is_listed(shop: Counter) -> None:
+    """What it makes, for whom, for how many credits of what, and the provider's price with its units."""
+    called = shop.call("catalog", "list")
+    assert called.code == 0
+    assert called.out.splitlines() == [
+        "NAME    MAKES  STATUS  FROM PLAN  QUALITY  CREDITS                PRICE USD",
+        "small   image  active  free       economy  1                      0.015 per run + 1.2 per megapixel out",
+        "talker  text   active  free       premium  2 per thousand tokens  0.25 per million tokens out",
+    ]
+
+
+def test_what_is_not_offered_is_listed_on_demand(shop: Counter) -> None:
+    """With who serves in its place."""
+    called = shop.call("catalog", "list", "--all", "--modality", "image")
+    assert re.search(r"^old +image +retired, see small +free +economy +1 +0 per run$", called.out, re.MULTILINE)
+    assert "talker" not in called.out
+
+
+def test_the_list_as_json(shop: Counter) -> None:
+    """Every column under its name, money in micros, and the catalogue's own version."""
+    told = json.loads(shop.call("catalog", "list", "--json", "--all").out)
+    assert told["version"] == "test"
+    assert [model["name"] for model in told["models"]] == ["old", "small", "talker"]
+    assert told["models"][0]["successor"] == "small"
+    assert told["models"][2] == {
+        "name": "talker",
+        "replicate": "maker/talker",
+        "modality": "text",
+        "status": "active",
+        "successor": None,
+        "tier": "free",
+        "quality": "premium",
+        "credits": 2,
+        "credits_per": "thousand_tokens",
+        "prices": [{"unit": "million_tokens_out", "usd_micros": 250_000}],
+        "price_date": "2026-07-01",
+        "fallback": [],
+    }
+
+
+def test_the_list_is_of_what_the_settings_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The real wiring lays CATALOG_FILE over the app's own; what is wrong in it is a wrong setting, in words."""
+    file = tmp_path / "mine.toml"
+    env = ENV | {"STORAGE_CONNECTION_STRING": "AccountName=darkroom;AccountKey=bm9uZQ==", "CATALOG_FILE": str(file)}
+    file.write_text("[models.flux-schnell]\ncredits = 7\n", encoding="utf-8")
+    assert run(["catalog", "list"], env=env, wiring=OperatorsWiring) == 0
+    assert re.search(r"^flux-schnell +image +active +free +economy +7 ", capsys.readouterr().out, re.MULTILINE)
+    file.write_text("[models.flux-schnell]\ncredits = true\n", encoding="utf-8")
+    assert run(["catalog", "list"], env=env, wiring=OperatorsWiring) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("mine.toml (CATALOG_FILE): model flux-schnell, credits: must be")
+    assert "Traceback" not in told.err
+
+
+def test_where_nothing_fits(shop: Counter) -> None:
+    """It says so; what is no modality is a wrong command line."""
+    assert shop.call("catalog", "list", "--modality", "video").out == "There is no such model.\n"
+    called = shop.call("catalog", "list", "--modality", "smell")
+    assert called.code == 2
+    assert "--modality must be one of image, video" in called.err
+    assert json.loads(shop.call("catalog", "list", "--modality", "video", "--json").out)["models"] == []

@@ -1,0 +1,198 @@
+"""submit: what is sent, what is refused before, and waiting for it."""
+
+import re
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import typer
+
+from shared.cli.main import app
+from shared.cli.submitting import OPTIONS
+from shared.core.messages import GenerationRequest
+from shared.core.state import State
+from tests.cli.counter import Counter
+from tests.fakes.messenger import REQUESTS
+from tests.fakes.world import KEY
+
+PROMPT = "A lighthouse at night"
+
+
+def request_of(counter: Counter) -> GenerationRequest:
+    """The one request that was sent."""
+    message = counter.sent().message
+    assert isinstance(message, GenerationRequest)
+    return message
+
+
+def test_submit_sends_what_the_app_would_send(counter: Counter) -> None:
+    """Every option is in the message, under its field's name; nothing was opened by the command itself."""
+    options: dict[str, Any] = {
+        "--model": "flux-dev",
+        "--width": "1024",
+        "--height": "768",
+        "--aspect-ratio": "4:3",
+        "--num-outputs": "2",
+        "--seed": "0",
+        "--format": "png",
+        "--negative-prompt": "fog",
+        "--quality": "standard",
+        "--max-credits": "4",
+        "--id": "one",
+    }
+    argv = [part for pair in options.items() for part in pair]
+    called = counter.call("submit", PROMPT, "--user", "ada", *argv, "--no-fallback", "--metadata", "order=a=b")
+    assert called.code == 0
+    assert "darkroom show one --user ada" in called.out
+    assert counter.sent().queue == REQUESTS
+    assert request_of(counter) == GenerationRequest(
+        key=KEY,
+        prompt=PROMPT,
+        model="flux-dev",
+        width=1024,
+        height=768,
+        aspect_ratio="4:3",
+        num_outputs=2,
+        seed=0,
+        output_format="png",
+        negative_prompt="fog",
+        quality="standard",
+        max_credits=4,
+        allow_fallback=False,
+        metadata={"order": "a=b"},
+    )
+    assert counter.records.saved_generations == {}
+
+
+def test_submit_gives_each_generation_an_id_of_its_own(counter: Counter) -> None:
+    """What was not said is not in the message, and neither ids nor message ids repeat."""
+    for _ in range(2):
+        assert counter.call("submit", PROMPT, "--user", "ada").code == 0
+    first, second = counter.messenger.sent
+    assert first.message.key != second.message.key
+    assert first.envelope.message_id != second.envelope.message_id
+    assert first.message == GenerationRequest(key=first.message.key, prompt=PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("--width", "5"), "width must be a whole number from 64 to 8192"),
+        (("--seed", "-1"), "seed must be a whole number from 0"),
+        (("--id", "a/b"), "the generation must be 1 to 128"),
+        (("--model", "x" * 201), "model must be a text of at most 200"),
+        (("--modality", "smell"), "modality must be one of image, video, audio, text, training"),
+        (("--input-file", "bob/voice.wav"), "input_file must be a file in the user's own folder"),
+        (("--temperature", "11"), "temperature must be a number from 0 to 10"),
+        (("--metadata", "order"), "--metadata must be NAME=VALUE"),
+    ],
+)
+def test_a_bad_value_is_refused_before_anything_is_sent(counter: Counter, argv: tuple[str, ...], says: str) -> None:
+    """With the corridor's own reason."""
+    called = counter.call("submit", PROMPT, "--user", "ada", *argv)
+    assert (called.code, called.out) == (2, "")
+    assert says in called.err
+    assert counter.messenger.sent == []
+
+
+def test_a_blank_prompt_is_refused(counter: Counter) -> None:
+    """So is a user that is none."""
+    assert "prompt is needed" in counter.call("submit", "  ", "--user", "ada").err
+    assert "the user must be" in counter.call("submit", PROMPT, "--user", "").err
+    assert counter.messenger.sent == []
+
+
+def test_submit_waits_for_the_picture(counter: Counter) -> None:
+    """With --wait it shows the generation once it has ended."""
+    called = counter.call("submit", PROMPT, "--user", "ada", "--id", "one", "--wait")
+    assert called.code == 0
+    assert re.search(r"^state +succeeded$", called.out, re.MULTILINE)
+    assert counter.generation().state is State.SUCCEEDED
+    counter.at_rest()
+
+
+def test_submit_says_when_it_ended_without_one(counter: Counter) -> None:
+    """Exit code 1, and the reason."""
+    called = counter.call("submit", PROMPT, "--user", "bob", "--wait")
+    assert called.code == 1
+    assert re.search(r"^reason +NO_CREDITS: ", called.out, re.MULTILINE)
+
+
+def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
+    """After two minutes it says so; the generation goes on."""
+    counter.works = False
+    before = counter.time
+    called = counter.call("submit", PROMPT, "--user", "ada", "--id", "one", "--wait")
+    assert called.code == 1
+    assert "not ended within 120 s" in called.err
+    assert (counter.time - before).total_seconds() == 120
+    assert counter.generation().state is State.RUNNING
+
+
+def test_every_field_of_a_request_has_its_option(counter: Counter) -> None:
+    """A field that is new is missing here until it has one; each says in the help what it is for."""
+    steering = {"key", "prompt", "allow_fallback", "metadata"}
+    assert {option.field for option in OPTIONS} == {field.name for field in fields(GenerationRequest)} - steering
+    command = typer.main.get_command(app).commands["submit"]  # type: ignore[attr-defined]  # it is a group
+    helped = {name for parameter in command.params if getattr(parameter, "help", "") for name in parameter.opts}
+    assert {option.flag or f"--{option.field.replace('_', '-')}" for option in OPTIONS} <= helped
+
+
+def test_submit_of_every_other_modality(counter: Counter) -> None:
+    """Each option that a picture has no use for is in the message under its field's name, as its type."""
+    options: dict[str, Any] = {
+        "--modality": "audio",
+        "--num-inference-steps": "20",
+        "--guidance-scale": "3.5",
+        "--image-url": "https://example.com/a.png",
+        "--prompt-strength": "0.5",
+        "--duration": "8",
+        "--resolution": "720p",
+        "--system-prompt": "Be brief.",
+        "--max-tokens": "100",
+        "--temperature": "0.7",
+        "--input-file": "ada/voice.wav",
+        "--destination": "ada-models/lighthouses",
+        "--trigger-word": "LGHT",
+        "--training-steps": "1000",
+    }
+    argv = [part for pair in options.items() for part in pair]
+    called = counter.call("submit", PROMPT, "--user", "ada", "--id", "one", *argv, "--continuation")
+    assert called.code == 0
+    assert request_of(counter) == GenerationRequest(
+        key=KEY,
+        prompt=PROMPT,
+        modality="audio",
+        num_inference_steps=20,
+        guidance_scale=3.5,
+        image_url="https://example.com/a.png",
+        prompt_strength=0.5,
+        duration_s=8,
+        resolution="720p",
+        system_prompt="Be brief.",
+        max_tokens=100,
+        temperature=0.7,
+        continuation=True,
+        input_file="ada/voice.wav",
+        destination="ada-models/lighthouses",
+        trigger_word="LGHT",
+        training_steps=1000,
+    )
+
+
+def test_a_training_needs_no_prompt(counter: Counter) -> None:
+    """Anything else does; and what is said not to be is said."""
+    argv = ("--user", "ada", "--id", "one", "--no-continuation")
+    assert "prompt is needed" in counter.call("submit", *argv).err
+    assert counter.call("submit", *argv, "--modality", "training").code == 0
+    assert request_of(counter) == GenerationRequest(key=KEY, modality="training", continuation=False)
+
+
+def test_submit_waits_as_long_as_it_is_told(counter: Counter) -> None:
+    """A video takes longer than a picture."""
+    counter.works = False
+    before = counter.time
+    called = counter.call("submit", PROMPT, "--user", "ada", "--wait", "--within", "300")
+    assert called.code == 1
+    assert "not ended within 300 s" in called.err
+    assert (counter.time - before).total_seconds() == 300
