@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import worker
-from shared.core.generation import Generation, State
+from shared.core.generation import Generation
+from shared.core.state import State
 from shared.core.webhook import named_callback
 from shared.wiring import Wiring
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "bench": "measure the local stack",
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",
+    "outage": "an hour without Replicate under load, on virtual time",
 }
 
 HELP = """usage: python3 -m dev COMMAND [arguments]

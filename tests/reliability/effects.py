@@ -60,6 +60,9 @@ READS = frozenset(
         "screener.image",
         "inputs.get",
         "blobs.input_address",
+        "blobs.upload_size",
+        "blobs.read_upload",
+        "blobs.upload_address",
     }
 )
 
@@ -144,9 +147,9 @@ class _Watched:
     def __getattr__(self, method: str) -> Any:
         inner, name = getattr(self._inner, method), f"{self._port}.{method}"
         if method in _ITERATORS:
-            return lambda *args: _listed(name, inner(*args), self._gate)
+            return lambda *args, **named: _listed(name, inner(*args, **named), self._gate)
         if method in _CONTEXTS:
-            return lambda *args: _streamed(name, inner(*args), self._gate)
+            return lambda *args, **named: _streamed(name, inner(*args, **named), self._gate)
         return lambda *args, **named: self._gate.effect(name, lambda: inner(*args, **named))
 
 

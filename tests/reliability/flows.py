@@ -11,6 +11,7 @@ from shared.ports import OpenRow
 from tests.fakes.world import KEY
 from tests.reliability.effects import run
 from tests.reliability.invariants import Broken
+from tests.reliability.modality_flows import MODALITY_FLOWS
 from tests.reliability.schedules import End, Faced, Flow, Stage, perform, schedules
 
 CHECK = Check(KEY)
@@ -49,6 +50,14 @@ async def copy(stage: Stage) -> Faced:
 async def webhook(stage: Stage) -> Faced:
     """Replicate says that the prediction is over."""
     await stage.ask()
+    return Faced(_finished(stage))
+
+
+async def webhook_with_image(stage: Stage) -> Faced:
+    """The same, and there is an input that nobody needs any more."""
+    faced = await request_with_image(stage)
+    if faced.message is not None:
+        await stage.hear(faced.message)
     return Faced(_finished(stage))
 
 
@@ -235,6 +244,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("request over a limit, near midnight", request_over_limit, ends=ONE_END),
     Flow("copy of a request", copy, creates=True),
     Flow("webhook", webhook),
+    Flow("webhook, with an image", webhook_with_image, ends=(End.SUCCEEDED, End.CONTENT)),
     Flow("webhook after a lost answer", webhook_of_unknown),
     Flow("check of SUBMITTING, created", check_submitting),
     Flow("check of SUBMITTING, lost", check_lost),
@@ -256,6 +266,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("dead check, RUNNING", bury_running, ends=ONE_END),
     Flow("dead request, finished", bury_finished),
     Flow("dead event", bury_event),
+    *MODALITY_FLOWS,
 )
 
 

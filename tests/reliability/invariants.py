@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from shared.core.catalog import Catalog
+from shared.core.catalog import Catalog, unit_credits
 from shared.core.credits import Account, Move
-from shared.core.generation import NEXT, Generation, State, Transition
-from shared.core.messages import Key
+from shared.core.generation import Generation, Transition
+from shared.core.messages import GenerationRequest, Key
 from shared.core.moderation import judge
+from shared.core.state import NEXT, State
 from tests.fakes.blobs import Blob
 from tests.fakes.provider import SIGNING_SECRET
 from tests.fakes.world import World
@@ -118,7 +119,10 @@ class Watch:
     def _screened(self, generation: Generation) -> None:
         """Nothing was opened, and nothing is reachable, without a verdict that passed and is on record."""
         passed = {record.subject for record in generation.verdicts if record.allowed}
-        require(generation.attempt is None or "prompt" in passed, "what was opened has passed", generation.key)
+        request = generation.request
+        looked = {"prompt"} if request is not None and _written(request) else set()
+        looked |= {"input file"} if request is not None and request.input_file else set()
+        require(generation.attempt is None or looked <= passed, "what was opened has passed", generation.key)
         for output in generation.outputs:
             subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"
             require(subject in passed, "what is reachable has passed, and the record says so", output.name)
@@ -126,9 +130,16 @@ class Watch:
 
 def price_of(generation: Generation, catalog: Catalog) -> int:
     """The price of the model that was used, for each output that was stored; nothing without success."""
-    if generation.state is not State.SUCCEEDED or generation.attempt is None:
+    attempt, request = generation.attempt, generation.request
+    if generation.state is not State.SUCCEEDED or attempt is None or request is None:
         return 0
-    return catalog.models[generation.attempt.model].credits * len(generation.outputs)
+    return unit_credits(catalog.models[attempt.model], request) * len(generation.outputs)
+
+
+def _written(request: GenerationRequest) -> str:
+    """All that a user wrote, as it is to be screened: at once."""
+    texts = (request.system_prompt, request.prompt, request.negative_prompt, request.trigger_word)
+    return "\n\n".join(text for text in texts if text)
 
 
 def after_step(watch: Watch, *user_ids: str) -> None:
@@ -153,7 +164,9 @@ def _stored_is_safe(watch: Watch) -> None:
     policy, screener = watch.world.house.policy, watch.world.screener
     for name, blob in watch.world.blobs.outputs.items():
         if watch.safe.get(name) is not blob:
-            require(judge(policy, screener.seen(blob.content)).allowed, "what is stored has passed", name)
+            text = blob.content_type.startswith("text/")
+            verdict = screener.read(blob.content.decode()) if text else screener.seen(blob.content)
+            require(judge(policy, verdict).allowed, "what is stored has passed", name)
             watch.safe[name] = blob
 
 
@@ -202,7 +215,7 @@ def _asked_once(watch: Watch) -> None:
     made: Counter[Key] = Counter(key for key, _ in world.replicate.made_for.values())
     for key, _ in world.replicate.creates:
         request = world.store.saved_generations[key].request
-        require(request is not None and request.prompt in seen, "what is paid for was screened", key)
+        require(request is not None and _written(request) in seen, "what is paid for was screened", key)
     for key, predictions in made.items():
         extra = predictions - 1 - watch.fell[key]
         require(extra <= watch.lost[key], "extra predictions are lost answers", (key, extra))
@@ -214,8 +227,10 @@ def nothing_secret(world: World) -> None:
     """No prompt, secret or address in steps, counts, or the archive's metadata."""
     secrets = {SIGNING_SECRET, "https://", "http://"}
     for generation in world.store.saved_generations.values():
-        if generation.request is not None:
-            secrets.add(generation.request.prompt)
+        request = generation.request
+        if request is not None:
+            secrets |= {text for text in (request.prompt, request.system_prompt, request.trigger_word) if text}
+        secrets |= {output.text for output in generation.outputs if output.text}
     said: set[str] = set()
     for name, _, facts in world.telemetry.steps:
         said |= {name, *map(str, facts.values())}

@@ -112,6 +112,8 @@ class Stage:
         fault.after_create = self._early if webhook is Webhook.EARLY else None
         fault.meanwhile = self._meanwhile
         self.faced = Faced(None)
+        #: How a prediction succeeds, in the way that the schedule says.
+        self.makes: Callable[[str, End], object] = self._pictures
         #: A message of somebody else's, that comes together with the double.
         self.rival: GenerationRequest | None = None
 
@@ -144,9 +146,12 @@ class Stage:
         elif end in (End.ABORTED, End.ABORTED_NEXT):
             replicate.abort(prediction_id)
         else:
-            replicate.succeed(prediction_id, _IMAGES[end])
+            self.makes(prediction_id, end)
         if end is End.EXPIRED:
             replicate.files.clear()
+
+    def _pictures(self, prediction_id: str, end: End) -> None:
+        self.world.replicate.succeed(prediction_id, _IMAGES[end])
 
     def _expire_second(self) -> None:
         if self.end is End.EXPIRES:
@@ -274,6 +279,8 @@ class Stage:
         yield from (sent.at for sent in world.messenger.scheduled if sent.at is not None)
         for prediction in world.replicate.running:
             _, attempt = world.replicate.made_for[prediction.prediction_id]
+            if attempt.trains:
+                continue  # nothing bounds it
             yield (prediction.created_at or world.time) + timedelta(seconds=attempt.cancel_after_s)
 
 

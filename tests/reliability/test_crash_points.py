@@ -14,7 +14,7 @@ from tests.reliability.flows import FLOWS, Tally, play
 from tests.reliability.schedules import End, Flow, Schedule, Webhook, perform
 
 #: How many schedules there are. A change of the corridor changes it; a flow that is skipped by mistake does too.
-AT_LEAST = 40_000
+AT_LEAST = 50_000
 
 #: Flows at once: what CI has of cores.
 PROCESSES = 2
@@ -23,8 +23,10 @@ PROCESSES = 2
 EFFECTS = {
     *("store.load", "store.commit", "index.put", "index.move", "index.get", "index.remove", "index.due"),
     *("provider.create", "provider.get", "provider.cancel", "provider.recent"),
-    *("provider.fetch", "provider.fetch chunk", "images.inspect", "images.for_screening"),
+    *("provider.upload", "provider.fetch", "provider.fetch chunk", "images.inspect", "images.for_screening"),
     *("screener.text", "screener.image", "blobs.put_output", "blobs.discard_outputs", "blobs.archive"),
+    *("inputs.get", "blobs.put_input", "blobs.input_address", "blobs.discard_inputs"),
+    *("blobs.upload_size", "blobs.read_upload", "blobs.upload_address"),
     *("messenger.send", "messenger.publish"),
 }
 

@@ -60,6 +60,7 @@ def survives(guard: Guard, copies: "Queue[Path]") -> str:
         copies.put(copy)
 
 
+@pytest.mark.timeout(400)  # each guard is a pytest of its own: 40 s on an idle machine
 def test_each_guard_has_a_test_that_is_red_without_it(tmp_path: Path) -> None:
     """All of the table; what survives is named."""
     copies: Queue[Path] = Queue()

@@ -42,7 +42,8 @@ async def test_the_ledger_refuses_a_second_resolve() -> None:
     world.store.put_account(replace(world.account(), available=holding.available, held=1, captured=0))
     loaded = await world.store.load(KEY)
     delivery = Delivery(outputs=(output,))
-    again = life.delivered(running, loaded.account, 1, world.replicate.only_id, delivery, START)
+    succeeded = world.replicate.predictions[world.replicate.only_id]
+    again = life.delivered(running, loaded.account, 1, succeeded, delivery, START)
     assert again is not None
     with pytest.raises(Conflict):
         await world.store.commit(loaded, again)

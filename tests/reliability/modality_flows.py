@@ -1,0 +1,150 @@
+"""The flows of what is no picture: a text, a sound that goes on from a file, a training.
+
+Their catalogue is small and quick, so that they fit into the same bounds of time as the others.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from shared.core.messages import CancelRequest, Check, GenerationRequest
+from shared.core.moderation import UNSCREENED_MODALITIES
+from shared.core.prediction import OutcomeUnknown
+from tests.core.catalogs import TEXT, VERSION, catalog, model
+from tests.fakes.world import KEY
+from tests.reliability.schedules import End, Faced, Flow, Stage
+
+#: What they begin with.
+_WAV = b"RIFF\x00\x00\x00\x00WAVEfmt "
+_TAR = b"lora".ljust(257, b"\x00") + b"ustar\x00"
+
+_FILE = {"type": "audio", "field": "input_file"}
+_ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
+
+
+def _trainer(name: str, **changes: Any) -> dict[str, Any]:
+    version: dict[str, Any] = {"replicate": f"owner/{name}:{VERSION}", "output": "version", "modality": "training"}
+    return model({"pictures": _ARCHIVE, "trigger_word": TEXT}, **version, credits=3, **changes)
+
+
+_WRITES: dict[str, Any] = {"modality": "text", "output": "chunks"}
+_SOUNDS: dict[str, Any] = {"modality": "audio", "output": "single"}
+
+CATALOG = catalog(
+    {
+        "writer": model({"prompt": TEXT, "system_prompt": TEXT}, replicate="owner/writer", **_WRITES),
+        "writer-with-next": model(replicate="owner/next", **_WRITES, fallback=["writer"]),
+        "song": model({"prompt": TEXT, "sound": _FILE}, replicate="owner/song", **_SOUNDS, credits=2),
+        "trainer": _trainer("trainer"),
+        "trainer-with-next": _trainer("next", fallback=["trainer"]),
+    }
+)
+
+_NEXT = (End.TRANSIENT_NEXT, End.ABORTED_NEXT)
+
+
+def _house(stage: Stage) -> None:
+    """The catalogue, a policy that lets pass what nobody can look at, and the app's files."""
+    world = stage.world
+    policy = replace(world.house.policy, unscreened=UNSCREENED_MODALITIES)
+    world.house = replace(world.house, catalog=CATALOG, policy=policy)
+    world.blobs.uploads |= {"ada/horn.wav": b"a horn", "ada/pictures.zip": b"pictures"}
+
+
+# What is asked for, and what the provider makes of it.
+
+
+def _text(stage: Stage) -> GenerationRequest:
+    _house(stage)
+
+    def say(prediction_id: str, end: End) -> None:
+        stage.world.replicate.say(prediction_id, "a go", "ry tale" if end is End.UNSAFE else "od tale")
+
+    stage.makes = say
+    name = "writer-with-next" if stage.end in _NEXT else "writer"
+    return GenerationRequest(key=KEY, prompt="Tell me a tale", system_prompt="Be brief.", model=name)
+
+
+def _sound(stage: Stage) -> GenerationRequest:
+    _house(stage)
+    stage.makes = lambda prediction_id, _: stage.world.replicate.succeed(prediction_id, [_WAV])
+    return GenerationRequest(key=KEY, prompt="A horn in the fog", model="song", input_file="ada/horn.wav")
+
+
+def _training(stage: Stage) -> GenerationRequest:
+    _house(stage)
+    stage.makes = lambda prediction_id, _: stage.world.replicate.train(prediction_id, _TAR)
+    name = "trainer-with-next" if stage.end in _NEXT else "trainer"
+    return GenerationRequest(
+        key=KEY, model=name, input_file="ada/pictures.zip", destination="ada/lora", trigger_word="LGHT"
+    )
+
+
+async def request_text(stage: Stage) -> Faced:
+    """A text is asked for."""
+    return Faced(_text(stage))
+
+
+async def request_sound(stage: Stage) -> Faced:
+    """A sound is asked for, that goes on from a file."""
+    return Faced(_sound(stage))
+
+
+async def request_training(stage: Stage) -> Faced:
+    """A training is asked for: its archive is handed over first."""
+    return Faced(_training(stage))
+
+
+async def webhook_text(stage: Stage) -> Faced:
+    """Replicate says that the text is there."""
+    return await _heard(stage, _text(stage))
+
+
+async def webhook_training(stage: Stage) -> Faced:
+    """Replicate says that the training is over."""
+    return await _heard(stage, _training(stage))
+
+
+async def check_training(stage: Stage) -> Faced:
+    """The same, but nobody has heard of it."""
+    faced = await webhook_training(stage)
+    stage.world.pass_time(60)
+    return replace(faced, message=Check(KEY))
+
+
+async def check_training_lost(stage: Stage) -> Faced:
+    """The answer to a training's create was lost, and nothing of it is to be seen until its time is over."""
+    request = _training(stage)
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await stage.hear(request)
+    stage.world.replicate.unlisted.add(stage.world.replicate.only_id)
+    stage.world.pass_time(400)
+    return Faced(Check(KEY))
+
+
+async def cancel_training(stage: Stage) -> Faced:
+    """A cancel while the training runs."""
+    await stage.hear(_training(stage))
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    return Faced(CancelRequest(KEY))
+
+
+async def _heard(stage: Stage, request: GenerationRequest) -> Faced:
+    await stage.hear(request)
+    prediction_id = stage.world.replicate.only_id
+    stage.finish(prediction_id)
+    return Faced(stage.world.replicate.event(prediction_id))
+
+
+_TEXT_ENDS = (End.SUCCEEDED, End.UNSAFE, End.TRANSIENT_NEXT, End.CONTENT)
+_TRAINING_ENDS = (End.SUCCEEDED, End.TRANSIENT_NEXT, End.ABORTED_NEXT, End.EXPIRED)
+
+MODALITY_FLOWS: tuple[Flow, ...] = (
+    Flow("request for a text", request_text, creates=True, ends=_TEXT_ENDS),
+    Flow("request for a sound, with a file", request_sound, creates=True, ends=(End.SUCCEEDED, End.EXPIRED)),
+    Flow("request for a training", request_training, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT_NEXT)),
+    Flow("webhook of a text", webhook_text, ends=_TEXT_ENDS),
+    Flow("webhook of a training", webhook_training, ends=_TRAINING_ENDS),
+    Flow("check of a training", check_training, ends=_TRAINING_ENDS),
+    Flow("check of a training, lost", check_training_lost, ends=(End.SUCCEEDED, End.TRANSIENT_NEXT)),
+    Flow("cancel of a training", cancel_training, ends=(End.SUCCEEDED,)),
+)

@@ -1,0 +1,267 @@
+"""The neighbours of the outage: Replicate's twin that fails as it is told, and fakes that hold 400,000 generations.
+
+Rules of this file:
+1. Replicate's twin is FakeReplicate behind a line: latencies, limits of the account, and one trouble for as long as it
+   lasts. It counts what reaches it, second by second.
+2. What a real neighbour would find out by an index, these find out by a set; otherwise they are the fakes.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from random import Random
+from typing import BinaryIO
+
+from shared.core.attempt import Attempt
+from shared.core.credits import LedgerEntry
+from shared.core.messages import GenerationEvent, Key
+from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.ports import Unavailable
+from tests.fakes.messenger import FakeMessenger
+from tests.fakes.provider import DELIVERY, FakeReplicate
+from tests.fakes.store import FakeStore
+from tests.fakes.telemetry import FakeTelemetry
+from tests.reliability.clockwork import Pause
+
+
+class Trouble(StrEnum):
+    """What is wrong with Replicate."""
+
+    ERRORS = "5xx"
+    REFUSED = "refused"
+    SILENT = "silent"
+    NO_CREDIT = "402"
+
+
+#: Seconds: an answer of the API, a page of its list, an output, a time-out of a create and of a question.
+_ANSWER_S, _PAGE_S, _OUTPUT_S, _CREATE_TIMEOUT_S, _TIMEOUT_S = 0.3, 0.3, 0.6, 30, 60
+
+#: What the client's own tries of a question take, when each is answered with an error.
+_TRIES_S = 2.0
+
+#: Rows of a page of the list, and the questions that the account may ask in a minute.
+PAGE_ROWS, QUESTIONS_PER_MINUTE = 100, 3000
+
+#: How long an output is there.
+_OUTPUT_LIFE = timedelta(hours=1)
+
+#: A short burst above the limit is allowed: a tenth of a minute's.
+_BURST_PART = 0.1
+
+
+#: What becomes of a create in each trouble, and how many seconds that takes.
+_REFUSALS: Mapping[Trouble, tuple[float, CreateOutcome]] = {
+    Trouble.REFUSED: (0.01, NotCreated("unreachable", 5)),
+    Trouble.SILENT: (_CREATE_TIMEOUT_S, OutcomeUnknown("no answer in time")),
+    Trouble.NO_CREDIT: (_ANSWER_S, NotCreated("no credit", 120)),
+    Trouble.ERRORS: (_ANSWER_S, OutcomeUnknown("answered 503")),
+}
+
+#: The same of a question. 402 is about creates.
+_SILENCES: Mapping[Trouble, tuple[float, str]] = {
+    Trouble.REFUSED: (_TRIES_S, "not reached"),
+    Trouble.SILENT: (_TIMEOUT_S, "no answer in time"),
+    Trouble.ERRORS: (_TRIES_S, "answered 503"),
+}
+
+
+class Bucket:
+    """Replicate's own count of an account: so many a minute, with a burst."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._per_s = per_minute / 60
+        self._most = per_minute * _BURST_PART
+        self._tokens = self._most
+        self._counted_at = 0.0
+
+    def takes(self, now: float) -> bool:
+        """Whether one more is within the limit."""
+        self._tokens = min(self._most, self._tokens + (now - self._counted_at) * self._per_s)
+        self._counted_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+@dataclass
+class Seen:
+    """What reached Replicate, by second."""
+
+    creates: Counter[int] = field(default_factory=Counter)
+    probes: Counter[int] = field(default_factory=Counter)
+    questions: Counter[int] = field(default_factory=Counter)
+    throttled: int = 0
+
+
+class Account:
+    """Replicate as an account sees it: one for all instances. ``clock`` says the seconds, ``born`` plans a life."""
+
+    def __init__(
+        self,
+        replicate: FakeReplicate,
+        creates_per_minute: float,
+        clock: Callable[[], float],
+        random: Random,
+        born: Callable[[str], None],
+    ) -> None:
+        self.replicate = replicate
+        self.trouble: Trouble | None = None
+        self.seen = Seen()
+        self._clock = clock
+        self._random = random
+        self._born = born
+        self._creates = Bucket(creates_per_minute)
+        self._questions = Bucket(QUESTIONS_PER_MINUTE)
+
+    async def create(self, key: Key, attempt: Attempt, *, probe: bool) -> CreateOutcome:
+        """POST it."""
+        second = int(self._clock())
+        self.seen.creates[second] += 1
+        self.seen.probes[second] += probe
+        if self.trouble is not None:
+            pause_s, outcome = _REFUSALS[self.trouble]
+            await Pause(pause_s)
+            return outcome
+        if not self._creates.takes(self._clock()):
+            self.seen.throttled += 1
+            await Pause(_ANSWER_S)
+            return NotCreated("throttled", 1 + self._random.random() * 9)
+        await Pause(0.4 + self._random.random() * 0.8)
+        made = await self.replicate.create(key, attempt)
+        if isinstance(made, Created):
+            self._born(made.prediction.prediction_id)
+        # It was made, and the outage came before the answer.
+        return OutcomeUnknown("the answer was lost") if self._is_mute else made
+
+    @property
+    def _is_mute(self) -> bool:
+        return self.trouble in (Trouble.ERRORS, Trouble.SILENT)
+
+    async def asked(self) -> None:
+        """One question. Unavailable while it cannot be answered."""
+        self.seen.questions[int(self._clock())] += 1
+        if self.trouble is not None and self.trouble is not Trouble.NO_CREDIT:
+            pause_s, why = _SILENCES[self.trouble]
+            await Pause(pause_s)
+            raise Unavailable("replicate", why)
+        await Pause(_ANSWER_S)
+        if not self._questions.takes(self._clock()):
+            raise Unavailable("replicate", "throttled", 1 + self._random.random() * 9)
+
+    def expire(self, uri: str) -> None:
+        """Delete an output whose hour is over."""
+        prediction_id = uri.removeprefix(DELIVERY).partition("/")[0]
+        ended_at = self.replicate.predictions[prediction_id].completed_at
+        if ended_at is not None and self.replicate.now() - ended_at > _OUTPUT_LIFE:
+            self.replicate.delete_outputs(prediction_id)
+
+
+class Line:
+    """ports.Provider: one instance's way to the account. ``is_probe`` says whether its breaker is trying just now."""
+
+    def __init__(self, account: Account) -> None:
+        self.is_probe: Callable[[], bool] = lambda: False
+        self._account = account
+
+    async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
+        """See ``Provider``."""
+        return await self._account.create(key, attempt, probe=self.is_probe())
+
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """See ``Provider``."""
+        await self._account.asked()
+        return await self._account.replicate.get(prediction_id, training=training)
+
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """See ``Provider``."""
+        await self._account.asked()
+        return await self._account.replicate.cancel(prediction_id, training=training)
+
+    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+        """See ``Provider``. Every page is a question."""
+        await self._account.asked()
+        rows = 0
+        async for prediction in self._account.replicate.recent(since, training=training):
+            rows += 1
+            if rows % PAGE_ROWS == 0:
+                await self._account.asked()
+            yield prediction
+
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """See ``Provider``."""
+        await self._account.asked()
+        return await self._account.replicate.upload(name, file)
+
+    @asynccontextmanager
+    async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """See ``Provider``. Outputs are at another host, which has no trouble, and are there for an hour."""
+        await Pause(_OUTPUT_S)
+        self._account.expire(uri)
+        async with self._account.replicate.fetch(uri, most_bytes) as chunks:
+            yield chunks
+
+
+class _Entries(list[LedgerEntry]):
+    """The ledger, with its keys at hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: set[tuple[str, str, str]] = set()
+
+    def append(self, entry: LedgerEntry) -> None:
+        """One more."""
+        super().append(entry)
+        self.keys.add((entry.user_id, entry.entry_id, entry.move))
+
+
+class LargeStore(FakeStore):
+    """The store for a large ledger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept = _Entries()
+        self.entries = self._kept
+
+    def _is_posted(self, entry: LedgerEntry) -> bool:
+        return (entry.user_id, entry.entry_id, entry.move) in self._kept.keys
+
+
+class TellingMessenger(FakeMessenger):
+    """Calls ``told`` with each new event instead of keeping it."""
+
+    def __init__(self, told: Callable[[GenerationEvent], None]) -> None:
+        super().__init__()
+        self._told = told
+
+    async def publish(self, event: GenerationEvent) -> None:
+        """Tell it once."""
+        if self._is_new("topic", event.event_id):
+            self._told(event)
+
+
+class CountingTelemetry(FakeTelemetry):
+    """Counts steps and metrics instead of keeping them; ``put_off`` is how often each generation's create was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names_seen: Counter[str] = Counter()
+        self.why: Counter[str] = Counter()
+        self.put_off: Counter[Key] = Counter()
+
+    def step(self, name: str, key: Key, **facts: str | int) -> None:
+        """Count a step."""
+        self.names_seen[name] += 1
+        if name == "create_put_off":
+            self.why[str(facts["why"])] += 1
+            self.put_off[key] += 1
+
+    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+        """Count a metric."""
+        self.names_seen[metric] += int(value)
+
+    def follow(self, trace_parent: str) -> None:
+        """Nothing."""

@@ -1,0 +1,72 @@
+"""An outage of Replicate under load: nothing is lost, nothing dies, and what piled up comes back as it can be served.
+
+The hour at 50 requests a second is `python3 -m dev outage`; here are four minutes at 5, which is the same corridor, the
+same breakers, and the same pace at a tenth of the limit.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from dev import outage as command
+from tests.reliability.outage import SLOTS, Case, Figures, Outage
+from tests.reliability.outage_neighbours import Trouble
+
+SMALL = Case(trouble=Trouble.ERRORS, rate_per_s=5, outage_s=240, instances=4, observers=4, creates_per_minute=600)
+
+#: What is under way when it begins, and a probe every two minutes or more often.
+TRIED_MOST = SMALL.instances * (SLOTS + 15)
+
+#: The limit, and a burst of a tenth of it.
+MINUTE_MOST = SMALL.creates_per_minute * 1.1
+
+#: 1,200 requests at the half of the limit that those who come meanwhile leave are 240 s, after the longest pause of a
+#: probe. Some meet an instance that has no token left and wait a second time, behind those who came meanwhile.
+WORKED_OFF_S = 2 * 240 + 150
+
+
+def nothing_is_lost(found: Figures) -> None:
+    """Every request has its picture, is paid once, and no message died."""
+    assert found.requests > 2000
+    assert found.outcomes == {"succeeded": found.requests}
+    assert (found.lost, found.dead, found.charged_twice) == (0, 0, 0)
+    assert found.timed_out == 0
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_an_outage_loses_nothing_and_makes_no_storm(trouble: Trouble) -> None:
+    """5xx, no connection, no answer, 402: Replicate is hardly asked while it lasts, and at the pace when it is over."""
+    found = Outage(replace(SMALL, trouble=trouble)).run()
+    nothing_is_lost(found)
+    assert found.extra_predictions == 0
+    assert 0 < found.creates_in_outage <= TRIED_MOST
+    assert found.questions_in_outage <= 200
+    assert found.put_off_mean < 3
+    assert found.put_off_most <= 15
+    assert found.peak_per_minute <= MINUTE_MOST
+    assert found.throttled == 0
+    assert found.worked_off_s < WORKED_OFF_S
+
+
+def test_it_is_the_same_each_time() -> None:
+    """One seed, one history; another seed, another."""
+    short = replace(SMALL, outage_s=20)
+    assert Outage(short).run() == Outage(short).run() != Outage(replace(short, seed=2)).run()
+
+
+def test_the_command_says_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bounded and named, with the figures of the documentation."""
+    assert command.main(["--trouble", "402", "--rate", "5", "--minutes", "1", "--limit", "600"]) == 0
+    told = capsys.readouterr().out
+    assert "402 to creates" in told
+    for name, _ in command.LINES:
+        assert name in told
+
+
+def test_the_command_fails_where_something_is_lost(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exit code for whoever runs it by itself."""
+    monkeypatch.setattr(command, "played", lambda case: (Figures(requests=1), 0.0))
+    assert command.main(["--trouble", "5xx"]) == 1
+    assert "lost" in capsys.readouterr().out
