@@ -101,7 +101,7 @@ async def _demo() -> None:
     started = time.perf_counter()
     steps = Steps()
     print("Starting the local stack ...", flush=True)
-    async with Running(on_log=steps.read) as stack, App(stack) as app:
+    async with Running(on_log=steps.read, real=True) as stack, App(stack) as app:
         print(f"  ready in {time.perf_counter() - started:.1f} s: {stack.host_url}/api\n")
         for scene in (_sunset, _refused, _penniless, _twice, _silent):
             title = (scene.__doc__ or "").partition("\n")[0]

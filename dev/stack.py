@@ -4,7 +4,8 @@ Rules of this file:
 1. Every port is a free one, chosen at start; every process ends with its parent, however that ends.
 2. The host runs function_app.py with local.settings.json (made from the example when absent); what the stack
    itself knows, addresses and a local pace of seconds, goes over it into a settings file of this run.
-3. With a real REPLICATE_API_TOKEN and a PUBLIC_URL in the environment the real Replicate takes the simulator's place.
+3. With a real REPLICATE_API_TOKEN and a PUBLIC_URL in the environment the real Replicate takes the simulator's place
+   for whoever asks for it: `up` and `demo` do, a test never does.
 """
 
 import asyncio
@@ -32,6 +33,9 @@ SUBSCRIPTION = "app"
 
 #: The queues as the deployment makes them.
 _QUEUE = {"max_delivery_count": 10, "duplicate_detection_window_s": 600}
+
+#: The simulator has no limit of its own: nobody is to wait here for what only the real Replicate asks for.
+UNPACED = "1000000"
 
 #: What is minutes in production is seconds here.
 LOCAL_PACE = {
@@ -63,6 +67,7 @@ class Running:
         overrides: settings that go over everything else.
         on_log: called with every line that the host logs, a JSON object.
         lock_s: how long a message that a process took is its own.
+        real: whether the real Replicate is used where the environment names its token and a tunnel. Tests never do.
         durable: a folder in which the emulator and Azurite keep their data; None keeps it in memory.
     """
 
@@ -72,11 +77,14 @@ class Running:
         on_log: Callable[[str], None] | None = None,
         durable: Path | None = None,
         lock_s: int = 30,
+        *,
+        real: bool = False,
     ) -> None:
         self._overrides = dict(overrides or {})
         self._on_log = on_log
         self._durable = durable
         self._lock_s = lock_s
+        self._real = real and bool(os.environ.get("REPLICATE_API_TOKEN") and os.environ.get("PUBLIC_URL"))
         self._ending = AsyncExitStack()
         self._folder = Path()
         self._port = 0
@@ -180,7 +188,7 @@ class Running:
         return self._bus
 
     async def _replicate(self) -> process.Child | None:
-        if _is_real():
+        if self._real:
             return None
         return await self._child("replicate simulator", "dev.replicate")
 
@@ -228,10 +236,6 @@ def _entities(values: Mapping[str, str], lock_s: int) -> Mapping[str, object]:
     return {"queues": queues, "topics": [topic]}
 
 
-def _is_real() -> bool:
-    return bool(os.environ.get("REPLICATE_API_TOKEN") and os.environ.get("PUBLIC_URL"))
-
-
 def _real_replicate() -> dict[str, str]:
     """The real Replicate: its webhooks come through the tunnel at PUBLIC_URL."""
     names = ("REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET", "PUBLIC_URL")
@@ -245,6 +249,7 @@ def _simulated(simulator: process.Child) -> dict[str, str]:
         "REPLICATE_WEBHOOK_SECRET": "",  # fetched from the simulator, as it may be from Replicate
         "REPLICATE_API_URL": f"{url}/v1",
         "REPLICATE_DELIVERY_URL": url,
+        "REPLICATE_CREATES_PER_MINUTE": UNPACED,
     }
 
 

@@ -53,7 +53,7 @@ async def _up() -> int:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stopping.set)
-    async with Running(on_log=_show) as stack:
+    async with Running(on_log=_show, real=True) as stack:
         _announce(stack)
         try:
             return await _until(stack, stopping)
