@@ -6,8 +6,12 @@ The map of the house. Imports run one way, downwards; import-linter holds that i
     shared/wiring.py  Settings -> House, lazily, once per event loop; the only importer of adapters
     shared/cli/       the operators' commands
     shared/worker/    the corridor: handle() reads every message; saving.py is the only place that saves
-    shared/adapters/  one file per neighbour: it parses at its border and owns its errors
+    shared/doors.py   what the doors do themselves: the signature of a webhook, the bound of a call
+    shared/adapters/  a file or a folder per neighbour: it parses at its border and owns its errors
     shared/ports.py   House and its Protocols: all that is needed from outside, on one page
     shared/core/      pure: the state machine, the credits, the catalogue, the messages
-    shared/settings.py  the environment, read in one place
+    shared/settings.py        the environment, read in one place
+    shared/datafiles.py       the catalogue, the policy and the term list, read from their files
+    shared/health.py          which neighbours answer
+    shared/storage_access.py  the ways into a storage account, for adapters that need no SDK
 """

@@ -109,7 +109,7 @@ def test_every_alert_is_explained() -> None:
     """Each alert has a section of its own: what it means, what to look at, what to do."""
     alerts = sources()["modules/alerts.bicep"]
     rules = {f"darkroom-{name}" for name in re.findall(r"^    name: '([\w-]+)'$", alerts, re.MULTILINE)}
-    assert len(rules) == 10
+    assert len(rules) == 11
     text = OPERATIONS.read_text(encoding="utf-8")
     sections = dict(re.findall(r"^### (darkroom[\w-]*)[^\n]*\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
     assert set(sections) == rules | {"darkroom-dead-letters-wait", "darkroom-budget"}

@@ -1,10 +1,12 @@
 """docs/scale.md says how many operations a generation takes: this walks one through the corridor and counts them."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from shared.adapters.replicate.creating import START_NEWS_FROM_S
 from tests.fakes.world import World
 from tests.infra.bicep import INFRA
 
@@ -57,30 +59,60 @@ def told() -> dict[str, list[int]]:
     return {name: [int(number) for number in numbers] for name, *numbers in rows}
 
 
-async def test_a_generation_takes_as_many_operations_as_it_says() -> None:
-    """The straight way: asked, started, done."""
+async def counted_world() -> tuple[World, "Counter[str]"]:
+    """A world with ada's account, and the counter of what its corridor asks of its ports from now on."""
     world, counter = World(), Counter[str]()
     await world.open_account()
     house = world.house
     ports = ("store", "index", "provider", "screener", "blobs", "messenger")
     counted: dict[str, Any] = {name: Counted(name, getattr(house, name), counter) for name in ports}
     world.house = replace(house, **counted)
+    return world, counter
 
-    counts: list[Counter[str]] = []
 
-    def noted() -> None:
-        counts.append(Counter(counter))
-        counter.clear()
+def noted(counter: "Counter[str]") -> "Counter[str]":
+    """What was counted; the counter begins anew."""
+    found = Counter(counter)
+    counter.clear()
+    return found
 
+
+async def test_a_generation_takes_as_many_operations_as_it_says() -> None:
+    """The straight way: asked, done."""
+    world, counter = await counted_world()
     await world.ask()
-    noted()
-    await world.webhook(world.replicate.only_id)
-    noted()
+    counts = [noted(counter)]
     world.replicate.succeed(world.replicate.only_id, [b"a picture"])
     await world.webhook(world.replicate.only_id)
-    noted()
+    counts.append(noted(counter))
     world.at_rest()
 
     found = {name: [count[name] for count in counts] for name in told()}
     assert set().union(*counts) == set(told())
     assert {name: [*each, sum(each)] for name, each in found.items()} == told()
+
+
+def test_the_sums_of_the_page_are_those_of_its_table() -> None:
+    """The rows read and written are the table operations that the page goes on with, in its limits and its costs."""
+    text, rows = SCALE.read_text(encoding="utf-8"), told()
+    tables = rows["Tables, rows read"][-1] + rows["Tables, rows written"][-1]
+    assert f"**{tables} table operations**" in text
+    assert f"| 20,000 operations a second | {tables} | {20_000 * 60 // tables:,} |" in text
+    assert f"| 2,000 rows a second | {tables} | {2_000 * 60 // tables:,} for one user |" in text
+    assert f"| Tables | {tables},000,000 x " in text
+
+
+async def test_a_webhook_that_it_has_started_adds_what_the_page_says() -> None:
+    """Only slow models send it; it reads two rows and changes nothing."""
+    threshold, rows_read = re.findall(
+        r"expected time of (\d+) s and more sends one more webhook, that it has started: (\d+) rows read",
+        " ".join(SCALE.read_text(encoding="utf-8").split()),
+    )[0]
+    world, counter = await counted_world()
+    await world.ask()
+    saved = world.generation()
+    counter.clear()
+    await world.webhook(world.replicate.only_id)
+    assert noted(counter) == {"Tables, rows read": int(rows_read)}
+    assert world.generation() == saved
+    assert int(threshold) == START_NEWS_FROM_S

@@ -144,8 +144,15 @@ def test_messages_outlive_the_patience_of_the_app() -> None:
 def test_the_app_has_roles_on_the_containers_of_its_settings_only() -> None:
     """A new *_CONTAINER setting needs a role; a container without a setting gets none."""
     text = sources()["modules/roles.bicep"]
-    granted = set(re.findall(r"settings\.(\w+_CONTAINER)", text.partition("var appContainers")[2].partition("\n")[0]))
-    assert granted == {name.env for name in NAMES if name.env.endswith("_CONTAINER")}
+
+    def listed(variable: str) -> set[str]:
+        line = text.partition(f"var {variable} =")[2].partition("\n")[0]
+        return set(re.findall(r"\w+_CONTAINER|'\w+'", line))
+
+    written, read = listed("appContainers"), listed("appReadContainers")
+    assert written | read == {name.env for name in NAMES if name.env.endswith("_CONTAINER")} | {"'config'"}
+    # What others put there is theirs: the app cannot change it.
+    assert read == {"UPLOADS_CONTAINER", "'config'"}
 
 
 def test_every_container_and_table_of_the_settings_is_made() -> None:
