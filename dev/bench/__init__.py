@@ -1,5 +1,8 @@
 """`python3 -m dev bench [name ...] [--full]`: what Darkroom costs, beside what a user would build instead.
 
+`--full` measures with the sizes of docs/performance.md, and so every target; `targets` alone prints what became of
+each when it was measured last.
+
 designs     against polling and against the official replicate SDK: wall time, slots, CPU, memory, requests
 road        CPU of the whole road, beside the same road built the usual way
 coldstart   a fresh worker: until indexed, until its first answer, until its first generation
@@ -12,6 +15,7 @@ memory      peak memory of many outputs at once; the CPU of moving one
     neighbours.py  what they talk to, on the other core             stubs.py       neighbours that answer at once
     load.py        so many generations, and what each cost          peers/         what is measured beside Darkroom
     report.py      the table, and the JSON in .local/bench/         usage.py       CPU and memory of a process
+    deployed.py    which packages a measured worker may see
 
 Rules: whatever is compared runs in turns, in one session on one machine, and the smallest of the turns counts, for
 others may have had the machine in between. CPU, counts and memory say more than wall time here: loopback has no delay.
@@ -22,20 +26,37 @@ import importlib
 
 NAMES = ("designs", "road", "coldstart", "steps", "webhook", "growth", "memory")
 
+#: Seconds after which a benchmark is given up, as it is usually run and in full; about three times what each takes.
+LIMITS_S = {
+    "designs": (1800, 5400),
+    "road": (900, 1800),
+    "coldstart": (300, 600),
+    "steps": (300, 600),
+    "webhook": (300, 600),
+    "growth": (900, 5400),
+    "memory": (900, 3600),
+}
+
 
 def main(argv: list[str]) -> int:
     """Run the benchmarks that are named, all of them if none is; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m dev bench", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="name", help=f"one or more of: {', '.join(NAMES)}; all if none")
-    parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md: takes about an hour")
+    parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md: more than an hour")
     parser.add_argument("--turns", type=int, default=3, help="how often each is measured (default: 3)")
     options = parser.parse_args(argv)
-    unknown = sorted(set(options.names) - set(NAMES))
+    unknown = sorted(set(options.names) - {*NAMES, "targets"})
     if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}, targets")
     from dev.bench import report  # noqa: PLC0415 - the worker imports this package and must stay small
 
-    for name in options.names or NAMES:
+    whole = True
+    for name in [name for name in options.names or NAMES if name != "targets"]:
         module = importlib.import_module(f"dev.bench.{name}")
-        report.show(name, report.run(module.measured, full=options.full, turns=options.turns))
-    return 0
+        limit_s = LIMITS_S[name][options.full]
+        measured = report.run(module.measured, full=options.full, turns=options.turns, limit_s=limit_s)
+        report.show(name, measured, full=options.full)
+        whole = whole and not measured.trouble
+    if not options.names or "targets" in options.names:
+        report.summary(NAMES)
+    return 0 if whole else 1

@@ -1,23 +1,26 @@
 """A cold start: a fresh worker process until its functions are indexed, until its first answer, its first generation.
 
 Darkroom beside the same road with every SDK imported at the start (peers/usual). Files are in the page cache and
-compiled: a first start on a new machine is slower for both, and more so for whoever imports more.
+compiled, for each design has started once before it is measured: a first start on a new machine is slower for both,
+and more so for whoever imports more. Only what requirements.txt brings can be imported, as in Azure.
 """
 
 import asyncio
 import re
-import statistics
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from dev.bench import host as hosts
 from dev.bench import load, neighbours
 from dev.bench.load import APPS, ROOT
 from dev.bench.neighbours import Neighbours
 from dev.bench.report import Cell, Report
+from shared.core.catalog_file import parse_catalog
+from shared.core.policy import parse_policy
+from shared.core.terms import TermList, _expression
 
 DESIGNS = ("usual", "darkroom")
 
@@ -37,27 +40,28 @@ _TIMES = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|(\s+)(\S+)")
 Sample = Mapping[str, float]
 
 
-async def measured(*, full: bool, turns: int) -> Report:
+async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
-    report = Report()
     samples: dict[str, list[Sample]] = {design: [] for design in DESIGNS}
     loaded: dict[str, list[str]] = {}
     async with neighbours.started() as around:
+        for design in DESIGNS:
+            await _started(around, design)
         for _ in range(max(turns, 7 if full else 3)):
             for design in DESIGNS:
                 sample, loaded[design] = await _started(around, design)
                 samples[design].append(sample)
-    medians = {design: _medians(each) for design, each in samples.items()}
-    report.add("medians of fresh workers", [{"design": design, **each} for design, each in medians.items()])
+    least = {design: _least_of(each) for design, each in samples.items()}
+    report.add("the least of fresh workers", [{"design": design, **each} for design, each in least.items()])
     imports = _import_times("function_app")
     report.add("the ten heaviest imports of function_app (own time)", imports)
     report.add("bare imports, ms", [_bare(name) for name in ("azure.functions", "function_app")])
-    eager, lazy = medians["usual"], medians["darkroom"]
-    report.at_most("index and load, of eager's (aim 0.02)", 0.1, lazy["load ms"] / eager["load ms"])
+    report.add("the data files, read and checked", list(_data_files()))
+    eager, lazy = least["usual"], least["darkroom"]
+    report.at_most("loading the app, of eager's (aim 0.02)", 0.1, lazy["load CPU ms"] / eager["load CPU ms"])
     report.at_most("CPU to the first generation, of eager's", 0.6, lazy["CPU s"] / eager["CPU s"])
     late = sorted(name for name in LATE if name in loaded["darkroom"])
     report.at_most(f"late modules after loading{': ' if late else ''}{', '.join(late)}", 0, len(late))
-    return report
 
 
 async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str]]:
@@ -90,8 +94,8 @@ async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str]]:
     return sample, loaded
 
 
-def _medians(samples: list[Sample]) -> dict[str, float]:
-    return {name: statistics.median(sample[name] for sample in samples) for name in samples[0]}
+def _least_of(samples: list[Sample]) -> dict[str, float]:
+    return {name: min(sample[name] for sample in samples) for name in samples[0]}
 
 
 def _import_times(module: str) -> list[dict[str, Cell]]:
@@ -108,6 +112,25 @@ def _import_times(module: str) -> list[dict[str, Cell]]:
     return [
         {"module": name, "own ms": own / 1000, "with what it imports ms": all_ / 1000} for own, all_, name in heaviest
     ]
+
+
+def _data_files() -> Iterator[dict[str, Cell]]:
+    readers: dict[str, Callable[[str], object]] = {
+        "catalog.toml": parse_catalog,
+        "moderation.toml": lambda text: parse_policy(text, "moderation.toml"),
+        "terms.toml": TermList.parse,
+    }
+    for name, read in readers.items():
+        text = (ROOT / "shared" / "core" / name).read_text(encoding="utf-8")
+
+        def once(text: str = text, read: Callable[[str], object] = read) -> float:
+            _expression.cache_clear()
+            re.purge()
+            before_s = time.process_time()
+            read(text)
+            return (time.process_time() - before_s) * 1000
+
+        yield {"file": name, "lines": text.count("\n"), "CPU ms": _least(once)}
 
 
 def _bare(module: str) -> dict[str, Cell]:

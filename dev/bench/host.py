@@ -24,7 +24,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dev.bench import usage, wire
+from dev.bench import deployed, usage, wire
 from dev.bench.neighbours import Neighbours
 from dev.bench.usage import Usage
 from dev.servicebus import codec, entities
@@ -250,9 +250,7 @@ async def _worker(stack: AsyncExitStack, host: Host, app: Path, values: Mapping[
     command = [sys.executable, "-m", "dev.bench.worker", "--app", str(app)]
     command += ["--port", str(listener.sockets[0].getsockname()[1]), "--began", repr(time.time())]
     command += ["--core", str(pinned[0])] if pinned else []
-    path = [str(ROOT), *([values[ADDED_PATH]] if ADDED_PATH in values else [])]
-    environment = {**os.environ, "BENCH_SETTINGS": json.dumps(dict(values)), "PYTHONPATH": os.pathsep.join(path)}
-    worker = await asyncio.create_subprocess_exec(*command, cwd=app, env=environment)
+    worker = await asyncio.create_subprocess_exec(*command, cwd=app, env=_environment(values))
     stack.push_async_callback(_stopped, worker)
     async with asyncio.timeout(_READY_S):
         await asyncio.wait(
@@ -260,6 +258,18 @@ async def _worker(stack: AsyncExitStack, host: Host, app: Path, values: Mapping[
         )
     if worker.returncode is not None:
         raise RuntimeError(f"the worker of {app.name} ended with {worker.returncode} before it was ready")
+
+
+def _environment(values: Mapping[str, str]) -> dict[str, str]:
+    """Of a worker: what is installed in Azure and what a peer adds; compiled files are kept, as they are there."""
+    added = values.get(ADDED_PATH)
+    there = {path.name.partition(".")[0] for path in Path(added).iterdir()} if added else set()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return environment | {
+        "BENCH_SETTINGS": json.dumps(dict(values)),
+        "BENCH_ABSENT": json.dumps(sorted(deployed.absent() - there)),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *([added] if added else [])]),
+    }
 
 
 async def _stopped(worker: asyncio.subprocess.Process) -> None:

@@ -6,7 +6,6 @@ As Darkroom does it (stream, temporary file, one streamed PUT), or as SDK and ht
 import asyncio
 import json
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any, BinaryIO, cast
 
@@ -61,17 +60,19 @@ async def _output(values: dict[str, str]) -> str:
 async def _darkroom(values: dict[str, str]) -> Move:
     from shared.settings import Settings  # noqa: PLC0415 - the other way must not load it
     from shared.wiring import Wiring  # noqa: PLC0415 - as above
+    from shared.worker.holding import Held  # noqa: PLC0415 - as above
 
     public = {"ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1:9"}
     house = Wiring(Settings.from_env({**values, **public})).house
 
     async def move(uri: str, name: str) -> None:
-        with tempfile.SpooledTemporaryFile(max_size=_BUFFER_BYTES) as spool:
+        with Held(_BUFFER_BYTES) as held:
+            file = cast("BinaryIO", held)
             async with house.provider.fetch(uri, 60_000_000) as pieces:
                 async for piece in pieces:
-                    spool.write(piece)
-            spool.seek(0)
-            await house.blobs.put_output(name, cast("BinaryIO", spool), "image/png", {})
+                    file.write(piece)
+            file.seek(0)
+            await house.blobs.put_output(name, file, "image/png", {})
 
     return move
 

@@ -14,7 +14,7 @@ import aiohttp
 
 from dev import azurite, process
 from dev.azurite import ACCOUNT, ACCOUNT_KEY
-from dev.stack import ROOT, local_values
+from dev.stack import ROOT, UNPACED, local_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ def _values(replicate: process.Child, stubs: process.Child) -> dict[str, str]:
         "REPLICATE_WEBHOOK_SECRET": replicate.text("webhook_secret"),
         "REPLICATE_API_URL": f"{url}/v1",
         "REPLICATE_DELIVERY_URL": url,
+        "REPLICATE_CREATES_PER_MINUTE": UNPACED,
         "LOG_LEVEL": "INFO",
     }
 

@@ -5,8 +5,9 @@ import json
 import os
 import platform
 import sys
+import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ class Report:
 
     parts: list[Part] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+    #: Why it is not whole; empty where it is.
+    trouble: str = ""
 
     def add(self, title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
         """Add a table."""
@@ -59,46 +62,84 @@ class Report:
         self.targets.append(Target(name, f"at least {limit:.4g} {unit}".strip(), reached, reached >= limit))
 
 
-Measure = Callable[..., Coroutine[Any, Any, Report]]
+Measure = Callable[..., Coroutine[Any, Any, None]]
 
 
-def run(measure: Measure, *, full: bool, turns: int) -> Report:
-    """Run a benchmark; this process and the neighbours it starts stay on the second core."""
+def run(measure: Measure, *, full: bool, turns: int, limit_s: float) -> Report:
+    """Run a benchmark, so long at most; this process and the neighbours it starts stay on the second core.
+
+    What goes wrong is told in the report, beside what was measured by then.
+    """
+    report = Report()
     pinned = usage.cores()
     before = os.sched_getaffinity(0) if pinned else set()
     usage.pin(pinned[1] if pinned else None)
     try:
-        return asyncio.run(measure(full=full, turns=turns))
+        asyncio.run(_bounded(measure(report, full=full, turns=turns), limit_s))
+    except TimeoutError:
+        report.trouble = f"not done within {limit_s:.0f} s"
+    except Exception as error:  # noqa: BLE001 - the other benchmarks are still worth their while
+        report.trouble = f"{type(error).__name__}: {error}"
+        traceback.print_exc()
     finally:
         if pinned:
             os.sched_setaffinity(0, before)
+    return report
 
 
-def show(name: str, report: Report) -> None:
+async def _bounded(measuring: Coroutine[Any, Any, None], limit_s: float) -> None:
+    async with asyncio.timeout(limit_s):
+        await measuring
+
+
+def show(name: str, report: Report, *, full: bool = False) -> None:
     """Print a report and write it down."""
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = _console()
     for part in report.parts:
         console.print(_table(f"{name}: {part.title}", part.rows))
     if report.targets:
-        rows = [
-            {"target": each.name, "wanted": each.wanted, "reached": each.reached, "met": "yes" if each.met else "NO"}
-            for each in report.targets
-        ]
-        console.print(_table(f"{name}: targets", rows))
+        console.print(_table(f"{name}: targets", [_told(asdict(each)) for each in report.targets]))
+    if report.trouble:
+        console.print(f"{name}: NOT WHOLE, {report.trouble}", markup=False)
     FOLDER.mkdir(parents=True, exist_ok=True)
     content = {
         "benchmark": name,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "full": full,
+        "trouble": report.trouble,
         "machine": machine(),
         "parts": [{"title": part.title, "rows": [dict(row) for row in part.rows]} for part in report.parts],
-        "targets": [
-            {"name": each.name, "wanted": each.wanted, "reached": each.reached, "met": each.met}
-            for each in report.targets
-        ],
+        "targets": [asdict(each) for each in report.targets],
     }
     file = FOLDER / f"{name}.json"
     file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     console.print(f"Written to {file.relative_to(FOLDER.parents[1])}\n")
+
+
+def summary(names: Sequence[str]) -> bool:
+    """Print every target of these benchmarks as they were measured last; returns whether all are met."""
+    rows: list[dict[str, Cell]] = []
+    for name in names:
+        file = FOLDER / f"{name}.json"
+        if not file.exists():
+            rows.append({"benchmark": name, "target": "not measured yet", "met": "?"})
+            continue
+        found = json.loads(file.read_text(encoding="utf-8"))
+        sizes = "full" if found.get("full") else "small"
+        rows += [{"benchmark": name, **_told(each), "sizes": sizes, "at": found["at"]} for each in found["targets"]]
+        if found.get("trouble"):
+            rows.append({"benchmark": name, "target": found["trouble"], "met": "?"})
+    _console().print(_table("all targets", rows))
+    return all(row["met"] == "yes" for row in rows)
+
+
+def _told(target: Mapping[str, Any]) -> dict[str, Cell]:
+    reached, met = target["reached"], "yes" if target["met"] else "NO"
+    return {"target": target["name"], "wanted": target["wanted"], "reached": reached, "met": met}
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def machine() -> Mapping[str, Cell]:

@@ -7,9 +7,8 @@ from dev.bench.report import Cell, Report
 DESIGNS = ("usual", "darkroom")
 
 
-async def measured(*, full: bool, turns: int) -> Report:
+async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it: 16 in flight, the two in turns."""
-    report = Report()
     run = Run(generations=300 if full else 200, run_s=1.0)
     best: dict[str, Cost] = {}
     rows: list[dict[str, Cell]] = []
@@ -20,10 +19,11 @@ async def measured(*, full: bool, turns: int) -> Report:
                 rows.append(_row(turn + 1, cost))
                 best[design] = min(cost, best.get(design, cost), key=lambda each: each.cpu_ms)
     report.add(f"{run.generations} generations, 16 in flight, state, credits, safety and storage included", rows)
-    report.at_most("CPU, of the usual way's (aim 0.25)", 0.5, best["darkroom"].cpu_ms / best["usual"].cpu_ms)
+    report.at_most(
+        "CPU of the whole road, of the usual way's (aim 0.25)", 0.5, best["darkroom"].cpu_ms / best["usual"].cpu_ms
+    )
     report.at_most("log records a generation", 4, best["darkroom"].records)
     report.at_most("records with a signature", 0, best["darkroom"].leaks)
-    return report
 
 
 def _row(turn: int, cost: Cost) -> dict[str, Cell]:

@@ -8,9 +8,8 @@ from dev.bench.flows import BUDGETS, Walk
 from dev.bench.report import Cell, Report
 
 
-async def measured(*, full: bool, turns: int) -> Report:
+async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
-    report = Report()
     async with neighbours.started() as around:
         pinned = usage.cores()
         usage.pin(pinned[0] if pinned else None)  # this process is what is measured here
@@ -27,7 +26,6 @@ async def measured(*, full: bool, turns: int) -> Report:
                 1 for flow, budget in BUDGETS.items() for name in budget if walk.found[flow][name] > budget[name]
             )
     report.at_most("flows over their budget", 0, over)
-    return report
 
 
 def _requests(walk: Walk) -> list[dict[str, Cell]]:

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dev.bench import usage, wire
+from dev.bench.hiding import hide
 
 #: As the real worker: it is told of everything from INFO on, and the app may ask for less.
 LOG_LEVEL = logging.INFO
@@ -183,6 +184,7 @@ def main() -> None:
     parser.add_argument("--began", type=float, required=True, help="when the process was started, seconds since 1970")
     options = parser.parse_args()
     usage.pin(options.core)
+    hide(json.loads(os.environ.pop("BENCH_ABSENT", "[]")))
     os.environ.update(json.loads(os.environ.pop("BENCH_SETTINGS")))
     asyncio.run(_run(options.app, options.port, options.began))
     os._exit(0)  # as the real worker ends: no clean-up reaches an app

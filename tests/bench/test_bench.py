@@ -1,9 +1,13 @@
 """The benchmark's own parts: the frames, the count of requests, the report."""
 
 import asyncio
+import importlib
+import importlib.util
 import io
 import json
+import sys
 from collections import Counter
+from importlib import metadata
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +16,8 @@ from aiohttp import web
 from PIL import Image
 
 from dev import bench
-from dev.bench import report, stubs, wire
+from dev.bench import deployed, report, stubs, wire
+from dev.bench.hiding import hide
 from dev.bench.report import Report
 from dev.replicate.models import PictureFormat
 from dev.replicate.pictures import Scene, render
@@ -63,6 +68,94 @@ def test_a_report_is_written_down(
     assert written["parts"][0]["rows"] == [{"design": "darkroom", "CPU ms": 1.25}]
     assert [target["met"] for target in written["targets"]] == [False, True]
     assert "NO" in capsys.readouterr().out
+
+
+async def half_done(made: Report, *, full: bool, turns: int) -> None:
+    """A benchmark that never ends after its first table."""
+    made.add("a part", [{"full": full, "turns": turns}])
+    made.at_most("CPU", 1, 0.5)
+    await asyncio.sleep(60)
+
+
+async def broken(made: Report, *, full: bool, turns: int) -> None:
+    """A benchmark whose neighbours are away."""
+    made.at_most("CPU", 1, 2)
+    raise OSError("no neighbours")
+
+
+def test_a_benchmark_ends_in_time_with_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither one that hangs nor one that breaks takes the others with it, or what it had measured by then."""
+    monkeypatch.setattr(report, "FOLDER", tmp_path / "a" / "bench")
+    for name, measure in (("road", half_done), ("steps", broken)):
+        report.show(name, report.run(measure, full=True, turns=2, limit_s=0.2), full=True)
+
+    hung, broke = (json.loads((tmp_path / "a" / "bench" / f"{name}.json").read_text()) for name in ("road", "steps"))
+    assert (hung["trouble"], hung["full"]) == ("not done within 0 s", True)
+    assert hung["parts"][0]["rows"] == [{"full": True, "turns": 2}]
+    assert (broke["trouble"], broke["targets"][0]["met"]) == ("OSError: no neighbours", False)
+
+    capsys.readouterr()
+    assert report.summary(["road", "steps", "memory"]) is False
+    told = capsys.readouterr().out
+    assert all(each in told for each in ("not done within", "no neighbours", "not measured yet", "NO"))
+
+
+def test_all_targets_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From what was written down, without measuring anything; true where all are met."""
+    monkeypatch.setattr(report, "FOLDER", tmp_path / "a" / "bench")
+    made = Report()
+    made.at_most("CPU of moving", 0.4, 0.26)
+    report.show("memory", made)
+    monkeypatch.setattr(bench, "NAMES", ("memory",))
+    capsys.readouterr()
+
+    assert bench.main(["targets"]) == 0
+    assert report.summary(["memory"]) is True
+    assert "CPU of moving" in capsys.readouterr().out
+
+
+def test_every_benchmark_is_bounded() -> None:
+    """As it is usually run, and in full."""
+    assert set(bench.LIMITS_S) == set(bench.NAMES)
+    assert all(usual <= full <= 2 * 3600 for usual, full in bench.LIMITS_S.values())
+
+
+def test_a_worker_sees_what_is_installed_in_azure() -> None:
+    """The packages of requirements.txt with all that they need, and none that is here for development alone."""
+    absent = deployed.absent()
+    assert {"pytest", "_pytest", "rich", "click", "mypy"} <= absent
+    there = {
+        "azure",
+        "httpx",
+        "httpx_aiohttp",
+        "aiohttp",
+        "PIL",
+        "certifi",
+        "requests",
+        "msal",
+        "yarl",
+        "opentelemetry",
+    }
+    assert not there & absent
+
+
+def test_what_is_hidden_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither imported nor looked up, as where it is not installed; everything else is."""
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"rich", "sched"}]:
+        monkeypatch.delitem(sys.modules, name)
+    hide(["rich"])
+
+    assert importlib.util.find_spec("rich") is None
+    for name in ("rich", "rich.console"):
+        with pytest.raises(ModuleNotFoundError, match="rich"):
+            importlib.import_module(name)
+    assert importlib.import_module("sched").__name__ == "sched"
+    assert metadata.version("aiohttp")
 
 
 def test_an_unknown_benchmark_is_named(capsys: pytest.CaptureFixture[str]) -> None:
