@@ -5,20 +5,23 @@ Rules of this file:
    its setting.
 2. Another policy or term list takes the place of the app's own. Another catalogue is laid over the app's own: it has
    what differs (shared/core/catalog_file.py, rule 2).
-3. A file is a path, or a blob of the app's own storage account: ``blob:container/name``. Blobs are fetched beforehand,
+3. What reads them is imported when the first is read: a worker that only takes webhooks never needs it, and the others
+   need it for their first message, not for being indexed.
+4. A file is a path, or a blob of the app's own storage account: ``blob:container/name``. Blobs are fetched beforehand,
    by whoever may wait; what reads them here gets their texts.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from shared.core.catalog import Catalog
-from shared.core.catalog_file import CatalogError, parse_catalog
-from shared.core.moderation import Category, Policy
-from shared.core.policy import PolicyError, parse_policy
-from shared.core.terms import TermList, TermsError
 from shared.settings import BLOB, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from shared.core.catalog import Catalog
+    from shared.core.moderation import Policy
+    from shared.core.terms import TermList
 
 #: The largest file that is taken: the app's own catalogue has 60 KB.
 MOST_BYTES = 4 * 1024 * 1024
@@ -32,8 +35,10 @@ Read = Callable[[str, str, int], Awaitable[bytes]]
 _CORE = Path(__file__).parent / "core"
 
 
-def catalog(settings: Settings, texts: Texts | None = None) -> Catalog:
+def catalog(settings: Settings, texts: Texts | None = None) -> "Catalog":
     """The models that are offered."""
+    from shared.core.catalog_file import parse_catalog  # noqa: PLC0415  # rule 3
+
     own = _own("catalog.toml")
     if not settings.catalog_file:
         return parse_catalog(own)
@@ -42,8 +47,10 @@ def catalog(settings: Settings, texts: Texts | None = None) -> Catalog:
         return parse_catalog(own, over=text, over_file=name)
 
 
-def policy(settings: Settings, texts: Texts | None = None) -> Policy:
+def policy(settings: Settings, texts: Texts | None = None) -> "Policy":
     """What is refused."""
+    from shared.core.policy import parse_policy  # noqa: PLC0415  # rule 3
+
     if not settings.moderation_file:
         return overridden(parse_policy(_own("moderation.toml"), "moderation.toml"), settings)
     text, name = _chosen("MODERATION_FILE", settings.moderation_file, texts)
@@ -51,8 +58,10 @@ def policy(settings: Settings, texts: Texts | None = None) -> Policy:
         return overridden(parse_policy(text, name), settings)
 
 
-def overridden(found: Policy, settings: Settings) -> Policy:
+def overridden(found: "Policy", settings: Settings) -> "Policy":
     """A policy with the thresholds that are set."""
+    from shared.core.moderation import Category  # noqa: PLC0415  # rule 3
+
     thresholds = {
         Category.HATE: settings.refuse_hate_from,
         Category.SELF_HARM: settings.refuse_self_harm_from,
@@ -63,8 +72,10 @@ def overridden(found: Policy, settings: Settings) -> Policy:
     return found.overridden(given)
 
 
-def terms(settings: Settings, texts: Texts | None = None) -> TermList:
+def terms(settings: Settings, texts: Texts | None = None) -> "TermList":
     """The own term list."""
+    from shared.core.terms import TermList  # noqa: PLC0415  # rule 3
+
     if not settings.terms_file:
         return TermList.parse(_own("terms.toml"), "terms.toml")
     text, name = _chosen("TERMS_FILE", settings.terms_file, texts)
@@ -121,6 +132,10 @@ def _readable(setting: str, place: str) -> Iterator[None]:
 @contextmanager
 def _told() -> Iterator[None]:
     """What is wrong with a chosen file is told as what is wrong with any setting."""
+    from shared.core.catalog_file import CatalogError  # noqa: PLC0415  # rule 3
+    from shared.core.policy import PolicyError  # noqa: PLC0415  # rule 3
+    from shared.core.terms import TermsError  # noqa: PLC0415  # rule 3
+
     try:
         yield
     except (CatalogError, PolicyError, TermsError) as error:

@@ -33,6 +33,7 @@ LATE = (
     "azure.keyvault",
     "httpx",
     "PIL",
+    "tomllib",
 )
 
 _TIMES = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|(\s+)(\S+)")

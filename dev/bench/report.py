@@ -122,13 +122,13 @@ def summary(names: Sequence[str]) -> bool:
     for name in names:
         file = FOLDER / f"{name}.json"
         if not file.exists():
-            rows.append({"benchmark": name, "target": "not measured yet", "met": "?"})
+            rows.append(_untold(name, "not measured yet"))
             continue
         found = json.loads(file.read_text(encoding="utf-8"))
         sizes = "full" if found.get("full") else "small"
         rows += [{"benchmark": name, **_told(each), "sizes": sizes, "at": found["at"]} for each in found["targets"]]
         if found.get("trouble"):
-            rows.append({"benchmark": name, "target": found["trouble"], "met": "?"})
+            rows.append(_untold(name, found["trouble"]))
     _console().print(_table("all targets", rows))
     return all(row["met"] == "yes" for row in rows)
 
@@ -136,6 +136,10 @@ def summary(names: Sequence[str]) -> bool:
 def _told(target: Mapping[str, Any]) -> dict[str, Cell]:
     reached, met = target["reached"], "yes" if target["met"] else "NO"
     return {"target": target["name"], "wanted": target["wanted"], "reached": reached, "met": met}
+
+
+def _untold(name: str, why: str) -> dict[str, Cell]:
+    return {"benchmark": name, "target": why, "wanted": None, "reached": None, "met": "?"}
 
 
 def _console() -> Console:
