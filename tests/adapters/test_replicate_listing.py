@@ -52,7 +52,9 @@ class Listed(Scripted):
 def made() -> tuple[Listed, Guarded]:
     """A guard on a list of ten, one for each of the last ten minutes."""
     replicate = Listed()
-    return replicate, Guarded(replicate, 600, now=lambda: replicate.time[0], chance=lambda: 0)
+    return replicate, Guarded(
+        replicate, 600, now=lambda: replicate.time[0], chance=lambda: 0, clock=lambda: NOW + timedelta(seconds=360)
+    )
 
 
 async def look(guard: Guarded, minutes: float, *, training: bool = False) -> list[str]:
@@ -68,6 +70,16 @@ async def test_it_is_read_once_for_all_who_come_soon() -> None:
     assert await look(guard, 3) == ["created1", "created2", "created3"]
     assert await look(guard, 5.4) == [f"created{minutes}" for minutes in range(1, 6)]  # within the margin
     assert len(replicate.read) == 1
+
+
+async def test_who_looks_for_something_new_reads_anew() -> None:
+    """What was read began before his create was in it for sure: half a minute after it, and five minutes of clocks."""
+    replicate, guard = made()
+    await look(guard, 3)
+    assert await look(guard, -0.4) == []
+    assert len(replicate.read) == 1
+    await look(guard, -0.6)
+    assert len(replicate.read) == 2
 
 
 async def test_who_looks_further_back_reads_anew() -> None:

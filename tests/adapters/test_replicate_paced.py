@@ -1,6 +1,8 @@
 """The provider as the wiring makes it of the settings, on the Replicate simulator over sockets: pace, breaker, pool."""
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +12,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared.adapters.replicate.guarded import RULE
+from shared.adapters.replicate.guarded import RULE, Guarded
+from shared.core.breaker import BreakerRule
 from shared.core.messages import Key
 from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
 from shared.settings import Settings
@@ -134,6 +137,26 @@ async def test_an_outage_is_found_out_and_left_alone(simulator: dict[str, str]) 
         assert await instance.made() == before
         assert await instance.wiring.provider.get("p" * 26) is None
         assert instance.wiring.provider.states() == {"creates": "open", "questions": "closed", "outputs": "closed"}
+
+
+async def test_it_finds_back_over_the_wire(simulator: dict[str, str]) -> None:
+    """After the pause a question is asked, then one create is made, and all others go again."""
+    async with road(simulator) as instance:
+        rule = BreakerRule(failures=2, pause_s=0.05, longest_pause_s=0.05, probe_s=10)
+        guard = Guarded(instance.wiring.replicate, 60_000, now=time.monotonic, chance=random.random, rule=rule)
+        await instance.fault("create_402")
+        for _ in range(2):
+            await guard.create(Key("ada", "one"), attempt())
+        assert guard.states()["creates"] == "open"
+        await instance.mended()
+        asked = (await instance.hands.get("/_sim/stats")).json()["requests"]
+        await asyncio.sleep(0.1)
+        assert isinstance(await guard.create(Key("ada", "one"), attempt()), Created)
+        assert guard.states()["creates"] == "closed"
+        now_asked = (await instance.hands.get("/_sim/stats")).json()["requests"]
+        more = {name: number - asked.get(name, 0) for name, number in now_asked.items() if number != asked.get(name, 0)}
+        assert sorted(more.values()) == [1, 1]
+        assert len(more) == 2
 
 
 async def test_nobody_there_is_an_outage_too(simulator: dict[str, str]) -> None:

@@ -161,7 +161,7 @@ class Outage:
 
     def _instance(self) -> Guarded:
         line, limit = Line(self.account), (self.case.creates_per_minute, self.case.instances)
-        guard = Guarded(line, *limit, now=lambda: self.now_s, chance=self.random.random)
+        guard = Guarded(line, *limit, now=lambda: self.now_s, chance=self.random.random, clock=self.world.now)
         line.is_probe = lambda: guard.states()["creates"] == "half-open"
         return guard
 

@@ -16,7 +16,7 @@ Rules of this file:
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from shared.adapters.replicate.listing import Listing
@@ -36,9 +36,6 @@ RULE = BreakerRule(failures=5, pause_s=5, longest_pause_s=120, probe_s=120)
 #: ``NotCreated.why`` of what was not even tried, beside LEFT_ALONE.
 PACED = "paced"
 
-#: The id of no prediction: to ask for it costs nothing, and any answer is one.
-_NOBODYS = "0" * 26
-
 #: ``NotCreated.why`` that say something about Replicate. All others are about ourselves: a secret, an input.
 THROTTLED = "throttled"
 _TROUBLE = ("no credit", "unauthorized", "unreachable")
@@ -47,7 +44,7 @@ _TROUBLE = ("no credit", "unauthorized", "unreachable")
 class Guarded:
     """ports.Provider. ``creates_per_minute`` are the account's, of which each of ``instances`` has its part.
 
-    ``now`` is a clock in seconds that only goes forward, ``chance`` a number from 0 to 1.
+    ``now`` is a clock in seconds that only goes forward, ``clock`` the one of the wall; ``chance`` is from 0 to 1.
     """
 
     def __init__(
@@ -58,16 +55,18 @@ class Guarded:
         *,
         now: Callable[[], float],
         chance: Callable[[], float],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rule: BreakerRule = RULE,
     ) -> None:
         self._inner = inner
         self._now = now
+        self._clock = clock
         self._instances = instances
         self._pace = pace_of(creates_per_minute / instances, now())
         self._creates = Watch("creates", rule, now, chance)
         self._questions = Watch("questions", rule, now, chance)
         self._outputs = Watch("outputs", rule, now, chance)
-        self._listing = Listing(inner, self._questions, now, chance)
+        self._listing = Listing(inner, self._questions, now, chance, clock)
 
     # Creating.
 
@@ -93,7 +92,9 @@ class Guarded:
     async def _silent_s(self) -> float:
         """Ask something that costs nothing: 0 if it was answered, else seconds to wait."""
         try:
-            await self.get(_NOBODYS)
+            async with self._questions.open():
+                async for _ in self._inner.recent(self._clock()):
+                    pass  # what was created this moment: next to nothing, and any answer is one
         except Unavailable as trouble:
             return trouble.retry_after_s or RULE.pause_s
         return 0.0
