@@ -1,7 +1,7 @@
 """`python3 -m dev outage`: Replicate is down for an hour under load, on virtual time; and what it came to.
 
 The real corridor, on instances with a pace and breakers of their own; Replicate's twin fails in one of four ways. The
-whole hour at 50 requests a second takes some ten minutes for each; `--rate 5 --minutes 10` is a look of seconds.
+whole hour at 50 requests a second takes ten to twenty minutes for each, `--rate 5 --minutes 5 --limit 600` seconds.
 """
 
 import argparse
