@@ -106,7 +106,10 @@ def opened(
     now: datetime,
     trace_parent: str = "",
 ) -> Transition:
-    """Open a generation with its hold, or write down why not."""
+    """Open a generation with its hold, or write down why not.
+
+    A training opens as HELD, due at once: its archive is handed over first, and who dies over that has created nothing.
+    """
     refusal = quoted if isinstance(quoted, Refusal) else ledger.refusal(account, quoted.hold_credits, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
         return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
@@ -116,10 +119,10 @@ def opened(
     mapped = inputs_of(quoted.model, request, seed=attempt.seed)
     generation = Generation(
         key=request.key,
-        state=State.SUBMITTING,
+        state=State.HELD if attempt.trains else State.SUBMITTING,
         opened_at=now,
         request=request,
-        attempt=attempt,
+        attempt=replace(attempt, tries=0, retry_at=now) if attempt.trains else attempt,
         chain=quoted.chain,
         held_credits=quoted.hold_credits,
         ignored_fields=() if isinstance(mapped, Refusal) else mapped.ignored_fields,

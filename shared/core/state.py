@@ -22,7 +22,7 @@ class State(StrEnum):
 
 #: The whole state machine. A step to HELD may be the next attempt's; a step to the same state notes a wish to end.
 NEXT: dict[State | None, frozenset[State]] = {
-    None: frozenset({State.SUBMITTING, State.REJECTED, State.CANCELED, State.FAILED}),
+    None: frozenset({State.SUBMITTING, State.HELD, State.REJECTED, State.CANCELED, State.FAILED}),
     State.SUBMITTING: frozenset({State.SUBMITTING, State.HELD, State.RUNNING, State.FAILED, State.CANCELED}),
     State.HELD: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
     State.RUNNING: frozenset({State.HELD, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),

@@ -7,6 +7,7 @@ Rules of this file:
 3. A generation that is known is carried on from its state: a request that comes twice opens nothing.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.core import generation as life
@@ -73,7 +74,7 @@ async def _opened(house: House, generation: Generation, loaded: Loaded) -> None:
         await end(house, generation)
         return
     house.telemetry.step("held", generation.key, credits=generation.held_credits)
-    await submit(house, loaded)
+    await (retry(house, generation.key, loaded) if generation.state is State.HELD else submit(house, loaded))
 
 
 async def _drop_input(house: House, message: GenerationRequest, generation: Generation) -> None:
@@ -118,27 +119,41 @@ async def _carry_on(house: House, generation: Generation) -> None:
         await end(house, generation)
 
 
-async def retry(house: House, key: Key) -> None:
-    """Try the create of a HELD generation again, if its wait is over."""
+async def retry(house: House, key: Key, loaded: Loaded | None = None) -> None:
+    """Try the create of a HELD generation, if its wait is over. ``loaded`` spares the first look.
+
+    What the model is to read is made ready first, while surely nothing was created: an archive may take a minute.
+    """
+    loaded = loaded or await house.store.load(key)
+    held = loaded.generation
+    if held is None or held.attempt is None or life.retried(held, house.now()) is None:
+        return
+    attempt = held.attempt
+    sent = await readable(house, attempt)
 
     def decide(current: Loaded) -> Transition | None:
-        return life.retried(current.generation, house.now()) if current.generation else None
+        found = current.generation
+        return life.retried(found, house.now()) if found and found.attempt == attempt else None
 
-    saved = await save(house, key, decide)
-    if saved.changed and saved.generation is not None:
-        await submit(house, saved.loaded)
+    saved = await save(house, key, decide, loaded)
+    if saved.changed:
+        await submit(house, saved.loaded, sent)
 
 
-async def submit(house: House, loaded: Loaded) -> None:
-    """Make the create of a generation that this caller has just saved as SUBMITTING."""
+async def submit(house: House, loaded: Loaded, sent: Attempt | NotCreated | CreateRefused | None = None) -> None:
+    """Make the create of a generation that this caller has just saved as SUBMITTING.
+
+    ``sent`` is the attempt with what the model reads, or why that was not to be had; None: it is not ready yet.
+    """
     generation = loaded.generation
     if generation is None or generation.attempt is None:
         raise ValueError("there is no attempt to submit")
     attempt = generation.attempt
-    sent = await readable(house, attempt)
+    sent = sent or await readable(house, attempt)
     if isinstance(sent, Attempt):
+        ready = replace(attempt, inputs=sent.inputs)
         with house.telemetry.span("create prediction", generation.key):
-            outcome = await house.provider.create(generation.key, sent)
+            outcome = await house.provider.create(generation.key, ready)
     else:
         outcome = sent
     await _answered(house, loaded, generation.key, attempt, outcome)

@@ -64,7 +64,7 @@ class Scripted:
     async def upload(self, name: str, file: BinaryIO) -> str:
         """Read it."""
         await self._answer()
-        return f"https://files.example/{name}?{len(file.read())}"
+        return f"https://uploads.example/{name}?{len(file.read())}"
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:

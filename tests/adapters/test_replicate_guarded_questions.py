@@ -130,7 +130,7 @@ async def test_a_file_is_not_handed_over_for_a_create_that_would_wait() -> None:
     """100 MiB are not sent for nothing: neither while creates are left alone nor above the pace."""
     world = made(per_minute=60)
     file = io.BytesIO(b"archive")
-    assert await world.guard.upload("a.zip", file) == "https://files.example/a.zip?7"
+    assert await world.guard.upload("a.zip", file) == "https://uploads.example/a.zip?7"
     await world.create(times=6)
     with pytest.raises(Unavailable, match="paced"):
         await world.guard.upload("a.zip", file)

@@ -57,7 +57,8 @@ def submitting(**said: Any) -> tuple[Generation, Account]:
     assert isinstance(quoted, Quote), quoted
     opening = life.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert opening.account is not None
-    return opening.generation, opening.account
+    first = opening.generation
+    return (step(life.retried(first, NOW)) if first.state is State.HELD else first), opening.account
 
 
 def step(transition: Transition | None) -> Generation:

@@ -191,7 +191,7 @@ def test_a_file_in_the_users_own_folder_is_taken(good: str) -> None:
         "ada@x.org/a:b.zip",
         "ada@x.org/" + "x" * 201,
         "ada@x.org/" + "/".join(["x" * 100] * 5),
-        "https://files.example/a.zip",
+        "https://uploads.example/a.zip",
         7,
     ],
 )

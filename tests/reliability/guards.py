@@ -320,6 +320,12 @@ GUARDS: tuple[Guard, ...] = (
         _flow("webhook"),
     ),
     Guard(
+        "an archive is handed over while surely nothing was created",
+        CORE + "generation.py",
+        (("state=State.HELD if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
+        _worker("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
+    ),
+    Guard(
         "a training that was lost is never started again",
         CORE + "generation.py",
         (("    again = None if attempt.trains else attempt.model\n", "    again = attempt.model\n"),),

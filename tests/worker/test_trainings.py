@@ -1,5 +1,6 @@
 """Trainings on the corridor: an archive is handed over, a version comes back, and none is ever started twice."""
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import BinaryIO
@@ -202,6 +203,47 @@ async def test_an_archive_that_cannot_be_handed_over_now_is_handed_over_later() 
     assert generation.attempt is not None
     assert (generation.attempt.number, generation.attempt.tries) == (1, 2)
     assert len(world.replicate.creates) == 1
+
+
+async def test_who_dies_while_an_archive_is_handed_over_has_started_nothing() -> None:
+    """It may take a minute: the message comes again, and nobody has to wait until a create could not run any more."""
+    world = await opened()
+    upload = world.replicate.upload
+
+    async def dies(name: str, file: BinaryIO) -> str:
+        assert world.generation().state is State.HELD
+        raise asyncio.CancelledError
+
+    world.replicate.upload = dies  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await train(world)
+    assert world.balances() == (900, 100, 0)
+    assert world.replicate.creates == []
+    world.replicate.upload = upload  # type: ignore[method-assign]
+    await train(world)
+    assert world.generation().state is State.RUNNING
+    assert len(world.replicate.creates) == 1
+    assert world.balances() == (900, 100, 0)
+
+
+async def test_of_two_that_hand_an_archive_over_one_starts_the_training() -> None:
+    """A copy and the timer at once: the second finds that the first has gone on."""
+    world = await opened()
+    upload = world.replicate.upload
+    doubled = False
+
+    async def overtaken(name: str, file: BinaryIO) -> str:
+        nonlocal doubled
+        if not doubled:
+            doubled = True
+            await train(world)
+        return await upload(name, file)
+
+    world.replicate.upload = overtaken  # type: ignore[method-assign]
+    await train(world)
+    assert len(world.replicate.creates) == 1
+    assert len(world.replicate.uploaded) == 2
+    assert world.balances() == (900, 100, 0)
 
 
 async def test_a_store_that_is_down_puts_the_create_off() -> None:
