@@ -2,16 +2,18 @@
 
 The map of the house. Imports run one way, downwards; import-linter holds that in ``python3 -m dev check``.
 
-    function_app.py   the doors: queue, webhook, timer and dead letters become a message, nothing more
+    function_app.py   the doors: queue, webhook, timer and dead letters, handed on and nothing more
     shared/wiring.py  Settings -> House, lazily, once per event loop; the only importer of adapters
     shared/cli/       the operators' commands
     shared/worker/    the corridor: handle() reads every message; saving.py is the only place that saves
-    shared/doors.py   what the doors do themselves: the signature of a webhook, the bound of a call
+    shared/doors.py   what the webhook's door does itself: size, signature, callback, shape
     shared/adapters/  a file or a folder per neighbour: it parses at its border and owns its errors
     shared/ports.py   House and its Protocols: all that is needed from outside, on one page
     shared/core/      pure: the state machine, the credits, the catalogue, the messages
     shared/settings.py        the environment, read in one place
     shared/datafiles.py       the catalogue, the policy and the term list, read from their files
     shared/health.py          which neighbours answer
+    shared/nightly.py         the audit's night: what it tells, and that it comes to an end
+    shared/bounds.py          how long a call may take
     shared/storage_access.py  the ways into a storage account, for adapters that need no SDK
 """

@@ -1,23 +1,19 @@
-"""The doors' own work: turning what came in into a message, and bounding how long a call may take.
+"""The webhook's door: who is knocking, and what is handed on.
 
 Rules of this file:
 1. A door knows no business. It parses, checks who is knocking, and hands on.
 2. The webhook's order: size, emptiness, address, signature, callback, shape; the cheap and the harmless first.
    Nothing of a stranger's body is parsed before its signature holds.
-3. A function of the app returns None (a value would fail it), and no CancelledError leaves it: the Functions
-   worker would then never answer, and the host would wait until functionTimeout and restart the worker.
 """
 
-import asyncio
-import functools
 import hashlib
 import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
 from shared.core.messages import Key, PredictionEvent
 from shared.core.prediction import Prediction
@@ -29,26 +25,6 @@ logger = logging.getLogger("darkroom.doors")
 
 #: A webhook may hold data URIs and logs, so several MB; more than this is not Replicate's.
 WEBHOOK_BYTES = 4 * 1024 * 1024
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def bounded(timeout_s: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Bound an async function's time, and let no CancelledError out of it."""
-
-    def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-        @functools.wraps(function)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    return await function(*args, **kwargs)
-            except asyncio.CancelledError as cancelled:
-                raise RuntimeError(f"{function.__name__} was cancelled; its message will come again") from cancelled
-
-        return call
-
-    return decorate
 
 
 class SigningSecrets(Protocol):

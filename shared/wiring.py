@@ -8,7 +8,6 @@ Rules of this file:
 """
 
 import asyncio
-import gc
 import logging
 import os
 import random
@@ -22,9 +21,9 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared import datafiles, worker
+from shared import datafiles, nightly, worker
 from shared.core.attempt import Timing
-from shared.core.messages import Key, Malformed, Message
+from shared.core.messages import Malformed, Message, parse_event, parse_request
 from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Policy
 from shared.doors import Answer, Entrance, receive
 from shared.health import Health, Ping
@@ -51,9 +50,6 @@ logger = logging.getLogger("darkroom.wiring")
 #: The route of the webhook's door, below the app's public address.
 WEBHOOK_PATH = "/api/webhooks/replicate"
 
-#: What the audit has of the 270 s that function_app.py gives any function: it tells that it was cut off itself.
-AUDIT_S = 240
-
 #: Seeds are 32 bits, as every model takes them. From the system's own source: two workers must never agree by accident.
 _seeds = random.SystemRandom()
 
@@ -68,7 +64,6 @@ def wiring() -> "Wiring":
     loop = asyncio.get_running_loop()
     found = _wirings.get(loop)
     if found is None:
-        gc.set_threshold(10_000, 20, 50)  # what a start makes stays: looking through it was 5 % of all CPU
         found = _wirings[loop] = Wiring(Settings.from_env(os.environ))
     return found
 
@@ -92,7 +87,27 @@ class Wiring:
 
     # What the doors do.
 
-    async def handle(self, message: Message, delivery: func.ServiceBusMessage, queue: str) -> None:
+    async def generate(self, delivery: func.ServiceBusMessage) -> None:
+        """A request, or a cancel."""
+        message, unknown = parse_request(delivery.get_body())
+        if unknown:  # most are typos
+            logger.warning("request %s has unknown fields: %s", message.key or "without ids", ", ".join(unknown[:10]))
+        await self._handle(message, delivery, self.settings.generation_queue)
+
+    async def observe(self, delivery: func.ServiceBusMessage) -> None:
+        """News of a prediction, or a check of the timer's."""
+        await self._handle(parse_event(delivery.get_body()), delivery, self.settings.prediction_queue)
+
+    async def bury_requests(self, delivery: func.ServiceBusMessage) -> None:
+        """A request that died."""
+        message, _ = parse_request(delivery.get_body())
+        await self._bury(message, delivery.get_body(), self.settings.generation_queue)
+
+    async def bury_events(self, delivery: func.ServiceBusMessage) -> None:
+        """News that died."""
+        await self._bury(parse_event(delivery.get_body()), delivery.get_body(), self.settings.prediction_queue)
+
+    async def _handle(self, message: Message, delivery: func.ServiceBusMessage, queue: str) -> None:
         """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
         from shared.adapters.servicebus import read_envelope  # noqa: PLC0415  # not needed before the first message
 
@@ -108,8 +123,7 @@ class Wiring:
             else:
                 await worker.handle(self.house, message, envelope, queue)
 
-    async def bury(self, message: Message, raw: bytes, queue: str) -> None:
-        """Bury a dead letter of ``queue``."""
+    async def _bury(self, message: Message, raw: bytes, queue: str) -> None:
         async with asyncio.timeout(self.settings.invocation_timeout_s):
             await self.furnish()
             await worker.bury(self.house, message, raw, queue)
@@ -126,30 +140,9 @@ class Wiring:
             return await worker.reconcile(self.house)
 
     async def audit(self) -> int:
-        """The nightly look: differences of accounts are errors in the log; what was kept long enough is deleted.
-
-        Returns how many differences there were. That it was not finished is an error in the log too.
-        """
+        """The nightly look. Returns how many differences there were."""
         await self.furnish()
-        found, looked_at, last = 0, 0, "nobody's"
-        try:
-            async with asyncio.timeout(AUDIT_S):
-                await worker.sweep(self.house)
-                async for last, differences in worker.audit_tonight(self.house):
-                    looked_at += 1
-                    found += len(differences)
-                    for difference in differences:
-                        logger.error("audit: %s; mend it with a correction", difference, extra={"user_id": last})
-        except (TimeoutError, Unavailable) as trouble:
-            why = str(trouble) or "out of time"
-            self.house.telemetry.count("darkroom.audits_unfinished")
-            logger.error("audit: not finished, %s: looked at %d accounts, the last was %s", why, looked_at, last)  # noqa: TRY400
-        return found
-
-    def name_unknown(self, key: Key | None, fields: tuple[str, ...]) -> None:
-        """Log the names of message fields that nobody knows: most are typos."""
-        if fields:
-            logger.warning("request %s has unknown fields: %s", key or "without ids", ", ".join(fields[:10]))
+        return await nightly.audit(self.house)
 
     async def health(self) -> Mapping[str, str]:
         """Which neighbours answer: "ok", or in a few words why not."""

@@ -5,7 +5,6 @@ compiled, for each design has started once before it is measured: a first start 
 and more so for whoever imports more. Only what requirements.txt brings can be imported, as in Azure.
 """
 
-import asyncio
 import re
 import subprocess
 import sys
@@ -80,7 +79,7 @@ async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str]]:
         requests.put_nowait(load.request(0))
         await host.ended_of(1, 60)
         done_s = time.perf_counter() - began_s
-        await asyncio.sleep(0.2)  # its index row is still being removed
+        await host.idle()
         used = await host.used()
     sample = {
         "load ms": host.told["index"]["wall_s"] * 1000,

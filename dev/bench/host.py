@@ -141,6 +141,11 @@ class Host:
             self.tally.statuses[int(answer["status"])] += 1
         return answer
 
+    async def idle(self) -> None:
+        """Wait until no call is under way: an end is told of before the call that brought it is over."""
+        while self._waiting:
+            await asyncio.wait(list(self._waiting.values()))
+
     async def _sent(self, head: wire.Head, body: bytes = b"") -> wire.Head:
         if self._writer is None:
             raise RuntimeError("the worker is not connected")

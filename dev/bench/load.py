@@ -1,7 +1,8 @@
 """Generations through one worker, and what each of them cost.
 
 Rules of this file:
-1. Before anything is measured a few generations go through, so that modules are loaded and connections open.
+1. Before anything is measured a few generations go through, so that modules are loaded and connections open; what is
+   counted begins when the last of their calls is over, and ends with the last call of those that are measured.
 2. Every run has tables of its own: Azurite slows down as a table grows.
 3. A generation that does not end well is counted as a failure; a figure with failures is not a success.
 """
@@ -121,6 +122,7 @@ async def _warm_up(host: Host, requests: "asyncio.Queue[bytes]", run: Run) -> No
     for number in range(WARM_UP):
         requests.put_nowait(request(number % run.users))
     await host.ended_of(WARM_UP, 60)
+    await host.idle()
 
 
 async def _sent(host: Host, requests: "asyncio.Queue[bytes]", run: Run) -> tuple[str, ...]:
@@ -132,7 +134,7 @@ async def _sent(host: Host, requests: "asyncio.Queue[bytes]", run: Run) -> tuple
         await host.ended_of(run.generations + WARM_UP, run.timeout_s)
     except TimeoutError as late:
         return (str(late),)
-    await asyncio.sleep(0.2)  # the index rows of the last ones are still being removed
+    await host.idle()
     return ()
 
 

@@ -8,6 +8,7 @@ Rules of this file:
    they share what there is, and the report says so.
 """
 
+import functools
 import os
 import resource
 import sys
@@ -51,6 +52,7 @@ def mark() -> None:
         marks.write_text(_RESET_PEAK, encoding="ascii")
 
 
+@functools.cache  # as it was at first: who has pinned itself sees one core alone
 def cores() -> tuple[int, int] | None:
     """The core for what is measured and the core for its neighbours; None where processes cannot be pinned."""
     if not hasattr(os, "sched_getaffinity"):

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import io
 import json
+import os
 import sys
 from collections import Counter
 from importlib import metadata
@@ -16,8 +17,9 @@ from aiohttp import web
 from PIL import Image
 
 from dev import bench
-from dev.bench import deployed, report, stubs, wire
+from dev.bench import deployed, report, stubs, usage, wire
 from dev.bench.hiding import hide
+from dev.bench.host import Host
 from dev.bench.report import Report
 from dev.replicate.models import PictureFormat
 from dev.replicate.pictures import Scene, render
@@ -68,6 +70,42 @@ def test_a_report_is_written_down(
     assert written["parts"][0]["rows"] == [{"design": "darkroom", "CPU ms": 1.25}]
     assert [target["met"] for target in written["targets"]] == [False, True]
     assert "NO" in capsys.readouterr().out
+
+
+async def where_it_runs(made: Report, *, full: bool, turns: int) -> None:
+    """A benchmark that tells which cores it gives to what is measured and to the rest, and which it has itself."""
+    made.add("cores", [{"measured": str(usage.cores()), "own": str(sorted(os.sched_getaffinity(0)))}])
+
+
+@pytest.mark.skipif(usage.cores() is None, reason="processes cannot be pinned here, or there is one core")
+def test_what_is_measured_has_a_core_of_its_own() -> None:
+    """Also after the benchmark has pinned itself: asked again then, the system would tell of one core alone."""
+    before = sorted(os.sched_getaffinity(0))
+    usage.cores.cache_clear()
+    (row,) = report.run(where_it_runs, full=False, turns=1, limit_s=5).parts[0].rows
+    assert row == {"measured": str((before[0], before[1])), "own": str([before[1]])}
+    assert sorted(os.sched_getaffinity(0)) == before
+
+
+async def test_a_host_is_idle_when_its_last_call_is_over() -> None:
+    """Its end may be told of long before: what a call does after that is still its cost, and no other run's."""
+    host = Host(slots=1)
+    listener = await asyncio.start_server(host.accept, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname()[:2])
+    writer.write(wire.packed({"ready": {}, "functions": ["observe"]}))
+    await host.ready()
+    call = asyncio.create_task(host.call("observe", b""))
+    frame = await wire.read(reader)
+    assert frame is not None
+    idle = asyncio.create_task(host.idle())
+    done, _ = await asyncio.wait([idle], timeout=0.05)
+    assert not done
+    writer.write(wire.packed({"answer": frame[0]["id"], "ok": True, "status": None}))
+    await idle
+    assert host.tally.held_s["observe"] >= 0.05
+    await call
+    writer.close()
+    listener.close()
 
 
 async def half_done(made: Report, *, full: bool, turns: int) -> None:

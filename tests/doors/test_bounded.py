@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from shared.doors import bounded
+from shared.bounds import bounded
 
 
 @bounded(5)
