@@ -82,11 +82,6 @@ class App:
             await self._arrived.wait_for(lambda: generation_id in self.events)
         return self.events[generation_id][0]
 
-    async def events_of(self, count: int, timeout_s: float) -> None:
-        """Wait until ``count`` generations were heard of."""
-        async with asyncio.timeout(timeout_s), self._arrived:
-            await self._arrived.wait_for(lambda: len(self.events) >= count)
-
     async def _listen(self) -> None:
         while not self._closing:
             try:

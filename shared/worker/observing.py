@@ -60,13 +60,16 @@ def _is_known(generation: Generation, prediction: Prediction) -> bool:
     return generation.attempt is not None and generation.attempt.prediction_id == prediction.prediction_id
 
 
+def _trains(generation: Generation) -> bool:
+    return generation.attempt is not None and generation.attempt.trains
+
+
 async def drop(house: House, generation: Generation, prediction: Prediction) -> None:
     """A prediction that nobody waits for: cancel it, and count it if it was none that an attempt had taken.
 
     What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
     """
-    training = generation.attempt is not None and generation.attempt.trains
-    stopped = await house.provider.cancel(prediction.prediction_id, training=training)
+    stopped = await house.provider.cancel(prediction.prediction_id, training=_trains(generation))
     stops = stopped is not None and (stopped.status is Status.CANCELED or not stopped.status.finished)
     if stops and not _is_known(generation, prediction):
         house.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
@@ -90,8 +93,7 @@ async def _see(house: House, loaded: Loaded, prediction: Prediction) -> None:
 
 async def _succeeded(house: House, loaded: Loaded, generation: Generation, number: int, prediction: Prediction) -> None:
     if not prediction.complete or (prediction.data_removed and not prediction.outputs):
-        training = generation.attempt is not None and generation.attempt.trains
-        prediction = await house.provider.get(prediction.prediction_id, training=training) or prediction
+        prediction = await house.provider.get(prediction.prediction_id, training=_trains(generation)) or prediction
     if prediction.data_removed and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:

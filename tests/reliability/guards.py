@@ -304,8 +304,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "observing.py",
         (
             (
-                "    stopped = await house.provider.cancel(prediction.prediction_id, training=training)\n",
-                "    stopped = prediction if training else prediction\n",
+                "    stopped = await house.provider.cancel(prediction.prediction_id, training=_trains(generation))\n",
+                "    stopped = prediction if _trains(generation) else prediction\n",
             ),
         ),
         _worker("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),
@@ -334,7 +334,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an extra training is canceled as a training",
         WORKER + "observing.py",
-        (("cancel(prediction.prediction_id, training=training)", "cancel(prediction.prediction_id)"),),
+        (("cancel(prediction.prediction_id, training=_trains(generation))", "cancel(prediction.prediction_id)"),),
         _worker("test_trainings.py::test_a_training_that_was_lost_and_is_heard_of_later_is_stopped"),
     ),
     Guard(

@@ -11,12 +11,21 @@ from queue import Queue
 import pytest
 
 from tests.reliability.guards import GUARDS, Guard, table
+from tests.reliability.outage_guards import OUTAGE_GUARDS
 
 PROJECT = Path(__file__).parents[2]
 
-#: What a test of the core and the corridor needs.
+ALL = GUARDS + OUTAGE_GUARDS
+
+#: What a test of the core and the corridor needs, and of the guarded port.
 PARTS = ("shared", "tests/fakes", "tests/core", "tests/worker", "tests/reliability")
-FILES = ("tests/__init__.py", "tests/conftest.py", "pyproject.toml")
+FILES = (
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "pyproject.toml",
+    *(f"tests/adapters/{name}.py" for name in ("__init__", "examples", "guard")),
+    "tests/adapters/test_replicate_[gl]*.py",
+)
 
 #: Copies of the project, and tests at once.
 COPIES = 2
@@ -29,8 +38,9 @@ def copied(to: Path) -> Path:
     """A copy of the project's parts."""
     for part in PARTS:
         shutil.copytree(PROJECT / part, to / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy(PROJECT / name, to / name)
+    (to / "tests" / "adapters").mkdir()
+    for path in (path for name in FILES for path in PROJECT.glob(name)):
+        shutil.copy(path, to / path.relative_to(PROJECT))
     return to
 
 
@@ -62,16 +72,16 @@ def survives(guard: Guard, copies: "Queue[Path]") -> str:
 
 @pytest.mark.timeout(400)  # each guard is a pytest of its own: 40 s on an idle machine
 def test_each_guard_has_a_test_that_is_red_without_it(tmp_path: Path) -> None:
-    """All of the table; what survives is named."""
+    """All of both tables; what survives is named."""
     copies: Queue[Path] = Queue()
     for number in range(COPIES):
         copies.put(copied(tmp_path / str(number)))
     with ThreadPoolExecutor(COPIES) as pool:
-        wrong = [text for text in pool.map(lambda guard: survives(guard, copies), GUARDS) if text]
+        wrong = [text for text in pool.map(lambda guard: survives(guard, copies), ALL) if text]
     assert not wrong, "\n\n".join(wrong)
 
 
-@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+@pytest.mark.parametrize("guard", ALL, ids=lambda guard: guard.name)
 def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
     """Its text is found once, and the copy without it is another text that is still Python."""
     text = (PROJECT / guard.file).read_text()
@@ -79,5 +89,7 @@ def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
 
 
 def test_the_documentation_shows_the_table() -> None:
-    """docs/reliability.md has it as it is."""
-    assert table() in (PROJECT / "docs" / "reliability.md").read_text()
+    """docs/reliability.md has both tables as they are."""
+    text = (PROJECT / "docs" / "reliability.md").read_text()
+    assert table(GUARDS) in text
+    assert table(OUTAGE_GUARDS) in text
