@@ -5,15 +5,16 @@ compiled, for each design has started once before it is measured: a first start 
 and more so for whoever imports more. Only what requirements.txt brings can be imported, as in Azure.
 """
 
+import json
 import re
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from dev.bench import deployed, load, neighbours
 from dev.bench import host as hosts
-from dev.bench import load, neighbours
 from dev.bench.load import APPS, ROOT
 from dev.bench.neighbours import Neighbours
 from dev.bench.report import Cell, Report
@@ -44,17 +45,18 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
     samples: dict[str, list[Sample]] = {design: [] for design in DESIGNS}
     loaded: dict[str, list[str]] = {}
+    needed: list[str] = []
     async with neighbours.started() as around:
         for design in DESIGNS:
             await _started(around, design)
         for _ in range(max(turns, 7 if full else 3)):
             for design in DESIGNS:
-                sample, loaded[design] = await _started(around, design)
+                sample, loaded[design], needed = await _started(around, design)
                 samples[design].append(sample)
     least = {design: _least_of(each) for design, each in samples.items()}
     report.add("the least of fresh workers", [{"design": design, **each} for design, each in least.items()])
-    imports = _import_times("function_app")
-    report.add("the ten heaviest imports of function_app (own time)", imports)
+    report.add("the ten heaviest imports of function_app (own time)", _import_times(["function_app"]))
+    report.add("the ten heaviest imports until the first generation (own time)", _import_times(needed))
     report.add("bare imports, ms", [_bare(name) for name in ("azure.functions", "function_app")])
     report.add("the data files, read and checked", list(_data_files()))
     eager, lazy = least["usual"], least["darkroom"]
@@ -64,8 +66,8 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     report.at_most(f"late modules after loading{': ' if late else ''}{', '.join(late)}", 0, len(late))
 
 
-async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str]]:
-    """One fresh worker, up to its first generation."""
+async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str], list[str]]:
+    """One fresh worker, up to its first generation; which modules it had at the start, and which in the end."""
     values = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
     await load.prepare(around, values, users=1)
     await around.runs_for(0.2, load.PICTURE_BYTES)
@@ -80,7 +82,7 @@ async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str]]:
         await host.ended_of(1, 60)
         done_s = time.perf_counter() - began_s
         await host.idle()
-        used = await host.used()
+        used, needed = await host.used(), (await host.ask("usage"))["modules"]
     sample = {
         "load ms": host.told["index"]["wall_s"] * 1000,
         "load CPU ms": host.told["index"]["cpu_s"] * 1000,
@@ -91,22 +93,29 @@ async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str]]:
         "MiB": used.resident_bytes / 2**20,
         "modules at start": len(loaded),
     }
-    return sample, loaded
+    return sample, loaded, needed
 
 
 def _least_of(samples: list[Sample]) -> dict[str, float]:
     return {name: min(sample[name] for sample in samples) for name in samples[0]}
 
 
-def _import_times(module: str) -> list[dict[str, Cell]]:
-    """The modules that take longest by themselves, as `-X importtime` has it."""
-    run = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", f"import {module}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+#: Imports each of its arguments that there is; the first is a list of packages that are not there in Azure.
+_IMPORTING = """
+import contextlib, importlib, json, sys
+from dev.bench.hiding import hide
+hide(json.loads(sys.argv[1]))
+for name in sys.argv[2:]:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+"""
+
+
+def _import_times(modules: Sequence[str]) -> list[dict[str, Cell]]:
+    """Of these and what they import, those that take longest by themselves, as `-X importtime` has it."""
+    command = [sys.executable, "-X", "importtime", "-c", _IMPORTING, json.dumps(sorted(deployed.absent()))]
+    named = [name for name in modules if not name.startswith(("__", "dev."))]
+    run = subprocess.run([*command, *named], cwd=ROOT, capture_output=True, text=True, check=True)
     found = [(int(own), int(all_), name) for own, all_, _, name in _TIMES.findall(run.stderr)]
     heaviest = sorted(found, reverse=True)[:10]
     return [

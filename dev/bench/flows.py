@@ -39,7 +39,7 @@ PORTS = ("store", "index", "provider", "screener", "blobs", "messenger", "images
 
 #: What each flow may ask of each neighbour: HTTP requests, and messages sent.
 BUDGETS: Mapping[str, Mapping[str, int]] = {
-    "request": {"tables": 7, "content safety": 1, "replicate": 1, "service bus": 0, "blobs": 0},
+    "request": {"tables": 5, "content safety": 1, "replicate": 1, "service bus": 0, "blobs": 0},
     "started": {"tables": 2, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
     "completed": {"tables": 4, "content safety": 1, "replicate": 1, "service bus": 1, "blobs": 1},
     "completed again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
@@ -48,7 +48,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
     "webhook": {"tables": 0, "content safety": 0, "replicate": 0, "service bus": 1, "blobs": 0},
     "tick, nothing open": {"tables": 1, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
     "check": {"tables": 4, "content safety": 0, "replicate": 1, "service bus": 0, "blobs": 0},
-    "cancel": {"tables": 8, "content safety": 0, "replicate": 1, "service bus": 1, "blobs": 1},
+    "cancel": {"tables": 7, "content safety": 0, "replicate": 1, "service bus": 1, "blobs": 1},
 }
 
 
