@@ -86,6 +86,10 @@ def _targets(report: Report, at_once: Sequence[Cost], calm: Sequence[Cost], othe
     report.at_most("calls to Replicate", 1.1, max(cost.replicate_calls for cost in (darkroom, long, crowd)))
     report.at_most(f"failures of {number} at once", 0, number - burst["darkroom"].succeeded)
     report.at_most(f"peak memory of {number} at once, 16 slots", 150, burst["darkroom"].peak_mib, "MiB")
+    report.at_most(f"peak memory of {crowd.generations} at once, no limit of slots", 150, crowd.peak_mib, "MiB")
+    report.at_most(
+        f"failures of {crowd.generations} at once, no limit of slots", 0, crowd.generations - crowd.succeeded
+    )
 
 
 def _install() -> None:

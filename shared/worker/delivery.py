@@ -9,6 +9,7 @@ Rules of this file:
    policy lets it.
 5. A text is stored as UTF-8, and told in the event too where it is short. A training's version is told, its weights
    are stored; where there are none, the version is stored as JSON, so that nothing that was paid for is lost.
+6. A worker holds few outputs at a time, however many messages it is handed.
 """
 
 import io
@@ -68,8 +69,9 @@ async def deliver(house: House, generation: Generation, prediction: Prediction, 
     refused_outputs = 0
     for index, output in enumerate(_outputs(attempt, prediction)):
         try:
-            with house.telemetry.span("deliver output", generation.key):
-                brought = await _bring(task, index, output)
+            async with house.outputs_at_once:
+                with house.telemetry.span("deliver output", generation.key):
+                    brought = await _bring(task, index, output)
         except OutputUnfit as unfit:
             problem = unfit.refusal
             house.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)

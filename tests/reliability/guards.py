@@ -300,6 +300,12 @@ GUARDS: tuple[Guard, ...] = (
         _worker("test_observing.py::test_more_outputs_than_asked_are_not_taken"),
     ),
     Guard(
+        "few outputs are held at a time",
+        WORKER + "delivery.py",
+        (("            async with house.outputs_at_once:", "            if True:"),),
+        _worker("test_observing.py::test_few_outputs_are_held_at_a_time"),
+    ),
+    Guard(
         "an extra prediction is canceled",
         WORKER + "observing.py",
         (

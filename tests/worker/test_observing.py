@@ -1,5 +1,6 @@
 """What Replicate says: outputs come home once, and late, double or foreign news change nothing."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from shared.core.messages import Check, Key, PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.state import State
-from shared.ports import Conflict, Envelope, Loaded
+from shared.ports import OUTPUTS_AT_ONCE, Conflict, Envelope, Loaded, Unavailable
 from tests.fakes.images import BROKEN, NO_IMAGE
 from tests.fakes.screener import UNSAFE_IMAGE
 from tests.fakes.world import KEY, World, facts
@@ -371,6 +372,40 @@ async def test_a_success_after_the_refund_is_never_shown(world: World) -> None:
     assert world.generation().state is State.FAILED
     assert not world.blobs.outputs
     assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_few_outputs_are_held_at_a_time() -> None:
+    """However many news come at once; nobody is passed over, and one that fails leaves its place to another."""
+    crowd = OUTPUTS_AT_ONCE + 5
+    world = World(credits=crowd)
+    await world.open_account()
+    for number in range(crowd):
+        await world.ask(Key("ada", f"g{number}"))
+    for prediction_id in world.replicate.made_for:
+        world.replicate.succeed(prediction_id)
+    put_output, held, most, failed = world.blobs.put_output, 0, 0, 0
+
+    async def slow(*output: Any) -> str:
+        nonlocal held, most, failed
+        held += 1
+        most = max(most, held)
+        try:
+            for _ in range(50):
+                await asyncio.sleep(0)
+            if failed < OUTPUTS_AT_ONCE:
+                failed += 1
+                raise Unavailable("blobs", "busy")
+            return await put_output(*output)
+        finally:
+            held -= 1
+
+    world.blobs.put_output = slow  # type: ignore[method-assign, assignment]
+    await asyncio.gather(*(world.webhook(prediction_id) for prediction_id in world.replicate.made_for))
+    assert most == OUTPUTS_AT_ONCE
+    await world.settle()
+    assert world.balances() == (0, 0, crowd)
+    assert len(world.blobs.outputs) == crowd
     world.at_rest()
 
 
