@@ -10,14 +10,10 @@ Rules of this file:
 
 import gc
 import json
-from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.bounds import bounded
-
-if TYPE_CHECKING:
-    from shared.wiring import Wiring
+from shared.calls import bounded, house, house_for_messages
 
 gc.set_threshold(10_000, 20, 50)  # what a start makes stays: looking through it was 5 % of all CPU
 
@@ -30,18 +26,13 @@ LAST_RESORT_S = 270
 _BINARY = func.DataType.BINARY
 
 
-def _house() -> "Wiring":
-    from shared.wiring import wiring  # noqa: PLC0415  # rule 2
-
-    return wiring()
-
-
 @app.function_name("generate")
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%", data_type=_BINARY)
 @bounded(LAST_RESORT_S)
 async def generate(msg: func.ServiceBusMessage) -> None:
     """A request, or a cancel."""
-    await _house().generate(msg)
+    async with house_for_messages() as ready:
+        await ready.generate(msg)
 
 
 @app.function_name("observe")
@@ -49,7 +40,8 @@ async def generate(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def observe(msg: func.ServiceBusMessage) -> None:
     """News of a prediction, or a check of the timer's."""
-    await _house().observe(msg)
+    async with house_for_messages() as ready:
+        await ready.observe(msg)
 
 
 @app.function_name("bury_requests")
@@ -57,7 +49,8 @@ async def observe(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def bury_requests(msg: func.ServiceBusMessage) -> None:
     """A request that died."""
-    await _house().bury_requests(msg)
+    async with house_for_messages() as ready:
+        await ready.bury_requests(msg)
 
 
 @app.function_name("bury_events")
@@ -65,7 +58,8 @@ async def bury_requests(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def bury_events(msg: func.ServiceBusMessage) -> None:
     """News that died."""
-    await _house().bury_events(msg)
+    async with house_for_messages() as ready:
+        await ready.bury_events(msg)
 
 
 @app.function_name("replicate_webhook")
@@ -73,7 +67,7 @@ async def bury_events(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
     """Replicate says how a prediction stands; its signature is the authentication."""
-    answer = await _house().receive(req.headers, req.params, req.get_body())
+    answer = await house().receive(req.headers, req.params, req.get_body())
     return func.HttpResponse(answer.text, status_code=answer.status, mimetype="text/plain")
 
 
@@ -82,7 +76,7 @@ async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
 @bounded(LAST_RESORT_S)
 async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the host binds it by this name
     """Send a check for whatever is overdue."""
-    await _house().reconcile()
+    await house().reconcile()
 
 
 @app.function_name("audit")
@@ -90,7 +84,7 @@ async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the ho
 @bounded(LAST_RESORT_S)
 async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
     """Compare every account with its ledger."""
-    await _house().audit()
+    await house().audit()
 
 
 @app.function_name("health")
@@ -98,6 +92,6 @@ async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
 @bounded(LAST_RESORT_S)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # as above
     """Which neighbours answer; 503 if one does not."""
-    neighbours = await _house().health()
+    neighbours = await house().health()
     status = 200 if all(state == "ok" for state in neighbours.values()) else 503
     return func.HttpResponse(json.dumps(neighbours), status_code=status, mimetype="application/json")

@@ -14,6 +14,6 @@ The map of the house. Imports run one way, downwards; import-linter holds that i
     shared/datafiles.py       the catalogue, the policy and the term list, read from their files
     shared/health.py          which neighbours answer
     shared/nightly.py         the audit's night: what it tells, and that it comes to an end
-    shared/bounds.py          how long a call may take
+    shared/calls.py           what a call needs first: its bound in time, and the house
     shared/storage_access.py  the ways into a storage account, for adapters that need no SDK
 """

@@ -28,7 +28,7 @@ from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Policy
 from shared.doors import Answer, Entrance, receive
 from shared.health import Health, Ping
 from shared.ports import House, Limits, Unavailable
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -174,7 +174,13 @@ class Wiring:
 
     @cached_property
     def house(self) -> House:
-        """Everything the corridor needs."""
+        """Everything the corridor needs. SettingsError also where a setting is none that a library takes."""
+        try:
+            return self._built()
+        except ValueError as error:
+            raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
+
+    def _built(self) -> House:
         from shared.adapters.images import PillowImages  # noqa: PLC0415  # see rule 1
         from shared.adapters.inputs import InputFetcher  # noqa: PLC0415  # see rule 1
 

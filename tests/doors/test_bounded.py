@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from shared.bounds import bounded
+from shared.calls import bounded
 
 
 @bounded(5)

@@ -1,0 +1,61 @@
+"""What a call of a function needs before anything else: a bound in time, and the house.
+
+Rules of this file:
+1. It is what function_app.py is loaded with, on every start: the house is imported with the first call.
+2. A function of the app returns None (a value would fail it), and no CancelledError leaves it: the Functions
+   worker would then never answer, and the host would wait until functionTimeout and restart the worker.
+3. Where the house cannot be had (a setting is missing, a data file is wrong), a message waits before it fails; whoever
+   knocks at an HTTP door is told at once.
+"""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from shared.wiring import Wiring
+
+#: How long: the ten deliveries of a message must not be over in a second, and a dead-letter queue delivers at once and
+#: for ever.
+UNREADY_PAUSE_S = 30
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def bounded(timeout_s: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+    """Bound an async function's time, and let no CancelledError out of it."""
+
+    def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        @functools.wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await function(*args, **kwargs)
+            except asyncio.CancelledError as cancelled:
+                raise RuntimeError(f"{function.__name__} was cancelled; its message will come again") from cancelled
+
+        return call
+
+    return decorate
+
+
+def house() -> "Wiring":
+    """The wiring of this loop. SettingsError where a setting is missing."""
+    from shared.wiring import wiring  # noqa: PLC0415  # rule 1
+
+    return wiring()
+
+
+@asynccontextmanager
+async def house_for_messages() -> AsyncIterator["Wiring"]:
+    """The same, for what comes from a queue (rule 3)."""
+    from shared.settings import SettingsError  # noqa: PLC0415  # rule 1
+
+    try:
+        yield house()
+    except (SettingsError, ImportError):
+        await asyncio.sleep(UNREADY_PAUSE_S)
+        raise
