@@ -129,6 +129,7 @@ _NO_EFFECTS = {
     "new_seed",
     "chance",
     "sleep",
+    "outputs_at_once",
 }
 
 
