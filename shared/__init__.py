@@ -3,7 +3,8 @@
 The map of the house. Imports run one way, downwards; import-linter holds that in ``python3 -m dev check``.
 
     function_app.py   the doors: queue, webhook, timer and dead letters, handed on and nothing more
-    shared/wiring.py  Settings -> House, lazily, once per event loop; the only importer of adapters
+    shared/wiring.py  what the doors do with the rooms, once per event loop
+    shared/composition.py     Settings -> House, lazily; the only importer of adapters
     shared/cli/       the operators' commands
     shared/worker/    the corridor: handle() reads every message; saving.py is the only place that saves
     shared/doors.py   what the webhook's door does itself: size, signature, callback, shape

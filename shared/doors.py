@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.core.messages import Key, PredictionEvent
+from shared.core.keys import Key
+from shared.core.messages import PredictionEvent
 from shared.core.prediction import Prediction
 from shared.core.webhook import Callback, SignatureError, read_callback, verify
 from shared.ports import Envelope, Messenger, Telemetry, Unavailable

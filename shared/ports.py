@@ -22,7 +22,9 @@ from shared.core.attempt import Attempt, Timing
 from shared.core.catalog import Catalog
 from shared.core.credits import Account, LedgerEntry, Plan
 from shared.core.generation import Generation, Transition
-from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, Key, PredictionEvent
+from shared.core.generation_event import GenerationEvent
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.core.moderation import Policy, Verdict
 from shared.core.prediction import CreateOutcome, Prediction
 from shared.core.reasons import Refusal

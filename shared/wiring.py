@@ -1,60 +1,24 @@
-"""Settings -> House, lazily, once per event loop. The only importer of adapters.
-
-Rules of this file:
-1. Nothing is imported, read or connected before it is used for the first time: a cold start is paid by a user,
-   and indexing must work with no setting at all. So SDKs are imported inside the properties that need them.
-2. Clients live on the loop that made them, pooled, for as long as the process lives. The Functions worker has one
-   loop and no shutdown hook, so they are never closed there; tools and tests close theirs with ``close()``.
-"""
+"""What the doors do, with the rooms that the settings make: one wiring per event loop."""
 
 import asyncio
 import logging
 import os
 import random
-import time
 import weakref
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared import datafiles, nightly, worker
-from shared.core.attempt import Timing
-from shared.core.messages import Malformed, Message, parse_event, parse_request
-from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Policy
-from shared.doors import Answer, Entrance, receive
+from shared import nightly, worker
+from shared.composition import Composition, now
+from shared.core.messages import Malformed, Message
+from shared.core.parsing import parse_event, parse_request
+from shared.doors import Answer, receive
 from shared.health import Health, Ping
-from shared.ports import House, Limits, Unavailable
-from shared.settings import Settings, SettingsError
-
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-
-    from shared.adapters.blobs import BlobContainers
-    from shared.adapters.content_safety import ContentSafety
-    from shared.adapters.keyvault import CachedSecret, VaultSource
-    from shared.adapters.replicate import Replicate
-    from shared.adapters.replicate.guarded import Guarded
-    from shared.adapters.screening import ScreenerChain
-    from shared.adapters.screening.chain import TextScreener
-    from shared.adapters.servicebus import ServiceBusMessenger
-    from shared.adapters.tables import TableIndex, TableService, TableStore
-    from shared.adapters.telemetry import LogTelemetry
-    from shared.adapters.uploads import StreamedBlobs, Uploads
+from shared.ports import Unavailable
+from shared.settings import Settings
 
 logger = logging.getLogger("darkroom.wiring")
-
-#: The route of the webhook's door, below the app's public address.
-WEBHOOK_PATH = "/api/webhooks/replicate"
-
-#: Seeds are 32 bits, as every model takes them. From the system's own source: two workers must never agree by accident.
-_seeds = random.SystemRandom()
-
-#: Libraries that log every request at INFO, some with a signed URL in it.
-_CHATTY = ("azure", "httpx", "httpcore", "aiohttp", "PIL")
 
 _wirings: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "Wiring"] = weakref.WeakKeyDictionary()
 
@@ -73,19 +37,12 @@ def use(made: "Wiring") -> None:
     _wirings[asyncio.get_running_loop()] = made
 
 
-class Wiring:
-    """The rooms and what the doors do with them. ``settings`` are read once."""
+class Wiring(Composition):
+    """The rooms and what the doors do with them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._closing = AsyncExitStack()
+        super().__init__(settings)
         self._health = Health(self._pings)
-        self._texts: datafiles.Texts | None = None
-        logging.getLogger("darkroom").setLevel(settings.log_level)
-        for name in _CHATTY:
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-    # What the doors do.
 
     async def generate(self, delivery: func.ServiceBusMessage) -> None:
         """A request, or a cancel."""
@@ -119,7 +76,7 @@ class Wiring:
                 if isinstance(message, Malformed):
                     raise
                 # There is no house yet, so nobody's patience is asked.
-                await worker.put_off(self.messenger, message, envelope, trouble, now=_now(), chance=random.random())
+                await worker.put_off(self.messenger, message, envelope, trouble, now=now(), chance=random.random())
             else:
                 await worker.handle(self.house, message, envelope, queue)
 
@@ -160,289 +117,3 @@ class Wiring:
             "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # as above
             "replicate": lambda: self.replicate.account(),  # noqa: PLW0108  # as above
         }
-
-    async def close(self) -> None:
-        """Close every client that was opened. Only tools and tests come to an end."""
-        await self._closing.aclose()
-
-    # The rooms.
-
-    async def furnish(self) -> None:
-        """Fetch the data files that lie in blobs, once: to be awaited before the house. SettingsError, Unavailable."""
-        if self._texts is None:
-            self._texts = await datafiles.fetch(self.settings, lambda: self._uploads.read)
-
-    @cached_property
-    def house(self) -> House:
-        """Everything the corridor needs. SettingsError also where a setting is none that a library takes."""
-        try:
-            return self._built()
-        except ValueError as error:
-            raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
-
-    def _built(self) -> House:
-        from shared.adapters.images import PillowImages  # noqa: PLC0415  # see rule 1
-        from shared.adapters.inputs import InputFetcher  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        return House(
-            store=self.store,
-            index=self.index,
-            provider=self.provider,
-            images=PillowImages(),
-            screener=self.screener,
-            inputs=InputFetcher(),
-            blobs=self._streamed_blobs,
-            messenger=self.messenger,
-            telemetry=self.telemetry,
-            catalog=datafiles.catalog(settings, self._texts),
-            policy=self.policy,
-            timing=Timing(
-                check_after_s=settings.check_after_s,
-                list_grace_s=settings.list_grace_s,
-                give_up_after_s=settings.give_up_after_s,
-                cancel_grace_s=settings.cancel_grace_s,
-            ),
-            limits=Limits(
-                request_queue=settings.generation_queue,
-                output_bytes=settings.output_limit_bytes,
-                patience_s=settings.patience_s,
-                quarantine_days=settings.quarantine_days,
-            ),
-            digest_key=settings.text_hash_key.encode(),
-            now=_now,
-            new_seed=lambda: _seeds.getrandbits(32),
-            chance=random.random,
-            sleep=asyncio.sleep,
-        )
-
-    @cached_property
-    def entrance(self) -> Entrance:
-        """What the webhook's door needs."""
-        return Entrance(
-            secrets=self.signing_secret,
-            messenger=self.messenger,
-            telemetry=self.telemetry,
-            allowed=self.settings.webhook_allowed_cidrs,
-            now=_now,
-        )
-
-    @cached_property
-    def telemetry(self) -> "LogTelemetry":
-        """Steps and counts as log records; with TELEMETRY=opentelemetry as spans and metrics too."""
-        if self.settings.telemetry == "opentelemetry":
-            from shared.adapters.telemetry.tracing import OpenTelemetry  # noqa: PLC0415  # see rule 1
-
-            return OpenTelemetry()
-        from shared.adapters.telemetry import LogTelemetry  # noqa: PLC0415  # see rule 1
-
-        return LogTelemetry()
-
-    @cached_property
-    def messenger(self) -> "ServiceBusMessenger":
-        """The sending side of Service Bus."""
-        from shared.adapters import servicebus  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.service_bus:
-            connected = servicebus.connected_by_string(settings.service_bus)
-        else:
-            connected = servicebus.connected_by_identity(settings.service_bus_namespace, self.credential)
-        messenger = servicebus.ServiceBusMessenger(
-            connected,
-            request_queue=settings.generation_queue,
-            event_queue=settings.prediction_queue,
-            topic=settings.events_topic,
-        )
-        self._closing.push_async_callback(messenger.close)
-        return messenger
-
-    @cached_property
-    def credential(self) -> "AsyncTokenCredential":
-        """The app's managed identity. Only used where a neighbour has no connection string or key."""
-        from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415  # see rule 1
-
-        credential = ManagedIdentityCredential(client_id=self.settings.azure_client_id or None)
-        self._closing.push_async_callback(credential.close)
-        return credential
-
-    @cached_property
-    def _tables(self) -> "TableService":
-        from shared.adapters.tables import TableService  # noqa: PLC0415  # see rule 1
-        from shared.storage_access import StorageAccount  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.storage:
-            account = StorageAccount.by_string(settings.storage, "table")
-        else:
-            account = StorageAccount.by_identity(settings.table_url, self.credential)
-        service = TableService(account)
-        self._closing.push_async_callback(service.close)
-        return service
-
-    @cached_property
-    def store(self) -> "TableStore":
-        """The state."""
-        from shared.adapters.tables import TableStore  # noqa: PLC0415  # see rule 1
-
-        return TableStore(self._tables, self.settings.state_table)
-
-    @cached_property
-    def index(self) -> "TableIndex":
-        """The open index."""
-        from shared.adapters.tables import TableIndex  # noqa: PLC0415  # see rule 1
-
-        return TableIndex(self._tables, self.settings.open_table)
-
-    @cached_property
-    def _uploads(self) -> "Uploads":
-        from shared.adapters.uploads import Uploads  # noqa: PLC0415  # see rule 1
-        from shared.storage_access import StorageAccount  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.storage:
-            account = StorageAccount.by_string(settings.storage, "blob")
-        else:
-            account = StorageAccount.by_identity(settings.blob_url, self.credential)
-        uploads = Uploads(account)
-        self._closing.push_async_callback(uploads.close)
-        return uploads
-
-    @cached_property
-    def _streamed_blobs(self) -> "StreamedBlobs":
-        from shared.adapters.uploads import StreamedBlobs  # noqa: PLC0415  # see rule 1
-
-        return StreamedBlobs(self._uploads, self.settings.outputs_container, lambda: self.blobs)
-
-    @cached_property
-    def blobs(self) -> "BlobContainers":
-        """The containers, by the SDK."""
-        from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # see rule 1
-
-        from shared.adapters.blobs import CLIENT_OPTIONS, BlobContainers  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.storage:
-            service = BlobServiceClient.from_connection_string(settings.storage, **CLIENT_OPTIONS)
-        else:
-            service = BlobServiceClient(settings.blob_url, credential=self.credential, **CLIENT_OPTIONS)
-        self._closing.push_async_callback(service.close)
-        return BlobContainers(
-            service,
-            settings.outputs_container,
-            settings.dead_letters_container,
-            settings.inputs_container,
-            settings.quarantine_container,
-            settings.uploads_container,
-        )
-
-    @cached_property
-    def policy(self) -> Policy:
-        """What is refused."""
-        return datafiles.policy(self.settings, self._texts)
-
-    @cached_property
-    def screener(self) -> "ScreenerChain":
-        """The screeners, in the order of the settings."""
-        from shared.adapters.screening import ImageLink, ScreenerChain, TextLink  # noqa: PLC0415  # see rule 1
-
-        service = self.content_safety
-        made = {CONTENT_SAFETY: lambda: service, TERMS: self._own_terms, LLAMA_GUARD: self._llama_guard}
-        texts = [TextLink(name, made[name]()) for name in self.settings.screeners]
-        return ScreenerChain(self.policy, texts, [ImageLink(CONTENT_SAFETY, service)], time.monotonic)
-
-    @cached_property
-    def content_safety(self) -> "ContentSafety":
-        """The service that measures every category."""
-        from shared.adapters.content_safety import ContentSafety  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        key = settings.content_safety_key or None
-        credential = None if key else self.credential
-        service = ContentSafety(
-            settings.content_safety_endpoint,
-            key=key,
-            credential=credential,
-            blocklists=settings.content_safety_blocklists,
-        )
-        self._closing.push_async_callback(service.close)
-        return service
-
-    def _own_terms(self) -> "TextScreener":
-        from shared.adapters.screening import OwnTerms  # noqa: PLC0415  # see rule 1
-
-        return OwnTerms(datafiles.terms(self.settings, self._texts))
-
-    def _llama_guard(self) -> "TextScreener":
-        from shared.adapters.replicate.running import ModelRunner  # noqa: PLC0415  # see rule 1
-        from shared.adapters.screening import LlamaGuard  # noqa: PLC0415  # see rule 1
-
-        # A little less than the chain waits, so that what is said is the model's trouble and not only "too slow".
-        within_s = max(1.0, self.policy.rule(LLAMA_GUARD).timeout_s - 1)
-        return LlamaGuard(ModelRunner(lambda: self.replicate.api), self.settings.llama_guard_model, within_s)
-
-    @cached_property
-    def provider(self) -> "Guarded":
-        """Replicate as the corridor asks it: at this instance's part of the account's pace; left alone in an outage."""
-        from shared.adapters.replicate.guarded import Guarded  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        limit = (settings.replicate_creates_per_minute, settings.instances)
-        return Guarded(self.replicate, *limit, now=time.monotonic, chance=random.random)
-
-    @cached_property
-    def replicate(self) -> "Replicate":
-        """Replicate."""
-        from shared.adapters.replicate import Replicate, Timeouts  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        replicate = Replicate(
-            connections=settings.replicate_connections,
-            timeouts=Timeouts.of(settings.replicate_connect_timeout_s, settings.replicate_timeout_s),
-            webhook_url=settings.public_url + WEBHOOK_PATH,
-            token=self.token,
-            signing_secret=self._current_signing_secret,
-            api_url=settings.replicate_api_url,
-            delivery_url=settings.replicate_delivery_url,
-        )
-        self._closing.push_async_callback(replicate.close)
-        return replicate
-
-    async def _current_signing_secret(self) -> str:
-        return await self.signing_secret.value()
-
-    @cached_property
-    def token(self) -> "CachedSecret":
-        """Replicate's API token: from the vault, or from the environment when there is none."""
-        from shared.adapters.keyvault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.key_vault_url:
-            return CachedSecret("replicate api token", self._vault("replicate-api-token"))
-        return CachedSecret("replicate api token", environment_source(settings.replicate_api_token))
-
-    @cached_property
-    def signing_secret(self) -> "CachedSecret":
-        """The webhook signing secret: from the vault, the environment, or Replicate itself."""
-        from shared.adapters.keyvault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
-
-        settings, name = self.settings, "replicate webhook secret"
-        if settings.key_vault_url:
-            return CachedSecret(name, self._vault("replicate-webhook-secret"))
-        if settings.replicate_webhook_secret:
-            return CachedSecret(name, environment_source(settings.replicate_webhook_secret))
-        return CachedSecret(name, self._secret_of_replicate)
-
-    async def _secret_of_replicate(self) -> str:
-        return await self.replicate.signing_secret()
-
-    def _vault(self, secret: str) -> "VaultSource":
-        from shared.adapters.keyvault import VaultSource  # noqa: PLC0415  # see rule 1
-
-        source = VaultSource(self.settings.key_vault_url, secret, self.credential)
-        self._closing.push_async_callback(source.close)
-        return source
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,7 +1,7 @@
 """The flows of the corridor, walked in this process with every call to a neighbour counted and timed.
 
-The rooms are the real ones (shared/wiring.py); only the broker is this file's: what is sent comes straight back when
-the flow wants it. A flow's budget is how many requests it may make to each neighbour: a test holds it.
+The rooms are the real ones (shared/composition.py); only the broker is this file's: what is sent comes straight back
+when the flow wants it. A flow's budget is how many requests it may make to each neighbour: a test holds it.
 """
 
 import asyncio
@@ -25,7 +25,10 @@ from dev.replicate.webhooks import sign
 from shared import worker
 from shared.core import credits as ledger
 from shared.core.credits import Account
-from shared.core.messages import CancelRequest, Check, GenerationEvent, Key, Message, PredictionEvent, parse_request
+from shared.core.generation_event import GenerationEvent
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest, Check, Message, PredictionEvent
+from shared.core.parsing import parse_request
 from shared.core.prediction import Prediction
 from shared.core.webhook import Callback, callback_url
 from shared.ports import Envelope, House, Sendable

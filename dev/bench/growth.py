@@ -19,7 +19,7 @@ from shared import worker
 from shared.adapters.tables import entities as wire
 from shared.adapters.tables import rows
 from shared.core.generation import Generation
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.state import State
 from shared.ports import OpenRow
 from shared.settings import Settings

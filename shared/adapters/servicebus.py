@@ -22,7 +22,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
-from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, PredictionEvent
+from shared.core.generation_event import GenerationEvent
+from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 from shared.tls import tls_context
 

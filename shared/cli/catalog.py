@@ -11,7 +11,7 @@ import typer
 
 from shared.cli.desk import Desk, RefusedError, Rooms, desk_of
 from shared.core.catalog import Catalog, CreditsPer, Model, Status
-from shared.core.messages import MODALITIES
+from shared.core.parsing import MODALITIES
 from shared.core.pricing import Price
 from shared.core.usage import usd
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.cli.screen import moment, seen_from, span
 from shared.core.generation import Generation
-from shared.core.messages import Output
+from shared.core.generation_event import Output
 from shared.core.usage import usd
 from shared.ports import OpenRow
 

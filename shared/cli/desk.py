@@ -22,7 +22,7 @@ import typer
 from shared.cli.screen import Screen
 from shared.core.credits import Account, LedgerEntry
 from shared.core.generation import Generation
-from shared.core.messages import ID_RULE, Key, is_id
+from shared.core.keys import ID_RULE, Key, is_id
 from shared.core.usage import Used
 from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable
 from shared.settings import Settings, SettingsError

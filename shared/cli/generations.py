@@ -17,7 +17,8 @@ from shared.cli.describing import Told
 from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_id, valid_key
 from shared.cli.screen import moment, seen_from, span
 from shared.core.generation import Generation
-from shared.core.messages import CancelRequest, Key
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest
 from shared.ports import Envelope
 
 #: The open index is asked for what is due until then, which is everything.

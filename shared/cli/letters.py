@@ -16,16 +16,8 @@ import typer
 from shared.cli.desk import Desk, RefusedError, Rooms, desk_of
 from shared.cli.screen import moment, plain
 from shared.core.generation import Generation
-from shared.core.messages import (
-    CancelRequest,
-    Check,
-    GenerationRequest,
-    Malformed,
-    Message,
-    PredictionEvent,
-    parse_event,
-    parse_request,
-)
+from shared.core.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
+from shared.core.parsing import parse_event, parse_request
 from shared.ports import Envelope, Sendable
 from shared.settings import Settings
 

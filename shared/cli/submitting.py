@@ -18,7 +18,9 @@ import typer
 
 from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_key
 from shared.cli.generations import User, show_generation, show_line
-from shared.core.messages import MODALITIES, GenerationRequest, Key, Malformed, parse_request
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest, Malformed
+from shared.core.parsing import MODALITIES, parse_request
 from shared.core.state import State
 from shared.ports import Envelope
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.core.catalog import Catalog, asked, unit_credits
+from shared.core.generation_event import Output
+from shared.core.keys import Key
 from shared.core.mapping import Inputs, inputs_of, references, seed_of
-from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.messages import GenerationRequest
 from shared.core.prediction import Prediction, Status
 from shared.core.pricing import Made, Price, canceled_cost_usd_micros, cost_usd_micros
 from shared.core.reasons import Reason, Refusal

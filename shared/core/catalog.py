@@ -15,8 +15,10 @@ from datetime import date
 from enum import StrEnum
 
 from shared.core.credits import Plan
+from shared.core.generation_event import ChosenBy, PassedOver
+from shared.core.keys import Key
 from shared.core.mapping import Input, Mapped, Sizing, inputs_of, seed_of, takes_file, takes_image
-from shared.core.messages import ChosenBy, GenerationRequest, Key, PassedOver
+from shared.core.messages import GenerationRequest
 from shared.core.pricing import Price
 from shared.core.reasons import Reason, Refusal
 

@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from shared.core.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
 from shared.core.credits import Plan
 from shared.core.mapping import KINDS, Input, Sizing
-from shared.core.messages import MODALITIES, GenerationRequest
+from shared.core.messages import GenerationRequest
+from shared.core.parsing import MODALITIES
 from shared.core.pricing import Price, Unit
 
 Table = Mapping[str, Any]

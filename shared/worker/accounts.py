@@ -14,7 +14,7 @@ from zlib import crc32
 
 from shared.core import credits as ledger
 from shared.core.credits import Account, Plan
-from shared.core.messages import ID_RULE, is_id
+from shared.core.keys import ID_RULE, is_id
 from shared.ports import Conflict, House, Unavailable
 from shared.worker.saving import CONFLICT_TRIES
 

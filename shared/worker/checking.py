@@ -9,10 +9,11 @@ An unknown outcome of a create is resolved in this order, and never by a second 
 
 from datetime import timedelta
 
-from shared.core import generation as life
+from shared.core import transitions as life
 from shared.core.attempt import Attempt, created
 from shared.core.generation import Generation, Transition
-from shared.core.messages import Check, Key
+from shared.core.keys import Key
+from shared.core.messages import Check
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason
 from shared.core.state import State

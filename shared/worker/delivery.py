@@ -20,8 +20,9 @@ from typing import BinaryIO
 from shared.core.attempt import Attempt, Delivery
 from shared.core.credits import Plan
 from shared.core.generation import Generation
+from shared.core.generation_event import Output
+from shared.core.keys import Key
 from shared.core.media import HEAD_BYTES, media_of
-from shared.core.messages import Key, Output
 from shared.core.moderation import Partial, Verdict, unscreened
 from shared.core.pieces import joined
 from shared.core.prediction import Prediction

@@ -10,10 +10,13 @@ Rules of this file:
 import hashlib
 from datetime import timedelta
 
-from shared.core import generation as life
+from shared.core import opening
+from shared.core import transitions as life
 from shared.core.generation import Generation, Transition
+from shared.core.generation_event import GenerationEvent
+from shared.core.keys import Key
 from shared.core.mapping import INPUT_PREFIX
-from shared.core.messages import CancelRequest, GenerationEvent, GenerationRequest, Key, Malformed, Message
+from shared.core.messages import CancelRequest, GenerationRequest, Malformed, Message
 from shared.core.prediction import Status
 from shared.core.state import State
 from shared.ports import House, Loaded, OpenRow, Unavailable
@@ -152,7 +155,7 @@ async def _bury(house: House, message: Message, raw: bytes, queue: str) -> None:
 
     def decide(current: Loaded) -> Transition | None:
         if current.generation is None:
-            return life.buried_unopened(key, house.now())
+            return opening.buried_unopened(key, house.now())
         return life.buried(current.generation, current.account, house.now())
 
     saved = await save(house, key, decide)

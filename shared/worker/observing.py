@@ -6,11 +6,12 @@ Rules of this file:
 3. Outputs are stored before the end is saved, under names that a second try overwrites.
 """
 
-from shared.core import generation as life
+from shared.core import transitions as life
 from shared.core.attempt import Delivery
 from shared.core.credits import Plan
 from shared.core.generation import Generation, Transition
-from shared.core.messages import Key, PredictionEvent
+from shared.core.keys import Key
+from shared.core.messages import PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.state import State

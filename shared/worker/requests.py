@@ -10,12 +10,14 @@ Rules of this file:
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.core import generation as life
+from shared.core import opening
+from shared.core import transitions as life
 from shared.core.attempt import Attempt
 from shared.core.catalog import Quote, quote
 from shared.core.credits import Account, Plan
 from shared.core.generation import Generation, Transition
-from shared.core.messages import CancelRequest, GenerationRequest, Key, Malformed
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest, GenerationRequest, Malformed
 from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
@@ -39,7 +41,7 @@ async def request(house: House, message: GenerationRequest) -> None:
         return
     quoted = quote(house.catalog, message, _plan(loaded.account))
     seed = house.new_seed()
-    preview = life.opened(message, loaded.account, house.catalog, quoted, seed=seed, now=house.now()).generation
+    preview = opening.opened(message, loaded.account, house.catalog, quoted, seed=seed, now=house.now()).generation
     records: tuple[Record, ...] = ()
     if preview.state is not State.REJECTED and isinstance(quoted, Quote):
         looked = await look_at_request(house, message, quoted, _plan(loaded.account))
@@ -56,10 +58,10 @@ async def request(house: House, message: GenerationRequest) -> None:
         now = house.now()
         fresh = quoted if isinstance(quoted, Refusal) else quote(house.catalog, message, _plan(current.account))
         trace_parent = house.telemetry.trace_parent()
-        opening = life.opened(
+        opened = opening.opened(
             message, current.account, house.catalog, fresh, seed=seed, now=now, trace_parent=trace_parent
         )
-        return recorded(opening, records)
+        return recorded(opened, records)
 
     saved = await save(house, key, decide, loaded)
     if saved.changed and saved.generation is not None:
@@ -104,7 +106,7 @@ async def reject(house: House, key: Key, message: GenerationRequest | None, refu
     await open_row(house, key, 0)
 
     def decide(current: Loaded) -> Transition | None:
-        return None if current.generation else life.rejected(key, message, refusal, house.now())
+        return None if current.generation else opening.rejected(key, message, refusal, house.now())
 
     saved = await save(house, key, decide, loaded)
     if saved.changed and saved.generation is not None:
@@ -214,7 +216,7 @@ async def cancel(house: House, message: CancelRequest) -> None:
 
     def decide(current: Loaded) -> Transition | None:
         if current.generation is None:
-            return life.canceled_unopened(key, house.now())
+            return opening.canceled_unopened(key, house.now())
         return life.ending(current.generation, current.account, Reason.CANCELED_BY_USER, house.now())
 
     saved = await save(house, key, decide, loaded)

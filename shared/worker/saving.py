@@ -1,7 +1,7 @@
 """The only place that saves a generation.
 
 Rules of this file:
-1. What is saved is what a transition of core/generation.py returned for the state as it was just read: the
+1. What is saved is what a transition of core/opening.py or core/transitions.py returned for the state as it was just read: the
    decision is a pure function, made again after every conflict, so it never rests on something stale.
 2. An outside call sits between two saves; the index row stands before the first of them.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.core.generation import Generation, Transition
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import Conflict, House, Loaded, Unavailable
 
 #: One account may be wanted by every worker at once. 30 tries with up to 1 s between them outlast 200 rivals.

@@ -7,7 +7,9 @@ from shared.core import credits as ledger
 from shared.core.attempt import Attempt
 from shared.core.credits import Account, Plan
 from shared.core.generation import Generation, Transition
-from shared.core.messages import ChosenBy, GenerationRequest, Key, Output, PassedOver
+from shared.core.generation_event import ChosenBy, Output, PassedOver
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest
 from shared.core.pricing import Price, Unit
 from shared.core.reasons import Reason
 from shared.core.record import Record
@@ -17,7 +19,7 @@ from shared.ports import OpenRow, Store
 #: Microseconds, so that a store that rounds is found out.
 NOW = datetime(2026, 11, 21, 12, 34, 56, 123456, tzinfo=UTC)
 
-#: Every character that an id may have (shared/core/messages.py, rule 3), and the longest one there is.
+#: Every character that an id may have (shared/core/keys.py), and the longest one there is.
 AWKWARD_IDS = ("ada", "a.b_c@d|e-f", "9", "auth0|Ab.c@d-e_f", "x" * 128)
 
 #: Beyond 32 bits.

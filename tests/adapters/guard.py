@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from shared.adapters.replicate.guarded import RULE, Guarded
 from shared.core.attempt import Attempt
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason
 from tests.adapters.examples import attempt

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from shared.adapters.replicate import Replicate
 from shared.core.attempt import Attempt
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.prediction import Created, Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.webhook import Callback, named_callback

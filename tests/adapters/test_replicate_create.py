@@ -15,7 +15,7 @@ from aiohttp import web
 from shared.adapters.replicate import ConfigurationError, Replicate, Timeouts
 from shared.adapters.replicate import http as replicate_http
 from shared.adapters.replicate.creating import START_NEWS_FROM_S, refused_fields
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import SENTENCES, Reason
 from shared.core.webhook import Callback, read_callback

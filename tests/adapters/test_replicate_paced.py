@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from shared.adapters.replicate.guarded import RULE, Guarded
 from shared.core.breaker import BreakerRule
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
 from shared.settings import Settings
 from shared.wiring import Wiring

@@ -16,7 +16,7 @@ from dev.replicate.models import TRAINER
 from shared.adapters.replicate import Replicate
 from shared.adapters.replicate.api.files import MOST_BYTES
 from shared.core.attempt import Attempt, created
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.webhook import Callback, named_callback

@@ -25,16 +25,10 @@ from shared.adapters.servicebus import (
     read_envelope,
     slimmed,
 )
-from shared.core.messages import (
-    CancelRequest,
-    Check,
-    GenerationEvent,
-    GenerationRequest,
-    Key,
-    PredictionEvent,
-    parse_event,
-    parse_request,
-)
+from shared.core.generation_event import GenerationEvent
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+from shared.core.parsing import parse_event, parse_request
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.ports import Envelope, Messenger, Sendable, Unavailable

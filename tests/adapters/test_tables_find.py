@@ -3,7 +3,7 @@
 import pytest
 
 from shared.adapters.tables import TableStore
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import Loaded
 from tests.adapters.examples import AWKWARD_IDS, give, opening
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import OpenIndex
 from tests.adapters.examples import AWKWARD_IDS, NOW, open_row
 

@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.tables import UnreadableRow, rows
 from shared.core.credits import Move
 from shared.core.generation import Generation
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.pricing import Price, Unit
 from shared.core.state import State
 from tests.adapters import examples

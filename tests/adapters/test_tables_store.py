@@ -10,7 +10,8 @@ import pytest
 from shared.core import credits as ledger
 from shared.core.credits import Account, LedgerEntry, Move
 from shared.core.generation import Generation, Transition
-from shared.core.messages import GenerationRequest, Key
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest
 from shared.core.state import State
 from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import save

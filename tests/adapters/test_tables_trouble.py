@@ -12,7 +12,8 @@ from dev.azurite import ACCOUNT, Azurite
 from shared.adapters.tables import TableIndex, TableService, TablesRefused, TableStore
 from shared.core import credits as ledger
 from shared.core.generation import Transition
-from shared.core.messages import GenerationRequest, Key
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest
 from shared.core.state import State
 from shared.ports import Conflict, Loaded, Unavailable
 from shared.storage_access import AccountKey, SharedAccessSignature, StorageAccount

@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.tables import TableStore
 from shared.adapters.tables.rows import USED_COLUMNS
 from shared.core.generation import Generation, Transition
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.state import State
 from shared.core.usage import Used
 from shared.ports import Loaded

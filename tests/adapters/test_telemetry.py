@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from shared.adapters.telemetry import LogTelemetry
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import Telemetry
 
 KEY = Key("ada", "one")

@@ -20,7 +20,7 @@ trace.set_tracer_provider(provider)
 metrics.set_meter_provider(MeterProvider([reader]))
 
 from shared.adapters.telemetry.tracing import OpenTelemetry
-from shared.core.messages import Key
+from shared.core.keys import Key
 
 telemetry, key = OpenTelemetry(), Key("ada", "one")
 with telemetry.span("request", key):

@@ -17,7 +17,7 @@ from datetime import datetime
 from shared.cli.desk import Connected
 from shared.cli.main import run
 from shared.core.generation import Generation
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.state import State
 from shared.core.usage import Used
 from shared.ports import House, Unavailable

@@ -9,7 +9,7 @@ import pytest
 
 from shared import worker
 from shared.core.credits import Account, Move, Plan
-from shared.core.messages import Key
+from shared.core.keys import Key
 from tests.cli.counter import Counter
 
 CORRECTION = ("--held", "-1", "--available", "1", "--note", "a lost hold", "--id", "ticket-1")

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shared.core.messages import CancelRequest, GenerationRequest, Key
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest, GenerationRequest
 from shared.core.state import State
 from tests.adapters import examples
 from tests.cli.counter import Counter

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from shared.core.messages import Check, GenerationRequest, Key
+from shared.core.keys import Key
+from shared.core.messages import Check, GenerationRequest
 from shared.worker.ending import archive
 from tests.cli.counter import Counter
 from tests.fakes.messenger import EVENTS, REQUESTS

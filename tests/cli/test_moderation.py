@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.credits import Plan
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.moderation import judge, unscreened
 from shared.core.policy import parse_policy
 from shared.core.record import record

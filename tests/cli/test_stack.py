@@ -15,7 +15,7 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
 from dev.stack import Running, Stack
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.state import State
 from shared.worker import grant
 from shared.worker.ending import archive

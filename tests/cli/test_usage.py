@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shared.core.credits import Plan
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.worker import grant
 from tests.cli.counter import Counter
 from tests.fakes.world import KEY

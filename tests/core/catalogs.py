@@ -8,7 +8,8 @@ from typing import Any
 from shared.core.catalog import Catalog
 from shared.core.catalog_file import build_catalog
 from shared.core.credits import Plan
-from shared.core.messages import GenerationRequest, Key
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest
 
 #: A version of a community model.
 VERSION = "0123456789abcdef" * 4

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from shared.core.catalog import Quote, quote
 from shared.core.catalog_file import CatalogError, parse_catalog
 from shared.core.credits import Plan
+from shared.core.keys import Key
 from shared.core.mapping import Mapped, inputs_of, nearest_ratio
-from shared.core.messages import GenerationRequest, Key
+from shared.core.messages import GenerationRequest
 from shared.core.reasons import Reason, Refusal
 
 FILE = Path(__file__).parents[2] / "shared" / "core" / "catalog.toml"

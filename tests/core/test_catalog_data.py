@@ -10,8 +10,10 @@ import pytest
 from shared.core.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
 from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Plan
+from shared.core.keys import Key
 from shared.core.mapping import Mapped, inputs_of
-from shared.core.messages import MODALITIES, GenerationRequest, Key
+from shared.core.messages import GenerationRequest
+from shared.core.parsing import MODALITIES
 from shared.core.pricing import Unit
 
 CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from shared.core.catalog import (
 )
 from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Plan
-from shared.core.messages import ChosenBy, PassedOver
+from shared.core.generation_event import ChosenBy, PassedOver
 from shared.core.reasons import Reason, Refusal
 from tests.core.catalogs import IMAGE, REQUEST, SECONDS, TEXT, VERSION, catalog, model
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from shared.core import generation as life
+from shared.core import opening
+from shared.core import transitions as life
 from shared.core.attempt import Delivery, Timing
 from shared.core.catalog import Quote, quote
 from shared.core.credits import Account, Plan
 from shared.core.generation import Generation, Transition
-from shared.core.messages import ChosenBy, Output, PassedOver
+from shared.core.generation_event import ChosenBy, Output, PassedOver
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.state import State
@@ -55,10 +56,10 @@ def submitting(**said: Any) -> tuple[Generation, Account]:
     request = replace(REQUEST, **{"model": "first"} | said)
     quoted = quote(CATALOG, request, Plan.PREMIUM)
     assert isinstance(quoted, Quote), quoted
-    opening = life.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
-    assert opening.account is not None
-    first = opening.generation
-    return (step(life.retried(first, NOW)) if first.state is State.HELD else first), opening.account
+    opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
+    assert opened.account is not None
+    first = opened.generation
+    return (step(life.retried(first, NOW)) if first.state is State.HELD else first), opened.account
 
 
 def step(transition: Transition | None) -> Generation:
@@ -169,9 +170,9 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
     request = replace(REQUEST, model="first", max_credits=1)
     quoted = quote(cheap_first, request, Plan.PREMIUM)
     assert isinstance(quoted, Quote)
-    opening = life.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
-    first = opening.generation
-    after = step(life.fell(running(first), opening.account, cheap_first, 1, interrupted(first), seed=8, now=NOW))
+    opened = opening.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
+    first = opened.generation
+    after = step(life.fell(running(first), opened.account, cheap_first, 1, interrupted(first), seed=8, now=NOW))
     assert (model_of(after), after.held_credits) == ("third", 1)
 
 
@@ -288,10 +289,10 @@ def test_a_training_needs_a_destination() -> None:
     request = replace(REQUEST, model="trainer", input_file="ada/a.zip")
     quoted = quote(CATALOG, request, Plan.PREMIUM)
     assert isinstance(quoted, Quote)
-    opening = life.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
-    assert (opening.generation.state, opening.generation.reason) == (State.REJECTED, Reason.INVALID_REQUEST)
-    assert opening.generation.text.startswith("destination is needed for trainer")
-    assert (opening.account, opening.entry) == (None, None)
+    opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
+    assert (opened.generation.state, opened.generation.reason) == (State.REJECTED, Reason.INVALID_REQUEST)
+    assert opened.generation.text.startswith("destination is needed for trainer")
+    assert (opened.account, opened.entry) == (None, None)
 
 
 def test_a_destination_makes_no_training_of_a_picture() -> None:

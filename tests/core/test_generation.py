@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core import generation as life
+from shared.core import opening
+from shared.core import transitions as life
 from shared.core.attempt import Delivery, Timing
 from shared.core.catalog import quote
 from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Account, Plan
 from shared.core.generation import Generation, Transition
-from shared.core.messages import GenerationRequest, Key, Output
+from shared.core.generation_event import Output
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import SENTENCES, Reason, Refusal
 from shared.core.state import NEXT, State
@@ -33,7 +36,7 @@ OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_by
 
 def opened() -> tuple[Generation, Account]:
     """A generation that was just opened on flux-dev, which falls back to flux-schnell."""
-    start = life.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+    start = opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
     assert start.account is not None
     return start.generation, start.account
 
@@ -55,7 +58,7 @@ FOREIGN = replace(DONE, prediction_id="q" * 26)
 SUCCEEDED = step(life.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW))
 FAILED = step(life.buried(RUNNING, HOLDING, NOW))
 CANCELED = step(life.ending(HELD, HOLDING, Reason.CANCELED_BY_USER, NOW))
-REJECTED = life.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
+REJECTED = opening.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
 STATES = {
     "submitting": SUBMITTING,
     "held": HELD,

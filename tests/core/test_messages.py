@@ -6,17 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.messages import (
-    REQUEST_BYTES,
-    CancelRequest,
-    Check,
-    GenerationRequest,
-    Key,
-    Malformed,
-    PredictionEvent,
-    parse_event,
-    parse_request,
-)
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
+from shared.core.parsing import REQUEST_BYTES, parse_event, parse_request
 from shared.core.prediction import Prediction, Status
 
 KEY = Key("user-1", "gen-1")

@@ -8,17 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.messages import (
-    MODALITIES,
-    ChosenBy,
-    GenerationEvent,
-    GenerationRequest,
-    Key,
-    Malformed,
-    Output,
-    PassedOver,
-    parse_request,
-)
+from shared.core.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest, Malformed
+from shared.core.parsing import MODALITIES, parse_request
 from shared.core.reasons import Reason
 
 KEY = Key("ada@x.org", "gen-1")

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.credits import Plan
-from shared.core.messages import MODALITIES
 from shared.core.moderation import (
     CONTENT_SAFETY,
     LLAMA_GUARD,
@@ -30,6 +29,7 @@ from shared.core.moderation import (
     merged,
     unscreened,
 )
+from shared.core.parsing import MODALITIES
 from shared.core.reasons import Reason
 
 POLICY = Policy("test", dict.fromkeys(Category, 4))

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.core.attempt import Attempt, Delivery, cost_of
-from shared.core.messages import Output
+from shared.core.generation_event import Output
 from shared.core.prediction import Prediction, Status
 from shared.core.pricing import Made, Price, Unit, canceled_cost_usd_micros, cost_usd_micros
 

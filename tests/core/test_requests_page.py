@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from shared.core import messages
+from shared.core import parsing
 from shared.core.catalog import Catalog, Quote, Status, quote
 from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Plan
+from shared.core.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
+from shared.core.keys import Key
 from shared.core.mapping import inputs_of
-from shared.core.messages import MODALITIES, ChosenBy, GenerationEvent, GenerationRequest, Key, Output, parse_request
+from shared.core.messages import CancelRequest, GenerationRequest
+from shared.core.parsing import MODALITIES, parse_request
 from shared.core.reasons import Reason, Refusal
 from shared.worker.delivery import INLINE_CHARACTERS
 
@@ -46,20 +49,20 @@ def test_every_field_of_a_request_is_told_and_no_other() -> None:
 def test_every_type_and_bound_is_the_parsers() -> None:
     """Texts by their length, numbers by their range; what has a form of its own says so after it."""
     told = {name: row[1] for name, row in FIELDS.items()}
-    for name, most in messages._TEXT.items():
+    for name, most in parsing._TEXT.items():
         if name == "modality":
             assert told.pop(name) == f"text, one of {', '.join(f'`{each}`' for each in MODALITIES)}"
             continue
         assert re.fullmatch(rf"text, at most {most:,} characters(, `.*`)?", told.pop(name)), name
-    for name, (low, high) in messages._WHOLE.items():
+    for name, (low, high) in parsing._WHOLE.items():
         assert told.pop(name) == f"whole number, {low:,} to {high:,}", name
-    for name, (least, greatest) in messages._REAL.items():
+    for name, (least, greatest) in parsing._REAL.items():
         assert told.pop(name) == f"number, {least:g} to {greatest:g}", name
     assert {told.pop(name) for name in ("continuation", "allow_fallback")} == {"true or false"}
     assert set(told) == {"type", "generation_id", "user_id", "prompt", "metadata"}
-    assert f"at most {messages.REQUEST_BYTES // 1024} KiB" in PAGE
-    assert f"at most {messages._METADATA_PAIRS} texts" in told["metadata"]
-    assert f"at most {messages._METADATA_CHARACTERS} characters" in told["metadata"]
+    assert f"at most {parsing.REQUEST_BYTES // 1024} KiB" in PAGE
+    assert f"at most {parsing._METADATA_PAIRS} texts" in told["metadata"]
+    assert f"at most {parsing._METADATA_CHARACTERS} characters" in told["metadata"]
 
 
 def takers(catalog: Catalog, field: str) -> list[str]:
@@ -110,7 +113,7 @@ def test_every_example_is_read_and_accepted(title: str) -> None:
 def test_the_cancel_is_read() -> None:
     """As the page has it, in one line."""
     (line,) = re.findall(r"^`(\{.*\})` ends a generation", PAGE, re.MULTILINE)
-    assert parse_request(line.encode()) == (messages.CancelRequest(Key("ada", "7f3c")), ())
+    assert parse_request(line.encode()) == (CancelRequest(Key("ada", "7f3c")), ())
 
 
 def shape(value: Any) -> Any:
@@ -144,7 +147,7 @@ def test_the_event_has_the_fields_that_the_page_shows() -> None:
         metadata={},
         ignored_fields=(),
         chosen_by=ChosenBy.FALLBACK,
-        passed_over=(messages.PassedOver("llama-4-scout", Reason.PROVIDER_FAILED),),
+        passed_over=(PassedOver("llama-4-scout", Reason.PROVIDER_FAILED),),
     ).to_json()
     assert shape(shown) == shape(event)
     assert (shown["id"], shown["subject"], shown["type"]) == (event["id"], event["subject"], event["type"])

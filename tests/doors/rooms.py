@@ -13,7 +13,8 @@ from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from shared.core.messages import GenerationRequest, Key, PredictionEvent
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest, PredictionEvent
 from shared.core.webhook import Callback, callback_url, sign
 from shared.doors import Answer, Entrance, receive
 from shared.ports import Unavailable

@@ -17,13 +17,14 @@ from azure.functions.timer import TimerRequest
 
 import function_app
 from shared import calls, wiring
+from shared.composition import WEBHOOK_PATH
 from shared.core.messages import Check, PredictionEvent
 from shared.core.reasons import Reason
 from shared.core.state import State
 from shared.health import HEALTH_FRESH_S
 from shared.ports import Unavailable
 from shared.settings import Settings, SettingsError
-from shared.wiring import WEBHOOK_PATH, Wiring
+from shared.wiring import Wiring
 from tests.doors.rooms import ENVIRONMENT, FakeRooms, delivery
 
 SOURCE = Path(function_app.__file__)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import OpenRow
 
 

@@ -8,7 +8,8 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.messages import CancelRequest, Check, GenerationEvent, GenerationRequest, PredictionEvent
+from shared.core.generation_event import GenerationEvent
+from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
 REQUESTS = "generation-requests"

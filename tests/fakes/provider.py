@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import BinaryIO
 
 from shared.core.attempt import Attempt
-from shared.core.messages import Key, PredictionEvent
+from shared.core.keys import Key
+from shared.core.messages import PredictionEvent
 from shared.core.prediction import Created, CreateOutcome, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.webhook import Callback, callback_url

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 from shared.core.credits import Account, LedgerEntry, Move
 from shared.core.generation import Generation, Transition
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import Conflict, Loaded
 
 

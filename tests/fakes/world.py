@@ -19,8 +19,11 @@ from shared.core.catalog import Catalog
 from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Account, Move, Plan, moved
 from shared.core.generation import Generation
-from shared.core.messages import GenerationEvent, Key, Message, parse_event, parse_request
+from shared.core.generation_event import GenerationEvent
+from shared.core.keys import Key
+from shared.core.messages import Message
 from shared.core.moderation import Category, Policy
+from shared.core.parsing import parse_event, parse_request
 from shared.core.prediction import Prediction
 from shared.core.state import State
 from shared.ports import Envelope, House, Limits

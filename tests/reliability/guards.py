@@ -42,7 +42,7 @@ def _worker(test: str) -> str:
 
 
 _ADOPT = (
-    "    return _step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))"
+    "    return step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))"
 )
 _STALE = "tests/core/test_generation.py::test_what_does_not_concern_it_changes_nothing"
 
@@ -89,7 +89,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "adoption is for the attempt that is open",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (
             (
                 _lines(" or attempt is None or attempt.number != number:", "        return None", _ADOPT),
@@ -100,25 +100,25 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "news is for the attempt that runs",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (("        and attempt.number == number\n", ""),),
         _STALE,
     ),
     Guard(
         "an answer is for the try that asked",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (("(attempt.number, attempt.tries) != (number, tries)", "attempt.number != number"),),
         _STALE,
     ),
     Guard(
         "news is of the prediction that runs",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (("        and attempt.prediction_id == prediction_id\n", ""),),
         _worker("test_observing.py::test_news_of_a_foreign_prediction_change_nothing"),
     ),
     Guard(
         "ended is final",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (
             (
                 '"""Its message is a dead letter: end, and release."""\n    if generation.state.ended:',
@@ -129,13 +129,13 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a create is lost only when its Cancel-After has passed",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         ((" or attempt is None or now < attempt.canceled_at(timing):", " or attempt is None:"),),
         _STALE,
     ),
     Guard(
         "a wait is waited",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         ((" or attempt.retry_at is None or now < attempt.retry_at:", " or attempt.retry_at is None:"),),
         _worker("test_requests.py::test_a_create_that_was_surely_not_made_is_held_and_made_later"),
     ),
@@ -162,15 +162,15 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "what is to end is not submitted again",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (
             (
                 _lines(
                     "    if generation.ending is not None:",
-                    "        return _ended_as_wished(generation, account, generation.ending, now)",
-                    "    return _step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))",
+                    "        return ended_as_wished(generation, account, generation.ending, now)",
+                    "    return step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))",
                 ),
-                _lines("    return _step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))"),
+                _lines("    return step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))"),
             ),
         ),
         _flow("request that is put off"),
@@ -188,7 +188,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "an end has one event id",
-        CORE + "messages.py",
+        CORE + "generation_event.py",
         (('return f"{self.key}/{self.outcome}"', 'return f"{self.key}/{self.outcome}/{id(self)}"'),),
         _flow("check of ended"),
     ),
@@ -327,13 +327,13 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "an archive is handed over while surely nothing was created",
-        CORE + "generation.py",
+        CORE + "opening.py",
         (("state=State.HELD if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
         _worker("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
     ),
     Guard(
         "a training that was lost is never started again",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (("    again = None if attempt.trains else attempt.model\n", "    again = attempt.model\n"),),
         _worker("test_trainings.py::test_a_training_that_was_lost_is_never_started_again"),
     ),
@@ -345,13 +345,13 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "one user's file is never another's",
-        CORE + "messages.py",
+        CORE + "parsing.py",
         (("if folder != key.user_id or not parts", "if not parts"),),
         _core("test_messages_modalities.py::test_a_file_of_somebody_else_or_nowhere_is_refused"),
     ),
     Guard(
         "no way leads out of a user's folder",
-        CORE + "messages.py",
+        CORE + "parsing.py",
         ((" or not all(_FILE_PART.fullmatch(part) for part in parts)", ""),),
         _core("test_messages_modalities.py::test_whatever_is_taken_stays_in_the_folder"),
     ),
@@ -375,7 +375,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "content that was refused goes to no other model",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (
             (
                 "        if failure not in (Failure.TRANSIENT, Failure.MODEL):\n",
@@ -386,7 +386,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a create that was refused for its input goes to no other model",
-        CORE + "generation.py",
+        CORE + "transitions.py",
         (("    if refusal.reason is not Reason.UNKNOWN_MODEL:\n", "    if refusal.reason is Reason.LOST:\n"),),
         _core("test_fallback.py::test_a_create_that_was_refused_for_anything_else_ends_it"),
     ),

@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from shared.core.catalog import Catalog, unit_credits
 from shared.core.credits import Account, Move
 from shared.core.generation import Generation, Transition
-from shared.core.messages import GenerationRequest, Key
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest
 from shared.core.moderation import judge
 from shared.core.state import NEXT, State
 from tests.fakes.blobs import Blob

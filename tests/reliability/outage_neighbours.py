@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from shared.core.attempt import Attempt
 from shared.core.credits import LedgerEntry
-from shared.core.messages import GenerationEvent, Key
+from shared.core.generation_event import GenerationEvent
+from shared.core.keys import Key
 from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
 from tests.fakes.messenger import FakeMessenger

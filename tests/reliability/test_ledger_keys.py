@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core import generation as life
+from shared.core import opening
+from shared.core import transitions as life
 from shared.core.attempt import Delivery
 from shared.core.catalog import quote
 from shared.core.credits import Plan
@@ -23,7 +24,7 @@ async def test_the_ledger_refuses_a_second_hold() -> None:
     loaded = await world.store.load(KEY)
     request = GenerationRequest(key=KEY, prompt="A lighthouse", model="flux-schnell")
     catalog = world.house.catalog
-    again = life.opened(request, loaded.account, catalog, quote(catalog, request, Plan.PREMIUM), seed=1, now=START)
+    again = opening.opened(request, loaded.account, catalog, quote(catalog, request, Plan.PREMIUM), seed=1, now=START)
     with pytest.raises(Conflict):
         await world.store.commit(loaded, again)
     assert world.balances() == (9, 1, 0)

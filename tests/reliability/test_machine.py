@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared import worker
-from shared.core.messages import CancelRequest, Check, GenerationRequest, Key, Message, PredictionEvent
+from shared.core.keys import Key
+from shared.core.messages import CancelRequest, Check, GenerationRequest, Message, PredictionEvent
 from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.ports import Envelope

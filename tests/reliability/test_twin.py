@@ -9,7 +9,7 @@ import pytest
 
 from shared import worker
 from shared.core.generation import Generation
-from shared.core.messages import GenerationEvent
+from shared.core.generation_event import GenerationEvent
 from shared.ports import Envelope, House
 from tests.fakes.blobs import Blob
 from tests.fakes.messenger import queue_of

@@ -22,7 +22,7 @@ from dev.stack import Running, Stack
 from shared import worker
 from shared.core.credits import Move, Plan
 from shared.core.generation import Generation
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import House
 
 #: Stands in every prompt, and nowhere else: so a log that holds a prompt is found out.

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from azure.servicebus.aio import ServiceBusClient
 
-from shared.core.messages import Key
+from shared.core.keys import Key
 from tests.stack.road import PATIENCE_S, PROMPT_MARK, Road, key_of
 
 pytestmark = pytest.mark.stack

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from dev.stack import ROOT
 from shared.core.generation import Generation
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
 from shared.core.record import Record
 from tests.stack.road import Outcome, Road, key_of, open_road

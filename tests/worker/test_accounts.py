@@ -9,7 +9,7 @@ import pytest
 
 from shared import worker
 from shared.core.credits import Account, LedgerEntry, Plan
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import Unavailable
 from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
 from tests.fakes.store import FakeStore

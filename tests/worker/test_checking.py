@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from shared import worker
-from shared.core.messages import GenerationEvent, Key
+from shared.core.generation_event import GenerationEvent
+from shared.core.keys import Key
 from shared.core.prediction import NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import Reason
 from shared.core.state import State

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import ChosenBy
+from shared.core.generation_event import ChosenBy
 from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import SENTENCES, Reason
 from shared.core.state import State

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.moderation import keyed_digest
 from shared.core.prediction import NotCreated
 from shared.core.reasons import Reason

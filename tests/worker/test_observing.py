@@ -7,7 +7,8 @@ import pytest
 
 from shared import worker
 from shared.core.generation import Transition
-from shared.core.messages import Check, Key, PredictionEvent
+from shared.core.keys import Key
+from shared.core.messages import Check, PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.state import State

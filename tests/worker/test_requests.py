@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.state import State

@@ -8,7 +8,7 @@ import pytest
 from shared import worker
 from shared.core.catalog import Catalog, Model
 from shared.core.credits import Plan
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.moderation import Category, Partial, Policy, keyed_digest
 from shared.core.prediction import OutcomeUnknown
 from shared.core.reasons import Reason

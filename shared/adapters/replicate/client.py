@@ -28,7 +28,7 @@ from shared.adapters.replicate.http import REQUEST_ERRORS, Connections, Timeouts
 from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.token import ConfigurationError, SecretSource, checked
 from shared.core.attempt import Attempt
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.core.webhook import Callback, callback_url

@@ -23,7 +23,7 @@ from shared.adapters.replicate.listing import Listing
 from shared.adapters.replicate.watch import LEFT_ALONE, NEIGHBOUR, Watch
 from shared.core.attempt import Attempt
 from shared.core.breaker import BreakerRule
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.pacing import pace_of
 from shared.core.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Provider, Unavailable

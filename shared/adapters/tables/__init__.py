@@ -3,15 +3,16 @@
 store.py     TableStore: accounts, generations and ledger; a move of credits is one transaction
 index.py     TableIndex: what is not finished and announced
 rows.py      how our types become rows, and rows our types
+columns.py   one row's columns, by name and type
 service.py   the two ways to an account: the line, and the SDK
 line.py      point reads, writes and transactions, with little CPU
 entities.py  rows and transactions on the wire
 errors.py    what Tables answers, in the words of shared/ports.py
 """
 
+from shared.adapters.tables.columns import UnreadableRow
 from shared.adapters.tables.errors import TablesRefused
 from shared.adapters.tables.index import TableIndex
-from shared.adapters.tables.rows import UnreadableRow
 from shared.adapters.tables.service import TableService
 from shared.adapters.tables.store import TableStore
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from shared.adapters.tables import rows
 from shared.adapters.tables.errors import Answered, answered_by_sdk, sdk_translated, translated
 from shared.adapters.tables.service import TableService
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.ports import OpenRow
 
 

@@ -3,25 +3,24 @@
 Rules of this file:
 1. Every column is named here, in both directions. What is None is left out.
 2. Reading ignores what it does not know, for the next version may have written it, and takes defaults for columns
-   that came later. What is needed and missing, or of another type, is an UnreadableRow.
+   that came later. What is needed and missing, or of another type, is an UnreadableRow (columns.py).
 3. Numbers are 64-bit, times are UTC. What has a structure of its own is JSON in a text column.
-4. A property holds 64 KiB of UTF-16 (a limit of the service), so a long text is cut into several: ``request``,
-   ``request_2``, ``request_3`` and so on.
 """
 
 import hashlib
-import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
-from datetime import UTC, date, datetime
-from enum import Enum
-from typing import Any, TypeVar
+from dataclasses import asdict
+from datetime import date
+from typing import Any
 
+from shared.adapters.tables.columns import BALANCES, Columns, Row, json_columns
 from shared.core.attempt import Attempt
 from shared.core.credits import Account, LedgerEntry, Move, Plan
 from shared.core.generation import Generation
-from shared.core.messages import ChosenBy, GenerationRequest, Key, Output, PassedOver
+from shared.core.generation_event import ChosenBy, Output, PassedOver
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest
 from shared.core.pricing import Price, Unit
 from shared.core.reasons import Reason
 from shared.core.record import read_record
@@ -29,22 +28,10 @@ from shared.core.state import State
 from shared.core.usage import Used
 from shared.ports import OpenRow
 
-Row = dict[str, Any]
-
 ACCOUNT = "account"
 
 #: The longest RowKey of Cosmos DB (learn.microsoft.com/azure/cosmos-db/table/faq); Storage takes 1 KiB. Ids are ASCII.
 ROW_KEY_BYTES = 255
-
-#: A character is at most 4 bytes of UTF-16: 16,000 of them stay below 64 KiB (65,536 bytes).
-PART_CHARACTERS = 16_000
-
-T = TypeVar("T")
-E = TypeVar("E", bound=Enum)
-
-
-class UnreadableRow(Exception):  # noqa: N818  # it says what was found
-    """A row that this version cannot read. The text names the row and the column, never what is in it."""
 
 
 def generation_key(generation_id: str) -> str:
@@ -77,7 +64,7 @@ def account_row(account: Account) -> Row:
 
 def account_of(row: Mapping[str, Any]) -> Account:
     """A row as an account."""
-    columns = _Columns(row)
+    columns = Columns(row)
     day = columns.maybe("day", str)
     try:
         return Account(
@@ -107,7 +94,7 @@ def entry_row(entry: LedgerEntry) -> Row:
 
 def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
     """A row as a ledger entry."""
-    columns = _Columns(row)
+    columns = Columns(row)
     try:
         return LedgerEntry(
             user_id=columns.get("PartitionKey", str),
@@ -125,9 +112,6 @@ def _balances(holder: Account | LedgerEntry) -> Row:
     return {name: getattr(holder, name) for name in BALANCES}
 
 
-BALANCES = ("granted", "available", "held", "captured")
-
-
 # Generations.
 
 
@@ -138,18 +122,22 @@ def generation_row(generation: Generation) -> Row:
         "RowKey": generation_key(generation.key.generation_id),
         "state": generation.state.value,
         "opened_at": generation.opened_at,
-        **(_json("request", generation.request.to_json()) if generation.request else {}),
+        **(json_columns("request", generation.request.to_json()) if generation.request else {}),
         **(_attempt_columns(generation.attempt) if generation.attempt else {}),
-        **_json("chain", generation.chain),
+        **json_columns("chain", generation.chain),
         "held_credits": generation.held_credits,
         "captured_credits": generation.captured_credits,
-        **_json("outputs", [asdict(output) for output in generation.outputs]),
+        **json_columns("outputs", [asdict(output) for output in generation.outputs]),
         "refused_outputs": generation.refused_outputs,
-        **_json("ignored_fields", generation.ignored_fields),
-        **_json("verdicts", [record.to_json() for record in generation.verdicts]),
+        **json_columns("ignored_fields", generation.ignored_fields),
+        **json_columns("verdicts", [record.to_json() for record in generation.verdicts]),
         "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
-        **(_json("passed_over", [asdict(each) for each in generation.passed_over]) if generation.passed_over else {}),
-        **(_json("metrics", dict(generation.metrics)) if generation.metrics else {}),
+        **(
+            json_columns("passed_over", [asdict(each) for each in generation.passed_over])
+            if generation.passed_over
+            else {}
+        ),
+        **(json_columns("metrics", dict(generation.metrics)) if generation.metrics else {}),
         "cost_usd_micros": generation.cost_usd_micros or None,
         "ending": generation.ending.value if generation.ending else None,
         "reason": generation.reason.value if generation.reason else None,
@@ -161,7 +149,7 @@ def generation_row(generation: Generation) -> Row:
 
 def generation_of(row: Mapping[str, Any]) -> Generation:
     """A row as a generation."""
-    columns = _Columns(row)
+    columns = Columns(row)
     key = Key(columns.get("PartitionKey", str), columns.get("RowKey", str).partition(":")[2])
     return Generation(
         key=key,
@@ -197,7 +185,7 @@ def used_of(row: Mapping[str, Any]) -> Used:
 
     Captured is the price of one output times the outputs that were stored, so that their list need not be read.
     """
-    columns = _Columns(row)
+    columns = Columns(row)
     captured, unit = columns.get("captured_credits", int), columns.maybe("unit_credits", int) or 1
     return Used(
         user_id=columns.get("PartitionKey", str),
@@ -209,7 +197,7 @@ def used_of(row: Mapping[str, Any]) -> Used:
     )
 
 
-def _request(columns: "_Columns", key: Key) -> GenerationRequest | None:
+def _request(columns: "Columns", key: Key) -> GenerationRequest | None:
     raw = columns.json("request", dict)
     return None if raw is None else columns.built("request", GenerationRequest, {**raw, "key": key})
 
@@ -221,12 +209,12 @@ def _attempt_columns(attempt: Attempt) -> Row:
         "model": attempt.model,
         "replicate": attempt.replicate,
         "modality": attempt.modality,
-        **_json("inputs", dict(attempt.inputs)),
+        **json_columns("inputs", dict(attempt.inputs)),
         "seed": attempt.seed,
         "own_seed": attempt.own_seed,
         "wanted_outputs": attempt.outputs,
         "unit_credits": attempt.unit_credits,
-        **_json("prices", {price.unit.value: price.usd_micros for price in attempt.prices}),
+        **json_columns("prices", {price.unit.value: price.usd_micros for price in attempt.prices}),
         "seconds": attempt.seconds or None,
         "output_bytes": attempt.output_bytes or None,
         "destination": attempt.destination or None,
@@ -238,7 +226,7 @@ def _attempt_columns(attempt: Attempt) -> Row:
     }
 
 
-def _attempt(columns: "_Columns") -> Attempt | None:
+def _attempt(columns: "Columns") -> Attempt | None:
     number = columns.maybe("attempt", int)
     if number is None:
         return None
@@ -265,7 +253,7 @@ def _attempt(columns: "_Columns") -> Attempt | None:
     )
 
 
-def _prices(columns: "_Columns") -> tuple[Price, ...]:
+def _prices(columns: "Columns") -> tuple[Price, ...]:
     """The prices of an attempt; rows of before there were several units have one, of a picture."""
     old = columns.maybe("price_usd_micros", int)
     if old is not None:
@@ -276,7 +264,7 @@ def _prices(columns: "_Columns") -> tuple[Price, ...]:
         raise columns.unreadable("prices") from None
 
 
-def _passed_over(columns: "_Columns") -> tuple[PassedOver, ...]:
+def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:
     try:
         return tuple(
             PassedOver(str(raw["model"]), Reason(raw["reason"])) for raw in columns.json("passed_over", list) or []
@@ -309,7 +297,7 @@ def open_row(row: OpenRow) -> Row:
 
 def open_of(row: Mapping[str, Any]) -> OpenRow:
     """A row of the open index, read. An id has no colon in it."""
-    columns = _Columns(row)
+    columns = Columns(row)
     user_id, _, named = columns.get("RowKey", str).partition(":")
     return OpenRow(
         key=Key(user_id, columns.get("generation_id", str) if named.startswith(":") else named),
@@ -317,109 +305,3 @@ def open_of(row: Mapping[str, Any]) -> OpenRow:
         expires_at=columns.time("expires_at"),
         written_at=columns.time("written_at"),
     )
-
-
-# Columns.
-
-
-def _json(name: str, value: object) -> Row:
-    """A JSON column, cut into parts where it is long. Not escaped to ASCII: that would make six bytes of two."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    starts = range(0, len(text), PART_CHARACTERS)
-    return {_part(name, number): text[start : start + PART_CHARACTERS] for number, start in enumerate(starts, 1)}
-
-
-def _part(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}_{number}"
-
-
-class _Columns:
-    """Reads the columns of one row by name and type."""
-
-    def __init__(self, row: Mapping[str, Any]) -> None:
-        self._row = row
-
-    def unreadable(self, what: str) -> UnreadableRow:
-        """The error that names this row and a column of it."""
-        return UnreadableRow(f"row {self._row.get('PartitionKey')}/{self._row.get('RowKey')}: {what} cannot be read")
-
-    def maybe(self, name: str, kind: type[T]) -> T | None:
-        """A column that may be missing. A truth value is no number, though Python thinks so."""
-        value = self._row.get(name)
-        if isinstance(value, tuple):  # the SDK gives a 64-bit number as value and type
-            value = value[0]
-        if value is None:
-            return None
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.unreadable(name)
-        return value
-
-    def get(self, name: str, kind: type[T]) -> T:
-        """A column that is needed."""
-        value = self.maybe(name, kind)
-        if value is None:
-            raise self.unreadable(name)
-        return value
-
-    def maybe_time(self, name: str) -> datetime | None:
-        """A time, as a plain datetime: the SDK's own kind carries along how it was written."""
-        value = self.maybe(name, datetime)
-        return None if value is None else datetime.combine(value.date(), value.time(), value.tzinfo or UTC)
-
-    def time(self, name: str) -> datetime:
-        """A time that is needed."""
-        value = self.maybe_time(name)
-        if value is None:
-            raise self.unreadable(name)
-        return value
-
-    def maybe_one_of(self, name: str, choices: type[E]) -> E | None:
-        """A word of a fixed list."""
-        value = self.maybe(name, str)
-        try:
-            return None if value is None else choices(value)
-        except ValueError:
-            raise self.unreadable(name) from None
-
-    def one_of(self, name: str, choices: type[E]) -> E:
-        """A word of a fixed list that is needed."""
-        value = self.maybe_one_of(name, choices)
-        if value is None:
-            raise self.unreadable(name)
-        return value
-
-    def balances(self) -> dict[str, int]:
-        """The four balances."""
-        return {name: self.get(name, int) for name in BALANCES}
-
-    def json(self, name: str, kind: type[T]) -> T | None:
-        """A JSON column, put together from its parts."""
-        parts: list[str] = []
-        while (part := self.maybe(_part(name, len(parts) + 1), str)) is not None:
-            parts.append(part)
-        if not parts:
-            return None
-        try:
-            value = json.loads("".join(parts))
-        except ValueError:
-            raise self.unreadable(name) from None
-        if not isinstance(value, kind):
-            raise self.unreadable(name)
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A JSON list of texts; empty where there is none."""
-        values = self.json(name, list) or []
-        if not all(isinstance(value, str) for value in values):
-            raise self.unreadable(name)
-        return tuple(values)
-
-    def built(self, name: str, kind: type[T], raw: object) -> T:
-        """A dataclass from a JSON object, without the keys that it does not know."""
-        if not isinstance(raw, Mapping):
-            raise self.unreadable(name)
-        known = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # callers pass dataclasses only
-        try:
-            return kind(**{key: value for key, value in raw.items() if key in known})
-        except TypeError:
-            raise self.unreadable(name) from None

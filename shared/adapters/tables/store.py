@@ -22,12 +22,13 @@ from datetime import datetime
 from typing import Any
 
 from shared.adapters.tables import rows
+from shared.adapters.tables.columns import Row
 from shared.adapters.tables.entities import Write
 from shared.adapters.tables.errors import Answered, sdk_translated, translated
 from shared.adapters.tables.service import TableService
 from shared.core.credits import Account, LedgerEntry
 from shared.core.generation import Generation, Transition
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.usage import Used
 from shared.ports import Conflict, Loaded
 
@@ -74,7 +75,7 @@ class TableStore:
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
         """See ``Store``. Where no credits move it is one conditional write, and no transaction."""
         generation, account, entry = transition.generation, transition.account, transition.entry
-        writes: list[tuple[rows.Row, str]] = [(rows.generation_row(generation), loaded.generation_etag)]
+        writes: list[tuple[Row, str]] = [(rows.generation_row(generation), loaded.generation_etag)]
         if account is not None:
             writes.append((rows.account_row(account), loaded.account_etag))
         if entry is not None:
@@ -132,7 +133,7 @@ class TableStore:
         async for row in self._query(query, rows.USED_COLUMNS, user=user_id, model=model, since=since):
             yield rows.used_of(row)
 
-    async def _write(self, writes: Sequence[tuple[rows.Row, str]]) -> list[str] | None:
+    async def _write(self, writes: Sequence[tuple[Row, str]]) -> list[str] | None:
         """Write all or nothing; returns the new ETags, or None where an earlier sending of this write succeeded.
 
         The last write says whose a refused one was: it is the ledger row where there is one, which nobody changes.

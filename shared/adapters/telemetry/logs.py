@@ -11,7 +11,7 @@ Rules of this file:
 import logging
 from contextlib import AbstractContextManager, nullcontext
 
-from shared.core.messages import Key
+from shared.core.keys import Key
 
 _steps = logging.getLogger("darkroom.steps")
 _metrics = logging.getLogger("darkroom.metrics")

@@ -16,7 +16,7 @@ from opentelemetry.metrics import Counter, Histogram, _Gauge
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.adapters.telemetry.logs import LogTelemetry
-from shared.core.messages import Key
+from shared.core.keys import Key
 
 _SCOPE = "darkroom"
 

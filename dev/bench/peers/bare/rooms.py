@@ -4,7 +4,7 @@ from datetime import datetime
 
 from shared.core.credits import Account, Plan
 from shared.core.generation import Generation, Transition
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.moderation import Category, Verdict
 from shared.ports import Conflict, Loaded, OpenRow
 

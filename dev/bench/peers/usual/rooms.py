@@ -28,15 +28,17 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from shared.adapters.replicate import creating
 from shared.adapters.tables import rows
+from shared.adapters.tables.columns import Row
+from shared.composition import WEBHOOK_PATH
 from shared.core.attempt import Attempt
 from shared.core.credits import Account, Plan
 from shared.core.generation import Transition
-from shared.core.messages import Key
+from shared.core.keys import Key
 from shared.core.moderation import Category, Verdict
 from shared.core.prediction import CreateOutcome, Prediction
 from shared.core.webhook import Callback, callback_url
 from shared.ports import Conflict, Loaded, OpenRow
-from shared.wiring import WEBHOOK_PATH, Wiring
+from shared.wiring import Wiring
 
 __all__ = ["UsualWiring", "azure"]
 
@@ -89,7 +91,7 @@ class SdkStore:
             return None
 
 
-def _write(row: rows.Row, etag: str) -> Any:
+def _write(row: Row, etag: str) -> Any:
     # Without their type the SDK takes numbers for 32-bit.
     numbers = {name: EntityProperty(value, EdmType.INT64) for name, value in row.items() if type(value) is int}
     row = {**row, **numbers}

@@ -1,0 +1,84 @@
+"""How a generation opens with its hold, or is closed before it could: the transitions for which there is none yet.
+
+The rules are those of ``generation.py``.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core import credits as ledger
+from shared.core.attempt import attempt_on
+from shared.core.catalog import Catalog, Quote
+from shared.core.generation import Generation, Transition
+from shared.core.keys import Key
+from shared.core.mapping import inputs_of
+from shared.core.messages import GenerationRequest
+from shared.core.reasons import Reason, Refusal
+from shared.core.state import State
+
+
+def opened(
+    request: GenerationRequest,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    quoted: Quote | Refusal,
+    *,
+    seed: int,
+    now: datetime,
+    trace_parent: str = "",
+) -> Transition:
+    """Open a generation with its hold, or write down why not.
+
+    A training opens as HELD, due at once: its archive is handed over first, and who dies over that has created nothing.
+    """
+    refusal = quoted if isinstance(quoted, Refusal) else ledger.refusal(account, quoted.hold_credits, now)
+    if refusal or isinstance(quoted, Refusal) or account is None:
+        return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
+    attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
+    if isinstance(attempt, Refusal):
+        return rejected(request.key, request, attempt, now)
+    mapped = inputs_of(quoted.model, request, seed=attempt.seed)
+    generation = Generation(
+        key=request.key,
+        state=State.HELD if attempt.trains else State.SUBMITTING,
+        opened_at=now,
+        request=request,
+        attempt=replace(attempt, tries=0, retry_at=now) if attempt.trains else attempt,
+        chain=quoted.chain,
+        held_credits=quoted.hold_credits,
+        ignored_fields=() if isinstance(mapped, Refusal) else mapped.ignored_fields,
+        trace_parent=trace_parent,
+        chosen_by=quoted.chosen_by,
+        passed_over=quoted.passed_over,
+    )
+    after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
+    return Transition(generation, after, entry)
+
+
+def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
+    """A generation that never opens: invalid, unsafe, without credits, over a limit. No credit moves."""
+    return _closed(key, State.REJECTED, request, refusal, now)
+
+
+def canceled_unopened(key: Key, now: datetime) -> Transition:
+    """A cancel that came before its request: the generation is closed before it can open."""
+    return _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+
+
+def buried_unopened(key: Key, now: datetime) -> Transition:
+    """A request that died before it could open."""
+    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now)
+
+
+def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
+    return Transition(
+        Generation(
+            key=key,
+            state=state,
+            opened_at=now,
+            request=request,
+            reason=refusal.reason,
+            text=refusal.text,
+            ended_at=now,
+        )
+    )
