@@ -1,8 +1,8 @@
 """The only place that saves a generation.
 
 Rules of this file:
-1. What is saved is what a transition of core/opening.py or core/transitions.py returned for the state as it was just read: the
-   decision is a pure function, made again after every conflict, so it never rests on something stale.
+1. What is saved is what a transition (core/opening.py, core/transitions.py) returned for the state as it was just
+   read: the decision is a pure function, made again after every conflict, so it never rests on something stale.
 2. An outside call sits between two saves; the index row stands before the first of them.
 """
 
