@@ -1,23 +1,23 @@
 """Every effect of every flow goes wrong in every way, however the webhook comes and the prediction ends."""
 
 import asyncio
-import multiprocessing
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
 
 import pytest
 
 from tests.reliability.effects import OVERTAKEN, READS, Crash, Fault, Mode, modes_of, run
-from tests.reliability.flows import FLOWS, Tally, play
+from tests.reliability.flows import FLOWS
 from tests.reliability.schedules import End, Flow, Schedule, Webhook, perform
+from tests.reliability.tallies import Tallies
+
+pytestmark = pytest.mark.long
 
 #: How many schedules there are. A change of the corridor changes it; a flow that is skipped by mistake does too.
 AT_LEAST = 50_000
 
-#: Flows at once: what CI has of cores.
-PROCESSES = 2
+EACH = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
 
 #: What the corridor does outside; each of it must have gone wrong in every way.
 EFFECTS = {
@@ -30,31 +30,36 @@ EFFECTS = {
     *("messenger.send", "messenger.publish"),
 }
 
-Tallies = Mapping[str, "Future[Tally]"]
+#: One test may have to play all flows: the others' turn had not come yet.
+ALL_S = 400
 
 
 @pytest.fixture(scope="module")
-def tallies(request: pytest.FixtureRequest) -> Iterator[Tallies]:
-    """The flows that were asked for, each run in one of some processes."""
-    asked = {flow.name for flow in FLOWS if any(item.name.endswith(f"[{flow.name}]") for item in request.session.items)}
-    spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
-        yield {flow.name: pool.submit(play, flow.name) for flow in FLOWS if flow.name in asked}
+def tallies(tmp_path_factory: pytest.TempPathFactory) -> Tallies:
+    """What the flows came to, each of them played once, by whichever of some processes comes to it first."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the run's own folder, which its processes share
+    return Tallies(folder / "tallies")
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_every_schedule_of_a_flow_settles_with_every_promise_kept(flow: Flow, tallies: Tallies) -> None:
     """Whatever effect goes wrong, the rest repairs it: paid once, told once, nothing left open."""
-    tally = tallies[flow.name].result()
+    tally = tallies.of(flow.name)
     assert not tally.broken
     assert tally.schedules > 0
 
 
-def test_the_schedules_are_all_there(tallies: Tallies, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.timeout(ALL_S)
+def test_the_schedules_are_all_there(
+    tallies: Tallies, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The count is printed; every effect of the corridor was died at, lost, refused and overtaken."""
-    if len(tallies) < len(FLOWS):
-        pytest.skip("only some flows were run")
-    played = [tally.result() for tally in tallies.values()]
+    asked = {item.name for item in request.session.items}
+    if any(f"{EACH}[{flow.name}]" not in asked for flow in FLOWS):
+        pytest.skip("only some flows are run")
+    played = [tallies.of(flow.name) for flow in FLOWS]
     count = sum(tally.schedules for tally in played)
     struck: Counter[str] = sum((tally.struck for tally in played), Counter())
     with capsys.disabled():
