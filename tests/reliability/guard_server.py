@@ -1,0 +1,188 @@
+"""Runs the tests of guards in a copy of the project, one after the other: ``python guard_server.py COPY``.
+
+Rules of this file:
+1. It is a pytest that stops before it collects: it has its plugins and every package in memory, and nothing of the
+   project. Each run is a fork of it, which reads the project from the copy as it is at that moment.
+2. It forks with one thread only: a lock that another thread holds would be held in the fork for ever.
+3. Red is a test that ran and failed. Whatever else ends a run (a file that cannot be imported, no such test, a fixture
+   that fails, a signal, time) says nothing about the guard, and is told as what it is.
+
+A line on its standard input is the ids of the tests to run, as JSON; the line that it answers is a ``Ran``. The first
+line is all that will be asked for: they are collected once, which compiles the copy and finds what there is to load.
+"""
+
+import gc
+import importlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+#: The project's own packages: what no fork may inherit.
+OURS = {"dev", "function_app", "shared", "tests"}
+
+#: A test has the time of pyproject.toml; what hangs while it is collected has this much.
+LIMIT_S = 200
+
+#: A fork runs one test and needs little; its streams are its own, so that pytest must not put back its parent's (-s).
+OPTIONS = ("-q", "-x", "-s", "-p", "no:cacheprovider", "-p", "no:xdist")
+
+
+@dataclass(eq=False)  # pytest keeps its plugins in sets
+class Ran:
+    """What became of one run: the tests that passed, those that failed, why it is no run at all, what it said.
+
+    ``packages`` are the modules that it has loaded and that are not of the project.
+    """
+
+    passed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    trouble: str = ""
+    said: str = ""
+    packages: list[str] = field(default_factory=list)
+
+    # What pytest tells a plugin.
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test's own call counts; a set-up that fails is trouble."""
+        if report.when == "call" and not report.skipped:
+            (self.failed if report.failed else self.passed).append(report.nodeid)
+        elif report.failed and report.when == "setup":
+            self.trouble = f"set-up of {report.nodeid}: {report.longreprtext[-600:]}"
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be imported."""
+        if report.failed:
+            self.trouble = f"collection of {report.nodeid}: {report.longreprtext[-600:]}"
+
+
+class Server:
+    """Answers from its standard input until that ends. In a fork ``ran`` is what it came to."""
+
+    def __init__(self, copy: Path, answers: IO[str]) -> None:
+        self.copy = copy
+        self.answers = answers
+        self.ran: Ran | None = None
+        self.told: IO[str] | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> int | None:
+        """Instead of a session: all that are asked for. A fork goes on, into a session of its own."""
+        files = sorted({test.partition("::")[0] for test in json.loads(sys.stdin.readline())})
+        config.option.collectonly = True
+        warmed = self.in_fork(config, files)
+        if warmed is None:
+            return None
+        config.option.collectonly = False
+        self.answer(replace(warmed, packages=[]))
+        load(warmed.packages)
+        for line in sys.stdin:
+            ran = self.in_fork(config, json.loads(line))
+            if ran is None:
+                return None
+            self.answer(ran)
+        return 0
+
+    def answer(self, ran: Ran) -> None:
+        """One line."""
+        self.answers.write(json.dumps(asdict(ran)) + "\n")
+        self.answers.flush()
+
+    def in_fork(self, config: pytest.Config, tests: list[str]) -> Ran | None:
+        """Run these in a fork of this process and read what it came to; in the fork itself, nothing."""
+        alone()
+        with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as said:
+            pid = os.fork()
+            if not pid:
+                self.ran, self.told = Ran(), os.fdopen(os.dup(told.fileno()), "w")
+                for stream in (1, 2):
+                    os.dup2(said.fileno(), stream)
+                config.args[:] = tests
+                config.pluginmanager.register(self.ran)
+                return None
+            code = waited_for(pid)
+            said.seek(0)
+            told.seek(0)
+            ran = Ran(**json.load(told)) if code == 0 else Ran(trouble=f"its process ended with {code}")
+            return replace(ran, said=said.read()[-1500:])
+
+    def end(self, ran: Ran, told: IO[str], code: int) -> None:
+        """The last act of a fork, which ends without the cleaning up that is its parent's to do."""
+        wanted = pytest.ExitCode.TESTS_FAILED if ran.failed else pytest.ExitCode.OK
+        ran.trouble = ran.trouble or ("" if code == wanted else f"pytest ended with {code!r}")
+        ran.packages = sorted(packages(self.copy))
+        json.dump(asdict(ran), told)
+        told.flush()
+        sys.stdout.flush()
+
+
+def packages(copy: Path) -> Iterator[str]:
+    """The modules of this process that are files outside of the copy."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and not Path(file).is_relative_to(copy) and name.partition(".")[0] not in OURS | {"__main__"}:
+            yield name
+
+
+def load(names: list[str]) -> None:
+    """Load what every fork would load. A name that is no module of its own was somebody's trick: nobody needs it."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+    sys.dont_write_bytecode = True  # a fork sees the project without a guard: nothing of that may stay
+    gc.freeze()  # what is here stays for ever; no fork has to look at it
+
+
+def alone() -> None:
+    """One thread, nothing of the project: or a fork of this process proves nothing."""
+    inherited: list[Any] = sorted(name for name in sys.modules if name.partition(".")[0] in OURS)
+    if inherited or threading.active_count() != 1:
+        raise SystemExit(f"a fork would inherit {inherited or threading.enumerate()}")
+
+
+def waited_for(pid: int) -> int:
+    """The exit code of a fork; one that outlasts its time is killed."""
+    until = time.monotonic() + LIMIT_S
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > until:
+            os.kill(pid, 9)
+            until = float("inf")
+        time.sleep(0.005)
+
+
+def main(argv: list[str]) -> int:
+    """Serve one copy. A fork comes back here from its session, and goes no further."""
+    copy = Path(argv[0]).resolve()
+    os.chdir(copy)
+    sys.path[0] = str(copy)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever else is said here is for people
+    server = Server(copy, answers)
+    code = 1
+    try:
+        # a folder without a conftest.py: those are the project's, and come with what is collected
+        code = int(pytest.main([*OPTIONS, str(copy / "shared")], [server]))
+        if server.ran is not None and server.told is not None:
+            server.end(server.ran, server.told, code)
+            code = 0
+    finally:
+        if server.ran is not None:
+            os._exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
