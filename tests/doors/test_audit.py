@@ -12,7 +12,7 @@ from shared import nightly, worker
 from shared.core.credits import LedgerEntry
 from shared.ports import Unavailable
 from shared.worker.accounts import AT_ONCE
-from tests.doors.rooms import FakeRooms
+from tests.fakes.rooms import FakeRooms
 from tests.fakes.store import FakeStore
 
 

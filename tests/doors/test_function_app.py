@@ -25,7 +25,7 @@ from shared.health import HEALTH_FRESH_S
 from shared.ports import Unavailable
 from shared.settings import Settings, SettingsError
 from shared.wiring import Wiring
-from tests.doors.rooms import ENVIRONMENT, FakeRooms, delivery
+from tests.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 
 SOURCE = Path(function_app.__file__)
 TREE = ast.parse(SOURCE.read_text(encoding="utf-8"))

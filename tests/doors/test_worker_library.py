@@ -10,6 +10,8 @@ import pytest
 
 from dev.setup import PROJECT
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def told() -> Any:

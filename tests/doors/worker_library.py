@@ -20,7 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from shared import wiring
-from tests.doors.rooms import BODY, Delivery, FakeRooms, delivery
+from tests.fakes.rooms import BODY, Delivery, FakeRooms, delivery
 
 ROOT = Path(__file__).parents[2]
 

@@ -48,6 +48,11 @@ class FakeMessenger:
         if self._is_new("topic", event.event_id):
             self.published.append(event)
 
+    async def ping(self) -> None:
+        """The adapter's own health call."""
+        if self.down:
+            raise Unavailable("service bus", "the test has taken it down")
+
     def _is_new(self, entity: str, message_id: str) -> bool:
         if self.down:
             raise Unavailable("service bus", "the test has taken it down")

@@ -117,6 +117,11 @@ class FakeReplicate:
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
         yield _chunks(body, self.chunk_bytes)
 
+    async def account(self) -> dict[str, str]:
+        """The adapter's own health call: whose token it is."""
+        self._check()
+        return {"username": "made-up", "type": "user"}
+
     def _known(self, prediction_id: str, *, training: bool) -> Prediction | None:
         """Predictions and trainings are asked for at different addresses."""
         made_for = self.made_for.get(prediction_id)

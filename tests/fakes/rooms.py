@@ -137,32 +137,13 @@ ENVIRONMENT = {
 }
 
 
-class PingedMessenger(FakeMessenger):
-    """With the adapter's own health call."""
-
-    async def ping(self) -> None:
-        """Prove that it is there."""
-        if self.down:
-            raise Unavailable("service bus", "the test has taken it down")
-
-
-class PingedReplicate(FakeReplicate):
-    """With the adapter's own health call."""
-
-    async def account(self) -> dict[str, str]:
-        """Whose token it is."""
-        if self.down:
-            raise Unavailable("replicate", "the test has taken it down")
-        return {"username": "made-up", "type": "user"}
-
-
 class FakeRooms:
     """A wiring on a world: what the doors do is real, the rooms behind them are in memory."""
 
     def __init__(self) -> None:
         self.world = World()
-        self.messenger = PingedMessenger()
-        self.replicate = PingedReplicate(self.world.now)
+        self.messenger = FakeMessenger()
+        self.replicate = FakeReplicate(self.world.now)
         self.secrets = FakeSecrets(SIGNING_SECRET)
         self.screener: FakeScreener = self.world.screener
         self.world.messenger, self.world.replicate = self.messenger, self.replicate
