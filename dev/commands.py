@@ -18,7 +18,7 @@ COMMANDS = {
     "demo": "send generations through the local stack, show each step, exit",
     "up": "keep the local stack running until Ctrl-C; prints the addresses and lines to try",
     "cli": "the operators' command line against the running local stack",
-    "test": "everything that CI runs: check, then pytest (arguments go to pytest)",
+    "test": "everything that CI runs: check, then pytest (arguments go to pytest); --quick: without processes",
     "check": "formatting, lint, types, import contracts",
     "bench": "measure the local stack",
     "chaos": "kill the local stack's processes under load, and look for what broke",

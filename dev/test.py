@@ -1,19 +1,39 @@
-"""`python3 -m dev test [pytest arguments]`: what CI runs; the checks, then the tests.
+"""`python3 -m dev test [--quick] [pytest arguments]`: what CI runs; the checks, then the tests.
 
-Without arguments the tests run in two goes: first what is independent, on two processes; then, one after the other,
-what starts processes of its own or measures time, and would only be disturbed by company.
+Without arguments the tests run in two goes: first on two processes what minds no company; then, one after the other,
+what walks through the whole local stack, measures its times, and kills its processes.
+
+`--quick` is for the time between two changes: the checks, and every test that starts no process and is not one of the
+long ones (crash points, guards, twins, simulations). Arguments choose among these: `--quick tests/core -k price`.
 """
 
 from dev.check import CHECKS, run_all
 
-ALONE = ("tests/dev", "tests/reliability", "tests/stack")
+ALONE = ("tests/stack",)
+
+#: Who is skipped says why: a test that never runs is one that nobody misses.
+PYTEST = ["pytest", "-q", "-rs"]
+
+#: Each process takes what is next of the other's when it is done: the long ones are long by minutes.
+TWO = ["-n", "2", "--dist", "worksteal"]
+
+#: By marks (pyproject.toml); tests/conftest.py fails whoever starts a process without its mark.
+QUICK = [*PYTEST, *TWO, "-m", "not process and not long"]
 
 TESTS = {
-    "tests, two at a time": ["pytest", "-q", "-n", "2", *(f"--ignore={folder}" for folder in ALONE)],
-    "tests, one at a time": ["pytest", "-q", *ALONE],
+    "tests, two at a time": [*PYTEST, *TWO, *(f"--ignore={folder}" for folder in ALONE)],
+    "tests, one at a time": [*PYTEST, *ALONE],
 }
 
 
 def main(argv: list[str]) -> int:
     """Run the checks and the tests; returns 1 when one of them failed."""
-    return run_all(CHECKS | ({"tests": ["pytest", *argv]} if argv else TESTS))
+    return run_all(CHECKS | tests(argv))
+
+
+def tests(argv: list[str]) -> dict[str, list[str]]:
+    """The commands for these arguments, by their names."""
+    others = [argument for argument in argv if argument != "--quick"]
+    if "--quick" in argv:
+        return {"quick tests": [*QUICK, *others]}
+    return {"tests": ["pytest", *others]} if others else TESTS

@@ -1,7 +1,43 @@
 """What all tests share."""
 
+import sys
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Time on a busy machine says nothing about the code: neither a slow example nor slow data is a failure.
 settings.register_profile("darkroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("darkroom")
+
+#: What Python says just before a process is started.
+STARTS = {"os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}
+
+#: The tests under way in this process that have not said that they start one.
+_unmarked: list[str] = []
+
+
+def _look(event: str, arguments: tuple[object, ...]) -> None:
+    if event in STARTS and _unmarked:
+        pytest.fail(f"{_unmarked[0]} starts a process ({arguments[0]}): mark it as pytest.mark.process")
+
+
+sys.addaudithook(_look)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who talks to the local stack talks to processes."""
+    for item in items:
+        if item.get_closest_marker("stack"):
+            item.add_marker("process")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Whoever starts a process says so, or fails: `python3 -m dev test --quick` leaves out what is marked."""
+    if not item.get_closest_marker("process"):
+        _unmarked.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _unmarked.clear()

@@ -247,6 +247,7 @@ def test_a_chain_that_could_allow_nothing_or_is_unknown_is_refused(said: str) ->
         Settings.from_env(ENV | {"SCREENERS": said})
 
 
+@pytest.mark.process
 def test_indexing_loads_nothing_that_reads_them() -> None:
     """7 ms of a cold start, which a worker that only takes webhooks never needs."""
     readers = ("tomllib", "shared.core.catalog_file", "shared.core.policy", "shared.core.terms", "shared.core.folding")

@@ -300,6 +300,7 @@ async def test_half_a_jpeg_is_found_out_when_it_is_made_smaller() -> None:
         await screened(cut(content))
 
 
+@pytest.mark.process
 def test_a_webp_needs_no_plugin_but_its_own() -> None:
     """Pillow would import all of them for it, while the first generation of a new worker waits."""
     program = (

@@ -21,6 +21,8 @@ from shared.wiring import Wiring
 from tests.adapters.examples import attempt
 from tests.adapters.simulators import closed_port, running
 
+pytestmark = pytest.mark.process
+
 ENV = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=n;SharedAccessKey=k",
     "STORAGE_CONNECTION_STRING": "AccountName=account;AccountKey=a2V5",

@@ -125,6 +125,7 @@ def test_long_ids_are_shortened_the_same_way_every_time() -> None:
     assert broker_id(long) != broker_id(long + "y")
 
 
+@pytest.mark.process
 def test_importing_it_does_not_import_the_sdk() -> None:
     """The doors use it on the way of a cold start."""
     code = (

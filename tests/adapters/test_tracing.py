@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import json
 from opentelemetry import metrics, trace
@@ -55,6 +57,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.process
 def test_spans_are_linked_to_the_trace_of_the_opening_and_metrics_are_counted() -> None:
     """What the corridor says becomes spans, events, a link for the later message, a counter and a gauge."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=60)
@@ -67,6 +70,7 @@ def test_spans_are_linked_to_the_trace_of_the_opening_and_metrics_are_counted() 
     assert (seen["generations"], seen["labels"], seen["slack"]) == (2, {"outcome": "succeeded"}, -3)
 
 
+@pytest.mark.process
 def test_without_an_exporter_nothing_is_traced() -> None:
     """The API alone: no trace parent is saved, and nothing is raised."""
     script = (

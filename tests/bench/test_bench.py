@@ -213,6 +213,7 @@ def test_a_picture_is_about_as_large_as_was_asked(size_bytes: int) -> None:
     Image.open(io.BytesIO(drawn)).load()
 
 
+@pytest.mark.process
 async def test_an_answer_waits_for_the_end_where_it_is_asked_to() -> None:
     """`Prefer: wait`, which the official SDK sends: the prediction has ended when the create is answered."""
     async with running("dev.replicate") as ready, aiohttp.ClientSession() as session:

@@ -30,11 +30,6 @@ TYPES = {
 Published = Mapping[str, Any]
 
 
-def documents() -> list[Path]:
-    """The schemas, or nothing: to parametrize with."""
-    return [SCHEMAS] if SCHEMAS.exists() else []
-
-
 def differences(model: Model, published: Published) -> list[str]:
     """Where our model is not as the published one: its version, and its inputs."""
     _, _, pinned = model.replicate.partition(":")
@@ -61,10 +56,10 @@ def of_input(ours: Input, theirs: Published) -> Iterator[str]:
         yield "default"
 
 
-@pytest.mark.parametrize("file", documents())
-def test_the_catalogue_is_as_the_schemas_say(file: Path) -> None:
+@pytest.mark.skipif(not SCHEMAS.exists(), reason=f"there is no copy of the models' schemas at {SCHEMAS}")
+def test_the_catalogue_is_as_the_schemas_say() -> None:
     """Every model that they know: versions, inputs, types, choices, ranges, defaults."""
-    schemas = json.loads(file.read_text(encoding="utf-8"))
+    schemas = json.loads(SCHEMAS.read_text(encoding="utf-8"))
     known = {
         model.name: differences(model, schemas[name])
         for model in CATALOG.models.values()

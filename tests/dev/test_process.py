@@ -57,6 +57,7 @@ async def _all_end(pids: list[int]) -> bool:
     return False
 
 
+@pytest.mark.process
 async def test_a_child_tells_what_it_announced_and_stops() -> None:
     """The ready line is read, SIGTERM ends the child."""
     child = await process.start("it", _python(READY + LIVE))
@@ -66,6 +67,7 @@ async def test_a_child_tells_what_it_announced_and_stops() -> None:
     assert not _runs(child.process.pid)
 
 
+@pytest.mark.process
 async def test_a_missing_announcement_is_named() -> None:
     """Asking for what was not announced says what was."""
     child = await process.start("it", _python(READY + LIVE))
@@ -76,12 +78,14 @@ async def test_a_missing_announcement_is_named() -> None:
         await child.stop()
 
 
+@pytest.mark.process
 async def test_a_child_that_ends_early_is_explained_by_its_stderr() -> None:
     """The error has the exit code and the last lines."""
     with pytest.raises(StartError, match=r"it ended with exit code 3 [\s\S]*the reason"):
         await process.start("it", _python("import sys; print('the reason', file=sys.stderr); sys.exit(3)"))
 
 
+@pytest.mark.process
 async def test_a_child_that_is_not_ready_in_time_is_ended() -> None:
     """The error has the time, and the child does not run on."""
     code = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
@@ -90,12 +94,14 @@ async def test_a_child_that_is_not_ready_in_time_is_ended() -> None:
     assert await _all_end([int(str(caught.value).split()[-1])])
 
 
+@pytest.mark.process
 async def test_a_child_that_ignores_sigterm_is_killed() -> None:
     """Stopping always ends."""
     child = await process.start("it", _python("import signal; signal.signal(15, signal.SIG_IGN); " + READY + LIVE))
     assert await child.stop(grace_s=0.1) == -signal.SIGKILL
 
 
+@pytest.mark.process
 async def test_a_talkative_child_is_never_blocked() -> None:
     """What it prints after the ready line is read on, and its stderr comes line by line, however long."""
     lines: list[str] = []
@@ -107,6 +113,7 @@ async def test_a_talkative_child_is_never_blocked() -> None:
     assert child.stderr_tail.endswith("last")
 
 
+@pytest.mark.process
 async def test_sigkill_of_the_parent_leaves_no_process() -> None:
     """Children and grandchildren end though the parent could do nothing about it."""
     parent = await process.start("parent", _python(FAMILY), cwd=Path(process.__file__).parents[1])
@@ -119,6 +126,7 @@ async def test_sigkill_of_the_parent_leaves_no_process() -> None:
         await parent.stop()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a program that its parent was killed")
 async def test_sigkill_of_the_leash_ends_the_program() -> None:
     """On Linux even the leash itself may be killed."""
@@ -131,6 +139,7 @@ async def test_sigkill_of_the_leash_ends_the_program() -> None:
         await leash.stop()
 
 
+@pytest.mark.process
 async def test_the_leash_passes_the_exit_code_on() -> None:
     """A program that fails is seen to fail."""
     leash = await process.start("leash", [sys.executable, "-m", "dev.leash", *_python(READY + "sys.exit(5)")])

@@ -72,6 +72,7 @@ def test_without_a_setup_there_is_no_node(project: Project) -> None:
         project.node()
 
 
+@pytest.mark.process
 def test_half_a_virtual_environment_is_made_again(project: Project) -> None:
     """A set-up that was killed while it made .venv does not stop the next one."""
     project.python.parent.mkdir(parents=True)
@@ -131,6 +132,7 @@ def test_a_failure_is_explained(output: str, advice: str, tmp_path: Path) -> Non
     assert "carries on" in text
 
 
+@pytest.mark.process
 def test_a_failing_step_shows_its_own_output_only(project: Project) -> None:
     """The error ends with what this step said, not with what was in the log before."""
     project.log.write_text("old trouble\n", encoding="utf-8")
@@ -140,6 +142,7 @@ def test_a_failing_step_shows_its_own_output_only(project: Project) -> None:
     assert project.log.read_text(encoding="utf-8").startswith("old trouble")
 
 
+@pytest.mark.process
 def test_a_step_cannot_install_elsewhere(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's pip settings for other places do not count here, and caches stay in the folder."""
     monkeypatch.setenv("PIP_TARGET", "/elsewhere")
@@ -169,6 +172,7 @@ def test_the_locks_pin_everything_and_name_no_registry() -> None:
     assert all("resolved" not in package and "integrity" in package for package in packages)
 
 
+@pytest.mark.process
 def test_setup_needs_the_standard_library_alone(tmp_path: Path) -> None:
     """The first command on a clean clone runs on a Python that has no packages."""
     shutil.copytree(PROJECT.root / "dev", tmp_path / "dev", ignore=shutil.ignore_patterns("__pycache__"))

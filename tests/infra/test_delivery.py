@@ -31,6 +31,7 @@ def workflow(name: str) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -50,6 +51,7 @@ def test_has_its_shape(arguments: list[str | Path]) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.process
 def test_another_shape_is_refused(tmp_path: Path) -> None:
     """The small schemas do refuse: a misspelt key in azure.yaml and in host.json."""
     for schema, file, right, wrong in (
@@ -63,6 +65,7 @@ def test_another_shape_is_refused(tmp_path: Path) -> None:
         assert checked("--schemafile", HERE / schema, broken).returncode == 1
 
 
+@pytest.mark.process
 def test_workflows_pass_their_audit() -> None:
     """The audit finds nothing beyond what .github/zizmor.yml accepts with its reason."""
     command = [str(SCRIPTS / "zizmor"), "--offline", "--persona", "auditor", str(ROOT / ".github")]

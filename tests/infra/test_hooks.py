@@ -151,6 +151,7 @@ def desk(tmp_path: Path, replicate: Replicate) -> Desk:
 BOTH = {"replicate-api-token": TOKEN, "replicate-webhook-secret": SIGNING_SECRET}
 
 
+@pytest.mark.process
 def test_asks_for_the_token_and_fills_the_vault(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """The token is asked for, tried, and stored with the signing secret that Replicate gives for it."""
     desk.answers = [TOKEN]
@@ -162,6 +163,7 @@ def test_asks_for_the_token_and_fills_the_vault(desk: Desk, capsys: pytest.Captu
     assert SIGNING_SECRET not in said.out + said.err
 
 
+@pytest.mark.process
 def test_no_secret_is_an_argument_or_stays_on_disk(desk: Desk) -> None:
     """Az gets each value in a file for its owner only, which is gone afterwards."""
     desk.answers = [TOKEN]
@@ -174,6 +176,7 @@ def test_no_secret_is_an_argument_or_stays_on_disk(desk: Desk) -> None:
     assert not any(SIGNING_SECRET in json.dumps(call["arguments"]) for call in desk.calls())
 
 
+@pytest.mark.process
 def test_the_file_is_gone_also_when_az_fails(desk: Desk) -> None:
     """Whatever becomes of the call."""
     desk.answers = [TOKEN]
@@ -184,6 +187,7 @@ def test_the_file_is_gone_also_when_az_fails(desk: Desk) -> None:
     assert not Path(str(call["file"])).exists()
 
 
+@pytest.mark.process
 def test_a_wrong_token_is_asked_for_again(desk: Desk, replicate: Replicate) -> None:
     """What is no token is not even sent; what Replicate refuses is not stored."""
     desk.answers = ["sk-something", "r8_" + "x" * 37, TOKEN]
@@ -192,6 +196,7 @@ def test_a_wrong_token_is_asked_for_again(desk: Desk, replicate: Replicate) -> N
     assert not any("sk-something" in authorization for _, authorization in replicate.asked)
 
 
+@pytest.mark.process
 def test_three_wrong_tokens_are_enough(desk: Desk) -> None:
     """Then it ends, with nothing stored."""
     desk.answers = ["r8_" + "x" * 37] * 4
@@ -201,6 +206,7 @@ def test_three_wrong_tokens_are_enough(desk: Desk) -> None:
     assert desk.stored() == {}
 
 
+@pytest.mark.process
 def test_a_pipeline_gives_the_token_by_its_environment(desk: Desk) -> None:
     """Nobody is asked."""
     desk.env["REPLICATE_API_TOKEN"] = TOKEN
@@ -208,12 +214,14 @@ def test_a_pipeline_gives_the_token_by_its_environment(desk: Desk) -> None:
     assert desk.stored() == BOTH
 
 
+@pytest.mark.process
 def test_a_pipeline_without_a_token_is_told_so(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and what to set."""
     assert postprovision.main([], desk.env, None) == 1
     assert "set REPLICATE_API_TOKEN" in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_what_is_there_is_kept(desk: Desk, replicate: Replicate) -> None:
     """The next `azd provision` asks nothing and changes nothing."""
     desk.env["REPLICATE_API_TOKEN"] = TOKEN
@@ -226,6 +234,7 @@ def test_what_is_there_is_kept(desk: Desk, replicate: Replicate) -> None:
     assert len(replicate.asked) == 2
 
 
+@pytest.mark.process
 def test_a_missing_signing_secret_is_fetched_with_the_token_that_is_there(desk: Desk) -> None:
     """A run that died between the two is made good."""
     (desk.vault / "replicate-api-token").write_text(TOKEN)
@@ -233,6 +242,7 @@ def test_a_missing_signing_secret_is_fetched_with_the_token_that_is_there(desk: 
     assert desk.stored() == BOTH
 
 
+@pytest.mark.process
 def test_rotation_replaces_both(desk: Desk) -> None:
     """--rotate asks although the vault is full."""
     for name in BOTH:
@@ -242,6 +252,7 @@ def test_rotation_replaces_both(desk: Desk) -> None:
     assert desk.stored() == BOTH
 
 
+@pytest.mark.process
 def test_a_role_that_is_not_known_yet_is_waited_for(desk: Desk) -> None:
     """Forbidden right after the deployment is taken for the slowness of roles, for five minutes at most."""
     (desk.vault / "refusals").write_text("3")
@@ -251,6 +262,7 @@ def test_a_role_that_is_not_known_yet_is_waited_for(desk: Desk) -> None:
     assert desk.waited_s == [10, 10, 10]
 
 
+@pytest.mark.process
 def test_a_role_that_never_comes_ends_it(desk: Desk) -> None:
     """And says what Azure said."""
     (desk.vault / "refusals").write_text("1000")
@@ -259,6 +271,7 @@ def test_a_role_that_never_comes_ends_it(desk: Desk) -> None:
     assert sum(desk.waited_s) == 300
 
 
+@pytest.mark.process
 def test_a_busy_replicate_ends_it(desk: Desk, replicate: Replicate) -> None:
     """A token that could not be tried is not stored."""
     replicate.status = 503
@@ -268,6 +281,7 @@ def test_a_busy_replicate_ends_it(desk: Desk, replicate: Replicate) -> None:
     assert desk.stored() == {}
 
 
+@pytest.mark.process
 def test_a_strange_signing_secret_is_not_stored(desk: Desk, replicate: Replicate) -> None:
     """Webhooks could never be verified with it."""
     replicate.secret = "something"
@@ -290,6 +304,7 @@ def test_unknown_arguments_are_refused(desk: Desk) -> None:
     assert desk.calls() == []
 
 
+@pytest.mark.process
 def test_the_budget_begins_in_the_month_of_the_first_run(tmp_path: Path) -> None:
     """Azd is told the first of the month; a month that is known is left alone."""
     told = tmp_path / "told"

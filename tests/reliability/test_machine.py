@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,6 +18,8 @@ from tests.fakes.screener import UNSAFE_IMAGE
 from tests.fakes.world import World
 from tests.reliability.effects import Crash, Fault, Mode, run, watched
 from tests.reliability.invariants import Broken, Watch, after_step, at_rest
+
+pytestmark = pytest.mark.long
 
 KEYS = st.sampled_from([Key(user, name) for user in ("ada", "bob") for name in ("one", "two", "three")])
 

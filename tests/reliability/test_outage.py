@@ -12,6 +12,8 @@ from dev import outage as command
 from tests.reliability.outage import SLOTS, Case, Figures, Outage
 from tests.reliability.outage_neighbours import Trouble
 
+pytestmark = pytest.mark.long
+
 SMALL = Case(trouble=Trouble.ERRORS, rate_per_s=5, outage_s=240, instances=4, observers=4, creates_per_minute=600)
 
 #: What is under way when it begins, and a probe every two minutes or more often.

@@ -11,6 +11,8 @@ from dev import simulate
 from tests.reliability.simulation import Figures, Simulation
 from tests.reliability.weather import CALM
 
+pytestmark = pytest.mark.long
+
 #: About ten seconds on a laptop. `python3 -m dev simulate --seeds 1000` plays more.
 SEEDS = range(30)
 
@@ -41,6 +43,7 @@ def test_without_faults_all_goes_well() -> None:
     assert figures.totals["extra predictions"] == figures.totals["lost creates"] == 0
 
 
+@pytest.mark.process
 def test_the_same_seed_is_the_same_history() -> None:
     """Also in another process, whose hashes are salted differently."""
     script = "from tests.reliability.simulation import Simulation; print(Simulation(5, 2, 10).run().trace)"

@@ -20,6 +20,8 @@ from tests.reliability.flows import FLOWS
 from tests.reliability.invariants import at_rest
 from tests.reliability.schedules import Faced, Flow, Stage, Webhook, raw_of
 
+pytestmark = pytest.mark.long
+
 #: Each of them doubles: told once is told twice, and told in the wrong order is told in it twice.
 WEBHOOKS = (Webhook.ONCE, Webhook.DISORDERED, Webhook.NONE)
 

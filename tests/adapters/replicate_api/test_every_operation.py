@@ -199,7 +199,9 @@ def test_the_page_shows_what_is_tried_again() -> None:
     assert f"later than {TRYING_S:g} s" in text
 
 
-@pytest.mark.skipif(not contract.operations(), reason="there is no copy of the document")
+@pytest.mark.skipif(
+    not contract.operations(), reason=f"there is no copy of Replicate's OpenAPI document at {contract.DOCUMENT}"
+)
 async def test_the_contract_can_be_broken(world: World) -> None:
     """The judge sees an unknown key, a wrong type, a missing field, a bad parameter and a wrong answer."""
     caller, wrong = world.api._caller, world.witness.wrong

@@ -12,6 +12,8 @@ from typing import IO
 import httpx
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[3]
 MODULES = ["dev.replicate", "dev.content_safety"]
 
