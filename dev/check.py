@@ -1,4 +1,4 @@
-"""`python3 -m dev check`: formatting, lint, types, import contracts. All of them run, even when one fails."""
+"""`python3 -m dev check`: formatting, lint, types, imports, templates. All of them run, even when one fails."""
 
 import os
 import subprocess
@@ -15,6 +15,7 @@ CHECKS = {
     "lint": ["ruff", "check"],
     "types": ["mypy"],
     "imports": ["lint-imports"],
+    "templates": ["python", "-m", "dev.templates"],
 }
 
 

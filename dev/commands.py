@@ -20,6 +20,7 @@ COMMANDS = {
     "cli": "the operators' command line against the running local stack",
     "test": "everything that CI runs: check, then pytest (arguments go to pytest); --quick: without processes",
     "check": "formatting, lint, types, import contracts",
+    "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew)",
     "bench": "measure the local stack",
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",

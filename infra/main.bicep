@@ -79,6 +79,16 @@ param tableStore string = 'storage'
 @maxValue(1000000)
 param cosmosMaxRequestUnits int = 4000
 
+// Secrets. They go into the vault by Azure's control plane, which reaches a vault that nobody else does.
+
+@secure()
+@description('Replicate API token. Empty: what the vault has is kept, and the postprovision hook asks for it where there is none.')
+param replicateApiToken string = ''
+
+@secure()
+@description('Signing secret of Replicate\'s webhooks. Empty: what the vault has is kept, and the postprovision hook fetches it.')
+param replicateWebhookSecret string = ''
+
 // Content Safety.
 
 @description('Price tier of Content Safety. F0 is free with 5,000 texts and images a month, one per subscription; S0 is paid per use.')
@@ -99,17 +109,19 @@ param operatorCidrs string = ''
 @allowed(['target', 'incremental'])
 param scaling string = 'target'
 
-@description('E-mail address for alerts and the budget.')
-@minLength(6)
-param alertEmail string
+@description('E-mail address for alerts and the budget. Empty: alerts are seen in the portal alone, and the budget tells the owners.')
+param alertEmail string = ''
 
 @description('Monthly budget of the resource group in your billing currency, for a warning by mail; nothing is ever stopped. 0: no budget. Replicate is not in it.')
 @minValue(0)
 @maxValue(1000000)
 param monthlyBudget int = 50
 
-@description('First day of the month in which the budget began, yyyy-MM-01. The preprovision hook sets it once: Azure refuses to change it later.')
-param budgetStart string
+@description('First day of the month in which the budget began, yyyy-MM-01. Empty: this month. azd keeps what was deployed (the output of this name), for Azure refuses to change it later.')
+param budgetStart string = ''
+
+@description('The month of the first deployment. Nobody sets it.')
+param thisMonth string = utcNow('yyyy-MM-01')
 
 @description('Days for which telemetry is kept. 31 are included in the price of ingestion (Log Analytics); more is billed.')
 @minValue(30)
@@ -121,6 +133,9 @@ param recoverVault bool = false
 
 // 13 letters and digits that are the same at every deployment of this environment, and nobody else's.
 var token = toLower(uniqueString(subscription().id, environmentName, location))
+// Azure takes a budget only from the month in which it is made.
+var budgetMonth = empty(budgetStart) ? thisMonth : budgetStart
+
 var tags = { 'azd-env-name': environmentName }
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -183,6 +198,8 @@ module vault 'modules/vault.bicep' = {
     isPrivate: vnetEnabled
     operatorCidrs: operatorCidrs
     recover: recoverVault
+    replicateApiToken: replicateApiToken
+    replicateWebhookSecret: replicateWebhookSecret
     workspaceId: observability.outputs.workspaceId
   }
 }
@@ -225,13 +242,10 @@ module roles 'modules/roles.bicep' = {
     operatorPrincipalType: principalType
     scaling: scaling
     tableStore: tableStore
-    hostAccountName: storage.outputs.hostAccountName
-    dataAccountName: storage.outputs.dataAccountName
-    namespaceName: messaging.outputs.namespaceName
-    vaultName: vault.outputs.vaultName
-    safetyName: safety.outputs.accountName
-    componentName: observability.outputs.componentName
+    token: token
   }
+  // Their names are made of the token and not taken from these modules, so that a preview shows the roles.
+  dependsOn: [observability, storage, messaging, vault, safety]
 }
 
 module network 'modules/network.bicep' = if (vnetEnabled) {
@@ -266,8 +280,6 @@ module app 'modules/app.bicep' = {
     alwaysReadyHttpInstances: alwaysReadyHttpInstances
     publicUrl: publicUrl
     webhookAllowedCidrs: webhookAllowedCidrs
-    componentName: observability.outputs.componentName
-    hostAccountName: storage.outputs.hostAccountName
     blobUrl: storage.outputs.blobUrl
     tableUrl: tableStore == 'cosmos' ? cosmos!.outputs.tableUrl : storage.outputs.tableUrl
     serviceBusNamespace: messaging.outputs.hostName
@@ -288,12 +300,13 @@ module alerts 'modules/alerts.bicep' = {
     workspaceId: observability.outputs.workspaceId
     namespaceId: messaging.outputs.namespaceId
     monthlyBudget: monthlyBudget
-    budgetStart: budgetStart
+    budgetStart: budgetMonth
   }
 }
 
 // What azd keeps in its environment: addresses and names, never a secret.
 output AZURE_RESOURCE_GROUP string = group.name
+output BUDGET_START string = budgetMonth
 output FUNCTION_APP_NAME string = app.outputs.siteName
 output FUNCTION_APP_URL string = app.outputs.url
 output KEY_VAULT_NAME string = vault.outputs.vaultName

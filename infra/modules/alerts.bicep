@@ -5,9 +5,9 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
-@description('Where alerts go.')
+@description('Where alerts go; empty: nowhere but the portal.')
 param email string
 
 @description('Log Analytics workspace with the telemetry.')
@@ -29,7 +29,7 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     enabled: true
     groupShortName: 'darkroom'
-    emailReceivers: [{ name: 'operator', emailAddress: email, useCommonAlertSchema: true }]
+    emailReceivers: empty(email) ? [] : [{ name: 'operator', emailAddress: email, useCommonAlertSchema: true }]
   }
 }
 
@@ -206,12 +206,12 @@ AppMetrics
     severity: 1
     every: 'PT15M'
     window: 'PT30M'
-    description: 'The timer has not spoken for half an hour: the app is down, or telemetry is.'
+    description: 'The timer spoke within the last two days, but not for half an hour: the app is down, or telemetry is.'
     query: '''
 AppMetrics
 | where Name == "darkroom.overdue"
-| count
-| where Count == 0
+| summarize spoke = max(TimeGenerated)
+| where isnotnull(spoke) and spoke < ago(30m)
 '''
   }
 ]
@@ -229,7 +229,11 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for ru
     scopes: [workspaceId]
     evaluationFrequency: rule.every
     windowSize: rule.window
+    // What has never spoken is not silent: an app that was just made, or one that was taken down on purpose.
+    overrideQueryTimeRange: rule.name == 'timer-silent' ? 'P2D' : null
     autoMitigate: true
+    // Before the app has first spoken there are no such tables, and Azure would refuse the query for that.
+    skipQueryValidation: true
     criteria: {
       allOf: [
         {
@@ -245,6 +249,10 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for ru
   }
 }]
 
+// A budget has to tell somebody.
+var mailed = empty(email) ? [] : [email]
+var told = empty(email) ? ['Owner'] : []
+
 resource budget 'Microsoft.Consumption/budgets@2024-08-01' = if (monthlyBudget > 0) {
   name: 'darkroom'
   properties: {
@@ -254,8 +262,8 @@ resource budget 'Microsoft.Consumption/budgets@2024-08-01' = if (monthlyBudget >
     timePeriod: { startDate: budgetStart }
     notifications: {
       // In time to do something, and when it has happened.
-      forecast: { enabled: true, operator: 'GreaterThan', threshold: 100, thresholdType: 'Forecasted', contactEmails: [email] }
-      actual: { enabled: true, operator: 'GreaterThan', threshold: 80, thresholdType: 'Actual', contactEmails: [email] }
+      forecast: { enabled: true, operator: 'GreaterThan', threshold: 100, thresholdType: 'Forecasted', contactEmails: mailed, contactRoles: told }
+      actual: { enabled: true, operator: 'GreaterThan', threshold: 80, thresholdType: 'Actual', contactEmails: mailed, contactRoles: told }
     }
   }
 }

@@ -4,7 +4,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('What makes names unique.')
 param token string
@@ -36,12 +36,6 @@ param publicUrl string
 @description('Networks that may send webhooks.')
 param webhookAllowedCidrs string
 
-@description('Application Insights component.')
-param componentName string
-
-@description('Storage account of the Functions host.')
-param hostAccountName string
-
 @description('Blob endpoint of the data.')
 param blobUrl string
 
@@ -58,11 +52,11 @@ param vaultUrl string
 param safetyEndpoint string
 
 resource component 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: componentName
+  name: 'appi-${token}'
 }
 
 resource hostAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
-  name: hostAccountName
+  name: 'sthost${token}'
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {

@@ -6,7 +6,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('What makes names unique.')
 param token string
@@ -86,7 +86,8 @@ resource dataTables 'Microsoft.DocumentDB/databaseAccounts/tables@2026-03-15' = 
 @batchSize(1)
 resource appTablesRole 'Microsoft.DocumentDB/databaseAccounts/tableRoleAssignments@2026-03-15' = [for name in tables: {
   parent: account
-  name: guid(account.id, name, appPrincipalId, role.cosmosDataContributor)
+  // Named after the identity and not after its principal, which no preview knows.
+  name: guid(account.id, name, 'id-${token}', role.cosmosDataContributor)
   dependsOn: [dataTables]
   properties: {
     principalId: appPrincipalId

@@ -4,7 +4,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('What makes names unique.')
 param token string
@@ -95,6 +95,5 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   }
 }
 
-output namespaceName string = namespace.name
 output namespaceId string = namespace.id
 output hostName string = '${namespace.name}.servicebus.windows.net'

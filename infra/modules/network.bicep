@@ -5,7 +5,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('What makes names unique.')
 param token string
@@ -51,6 +51,25 @@ var endpoints = [
   { name: 'safety', target: safetyId, service: 'account', zone: 4 }
 ]
 
+// The way out to Replicate: a subnet gives none by itself (defaultOutboundAccess false is the default of new networks), and
+// the traffic of an app in a network leaves by that network (learn.microsoft.com/azure/app-service/overview-vnet-integration,
+// and overview-nat-gateway-integration for the gateway, which gives the app one address that others may admit).
+resource address 'Microsoft.Network/publicIPAddresses@2024-07-01' = {
+  name: 'pip-${token}'
+  location: location
+  tags: tags
+  sku: { name: 'Standard' }
+  properties: { publicIPAllocationMethod: 'Static' }
+}
+
+resource wayOut 'Microsoft.Network/natGateways@2024-07-01' = {
+  name: 'nat-${token}'
+  location: location
+  tags: tags
+  sku: { name: 'Standard' }
+  properties: { publicIpAddresses: [{ id: address.id }], idleTimeoutInMinutes: 4 }
+}
+
 resource network 'Microsoft.Network/virtualNetworks@2024-07-01' = {
   name: 'vnet-${token}'
   location: location
@@ -63,12 +82,14 @@ resource network 'Microsoft.Network/virtualNetworks@2024-07-01' = {
         name: 'app'
         properties: {
           addressPrefix: '10.42.0.0/23'
+          defaultOutboundAccess: false
+          natGateway: { id: wayOut.id }
           delegations: [{ name: 'functions', properties: { serviceName: 'Microsoft.App/environments' } }]
         }
       }
       {
         name: 'endpoints'
-        properties: { addressPrefix: '10.42.2.0/24' }
+        properties: { addressPrefix: '10.42.2.0/24', defaultOutboundAccess: false }
       }
     ]
   }
@@ -100,6 +121,7 @@ resource privateEndpoints 'Microsoft.Network/privateEndpoints@2024-07-01' = [for
     privateLinkServiceConnections: [
       {
         name: endpoint.name
+        #disable-next-line use-resource-id-functions // each target is a parameter of this module, through the list above
         properties: { privateLinkServiceId: endpoint.target, groupIds: [endpoint.service] }
       }
     ]
@@ -114,4 +136,6 @@ resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@202
   }
 }]
 
+@description('The address that the app calls Replicate from.')
+output outboundAddress string = address.properties.ipAddress
 output appSubnetId string = '${network.id}/subnets/app'

@@ -17,23 +17,11 @@ param scaling string
 @description('storage or cosmos: see main.bicep. Nobody gets a role on tables that are not used.')
 param tableStore string
 
-@description('Storage account of the Functions host.')
-param hostAccountName string
+@description('What makes names unique. The names of what roles are on are made of it and not taken from the modules that make them, and so are the names of the assignments: a preview knows them all before anything exists.')
+param token string
 
-@description('Storage account of the data.')
-param dataAccountName string
-
-@description('Service Bus namespace.')
-param namespaceName string
-
-@description('Key vault.')
-param vaultName string
-
-@description('Content Safety account.')
-param safetyName string
-
-@description('Application Insights component.')
-param componentName string
+// Assignments are named after the app's identity and not after its principal, which Azure draws when it makes it.
+var appIdentity = 'id-${token}'
 
 var settings = loadJsonContent('../settings.json')
 
@@ -60,11 +48,11 @@ var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER
 var appReadContainers = [settings.UPLOADS_CONTAINER, 'config']
 
 resource hostAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
-  name: hostAccountName
+  name: 'sthost${token}'
 }
 
 resource dataAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
-  name: dataAccountName
+  name: 'stdata${token}'
 }
 
 resource dataBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' existing = {
@@ -113,7 +101,7 @@ resource openTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-
 }
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
-  name: namespaceName
+  name: 'sb-${token}'
 }
 
 resource inbound 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' existing = [for name in queues: {
@@ -127,22 +115,22 @@ resource events 'Microsoft.ServiceBus/namespaces/topics@2024-01-01' existing = {
 }
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
-  name: vaultName
+  name: 'kv-${token}'
 }
 
 resource safety 'Microsoft.CognitiveServices/accounts@2025-06-01' existing = {
-  name: safetyName
+  name: 'safety-${token}'
 }
 
 resource component 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: componentName
+  name: 'appi-${token}'
 }
 
 // The app.
 
 // The host keeps its package, timer locks and function keys here, in containers that it makes itself. Its documented minimum.
 resource appHostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(hostAccount.id, appPrincipalId, role.blobDataOwner)
+  name: guid(hostAccount.id, appIdentity, role.blobDataOwner)
   scope: hostAccount
   properties: {
     principalId: appPrincipalId
@@ -153,7 +141,7 @@ resource appHostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // The host writes its diagnostic events into a table of its own making; without it, it warns at every start.
 resource appHostTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(hostAccount.id, appPrincipalId, role.tableDataContributor)
+  name: guid(hostAccount.id, appIdentity, role.tableDataContributor)
   scope: hostAccount
   properties: {
     principalId: appPrincipalId
@@ -164,7 +152,7 @@ resource appHostTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // Writes, overwrites and discards outputs; keeps dead letters, screened input images, and what was refused, for as long as asked.
 resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in appContainers: {
-  name: guid(containers[i].id, appPrincipalId, role.blobDataContributor)
+  name: guid(containers[i].id, appIdentity, role.blobDataContributor)
   scope: containers[i]
   properties: {
     principalId: appPrincipalId
@@ -175,7 +163,7 @@ resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' 
 
 // Reads what the app in front has uploaded for a model, and what an operator has put there for the app's next start.
 resource appReadContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in appReadContainers: {
-  name: guid(readContainers[i].id, appPrincipalId, role.blobDataReader)
+  name: guid(readContainers[i].id, appIdentity, role.blobDataReader)
   scope: readContainers[i]
   properties: {
     principalId: appPrincipalId
@@ -186,7 +174,7 @@ resource appReadContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-
 
 // Signs the short-lived address under which Replicate reads a screened input image, or an uploaded sound. A user delegation key is the account's matter.
 resource appDelegatorRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(dataAccount.id, appPrincipalId, role.blobDelegator)
+  name: guid(dataAccount.id, appIdentity, role.blobDelegator)
   scope: dataAccount
   properties: {
     principalId: appPrincipalId
@@ -197,7 +185,7 @@ resource appDelegatorRole 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 
 // Reads and writes accounts, generations and ledger, and the open index.
 resource appTablesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in tables: if (tableStore == 'storage') {
-  name: guid(dataTables[i].id, appPrincipalId, role.tableDataContributor)
+  name: guid(dataTables[i].id, appIdentity, role.tableDataContributor)
   scope: dataTables[i]
   properties: {
     principalId: appPrincipalId
@@ -209,7 +197,7 @@ resource appTablesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [f
 // Receives, sends and schedules on the two queues; and the platform reads their length through it, which only the
 // owner may. On these two queues alone: it can neither make an entity nor touch the topic.
 resource appQueuesOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in queues: if (scaling == 'target') {
-  name: guid(inbound[i].id, appPrincipalId, role.serviceBusOwner)
+  name: guid(inbound[i].id, appIdentity, role.serviceBusOwner)
   scope: inbound[i]
   properties: {
     principalId: appPrincipalId
@@ -220,7 +208,7 @@ resource appQueuesOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 
 // The least that works, where slower scaling is accepted for it: the triggers receive ...
 resource appQueuesReceiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in queues: if (scaling == 'incremental') {
-  name: guid(inbound[i].id, appPrincipalId, role.serviceBusReceiver)
+  name: guid(inbound[i].id, appIdentity, role.serviceBusReceiver)
   scope: inbound[i]
   properties: {
     principalId: appPrincipalId
@@ -231,7 +219,7 @@ resource appQueuesReceiver 'Microsoft.Authorization/roleAssignments@2022-04-01' 
 
 // ... and webhooks, checks and copies that were put off are sent.
 resource appQueuesSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in queues: if (scaling == 'incremental') {
-  name: guid(inbound[i].id, appPrincipalId, role.serviceBusSender)
+  name: guid(inbound[i].id, appIdentity, role.serviceBusSender)
   scope: inbound[i]
   properties: {
     principalId: appPrincipalId
@@ -242,7 +230,7 @@ resource appQueuesSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
 
 // Publishes events; it never reads them.
 resource appEvents 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(events.id, appPrincipalId, role.serviceBusSender)
+  name: guid(events.id, appIdentity, role.serviceBusSender)
   scope: events
   properties: {
     principalId: appPrincipalId
@@ -253,7 +241,7 @@ resource appEvents 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // Reads the two secrets. On the vault, because they are put in after the deployment; nothing else is in it.
 resource appVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, appPrincipalId, role.secretsUser)
+  name: guid(vault.id, appIdentity, role.secretsUser)
   scope: vault
   properties: {
     principalId: appPrincipalId
@@ -264,7 +252,7 @@ resource appVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // Has texts and images analysed.
 resource appSafety 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(safety.id, appPrincipalId, role.cognitiveServicesUser)
+  name: guid(safety.id, appIdentity, role.cognitiveServicesUser)
   scope: safety
   properties: {
     principalId: appPrincipalId
@@ -275,7 +263,7 @@ resource appSafety 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // Sends telemetry: the component takes no instrumentation key.
 resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(component.id, appPrincipalId, role.metricsPublisher)
+  name: guid(component.id, appIdentity, role.metricsPublisher)
   scope: component
   properties: {
     principalId: appPrincipalId

@@ -4,7 +4,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('What makes names unique.')
 param token string
@@ -42,6 +42,5 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   }
 }
 
-output accountName string = account.name
 output accountId string = account.id
 output endpoint string = account.properties.endpoint

@@ -5,7 +5,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('What makes names unique.')
 param token string
@@ -153,9 +153,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01
   }
 }
 
-output hostAccountName string = hostAccount.name
 output hostAccountId string = hostAccount.id
-output dataAccountName string = dataAccount.name
 output dataAccountId string = dataAccount.id
 output blobUrl string = dataAccount.properties.primaryEndpoints.blob
 output tableUrl string = dataAccount.properties.primaryEndpoints.table

@@ -4,7 +4,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('What makes names unique.')
 param token string
@@ -17,6 +17,14 @@ param operatorCidrs string
 
 @description('Recover the deleted vault of this name instead of making a new one.')
 param recover bool
+
+@secure()
+@description('Replicate API token; empty: it is not touched.')
+param replicateApiToken string
+
+@secure()
+@description('Signing secret of Replicate\'s webhooks; empty: it is not touched.')
+param replicateWebhookSecret string
 
 @description('Where the audit log goes.')
 param workspaceId string
@@ -43,6 +51,19 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
       ipRules: [for cidr in openCidrs: { value: trim(cidr) }]
     }
   }
+}
+
+// By Azure's control plane: it needs no role on the vault, and passes its closed network. Absent, nothing is deleted.
+resource apiToken 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(replicateApiToken)) {
+  parent: vault
+  name: 'replicate-api-token'
+  properties: { value: replicateApiToken }
+}
+
+resource webhookSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(replicateWebhookSecret)) {
+  parent: vault
+  name: 'replicate-webhook-secret'
+  properties: { value: replicateWebhookSecret }
 }
 
 // Who read which secret, and who was refused.

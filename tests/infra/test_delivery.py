@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.infra.bicep import INFRA
+from tests.infra.snapshots import INFRA
 
 ROOT = INFRA.parent
 HERE = Path(__file__).parent

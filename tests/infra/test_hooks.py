@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.infra.bicep import INFRA
+from tests.infra.snapshots import INFRA
 
 TOKEN = "r8_" + "t" * 37
 SIGNING_SECRET = "whsec_" + "s" * 32

@@ -1,157 +1,188 @@
-"""Every rule holds for the templates, and each can be broken: a mutation of one line turns it red."""
+"""Every rule holds for every environment, and each can be broken: one change of one resource turns it red."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.infra import policy
-from tests.infra.bicep import sources, templates
 from tests.infra.policy import Rule
+from tests.infra.snapshots import resources, snapshots
 
-#: Each rule with every promise in it: the file, what stands there, and what would break it.
-MUTATIONS: list[tuple[Rule, str, str, str]] = [
-    (policy.shared_keys_off, "modules/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true"),
-    (policy.shared_keys_off, "modules/storage.bicep", "    allowSharedKeyAccess: false\n", ""),
-    (policy.public_blobs_off, "modules/storage.bicep", "allowBlobPublicAccess: false", "allowBlobPublicAccess: true"),
-    (policy.public_blobs_off, "modules/storage.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'"),
-    (policy.tls_12, "modules/storage.bicep", "'TLS1_2'", "'TLS1_0'"),
-    (policy.tls_12, "modules/storage.bicep", "supportsHttpsTrafficOnly: true", "supportsHttpsTrafficOnly: false"),
-    (policy.tls_12, "modules/messaging.bicep", "minimumTlsVersion: '1.2'", "minimumTlsVersion: '1.0'"),
-    (policy.tls_12, "modules/app.bicep", "minTlsVersion: '1.2'", "minTlsVersion: '1.1'"),
-    (policy.tls_12, "modules/app.bicep", "httpsOnly: true", "httpsOnly: false"),
-    (policy.local_auth_off, "modules/messaging.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
-    (policy.local_auth_off, "modules/safety.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
-    (policy.local_auth_off, "modules/observability.bicep", "DisableLocalAuth: true", "DisableLocalAuth: false"),
-    (policy.local_auth_off, "modules/observability.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
-    (policy.local_auth_off, "modules/app.bicep", "allow: false", "allow: true"),
-    (policy.local_auth_off, "modules/cosmos.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
-    (policy.local_auth_off, "modules/cosmos.bicep", "    disableLocalAuth: true\n", ""),
-    (policy.tls_12, "modules/cosmos.bicep", "'Tls12'", "'Tls11'"),
-    (policy.own_subdomain, "modules/safety.bicep", "    customSubDomainName: 'safety-${token}'\n", ""),
-    (policy.vault_is_kept, "modules/vault.bicep", "enableRbacAuthorization: true", "enableRbacAuthorization: false"),
-    (policy.vault_is_kept, "modules/vault.bicep", "enablePurgeProtection: true", "enablePurgeProtection: false"),
+#: The value that takes a property away.
+GONE = object()
+
+STORAGE, BUS, SITES = "Microsoft.Storage/storageAccounts", "Microsoft.ServiceBus/namespaces", "Microsoft.Web/sites"
+SAFETY, COSMOS, VAULT = (
+    "Microsoft.CognitiveServices/accounts",
+    "Microsoft.DocumentDB/databaseAccounts",
+    "Microsoft.KeyVault/vaults",
+)
+ROLES = "Microsoft.Authorization/roleAssignments"
+NETWORK = "Microsoft.Network/virtualNetworks"
+LIFECYCLE = f"{STORAGE}/managementPolicies"
+
+#: Each rule with every promise in it: the kind of resource, the path of a property, and what would break it.
+MUTATIONS: list[tuple[Rule, str, str, Any]] = [
+    (policy.shared_keys_off, STORAGE, "properties.allowSharedKeyAccess", True),
+    (policy.shared_keys_off, STORAGE, "properties.allowSharedKeyAccess", GONE),
+    (policy.public_blobs_off, STORAGE, "properties.allowBlobPublicAccess", True),
+    (policy.public_blobs_off, f"{STORAGE}/blobServices/containers", "properties.publicAccess", "Blob"),
+    (policy.tls_12, STORAGE, "properties.minimumTlsVersion", "TLS1_0"),
+    (policy.tls_12, STORAGE, "properties.supportsHttpsTrafficOnly", False),
+    (policy.tls_12, BUS, "properties.minimumTlsVersion", "1.0"),
+    (policy.tls_12, COSMOS, "properties.minimalTlsVersion", "Tls11"),
+    (policy.tls_12, SITES, "properties.siteConfig.minTlsVersion", "1.1"),
+    (policy.tls_12, SITES, "properties.httpsOnly", False),
+    (policy.local_auth_off, BUS, "properties.disableLocalAuth", False),
+    (policy.local_auth_off, SAFETY, "properties.disableLocalAuth", False),
+    (policy.local_auth_off, COSMOS, "properties.disableLocalAuth", GONE),
+    (policy.local_auth_off, "Microsoft.Insights/components", "properties.DisableLocalAuth", False),
     (
-        policy.no_keys,
-        "modules/app.bicep",
-        "ServiceBus__credential: 'managedidentity'",
-        "ServiceBus: namespace.listKeys().primaryConnectionString",
+        policy.local_auth_off,
+        "Microsoft.OperationalInsights/workspaces",
+        "properties.features.disableLocalAuth",
+        False,
     ),
-    (policy.no_keys, "modules/app.bicep", "PUBLIC_URL: publicUrl", "STORAGE: 'AccountKey=abc'"),
+    (policy.local_auth_off, f"{SITES}/basicPublishingCredentialsPolicies", "properties.allow", True),
+    (policy.own_subdomain, SAFETY, "properties.customSubDomainName", GONE),
+    (policy.vault_is_kept, VAULT, "properties.enableRbacAuthorization", False),
+    (policy.vault_is_kept, VAULT, "properties.enablePurgeProtection", GONE),
+    (policy.secrets_are_given_or_left, f"{VAULT}/secrets", "properties.value", "r8_written_down"),
+    (policy.secrets_are_given_or_left, f"{VAULT}/secrets", "condition", GONE),
+    (policy.no_keys, f"{SITES}/config", "properties.ServiceBus", "[listKeys('x', '1').primaryConnectionString]"),
+    (policy.no_keys, f"{SITES}/config", "properties.STORAGE", "AccountKey=abc"),
+    (policy.flex_settings, f"{SITES}/config", "properties.FUNCTIONS_WORKER_RUNTIME", "python"),
+    (policy.flex_settings, SITES, "properties.siteConfig.ftpsState", "Disabled"),
+    (policy.messages_stay, f"{BUS}/queues", "properties.deadLetteringOnMessageExpiration", False),
+    (policy.messages_stay, f"{BUS}/queues", "properties.requiresDuplicateDetection", False),
+    (policy.messages_stay, f"{BUS}/queues", "properties.maxDeliveryCount", 1),
+    (policy.messages_stay, f"{BUS}/topics", "properties.requiresDuplicateDetection", False),
+    (policy.messages_stay, f"{BUS}/topics/subscriptions", "properties.deadLetteringOnMessageExpiration", False),
+    (policy.roles_are_narrow, ROLES, "properties.roleDefinitionId", "/subscriptions/0/providers/owner"),
+    (policy.roles_are_narrow, ROLES, "properties.principalType", GONE),
+    (policy.roles_are_narrow, ROLES, "name", "[guid(reference('identity').principalId)]"),
+    (policy.roles_are_narrow, ROLES, "id", "/subscriptions/1/providers/Microsoft.Authorization/roleAssignments/a"),
+    (policy.table_roles_are_narrow, f"{COSMOS}/tableRoleAssignments", "properties.scope", "/dbs/tablesdb/colls/state"),
+    (policy.table_roles_are_narrow, f"{COSMOS}/tableRoleAssignments", "properties.roleDefinitionId", "0"),
+    (policy.table_roles_are_narrow, f"{COSMOS}/tableRoleAssignments", "name", "a/[guid('x')]"),
+    (policy.reads_see_every_write, COSMOS, "properties.consistencyPolicy.defaultConsistencyLevel", "Session"),
+    (policy.reads_see_every_write, COSMOS, "properties.locations", [{}, {}]),
+    (policy.the_ledger_can_be_restored, COSMOS, "properties.backupPolicy.type", "Periodic"),
+    *((policy.private_when_asked, kind, "properties.publicNetworkAccess", GONE) for kind in policy.DATA),
     (
-        policy.no_secret_outputs,
-        "modules/observability.bicep",
-        "output componentName string = component.name",
-        "output componentName string = component.properties.ConnectionString",
-    ),
-    (policy.no_secret_outputs, "main.bicep", "output KEY_VAULT_NAME", "output REPLICATE_TOKEN"),
-    (policy.flex_settings, "modules/app.bicep", "PUBLIC_URL: publicUrl", "FUNCTIONS_WORKER_RUNTIME: 'python'"),
-    (policy.flex_settings, "modules/app.bicep", "minTlsVersion: '1.2'", "minTlsVersion: '1.2', ftpsState: 'Disabled'"),
-    (
-        policy.messages_stay,
-        "modules/messaging.bicep",
-        "deadLetteringOnMessageExpiration: true",
-        "deadLetteringOnMessageExpiration: false",
+        policy.endpoints_lead_somewhere,
+        "Microsoft.Network/privateEndpoints",
+        "properties.privateLinkServiceConnections",
+        [{"properties": {"privateLinkServiceId": "/nowhere"}}],
     ),
     (
-        policy.messages_stay,
-        "modules/messaging.bicep",
-        "requiresDuplicateDetection: true",
-        "requiresDuplicateDetection: false",
+        policy.endpoints_lead_somewhere,
+        "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
+        "properties.privateDnsZoneConfigs",
+        [{"properties": {"privateDnsZoneId": "/nowhere"}}],
     ),
-    (policy.messages_stay, "modules/messaging.bicep", "maxDeliveryCount: 10", "maxDeliveryCount: 1"),
-    (policy.roles_are_documented, "modules/roles.bicep", "4633458b-", "4633458c-"),
+    (policy.the_way_out_is_said, NETWORK, "properties.subnets", [{"name": "endpoints", "properties": {}}]),
     (
-        policy.roles_are_documented,
-        "modules/roles.bicep",
-        "4633458b-17de-408a-b874-0445c86b69e6",
-        "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+        policy.the_way_out_is_said,
+        NETWORK,
+        "properties.subnets",
+        [{"name": "app", "properties": {"defaultOutboundAccess": False}}],
     ),
     (
-        policy.roles_are_documented,
-        "modules/roles.bicep",
-        "'Microsoft.Authorization/roleDefinitions', role.secretsUser",
-        "'Microsoft.Authorization/roleDefinitions', owner",
+        policy.alerts_can_be_made,
+        "Microsoft.Insights/scheduledQueryRules",
+        "properties.skipQueryValidation",
+        GONE,
     ),
-    (policy.roles_are_narrow, "modules/roles.bicep", "    principalType: 'ServicePrincipal'\n", ""),
-    (policy.roles_are_narrow, "modules/roles.bicep", "  scope: events\n", "  scope: resourceGroup()\n"),
-    (policy.roles_are_narrow, "modules/roles.bicep", "  scope: vault\n", ""),
-    (policy.roles_are_narrow, "modules/roles.bicep", "guid(safety.id,", "guid(vault.id,"),
-    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "/dbs/TablesDB/colls/", "/dbs/tablesdb/colls/"),
-    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "/dbs/TablesDB/colls/${name}", ""),
-    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "Definitions/${role.cosmosDataReader}", "Definitions/0"),
-    (policy.table_roles_are_narrow, "modules/cosmos.bicep", "guid(account.id, name,", "guid(account.id,"),
-    (policy.roles_are_documented, "modules/cosmos.bicep", "-000000000001'", "-000000000002'"),
-    (policy.reads_see_every_write, "modules/cosmos.bicep", "'Strong'", "'Session'"),
-    (policy.reads_see_every_write, "modules/cosmos.bicep", "locations: [", "locations: [{ locationName: 'eastus' }, "),
-    (policy.the_ledger_can_be_restored, "modules/cosmos.bicep", "type: 'Continuous'", "type: 'Periodic'"),
-    *(
-        (policy.private_when_asked, f"modules/{file}.bicep", "isPrivate ? 'Disabled' : 'Enabled'", "'Enabled'")
-        for file in ("cosmos", "messaging", "safety", "storage")
-    ),
-    (policy.all_is_tagged, "modules/identity.bicep", "  tags: tags\n", ""),
-    (policy.all_is_tagged, "modules/cosmos.bicep", "  tags: tags\n", ""),
+    (policy.all_is_tagged, "Microsoft.ManagedIdentity/userAssignedIdentities", "tags", GONE),
+    (policy.all_is_tagged, COSMOS, "tags", GONE),
+    (policy.all_is_tagged, "Microsoft.ManagedIdentity/userAssignedIdentities", "type", "Microsoft.Compute/disks"),
     (
-        policy.all_is_tagged,
-        "modules/identity.bicep",
-        "Microsoft.ManagedIdentity/userAssignedIdentities",
-        "Microsoft.Compute/virtualMachines",
+        policy.lifecycle_spares_the_package,
+        LIFECYCLE,
+        "properties.policy.rules",
+        [{"name": "all", "definition": {"filters": {"prefixMatch": ["app-package/"]}}}],
     ),
     (
         policy.lifecycle_spares_the_package,
-        "modules/storage.bicep",
-        "'${settings.QUARANTINE_CONTAINER}/'",
-        "'app-package/'",
+        LIFECYCLE,
+        "properties.policy.rules",
+        [{"name": "all", "definition": {"filters": {}}}],
     ),
-    (
-        policy.lifecycle_spares_the_package,
-        "modules/storage.bicep",
-        ", prefixMatch: ['${settings.OUTPUTS_CONTAINER}/']",
-        "",
-    ),
-    (policy.audited, "modules/vault.bicep", "scope: vault", "scope: somethingElse"),
-    (policy.audited, "modules/cosmos.bicep", "scope: account\n", ""),
-    (policy.parameters_are_described, "modules/identity.bicep", "@description('Azure region.')\n", ""),
-    (
-        policy.parameters_are_described,
-        "main.bicep",
-        "@minValue(0)\n@maxValue(3650)\nparam outputsCool",
-        "param outputsCool",
-    ),
-    (policy.parameters_are_described, "main.bicep", "scaling string = 'target'", "scaling string = 'fast'"),
-    (policy.names_exist, "modules/app.bicep", "KEY_VAULT_URL: vaultUrl", "KEY_VAULT_URL: vaultUri"),
-    (policy.names_exist, "main.bicep", "vault.outputs.vaultUrl", "vault.outputs.vaultUri"),
-    (policy.names_exist, "main.bicep", "    sku: safetySku\n", ""),
-    (policy.names_exist, "main.bicep", "    sku: safetySku\n", "    sku: safetySku\n    colour: 'red'\n"),
-    (policy.names_exist, "main.bicep", "'modules/safety.bicep'", "'modules/safe.bicep'"),
-    (policy.no_syntax_errors, "modules/safety.bicep", "kind: 'ContentSafety'", "kind: 'ContentSafety"),
-    (policy.no_syntax_errors, "modules/vault.bicep", "  name: 'kv-${token}'", "  name = 'kv-${token}'"),
+    (policy.audited, "Microsoft.Insights/diagnosticSettings", "id", "/elsewhere"),
 ]
 
-RULES = list(dict.fromkeys(rule for rule, *_ in MUTATIONS))
+#: Rules that are not about one property of one resource; each has a test of its own below.
+OF_THE_WHOLE = {policy.no_secret_outputs, policy.ids_are_single}
+
+RULES = list(dict.fromkeys(rule for rule, *_ in MUTATIONS)) + sorted(OF_THE_WHOLE, key=lambda rule: rule.__name__)
+
+
+def places(kind: str) -> Iterator[tuple[str, int]]:
+    """Every environment and place at which there is a resource of a kind."""
+    for environment, snapshot in snapshots().items():
+        for number, body in enumerate(snapshot["predictedResources"]):
+            if body["type"] == kind:
+                yield environment, number
+
+
+def changed(body: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value at a path of a resource, or take away what is there."""
+    *parents, last = path.split(".")
+    for name in parents:
+        body = body[name]
+    if value is GONE:
+        del body[last]
+    else:
+        body[last] = value
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_holds(rule: Rule) -> None:
-    """The templates keep the rule."""
-    assert rule(templates(sources())) == []
+    """Every environment keeps the rule."""
+    assert rule(snapshots()) == []
 
 
 @pytest.mark.parametrize(
-    ("rule", "file", "right", "wrong"),
+    ("rule", "kind", "path", "wrong"),
     MUTATIONS,
     ids=[f"{rule.__name__}-{n}" for n, (rule, *_) in enumerate(MUTATIONS)],
 )
-def test_can_be_broken(rule: Rule, file: str, right: str, wrong: str) -> None:
-    """One change at any one of the places where it can be made, and the rule says so."""
-    before, *after = sources()[file].split(right)
-    assert after
-    for place in range(1, len(after) + 1):
-        pieces = [before, *after]
-        text = right.join(pieces[:place]) + wrong + right.join(pieces[place:])
-        assert rule(templates(sources() | {file: text})) != [], f"place {place}"
+def test_can_be_broken(rule: Rule, kind: str, path: str, wrong: Any) -> None:
+    """One change of any one of the resources of a kind, and the rule says so."""
+    found = list(places(kind))
+    assert found
+    for environment, number in found:
+        broken = snapshots()
+        changed(broken[environment]["predictedResources"][number], path, wrong)
+        assert rule(broken) != [], (environment, number)
+
+
+def test_an_output_that_is_a_secret_is_seen() -> None:
+    """By its name, and by what it is made of."""
+    for name, value in (("REPLICATE_TOKEN", "x"), ("CONNECTION", "[reference('c').properties.ConnectionString]")):
+        broken = snapshots()
+        broken["prod"]["outputs"][name] = value
+        assert policy.no_secret_outputs(broken) == [f"prod: output {name}"]
+
+
+def test_a_resource_that_is_made_twice_is_seen() -> None:
+    """Two of one id would be one."""
+    broken = snapshots()
+    broken["dev"]["predictedResources"].append(broken["dev"]["predictedResources"][3])
+    assert len(policy.ids_are_single(broken)) == 1
 
 
 def test_every_rule_is_tried() -> None:
     """A rule without a mutation would prove nothing."""
     rules = {
-        name for name, value in vars(policy).items() if getattr(value, "__annotations__", {}).keys() == {"ts", "return"}
+        name for name, value in vars(policy).items() if getattr(value, "__annotations__", {}).keys() == {"ss", "return"}
     }
     assert rules == {rule.__name__ for rule in RULES}
+
+
+def test_every_kind_of_resource_is_looked_at() -> None:
+    """The snapshots are of whole environments: the closed one has what only a closed network needs."""
+    kinds = {one.kind for one in resources(snapshots())}
+    assert {NETWORK, COSMOS, VAULT, SITES, "Microsoft.Network/natGateways"} <= kinds

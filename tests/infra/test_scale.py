@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.adapters.replicate.creating import START_NEWS_FROM_S
 from tests.fakes.world import World
-from tests.infra.bicep import INFRA
+from tests.infra.snapshots import INFRA
 
 SCALE = INFRA.parent / "docs" / "scale.md"
 

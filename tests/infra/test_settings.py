@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.settings import HOST_NAMES, NAMES, Settings
-from tests.infra.bicep import INFRA, Call, Expr, Resource, params, sources, templates
+from tests.infra.snapshots import ENVIRONMENTS, INFRA, app_settings, one, resources, snapshots
 
 ROOT = INFRA.parent
 
@@ -40,16 +40,13 @@ PLATFORM = {
     "ServiceBus__credential",
 }
 
-#: What an expression of the templates comes to, as far as its form matters.
-EXAMPLES = {
-    "blobUrl": "https://example.blob.core.windows.net/",
-    "tableUrl": "https://example.table.core.windows.net/",
-    "serviceBusNamespace": "example.servicebus.windows.net",
-    "vaultUrl": "https://example.vault.azure.net/",
-    "safetyEndpoint": "https://example.cognitiveservices.azure.com/",
-    "identityClientId": "00000000-0000-0000-0000-000000000000",
-    "publicUrl": "",
-    "webhookAllowedCidrs": "",
+#: What only Azure can tell, as far as its form matters.
+ANSWERS = {
+    "AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000000",
+    "CONTENT_SAFETY_ENDPOINT": "https://example.cognitiveservices.azure.com/",
+    "KEY_VAULT_URL": "https://example.vault.azure.net/",
+    "STORAGE_BLOB_URL": "https://example.blob.core.windows.net/",
+    "STORAGE_TABLE_URL": "https://example.table.core.windows.net/",
 }
 
 
@@ -59,32 +56,16 @@ def tuned() -> dict[str, str]:
     return values
 
 
-def derived() -> dict[str, Any]:
-    """What app.bicep adds to it."""
-    settings = resource("app.bicep", "settings").at("properties")
-    assert isinstance(settings, Call)
-    assert settings.args[0] == Call("loadJsonContent", ("../settings.json",))
-    values: dict[str, Any] = settings.args[1]
-    return values
-
-
-def resource(file: str, symbol: str) -> Resource:
-    """One resource of the templates."""
-    found = [
-        one
-        for template in templates(sources())
-        for one in template.resources()
-        if one.file.endswith(file) and one.symbol == symbol
-    ]
-    assert len(found) == 1
-    return found[0]
+def derived(environment: str = "prod") -> dict[str, str]:
+    """What follows from the deployment."""
+    return {name: value for name, value in app_settings(environment).items() if name not in tuned()}
 
 
 def test_every_setting_in_the_templates_is_known() -> None:
     """Each is read by the app, by its host, or by the platform; and none is set twice."""
     known = {name.env for name in NAMES} | set(HOST_NAMES) | PLATFORM
     assert set(tuned()) | set(derived()) <= known
-    assert not set(tuned()) & set(derived())
+    assert {name: app_settings("prod")[name] for name in tuned()} == tuned()
 
 
 def test_every_setting_of_the_app_is_in_the_templates() -> None:
@@ -93,10 +74,11 @@ def test_every_setting_of_the_app_is_in_the_templates() -> None:
     assert set(tuned()) | set(derived()) - PLATFORM == wanted - LAPTOP_ONLY
 
 
-def test_the_app_can_read_them() -> None:
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_app_can_read_them(environment: str) -> None:
     """Settings takes what the templates set, on a host name that the platform adds."""
-    values = {name: value for name, value in derived().items() if name not in PLATFORM}
-    env = {name: EXAMPLES[value.text] if isinstance(value, Expr) else value for name, value in values.items()}
+    values = {name: value for name, value in derived(environment).items() if name not in PLATFORM}
+    env = {name: ANSWERS[name] if value.startswith("[") else value for name, value in values.items()}
     settings = Settings.from_env(tuned() | env | {"WEBSITE_HOSTNAME": "func-example.azurewebsites.net"})
     assert settings.public_url == "https://func-example.azurewebsites.net"
     assert not settings.service_bus
@@ -113,7 +95,7 @@ def test_what_is_tuned_is_what_the_app_would_do_by_itself() -> None:
 @pytest.mark.parametrize("field", ["deployment", "runtime", "scaleAndConcurrency"])
 def test_flex_consumption_is_configured(field: str) -> None:
     """Where the package is, which Python, how far to scale."""
-    config = resource("app.bicep", "site").at("properties.functionAppConfig")
+    config = one("prod", "Microsoft.Web/sites").at("properties.functionAppConfig")
     assert field in config
     assert config["runtime"] == {"name": "python", "version": "3.13"}
 
@@ -122,76 +104,68 @@ def test_one_minute_of_creates_is_in_flight_at_most() -> None:
     """The arithmetic beside the site: instances times calls is Replicate's 600 creates a minute, at most 10 % over."""
     host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
     calls = host["extensions"]["serviceBus"]["maxConcurrentCalls"]
-    main = next(template for template in templates(sources()) if template.name == "main.bicep")
-    instances = params(main)["maximumInstanceCount"].default
+    scale = one("prod", "Microsoft.Web/sites").at("properties.functionAppConfig.scaleAndConcurrency")
+    instances = scale["maximumInstanceCount"]
     assert 600 <= calls * instances <= 660
 
 
 def test_the_lock_is_as_long_as_an_invocation() -> None:
     """A message stays locked without a single renewal for as long as the app may work on it."""
-    queue = resource("messaging.bicep", "inbound")
+    queue = one("prod", "Microsoft.ServiceBus/namespaces/queues", tuned()["GENERATION_QUEUE"])
     minutes = int(re.fullmatch(r"PT(\d+)M", queue.at("properties.lockDuration"))[1])  # type: ignore[index]  # else it fails
     assert minutes * 60 >= int(tuned()["INVOCATION_TIMEOUT_S"])
 
 
 def test_messages_outlive_the_patience_of_the_app() -> None:
     """A request that is put off for as long as the app does that has not expired meanwhile."""
-    queue = resource("messaging.bicep", "inbound")
+    queue = one("prod", "Microsoft.ServiceBus/namespaces/queues", tuned()["GENERATION_QUEUE"])
     days = int(re.fullmatch(r"P(\d+)D", queue.at("properties.defaultMessageTimeToLive"))[1])  # type: ignore[index]  # as above
     assert days * 86400 >= 4 * int(tuned()["PATIENCE_S"])
 
 
+#: Role ids: learn.microsoft.com/azure/role-based-access-control/built-in-roles
+WRITES, READS = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+
+
 def test_the_app_has_roles_on_the_containers_of_its_settings_only() -> None:
     """A new *_CONTAINER setting needs a role; a container without a setting gets none."""
-    text = sources()["modules/roles.bicep"]
-
-    def listed(variable: str) -> set[str]:
-        line = text.partition(f"var {variable} =")[2].partition("\n")[0]
-        return set(re.findall(r"\w+_CONTAINER|'\w+'", line))
-
-    written, read = listed("appContainers"), listed("appReadContainers")
-    assert written | read == {name.env for name in NAMES if name.env.endswith("_CONTAINER")} | {"'config'"}
+    given: dict[str, set[str]] = {WRITES: set(), READS: set()}
+    for role in resources({"prod": snapshots()["prod"]}, "Microsoft.Authorization/roleAssignments"):
+        of_app = "userAssignedIdentities/id-" in role.at("properties.principalId")
+        container = re.search(r"/containers/([\w-]+)/", role.id)
+        if of_app and container:
+            given[role.at("properties.roleDefinitionId").rpartition("/")[2]].add(container[1])
+    named = {tuned()[name.env] for name in NAMES if name.env.endswith("_CONTAINER")}
+    assert given[WRITES] | given[READS] == named | {"config"}
     # What others put there is theirs: the app cannot change it.
-    assert read == {"UPLOADS_CONTAINER", "'config'"}
+    assert given[READS] == {tuned()["UPLOADS_CONTAINER"], "config"}
 
 
-def test_every_container_and_table_of_the_settings_is_made() -> None:
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_container_and_table_of_the_settings_is_made(environment: str) -> None:
     """Storage has what settings.json names."""
-    text = sources()["modules/storage.bicep"]
-    names = [name for name in tuned() if name.endswith(("_CONTAINER", "_TABLE"))]
-    assert [name for name in names if f"  settings.{name} //" not in text] == []
-
-
-def test_every_parameter_comes_from_azd() -> None:
-    """main.parameters.json has every parameter of main.bicep and no other, with the same default."""
-    file = json.loads((INFRA / "main.parameters.json").read_text(encoding="utf-8"))["parameters"]
-    main = params(next(template for template in templates(sources()) if template.name == "main.bicep"))
-    assert set(file) == set(main)
-    for name, entry in file.items():
-        _, default = _variable(entry["value"])
-        wanted = main[name].default
-        assert default == (
-            "" if wanted is None else str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
-        ), name
+    kinds = {"_CONTAINER": "blobServices/containers", "_TABLE": "tableServices/tables"}
+    for suffix, kind in kinds.items():
+        full = f"Microsoft.Storage/storageAccounts/{kind}"
+        made = {each.name for each in resources({environment: snapshots()[environment]}, full)}
+        assert {value for name, value in tuned().items() if name.endswith(suffix)} <= made
 
 
 #: What azd sets by itself.
 OF_AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}
 
 
-@pytest.mark.parametrize("file", ["azure.yaml", ".github/workflows/deploy.yml", "docs/deployment.md"])
+#: Secrets are no variables of a pipeline.
+SECRET = {"REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET"}
+
+
+@pytest.mark.parametrize("file", ["azure.yaml", ".github/workflows/azure-dev.yml", "docs/deployment.md"])
 def test_every_parameter_reaches_the_pipeline(file: str) -> None:
-    """A variable of main.parameters.json is handed on by azd and the workflow, and told of in the document."""
-    entries = json.loads((INFRA / "main.parameters.json").read_text(encoding="utf-8"))["parameters"].values()
-    variables = {_variable(entry["value"])[0] for entry in entries}
+    """A variable of main.bicepparam is handed on by azd and the workflow, and told of in the document."""
+    read = re.findall(r"readEnvironmentVariable\('(\w+)'", (INFRA / "main.bicepparam").read_text(encoding="utf-8"))
     text = (ROOT / file).read_text(encoding="utf-8")
-    assert [name for name in sorted(variables - OF_AZD) if not re.search(rf"\b{name}\b", text)] == []
-
-
-def _variable(value: str) -> tuple[str, str]:
-    found = re.fullmatch(r"\$\{(\w+)(?:=(.*))?\}", value)
-    assert found
-    return found[1], found[2] or ""
+    wanted = set(read) - OF_AZD - (SECRET if file == "azure.yaml" else set())
+    assert [name for name in sorted(wanted) if not re.search(rf"\b{name}\b", text)] == []
 
 
 def test_the_emulators_have_the_same_entities() -> None:

@@ -1,0 +1,136 @@
+"""`python3 -m dev templates [--write]`: infra/ through Microsoft's compiler, and what it would deploy.
+
+Rules of this file:
+1. A warning of the compiler is a failure: it exits 0 over most faults of type.
+2. ``infra/environments/NAME.snapshot.json`` is what a deployment with ``NAME.bicepparam`` makes, evaluated without
+   Azure. It carries a digest of all that it was made of, so that a stale one is found where there is no compiler too.
+3. The compiler is the one that BICEP names, or ``bicep`` on the path, or the one that ``az bicep`` has installed. Where
+   there is none, that is said aloud, and the digests are all that is checked.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+INFRA = Path(__file__).resolve().parent.parent / "infra"
+ENVIRONMENTS = INFRA / "environments"
+
+#: What the compiler prints for a finding: file(line,column) : Error|Warning CODE: text.
+FINDING = re.compile(r"^.* : (?:Error|Warning) .*$", re.MULTILINE)
+
+#: A snapshot is of nobody's subscription.
+OF_NOBODY = {
+    "--subscription-id": "11111111-1111-1111-1111-111111111111",
+    "--tenant-id": "22222222-2222-2222-2222-222222222222",
+    "--location": "swedencentral",
+}
+
+#: The compiler's help for a machine without ICU; it formats no dates here.
+ENVIRONMENT = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", "NO_COLOR": "1"}
+
+NO_COMPILER = "No Bicep compiler here: set BICEP to one, or `az bicep install`. The templates were NOT compiled."
+
+
+def compiler() -> str | None:
+    """The path of a compiler; None where there is none."""
+    named = os.environ.get("BICEP")
+    if named:
+        return named
+    found = shutil.which("bicep")
+    if found is None and shutil.which("az"):
+        of_az = Path.home() / ".azure" / "bin" / ("bicep.exe" if os.name == "nt" else "bicep")
+        found = str(of_az) if of_az.exists() else None
+    return found
+
+
+def digest(snapshot: Path) -> str:
+    """SHA-256 over all that a snapshot is made of: the templates, what they load, and its parameters."""
+    sources = [*INFRA.glob("*.bicep"), *INFRA.glob("modules/*.bicep"), INFRA / "settings.json", INFRA / "workbook.json"]
+    parameters = snapshot.with_name(snapshot.name.replace(".snapshot.json", ".bicepparam"))
+    total = hashlib.sha256()
+    for path in [*sorted(sources), parameters]:
+        total.update(f"{path.relative_to(INFRA).as_posix()}\n".encode())
+        total.update(path.read_text(encoding="utf-8").encode())  # line ends as on any system
+    return total.hexdigest()
+
+
+def snapshots() -> list[Path]:
+    """Every snapshot that there should be: one for each file of parameters."""
+    return [path.with_suffix(".snapshot.json") for path in sorted(ENVIRONMENTS.glob("*.bicepparam"))]
+
+
+def stale() -> Iterator[str]:
+    """Which snapshots were not made of the templates as they are."""
+    for path in snapshots():
+        made_of = json.loads(path.read_text(encoding="utf-8")).get("templates") if path.exists() else None
+        if made_of != digest(path):
+            yield f"{path.name} is stale: python3 -m dev templates --write, with a compiler, and look at the difference"
+
+
+def _run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    command = [compiler() or "bicep", *map(str, arguments)]
+    # The parameters of a deployment come from the environment: here they are the defaults.
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ} | ENVIRONMENT
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=120)
+
+
+def compiled() -> Iterator[str]:
+    """What the compiler finds: in the templates, in what azd reads, in what each environment would be."""
+    for name in ("main.bicep", "main.bicepparam"):
+        yield from built(name)
+    yield from differing(snapshots())
+
+
+def differing(paths: list[Path]) -> Iterator[str]:
+    """Which snapshots the templates do not come to, with the difference."""
+    for path in paths:
+        done = _snapshot(path, "validate")
+        if done.returncode:
+            yield f"{path.name}: {done.stdout}{done.stderr}"
+
+
+def built(name: str) -> list[str]:
+    """What the compiler finds in one file and all that it uses."""
+    verb = "build-params" if name.endswith(".bicepparam") else "build"
+    done = _run(verb, INFRA / name, "--stdout")
+    return FINDING.findall(done.stderr) or ([done.stderr] if done.returncode else [])
+
+
+def _snapshot(path: Path, mode: str) -> "subprocess.CompletedProcess[str]":
+    parameters = path.with_name(path.name.replace(".snapshot.json", ".bicepparam"))
+    return _run("snapshot", parameters, "--mode", mode, *(part for pair in OF_NOBODY.items() for part in pair))
+
+
+def write() -> Iterator[str]:
+    """Make every snapshot anew; says what could not be made."""
+    for path in snapshots():
+        done = _snapshot(path, "overwrite")
+        if done.returncode:
+            yield f"{path.name}: {done.stdout}{done.stderr}"
+            continue
+        made = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({"templates": digest(path)} | made, indent=2) + "\n", encoding="utf-8")
+
+
+def main(argv: list[str]) -> int:
+    """Check the templates, or write the snapshots; 0 well, 1 something was found, 2 wrong arguments."""
+    if argv not in ([], ["--write"]):
+        print("usage: python3 -m dev templates [--write]", file=sys.stderr)
+        return 2
+    if compiler() is None:
+        print(NO_COMPILER, file=sys.stderr)
+        found = ["--write needs a compiler"] if argv else list(stale())
+    else:
+        found = list(write()) if argv else [*stale(), *compiled()]
+    print("\n".join(found) or "infra/: nothing found", file=sys.stderr if found else sys.stdout)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,32 @@
+// What azd deploys with: each value from azd's environment (`azd env set NAME VALUE`), else as it stands here.
+// azd asks for subscription and region before it reads this file (AZURE_LOCATION); it asks for nothing else.
+// No value is a hook's: azd reads this file before any hook has run. ../docs/deployment.md has the list.
+using './main.bicep'
+
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'darkroom')
+param location = readEnvironmentVariable('AZURE_LOCATION', 'swedencentral')
+param principalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
+param principalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
+param instanceMemoryMB = any(int(readEnvironmentVariable('INSTANCE_MEMORY_MB', '2048')))
+param maximumInstanceCount = int(readEnvironmentVariable('MAXIMUM_INSTANCE_COUNT', '40'))
+param httpConcurrency = int(readEnvironmentVariable('HTTP_CONCURRENCY', '16'))
+param alwaysReadyHttpInstances = int(readEnvironmentVariable('ALWAYS_READY_HTTP_INSTANCES', '0'))
+param publicUrl = readEnvironmentVariable('DARKROOM_PUBLIC_URL', '')
+param webhookAllowedCidrs = readEnvironmentVariable('WEBHOOK_ALLOWED_CIDRS', '')
+param dataRedundancy = readEnvironmentVariable('DATA_REDUNDANCY', 'Standard_ZRS')
+param outputsCoolAfterDays = int(readEnvironmentVariable('OUTPUTS_COOL_AFTER_DAYS', '30'))
+param outputsDeleteAfterDays = int(readEnvironmentVariable('OUTPUTS_DELETE_AFTER_DAYS', '0'))
+param archiveDays = int(readEnvironmentVariable('ARCHIVE_DAYS', '30'))
+param tableStore = readEnvironmentVariable('TABLE_STORE', 'storage')
+param cosmosMaxRequestUnits = int(readEnvironmentVariable('COSMOS_MAX_REQUEST_UNITS', '4000'))
+param replicateApiToken = readEnvironmentVariable('REPLICATE_API_TOKEN', '')
+param replicateWebhookSecret = readEnvironmentVariable('REPLICATE_WEBHOOK_SECRET', '')
+param safetySku = readEnvironmentVariable('SAFETY_SKU', 'S0')
+param vnetEnabled = bool(readEnvironmentVariable('VNET_ENABLED', 'false'))
+param operatorCidrs = readEnvironmentVariable('OPERATOR_CIDRS', '')
+param scaling = readEnvironmentVariable('SCALING', 'target')
+param alertEmail = readEnvironmentVariable('ALERT_EMAIL', '')
+param monthlyBudget = int(readEnvironmentVariable('MONTHLY_BUDGET', '50'))
+param budgetStart = readEnvironmentVariable('BUDGET_START', '')
+param telemetryDays = int(readEnvironmentVariable('TELEMETRY_DAYS', '31'))
+param recoverVault = bool(readEnvironmentVariable('RECOVER_VAULT', 'false'))
