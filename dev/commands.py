@@ -21,6 +21,7 @@ COMMANDS = {
     "test": "everything that CI runs: check, then pytest (arguments go to pytest); --quick: without processes",
     "check": "formatting, lint, types, import contracts",
     "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew)",
+    "checkov": "the rules of checkov over what infra/ would deploy",
     "bench": "measure the local stack",
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",

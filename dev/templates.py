@@ -82,7 +82,7 @@ def _run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 def compiled() -> Iterator[str]:
     """What the compiler finds: in the templates, in what azd reads, in what each environment would be."""
-    for name in ("main.bicep", "main.bicepparam"):
+    for name in ("main.bicep", "main.bicepparam", "deployer.bicep"):
         yield from built(name)
     yield from differing(snapshots())
 

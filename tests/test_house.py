@@ -213,9 +213,9 @@ def test_every_command_that_a_page_names_exists() -> None:
 
 def test_every_setting_that_a_page_names_exists() -> None:
     """In backticks and in capitals: a setting, a reason code, a parameter of the deployment, or a known stranger's."""
-    parameters = text_of(ROOT / "infra" / "main.parameters.json")
+    parameters = text_of(ROOT / "infra" / "main.bicepparam")
     known = {name.env for name in NAMES} | set(HOST_NAMES) | {reason.value for reason in Reason} | OUTSIDERS
-    known |= set(re.findall(r"\$\{(\w+)", parameters))  # what whoever deploys may set
+    known |= set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters))  # what whoever deploys may set
     shape = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`")
     unknown = {
         f"{name_of(path)}: {name}" for path in documents() for name in shape.findall(text_of(path)) if name not in known

@@ -32,7 +32,29 @@ SIGNING_SECRET = "replicate-webhook-secret"  # noqa: S105  # as above
 API = "https://api.replicate.com/v1"
 
 #: A role takes up to some minutes to be known everywhere: so often, with this pause, a refusal is taken for that.
+#: Nothing else is waited for: a closed network (ForbiddenByConnection) is as closed in five minutes.
 ROLE_TRIES, ROLE_PAUSE_S = 30, 10
+LATE_ROLE = "AuthorizationFailed"
+
+#: An OIDC assertion lives for five minutes; a token for an audience that was not asked for before is refused then.
+EXPIRED = "AADSTS700024"
+
+VAULT_API = "2024-11-01"
+
+#: A secret as a deployment: what main.bicep does with a token that a pipeline gives.
+TEMPLATE: dict[str, Any] = {
+    "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+    "contentVersion": "1.0.0.0",
+    "parameters": {"vault": {"type": "string"}, "name": {"type": "string"}, "value": {"type": "securestring"}},
+    "resources": [
+        {
+            "type": "Microsoft.KeyVault/vaults/secrets",
+            "apiVersion": VAULT_API,
+            "name": "[concat(parameters('vault'), '/', parameters('name'))]",
+            "properties": {"value": "[parameters('value')]", "contentType": "text/plain"},
+        }
+    ],
+}
 
 #: How often a token that is not accepted is asked for again.
 TOKEN_TRIES = 3
@@ -63,11 +85,8 @@ class Hook:
         if stored == {TOKEN, SIGNING_SECRET}:
             _say("The vault has both secrets already. To replace them: infra/hooks/postprovision.py --rotate")
             return
-        if TOKEN in stored:
-            token = self._read(TOKEN)
-            self._check(token)
-        else:
-            token = self._good_token()
+        token = self._good_token()
+        if TOKEN not in stored:
             self._store(TOKEN, token)
         self._store(SIGNING_SECRET, self._signing_secret(token))
 
@@ -117,53 +136,86 @@ class Hook:
             raise Failed(f"Replicate could not be asked for {path}: {type(error).__name__}.") from None
         return body if isinstance(body, dict) else {}
 
-    # The vault.
+    # The vault, by Azure's control plane: it needs no role on the vault, and passes a closed network.
 
     def _is_stored(self, name: str) -> bool:
-        done = self._az("show", name, "--query", "id", "--output", "tsv")
+        secret = f"{self._vault()}/secrets/{name}"
+        done = self._az("resource", "show", "--ids", secret, "--api-version", VAULT_API, "--query", "id")
         if done.returncode == 0:
             return True
-        if "SecretNotFound" in done.stderr:
+        if "NotFound" in done.stderr:
             return False
-        raise Failed(f"The vault cannot be read:\n{done.stderr.strip()}")
-
-    def _read(self, name: str) -> str:
-        done = self._az("show", name, "--query", "value", "--output", "tsv")
-        if done.returncode:
-            raise Failed(f"The vault cannot be read:\n{done.stderr.strip()}")
-        return done.stdout.strip()
+        raise Failed(f"The vault cannot be asked for {name}:\n{done.stderr.strip()}")
 
     def _store(self, name: str, value: str) -> None:
-        handle, path = tempfile.mkstemp()  # made with mode 0600
+        template, values = _file(json.dumps(TEMPLATE)), _file(json.dumps(_parameters(self._name(), name, value)))
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(value)
-            done = self._az("set", name, "--file", path, "--encoding", "utf-8", "--output", "none")
+            group = ("--resource-group", self._given("AZURE_RESOURCE_GROUP"), "--name", f"darkroom-{name}")
+            files = ("--template-file", template, "--parameters", f"@{values}")
+            done = self._az("deployment", "group", "create", *group, *files, "--output", "none")
         finally:
-            with suppress(FileNotFoundError):
-                Path(path).unlink()
+            for path in (template, values):
+                with suppress(FileNotFoundError):
+                    Path(path).unlink()
         if done.returncode:
             raise Failed(f"{name} could not be stored:\n{done.stderr.strip()}")
         _say(f"Stored {name}.")
 
-    def _az(self, verb: str, name: str, *rest: str) -> "subprocess.CompletedProcess[str]":
+    def _name(self) -> str:
+        return self._given("KEY_VAULT_NAME")
+
+    def _vault(self) -> str:
+        subscription, group = self._given("AZURE_SUBSCRIPTION_ID"), self._given("AZURE_RESOURCE_GROUP")
+        return (
+            f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{self._name()}"
+        )
+
+    def _given(self, name: str) -> str:
+        value = self.env.get(name, "")
+        if not value:
+            raise Failed(f"{name} is missing: run this through azd (`azd hooks run postprovision`).")
+        return value
+
+    def _az(self, *words: str) -> "subprocess.CompletedProcess[str]":
         az = shutil.which("az", path=self.env.get("PATH"))
         if az is None:
             raise Failed("The Azure CLI (az) is not on PATH: learn.microsoft.com/cli/azure/install-azure-cli")
-        vault = self.env.get("KEY_VAULT_NAME", "")
-        if not vault:
-            raise Failed("KEY_VAULT_NAME is missing: run this through azd (`azd hooks run postprovision`).")
-        command = [az, "keyvault", "secret", verb, "--vault-name", vault, "--name", name, *rest, "--only-show-errors"]
         for tried in range(ROLE_TRIES):
-            done = subprocess.run(  # noqa: S603  # names of our own, and a path
-                command, env=dict(self.env), check=False, capture_output=True, text=True, encoding="utf-8"
+            done = subprocess.run(  # noqa: S603  # names of our own, and paths
+                [az, *words, "--only-show-errors"],
+                env=dict(self.env),
+                check=False,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
             )
-            if done.returncode == 0 or "Forbidden" not in done.stderr or "ForbiddenByFirewall" in done.stderr:
+            if EXPIRED in done.stderr:
+                raise Failed(
+                    f"The sign-in of this job has ended ({EXPIRED}): sign in again, then `azd hooks run postprovision`."
+                )
+            if done.returncode == 0 or LATE_ROLE not in done.stderr:
                 return done
             if tried == 0:
-                _say("The role on the vault is not known everywhere yet; this takes a few minutes at most.")
+                _say("Your role is not known everywhere yet; this takes a few minutes at most.")
             self.sleep(ROLE_PAUSE_S)
         return done
+
+
+def _file(text: str) -> str:
+    """A file that its owner alone can read."""
+    handle, path = tempfile.mkstemp(suffix=".json")  # made with mode 0600
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def _parameters(vault: str, name: str, value: str) -> dict[str, Any]:
+    given = {"vault": vault, "name": name, "value": value}
+    return {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {key: {"value": each} for key, each in given.items()},
+    }
 
 
 def _say(text: str) -> None:

@@ -58,6 +58,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' = {
     // One region: with a second every write waits for it, and with several to write in Strong is not to be had.
     locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: isZoneRedundant }]
     disableLocalAuth: true
+    disableKeyBasedMetadataWriteAccess: true
     minimalTlsVersion: 'Tls12'
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     networkAclBypass: 'None'

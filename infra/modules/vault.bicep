@@ -57,13 +57,13 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 resource apiToken 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(replicateApiToken)) {
   parent: vault
   name: 'replicate-api-token'
-  properties: { value: replicateApiToken }
+  properties: { value: replicateApiToken, contentType: 'Replicate API token' }
 }
 
 resource webhookSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(replicateWebhookSecret)) {
   parent: vault
   name: 'replicate-webhook-secret'
-  properties: { value: replicateWebhookSecret }
+  properties: { value: replicateWebhookSecret, contentType: 'Replicate webhook signing secret' }
 }
 
 // Who read which secret, and who was refused.

@@ -80,8 +80,10 @@ def test_no_workflow_may_anything_by_default(file: Path) -> None:
     assert content["permissions"] == {}
     for name, job in content["jobs"].items():
         allowed = {"contents": "read"}
-        if (file.name, name) == ("deploy.yml", "deploy"):
+        if (file.name, name) == ("azure-dev.yml", "deploy"):
             allowed |= {"id-token": "write"}
+        if (file.name, name) == ("azure-dev.yml", "package"):
+            allowed |= {"actions": "read"}
         assert job["permissions"] == allowed
 
 
@@ -99,13 +101,59 @@ def test_templates_are_compiled_before_they_are_deployed() -> None:
     """The real compiler looks at them in CI, and the deployment waits for CI."""
     runs = " ".join(step.get("run", "") for step in workflow("ci.yml")["jobs"]["templates"]["steps"])
     assert "az bicep build" in runs
-    assert "az bicep lint" in runs
-    assert workflow("deploy.yml")["jobs"]["deploy"]["needs"] == "ci"
+    assert "dev/templates.py" in runs
+    jobs = workflow("azure-dev.yml")["jobs"]
+    assert (jobs["package"]["needs"], jobs["deploy"]["needs"]) == ("ci", "package")
+
+
+def test_nothing_deploys_on_a_push() -> None:
+    """A tag, or somebody by hand; azd finds the workflow by its name."""
+    events = workflow("azure-dev.yml")["on"]
+    assert set(events) == {"push", "workflow_dispatch"}
+    assert events["push"] == {"tags": ["v*"]}
+
+
+def deployment() -> list[str]:
+    """Each step of the deployment: what it uses, or what it runs."""
+    return [step.get("uses", "") + step.get("run", "") for step in workflow("azure-dev.yml")["jobs"]["deploy"]["steps"]]
+
+
+def place(part: str) -> int:
+    """The first step that has this in it."""
+    return next(place for place, step in enumerate(deployment()) if part in step)
 
 
 def test_the_deployment_is_looked_at() -> None:
-    """After the deployment: the health door, then a canary, in this order."""
-    runs = [step.get("run", "") for step in workflow("deploy.yml")["jobs"]["deploy"]["steps"]]
-    order = ["azd provision --no-prompt", "azd deploy", "/api/health", "submit"]
-    places = [next(place for place, run in enumerate(runs) if part in run) for part in order]
-    assert places == sorted(places)
+    """The budget's month, preview, provision, the package that was built, the health door, a canary: in this order."""
+    order = ["--budget", "--preview", "azd provision --no-prompt", "--from-package dist", "smoke.py", "submit"]
+    assert [place(part) for part in order] == sorted(place(part) for part in order)
+
+
+def test_each_phase_has_a_sign_in_of_its_own() -> None:
+    """An assertion lives five minutes: before provisioning, deploying and the canary."""
+    signs = [place for place, step in enumerate(deployment()) if step.startswith("azure/login")]
+    phases = [place("--budget"), place("--from-package"), place("submit")]
+    assert len(signs) == 3
+    assert all(any(before < phase and phase - before <= 4 for before in signs) for phase in phases)
+    canary = deployment()[place("submit")]
+    for audience in ("storage.azure.com", "servicebus.azure.net", "vault.azure.net"):
+        assert canary.index(audience) < canary.index("shared.cli")
+
+
+def test_the_package_is_built_once_and_promoted() -> None:
+    """On Azure's Python; an earlier run's is taken as it is; the stages run one after the other."""
+    jobs = workflow("azure-dev.yml")["jobs"]
+    steps = jobs["package"]["steps"]
+    built = [step for step in steps if "package.py build" in step.get("run", "")]
+    fetched = [step for step in steps if step.get("with", {}).get("run-id")]
+    assert [built[0]["if"], fetched[0]["if"]] == ["inputs.run == ''", "inputs.run != ''"]
+    assert not [step for step in deployment() if "package.py" in step]
+    assert jobs["deploy"]["strategy"]["max-parallel"] == 1
+    assert jobs["deploy"]["environment"] == "${{ matrix.stage }}"
+
+
+def test_azure_installs_nothing() -> None:
+    """The packages come along: Azure would choose a Python and versions of its own."""
+    service = YAML(typ="safe").load((ROOT / "azure.yaml").read_text(encoding="utf-8"))["services"]["app"]
+    assert service["remoteBuild"] is False
+    assert service["hooks"]["prepackage"]["posix"]["run"] == "python3 infra/package.py vendor"

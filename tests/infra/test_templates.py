@@ -11,6 +11,8 @@ import pytest
 from dev import templates
 from tests.infra.snapshots import ENVIRONMENTS, INFRA, one, resources, snapshots
 
+pytestmark = pytest.mark.process  # the compiler is one
+
 
 def with_compiler() -> None:
     """Skip aloud where there is no compiler."""
@@ -59,7 +61,7 @@ FAULTS = [
 
 
 def test_faults_are_found(copy: Path) -> None:
-    """All of them at once, each by its code: the compiler takes seconds, and `dev check` has compiled the sound ones."""
+    """All at once, each by its code: the compiler takes seconds, and `dev check` has compiled the sound ones."""
     with_compiler()
     for file, right, wrong, _ in FAULTS:
         text = (copy / file).read_text(encoding="utf-8")
