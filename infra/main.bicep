@@ -97,7 +97,7 @@ param safetySku string = 'S0'
 
 // Network.
 
-@description('true puts storage, tables, vault, Content Safety and Service Bus (Premium then: about 670 USD a month) behind private endpoints. The webhook stays public.')
+@description('true puts storage, tables, vault, Content Safety and Service Bus (Premium then: about 670 USD a month) behind private endpoints, with a NAT gateway as the way out. The webhook stays public.')
 param vnetEnabled bool = false
 
 @description('Addresses that may reach the vault when vnetEnabled is true, as CIDRs with commas between: the machine that runs the postprovision hook. Empty: nobody from outside.')
