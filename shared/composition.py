@@ -104,6 +104,7 @@ class Composition:
                 output_bytes=settings.output_limit_bytes,
                 patience_s=settings.patience_s,
                 quarantine_days=settings.quarantine_days,
+                hand_files_over=settings.hand_files_over,
             ),
             digest_key=settings.text_hash_key.encode(),
             now=now,

@@ -200,6 +200,9 @@ class Blobs(Protocol):
         Up to ``inline_bytes`` the address is the input (a data URI), beyond it is one with a signature.
         """
 
+    async def read_input(self, name: str, file: BinaryIO) -> bool:
+        """Write an input that was screened into ``file``; False where it is gone."""
+
     async def upload_size(self, name: str) -> int | None:
         """How many bytes a file has that the app has put into its uploads; None where there is none."""
 
@@ -281,6 +284,8 @@ class Limits:
     inline_bytes: int = 256 * 1024
     #: The largest upload that goes to a model: Replicate takes files of 100 MiB.
     upload_bytes: int = 100 * 1024 * 1024
+    #: Whether files go to the provider's own store: it cannot read from storage whose network is closed.
+    hand_files_over: bool = False
     #: How long refused outputs are kept for an appeal; 0: not at all.
     quarantine_days: int = 0
 

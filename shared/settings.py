@@ -72,6 +72,7 @@ class Settings:
     quarantine_container: str
     uploads_container: str
     quarantine_days: int
+    hand_files_over: bool
     catalog_file: str
     webhook_allowed_cidrs: tuple[Network, ...]
     output_limit_bytes: int
@@ -228,6 +229,10 @@ def _severity(raw: str) -> int | None:
     return _whole(1, 8)(raw) if raw else None
 
 
+def _flag(raw: str) -> bool:
+    return _one_of("true", "false")(raw.lower()) == "true"
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def read(raw: str) -> str:
         if raw not in choices:
@@ -303,6 +308,8 @@ NAMES: tuple[Name, ...] = (
     # What apps put there for models to read: sounds, and archives of trainings.
     _name("UPLOADS_CONTAINER", "uploads", _text, _TEXT_SHAPE),
     _name("QUARANTINE_DAYS", "0", _whole(0, 365), "a whole number of days from 0 (deleted at once) to 365"),
+    # Where the storage account has no public address, Replicate cannot read what it is given an address of.
+    _name("HAND_FILES_OVER", "false", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
     _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),

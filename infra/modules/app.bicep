@@ -132,6 +132,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     ServiceBus__fullyQualifiedNamespace: serviceBusNamespace
     AZURE_CLIENT_ID: identityClientId
     CONTENT_SAFETY_ENDPOINT: safetyEndpoint
+    HAND_FILES_OVER: empty(subnetId) ? 'false' : 'true' // in a closed network nobody outside reads from the storage account
     KEY_VAULT_URL: vaultUrl
     PUBLIC_URL: publicUrl
     STORAGE_BLOB_URL: blobUrl

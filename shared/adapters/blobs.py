@@ -158,16 +158,11 @@ class BlobContainers:
 
     async def read_upload(self, name: str, file: BinaryIO) -> bool:
         """See ``Blobs``."""
-        with _translated():
-            try:
-                download = await self._uploads.download_blob(name)
-                async for chunk in download.chunks():
-                    file.write(chunk)
-            except ResourceNotFoundError as error:
-                if _is_container_missing(error):
-                    raise
-                return False
-        return True
+        return await _read_into(self._uploads, name, file)
+
+    async def read_input(self, name: str, file: BinaryIO) -> bool:
+        """See ``Blobs``."""
+        return await _read_into(self._inputs, name, file)
 
     async def upload_address(self, name: str, life_s: int) -> str | None:
         """See ``Blobs``."""
@@ -311,6 +306,20 @@ async def _read(container: ContainerClient, name: str) -> bytes:
             if _is_container_missing(error):
                 raise
     raise FileNotFoundError(name)
+
+
+async def _read_into(container: ContainerClient, name: str, file: BinaryIO) -> bool:
+    """Write a blob into a file by its chunks; False where there is none."""
+    with _translated():
+        try:
+            download = await container.download_blob(name)
+            async for chunk in download.chunks():
+                file.write(chunk)
+        except ResourceNotFoundError as error:
+            if _is_container_missing(error):
+                raise
+            return False
+    return True
 
 
 def _letter(blob: BlobProperties) -> DeadLetter:

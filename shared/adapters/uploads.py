@@ -216,6 +216,10 @@ class StreamedBlobs:
         """See ``Blobs``."""
         return await self._others.upload_size(name)
 
+    async def read_input(self, name: str, file: BinaryIO) -> bool:
+        """See ``Blobs``."""
+        return await self._others.read_input(name, file)
+
     async def read_upload(self, name: str, file: BinaryIO) -> bool:
         """See ``Blobs``."""
         return await self._others.read_upload(name, file)

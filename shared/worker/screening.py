@@ -12,6 +12,7 @@ Rules of this file:
 import hashlib
 import io
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -177,23 +178,30 @@ async def _address(house: House, attempt: Attempt, kind: str, value: Value) -> s
     named = str(value[0] if isinstance(value, list) else value)
     life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
     address: str | None = None
-    if kind == "archive":
-        address = await _handed_over(house, named)
+    closed = house.limits.hand_files_over
+    if kind == "archive" or (kind == "audio" and closed):
+        address = await _handed_over(house, named, house.blobs.read_upload)
     elif kind == "audio":
         address = await house.blobs.upload_address(named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
         address = await house.blobs.input_address(blob, life_s, house.limits.inline_bytes)
+        if closed and address is not None and not address.startswith("data:"):
+            address = await _handed_over(house, blob, house.blobs.read_input)
     if address is None:
         raise OutputUnfit(_FILE_MISSING if kind in ("archive", "audio") else Refusal.of(Reason.INPUT_INVALID))
     return address
 
 
-async def _handed_over(house: House, name: str) -> str | None:
-    """Give an archive to Replicate's own store of files: a training may wait longer than an address of ours lives."""
+async def _handed_over(house: House, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]) -> str | None:
+    """Give a file to the provider's own store of files; None where there is no such file.
+
+    An archive always goes there: a training may wait longer than an address of ours lives. The others go where the
+    storage account has no public address: one of ours leads nowhere then.
+    """
     with tempfile.SpooledTemporaryFile(max_size=house.limits.buffer_bytes) as spool:
         file: BinaryIO = spool  # type: ignore[assignment]  # a spooled file is one in all but name
-        if not await house.blobs.read_upload(name, file):
+        if not await read(name, file):
             return None
         file.seek(0)
         return await house.provider.upload(name.rpartition("/")[2], file)

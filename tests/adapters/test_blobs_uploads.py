@@ -38,6 +38,16 @@ async def test_an_upload_reads_back_as_it_was(blobs: Containers) -> None:
     assert read.getvalue() == b"archive"
 
 
+async def test_an_input_reads_back_as_it_was(blobs: Containers) -> None:
+    """What was screened is what is handed over; one that is gone is said to be."""
+    name, read = fresh(), io.BytesIO()
+    await blobs.put_input(name, b"screened", "image/png")
+    assert await blobs.read_input(name, read)
+    assert read.getvalue() == b"screened"
+    assert not await blobs.read_input(fresh(), read)
+    assert read.getvalue() == b"screened"
+
+
 async def test_an_upload_is_overwritten_by_one_of_its_name(blobs: Containers) -> None:
     """The later one counts, and an empty one is one too."""
     name = fresh()

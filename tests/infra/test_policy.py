@@ -174,6 +174,12 @@ def test_a_resource_that_is_made_twice_is_seen() -> None:
     assert len(policy.ids_are_single(broken)) == 1
 
 
+def test_files_are_handed_over_where_nobody_outside_reads_them() -> None:
+    """In the closed network alone: a signed address of its storage leads nowhere."""
+    for one in resources(snapshots(), f"{SITES}/config"):
+        assert one.at("properties.HAND_FILES_OVER") == ("true" if one.environment == "closed" else "false")
+
+
 def test_every_rule_is_tried() -> None:
     """A rule without a mutation would prove nothing."""
     rules = {

@@ -62,6 +62,7 @@ READS = frozenset(
         "blobs.input_address",
         "blobs.upload_size",
         "blobs.read_upload",
+        "blobs.read_input",
         "blobs.upload_address",
     }
 )
