@@ -3,33 +3,36 @@
 Rules of this file:
 1. The list is data (terms.toml), checked whole when it is read. It is for what is never wanted; what depends on the
    sense is for the other screeners.
-2. A term is a word of its own: letters before or after it make it another word. An innocent phrase that contains a
-   term is taken out before anything is looked for.
-3. A pattern cannot explode: literals, ``?``, ``|``, ``(?:...)`` and ``[...]`` are all there is. Without repetition the
-   steps at one place of the text are bounded by the pattern alone, whatever a stranger writes.
-4. One expression of all terms is made when the list is read, which is the first thing that a new worker waits for;
-   those of the kinds when a text has a term, which is rare. So a list costs 7 ms, and not 16.
+2. A term is a word of its own, or several: letters before or after it make it another word. A term within an innocent
+   phrase is none.
+3. Some words are harmless alone and not together. ``near`` names lists of words: one of each, in any order, within so
+   many words of a text, is a term.
+4. A list becomes a tree of words when the first text is looked at. Each word of a text is looked up in it by its key, in
+   every way in which it may be read (spelling.py); so the time of a look grows with the text, and hardly with the list.
 """
 
-import functools
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from shared.core.folding import folded, readings
+from shared.core.folding import faces, folded
 from shared.core.moderation import MOST_SEVERE, TERMS, Category, Topic, Verdict
-
-#: What a pattern may be made of; a blank stands for one to three signs that are no letters.
-_PATTERN = re.compile(r"(?:\(\?:|[^\W_]|[ '|?)-]|\[[^\W\d_]+\])+")
-_GAP, _NO_GAP_OR_ONE = r"[\W_]{1,3}", r"[\W_]{0,3}"
-
-#: A ``?`` with nothing before it that could be there or not.
-_STRAY = re.compile(r"(?:^|[|?]|\(\?:)\?")
+from shared.core.patterns import PatternError, phrases
+from shared.core.spelling import Reading, fits, key, normal, readings
 
 #: Bounds of the list, so that its time is bounded as well.
-_MOST_TERMS, _MOST_CHARACTERS = 2000, 300
+_MOST_TERMS, _MOST_NEAR, _MOST_WITHIN = 2000, 4, 20
+
+#: How many signs may stand between the words of a term.
+_GAP = 5
+
+#: A term of several words, this long, is found without anything between them too.
+_JOINED = 6
+
+_WORD = re.compile(r"[^\W_]+")
+_INNOCENT = -1
 
 
 class TermsError(ValueError):
@@ -38,17 +41,44 @@ class TermsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The terms of one kind: what a hit means, and the patterns."""
+    """The terms of one kind: what a hit means, and the lists of patterns of which each has to be there."""
 
     category: Category | None
     severity: int
     topic: Topic | None
-    words: tuple[str, ...]
+    lists: tuple[tuple[str, ...], ...]
+    within: int = 0
 
-    @property
-    def expression(self) -> re.Pattern[str]:
-        """One expression for all of them, made when it is first asked for."""
-        return _expression(self.words)
+
+class _Hit(NamedTuple):
+    """A phrase that stands in a text: where, in which chunks, and in which list of which group."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+    group: int
+    part: int
+
+
+class _Node:
+    """A place in the tree of words: what ends here, and the words that go on."""
+
+    __slots__ = ("ends", "words")
+
+    def __init__(self) -> None:
+        self.ends: set[tuple[int, int]] = set()
+        self.words: dict[str, list[tuple[str, _Node]]] = {}
+
+    def after(self, letters: str) -> "_Node":
+        """The node after one more word, made if need be."""
+        known = self.words.setdefault(key(letters), [])
+        for own, node in known:
+            if own == letters:
+                return node
+        node = _Node()
+        known.append((letters, node))
+        return node
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +87,8 @@ class TermList:
 
     version: str
     groups: tuple[_Group, ...]
-    anything: re.Pattern[str]
-    innocent: re.Pattern[str] | None
+    innocent: tuple[str, ...]
+    _tree: list[_Node] = field(default_factory=list)
 
     @classmethod
     def parse(cls, text: str, file: str = "terms.toml") -> "TermList":
@@ -67,44 +97,132 @@ class TermList:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise TermsError(f"{file}: not TOML: {error}") from error
-        version, terms = raw.get("version"), raw.get("terms")
+        version, terms, near = raw.get("version"), raw.get("terms"), raw.get("near", [])
         if not isinstance(version, str) or not version or not isinstance(terms, list) or not terms:
             raise TermsError(f"{file}: version must be a text, and terms a list of tables")
-        patterns: dict[tuple[Category | None, int, Topic | None], list[str]] = {}
-        places: dict[str, list[str]] = {}
-        for number, table in enumerate(terms, start=1):
-            where = f"{file}, terms {number}"
-            places[where] = _words(where, table)
-            patterns.setdefault(_meaning(where, table), []).extend(places[where])
-        where = f"{file}, innocent"
-        innocent = places[where] = _words(where, {"words": raw.get("innocent", [])}, may_be_empty=True)
-        groups = tuple(_Group(*meaning, tuple(words)) for meaning, words in patterns.items())
-        anything = _expression(tuple(word for group in groups for word in group.words))
-        harmless = _expression(tuple(innocent)) if innocent else None
-        if anything.search("") or (harmless and harmless.search("")):
-            raise _found_everywhere(places)
-        return cls(version, groups, anything, harmless)
+        if not isinstance(near, list):
+            raise TermsError(f"{file}: near must be a list of tables")
+        groups = [_single(f"{file}, terms {number}", table) for number, table in enumerate(terms, start=1)]
+        groups += [_together(f"{file}, near {number}", table) for number, table in enumerate(near, start=1)]
+        innocent = _words(f"{file}, innocent", {"words": raw.get("innocent", [])}, may_be_empty=True)
+        return cls(version, tuple(groups), innocent)
 
     def look(self, text: str) -> Verdict:
         """What of the list stands in a text: a severity only for categories that were found, and topics."""
         severities: dict[Category, int] = {}
         topics: set[Topic] = set()
-        for reading in readings(text):
-            if self.anything.search(reading) is None:
-                continue  # nearly always: the groups are asked only where there is something to find
-            cleared = self.innocent.sub(" ", reading) if self.innocent else reading
-            for group in self.groups:
-                if group.expression.search(cleared) is None:
-                    continue
+        for face in faces(text):
+            for group in self._found(folded(face)):
                 if group.topic is not None:
                     topics.add(group.topic)
                 if group.category is not None:
                     severities[group.category] = max(group.severity, severities.get(group.category, 0))
         return Verdict(severities, frozenset(topics), screeners=(TERMS,))
 
+    def _found(self, text: str) -> set["_Group"]:
+        hits = list(_walk(self._root(), list(readings(text))))
+        innocent = [hit for hit in hits if hit.group == _INNOCENT]
+        guilty: dict[int, list[_Hit]] = {}
+        for hit in hits:
+            if hit.group != _INNOCENT and not any(hit.start >= own.start and hit.end <= own.end for own in innocent):
+                guilty.setdefault(hit.group, []).append(hit)
+        return {self.groups[number] for number, own in guilty.items() if _is_whole(self.groups[number], own)}
 
-def _meaning(where: str, table: Mapping[str, Any]) -> tuple[Category | None, int, Topic | None]:
+    def _root(self) -> _Node:
+        """The tree of all phrases, made for the first text."""
+        if not self._tree:
+            root = _Node()
+            for number, group in enumerate(self.groups):
+                for part, words in enumerate(group.lists):
+                    _grow(root, words, (number, part))
+            _grow(root, self.innocent, (_INNOCENT, 0), joined=False)
+            self._tree.append(root)
+        return self._tree[0]
+
+
+def _grow(root: _Node, patterns: Iterable[str], end: tuple[int, int], *, joined: bool = True) -> None:
+    for pattern in patterns:
+        for phrase in phrases(pattern):
+            for words in _written(phrase):
+                node = root
+                for word in words:
+                    node = node.after(normal(word))
+                node.ends.add(end)
+                together = "".join(words)
+                if joined and len(words) > 1 and len(together) >= _JOINED:
+                    root.after(normal(together)).ends.add(end)
+
+
+def _written(phrase: str) -> Iterable[tuple[str, ...]]:
+    """The words of a phrase as they are folded: letters that are not ASCII may be another's in capitals."""
+    cases = (phrase,) if phrase.isascii() else (phrase, phrase.upper(), phrase.title())
+    return dict.fromkeys(tuple(_WORD.findall(folded(case))) for case in cases)
+
+
+def _walk(root: _Node, words: list[Reading]) -> Iterable[_Hit]:
+    """All phrases of the tree that stand in the readings."""
+    starts: dict[int, list[Reading]] = {}
+    for first in words:
+        known = root.words.get(key(first.letters))
+        if not known:
+            continue
+        if not starts:
+            for word in words:
+                starts.setdefault(word.start, []).append(word)
+        ways = [(node, first) for own, node in known if fits(first.letters, own)]
+        seen: set[tuple[int, int]] = set()
+        while ways:
+            node, last = ways.pop()
+            if (id(node), last.end) in seen:
+                continue
+            seen.add((id(node), last.end))
+            yield from (_Hit(first.start, last.end, first.chunk, last.chunk, *end) for end in node.ends)
+            if node.words:
+                nearby = (word for place in range(last.end, last.end + _GAP + 1) for word in starts.get(place, ()))
+                ways += [
+                    (after, word)
+                    for word in nearby
+                    for own, after in node.words.get(key(word.letters), ())
+                    if fits(word.letters, own)
+                ]
+
+
+def _is_whole(group: _Group, hits: list[_Hit]) -> bool:
+    """Whether all lists of a group are there, one of each within so many words."""
+    if len(group.lists) == 1:
+        return True
+    ordered = sorted(hits, key=lambda hit: hit.first)
+    for number, hit in enumerate(ordered):
+        parts = {hit.part}
+        for other in ordered[number + 1 :]:
+            if other.first - hit.first > group.within:
+                break
+            if other.part not in parts and other.start >= hit.end:
+                parts.add(other.part)
+        if len(parts) == len(group.lists):
+            return True
+    return False
+
+
+def _single(where: str, table: object) -> _Group:
+    words = _words(where, table)
+    return _Group(*_meaning(where, table), (words,))
+
+
+def _together(where: str, table: object) -> _Group:
+    lists = table.get("all") if isinstance(table, dict) else None
+    if not isinstance(table, dict) or not isinstance(lists, list) or not 2 <= len(lists) <= _MOST_NEAR:
+        raise TermsError(f"{where}, all: must be 2 to {_MOST_NEAR} lists of patterns")
+    within = table.get("within")
+    if not isinstance(within, int) or isinstance(within, bool) or not 1 <= within <= _MOST_WITHIN:
+        raise TermsError(f"{where}, within: must be from 1 to {_MOST_WITHIN} words")
+    parts = tuple(_words(f"{where}, list {number}", {"words": own}) for number, own in enumerate(lists, start=1))
+    return _Group(*_meaning(where, table), parts, within)
+
+
+def _meaning(where: str, raw: object) -> tuple[Category | None, int, Topic | None]:
     """What a hit of these terms means: a category with a severity, or a topic."""
+    table: Mapping[str, Any] = raw if isinstance(raw, dict) else {}
     if "topic" in table:
         topics = {topic.value: topic for topic in Topic}
         if table["topic"] not in topics:
@@ -119,41 +237,13 @@ def _meaning(where: str, table: Mapping[str, Any]) -> tuple[Category | None, int
     return categories[table["category"]], severity, None
 
 
-def _words(where: str, table: object, *, may_be_empty: bool = False) -> list[str]:
+def _words(where: str, table: object, *, may_be_empty: bool = False) -> tuple[str, ...]:
     words = table.get("words") if isinstance(table, dict) else None
     if not isinstance(words, list) or not (words or may_be_empty) or len(words) > _MOST_TERMS:
         raise TermsError(f"{where}, words: must be a list of 1 to {_MOST_TERMS} patterns")
     for number, word in enumerate(words, start=1):
-        if not isinstance(word, str) or len(word) > _MOST_CHARACTERS or not _PATTERN.fullmatch(word):
-            raise TermsError(
-                f"{where}, word {number}: may hold letters, digits, blanks, ' - ? | (?:...) and [...] only"
-            )
-        if not _is_whole(word):
-            raise TermsError(f"{where}, word {number}: a bracket or a ? stands where it means nothing")
-    return words
-
-
-def _is_whole(word: str) -> bool:
-    """Whether a pattern is one by itself: as one of many it must not end what another has begun."""
-    depth = 0
-    for bracket in re.findall(r"[()]", word):
-        depth += 1 if bracket == "(" else -1
-        if depth < 0:
-            return False
-    return depth == 0 and not _STRAY.search(word)
-
-
-def _found_everywhere(places: Mapping[str, list[str]]) -> TermsError:
-    """Says which pattern also stands for nothing at all."""
-    for where, words in places.items():
-        for number, word in enumerate(words, start=1):
-            if _expression((word,)).search(""):
-                return TermsError(f"{where}, word {number}: would be found everywhere")
-    raise AssertionError("one of them is found in nothing, or all together would not be")
-
-
-@functools.lru_cache(maxsize=64)
-def _expression(words: tuple[str, ...]) -> re.Pattern[str]:
-    """One expression for all words, folded as the text will be, between places where a word begins and ends."""
-    alternatives = "|".join(folded(word).replace(" ?", _NO_GAP_OR_ONE).replace(" ", _GAP) for word in words)
-    return re.compile(rf"(?<![^\W_])(?:{alternatives})(?![^\W_])")
+        try:
+            phrases(word if isinstance(word, str) else "")
+        except PatternError as error:
+            raise TermsError(f"{where}, word {number}: {error}") from None
+    return tuple(words)
