@@ -6,12 +6,11 @@ Rules of this file:
    for a phrase goes from the end of one to the beginning of another.
 2. Two words are compared by their keys: signs and digits as the letters they are read as, ``l`` as ``i`` (a one, a bar
    and a capital I are either), every run of a letter as one. ``fits`` then says whether the text has at least as many
-   of each letter as the word: ``con`` is none of a term that has two of them.
+   of each letter as the word: ``con`` is none of a term with two of them, and ``li`` is no long ``i``.
 3. Fragments of words are put together over signs, never over a blank, unless they are single letters: ``por no`` is two
    words of Spanish.
 """
 
-import bisect
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from typing import NamedTuple
 #: What is read as a letter. ``l`` and what looks like it is an ``i``, on both sides.
 _SIGNS_AS = {"@": "a", "$": "s", "+": "t", "!": "i", "|": "i", "¢": "c", "£": "i", "¥": "y"}
 _DIGITS_AS = dict(zip("0123456789", "oizeasgtbg", strict=True))
-_READ = str.maketrans(_DIGITS_AS | _SIGNS_AS | {"l": "i", "ſ": "s"})
+_READ = str.maketrans(_DIGITS_AS | _SIGNS_AS | {"ſ": "s"})
 #: What is read as one of two letters, and the second of both: a long s looks like an f.
 _SECOND = str.maketrans({"6": "b", "ſ": "f"})
 _TWOFOLD = re.compile("[6ſ]")
@@ -32,8 +31,6 @@ _CHUNK = re.compile(r"\S+")
 _WORD = re.compile(rf"[^\W_{_UNSPACED}]+|[{_UNSPACED}]+")
 _LETTERS_AND_SIGNS = re.compile(rf"(?:[^\W_{_UNSPACED}]|[{re.escape(_SIGNS)}])+")
 _RUN = re.compile(r"(.)\1+")
-#: Two letters that look like one.
-_PAIRS = re.compile("rn|vv")
 _RUNS = re.compile(r"(.)\1*")
 
 #: Single letters, each with a few signs before the next: "s e x", "(s)(e)(x)". An empty line ends it.
@@ -53,11 +50,10 @@ _MOST_TOGETHER, _MOST_PIECES, _MOST_LETTERS = 6, 12, 60
 
 
 class Reading(NamedTuple):
-    """A stretch of a text, by its place, by the chunks that it begins and ends in, and what it spells."""
+    """A stretch of a text, by its place, and what it spells."""
 
     start: int
     end: int
-    chunk: int
     letters: str
 
 
@@ -68,110 +64,122 @@ def normal(word: str) -> str:
 
 def key(letters: str) -> str:
     """What words that may be the same have in common."""
-    return _RUN.sub(r"\1", letters)
+    alike = letters.replace("l", "i")
+    return _RUN.sub(_once, alike) if _RUN.search(alike) else alike
+
+
+def _once(run: re.Match[str]) -> str:
+    return run[1]
 
 
 def fits(letters: str, term: str) -> bool:
-    """Whether a text's letters, of the same key as a term's, have at least as many of each."""
+    """Whether a text's letters, of the same key as a term's, are the term's: some more often, but none seldomer."""
     if letters == term:
         return True
     if len(letters) < len(term):
         return False
-    return all(
-        len(run[0]) >= len(own[0]) for run, own in zip(_RUNS.finditer(letters), _RUNS.finditer(term), strict=True)
+    at = own_at = 0
+    for run, own in zip(_RUNS.finditer(letters.replace("l", "i")), _RUNS.finditer(term.replace("l", "i")), strict=True):
+        until, own_until = at + len(run[0]), own_at + len(own[0])
+        if not _is_longer(letters[at:until], term[own_at:own_until]):
+            return False
+        at, own_at = until, own_until
+    return True
+
+
+def _is_longer(run: str, own: str) -> bool:
+    """Whether a run is as long as a term's, or longer: then by the same letters, or by one of them: "li" is no "ii"."""
+    if len(run) <= len(own):
+        return len(run) == len(own)
+    groups, own_groups = ([group[0] for group in _RUNS.finditer(each)] for each in (run, own))
+    if len(groups) == 1:
+        return True
+    return len(groups) == len(own_groups) and all(
+        group[0] == other[0] and len(group) >= len(other) for group, other in zip(groups, own_groups, strict=True)
     )
 
 
-def readings(text: str) -> Iterator[Reading]:
-    """All that a folded text may be read as. A plain word is one reading."""
-    chunks: list[int] = []
-    for number, chunk in enumerate(_CHUNK.finditer(text)):
-        chunks.append(chunk.start())
-        whole = chunk[0]
-        if whole.isalpha() and whole.isascii():
-            yield Reading(chunk.start(), chunk.end(), number, whole.translate(_READ))
-            if _PAIRS.search(whole):
-                yield Reading(chunk.start(), chunk.end(), number, _paired(whole))
-        else:
-            yield from _chunk(whole, chunk.start(), number)
-    for pattern, signs in ((_SPACED, ""), (_SPACED_SIGNS, _SIGNS)):
-        for match in pattern.finditer(text):
-            yield from _run(match[0], match.start(), bisect.bisect_right(chunks, match.start()) - 1, signs)
+def chunks(text: str) -> Iterator[re.Match[str]]:
+    """What stands between blanks."""
+    return _CHUNK.finditer(text)
 
 
-def _paired(word: str) -> str:
-    return word.replace("rn", "m").replace("vv", "w").translate(_READ)
-
-
-def _chunk(chunk: str, at: int, number: int) -> Iterator[Reading]:
-    """The words of a chunk that is not plain: parted by its signs, together without them, and with them as letters."""
-    yield from _put_together(_parts(_WORD, chunk, at), number)
+def of_chunk(chunk: str) -> list[Reading]:
+    """All that a chunk may be read as. A plain word is one reading."""
+    if chunk.isalpha() and chunk.isascii():
+        return _spelt(0, len(chunk), chunk)
+    found = _put_together(_parts(_WORD, chunk))
     inner = chunk.strip(_AROUND)
     signs = [sign for sign in _SIGNS if sign in inner]
     if not signs or not any(map(str.isalnum, inner)):
-        return
+        return found
     if "()" in chunk:
         chunk = chunk.replace("()", "0 ")  # one sign for two, and the places stay
-    yield from _put_together(_parts(_LETTERS_AND_SIGNS, chunk, at), number)
+    found += _put_together(_parts(_LETTERS_AND_SIGNS, chunk))
     for sign in signs:
         if chunk.count(sign) > 1:  # a sign that parts all letters is none itself
-            yield from _spelt(at, at + len(chunk), number, "".join(_LETTERS_AND_SIGNS.findall(chunk.replace(sign, ""))))
+            found += _spelt(0, len(chunk), "".join(_LETTERS_AND_SIGNS.findall(chunk.replace(sign, ""))))
+    return found
 
 
-def _parts(pattern: re.Pattern[str], chunk: str, at: int) -> list[tuple[int, int, str]]:
-    return [(match.start() + at, match.end() + at, match[0]) for match in pattern.finditer(chunk)]
+def spaced(text: str) -> Iterator[Reading]:
+    """All that is written one letter at a time."""
+    for pattern, signs in ((_SPACED, ""), (_SPACED_SIGNS, _SIGNS)):
+        for match in pattern.finditer(text):
+            yield from _run(match[0], match.start(), signs)
 
 
-def _put_together(parts: list[tuple[int, int, str]], number: int) -> Iterator[Reading]:
+def _parts(pattern: re.Pattern[str], chunk: str) -> list[tuple[int, int, str]]:
+    return [(match.start(), match.end(), match[0]) for match in pattern.finditer(chunk)]
+
+
+def _put_together(parts: list[tuple[int, int, str]]) -> list[Reading]:
     """The words of a chunk; and several in a row as one, but for those of scripts that need no blanks."""
-    for start, end, word in parts:
-        if _UNSPACED_WORD.match(word):
-            yield Reading(start, end, number, word)
+    found = [reading for part in parts for reading in _spelt(*part)]
     parts = [part for part in parts if not _UNSPACED_WORD.match(part[2])]
+    if len(parts) < 2:
+        return found
+    found += _spelt(parts[0][0], parts[-1][1], "".join(part[2] for part in parts))
+    if all(len(part[2]) == 1 for part in parts):
+        return found  # as one, or not at all; and ``spaced`` looks at the letters too
     most = _MOST_TOGETHER if len(parts) <= _MOST_PIECES else 2
-    for first, (start, end, word) in enumerate(parts):
-        yield from _spelt(start, end, number, word)
+    for first, (start, _, word) in enumerate(parts):
         for last in range(first + 1, min(first + most, len(parts))):
             word += parts[last][2]  # noqa: PLW2901  # it grows
             if len(word) > _MOST_LETTERS:
                 break
-            yield from _spelt(start, parts[last][1], number, word)
-    if len(parts) > most:
-        yield from _spelt(parts[0][0], parts[-1][1], number, "".join(part[2] for part in parts))
+            found += _spelt(start, parts[last][1], word)
+    return found
 
 
-def _spelt(start: int, end: int, number: int, word: str) -> Iterator[Reading]:
-    """A word with signs and digits in it: as letters; without those around it; a six as one of two letters."""
-    yield Reading(start, end, number, normal(word))
-    if _PAIRS.search(word):
-        yield Reading(start, end, number, _paired(word))
+def _spelt(start: int, end: int, word: str) -> list[Reading]:
+    """A word as letters; without the digits and signs around it; two letters as one; a six as another letter."""
+    found = [Reading(start, end, normal(word))]
+    if "rn" in word or "vv" in word:
+        found.append(Reading(start, end, word.replace("rn", "m").replace("vv", "w").translate(_READ)))
     if _TWOFOLD.search(word):
-        yield Reading(start, end, number, word.translate(_SECOND).translate(_READ))
-    if word.isalpha():
-        return
-    bare = word.strip("0123456789")
-    if bare and len(bare) < len(word):
-        yield Reading(start, end, number, bare.translate(_READ))
-    core = bare.strip(_SIGNS)
-    if core and len(core) < len(bare):
-        yield Reading(start, end, number, core.translate(_READ))
+        found.append(Reading(start, end, word.translate(_SECOND).translate(_READ)))
+    if not word.isalpha():
+        bare = word.strip("0123456789")
+        core = bare.strip(_SIGNS)
+        found += [Reading(start, end, less.translate(_READ)) for less in {bare, core} - {"", word}]
+    return found
 
 
-def _run(run: str, at: int, number: int, signs: str) -> Iterator[Reading]:
+def _run(run: str, at: int, signs: str) -> Iterator[Reading]:
     """Words written one letter at a time. A wider gap than the narrowest parts two of them."""
     places = [place for place, char in enumerate(run) if char.isalnum() or char in signs]
+    if not any(run[place].isalnum() for place in places):
+        return
     narrowest = min(after - before for before, after in zip(places, places[1:], strict=False))
     words: list[list[int]] = [[places[0]]]
     for before, after in zip(places, places[1:], strict=False):
         if after - before > narrowest:
             words.append([])
         words[-1].append(after)
-    if not any(run[place].isalnum() for place in places):
-        return
     for word in [*words, places] if len(words) > 1 else [places]:
         for spelt in _without_one_letter_words(word, run):
-            letters = "".join(run[place] for place in spelt)
-            yield from _spelt(at + spelt[0], at + spelt[-1] + 1, number, letters)
+            yield from _spelt(at + spelt[0], at + spelt[-1] + 1, "".join(run[place] for place in spelt))
 
 
 def _without_one_letter_words(word: list[int], run: str) -> Iterator[list[int]]:

@@ -13,14 +13,14 @@ Rules of this file:
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from shared.core.folding import faces, folded
 from shared.core.moderation import MOST_SEVERE, TERMS, Category, Topic, Verdict
 from shared.core.patterns import PatternError, phrases
-from shared.core.spelling import Reading, fits, key, normal, readings
+from shared.core.spelling import Reading, chunks, fits, key, normal, of_chunk, spaced
 
 #: Bounds of the list, so that its time is bounded as well.
 _MOST_TERMS, _MOST_NEAR, _MOST_WITHIN = 2000, 4, 20
@@ -30,6 +30,12 @@ _GAP = 5
 
 #: A term of several words, this long, is found without anything between them too.
 _JOINED = 6
+
+#: How many chunks of texts are remembered with what they may be, and how long a remembered one is.
+_REMEMBERED_CHUNKS, _REMEMBERED_CHARACTERS = 5000, 24
+
+#: So many words of a near group after its first are looked at.
+_MOST_NEAR_HITS = 50
 
 _WORD = re.compile(r"[^\W_]+")
 _INNOCENT = -1
@@ -41,7 +47,7 @@ class TermsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The terms of one kind: what a hit means, and the lists of patterns of which each has to be there."""
+    """The terms of one kind: what a hit means, and the lists of phrases of which each has to be there."""
 
     category: Category | None
     severity: int
@@ -51,14 +57,21 @@ class _Group:
 
 
 class _Hit(NamedTuple):
-    """A phrase that stands in a text: where, in which chunks, and in which list of which group."""
+    """A phrase that stands in a text: where, and in which list of which group."""
 
     start: int
     end: int
-    first: int
-    last: int
     group: int
     part: int
+
+
+class _Word(NamedTuple):
+    """A word of a text that stands in the tree: where, its letters, and their key."""
+
+    start: int
+    end: int
+    letters: str
+    key: str
 
 
 class _Node:
@@ -70,15 +83,102 @@ class _Node:
         self.ends: set[tuple[int, int]] = set()
         self.words: dict[str, list[tuple[str, _Node]]] = {}
 
-    def after(self, letters: str) -> "_Node":
+
+def _letters(phrase: str) -> str:
+    """The letters of a phrase, without what stands between them."""
+    return "".join(_WORD.findall(phrase))
+
+
+class _Tree:
+    """The phrases of a list as a tree of words, and which of its words each chunk of a text may be."""
+
+    __slots__ = ("_chunks", "_keys", "innocent", "root")
+
+    def __init__(self, groups: Sequence[_Group], innocent: Iterable[str]) -> None:
+        self.root = _Node()
+        self._keys: set[str] = set()
+        self._chunks: dict[str, tuple[_Word, ...]] = {}
+        known: dict[str, str] = {}
+        for number, group in enumerate(groups):
+            for part, own in enumerate(group.lists):
+                self._grow(own, (number, part), known, joined=True)
+        self._grow(innocent, (_INNOCENT, 0), known, joined=False)
+        self.innocent = {_letters(folded(phrase)) for phrase in innocent}
+
+    def _grow(self, own: Iterable[str], end: tuple[int, int], known: dict[str, str], *, joined: bool) -> None:
+        for phrase in own:
+            for words in _written(phrase):
+                node = self.root
+                for word in words:
+                    node = self._after(node, word, known)
+                node.ends.add(end)
+                if joined and len(words) > 1 and sum(map(len, words)) >= _JOINED:
+                    self._after(self.root, "".join(words), known).ends.add(end)
+
+    def _after(self, node: _Node, word: str, known: dict[str, str]) -> _Node:
         """The node after one more word, made if need be."""
-        known = self.words.setdefault(key(letters), [])
-        for own, node in known:
+        if (own_key := known.get(word)) is None:
+            own_key = known[word] = key(normal(word))
+            self._keys.add(own_key)
+        letters = normal(word)
+        for own, after in node.words.setdefault(own_key, []):
             if own == letters:
-                return node
-        node = _Node()
-        known.append((letters, node))
-        return node
+                return after
+        after = _Node()
+        node.words[own_key].append((letters, after))
+        return after
+
+    def words(self, text: str) -> Iterator[_Word]:
+        """Those readings of a text that are words of the tree."""
+        for chunk in chunks(text):
+            known = self._chunks.get(chunk[0])
+            if known is None:
+                known = tuple(self._among(of_chunk(chunk[0])))
+                if len(chunk[0]) <= _REMEMBERED_CHARACTERS:
+                    if len(self._chunks) >= _REMEMBERED_CHUNKS:
+                        self._chunks.clear()
+                    self._chunks[chunk[0]] = known
+            at = chunk.start()
+            for start, end, letters, own in known:
+                yield _Word(start + at, end + at, letters, own)
+        yield from self._among(spaced(text))
+
+    def _among(self, found: Iterable[Reading]) -> Iterator[_Word]:
+        for start, end, letters in dict.fromkeys(found):
+            own = key(letters)
+            if own in self._keys:
+                yield _Word(start, end, letters, own)
+
+    def hits(self, text: str) -> Iterator[_Hit]:
+        """All phrases of the tree that stand in a text."""
+        words = list(self.words(text))
+        starts: dict[int, list[_Word]] = {}
+        for word in words:
+            starts.setdefault(word.start, []).append(word)
+        for first in words:
+            ways = [(after, first) for own, after in self.root.words.get(first.key, ()) if fits(first.letters, own)]
+            seen: set[tuple[int, int]] = set()
+            while ways:
+                node, last = ways.pop()
+                if (id(node), last.end) in seen:
+                    continue
+                seen.add((id(node), last.end))
+                yield from (_Hit(first.start, last.end, *end) for end in node.ends)
+                if node.words:
+                    ways += _on(node, starts, last.end)
+
+
+def _on(node: _Node, starts: Mapping[int, Sequence[_Word]], end: int) -> Iterator[tuple[_Node, _Word]]:
+    for place in range(end, end + _GAP + 1):
+        for word in starts.get(place, ()):
+            yield from ((after, word) for own, after in node.words.get(word.key, ()) if fits(word.letters, own))
+
+
+def _written(phrase: str) -> Iterable[tuple[str, ...]]:
+    """The words of a phrase as they are folded: letters that are not ASCII may be another's in capitals."""
+    if phrase.isascii():
+        return (tuple(_WORD.findall(phrase.lower())),)
+    return dict.fromkeys(tuple(_WORD.findall(folded(case))) for case in (phrase, phrase.upper(), phrase.title()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +188,7 @@ class TermList:
     version: str
     groups: tuple[_Group, ...]
     innocent: tuple[str, ...]
-    _tree: list[_Node] = field(default_factory=list)
+    _tree: list[_Tree] = field(default_factory=list)
 
     @classmethod
     def parse(cls, text: str, file: str = "terms.toml") -> "TermList":
@@ -119,86 +219,33 @@ class TermList:
                     severities[group.category] = max(group.severity, severities.get(group.category, 0))
         return Verdict(severities, frozenset(topics), screeners=(TERMS,))
 
-    def _found(self, text: str) -> set["_Group"]:
-        hits = list(_walk(self._root(), list(readings(text))))
-        innocent = [hit for hit in hits if hit.group == _INNOCENT]
+    def _found(self, text: str) -> set[_Group]:
+        if not self._tree:
+            self._tree.append(_Tree(self.groups, self.innocent))
+        hits = list(self._tree[0].hits(text))
+        # An innocent word is one as it is written: with a letter more it is what it is a disguise of.
+        innocent = [hit for hit in hits if hit.group == _INNOCENT and _letters(text[hit.start : hit.end]) in self._tree[0].innocent]
         guilty: dict[int, list[_Hit]] = {}
         for hit in hits:
             if hit.group != _INNOCENT and not any(hit.start >= own.start and hit.end <= own.end for own in innocent):
                 guilty.setdefault(hit.group, []).append(hit)
-        return {self.groups[number] for number, own in guilty.items() if _is_whole(self.groups[number], own)}
-
-    def _root(self) -> _Node:
-        """The tree of all phrases, made for the first text."""
-        if not self._tree:
-            root = _Node()
-            for number, group in enumerate(self.groups):
-                for part, words in enumerate(group.lists):
-                    _grow(root, words, (number, part))
-            _grow(root, self.innocent, (_INNOCENT, 0), joined=False)
-            self._tree.append(root)
-        return self._tree[0]
+        return {self.groups[number] for number, own in guilty.items() if _is_whole(self.groups[number], own, text)}
 
 
-def _grow(root: _Node, patterns: Iterable[str], end: tuple[int, int], *, joined: bool = True) -> None:
-    for pattern in patterns:
-        for phrase in phrases(pattern):
-            for words in _written(phrase):
-                node = root
-                for word in words:
-                    node = node.after(normal(word))
-                node.ends.add(end)
-                together = "".join(words)
-                if joined and len(words) > 1 and len(together) >= _JOINED:
-                    root.after(normal(together)).ends.add(end)
-
-
-def _written(phrase: str) -> Iterable[tuple[str, ...]]:
-    """The words of a phrase as they are folded: letters that are not ASCII may be another's in capitals."""
-    cases = (phrase,) if phrase.isascii() else (phrase, phrase.upper(), phrase.title())
-    return dict.fromkeys(tuple(_WORD.findall(folded(case))) for case in cases)
-
-
-def _walk(root: _Node, words: list[Reading]) -> Iterable[_Hit]:
-    """All phrases of the tree that stand in the readings."""
-    starts: dict[int, list[Reading]] = {}
-    for first in words:
-        known = root.words.get(key(first.letters))
-        if not known:
-            continue
-        if not starts:
-            for word in words:
-                starts.setdefault(word.start, []).append(word)
-        ways = [(node, first) for own, node in known if fits(first.letters, own)]
-        seen: set[tuple[int, int]] = set()
-        while ways:
-            node, last = ways.pop()
-            if (id(node), last.end) in seen:
-                continue
-            seen.add((id(node), last.end))
-            yield from (_Hit(first.start, last.end, first.chunk, last.chunk, *end) for end in node.ends)
-            if node.words:
-                nearby = (word for place in range(last.end, last.end + _GAP + 1) for word in starts.get(place, ()))
-                ways += [
-                    (after, word)
-                    for word in nearby
-                    for own, after in node.words.get(key(word.letters), ())
-                    if fits(word.letters, own)
-                ]
-
-
-def _is_whole(group: _Group, hits: list[_Hit]) -> bool:
+def _is_whole(group: _Group, hits: list[_Hit], text: str) -> bool:
     """Whether all lists of a group are there, one of each within so many words."""
     if len(group.lists) == 1:
         return True
-    ordered = sorted(hits, key=lambda hit: hit.first)
+    ordered = sorted(hits)
     for number, hit in enumerate(ordered):
-        parts = {hit.part}
-        for other in ordered[number + 1 :]:
-            if other.first - hit.first > group.within:
+        parts, end = {hit.part}, hit.end
+        for other in ordered[number + 1 : number + 1 + _MOST_NEAR_HITS]:
+            if other.part in parts or other.start < end:
+                continue
+            if len(text[hit.end : other.start].split()) > group.within:
                 break
-            if other.part not in parts and other.start >= hit.end:
-                parts.add(other.part)
+            parts.add(other.part)
+            end = other.end
         if len(parts) == len(group.lists):
             return True
     return False
@@ -241,9 +288,10 @@ def _words(where: str, table: object, *, may_be_empty: bool = False) -> tuple[st
     words = table.get("words") if isinstance(table, dict) else None
     if not isinstance(words, list) or not (words or may_be_empty) or len(words) > _MOST_TERMS:
         raise TermsError(f"{where}, words: must be a list of 1 to {_MOST_TERMS} patterns")
+    found: dict[str, None] = {}
     for number, word in enumerate(words, start=1):
         try:
-            phrases(word if isinstance(word, str) else "")
+            found.update(dict.fromkeys(phrases(word if isinstance(word, str) else "")))
         except PatternError as error:
             raise TermsError(f"{where}, word {number}: {error}") from None
-    return tuple(words)
+    return tuple(found)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.folding import folded
-from shared.core.spelling import readings
+from shared.core.spelling import of_chunk, spaced
 from shared.core.moderation import Category, Topic
 from shared.core.terms import TermList, TermsError
 
@@ -129,19 +129,39 @@ def test_hostile_texts_take_no_longer_than_their_length(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "read"),
+    ("chunk", "read"),
     [
-        ("a sunset, 8k!", {"a", "sunset", "bk", "k", "bki"}),
-        ("h3nny", {"henny", "hnny"} - {"hnny"}),
         ("kite", {"kite"}),
-        ("(k)(i)", {"k", "i", "ki"}),
-        ("k.i.t.e", {"k", "i", "t", "e", "ki", "it", "te", "kit", "ite", "kite"}),
-        ("k i t e", {"k", "i", "t", "e", "kite", "ite", "kit"}),
+        ("kite,", {"kite"}),
+        ("8k!", {"bk", "k", "bki", "ki"}),
+        ("h3nny", {"henny"}),
+        ("s6", {"sg", "sb", "s"}),
+        ("burn", {"burn", "bum"}),
+        ("ki-te", {"ki", "te", "kite"}),
+        ("(k)(i)t", {"k", "i", "t", "kit"}),
+        ("k@i@t@e", {"k", "i", "t", "e", "kite", "kaiatae"}),
+        ("山kite山", {"山", "kite"}),
     ],
 )
-def test_a_text_is_read_in_each_way(text: str, read: set[str]) -> None:
-    """What is not disguised is read once; what may be, without its disguises; l is i on both sides."""
-    assert {reading.letters for reading in readings(text)} >= read - {"ki", "it", "te"}
+def test_a_chunk_is_read_in_each_way(chunk: str, read: set[str]) -> None:
+    """What is not disguised is read once; what may be, without its disguises too."""
+    assert {reading.letters for reading in of_chunk(chunk)} == read
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("a kite", set()),
+        ("n o s h", {"nosh"}),
+        ("a n.o.s.h", {"anosh", "nosh"}),
+        ("n   o   s   h", {"nosh"}),
+        ("n o s h  p o t", {"nosh", "pot", "noshpot"}),
+        ("n 0 s $", {"nos", "noss"}),
+    ],
+)
+def test_what_is_written_one_letter_at_a_time_is_put_together(text: str, read: set[str]) -> None:
+    """Parted where a gap is wider; an article before it may be none of it."""
+    assert {reading.letters for reading in spaced(text)} == read
 
 
 def listed(terms: str, innocent: str = "[]") -> str:
@@ -210,7 +230,7 @@ def test_a_blank_is_up_to_five_signs_and_may_be_none_where_it_says_so() -> None:
     """Between words there may be something, or nothing: who leaves the blank out is understood by any model."""
     terms = TermList.parse(listed(GROUP + '["bad thing", "bad ?word"]'))
     assert all(terms.look(text).topics for text in ("bad thing", "bad -_-_thing", "badthing", "badword", "bad.word"))
-    assert not any(terms.look(text).topics for text in ("bad\n\n\n\n\n\nthing", "bad" + "." * 6 + "word"))
+    assert not any(terms.look(text).topics for text in ("bad\n\n\n\n\n\nthing", "bad, sad thing", "bad" + " ." * 4 + "word"))
 
 
 def test_the_tree_is_made_for_the_first_text() -> None:
