@@ -80,7 +80,7 @@ class _Node:
     __slots__ = ("ends", "words")
 
     def __init__(self) -> None:
-        self.ends: set[tuple[int, int]] = set()
+        self.ends: tuple[tuple[int, int], ...] = ()
         self.words: dict[str, list[tuple[str, _Node]]] = {}
 
 
@@ -98,34 +98,38 @@ class _Tree:
         self.root = _Node()
         self._keys: set[str] = set()
         self._chunks: dict[str, tuple[_Word, ...]] = {}
-        known: dict[str, str] = {}
+        known: dict[str, tuple[str, str]] = {}
         for number, group in enumerate(groups):
             for part, own in enumerate(group.lists):
                 self._grow(own, (number, part), known, joined=True)
         self._grow(innocent, (_INNOCENT, 0), known, joined=False)
         self.innocent = {_letters(folded(phrase)) for phrase in innocent}
 
-    def _grow(self, own: Iterable[str], end: tuple[int, int], known: dict[str, str], *, joined: bool) -> None:
+    def _grow(self, own: Iterable[str], end: tuple[int, int], known: dict[str, tuple[str, str]], *, joined: bool) -> None:
         for phrase in own:
             for words in _written(phrase):
                 node = self.root
                 for word in words:
                     node = self._after(node, word, known)
-                node.ends.add(end)
+                _end(node, end)
                 if joined and len(words) > 1 and sum(map(len, words)) >= _JOINED:
-                    self._after(self.root, "".join(words), known).ends.add(end)
+                    _end(self._after(self.root, "".join(words), known), end)
 
-    def _after(self, node: _Node, word: str, known: dict[str, str]) -> _Node:
+    def _after(self, node: _Node, word: str, known: dict[str, tuple[str, str]]) -> _Node:
         """The node after one more word, made if need be."""
-        if (own_key := known.get(word)) is None:
-            own_key = known[word] = key(normal(word))
-            self._keys.add(own_key)
-        letters = normal(word)
-        for own, after in node.words.setdefault(own_key, []):
-            if own == letters:
+        found = known.get(word)
+        if found is None:
+            letters = normal(word)
+            found = known[word] = (letters, key(letters))
+            self._keys.add(found[1])
+        others = node.words.get(found[1])
+        if others is None:
+            others = node.words[found[1]] = []
+        for own, after in others:
+            if own == found[0]:
                 return after
         after = _Node()
-        node.words[own_key].append((letters, after))
+        others.append((found[0], after))
         return after
 
     def words(self, text: str) -> Iterator[_Word]:
@@ -166,6 +170,11 @@ class _Tree:
                 yield from (_Hit(first.start, last.end, *end) for end in node.ends)
                 if node.words:
                     ways += _on(node, starts, last.end)
+
+
+def _end(node: _Node, end: tuple[int, int]) -> None:
+    if end not in node.ends:
+        node.ends = (*node.ends, end)
 
 
 def _on(node: _Node, starts: Mapping[int, Sequence[_Word]], end: int) -> Iterator[tuple[_Node, _Word]]:
