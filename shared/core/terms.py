@@ -105,7 +105,9 @@ class _Tree:
         self._grow(innocent, (_INNOCENT, 0), known, joined=False)
         self.innocent = {_letters(folded(phrase)) for phrase in innocent}
 
-    def _grow(self, own: Iterable[str], end: tuple[int, int], known: dict[str, tuple[str, str]], *, joined: bool) -> None:
+    def _grow(
+        self, own: Iterable[str], end: tuple[int, int], known: dict[str, tuple[str, str]], *, joined: bool
+    ) -> None:
         for phrase in own:
             for words in _written(phrase):
                 node = self.root
@@ -233,7 +235,11 @@ class TermList:
             self._tree.append(_Tree(self.groups, self.innocent))
         hits = list(self._tree[0].hits(text))
         # An innocent word is one as it is written: with a letter more it is what it is a disguise of.
-        innocent = [hit for hit in hits if hit.group == _INNOCENT and _letters(text[hit.start : hit.end]) in self._tree[0].innocent]
+        innocent = [
+            hit
+            for hit in hits
+            if hit.group == _INNOCENT and _letters(text[hit.start : hit.end]) in self._tree[0].innocent
+        ]
         guilty: dict[int, list[_Hit]] = {}
         for hit in hits:
             if hit.group != _INNOCENT and not any(hit.start >= own.start and hit.end <= own.end for own in innocent):

@@ -230,7 +230,9 @@ def test_a_blank_is_up_to_five_signs_and_may_be_none_where_it_says_so() -> None:
     """Between words there may be something, or nothing: who leaves the blank out is understood by any model."""
     terms = TermList.parse(listed(GROUP + '["bad thing", "bad ?word"]'))
     assert all(terms.look(text).topics for text in ("bad thing", "bad -_-_thing", "badthing", "badword", "bad.word"))
-    assert not any(terms.look(text).topics for text in ("bad\n\n\n\n\n\nthing", "bad, sad thing", "bad" + " ." * 4 + "word"))
+    assert not any(
+        terms.look(text).topics for text in ("bad\n\n\n\n\n\nthing", "bad, sad thing", "bad" + " ." * 4 + "word")
+    )
 
 
 def test_the_tree_is_made_for_the_first_text() -> None:
