@@ -73,15 +73,12 @@ def test_a_text_without_a_mark_stays_as_it_is(text: str) -> None:
     assert plain(text) == text
 
 
-@given(
-    st.text(
-        alphabet=["<", "|", ">", "[", "]", "/", "INST", "eot_id", "s", "sys", "\u200b", "\uff5c", " ", "a"], max_size=30
-    )
-)
-def test_once_is_enough(text: str) -> None:
+@given(st.lists(st.sampled_from([*"<|>[]/sa \u200b\uff5c#:", "INST", "eot_id", "sys", "Instruction"]), max_size=30))
+def test_once_is_enough(pieces: list[str]) -> None:
     """What was made plain has no mark left, whatever it was put together from."""
-    assert plain(plain(text)) == plain(text)
-    assert not re.search(r"<\u200b*\|", plain(text))
+    made_plain = plain("".join(pieces))
+    assert plain(made_plain) == made_plain
+    assert not re.search(r"<\u200b*\|", made_plain)
 
 
 def made(request: GenerationRequest, name: str) -> str:
@@ -95,7 +92,7 @@ def made(request: GenerationRequest, name: str) -> str:
 def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str) -> None:
     """The marks in what is sent are those of an innocent request, for prompt and system prompt alike."""
     request = REQUEST.__class__(key=REQUEST.key, prompt="hello", system_prompt="be brief")
-    hostile = " ".join(ALL)
+    hostile = " ".join(ALL)[: CATALOG.models[name].prompt_characters[1] - 10]
     attack = REQUEST.__class__(key=REQUEST.key, prompt=f"hello {hostile}", system_prompt=f"be brief {hostile}")
     before, after = made(request, name), made(attack, name)
     for mark in ALL:
