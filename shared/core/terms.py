@@ -3,8 +3,8 @@
 Rules of this file:
 1. The list is data (terms.toml), checked whole when it is read. It is for what is never wanted; what depends on the
    sense is for the other screeners.
-2. A term is a word of its own, or several: letters before or after it make it another word. A term within an innocent
-   phrase is none.
+2. A term is a word of its own, or several: letters before or after it make it another word. A term that
+   overlaps an innocent phrase is none.
 3. Some words are harmless alone and not together. ``near`` names lists of words: one of each, in any order, within so
    many words of a text, is a term.
 4. A list becomes a tree of words when the first text is looked at. Each word of a text is looked up in it by its key, in
@@ -28,8 +28,8 @@ _MOST_TERMS, _MOST_NEAR, _MOST_WITHIN = 2000, 4, 20
 #: How many signs may stand between the words of a term.
 _GAP = 5
 
-#: A term of several words, this long, is found without anything between them too.
-_JOINED = 6
+#: A term of a few words, this long, is found without anything between them too.
+_JOINED, _MOST_JOINED = 6, 3
 
 #: How many chunks of texts are remembered with what they may be, and how long a remembered one is.
 _REMEMBERED_CHUNKS, _REMEMBERED_CHARACTERS = 5000, 24
@@ -101,7 +101,7 @@ class _Tree:
         known: dict[str, tuple[str, str]] = {}
         for number, group in enumerate(groups):
             for part, own in enumerate(group.lists):
-                self._grow(own, (number, part), known, joined=True)
+                self._grow(own, (number, part), known, joined=len(group.lists) == 1)
         self._grow(innocent, (_INNOCENT, 0), known, joined=False)
         self.innocent = {_letters(folded(phrase)) for phrase in innocent}
 
@@ -114,7 +114,7 @@ class _Tree:
                 for word in words:
                     node = self._after(node, word, known)
                 _end(node, end)
-                if joined and len(words) > 1 and sum(map(len, words)) >= _JOINED:
+                if joined and 1 < len(words) <= _MOST_JOINED and sum(map(len, words)) >= _JOINED:
                     _end(self._after(self.root, "".join(words), known), end)
 
     def _after(self, node: _Node, word: str, known: dict[str, tuple[str, str]]) -> _Node:
@@ -242,7 +242,7 @@ class TermList:
         ]
         guilty: dict[int, list[_Hit]] = {}
         for hit in hits:
-            if hit.group != _INNOCENT and not any(hit.start >= own.start and hit.end <= own.end for own in innocent):
+            if hit.group != _INNOCENT and not any(hit.start < own.end and hit.end > own.start for own in innocent):
                 guilty.setdefault(hit.group, []).append(hit)
         return {self.groups[number] for number, own in guilty.items() if _is_whole(self.groups[number], own, text)}
 
