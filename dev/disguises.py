@@ -84,8 +84,13 @@ LOOKALIKES = lookalikes()
 
 def of_category(*categories: str) -> list[str]:
     """Characters of these categories, of the first two planes and the fifteenth."""
+    # What is a letter in a frame is a letter to a reader: between others it makes another word.
     codes = (*range(0x1, 0x3000), *range(0xE000, 0xE100), *range(0x1F300, 0x1FB00), *range(0xE0100, 0xE01F0))
-    return [chr(code) for code in codes if unicodedata.category(chr(code)) in categories and chr(code) not in "\t\n\r"]
+    return [char for char in map(chr, codes) if unicodedata.category(char) in categories and _is_no_letter(char)]
+
+
+def _is_no_letter(char: str) -> bool:
+    return char not in "\t\n\r" and not any(part.isalpha() for part in unicodedata.normalize("NFKD", char))
 
 
 UNSEEN = {name: of_category(name) for name in ("Cc", "Cf", "Mn", "Cn", "Co", "So")}

@@ -130,6 +130,11 @@ def _unseen(char: str) -> str | None:
     return "" if category in _UNSEEN or char in _HIDDEN else None
 
 
+def is_unseen(char: str) -> bool:
+    """Whether a character is one that nobody sees."""
+    return not char.isascii() and _unseen(char) == ""
+
+
 def _without_frame(char: str, plain: str) -> str:
     """A decomposed character: of a letter in brackets, or with a dot behind it, the letter."""
     kept = "".join(part for part in plain if unicodedata.category(part)[0] in "LN")

@@ -22,22 +22,22 @@ _READ = str.maketrans(_DIGITS_AS | _SIGNS_AS | {"ſ": "s"})
 #: What is read as one of two letters, and the second of both: a long s looks like an f.
 _SECOND = str.maketrans({"6": "b", "ſ": "f"})
 _TWOFOLD = re.compile("[6ſ]")
-_SIGNS = "".join(_SIGNS_AS)
+SIGNS = "".join(_SIGNS_AS)
 
 #: Scripts that put no blanks between words: a word of another script ends where they begin.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _UNSPACED_WORD = re.compile(f"[{_UNSPACED}]")
 _CHUNK = re.compile(r"\S+")
 _WORD = re.compile(rf"[^\W_{_UNSPACED}]+|[{_UNSPACED}]+")
-_LETTERS_AND_SIGNS = re.compile(rf"(?:[^\W_{_UNSPACED}]|[{re.escape(_SIGNS)}])+")
+_LETTERS_AND_SIGNS = re.compile(rf"(?:[^\W_{_UNSPACED}]|[{re.escape(SIGNS)}])+")
 _RUN = re.compile(r"(.)\1+")
 _RUNS = re.compile(r"(.)\1*")
 
 #: Single letters, each with a few signs before the next: "s e x", "(s)(e)(x)". An empty line ends it.
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:(?!\s*\n\s*\n)[\W_]{1,12}[^\W_](?![^\W_])){2,}")
 _SPACED_SIGNS = re.compile(
-    rf"(?<![^\W_])(?<![{re.escape(_SIGNS)}])(?:[^\W_]|[{re.escape(_SIGNS)}])"
-    rf"(?:[^\w{re.escape(_SIGNS)}]{{1,12}}(?:[^\W_]|[{re.escape(_SIGNS)}])(?![^\W_])(?![{re.escape(_SIGNS)}])){{2,}}"
+    rf"(?<![^\W_])(?<![{re.escape(SIGNS)}])(?:[^\W_]|[{re.escape(SIGNS)}])"
+    rf"(?:[^\w{re.escape(SIGNS)}]{{1,12}}(?:[^\W_]|[{re.escape(SIGNS)}])(?![^\W_])(?![{re.escape(SIGNS)}])){{2,}}"
 )
 #: Signs around a word that stand for no letter.
 _AROUND = ".,;:?\"'()[]{}<>"
@@ -47,6 +47,9 @@ _ONE_LETTER = frozenset("aieouybckия")
 
 #: Bounds: the pieces of one chunk that are put together, and the length of what is.
 _MOST_TOGETHER, _MOST_PIECES, _MOST_LETTERS = 6, 12, 60
+
+#: In a chunk of more parts than these a single letter is no word of its own.
+_FEW = 3
 
 
 class Reading(NamedTuple):
@@ -110,7 +113,7 @@ def of_chunk(chunk: str) -> list[Reading]:
         return _spelt(0, len(chunk), chunk)
     found = _put_together(_parts(_WORD, chunk))
     inner = chunk.strip(_AROUND)
-    signs = [sign for sign in _SIGNS if sign in inner]
+    signs = [sign for sign in SIGNS if sign in inner]
     if not signs or not any(map(str.isalnum, inner)):
         return found
     if "()" in chunk:
@@ -124,7 +127,7 @@ def of_chunk(chunk: str) -> list[Reading]:
 
 def spaced(text: str) -> Iterator[Reading]:
     """All that is written one letter at a time."""
-    for pattern, signs in ((_SPACED, ""), (_SPACED_SIGNS, _SIGNS)):
+    for pattern, signs in ((_SPACED, ""), (_SPACED_SIGNS, SIGNS)):
         for match in pattern.finditer(text):
             yield from _run(match[0], match.start(), signs)
 
@@ -135,7 +138,8 @@ def _parts(pattern: re.Pattern[str], chunk: str) -> list[tuple[int, int, str]]:
 
 def _put_together(parts: list[tuple[int, int, str]]) -> list[Reading]:
     """The words of a chunk; and several in a row as one, but for those of scripts that need no blanks."""
-    found = [reading for part in parts for reading in _spelt(*part)]
+    few = len(parts) <= _FEW
+    found = [reading for part in parts if few or len(part[2]) > 1 for reading in _spelt(*part)]
     parts = [part for part in parts if not _UNSPACED_WORD.match(part[2])]
     if len(parts) < 2:
         return found
@@ -161,23 +165,39 @@ def _spelt(start: int, end: int, word: str) -> list[Reading]:
         found.append(Reading(start, end, word.translate(_SECOND).translate(_READ)))
     if not word.isalpha():
         bare = word.strip("0123456789")
-        core = bare.strip(_SIGNS)
+        core = bare.strip(SIGNS)
         found += [Reading(start, end, less.translate(_READ)) for less in {bare, core} - {"", word}]
     return found
 
 
-def _run(run: str, at: int, signs: str) -> Iterator[Reading]:
-    """Words written one letter at a time. A wider gap than the narrowest parts two of them."""
+def spaced_runs(text: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Where letters are written one at a time, and the words that they make."""
+    for pattern, signs in ((_SPACED, ""), (_SPACED_SIGNS, SIGNS)):
+        for match in pattern.finditer(text):
+            words = _words_of(match[0], signs)
+            if words:
+                yield match.start(), match.end(), ["".join(match[0][place] for place in word) for word in words]
+
+
+def _words_of(run: str, signs: str) -> list[list[int]]:
+    """The places of letters, word by word: a wider gap than the narrowest parts two of them."""
     places = [place for place, char in enumerate(run) if char.isalnum() or char in signs]
     if not any(run[place].isalnum() for place in places):
-        return
+        return []
     narrowest = min(after - before for before, after in zip(places, places[1:], strict=False))
     words: list[list[int]] = [[places[0]]]
     for before, after in zip(places, places[1:], strict=False):
         if after - before > narrowest:
             words.append([])
         words[-1].append(after)
-    for word in [*words, places] if len(words) > 1 else [places]:
+    return words
+
+
+def _run(run: str, at: int, signs: str) -> Iterator[Reading]:
+    """What a run of single letters may be read as: each of its words, and all of them together."""
+    words = _words_of(run, signs)
+    together = [[place for word in words for place in word]] if len(words) > 1 else []
+    for word in [*words, *together]:
         for spelt in _without_one_letter_words(word, run):
             yield from _spelt(at + spelt[0], at + spelt[-1] + 1, "".join(run[place] for place in spelt))
 

@@ -139,7 +139,7 @@ def test_hostile_texts_take_no_longer_than_their_length(kind: str) -> None:
         ("burn", {"burn", "bum"}),
         ("ki-te", {"ki", "te", "kite"}),
         ("(k)(i)t", {"k", "i", "t", "kit"}),
-        ("k@i@t@e", {"k", "i", "t", "e", "kite", "kaiatae"}),
+        ("k@i@t@e", {"kite", "kaiatae"}),
         ("山kite山", {"山", "kite"}),
     ],
 )
