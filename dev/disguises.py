@@ -25,6 +25,7 @@ from shared.core.terms import TermList
 #: The list that comes with the app.
 TERMS_FILE = Path(__file__).parents[1] / "shared" / "core" / "terms.toml"
 
+Change = Callable[[str], str]
 Trick = Callable[[random.Random, str], str]
 
 #: What is disguised: some of each kind and language of the list.
@@ -32,7 +33,8 @@ TERMS = (
     "porn", "hentai", "dildo", "bukkake", "masturbating", "pornography", "fellatio", "gangbang", "blowjob", "cunt",
     "faggot", "nigger", "kike", "wetback", "untermensch", "lolicon", "shotacon", "pedophile", "csam", "thinspo",
     "necrophilia", "bestiality", "futanari", "creampie porn", "child porn", "kill myself", "sieg heil", "white power",
-    "snuff film", "torture porn", "nude child", "suicide note", "hang myself", "school shooting", "pipe bomb instructions",
+    "snuff film", "torture porn", "nude child", "suicide note", "hang myself", "school shooting",
+    "pipe bomb instructions",
     "anal sex", "sex tape", "gas the jews", "kinderporno", "ficken", "pornographie", "partouze", "branlette", "pompino",
     "pornografia", "sesso anale", "sudacas de mierda", "quiero suicidarme", "mort aux juifs", "judensau",
 )  # fmt: skip
@@ -96,7 +98,7 @@ def _is_no_letter(char: str) -> bool:
 UNSEEN = {name: of_category(name) for name in ("Cc", "Cf", "Mn", "Cn", "Co", "So")}
 
 
-def _each(rng: random.Random, word: str, change: Callable[[str], str], share: float) -> str:
+def _each(rng: random.Random, word: str, change: Change, share: float) -> str:
     """The word with about this share of its letters changed, and one at least."""
     letters = [place for place, char in enumerate(word) if char.isalpha()]
     chosen = {place for place in letters if rng.random() < share} or {rng.choice(letters)}
@@ -105,7 +107,7 @@ def _each(rng: random.Random, word: str, change: Callable[[str], str], share: fl
 
 def look_alike(rng: random.Random, word: str) -> str:
     """Unicode's confusable characters for some or all letters."""
-    return _each(rng, word, lambda char: rng.choice(LOOKALIKES.get(char, [char]) or [char]), rng.choice([0.3, 0.6, 1]))
+    return _each(rng, word, lambda char: rng.choice(LOOKALIKES.get(char) or [char]), rng.choice([0.3, 0.6, 1]))
 
 
 def leet(rng: random.Random, word: str) -> str:
@@ -115,15 +117,17 @@ def leet(rng: random.Random, word: str) -> str:
 
 def parted(rng: random.Random, word: str) -> str:
     """One to three signs or blanks between all letters, and sometimes around them."""
-    sign = rng.choice([" ", "  ", "   ", *_SIGNS, *(f" {sign} " for sign in ".-*"), *_BLANKS])
+    signs: list[str] = [" ", "  ", "   ", *_SIGNS, *(f" {sign} " for sign in ".-*"), *_BLANKS]
+    sign = rng.choice(signs)
     around = rng.choice(["", "", sign.strip(), "*", "(", '"'])
+    closing = {"(": ")"}.get(around, around)
     gap = sign * (3 if " " in sign else 2)
-    return around + gap.join(sign.join(part) for part in word.split()) + {"(": ")"}.get(around, around)
+    return around + gap.join(sign.join(part) for part in word.split()) + closing
 
 
 def in_brackets(rng: random.Random, word: str) -> str:
     """Each letter in brackets."""
-    before, after = rng.choice(["()", "[]", "{}", "<>", "««"])
+    before, after = rng.choice([("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"), ("«", "»")])
     return "".join(f"{before}{char}{after}" if char.isalpha() else char for char in word)
 
 
@@ -174,7 +178,7 @@ def turned(_: random.Random, word: str) -> str:
 
 def styled(rng: random.Random, word: str) -> str:
     """One of Unicode's other alphabets, as the sites for fancy texts make them."""
-    kinds = [
+    kinds: list[Change] = [
         lambda char: chr(ord(char) - 97 + rng.choice([0x1D41A, 0x1D44E])) if char != "h" else char,
         lambda char: chr(ord(char) - 97 + 0x1D4EA),
         lambda char: chr(ord(char) - 97 + 0x1D586),
@@ -204,8 +208,8 @@ def mixed_case(rng: random.Random, word: str) -> str:
 TRICKS: dict[str, Trick] = {
     trick.__name__: trick
     for trick in (
-        look_alike, leet, parted, in_brackets, in_tags, in_selectors, with_strokes, with_digits, doubled, strewn, turned,
-        styled, trailing_sign, mixed_case,
+        look_alike, leet, parted, in_brackets, in_tags, in_selectors, with_strokes, with_digits, doubled, strewn,
+        turned, styled, trailing_sign, mixed_case,
     )
 }  # fmt: skip
 
@@ -219,7 +223,7 @@ PAIRS = (
 
 def disguises(seed: int, count: int) -> Iterator[tuple[str, str, str]]:
     """So many disguises: by which trick, of what, and the text."""
-    rng = random.Random(seed)  # noqa: S311  # a test's choice, and it has to come again
+    rng = random.Random(seed)  # a test's choice, and it has to come again
     while count:
         names = (rng.choice([*TRICKS]),) if rng.random() < 0.7 else rng.choice(PAIRS)
         letters_only = {"styled", "in_tags", "leet"}
@@ -259,7 +263,7 @@ def sentences(language: str) -> list[str]:
 
 def harmless(seed: int, count: int) -> dict[str, list[str]]:
     """About so many sentences, as many of each language that is there."""
-    rng = random.Random(seed)  # noqa: S311  # as above
+    rng = random.Random(seed)  # as above
     found = {language: sentences(language) for language in LANGUAGES}
     there = {language: own for language, own in found.items() if own}
     share = -(-count // max(1, len(there)))
@@ -287,7 +291,7 @@ def main(argv: Sequence[str]) -> int:
 def _measure(terms: TermList, asked: argparse.Namespace) -> int:
     passed = [case for case in disguises(asked.seed, asked.count) if not is_found(terms, case[2])]
     for name, term, text in passed[: asked.show]:
-        print(f"{name:24} {term:16} {ascii(text)}")
+        print(f"{name:24} {term:16} {text!a}")
     print(*(f"{count:4} {name}" for name, count in Counter(case[0] for case in passed).most_common()), sep="\n")
     print(f"seed {asked.seed}: {len(passed)} of {asked.count} disguises passed")
     return int(len(passed) * 25 > asked.count)

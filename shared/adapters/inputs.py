@@ -51,10 +51,10 @@ _REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _PIECE_BYTES = 64 * 1024
 #: What a ``Content-Encoding`` names where the bytes are really packed: IANA's registry of content codings, and the
 #: names in use beside it. Any other word says nothing about them.
-_PACKED = frozenset(
-    "aes128gcm br bzip2 compress dcb dcz deflate exi gzip lz4 lzma pack200-gzip snappy xz zstd x-bzip2 x-compress "
-    "x-deflate x-gzip x-lzma x-xz x-zstd".split()
-)
+_PACKED = frozenset({
+    "aes128gcm", "br", "bzip2", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "lz4", "lzma", "pack200-gzip",
+    "snappy", "xz", "zstd", "x-bzip2", "x-compress", "x-deflate", "x-gzip", "x-lzma", "x-xz", "x-zstd",
+})  # fmt: skip
 
 #: What ``is_global`` may let pass. IPv6 addresses with an IPv4 address inside, to which a gateway could lead: NAT64's
 #: prefixes (RFC 6052, 8215), 6to4 (RFC 3056) and its relay, Teredo (RFC 4380), IPv4-compatible and -translated ones.

@@ -6,8 +6,8 @@ Rules of this file:
    by its words alone ("User:") is ordinary text to the models there are, and stays.
 2. Whatever becomes part of a text model's input goes through ``plain``: no mark of any family is left in it, whichever
    model it is for. A model may have a template of its own on the other side, and a fallback has another one.
-3. Nothing is dropped, and nobody is refused: the mark's first sign becomes one that looks like it and is no mark. A text
-   without a mark stays as it is, to the letter.
+3. Nothing is dropped, and nobody is refused: the mark's first sign becomes one that looks like it and is no mark. A
+   text without a mark stays as it is, to the letter.
 """
 
 import re
@@ -16,7 +16,10 @@ import re
 _INSTEAD = str.maketrans({"<": "‹", "[": "⁅", "＜": "‹", "［": "⁅", "#": "♯"})  # noqa: RUF001  # that they look so is the point
 
 #: Signs that nobody sees, which a tokenizer may leave out: a mark with one of them in it would be one behind it.
-_UNSEEN = r"[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]*"
+_UNSEEN = (
+    r"[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    r"\U000e0000-\U000e0fff]*"
+)
 
 #: Names of turns and texts in angle brackets without bars: Gemma's, Llama 2's and Mistral's, and those of others.
 _NAMES = (
@@ -28,8 +31,8 @@ _NAMES = (
 
 #: Names in square brackets: Mistral's.
 _SQUARE = (
-    "inst", "system_prompt", "available_tools", "tool_calls", "tool_results", "tool_content", "args", "img", "img_break",
-    "img_end", "audio", "begin_audio", "prefix", "suffix", "middle", "think", "model_settings", "gmask",
+    "inst", "system_prompt", "available_tools", "tool_calls", "tool_results", "tool_content", "args", "img",
+    "img_break", "img_end", "audio", "begin_audio", "prefix", "suffix", "middle", "think", "model_settings", "gmask",
 )  # fmt: skip
 
 

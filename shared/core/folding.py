@@ -31,12 +31,12 @@ _READ_AS = {
     "m": "ʍᗰ",
     "n": "пπηᑎ∩",
     "q": "գᑫ",
-    "r": "гᴦ",
+    "r": "гᴦ",  # noqa: RUF001
     "s": "ᔕ",
     "w": "шω",
     "z": "ᘔ",
-    "ſ": "ſ",
-}  # noqa: RUF001
+    "ſ": "ſ",  # noqa: RUF001  # read as one of two letters: spelling.py knows both
+}
 
 #: Signs that nobody sees although Unicode has them for letters or symbols.
 _HIDDEN = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -198,7 +198,7 @@ def _numbered(run: str) -> str:
 
 
 def faces(text: str) -> Iterator[str]:
-    """The text as it is; and where it hides something, with that in its place, that alone, and turned as it is shown."""
+    """The text as it is; and where it hides something, with that in its place, that alone, and as it is shown."""
     yield text
     if text.isascii():
         return

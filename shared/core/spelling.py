@@ -11,6 +11,7 @@ Rules of this file:
    words of Spanish.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,10 +19,10 @@ from typing import NamedTuple
 #: What is read as a letter. ``l`` and what looks like it is an ``i``, on both sides.
 _SIGNS_AS = {"@": "a", "$": "s", "+": "t", "!": "i", "|": "i", "¢": "c", "£": "i", "¥": "y"}
 _DIGITS_AS = dict(zip("0123456789", "oizeasgtbg", strict=True))
-_READ = str.maketrans(_DIGITS_AS | _SIGNS_AS | {"ſ": "s"})
+_READ = str.maketrans(_DIGITS_AS | _SIGNS_AS | {"\u017f": "s"})
 #: What is read as one of two letters, and the second of both: a long s looks like an f.
-_SECOND = str.maketrans({"6": "b", "ſ": "f"})
-_TWOFOLD = re.compile("[6ſ]")
+_SECOND = str.maketrans({"6": "b", "\u017f": "f"})
+_TWOFOLD = re.compile("[6\u017f]")
 SIGNS = "".join(_SIGNS_AS)
 
 #: Scripts that put no blanks between words: a word of another script ends where they begin.
@@ -184,9 +185,9 @@ def _words_of(run: str, signs: str) -> list[list[int]]:
     places = [place for place, char in enumerate(run) if char.isalnum() or char in signs]
     if not any(run[place].isalnum() for place in places):
         return []
-    narrowest = min(after - before for before, after in zip(places, places[1:], strict=False))
+    narrowest = min(after - before for before, after in itertools.pairwise(places))
     words: list[list[int]] = [[places[0]]]
-    for before, after in zip(places, places[1:], strict=False):
+    for before, after in itertools.pairwise(places):
         if after - before > narrowest:
             words.append([])
         words[-1].append(after)

@@ -7,8 +7,9 @@ Rules of this file:
    overlaps an innocent phrase is none.
 3. Some words are harmless alone and not together. ``near`` names lists of words: one of each, in any order, within so
    many words of a text, is a term.
-4. A list becomes a tree of words when the first text is looked at. Each word of a text is looked up in it by its key, in
-   every way in which it may be read (spelling.py); so the time of a look grows with the text, and hardly with the list.
+4. A list becomes a tree of words when the first text is looked at. Each word of a text is looked up in it by its key,
+   in every way in which it may be read (spelling.py); so the time of a look grows with the text, and hardly with the
+   list.
 """
 
 import re

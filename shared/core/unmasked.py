@@ -44,7 +44,8 @@ _LIVING = frozenset({"CYRILLIC", "GREEK", "ARMENIAN"})
 #: What the name of such a character says.
 _FANCY = re.compile(
     r"^(?:MATHEMATICAL|FULLWIDTH LATIN|(?:NEGATIVE )?(?:CIRCLED|SQUARED) LATIN|PARENTHESIZED LATIN|DOUBLE-STRUCK|"
-    r"REGIONAL INDICATOR|SCRIPT (?:SMALL|CAPITAL)|BLACK-LETTER)|SMALL CAPITAL|^(?:SUB|SUPER)SCRIPT LATIN|^MODIFIER LETTER SMALL"
+    r"REGIONAL INDICATOR|SCRIPT (?:SMALL|CAPITAL)|BLACK-LETTER)|SMALL CAPITAL|^(?:SUB|SUPER)SCRIPT LATIN|"
+    r"^MODIFIER LETTER SMALL"
 )
 
 #: So many letters one at a time are a word; three may be an abbreviation.
@@ -84,7 +85,7 @@ def _is_mostly_latin(text: str) -> bool:
 
 
 def _is_odd(chunk: str, *, latin: bool) -> bool:
-    """Whether a chunk is not written as its language writes: letters of several alphabets, of a fancy one, or unseen."""
+    """Whether a chunk is not written as its language writes: letters of several alphabets or of none, or unseen."""
     composed = unicodedata.normalize("NFC", chunk)
     letters = [char for char in composed if char.isalpha()]
     alphabets = {_alphabet(char) for char in letters} - {""}

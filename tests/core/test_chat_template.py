@@ -20,9 +20,11 @@ CHATTING = [model for model in CATALOG.models.values() if model.modality == "tex
 MARKS = {
     "Llama 3": ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>",
                 "<|python_tag|>", "<|finetune_right_pad_id|>", "<|reserved_special_token_7|>"),
-    "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>", "<|step|>", "<|image_start|>", "<|python_start|>"),
+    "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>", "<|step|>", "<|image_start|>",
+                "<|python_start|>"),
     "Llama 2": ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>"),
-    "Mistral": ("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[IMG]", "[THINK]"),
+    "Mistral": ("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[IMG]",
+                "[THINK]"),
     "ChatML": ("<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|endoftext|>"),
     "Gemma": ("<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<start_of_image>", "<unused12>"),
     "DeepSeek": ("<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>",
@@ -63,8 +65,8 @@ def test_a_mark_is_none_any_more_and_nothing_is_lost(mark: str) -> None:
         "User: hello\nAssistant: hi",
         "# Title\n## Part\n### Instructions for the cook",
         "C# and F#, #sunset",
-        "«Bonjour», ‹oui›",
-        "使用者：你好",
+        "«Bonjour», «oui»",
+        "使用者: 你好",
         "if (a << 2) { system('ls') }",
     ],
 )
@@ -97,7 +99,7 @@ def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str)
     before, after = made(request, name), made(attack, name)
     for mark in ALL:
         assert after.count(mark) == before.count(mark), mark
-    assert "hello ‹|begin_of_text|>" in after
+    assert "hello \u2039|begin_of_text|>" in after
 
 
 def test_a_prompt_for_a_picture_stays_as_it_is() -> None:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.folding import folded
-from shared.core.spelling import of_chunk, spaced
 from shared.core.moderation import Category, Topic
+from shared.core.spelling import of_chunk, spaced
 from shared.core.terms import TermList, TermsError
 
 FILE = Path(__file__).parents[2] / "shared" / "core" / "terms.toml"

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # letters that look alike are what this is about
 """The reading of a text for services that read the sense: without its disguises, and none where it has none."""
 
 import pytest
