@@ -266,14 +266,31 @@ def harmless(seed: int, count: int) -> dict[str, list[str]]:
     rng = random.Random(seed)  # as above
     found = {language: sentences(language) for language in LANGUAGES}
     there = {language: own for language, own in found.items() if own}
-    share = -(-count // max(1, len(there)))
-    return {language: rng.sample(own, min(share, len(own))) for language, own in there.items()}
+    chosen: dict[str, list[str]] = {}
+    for number, (language, own) in enumerate(sorted(there.items(), key=lambda item: len(item[1]))):
+        # Those that have few leave their share to the others.
+        share = -(-(count - sum(map(len, chosen.values()))) // (len(there) - number))
+        chosen[language] = rng.sample(own, min(share, len(own)))
+    return chosen
 
 
 def is_found(terms: TermList, text: str) -> bool:
     """Whether the list has anything to say to a text."""
     verdict = terms.look(text)
     return bool(verdict.severities or verdict.topics)
+
+
+#: The words of the list that the sentences say plainly: those are not harmless by it, and say nothing of disguises.
+_PLAIN = re.compile(
+    r"\b(?:\w*porn\w*|порно\w*|минет|жидов|masturb\w+|heil hitler|(?:sex|sesso) (?:anal|orale)|sodomie|dildos?|incest|"
+    r"having sex|kill yourself|snuff movies?|mutilated body|naked children|cortarme las venas|fellat\w+|fick\w*|xxx)\b",
+    re.IGNORECASE,
+)
+
+
+def says_plainly(text: str) -> bool:
+    """Whether a sentence has a word of the list as the list has it."""
+    return _PLAIN.search(text) is not None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -304,7 +321,9 @@ def _measure_harmless(terms: TermList, asked: argparse.Namespace) -> int:
         return 1
     hit = [(language, text) for language, own in found.items() for text in own if is_found(terms, text)]
     for language, text in hit[: asked.show]:
-        print(f"{language:12} {text[:200]}")
+        print(f"{language:12} {'says it' if says_plainly(text) else 'HIT':8} {text[:200]}")
     counts = ", ".join(f"{language} {len(own)}" for language, own in found.items())
-    print(f"seed {asked.seed}: {len(hit)} of {sum(map(len, found.values()))} sentences were hit ({counts})")
-    return int(bool(hit))
+    plain = sum(says_plainly(text) for _, text in hit)
+    said = f"{len(hit) - plain} of {sum(map(len, found.values()))} harmless sentences were hit"
+    print(f"seed {asked.seed}: {said}, and {plain} that say a word of the list ({counts})")
+    return int(len(hit) > plain)
