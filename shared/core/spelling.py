@@ -31,6 +31,11 @@ _UNSPACED_WORD = re.compile(f"[{_UNSPACED}]")
 _CHUNK = re.compile(r"\S+")
 _WORD = re.compile(rf"[^\W_{_UNSPACED}]+|[{_UNSPACED}]+")
 _LETTERS_AND_SIGNS = re.compile(rf"(?:[^\W_{_UNSPACED}]|[{re.escape(SIGNS)}])+")
+#: Brackets with nothing in them are an o.
+_EMPTY = re.compile(r"\(\)|\[\]")
+#: A word in which one or two letters are masked: "p*rn". A vowel is what is masked, for then the word stays legible.
+_MASKS = "*#\u2022"
+_MASKED = re.compile(rf"(?<![^\W_])[^\W_]+[{_MASKS}][^\W_]+(?:[{_MASKS}][^\W_]+)?(?![^\W_])(?![{_MASKS}])")
 _RUN = re.compile(r"(.)\1+")
 _RUNS = re.compile(r"(.)\1*")
 
@@ -112,18 +117,29 @@ def of_chunk(chunk: str) -> list[Reading]:
     """All that a chunk may be read as. A plain word is one reading."""
     if chunk.isalpha() and chunk.isascii():
         return _spelt(0, len(chunk), chunk)
+    if _EMPTY.search(chunk):
+        chunk = _EMPTY.sub("0 ", chunk)  # one sign for two, and the places stay
     found = _put_together(_parts(_WORD, chunk))
+    found += [
+        Reading(match.start(), match.end(), word) for match in _MASKED.finditer(chunk) for word in _guesses(match[0])
+    ]
     inner = chunk.strip(_AROUND)
     signs = [sign for sign in SIGNS if sign in inner]
     if not signs or not any(map(str.isalnum, inner)):
         return found
-    if "()" in chunk:
-        chunk = chunk.replace("()", "0 ")  # one sign for two, and the places stay
     found += _put_together(_parts(_LETTERS_AND_SIGNS, chunk))
     for sign in signs:
         if chunk.count(sign) > 1:  # a sign that parts all letters is none itself
             found += _spelt(0, len(chunk), "".join(_LETTERS_AND_SIGNS.findall(chunk.replace(sign, ""))))
     return found
+
+
+def _guesses(word: str) -> list[str]:
+    """A word with stars in it, with a vowel for each."""
+    guesses = [""]
+    for char in word:
+        guesses = [guess + own for guess in guesses for own in ("aeiou" if char in _MASKS else char)]
+    return [normal(guess) for guess in guesses]
 
 
 def spaced(text: str) -> Iterator[Reading]:
