@@ -1,9 +1,9 @@
 """Patterns of a term list, and the phrases that each stands for.
 
 Rules of this file:
-1. A pattern cannot explode: literals, ``?``, ``|``, ``(?:...)`` and ``[...]`` are all there is, and it stands for a
-   bounded number of phrases, each of a bounded length. So the time of a look is bounded by the list, whatever a
-   stranger writes.
+1. A pattern cannot explode: literals, ``?``, ``|``, ``(?:...)`` and ``[...]`` are all there is, and each of its parts
+   stands for a bounded number of phrases, each of a bounded length. So the time of a look is bounded by the list,
+   whatever a stranger writes.
 2. Nothing stands for nothing: a pattern that may be empty would be found everywhere.
 """
 
@@ -24,6 +24,33 @@ MOST_CHARACTERS, MOST_PHRASES = 300, 2000
 
 class PatternError(ValueError):
     """A pattern that cannot be used; the text says what is wrong, and nothing of the pattern."""
+
+
+def parts(pattern: str) -> list[list[str]]:
+    """A pattern in parts, one after the other, and the phrases that each stands for; PatternError where it is none.
+
+    It is parted at the blanks that have to be there: so the parts are few, and all phrases would be many.
+    """
+    pieces = _parted(pattern) if len(pattern) <= MOST_CHARACTERS and _PATTERN.fullmatch(pattern) else []
+    if len(pieces) > 1:
+        try:
+            return [phrases(piece) for piece in pieces]
+        except PatternError:
+            pass  # a part may be empty where the whole is not
+    return [phrases(pattern)]
+
+
+def _parted(pattern: str) -> list[str]:
+    pieces, depth = [""], 0
+    for place, sign in enumerate(pattern):
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "|" and depth == 0:
+            return [pattern]  # what stands beside the bar is the whole of it
+        if sign == " " and depth == 0 and pattern[place + 1 : place + 2] != "?":
+            pieces.append("")
+        else:
+            pieces[-1] += sign
+    return pieces
 
 
 def phrases(pattern: str) -> list[str]:

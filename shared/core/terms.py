@@ -12,6 +12,8 @@ Rules of this file:
    list.
 """
 
+import itertools
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ from typing import Any, NamedTuple
 
 from shared.core.folding import faces, folded
 from shared.core.moderation import MOST_SEVERE, TERMS, Category, Topic, Verdict
-from shared.core.patterns import PatternError, phrases
+from shared.core.patterns import PatternError, parts
 from shared.core.spelling import Reading, chunks, fits, key, normal, of_chunk, spaced
 
 #: Bounds of the list, so that its time is bounded as well.
@@ -30,7 +32,7 @@ _MOST_TERMS, _MOST_NEAR, _MOST_WITHIN = 2000, 4, 20
 _GAP = 5
 
 #: A term of a few words, this long, is found without anything between them too.
-_JOINED, _MOST_JOINED = 6, 3
+_JOINED, _MOST_JOINED, _MOST_JOINED_PHRASES = 6, 3, 100
 
 #: How many chunks of texts are remembered with what they may be, and how long a remembered one is.
 _REMEMBERED_CHUNKS, _REMEMBERED_CHARACTERS = 5000, 24
@@ -42,18 +44,22 @@ _WORD = re.compile(r"[^\W_]+")
 _INNOCENT = -1
 
 
+#: A pattern in parts, one after the other, and the phrases that each stands for.
+_Pattern = tuple[tuple[str, ...], ...]
+
+
 class TermsError(ValueError):
     """The term list cannot be used; the text names the file and the place, and no term."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The terms of one kind: what a hit means, and the lists of phrases of which each has to be there."""
+    """The terms of one kind: what a hit means, and the lists of patterns of which each has to be there."""
 
     category: Category | None
     severity: int
     topic: Topic | None
-    lists: tuple[tuple[str, ...], ...]
+    lists: tuple[tuple[_Pattern, ...], ...]
     within: int = 0
 
 
@@ -81,7 +87,7 @@ class _Node:
     __slots__ = ("ends", "words")
 
     def __init__(self) -> None:
-        self.ends: tuple[tuple[int, int], ...] = ()
+        self.ends: tuple[int, int] | None = None
         self.words: dict[str, list[tuple[str, _Node]]] = {}
 
 
@@ -95,7 +101,7 @@ class _Tree:
 
     __slots__ = ("_chunks", "_keys", "innocent", "root")
 
-    def __init__(self, groups: Sequence[_Group], innocent: Iterable[str]) -> None:
+    def __init__(self, groups: Sequence[_Group], innocent: Iterable[_Pattern]) -> None:
         self.root = _Node()
         self._keys: set[str] = set()
         self._chunks: dict[str, tuple[_Word, ...]] = {}
@@ -104,36 +110,37 @@ class _Tree:
             for part, own in enumerate(group.lists):
                 self._grow(own, (number, part), known, joined=len(group.lists) == 1)
         self._grow(innocent, (_INNOCENT, 0), known, joined=False)
-        self.innocent = {_letters(folded(phrase)) for phrase in innocent}
+        self.innocent = {_letters(folded(phrase)) for pattern in innocent for phrase in _whole(pattern)}
 
     def _grow(
-        self, own: Iterable[str], end: tuple[int, int], known: dict[str, tuple[str, str]], *, joined: bool
+        self, own: Iterable[_Pattern], end: tuple[int, int], known: dict[str, tuple[str, str]], *, joined: bool
     ) -> None:
-        for phrase in own:
-            for words in _written(phrase):
-                node = self.root
-                for word in words:
-                    node = self._after(node, word, known)
-                _end(node, end)
-                if joined and 1 < len(words) <= _MOST_JOINED and sum(map(len, words)) >= _JOINED:
-                    _end(self._after(self.root, "".join(words), known), end)
+        for pattern in own:
+            node = self.root
+            for part in pattern:
+                after = _Node()
+                for phrase in part:
+                    for words in _written(phrase):
+                        self._link(node, words, after, known)
+                node = after
+            node.ends = end
+            if joined and _count(pattern) <= _MOST_JOINED_PHRASES:
+                for phrase in _whole(pattern):
+                    for words in _written(phrase):
+                        if 1 < len(words) <= _MOST_JOINED and sum(map(len, words)) >= _JOINED:
+                            self._link(self.root, ("".join(words),), node, known)
 
-    def _after(self, node: _Node, word: str, known: dict[str, tuple[str, str]]) -> _Node:
-        """The node after one more word, made if need be."""
-        found = known.get(word)
-        if found is None:
-            letters = normal(word)
-            found = known[word] = (letters, key(letters))
-            self._keys.add(found[1])
-        others = node.words.get(found[1])
-        if others is None:
-            others = node.words[found[1]] = []
-        for own, after in others:
-            if own == found[0]:
-                return after
-        after = _Node()
-        others.append((found[0], after))
-        return after
+    def _link(self, node: _Node, words: Sequence[str], after: _Node, known: dict[str, tuple[str, str]]) -> None:
+        """Words that lead from one node to another."""
+        for word in words:
+            found = known.get(word)
+            if found is None:
+                letters = normal(word)
+                found = known[word] = (letters, key(letters))
+                self._keys.add(found[1])
+            target = after if word is words[-1] else _Node()
+            node.words.setdefault(found[1], []).append((found[0], target))
+            node = target
 
     def words(self, text: str) -> Iterator[_Word]:
         """Those readings of a text that are words of the tree."""
@@ -162,6 +169,7 @@ class _Tree:
         starts: dict[int, list[_Word]] = {}
         for word in words:
             starts.setdefault(word.start, []).append(word)
+        nearby: dict[int, list[_Word]] = {}
         for first in words:
             ways = [(after, first) for own, after in self.root.words.get(first.key, ()) if fits(first.letters, own)]
             seen: set[tuple[int, int]] = set()
@@ -170,20 +178,33 @@ class _Tree:
                 if (id(node), last.end) in seen:
                     continue
                 seen.add((id(node), last.end))
-                yield from (_Hit(first.start, last.end, *end) for end in node.ends)
+                if node.ends is not None:
+                    yield _Hit(first.start, last.end, *node.ends)
                 if node.words:
-                    ways += _on(node, starts, last.end)
+                    if last.end not in nearby:
+                        nearby[last.end] = _after(starts, last.end)
+                    ways += _on(node, nearby[last.end])
 
 
-def _end(node: _Node, end: tuple[int, int]) -> None:
-    if end not in node.ends:
-        node.ends = (*node.ends, end)
+def _after(starts: Mapping[int, Sequence[_Word]], end: int) -> list[_Word]:
+    """The words that begin a few signs after a place."""
+    return [word for place in range(end, end + _GAP + 1) for word in starts.get(place, ())]
 
 
-def _on(node: _Node, starts: Mapping[int, Sequence[_Word]], end: int) -> Iterator[tuple[_Node, _Word]]:
-    for place in range(end, end + _GAP + 1):
-        for word in starts.get(place, ()):
-            yield from ((after, word) for own, after in node.words.get(word.key, ()) if fits(word.letters, own))
+def _on(node: _Node, nearby: Iterable[_Word]) -> Iterator[tuple[_Node, _Word]]:
+    for word in nearby:
+        for own, after in node.words.get(word.key, ()):
+            if fits(word.letters, own):
+                yield after, word
+
+
+def _count(pattern: _Pattern) -> int:
+    return math.prod(map(len, pattern))
+
+
+def _whole(pattern: _Pattern) -> Iterator[str]:
+    """All phrases that a pattern stands for."""
+    return map(" ".join, itertools.product(*pattern))
 
 
 def _written(phrase: str) -> Iterable[tuple[str, ...]]:
@@ -199,7 +220,7 @@ class TermList:
 
     version: str
     groups: tuple[_Group, ...]
-    innocent: tuple[str, ...]
+    innocent: tuple[_Pattern, ...]
     _tree: list[_Tree] = field(default_factory=list)
 
     @classmethod
@@ -254,15 +275,15 @@ def _is_whole(group: _Group, hits: list[_Hit], text: str) -> bool:
         return True
     ordered = sorted(hits)
     for number, hit in enumerate(ordered):
-        parts, end = {hit.part}, hit.end
+        there, end = {hit.part}, hit.end
         for other in ordered[number + 1 : number + 1 + _MOST_NEAR_HITS]:
-            if other.part in parts or other.start < end:
+            if other.part in there or other.start < end:
                 continue
             if len(text[hit.end : other.start].split()) > group.within:
                 break
-            parts.add(other.part)
+            there.add(other.part)
             end = other.end
-        if len(parts) == len(group.lists):
+        if len(there) == len(group.lists):
             return True
     return False
 
@@ -279,8 +300,8 @@ def _together(where: str, table: object) -> _Group:
     within = table.get("within")
     if not isinstance(within, int) or isinstance(within, bool) or not 1 <= within <= _MOST_WITHIN:
         raise TermsError(f"{where}, within: must be from 1 to {_MOST_WITHIN} words")
-    parts = tuple(_words(f"{where}, list {number}", {"words": own}) for number, own in enumerate(lists, start=1))
-    return _Group(*_meaning(where, table), parts, within)
+    lists_ = tuple(_words(f"{where}, list {number}", {"words": own}) for number, own in enumerate(lists, start=1))
+    return _Group(*_meaning(where, table), lists_, within)
 
 
 def _meaning(where: str, raw: object) -> tuple[Category | None, int, Topic | None]:
@@ -300,14 +321,14 @@ def _meaning(where: str, raw: object) -> tuple[Category | None, int, Topic | Non
     return categories[table["category"]], severity, None
 
 
-def _words(where: str, table: object, *, may_be_empty: bool = False) -> tuple[str, ...]:
+def _words(where: str, table: object, *, may_be_empty: bool = False) -> tuple[_Pattern, ...]:
     words = table.get("words") if isinstance(table, dict) else None
     if not isinstance(words, list) or not (words or may_be_empty) or len(words) > _MOST_TERMS:
         raise TermsError(f"{where}, words: must be a list of 1 to {_MOST_TERMS} patterns")
-    found: dict[str, None] = {}
+    found: list[_Pattern] = []
     for number, word in enumerate(words, start=1):
         try:
-            found.update(dict.fromkeys(phrases(word if isinstance(word, str) else "")))
+            found.append(tuple(map(tuple, parts(word if isinstance(word, str) else ""))))
         except PatternError as error:
             raise TermsError(f"{where}, word {number}: {error}") from None
     return tuple(found)
