@@ -99,12 +99,13 @@ def _letters(phrase: str) -> str:
 class _Tree:
     """The phrases of a list as a tree of words, and which of its words each chunk of a text may be."""
 
-    __slots__ = ("_chunks", "_keys", "innocent", "root")
+    __slots__ = ("_chunks", "_keys", "_shared", "innocent", "root")
 
     def __init__(self, groups: Sequence[_Group], innocent: Iterable[_Pattern]) -> None:
         self.root = _Node()
         self._keys: set[str] = set()
         self._chunks: dict[str, tuple[_Word, ...]] = {}
+        self._shared: dict[tuple[int, str], _Node] = {}
         known: dict[str, tuple[str, str]] = {}
         for number, group in enumerate(groups):
             for part, own in enumerate(group.lists):
@@ -117,7 +118,11 @@ class _Tree:
     ) -> None:
         for pattern in own:
             node = self.root
-            for part in pattern:
+            for number, part in enumerate(pattern, start=1):
+                # One phrase alone begins many patterns: they share its nodes, or each would be walked through.
+                if len(part) == 1 and part[0].isascii() and number < len(pattern):
+                    node = self._begun(node, _WORD.findall(part[0].lower()), known)
+                    continue
                 after = _Node()
                 for phrase in part:
                     for words in _written(phrase):
@@ -130,15 +135,25 @@ class _Tree:
                         if 1 < len(words) <= _MOST_JOINED and sum(map(len, words)) >= _JOINED:
                             self._link(self.root, ("".join(words),), node, known)
 
+    def _begun(self, node: _Node, words: Sequence[str], known: dict[str, tuple[str, str]]) -> _Node:
+        """The node after words that others may begin with too."""
+        for word in words:
+            after = self._shared.get((id(node), word))
+            if after is None:
+                after = self._shared[id(node), word] = _Node()
+                self._link(node, (word,), after, known)
+            node = after
+        return node
+
     def _link(self, node: _Node, words: Sequence[str], after: _Node, known: dict[str, tuple[str, str]]) -> None:
         """Words that lead from one node to another."""
-        for word in words:
+        for number, word in enumerate(words, start=1):
             found = known.get(word)
             if found is None:
                 letters = normal(word)
                 found = known[word] = (letters, key(letters))
                 self._keys.add(found[1])
-            target = after if word is words[-1] else _Node()
+            target = after if number == len(words) else _Node()
             node.words.setdefault(found[1], []).append((found[0], target))
             node = target
 

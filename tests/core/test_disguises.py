@@ -1,6 +1,6 @@
 """Disguises: what of them the own term list sees through, and what it leaves alone.
 
-The disguises are made by dev/disguises.py, which shares nothing with what is tested. The fixed seed here is one of many:
+The disguises are made by dev/disguises.py, which shares nothing with what is tested. The fixed seed is one of many:
 ``python3 -m dev disguises --seed N`` takes any other.
 """
 
@@ -58,12 +58,14 @@ def test_names_places_and_medicine_are_not_hit(text: str) -> None:
     "text",
     [
         "(p o r n)", '"p.o.r.n"', "*p*o*r*n*", "p   o   r   n", "(p)(o)(r)(n)", "\u24ab\u24aa\u24ad\u24a9",
-        "po\U000e0072\U000e006e", "p\U000e0101\U000e010forn", "po\U000e0162\U000e015e", "p\u00f8rn", "\u0111ild\u00f8",
-        "kik\u0115\u0336", "fa\u01e5\u01e5ot", "\u13e2\u13be\u13d2\u039d", "\u2ca3\u2c9f\u2c85\u2c9b", "\ua4d1\ua4f3\ua4e3\ua4e0",
-        "\u146d\u041e\u1587N", "henta!", "henta|", "porn1", "porn69", "2porn", "porn_3", "ppoorrnn", "poorrn", "p\x07o\x07rn",
-        "p\u0378orn", "p\ue000orn", "p\u2603o\u2603r\u2603n", "p\u2764\ufe0forn", "\u202enrop\u202c", "a \u202enrop\u202c film",
+        "po\U000e0072\U000e006e", "p\U000e0101\U000e010forn", "po\U000e0162\U000e015e", "p\u00f8rn",
+        "\u0111ild\u00f8", "kik\u0115\u0336", "fa\u01e5\u01e5ot", "\u13e2\u13be\u13d2\u039d",
+        "\u2ca3\u2c9f\u2c85\u2c9b", "\ua4d1\ua4f3\ua4e3\ua4e0", "\u146d\u041e\u1587N", "henta!", "henta|", "porn1",
+        "porn69", "2porn", "porn_3", "ppoorrnn", "poorrn", "p\x07o\x07rn", "p\u0378orn", "p\ue000orn",
+        "p\u2603o\u2603r\u2603n", "p\u2764\ufe0forn", "\u202enrop\u202c", "a \u202enrop\u202c film",
         "p\u2009o\u2009r\u2009n", "po\u200arn", "p@o@r@n", "p/o/r/n", "p\u00b7o\u00b7r\u00b7n", "p-o-r-n site",
-        "p*rn", "f*gg*t", "p()rn", "childporn", "child.porn", "k i l l  m y s e l f", "s i e g h e i l", "\u5c71porn\u5c71", "rnasturbating",
+        "p*rn", "f*gg*t", "p()rn", "childporn", "child.porn", "k i l l  m y s e l f", "s i e g h e i l",
+        "\u5c71porn\u5c71", "rnasturbating",
     ],
     ids=ascii,
 )  # fmt: skip
