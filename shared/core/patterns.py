@@ -15,6 +15,13 @@ _PATTERN = re.compile(r"(?:\(\?:|[^\W_]|[ '|?)-]|\[[^\W\d_]+\])+")
 #: The pieces of a pattern: a bracket, a set of letters, a sign of its own, a run of literals with no ``?`` behind it.
 _PIECES = re.compile(r"\(\?:|\[[^\]]+\]|[|?)]|[^\W_](?=\?)|[ '-](?=\?)|(?:[^\W_ '-](?!\?)|[ '-](?!\?))+|.")
 
+#: A pattern that is one phrase, of words alone.
+_PLAIN = re.compile(r"(?=.{1,300}$)[^\W_]+(?: [^\W_]+)*")
+
+#: Where a pattern may be parted, or is held together; a blank with a ``?`` behind it need not be there.
+_JOINTS = re.compile(r"([()|]| (?!\?))")
+_LETTER = re.compile(r"[^\W_]")
+
 #: A ``?`` with nothing before it that could be there or not.
 _STRAY = re.compile(r"(?:^|[|?]|\(\?:)\?")
 
@@ -31,39 +38,41 @@ def parts(pattern: str) -> list[list[str]]:
 
     It is parted at the blanks that have to be there: so the parts are few, and all phrases would be many.
     """
-    pieces = _parted(pattern) if len(pattern) <= MOST_CHARACTERS and _PATTERN.fullmatch(pattern) else []
+    if _PLAIN.fullmatch(pattern):
+        return [[word] for word in pattern.split(" ")]
+    if len(pattern) > MOST_CHARACTERS or not _PATTERN.fullmatch(pattern):
+        raise PatternError("may hold letters, digits, blanks, ' - ? | (?:...) and [...] only")
+    pieces = _parted(pattern)
     if len(pieces) > 1:
         try:
-            return [phrases(piece) for piece in pieces]
+            return [_phrases(piece) for piece in pieces]
         except PatternError:
             pass  # a part may be empty where the whole is not
-    return [phrases(pattern)]
+    return [_phrases(pattern)]
 
 
 def _parted(pattern: str) -> list[str]:
     pieces, depth = [""], 0
-    for place, sign in enumerate(pattern):
-        depth += {"(": 1, ")": -1}.get(sign, 0)
+    for sign in _JOINTS.split(pattern):
+        depth += (sign == "(") - (sign == ")")
         if sign == "|" and depth == 0:
             return [pattern]  # what stands beside the bar is the whole of it
-        if sign == " " and depth == 0 and pattern[place + 1 : place + 2] != "?":
+        if sign == " " and depth == 0:
             pieces.append("")
         else:
             pieces[-1] += sign
     return pieces
 
 
-def phrases(pattern: str) -> list[str]:
-    """All phrases that a pattern stands for; PatternError where it is none, or none of them would be a word."""
-    if len(pattern) > MOST_CHARACTERS or not _PATTERN.fullmatch(pattern):
-        raise PatternError("may hold letters, digits, blanks, ' - ? | (?:...) and [...] only")
+def _phrases(pattern: str) -> list[str]:
+    """All phrases that a part stands for; PatternError where it is none, or one of them would be no word."""
     if _STRAY.search(pattern):
         raise PatternError("a bracket or a ? stands where it means nothing")
     pieces = _PIECES.findall(pattern)
     found = _alternatives(pieces)
     if pieces:
         raise PatternError("a bracket or a ? stands where it means nothing")
-    if not all(any(char.isalnum() for char in phrase) for phrase in found):
+    if not all(map(_LETTER.search, found)):
         raise PatternError("would be found everywhere")
     return found
 
