@@ -23,6 +23,7 @@ COMMANDS = {
     "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew)",
     "checkov": "the rules of checkov over what infra/ would deploy",
     "bench": "measure the local stack",
+    "disguises": "disguised words against the term list, and harmless sentences (arguments: --seed, --harmless)",
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",
     "outage": "an hour without Replicate under load, on virtual time",

@@ -3,9 +3,11 @@
 Rules of this file:
 1. A verdict has all four categories as whole numbers, or it is none: Unavailable, never "allowed". Of a category that
    is there twice the higher severity counts.
-2. A text is looked at whole: in pieces where it is longer than the service takes, each word in at least one of them,
+2. A text is looked at as it was written, and once more without its disguises where it has any (core/unmasked.py): a
+   word in look-alike letters is none to the service. The higher severity of both counts.
+3. A text is looked at whole: in pieces where it is longer than the service takes, each word in at least one of them,
    some at a time, so that what a language model wrote at length is judged in about the time of one piece.
-3. One analysis takes at most ten seconds; for whatever lasts longer the corridor comes back, after the service's hint.
+4. One analysis takes at most ten seconds; for whatever lasts longer the corridor comes back, after the service's hint.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from urllib.request import getproxies
 from shared.core.moderation import CONTENT_SAFETY, MOST_SEVERE, Category, Topic, Verdict, merged
 from shared.core.pieces import pieces_of
 from shared.core.reasons import Reason, Refusal
+from shared.core.unmasked import unmasked
 from shared.ports import OutputUnfit, Unavailable
 
 if TYPE_CHECKING:
@@ -69,6 +72,8 @@ class ContentSafety:
     async def text(self, text: str) -> Verdict:
         """Analyse a text of any length; of several pieces the highest severity per category counts."""
         pieces = pieces_of(text)
+        if reading := unmasked(text):
+            pieces += pieces_of(reading)
         if len(pieces) == 1:
             return await self._piece(text)
         turn = asyncio.Semaphore(_AT_ONCE)

@@ -4,6 +4,7 @@ Rules of this file:
 1. Only inputs that a model lists are ever sent: Replicate refuses some unknown keys and ignores others.
 2. What a user asks and a model cannot do is either mapped to the nearest thing it can (sizes), or left out and
    named (a negative prompt), or refused with the field and its range (numbers); never silently changed.
+3. A text for a model that chats cannot speak as anybody else in the chat (chat_template.py).
 """
 
 import math
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from shared.core.chat_template import plain
 from shared.core.messages import GenerationRequest
 from shared.core.reasons import Reason, Refusal
 
@@ -84,6 +86,10 @@ class Taker(Protocol):
         """Our name of it."""
 
     @property
+    def modality(self) -> str:
+        """What it makes."""
+
+    @property
     def inputs(self) -> Mapping[str, Input]:
         """Its inputs by name."""
 
@@ -138,6 +144,9 @@ _STEERING = {"key", "model", "modality", "quality", "max_credits", "allow_fallba
 
 def inputs_of(model: Taker, request: GenerationRequest, *, seed: int) -> Mapped | Refusal:
     """The model's input for a request with this seed, or a refusal that names the field and its range."""
+    if model.modality == "text":
+        system = plain(request.system_prompt) if request.system_prompt else request.system_prompt
+        request = replace(request, prompt=plain(request.prompt), system_prompt=system)
     low, high = model.prompt_characters
     if "prompt" in model.inputs and not low <= len(request.prompt.strip()) <= high:
         return Refusal(Reason.INVALID_REQUEST, f"prompt must be {low} to {high} characters long")

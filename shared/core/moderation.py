@@ -34,6 +34,9 @@ class Topic(StrEnum):
     MINORS = "minors"
     WEAPONS = "weapons"
     CRIME = "crime"
+    DRUGS = "drugs"
+    FRAUD = "fraud"
+    TRAFFICKING = "trafficking"
     BLOCKED = "blocked"
     PRIVACY = "privacy"
     DEFAMATION = "defamation"
@@ -51,8 +54,11 @@ PLAIN_WORDS: dict[Category | Topic, str] = {
     Category.SEXUAL: "sexual content",
     Category.VIOLENCE: "violence",
     Topic.MINORS: "the safety of children",
-    Topic.WEAPONS: "weapons that kill many",
+    Topic.WEAPONS: "weapons",
     Topic.CRIME: "criminal acts",
+    Topic.DRUGS: "illegal drugs",
+    Topic.FRAUD: "fraud or stolen goods",
+    Topic.TRAFFICKING: "trade in people",
     Topic.BLOCKED: "",
     Topic.PRIVACY: "the privacy of others",
     Topic.DEFAMATION: "defamation",
