@@ -1,12 +1,10 @@
-"""What Replicate tells us, in our own words: a prediction, the answers to a create, the kinds of failure.
+"""What Replicate tells us, in our own words: a prediction, and the answers to a create.
 
 Rules of this file:
 1. One type for the answer to a POST, a webhook and a GET, so that one function reads all three.
 2. Read leniently: real answers omit fields that the documentation calls required. Only ``id`` and
    ``status`` are needed; what is malformed otherwise is treated as absent.
 3. Every documented status is mapped; an unknown one is treated as not finished.
-4. A failure is classified once, here, by Replicate's published error codes and texts
-   (replicate.com/docs/topics/predictions/error-codes, and the texts of the models themselves).
 """
 
 import json
@@ -200,48 +198,3 @@ class OutcomeUnknown:
 
 
 CreateOutcome = Created | NotCreated | CreateRefused | OutcomeUnknown
-
-
-class Failure(StrEnum):
-    """The kinds of failed predictions, by what can be done about them."""
-
-    TRANSIENT = "transient"  # another attempt may well succeed
-    CONTENT = "content"  # refused for what was asked; the user must reword
-    INPUT = "input"  # the input does not suit the model; the user must change it
-    OPERATOR = "operator"  # our account with the provider; nothing a user can do
-    MODEL = "model"  # the model broke; another model may do
-
-
-REASONS: dict[Failure, Reason] = {
-    Failure.TRANSIENT: Reason.PROVIDER_FAILED,
-    Failure.CONTENT: Reason.CONTENT_REFUSED,
-    Failure.INPUT: Reason.PROVIDER_REFUSED,
-    Failure.OPERATOR: Reason.PROVIDER_UNAVAILABLE,
-    Failure.MODEL: Reason.PROVIDER_FAILED,
-}
-
-# Read from the top, first match wins: a content refusal may come wrapped in a code of another kind.
-_FAILURES: tuple[tuple[re.Pattern[str], Failure], ...] = (
-    (
-        re.compile(r"\bE005\b|NSFW|flagged|sensitive|moderat|safety (?:filter|checker|system)", re.IGNORECASE),
-        Failure.CONTENT,
-    ),
-    (re.compile(r"\bE00[12]\b|insufficient credit|spend limit|billing", re.IGNORECASE), Failure.OPERATOR),
-    (
-        re.compile(
-            r"code: PA\b|\bE1000\b|\bE(?:6716|8367|8765|9243|9825|9828)\b|\bE00[34]\b|Director:"
-            r"|interrupted|queue reached limit|temporarily unavailable",
-            re.IGNORECASE,
-        ),
-        Failure.TRANSIENT,
-    ),
-    (re.compile(r"ValueError|must be|invalid|unable to read|\bE1001\b|out of memory", re.IGNORECASE), Failure.INPUT),
-)
-
-
-def failure_of(error: str) -> Failure:
-    """The kind of a failed prediction, from its error text."""
-    for pattern, failure in _FAILURES:
-        if pattern.search(error):
-            return failure
-    return Failure.MODEL
