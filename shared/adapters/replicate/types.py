@@ -52,7 +52,8 @@ class Hardware:
 class FullPrediction:
     """A prediction with all that Replicate tells; core's Prediction is what the corridor needs of it.
 
-    ``output`` is as the model gave it: a text, a list, an object, or None. ``version`` is 64 hex digits, or "hidden".
+    ``output`` is as the model gave it: a text, a list, an object, or None. ``version`` is 64 hex digits; of an
+    official model "hidden", of a deployment ``d-...``, ``dp-...``: it names nothing that could be asked for.
     ``stream_url`` is there if the model can stream.
     """
 
