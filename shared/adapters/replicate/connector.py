@@ -42,6 +42,8 @@ from shared.core.prediction import Status
 
 #: Pauses between two looks at a prediction, in seconds, times a random 0.5 to 1; they grow by half to the second.
 _LOOKS_S = (1.0, 15.0)
+#: The first of them where the output is there already: only the end is awaited.
+_SOON_S = 0.1
 
 #: ``Cancel-After`` is at least so long, a day at most, and a create's answer is held back for at most so long
 #: (replicate.com/docs).
@@ -270,7 +272,9 @@ class ReplicateConnector:
             unknown = f"no answer within {bound_s:g} s; if it was created, Replicate ends it {life_s} s later"
             raise TimedOutError(operation, unknown) from None
         if not prediction.status.finished:
-            prediction = await self._ended(prediction.id, bound_s, began + bound_s, _LOOKS_S[0])
+            # An answer that was held back for the output comes a moment before the end.
+            first_look_s = _SOON_S if prediction.output else _LOOKS_S[0]
+            prediction = await self._ended(prediction.id, bound_s, began + bound_s, first_look_s)
         stopped = prediction.status in (Status.CANCELED, Status.ABORTED)
         if stopped and time.monotonic() - began > bound_s - _EARLY_S:
             raise _too_long(prediction.id, bound_s, "canceled")
