@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dev.process import StartError
+from dev.replicate.clients import client_lines
 from dev.stack import LOCAL, Running, Stack
 
 #: Where `dev cli` finds the running stack's settings.
@@ -78,6 +79,8 @@ def _announce(stack: Stack) -> None:
     faults = _FAULTS.format(replicate=stack.replicate_url) if stack.replicate_url else ""
     replicate = stack.replicate_url or "the real one, calling back at " + stack.values["PUBLIC_URL"]
     safety = stack.content_safety_url
+    if stack.replicate_url:
+        print(client_lines(stack.replicate_url, stack.values["REPLICATE_API_TOKEN"]), flush=True)
     print(_WELCOME.format(host=stack.host_url, replicate=replicate, safety=safety, faults=faults), flush=True)
 
 

@@ -24,7 +24,7 @@ from shared.core.generation_event import Output
 from shared.core.keys import Key
 from shared.core.media import HEAD_BYTES, media_of
 from shared.core.moderation import Partial, Verdict, unscreened
-from shared.core.pieces import joined
+from shared.core.outputs import files_of, is_address, text_of, version_of
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
@@ -96,15 +96,11 @@ async def deliver(house: House, generation: Generation, prediction: Prediction, 
 def _outputs(attempt: Attempt, prediction: Prediction) -> tuple[str, ...]:
     """What is to be brought home: no more than was asked for, since only that much is held."""
     if attempt.modality == "text":  # it comes in pieces
-        return (joined(prediction.outputs),)
+        return (text_of(prediction.outputs, prediction.labels),)
+    files = files_of(prediction.outputs, prediction.labels, attempt.modality)
     if attempt.modality == "training":
-        files = [output for output in prediction.outputs if _is_address(output)]
-        return tuple(files[:1]) or prediction.outputs[:1]
-    return prediction.outputs[: attempt.outputs]
-
-
-def _is_address(output: str) -> bool:
-    return output.startswith(("https://", "http://", "data:"))
+        return files[:1] or prediction.outputs[:1]
+    return files[: attempt.outputs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +173,8 @@ async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
 
 
 async def _see_training(task: _Task, output: str, file: BinaryIO) -> _Seen:
-    version = next((each for each in task.prediction.outputs if not _is_address(each)), "")
-    kind = await _weights(task, output, file, needed=not version) if _is_address(output) else None
+    version = version_of(task.prediction.outputs, task.prediction.labels)
+    kind = await _weights(task, output, file, needed=not version) if is_address(output) else None
     if kind is None:
         file.write(json.dumps({"version": version}).encode())
         kind = ("application/json", "json")

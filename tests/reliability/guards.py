@@ -385,6 +385,18 @@ GUARDS: tuple[Guard, ...] = (
         _worker("test_fallback.py::test_content_input_credit_and_keys_never_go_to_another"),
     ),
     Guard(
+        "what operators read of a failure has no prompt in it",
+        CORE + "transitions.py",
+        (("redacted(prediction.error, _written(generation))", "redacted(prediction.error)"),),
+        _worker("test_fallback.py::test_operators_read_the_providers_own_words_and_no_prompt"),
+    ),
+    Guard(
+        "no measurement of a stranger's keeps a row from being written",
+        CORE + "prediction.py",
+        (('metrics=kept_metrics(raw.get("metrics"))', 'metrics=raw.get("metrics") or {}'),),
+        _worker("test_outputs.py::test_metrics_of_any_size_do_not_lose_a_picture"),
+    ),
+    Guard(
         "a create that was refused for its input goes to no other model",
         CORE + "transitions.py",
         (("    if refusal.reason is not Reason.UNKNOWN_MODEL:\n", "    if refusal.reason is Reason.LOST:\n"),),
