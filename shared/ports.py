@@ -27,7 +27,7 @@ from shared.core.keys import Key
 from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.core.moderation import Policy, Verdict
 from shared.core.prediction import CreateOutcome, Prediction
-from shared.core.reasons import Refusal
+from shared.core.reasons import Reason, Refusal
 
 
 class Unavailable(Exception):  # noqa: N818  # it names a state of the neighbour, and reads so where it is caught
@@ -50,6 +50,14 @@ class OutputUnfit(Exception):  # noqa: N818  # as above
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.text)
         self.refusal = refusal
+
+
+class PictureUnfit(OutputUnfit):
+    """A picture that is what it says, and is not taken. ``why`` is a sentence for its user: it names the bound."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Refusal(Reason.OUTPUT_INVALID, f"The result cannot be used. {why} Nothing was charged."))
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ class Images(Protocol):
     """Looking at image files."""
 
     async def inspect(self, file: BinaryIO) -> Picture | None:
-        """What the file is, or None if it is no image that can be shown."""
+        """What the file is, or None if it is no image that can be shown. PictureUnfit if it is beyond a bound."""
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
         """The image, scaled down if it is beyond the screener's limits. OutputUnfit if it cannot be decoded."""
