@@ -2,12 +2,12 @@
 
 Rules of this file:
 1. A name or a content type that somebody gave is never looked at.
-2. ``inspect`` reads the container only. ``for_screening`` decodes the whole picture, because what cannot be decoded must
-   not be stored, and most broken files have a sound header.
+2. ``inspect`` reads the container only. ``for_screening`` decodes the whole picture, because what cannot be decoded
+   must not be stored, and most broken files have a sound header.
 3. One frame: of an animation the screener would see a part only, so it is refused.
-4. Pictures have threads of their own: two for light ones, one for heavy ones, of which there is one at a time. Not those
-   of ``asyncio.to_thread``: the C library keeps what is freed for the thread that had it, so that each thread that ever
-   decoded a large picture costs up to 64 MB for good.
+4. Pictures have threads of their own: two for light ones, one for heavy ones, of which there is one at a time. Not
+   those of ``asyncio.to_thread``: the C library keeps what is freed for the thread that had it, so that each thread
+   that ever decoded a large picture costs up to 64 MB for good.
 
     bounds    what is taken at all                reading   a container walked (png, jpeg, gif, webp)
     decoding  the pixels, to their end            looks     the copy, as whoever gets the picture sees it (colours)
@@ -15,7 +15,6 @@ Rules of this file:
 """
 
 import asyncio
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
@@ -90,14 +89,14 @@ def _for_screening(file: BinaryIO, picture: Picture) -> bytes:
     content = file.read()
     try:
         reading = decoding.read(content, whole=True)
-        if reading is None or (reading.width, reading.height) != (picture.width, picture.height):
-            raise Broken("another picture than was inspected")
-        # What the whole walk knows better than the header: scans of a JPEG, whose coefficients are held.
-        if why := bounds.refused(reading):
-            raise PictureUnfit(why)
-        return _seen(content, decoding.guarded(lambda: looks.in_plain_colours(reading)))
+        if reading is not None and (reading.width, reading.height) == (picture.width, picture.height):
+            # The whole walk knows more than the header: of several scans of a JPEG, all coefficients are held.
+            if why := bounds.refused(reading):
+                raise PictureUnfit(why)
+            return _seen(content, decoding.guarded(lambda: looks.in_plain_colours(reading)))
     except Broken:
-        raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)) from None
+        pass  # as what is another picture than was inspected
+    raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)) from None
 
 
 def _seen(content: bytes, reading: Reading) -> bytes:
@@ -108,14 +107,22 @@ def _seen(content: bytes, reading: Reading) -> bytes:
     if fits and not reading.unproved and not reading.see_through and looks.is_plain(reading, None):
         return content
     plain = fits and looks.is_plain(reading, None)
-    image = decoding.decoded(reading, _PROOF_SIZE if plain else looks.copy_size(reading, _longest(reading)))
+    found = decoding.guarded(lambda: _small(reading, plain=plain))
+    return content if found is None else decoding.guarded(lambda: looks.copy(reading, found))
+
+
+def _small(reading: Reading, *, plain: bool) -> looks.Small | None:
+    """The picture decoded and made small; None where it was ``plain`` and is so decoded. The large one is gone then."""
+    image = decoding.decoded(reading, _PROOF_SIZE if plain else _drafted(reading))
     if plain and looks.is_plain(reading, image):
-        return content
+        return None
     if plain and reading.form == "JPEG":  # in inks: known only now, and decoded too small
-        image = decoding.decoded(reading, looks.copy_size(reading, _longest(reading)))
-    return decoding.guarded(lambda: looks.copy(reading, image))
+        image = decoding.decoded(reading, _drafted(reading))
+    return looks.small(reading, image)
 
 
-def _longest(reading: Reading) -> int:
-    """How large a JPEG is decoded: less where its coefficients are held beside it."""
-    return COPY_SIDES[1] if reading.profile or reading.peak_bytes > bounds.HEAVY_BYTES else COPY_SIDES[0]
+def _drafted(reading: Reading) -> tuple[int, int]:
+    """How large a JPEG is decoded for a copy: nearly as large at the least, less if its coefficients are held too."""
+    small = bool(reading.profile) or reading.peak_bytes > bounds.HEAVY_BYTES
+    width, height = looks.copy_size(reading, COPY_SIDES[1 if small else 0])
+    return width * 3 // 4, height * 3 // 4

@@ -52,11 +52,11 @@ def decoded(reading: Reading, at_least: tuple[int, int]) -> Image.Image:
     with _broken_for_anything():
         if reading.form == "WEBP" and (image := webp.decode(reading)) is not None:
             return image
-        image = _PLUGINS[reading.form](Pieces(reading.pieces))  # type: ignore[arg-type]  # a file in all but name
+        image = _PLUGINS[reading.form](Pieces(reading.pieces))  # type: ignore[arg-type, abstract]  # a file, a class
         if image.size != (reading.width, reading.height):
             raise Broken("the library sees another size")
         if reading.form == "JPEG":
-            image.draft("L" if image.mode == "L" else None, at_least)  # type: ignore[arg-type]  # None: as it is
+            image.draft(image.mode, at_least)
             jpeg.decode(image, reading.pieces)
         else:
             image.load()

@@ -11,6 +11,7 @@ Rules of this file:
 import re
 import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image
 
@@ -18,8 +19,8 @@ from shared.adapters.images.reading import MOST_PARTS, Broken, Reading, orientat
 
 SIGNATURE = b"\xff\xd8\xff"
 
-#: Scans of one picture: encoders make ten or so, and one is 10 ms for the largest picture that is taken.
-MOST_SCANS = 64
+#: Coefficients of all scans together: encoders make ten scans or so, and 2 GiB are 1.1 s.
+MOST_SCANNED_BYTES = 2 * 1024**3
 
 #: A run of fill bytes, then a marker that ends a scan: neither a stuffed byte nor a restart.
 _NEXT = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
@@ -103,8 +104,8 @@ def _segment(found: _Segments, content: memoryview, marker: int, at: int) -> int
 def _scan(found: _Segments, content: memoryview, head: memoryview, at: int) -> int:
     """The end of the scan whose header ends here: where the next marker is."""
     found.scans += 1
-    if found.scans > MOST_SCANS or found.frame is None:
-        raise Broken("JPEG of too many scans, or of scans without a frame")
+    if found.frame is None:
+        raise Broken("JPEG of scans without a frame")
     found.components = max(found.components, head[0] if head else 0)
     following = _NEXT.search(content, at)
     if following is None:
@@ -114,9 +115,9 @@ def _scan(found: _Segments, content: memoryview, head: memoryview, at: int) -> i
 
 def _noted(found: _Segments, marker: int, body: memoryview) -> None:
     """What an application segment says of the look."""
-    if marker == 0xE1 and body[:6] == b"Exif\0\0" and found.orientation == 1:  # APP1
+    if marker == 0xE1 and bytes(body[:6]) == b"Exif\0\0" and found.orientation == 1:  # APP1
         found.orientation = orientation_of(body[6:])
-    elif marker == 0xE2 and body[:12] == b"ICC_PROFILE\0" and len(body) > 14:  # APP2
+    elif marker == 0xE2 and bytes(body[:12]) == b"ICC_PROFILE\0" and len(body) > 14:  # APP2
         found.profile.setdefault(body[12], bytes(body[14:]))
 
 
@@ -132,6 +133,8 @@ def _reading(found: _Segments, *, whole: bool) -> Reading:
     blocks = -(-width // (8 * across)) * -(-height // (8 * down)) * sum(s[0] * s[1] for s in sampling)
     # In several scans, all coefficients are held until the last: 64 of two bytes a block.
     several = marker not in _SEQUENTIAL or (whole and (found.scans > 1 or found.components < components))
+    if several and blocks * 128 * found.scans > MOST_SCANNED_BYTES:
+        raise Broken("JPEG of too many scans")
     return Reading(
         form="JPEG",
         width=width,
@@ -171,7 +174,7 @@ def decode(image: Image.Image, pieces: tuple[bytes | memoryview, ...]) -> None:
 class _Feed:
     """The decoder, and what it has not taken yet."""
 
-    def __init__(self, decoder: "Image.core.ImagingDecoder") -> None:
+    def __init__(self, decoder: Any) -> None:
         self.decoder = decoder
         self.left = b""
         self.done = False

@@ -3,9 +3,9 @@
 Rules of this file:
 1. What a viewer does to the pixels is done here: orientation, colours, sixteen bits, palettes, inks.
 2. Where viewers differ, each look is shown. What can be seen through: on white, on black, and bare, as a model sees it
-   that knows no transparency. What brings colours of its own: with them, and without, as a model sees it that knows none.
-   Else a picture could hide in its own transparent parts, or in a gamma that makes it near white.
-3. The whole picture is made smaller in strips, so that there is never a second one; everything else is done to the small.
+   that knows no transparency. What brings colours of its own: with them, and without, as a model sees it that knows
+   none. Else a picture could hide in its own transparent parts, or in a gamma that makes it near white.
+3. The whole picture is made smaller in strips, so that there is never a second one; all else is done to the small one.
 """
 
 import io
@@ -25,8 +25,8 @@ SCREENED_SIDES = (50, 7200)
 #: The longest side of a copy made for screening, tried in turn until it is small enough. At 1024 px even noise is.
 COPY_SIDES = (2048, 1024)
 
-#: Pixels of one strip: 4 MiB in four bytes each.
-_STRIP_PIXELS = 1_000_000
+#: Pixels of one strip: 1 MiB in four bytes each. Larger ones leave holes in the heap that count as well.
+_STRIP_PIXELS = 250_000
 
 #: What a viewer does for each value of the EXIF orientation.
 _TURNS = {
@@ -76,16 +76,22 @@ def in_plain_colours(reading: Reading) -> Reading:
     return replace(reading, profile=b"")
 
 
-def copy(reading: Reading, image: Image.Image) -> bytes:
-    """A JPEG within the screener's limits, with all its looks where it has several."""
+def small(reading: Reading, image: Image.Image) -> Small:
+    """The picture as small as a copy may be at the most: whoever has it needs the large one no more."""
     see_through = is_see_through(reading, image)
-    several = see_through or bool(reading.profile)
+    size = copy_size(reading, COPY_SIDES[0] // (2 if see_through or reading.profile else 1))
+    return _small(image, size, see_through=see_through)
+
+
+def copy(reading: Reading, found: Small) -> bytes:
+    """A JPEG within the screener's limits, with all its looks where it has several."""
     copied = b""
     for longest in COPY_SIDES:
-        size = copy_size(reading, longest // 2 if several else longest)
-        sheet = _sheet(_looks(reading, _small(image, size, see_through=see_through)))
+        if longest != COPY_SIDES[0]:
+            size = copy_size(reading, longest // (2 if found.layer or reading.profile else 1))
+            found = Small(found.bare.resize(size), found.layer.resize(size) if found.layer else None)
         buffer = io.BytesIO()
-        sheet.save(buffer, "JPEG", quality=85)
+        _sheet(_looks(reading, found)).save(buffer, "JPEG", quality=85)
         copied = buffer.getvalue()
         if len(copied) <= SCREENED_BYTES:
             break
@@ -99,16 +105,16 @@ def copy_size(reading: Reading, longest: int) -> tuple[int, int]:
     return width, height
 
 
-def _looks(reading: Reading, small: Small) -> list[Image.Image]:
-    shown = colours.applied(small.bare, reading.profile)
-    bare = small.bare if small.bare.mode == "RGB" else small.bare.convert("RGB")
+def _looks(reading: Reading, found: Small) -> list[Image.Image]:
+    shown = colours.applied(found.bare, reading.profile)
+    bare = found.bare if found.bare.mode == "RGB" else found.bare.convert("RGB")
     grounds: list[Image.Image] = []
-    if small.layer is not None:
-        layer = small.layer.convert("RGB")
+    if found.layer is not None:
+        layer = found.layer.convert("RGB")
         layer = colours.applied(layer, reading.profile) or layer
         for ground in ("white", "black"):
             whole = Image.new("RGB", layer.size, ground)
-            whole.paste(layer, mask=small.layer.getchannel("A"))
+            whole.paste(layer, mask=found.layer.getchannel("A"))
             grounds.append(whole)
     elif shown is not None:
         grounds.append(shown)
@@ -129,7 +135,7 @@ def _sheet(looks: list[Image.Image]) -> Image.Image:
 
 def _small(image: Image.Image, size: tuple[int, int], *, see_through: bool) -> Small:
     """Of this size: by whole numbers in strips first, then exactly."""
-    factor = max(1, min(image.width // size[0], image.height // size[1]))
+    factor = max(1, round(min(image.width / size[0], image.height / size[1])))
     reduced = (-(-image.width // factor), -(-image.height // factor))
     bare: Image.Image | None = None
     layer = Image.new("RGBA", reduced) if see_through else None

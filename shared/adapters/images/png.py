@@ -1,7 +1,7 @@
 """PNG: its chunks, their checksums, and its pixels inflated to their end.
 
 Rules of this file:
-1. What a viewer needs has a right checksum and is in its place, or the file is broken. What it does not need is passed by.
+1. What a viewer needs has a right checksum and is in its place, or the file is broken. All else is passed by.
 2. The stream of the pixels is inflated whole, in bounded memory: right checksums may stand over half a picture.
 3. Any part of an animation makes it one: some viewers play what the library calls a still.
 """

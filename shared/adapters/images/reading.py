@@ -3,8 +3,8 @@
 Rules of this file and its siblings (``png``, ``jpeg``, ``webp``, ``gif``):
 1. Everything here is a stranger's. Lengths are compared with what is there, and loops have a bound: a file of small
    parts (millions of empty chunks, of fill bytes, of sub-blocks) costs no more than one of large ones.
-2. The decoder gets ``pieces`` and nothing else. What the library would do with the rest of a file (texts, EXIF, comments,
-   profiles, a second picture) is neither bounded nor of use: 5 MB of fill bytes in a JPEG keep its own parser busy for 5 s.
+2. The decoder gets ``pieces`` and nothing else. What the library would do with the rest of a file (texts, EXIF,
+   comments, a second picture) is neither bounded nor of use: 5 MB of fill bytes in a JPEG keep its parser busy for 5 s.
 3. What changes the look (colours, orientation, transparency) is read here, for the library reads it only in part.
 """
 

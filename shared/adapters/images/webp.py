@@ -1,10 +1,10 @@
 """WebP: its chunks, and its pixels by the C library itself.
 
 Rules of this file:
-1. Pillow decodes every WebP as an animation: five copies of the picture, 21 bytes a pixel, 1.3 GB for 64 megapixels. The
-   library that comes with it needs 4 or 8 bytes a pixel and is asked directly, by the part of its interface that is
-   versioned and that it checks itself. Where it cannot be found, Pillow does it, and the bound on pixels is the smaller.
-2. What is handed over are the chunks of one picture: a second one, or a frame, makes it an animation.
+1. Pillow decodes every WebP as an animation: five copies of the picture, 21 bytes a pixel, 1.3 GB for 64 megapixels.
+   The library that comes with it needs 6 or 8 bytes a pixel and is asked directly, by the part of its interface that
+   is versioned and that it checks itself. Where it cannot be found, Pillow does it, and fewer pixels are taken.
+2. A second picture, or a frame, makes it an animation: so there is but one that anybody could decode.
 """
 
 import ctypes
@@ -23,9 +23,9 @@ from shared.adapters.images.reading import MOST_PARTS, Broken, Reading, orientat
 _HEAD_BYTES = 12
 _LOSSY, _LOSSLESS, _EXTENDED, _ALPHA = b"VP8 ", b"VP8L", b"VP8X", b"ALPH"
 _ANIMATION = (b"ANIM", b"ANMF")
-_FLAG_ALPHA, _FLAG_ANIMATION = 0x10, 0x02
+_FLAG_ANIMATION = 0x02
 
-#: Bytes that are held of a pixel: by the library's lossless and lossy decoders with what they fill, and by Pillow's way.
+#: Bytes held of a pixel: by the library's lossless and lossy decoders with what they fill, and by Pillow's way.
 _LOSSLESS_BYTES, _LOSSY_BYTES, _PILLOW_BYTES = 8, 6, 21
 
 #: WEBP_DECODER_ABI_VERSION of libwebp 0.6 and newer; the library refuses another first half.
@@ -108,7 +108,7 @@ def read(content: memoryview, *, whole: bool) -> Reading:
         width=width,
         height=height,
         peak_bytes=width * height * each,
-        pieces=_picture(chunks, width, height) if whole else (),
+        pieces=(content,) if whole else (),
         see_through=alpha,
         profile=bytes(chunks.first.get(b"ICCP", b"")) if whole else b"",
         orientation=orientation_of(_exif(chunks)),
@@ -163,25 +163,7 @@ def _header(chunks: _Chunks) -> tuple[int, int, bool]:
 
 def _exif(chunks: _Chunks) -> memoryview:
     found = chunks.first.get(b"EXIF", memoryview(b""))
-    return found[6:] if found[:6] == b"Exif\0\0" else found
-
-
-def _picture(chunks: _Chunks, width: int, height: int) -> tuple[bytes | memoryview, ...]:
-    """A file of this picture alone."""
-    body: list[bytes | memoryview] = []
-    if _ALPHA in chunks.first and _LOSSY in chunks.first:
-        sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-        body += [_EXTENDED + struct.pack("<I", 10) + bytes((_FLAG_ALPHA, 0, 0, 0)) + sides]
-        body += _chunk(_ALPHA, chunks.first[_ALPHA])
-    name = _LOSSY if _LOSSY in chunks.first else _LOSSLESS
-    if name in chunks.first:
-        body += _chunk(name, chunks.first[name])
-    size = 4 + sum(len(piece) for piece in body)
-    return (b"RIFF" + struct.pack("<I", size) + b"WEBP", *body)
-
-
-def _chunk(name: bytes, body: memoryview) -> list[bytes | memoryview]:
-    return [name + struct.pack("<I", len(body)), body, b"\0" * (len(body) & 1)]
+    return found[6:] if bytes(found[:6]) == b"Exif\0\0" else found
 
 
 def decode(reading: Reading) -> Image.Image | None:
@@ -198,10 +180,12 @@ def decode(reading: Reading) -> Image.Image | None:
     output.width, output.height = reading.width, reading.height
     output.u.rgba.rgba = ctypes.addressof(pixels)
     output.u.rgba.stride, output.u.rgba.size = 4 * reading.width, size_bytes
-    content = b"".join(reading.pieces)
+    whole = reading.pieces[0]
+    content = whole.obj if isinstance(whole, memoryview) and isinstance(whole.obj, bytes) else bytes(whole)
     status = library.WebPDecode(content, len(content), ctypes.byref(config))
     if status == _OUT_OF_MEMORY:
         raise MemoryError
     if status != _OK:
         raise Broken("WebP that cannot be decoded")
-    return Image.frombuffer("RGBA", (reading.width, reading.height), pixels, "raw", "RGBA", 0, 1)
+    size = (reading.width, reading.height)
+    return Image.frombuffer("RGBA", size, pixels, "raw", "RGBA", 0, 1)  # type: ignore[arg-type]  # it is a buffer
