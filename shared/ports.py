@@ -170,7 +170,10 @@ class Images(Protocol):
         """What the file is, or None if it is no image that can be shown. PictureUnfit if it is beyond a bound."""
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """The image, scaled down if it is beyond the screener's limits. OutputUnfit if it cannot be decoded."""
+        """The image as its users see it, within the screener's limits. OutputUnfit if it cannot be decoded."""
+
+    def alone(self) -> "Images":
+        """The same, with each picture decoded in a process of its own that may die without this one."""
 
 
 class Screener(Protocol):
@@ -238,12 +241,14 @@ class Envelope:
     """What travels with a message beside its body.
 
     ``message_id`` is what the broker recognises a duplicate by. ``tries`` counts how often the message was put
-    off, ``since`` is when it was first put off (None: never).
+    off, ``since`` is when it was first put off (None: never). ``lost`` counts the deliveries, of it and of what it is
+    a copy of, that came to no end: a worker died, or failed as nobody expected.
     """
 
     message_id: str
     tries: int = 0
     since: datetime | None = None
+    lost: int = 0
 
 
 class Messenger(Protocol):
@@ -322,5 +327,7 @@ class House:
     #: A number from 0 to 1, for jitter.
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    #: The message that is worked on was lost so often that a picture of it may have ended workers.
+    wary: bool = False
     #: To be had while an output is held.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))

@@ -17,8 +17,7 @@ from typing import Any, BinaryIO
 import pytest
 from PIL import Image
 
-from shared.adapters import images
-from shared.adapters.images import SCREENED_BYTES, PillowImages
+from shared.adapters.images import SCREENED_BYTES, PillowImages, looking
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Picture
 
@@ -286,7 +285,7 @@ async def test_two_threads_look_at_all_pictures(monkeypatch: pytest.MonkeyPatch)
         now -= 1
         return b""
 
-    monkeypatch.setattr(images, "_for_screening", look)
+    monkeypatch.setattr(looking, "for_screening", look)
     picture = Picture("image/png", "png", 1, 1)
     await asyncio.gather(*(IMAGES.for_screening(io.BytesIO(), picture) for _ in range(20)))
     assert most == 2
