@@ -165,6 +165,8 @@ def _eight_bits(strip: Image.Image) -> Image.Image:
         return Image.frombytes("L", strip.size, strip.tobytes()[1::2])  # the upper byte of each
     if strip.mode in ("L", "RGB", "CMYK"):
         return strip
+    if strip.mode == "P" and "transparency" in strip.info:
+        strip = strip.convert("RGBA")
     return strip.convert("L" if strip.mode in ("1", "LA") else "RGB")
 
 
