@@ -5,7 +5,8 @@ Rules of this file:
 2. A scan may be a few bytes and still be a walk through the whole picture, so their number is bounded.
 3. An end marker proves nothing: the C library paints grey what is missing and only warns. But it does not go on without
    bytes. So it gets the last scan without the end marker, then bytes one by one that mean nothing. Having all of the
-   picture, it passes each by at once; else it takes them for the rest, and needs eight at a time.
+   picture, it passes each by at once; else it takes them for the rest, and needs eight at a time. Where it waits for a
+   restart it passes them by too, so restarts are counted.
 """
 
 import re
@@ -25,8 +26,9 @@ MOST_SCANNED_BYTES = 2 * 1024**3
 #: A run of fill bytes, then a marker that ends a scan: neither a stuffed byte nor a restart.
 _NEXT = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _FILL = re.compile(rb"\xff+")
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
-_START_OF_SCAN, _END, _RESTARTS, _TEM = 0xDA, 0xD9, range(0xD0, 0xD8), 0x01
+_START_OF_SCAN, _END, _INTERVAL, _RESTARTS, _TEM = 0xDA, 0xD9, 0xDD, range(0xD0, 0xD8), 0x01
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _SEQUENTIAL = (0xC0, 0xC1)
 
@@ -47,6 +49,10 @@ class _Segments:
     components: int = 0
     profile: dict[int, bytes] = field(default_factory=dict)
     orientation: int = 1
+    #: Of the last scan: its header, its pixels, and after how many units they begin anew (0: never).
+    head: memoryview = field(default_factory=lambda: memoryview(b""))
+    pixels: memoryview = field(default_factory=lambda: memoryview(b""))
+    interval: int = 0
 
 
 def read(content: memoryview, *, whole: bool) -> Reading:
@@ -95,6 +101,8 @@ def _segment(found: _Segments, content: memoryview, marker: int, at: int) -> int
         if found.frame:
             raise Broken("JPEG with two frames")
         found.frame = (marker, body)
+    if marker == _INTERVAL:
+        found.interval = int.from_bytes(body[:2], "big")
     if marker == _START_OF_SCAN:
         end = _scan(found, content, body, end)
     found.pieces += (b"\xff%c" % marker, content[at:end])
@@ -110,6 +118,7 @@ def _scan(found: _Segments, content: memoryview, head: memoryview, at: int) -> i
     following = _NEXT.search(content, at)
     if following is None:
         raise Broken("JPEG without an end")
+    found.head, found.pixels = head, content[at : following.start()]
     return following.start()
 
 
@@ -130,6 +139,8 @@ def _reading(found: _Segments, *, whole: bool) -> Reading:
     across, down = max((s[0] for s in sampling), default=0), max((s[1] for s in sampling), default=0)
     if depth != 8 or not width or not height or not all(1 <= side <= 4 for s in sampling for side in s):
         raise Broken("JPEG with a frame that means nothing")
+    if whole and found.interval:
+        _check_restarts(found, width, height, sampling)
     blocks = -(-width // (8 * across)) * -(-height // (8 * down)) * sum(s[0] * s[1] for s in sampling)
     # In several scans, all coefficients are held until the last: 64 of two bytes a block.
     several = marker not in _SEQUENTIAL or (whole and (found.scans > 1 or found.components < components))
@@ -145,6 +156,21 @@ def _reading(found: _Segments, *, whole: bool) -> Reading:
         profile=b"".join(found.profile[number] for number in sorted(found.profile)) if whole else b"",
         orientation=found.orientation,
     )
+
+
+def _check_restarts(found: _Segments, width: int, height: int, sampling: list[tuple[int, int]]) -> None:
+    """As many restarts as the last scan must have. Of one component it has the blocks, of several units of all."""
+    across, down = max(side for side, _ in sampling), max(side for _, side in sampling)
+    if found.head and found.head[0] == 1:
+        _, frame = found.frame or (0, memoryview(b""))
+        numbers = [frame[6 + 3 * index] for index in range(len(sampling))]
+        own = sampling[numbers.index(found.head[1])] if found.head[1] in numbers else (across, down)
+        wide, high = -(-width * own[0] // across), -(-height * own[1] // down)
+        units = -(-wide // 8) * -(-high // 8)
+    else:
+        units = -(-width // (8 * across)) * -(-height // (8 * down))
+    if sum(1 for _ in _RESTART.finditer(found.pixels)) < -(-units // found.interval) - 1:
+        raise Broken("JPEG whose pixels end early")
 
 
 def decode(image: Image.Image, pieces: tuple[bytes | memoryview, ...]) -> None:

@@ -180,7 +180,9 @@ def _key(found: memoryview | None, header: _Header) -> int | tuple[int, int, int
     if found is None or samples is None or len(found) != 2 * samples:
         return None
     most = (1 << header.depth) - 1
-    values = [(int.from_bytes(found[i : i + 2], "big") & most) * 255 // most for i in range(0, 2 * samples, 2)]
+    values = [int.from_bytes(found[i : i + 2], "big") & most for i in range(0, 2 * samples, 2)]
+    # As the library makes eight bits of them: the upper byte of two, else scaled.
+    values = [value >> 8 if header.depth == 16 else value * 255 // most for value in values]
     return values[0] if samples == 1 else (values[0], values[1], values[2])
 
 
