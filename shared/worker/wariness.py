@@ -4,10 +4,13 @@ Rules of this file:
 1. A worker that is killed writes nothing down. What survives is the broker's count of deliveries, and it begins again
    with each copy of a message that is deferred; so a copy carries what its original had lost (``Envelope.lost``).
    A delivery that was answered, by a deferral too, was not lost.
-2. After so many, nothing of the message is decoded in a worker any more. What a user sent is refused: nothing is paid
-   yet, and it costs others their time. What was paid for is decoded alone, in a process with a limit of memory.
-3. The count cannot tell who of the messages that a worker had was to blame. So the innocent may be refused too, at the
-   third death of a worker that they happen to share; they are told to send it again, and nothing is charged.
+2. From the first loss on, nothing of the message is decoded in a worker: each picture has a process of its own, with
+   a limit of memory. Not from the third only: a generation has several messages (news, checks), and each of them would
+   end three workers, with whatever the others were just doing.
+3. After three losses a picture that a user sent is not decoded at all: nothing is paid yet, and it costs others their
+   time. What was paid for still is, alone.
+4. The count cannot tell who of the messages that a worker had was to blame. The innocent lose a fifth of a second by
+   rule 2; by rule 3 they are told to send it again, and nothing is charged.
 """
 
 from dataclasses import replace
@@ -15,7 +18,7 @@ from dataclasses import replace
 from shared.core.reasons import Reason, Refusal
 from shared.ports import Envelope, House
 
-#: Deliveries that may be lost before: the broker gives a message up after ten.
+#: Deliveries that may be lost before an input is refused: the broker gives a message up after ten.
 LOST_DELIVERIES = 3
 
 #: What the user of an input is told that is not decoded any more.
@@ -27,6 +30,6 @@ NOT_LOOKED_AT = Refusal(
 
 def warned(house: House, envelope: Envelope) -> House:
     """The house for this message: as it is, or wary of the message's pictures."""
-    if envelope.lost < LOST_DELIVERIES:
+    if not envelope.lost:
         return house
-    return replace(house, wary=True, images=house.images.alone())
+    return replace(house, wary=envelope.lost >= LOST_DELIVERIES, images=house.images.alone())

@@ -1,7 +1,7 @@
 """What the Functions host of test_lost_workers.py runs: the rooms of picture_rooms.py, but for one.
 
 The images end the worker with SIGKILL when they are to decode a picture of certain widths in it, as the kernel does
-when memory is gone. A picture that is decoded alone is decoded by the real ones.
+when memory is gone. Decoded alone, most are decoded by the real ones; some end the worker even then.
 """
 
 import os
@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import BinaryIO
 
 from shared.adapters.images import PillowImages
-from shared.ports import House, Picture
+from shared.adapters.images.alone import Alone
+from shared.ports import House, Images, Picture
 from shared.settings import Settings
 from shared.wiring import use
 from tests.stack.picture_rooms import PictureWiring, app
@@ -19,6 +20,7 @@ from tests.stack.picture_rooms import PictureWiring, app
 __all__ = ["app"]
 
 _DEADLY = os.environ["DEADLY_WIDTHS"].split(",")
+_ALWAYS_DEADLY = os.environ["DEADLY_EVEN_ALONE"]
 
 
 class DeadlyImages(PillowImages):
@@ -26,7 +28,21 @@ class DeadlyImages(PillowImages):
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
         """As it is, unless it is deadly."""
-        if str(picture.width) in _DEADLY:
+        if str(picture.width) in (*_DEADLY, _ALWAYS_DEADLY):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await super().for_screening(file, picture)
+
+    def alone(self) -> Images:
+        """The real ones, but for one width."""
+        return DeadlyAlone()
+
+
+class DeadlyAlone(Alone):
+    """The real ones, but for one width."""
+
+    async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
+        """As it is, unless it is deadly even so."""
+        if str(picture.width) == _ALWAYS_DEADLY:
             os.kill(os.getpid(), signal.SIGKILL)
         return await super().for_screening(file, picture)
 

@@ -20,8 +20,9 @@ from tests.stack.road import HostLog, Road, key_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
-#: The widths of pictures that are too much for a worker: of an input, and of what is made at 16:9.
-DEADLY = (333, 1344)
+#: The widths of pictures that are too much for a worker: of an input, of what is made at 16:9, and of one that is so
+#: even when it is decoded alone.
+DEADLY, DEADLY_MADE, ALWAYS_DEADLY = 334, 1344, 333
 
 #: How long a message of a dead worker's is locked, so that the test does not wait for long.
 LOCK_S = 3
@@ -70,7 +71,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     async with serving(authority) as pictures:
         overrides = {"PICTURES_PORT": str(pictures.port), "PICTURES_CA": str(tmp_path / "authority.pem")}
-        overrides["DEADLY_WIDTHS"] = ",".join(str(width) for width in DEADLY)
+        overrides |= {"DEADLY_WIDTHS": f"{DEADLY},{DEADLY_MADE}", "DEADLY_EVEN_ALONE": str(ALWAYS_DEADLY)}
         running = Mortal(tmp_path, overrides, log.read)
         running._lock_s = LOCK_S
         async with (
@@ -86,7 +87,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 async def test_an_input_that_ends_workers_is_refused_after_three(place: Place) -> None:
     """Nothing is charged or created, and the fourth worker lives."""
     road = place.road
-    message = await road.message(model="flux-dev", image_url=place.pictures.put("/deadly.png", painted(DEADLY[0])))
+    message = await road.message(model="flux-dev", image_url=place.pictures.put("/deadly.png", painted(ALWAYS_DEADLY)))
     await road.send(message)
     await place.stack.live_until(road, message["generation_id"])
     outcome = await road.ended(key_of(message))
@@ -98,6 +99,17 @@ async def test_an_input_that_ends_workers_is_refused_after_three(place: Place) -
     assert place.pictures.asked.count("/deadly.png") == LOST_DELIVERIES
 
 
+async def test_an_input_that_ends_a_worker_is_decoded_alone(place: Place) -> None:
+    """One death, and then it is seen that the picture was sound: it goes to the model."""
+    road = place.road
+    message = await road.message(model="flux-dev", image_url=place.pictures.put("/heavy.png", painted(DEADLY)))
+    await road.send(message)
+    await place.stack.live_until(road, message["generation_id"])
+    outcome = await road.ended(key_of(message))
+    assert place.stack.deaths == 1
+    await road.paid_once(outcome, message["prompt"], captured=2)
+
+
 async def test_an_output_that_ends_workers_is_decoded_alone_and_paid_once(place: Place) -> None:
     """It was paid for: it is screened and stored, by a worker that lives."""
     road = place.road
@@ -106,8 +118,8 @@ async def test_an_output_that_ends_workers_is_decoded_alone_and_paid_once(place:
     await place.stack.live_until(road, message["generation_id"])
     outcome = await road.ended(key_of(message))
     assert outcome.generation.state is State.SUCCEEDED
-    assert place.stack.deaths >= LOST_DELIVERIES
+    assert place.stack.deaths >= 1
     (output,) = outcome.event["data"]["outputs"]
-    assert output["width"] == DEADLY[1]
+    assert output["width"] == DEADLY_MADE
     assert len(await road.predictions(message["prompt"])) == 1
     await road.paid_once(outcome, message["prompt"], captured=1)

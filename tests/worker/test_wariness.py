@@ -27,10 +27,15 @@ async def ask(world: World, envelope: Envelope, **fields: Any) -> None:
     await world.deliver(json.dumps(body | fields).encode(), REQUESTS, envelope)
 
 
+def test_a_message_that_was_never_lost_is_met_as_ever(world: World) -> None:
+    """The house is the very same."""
+    assert warned(world.house, lost(0)) is world.house
+
+
 @pytest.mark.parametrize("count", range(LOST_DELIVERIES))
-async def test_a_message_that_was_lost_less_often_is_as_any_other(world: World, count: int) -> None:
-    """The house is the very same; an input is looked at."""
-    assert warned(world.house, lost(count)) is world.house
+async def test_the_input_of_a_message_that_was_lost_less_often_is_looked_at(world: World, count: int) -> None:
+    """Alone, from the first loss on."""
+    assert getattr(warned(world.house, lost(count)).images, "is_alone", None) is (count > 0)
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(count), model="flux-dev", image_url=PICTURE)
     assert world.generation().state is State.RUNNING
@@ -57,7 +62,7 @@ async def test_a_message_without_a_picture_goes_on(world: World) -> None:
 
 
 async def test_an_output_that_was_paid_is_decoded_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is delivered and paid all the same; before the third loss it is decoded here."""
+    """It is delivered and paid all the same; before the first loss it is decoded here."""
     used: list[bool] = []
     as_it_is = FakeImages.for_screening
 
@@ -66,7 +71,7 @@ async def test_an_output_that_was_paid_is_decoded_alone(world: World, monkeypatc
         return await as_it_is(images, *arguments)
 
     monkeypatch.setattr(FakeImages, "for_screening", noted)
-    for user, count in (("ada", LOST_DELIVERIES - 1), ("bob", LOST_DELIVERIES)):
+    for user, count in (("ada", 0), ("bob", 1), ("cid", LOST_DELIVERIES)):
         if user != "ada":
             await world.open_account(user)
         await ask(world, Envelope("app"), user_id=user, generation_id=user)
@@ -74,8 +79,8 @@ async def test_an_output_that_was_paid_is_decoded_alone(world: World, monkeypatc
         world.replicate.succeed(prediction_id, [b"a picture"])
         event = json.dumps(world.replicate.event(prediction_id).to_json()).encode()
         await world.deliver(event, EVENTS, lost(count))
-    assert used == [False, True]
-    assert len(world.blobs.outputs) == 2
+    assert used == [False, True, True]
+    assert len(world.blobs.outputs) == 3
 
 
 async def test_a_copy_carries_what_its_original_had_lost(world: World) -> None:
