@@ -30,7 +30,7 @@ _BYTES = 1_500_000
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
-    looks = 60 if full else 20
+    looks = 30 if full else 6
     with tempfile.TemporaryDirectory(prefix="pictures-") as name:
         folder = Path(name)
         before = await asyncio.to_thread(_tree, folder / "before")
@@ -63,7 +63,7 @@ def _row(kind: str, file: Path, before: Path | None, looks: int, turns: int) -> 
 
 
 def _looked(file: Path, tree: Path, looks: int) -> Mapping[str, float]:
-    command = [sys.executable, str(Path(__file__).with_name("looker.py")), str(file), str(looks), "3"]
+    command = [sys.executable, str(Path(__file__).with_name("looker.py")), str(file), str(looks), "2"]
     environment = os.environ | {"PYTHONPATH": str(tree)}
     run = subprocess.run(command, env=environment, capture_output=True, check=True, cwd=tree)
     found: Mapping[str, float] = json.loads(run.stdout)

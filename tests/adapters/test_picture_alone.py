@@ -15,6 +15,8 @@ from shared.core.reasons import Reason
 from shared.ports import Images, OutputUnfit, Picture, PictureUnfit
 from tests.adapters.picture_shapes import png, saved
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def images() -> Images:

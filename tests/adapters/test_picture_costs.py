@@ -1,7 +1,6 @@
 """What the costliest pictures cost: each in a fresh process, memory and CPU, and what becomes of it."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +15,10 @@ MOST_BYTES = 20_000_000
 MOST_MIB, MOST_S = 160, 2.0
 
 #: The issue is settled by memory and by the CPU time of the process, which are its own however busy the machine is.
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux's /proc")  # noqa: PTH110
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc"),
+]
 
 
 @pytest.mark.parametrize(("make", "said"), [each[1:] for each in pictures()], ids=[each[0] for each in pictures()])
