@@ -293,6 +293,26 @@ async def test_two_threads_look_at_all_pictures(monkeypatch: pytest.MonkeyPatch)
     assert threading.get_ident() not in threads
 
 
+async def test_one_thread_looks_at_heavy_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time; a light one does not wait for it."""
+    now, most, done = 0, 0, list[int]()
+
+    def look(file: BinaryIO, picture: Picture) -> bytes:
+        nonlocal now, most
+        heavy = picture.width > 1
+        now, most = now + heavy, max(most, now + heavy)
+        time.sleep(0.05 if heavy else 0.001)
+        now -= heavy
+        done.append(picture.width)
+        return b""
+
+    monkeypatch.setattr(looking, "for_screening", look)
+    pictures = [Picture("image/png", "png", side, side) for side in (4096, 4096, 3000, 1, 1)]
+    await asyncio.gather(*(IMAGES.for_screening(io.BytesIO(), picture) for picture in pictures))
+    assert most == 1
+    assert done[:2] == [1, 1]
+
+
 async def test_half_a_jpeg_is_found_out_when_it_is_made_smaller() -> None:
     """It is decoded at a smaller size then, and to its end all the same."""
     content = saved("JPEG", (9000, 3000))
