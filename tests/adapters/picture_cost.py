@@ -28,7 +28,7 @@ async def looked_at(content: bytes) -> str:
     try:
         picture = await images.inspect(file)
         if picture is None:
-            return "no picture"
+            return "broken"
         shown = await images.for_screening(file, picture)
     except PictureUnfit as unfit:
         return unfit.why

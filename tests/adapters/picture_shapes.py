@@ -124,8 +124,8 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "JPEG of 1000 scans": (lambda: many_scans(4096, 1000), "broken"),
     "JPEG of fill bytes": (lambda: b"\xff\xd8" + b"\xff" * 19_000_000 + saved("JPEG", (64, 64), "L")[2:], "shown"),
-    "PNG of empty chunks": (lambda: small_chunks(1_600_000), "no picture"),
-    "GIF of comments": (lambda: comments(19_000_000), "no picture"),
+    "PNG of empty chunks": (lambda: small_chunks(1_600_000), "broken"),
+    "GIF of comments": (lambda: comments(19_000_000), "broken"),
 }
 
 
