@@ -27,7 +27,7 @@ from shared.core.keys import Key
 from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.core.moderation import Policy, Verdict
 from shared.core.prediction import CreateOutcome, Prediction
-from shared.core.reasons import Refusal
+from shared.core.reasons import Reason, Refusal
 
 
 class Unavailable(Exception):  # noqa: N818  # it names a state of the neighbour, and reads so where it is caught
@@ -50,6 +50,14 @@ class OutputUnfit(Exception):  # noqa: N818  # as above
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.text)
         self.refusal = refusal
+
+
+class PictureUnfit(OutputUnfit):
+    """A picture that is what it says, and is not taken. ``why`` is a sentence for its user: it names the bound."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Refusal(Reason.OUTPUT_INVALID, f"The result cannot be used. {why} Nothing was charged."))
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +167,13 @@ class Images(Protocol):
     """Looking at image files."""
 
     async def inspect(self, file: BinaryIO) -> Picture | None:
-        """What the file is, or None if it is no image that can be shown."""
+        """What the file is, or None if it is no image that can be shown. PictureUnfit if it is beyond a bound."""
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """The image, scaled down if it is beyond the screener's limits. OutputUnfit if it cannot be decoded."""
+        """The image as its users see it, within the screener's limits. OutputUnfit if it cannot be decoded."""
+
+    def alone(self) -> "Images":
+        """The same, with each picture decoded in a process of its own that may die without this one."""
 
 
 class Screener(Protocol):
@@ -233,12 +244,14 @@ class Envelope:
     """What travels with a message beside its body.
 
     ``message_id`` is what the broker recognises a duplicate by. ``tries`` counts how often the message was put
-    off, ``since`` is when it was first put off (None: never).
+    off, ``since`` is when it was first put off (None: never). ``lost`` counts the deliveries, of it and of what it is
+    a copy of, that came to no end: a worker died, or failed as nobody expected.
     """
 
     message_id: str
     tries: int = 0
     since: datetime | None = None
+    lost: int = 0
 
 
 class Messenger(Protocol):
@@ -319,5 +332,7 @@ class House:
     #: A number from 0 to 1, for jitter.
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    #: The message that is worked on was lost so often that a picture of it may have ended workers.
+    wary: bool = False
     #: To be had while an output is held.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))

@@ -68,7 +68,7 @@ class Wiring(Composition):
         """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
         from shared.adapters.servicebus import read_envelope  # noqa: PLC0415  # not needed before the first message
 
-        envelope = read_envelope(delivery.message_id, delivery.application_properties)
+        envelope = read_envelope(delivery.message_id, delivery.application_properties, delivery.delivery_count)
         async with asyncio.timeout(self.settings.invocation_timeout_s):
             try:
                 await self.furnish()

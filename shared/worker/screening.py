@@ -34,8 +34,9 @@ from shared.core.moderation import (
 from shared.core.prediction import CreateRefused, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record, record
-from shared.ports import House, OutputUnfit, Unavailable
+from shared.ports import House, OutputUnfit, PictureUnfit, Unavailable
 from shared.worker.ending import output_prefix
+from shared.worker.wariness import NOT_LOOKED_AT
 
 #: Replicate fetches an input when the prediction starts, which ``Cancel-After`` bounds; clocks may differ by this.
 _ADDRESS_SLACK_S = 900
@@ -109,6 +110,9 @@ async def _weighed(house: House, name: str) -> Refusal | None:
 
 
 async def _look_at_input(house: House, message: GenerationRequest, url: str, plan: Plan) -> Looked:
+    if house.wary:
+        house.telemetry.step("input_not_looked_at", message.key)
+        return Looked(message, NOT_LOOKED_AT)
     with house.telemetry.span("fetch input", message.key):
         content = await house.inputs.get(url)
     if isinstance(content, Refusal):
@@ -119,6 +123,9 @@ async def _look_at_input(house: House, message: GenerationRequest, url: str, pla
         picture = await house.images.inspect(file)
         shown = await house.images.for_screening(file, picture) if picture else b""
         verdict = await house.screener.image(shown, plan) if picture else None
+    except PictureUnfit as unfit:
+        house.telemetry.step("input_unfit", message.key)
+        return Looked(message, Refusal(Reason.INPUT_INVALID, f"The input image cannot be used. {unfit.why}"))
     except OutputUnfit:
         picture, verdict = None, None
     if picture is None or verdict is None:

@@ -17,11 +17,18 @@ class FakeImages:
 
     def __init__(self) -> None:
         self.picture = Picture("image/png", "png", 1024, 768)
+        self.is_alone = False
 
     async def inspect(self, file: BinaryIO) -> Picture | None:
         """``picture``, or None for a file that says it is no image."""
         file.seek(0)
         return None if NO_IMAGE in file.read() else self.picture
+
+    def alone(self) -> "FakeImages":
+        """One that says so: ``is_alone``."""
+        other = FakeImages()
+        other.picture, other.is_alone = self.picture, True
+        return other
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
         """The bytes as they are."""
