@@ -10,7 +10,7 @@ Rules of this file:
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 
 from shared.core.reasons import Reason, Refusal
@@ -175,11 +175,26 @@ def can_hold(account: Account, amount: int) -> bool:
 
 def refusal(account: Account | None, amount: int, now: datetime) -> Refusal | None:
     """Why ``amount`` cannot be held at this time; None if it can."""
-    if account is None or not can_hold(account, amount):
-        return Refusal.of(Reason.NO_CREDITS)
+    if account is None:
+        said = f"This needs up to {amount} credits, and this user was never given any."
+        return Refusal(Reason.NO_CREDITS, f"{said} Add credits and send it again with a new id.")
+    if not can_hold(account, amount):
+        waiting = f" ({account.held} more are held for what is still running)" if account.held else ""
+        said = f"This needs up to {amount} credits; there are {account.available}{waiting}."
+        return Refusal(Reason.NO_CREDITS, f"{said} Add credits and send it again with a new id.")
     if not within_daily_limit(account, amount, now.date()):
-        return Refusal.of(Reason.OVER_LIMIT)
+        return Refusal(Reason.OVER_LIMIT, _over_daily_limit(account, amount, now))
     return None
+
+
+def _over_daily_limit(account: Account, amount: int, now: datetime) -> str:
+    """Which limit, how much of it is used, until when, and whether waiting helps."""
+    limit, used = account.daily_limit_credits or 0, account.day_credits if account.day == now.date() else 0
+    said = f"This needs up to {amount} credits, and {used} of the daily limit of {limit} are used or held."
+    if amount > limit:
+        return f"{said} Ask for less, or have the limit raised."
+    tomorrow = now.date() + timedelta(days=1)
+    return f"{said} Send it again with a new id after {tomorrow} 00:00 UTC, ask for less, or have the limit raised."
 
 
 def within_daily_limit(account: Account, amount: int, today: date) -> bool:

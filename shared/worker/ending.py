@@ -10,7 +10,7 @@ Rules of this file:
 import hashlib
 from datetime import timedelta
 
-from shared.core import opening
+from shared.core import opening, sizes
 from shared.core import transitions as life
 from shared.core.generation import Generation, Transition
 from shared.core.generation_event import GenerationEvent
@@ -83,6 +83,7 @@ def event_of(generation: Generation) -> GenerationEvent:
         attempts=attempt.number if attempt else 0,
         metadata=request.metadata if request else {},
         ignored_fields=generation.ignored_fields,
+        size=sizes.told(request, attempt.inputs if attempt else {}, generation.outputs),
         chosen_by=generation.chosen_by,
         passed_over=generation.passed_over,
     )
