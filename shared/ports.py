@@ -44,6 +44,14 @@ class Conflict(Exception):  # noqa: N818  # as above
     """Somebody else saved the generation or the account since it was loaded."""
 
 
+class UnreadableRow(Exception):  # noqa: N818  # as above
+    """A row that this version cannot read. The text names the row and the column, never what is in it."""
+
+    def __init__(self, text: str, user_id: str = "") -> None:
+        super().__init__(text)
+        self.user_id = user_id
+
+
 class OutputUnfit(Exception):  # noqa: N818  # as above
     """An output that is gone, too large, or not what it should be."""
 
@@ -78,13 +86,13 @@ class Store(Protocol):
         """
 
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
-        """Save a grant or a correction with its account. False if this entry id was posted before."""
+        """Save a grant, a correction or other terms with the account. False if this entry id was posted before."""
 
     def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
         """All ledger entries of one account."""
 
-    def accounts(self) -> AsyncIterator[Account]:
-        """All accounts."""
+    def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
+        """All accounts; in place of one that cannot be read, what says so."""
 
     def generations(self, user_id: str) -> AsyncIterator[Generation]:
         """All generations of one user."""

@@ -24,7 +24,7 @@ from shared.core.credits import Account, LedgerEntry
 from shared.core.generation import Generation
 from shared.core.keys import ID_RULE, Key, is_id
 from shared.core.usage import Used
-from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable
+from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable, UnreadableRow
 from shared.settings import Settings, SettingsError
 from shared.wiring import Wiring
 
@@ -181,7 +181,7 @@ class Desk:
         except SettingsError as error:
             self.screen.complain(f"{error}\nAll settings: {self.program} settings")
             code = 2
-        except (Unavailable, RefusedError) as trouble:
+        except (Unavailable, RefusedError, UnreadableRow) as trouble:
             self.screen.complain(str(trouble))
             code = 1
         raise typer.Exit(code)

@@ -116,11 +116,6 @@ def takes_image(model: Taker, request: GenerationRequest) -> bool:
     return request.image_url is not None and any(item.kind in ("image", "images") for item in model.inputs.values())
 
 
-def takes_file(model: Taker, request: GenerationRequest) -> bool:
-    """Whether the request names a file that the model has an input for."""
-    return bool(file_kinds(model, request))
-
-
 def file_kinds(model: Taker, request: GenerationRequest) -> set[str]:
     """What the file that the request names is to the model: audio, an archive, or nothing."""
     if request.input_file is None:

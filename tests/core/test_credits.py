@@ -24,7 +24,7 @@ def test_grant_adds_to_granted_and_available() -> None:
 @pytest.mark.parametrize("amount", [0, -1])
 def test_grant_of_nothing_is_refused(amount: int) -> None:
     """A grant that gives nothing is a mistake of its caller."""
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="amount must be a whole number from 1"):
         ledger.grant(RICH, amount, grant_id="g1", at=NOW)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.catalog import Model
-from shared.core.mapping import KINDS, Mapped, inputs_of, references, seed_of, takes_file, takes_image
+from shared.core.mapping import KINDS, Mapped, file_kinds, inputs_of, references, seed_of, takes_image
 from shared.core.reasons import Reason, Refusal
 from shared.core.sizes import nearest_ratio
 from tests.core.catalogs import IMAGE, RATIO, REQUEST, SECONDS, SEED, TEXT, catalog, model
@@ -420,9 +420,9 @@ def test_a_picture_and_a_file_are_taken_by_models_with_an_input_for_them() -> No
     several = one({"prompt": TEXT, "i": {"type": "images", "field": "image_url"}})
     brings = replace(REQUEST, image_url=PICTURE, input_file="ada/a.wav")
     assert [takes_image(each, brings) for each in (pictures, several, files, plain)] == [True, True, False, False]
-    assert [takes_file(each, brings) for each in (pictures, several, files, plain)] == [False, False, True, False]
+    assert [file_kinds(each, brings) for each in (pictures, several, files, plain)] == [set(), set(), {"audio"}, set()]
     assert not takes_image(pictures, REQUEST)
-    assert not takes_file(files, REQUEST)
+    assert not file_kinds(files, REQUEST)
 
 
 def test_references_are_found_in_lists_too() -> None:
