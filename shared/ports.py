@@ -196,8 +196,8 @@ class Blobs(Protocol):
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
         """Store an output under its name, overwriting what an earlier try left; returns the container."""
 
-    async def discard_outputs(self, prefix: str) -> None:
-        """Delete every output whose name begins with ``prefix``."""
+    async def discard_outputs(self, prefix: str) -> int:
+        """Delete every output whose name begins with ``prefix``. Returns how many may not be deleted: leased, held."""
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """Store an input that was screened, where no user reaches it."""
@@ -220,8 +220,8 @@ class Blobs(Protocol):
     async def upload_address(self, name: str, life_s: int) -> str | None:
         """Where a model can read an upload for ``life_s`` seconds; None where it is gone."""
 
-    async def discard_inputs(self, prefix: str) -> None:
-        """Delete every input whose name begins with ``prefix``."""
+    async def discard_inputs(self, prefix: str) -> int:
+        """Delete every input whose name begins with ``prefix``. Returns how many may not be deleted."""
 
     async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
         """Keep an output that was refused, where no user reaches it."""
