@@ -6,6 +6,7 @@ Rules of this file:
 """
 
 import heapq
+import re
 import shlex
 from dataclasses import dataclass
 from datetime import date
@@ -17,12 +18,12 @@ import typer
 
 from shared import worker
 from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_id
-from shared.cli.screen import moment
-from shared.core.credits import Account, LedgerEntry, Move, Plan
+from shared.cli.screen import counted, moment
+from shared.core.credits import MOST_CREDITS, Account, LedgerEntry, Move, Plan
 from shared.worker.accounts import Difference
 
 #: What may be moved at once: beyond it a number is a typing error.
-_MOST = 1_000_000_000
+_MOST = MOST_CREDITS
 
 #: A note is a sentence or two, and a text property of a table holds no more than 64 KiB.
 _NOTE_CHARACTERS = 500
@@ -36,7 +37,7 @@ Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", me
 def grant(
     context: typer.Context,
     user: User,
-    credits_: Annotated[int, typer.Argument(help="How many credits.", metavar="CREDITS", min=1, max=_MOST)],
+    credits_: Annotated[str, typer.Argument(help="How many credits.", metavar="CREDITS")],
     plan: Annotated[
         str | None, typer.Option(help="Set the plan too.", metavar="|".join(plan.label for plan in Plan))
     ] = None,
@@ -52,7 +53,8 @@ def grant(
 
     The same --id twice gives once, so a grant whose answer was lost can be given again.
     """
-    entry_id = valid_id("--id", grant_id or uuid4().hex)
+    amount = _amount(credits_)
+    entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
     valid_id("the user", user)
     chosen = _plan(plan) if plan is not None else None
     desk = desk_of(context)
@@ -61,17 +63,17 @@ def grant(
         before = await _posted(rooms, user, Move.GRANT, entry_id)
         try:
             account = await worker.grant(
-                rooms.house, user, credits_, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
+                rooms.house, user, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
         if before is not None:
             when = moment(before.at)
             desk.screen.say(
-                f"Grant {entry_id} was given before: {before.granted} credits, {when}. Nothing was changed."
+                f"Grant {entry_id} was given before: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
             )
             return 0
-        desk.screen.say(f"granted {credits_} credits to {user}, grant {entry_id}")
+        desk.screen.say(f"granted {counted(amount, 'credit')} to {user}, grant {entry_id}")
         desk.screen.facts(_balances(account, rooms.house.now().date()))
         return 0
 
@@ -94,7 +96,7 @@ def terms(
 ) -> None:
     """Change a user's plan or daily limit, without a credit."""
     valid_id("the user", user)
-    entry_id = valid_id("--id", change_id or uuid4().hex)
+    entry_id = valid_id("--id", uuid4().hex if change_id is None else change_id)
     chosen = _plan(plan) if plan is not None else None
     if chosen is None and daily_limit is None and not no_daily_limit:
         raise typer.BadParameter("say --plan, --daily-limit or --no-daily-limit")
@@ -120,6 +122,14 @@ def terms(
         return 0
 
     desk.do(command)
+
+
+def _amount(text: str) -> int:
+    """The credits of a grant. A text at first: as a number, -5 would be taken for an option that there is not."""
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not 1 <= int(text) <= _MOST:
+        taken = " To take credits away, post a correction: see `correct --help`." if text.startswith("-") else ""
+        raise typer.BadParameter(f"CREDITS must be a whole number from 1 to {_MOST:,}, such as 100.{taken}")
+    return int(text)
 
 
 def _plan(name: str) -> Plan:

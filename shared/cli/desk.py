@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from shared.adapters.replicate.api import ReplicateApi
 
 
+#: How far back anything is looked for: there was no Darkroom before, and tables know no year 110.
+_FARTHEST_BACK = timedelta(days=3650)
+
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -222,7 +225,10 @@ def back(text: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if match is None:
         raise typer.BadParameter("--since must be a number with m, h, d or w after it, such as 7d")
-    return timedelta(**{_SPANS[match[2]]: int(match[1])})
+    span = timedelta(**{_SPANS[match[2]]: int(match[1])})
+    if span > _FARTHEST_BACK:
+        raise typer.BadParameter(f"--since goes back {_FARTHEST_BACK.days} days at most")
+    return span
 
 
 def valid_key(user_id: str, generation_id: str) -> Key:
