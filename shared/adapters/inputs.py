@@ -6,8 +6,8 @@ Rules of this file:
    goes to exactly the addresses that were checked: asking the name again could give another answer (DNS rebinding).
 3. The whole fetch has one bound in time and one in size. Nothing is unpacked, cookies and proxies are not used.
 4. What cannot be had is a Refusal that the user can act upon; it never says what was found at an address.
-5. No setting opens a private address. A test opens one server of its own by the constructor, which the wiring calls
-   without an argument.
+5. No setting opens a private address. A test, and the local host for its samples, opens one server of its own by the
+   constructor, which the wiring calls without an argument.
 
 What the bytes are is looked at by the corridor, which knows pictures by their bytes and their pixels before decoding.
 """
@@ -67,8 +67,9 @@ _NOT_PUBLIC: tuple[Network, ...] = tuple(
 class InputFetcher:
     """ports.Inputs, on aiohttp: its connections take a resolver of our own, so that an address can be pinned.
 
-    ``opened`` is for tests: names of a server on 127.0.0.1, each with its port. They pass there and nowhere else, and
-    nobody else passes there: neither the bare address nor another name of it. ``tls`` trusts that server.
+    ``opened`` is for tests and for the local stack's sample pictures: names of a server on 127.0.0.1, each with its
+    port, which stands for 443 too. They pass there and nowhere else, and nobody else passes there: neither the bare
+    address nor another name of it. ``tls`` trusts that server.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class InputFetcher:
         try:
             parsed = yarl.URL(url)
             host = parsed.raw_host
-            fine = parsed.scheme == "https" and host and parsed.port == self._opened.get(host, _PORT)
+            fine = parsed.scheme == "https" and host and parsed.port in (_PORT, self._opened.get(host, _PORT))
         except ValueError:
             return None
         return parsed.with_fragment(None) if fine and parsed.user is None and parsed.password is None else None
@@ -136,7 +137,7 @@ class InputFetcher:
 
     async def _asked(self, url: yarl.URL, addresses: Sequence[str]) -> bytes | Refusal | yarl.URL:
         """One request to exactly these addresses: the body, a refusal, or where it was moved to."""
-        pinned = _Pinned(url.raw_host or "", addresses)
+        pinned = _Pinned(url.raw_host or "", addresses, self._opened.get(url.raw_host or ""))
         connector = aiohttp.TCPConnector(
             resolver=pinned, use_dns_cache=False, force_close=True, limit=1, ssl=self._tls or True
         )
@@ -175,9 +176,10 @@ class InputFetcher:
 class _Pinned(AbstractResolver):
     """A resolver that knows one host, and gives the addresses that were checked."""
 
-    def __init__(self, host: str, addresses: Sequence[str]) -> None:
+    def __init__(self, host: str, addresses: Sequence[str], port: int | None = None) -> None:
         self._host = host
         self._addresses = addresses
+        self._port = port
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
         """The pinned addresses of a family."""
@@ -187,7 +189,7 @@ class _Pinned(AbstractResolver):
             ResolveResult(
                 hostname=host,
                 host=address,
-                port=port,
+                port=self._port or port,
                 family=_family(address),
                 proto=0,
                 flags=0,
