@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.reliability.guard_copies import PROJECT, without
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
+from tests.reliability.guard_copies import PROJECT, without
 from tests.reliability.guards import GUARDS, Guard, table
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.reliability.guard_copies import Copy, opened
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
+from tests.reliability.guard_copies import Copy, opened
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 

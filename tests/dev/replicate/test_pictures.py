@@ -36,15 +36,15 @@ def test_prompt_seed_and_index_make_the_picture() -> None:
 
 
 def test_a_picture_says_what_it_is() -> None:
-    """Simulated, model, seed and prompt are written on its lower edge: each makes other pixels there, and only there."""
+    """Simulated, model, seed and prompt are written on its lower edge, and nowhere else."""
     form = PictureFormat(640, 480, "png", 80)
     plain = opened(render(Scene("sea", 1, 0), form))
     other = opened(render(Scene("sea", 1, 0, model="black-forest-labs/flux-dev"), form))
     changed = ImageChops.difference(plain, other).getbbox()
     assert changed is not None
     assert changed[1] > 480 * 0.8
-    written = plain.crop((90, 400, 640, 480)).getcolors(2**20) or []
-    assert sum(count for count, colour in written if min(colour) > 220) > 300  # type: ignore[type-var, arg-type]
+    written = plain.convert("L").crop((90, 400, 640, 480)).histogram()
+    assert sum(written[221:]) > 40
 
 
 def test_any_prompt_can_be_painted() -> None:
