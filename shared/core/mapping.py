@@ -134,7 +134,17 @@ def references(inputs: Inputs) -> list[str]:
 
 
 #: Request fields that steer Darkroom, and so are never "ignored".
-_STEERING = {"key", "model", "modality", "quality", "max_credits", "allow_fallback", "metadata"}
+_STEERING = {
+    "key",
+    "model",
+    "modality",
+    "quality",
+    "max_credits",
+    "allow_fallback",
+    "strict",
+    "metadata",
+    "unknown_fields",
+}
 
 #: What makes another thing, or another bill, where it is left out (rule 3).
 _NEVER_LEFT_OUT = ("image_url", "input_file", "duration_s", "destination")
