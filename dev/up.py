@@ -5,15 +5,12 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from dev import events, running, samples
 from dev.local_settings import LOCAL_SETTINGS, of_environment
-from dev.process import StartError
-from dev.setup_step import SetupError
 from dev.stack import LOCAL, SUBSCRIPTION, Running, Stack
-from shared.settings import SettingsError
+from dev.trouble import TROUBLE, sentences
 
 _WELCOME = """The local stack is up.
 
@@ -67,20 +64,9 @@ def main(argv: list[str]) -> int:
     try:
         with running.only_one() as file:
             return asyncio.run(_up(file, LOCAL / "up" if options.keep else None))
-    except (StartError, SetupError, SettingsError, OSError, ExceptionGroup) as error:
-        print("\n".join(_sentences(error)), file=sys.stderr)
+    except TROUBLE as error:
+        print("\n".join(sentences(error)), file=sys.stderr)
         return 1
-
-
-def _sentences(error: Exception) -> Iterator[str]:
-    """What is wrong, without a traceback: of several at once each; a bug's own kind is named."""
-    if isinstance(error, ExceptionGroup):
-        for each in error.exceptions:
-            yield from _sentences(each)
-    elif isinstance(error, (StartError, SetupError, SettingsError)):
-        yield str(error)
-    else:
-        yield f"The local stack could not start: {type(error).__name__}: {error}"
 
 
 async def _up(file: Path, durable: Path | None) -> int:

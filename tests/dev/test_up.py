@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dev import env, events, local_settings, ports, running, send, up
+from dev import demo, env, events, local_settings, ports, running, send, up
 from dev.local_settings import local_values, of_environment, real_replicate
 from dev.process import StartError
 from dev.stack import LOCAL, ROOT
+from dev.trouble import sentences
 from shared.settings import SettingsError
 
 TOKEN = {"REPLICATE_API_TOKEN": "r8_secret"}
@@ -191,7 +192,7 @@ def test_several_troubles_at_once_are_sentences(capsys: pytest.CaptureFixture[st
     group = ExceptionGroup(
         "x", [StartError("One."), ExceptionGroup("y", [SettingsError("Two."), OSError(98, "Three")])]
     )
-    assert list(up._sentences(group)) == ["One.", "Two.", "The local stack could not start: OSError: [Errno 98] Three"]
+    assert list(sentences(group)) == ["One.", "Two.", "The local stack could not start: OSError: [Errno 98] Three"]
     assert capsys.readouterr().err == ""
 
 
@@ -222,6 +223,16 @@ def test_up_says_what_is_wrong_without_a_traceback(
     assert says in told.err
     assert "Traceback" not in told.err
     assert told.out == ""
+
+
+def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is started."""
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_secret")
+    monkeypatch.delenv("PUBLIC_URL", raising=False)
+    assert demo.main([]) == 1
+    told = capsys.readouterr()
+    assert "The demo did not work: REPLICATE_API_TOKEN is set, and PUBLIC_URL is not" in told.out
+    assert told.err == ""
 
 
 #: `up`, with a place of its own, so that it meets no other one here.
