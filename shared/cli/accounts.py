@@ -18,8 +18,9 @@ import typer
 
 from shared import worker
 from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_id
-from shared.cli.screen import counted, moment
+from shared.cli.screen import moment
 from shared.core.credits import MOST_CREDITS, Account, LedgerEntry, Move, Plan
+from shared.core.reasons import counted
 from shared.worker.accounts import Difference
 
 #: What may be moved at once: beyond it a number is a typing error.

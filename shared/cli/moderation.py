@@ -14,10 +14,11 @@ import typer
 
 from shared.cli.desk import Rooms, back, desk_of, valid_id
 from shared.cli.generations import one
-from shared.cli.screen import counted, moment
+from shared.cli.screen import moment
 from shared.core.generation import Generation
 from shared.core.moderation import PLAIN_WORDS, Category, Judgement, Policy
 from shared.core.policy import PolicyError, parse_policy
+from shared.core.reasons import counted
 from shared.core.record import Record
 from shared.datafiles import overridden
 

@@ -109,11 +109,6 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def counted(number: int, thing: str) -> str:
-    """A number of things, in English: ``1 credit``, ``2 credits``, ``no generation``."""
-    return f"no {thing}" if number == 0 else f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def moment(at: datetime) -> str:
     """A time to the second, in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from shared.cli.desk import Desk, RefusedError, Rooms, back, desk_of, valid_id
-from shared.cli.screen import Amount, counted, moment
+from shared.cli.screen import Amount, moment
+from shared.core.reasons import counted
 from shared.core.shortfall import nearest_names
 from shared.core.usage import Sum, Usage, usd
 
@@ -60,7 +61,7 @@ def usage(
         else:
             _show(desk, sums)
         were, since_then = "was" if number < 2 else "were", f" since {moment(after)}" if after else ""
-        said = f"{counted(number, 'generation')} {were} opened{since_then}."
+        said = f"{counted(number, 'generation') if number else 'no generation'} {were} opened{since_then}."
         desk.screen.complain(said[0].upper() + said[1:])
         return 0
 

@@ -22,7 +22,7 @@ from shared.core.keys import Key
 from shared.core.mapping import Input, inputs_of, misses_of, seed_of
 from shared.core.messages import GenerationRequest
 from shared.core.pricing import Price
-from shared.core.reasons import Reason, Refusal
+from shared.core.reasons import Reason, Refusal, counted
 from shared.core.shortfall import nearest_names, unserved
 from shared.core.sizes import Sizing
 
@@ -218,7 +218,7 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
 
     if not affordable(choice.model):
         costs = unit_credits(choice.model, request) * mapped.outputs
-        said = f"This would cost {costs} credits with {choice.model.name}, and max_credits is {limit}."
+        said = f"This would cost {counted(costs, 'credit')} with {choice.model.name}, and max_credits is {limit}."
         return Refusal(Reason.OVER_LIMIT, f"{said} Raise max_credits or ask for less.")
     links = tuple(link for link in catalog.chain(choice.model, request, plan) if affordable(link))
     return Quote(

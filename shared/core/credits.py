@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from shared.core.reasons import Reason, Refusal
+from shared.core.reasons import Reason, Refusal, counted
 
 
 class Plan(IntEnum):
@@ -242,11 +242,11 @@ def can_hold(account: Account, amount: int) -> bool:
 def refusal(account: Account | None, amount: int, now: datetime) -> Refusal | None:
     """Why ``amount`` cannot be held at this time; None if it can."""
     if account is None:
-        said = f"This needs up to {amount} credits, and this user was never given any."
+        said = f"This needs up to {counted(amount, 'credit')}, and this user was never given any."
         return Refusal(Reason.NO_CREDITS, f"{said} Add credits and send it again with a new id.")
     if not can_hold(account, amount):
-        waiting = f" ({account.held} more are held for what is still running)" if account.held else ""
-        said = f"This needs up to {amount} credits; there are {account.available}{waiting}."
+        waiting = f" ({account.held} more held for what is still running)" if account.held else ""
+        said = f"This needs up to {counted(amount, 'credit')}; available: {account.available}{waiting}."
         return Refusal(Reason.NO_CREDITS, f"{said} Add credits and send it again with a new id.")
     if not within_daily_limit(account, amount, now.date()):
         return Refusal(Reason.OVER_LIMIT, _over_daily_limit(account, amount, now))
@@ -256,7 +256,7 @@ def refusal(account: Account | None, amount: int, now: datetime) -> Refusal | No
 def _over_daily_limit(account: Account, amount: int, now: datetime) -> str:
     """Which limit, how much of it is used, until when, and whether waiting helps."""
     limit, used = account.daily_limit_credits or 0, account.day_credits if account.day == now.date() else 0
-    said = f"This needs up to {amount} credits, and {used} of the daily limit of {limit} are used or held."
+    said = f"This needs up to {counted(amount, 'credit')}. Used or held today: {used} of the daily limit of {limit}."
     if amount > limit:
         return f"{said} Ask for less, or have the limit raised."
     tomorrow = now.date() + timedelta(days=1)

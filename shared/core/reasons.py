@@ -64,6 +64,11 @@ SENTENCES: dict[Reason, str] = {
 }
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things, in English: ``1 credit``, ``2 credits``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A "no" with its reason code and the sentence for the user."""

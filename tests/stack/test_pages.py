@@ -145,6 +145,20 @@ async def test_the_examples_of_the_pages_work_with_the_accounts_they_name(place:
         assert event["type"] == "darkroom.generation.succeeded", (text, event["data"]["reason"])
         assert event["data"]["ignored_fields"] == []
     assert len(sent) == 6
+    heard = await place.app.event("7f3c")
+    (shown,) = [json.loads(block) for page, block in blocks("json") if page == "README.md" and "specversion" in block]
+    assert _shape(shown) == _shape(heard)
+    same = ("model", "chosen_by", "passed_over", "credits", "refused_outputs", "reason", "attempts", "ignored_fields")
+    assert {name: shown["data"][name] for name in same} == {name: heard["data"][name] for name in same}
+    assert shown["data"]["size"] == heard["data"]["size"]
+    assert shown["data"]["outputs"][0]["width"] == heard["data"]["outputs"][0]["width"] == 1152
+
+
+def _shape(value: Any) -> Any:
+    """The names in a JSON value, and of a list those of its first element."""
+    if isinstance(value, dict):
+        return {name: _shape(each) for name, each in value.items()}
+    return [_shape(each) for each in value[:1]] if isinstance(value, list) else None
 
 
 async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:
