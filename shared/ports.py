@@ -44,6 +44,14 @@ class Conflict(Exception):  # noqa: N818  # as above
     """Somebody else saved the generation or the account since it was loaded."""
 
 
+class UnreadableRow(Exception):  # noqa: N818  # as above
+    """A row that this version cannot read. The text names the row and the column, never what is in it."""
+
+    def __init__(self, text: str, user_id: str = "") -> None:
+        super().__init__(text)
+        self.user_id = user_id
+
+
 class OutputUnfit(Exception):  # noqa: N818  # as above
     """An output that is gone, too large, or not what it should be."""
 
@@ -86,13 +94,13 @@ class Store(Protocol):
         """
 
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
-        """Save a grant or a correction with its account. False if this entry id was posted before."""
+        """Save a grant, a correction or other terms with the account. False if this entry id was posted before."""
 
     def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
         """All ledger entries of one account."""
 
-    def accounts(self) -> AsyncIterator[Account]:
-        """All accounts."""
+    def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
+        """All accounts; in place of one that cannot be read, what says so."""
 
     def generations(self, user_id: str) -> AsyncIterator[Generation]:
         """All generations of one user."""
@@ -199,8 +207,8 @@ class Blobs(Protocol):
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
         """Store an output under its name, overwriting what an earlier try left; returns the container."""
 
-    async def discard_outputs(self, prefix: str) -> None:
-        """Delete every output whose name begins with ``prefix``."""
+    async def discard_outputs(self, prefix: str) -> int:
+        """Delete every output whose name begins with ``prefix``. Returns how many may not be deleted: leased, held."""
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """Store an input that was screened, where no user reaches it."""
@@ -223,8 +231,8 @@ class Blobs(Protocol):
     async def upload_address(self, name: str, life_s: int) -> str | None:
         """Where a model can read an upload for ``life_s`` seconds; None where it is gone."""
 
-    async def discard_inputs(self, prefix: str) -> None:
-        """Delete every input whose name begins with ``prefix``."""
+    async def discard_inputs(self, prefix: str) -> int:
+        """Delete every input whose name begins with ``prefix``. Returns how many may not be deleted."""
 
     async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
         """Keep an output that was refused, where no user reaches it."""

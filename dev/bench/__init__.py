@@ -25,6 +25,8 @@ others may have had the machine in between. CPU, counts and memory say more than
 import argparse
 import importlib
 
+from dev.arguments import at_least
+
 NAMES = ("designs", "road", "coldstart", "steps", "webhook", "growth", "pictures", "memory")
 
 #: Seconds after which a benchmark is given up, as it is usually run and in full; about three times what each takes.
@@ -45,7 +47,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m dev bench", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="name", help=f"one or more of: {', '.join(NAMES)}; all if none")
     parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md: more than an hour")
-    parser.add_argument("--turns", type=int, default=3, help="how often each is measured (default: 3)")
+    parser.add_argument("--turns", type=at_least(1), default=3, help="how often each is measured (default: 3)")
     options = parser.parse_args(argv)
     unknown = sorted(set(options.names) - {*NAMES, "targets"})
     if unknown:

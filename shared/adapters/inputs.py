@@ -8,8 +8,8 @@ Rules of this file:
    an answer says of its packing counts only where it names a packing that there is: objects in buckets are stored with
    all sorts of other words (``aws-chunked``, ``utf-8``), and are known by their bytes anyway.
 4. What cannot be had is a Refusal that the user can act upon; it never says what was found at an address.
-5. No setting opens a private address. A test opens one server of its own by the constructor, which the wiring calls
-   without an argument.
+5. No setting opens a private address. A test, and the local host for its samples, opens one server of its own by the
+   constructor, which the wiring calls without an argument.
 6. What is asked for is what was written, in a redirect too: a signature is about these very characters. Only what may
    not stand in a request (a space, an umlaut) is encoded. Host and port are those that were checked, whatever the rest
    of an address looks like.
@@ -80,8 +80,9 @@ _NOT_PUBLIC: tuple[Network, ...] = tuple(
 class InputFetcher:
     """ports.Inputs, on aiohttp: its connections take a resolver of our own, so that an address can be pinned.
 
-    ``opened`` is for tests: names of a server on 127.0.0.1, each with its port. They pass there and nowhere else, and
-    nobody else passes there: neither the bare address nor another name of it. ``tls`` trusts that server.
+    ``opened`` is for tests and for the local stack's sample pictures: names of a server on 127.0.0.1, each with its
+    port, which stands for 443 too. They pass there and nowhere else, and nobody else passes there: neither the bare
+    address nor another name of it. ``tls`` trusts that server.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class InputFetcher:
         try:
             parsed = yarl.URL(url)
             host, port = parsed.raw_host or "", parsed.port
-            fine = parsed.scheme == "https" and host and port == self._opened.get(host, _PORT)
+            fine = parsed.scheme == "https" and host and port in (_PORT, self._opened.get(host, _PORT))
             if not fine or parsed.user is not None or parsed.password is not None:
                 return None
             written = yarl.URL(quote(url, safe=string.punctuation), encoded=True)
@@ -155,7 +156,7 @@ class InputFetcher:
 
     async def _asked(self, url: yarl.URL, addresses: Sequence[str]) -> bytes | Refusal | str:
         """One request to exactly these addresses: the body, a refusal, or where it was moved to."""
-        pinned = _Pinned(url.raw_host or "", addresses)
+        pinned = _Pinned(url.raw_host or "", addresses, self._opened.get(url.raw_host or ""))
         connector = aiohttp.TCPConnector(
             resolver=pinned, use_dns_cache=False, force_close=True, limit=1, ssl=self._tls or True
         )
@@ -194,9 +195,10 @@ class InputFetcher:
 class _Pinned(AbstractResolver):
     """A resolver that knows one host, and gives the addresses that were checked."""
 
-    def __init__(self, host: str, addresses: Sequence[str]) -> None:
+    def __init__(self, host: str, addresses: Sequence[str], port: int | None = None) -> None:
         self._host = host
         self._addresses = addresses
+        self._port = port
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
         """The pinned addresses of a family."""
@@ -206,7 +208,7 @@ class _Pinned(AbstractResolver):
             ResolveResult(
                 hostname=host,
                 host=address,
-                port=port,
+                port=self._port or port,
                 family=_family(address),
                 proto=0,
                 flags=0,

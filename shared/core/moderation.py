@@ -294,6 +294,15 @@ def may_be_offered(policy: Policy, modality: str, inputs: Iterable[str] = ()) ->
     return all(name in SCREENED_MODALITIES or judge(policy, unscreened(name)).allowed for name in needed)
 
 
+def not_screened(policy: Policy, modality: str) -> Refusal:
+    """Why what nobody can look at is not offered: another model would not help, other things would."""
+    if may_be_offered(policy, modality):
+        return Refusal(Reason.NOT_SCREENED, "The input file cannot be checked here. Send the request without it.")
+    made = {"video": "A video", "audio": "A sound", "training": "What a training makes"}.get(modality, "This")
+    said = f"{made} cannot be checked here, so none is offered, whatever the model."
+    return Refusal(Reason.NOT_SCREENED, f"{said} Pictures and texts can be checked.")
+
+
 def keyed_digest(key: bytes, content: bytes) -> str:
     """What a record keeps of a text or an image: 32 hex digits of HMAC-SHA256, or nothing without a key.
 

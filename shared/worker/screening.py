@@ -20,7 +20,7 @@ from shared.core.attempt import Attempt
 from shared.core.catalog import Quote
 from shared.core.credits import Plan
 from shared.core.generation import Transition
-from shared.core.mapping import INPUT_PREFIX, Value, file_kinds, takes_image
+from shared.core.mapping import INPUT_PREFIX, file_kinds, takes_image
 from shared.core.messages import GenerationRequest
 from shared.core.moderation import (
     UNSCREENED_INPUTS,
@@ -29,11 +29,13 @@ from shared.core.moderation import (
     judge,
     keyed_digest,
     may_be_offered,
+    not_screened,
     unscreened,
 )
 from shared.core.prediction import CreateRefused, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record, record
+from shared.core.sizes import Value
 from shared.ports import House, OutputUnfit, PictureUnfit, Unavailable
 from shared.worker.ending import output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
@@ -61,7 +63,7 @@ async def look_at_request(house: House, message: GenerationRequest, quoted: Quot
     """Screen what the user wrote and the image that was given; store the image where the model will get it."""
     models = [house.catalog.models[name] for name in quoted.chain]
     if not all(may_be_offered(house.policy, model.modality, file_kinds(model, message)) for model in models):
-        return Looked(message, Refusal.of(Reason.NOT_SCREENED))
+        return Looked(message, not_screened(house.policy, models[0].modality))
     records: tuple[Record, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
         unfit = await _weighed(house, message.input_file or "")

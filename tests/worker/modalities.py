@@ -65,7 +65,11 @@ CATALOG = catalog(
             fallback=["trainer-too"],
         ),
         "trainer-too": model(
-            {"input_images": {"type": "archive", "field": "input_file", "required": True}},
+            {
+                "input_images": {"type": "archive", "field": "input_file", "required": True},
+                "trigger_word": TEXT,
+                "steps": {"type": "whole", "field": "training_steps", "from": 3, "to": 6000},
+            },
             replicate="owner/trainer-too:" + VERSION,
             modality="training",
             output="version",

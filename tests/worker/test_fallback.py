@@ -24,7 +24,7 @@ CATALOG = catalog(
             credits=5,
             fallback=["good", "plain"],
         ),
-        "good": model({"prompt": TEXT, "picture": IMAGE}, replicate="owner/good", credits=3),
+        "good": model({"prompt": TEXT, "picture": IMAGE, "seed": SEED}, replicate="owner/good", credits=3),
         "plain": model(replicate="owner/plain"),
         "old": model(replicate="owner/old", status="retired", successor="best", inputs={}),
     }
@@ -64,7 +64,7 @@ async def test_another_model_answers_and_the_app_is_told_why() -> None:
     await failed(world, PASSING)
     await succeeded(world)
     (first, second) = [attempt for _, attempt in world.replicate.creates]
-    assert (set(first.inputs), set(second.inputs)) == ({"prompt", "image", "seed"}, {"prompt", "picture"})
+    assert (set(first.inputs), set(second.inputs)) == ({"prompt", "image", "seed"}, {"prompt", "picture", "seed"})
     assert second.inputs["picture"] == first.inputs["image"]
     data = facts(world.events[0])
     assert (data["model"], data["chosen_by"], data["attempts"]) == ("good", "fallback", 2)
