@@ -307,7 +307,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "no more outputs are taken than were asked for",
         WORKER + "delivery.py",
-        (("prediction.outputs[: attempt.outputs]", "prediction.outputs"),),
+        (("    return files[: attempt.outputs]\n", "    return files\n"),),
         _worker("test_observing.py::test_more_outputs_than_asked_are_not_taken"),
     ),
     Guard(

@@ -110,8 +110,8 @@ PICTURE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a copy carries what its original had lost",
         "shared/worker/waiting.py",
-        ", lost=envelope.lost)",
-        ")",
+        ", lost=envelope.lost",
+        "",
         _WARY + "test_a_copy_carries_what_its_original_had_lost",
     ),
 )
