@@ -8,6 +8,8 @@ Rules of this file:
 3. A text is looked at whole: in pieces where it is longer than the service takes, each word in at least one of them,
    some at a time, so that what a language model wrote at length is judged in about the time of one piece.
 4. One analysis takes at most ten seconds; for whatever lasts longer the corridor comes back, after the service's hint.
+5. That it will not take a picture (400, 413, 415) is an answer about the picture: it would be the same in an hour, when
+   the outputs are gone. What is about us (the version, the key, the rate) or about the service is trouble.
 """
 
 import asyncio
@@ -201,11 +203,22 @@ def read_image(answer: Mapping[str, Any]) -> Verdict:
     return Verdict(severities, screeners=(CONTENT_SAFETY,))
 
 
+#: What the service takes (learn.microsoft.com/azure/ai-services/content-safety/overview, input requirements).
+PICTURES_TAKEN = (
+    "The content check takes single pictures of 50 to 7200 pixels a side and at most 4 MB, as JPEG, PNG, GIF, BMP, "
+    "TIFF or WebP, and could not read this one. Nothing was charged; ask for another format."
+)
+
+#: The answers that are about the picture, and the codes of those that are about how it was asked.
+_ABOUT_THE_PICTURE = (400, 413, 415)
+_ABOUT_US = ("version", "subscription", "resource", "quota", "feature")
+
+
 def _trouble(error: "HttpResponseError", what: str) -> Exception:
     """What a refused analysis means. No text of the service's goes on: it may quote what it was asked."""
-    code = error.error.code if error.error is not None else ""
-    if what == "image" and error.status_code == 400 and code in ("InvalidRequestBody", "InvalidImage"):
-        return OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
+    code = str(error.error.code if error.error is not None else "").lower()
+    if what == "image" and error.status_code in _ABOUT_THE_PICTURE and not any(word in code for word in _ABOUT_US):
+        return OutputUnfit(Refusal(Reason.OUTPUT_INVALID, PICTURES_TAKEN))
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     hint = headers.get("Retry-After", "")
     retry_after_s = float(hint) if hint.isascii() and hint.isdigit() else None

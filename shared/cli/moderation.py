@@ -73,6 +73,7 @@ def _told(record: Record) -> Iterator[tuple[str, str]]:
     yield "policy", f"{record.policy}, plan {record.plan}"
     yield "at", moment(record.at)
     yield "digest", record.digest
+    yield "manifest that came with it", record.provenance
 
 
 def _because(record: Record) -> str:

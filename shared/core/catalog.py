@@ -65,6 +65,7 @@ class Model:
     """One model. ``replicate`` is owner/name, with ``:version`` where Replicate wants one.
 
     ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
+    ``black_is_refusal``: a checker of its own gives a black picture in place of one that it refuses.
     ``kind`` parts what does not stand for each other within a modality (music, speech); empty: all of it does.
     """
 
@@ -88,6 +89,7 @@ class Model:
     fallback: tuple[str, ...]
     prompt_characters: tuple[int, int]
     output_bytes: int
+    black_is_refusal: bool = False
 
     @property
     def offered(self) -> bool:

@@ -155,6 +155,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         fallback=_names(where, table, "fallback"),
         prompt_characters=_characters(where, table),
         output_bytes=_whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
+        black_is_refusal=_flag(where, table, "black_is_refusal"),
     )
     _check_inputs(where, model)
     return model

@@ -23,7 +23,8 @@ EACH = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
 EFFECTS = {
     *("store.load", "store.commit", "index.put", "index.move", "index.get", "index.remove", "index.due"),
     *("provider.create", "provider.get", "provider.cancel", "provider.recent"),
-    *("provider.upload", "provider.fetch", "provider.fetch chunk", "images.inspect", "images.for_screening"),
+    *("provider.upload", "provider.fetch", "provider.fetch chunk"),
+    *("images.clean", "images.inspect", "images.is_black", "images.for_screening"),
     *("screener.text", "screener.image", "blobs.put_output", "blobs.discard_outputs", "blobs.archive"),
     *("inputs.get", "blobs.put_input", "blobs.input_address", "blobs.discard_inputs"),
     *("blobs.upload_size", "blobs.read_upload", "blobs.upload_address"),

@@ -6,12 +6,13 @@ from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.guard_copies import PROJECT, without
 from tests.reliability.guards import GUARDS, Guard, table
 from tests.reliability.outage_guards import OUTAGE_GUARDS
+from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
 
+ALL = GUARDS + CHOOSING_GUARDS + OUTAGE_GUARDS + OUTPUT_GUARDS + PICTURE_GUARDS
 
-@pytest.mark.parametrize(
-    "guard", GUARDS + CHOOSING_GUARDS + OUTAGE_GUARDS + PICTURE_GUARDS, ids=lambda guard: guard.name
-)
+
+@pytest.mark.parametrize("guard", ALL, ids=lambda guard: guard.name)
 def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
     """Its text is found once, and the copy without it is another text that is still Python."""
     text = (PROJECT / guard.file).read_text(encoding="utf-8")
@@ -19,9 +20,10 @@ def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
 
 
 def test_the_documentation_shows_the_table() -> None:
-    """docs/reliability.md has both tables as they are."""
+    """docs/reliability.md has all tables as they are."""
     text = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
     assert table(GUARDS) in text
     assert table(CHOOSING_GUARDS) in text
     assert table(OUTAGE_GUARDS) in text
+    assert table(OUTPUT_GUARDS) in text
     assert table(PICTURE_GUARDS) in text

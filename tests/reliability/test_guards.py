@@ -10,9 +10,10 @@ from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.guard_copies import Copy, opened
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
+from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
 
-ALL = GUARDS + CHOOSING_GUARDS + OUTAGE_GUARDS + PICTURE_GUARDS
+ALL = GUARDS + CHOOSING_GUARDS + OUTAGE_GUARDS + OUTPUT_GUARDS + PICTURE_GUARDS
 
 #: A guard whose test reads no more than its own file, to look at how it is taken out.
 EXAMPLE = next(guard for guard in OUTAGE_GUARDS if guard.file == "shared/core/breaker.py")

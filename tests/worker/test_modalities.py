@@ -187,7 +187,7 @@ async def test_a_film_is_stored_as_one() -> None:
     world.at_rest()
 
 
-@pytest.mark.parametrize("content", [b"<html>", WAV, b"", bytes(300)])
+@pytest.mark.parametrize("content", [b"<html>", WAV, bytes(300), b"\x00\x00\x00\x18ftypavif" + MP4[12:]])
 async def test_what_is_no_film_is_no_result(content: bytes) -> None:
     """Whatever its address says that it is."""
     world = await made(await opened(), "film", content)

@@ -18,6 +18,7 @@ from tests.fakes.blobs import Blob
 from tests.fakes.images import BROKEN, NO_IMAGE
 from tests.fakes.screener import UNSAFE_IMAGE
 from tests.fakes.world import CATALOG, KEY, World
+from tests.worker.modalities import MP4
 
 PICTURE = "https://pictures.example/cat.png"
 POLICY = Policy("test", dict.fromkeys(Category, 4))
@@ -169,7 +170,7 @@ async def test_a_policy_may_let_it_pass_and_the_record_says_so() -> None:
         World(catalog=with_model(modality="video")), policy=replace(POLICY, unscreened=frozenset({"video"}))
     )
     await world.open_account()
-    await delivered(world, b"\x00\x00\x00\x18ftypmp42 a film", b"no film")
+    await delivered(world, MP4, b"no film")
     (output,) = world.generation().outputs
     assert (output.name, output.content_type) == ("ada/one/1-0.mp4", "video/mp4")
     assert world.generation().verdicts[1].unscreened == "video"

@@ -9,6 +9,7 @@ Rules of this file:
    those of ``asyncio.to_thread``: the C library keeps what is freed for the thread that had it, so that each thread
    that ever decoded a large picture costs up to 64 MB for good.
 
+    containers, cleaning  only what a viewer needs goes on   manifests  of provenance, validated
     looking   one look, from here to there        bounds    what is taken at all
     reading   a container walked (png, jpeg, gif, webp)     decoding  the pixels, to their end
     looks     the copy, as whoever gets the picture sees it (colours)
@@ -20,9 +21,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-from shared.adapters.images import bounds, looking
+from shared.adapters.images import bounds, cleaning, looking
 from shared.adapters.images.looks import SCREENED_BYTES, SCREENED_SIDES
-from shared.ports import Images, Picture
+from shared.ports import Cleaned, Images, Picture
 
 __all__ = ["SCREENED_BYTES", "SCREENED_SIDES", "PillowImages"]
 
@@ -35,6 +36,14 @@ class PillowImages:
     def __init__(self, at_once: int = 2) -> None:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="pictures")
         self._heavy = ThreadPoolExecutor(1, thread_name_prefix="heavy-pictures")
+
+    async def clean(self, file: BinaryIO, into: BinaryIO, *, validate: bool = False) -> Cleaned:
+        """See ``Images``."""
+        return await self._done(self._threads, lambda: cleaning.cleaned(file, into, validate=validate))
+
+    async def is_black(self, file: BinaryIO, picture: Picture) -> bool:
+        """See ``Images``."""
+        return await self._done(self._threads_for(picture), lambda: looking.is_black(file))
 
     async def inspect(self, file: BinaryIO) -> Picture | None:
         """What the file is by its container; None if it is no PNG, JPEG, WebP or GIF.
@@ -50,14 +59,17 @@ class PillowImages:
         Raises:
             OutputUnfit: the picture cannot be decoded to its end.
         """
-        heavy = 4 * picture.width * picture.height > bounds.HEAVY_BYTES
-        return await self._done(self._heavy if heavy else self._threads, lambda: looking.for_screening(file, picture))
+        return await self._done(self._threads_for(picture), lambda: looking.for_screening(file, picture))
 
     def alone(self) -> Images:
         """The same, with each picture decoded in a process of its own."""
         from shared.adapters.images.alone import Alone  # noqa: PLC0415  # for a message that may have ended workers
 
         return Alone()
+
+    def _threads_for(self, picture: Picture) -> ThreadPoolExecutor:
+        heavy = 4 * picture.width * picture.height > bounds.HEAVY_BYTES
+        return self._heavy if heavy else self._threads
 
     async def _done(self, threads: ThreadPoolExecutor, look: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, look)

@@ -12,11 +12,12 @@ import io
 import logging
 import os
 import sys
+from dataclasses import replace
 from typing import BinaryIO
 
 from shared.adapters.images import PillowImages, looking
 from shared.core.reasons import Reason, Refusal
-from shared.ports import OutputUnfit, Picture, PictureUnfit
+from shared.ports import Cleaned, OutputUnfit, Picture, PictureUnfit
 
 logger = logging.getLogger("darkroom.images")
 
@@ -35,7 +36,18 @@ _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class Alone(PillowImages):
-    """``PillowImages`` that decodes nothing in this process."""
+    """``PillowImages`` that decodes nothing in this process, and validates nothing in it."""
+
+    async def clean(self, file: BinaryIO, into: BinaryIO, *, validate: bool = False) -> Cleaned:
+        """See ``Images``: what reads manifests is no code of ours either."""
+        cleaned = await super().clean(file, into)
+        has_manifest = validate and "provenance" in cleaned.dropped
+        return replace(cleaned, provenance="not validated") if has_manifest else cleaned
+
+    async def is_black(self, file: BinaryIO, picture: Picture) -> bool:
+        """See ``Images``: nobody looks, so it is not known to be."""
+        del file, picture
+        return False
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
         """See ``Images``."""

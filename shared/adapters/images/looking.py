@@ -1,6 +1,8 @@
 """One look at a picture, in the thread or the process that it is given."""
 
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+from PIL import Image
 
 from shared.adapters.images import bounds, decoding, looks
 from shared.adapters.images.looks import COPY_SIDES, SCREENED_BYTES, SCREENED_SIDES
@@ -18,6 +20,12 @@ _FORMATS = {
 
 #: A JPEG that is shown as it is needs no pixels: the smallest size proves as much.
 _PROOF_SIZE = (1, 1)
+
+#: The brightest that a black picture has of a colour: as much as packing it may add.
+_BLACK = 4
+
+#: How many bands of a mode are colours; what can be seen through is looked at bare.
+_COLOURS = {"1": 1, "L": 1, "LA": 1, "I;16": 1, "RGB": 3, "RGBA": 3}
 
 _ANIMATION = "It is an animation, and only single pictures can be checked and stored."
 
@@ -50,6 +58,32 @@ def for_screening(file: BinaryIO, picture: Picture) -> bytes:
     except Broken:
         pass  # as what is another picture than was inspected
     raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)) from None
+
+
+def is_black(file: BinaryIO) -> bool:
+    """See ``PillowImages.is_black``. No colour is looked up for it, so that nothing is copied."""
+    file.seek(0)
+    try:
+        reading = decoding.read(file.read(), whole=True)
+        if reading is None or bounds.refused(reading):
+            return False
+        image = decoding.decoded(reading, _PROOF_SIZE)
+        return decoding.guarded(lambda: max(_brightest(image), default=_BLACK + 1) <= _BLACK)
+    except Broken:
+        return False
+
+
+def _brightest(image: Image.Image) -> list[float]:
+    """The highest value of each colour, of 255; none where the colours are not told so."""
+    if image.mode == "P":
+        lowest, highest = cast("tuple[int, int]", image.getextrema())
+        return list((image.getpalette("RGB") or [])[3 * lowest : 3 * lowest + 3]) if lowest == highest else []
+    if image.mode not in _COLOURS:
+        return []
+    found = image.getextrema()
+    bands = cast("list[tuple[float, float]]", found if isinstance(found[0], tuple) else [found])
+    of = 257 if image.mode == "I;16" else 1
+    return [highest / of for _, highest in bands[: _COLOURS[image.mode]]]
 
 
 def _seen(content: bytes, reading: Reading) -> bytes:
