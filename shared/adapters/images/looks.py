@@ -28,6 +28,9 @@ COPY_SIDES = (2048, 1024)
 #: Pixels of one strip: 1 MiB in four bytes each. Larger ones leave holes in the heap that count as well.
 _STRIP_PIXELS = 250_000
 
+#: Pixels whose alpha is looked at as one: as many bytes more.
+_MOST_AT_ONCE = 4096 * 4096
+
 #: What a viewer does for each value of the EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,6 +64,8 @@ def is_see_through(reading: Reading, image: Image.Image) -> bool:
     """Whether any of it is: most pictures that could be are opaque all over."""
     if not reading.see_through:
         return False
+    if image.mode == "RGBA" and image.width * image.height <= _MOST_AT_ONCE:
+        return _least_alpha(image) != 255  # opaque
     return any(_least_alpha(_with_alpha(strip)) != 255 for _, strip in _strips(image, 1))  # opaque
 
 
