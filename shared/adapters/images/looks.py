@@ -28,6 +28,9 @@ COPY_SIDES = (2048, 1024)
 #: Pixels of one strip: 1 MiB in four bytes each. Larger ones leave holes in the heap that count as well.
 _STRIP_PIXELS = 250_000
 
+#: Modes in which nothing has to be done for a viewer's eyes.
+_READY = ("L", "RGB", "CMYK")
+
 #: Pixels whose alpha is looked at as one: as many bytes more.
 _MOST_AT_ONCE = 4096 * 4096
 
@@ -141,6 +144,8 @@ def _sheet(looks: list[Image.Image]) -> Image.Image:
 def _small(image: Image.Image, size: tuple[int, int], *, see_through: bool) -> Small:
     """Of this size: by whole numbers in strips first, then exactly."""
     factor = max(1, round(min(image.width / size[0], image.height / size[1])))
+    if factor == 1 and not see_through and image.mode in _READY:
+        return Small(image.resize(size), None)
     reduced = (-(-image.width // factor), -(-image.height // factor))
     bare: Image.Image | None = None
     layer = Image.new("RGBA", reduced) if see_through else None
@@ -168,7 +173,7 @@ def _eight_bits(strip: Image.Image) -> Image.Image:
     """The colours of a strip without its transparency, in eight bits a sample: L, RGB or CMYK."""
     if strip.mode == "I;16":
         return Image.frombytes("L", strip.size, strip.tobytes()[1::2])  # the upper byte of each
-    if strip.mode in ("L", "RGB", "CMYK"):
+    if strip.mode in _READY:
         return strip
     if strip.mode == "P" and "transparency" in strip.info:
         strip = strip.convert("RGBA")
