@@ -13,6 +13,8 @@ from pathlib import Path
 
 from shared.adapters.images import PillowImages
 
+_PART = 128 * 1024
+
 
 def main(name: str, looks: int, rounds: int) -> None:
     """Look so often, in rounds of which the quickest counts."""
@@ -38,17 +40,22 @@ async def _looked(content: bytes, looks: int, rounds: int) -> float:
 
 def _inflated(content: bytes, looks: int) -> float:
     """Inflating the pixels alone, in the same portions."""
-    pixels, at = b"", 8
+    pixels, at, view = [], 8, memoryview(content)
     while at + 12 <= len(content):
         length = int.from_bytes(content[at : at + 4], "big")
-        pixels += content[at + 8 : at + 8 + length] if content[at + 4 : at + 8] == b"IDAT" else b""
+        if content[at + 4 : at + 8] == b"IDAT":
+            pixels += [
+                view[start : min(at + 8 + length, start + _PART)] for start in range(at + 8, at + 8 + length, _PART)
+            ]
         at += 12 + length
     started = time.process_time()
     for _ in range(looks):
-        stream, fed = zlib.decompressobj(), pixels
-        while fed:
-            stream.decompress(fed[: 128 * 1024], 128 * 1024)
-            fed = stream.unconsumed_tail + fed[128 * 1024 :]
+        stream = zlib.decompressobj()
+        for part in pixels:
+            fed: bytes | memoryview = part
+            while fed and not stream.eof:
+                stream.decompress(fed, _PART)
+                fed = stream.unconsumed_tail
     return (time.process_time() - started) * 1000 / looks
 
 

@@ -84,7 +84,7 @@ def _pictures() -> Mapping[str, bytes]:
     noise = Image.merge("RGB", [Image.effect_noise((710, 710), 64) for _ in range(3)])
     photo = _photo((1024, 1024))
     return {
-        "PNG, noise": _saved(noise, "PNG"),
+        "PNG, noise": _saved(noise, "PNG", compress_level=0),
         "PNG, photo": _saved(photo, "PNG"),
         "PNG, photo, RGBA": _saved(photo.convert("RGBA"), "PNG"),
         "JPEG": _saved(_photo((2048, 2048)), "JPEG", quality=92),
@@ -98,7 +98,7 @@ def _photo(size: tuple[int, int]) -> Image.Image:
     """Large soft shapes, small soft ones, and a little grain."""
     shapes = Image.effect_noise((24, 24), 120).resize(size, Image.Resampling.BICUBIC)
     detail = Image.effect_noise(size, 90).filter(ImageFilter.GaussianBlur(3))
-    bands = [ImageChops.add(shapes, ImageChops.add(detail, Image.effect_noise(size, 2.5), 2), 2) for _ in range(3)]
+    bands = [ImageChops.add(shapes, ImageChops.add(detail, Image.effect_noise(size, 9), 2), 2) for _ in range(3)]
     return Image.merge("RGB", bands)
 
 

@@ -28,6 +28,12 @@ COPY_SIDES = (2048, 1024)
 #: Pixels of one strip: 1 MiB in four bytes each. Larger ones leave holes in the heap that count as well.
 _STRIP_PIXELS = 250_000
 
+#: Modes in which nothing has to be done for a viewer's eyes.
+_READY = ("L", "RGB", "CMYK")
+
+#: Pixels whose alpha is looked at as one: as many bytes more.
+_MOST_AT_ONCE = 4096 * 4096
+
 #: What a viewer does for each value of the EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,6 +67,8 @@ def is_see_through(reading: Reading, image: Image.Image) -> bool:
     """Whether any of it is: most pictures that could be are opaque all over."""
     if not reading.see_through:
         return False
+    if image.mode == "RGBA" and image.width * image.height <= _MOST_AT_ONCE:
+        return _least_alpha(image) != 255  # opaque
     return any(_least_alpha(_with_alpha(strip)) != 255 for _, strip in _strips(image, 1))  # opaque
 
 
@@ -136,6 +144,8 @@ def _sheet(looks: list[Image.Image]) -> Image.Image:
 def _small(image: Image.Image, size: tuple[int, int], *, see_through: bool) -> Small:
     """Of this size: by whole numbers in strips first, then exactly."""
     factor = max(1, round(min(image.width / size[0], image.height / size[1])))
+    if factor == 1 and not see_through and image.mode in _READY:
+        return Small(image.resize(size), None)
     reduced = (-(-image.width // factor), -(-image.height // factor))
     bare: Image.Image | None = None
     layer = Image.new("RGBA", reduced) if see_through else None
@@ -163,7 +173,7 @@ def _eight_bits(strip: Image.Image) -> Image.Image:
     """The colours of a strip without its transparency, in eight bits a sample: L, RGB or CMYK."""
     if strip.mode == "I;16":
         return Image.frombytes("L", strip.size, strip.tobytes()[1::2])  # the upper byte of each
-    if strip.mode in ("L", "RGB", "CMYK"):
+    if strip.mode in _READY:
         return strip
     if strip.mode == "P" and "transparency" in strip.info:
         strip = strip.convert("RGBA")
