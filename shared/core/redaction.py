@@ -11,6 +11,7 @@ Rules of this file:
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 #: Enough for a sentence or two and the code behind it.
 SHOWN_CHARACTERS = 300
@@ -21,21 +22,24 @@ MARK = "[..]"
 #: Read no more of a text than this, however long it is: what is shown is far shorter.
 _READ_CHARACTERS = 4 * SHOWN_CHARACTERS
 
-_SECRETS = re.compile(
+_SECRETS = (
     r"\bdata:[^\s,\"']{0,200},[^\s\"']*"
     r"|\b(?:Bearer|Token|Basic)\s+[^\s\"',;]+"
     r"|\b(?:r8|hf|sk|pk|gh[opsu]|glpat|whsec|xox[abp])[_-][^\s\"',;)]+"
     r"|\beyJ[\w-]+\.[\w.-]+"
     r"|\b(?:api[_-]?key|access[_-]?token|token|secret|password|signature|sig)\b\s*[=:]\s*[^\s\"',;&)]+"
-    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
-    r"|(?=[A-Za-z+/_=-]{0,63}\d)[A-Za-z0-9+/_=-]{32,}",
-    re.IGNORECASE,
+    r"|\b[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}"
+    r"|(?=[A-Za-z+/_=-]{0,63}\d)[A-Za-z0-9+/_=-]{32,}"
 )
-_ADDRESS = re.compile(
-    r"\b([a-z][a-z0-9+.-]{1,9}://)(?:[^\s/?#@\"'<>]*@)?([^\s/?#\"'<>)\]]*)[^\s\"'<>)\]]*", re.IGNORECASE
-)
+_ADDRESS = r"\b([a-z][a-z0-9+.-]{1,9}://)(?:[^\s/?#@\"'<>]*@)?([^\s/?#\"'<>)\]]*)[^\s\"'<>)\]]*"
 _WORD = re.compile(r"\w+")
 _RUN = 3
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Made at the first use: a worker that starts needs none."""
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def redacted(text: str, private: Iterable[str] = (), most: int = SHOWN_CHARACTERS) -> str:
@@ -49,7 +53,7 @@ def redacted(text: str, private: Iterable[str] = (), most: int = SHOWN_CHARACTER
         hosts.append(f"{match[1]}{match[2]}/{MARK}")
         return f"\0{len(hosts) - 1}\0"
 
-    line = _SECRETS.sub(MARK, _ADDRESS.sub(host, line))
+    line = _compiled(_SECRETS).sub(MARK, _compiled(_ADDRESS).sub(host, line))
     line = re.sub(r"\0(\d+)\0", lambda match: hosts[int(match[1])], line)
     return line if len(line) <= most else f"{line[: most - 2]}.."
 
