@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from dev import running
 from dev.process import StartError
+from dev.replicate.clients import client_environment
 
 
 def main(argv: list[str]) -> int:
@@ -20,7 +21,7 @@ def main(argv: list[str]) -> int:
         return 1
     api = values.get("REPLICATE_API_URL", "")
     if urlsplit(api).hostname == "127.0.0.1":
-        values["REPLICATE_BASE_URL"] = api.removesuffix("/v1")  # what Replicate's own clients read
+        values |= client_environment(api.removesuffix("/v1"), values["REPLICATE_API_TOKEN"])
     for name, value in values.items():
         # A name with a colon or a blank is no variable of a shell.
         if value and name.replace("_", "a").isalnum():
