@@ -17,13 +17,12 @@ from azure.functions.timer import TimerRequest
 
 import function_app
 from shared import calls, wiring
-from shared.composition import WEBHOOK_PATH
 from shared.core.messages import Check, PredictionEvent
 from shared.core.reasons import Reason
 from shared.core.state import State
 from shared.health import HEALTH_FRESH_S
 from shared.ports import Unavailable
-from shared.settings import Settings, SettingsError
+from shared.settings import WEBHOOK_PATH, Settings, SettingsError
 from shared.wiring import Wiring
 from tests.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 
