@@ -65,6 +65,11 @@ class Composition:
         if self._texts is None:
             self._texts = await datafiles.fetch(self.settings, lambda: self._uploads.read)
 
+    async def check(self) -> None:
+        """Read whatever every message needs: the data files, and all that is made of settings. As ``furnish``."""
+        await self.furnish()
+        _ = self.house
+
     @cached_property
     def house(self) -> House:
         """Everything the corridor needs. SettingsError also where a setting is none that a library takes."""

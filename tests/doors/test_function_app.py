@@ -277,6 +277,7 @@ async def test_a_message_waits_while_a_setting_is_malformed(monkeypatch: pytest.
     monkeypatch.setattr(calls, "UNREADY_PAUSE_S", 0.1)
     del vars(rooms.wiring)["house"]
     del vars(rooms.wiring)["store"]
+    object.__setattr__(rooms.wiring.settings, "storage", "no connection string")
     began_s = time.monotonic()
     with pytest.raises(SettingsError, match="connection string"):
         await call("generate", queued(request_body()))
