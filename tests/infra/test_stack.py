@@ -1,5 +1,6 @@
 """The local stack is made from the same facts as the templates, and they do what they say."""
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from dev.entities import SUBSCRIPTION, entities
 from dev.servicebus.emulator import Emulator
+from shared.doors import WEBHOOK_BYTES
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "modules" / "messaging.bicep"
 
@@ -67,6 +69,14 @@ def test_the_topic_is_that_of_the_templates() -> None:
     assert entities(NAMES, lock_s=30)["topics"] == [
         {"name": "events", "subscriptions": [{"name": SUBSCRIPTION, **listener}], **topic}
     ]
+
+
+def test_no_body_is_read_that_the_webhook_would_refuse() -> None:
+    """The platform's own bound is that of the door: what is larger is refused by its headers, unsigned as it is."""
+    name = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+    deployed = json.loads((TEMPLATE.parents[1] / "settings.json").read_text(encoding="utf-8"))
+    local = json.loads((TEMPLATE.parents[2] / "local.settings.json.example").read_text(encoding="utf-8"))["Values"]
+    assert deployed[name] == local[name] == str(WEBHOOK_BYTES)
 
 
 @pytest.mark.timeout(60)
