@@ -20,18 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev import azurite, ports, process
+from dev.entities import SUBSCRIPTION
+from dev.entities import entities as made_of
 from dev.local_settings import local_values, of_environment, real_replicate
 from shared.settings import Settings
 from shared.wiring import Wiring
 
 ROOT = Path(__file__).parents[1]
 LOCAL = ROOT / ".local"
-
-#: The app in front, as far as the stack knows it: one subscription to the events.
-SUBSCRIPTION = "app"
-
-#: The queues as the deployment makes them.
-_QUEUE = {"max_delivery_count": 10, "duplicate_detection_window_s": 600}
 
 #: The simulator has no limit of its own: nobody is to wait here for what only the real Replicate asks for.
 UNPACED = "1000000"
@@ -199,7 +195,7 @@ class Running:
     async def _emulator(self, port: object = 0) -> process.Child:
         entities = self._folder / "entities.json"
         entities.write_text(
-            json.dumps(_entities(local_values() | self._overrides, self._lock_s, self._subscriptions)), encoding="utf-8"
+            json.dumps(made_of(local_values() | self._overrides, self._lock_s, self._subscriptions)), encoding="utf-8"
         )
         arguments = ["--entities", str(entities), "--port", str(port)]
         if self._durable:
@@ -246,18 +242,6 @@ async def _killed(child: process.Child | None) -> None:
 async def ensure(wiring: Wiring) -> None:
     """Create the tables and containers, which in production the deployment creates."""
     await asyncio.gather(wiring.store.ensure(), wiring.index.ensure(), wiring.blobs.ensure())
-
-
-def _entities(values: Mapping[str, str], lock_s: int, subscriptions: Sequence[str]) -> Mapping[str, object]:
-    queues = [
-        {"name": values[name], "lock_duration_s": lock_s, **_QUEUE} for name in ("GENERATION_QUEUE", "PREDICTION_QUEUE")
-    ]
-    topic = {
-        "name": values["EVENTS_TOPIC"],
-        "subscriptions": [{"name": name} for name in subscriptions],
-        "duplicate_detection_window_s": 600,
-    }
-    return {"queues": queues, "topics": [topic]}
 
 
 def _simulated(simulator: process.Child) -> dict[str, str]:

@@ -109,6 +109,7 @@ class Wiring(Composition):
         # Each asks for something small that needs the network, the login and the entity to be right. Its room is
         # opened within the ping: a setting that a library does not take is that neighbour's trouble alone.
         return {
+            "settings": self.check,
             "tables": lambda: self.store.load_account("health"),
             "blobs": lambda: self.blobs.list_dead_letters("health", 1),
             "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # as all of them: not before it is asked

@@ -72,7 +72,7 @@ async def _run(folder: Path, host: HostSettings) -> None:
         for kind in ("serviceBusTrigger", "httpTrigger", "timerTrigger")
     )
     clocks = [timer.Timer(function, invocations) for function in timers]
-    server = web.WebServer(routes, host.route_prefix, host.port, invocations)
+    server = web.WebServer(routes, host, invocations)
     async with AsyncExitStack() as stack:
         serving = asyncio.create_task(server.serve())
         listeners = await receiver.open_listeners(queues, invocations, host, stack)
