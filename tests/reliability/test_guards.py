@@ -11,8 +11,9 @@ from tests.reliability.guard_copies import Copy, opened
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
+from tests.reliability.receiving_guards import RECEIVING_GUARDS
 
-ALL = GUARDS + CHOOSING_GUARDS + OUTAGE_GUARDS + PICTURE_GUARDS
+ALL = GUARDS + CHOOSING_GUARDS + OUTAGE_GUARDS + PICTURE_GUARDS + RECEIVING_GUARDS
 
 #: A guard whose test reads no more than its own file, to look at how it is taken out.
 EXAMPLE = next(guard for guard in OUTAGE_GUARDS if guard.file == "shared/core/breaker.py")
@@ -33,7 +34,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
 
 @pytest.mark.parametrize("guard", ALL, ids=lambda guard: guard.name)
 def test_each_guard_has_a_test_that_is_red_without_it(guard: Guard, copy: Copy) -> None:
-    """All of both tables; what survives is named."""
+    """All of the tables; what survives is named."""
     assert not copy.survives(guard)
 
 
