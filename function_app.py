@@ -13,7 +13,7 @@ import json
 
 import azure.functions as func
 
-from shared.calls import bounded, house, house_for_messages, look, on_time
+from shared.calls import bounded, house, house_for_dead_letters, house_for_messages, look, on_time
 
 gc.set_threshold(10_000, 20, 50)  # what a start makes stays: looking through it was 5 % of all CPU
 
@@ -49,7 +49,7 @@ async def observe(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def bury_requests(msg: func.ServiceBusMessage) -> None:
     """A request that died."""
-    async with house_for_messages() as ready:
+    async with house_for_dead_letters() as ready:
         await ready.bury_requests(msg)
 
 
@@ -58,7 +58,7 @@ async def bury_requests(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def bury_events(msg: func.ServiceBusMessage) -> None:
     """News that died."""
-    async with house_for_messages() as ready:
+    async with house_for_dead_letters() as ready:
         await ready.bury_events(msg)
 
 

@@ -4,8 +4,9 @@ Rules of this file:
 1. It is what function_app.py is loaded with, on every start: the house is imported with the first call.
 2. A function of the app returns None (a value would fail it), and no CancelledError leaves it: the Functions
    worker would then never answer, and the host would wait until functionTimeout and restart the worker.
-3. Where the house cannot be had (a setting is missing, a data file is wrong), a message waits before it fails; whoever
-   knocks at an HTTP door is told at once.
+3. A message waits before its call fails, whatever the failure is, for the broker delivers it again at once: longer
+   where the house cannot be had (a setting is missing, a data file is wrong). A dead-letter queue does so for ever, and
+   the pause is all that slows it down. Whoever knocks at an HTTP door is told at once.
 4. A setting that is wrong stays wrong until the next start: a timer, which comes every minute or every second, says it
    in one line a minute, and its call does not fail. Health is red, and every message still fails.
 """
@@ -21,9 +22,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from shared.wiring import Wiring
 
-#: How long: the ten deliveries of a message must not be over in a second, and a dead-letter queue delivers at once and
-#: for ever.
+#: How long: the ten deliveries of a message must not be over in a second.
 UNREADY_PAUSE_S = 30
+FAILED_PAUSE_S = 3
+
+#: Between two tries to bury the same letter.
+BURY_PAUSE_S = 10
 
 #: Between two lines that say the same of a setting.
 UNREADY_LINE_S = 60
@@ -87,7 +91,7 @@ async def on_time(act: Callable[["Wiring"], Awaitable[object]]) -> None:
 
 
 @asynccontextmanager
-async def house_for_messages() -> AsyncIterator["Wiring"]:
+async def house_for_messages(pause_s: float | None = None) -> AsyncIterator["Wiring"]:
     """The same, for what comes from a queue (rule 3)."""
     from shared.settings import SettingsError  # noqa: PLC0415  # rule 1
 
@@ -96,3 +100,13 @@ async def house_for_messages() -> AsyncIterator["Wiring"]:
     except (SettingsError, ImportError):
         await asyncio.sleep(UNREADY_PAUSE_S)
         raise
+    except Exception:
+        await asyncio.sleep(FAILED_PAUSE_S if pause_s is None else pause_s)
+        raise
+
+
+@asynccontextmanager
+async def house_for_dead_letters() -> AsyncIterator["Wiring"]:
+    """The same, for what comes from a dead-letter queue."""
+    async with house_for_messages(BURY_PAUSE_S) as ready:
+        yield ready

@@ -22,7 +22,7 @@ from shared.core.attempt import Attempt, Timing
 from shared.core.catalog import Catalog
 from shared.core.credits import Account, LedgerEntry, Plan
 from shared.core.generation import Generation, Transition
-from shared.core.generation_event import GenerationEvent
+from shared.core.generation_event import Event
 from shared.core.keys import Key
 from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.core.moderation import Policy, Verdict
@@ -280,13 +280,20 @@ class Envelope:
 
     ``message_id`` is what the broker recognises a duplicate by. ``tries`` counts how often the message was put
     off, ``since`` is when it was first put off (None: never). ``lost`` counts the deliveries, of it and of what it is
-    a copy of, that came to no end: a worker died, or failed as nobody expected.
+    a copy of, that came to no end: a worker died, or failed as nobody expected. ``enqueued_at`` is the broker's own
+    word, and the same in every delivery of one message; None on what is sent.
     """
 
     message_id: str
     tries: int = 0
     since: datetime | None = None
     lost: int = 0
+    enqueued_at: datetime | None = None
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a copy that was put off, and not what an app has sent."""
+        return self.tries > 0 or self.since is not None
 
 
 class Messenger(Protocol):
@@ -295,8 +302,11 @@ class Messenger(Protocol):
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
         """Send now, or schedule for ``at``."""
 
-    async def publish(self, event: GenerationEvent) -> None:
-        """Publish an event on the topic, under its own stable id."""
+    async def publish(self, event: Event, again: str = "") -> None:
+        """Publish an event on the topic, under its own stable id.
+
+        ``again`` names the occasion on which it is told once more, or the broker would drop it as a duplicate.
+        """
 
 
 class Telemetry(Protocol):

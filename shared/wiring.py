@@ -5,7 +5,7 @@ import logging
 import os
 import random
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import azure.functions as func
 
@@ -46,29 +46,30 @@ class Wiring(Composition):
 
     async def generate(self, delivery: func.ServiceBusMessage) -> None:
         """A request, or a cancel."""
-        message, unknown = parse_request(delivery.get_body())
-        if unknown:  # most are typos
-            logger.warning("request %s has unknown fields: %s", message.key or "without ids", ", ".join(unknown[:10]))
-        await self._handle(message, delivery, self.settings.generation_queue)
+        await self._handle(_read(_request_of, delivery), delivery, self.settings.generation_queue)
 
     async def observe(self, delivery: func.ServiceBusMessage) -> None:
         """News of a prediction, or a check of the timer's."""
-        await self._handle(parse_event(delivery.get_body()), delivery, self.settings.prediction_queue)
+        await self._handle(_read(parse_event, delivery), delivery, self.settings.prediction_queue)
 
     async def bury_requests(self, delivery: func.ServiceBusMessage) -> None:
         """A request that died."""
-        message, _ = parse_request(delivery.get_body())
-        await self._bury(message, delivery.get_body(), self.settings.generation_queue)
+        await self._bury(_read(_request_of, delivery), _body(delivery), self.settings.generation_queue)
 
     async def bury_events(self, delivery: func.ServiceBusMessage) -> None:
         """News that died."""
-        await self._bury(parse_event(delivery.get_body()), delivery.get_body(), self.settings.prediction_queue)
+        await self._bury(_read(parse_event, delivery), _body(delivery), self.settings.prediction_queue)
 
     async def _handle(self, message: Message, delivery: func.ServiceBusMessage, queue: str) -> None:
         """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
         from shared.adapters.servicebus import read_envelope  # noqa: PLC0415  # not needed before the first message
 
-        envelope = read_envelope(delivery.message_id, delivery.application_properties, delivery.delivery_count)
+        envelope = read_envelope(
+            delivery.message_id,
+            delivery.application_properties,
+            delivery.delivery_count,
+            delivery.enqueued_time_utc,
+        )
         async with asyncio.timeout(self.settings.invocation_timeout_s):
             try:
                 await self.furnish()
@@ -118,3 +119,28 @@ class Wiring(Composition):
             "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # as above
             "replicate": lambda: self.replicate.account(),  # noqa: PLW0108  # as above
         }
+
+
+def _body(delivery: func.ServiceBusMessage) -> bytes:
+    """The bytes of a message; none where it has none."""
+    return delivery.get_body() or b""
+
+
+def _read(parse: Callable[[bytes], Message], delivery: func.ServiceBusMessage) -> Message:
+    """The message, whatever its bytes are.
+
+    What ``parse`` raises is a bug of ours, and would be raised again at every delivery: the message is kept instead.
+    """
+    raw = _body(delivery)
+    try:
+        return parse(raw)
+    except Exception as bug:  # noqa: BLE001  # as above
+        logger.error("a message of %d bytes could not be read: %s", len(raw), type(bug).__name__)  # noqa: TRY400  # a traceback may be megabytes
+        return Malformed("the message could not be read", raw)
+
+
+def _request_of(raw: bytes) -> Message:
+    message, unknown = parse_request(raw)
+    if unknown:  # most are typos
+        logger.warning("request %s has unknown fields: %s", message.key or "without ids", ", ".join(unknown[:10]))
+    return message

@@ -25,7 +25,7 @@ from dev.replicate.webhooks import sign
 from shared import worker
 from shared.core import credits as ledger
 from shared.core.credits import Account
-from shared.core.generation_event import GenerationEvent
+from shared.core.generation_event import Event
 from shared.core.keys import Key
 from shared.core.messages import CancelRequest, Check, Message, PredictionEvent
 from shared.core.parsing import parse_request
@@ -111,13 +111,13 @@ class Held:
 
     def __init__(self) -> None:
         self.sent: list[Sendable] = []
-        self.published: list[GenerationEvent] = []
+        self.published: list[Event] = []
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:  # noqa: ARG002 - the port's
         """Keep it."""
         self.sent.append(message)
 
-    async def publish(self, event: GenerationEvent) -> None:
+    async def publish(self, event: Event, again: str = "") -> None:  # noqa: ARG002  # nothing is told again here
         """Keep it."""
         self.published.append(event)
 

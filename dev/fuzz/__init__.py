@@ -1,6 +1,7 @@
 """`python3 -m dev fuzz KIND [--count N] [--seed N]`: strangers' bytes by the thousand, and nothing may come loose.
 
 pictures    mutated pictures through the real reader, decoder and copy for the screener
+messages    mutated messages of both queues through the parsers, the corridor on fakes, and into rows
 
 A kind is a module of this package with ``made(number, seed)``, ``look(content)`` and ``fuzzed(count, seed, say)``.
 Whatever is not one of its expected ends is loose: an exception that is none of ours, or a bound that was passed. Each
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-KINDS = ("pictures",)
+KINDS = ("pictures", "messages")
 
 #: How many of the loose ones are told.
 TOLD = 20

@@ -12,6 +12,8 @@ __main__     puts them together: `python -m dev.host --settings FILE`
 No business is in it. What it leaves out, it refuses at the start by name: batches, Service Bus sessions and topics as
 triggers, managed identity, any input or output binding except the answer to HTTP. It differs from Azure in these:
 - authorization levels are ignored: every function can be called without a key;
+- a message whose body is an AMQP value or a sequence (JMS, Qpid, some shovels) is read here as far as it can be; in
+  Azure it cannot be bound to bytes, and the call fails before the function is reached (docs/operations.md);
 - a message body never overwrites the message's metadata, as it would on Azure where a trigger is not BINARY;
 - a timer keeps no schedule between runs: nothing is ever past due;
 - nothing scales: there is one instance, and all functions share it.

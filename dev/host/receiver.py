@@ -10,6 +10,7 @@ Rules:
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -19,6 +20,7 @@ from typing import Any
 from azure.functions.servicebus import ServiceBusMessage
 from azure.servicebus import ServiceBusReceivedMessage, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+from azure.servicebus.amqp import AmqpMessageBodyType
 from azure.servicebus.exceptions import ServiceBusError
 
 from dev.host.index import Function
@@ -35,6 +37,8 @@ REOPEN_WAIT_S = 2.0
 REOPEN_PAUSE_S = 0.5
 #: Renew when this part of the lock's time has passed, as the Azure SDKs do.
 RENEWAL_POINT = 0.5
+#: Before a message that cannot be bound is abandoned: a dead-letter queue delivers it again at once, and for ever.
+UNBOUND_PAUSE_S = 10.0
 DEAD_LETTER_SUFFIX = "/$DeadLetterQueue"
 
 
@@ -81,8 +85,8 @@ class QueueListener:
         finished = asyncio.Event()
         renewal = asyncio.create_task(self._renew(message, finished))
         try:
-            trace_parent = _text_properties(message).get("traceparent")
-            await self._invocations.call(self._function, function_message(message), trace_parent)
+            argument, trace_parent = await self._bound(message)
+            await self._invocations.call(self._function, argument, trace_parent)
         except Exception:  # noqa: BLE001 - a function may raise anything; it was logged where it was called
             return False
         else:
@@ -90,6 +94,16 @@ class QueueListener:
         finally:
             finished.set()
             await renewal
+
+    async def _bound(self, message: ServiceBusReceivedMessage) -> tuple[ServiceBusMessage, str | None]:
+        """What the function is called with. A message that cannot be bound waits, for it comes again at once."""
+        try:
+            trace_parent = _text_properties(message).get("traceparent")
+            return function_message(message), trace_parent if isinstance(trace_parent, str) else None
+        except Exception as error:
+            LOGGER.error("a message for %s cannot be bound: %s", self._function.name, type(error).__name__)  # noqa: TRY400 - it may be large
+            await asyncio.sleep(UNBOUND_PAUSE_S)
+            raise
 
     async def _settle_finished(self) -> None:
         finished = [task for task in self._running if task.done()]
@@ -159,7 +173,7 @@ def function_message(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
     """The message as a function gets it from the host: some values are None there, times have no zone."""
     properties = _text_properties(message)
     return ServiceBusMessage(
-        body=b"".join(message.body),
+        body=_body(message),
         message_id=str(message.message_id or ""),
         delivery_count=(message.delivery_count or 0) + 1,  # AMQP counts the deliveries before this one
         lock_token=str(message.lock_token),
@@ -178,6 +192,38 @@ def function_message(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
     )
 
 
+def _body(message: ServiceBusReceivedMessage) -> bytes:
+    """The bytes of a message, whatever sections it has: a text as UTF-8, any other value as JSON, none as none.
+
+    The host in Azure gives a function the data sections alone; see the differences in ``dev.host``.
+    """
+    body: Any = message.body
+    if message.body_type is AmqpMessageBodyType.DATA:
+        return b"".join(body or ())
+    if message.body_type is AmqpMessageBodyType.SEQUENCE:
+        body = [item for section in body or () for item in section]
+    if isinstance(body, bytes):
+        return body
+    if body is None:
+        return b""
+    return body.encode(errors="replace") if isinstance(body, str) else json.dumps(_plain(body)).encode()
+
+
+def _plain(value: Any) -> Any:
+    """What AMQP may hold, as JSON does."""
+    match value:
+        case dict():
+            return {str(_text(name)): _plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case bytes():
+            return value.decode(errors="replace")
+        case str() | int() | float() | None:
+            return value
+        case _:
+            return str(value)
+
+
 def _without_zone(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
@@ -189,4 +235,4 @@ def _text_properties(message: ServiceBusReceivedMessage) -> dict[str, Any]:
 
 
 def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

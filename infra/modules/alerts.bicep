@@ -65,6 +65,39 @@ resource deadLettersWait 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   }
 }
 
+// The least there was in half an hour: above 0 they do not shrink. The trigger of a dead-letter queue takes out whatever
+// reaches the function; what the Functions host cannot bind (an AMQP value, a sequence) it delivers again at once, for
+// ever, and no line of the app says so.
+resource deadLettersStay 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'darkroom-dead-letters-stay'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Dead letters do not get fewer: what lies there cannot be taken out by the app, and may be delivered in a circle.'
+    severity: 1
+    enabled: true
+    scopes: [namespaceId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT30M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'dead-letters-stay'
+          metricNamespace: 'Microsoft.ServiceBus/namespaces'
+          metricName: 'DeadletteredMessages'
+          timeAggregation: 'Minimum'
+          operator: 'GreaterThan'
+          threshold: 0
+          dimensions: [{ name: 'EntityName', operator: 'Include', values: ['*'] }]
+        }
+      ]
+    }
+    actions: [{ actionGroupId: operators.id }]
+  }
+}
+
 // Each query returns a row when something is wrong, and none when all is well.
 // Severity: 1 money or pictures are being lost, 2 users notice, 3 somebody should look at it today.
 // A rule that looks every 5 minutes costs three times one that looks every 15; so only what cannot wait does.

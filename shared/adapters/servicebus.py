@@ -19,10 +19,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
-from shared.core.generation_event import GenerationEvent
+from shared.core.generation_event import Event
 from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 from shared.tls import tls_context
@@ -41,6 +41,12 @@ _TRANSFER_BYTES, _ENVELOPE_BYTES = 220_000, 1_000
 
 #: Service Bus' limit for a message id, in characters; azure-servicebus raises beyond it.
 _ID_CHARACTERS = 128
+
+#: No message waits for longer than a day (its time to live), a few times over; what says so is not believed.
+LONGEST_WAIT = timedelta(days=7)
+
+#: How much later than the broker's our clock may be.
+CLOCKS_APART = timedelta(minutes=5)
 
 #: One send with its wait and the SDK's retries, in seconds.
 SEND_S = 9.0
@@ -126,12 +132,12 @@ class ServiceBusMessenger:
         async with self._turn(entity) as sender:
             await sender.schedule_messages(_message(body, **described), at.astimezone(UTC))
 
-    async def publish(self, event: GenerationEvent) -> None:
+    async def publish(self, event: Event, again: str = "") -> None:
         """Publish a CloudEvent in structured mode; the outcome is a property too, for subscriptions to filter by."""
         body = event.to_json()
         described: dict[str, Any] = {
             "content_type": "application/cloudevents+json",
-            "message_id": broker_id(event.event_id),
+            "message_id": broker_id(f"{event.event_id}/{again}" if again else event.event_id),
             "subject": body["type"],
             "application_properties": {"outcome": event.outcome},
         }
@@ -283,21 +289,26 @@ def broker_id(message_id: str) -> str:
 
 
 def read_envelope(
-    message_id: str | bytes | None, application_properties: Mapping[Any, Any] | None, deliveries: int | None = 1
+    message_id: str | bytes | None,
+    application_properties: Mapping[Any, Any] | None,
+    deliveries: int | None = 1,
+    enqueued_at: datetime | None = None,
 ) -> Envelope:
     """The envelope of a message that was received. What an app has put there and we cannot read counts as absent.
 
     ``deliveries`` counts this one too; those before came to no end.
 
     Names and values may be text or bytes. A message without an id gets one of its own: two of them must not be
-    taken for the same when they are put off.
+    taken for the same when they are put off. ``enqueued_at`` without a zone is UTC.
     """
     properties = {_text(name): value for name, value in (application_properties or {}).items()}
+    enqueued_at = _utc(enqueued_at)
     return Envelope(
         message_id=_text(message_id or "") or uuid.uuid4().hex,
         tries=_number(properties.get("tries", "")),
-        since=_moment(_text(properties.get("since", ""))),
+        since=_since(properties["since"], enqueued_at) if "since" in properties else None,
         lost=_number(properties.get("lost", "")) + max(0, (deliveries or 1) - 1),
+        enqueued_at=enqueued_at,
     )
 
 
@@ -307,12 +318,26 @@ def _number(value: object) -> int:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 64:  # no text of it is worth its time
+        return ""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _moment(text: str) -> datetime | None:
+def _since(said: object, enqueued_at: datetime | None) -> datetime | None:
+    """When a message was first put off, as it says itself; when it came, where that cannot be: patience must end."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = _utc(datetime.fromisoformat(_text(said)))
     except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = None
+    if moment is None or enqueued_at is None:
+        return moment or enqueued_at
+    return moment if enqueued_at - LONGEST_WAIT <= moment <= enqueued_at + CLOCKS_APART else enqueued_at
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """A time in UTC, where it has no zone too. None for the first and the last day there is, in another zone."""
+    if moment is None or moment.tzinfo is None:
+        return moment and moment.replace(tzinfo=UTC)
+    with suppress(OverflowError):
+        return moment.astimezone(UTC)
+    return None

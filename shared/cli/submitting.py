@@ -78,6 +78,7 @@ OPTIONS: tuple[_Option, ...] = (
     _Option("trigger_word", str, "The word that calls what was trained.", "WORD"),
     _Option("training_steps", int, "How long to train.", "N"),
     _Option("max_credits", int, "The most it may cost.", "N"),
+    _Option("strict", bool, "Refuse what would be ignored."),
 )
 
 

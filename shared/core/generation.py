@@ -6,6 +6,7 @@ Rules of this file:
    generation in this state". Messages come late, twice and out of order, and that is no error.
 2. The state names the next outside act, so that whoever finds a generation can carry on:
 
+       RECEIVED     taken in: nothing is decided, nothing is held, there is no attempt; its request comes again
        HELD         surely nothing was created (yet, or for the next attempt); create at ``retry_at``
        SUBMITTING   a create may be in flight; only the one who saved this state POSTs, once
        RUNNING      Replicate works on ``prediction_id``; its webhook, or the timer, brings the rest
@@ -35,7 +36,8 @@ from shared.core.state import NEXT, ORDER, State
 class Generation:
     """One generation, as it is saved.
 
-    ``attempt`` is None if none was ever opened. ``chain`` names the models that may serve it, in order.
+    ``attempt`` is None if none was ever opened; ``reason`` and ``text`` of a RECEIVED one say what it waits for.
+    ``chain`` names the models that may serve it, in order.
     ``ending`` is a wish to end that Replicate has not yet confirmed. Credits are integers.
     ``chosen_by`` and ``passed_over`` say why its attempt is on this model; ``metrics`` are the provider's own, raw, of
     the last attempt that ended; ``cost_usd_micros`` is what all attempts cost at the provider, as far as can be told.
@@ -112,20 +114,16 @@ def ended(
     *,
     captured: int = 0,
 ) -> Transition:
-    """End, and resolve the hold in the same transaction."""
+    """End, and resolve the hold in the same transaction. What was only taken in holds nothing."""
+    told = {"reason": refusal.reason if refusal else None, "text": refusal.text if refusal else ""}
+    if generation.state is State.RECEIVED:
+        return step(generation, state, **told, ended_at=now)
     if account is None:
         raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
     after, entry = ledger.resolve(
         account, generation.held_credits, captured, generation_id=generation.key.generation_id, at=now
     )
-    done = step(
-        generation,
-        state,
-        captured_credits=captured,
-        reason=refusal.reason if refusal else None,
-        text=refusal.text if refusal else "",
-        ended_at=now,
-    )
+    done = step(generation, state, captured_credits=captured, **told, ended_at=now)
     return Transition(done.generation, after, entry)
 
 

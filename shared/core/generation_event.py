@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.core.keys import Key
-from shared.core.reasons import Reason
+from shared.core.keys import GivenIds, Key
+from shared.core.reasons import Reason, Refusal
 from shared.core.sizes import Told
 
 
@@ -53,6 +53,8 @@ class GenerationEvent:
     ``size`` is there where a size was asked for: ``asked``, ``sent`` (as the model is told it) and, of what was stored,
     ``made``.
     ``model`` is the one that answered last, ``chosen_by`` and ``passed_over`` say why it was this one.
+    ``started_at`` is when the create was made that answered last; ``media_seconds`` the duration that was wanted
+    (0: it has none); ``category`` what the content rules refused, empty where they refused nothing.
     """
 
     key: Key
@@ -71,11 +73,17 @@ class GenerationEvent:
     size: Told | None = None
     chosen_by: ChosenBy | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    modality: str = ""
+    seed: int | None = None
+    media_seconds: int = 0
+    category: str = ""
+    opened_at: datetime
+    started_at: datetime | None = None
 
     @property
     def event_id(self) -> str:
         """The stable id: a generation ends once."""
-        return f"{self.key}/{self.outcome}"
+        return self.key.named(self.outcome)
 
     def to_json(self) -> dict[str, Any]:
         """The CloudEvent in structured JSON mode."""
@@ -90,6 +98,7 @@ class GenerationEvent:
             "data": {
                 "generation_id": self.key.generation_id,
                 "user_id": self.key.user_id,
+                "modality": self.modality or None,
                 "model": self.model or None,
                 "chosen_by": self.chosen_by,
                 "passed_over": [{"model": each.model, "reason": each.reason.value} for each in self.passed_over],
@@ -100,10 +109,66 @@ class GenerationEvent:
                 },
                 "outputs": [asdict(output) for output in self.outputs],
                 "refused_outputs": self.refused_outputs,
+                "seed": self.seed,
+                "media_seconds": self.media_seconds or None,
                 "reason": {"code": self.reason.value, "text": self.text} if self.reason else None,
+                "category": self.category or None,
+                "times": {
+                    "opened": self.opened_at.isoformat(),
+                    "started": self.started_at.isoformat() if self.started_at else None,
+                    "ended": self.at.isoformat(),
+                },
                 "attempts": self.attempts,
                 "metadata": dict(self.metadata),
                 "ignored_fields": list(self.ignored_fields),
                 "size": self.size,
             },
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalEvent:
+    """What is told of a request whose ids are none: nothing is saved of it, and the ids are told as they were given.
+
+    It has the form of the event of a generation that was rejected, so that who reads those reads this. ``digest`` is of
+    the message: the same bytes are the same event, and no id of a key can be it (it names no key).
+    """
+
+    given_ids: GivenIds
+    digest: str
+    at: datetime
+    refusal: Refusal
+
+    @property
+    def outcome(self) -> str:
+        """As of any request that is refused before it opens."""
+        return "rejected"
+
+    @property
+    def event_id(self) -> str:
+        """The stable id. A key has two parts that are no empty text."""
+        return f"/{self.digest}/{self.outcome}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The CloudEvent in structured JSON mode."""
+        user_id, generation_id = self.given_ids
+        told = GenerationEvent(
+            key=Key("", self.digest),
+            outcome=self.outcome,
+            at=self.at,
+            model="",
+            held_credits=0,
+            captured_credits=0,
+            outputs=(),
+            refused_outputs=0,
+            reason=self.refusal.reason,
+            text=self.refusal.text,
+            attempts=0,
+            metadata={},
+            ignored_fields=(),
+            opened_at=self.at,
+        ).to_json()
+        return told | {"data": told["data"] | {"user_id": user_id, "generation_id": generation_id}}
+
+
+Event = GenerationEvent | RefusalEvent

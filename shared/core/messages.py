@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from shared.core.keys import Key
+from shared.core.keys import GivenIds, Key
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason
 
@@ -50,12 +50,22 @@ class GenerationRequest:
     training_steps: int | None = None
     max_credits: int | None = None
     allow_fallback: bool = True
+    strict: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    #: Names of fields that nobody knows, fit for a log and an event. They are no field of the message.
+    unknown_fields: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The message that ``parse_request`` reads back; without what was not said."""
-        raw = {name: value for name, value in asdict(self).items() if value is not None and name != "key"}
-        return {"generation_id": self.key.generation_id, "user_id": self.key.user_id, **raw}
+        """The message that ``parse_request`` reads back; without what was not said. Of unknown fields, the names."""
+        kept = {name: value for name, value in asdict(self).items() if value is not None and name not in _NOT_SAID}
+        if not self.strict:
+            del kept["strict"]
+        unknown = dict.fromkeys(self.unknown_fields)
+        return {"generation_id": self.key.generation_id, "user_id": self.key.user_id, **kept, **unknown}
+
+
+#: What a request has and no message says.
+_NOT_SAID = ("key", "unknown_fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +111,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Something that is no message of ours. ``key`` is there when the ids at least could be read."""
+    """Something that is no message of ours. ``key`` is there when the ids at least could be read.
+
+    ``given_ids`` are there where both could be read, and are no ids: the sender can be told, but nothing can be saved.
+    """
 
     text: str
     raw: bytes
     key: Key | None = None
     reason: Reason = Reason.INVALID_REQUEST
+    given_ids: GivenIds | None = None
 
 
 Message = GenerationRequest | CancelRequest | PredictionEvent | Check | Malformed

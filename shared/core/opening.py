@@ -1,6 +1,9 @@
-"""How a generation opens with its hold, or is closed before it could: the transitions for which there is none yet.
+"""How a generation opens with its hold, is taken in until it can, or is closed before it could.
 
-The rules are those of ``generation.py``.
+Rules of this file, beside those of ``generation.py``:
+1. These are the transitions of what has not opened: there is no generation yet, or one that was only taken in
+   (``unopened``).
+2. What was taken in keeps its request: the first of an id is the one, whatever comes under it later.
 """
 
 from dataclasses import replace
@@ -9,12 +12,33 @@ from datetime import datetime
 from shared.core import credits as ledger
 from shared.core.attempt import attempt_on
 from shared.core.catalog import Catalog, Quote
-from shared.core.generation import Generation, Transition
+from shared.core.generation import Generation, Transition, ended
 from shared.core.keys import Key
 from shared.core.mapping import inputs_of
 from shared.core.messages import GenerationRequest
 from shared.core.reasons import Reason, Refusal
 from shared.core.state import State
+
+
+def unopened(generation: Generation | None) -> bool:
+    """Whether it may still open."""
+    return generation is None or generation.state is State.RECEIVED
+
+
+def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, trace_parent: str = "") -> Transition:
+    """Take in a request that cannot be decided now. ``waits_for`` is what it ends with, should that never change."""
+    return Transition(
+        Generation(
+            key=request.key,
+            state=State.RECEIVED,
+            opened_at=now,
+            request=request,
+            ignored_fields=request.unknown_fields,
+            reason=waits_for.reason,
+            text=waits_for.text,
+            trace_parent=trace_parent,
+        )
+    )
 
 
 def opened(
@@ -38,6 +62,10 @@ def opened(
     if isinstance(attempt, Refusal):
         return rejected(request.key, request, attempt, now)
     mapped = inputs_of(quoted.model, request, seed=attempt.seed)
+    ignored = () if isinstance(mapped, Refusal) else mapped.ignored_fields
+    if request.strict and ignored:
+        text = f"strict refuses what {quoted.model.name} has no use for: {', '.join(ignored)}"
+        return rejected(request.key, request, Refusal(Reason.INVALID_REQUEST, text), now)
     generation = Generation(
         key=request.key,
         state=State.HELD if attempt.trains else State.SUBMITTING,
@@ -46,13 +74,21 @@ def opened(
         attempt=replace(attempt, tries=0, retry_at=now) if attempt.trains else attempt,
         chain=quoted.chain,
         held_credits=quoted.hold_credits,
-        ignored_fields=() if isinstance(mapped, Refusal) else mapped.ignored_fields,
+        ignored_fields=(*ignored, *request.unknown_fields),
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
     )
     after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
     return Transition(generation, after, entry)
+
+
+def given_up(generation: Generation, now: datetime, refusal: Refusal | None = None) -> Transition | None:
+    """What was taken in has waited for too long: it ends, with what it waited for unless more is known."""
+    if generation.state is not State.RECEIVED:
+        return None
+    waited_for = Refusal(generation.reason or Reason.PROVIDER_UNAVAILABLE, generation.text)
+    return ended(generation, None, State.REJECTED, refusal or waited_for, now)
 
 
 def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
@@ -77,6 +113,7 @@ def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: 
             state=state,
             opened_at=now,
             request=request,
+            ignored_fields=request.unknown_fields if request else (),
             reason=refusal.reason,
             text=refusal.text,
             ended_at=now,

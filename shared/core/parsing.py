@@ -3,18 +3,19 @@
 Rules of this file:
 1. A message is parsed once, at the door, into a frozen type; whatever cannot be parsed becomes ``Malformed``
    with a reason and never an exception.
-2. Unknown fields are kept out and named, so that a typo is seen.
+2. Unknown fields are kept out and named, so that a typo is seen; with ``strict`` they are refused.
+3. A field that is null is not there.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
-from shared.core.keys import ID_RULE, Key, is_id
+from shared.core.keys import ID_RULE, GivenIds, Key, is_id
 from shared.core.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
 from shared.core.prediction import Prediction
+from shared.core.unwrapping import Unreadable, plain_object, unwrapped
 
 #: The largest body that is looked at; a generous bound for 20,000 characters of prompt and the rest.
 REQUEST_BYTES = 256 * 1024
@@ -47,7 +48,11 @@ _WHOLE: dict[str, tuple[int, int]] = {
     "max_credits": (0, 1_000_000_000),
 }
 _REAL: dict[str, tuple[float, float]] = {"guidance_scale": (0, 100), "prompt_strength": (0, 1), "temperature": (0, 10)}
-_FIELDS = {item.name for item in fields(GenerationRequest)} - {"key"} | {"type", "user_id", "generation_id"}
+_FIELDS = {item.name for item in fields(GenerationRequest)} - {"key", "unknown_fields"}
+_FIELDS |= {"type", "user_id", "generation_id"}
+
+#: So many unknown fields are named; a body may hold thousands.
+_UNKNOWN_NAMED = 20
 
 #: What Darkroom makes.
 MODALITIES = ("image", "video", "audio", "text", "training")
@@ -60,6 +65,15 @@ _FILE_PART = re.compile(r"(?!\.+$)[A-Za-z0-9 ._()@+=-]{1,200}")
 #: Bounds of the app's own metadata, which is echoed in the event: 16 pairs of texts.
 _METADATA_PAIRS, _METADATA_CHARACTERS = 16, 256
 
+#: What is told to its sender where it is no id: a text of at most so many characters, or a number of 64 bits.
+_GIVEN_ID_CHARACTERS = 256
+
+#: A generation has fewer attempts than this, by far.
+_MOST_ATTEMPTS = 1_000_000
+
+
+Flag = TypeVar("Flag", bool, None)
+
 
 class _FieldError(Exception):
     """A field that breaks its rule; never leaves this file."""
@@ -67,80 +81,115 @@ class _FieldError(Exception):
 
 def parse_request(raw: bytes) -> tuple[GenerationRequest | CancelRequest | Malformed, tuple[str, ...]]:
     """Read a message of the request queue. Returns it with the names of the fields that were not known."""
-    body = _object(raw)
-    if isinstance(body, Malformed):
-        return body, ()
-    key = _key(body)
-    if isinstance(key, Malformed):
-        return Malformed(key.text, raw), ()
-    kind = body.get("type", "generate")
+    if len(raw) > REQUEST_BYTES:
+        return _too_large(raw), ()
+    try:
+        body = unwrapped(raw)
+    except Unreadable as bad:
+        return Malformed(str(bad), raw), ()
+    try:
+        key = _key(body)
+    except _FieldError as bad:
+        return Malformed(str(bad), raw, given_ids=_given_ids(body)), ()
+    kind = body.get("type")
     if kind == "cancel":
         return CancelRequest(key), ()
-    if kind != "generate":
+    if kind not in (None, "generate"):
         return Malformed('type must be "generate" or "cancel" (or absent)', raw, key), ()
-    unknown = tuple(sorted(_printable(name) for name in body.keys() - _FIELDS))
+    unknown = _unknown(body)
     try:
-        return _request(key, body), unknown
+        return _request(key, body, unknown), unknown
     except _FieldError as bad:
         return Malformed(str(bad), raw, key), unknown
 
 
 def parse_event(raw: bytes) -> PredictionEvent | Check | Malformed:
     """Read a message of the prediction queue, written by our own doors."""
-    body = _object(raw)
-    if isinstance(body, Malformed):
-        return body
-    key = _key(body)
-    if isinstance(key, Malformed):
-        return Malformed(key.text, raw)
+    if len(raw) > REQUEST_BYTES:
+        return _too_large(raw)
+    try:
+        body = plain_object(raw)
+        key = _key(body)
+    except (Unreadable, _FieldError) as bad:
+        return Malformed(str(bad), raw)
     if body.get("type") == "check":
         return Check(key)
     attempt, prediction = body.get("attempt"), Prediction.read(body.get("prediction"))
-    if body.get("type") != "prediction" or not isinstance(attempt, int) or prediction is None:
+    good = isinstance(attempt, int) and not isinstance(attempt, bool) and 0 < attempt < _MOST_ATTEMPTS
+    if body.get("type") != "prediction" or not good or prediction is None:
         return Malformed("a prediction event needs type, attempt and prediction", raw, key)
-    return PredictionEvent(key, attempt, prediction)
+    return PredictionEvent(key, attempt, prediction)  # type: ignore[arg-type]  # good says so
 
 
-def _object(raw: bytes) -> dict[str, Any] | Malformed:
-    if len(raw) > REQUEST_BYTES:
-        return Malformed(f"the message is larger than {REQUEST_BYTES} bytes", raw)
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
-        return Malformed("the message is not JSON in UTF-8", raw)
-    if not isinstance(body, dict):
-        return Malformed("the message is not a JSON object", raw)
-    return body
+def _too_large(raw: bytes) -> Malformed:
+    return Malformed(f"the message is larger than {REQUEST_BYTES} bytes", raw)
 
 
-def _key(body: Mapping[str, Any]) -> Key | Malformed:
+def _key(body: Mapping[str, Any]) -> Key:
     for name in ("user_id", "generation_id"):
         value = body.get(name)
-        if not is_id(value):
-            return Malformed(f"{name} is needed: {ID_RULE}", b"")
+        if is_id(value):
+            continue
+        if value is None:
+            close = sorted(_printable(other) for other in body if _letters(other) == _letters(name))
+            raise _FieldError(f"{name} is needed: {ID_RULE}{f' (there is {close[0]})' if close else ''}")
+        raise _FieldError(f"{name} must be a text of {ID_RULE}")
     return Key(body["user_id"], body["generation_id"])
 
 
-def _request(key: Key, body: Mapping[str, Any]) -> GenerationRequest:
-    given: dict[str, Any] = {}
+def _letters(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _given_ids(body: Mapping[str, Any]) -> GivenIds | None:
+    """Both ids as they were given, where they are at least a text or a number that can be told."""
+    user, generation = body.get("user_id"), body.get("generation_id")
+    if _is_telling(user) and _is_telling(generation):
+        return user, generation  # type: ignore[return-value]  # told so
+    return None
+
+
+def _is_telling(value: object) -> bool:
+    if isinstance(value, str):
+        return 0 < len(value) <= _GIVEN_ID_CHARACTERS and value.isprintable()
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _unknown(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of unknown fields, fit for a log, no more than some of them."""
+    return tuple(sorted({_printable(name) for name in body.keys() - _FIELDS})[:_UNKNOWN_NAMED])
+
+
+def _request(key: Key, body: Mapping[str, Any], unknown: tuple[str, ...]) -> GenerationRequest:
+    given: dict[str, Any] = {"strict": _flag("strict", body.get("strict"), default=False)}
+    if given["strict"] and unknown:
+        raise _FieldError(_unknown_refused(unknown))
     for name, most in _TEXT.items():
         given[name] = _text(name, body.get(name), most)
     for name, bounds in _WHOLE.items():
         given[name] = _number(name, body.get(name), bounds, whole=True)
     for name, bounds_real in _REAL.items():
         given[name] = _number(name, body.get(name), bounds_real, whole=False)
-    given["continuation"] = (
-        _flag("continuation", body["continuation"]) if body.get("continuation") is not None else None
-    )
+    given["continuation"] = _flag("continuation", body.get("continuation"), default=None)
     _check_names(key, given)
     trains = given["modality"] == "training" or given["destination"] is not None
     return GenerationRequest(
         key=key,
         prompt=_prompt(body.get("prompt"), needed=not trains),
-        allow_fallback=_flag("allow_fallback", body.get("allow_fallback", True)),
+        allow_fallback=_flag("allow_fallback", body.get("allow_fallback"), default=True),
         metadata=_metadata(body.get("metadata")),
+        unknown_fields=unknown,
         **given,
     )
+
+
+def _unknown_refused(unknown: tuple[str, ...]) -> str:
+    """What is wrong and what may have been meant: ``widht`` is near to ``width``."""
+    import difflib  # noqa: PLC0415  # 2 ms of a start, for what hardly ever is needed
+
+    near = [(name, difflib.get_close_matches(name, _FIELDS, 1)) for name in unknown]
+    told = [f"{name} (did you mean {found[0]}?)" if found else name for name, found in near]
+    return f"strict refuses fields that are not known: {', '.join(told)}"
 
 
 def _check_names(key: Key, given: Mapping[str, Any]) -> None:
@@ -192,7 +241,9 @@ def _number(name: str, value: object, bounds: tuple[float, float], *, whole: boo
     return value  # type: ignore[return-value]  # narrowed by good
 
 
-def _flag(name: str, value: object) -> bool:
+def _flag(name: str, value: object, *, default: Flag) -> bool | Flag:
+    if value is None:
+        return default
     if not isinstance(value, bool):
         raise _FieldError(f"{name} must be true or false")
     return value

@@ -39,7 +39,7 @@ class Reason(StrEnum):
 
 #: One sentence for each code; where a refusal knows more (a field, a range, a limit), it brings its own.
 SENTENCES: dict[Reason, str] = {
-    Reason.INVALID_REQUEST: "The request could not be read. Correct it and send it again.",
+    Reason.INVALID_REQUEST: "The request could not be read. Correct it and send it again with a new id.",
     Reason.UNKNOWN_MODEL: "This model is not offered. Choose another one.",
     Reason.MODEL_RETIRED: "This model is no longer offered. Choose another one, or allow a fallback.",
     Reason.PLAN_TOO_LOW: "Your plan does not include this model. Choose another model or a higher plan.",

@@ -1,11 +1,12 @@
-"""The seven states of a generation, and every step there is between them. What takes a step is in generation.py."""
+"""The eight states of a generation, and every step there is between them. What takes a step is in generation.py."""
 
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """The seven states of a generation."""
+    """The eight states of a generation."""
 
+    RECEIVED = "received"
     SUBMITTING = "submitting"
     HELD = "held"
     RUNNING = "running"
@@ -22,7 +23,10 @@ class State(StrEnum):
 
 #: The whole state machine. A step to HELD may be the next attempt's; a step to the same state notes a wish to end.
 NEXT: dict[State | None, frozenset[State]] = {
-    None: frozenset({State.SUBMITTING, State.HELD, State.REJECTED, State.CANCELED, State.FAILED}),
+    None: frozenset(
+        {State.RECEIVED, State.SUBMITTING, State.HELD, State.REJECTED, State.CANCELED, State.FAILED},
+    ),
+    State.RECEIVED: frozenset({State.SUBMITTING, State.HELD, State.REJECTED, State.CANCELED, State.FAILED}),
     State.SUBMITTING: frozenset({State.SUBMITTING, State.HELD, State.RUNNING, State.FAILED, State.CANCELED}),
     State.HELD: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
     State.RUNNING: frozenset({State.HELD, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
@@ -32,5 +36,5 @@ NEXT: dict[State | None, frozenset[State]] = {
     State.REJECTED: frozenset(),
 }
 
-#: How far on an attempt is; whatever has ended is further.
-ORDER = {State.SUBMITTING: 1, State.HELD: 2, State.RUNNING: 3}
+#: How far on an attempt is; whatever has ended is further, and what was only taken in has none.
+ORDER = {State.RECEIVED: 0, State.SUBMITTING: 1, State.HELD: 2, State.RUNNING: 3}

@@ -243,7 +243,7 @@ def ending(generation: Generation, account: ledger.Account | None, wish: Reason,
     """End at once where nothing can be running; else note the wish, so that whoever hears of the prediction ends it."""
     if generation.state.ended:
         return None
-    if generation.state is State.HELD:
+    if generation.state in (State.RECEIVED, State.HELD):
         return ended_as_wished(generation, account, wish, now)
     if generation.ending is not None:
         return None

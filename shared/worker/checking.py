@@ -9,6 +9,7 @@ An unknown outcome of a create is resolved in this order, and never by a second 
 
 from datetime import timedelta
 
+from shared.core import opening
 from shared.core import transitions as life
 from shared.core.attempt import Attempt, created
 from shared.core.generation import Generation, Transition
@@ -38,7 +39,7 @@ async def reconcile(house: House) -> int:
     rows = await house.index.due(now, TICK_ROWS)
     for row in rows:
         # The same row at the same due time is the same message: the broker drops it while the first is queued.
-        envelope = Envelope(f"{row.key}:check:{row.due_at.timestamp():.0f}")
+        envelope = Envelope(row.key.named("check", f"{row.due_at.timestamp():.0f}"))
         await house.messenger.send(Check(row.key), envelope)
     if rows:
         slack_s = min((row.expires_at - now).total_seconds() for row in rows)
@@ -66,7 +67,9 @@ async def check(house: House, message: Check) -> None:
         return
     # Move the row first: should this check die, the next one comes after the same wait as any other.
     await house.index.move(key, max(generation.due_at(house.timing), house.now() + _pause(house)))
-    if generation.state is State.HELD:
+    if generation.state is State.RECEIVED:
+        await _received(house, generation, row)
+    elif generation.state is State.HELD:
         await _held(house, generation)
     elif generation.state is State.SUBMITTING:
         await _submitting(house, generation)
@@ -86,6 +89,24 @@ async def _forget(house: House, row: OpenRow) -> None:
             await house.index.put(row)  # it opened between the look and the removal
     else:
         await house.index.move(row.key, house.now() + _pause(house))
+
+
+async def _received(house: House, generation: Generation, row: OpenRow) -> None:
+    """A request that was taken in has not come again: send it again, or give it up after too long."""
+    key, waited_s = generation.key, (house.now() - generation.opened_at).total_seconds()
+    if generation.request is not None and waited_s <= house.limits.patience_s:
+        # At the pace that it had: waits have doubled since.
+        tries = int(max(waited_s, 1)).bit_length()
+        envelope = Envelope(key.named("again", f"{row.due_at.timestamp():.0f}"), tries, generation.opened_at)
+        await house.messenger.send(generation.request, envelope)
+        return
+
+    def decide(current: Loaded) -> Transition | None:
+        return opening.given_up(current.generation, house.now()) if current.generation else None
+
+    saved = await save(house, key, decide)
+    if saved.changed and saved.generation is not None:
+        await end(house, saved.generation)
 
 
 async def _held(house: House, generation: Generation) -> None:

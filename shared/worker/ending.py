@@ -9,28 +9,29 @@ Rules of this file:
 """
 
 import hashlib
+import logging
 from datetime import timedelta
 
 from shared.core import opening, sizes
 from shared.core import transitions as life
 from shared.core.generation import Generation, Transition
-from shared.core.generation_event import GenerationEvent
-from shared.core.keys import Key
+from shared.core.generation_event import GenerationEvent, RefusalEvent
+from shared.core.keys import GivenIds, Key
 from shared.core.mapping import INPUT_PREFIX
 from shared.core.messages import CancelRequest, GenerationRequest, Malformed, Message
 from shared.core.prediction import Status
+from shared.core.reasons import Refusal
 from shared.core.state import State
 from shared.ports import House, Loaded, OpenRow, Unavailable
 from shared.worker.saving import save
+
+logger = logging.getLogger("darkroom.worker")
 
 #: Inputs go with their generation. One whose request died before it opened is older than any open generation by then.
 _INPUT_LIFE = timedelta(days=2)
 
 #: When the timer tidies again what could not be tidied now. It also tells again, so not every minute.
 TIDY_AGAIN_S = 600
-
-#: Between two tries to bury the same letter.
-BURY_PAUSE_S = 10
 
 
 async def open_row(house: House, key: Key, expected_s: int) -> None:
@@ -98,6 +99,12 @@ def event_of(generation: Generation) -> GenerationEvent:
         size=sizes.told(request, attempt.inputs if attempt else {}, generation.outputs),
         chosen_by=generation.chosen_by,
         passed_over=generation.passed_over,
+        modality=attempt.modality if attempt else (request and request.modality) or "",
+        seed=attempt.seed if attempt else None,
+        media_seconds=attempt.seconds if attempt else 0,
+        category=next((each.category for each in reversed(generation.verdicts) if each.category), ""),
+        opened_at=generation.opened_at,
+        started_at=attempt.submitted_at if attempt and attempt.prediction_id else None,
     )
 
 
@@ -136,31 +143,33 @@ async def sweep(house: House) -> int:
     return swept
 
 
-async def archive(house: House, raw: bytes, key: Key | None, reason: str, queue: str) -> None:
-    """Keep a raw message under a name that its content decides, so that twice is once."""
-    digest = hashlib.sha256(raw).hexdigest()[:32]
-    name = f"{queue}/{house.now():%Y-%m-%d}/{digest}.json"
+async def archive(house: House, raw: bytes, key: Key | None, reason: str, queue: str) -> str:
+    """Keep a raw message under a name that its content decides, so that twice is once. Returns the name."""
+    name = f"{queue}/{house.now():%Y-%m-%d}/{_digest(raw)}.json"
     metadata = {"reason": reason, "queue": queue}
     if key is not None:
         metadata |= {"user_id": key.user_id, "generation_id": key.generation_id}
     await house.blobs.archive(name, raw, metadata)
+    return name
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:32]
+
+
+async def tell_refused(house: House, message: Malformed, given_ids: GivenIds) -> None:
+    """Tell the sender of a message whose ids are none. Nothing is saved of it: there is no key to save it under."""
+    refusal = Refusal(message.reason, message.text)
+    await house.messenger.publish(
+        RefusalEvent(given_ids=given_ids, digest=_digest(message.raw), at=house.now(), refusal=refusal)
+    )
 
 
 async def bury(house: House, message: Message, raw: bytes, queue: str) -> None:
-    """A dead letter of ``queue``: keep it, and end what it was about. What fails is raised, after a pause.
-
-    A dead-letter queue delivers again at once and for ever, so the pause is all that slows it down.
-    """
-    try:
-        await _bury(house, message, raw, queue)
-    except Exception:
-        await house.sleep(BURY_PAUSE_S)
-        raise
-
-
-async def _bury(house: House, message: Message, raw: bytes, queue: str) -> None:
+    """A dead letter of ``queue``: keep it, and end what it was about. What fails is raised: it comes again."""
     key = message.key
-    await archive(house, raw, key, "dead-lettered", queue)
+    name = await archive(house, raw, key, "dead-lettered", queue)
+    logger.warning("%s: a dead letter%s, kept as %s", queue, f" of {key}" if key else "", name)
     house.telemetry.count("darkroom.dead_letters", queue=queue)
     if key is None:
         return

@@ -4,11 +4,14 @@ Rules of this file:
 1. Nothing is paid before the prompt was screened and the hold is saved.
 2. A create is POSTed once for each time that SUBMITTING was saved, by the one who saved it. Whoever finds
    SUBMITTING does not know the outcome and leaves it to the webhook or the timer.
-3. A generation that is known is carried on from its state: a request that comes twice opens nothing.
+3. A generation that is known is carried on from its state: a request that comes twice opens nothing. Of one that has
+   ended, the end is told again.
+4. What was taken in (RECEIVED) opens by the request that is saved with it: the first of an id is the one.
 """
 
+import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.core import opening
 from shared.core import transitions as life
@@ -22,23 +25,30 @@ from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCre
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
 from shared.core.state import State
-from shared.ports import House, Loaded
+from shared.ports import House, Loaded, OpenRow
 from shared.worker import observing
-from shared.worker.ending import archive, end, open_row, output_prefix
+from shared.worker.ending import archive, end, event_of, open_row, output_prefix, tell_refused
 from shared.worker.saving import save
 from shared.worker.screening import look_at_request, readable, recorded
 from shared.worker.waiting import come_back
 
+logger = logging.getLogger("darkroom.worker")
 
-async def request(house: House, message: GenerationRequest) -> None:
-    """Open a generation and submit it; or carry on with the one that is there."""
+
+async def request(house: House, message: GenerationRequest, again: str = "") -> None:
+    """Open a generation and submit it; or carry on with the one that is there.
+
+    ``again`` names the occasion on which an app asks, to tell it the end once more; empty for a copy of our own.
+    """
     key = message.key
     house.telemetry.step("received", key)
     loaded = await house.store.load(key)
-    if loaded.generation is not None:
-        await _carry_on(house, loaded.generation)
+    if loaded.generation is not None and not opening.unopened(loaded.generation):
+        await _carry_on(house, loaded.generation, again)
         await _drop_input(house, message, loaded.generation)
         return
+    if loaded.generation is not None and loaded.generation.request is not None:
+        message = loaded.generation.request
     quoted = quote(house.catalog, message, _plan(loaded.account))
     seed = house.new_seed()
     preview = opening.opened(message, loaded.account, house.catalog, quoted, seed=seed, now=house.now()).generation
@@ -53,7 +63,7 @@ async def request(house: House, message: GenerationRequest) -> None:
     await open_row(house, key, expected_s)
 
     def decide(current: Loaded) -> Transition | None:
-        if current.generation is not None:
+        if not opening.unopened(current.generation):
             return None
         now = house.now()
         fresh = quoted if isinstance(quoted, Refusal) else quote(house.catalog, message, _plan(current.account))
@@ -89,36 +99,69 @@ def _plan(account: Account | None) -> Plan:
     return account.plan if account else Plan.FREE
 
 
+async def receive(house: House, message: GenerationRequest, waits_for: Refusal, comes_at: datetime) -> None:
+    """Take in a request that comes again at ``comes_at``: it has a row, and the timer misses it if it does not come."""
+    key, now = message.key, house.now()
+    loaded = await house.store.load(key)
+    due_at = comes_at + timedelta(seconds=house.timing.check_after_s)
+    if loaded.generation is not None:
+        if opening.unopened(loaded.generation):
+            await house.index.move(key, due_at)
+        return
+    lost_at = now + timedelta(seconds=house.limits.patience_s + house.timing.output_life_s)
+    await house.index.put(OpenRow(key=key, due_at=due_at, expires_at=lost_at, written_at=now))
+
+    def decide(current: Loaded) -> Transition | None:
+        if current.generation is not None:
+            return None
+        return opening.received(message, waits_for, now, trace_parent=house.telemetry.trace_parent())
+
+    await save(house, key, decide, loaded)
+
+
 async def refuse(house: House, message: Malformed, queue: str) -> None:
     """Something that is no message: kept, told to the app where the ids could be read, and done with."""
-    await archive(house, message.raw, message.key, message.reason.value, queue)
+    name = await archive(house, message.raw, message.key, message.reason.value, queue)
+    logger.warning("%s: no message of ours, kept as %s: %s", queue, name, message.text)
     house.telemetry.count("darkroom.malformed_messages", queue=queue)
-    if message.key is not None and queue == house.limits.request_queue:
-        await reject(house, message.key, None, Refusal(message.reason, message.text))
+    if queue != house.limits.request_queue:
+        return
+    refusal = Refusal(message.reason, message.text)
+    if message.key is not None:
+        await reject(house, message.key, None, refusal)
+    elif message.given_ids is not None:
+        await tell_refused(house, message, message.given_ids)
 
 
 async def reject(house: House, key: Key, message: GenerationRequest | None, refusal: Refusal) -> None:
-    """Write down that a generation was refused, unless there is one of this id already."""
+    """Write down that a generation was refused, unless there is one of this id already.
+
+    ``message`` is the request that has waited for too long: it ends what was taken in, too.
+    """
     loaded = await house.store.load(key)
-    if loaded.generation is not None:
+    if loaded.generation is not None and not (message and opening.unopened(loaded.generation)):
         await _carry_on(house, loaded.generation)
         return
     await open_row(house, key, 0)
 
     def decide(current: Loaded) -> Transition | None:
-        return None if current.generation else opening.rejected(key, message, refusal, house.now())
+        if current.generation is None:
+            return opening.rejected(key, message, refusal, house.now())
+        return opening.given_up(current.generation, house.now(), refusal) if message else None
 
     saved = await save(house, key, decide, loaded)
     if saved.changed and saved.generation is not None:
         await _opened(house, saved.generation, saved.loaded)
 
 
-async def _carry_on(house: House, generation: Generation) -> None:
+async def _carry_on(house: House, generation: Generation, again: str = "") -> None:
     """The same request again: after a crash, as a copy that was put off, or sent twice."""
     if generation.state is State.HELD:
         await retry(house, generation.key)
     elif generation.state.ended and await house.index.get(generation.key) is not None:
         await end(house, generation)
+    elif generation.state.ended and again:
+        await house.messenger.publish(event_of(generation), again)
 
 
 async def retry(house: House, key: Key, loaded: Loaded | None = None) -> None:

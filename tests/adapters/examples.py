@@ -20,7 +20,7 @@ from shared.ports import OpenRow, Store
 NOW = datetime(2026, 11, 21, 12, 34, 56, 123456, tzinfo=UTC)
 
 #: Every character that an id may have (shared/core/keys.py), and the longest one there is.
-AWKWARD_IDS = ("ada", "a.b_c@d|e-f", "9", "auth0|Ab.c@d-e_f", "x" * 128)
+AWKWARD_IDS = ("ada", "a.b_c@d|e-f", "9", "auth0|Ab.c@d-e_f", "-x:y+z=~'o''", "a:hold", "x" * 128)
 
 #: Beyond 32 bits.
 HUGE = 2**53 + 1
@@ -165,6 +165,8 @@ def full_request(key: Key) -> GenerationRequest:
         destination="ada/lighthouses",
         trigger_word="LGHT",
         training_steps=1000,
+        strict=True,
+        unknown_fields=("widht",),
         max_credits=1_000_000_000,
         allow_fallback=False,
         metadata={"työ": "ö", "empty": ""},

@@ -57,6 +57,7 @@ def ended(outcome: str = "succeeded") -> GenerationEvent:
         key=KEY,
         outcome=outcome,
         at=NOW,
+        opened_at=NOW,
         model="flux-schnell",
         held_credits=2,
         captured_credits=1,
@@ -87,41 +88,6 @@ def test_large_events_lose_their_outputs() -> None:
     assert not event.prediction.complete
     assert event.prediction.status is Status.SUCCEEDED
     assert len(json.dumps(event.to_json())) < 1000
-
-
-def test_an_envelope_is_read_back() -> None:
-    """Names and values may be text or bytes."""
-    since = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    for properties in (
-        {"tries": 3, "since": since.isoformat()},
-        {b"tries": 3, b"since": since.isoformat().encode()},
-        {"tries": "3", "since": "2026-11-21T13:00:00+01:00"},
-        {"tries": "3", "since": "2026-11-21T12:00:00"},
-    ):
-        assert read_envelope("id", properties) == Envelope("id", 3, since)
-    assert read_envelope(b"id", None) == Envelope("id")
-
-
-@pytest.mark.parametrize("tries", [-1, "many", None, True, 1.5, b"\xff", 10**9, "²"])
-@pytest.mark.parametrize("since", ["yesterday", 7, b"\xff", None, ""])
-def test_what_an_app_puts_there_does_no_harm(tries: object, since: object) -> None:
-    """Properties that are not ours count as absent."""
-    assert read_envelope("id", {"tries": tries, "since": since, 5: object()}) == Envelope("id")
-
-
-@pytest.mark.parametrize(("lost", "deliveries", "all_lost"), [(0, 1, 0), (0, 4, 3), (2, 1, 2), (2, 3, 4), (0, None, 0)])
-def test_deliveries_that_came_to_nothing_are_counted_over_all_copies(
-    lost: int, deliveries: int | None, all_lost: int
-) -> None:
-    """The broker counts from one, this delivery too, and begins again with each copy."""
-    assert read_envelope("id", {"lost": lost}, deliveries) == Envelope("id", lost=all_lost)
-
-
-def test_a_message_without_an_id_gets_one_of_its_own() -> None:
-    """Or the copies of two such messages would be taken for duplicates."""
-    first, second = read_envelope(None, {}), read_envelope("", None)
-    assert first.message_id
-    assert first.message_id != second.message_id
 
 
 def test_long_ids_are_shortened_the_same_way_every_time() -> None:

@@ -5,14 +5,18 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.adapters.tables import UnreadableRow, rows
-from shared.core.credits import Move
+from shared.adapters.tables import UnreadableRow, entities, rows
+from shared.core.credits import LedgerEntry, Move
 from shared.core.generation import Generation
-from shared.core.keys import Key
+from shared.core.keys import Key, is_id
 from shared.core.pricing import Price, Unit
 from shared.core.state import State
+from shared.worker.ending import output_prefix
 from tests.adapters import examples
+from tests.adapters.examples import NOW
 
 KEY = Key("ada", "one")
 
@@ -192,13 +196,12 @@ def test_the_open_index_has_16_partitions() -> None:
 
 @pytest.mark.parametrize(("user", "generation"), [(1, 1), (126, 128), (127, 128), (128, 127), (128, 128)])
 def test_a_key_of_the_open_index_fits_every_table(user: int, generation: int) -> None:
-    """Cosmos DB takes 255 bytes; two ids and the colon may be 257."""
+    """Cosmos DB takes 255 bytes; two ids and what is between them may be 257."""
     row = examples.open_row(Key("u" * user, "g" * generation))
     stored = rows.open_row(row)
 
     assert len(stored["RowKey"].encode()) <= 255
     assert rows.open_of(stored) == row
-    assert ("generation_id" in stored) is (user + generation > 254)
 
 
 def test_every_key_of_the_state_fits_too() -> None:
@@ -218,19 +221,58 @@ def test_long_keys_of_the_open_index_are_not_mixed_up() -> None:
     assert len({rows.open_keys(key)[1] for key in keys}) == len(keys)
 
 
-def test_a_long_key_of_an_older_version_is_read() -> None:
-    """Before, both ids were the key, whatever their length."""
-    row = examples.open_row(Key("u" * 128, "g" * 128))
-    older = rows.open_row(row) | {"RowKey": f"{'u' * 128}:{'g' * 128}"}
-    del older["generation_id"]
-
-    assert rows.open_of(older) == row
-
-
-def test_a_long_key_without_its_id_is_unreadable() -> None:
-    """A digest is nobody's id: the row is named, and not taken for another generation."""
-    stored = rows.open_row(examples.open_row(Key("u" * 128, "g" * 128)))
+def test_a_row_of_the_open_index_without_its_ids_is_unreadable() -> None:
+    """A key is not taken apart: the row is named, and not taken for another generation."""
+    stored = rows.open_row(examples.open_row(Key("ada", "one")))
     del stored["generation_id"]
 
-    with pytest.raises(UnreadableRow, match=r"row ./u+::[0-9a-f]{64}: generation_id cannot be read"):
+    with pytest.raises(UnreadableRow, match=r"row ./ada;one: generation_id cannot be read"):
         rows.open_of(stored)
+
+
+#: Ids of few characters, among them all that keys are put together with: so that two of them are likely to collide.
+_IDS = st.text("aA:;/|.-_@+=~'0", min_size=1, max_size=6).filter(is_id)
+_LONG_IDS = st.builds(lambda start, end, size: start + "x" * size + end, _IDS, _IDS, st.integers(110, 116)).filter(
+    is_id
+)
+_KEYS = st.builds(Key, _IDS | _LONG_IDS, _IDS | _LONG_IDS)
+
+
+@given(_KEYS, _KEYS)
+def test_different_keys_never_share_a_row_or_a_name(one: Key, other: Key) -> None:
+    """In the open index, in the state with its ledger, in the topic, and in the outputs; the same key always does."""
+
+    def places(key: Key) -> dict[str, object]:
+        entries = [
+            LedgerEntry(user_id=key.user_id, entry_id=key.generation_id, move=move, at=NOW, held=0, available=0)
+            for move in (Move.HOLD, Move.RESOLVE)
+        ]
+        state = {rows.generation_key(key.generation_id), *map(rows.entry_key, entries)}
+        assert len(state) == 3
+        return {
+            "open": rows.open_keys(key),
+            "state": frozenset((key.user_id, row_key) for row_key in state),
+            "names": key.named("try", 1, 2),
+            "event": key.named("rejected"),
+            "outputs": output_prefix(key),
+        }
+
+    for place, name in places(one).items():
+        assert (name == places(other)[place]) == (one == other), place
+    assert rows.open_of(rows.open_row(examples.open_row(one))).key == one
+    generation = examples.opening(one, examples.full_account(one.user_id)).generation
+    assert rows.generation_of(rows.generation_row(generation)).key == one
+    for text in rows.open_keys(one):
+        assert len(text.encode()) <= rows.ROW_KEY_BYTES
+        assert not set(text) & set("/\\#?%")
+
+
+def test_half_a_character_of_a_strangers_does_not_cost_the_row() -> None:
+    """A model may put anything into its metrics: as JSON it is read back, and no table has to refuse it."""
+    generation = replace(examples.full_generation(KEY), metrics={"a\ud800": "\udfff", "b": 1.5}, text="half \ud800")
+    sent = entities.encoded(rows.generation_row(generation))
+    read = rows.generation_of(entities.decoded(sent))
+
+    assert b"\\\\ud800" in sent
+    assert b'"half ?"' in sent
+    assert read == replace(generation, text="half ?")

@@ -76,7 +76,7 @@ def test_replay_sends_the_request_again(counter: Counter) -> None:
         assert "No generation was opened for it." in called.out
     first, second = counter.messenger.sent
     assert first.queue == REQUESTS
-    assert first.message == GenerationRequest(key=KEY, prompt="A secret garden")
+    assert first.message == GenerationRequest(key=KEY, prompt="A secret garden", unknown_fields=("no_such",))
     assert first.envelope.message_id != second.envelope.message_id
     assert name in counter.blobs.dead_letters
     assert "garden" not in called.out

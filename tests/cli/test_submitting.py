@@ -131,7 +131,7 @@ def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
 
 def test_every_field_of_a_request_has_its_option(counter: Counter) -> None:
     """A field that is new is missing here until it has one; each says in the help what it is for."""
-    steering = {"key", "prompt", "allow_fallback", "metadata"}
+    steering = {"key", "prompt", "allow_fallback", "metadata", "unknown_fields"}
     assert {option.field for option in OPTIONS} == {field.name for field in fields(GenerationRequest)} - steering
     command = typer.main.get_command(app).commands["submit"]  # type: ignore[attr-defined]  # it is a group
     helped = {name for parameter in command.params if getattr(parameter, "help", "") for name in parameter.opts}

@@ -50,6 +50,7 @@ def step(transition: Transition | None) -> Generation:
     return transition.generation
 
 
+RECEIVED = opening.received(REQUEST, Refusal.of(Reason.SAFETY_UNAVAILABLE), NOW).generation
 HELD = step(life.held(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
 RUNNING = step(life.adopted(SUBMITTING, 1, PREDICTION))
 ENDING = step(life.ending(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
@@ -60,6 +61,7 @@ FAILED = step(life.buried(RUNNING, HOLDING, NOW))
 CANCELED = step(life.ending(HELD, HOLDING, Reason.CANCELED_BY_USER, NOW))
 REJECTED = opening.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
 STATES = {
+    "received": RECEIVED,
     "submitting": SUBMITTING,
     "held": HELD,
     "running": RUNNING,
@@ -86,7 +88,24 @@ def refused(reason: Reason, number: int = 1) -> Callable[[Generation], Transitio
     return lambda g: life.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW)
 
 
+def opens(generation: Generation) -> Transition | None:
+    """What the request of a generation makes of it, when it can be decided."""
+    if not opening.unopened(generation):
+        return None
+    return opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+
+
+def turned_away(generation: Generation) -> Transition | None:
+    """What a request that cannot be paid makes of it."""
+    if not opening.unopened(generation):
+        return None
+    return opening.opened(REQUEST, None, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+
+
 FACTS: dict[str, Callable[[Generation], Transition | None]] = {
+    "opens": opens,
+    "turned away": turned_away,
+    "never opens": lambda g: opening.given_up(g, NOW),
     "not created": lambda g: life.held(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
     "wait over": lambda g: life.retried(g, LATER),
     "given up": lambda g: life.given_up(g, HOLDING, TIMING, MUCH_LATER),
@@ -109,23 +128,26 @@ FACTS: dict[str, Callable[[Generation], Transition | None]] = {
 
 #: Every state meets every fact: the state after it, or "-" for "nothing to say". An ended state says nothing, ever.
 TABLE = """
-                submitting  held        running     ending
-not created     held        -           -           -
-wait over       -           submitting  -           -
-given up        -           failed      -           -
-create refused  failed      -           -           -
-model is gone   held        -           -           -
-adopted         running     running     -           -
-lost            held        -           -           -
-delivered       -           -           succeeded   succeeded
-all refused     -           -           failed      failed
-failed          -           -           failed      canceled
-interrupted     -           -           held        canceled
-canceled there  -           -           failed      canceled
-aborted there   -           -           held        canceled
-cancel wished   submitting  canceled    running     -
-unheard         -           -           failed      canceled
-buried          failed      failed      failed      failed
+                received    submitting  held        running     ending
+opens           submitting  -           -           -           -
+turned away     rejected    -           -           -           -
+never opens     rejected    -           -           -           -
+not created     -           held        -           -           -
+wait over       -           -           submitting  -           -
+given up        -           -           failed      -           -
+create refused  -           failed      -           -           -
+model is gone   -           held        -           -           -
+adopted         -           running     running     -           -
+lost            -           held        -           -           -
+delivered       -           -           -           succeeded   succeeded
+all refused     -           -           -           failed      failed
+failed          -           -           -           failed      canceled
+interrupted     -           -           -           held        canceled
+canceled there  -           -           -           failed      canceled
+aborted there   -           -           -           held        canceled
+cancel wished   canceled    submitting  canceled    running     -
+unheard         -           -           -           failed      canceled
+buried          failed      failed      failed      failed      failed
 """
 
 
@@ -154,6 +176,10 @@ def test_every_state_meets_every_fact(state: str, fact: str, expected: str) -> N
     assert after.state.value == expected
     assert after.state in NEXT[before.state]
     assert after.rank >= before.rank
+    if before is RECEIVED:
+        assert (transition.entry is not None) == (transition.account is not None) == (not after.state.ended)
+        assert after.request == REQUEST
+        return
     assert (transition.entry is not None) == after.state.ended
     if transition.account is not None:
         captured = 2 if after.state is State.SUCCEEDED else 0
@@ -233,8 +259,8 @@ def test_every_reason_has_a_sentence_without_numbers() -> None:
 
 @given(st.lists(st.sampled_from(sorted(FACTS)), max_size=25))
 def test_any_history_goes_forward_and_ends_once(history: list[str]) -> None:
-    """Facts in any order: the rank never falls, the money is whole, the hold is resolved at most once."""
-    generation, resolves = SUBMITTING, 0
+    """Facts in any order: the rank never falls, the money is whole, what is held is resolved once."""
+    generation, entries = RECEIVED, 0
     for name in history:
         transition = FACTS[name](generation)
         if transition is None:
@@ -242,5 +268,5 @@ def test_any_history_goes_forward_and_ends_once(history: list[str]) -> None:
         assert transition.generation.rank >= generation.rank
         assert not generation.state.ended
         generation = transition.generation
-        resolves += transition.entry is not None
-    assert resolves == generation.state.ended
+        entries += transition.entry is not None
+    assert entries == (generation.held_credits > 0) + (generation.held_credits > 0 and generation.state.ended)

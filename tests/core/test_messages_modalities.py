@@ -268,6 +268,7 @@ EVENT = GenerationEvent(
     key=KEY,
     outcome="succeeded",
     at=datetime(2026, 11, 21, tzinfo=UTC),
+    opened_at=datetime(2026, 11, 21, tzinfo=UTC),
     model="llama-4-scout",
     held_credits=3,
     captured_credits=1,

@@ -29,7 +29,7 @@ CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog.toml").read_text(en
 
 #: What steers Darkroom itself, whatever is made.
 STEERING = {"type", "generation_id", "user_id", "prompt", "model", "modality", "quality", "max_credits"}
-STEERING |= {"allow_fallback", "metadata"}
+STEERING |= {"allow_fallback", "metadata", "strict"}
 
 
 def rows(head: str) -> list[list[str]]:
@@ -44,7 +44,11 @@ FIELDS = {row[0].strip(" `"): row for row in rows("Field")}
 
 def test_every_field_of_a_request_is_told_and_no_other() -> None:
     """As it is called in the message."""
-    known = set(GenerationRequest.__dataclass_fields__) - {"key"} | {"type", "generation_id", "user_id"}
+    known = set(GenerationRequest.__dataclass_fields__) - {"key", "unknown_fields"} | {
+        "type",
+        "generation_id",
+        "user_id",
+    }
     assert set(FIELDS) == known
     assert len(FIELDS) == len(rows("Field"))
 
@@ -61,7 +65,7 @@ def test_every_type_and_bound_is_the_parsers() -> None:
         assert rules.pop(name) == f"whole number, {low:,} to {high:,}", name
     for name, (least, greatest) in parsing._REAL.items():
         assert rules.pop(name) == f"number, {least:g} to {greatest:g}", name
-    assert {rules.pop(name) for name in ("continuation", "allow_fallback")} == {"true or false"}
+    assert {rules.pop(name) for name in ("continuation", "allow_fallback", "strict")} == {"true or false"}
     assert set(rules) == {"type", "generation_id", "user_id", "prompt", "metadata"}
     assert f"at most {parsing.REQUEST_BYTES // 1024} KiB" in PAGE
     assert f"at most {parsing._METADATA_PAIRS} texts" in rules["metadata"]
@@ -152,6 +156,7 @@ def test_the_event_has_the_fields_that_the_page_shows() -> None:
         key=Key("ada", "7f40"),
         outcome="succeeded",
         at=datetime(2026, 11, 21, tzinfo=UTC),
+        opened_at=datetime(2026, 11, 21, tzinfo=UTC),
         model="llama-3-8b",
         held_credits=1,
         captured_credits=1,

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,18 @@ from shared.settings import WEBHOOK_PATH, Settings, SettingsError
 from shared.wiring import Wiring
 from tests.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 
+#: When a message came, as the worker says it: without a zone.
+ENQUEUED = datetime(2026, 11, 21, 12)  # noqa: DTZ001  # as the worker says it
+
 SOURCE = Path(function_app.__file__)
 TREE = ast.parse(SOURCE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
-def rooms() -> Iterator[FakeRooms]:
-    """Rooms in memory, which the doors use until the test is over."""
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRooms]:
+    """Rooms in memory, which the doors use until the test is over; what fails there fails soon."""
+    monkeypatch.setattr(calls, "FAILED_PAUSE_S", 0.01)
+    monkeypatch.setattr(calls, "BURY_PAUSE_S", 0.02)
     made = FakeRooms()
     before = dict(wiring._wirings)
     yield made
@@ -46,7 +52,9 @@ async def open_doors(rooms: FakeRooms) -> None:
     await rooms.world.open_account()
 
 
-def queued(body: dict[str, Any] | bytes, message_id: str = "m-1", **properties: Any) -> ServiceBusMessage:
+def queued(
+    body: dict[str, Any] | bytes, message_id: str = "m-1", enqueued: datetime | None = None, **properties: Any
+) -> ServiceBusMessage:
     """A message as the worker hands it over."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return ServiceBusMessage(
@@ -57,6 +65,7 @@ def queued(body: dict[str, Any] | bytes, message_id: str = "m-1", **properties: 
         delivery_count=1,
         lock_token="token",
         sequence_number=7,
+        enqueued_time_utc=enqueued,
     )
 
 
@@ -91,13 +100,13 @@ async def test_a_generation_walks_through_all_doors(rooms: FakeRooms) -> None:
 
 
 async def test_a_message_that_is_put_off_keeps_its_envelope(rooms: FakeRooms) -> None:
-    """The copy has the id of the original with a mark, and counts on from the properties that came with it."""
+    """The copy counts on from the properties that came with it; its id owes nothing to the original's."""
     await open_doors(rooms)
     rooms.screener.down = True
     since = "2026-11-21T11:59:00"
     await call("generate", queued(request_body(), "m-7~1", tries=1, since=since))
     (sent,) = rooms.messenger.scheduled
-    assert (sent.envelope.message_id, sent.envelope.tries) == ("m-7~2", 2)
+    assert (sent.envelope.message_id, sent.envelope.tries) == ("ada/one/deferred/generate/2/", 2)
     assert sent.envelope.since is not None
     assert sent.envelope.since.isoformat() == since + "+00:00"
 
@@ -125,7 +134,7 @@ async def test_while_the_data_files_cannot_be_fetched_messages_are_put_off(rooms
     vars(rooms.wiring)["_uploads"] = shelf
     await call("generate", queued(request_body(), "m-7~1", tries=1))
     (sent,) = rooms.messenger.scheduled
-    assert (sent.envelope.message_id, sent.envelope.tries) == ("m-7~2", 2)
+    assert (sent.envelope.message_id, sent.envelope.tries) == ("ada/one/deferred/generate/2/", 2)
     assert rooms.world.store.saved_generations == {}
     for door in ("bury_requests", "reconcile", "audit"):
         with pytest.raises(Unavailable):
@@ -150,6 +159,95 @@ async def test_dead_letters_of_both_queues_are_buried(rooms: FakeRooms) -> None:
     assert await call("bury_events", queued(b"garbage")) is None
     queues = {blob.metadata["queue"] for blob in rooms.world.blobs.dead_letters.values()}
     assert queues == {"generation-requests", "prediction-events"}
+
+
+@pytest.mark.parametrize("door", ["bury_requests", "bury_events"])
+@pytest.mark.parametrize("broken", ["settings", "furnish", "archive"])
+async def test_every_dead_letter_waits_before_anything_fails(
+    rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch, door: str, broken: str
+) -> None:
+    """Its queue delivers again at once and for ever: whatever fails, wherever it is, the pause comes first."""
+    await open_doors(rooms)
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    if broken == "settings":
+        monkeypatch.setattr(calls, "house", lambda: (_ for _ in ()).throw(RuntimeError("a bug")))
+    elif broken == "furnish":
+        monkeypatch.setattr(rooms.wiring, "furnish", fails)
+    else:
+        monkeypatch.setattr(rooms.world.blobs, "archive", fails)
+    slept = paused(monkeypatch)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await call(door, queued(request_body()))
+    assert slept == [calls.BURY_PAUSE_S]
+
+
+@pytest.mark.parametrize("door", ["generate", "observe"])
+async def test_a_message_waits_before_a_bug_takes_its_deliveries(
+    rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    """Ten of them in a second would be a dead letter before anybody could look."""
+    await open_doors(rooms)
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(rooms.wiring, "furnish", fails)
+    slept = paused(monkeypatch)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await call(door, queued(request_body()))
+    assert slept == [calls.FAILED_PAUSE_S]
+
+
+def paused(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses of calls.py from now on, which are over at once."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds:  # the fakes let others run
+            slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return slept
+
+
+async def test_what_a_parser_cannot_bear_is_kept_and_done_with(
+    rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug of ours, and not ten deliveries and a circle: archived once, told in one line without a traceback."""
+    await open_doors(rooms)
+
+    def bug(raw: bytes) -> Any:
+        raise RecursionError("x" * 100_000)
+
+    monkeypatch.setattr(wiring, "parse_event", bug)
+    assert await call("observe", queued(b"news")) is None
+    assert await call("bury_events", queued(b"news")) is None
+    assert [blob.content for blob in rooms.world.blobs.dead_letters.values()] == [b"news"]
+    assert "could not be read: RecursionError" in caplog.text
+    assert len(caplog.text) < 2000
+
+
+async def test_news_nested_600_deep_is_kept_and_done_with(rooms: FakeRooms) -> None:
+    """The real parser, at its door."""
+    await open_doors(rooms)
+    deep = b'{"type": "prediction", "user_id": "ada", "generation_id": "one", "attempt": 1, "prediction": '
+    deep += b'{"id": "abcdefgh", "status": "succeeded", "output": ' + b"[" * 600 + b"]" * 600 + b"}}"
+    assert await call("observe", queued(deep)) is None
+    assert [blob.content for blob in rooms.world.blobs.dead_letters.values()] == [deep]
+
+
+async def test_patience_counts_from_when_a_message_came(rooms: FakeRooms) -> None:
+    """Where ``since`` cannot be read, is in the future, or at the edge of time: what the broker says."""
+    await open_doors(rooms)
+    rooms.screener.down = True
+    edges = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2999-01-01T00:00:00Z", "soon", "1999-01-01")
+    for number, since in enumerate(edges):
+        await call("generate", queued(request_body(generation_id=str(number)), tries=1, since=since, enqueued=ENQUEUED))
+    assert len(rooms.messenger.scheduled) == len(edges)
+    assert {sent.envelope.since for sent in rooms.messenger.scheduled} == {ENQUEUED.replace(tzinfo=UTC)}
 
 
 async def test_unknown_fields_are_logged_by_name(rooms: FakeRooms, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.generation_event import GenerationEvent
+from shared.core.generation_event import Event, GenerationEvent, RefusalEvent
 from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
@@ -34,6 +34,7 @@ class FakeMessenger:
         self.sent: list[Sent] = []
         self.scheduled: list[Sent] = []
         self.published: list[GenerationEvent] = []
+        self.refused: list[RefusalEvent] = []
         self.dropped: list[str] = []
         self._seen: set[tuple[str, str]] = set()
 
@@ -43,10 +44,14 @@ class FakeMessenger:
         if self._is_new(queue, envelope.message_id):
             (self.sent if at is None else self.scheduled).append(Sent(queue, message, envelope, at))
 
-    async def publish(self, event: GenerationEvent) -> None:
-        """Keep it in ``published``."""
-        if self._is_new("topic", event.event_id):
+    async def publish(self, event: Event, again: str = "") -> None:
+        """Keep it in ``published``; what no generation is told of in ``refused``."""
+        if not self._is_new("topic", f"{event.event_id}/{again}"):
+            return
+        if isinstance(event, GenerationEvent):
             self.published.append(event)
+        else:
+            self.refused.append(event)
 
     async def ping(self) -> None:
         """The adapter's own health call."""

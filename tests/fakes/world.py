@@ -9,6 +9,7 @@ Rules of this file:
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,8 @@ class World:
 
     async def deliver(self, raw: bytes, queue: str, envelope: Envelope = FROM_THE_APP) -> None:
         """One delivery of one message."""
-        await worker.handle(self.house, read(raw, queue), envelope, queue)
+        arrived = envelope if envelope.enqueued_at else replace(envelope, enqueued_at=self.time)
+        await worker.handle(self.house, read(raw, queue), arrived, queue)
 
     async def pump(self, rounds: int = 100) -> None:
         """Carry everything that was sent, and what is due of what was scheduled, until nothing is left."""
@@ -140,9 +142,10 @@ class World:
     async def carry(self, sent: Sent) -> None:
         """Deliver one message as the broker does: again after an exception, and in the end to the dead letters."""
         raw = json.dumps(sent.message.to_json()).encode()
+        envelope = replace(sent.envelope, enqueued_at=self.time)
         for delivery in range(1, DELIVERIES + 1):
             try:
-                await self.deliver(raw, sent.queue, sent.envelope)
+                await self.deliver(raw, sent.queue, envelope)
             except Exception as error:  # noqa: BLE001  # the broker does not care what it was
                 if delivery == DELIVERIES:
                     self.dead.append((sent, error))

@@ -5,7 +5,15 @@ from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
+from tests.reliability.receiving_guards import RECEIVING_GUARDS
 
-TABLES: tuple[tuple[Guard, ...], ...] = (GUARDS, CHOOSING_GUARDS, OUTAGE_GUARDS, OUTPUT_GUARDS, PICTURE_GUARDS)
+TABLES: tuple[tuple[Guard, ...], ...] = (
+    GUARDS,
+    CHOOSING_GUARDS,
+    OUTAGE_GUARDS,
+    OUTPUT_GUARDS,
+    PICTURE_GUARDS,
+    RECEIVING_GUARDS,
+)
 
 EVERY_GUARD: tuple[Guard, ...] = tuple(guard for table in TABLES for guard in table)

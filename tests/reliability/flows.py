@@ -145,6 +145,46 @@ async def request_over_limit(stage: Stage) -> Faced:
     return Faced(replace(stage.request(), prompt="A gory lighthouse"))
 
 
+async def request_taken_in(stage: Stage) -> Faced:
+    """The copy of a request that was taken in while content safety was down."""
+    await _taken_in(stage)
+    (sent,) = stage.world.messenger.scheduled
+    stage.world.messenger.scheduled.clear()
+    return Faced(sent.message)
+
+
+async def check_taken_in(stage: Stage) -> Faced:
+    """The same, and its copy was lost."""
+    await request_taken_in(stage)
+    return Faced(CHECK)
+
+
+async def check_taken_in_given_up(stage: Stage) -> Faced:
+    """The same, and too much time has passed."""
+    await request_taken_in(stage)
+    stage.world.pass_time(7 * 3600)
+    return Faced(CHECK)
+
+
+async def cancel_taken_in(stage: Stage) -> Faced:
+    """A cancel while the request waits to open; its copy is still to come."""
+    await _taken_in(stage)
+    return Faced(CANCEL)
+
+
+async def bury_taken_in(stage: Stage) -> Faced:
+    """The copy of such a request died."""
+    await request_taken_in(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def request_of_ended(stage: Stage) -> Faced:
+    """The same request again, after its end was told."""
+    await webhook(stage)
+    await stage.hear(_finished_event(stage))
+    return Faced(stage.request())
+
+
 async def check_of_nothing(stage: Stage) -> Faced:
     """An old row whose generation never opened: its request was put off, and may come now."""
     now = stage.world.time
@@ -230,10 +270,20 @@ async def _held(stage: Stage, retry_after_s: float = 30) -> None:
     await stage.ask()
 
 
+async def _taken_in(stage: Stage) -> None:
+    stage.world.screener.down = True
+    await stage.ask()
+    stage.world.screener.down = False
+    stage.world.pass_time(60)
+
+
 def _finished(stage: Stage) -> PredictionEvent:
-    prediction_id = stage.world.replicate.only_id
-    stage.finish(prediction_id)
-    return stage.world.replicate.event(prediction_id)
+    stage.finish(stage.world.replicate.only_id)
+    return _finished_event(stage)
+
+
+def _finished_event(stage: Stage) -> PredictionEvent:
+    return stage.world.replicate.event(stage.world.replicate.only_id)
 
 
 async def _raises(act: Callable[[], Awaitable[None]]) -> None:
@@ -250,6 +300,8 @@ FLOWS: tuple[Flow, ...] = (
     Flow("request that is put off", held_while_asked, creates=True),
     Flow("request over a limit, near midnight", request_over_limit, ends=ONE_END),
     Flow("copy of a request", copy, creates=True),
+    Flow("copy of a request that was taken in", request_taken_in, creates=True),
+    Flow("request of what has ended", request_of_ended, ends=ONE_END),
     Flow("webhook", webhook),
     Flow("webhook, with an image", webhook_with_image, ends=(End.SUCCEEDED, End.CONTENT)),
     Flow("webhook, with an image that is leased", webhook_with_leased_image, ends=(End.SUCCEEDED, End.CONTENT)),
@@ -261,14 +313,18 @@ FLOWS: tuple[Flow, ...] = (
     Flow("check of RUNNING", check_running),
     Flow("check of RUNNING, overdue", check_overdue, ends=ONE_END),
     Flow("check of ended", check_ended),
+    Flow("check of RECEIVED", check_taken_in, creates=True),
+    Flow("check of RECEIVED, given up", check_taken_in_given_up, ends=ONE_END),
     Flow("check of nothing", check_of_nothing),
     Flow("timer", timer),
     Flow("cancel of nothing", cancel_unopened, ends=ONE_END),
+    Flow("cancel of RECEIVED", cancel_taken_in, ends=ONE_END),
     Flow("cancel of SUBMITTING", cancel_submitting),
     Flow("cancel of HELD", cancel_held, ends=ONE_END),
     Flow("cancel of RUNNING", cancel_running, ends=ONE_END),
     Flow("cancel of finished", cancel_finished),
     Flow("dead request, unopened", bury_unopened, ends=ONE_END),
+    Flow("dead request, RECEIVED", bury_taken_in, ends=ONE_END),
     Flow("dead request, SUBMITTING", bury_submitting),
     Flow("dead request, HELD", bury_held, ends=ONE_END),
     Flow("dead check, RUNNING", bury_running, ends=ONE_END),

@@ -180,8 +180,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "checking.py",
         (
             (
-                'envelope = Envelope(f"{row.key}:check:{row.due_at.timestamp():.0f}")',
-                'envelope = Envelope(f"{row.key}:check:{house.chance()}:{id(row)}:{house.new_seed()}")',
+                'envelope = Envelope(row.key.named("check", f"{row.due_at.timestamp():.0f}"))',
+                'envelope = Envelope(row.key.named("check", house.chance(), id(row), house.new_seed()))',
             ),
         ),
         _worker("test_checking.py::test_a_check_that_is_queued_is_not_sent_again"),
@@ -189,7 +189,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an end has one event id",
         CORE + "generation_event.py",
-        (('return f"{self.key}/{self.outcome}"', 'return f"{self.key}/{self.outcome}/{id(self)}"'),),
+        (("return self.key.named(self.outcome)", "return self.key.named(self.outcome, id(self))"),),
         _flow("check of ended"),
     ),
     Guard(

@@ -62,11 +62,15 @@ class Watch:
             grown = after.rank > before.rank
             wish = after.rank == before.rank and before.ending is None and after.ending is not None
             require(grown or wish, "the rank only grows", (key, before.rank, after.rank))
-            require(after.held_credits == before.held_credits, "a hold does not change", key)
+            waited = before.state is State.RECEIVED
+            require(not (waited and before.held_credits), "what was taken in holds nothing", key)
+            require(waited or after.held_credits == before.held_credits, "a hold does not change", key)
             again = before.state is State.HELD and after.state is State.SUBMITTING
             require(not (again and before.ending), "what is to end is not submitted again", key)
             self._count(before, after)
-        opens, ends = before is None and not after.state.ended, before is not None and after.state.ended
+        unopened = before is None or before.state is State.RECEIVED
+        opens = unopened and not after.state.ended and after.state is not State.RECEIVED
+        ends = not unopened and after.state.ended
         move = transition.entry.move if transition.entry else None
         require(move is (Move.HOLD if opens else Move.RESOLVE if ends else None), "moves go with states", (key, move))
 

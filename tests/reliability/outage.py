@@ -252,6 +252,8 @@ class Outage:
         return lambda: self._post(_Post(message, envelope, queue_of(message)))
 
     def _post(self, post: _Post) -> None:
+        if post.envelope.enqueued_at is None:  # every delivery of one message says the same
+            post.envelope = replace(post.envelope, enqueued_at=self.world.time)
         self.pools[post.queue].waiting.append(post)
         self._feed(post.queue)
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from shared.core.attempt import Attempt
 from shared.core.credits import LedgerEntry
-from shared.core.generation_event import GenerationEvent
+from shared.core.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
@@ -238,9 +238,9 @@ class TellingMessenger(FakeMessenger):
         super().__init__()
         self._told = told
 
-    async def publish(self, event: GenerationEvent) -> None:
+    async def publish(self, event: Event, again: str = "") -> None:
         """Tell it once."""
-        if self._is_new("topic", event.event_id):
+        if self._is_new("topic", f"{event.event_id}/{again}") and isinstance(event, GenerationEvent):
             self._told(event)
 
 

@@ -223,6 +223,8 @@ class Simulation:
 
     def _travel(self, queue: str, raw: bytes, envelope: Envelope, wait_s: float, delivery: int = 1) -> None:
         """Bring a message, after ``wait_s`` and a while; now and then once more while the first is worked on."""
+        if envelope.enqueued_at is None:  # every delivery of one message says the same
+            envelope = replace(envelope, enqueued_at=self.world.time + timedelta(seconds=wait_s))
         slow = self.weather.strikes("slow")
         delay_s = wait_s + (self.weather.between(20, 300) if slow else self.weather.between(0.01, 3))
         twice = self.weather.strikes("redelivered")

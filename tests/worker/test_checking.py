@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared import worker
-from shared.core.generation_event import GenerationEvent
+from shared.core.generation_event import Event
 from shared.core.keys import Key
 from shared.core.prediction import NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import Reason
@@ -262,7 +262,7 @@ async def test_an_end_that_was_not_announced_is_announced_by_the_timer(world: Wo
     world.replicate.succeed(world.replicate.only_id)
     publish = world.messenger.publish
 
-    async def dies(event: GenerationEvent) -> None:
+    async def dies(event: Event, again: str = "") -> None:
         raise OSError("the process died here")
 
     world.messenger.publish = dies  # type: ignore[method-assign]

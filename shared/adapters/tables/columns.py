@@ -28,8 +28,15 @@ E = TypeVar("E", bound=Enum)
 
 
 def json_columns(name: str, value: object) -> Row:
-    """A JSON column, cut into parts where it is long. Not escaped to ASCII: that would make six bytes of two."""
+    """A JSON column, cut into parts where it is long. Not escaped to ASCII: that would make six bytes of two.
+
+    Half a surrogate pair, which a stranger's text may hold and no table takes, becomes the escape that JSON has for it.
+    """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode(errors="backslashreplace").decode()
     starts = range(0, len(text), PART_CHARACTERS)
     return {_part(name, number): text[start : start + PART_CHARACTERS] for number, start in enumerate(starts, 1)}
 

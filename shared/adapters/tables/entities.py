@@ -4,7 +4,8 @@ Formats: learn.microsoft.com/rest/api/storageservices, "Payload format for Table
 entity group transactions".
 
 Rules of this file:
-1. Every number is an Edm.Int64, which travels as text; a time is an Edm.DateTime in UTC. What is None is left out.
+1. Every number is an Edm.Int64, which travels as text; a time is an Edm.DateTime in UTC. What is None is left out. A
+   text has no half of a surrogate pair: the service would refuse the whole row.
 2. A transaction has succeeded when each of its answers says so, and not when the whole was accepted.
 """
 
@@ -37,7 +38,9 @@ def encoded(row: Row) -> bytes:
     for name, value in row.items():
         if value is None:
             continue
-        if isinstance(value, bool | str):
+        if isinstance(value, str):
+            entity[name] = value if value.isascii() else value.encode(errors="replace").decode()
+        elif isinstance(value, bool):
             entity[name] = value
         elif isinstance(value, int):
             entity[name], entity[name + _TYPE] = str(value), "Edm.Int64"

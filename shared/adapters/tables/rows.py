@@ -4,13 +4,14 @@ Rules of this file:
 1. Every column is named here, in both directions. What is None is left out.
 2. Reading ignores what it does not know, for the next version may have written it, and takes defaults for columns
    that came later. What is needed and missing, or of another type, is an UnreadableRow (columns.py).
-3. Numbers are 64-bit, times are UTC. What has a structure of its own is JSON in a text column.
+3. No key is taken apart to read what is in it: ids may hold the characters that keys are put together with.
+4. Numbers are 64-bit, times are UTC. What has a structure of its own is JSON in a text column.
 """
 
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
@@ -34,9 +35,12 @@ ACCOUNT = "account"
 ROW_KEY_BYTES = 255
 
 
+_GENERATION = "generation:"
+
+
 def generation_key(generation_id: str) -> str:
     """The RowKey of a generation."""
-    return f"generation:{generation_id}"
+    return f"{_GENERATION}{generation_id}"
 
 
 def entry_key(entry: LedgerEntry) -> str:
@@ -122,7 +126,7 @@ def generation_row(generation: Generation) -> Row:
         "RowKey": generation_key(generation.key.generation_id),
         "state": generation.state.value,
         "opened_at": generation.opened_at,
-        **(json_columns("request", generation.request.to_json()) if generation.request else {}),
+        **(json_columns("request", _request_json(generation.request)) if generation.request else {}),
         **(_attempt_columns(generation.attempt) if generation.attempt else {}),
         **json_columns("chain", generation.chain),
         "held_credits": generation.held_credits,
@@ -151,7 +155,7 @@ def generation_row(generation: Generation) -> Row:
 def generation_of(row: Mapping[str, Any]) -> Generation:
     """A row as a generation."""
     columns = Columns(row)
-    key = Key(columns.get("PartitionKey", str), columns.get("RowKey", str).partition(":")[2])
+    key = Key(columns.get("PartitionKey", str), columns.get("RowKey", str).removeprefix(_GENERATION))
     return Generation(
         key=key,
         state=columns.one_of("state", State),
@@ -199,9 +203,18 @@ def used_of(row: Mapping[str, Any]) -> Used:
     )
 
 
+def _request_json(request: GenerationRequest) -> dict[str, Any]:
+    """The request as its message, and the names of its unknown fields, which a message has among its own."""
+    unknown = {"unknown_fields": request.unknown_fields} if request.unknown_fields else {}
+    return replace(request, unknown_fields=()).to_json() | unknown
+
+
 def _request(columns: "Columns", key: Key) -> GenerationRequest | None:
     raw = columns.json("request", dict)
-    return None if raw is None else columns.built("request", GenerationRequest, {**raw, "key": key})
+    if raw is None:
+        return None
+    unknown = tuple(str(name) for name in raw.get("unknown_fields") or ())
+    return columns.built("request", GenerationRequest, {**raw, "key": key, "unknown_fields": unknown})
 
 
 def _attempt_columns(attempt: Attempt) -> Row:
@@ -277,32 +290,34 @@ def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:
 
 # The open index.
 
+#: Between two ids in a RowKey; neither may hold it, and no key is taken apart at it: a row has both as columns.
+_BETWEEN_IDS = ";"
+
 
 def open_keys(key: Key) -> tuple[str, str]:
     """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes.
 
-    Two ids that are too long for one key are the first and a digest, behind two colons: no plain key has those.
+    Two ids that are too long for one key are the first and a digest, behind two semicolons: no plain key has those.
     """
-    row_key = f"{key.user_id}:{key.generation_id}"
+    row_key = f"{key.user_id}{_BETWEEN_IDS}{key.generation_id}"
     if len(row_key) > ROW_KEY_BYTES:
-        row_key = f"{key.user_id}::{hashlib.sha256(row_key.encode()).hexdigest()}"
+        row_key = f"{key.user_id}{_BETWEEN_IDS * 2}{hashlib.sha256(row_key.encode()).hexdigest()}"
     return f"{zlib.crc32(str(key).encode()) & 0xF:x}", row_key
 
 
 def open_row(row: OpenRow) -> Row:
-    """A row of the open index; with the second id as a column where the key does not say it."""
+    """A row of the open index."""
     partition_key, row_key = open_keys(row.key)
-    hidden = {"generation_id": row.key.generation_id} if "::" in row_key else {}
+    ids = {"user_id": row.key.user_id, "generation_id": row.key.generation_id}
     times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
-    return {"PartitionKey": partition_key, "RowKey": row_key, **hidden, **times}
+    return {"PartitionKey": partition_key, "RowKey": row_key, **ids, **times}
 
 
 def open_of(row: Mapping[str, Any]) -> OpenRow:
-    """A row of the open index, read. An id has no colon in it."""
+    """A row of the open index, read."""
     columns = Columns(row)
-    user_id, _, named = columns.get("RowKey", str).partition(":")
     return OpenRow(
-        key=Key(user_id, columns.get("generation_id", str) if named.startswith(":") else named),
+        key=Key(columns.get("user_id", str), columns.get("generation_id", str)),
         due_at=columns.time("due_at"),
         expires_at=columns.time("expires_at"),
         written_at=columns.time("written_at"),

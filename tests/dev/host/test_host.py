@@ -4,12 +4,14 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from dev.process import StartError
 from dev.servicebus.emulator import Emulator
@@ -120,6 +122,42 @@ async def test_a_failing_message_comes_again_and_is_buried(
     await sender.send_messages(ServiceBusMessage(body))
     await host.logged(message="buried", body=body)
     assert [record["count"] for record in await host.logged(message="got", body=body)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("message", "body"),
+    [
+        (AmqpAnnotatedMessage(value_body="fail"), "fail"),
+        (AmqpAnnotatedMessage(value_body=b"fail"), "fail"),
+        (AmqpAnnotatedMessage(data_body=[b"fa", b"il"]), "fail"),
+        (AmqpAnnotatedMessage(sequence_body=[["a", 1], [b"b"]]), '["a", 1, "b"]'),
+        (AmqpAnnotatedMessage(value_body={"a": [b"b", None, 2.5]}), '{"a": ["b", null, 2.5]}'),
+        (ServiceBusMessage(None), ""),
+        (ServiceBusMessage(b""), ""),
+    ],
+    ids=["text", "bytes", "sections", "sequence", "map", "none", "empty"],
+)
+async def test_whatever_a_body_is_made_of_reaches_the_function(
+    host: RunningHost, sender: ServiceBusSender, message: Any, body: str
+) -> None:
+    """A value, a sequence, nothing at all; what fails is buried once, and the dead-letter queue is no circle."""
+    before = len(host.records)
+    await sender.send_messages(message)
+    got = [record for record in await host.logged(message="got", body=body) if record in host.records[before:]]
+    if not got:
+        await asyncio.sleep(1)
+        got = [record for record in host.records[before:] if record.get("message") == "got"]
+    assert got[0]["body"] == body
+    if body == "fail":
+        async with asyncio.timeout(10):
+            while not (buried := _buried(host, before)):  # noqa: ASYNC110  # the log tells nobody
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        assert [record["body"] for record in _buried(host, before)] == ["fail"], buried
+
+
+def _buried(host: RunningHost, since: int) -> list[dict[str, Any]]:
+    return [record for record in host.records[since:] if record.get("message") == "buried"]
 
 
 async def test_a_lock_is_renewed_while_the_function_runs(host: RunningHost, sender: ServiceBusSender) -> None:

@@ -1,0 +1,309 @@
+"""Mutated messages of both queues, with mutated properties: broken as senders break them, and as an attacker would.
+
+Each goes the whole way of a delivery: its envelope and body are read, it walks the corridor on fakes, what is saved
+becomes a row and is read back, what is told becomes an event. Loose is an exception, a text that no store takes, a
+message that is not read back as it was written, or a second of CPU.
+"""
+
+import asyncio
+import base64
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from dev.fuzz import Findings
+from shared import worker
+from shared.adapters.servicebus import read_envelope
+from shared.adapters.tables import entities, rows
+from shared.core.generation import Generation
+from shared.core.generation_event import Event
+from shared.core.keys import Key
+from shared.core.messages import GenerationRequest, Malformed, Message, PredictionEvent
+from shared.core.parsing import parse_event, parse_request
+from tests.fakes.messenger import EVENTS, REQUESTS
+from tests.fakes.world import World
+
+#: No message may cost more than this.
+MOST_S = 1.0
+
+#: A world is old after so many requests, and another one is made.
+_WORLD_MESSAGES = 200
+
+_IDS = ("ada", "one", "ada+x@example.com", "us-east-1:7f3c", "auth0|5f7c", "o'brien", "a/b", "a#b", "x" * 129, "", "é")
+
+_REQUEST: Mapping[str, Any] = {
+    "user_id": "ada",
+    "generation_id": "one",
+    "prompt": "A lighthouse at night",
+    "model": "flux-schnell",
+    "width": 1024,
+    "height": 768,
+    "num_outputs": 2,
+    "guidance_scale": 3.5,
+    "seed": 7,
+    "output_format": "png",
+    "aspect_ratio": "16:9",
+    "image_url": "https://pictures.example/cat.png",
+    "input_file": "ada/a.wav",
+    "destination": "ada/lora",
+    "metadata": {"order": "7"},
+    "max_credits": 5,
+    "allow_fallback": True,
+    "strict": False,
+    "continuation": None,
+    "type": "generate",
+}
+_PREDICTION: Mapping[str, Any] = {
+    "id": "prediction0000000000000001",
+    "status": "succeeded",
+    "model": "black-forest-labs/flux-schnell",
+    "output": ["https://replicate.delivery/x/out-0.webp", "data:image/png;base64,iVBORw0KGgo="],
+    "error": "",
+    "metrics": {"predict_time": 1.5, "image_count": 1},
+    "created_at": "2026-11-21T12:00:00.123456789Z",
+    "completed_at": "2026-11-21T12:00:03Z",
+    "input": {"seed": 7},
+    "webhook": "https://darkroom.example/api/webhooks/replicate?user=ada&generation=one&attempt=1",
+    "complete": True,
+    "data_removed": False,
+}
+_EVENT: Mapping[str, Any] = {
+    "type": "prediction",
+    "user_id": "ada",
+    "generation_id": "one",
+    "attempt": 1,
+    "prediction": _PREDICTION,
+}
+_EDGES = (
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00",
+    "2999-01-01",
+    "1970-01-01T00:00:00Z",
+    "x",
+    "9" * 5000,
+)
+
+
+def made(number: int, seed: int) -> bytes:
+    """The message of this number: its queue, ``since`` and ``tries`` in a line each, and its body."""
+    chance = random.Random(f"{seed}/{number}")
+    asks = chance.random() < 0.6
+    body = json.loads(json.dumps(_REQUEST if asks else _EVENT))
+    for name in chance.sample(sorted(_REQUEST), 8) if asks else ():
+        if name not in ("user_id", "generation_id", "prompt"):
+            body.pop(name)
+    for _ in range(chance.choice((0, 1, 1, 2, 3))):
+        _mutate_object(body, chance)
+    raw = json.dumps(body, ensure_ascii=chance.random() < 0.5).encode(errors="surrogatepass")
+    raw = chance.choice(_WRAPPINGS)(raw) if chance.random() < 0.3 else raw
+    for _ in range(chance.choice((0, 0, 0, 1, 2, 6))):
+        raw = _mutate_bytes(raw, chance)
+    since = chance.choice(("", "", "2026-11-21T11:00:00+00:00", *_EDGES))
+    tries = chance.choice(("", "", "1", "3", "-1", "1e9", "9" * 5000, "²"))
+    return b"\n".join((b"requests" if asks else b"events", since.encode(), tries.encode(), raw))
+
+
+def _mutate_object(body: dict[str, Any], chance: random.Random) -> None:
+    at = body
+    while chance.random() < 0.5 and (inner := [each for each in at.values() if isinstance(each, dict) and each]):
+        at = chance.choice(inner)
+    name = chance.choice(sorted(at)) if at else "x"
+    kind = chance.random()
+    if kind < 0.1:
+        at.pop(name, None)
+    elif kind < 0.2:
+        at[chance.choice(("widht", "a\nb", "\ud800", "x" * 5000, "key", "unknown_fields"))] = _value(chance)
+    elif kind < 0.4 and name in ("user_id", "generation_id"):
+        at[name] = chance.choice(_IDS)
+    else:
+        at[name] = _value(chance)
+
+
+def _value(chance: random.Random) -> Any:
+    """One of them, anew each time: it may be changed further."""
+    value = json.loads(chance.choice(_values()))
+    return value if chance.random() < 0.9 else {"a": value}
+
+
+@cache
+def _values() -> tuple[str, ...]:
+    deep: Any = "data:,x"
+    for _ in range(600):
+        deep = [deep]
+    texts: tuple[str, ...] = (
+        "",
+        " ",
+        "\x00",
+        "\ud800",
+        "data:,\ud800",
+        "data:,%",
+        "data:;base64,====",
+        "\N{BIRD}" * 20_000,
+        "a" * 70_000,
+    )
+    texts += (
+        *_EDGES,
+        "../..",
+        "ada/../eve",
+        "https://[",
+        "%2e%2e",
+        "succeeded",
+        "canceled",
+        "cancel",
+        "\u202e",
+        "[INST]",
+    )
+    numbers = (0, -1, 1, 17, 2**31, 2**63, 2**64, 10**400, 0.1, 1e308, float("nan"), float("inf"), -float("inf"))
+    whole: tuple[Any, ...] = (
+        [],
+        {},
+        [None],
+        [1, "a"],
+        {"": ""},
+        {"a": [{"b": "https://x.example/y"}]},
+        deep,
+        dict.fromkeys(map(str, range(5000)), 1),
+    )
+    return tuple(map(json.dumps, (None, True, False, *texts, *numbers, *whole)))
+
+
+def _event(raw: bytes) -> bytes:
+    return b'{"specversion": "1.0", "type": "x", "data": ' + raw + b"}"
+
+
+_WRAPPINGS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda raw: b"\xef\xbb\xbf" + raw,
+    lambda raw: b"[" + raw + b"]",
+    lambda raw: b"[" + raw + b"," + raw + b"]",
+    base64.b64encode,
+    lambda raw: json.dumps(raw.decode(errors="replace")).encode(),
+    _event,
+    lambda raw: (
+        b"@\x06string\x083http://schemas.microsoft.com/2003/10/Serialization/\x9d"
+        + len(raw).to_bytes(4, "little")
+        + raw
+    ),
+    lambda raw: b'{"a":' * 600 + raw + b"}" * 600,
+    lambda raw: raw.decode(errors="replace").encode("utf-16"),
+)
+
+
+def _mutate_bytes(raw: bytes, chance: random.Random) -> bytes:
+    at, size = chance.randrange(len(raw) + 1), chance.choice((1, 1, 2, 8, 100))
+    cut = raw[:at] + raw[at + size :]
+    return chance.choice(
+        (
+            cut,
+            raw[:at],
+            raw[:at] + chance.randbytes(size) + raw[at:],
+            raw[:at] + raw[at : at + size] * 3 + raw[at + size :],
+            cut[:at]
+            + chance.choice((b"[" * 3000, b'"', b"\\", b"\\ud800", b"{", b"NaN", b"\xff", b"9" * 5000))
+            + cut[at:],
+        )
+    )
+
+
+def fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings:
+    """Deliver so many."""
+    return asyncio.run(_fuzzed(count, seed, say))
+
+
+async def _fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings:
+    findings, world = Findings(), await _world()
+    for number in range(count):
+        if number and number % 10_000 == 0:
+            say(number)
+        content = made(number, seed)
+        if content.startswith(b"events") or number % _WORLD_MESSAGES == 0:
+            world = await _world()  # news is of what still runs
+        started = time.process_time()
+        try:
+            findings.ends[await _looked(content, world)] += 1
+        except Exception as error:  # noqa: BLE001  # what is looked for
+            findings.loose[number] = f"{type(error).__name__}: {str(error)[:200]}"
+        took_s = time.process_time() - started
+        findings.slowest_s = max(findings.slowest_s, took_s)
+        if took_s > MOST_S:
+            findings.loose[number] = f"took {took_s:.1f} s of CPU"
+    return findings
+
+
+def look(content: bytes) -> str:
+    """What becomes of one, in a world of its own."""
+
+    async def alone() -> str:
+        return await _looked(content, await _world())
+
+    return asyncio.run(alone())
+
+
+async def _world() -> World:
+    """Ada, with a generation that runs."""
+    world = World(credits=1_000_000)
+    await world.open_account()
+    await world.ask()
+    return world
+
+
+async def _looked(content: bytes, world: World) -> str:
+    kind, since, tries, raw = content.split(b"\n", 3)
+    asks = kind == b"requests"
+    came = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    properties = {name: value for name, value in ((b"since", since), (b"tries", tries)) if value}
+    envelope = read_envelope("m", properties, enqueued_at=came.replace(tzinfo=None))
+    if envelope.since is not None and envelope.since.year != came.year:
+        raise ValueError(f"{envelope.since} was believed")
+    message = _read(raw, asks=asks)
+    _read_back(message, asks=asks)
+    if asks:
+        message = _as_another(message, world)
+    await worker.handle(world.house, message, replace(envelope, enqueued_at=world.now()), REQUESTS if asks else EVENTS)
+    if message.key is not None and message.key in world.store.saved_generations:
+        _stored(world.store.saved_generations[message.key])
+    told: tuple[Event, ...] = (*world.messenger.published, *world.messenger.refused)
+    for event in told:
+        json.dumps(event.to_json(), ensure_ascii=False).encode()
+    world.messenger.published.clear()
+    world.messenger.refused.clear()
+    await worker.bury(world.house, message, raw, REQUESTS if asks else EVENTS)
+    return f"{kind.decode()}: {type(message).__name__}"
+
+
+def _read(raw: bytes, *, asks: bool) -> Message:
+    return parse_request(raw)[0] if asks else parse_event(raw)
+
+
+def _read_back(message: Message, *, asks: bool) -> None:
+    if isinstance(message, Malformed):
+        message.text.encode()
+        return
+    raw = json.dumps(message.to_json()).encode()
+    again = _read(raw, asks=asks)
+    if isinstance(message, PredictionEvent):  # what our own queue has no use for
+        bare = replace(message.prediction, webhook="", seed=None)
+        message = replace(message, prediction=bare)
+    if again != message:
+        raise ValueError("it is not read back as it was written")
+
+
+def _as_another(message: Message, world: World) -> Message:
+    """Under an id that is new in this world, so that each request opens something of its own."""
+    if isinstance(message, GenerationRequest) and message.key.user_id == "ada":
+        return replace(message, key=Key("ada", f"{len(world.store.saved_generations)}"))
+    return message
+
+
+def _stored(generation: Generation) -> None:
+    """As a row, on the wire and back."""
+    row = rows.generation_row(generation)
+    for value in row.values():
+        if isinstance(value, str):
+            value.encode()
+    if rows.generation_of(entities.decoded(entities.encoded(row))) != generation:
+        raise ValueError("it is not read back from its row")

@@ -1,0 +1,61 @@
+"""The guards of a request that waits to open, and of what is told again. As guards.py, from which their form is.
+
+The table in docs/reliability.md is made of these (``python3 -m tests.reliability.receiving_guards`` prints it).
+"""
+
+from tests.reliability.guards import WORKER, Guard, table
+
+_TEST = "tests/worker/test_receiving.py::"
+
+RECEIVING_GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "a request that waits to open has a row",
+        WORKER + "corridor.py",
+        (("            await _take_in(house, message, trouble, comes_at)\n", "            pass\n"),),
+        f"{_TEST}test_a_request_that_waits_has_a_row_and_is_in_the_open_index",
+    ),
+    Guard(
+        "a lost copy of what waits to open is sent again",
+        WORKER + "checking.py",
+        (("        await house.messenger.send(generation.request, envelope)\n", ""),),
+        f"{_TEST}test_a_lost_copy_is_sent_again_by_the_timer",
+    ),
+    Guard(
+        "what waits to open opens by its own request",
+        WORKER + "requests.py",
+        (("        message = loaded.generation.request\n", "        pass\n"),),
+        f"{_TEST}test_the_first_request_of_an_id_is_the_one",
+    ),
+    Guard(
+        "a copy's id owes nothing to the sender's",
+        WORKER + "waiting.py",
+        (
+            (
+                "    later = Envelope(_deferred(message, envelope, tries),",
+                '    later = Envelope(f"{envelope.message_id}~{tries}",',
+            ),
+        ),
+        f"{_TEST}test_two_requests_with_one_message_id_both_wait",
+    ),
+    Guard(
+        "what has ended is told again only to who asks",
+        WORKER + "corridor.py",
+        (('            again = "" if envelope.is_copy else str(', "            again = str("),),
+        f"{_TEST}test_a_request_of_what_has_ended_is_told_the_end_again",
+    ),
+    Guard(
+        "no copy is dropped for the name of an earlier one",
+        WORKER + "waiting.py",
+        (
+            (
+                '    return message.key.named("deferred", *what, tries, came)',
+                '    return message.key.named("deferred", *what, tries)',
+            ),
+        ),
+        f"{_TEST}test_the_copy_of_a_held_one_that_is_put_off_twice_is_never_dropped",
+    ),
+)
+
+
+if __name__ == "__main__":
+    print(table(RECEIVING_GUARDS))  # noqa: T201  # it is what the command is for
