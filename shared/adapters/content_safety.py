@@ -39,6 +39,9 @@ _NAMED = {category.value: category for category in Category}
 #: Pieces of one text that are analysed at a time: far below the service's rate (1,000 requests in ten seconds, S0).
 _AT_ONCE = 4
 
+#: From this length on it takes more than a few milliseconds to see what is disguised.
+_LONG_CHARACTERS = 5_000
+
 #: The version of the service's API, as azure-ai-contentsafety 1.0 speaks it.
 _API_VERSION = "2023-10-01"
 
@@ -74,7 +77,7 @@ class ContentSafety:
     async def text(self, text: str) -> Verdict:
         """Analyse a text of any length; of several pieces the highest severity per category counts."""
         pieces = pieces_of(text)
-        if reading := unmasked(text):
+        if reading := await _unmasked(text):
             pieces += pieces_of(reading)
         if len(pieces) == 1:
             return await self._piece(text)
@@ -153,6 +156,11 @@ class ContentSafety:
             # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
             use_env_settings=bool(getproxies()),
         )
+
+
+async def _unmasked(text: str) -> str:
+    """The text without its disguises; of a long one not on the loop, where others wait."""
+    return unmasked(text) if len(text) < _LONG_CHARACTERS else await asyncio.to_thread(unmasked, text)
 
 
 class _ImageBody:

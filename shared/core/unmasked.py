@@ -8,6 +8,7 @@ Rules of this file:
    letters, letters one at a time, letters stretched; what is hidden stands in its place.
 """
 
+import functools
 import re
 import unicodedata
 
@@ -47,6 +48,9 @@ _FANCY = re.compile(
     r"REGIONAL INDICATOR|SCRIPT (?:SMALL|CAPITAL)|BLACK-LETTER)|SMALL CAPITAL|^(?:SUB|SUPER)SCRIPT LATIN|"
     r"^MODIFIER LETTER SMALL"
 )
+
+#: Of so many characters it is remembered what they are.
+_REMEMBERED = 4096
 
 #: So many letters one at a time are a word; three may be an abbreviation.
 _LEAST_SPACED = 4
@@ -100,6 +104,7 @@ def _is_odd(chunk: str, *, latin: bool) -> bool:
     return whole and (latin or not alphabets & _LIVING)
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def _alphabet(char: str) -> str:
     if char.isascii():
         return "LATIN"
@@ -109,7 +114,12 @@ def _alphabet(char: str) -> str:
 
 def _is_fancy(chunk: str) -> bool:
     """Two or more characters that stand for a letter by a look of their own: mathematical, fullwidth, in circles."""
-    return sum(_FANCY.search(unicodedata.name(char, "")) is not None for char in chunk if not char.isascii()) > 1
+    return sum(map(_is_fancy_character, chunk)) > 1
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _is_fancy_character(char: str) -> bool:
+    return not char.isascii() and _FANCY.search(unicodedata.name(char, "")) is not None
 
 
 def _has_unseen_within(chunk: str) -> bool:
