@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import platform
 import sys
 from collections.abc import Iterator
 
@@ -23,7 +22,6 @@ def _look(event: str, arguments: tuple[object, ...]) -> None:
         pytest.fail(f"{_unmarked[0]} starts a process ({arguments[0]}): mark it as pytest.mark.process")
 
 
-platform.platform()  # it starts ``uname`` once, and the SDKs ask for it with their first client
 sys.addaudithook(_look)
 
 
