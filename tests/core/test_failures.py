@@ -104,6 +104,6 @@ def test_every_kind_has_a_reason() -> None:
 )
 def test_a_hostile_text_costs_no_time(text: str) -> None:
     """Whatever a model writes into its error, judging it takes milliseconds."""
-    began = time.perf_counter()
+    began = time.process_time()
     failure_of(text)
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1

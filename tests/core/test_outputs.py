@@ -107,9 +107,9 @@ def test_what_is_nested_for_ever_is_left_out_and_costs_nothing() -> None:
         deep = [deep]
     assert output_uris(deep) == ()
     assert output_uris([PNG, deep]) == (PNG,)
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(output_uris(["a"] * (MOST_OUTPUTS * 2))) == MOST_OUTPUTS
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 JSON = st.recursive(

@@ -79,6 +79,6 @@ def test_whatever_comes_is_shown_safely(text: str, private: list[str]) -> None:
 )
 def test_a_hostile_text_costs_no_time(text: str) -> None:
     """Redacting takes milliseconds, with a prompt of 10,000 words too."""
-    began = time.perf_counter()
+    began = time.process_time()
     redacted(text, ["word " * 10_000])
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2

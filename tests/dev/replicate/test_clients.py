@@ -58,6 +58,7 @@ async def said_by(client: str) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("client", [*clients.PYTHON, clients.JAVASCRIPT])
 async def test_the_main_calls_of_a_client(client: str) -> None:
     """Run, stream, create, wait, cancel, list, search, files, hardware, account, collections, secret, refusal."""
