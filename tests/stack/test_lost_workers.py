@@ -71,6 +71,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     async with serving(authority) as pictures:
         overrides = {"PICTURES_PORT": str(pictures.port), "PICTURES_CA": str(tmp_path / "authority.pem")}
+        # As in production, where a check (a message of its own) does not come every few seconds.
+        overrides["CHECK_AFTER_S"] = "120"
         overrides |= {"DEADLY_WIDTHS": f"{DEADLY},{DEADLY_MADE}", "DEADLY_EVEN_ALONE": str(ALWAYS_DEADLY)}
         running = Mortal(tmp_path, overrides, log.read)
         running._lock_s = LOCK_S
