@@ -132,6 +132,7 @@ _NO_EFFECTS = {
     "new_seed",
     "chance",
     "sleep",
+    "wary",
     "outputs_at_once",
 }
 
