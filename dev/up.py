@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from dev import events, running, samples
+from dev.entities import SUBSCRIPTION
 from dev.local_settings import LOCAL_SETTINGS, of_environment
 from dev.replicate.clients import client_lines
-from dev.stack import LOCAL, SUBSCRIPTION, Running, Stack
+from dev.stack import LOCAL, Running, Stack
 from dev.trouble import TROUBLE, sentences
 
 _WELCOME = """The local stack is up.

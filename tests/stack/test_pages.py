@@ -19,7 +19,8 @@ import pytest_asyncio
 from dev import events, running, samples
 from dev.app import App
 from dev.commands import COMMANDS
-from dev.stack import ROOT, SUBSCRIPTION, Running, Stack
+from dev.entities import SUBSCRIPTION
+from dev.stack import ROOT, Running, Stack
 from shared.cli.main import run
 from shared.core.policy import parse_policy
 
