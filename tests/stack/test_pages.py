@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ SAYS_NO = ("dead-letters replay", "upload ")
 SHOWN_ONLY = ("...", "azd", "ngrok")
 
 #: Commands of `dev` that run until they are ended, or for minutes: their words are read, not run.
-LONG = {"demo", "up", "test", "check", "bench", "chaos", "simulate", "outage", "events"}
+LONG = {"demo", "up", "test", "check", "bench", "chaos", "simulate", "outage", "events", "fuzz"}
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
@@ -105,6 +106,8 @@ async def typed(place: Place, line: str) -> int:
     try:
         if module == "shared.cli":
             return await asyncio.to_thread(run, argv, env=env)
+        if module != "dev":  # a tool of its own, which asks the network or writes a file of the project
+            return 0 if find_spec(module) else 2
         assert argv[0] in COMMANDS, line
         if argv[0] in LONG:
             return 0
