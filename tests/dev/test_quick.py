@@ -32,12 +32,12 @@ def test_talks_to_the_stack(): subprocess.run([sys.executable, "--version"])
 
 
 @pytest.mark.process
-@pytest.mark.timeout(240)  # it imports every test there is
+@pytest.mark.timeout(600)  # it imports every test there is: ten seconds, and minutes on a busy machine
 def test_it_is_all_but_processes_and_the_long_ones() -> None:
     """Most tests of every folder that has any without a process, and none of the long ones or of the stack."""
     choice = command.QUICK[command.QUICK.index("-m") :]
     pytests = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider", *choice]
-    done = subprocess.run(pytests, cwd=ROOT, env=compiling(), capture_output=True, text=True, check=True, timeout=200)
+    done = subprocess.run(pytests, cwd=ROOT, env=compiling(), capture_output=True, text=True, check=True, timeout=580)
     quick = [line for line in done.stdout.splitlines() if "::" in line]
     assert len(quick) > 3000
     assert not [test for test in quick if any(f"test_{name}.py" in test for name in LONG)]
