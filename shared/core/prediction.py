@@ -7,17 +7,20 @@ Rules of this file:
 3. Every documented status is mapped; an unknown one is treated as not finished.
 4. A failure is classified once, here, by Replicate's published error codes and texts
    (replicate.com/docs/topics/predictions/error-codes, and the texts of the models themselves).
+5. Reading raises nothing, whatever there is to be read: a field that is too deep, too long or too large is absent.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.core.reasons import Reason
+
+T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -78,12 +81,12 @@ class Prediction:
         return cls(
             prediction_id=prediction_id,
             status=_STATUSES.get(status, Status.UNKNOWN),
-            model=_text(raw.get("model")),
-            outputs=output_uris(raw.get("output")),
+            model=_told(_text, raw.get("model"), ""),
+            outputs=_told(output_uris, raw.get("output"), ()),
             complete=raw.get("complete") is not False,
-            error=_text(raw.get("error"))[:ERROR_CHARACTERS],
-            metrics=_metrics(raw.get("metrics")),
-            webhook=_text(raw.get("webhook")),
+            error=_told(_text, raw.get("error"), "")[:ERROR_CHARACTERS],
+            metrics=_told(_metrics, raw.get("metrics"), {}),
+            webhook=_told(_text, raw.get("webhook"), ""),
             seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
             created_at=_time(raw.get("created_at")),
             completed_at=_time(raw.get("completed_at")),
@@ -133,6 +136,14 @@ def output_uris(output: object) -> tuple[str, ...]:
     return ()
 
 
+def _told(read: Callable[[object], T], value: object, absent: T) -> T:
+    """A field as ``read`` reads it; absent where that cannot be done: it is nested too deep, or too large a number."""
+    try:
+        return read(value)
+    except (RecursionError, ValueError, OverflowError):
+        return absent
+
+
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
@@ -173,7 +184,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class NotCreated:
-    """Surely nothing was created (429, 401, 402, no connection): to be tried again after a wait.
+    """Surely nothing was created (429, 401, 402, 403, no connection): to be tried again after a wait.
 
     ``why`` is for operators: a word such as ``throttled``, ``unauthorized``, ``no credit``, ``unreachable``.
     ``per_minute`` is the lower limit of creates that a 429 names (None: it names none).
@@ -186,10 +197,14 @@ class NotCreated:
 
 @dataclass(frozen=True, slots=True)
 class CreateRefused:
-    """Surely nothing was created, and nothing will be: the model or the input is not accepted (404, 422)."""
+    """Surely nothing was created, and nothing will be: the model or the input is not accepted (404, 422).
+
+    ``perhaps_ours``: the answer does not tell whether it is about this model, or about our account with the provider.
+    """
 
     reason: Reason
     text: str
+    perhaps_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

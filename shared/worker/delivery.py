@@ -31,6 +31,7 @@ from shared.core.record import Record
 from shared.ports import House, OutputUnfit, Picture
 from shared.worker.ending import output_prefix
 from shared.worker.holding import Held
+from shared.worker.patience import awaited
 from shared.worker.screening import judged
 
 #: The longest text that travels in the event: a message of Service Bus has 256 KB, and the row of the generation less.
@@ -150,7 +151,8 @@ async def _see(task: _Task, output: str, file: BinaryIO) -> _Seen:
 
 
 async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
-    async with task.house.provider.fetch(uri, task.most_bytes) as chunks:
+    awaits = awaited(task.house, task.key, task.attempt, task.prediction)
+    async with awaits, task.house.provider.fetch(uri, task.most_bytes) as chunks:
         async for chunk in chunks:
             file.write(chunk)
 
