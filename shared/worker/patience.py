@@ -28,8 +28,8 @@ async def awaited(house: House, key: Key, attempt: Attempt, prediction: Predicti
     try:
         yield
     except OutputUnfit as unfit:
-        if unfit.refusal.reason is Reason.OUTPUT_EXPIRED and _may_come(house, attempt, prediction):
-            await _wait(house, key, _finished_at(house, attempt, prediction), "an output is not there")
+        if unfit.refusal.reason is Reason.OUTPUT_EXPIRED and _left_s(house, attempt, prediction) > 0:
+            await _wait(house, key, attempt, prediction, "an output is not there")
         raise
 
 
@@ -51,12 +51,11 @@ async def whole(house: House, generation: Generation, prediction: Prediction) ->
     told = attempt.promised or not prediction.complete
     if prediction.data_removed or (found is not None and (found.data_removed or not told)):
         return found or prediction
-    if not _may_come(house, attempt, found or prediction):
+    if _left_s(house, attempt, found or prediction) <= 0:
         return found or prediction
     if not prediction.complete:
         await _promised(house, generation.key, attempt.number, prediction)
-    since = _finished_at(house, attempt, found or prediction)
-    await _wait(house, generation.key, since, "it does not show what has succeeded")
+    await _wait(house, generation.key, attempt, found or prediction, "it does not show what has succeeded")
     return prediction
 
 
@@ -76,14 +75,16 @@ def _finished_at(house: House, attempt: Attempt, prediction: Prediction) -> date
     return min(prediction.completed_at or attempt.submitted_at, latest)
 
 
-def _may_come(house: House, attempt: Attempt, prediction: Prediction) -> bool:
-    since = _finished_at(house, attempt, prediction)
-    return house.now() < since + timedelta(seconds=house.timing.output_wait_s)
+def _left_s(house: House, attempt: Attempt, prediction: Prediction) -> float:
+    """For how long its outputs are still waited for."""
+    waited_s = (house.now() - _finished_at(house, attempt, prediction)).total_seconds()
+    return house.timing.output_wait_s - waited_s
 
 
-async def _wait(house: House, key: Key, since: datetime, why: str) -> None:
-    """Raise Unavailable, with a wait that grows with what was waited; the timer comes no sooner."""
-    wait_s = (house.now() - since).total_seconds() / 2
-    pause = timedelta(seconds=max(wait_s, house.timing.check_after_s))
-    await house.index.move(key, house.now() + pause)
+async def _wait(house: House, key: Key, attempt: Attempt, prediction: Prediction, why: str) -> None:
+    """Raise Unavailable, with a wait that grows with what was waited; the timer comes no sooner, and in time."""
+    left_s = _left_s(house, attempt, prediction)
+    wait_s = min((house.timing.output_wait_s - left_s) / 2, left_s)
+    pause_s = min(max(wait_s, house.timing.check_after_s), left_s)
+    await house.index.move(key, house.now() + timedelta(seconds=pause_s))
     raise Unavailable("replicate", why, wait_s)

@@ -246,16 +246,6 @@ async def test_when_replicate_is_back_in_time_the_picture_is_delivered(world: Wo
     world.at_rest()
 
 
-async def test_a_prediction_that_replicate_does_not_know_is_released(world: World) -> None:
-    """404 for the id: there is nothing to wait for."""
-    await world.ask()
-    world.replicate.forget(world.replicate.only_id)
-    await world.tick(60)
-    assert world.events[0].outcome == "failed"
-    assert world.balances() == (10, 0, 0)
-    world.at_rest()
-
-
 async def test_an_end_that_was_not_announced_is_announced_by_the_timer(world: World) -> None:
     """A crash between the commit and the event: the row is still there, so the app is told, once by id."""
     await world.ask()
