@@ -32,10 +32,21 @@ async def test_a_prediction_is_read() -> None:
 
 async def test_an_unknown_prediction_is_none() -> None:
     """A 404 says that Replicate does not know it, and is not asked again."""
-    async with scripted(says(404)) as server, replicate(server.url) as adapter:
+    async with scripted(says(404, {"detail": "Not found."})) as server, replicate(server.url) as adapter:
         assert await adapter.get(ID) is None
         assert await adapter.cancel(ID) is None
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("body", [b"", b"default backend - 404", b"<html>404</html>", b"null", b"{}", b'{"detail":7}'])
+async def test_a_404_that_is_not_replicates_says_nothing(status: int, body: bytes) -> None:
+    """A load balancer's line: asked again, then trouble, and never "there is no such prediction"."""
+    answer = web.Response(status=status, body=body)
+    async with scripted(answer, answer, answer) as server, replicate(server.url) as adapter:
+        with pytest.raises(Unavailable, match="not Replicate"):
+            await adapter.get(ID)
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from shared.adapters.replicate.http import (
     REQUEST_ERRORS,
     Connections,
     Timeouts,
+    closings_seen,
     describe,
     never_sent,
     never_written,
@@ -161,13 +162,15 @@ class Caller:
 
     async def _sent(self, ask: _Ask, token: str) -> httpx.Response:
         writes = ask.operation.kind is Kind.WRITE
-        client = await self.connections.creates() if writes else self.connections.api()
+        client = self.connections.creates() if writes else self.connections.api()
         headers = {**ask.content.get("headers", {}), "Authorization": f"Bearer {token}"}
         content = {**ask.content, "headers": headers, "timeout": self.timeouts.ask(ask.extra_s)}
         try:
             # The read time-out is for each read: an answer that drips in would outlast it.
             async with asyncio.timeout(self.timeouts.total_s + ask.extra_s):
                 request = client.build_request(ask.operation.method, ask.url, **content)
+                if writes:
+                    await closings_seen()
                 response = await client.send(request, stream=ask.stream)
                 if not response.is_success:
                     await response.aread()

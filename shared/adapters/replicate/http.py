@@ -89,12 +89,10 @@ class Connections:
             self._api = self._client(self._api_url)
         return self._api
 
-    async def creates(self) -> httpx.AsyncClient:
-        """The same for what must not be sent twice: none of its idle connections is old, or known to be closed."""
+    def creates(self) -> httpx.AsyncClient:
+        """The same for what must not be sent twice: it keeps no idle connection for long. See ``closings_seen``."""
         if self._creates is None:
             self._creates = self._client(self._api_url, _CREATE_IDLE_S)
-        for _ in range(_CLOSING_TURNS):
-            await asyncio.sleep(0)
         return self._creates
 
     def outputs(self) -> httpx.AsyncClient:
@@ -138,6 +136,12 @@ class Connections:
             headers={"User-Agent": "darkroom"},
             follow_redirects=False,
         )
+
+
+async def closings_seen() -> None:
+    """Let the loop see which connections have been closed, so that none of them is taken for the next request."""
+    for _ in range(_CLOSING_TURNS):
+        await asyncio.sleep(0)
 
 
 def never_sent(error: Exception) -> bool:
