@@ -165,7 +165,7 @@ async def test_a_host_that_is_not_reached_or_hangs_up_counts() -> None:
         with pytest.raises(Unavailable) as raised:
             await fetched(adapter, f"{url}/out.png")
     assert not isinstance(raised.value, FileTrouble)
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = await closed_port()
     async with replicate(url, delivery_url=url) as adapter:
         with pytest.raises(Unavailable) as raised:
             await fetched(adapter, f"{url}/out.png")

@@ -176,6 +176,7 @@ async def test_a_training_that_a_cancel_finds_is_stopped_before_it_is_given_up()
 
     async def unknown(prediction_id: str, *, training: bool = False) -> Prediction | None:
         await get(prediction_id, training=training)
+        return None
 
     world.replicate.get = unknown  # type: ignore[method-assign]
     await world.tick(2000)
