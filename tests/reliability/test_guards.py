@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.guard_copies import Copy, opened
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 
-ALL = GUARDS + OUTAGE_GUARDS
+ALL = GUARDS + OUTAGE_GUARDS + ANSWER_GUARDS
 
 #: A guard whose test reads no more than its own file, to look at how it is taken out.
 EXAMPLE = next(guard for guard in OUTAGE_GUARDS if guard.file == "shared/core/breaker.py")
