@@ -6,7 +6,6 @@ The server is in a thread of its own, so that it closes while the loop of the cl
 import asyncio
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +37,8 @@ class Creator:
     predictions: int = 0
     connections: int = 0
     url: str = ""
+    #: One more for each connection that was hung up and is really closed.
+    closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _ready: threading.Event = field(default_factory=threading.Event)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,6 +58,10 @@ class Creator:
                 body = json.dumps(CREATED).encode()
                 writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
                 self.hang_up(writer)
+                if self.hang_up is not _never:
+                    await writer.wait_closed()
+                    asyncio.get_running_loop().call_later(0.002, self.closed.release)
+                    return
         except (ConnectionError, asyncio.IncompleteReadError):
             return
 
@@ -100,11 +105,14 @@ def _never(writer: asyncio.StreamWriter) -> None:
 HANGUPS = [_at_once, _by_reset, _soon]
 
 
-async def twice(adapter: Replicate, busy_s: float = 0.03) -> tuple[CreateOutcome, CreateOutcome]:
-    """Two creates; between them the loop is busy, and sees nothing of what the server does."""
+async def twice(server: Creator, adapter: Replicate) -> tuple[CreateOutcome, CreateOutcome]:
+    """Two creates; between them the loop is busy until the server has closed, and sees nothing of that."""
+    hangs_up = server.hang_up is not _never
     first = await adapter.create(KEY, attempt())
-    time.sleep(busy_s)  # noqa: ASYNC251  # that is the point
-    return first, await adapter.create(KEY, attempt())
+    assert not hangs_up or server.closed.acquire(timeout=10)  # it blocks the loop: that is the point
+    second = await adapter.create(KEY, attempt())
+    assert not hangs_up or not isinstance(second, Created) or server.closed.acquire(timeout=10)
+    return first, second
 
 
 @pytest.mark.parametrize("hang_up", HANGUPS)
@@ -113,7 +121,7 @@ async def test_what_the_server_has_closed_is_not_used(hang_up: Hangup) -> None:
     with Creator(hang_up).running() as server:
         for _ in range(TRIES):
             async with replicate(server.url) as adapter:
-                outcomes = await twice(adapter)
+                outcomes = await twice(server, adapter)
                 assert [type(outcome) for outcome in outcomes] == [Created, Created]
         assert server.predictions == server.connections == 2 * TRIES
 
@@ -131,7 +139,7 @@ async def test_what_was_not_written_was_surely_not_created(hang_up: Hangup, monk
         for number in range(TRIES):
             async with replicate(server.url) as adapter:
                 before = server.predictions
-                _, outcome = await twice(adapter)
+                _, outcome = await twice(server, adapter)
                 match outcome:
                     case NotCreated(why, wait_s):
                         assert (why, wait_s) == (CLOSED, CLOSED_S), number
@@ -151,7 +159,7 @@ async def test_a_create_that_was_read_is_unknown_and_made_once() -> None:
     for _ in range(TRIES):
         with Creator(_never, answers=1).running() as server:
             async with replicate(server.url) as adapter:
-                first, second = await twice(adapter, busy_s=0)
+                first, second = await twice(server, adapter)
             assert isinstance(first, Created)
             assert isinstance(second, OutcomeUnknown)
             assert (server.predictions, server.connections) == (2, 1)
@@ -163,7 +171,7 @@ async def test_a_create_of_which_a_byte_was_read_is_unknown(reads_bytes: int) ->
     for _ in range(TRIES // 3):
         with Creator(_never, answers=1, reads_bytes=reads_bytes).running() as server:
             async with replicate(server.url) as adapter:
-                _, second = await twice(adapter, busy_s=0)
+                _, second = await twice(server, adapter)
             assert isinstance(second, OutcomeUnknown)
             assert (server.predictions, server.connections) == (1, 1)
 
