@@ -13,7 +13,7 @@ import json
 
 import azure.functions as func
 
-from shared.calls import bounded, house, house_for_messages
+from shared.calls import bounded, house, house_for_messages, look, on_time
 
 gc.set_threshold(10_000, 20, 50)  # what a start makes stays: looking through it was 5 % of all CPU
 
@@ -76,7 +76,7 @@ async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
 @bounded(LAST_RESORT_S)
 async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the host binds it by this name
     """Send a check for whatever is overdue."""
-    await house().reconcile()
+    await on_time(lambda ready: ready.reconcile())
 
 
 @app.function_name("audit")
@@ -84,7 +84,7 @@ async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the ho
 @bounded(LAST_RESORT_S)
 async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
     """Compare every account with its ledger."""
-    await house().audit()
+    await on_time(lambda ready: ready.audit())
 
 
 @app.function_name("health")
@@ -92,6 +92,6 @@ async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
 @bounded(LAST_RESORT_S)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # as above
     """Which neighbours answer; 503 if one does not."""
-    neighbours = await house().health()
+    neighbours = await look()
     status = 200 if all(state == "ok" for state in neighbours.values()) else 503
     return func.HttpResponse(json.dumps(neighbours), status_code=status, mimetype="application/json")

@@ -15,7 +15,8 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 from azure.servicebus.exceptions import ServiceBusError
 
-from dev.stack import SUBSCRIPTION, Stack
+from dev.entities import SUBSCRIPTION
+from dev.stack import Stack
 
 #: A broker that is killed is back after two seconds.
 SEND_TRIES = 15

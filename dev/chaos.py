@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from dev.app import App
+from dev.arguments import at_least, more_than_nothing
 from dev.chaos_invariants import Truth, broken
 from dev.stack import LOCAL, Running, Stack
 from shared import worker
@@ -67,10 +68,10 @@ class Toll:
 def main(argv: list[str]) -> int:
     """Run; 0 if every invariant holds."""
     parser = argparse.ArgumentParser(prog="python3 -m dev chaos", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--generations", type=int, default=240, help="how many are asked for (default 240)")
-    parser.add_argument("--seconds", type=int, default=50, help="how long they are asked for (default 50)")
-    parser.add_argument("--every", type=float, default=4.0, help="seconds between two kills (default 4)")
-    parser.add_argument("--seed", type=int, default=None, help="the order of faults and kills")
+    parser.add_argument("--generations", type=at_least(1), default=240, help="how many are asked for (default 240)")
+    parser.add_argument("--seconds", type=at_least(1), default=50, help="how long they are asked for (default 50)")
+    parser.add_argument("--every", type=more_than_nothing, default=4.0, help="seconds between two kills (default 4)")
+    parser.add_argument("--seed", type=at_least(0), default=None, help="the order of faults and kills")
     arguments = parser.parse_args(argv)
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     print(f"chaos with seed {seed}: {arguments.generations} generations in {arguments.seconds} s", flush=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import worker
+from shared.core.credits import Account
 from shared.core.generation import Generation
 from shared.core.state import State
 from shared.core.webhook import named_callback
@@ -26,6 +27,8 @@ async def broken(wiring: Wiring, truth: Truth) -> list[str]:
     problems = [f"audit: {difference}" async for difference in worker.audit(wiring.house)]
     generations: list[Generation] = []
     async for account in wiring.store.accounts():
+        if not isinstance(account, Account):
+            continue  # the audit has told of it
         mine = [generation async for generation in wiring.store.generations(account.user_id)]
         generations += mine
         captured = sum(generation.captured_credits for generation in mine)

@@ -18,14 +18,19 @@ COMMANDS = {
     "demo": "send generations through the local stack, show each step, exit",
     "up": "keep the local stack running until Ctrl-C; prints the addresses and lines to try",
     "cli": "the operators' command line against the running local stack",
+    "send": "put a message on the running local stack's queue",
+    "events": "print the running local stack's events as they come",
+    "env": "the running local stack's settings, for a shell",
     "test": "everything that CI runs: check, then pytest (arguments go to pytest); --quick: without processes",
     "check": "formatting, lint, types, import contracts",
     "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew)",
     "checkov": "the rules of checkov over what infra/ would deploy",
     "bench": "measure the local stack",
+    "disguises": "disguised words against the term list, and harmless sentences (arguments: --seed, --harmless)",
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",
     "outage": "an hour without Replicate under load, on virtual time",
+    "fuzz": "mutated pictures by the thousand: nothing may come loose",
 }
 
 HELP = """usage: python3 -m dev COMMAND [arguments]

@@ -16,8 +16,8 @@ import httpx
 from PIL import Image
 
 from dev.app import App
-from dev.process import StartError
 from dev.stack import LOCAL, Running, Stack
+from dev.trouble import TROUBLE, sentences
 from shared import worker
 
 #: How a step of the corridor reads to a person. A step that is not here is not printed.
@@ -91,8 +91,11 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         asyncio.run(_demo())
-    except (StartError, TimeoutError, UnexpectedError) as error:
+    except (TimeoutError, UnexpectedError) as error:
         print(f"\nThe demo did not work: {str(error) or type(error).__name__}")
+        return 1
+    except TROUBLE as error:
+        print("\nThe demo did not work: " + "\n".join(sentences(error)))
         return 1
     return 0
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
+from dev.arguments import at_least, more_than_nothing
 from tests.reliability.outage import Case, Figures, Outage
 from tests.reliability.outage_neighbours import Trouble
 
@@ -97,10 +98,12 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m dev outage", description=(__doc__ or "").partition("\n")[0])
     names = [trouble.value for trouble in Trouble]
     parser.add_argument("--trouble", choices=[*names, "all"], default="all", help="what is wrong (all, each in turn)")
-    parser.add_argument("--rate", type=float, default=50, help="requests a second (50)")
-    parser.add_argument("--minutes", type=int, default=60, help="how long the outage is (60)")
-    parser.add_argument("--instances", type=int, default=10, help="instances that create (10)")
-    parser.add_argument("--limit", type=int, default=6000, help="creates a minute that the account may make (6000)")
-    parser.add_argument("--seed", type=int, default=1, help="the order of everything (1)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many cases at once")
+    parser.add_argument("--rate", type=more_than_nothing, default=50, help="requests a second (50)")
+    parser.add_argument("--minutes", type=at_least(1), default=60, help="how long the outage is (60)")
+    parser.add_argument("--instances", type=at_least(1), default=10, help="instances that create (10)")
+    parser.add_argument(
+        "--limit", type=at_least(1), default=6000, help="creates a minute that the account may make (6000)"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=1, help="the order of everything (1)")
+    parser.add_argument("--processes", type=at_least(1), default=os.cpu_count() or 1, help="how many cases at once")
     return parser.parse_args(argv)

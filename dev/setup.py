@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import setup_step
+from dev import clients, setup_step
 from dev.setup_step import SetupError, output_of, say
 
 #: Node for those without one: the newest LTS line that comes as a Python package (206 MB installed, hence on demand).
@@ -119,6 +119,7 @@ def prepare(project: Project) -> None:
         node = install_azurite(project)
         if version < RUNTIME_PYTHON:
             unpack_functions_runtime(project)
+        install_clients(project)
         _write(project.stamp, json.dumps(_stamp(project, node)))
         say(f"Ready after {time.monotonic() - started:.0f} s.")
 
@@ -135,7 +136,8 @@ def is_ready(project: Project) -> bool:
 
 def _stamp(project: Project, node: Path) -> dict[str, str]:
     inputs = hashlib.sha256()
-    for path in (project.packages, project.azurite_package / "package-lock.json", Path(__file__)):
+    installed = (project.packages, project.azurite_package / "package-lock.json", *sorted(clients.PACKAGE.iterdir()))
+    for path in (*installed, Path(__file__)):
         inputs.update(path.read_bytes())
     # the real path changes when the system's Python is replaced by another one below the environment
     return {"inputs": inputs.hexdigest(), "python": os.path.realpath(project.python), "node": str(node)}
@@ -248,6 +250,22 @@ def _node_from_wheel(project: Project) -> tuple[Path, list[str]]:
     node = package / ("node.exe" if on_windows else "bin/node")
     modules = package / ("node_modules" if on_windows else "lib/node_modules")
     return node, [str(node), str(modules / "npm/bin/npm-cli.js")]  # the package's own npm script does not start
+
+
+# --- Replicate's own clients ---
+
+
+def install_clients(project: Project) -> None:
+    """Install the clients that one test runs against the simulator. Nothing else needs them: without, it is skipped."""
+
+    def run(what: str, command: list[str], cwd: Path | None) -> None:
+        _run(project, what, command, cwd)
+
+    try:
+        _, npm = _node_on_path() or _node_from_wheel(project)
+        clients.install(project.local, _pip(project), npm, run)
+    except SetupError as error:
+        say(f"  without Replicate's own clients (their test is skipped): {error}")
 
 
 # --- the Functions worker's library ---

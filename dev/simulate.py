@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from dev.arguments import at_least
 from tests.reliability.invariants import Broken
 from tests.reliability.simulation import Figures, Simulation
 
@@ -61,11 +62,11 @@ def main(argv: list[str]) -> int:
 
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m dev simulate", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=100, help="how many seeds, from 0 (100)")
-    parser.add_argument("--seed", type=int, help="this one seed alone, to play it again")
-    parser.add_argument("--users", type=int, default=3, help="users in each history (3)")
-    parser.add_argument("--generations", type=int, default=30, help="generations of each user (30)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many seeds at once")
+    parser.add_argument("--seeds", type=at_least(1), default=100, help="how many seeds, from 0 (100)")
+    parser.add_argument("--seed", type=at_least(0), help="this one seed alone, to play it again")
+    parser.add_argument("--users", type=at_least(1), default=3, help="users in each history (3)")
+    parser.add_argument("--generations", type=at_least(1), default=30, help="generations of each user (30)")
+    parser.add_argument("--processes", type=at_least(1), default=os.cpu_count() or 1, help="how many seeds at once")
     return parser.parse_args(argv)
 
 

@@ -1,18 +1,17 @@
 """The local stack: emulator, Azurite, the two simulators and the Functions host, each a process on loopback.
 
 Rules of this file:
-1. Every port is a free one, chosen at start; every process ends with its parent, however that ends.
+1. Every port is a free one, chosen at start; `up` takes the usual ones where they are free. Every process ends with its
+   parent, however that ends.
 2. The host runs function_app.py with local.settings.json (made from the example when absent); what the stack
    itself knows, addresses and a local pace of seconds, goes over it into a settings file of this run.
-3. With a real REPLICATE_API_TOKEN and a PUBLIC_URL in the environment the real Replicate takes the simulator's place
-   for whoever asks for it: `up` and `demo` do, a test never does.
+3. For whoever asks for it, `up` and `demo` and never a test, the environment counts too: settings of behaviour go over
+   the file's, and with a real REPLICATE_API_TOKEN and a PUBLIC_URL the real Replicate takes the simulator's place.
 """
 
 import asyncio
 import json
-import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,19 +19,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import azurite, process
-from shared.settings import HOST_NAMES, NAMES, Settings
+from dev import azurite, ports, process
+from dev.entities import SUBSCRIPTION
+from dev.entities import entities as made_of
+from dev.local_settings import local_values, of_environment, real_replicate
+from shared.settings import Settings
 from shared.wiring import Wiring
 
 ROOT = Path(__file__).parents[1]
 LOCAL = ROOT / ".local"
-EXAMPLE, LOCAL_SETTINGS = ROOT / "local.settings.json.example", ROOT / "local.settings.json"
-
-#: The app in front, as far as the stack knows it: one subscription to the events.
-SUBSCRIPTION = "app"
-
-#: The queues as the deployment makes them.
-_QUEUE = {"max_delivery_count": 10, "duplicate_detection_window_s": 600}
 
 #: The simulator has no limit of its own: nobody is to wait here for what only the real Replicate asks for.
 UNPACED = "1000000"
@@ -55,6 +50,7 @@ class Stack:
     settings_file: Path
     host_url: str
     replicate_url: str
+    replicate_token: str
     content_safety_url: str
     wiring: Wiring
     host: process.Child
@@ -67,11 +63,15 @@ class Running:
         overrides: settings that go over everything else.
         on_log: called with every line that the host logs, a JSON object.
         lock_s: how long a message that a process took is its own.
-        real: whether the real Replicate is used where the environment names its token and a tunnel. Tests never do.
+        real: whether the environment counts, and with it the real Replicate where it names its token and a tunnel.
+            Tests never do.
+        usual: whether the usual ports are taken, where they are free.
+        samples: whether sample pictures are served, to start from (dev/samples.py).
+        subscriptions: of the topic of events, each with a copy of every event.
         durable: a folder in which the emulator and Azurite keep their data; None keeps it in memory.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is what one of its callers needs
         self,
         overrides: Mapping[str, str] | None = None,
         on_log: Callable[[str], None] | None = None,
@@ -79,18 +79,26 @@ class Running:
         lock_s: int = 30,
         *,
         real: bool = False,
+        usual: bool = False,
+        samples: bool = False,
+        subscriptions: Sequence[str] = (SUBSCRIPTION,),
     ) -> None:
         self._overrides = dict(overrides or {})
         self._on_log = on_log
         self._durable = durable
         self._lock_s = lock_s
-        self._real = real and bool(os.environ.get("REPLICATE_API_TOKEN") and os.environ.get("PUBLIC_URL"))
+        self._own = of_environment() if real else {}
+        self._real = real_replicate() if real else {}
+        self._usual = usual
+        self._with_samples = samples
+        self._subscriptions = tuple(subscriptions)
         self._ending = AsyncExitStack()
         self._folder = Path()
         self._port = 0
         self._storage: azurite.Azurite | None = None
         self._bus: process.Child | None = None
         self._host: process.Child | None = None
+        self._samples: process.Child | None = None
 
     async def __aenter__(self) -> Stack:
         try:
@@ -103,16 +111,18 @@ class Running:
         await self._ending.aclose()
 
     async def _start(self) -> Stack:
+        self._port = ports.of_host(ports.HOST if self._usual else 0)
+        local = local_values() | LOCAL_PACE | self._own
         self._folder = folder = Path(tempfile.mkdtemp(prefix="run-", dir=_made(LOCAL)))
         self._ending.callback(shutil.rmtree, folder, ignore_errors=True)
         async with asyncio.TaskGroup() as group:
-            storage = group.create_task(self._azurite())
-            bus = group.create_task(self._emulator())
-            safety = group.create_task(self._child("content safety", "dev.content_safety"))
+            storage = group.create_task(self._azurite([self._usually(port) for port in ports.AZURITE]))
+            bus = group.create_task(self._emulator(self._usually(ports.SERVICE_BUS)))
+            safety = group.create_task(self._on_port("content safety", "dev.content_safety", ports.CONTENT_SAFETY))
             replicate = group.create_task(self._replicate())
-        self._port = _host_port()
-        values = local_values() | LOCAL_PACE
-        values |= {
+            pictures = group.create_task(self._sampled())
+        self._samples = pictures.result()
+        values = local | {
             "ServiceBus": bus.result().text("connection_string"),
             "STORAGE_CONNECTION_STRING": storage.result().connection_string,
             "AzureWebJobsStorage": storage.result().connection_string,
@@ -121,7 +131,7 @@ class Running:
             "PUBLIC_URL": f"http://127.0.0.1:{self._port}",
         }
         simulator = replicate.result()
-        values |= _real_replicate() if simulator is None else _simulated(simulator)
+        values |= self._real if simulator is None else _simulated(simulator)
         values |= self._overrides
         file = self._settings_file
         file.write_text(json.dumps({"IsEncrypted": False, "Values": values}), encoding="utf-8")
@@ -136,6 +146,7 @@ class Running:
             settings_file=file,
             host_url=host.result().text("url"),
             replicate_url="" if simulator is None else simulator.text("url"),
+            replicate_token="" if simulator is None else simulator.text("token"),
             content_safety_url=safety.result().text("url"),
             wiring=wiring,
             host=host.result(),
@@ -169,6 +180,9 @@ class Running:
 
     async def _start_host(self) -> process.Child:
         arguments = ["--settings", str(self._settings_file), "--port", str(self._port), "--log-json"]
+        if self._samples is not None:
+            authority = str(self._folder / "samples.pem")
+            arguments += ["--samples", str(self._samples.ready["port"]), "--samples-ca", authority]
         self._host = await self._child("host", "dev.host", *arguments, on_stderr=self._on_log)
         return self._host
 
@@ -180,7 +194,9 @@ class Running:
 
     async def _emulator(self, port: object = 0) -> process.Child:
         entities = self._folder / "entities.json"
-        entities.write_text(json.dumps(_entities(local_values() | self._overrides, self._lock_s)), encoding="utf-8")
+        entities.write_text(
+            json.dumps(made_of(local_values() | self._overrides, self._lock_s, self._subscriptions)), encoding="utf-8"
+        )
         arguments = ["--entities", str(entities), "--port", str(port)]
         if self._durable:
             arguments += ["--db", str(_made(self._durable) / "servicebus.db")]
@@ -190,7 +206,20 @@ class Running:
     async def _replicate(self) -> process.Child | None:
         if self._real:
             return None
-        return await self._child("replicate simulator", "dev.replicate")
+        return await self._on_port("replicate simulator", "dev.replicate", ports.REPLICATE)
+
+    async def _sampled(self) -> process.Child | None:
+        if not self._with_samples:
+            return None
+        child = await self._child("sample pictures", "dev.samples")
+        (self._folder / "samples.pem").write_text(child.text("ca"), encoding="utf-8")
+        return child
+
+    async def _on_port(self, name: str, module: str, usual: int) -> process.Child:
+        return await self._child(name, module, "--port", str(self._usually(usual)))
+
+    def _usually(self, port: int) -> int:
+        return ports.free_or(port) if self._usual else 0
 
     async def _child(
         self, name: str, module: str, *arguments: str, on_stderr: Callable[[str], None] | None = None
@@ -210,36 +239,9 @@ async def _killed(child: process.Child | None) -> None:
     await child.wait()
 
 
-def local_values() -> dict[str, str]:
-    """The values of local.settings.json, which is made from the example when it is absent."""
-    if not LOCAL_SETTINGS.exists():
-        shutil.copyfile(EXAMPLE, LOCAL_SETTINGS)
-    values: dict[str, str] = json.loads(LOCAL_SETTINGS.read_text(encoding="utf-8"))["Values"]
-    known = {name.env for name in NAMES} | set(HOST_NAMES)
-    return {name: value for name, value in values.items() if name in known}
-
-
 async def ensure(wiring: Wiring) -> None:
     """Create the tables and containers, which in production the deployment creates."""
     await asyncio.gather(wiring.store.ensure(), wiring.index.ensure(), wiring.blobs.ensure())
-
-
-def _entities(values: Mapping[str, str], lock_s: int) -> Mapping[str, object]:
-    queues = [
-        {"name": values[name], "lock_duration_s": lock_s, **_QUEUE} for name in ("GENERATION_QUEUE", "PREDICTION_QUEUE")
-    ]
-    topic = {
-        "name": values["EVENTS_TOPIC"],
-        "subscriptions": [{"name": SUBSCRIPTION}],
-        "duplicate_detection_window_s": 600,
-    }
-    return {"queues": queues, "topics": [topic]}
-
-
-def _real_replicate() -> dict[str, str]:
-    """The real Replicate: its webhooks come through the tunnel at PUBLIC_URL."""
-    names = ("REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET", "PUBLIC_URL")
-    return {name: os.environ[name] for name in names if os.environ.get(name)} | {"CHECK_AFTER_S": "20"}
 
 
 def _simulated(simulator: process.Child) -> dict[str, str]:
@@ -251,19 +253,6 @@ def _simulated(simulator: process.Child) -> dict[str, str]:
         "REPLICATE_DELIVERY_URL": url,
         "REPLICATE_CREATES_PER_MINUTE": UNPACED,
     }
-
-
-def _host_port() -> int:
-    """HOST_PORT, which a tunnel was pointed at, or a port that is free now.
-
-    The host's address must be known before it starts, for webhooks go there.
-    """
-    if chosen := os.environ.get("HOST_PORT"):
-        return int(chosen)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _made(folder: Path) -> Path:

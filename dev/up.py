@@ -1,16 +1,17 @@
 """`python3 -m dev up`: the local stack stays up until Ctrl-C, for you to send it things."""
 
+import argparse
 import asyncio
 import json
 import signal
 import sys
 from pathlib import Path
 
-from dev.process import StartError
-from dev.stack import LOCAL, Running, Stack
-
-#: Where `dev cli` finds the running stack's settings.
-RUNNING = LOCAL / "stack.json"
+from dev import events, running, samples
+from dev.local_settings import LOCAL_SETTINGS, of_environment
+from dev.replicate.clients import client_lines
+from dev.stack import LOCAL, SUBSCRIPTION, Running, Stack
+from dev.trouble import TROUBLE, sentences
 
 _WELCOME = """The local stack is up.
 
@@ -18,13 +19,29 @@ _WELCOME = """The local stack is up.
   health            curl {host}/api/health
   Replicate         {replicate}
   Content Safety    {safety}
+  settings          {settings}
+  data              {data}
 
 Try, in another terminal:
 
   python3 -m dev cli grant ada 10
-  python3 -m dev cli submit "A lighthouse at night" --user ada
+  python3 -m dev cli submit "A lighthouse at night" --user ada --wait
   python3 -m dev cli account ada
   python3 -m dev cli dead-letters list
+
+Send and hear as an app does (the messages: docs/requests.md):
+
+  python3 -m dev events
+  python3 -m dev send '{{"generation_id": "7f3c", "user_id": "ada", "prompt": "A lighthouse at night"}}'
+
+From an app of yours: send to the queue {queue}, hear on the topic {topic}, subscription {subscription}.
+
+  Service Bus       {bus}
+  Storage           {storage}
+  as variables      eval "$(python3 -m dev env)"
+
+To start from: https://{pictures}/<any name>.jpg is a sample picture here; files to upload are
+{files}.
 {faults}
 Ctrl-C ends it.
 """
@@ -33,32 +50,37 @@ _FAULTS = """
 Let the simulator misbehave (kinds: create_429, webhook_lost, nsfw_partial, failed, ...):
 
   curl -X POST {replicate}/_sim/faults -d '{{"kind": "webhook_lost", "times": 1}}'
+
+Replicate's own clients talk to it with:
+
+{clients}
 """
 
 
 def main(argv: list[str]) -> int:
     """Run until Ctrl-C; 0 then, 1 if the stack could not start or its host ended."""
-    if argv:
-        print("usage: python3 -m dev up")
-        return 2
+    parser = argparse.ArgumentParser(prog="python3 -m dev up", description=__doc__.partition(": ")[2])
+    parser.add_argument("--keep", action="store_true", help=f"keep accounts, messages and outputs in {LOCAL / 'up'}")
+    options = parser.parse_args(argv)
     try:
-        return asyncio.run(_up())
-    except StartError as error:
-        print(error, file=sys.stderr)
+        with running.only_one() as file:
+            return asyncio.run(_up(file, LOCAL / "up" if options.keep else None))
+    except TROUBLE as error:
+        print("\n".join(sentences(error)), file=sys.stderr)
         return 1
 
 
-async def _up() -> int:
+async def _up(file: Path, durable: Path | None) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stopping.set)
-    async with Running(on_log=_show, real=True) as stack:
-        _announce(stack)
-        try:
-            return await _until(stack, stopping)
-        finally:
-            RUNNING.unlink(missing_ok=True)
+    subscriptions = (SUBSCRIPTION, events.SUBSCRIPTION)
+    stack = Running(on_log=_show, durable=durable, real=True, usual=True, samples=True, subscriptions=subscriptions)
+    async with stack as up:
+        running.tell(file, up.values)
+        print(welcome(up, durable, samples.write(LOCAL / "samples")), flush=True)
+        return await _until(up, stopping)
 
 
 async def _until(stack: Stack, stopping: asyncio.Event) -> int:
@@ -73,12 +95,32 @@ async def _until(stack: Stack, stopping: asyncio.Event) -> int:
     return 1
 
 
-def _announce(stack: Stack) -> None:
-    RUNNING.write_text(json.dumps({"settings": str(stack.settings_file)}), encoding="utf-8")
-    faults = _FAULTS.format(replicate=stack.replicate_url) if stack.replicate_url else ""
-    replicate = stack.replicate_url or "the real one, calling back at " + stack.values["PUBLIC_URL"]
-    safety = stack.content_safety_url
-    print(_WELCOME.format(host=stack.host_url, replicate=replicate, safety=safety, faults=faults), flush=True)
+def welcome(stack: Stack, durable: Path | None, files: list[Path]) -> str:
+    """What a person needs to know of a stack that is up."""
+    values, simulated = stack.values, bool(stack.replicate_url)
+    own = ", ".join(of_environment())
+    faults = (
+        _FAULTS.format(replicate=stack.replicate_url, clients=client_lines(stack.replicate_url, stack.replicate_token))
+        if simulated
+        else ""
+    )
+    real = f"the real one, which costs money, calling back at {values['PUBLIC_URL']}"
+    judge = 'a simulator: it knows words such as "gore" and the simulator\'s own marks, no real picture'
+    return _WELCOME.format(
+        host=stack.host_url,
+        replicate=f"{stack.replicate_url} (a simulator)" if simulated else real,
+        safety=f"{stack.content_safety_url} ({judge}{'' if simulated else '; also beside the real Replicate'})",
+        settings=f"{LOCAL_SETTINGS}{f'; of the environment {own}' if own else ''}",
+        data=f"kept in {durable}" if durable else "in memory, gone with Ctrl-C (--keep keeps it)",
+        queue=values["GENERATION_QUEUE"],
+        topic=values["EVENTS_TOPIC"],
+        subscription=SUBSCRIPTION,
+        bus=values["ServiceBus"],
+        storage=values["STORAGE_CONNECTION_STRING"],
+        pictures=samples.HOST,
+        files=" and ".join(str(file) for file in files),
+        faults=faults,
+    )
 
 
 def _show(line: str) -> None:
@@ -88,16 +130,16 @@ def _show(line: str) -> None:
     except ValueError:
         print(line, flush=True)
         return
-    if record.get("logger") == "darkroom.metrics" and record.get("level") in {"DEBUG", "INFO"}:
+    if is_noise(record):
         return
     print(f"{record['t'][11:23]}  {record['level']:<7} {record['message']}", flush=True)
     if "exception" in record:
         print(record["exception"], flush=True)
 
 
-def running_settings() -> Path | None:
-    """The settings file of the stack that is up, or None."""
-    if not RUNNING.exists():
-        return None
-    file = Path(json.loads(RUNNING.read_text(encoding="utf-8"))["settings"])
-    return file if file.exists() else None
+def is_noise(record: dict[str, str]) -> bool:
+    """Counts, and the timer that looks each second here: it says itself when it found something."""
+    if record.get("level") not in {"DEBUG", "INFO"}:
+        return False
+    ran = record.get("function") == "reconcile" and str(record.get("message", "")).startswith("executed")
+    return ran or record.get("logger") == "darkroom.metrics"

@@ -6,11 +6,15 @@ Rules of this file:
    worker would then never answer, and the host would wait until functionTimeout and restart the worker.
 3. Where the house cannot be had (a setting is missing, a data file is wrong), a message waits before it fails; whoever
    knocks at an HTTP door is told at once.
+4. A setting that is wrong stays wrong until the next start: a timer, which comes every minute or every second, says it
+   in one line a minute, and its call does not fail. Health is red, and every message still fails.
 """
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -20,6 +24,14 @@ if TYPE_CHECKING:
 #: How long: the ten deliveries of a message must not be over in a second, and a dead-letter queue delivers at once and
 #: for ever.
 UNREADY_PAUSE_S = 30
+
+#: Between two lines that say the same of a setting.
+UNREADY_LINE_S = 60
+
+logger = logging.getLogger("darkroom.calls")
+
+#: What was said last of the settings, and when.
+_said: dict[str, float] = {}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +59,31 @@ def house() -> "Wiring":
     from shared.wiring import wiring  # noqa: PLC0415  # rule 1
 
     return wiring()
+
+
+async def look() -> Mapping[str, str]:
+    """How everything is; where there is not even a house, which settings are to blame: never their values."""
+    from shared.settings import SettingsError  # noqa: PLC0415  # rule 1
+
+    try:
+        ready = house()
+    except SettingsError as error:
+        return {"settings": str(error)}
+    return await ready.health()
+
+
+async def on_time(act: Callable[["Wiring"], Awaitable[object]]) -> None:
+    """What a timer does (rule 4)."""
+    from shared.settings import SettingsError  # noqa: PLC0415  # rule 1
+
+    try:
+        await act(house())
+    except SettingsError as error:
+        text, now = str(error), time.monotonic()
+        if now >= _said.get(text, 0.0) + UNREADY_LINE_S:
+            _said.clear()
+            _said[text] = now
+            logger.error("nothing can run: %s", text)  # noqa: TRY400  # a setting has no traceback
 
 
 @asynccontextmanager

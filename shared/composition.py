@@ -21,14 +21,14 @@ from shared.core.attempt import Timing
 from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Policy
 from shared.doors import Entrance
 from shared.ports import House, Limits
-from shared.settings import Settings, SettingsError
+from shared.settings import WEBHOOK_PATH, Settings, SettingsError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from shared.adapters.blobs import BlobContainers
     from shared.adapters.content_safety import ContentSafety
-    from shared.adapters.keyvault import CachedSecret, VaultSource
+    from shared.adapters.keyvault import CachedSecret, Source, VaultSource
     from shared.adapters.replicate import Replicate
     from shared.adapters.replicate.guarded import Guarded
     from shared.adapters.screening import ScreenerChain
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from shared.adapters.tables import TableIndex, TableService, TableStore
     from shared.adapters.telemetry import LogTelemetry
     from shared.adapters.uploads import StreamedBlobs, Uploads
-
-#: The route of the webhook's door, below the app's public address.
-WEBHOOK_PATH = "/api/webhooks/replicate"
 
 #: Seeds are 32 bits, as every model takes them. From the system's own source: two workers must never agree by accident.
 _seeds = random.SystemRandom()
@@ -67,6 +64,11 @@ class Composition:
         """Fetch the data files that lie in blobs, once: to be awaited before the house. SettingsError, Unavailable."""
         if self._texts is None:
             self._texts = await datafiles.fetch(self.settings, lambda: self._uploads.read)
+
+    async def check(self) -> None:
+        """Read whatever every message needs: the data files, and all that is made of settings. As ``furnish``."""
+        await self.furnish()
+        _ = self.house
 
     @cached_property
     def house(self) -> House:
@@ -322,13 +324,16 @@ class Composition:
     def signing_secret(self) -> "CachedSecret":
         """The webhook signing secret: from the vault, the environment, or Replicate itself."""
         from shared.adapters.keyvault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
+        from shared.core.pasted import signing_secret  # noqa: PLC0415  # see rule 1
 
         settings, name = self.settings, "replicate webhook secret"
         if settings.key_vault_url:
-            return CachedSecret(name, self._vault("replicate-webhook-secret"))
-        if settings.replicate_webhook_secret:
-            return CachedSecret(name, environment_source(settings.replicate_webhook_secret))
-        return CachedSecret(name, self._secret_of_replicate)
+            source: Source = self._vault("replicate-webhook-secret")
+        elif settings.replicate_webhook_secret:
+            source = environment_source(settings.replicate_webhook_secret)
+        else:
+            source = self._secret_of_replicate
+        return CachedSecret(name, source, read=signing_secret)
 
     async def _secret_of_replicate(self) -> str:
         return await self.replicate.signing_secret()

@@ -135,4 +135,6 @@ def _allowed(networks: Sequence[Network], forwarded_for: str) -> bool:
         address = ipaddress.ip_address(peer)
     except ValueError:
         return False
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address  # a socket for both versions writes IPv4 so
     return any(address in network for network in networks)

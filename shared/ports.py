@@ -27,7 +27,7 @@ from shared.core.keys import Key
 from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.core.moderation import Policy, Verdict
 from shared.core.prediction import CreateOutcome, Prediction
-from shared.core.reasons import Refusal
+from shared.core.reasons import Reason, Refusal
 
 
 class Unavailable(Exception):  # noqa: N818  # it names a state of the neighbour, and reads so where it is caught
@@ -44,12 +44,32 @@ class Conflict(Exception):  # noqa: N818  # as above
     """Somebody else saved the generation or the account since it was loaded."""
 
 
+class UnreadableRow(Exception):  # noqa: N818  # as above
+    """A row that this version cannot read. The text names the row and the column, never what is in it."""
+
+    def __init__(self, text: str, user_id: str = "") -> None:
+        super().__init__(text)
+        self.user_id = user_id
+
+
 class OutputUnfit(Exception):  # noqa: N818  # as above
     """An output that is gone, too large, or not what it should be."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.text)
         self.refusal = refusal
+
+
+class PictureUnfit(OutputUnfit):
+    """A picture that is what it says, and is not taken. ``why`` is a sentence for its user: it names the bound."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Refusal(Reason.OUTPUT_INVALID, f"The result cannot be used. {why} Nothing was charged."))
+        self.why = why
+
+
+class CutShort(OutputUnfit):
+    """An output that should be longer, by what is in it: fetched again it may be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +98,13 @@ class Store(Protocol):
         """
 
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
-        """Save a grant or a correction with its account. False if this entry id was posted before."""
+        """Save a grant, a correction or other terms with the account. False if this entry id was posted before."""
 
     def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
         """All ledger entries of one account."""
 
-    def accounts(self) -> AsyncIterator[Account]:
-        """All accounts."""
+    def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
+        """All accounts; in place of one that cannot be read, what says so."""
 
     def generations(self, user_id: str) -> AsyncIterator[Generation]:
         """All generations of one user."""
@@ -155,14 +175,40 @@ class Picture:
     height: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What cleaning a picture came to; nothing was written where ``dropped``, the names of what went, is empty.
+
+    ``manifest`` is the manifest of provenance (C2PA) that came with it, without the pictures in it; ``provenance`` says
+    what came of validating it.
+    """
+
+    dropped: tuple[str, ...] = ()
+    manifest: bytes = b""
+    provenance: str = ""
+
+
 class Images(Protocol):
     """Looking at image files."""
 
+    async def clean(self, file: BinaryIO, into: BinaryIO, *, validate: bool = False) -> Cleaned:
+        """Write the picture without what a viewer does not need, unless there is nothing else in the file.
+
+        ``validate``: look into a manifest of provenance. PictureUnfit if it is an animation, OutputUnfit if it is no
+        sound picture, CutShort if it ends early.
+        """
+
+    async def is_black(self, file: BinaryIO, picture: Picture) -> bool:
+        """Whether all of it is black; what cannot be decoded is not."""
+
     async def inspect(self, file: BinaryIO) -> Picture | None:
-        """What the file is, or None if it is no image that can be shown."""
+        """What the file is, or None if it is no image that can be shown. PictureUnfit if it is beyond a bound."""
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """The image, scaled down if it is beyond the screener's limits. OutputUnfit if it cannot be decoded."""
+        """The image as its users see it, within the screener's limits. OutputUnfit if it cannot be decoded."""
+
+    def alone(self) -> "Images":
+        """The same, with each picture decoded in a process of its own that may die without this one."""
 
 
 class Screener(Protocol):
@@ -188,8 +234,8 @@ class Blobs(Protocol):
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
         """Store an output under its name, overwriting what an earlier try left; returns the container."""
 
-    async def discard_outputs(self, prefix: str) -> None:
-        """Delete every output whose name begins with ``prefix``."""
+    async def discard_outputs(self, prefix: str) -> int:
+        """Delete every output whose name begins with ``prefix``. Returns how many may not be deleted: leased, held."""
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """Store an input that was screened, where no user reaches it."""
@@ -212,8 +258,8 @@ class Blobs(Protocol):
     async def upload_address(self, name: str, life_s: int) -> str | None:
         """Where a model can read an upload for ``life_s`` seconds; None where it is gone."""
 
-    async def discard_inputs(self, prefix: str) -> None:
-        """Delete every input whose name begins with ``prefix``."""
+    async def discard_inputs(self, prefix: str) -> int:
+        """Delete every input whose name begins with ``prefix``. Returns how many may not be deleted."""
 
     async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
         """Keep an output that was refused, where no user reaches it."""
@@ -233,12 +279,14 @@ class Envelope:
     """What travels with a message beside its body.
 
     ``message_id`` is what the broker recognises a duplicate by. ``tries`` counts how often the message was put
-    off, ``since`` is when it was first put off (None: never).
+    off, ``since`` is when it was first put off (None: never). ``lost`` counts the deliveries, of it and of what it is
+    a copy of, that came to no end: a worker died, or failed as nobody expected.
     """
 
     message_id: str
     tries: int = 0
     since: datetime | None = None
+    lost: int = 0
 
 
 class Messenger(Protocol):
@@ -319,5 +367,7 @@ class House:
     #: A number from 0 to 1, for jitter.
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    #: The message that is worked on was lost so often that a picture of it may have ended workers.
+    wary: bool = False
     #: To be had while an output is held.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))

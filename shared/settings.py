@@ -14,15 +14,23 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.core import pasted
 from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS
 
 #: Llama Guard 3 as it was in April 2026: a community model is named with its version, or it may change underneath.
 LLAMA_GUARD_MODEL = "meta/llama-guard-3-8b:146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
 
+#: The route of the webhook's door, below the app's public address.
+WEBHOOK_PATH = "/api/webhooks/replicate"
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: What a file's place begins with that is a blob of the app's own storage account: ``blob:container/name``.
 BLOB = "blob:"
+
+
+#: What is around a value that was copied: blanks, and marks that cannot be seen (a byte order mark, zero widths).
+_EDGES = " \t\r\n\u00a0\ufeff\u200b\u200c\u200d\u2060"
 
 
 class SettingsError(Exception):
@@ -92,9 +100,11 @@ class Settings:
         values: dict[str, Any] = {}
         problems: list[str] = []
         for name in NAMES:
-            raw = env.get(name.env, "").strip()
+            raw = env.get(name.env, "").strip(_EDGES)
             try:
                 values[name.field] = name.read(raw or name.default)
+            except pasted.NoSecretError as error:
+                problems.append(f"{name.env} is malformed: it should be {name.shape}, but {error}")
             except ValueError:
                 problems.append(f"{name.env} is malformed: it should be {name.shape}")
         if not env.get("PUBLIC_URL", "").strip() and env.get("WEBSITE_HOSTNAME"):
@@ -176,11 +186,23 @@ def _account(raw: str) -> str:
 def _url(raw: str) -> str:
     if not raw:
         return raw
+    if not raw.isprintable() or any(char in raw for char in " ?#@\\"):
+        raise ValueError(raw)  # of a query, a fragment or a login, a path that is put behind it would become a part
     parts = urlsplit(raw)
     on_loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
-    if not parts.hostname or not (on_loopback or parts.scheme == "https"):
+    if not parts.hostname or parts.port == 0 or not (on_loopback or parts.scheme == "https"):
         raise ValueError(raw)
     return raw.rstrip("/")
+
+
+def _host(raw: str) -> str:
+    """An address without a path. The webhook's own is taken off again: it is what stands in Replicate's pages."""
+    found = _url(raw)
+    for tail in (WEBHOOK_PATH, "/api"):
+        found = found.removesuffix(tail)
+    if found and urlsplit(found).path:
+        raise ValueError(raw)
+    return found
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -200,7 +222,17 @@ def _table(raw: str) -> str:
 
 
 def _cidrs(raw: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
+    return tuple(_network(part) for part in re.split(r"[\s,;]+", raw) if part)
+
+
+def _network(text: str) -> Network:
+    """The network that an address of it names, too; one of IPv4 that is written as IPv6 is one of IPv4."""
+    found = ipaddress.ip_network(text, strict=False)
+    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= 96:
+        mapped = found.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.ip_network((mapped, found.prefixlen - 96))
+    return found
 
 
 def _file(raw: str) -> str:
@@ -243,7 +275,8 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 _TEXT_SHAPE = "a text without line breaks"
-_URL_SHAPE = "an https:// address (http:// only on loopback)"
+_URL_SHAPE = "an https:// address (http:// only on loopback) without login, query and fragment"
+_HOST_SHAPE = "https://<host> and nothing behind it (http:// only on loopback)"
 _SECRET_SHAPE = "the secret itself, not a Key Vault reference that was not resolved (for a vault use KEY_VAULT_URL)"  # noqa: S105  # a shape
 _BUS_SHAPE = (
     "a connection string: Endpoint=sb://<name>.servicebus.windows.net/;SharedAccessKeyName=...;SharedAccessKey=..."
@@ -277,9 +310,9 @@ NAMES: tuple[Name, ...] = (
     _name("OPEN_TABLE", "open", _table, "3 to 63 letters and digits, a letter first"),
     _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
     _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
-    _name("KEY_VAULT_URL", "", _url, _URL_SHAPE),
-    _name("REPLICATE_API_TOKEN", "", _secret, _SECRET_SHAPE),
-    _name("REPLICATE_WEBHOOK_SECRET", "", _secret, _SECRET_SHAPE),
+    _name("KEY_VAULT_URL", "", _host, _HOST_SHAPE),
+    _name("REPLICATE_API_TOKEN", "", pasted.token, _SECRET_SHAPE),
+    _name("REPLICATE_WEBHOOK_SECRET", "", pasted.signing_secret, "whsec_ and the key in base64"),
     _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
     _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
     # The account's limit: 600, unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
@@ -289,7 +322,7 @@ NAMES: tuple[Name, ...] = (
     _name("REPLICATE_CONNECTIONS", "100", _whole(1, 10**4), "a whole number of connections from 1 to 10000"),
     _seconds("REPLICATE_CONNECT_TIMEOUT_S", 10, 1, 60),
     _seconds("REPLICATE_TIMEOUT_S", 60, 5, 200),
-    _name("PUBLIC_URL", "", _url, _URL_SHAPE),
+    _name("PUBLIC_URL", "", _host, _HOST_SHAPE),
     _name("CONTENT_SAFETY_ENDPOINT", "", _url, _URL_SHAPE),
     _name("CONTENT_SAFETY_KEY", "", _secret, _SECRET_SHAPE),
     _name("CONTENT_SAFETY_BLOCKLISTS", "", _listed, "names of the resource's block lists, separated by commas"),
@@ -330,4 +363,5 @@ HOST_NAMES: tuple[str, ...] = (
     "FUNCTIONS_WORKER_RUNTIME",
     "RECONCILE_SCHEDULE",
     "AUDIT_SCHEDULE",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
 )

@@ -25,6 +25,11 @@ Service = Literal["table", "blob"]
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 COSMOS_SCOPE = "https://cosmos.azure.com/.default"
 
+#: What UseDevelopmentStorage=true stands for: the account of every Azurite, whose key is in Microsoft's documentation.
+_EMULATOR = "devstoreaccount1"
+_EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+_EMULATOR_PORTS = {"blob": 10000, "table": 10002}
+
 #: A token is fetched anew so long before it ends, in seconds: as azure-core does.
 _TOKEN_MARGIN_S = 300
 
@@ -162,6 +167,9 @@ class StorageAccount:
         """From a connection string; ValueError, without a word of it, where it does not lead to this service."""
         pairs = (part.split("=", 1) for part in connection_string.split(";") if "=" in part)
         given = {name.strip().lower(): value.strip() for name, value in pairs}
+        if given.get("usedevelopmentstorage", "").lower() == "true":
+            url = f"http://127.0.0.1:{_EMULATOR_PORTS[service]}/{_EMULATOR}"
+            return cls(url, AccountKey(_EMULATOR, base64.b64decode(_EMULATOR_KEY), service))
         name, key, query = (given.get(each, "") for each in ("accountname", "accountkey", "sharedaccesssignature"))
         url = given.get(f"{service}endpoint", "")
         if not url and name:

@@ -68,7 +68,7 @@ class Wiring(Composition):
         """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
         from shared.adapters.servicebus import read_envelope  # noqa: PLC0415  # not needed before the first message
 
-        envelope = read_envelope(delivery.message_id, delivery.application_properties)
+        envelope = read_envelope(delivery.message_id, delivery.application_properties, delivery.delivery_count)
         async with asyncio.timeout(self.settings.invocation_timeout_s):
             try:
                 await self.furnish()
@@ -109,6 +109,7 @@ class Wiring(Composition):
         # Each asks for something small that needs the network, the login and the entity to be right. Its room is
         # opened within the ping: a setting that a library does not take is that neighbour's trouble alone.
         return {
+            "settings": self.check,
             "tables": lambda: self.store.load_account("health"),
             "blobs": lambda: self.blobs.list_dead_letters("health", 1),
             "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # as all of them: not before it is asked

@@ -15,7 +15,7 @@ LAPTOP = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=n;SharedAccessKey=bus-key",
     "STORAGE_CONNECTION_STRING": "AccountName=a;AccountKey=storage-key",
     "REPLICATE_API_TOKEN": "r8_token",
-    "REPLICATE_WEBHOOK_SECRET": "whsec_secret",
+    "REPLICATE_WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4,
     "CONTENT_SAFETY_ENDPOINT": "http://127.0.0.1:5001/",
     "CONTENT_SAFETY_KEY": "safety-key",
     "PUBLIC_URL": "https://tunnel.example/",
@@ -177,15 +177,100 @@ def test_empty_means_not_set() -> None:
     assert (settings.log_level, settings.check_after_s) == ("INFO", 30)
 
 
-def test_networks_are_read() -> None:
-    """Several, of both versions."""
-    settings = Settings.from_env({**LAPTOP, "WEBHOOK_ALLOWED_CIDRS": "203.0.113.0/24, 2001:db8::/32,"})
-    assert [str(network) for network in settings.webhook_allowed_cidrs] == ["203.0.113.0/24", "2001:db8::/32"]
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("203.0.113.0/24, 2001:db8::/32,", ["203.0.113.0/24", "2001:db8::/32"]),
+        ("203.0.113.0/24;198.51.100.7\n192.0.2.1 ", ["203.0.113.0/24", "198.51.100.7/32", "192.0.2.1/32"]),
+        ("203.0.113.7/24", ["203.0.113.0/24"]),
+        ("2001:db8::7/32", ["2001:db8::/32"]),
+        ("::ffff:203.0.113.7", ["203.0.113.7/32"]),
+        ("::ffff:203.0.113.7/120", ["203.0.113.0/24"]),
+        ("::/0", ["::/0"]),
+    ],
+)
+def test_networks_are_read(text: str, networks: list[str]) -> None:
+    """Several, of both versions, however parted; an address within a network names it; IPv4 is IPv4."""
+    settings = Settings.from_env({**LAPTOP, "WEBHOOK_ALLOWED_CIDRS": text})
+    assert [str(network) for network in settings.webhook_allowed_cidrs] == networks
+
+
+@pytest.mark.parametrize(
+    "text", ["203.0.113.0/33", "203.0.113", "203.0.113.0-203.0.113.9", "replicate.com", "10.0.0.0/8/8"]
+)
+def test_what_is_no_network_is_named(text: str) -> None:
+    """Nothing is left out in silence: the door would be open wider than was meant, or closed."""
+    assert "WEBHOOK_ALLOWED_CIDRS is malformed" in problems_of({**LAPTOP, "WEBHOOK_ALLOWED_CIDRS": text})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://tunnel.example",
+        "https://tunnel.example/",
+        "\ufeffhttps://tunnel.example\u200b ",
+        "https://tunnel.example/api/webhooks/replicate",
+        "https://tunnel.example/api/webhooks/replicate/",
+        "https://tunnel.example/api/",
+    ],
+)
+def test_a_public_url_is_where_the_app_is(text: str) -> None:
+    """What cannot be seen goes, and the path that Replicate is told anyway."""
+    assert Settings.from_env({**LAPTOP, "PUBLIC_URL": text}).public_url == "https://tunnel.example"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://tunnel.example/darkroom",
+        "https://tunnel.example?code=s3cr3t",
+        "https://tunnel.example/#s3cr3t",
+        "https://ada:s3cr3t@tunnel.example",
+        "https://s3cr3t@tunnel.example",
+        "https://",
+        "http://",
+        "https://[",
+        "https://tunnel.example:port",
+        "https://tunnel.example:99999",
+        "https://tun nel.example",
+        "https://tun\tnel.example",
+        "https:\\\\tunnel.example",
+        "http://tunnel.example",
+        "tunnel.example",
+        '"https://tunnel.example"',
+    ],
+)
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "KEY_VAULT_URL"])
+def test_what_is_more_than_a_host_is_named(name: str, text: str) -> None:
+    """A path, a query, a fragment, a login: a webhook's address that is made of it would lead nowhere."""
+    problems = problems_of({**LAPTOP, name: text})
+    assert f"{name} is malformed: it should be https://<host> and nothing behind it" in problems
+    assert "s3cr3t" not in problems
+
+
+@pytest.mark.parametrize("end", ["?sv=s3cr3t", "#s3cr3t"])
+def test_an_address_has_no_query_and_no_fragment(end: str) -> None:
+    """Whatever is asked for is put behind it."""
+    text = problems_of({**AZURE, "STORAGE_BLOB_URL": AZURE["STORAGE_BLOB_URL"] + end})
+    assert "STORAGE_BLOB_URL is malformed" in text
+    assert "s3cr3t" not in text
+
+
+def test_a_secret_is_repaired_where_there_is_one_reading() -> None:
+    """As it stands in Replicate's pages; what it is instead of a secret is said, without it."""
+    key = LAPTOP["REPLICATE_WEBHOOK_SECRET"]
+    env = {**LAPTOP, "REPLICATE_WEBHOOK_SECRET": f'\ufeff"v1,{key}"\n', "REPLICATE_API_TOKEN": "Bearer r8_token\u200b"}
+    settings = Settings.from_env(env)
+    assert (settings.replicate_webhook_secret, settings.replicate_api_token) == (key, "r8_token")
+    text = problems_of({**LAPTOP, "REPLICATE_WEBHOOK_SECRET": "r8_s3cr3t"})
+    assert "REPLICATE_WEBHOOK_SECRET is malformed: it should be whsec_" in text
+    assert "but it is an API token" in text
+    assert "s3cr3t" not in text
 
 
 def test_no_secret_is_in_the_repr() -> None:
     """Settings may end in a log or a traceback."""
     shown = repr(Settings.from_env(LAPTOP))
-    for secret in ("bus-key", "storage-key", "r8_token", "whsec_secret", "safety-key"):
+    for secret in ("bus-key", "storage-key", "r8_token", "c2VjcmV0", "safety-key"):
         assert secret not in shown
     assert "tunnel.example" in shown

@@ -9,6 +9,7 @@ coldstart   a fresh worker: until indexed, until its first answer, until its fir
 steps       calls to each neighbour in each flow, with CPU and latency
 webhook     the webhook's door under load: valid, wrong and oversized bodies
 growth      cost per generation as they grow more; the timer; one account for all
+pictures    CPU of looking at one picture, beside an older commit
 memory      peak memory of many outputs at once; the CPU of moving one
 
     host.py        feeds one worker as the Functions host does      worker.py      the measured process
@@ -24,7 +25,9 @@ others may have had the machine in between. CPU, counts and memory say more than
 import argparse
 import importlib
 
-NAMES = ("designs", "road", "coldstart", "steps", "webhook", "growth", "memory")
+from dev.arguments import at_least
+
+NAMES = ("designs", "road", "coldstart", "steps", "webhook", "growth", "pictures", "memory")
 
 #: Seconds after which a benchmark is given up, as it is usually run and in full; about three times what each takes.
 LIMITS_S = {
@@ -34,6 +37,7 @@ LIMITS_S = {
     "steps": (300, 600),
     "webhook": (300, 600),
     "growth": (900, 5400),
+    "pictures": (300, 900),
     "memory": (900, 3600),
 }
 
@@ -43,7 +47,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m dev bench", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="name", help=f"one or more of: {', '.join(NAMES)}; all if none")
     parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md: more than an hour")
-    parser.add_argument("--turns", type=int, default=3, help="how often each is measured (default: 3)")
+    parser.add_argument("--turns", type=at_least(1), default=3, help="how often each is measured (default: 3)")
     options = parser.parse_args(argv)
     unknown = sorted(set(options.names) - {*NAMES, "targets"})
     if unknown:

@@ -14,7 +14,8 @@ import aiohttp
 
 from dev import azurite, process
 from dev.azurite import ACCOUNT, ACCOUNT_KEY
-from dev.stack import ROOT, UNPACED, local_values
+from dev.local_settings import local_values
+from dev.stack import ROOT, UNPACED
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         logs.configure(host.log_level, as_json=arguments.log_json)
         # the file wins over the shell's own variables: a stray one must not lead a local run to a real account
         os.environ.update(host.values)
+        if arguments.samples and arguments.samples_ca:
+            from dev import samples  # noqa: PLC0415  # a host without samples need not load them
+
+            samples.open_to_inputs(arguments.samples, arguments.samples_ca)
         asyncio.run(_run(arguments.app, host))
     except HostError as error:
         print(error, file=sys.stderr)
@@ -51,6 +55,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--app", type=Path, default=Path.cwd(), help="the folder of function_app.py and host.json")
     parser.add_argument("--port", type=int, help="HTTP port; 0 takes a free one (default: LocalHttpPort, else free)")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end at once when stdin closes")
+    parser.add_argument("--samples", type=int, metavar="PORT", help="where dev.samples is; with --samples-ca")
+    parser.add_argument("--samples-ca", type=Path, metavar="FILE", help="the authority of its certificate")
     parser.add_argument("--log-json", action="store_true", help="log one JSON object per line")
     return parser.parse_args(argv)
 
@@ -66,7 +72,7 @@ async def _run(folder: Path, host: HostSettings) -> None:
         for kind in ("serviceBusTrigger", "httpTrigger", "timerTrigger")
     )
     clocks = [timer.Timer(function, invocations) for function in timers]
-    server = web.WebServer(routes, host.route_prefix, host.port, invocations)
+    server = web.WebServer(routes, host, invocations)
     async with AsyncExitStack() as stack:
         serving = asyncio.create_task(server.serve())
         listeners = await receiver.open_listeners(queues, invocations, host, stack)

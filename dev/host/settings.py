@@ -14,6 +14,7 @@ from typing import Any
 DEFAULT_TIMEOUT_S = 30 * 60.0
 DEFAULT_LOCK_RENEWAL_S = 5 * 60.0
 DEFAULT_CALLS_PER_CORE = 16
+DEFAULT_BODY_LIMIT_BYTES = 104_857_600  # HttpRequestBodySizeMiddleware.cs
 
 LEVELS = {
     "Trace": logging.DEBUG,
@@ -41,6 +42,7 @@ class HostSettings:
     lock_renewal_s: float
     log_level: int
     port: int
+    body_limit_bytes: int
 
 
 def read(host_json: Path, local_settings: Path) -> HostSettings:
@@ -53,14 +55,16 @@ def read(host_json: Path, local_settings: Path) -> HostSettings:
     if service_bus.get("prefetchCount", 0) or not service_bus.get("autoCompleteMessages", True):
         raise HostError(f"{host_json.name}: only prefetchCount 0 and autoCompleteMessages true are supported.")
     levels = host.get("logging", {}).get("logLevel", {})
+    values = {name: str(value) for name, value in local.get("Values", {}).items()}
     return HostSettings(
-        values={name: str(value) for name, value in local.get("Values", {}).items()},
+        values=values,
         function_timeout_s=_timeout_s(host.get("functionTimeout")),
         route_prefix=extensions.get("http", {}).get("routePrefix", "api").strip("/"),
         max_concurrent_calls=service_bus.get("maxConcurrentCalls", DEFAULT_CALLS_PER_CORE * (os.cpu_count() or 1)),
         lock_renewal_s=_seconds(service_bus.get("maxAutoLockRenewalDuration"), DEFAULT_LOCK_RENEWAL_S),
         log_level=LEVELS[levels.get("Function", levels.get("default", "Information"))],
         port=local.get("Host", {}).get("LocalHttpPort", 0),
+        body_limit_bytes=_whole(values, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT_BYTES),
     )
 
 
@@ -72,6 +76,12 @@ def _object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise HostError(f"{path} does not hold a JSON object.")
     return content
+
+
+def _whole(values: Mapping[str, str], name: str, default: int) -> int:
+    """As the host reads it: what is no number is as good as not there."""
+    text = values.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
 
 
 def _timeout_s(text: str | None) -> float | None:

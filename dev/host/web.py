@@ -2,7 +2,8 @@
 
 - Names of headers are lower-cased, doubled headers joined, empty ones dropped.
 - The body is read only when there is a Content-Length: a chunked request arrives empty.
-- More than 100 MB is 413 (the host's default limit); a wrong verb is 404, as an unknown route is.
+- More than FUNCTIONS_REQUEST_BODY_SIZE_LIMIT (100 MB where it is not set) is 413 before a byte of the body is read; a
+  wrong verb is 404, as an unknown route is.
 - The caller's address is appended to X-Forwarded-For, as Azure's front end does.
 - A function that raises answers 500 without a body.
 """
@@ -22,9 +23,8 @@ from starlette.routing import Route
 
 from dev.host.index import Function
 from dev.host.invocation import FunctionError, Invocations
-from dev.host.settings import HostError
+from dev.host.settings import HostError, HostSettings
 
-BODY_LIMIT_BYTES = 104_857_600  # HttpRequestBodySizeMiddleware.cs
 #: How long running requests get at the end; the same as for the other triggers.
 DRAIN_S = 10
 #: Route parameters that both Azure and Starlette know; constraints such as {id:guid} are not built.
@@ -34,18 +34,18 @@ PARAMETER = re.compile(r"\{([A-Za-z]\w*)\}")
 class WebServer(uvicorn.Server):
     """Serves the HTTP functions on loopback; signals are left to the host."""
 
-    def __init__(self, functions: tuple[Function, ...], prefix: str, port: int, invocations: Invocations) -> None:
+    def __init__(self, functions: tuple[Function, ...], settings: HostSettings, invocations: Invocations) -> None:
         app = Starlette(
-            routes=[_route(function, prefix, invocations) for function in functions],
+            routes=[_route(function, settings, invocations) for function in functions],
             exception_handlers={405: _not_found},
         )
         # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it each answer waits 40 ms
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # port 7071 again right after a restart
         try:
-            self._socket.bind(("127.0.0.1", port))
+            self._socket.bind(("127.0.0.1", settings.port))
         except OSError as error:
-            raise HostError(f"port {port} cannot be had: {error.strerror}") from error
+            raise HostError(f"port {settings.port} cannot be had: {error.strerror}") from error
         self.answers = asyncio.Event()
         super().__init__(
             uvicorn.Config(
@@ -79,19 +79,25 @@ class WebServer(uvicorn.Server):
         self.answers.set()
 
 
-def _route(function: Function, prefix: str, invocations: Invocations) -> Route:
-    path = "/".join(part for part in (prefix, str(function.trigger.get("route", function.name)).strip("/")) if part)
+def _route(function: Function, settings: HostSettings, invocations: Invocations) -> Route:
+    path = "/".join(
+        part for part in (settings.route_prefix, str(function.trigger.get("route", function.name)).strip("/")) if part
+    )
     if "{" in PARAMETER.sub("", path):
         raise HostError(f"function {function.name!r}: the route {path!r} has a parameter the local host does not know")
     methods = [str(getattr(method, "value", method)) for method in function.trigger.get("methods") or ()]
     every_method = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    return Route(f"/{path}", _endpoint(function, invocations), methods=methods or every_method)
+    return Route(
+        f"/{path}", _endpoint(function, invocations, settings.body_limit_bytes), methods=methods or every_method
+    )
 
 
-def _endpoint(function: Function, invocations: Invocations) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    function: Function, invocations: Invocations, limit_bytes: int
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        if int(request.headers.get("content-length", 0)) > BODY_LIMIT_BYTES:
-            return Response(status_code=413)
+        if int(request.headers.get("content-length", 0)) > limit_bytes:
+            return Response(status_code=413)  # what still comes of it is thrown away as it comes
         headers = _headers(request)
         try:
             argument = await _function_request(request, headers)

@@ -27,7 +27,8 @@
     training_api.py    /v1: trainings
     file_api.py        /v1: files
     paging.py          lists, page by page
-    streaming.py       /stream: a text as server-sent events
+    streaming.py       /stream: outputs as server-sent events
+    clients.py         what Replicate's own clients want to know
     delivery.py        /delivery: the output files
     admin.py           /_sim: what a test or the demo switches
     server.py          all of it put together

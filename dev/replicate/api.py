@@ -5,6 +5,7 @@ input. A request is refused before anything is created, or it has created.
 """
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,9 @@ from aiohttp import web
 
 from dev.replicate import problems, targets
 from dev.replicate.engine import SIMULATOR, Record, Simulator
+from dev.replicate.outputs import CONTENT_TYPES
 from dev.replicate.paging import paged
+from dev.replicate.predictions import Status
 from dev.replicate.problems import InvalidField, ProblemError, invalid
 from dev.replicate.schemas import Order, Target, order_of
 
@@ -23,6 +26,8 @@ _PAGE: Final = 100
 _WAIT: Final = re.compile(r"wait(?:=(\d{1,3}))?")
 #: The longest that Replicate holds an answer back, and what `wait` alone means (replicate.com/docs, sync mode).
 _LONGEST_WAIT_S: Final = 60
+#: Larger files stay addresses in an answer that was held back (the clients' readme of October 2024).
+_INLINE_BYTES: Final = 5 * 1024 * 1024
 
 TargetOf = Callable[[Mapping[str, Any]], Target]
 
@@ -151,9 +156,44 @@ async def created(
         await asyncio.sleep(fault.params["seconds"])
         if request.transport is not None:
             request.transport.abort()
-    if (wait_s := _wait_s(request.headers.get("Prefer", ""))) is not None:
-        await simulator.ended(record, wait_s)
-    return web.json_response(shown(record), status=201)
+    if (wait_s := _wait_s(request.headers.get("Prefer", ""))) is None:
+        return web.json_response(shown(record), status=201)
+    applied = {"Preference-Applied": f"wait={wait_s:g}"}
+    return web.json_response(await held_back(simulator, record, wait_s, shown), status=201, headers=applied)
+
+
+async def held_back(
+    simulator: Simulator, record: Record, wait_s: float, shown: Callable[[Record], dict[str, Any]]
+) -> dict[str, Any]:
+    """Returns what `Prefer: wait` answers, as it was recorded: a success comes a moment before it is one.
+
+    It is "processing" with the whole output, without an end and without metrics, and its files are data URIs as long as
+    they are small. What failed has ended; what still runs is shown as any other.
+    """
+    await simulator.ended(record, wait_s)
+    answer, prediction = shown(record), record.prediction
+    if prediction.status is not Status.SUCCEEDED or prediction.trains:
+        return answer
+    early = {name: value for name, value in answer.items() if name not in ("completed_at", "metrics")}
+    return early | {"status": Status.PROCESSING.value, "output": await _inline(simulator, record, answer["output"])}
+
+
+async def _inline(simulator: Simulator, record: Record, output: Any) -> Any:
+    """Returns an output with its files in data URIs."""
+    if record.prediction.order.target.model.modality == "text":
+        return output
+    addresses = record.prediction.outputs or ()
+    inline: dict[str, str] = {}
+    for index, address in enumerate(addresses):
+        content = await simulator.file(record, index)
+        if len(content) <= _INLINE_BYTES:
+            kind = CONTENT_TYPES[address.rpartition(".")[2]]
+            inline[address] = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    if isinstance(output, list):
+        return [inline.get(each, each) for each in output]
+    if isinstance(output, dict):
+        return {name: inline.get(each, each) for name, each in output.items()}
+    return inline.get(output, output)
 
 
 def _wait_s(prefer: str) -> float | None:

@@ -193,7 +193,8 @@ class Simulator:
         marker = None
         if unsafe is not None and unsafe["index"] in {None, index}:
             marker = (unsafe["category"], unsafe["severity"])
-        scene = Scene(record.prompt, record.seed, index, marker, size_bytes=size_bytes)
+        model = order.target.model.name
+        scene = Scene(record.prompt, record.seed, index, marker, size_bytes=size_bytes, model=model)
         if settings.plain_pictures:
             scene = Scene("", 0, 0, marker, plain=True, size_bytes=size_bytes)
         return await asyncio.get_running_loop().run_in_executor(self._painter, content_of, order, scene)

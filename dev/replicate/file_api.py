@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ _PAGE: Final = 100
 _MOST_BYTES: Final = 100 * 1024 * 1024
 _NAME_BYTES: Final = 255
 _PIECE_BYTES: Final = 1024 * 1024
+_FIELD: Final = re.compile(r"metadata\[([^\[\]]{1,200})\]")
 
 
 @dataclass(slots=True)
@@ -94,6 +96,9 @@ async def _take(part: BodyPartReader, upload: _Upload) -> None:
             upload.content_type = await part.text()
         case "metadata":
             upload.metadata = _metadata(await part.text())
+        case str(name) if (field_name := _FIELD.fullmatch(name)) is not None:
+            # The generated clients write an object as one field each: metadata[customer].
+            upload.metadata[field_name[1]] = await part.text()
         case _:
             raise invalid([InvalidField("additional_property_not_allowed", "", "Additional property is not allowed")])
 

@@ -3,6 +3,7 @@
 The collections and the hardware are a small choice of the real ones, spelt as there.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -55,8 +56,14 @@ async def list_models(request: web.Request) -> web.Response:
 
 
 async def search_models(request: web.Request) -> web.Response:
-    """QUERY /v1/models: those whose name or description holds the text."""
-    return paged(request, list(_found(request, await request.text()))[::-1], _PAGE, Card.shown)
+    """QUERY /v1/models: those whose name or description holds the text, which two of the clients write in JSON."""
+    text = await request.text()
+    try:
+        quoted = json.loads(text)
+    except ValueError:
+        quoted = None
+    query = quoted if isinstance(quoted, str) else text
+    return paged(request, list(_found(request, query))[::-1], _PAGE, Card.shown)
 
 
 async def search(request: web.Request) -> web.Response:
@@ -129,9 +136,11 @@ async def list_examples(request: web.Request) -> web.Response:
 
 async def get_readme(request: web.Request) -> web.Response:
     """GET /v1/models/{owner}/{name}/readme: Markdown."""
-    readme = _card(request).about.get("readme")
-    if readme is None:
+    card = _card(request)
+    readme = card.about.get("readme")
+    if readme is None and card.name.startswith(f"{ACCOUNT['username']}/"):
         raise problems.not_found()
+    readme = readme or f"# {card.name}\n\n{card.about.get('description', '')}\n"
     return web.Response(text=readme, content_type="text/plain")
 
 

@@ -1,6 +1,6 @@
 """The pictures: mountains under a sky whose colours come from the prompt, the same for the same prompt and seed.
 
-    sky gradient -> sun or moon -> ridges, the far ones pale, the near ones dark -> (marker)
+    sky gradient -> sun or moon -> ridges, the far ones pale, the near ones dark -> what it is, in words -> (marker)
 
 Rules: `render` is pure and slow (tens of milliseconds), so the server runs it in a worker thread; what was rendered is
 kept. No colour comes near a marker's (dev/markers.py): saturation stays under 0.75. A plain picture is one colour,
@@ -13,13 +13,14 @@ import hashlib
 import io
 import math
 import random
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from dev.markers import Colour, draw_marker
 from dev.replicate.models import PictureFormat
@@ -39,6 +40,8 @@ _MOODS: Final[Mapping[str, tuple[float, float, float]]] = {
 }
 _DARK_WORDS: Final = frozenset({"night", "midnight", "dark", "moon", "stars"})
 _RIDGES: Final = 5
+# Pillow's own font has the letters of ASCII.
+_ASCII: Final = 127
 # The most pictures kept: 64 of about 100 kB (WebP) are little, and of 2 MB (PNG) still bearable.
 _KEPT: Final = 64
 
@@ -53,6 +56,7 @@ class Scene:
     marker: tuple[str, int] | None = None
     plain: bool = False
     size_bytes: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,30 @@ def render(scene: Scene, form: PictureFormat) -> bytes:
     if scene.plain and scene.size_bytes and form.extension == "png":
         return _noise(scene.size_bytes, form)
     size = form.width, form.height
-    picture = Image.new("RGB", size, _rgb(0.58, 0.4, 0.7)) if scene.plain else _paint(scene, size)
+    picture = Image.new("RGB", size, _rgb(0.58, 0.4, 0.7)) if scene.plain else _written(_paint(scene, size), scene)
     if scene.marker is not None:
         draw_marker(picture, *scene.marker)
     return _encoded(picture, form)
+
+
+def _written(picture: Image.Image, scene: Scene) -> Image.Image:
+    """The picture with what it is on its lower edge: simulated, by which model, from which seed and prompt."""
+    width, height = picture.size
+    size = max(10, min(width, height) // 36)
+    font = ImageFont.load_default(size)
+    told = "".join(char if char.isprintable() and ord(char) < _ASCII else "?" for char in scene.prompt)
+    lines = ["  ".join(filter(None, ["SIMULATED", scene.model, f"seed {scene.seed}"]))]
+    most = max(8, width // max(1, round(size * 0.6)))
+    lines += textwrap.wrap(told, most, max_lines=2, placeholder=" ...")
+    draw = ImageDraw.Draw(picture)
+    # Between the corners of the markers (dev/markers.py), whose squares are an eighth of the shorter side.
+    left, top = min(width, height) // 7, height - (len(lines) + 1) * round(size * 1.3)
+    for number, line in enumerate(lines):
+        place = (left, top + number * round(size * 1.3))
+        draw.text(
+            place, line, fill=(235, 235, 235), font=font, stroke_width=max(1, size // 10), stroke_fill=(30, 30, 30)
+        )
+    return picture
 
 
 def _noise(size_bytes: int, form: PictureFormat) -> bytes:

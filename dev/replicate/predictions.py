@@ -202,7 +202,7 @@ def view(prediction: Prediction, base_url: str) -> dict[str, Any]:
             "web": f"https://replicate.com/p/{prediction.id}",
         },
     }
-    if order.target.model.output == "chunks":
+    if not prediction.trains:
         shown["urls"]["stream"] = f"{base_url}/stream/{prediction.id}"
     return {**shown, **_times(prediction), **_asked(order)}
 

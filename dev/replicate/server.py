@@ -22,18 +22,22 @@ def make_app(simulator: Simulator) -> web.Application:
     app[SIMULATOR] = simulator
     app.on_response_prepare.append(_trace)
     app.cleanup_ctx.append(_closing)
+    api_routes = [
+        web.post("/v1/predictions", api.create_by_version),
+        web.post("/v1/models/{owner}/{name}/predictions", api.create_by_model),
+        web.post("/v1/deployments/{owner}/{name}/predictions", api.create_by_deployment),
+        web.get("/v1/predictions", api.list_predictions),
+        web.get("/v1/predictions/{id}", api.get_prediction),
+        web.post("/v1/predictions/{id}/cancel", api.cancel_prediction),
+        web.get("/v1/account", api.account),
+        web.get("/v1/webhooks/default/secret", api.webhook_secret),
+        *_models(),
+        *_deployments_and_files(),
+    ]
+    # The Python client 1.0 adds /v1 to its REPLICATE_BASE_URL, the others do not: one value of it does for all.
+    app.add_routes([*api_routes, *(web.route(each.method, f"/v1{each.path}", each.handler) for each in api_routes)])
     app.add_routes(
         [
-            web.post("/v1/predictions", api.create_by_version),
-            web.post("/v1/models/{owner}/{name}/predictions", api.create_by_model),
-            web.post("/v1/deployments/{owner}/{name}/predictions", api.create_by_deployment),
-            web.get("/v1/predictions", api.list_predictions),
-            web.get("/v1/predictions/{id}", api.get_prediction),
-            web.post("/v1/predictions/{id}/cancel", api.cancel_prediction),
-            web.get("/v1/account", api.account),
-            web.get("/v1/webhooks/default/secret", api.webhook_secret),
-            *_models(),
-            *_deployments_and_files(),
             web.get("/delivery/{path:.+}", delivery.get_output),
             web.get("/stream/{id}", streaming.get_stream),
             web.post("/_sim/faults", admin.add_fault),

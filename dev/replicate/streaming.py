@@ -1,4 +1,6 @@
-"""/stream: a text as server-sent events while it is written. The address is the key: no token is asked for.
+"""/stream: outputs as server-sent events: a text while it is written, the addresses of files when they are there.
+
+The address is the key: no token is asked for.
 
 Whoever connects, and connects again, gets all pieces from the first on, with the same ids. The pieces of a text are
 spread evenly over the time that its prediction runs. After 30 simulated seconds without an event the answer ends with
@@ -27,7 +29,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     """GET /stream/{id}."""
     simulator = request.app[SIMULATOR]
     record = simulator.find(request.match_info["id"])
-    if record is None or record.prediction.order.target.model.output != "chunks":
+    if record is None or record.trains:
         return web.Response(status=404, text="Not found")
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
@@ -76,6 +78,8 @@ def _written(record: Record, now: datetime) -> int:
         return 0
     if prediction.outputs is not None:
         return len(plan.outputs)
+    if prediction.order.target.model.output != "chunks":  # a file is there when it is whole
+        return 0
     until = prediction.completed_at or now
     return int(len(plan.outputs) * (until - started_at).total_seconds() / plan.run_s) if plan.run_s else 0
 

@@ -8,6 +8,7 @@ One frame for each second, at most eight, each a JPEG (ISO/IEC 14496-12 for the 
 
 import random
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -23,9 +24,7 @@ _MATRIX: Final = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x400000
 def film(scene: Scene, form: PictureFormat, seconds: float) -> bytes:
     """Returns the MP4; `size_bytes` of the scene is the least that it has."""
     count = max(1, min(_MOST_FRAMES, round(seconds)))
-    stills = (
-        Scene(scene.prompt, scene.seed, index, scene.marker, plain=scene.plain, size_bytes=0) for index in range(count)
-    )
+    stills = (replace(scene, index=index, size_bytes=0) for index in range(count))
     frames = [render(still, form) for still in stills]
     head = _box(b"ftyp", b"isom", struct.pack(">I", 0x200), b"isomiso2mp41")
     # The place of the frames in the file stands in the box before them, whose size does not depend on it.

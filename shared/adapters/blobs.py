@@ -6,7 +6,9 @@ the quarantine of outputs that were refused; and uploads, into which apps put th
 Rules of this file:
 1. A file is streamed in blocks of 4 MiB; it is never in memory as a whole. Writing the same name twice is once.
 2. Metadata travels as HTTP headers, so values are percent-encoded and read back decoded.
-3. What may work later is Unavailable; the SDK's own texts, which quote addresses and what was to be signed, stay here.
+3. A blob that may not be changed (a lease, a legal hold, a policy of immutability) is no trouble: what was to be
+   deleted stays and is counted; what was to be written again is there already, where its length is the same.
+4. What may work later is Unavailable; the SDK's own texts, which quote addresses and what was to be signed, stay here.
 """
 
 import base64
@@ -77,6 +79,18 @@ class BlobsRefused(Exception):  # noqa: N818  # it says what happened
     """A request that Blob Storage will never accept, such as a name that it forbids."""
 
 
+class BlobKept(BlobsRefused):
+    """A blob that is there and may not be changed or deleted: it is leased, held, or immutable."""
+
+
+#: Answers to a write or a delete that say so: 409 by a policy or a legal hold, 412 by a lease
+#: (learn.microsoft.com/rest/api/storageservices/blob-service-error-codes). We send no condition of our own.
+_KEPT = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
+
+#: Conflicts that pass by themselves, and are no property of a blob.
+_PASSING = {"ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated", "PendingCopyOperation"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """One archived message, as it is listed."""
@@ -123,12 +137,17 @@ class BlobContainers:
         # Given the length, the SDK does not ask the file for its descriptor, which would write a spooled one to disk.
         length = file.seek(0, os.SEEK_END) - start
         file.seek(start)
-        await _upload(self._outputs, name, file, length, content_type, metadata)
+        try:
+            await _upload(self._outputs, name, file, length, content_type, metadata)
+        except BlobKept:
+            there = await _properties(self._outputs, name)
+            if there is None or there.size != length:
+                raise Unavailable("blobs", "a blob of this name may not be changed") from None
         return self._outputs_name
 
-    async def discard_outputs(self, prefix: str) -> None:
+    async def discard_outputs(self, prefix: str) -> int:
         """See ``Blobs``."""
-        await _discard(self._outputs, prefix)
+        return await _discard(self._outputs, prefix)
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """See ``Blobs``."""
@@ -198,9 +217,9 @@ class BlobContainers:
                 self._delegation = (expiry, await self._service.get_user_delegation_key(now - _CLOCK_SKEW, expiry))
         return {"user_delegation_key": self._delegation[1]}
 
-    async def discard_inputs(self, prefix: str) -> None:
+    async def discard_inputs(self, prefix: str) -> int:
         """See ``Blobs``."""
-        await _discard(self._inputs, prefix)
+        return await _discard(self._inputs, prefix)
 
     async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
         """See ``Blobs``. Reads from where the file stands to its end."""
@@ -216,7 +235,10 @@ class BlobContainers:
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
         """See ``Blobs``."""
-        await _upload(self._dead_letters, name, raw, len(raw), "application/json", metadata)
+        try:
+            await _upload(self._dead_letters, name, raw, len(raw), "application/json", metadata)
+        except BlobKept:  # under a name that its content decides: it is archived
+            return
 
     async def read_output(self, name: str) -> bytes:
         """A stored output, whole. FileNotFoundError where there is none."""
@@ -245,26 +267,33 @@ class BlobContainers:
         return await _read(self._dead_letters, name)
 
 
-async def _discard(container: ContainerClient, prefix: str) -> None:
+async def _discard(container: ContainerClient, prefix: str) -> int:
+    """Delete what begins with a prefix; returns how many may not be deleted."""
+    kept = 0
     with _translated():
         async for name in container.list_blob_names(name_starts_with=prefix):
-            await _delete(container, name)
+            kept += not await _delete(container, name)
+    return kept
 
 
 async def _discard_old(container: ContainerClient, before: datetime) -> int:
-    """Delete what was last written before; returns how many there were."""
+    """Delete what was last written before, as far as it may be; returns how many went."""
     swept = 0
     with _translated():
         async for blob in container.list_blobs():
             if blob.last_modified < before:
-                await _delete(container, blob.name)
-                swept += 1
+                swept += await _delete(container, blob.name)
     return swept
 
 
-async def _delete(container: ContainerClient, name: str) -> None:
-    with suppress(ResourceNotFoundError):  # another was faster
-        await container.delete_blob(name, delete_snapshots="include")
+async def _delete(container: ContainerClient, name: str) -> bool:
+    """Delete a blob; False where it may not be."""
+    try:
+        with _translated(), suppress(ResourceNotFoundError):  # another was faster
+            await container.delete_blob(name, delete_snapshots="include")
+    except BlobKept:
+        return False
+    return True
 
 
 async def _upload(
@@ -347,6 +376,10 @@ def _in_our_words(error: AzureError) -> Exception:
     if _is_container_missing(error):
         return Unavailable("blobs", "a container does not exist: deploy the infrastructure, or create it")
     said = f"{status} {_code(error)}".strip()
+    if status in _KEPT:
+        if _code(error) in _PASSING:
+            return Unavailable("blobs", f"it answered {said}")
+        return BlobKept(f"a blob may not be changed: {said}")
     temporary = status < 400 or status >= 500 or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     if temporary:
         return Unavailable("blobs", f"it answered {said}", _retry_after_s(error))

@@ -3,9 +3,13 @@
 Rules of this file:
 1. A verdict has all four categories as whole numbers, or it is none: Unavailable, never "allowed". Of a category that
    is there twice the higher severity counts.
-2. A text is looked at whole: in pieces where it is longer than the service takes, each word in at least one of them,
+2. A text is looked at as it was written, and once more without its disguises where it has any (core/unmasked.py): a
+   word in look-alike letters is none to the service. The higher severity of both counts.
+3. A text is looked at whole: in pieces where it is longer than the service takes, each word in at least one of them,
    some at a time, so that what a language model wrote at length is judged in about the time of one piece.
-3. One analysis takes at most ten seconds; for whatever lasts longer the corridor comes back, after the service's hint.
+4. One analysis takes at most ten seconds; for whatever lasts longer the corridor comes back, after the service's hint.
+5. That it will not take a picture (400, 413, 415) is an answer about the picture: it would be the same in an hour, when
+   the outputs are gone. What is about us (the version, the key, the rate) or about the service is trouble.
 """
 
 import asyncio
@@ -18,6 +22,7 @@ from urllib.request import getproxies
 from shared.core.moderation import CONTENT_SAFETY, MOST_SEVERE, Category, Topic, Verdict, merged
 from shared.core.pieces import pieces_of
 from shared.core.reasons import Reason, Refusal
+from shared.core.unmasked import unmasked
 from shared.ports import OutputUnfit, Unavailable
 
 if TYPE_CHECKING:
@@ -33,6 +38,9 @@ _NAMED = {category.value: category for category in Category}
 
 #: Pieces of one text that are analysed at a time: far below the service's rate (1,000 requests in ten seconds, S0).
 _AT_ONCE = 4
+
+#: From this length on it takes more than a few milliseconds to see what is disguised.
+_LONG_CHARACTERS = 5_000
 
 #: The version of the service's API, as azure-ai-contentsafety 1.0 speaks it.
 _API_VERSION = "2023-10-01"
@@ -69,6 +77,8 @@ class ContentSafety:
     async def text(self, text: str) -> Verdict:
         """Analyse a text of any length; of several pieces the highest severity per category counts."""
         pieces = pieces_of(text)
+        if reading := await _unmasked(text):
+            pieces += pieces_of(reading)
         if len(pieces) == 1:
             return await self._piece(text)
         turn = asyncio.Semaphore(_AT_ONCE)
@@ -148,6 +158,11 @@ class ContentSafety:
         )
 
 
+async def _unmasked(text: str) -> str:
+    """The text without its disguises; of a long one not on the loop, where others wait."""
+    return unmasked(text) if len(text) < _LONG_CHARACTERS else await asyncio.to_thread(unmasked, text)
+
+
 class _ImageBody:
     """The JSON of an image's analysis, encoded piece by piece as it is sent; it may be sent again."""
 
@@ -196,11 +211,22 @@ def read_image(answer: Mapping[str, Any]) -> Verdict:
     return Verdict(severities, screeners=(CONTENT_SAFETY,))
 
 
+#: What the service takes (learn.microsoft.com/azure/ai-services/content-safety/overview, input requirements).
+PICTURES_TAKEN = (
+    "The content check takes single pictures of 50 to 7200 pixels a side and at most 4 MB, as JPEG, PNG, GIF, BMP, "
+    "TIFF or WebP, and could not read this one. Nothing was charged; ask for another format."
+)
+
+#: The answers that are about the picture, and the codes of those that are about how it was asked.
+_ABOUT_THE_PICTURE = (400, 413, 415)
+_ABOUT_US = ("version", "subscription", "resource", "quota", "feature")
+
+
 def _trouble(error: "HttpResponseError", what: str) -> Exception:
     """What a refused analysis means. No text of the service's goes on: it may quote what it was asked."""
-    code = error.error.code if error.error is not None else ""
-    if what == "image" and error.status_code == 400 and code in ("InvalidRequestBody", "InvalidImage"):
-        return OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
+    code = str(error.error.code if error.error is not None else "").lower()
+    if what == "image" and error.status_code in _ABOUT_THE_PICTURE and not any(word in code for word in _ABOUT_US):
+        return OutputUnfit(Refusal(Reason.OUTPUT_INVALID, PICTURES_TAKEN))
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     hint = headers.get("Retry-After", "")
     retry_after_s = float(hint) if hint.isascii() and hint.isdigit() else None

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared.core.pasted import NoSecretError, token
 from shared.ports import Unavailable
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("darkroom.secrets")
 
 Source = Callable[[], Awaitable[str]]
-
-#: What an app setting holds when the platform could not resolve its Key Vault reference.
-_UNRESOLVED = "@Microsoft.KeyVault("
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +41,8 @@ class Keeping:
 class CachedSecret:
     """One secret. ``source`` fetches it and raises Unavailable when it cannot; ``clock`` counts seconds, only forwards.
 
-    ``name`` is for logs and error texts.
+    ``name`` is for logs and error texts. ``read`` makes of what was fetched what can be used (shared/core/pasted.py):
+    what cannot be is as good as not fetched.
     """
 
     def __init__(
@@ -51,11 +50,13 @@ class CachedSecret:
         name: str,
         source: Source,
         *,
+        read: Callable[[str], str] = token,
         keeping: Keeping | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._source = source
+        self._read = read
         self._keeping = keeping or Keeping()
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -105,7 +106,7 @@ class CachedSecret:
 
     async def _fetch(self) -> None:
         try:
-            fetched = _usable(self._name, await self._source())
+            fetched = self._usable(await self._source())
         except Unavailable as trouble:
             self._trouble = trouble
             self._rest_until = self._clock() + self._keeping.pause_s
@@ -115,6 +116,15 @@ class CachedSecret:
             self._trouble = None
             self._take(fetched)
         self._fetches += 1
+
+    def _usable(self, fetched: str) -> str:
+        try:
+            found = self._read(fetched)
+        except NoSecretError as error:
+            raise Unavailable(self._name, f"what is kept as it is none: {error}") from None
+        if not found:
+            raise Unavailable(self._name, "what is kept as it is empty")
+        return found
 
     def _take(self, fetched: str) -> None:
         now = self._clock()
@@ -131,16 +141,6 @@ class CachedSecret:
         if self._trouble is None:
             return self._name, "it was never fetched", None
         return self._trouble.neighbour, self._trouble.why, self._trouble.retry_after_s
-
-
-def _usable(name: str, value: str) -> str:
-    if value.startswith(_UNRESOLVED):
-        raise Unavailable(
-            name,
-            "its setting holds a Key Vault reference that the platform has not resolved; "
-            "check the secret's name and the app's access to the vault",
-        )
-    return value
 
 
 def environment_source(value: str) -> Source:

@@ -110,6 +110,8 @@ class ServiceBusMessenger:
         if isinstance(message, PredictionEvent):
             message = slimmed(message)
         properties: dict[str, int | str] = {"tries": envelope.tries}
+        if envelope.lost:
+            properties["lost"] = envelope.lost
         if envelope.since is not None:
             properties["since"] = envelope.since.astimezone(UTC).isoformat()
         entity, body = self._queue_of(message), _compact(message.to_json())
@@ -280,19 +282,28 @@ def broker_id(message_id: str) -> str:
     return f"{message_id[: _ID_CHARACTERS - len(digest) - 1]}:{digest}"
 
 
-def read_envelope(message_id: str | bytes | None, application_properties: Mapping[Any, Any] | None) -> Envelope:
+def read_envelope(
+    message_id: str | bytes | None, application_properties: Mapping[Any, Any] | None, deliveries: int | None = 1
+) -> Envelope:
     """The envelope of a message that was received. What an app has put there and we cannot read counts as absent.
+
+    ``deliveries`` counts this one too; those before came to no end.
 
     Names and values may be text or bytes. A message without an id gets one of its own: two of them must not be
     taken for the same when they are put off.
     """
     properties = {_text(name): value for name, value in (application_properties or {}).items()}
-    tries = _text(properties.get("tries", ""))
     return Envelope(
         message_id=_text(message_id or "") or uuid.uuid4().hex,
-        tries=int(tries) if tries.isascii() and tries.isdigit() and len(tries) <= 6 else 0,
+        tries=_number(properties.get("tries", "")),
         since=_moment(_text(properties.get("since", ""))),
+        lost=_number(properties.get("lost", "")) + max(0, (deliveries or 1) - 1),
     )
+
+
+def _number(value: object) -> int:
+    text = _text(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0  # digits
 
 
 def _text(value: object) -> str:

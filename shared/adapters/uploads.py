@@ -85,10 +85,18 @@ class Uploads:
             file.seek(start)
             body: Any = _pieces(file, length) if length else b""
             status, answered, _ = await self._sent("PUT", container, name, headers, body)
-            if status >= 300:
+            if status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
+                await self._expect_there(container, name, length)
+            elif status >= 300:
                 raise _in_our_words(status, answered)
 
         await self._tried(put)
+
+    async def _expect_there(self, container: str, name: str, length: int) -> None:
+        """A blob that may not be changed (leased, immutable) is what an earlier try wrote, if it has this length."""
+        status, answered, _ = await self._sent("HEAD", container, name, {"x-ms-version": _VERSION}, None)
+        if status >= 300 or answered.get("Content-Length") != str(length):
+            raise Unavailable("blobs", "a blob of this name may not be changed")
 
     async def read(self, container: str, name: str, most_bytes: int) -> bytes:
         """A small blob, whole.
@@ -200,9 +208,9 @@ class StreamedBlobs:
     def _others(self) -> Blobs:
         return self._make_others()
 
-    async def discard_outputs(self, prefix: str) -> None:
+    async def discard_outputs(self, prefix: str) -> int:
         """See ``Blobs``."""
-        await self._others.discard_outputs(prefix)
+        return await self._others.discard_outputs(prefix)
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """See ``Blobs``."""
@@ -228,9 +236,9 @@ class StreamedBlobs:
         """See ``Blobs``."""
         return await self._others.upload_address(name, life_s)
 
-    async def discard_inputs(self, prefix: str) -> None:
+    async def discard_inputs(self, prefix: str) -> int:
         """See ``Blobs``."""
-        await self._others.discard_inputs(prefix)
+        return await self._others.discard_inputs(prefix)
 
     async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
         """See ``Blobs``."""

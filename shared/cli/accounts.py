@@ -1,4 +1,4 @@
-"""Accounts: grant, account, audit, correct.
+"""Accounts: grant, terms, account, audit, correct.
 
 Rules of this file:
 1. Credits move through shared/worker/accounts.py alone, under an id of their own: the same id twice moves them once.
@@ -6,6 +6,7 @@ Rules of this file:
 """
 
 import heapq
+import re
 import shlex
 from dataclasses import dataclass
 from datetime import date
@@ -18,11 +19,12 @@ import typer
 from shared import worker
 from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_id
 from shared.cli.screen import moment
-from shared.core.credits import Account, LedgerEntry, Move, Plan
+from shared.core.credits import MOST_CREDITS, Account, LedgerEntry, Move, Plan
+from shared.core.reasons import counted
 from shared.worker.accounts import Difference
 
 #: What may be moved at once: beyond it a number is a typing error.
-_MOST = 1_000_000_000
+_MOST = MOST_CREDITS
 
 #: A note is a sentence or two, and a text property of a table holds no more than 64 KiB.
 _NOTE_CHARACTERS = 500
@@ -36,7 +38,7 @@ Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", me
 def grant(
     context: typer.Context,
     user: User,
-    credits_: Annotated[int, typer.Argument(help="How many credits.", metavar="CREDITS", min=1, max=_MOST)],
+    credits_: Annotated[str, typer.Argument(help="How many credits.", metavar="CREDITS")],
     plan: Annotated[
         str | None, typer.Option(help="Set the plan too.", metavar="|".join(plan.label for plan in Plan))
     ] = None,
@@ -52,27 +54,83 @@ def grant(
 
     The same --id twice gives once, so a grant whose answer was lost can be given again.
     """
-    entry_id = valid_id("--id", grant_id or uuid4().hex)
+    amount = _amount(credits_)
+    entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
     valid_id("the user", user)
     chosen = _plan(plan) if plan is not None else None
     desk = desk_of(context)
 
     async def command(rooms: Rooms) -> int:
         before = await _posted(rooms, user, Move.GRANT, entry_id)
+        try:
+            account = await worker.grant(
+                rooms.house, user, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
+            )
+        except ValueError as error:
+            raise RefusedError(f"Nothing was changed: {error}") from None
         if before is not None:
             when = moment(before.at)
             desk.screen.say(
-                f"Grant {entry_id} was given before: {before.granted} credits, {when}. Nothing was changed."
+                f"Grant {entry_id} was given before: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
             )
             return 0
-        account = await worker.grant(
-            rooms.house, user, credits_, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
-        )
-        desk.screen.say(f"granted {credits_} credits to {user}, grant {entry_id}")
+        desk.screen.say(f"granted {counted(amount, 'credit')} to {user}, grant {entry_id}")
         desk.screen.facts(_balances(account, rooms.house.now().date()))
         return 0
 
     desk.do(command)
+
+
+def terms(
+    context: typer.Context,
+    user: User,
+    plan: Annotated[
+        str | None, typer.Option(help="The plan from now on.", metavar="|".join(plan.label for plan in Plan))
+    ] = None,
+    daily_limit: Annotated[
+        int | None, typer.Option(help="The most credits per day (UTC) from now on.", metavar="N", min=0, max=_MOST)
+    ] = None,
+    no_daily_limit: Annotated[bool, typer.Option("--no-daily-limit", help="Take the daily limit away.")] = False,
+    change_id: Annotated[
+        str | None, typer.Option("--id", help="The change's id, such as a ticket number; default: a new one.")
+    ] = None,
+) -> None:
+    """Change a user's plan or daily limit, without a credit."""
+    valid_id("the user", user)
+    entry_id = valid_id("--id", uuid4().hex if change_id is None else change_id)
+    chosen = _plan(plan) if plan is not None else None
+    if chosen is None and daily_limit is None and not no_daily_limit:
+        raise typer.BadParameter("say --plan, --daily-limit or --no-daily-limit")
+    if daily_limit is not None and no_daily_limit:
+        raise typer.BadParameter("--daily-limit and --no-daily-limit contradict each other")
+    desk = desk_of(context)
+
+    async def command(rooms: Rooms) -> int:
+        await _account(desk, rooms, user)
+        try:
+            account = await worker.change_terms(
+                rooms.house,
+                user,
+                change_id=entry_id,
+                plan=chosen,
+                daily_limit_credits=daily_limit,
+                unlimited=no_daily_limit,
+            )
+        except ValueError as error:
+            raise RefusedError(f"Nothing was changed: {error}") from None
+        desk.screen.say(f"changed the terms of {user}, change {entry_id}")
+        desk.screen.facts(_balances(account, rooms.house.now().date()))
+        return 0
+
+    desk.do(command)
+
+
+def _amount(text: str) -> int:
+    """The credits of a grant. A text at first: as a number, -5 would be taken for an option that there is not."""
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not 1 <= int(text) <= _MOST:
+        taken = " To take credits away, post a correction: see `correct --help`." if text.startswith("-") else ""
+        raise typer.BadParameter(f"CREDITS must be a whole number from 1 to {_MOST:,}, such as 100.{taken}")
+    return int(text)
 
 
 def _plan(name: str) -> Plan:
@@ -193,10 +251,16 @@ def audit(
             return 0
         heads = ("USER", "WHAT", "ACCOUNT SAYS", "COUNTED", "DIFFERENCE")
         rows = [
-            (each.user_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}") for each in found
+            (each.user_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}")
+            for each in found
+            if not each.unreadable
         ]
-        desk.screen.table(heads, rows)
-        desk.screen.say("\n" + "\n".join(_advice(desk, found)))
+        if rows:
+            desk.screen.table(heads, rows)
+            desk.screen.say("\n" + "\n".join(_advice(desk, found)))
+        for each in found:
+            if each.unreadable:
+                desk.screen.complain(f"{each}. Only whoever may edit the table can mend it.")
         return 1
 
     desk.do(command)
@@ -206,7 +270,11 @@ def _advice(desk: Desk, found: list[Difference]) -> list[str]:
     """What to consider, a line for each account and kind of difference. Which side is right only a person can say."""
     lines = []
     for user in dict.fromkeys(each.user_id for each in found):
-        gaps = {each.what: each.account - each.counted for each in found if each.user_id == user}
+        gaps = {
+            each.what: each.account - each.counted
+            for each in found
+            if each.user_id == user and each.what != "unreadable"
+        }
         line = f"{desk.program} correct {shlex.quote(user)}"
         extra = gaps.pop("open holds", 0)
         if extra:

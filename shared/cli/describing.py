@@ -81,6 +81,7 @@ class Told:
                 "released": _released(generation),
             },
             "cost_usd_micros": generation.cost_usd_micros,
+            "provider_error": generation.provider_error or None,
             "metrics": _harmless(generation.metrics),
             "outputs": [self._output_json(output) for output in generation.outputs],
             "refused_outputs": generation.refused_outputs,
@@ -108,6 +109,7 @@ class Told:
         yield from self._of_attempt()
         yield "credits", _credits(generation)
         yield "cost", f"{usd(generation.cost_usd_micros)} USD, estimated" if generation.cost_usd_micros else ""
+        yield "provider said", generation.provider_error
         yield "metrics", ", ".join(_metric(name, value) for name, value in _harmless(generation.metrics).items())
         for output in generation.outputs:
             yield "output", _output(output)

@@ -24,7 +24,7 @@ from shared.core.credits import Account, LedgerEntry
 from shared.core.generation import Generation
 from shared.core.keys import ID_RULE, Key, is_id
 from shared.core.usage import Used
-from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable
+from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable, UnreadableRow
 from shared.settings import Settings, SettingsError
 from shared.wiring import Wiring
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from shared.adapters.replicate.api import ReplicateApi
 
+
+#: How far back anything is looked for: there was no Darkroom before, and tables know no year 110.
+_FARTHEST_BACK = timedelta(days=3650)
 
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -181,7 +184,7 @@ class Desk:
         except SettingsError as error:
             self.screen.complain(f"{error}\nAll settings: {self.program} settings")
             code = 2
-        except (Unavailable, RefusedError) as trouble:
+        except (Unavailable, RefusedError, UnreadableRow) as trouble:
             self.screen.complain(str(trouble))
             code = 1
         raise typer.Exit(code)
@@ -222,7 +225,10 @@ def back(text: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if match is None:
         raise typer.BadParameter("--since must be a number with m, h, d or w after it, such as 7d")
-    return timedelta(**{_SPANS[match[2]]: int(match[1])})
+    span = timedelta(**{_SPANS[match[2]]: int(match[1])})
+    if span > _FARTHEST_BACK:
+        raise typer.BadParameter(f"--since goes back {_FARTHEST_BACK.days} days at most")
+    return span
 
 
 def valid_key(user_id: str, generation_id: str) -> Key:

@@ -18,6 +18,7 @@ from shared.cli.screen import moment
 from shared.core.generation import Generation
 from shared.core.moderation import PLAIN_WORDS, Category, Judgement, Policy
 from shared.core.policy import PolicyError, parse_policy
+from shared.core.reasons import counted
 from shared.core.record import Record
 from shared.datafiles import overridden
 
@@ -72,6 +73,7 @@ def _told(record: Record) -> Iterator[tuple[str, str]]:
     yield "policy", f"{record.policy}, plan {record.plan}"
     yield "at", moment(record.at)
     yield "digest", record.digest
+    yield "manifest that came with it", record.provenance
 
 
 def _because(record: Record) -> str:
@@ -115,7 +117,8 @@ def diff(
             desk.screen.table(heads, [flip.row for flip in flips])
         refused = sum(not flip.judgement.allowed for flip in flips)
         desk.screen.complain(
-            f"{looked} verdicts since {moment(after)}: {refused} would be refused, {len(flips) - refused} allowed."
+            f"{counted(looked, 'verdict')} since {moment(after)}:"
+            f" {refused} would be refused, {len(flips) - refused} allowed."
         )
         return 0
 

@@ -4,30 +4,46 @@ Rules of this file:
 1. No value of a setting is ever printed, secret or not: a secret may stand in the wrong place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
+from shared import datafiles
 from shared.cli.desk import Rooms, desk_of
-from shared.settings import NAMES, Name, Settings, SettingsError
+from shared.settings import BLOB, NAMES, Name, Settings, SettingsError
 
 
 def settings(context: typer.Context) -> None:
     """List the settings, and which are set.
 
     With each stands what it should look like; values are never printed.
-    The exit code is 2 if the app could not run with them.
+    The exit code is 2 if the app could not run with them. The data files that they name are read too; those that lie
+    in blobs are read by `health`.
     """
     desk = desk_of(context)
     desk.screen.table(
         ("SETTING", "IS", "SHOULD BE"), [(name.env, _standing(desk.env, name), name.shape) for name in NAMES]
     )
     try:
-        Settings.from_env(desk.env)
+        _read(Settings.from_env(desk.env))
     except SettingsError as error:
         desk.screen.complain(f"\n{error}")
         raise typer.Exit(2) from None
+
+
+def _read(found: Settings) -> None:
+    """Read the data files that are named, as the app does with its first call. What lies in a blob, `health` reads."""
+    for setting, read in _FILES.items():
+        if not getattr(found, setting).startswith(BLOB):
+            read(found)
+
+
+_FILES: Mapping[str, Callable[[Settings], object]] = {
+    "catalog_file": datafiles.catalog,
+    "moderation_file": datafiles.policy,
+    "terms_file": datafiles.terms,
+}
 
 
 def _standing(env: Mapping[str, str], name: Name) -> str:

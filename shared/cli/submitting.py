@@ -105,7 +105,7 @@ def submit(  # noqa: PLR0913  # each is an option of the command
 
     With --wait the exit code is 0 only if it succeeded.
     """
-    key = valid_key(user, generation_id or uuid4().hex)
+    key = valid_key(user, uuid4().hex if generation_id is None else generation_id)
     said = {"prompt": prompt, **fields, "allow_fallback": not no_fallback, "metadata": _pairs(metadata or [])}
     message = read_back(key, said)
     desk = desk_of(context)

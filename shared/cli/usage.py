@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.cli.desk import Desk, Rooms, back, desk_of, valid_id
+from shared.cli.desk import Desk, RefusedError, Rooms, back, desk_of, valid_id
 from shared.cli.screen import Amount, moment
+from shared.core.reasons import counted
+from shared.core.shortfall import nearest_names
 from shared.core.usage import Sum, Usage, usd
 
 #: Of a generation for which no model was ever asked: it was refused before.
@@ -45,20 +47,36 @@ def usage(
         # What left the catalogue is still asked for by the name under which it was booked.
         known = rooms.house.catalog.find(model) if model else None
         name = known.name if known else model or ""
+        if model is not None and not name:
+            raise RefusedError("--model must be the name of a model, or be left out.")
         sums = Usage()
         async for used in rooms.store.used(user or "", name, after):
             sums.add(used)
         if as_json:
             desk.screen.json({"since": after.isoformat() if after else None, **_as_json(sums)})
             return 0
-        if sums.total().generations:
+        number = sums.total().generations
+        if not number:
+            await _expect_known(desk, rooms, user, "" if known else name)
+        else:
             _show(desk, sums)
-        desk.screen.complain(
-            f"{sums.total().generations} generations opened {f'since {moment(after)}' if after else 'ever'}."
-        )
+        were, since_then = "was" if number < 2 else "were", f" since {moment(after)}" if after else ""
+        said = f"{counted(number, 'generation') if number else 'no generation'} {were} opened{since_then}."
+        desk.screen.complain(said[0].upper() + said[1:])
         return 0
 
     desk.do(command)
+
+
+async def _expect_known(desk: Desk, rooms: Rooms, user: str | None, model: str) -> None:
+    """Where nothing was found: RefusedError for a model or a user that there is not, for it may be a typing error."""
+    if model:
+        offered = {each.name: each.replicate.partition(":")[0] for each in rooms.house.catalog.models.values()}
+        near = nearest_names(model, offered)
+        hint = f" The nearest names are {' and '.join(near)}." if near else ""
+        raise RefusedError(f"There is no model {model!r}, and nothing was booked under that name.{hint}")
+    if user is not None and (await rooms.store.load_account(user))[0] is None:
+        raise RefusedError(f"There is no account {user!r}, and no generation. See: {desk.program} account --help")
 
 
 def _show(desk: Desk, sums: Usage) -> None:

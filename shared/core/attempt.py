@@ -14,6 +14,7 @@ from shared.core.generation_event import Output
 from shared.core.keys import Key
 from shared.core.mapping import Inputs, inputs_of, references, seed_of
 from shared.core.messages import GenerationRequest
+from shared.core.outputs import files_of
 from shared.core.prediction import Prediction, Status
 from shared.core.pricing import Made, Price, canceled_cost_usd_micros, cost_usd_micros
 from shared.core.reasons import Reason, Refusal
@@ -152,7 +153,7 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
     if delivery is None:
         return 0
     # What was refused had been made too. A picture that is not stored counts as the others do.
-    outputs = len(prediction.outputs) if attempt.modality == "image" else 1
+    outputs = len(files_of(prediction.outputs, prediction.labels, "image")) if attempt.modality == "image" else 1
     pictures = [output for output in delivery.outputs if output.width]
     megapixels = sum(output.width * output.height for output in pictures) / 1_000_000
     made = Made(

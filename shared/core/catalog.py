@@ -4,7 +4,9 @@ Rules of this file:
 1. The data is in catalog.toml (read by catalog_file.py); how a request becomes a model's input is in mapping.py.
 2. A request names a model, or a modality and perhaps a quality class, or nothing: then the user's plan decides.
 3. A retired model is served by its successor, unless the request allows no fallback. Nobody is offered a hidden one.
-4. Credits are integers. What one output costs is fixed when an attempt opens: by the output, or by the seconds or the
+4. A model that was not named (the plan's, the quality's, a successor, a fallback) honours every field of the request,
+   or it does not serve (mapping.misses_of). Where none does, the refusal says what could be said instead.
+5. Credits are integers. What one output costs is fixed when an attempt opens: by the output, or by the seconds or the
    tokens that were asked for.
 """
 
@@ -17,10 +19,12 @@ from enum import StrEnum
 from shared.core.credits import Plan
 from shared.core.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
-from shared.core.mapping import Input, Mapped, Sizing, inputs_of, seed_of, takes_file, takes_image
+from shared.core.mapping import Input, inputs_of, misses_of, seed_of
 from shared.core.messages import GenerationRequest
 from shared.core.pricing import Price
-from shared.core.reasons import Reason, Refusal
+from shared.core.reasons import Reason, Refusal, counted
+from shared.core.shortfall import nearest_names, unserved
+from shared.core.sizes import Sizing
 
 #: From the cheapest to the best.
 QUALITIES = ("economy", "standard", "premium")
@@ -61,11 +65,14 @@ class Model:
     """One model. ``replicate`` is owner/name, with ``:version`` where Replicate wants one.
 
     ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
+    ``black_is_refusal``: a checker of its own gives a black picture in place of one that it refuses.
+    ``kind`` parts what does not stand for each other within a modality (music, speech); empty: all of it does.
     """
 
     name: str
     replicate: str
     modality: str
+    kind: str
     status: Status
     successor: str
     tier: Plan
@@ -82,6 +89,12 @@ class Model:
     fallback: tuple[str, ...]
     prompt_characters: tuple[int, int]
     output_bytes: int
+    black_is_refusal: bool = False
+
+    @property
+    def offered(self) -> bool:
+        """Whether it may be asked for."""
+        return self.status is Status.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +141,7 @@ class Catalog:
             fallback = self.models[name]
             if fallback.status is not Status.ACTIVE:
                 continue
-            if takes_image(model, request) and not takes_image(fallback, request):
-                continue  # a picture made without the one that was given is another picture
-            if takes_file(model, request) and not takes_file(fallback, request):
-                continue
-            if fallback.tier <= plan and not isinstance(_mapped(fallback, request), Refusal):
+            if fallback.tier <= plan and not misses_of(fallback, request):
                 yield fallback
 
 
@@ -201,7 +210,7 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
     choice = _named(catalog, request, plan) if request.model is not None else _fitting(catalog, request, plan)
     if isinstance(choice, Refusal):
         return choice
-    mapped = _mapped(choice.model, request)
+    mapped = inputs_of(choice.model, request, seed=seed_of(choice.model, request, 0))
     if isinstance(mapped, Refusal):
         return mapped
     limit = request.max_credits
@@ -210,7 +219,9 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
         return limit is None or unit_credits(link, request) * mapped.outputs <= limit
 
     if not affordable(choice.model):
-        return Refusal.of(Reason.OVER_LIMIT)
+        costs = unit_credits(choice.model, request) * mapped.outputs
+        said = f"This would cost {counted(costs, 'credit')} with {choice.model.name}, and max_credits is {limit}."
+        return Refusal(Reason.OVER_LIMIT, f"{said} Raise max_credits or ask for less.")
     links = tuple(link for link in catalog.chain(choice.model, request, plan) if affordable(link))
     return Quote(
         model=choice.model,
@@ -226,7 +237,7 @@ def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice 
     """The model that a request names, or its heir."""
     named = catalog.find(request.model or "")
     if named is None or named.status is Status.HIDDEN:
-        return Refusal.of(Reason.UNKNOWN_MODEL)
+        return _unknown(catalog, request.model or "")
     if request.modality not in (None, named.modality):
         return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
     heir = catalog.heir(named)
@@ -238,11 +249,23 @@ def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice 
         )
     if heir.tier > plan:
         return Refusal.of(Reason.PLAN_TOO_LOW)
+    if misses_of(heir, request):
+        why = unserved([heir], [], request)
+        return Refusal(why.reason, f"{named.name} is no longer offered, and for {heir.name} in its place: {why.text}")
     return _Choice(heir, ChosenBy.SUCCESSOR, (PassedOver(named.name, Reason.MODEL_RETIRED),))
 
 
+def _unknown(catalog: Catalog, name: str) -> Refusal:
+    """A model that is not offered, and those whose names are nearest. Nobody hears of a hidden one."""
+    known = {each.name: each.replicate.partition(":")[0] for each in catalog.models.values() if each.offered}
+    near = nearest_names(name, known)
+    if not near:
+        return Refusal.of(Reason.UNKNOWN_MODEL)
+    return Refusal(Reason.UNKNOWN_MODEL, f"This model is not offered. The nearest names are {' and '.join(near)}.")
+
+
 def _fitting(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice | Refusal:
-    """A model for a request that names none: of its quality class, or its plan's, and one that can do what is asked."""
+    """A model for a request that names none: of its quality class, or its plan's, and one that honours all of it."""
     modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
     offered = list(catalog.offered(modality))
     default = catalog.get_model_for_plan(plan, modality)
@@ -250,32 +273,18 @@ def _fitting(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choic
         return Refusal(Reason.INVALID_REQUEST, f"nothing of the modality {modality} is offered here")
     if default is None:
         return Refusal.of(Reason.PLAN_TOO_LOW)
-    if request.quality is None:
-        if not _misses(default, request):
-            return _Choice(default, ChosenBy.PLAN)
-        fit = [model for model in offered if model.tier <= plan and not _misses(model, request)]
-        return _Choice(_cheapest(fit, request) if fit else default, ChosenBy.PLAN)
-    matches = [model for model in offered if model.quality == request.quality]
+    by, matches = ChosenBy.PLAN, [model for model in offered if model.kind == default.kind]
+    if request.quality is None and not misses_of(default, request):
+        return _Choice(default, by)
+    if request.quality is not None:
+        by, matches = ChosenBy.QUALITY, [model for model in offered if model.quality == request.quality.lower()]
     if not matches:
         has = ", ".join(quality for quality in QUALITIES if any(model.quality == quality for model in offered))
         return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {has}")
     allowed = [model for model in matches if model.tier <= plan]
     if not allowed:
         return Refusal.of(Reason.PLAN_TOO_LOW)
-    fit = [model for model in allowed if not _misses(model, request)]
-    return _Choice(_cheapest(fit or allowed, request), ChosenBy.QUALITY)
-
-
-def _mapped(model: Model, request: GenerationRequest) -> Mapped | Refusal:
-    """The request as a model takes it, whatever our own seed will be."""
-    return inputs_of(model, request, seed=seed_of(model, request, 0))
-
-
-def _misses(model: Model, request: GenerationRequest) -> bool:
-    """Whether a model would refuse the request, or make it without the image or the file that was given."""
-    mapped = _mapped(model, request)
-    return isinstance(mapped, Refusal) or not {"image_url", "input_file"}.isdisjoint(mapped.ignored_fields)
-
-
-def _cheapest(models: list[Model], request: GenerationRequest) -> Model:
-    return min(models, key=lambda model: unit_credits(model, request))
+    fit = [model for model in allowed if not misses_of(model, request)]
+    if fit:
+        return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by)
+    return unserved(allowed, [model for model in matches if model.tier > plan], request)

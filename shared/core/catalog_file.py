@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 
 from shared.core.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
 from shared.core.credits import Plan
-from shared.core.mapping import KINDS, Input, Sizing
+from shared.core.mapping import KINDS, Input
 from shared.core.messages import GenerationRequest
 from shared.core.parsing import MODALITIES
 from shared.core.pricing import Price, Unit
+from shared.core.sizes import Sizing
 
 Table = Mapping[str, Any]
 E = TypeVar("E", bound=StrEnum)
@@ -136,6 +137,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         name=name,
         replicate=_replicate(where, table),
         modality=modality,
+        kind=_text(where, table, "kind"),
         status=_choice(where, table, "status", Status, Status.ACTIVE),
         successor=_text(where, table, "successor"),
         tier=Plan.named(_word(where, table, "tier", [plan.label for plan in Plan])),
@@ -153,6 +155,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         fallback=_names(where, table, "fallback"),
         prompt_characters=_characters(where, table),
         output_bytes=_whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
+        black_is_refusal=_flag(where, table, "black_is_refusal"),
     )
     _check_inputs(where, model)
     return model

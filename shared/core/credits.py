@@ -6,14 +6,16 @@ Rules of this file:
 2. Hold, then capture or release. A hold is resolved once: part of it is captured, the rest is released,
    in one move. What forbids the second resolve is the storage: each move is a ledger row, inserted under
    a key of its own and never updated.
-3. A move is a pure function ``Account, amount -> Account``; who saves it saves the ledger row with it.
+3. What comes in is a whole number within its bounds, or refused by its name before anything is written: a truth value,
+   10.0 or 2**63 in a row would be a row that nobody can read again.
+4. A move is a pure function ``Account, amount -> Account``; who saves it saves the ledger row with it.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from shared.core.reasons import Reason, Refusal
+from shared.core.reasons import Reason, Refusal, counted
 
 
 class Plan(IntEnum):
@@ -36,6 +38,20 @@ class Plan(IntEnum):
     def label(self) -> str:
         """The name as it stands in messages, tables and the catalogue."""
         return self.name.lower()
+
+
+#: The most that one move may be of: beyond it a number is a typing error.
+MOST_CREDITS = 1_000_000_000
+
+#: What a table's number holds. A sum of moves stays within it, or is refused.
+_MOST_SUM = 2**63 - 1
+
+
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """A whole number within its bounds. ValueError, with the name and the rule, for anything else."""
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +77,12 @@ class Account:
             raise ValueError(f"credits of account {self.user_id!r} do not add up")
         if min(self.available, self.held, self.captured) < 0:
             raise ValueError(f"credits of account {self.user_id!r} would be negative")
+        for name in ("granted", "available", "held", "captured", "day_credits"):
+            whole(name, getattr(self, name), 0, _MOST_SUM)
+        if self.daily_limit_credits is not None:
+            whole("daily_limit_credits", self.daily_limit_credits, 0, _MOST_SUM)
+        if not isinstance(self.plan, Plan):
+            raise ValueError(f"plan must be one of {', '.join(plan.label for plan in Plan)}")  # noqa: TRY004
 
 
 class Move(StrEnum):
@@ -70,6 +92,7 @@ class Move(StrEnum):
     HOLD = "hold"
     RESOLVE = "resolve"
     CORRECTION = "correction"
+    TERMS = "terms"  # no credit moves: another plan, another limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,24 +114,66 @@ class LedgerEntry:
     note: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("granted", "available", "held", "captured"):
+            whole(name, getattr(self, name), -_MOST_SUM, _MOST_SUM)
         if self.granted != self.available + self.held + self.captured:
             raise ValueError(f"ledger entry {self.entry_id!r} does not add up")
 
 
-def grant(account: Account, amount: int, *, grant_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
+def grant(account: Account, amount: int, *, grant_id: str, at: datetime, note: str = "") -> tuple[Account, LedgerEntry]:
     """Give the account ``amount`` credits (> 0)."""
-    if amount <= 0:
-        raise ValueError(f"a grant is a positive number of credits, not {amount}")
+    whole("amount", amount, 1, MOST_CREDITS)
     entry = LedgerEntry(
-        user_id=account.user_id, entry_id=grant_id, move=Move.GRANT, at=at, granted=amount, available=amount
+        user_id=account.user_id, entry_id=grant_id, move=Move.GRANT, at=at, granted=amount, available=amount, note=note
     )
     return moved(account, entry), entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What of an account changes without a credit; what is not said stays. ``unlimited`` takes the daily limit away."""
+
+    plan: Plan | None = None
+    daily_limit_credits: int | None = None
+    unlimited: bool = False
+
+    def __post_init__(self) -> None:
+        if self.plan is not None and not isinstance(self.plan, Plan):
+            raise ValueError(f"plan must be one of {', '.join(plan.label for plan in Plan)}")
+        if self.daily_limit_credits is not None:
+            whole("daily_limit_credits", self.daily_limit_credits, 0, MOST_CREDITS)
+            if self.unlimited:
+                raise ValueError("daily_limit_credits cannot be set and taken away at once")
+
+    def __bool__(self) -> bool:
+        return self != Terms()
+
+    def __str__(self) -> str:
+        limit = "none" if self.unlimited else self.daily_limit_credits
+        said = {"plan": self.plan.label if self.plan is not None else None, "daily limit": limit}
+        return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+
+    def of(self, account: Account) -> Account:
+        """The account on these terms."""
+        plan = account.plan if self.plan is None else self.plan
+        limit = account.daily_limit_credits if self.daily_limit_credits is None else self.daily_limit_credits
+        return replace(account, plan=plan, daily_limit_credits=None if self.unlimited else limit)
+
+
+def changed(account: Account, terms: Terms, *, change_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
+    """Another plan or limit: the entry says which, and no credit moves."""
+    if not terms:
+        raise ValueError("a change needs a plan or a daily limit")
+    entry = LedgerEntry(user_id=account.user_id, entry_id=change_id, move=Move.TERMS, at=at, note=str(terms))
+    return terms.of(account), entry
 
 
 def correct(
     account: Account, *, available: int, held: int, captured: int, correction_id: str, note: str, at: datetime
 ) -> tuple[Account, LedgerEntry]:
     """A compensating entry by an operator: each balance changes by the number given, ``granted`` by their sum."""
+    for name, change in (("available", available), ("held", held), ("captured", captured)):
+        whole(name, change, -_MOST_SUM, _MOST_SUM)
     entry = LedgerEntry(
         user_id=account.user_id,
         entry_id=correction_id,
@@ -125,6 +190,7 @@ def correct(
 
 def hold(account: Account, amount: int, *, generation_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
     """Set ``amount`` credits aside for a generation; the caller has asked ``can_hold`` before."""
+    whole("amount", amount, 0, _MOST_SUM)
     entry = LedgerEntry(
         user_id=account.user_id,
         entry_id=generation_id,
@@ -175,11 +241,26 @@ def can_hold(account: Account, amount: int) -> bool:
 
 def refusal(account: Account | None, amount: int, now: datetime) -> Refusal | None:
     """Why ``amount`` cannot be held at this time; None if it can."""
-    if account is None or not can_hold(account, amount):
-        return Refusal.of(Reason.NO_CREDITS)
+    if account is None:
+        said = f"This needs up to {counted(amount, 'credit')}, and this user was never given any."
+        return Refusal(Reason.NO_CREDITS, f"{said} Add credits and send it again with a new id.")
+    if not can_hold(account, amount):
+        waiting = f" ({account.held} more held for what is still running)" if account.held else ""
+        said = f"This needs up to {counted(amount, 'credit')}; available: {account.available}{waiting}."
+        return Refusal(Reason.NO_CREDITS, f"{said} Add credits and send it again with a new id.")
     if not within_daily_limit(account, amount, now.date()):
-        return Refusal.of(Reason.OVER_LIMIT)
+        return Refusal(Reason.OVER_LIMIT, _over_daily_limit(account, amount, now))
     return None
+
+
+def _over_daily_limit(account: Account, amount: int, now: datetime) -> str:
+    """Which limit, how much of it is used, until when, and whether waiting helps."""
+    limit, used = account.daily_limit_credits or 0, account.day_credits if account.day == now.date() else 0
+    said = f"This needs up to {counted(amount, 'credit')}. Used or held today: {used} of the daily limit of {limit}."
+    if amount > limit:
+        return f"{said} Ask for less, or have the limit raised."
+    tomorrow = now.date() + timedelta(days=1)
+    return f"{said} Send it again with a new id after {tomorrow} 00:00 UTC, ask for less, or have the limit raised."
 
 
 def within_daily_limit(account: Account, amount: int, today: date) -> bool:

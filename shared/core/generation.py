@@ -39,6 +39,7 @@ class Generation:
     ``ending`` is a wish to end that Replicate has not yet confirmed. Credits are integers.
     ``chosen_by`` and ``passed_over`` say why its attempt is on this model; ``metrics`` are the provider's own, raw, of
     the last attempt that ended; ``cost_usd_micros`` is what all attempts cost at the provider, as far as can be told.
+    ``provider_error`` is what the provider said of the last attempt that failed, redacted: for operators only.
     """
 
     key: Key
@@ -63,6 +64,7 @@ class Generation:
     passed_over: tuple[PassedOver, ...] = ()
     metrics: Metrics = field(default_factory=dict)
     cost_usd_micros: int = 0
+    provider_error: str = ""
 
     @property
     def rank(self) -> tuple[int, int, int]:

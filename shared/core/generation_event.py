@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.core.keys import Key
 from shared.core.reasons import Reason
+from shared.core.sizes import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class GenerationEvent:
     """What the app is told when a generation has ended: CloudEvents 1.0, no prompt in it.
 
     ``outcome`` is succeeded, failed, rejected or canceled. The id is the same however often it is sent.
+    ``size`` is there where a size was asked for: ``asked``, ``sent`` (as the model is told it) and, of what was stored,
+    ``made``.
     ``model`` is the one that answered last, ``chosen_by`` and ``passed_over`` say why it was this one.
     """
 
@@ -65,6 +68,7 @@ class GenerationEvent:
     attempts: int
     metadata: Mapping[str, str]
     ignored_fields: tuple[str, ...]
+    size: Told | None = None
     chosen_by: ChosenBy | None = None
     passed_over: tuple[PassedOver, ...] = ()
 
@@ -100,5 +104,6 @@ class GenerationEvent:
                 "attempts": self.attempts,
                 "metadata": dict(self.metadata),
                 "ignored_fields": list(self.ignored_fields),
+                "size": self.size,
             },
         }

@@ -2,8 +2,14 @@
 
 Rules of this file:
 1. Only inputs that a model lists are ever sent: Replicate refuses some unknown keys and ignores others.
-2. What a user asks and a model cannot do is either mapped to the nearest thing it can (sizes), or left out and
+2. What a user asks and a model cannot do is either mapped to the nearest thing it can (sizes.py), or left out and
    named (a negative prompt), or refused with the field and its range (numbers); never silently changed.
+3. What is brought (a picture, a file), how long and how many it is to be, and where it goes, are never left out: a
+   model that has no use for it refuses, for it would make something else and charge for it.
+4. ``misses_of`` is the whole of what keeps a model from honouring a request. A model that was not named serves only
+   where it is empty.
+5. ``PNG``, ``jpeg`` and ``16x9`` are spellings of a choice, and are sent as the model spells it.
+6. A text for a model that chats cannot speak as anybody else in the chat (chat_template.py).
 """
 
 import math
@@ -12,10 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from shared.core.chat_template import plain
 from shared.core.messages import GenerationRequest
 from shared.core.reasons import Reason, Refusal
+from shared.core.sizes import Sizing, Value, in_lowest_terms, sized
 
-Value = str | int | float | bool | list[str]
 Inputs = Mapping[str, Value]
 
 #: The kinds of input there are. An image is one address, images are a list of them; audio and archive are files that
@@ -24,9 +31,6 @@ KINDS = ("text", "image", "images", "audio", "archive", "choice", "whole", "real
 
 #: How a request refers to an input that was screened and stored. No address of a user's looks so: they are https.
 INPUT_PREFIX = "input:"
-
-#: Both sides of a picture of which nothing was said: one megapixel, as the model families make it by themselves.
-_USUAL_SIDE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,20 @@ class Input:
     value: Value | None = None
     default: Value | None = None
 
+    def spelled(self, value: Value) -> Value:
+        """A value as the model spells it: ``PNG``, ``jpeg`` and ``1mp`` are the choices png, jpg and 1 MP."""
+        if not isinstance(value, str) or value in self.choices:
+            return value
+        meant = _spelling(value)
+        return next((each for each in self.choices if isinstance(each, str) and _spelling(each) == meant), value)
+
+    def nearest(self, value: object) -> tuple[str | int | float, ...]:
+        """What could be said instead of a value that is a problem: the nearest number, or all words."""
+        if not isinstance(value, (int, float)):
+            return self.choices
+        numbers: list[float] = [each for each in self.choices if isinstance(each, int)] or [self.low, self.high]
+        return (min(numbers, key=lambda each: abs(each - value)),)
+
     def problem(self, value: object) -> str:
         """What is wrong with a value, naming the request's field and the rule; empty if nothing is."""
         if self.choices and value not in self.choices:
@@ -59,21 +77,11 @@ class Input:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sizing:
-    """How a model takes a size: by a ratio, perhaps with megapixels; or by width and height.
-
-    Width and height are each within ``low`` and ``high`` and a multiple of ``step``. ``step`` 0: by ratio alone.
-    """
-
-    low: int = 0
-    high: int = 0
-    step: int = 0
-
-    @property
-    def free(self) -> bool:
-        """Whether width and height may be chosen."""
-        return self.step > 0
+def _spelling(text: str) -> str:
+    """What is left of a choice when upper case, blanks, a leading dot and the two names of JPEG make no difference."""
+    bare = "".join(text.split()).lower().removeprefix(".")
+    ratio = in_lowest_terms(bare)
+    return "{}:{}".format(*ratio) if ratio else {"jpeg": "jpg"}.get(bare, bare)
 
 
 class Taker(Protocol):
@@ -82,6 +90,10 @@ class Taker(Protocol):
     @property
     def name(self) -> str:
         """Our name of it."""
+
+    @property
+    def modality(self) -> str:
+        """What it makes."""
 
     @property
     def inputs(self) -> Mapping[str, Input]:
@@ -110,11 +122,6 @@ def takes_image(model: Taker, request: GenerationRequest) -> bool:
     return request.image_url is not None and any(item.kind in ("image", "images") for item in model.inputs.values())
 
 
-def takes_file(model: Taker, request: GenerationRequest) -> bool:
-    """Whether the request names a file that the model has an input for."""
-    return bool(file_kinds(model, request))
-
-
 def file_kinds(model: Taker, request: GenerationRequest) -> set[str]:
     """What the file that the request names is to the model: audio, an archive, or nothing."""
     if request.input_file is None:
@@ -133,32 +140,88 @@ def references(inputs: Inputs) -> list[str]:
 
 
 #: Request fields that steer Darkroom, and so are never "ignored".
-_STEERING = {"key", "model", "modality", "quality", "max_credits", "allow_fallback", "metadata"}
+_STEERING = {
+    "key",
+    "model",
+    "modality",
+    "quality",
+    "max_credits",
+    "allow_fallback",
+    "strict",
+    "metadata",
+    "unknown_fields",
+}
+
+#: What makes another thing, or another bill, where it is left out (rule 3).
+_NEVER_LEFT_OUT = ("image_url", "input_file", "duration_s", "destination")
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A field of a request that a model does not honour: the rule that it breaks, and what could be said instead.
+
+    ``rule`` is empty where the model has no use for the field and would leave it out.
+    """
+
+    field: str
+    rule: str = ""
+    nearest: tuple[str | int | float, ...] = ()
 
 
 def inputs_of(model: Taker, request: GenerationRequest, *, seed: int) -> Mapped | Refusal:
     """The model's input for a request with this seed, or a refusal that names the field and its range."""
-    low, high = model.prompt_characters
-    if "prompt" in model.inputs and not low <= len(request.prompt.strip()) <= high:
-        return Refusal(Reason.INVALID_REQUEST, f"prompt must be {low} to {high} characters long")
-    values = _sized(model, request)
-    if isinstance(values, Refusal):
-        return values
-    # A size goes as it was fitted, or not at all: beside a ratio the sides mean nothing.
-    unsized = request if model.sizing is None else replace(request, width=None, height=None)
+    values, misses = _read(model, request, seed)
+    broken = next((miss for miss in misses if miss.rule), None)
+    if broken is not None:
+        return Refusal(Reason.INVALID_REQUEST, f"{broken.rule} for {model.name}")
+    left_out = {miss.field for miss in misses}
+    brought = next((field for field in _NEVER_LEFT_OUT if field in left_out), None)
+    if brought is not None:
+        said = f"{brought} is not taken by {model.name}: leave it out, or ask for a model that takes it"
+        return Refusal(Reason.INVALID_REQUEST, said)
+    return Mapped(inputs=values, outputs=request.num_outputs or 1, ignored_fields=tuple(sorted(left_out)))
+
+
+def misses_of(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
+    """All that keeps a model from honouring a request, whatever our own seed will be; empty: it does."""
+    return _read(model, request, seed_of(model, request, 0))[1]
+
+
+def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str, Value], tuple[Miss, ...]]:
+    """What is sent, and what is not honoured."""
+    if model.modality == "text":
+        system = plain(request.system_prompt) if request.system_prompt else request.system_prompt
+        request = replace(request, prompt=plain(request.prompt), system_prompt=system)
+    misses = list(_prompt_misses(model, request))
+    size = sized(model, request)
+    if size.problem:
+        misses.append(Miss("aspect_ratio", size.problem))
+    values = dict(size.values)
     for item in model.inputs.values():
-        value = _value(item, values.get(item.name), unsized, seed)
+        if item.value is None and item.field in size.unused:
+            continue
+        value = _value(item, values.get(item.name), request, seed, sizes=model.sizing is not None)
         if value is None or value == "":
             if item.required:
-                return Refusal(Reason.INVALID_REQUEST, f"{item.field} is needed for {model.name}")
+                misses.append(Miss(item.field, f"{item.field} is needed"))
             continue
-        if item.value is None and (problem := item.problem(value)):
-            return Refusal(Reason.INVALID_REQUEST, f"{problem} for {model.name}")
+        if item.value is None:
+            value = item.spelled(value)
+            if rule := item.problem(value):
+                misses.append(Miss(item.field, rule, item.nearest(value)))
         values[item.name] = [str(value)] if item.kind == "images" else value
-    outputs = request.num_outputs or 1
-    if outputs > 1 and all(item.field != "num_outputs" for item in model.inputs.values()):
-        return Refusal(Reason.INVALID_REQUEST, f"num_outputs must be 1 for {model.name}")
-    return Mapped(inputs=values, outputs=outputs, ignored_fields=_ignored(model, request))
+    if (request.num_outputs or 1) > 1 and all(item.field != "num_outputs" for item in model.inputs.values()):
+        misses.append(Miss("num_outputs", "num_outputs must be 1", (1,)))
+    told = {miss.field for miss in misses}
+    misses += [Miss(field) for field in _left_out(model, request, size.unused) if field not in told]
+    return values, tuple(misses)
+
+
+def _prompt_misses(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
+    low, high = model.prompt_characters
+    if "prompt" not in model.inputs or low <= len(request.prompt.strip()) <= high:
+        return ()
+    return (Miss("prompt", f"prompt must be {low} to {high} characters long"),)
 
 
 def seed_of(model: Taker, request: GenerationRequest, ours: int) -> int:
@@ -172,7 +235,7 @@ def seed_of(model: Taker, request: GenerationRequest, ours: int) -> int:
     return int(low + ours % (taken.high - low + 1))
 
 
-def _value(item: Input, sized: Value | None, request: GenerationRequest, seed: int) -> Value | None:
+def _value(item: Input, fitted: Value | None, request: GenerationRequest, seed: int, *, sizes: bool) -> Value | None:
     if item.value is not None:
         return item.value
     if item.name == "seed":
@@ -180,7 +243,12 @@ def _value(item: Input, sized: Value | None, request: GenerationRequest, seed: i
     template = item.system_template if request.system_prompt else item.template
     if template:
         return _filled(template, request)
-    given: Value | None = sized if sized is not None else getattr(request, item.field, None)
+    if fitted is not None:
+        return fitted
+    # A size goes as it was fitted, or not at all.
+    if sizes and item.field in ("width", "height", "aspect_ratio"):
+        return None
+    given: Value | None = getattr(request, item.field, None)
     return given
 
 
@@ -190,7 +258,8 @@ def _filled(template: str, request: GenerationRequest) -> str:
     return re.sub(r"\{(?:system_)?prompt\}", lambda place: texts[place[0]], template)
 
 
-def _ignored(model: Taker, request: GenerationRequest) -> tuple[str, ...]:
+def _left_out(model: Taker, request: GenerationRequest, unused: tuple[str, ...]) -> list[str]:
+    """The fields that were given and that a model has no use for."""
     given = {name for name in GenerationRequest.__dataclass_fields__ if getattr(request, name) not in (None, "")}
     used = {item.field for item in model.inputs.values()}
     if any(item.system_template for item in model.inputs.values()):
@@ -201,67 +270,4 @@ def _ignored(model: Taker, request: GenerationRequest) -> tuple[str, ...]:
         used |= {"width", "height", "aspect_ratio"}
     if any(item.kind == "archive" for item in model.inputs.values()):
         used.add("destination")
-    return tuple(sorted(given - _STEERING - used))
-
-
-def _sized(model: Taker, request: GenerationRequest) -> dict[str, Value] | Refusal:
-    """The size that was asked for as the model takes it; nothing if none was, or the model has its own."""
-    sizing, ratio = model.sizing, request.aspect_ratio
-    if sizing is None:
-        return {}
-    if ratio is not None:
-        if "aspect_ratio" in model.inputs:
-            return {}  # the model takes ratios itself
-        across, down = _ratio(ratio)
-        if not across:
-            return Refusal(Reason.INVALID_REQUEST, f"aspect_ratio must be such as 4:3 for {model.name}")
-        return _custom(model, across, down, sizing)
-    if request.width is None and request.height is None:
-        return {}
-    width, height = request.width or _USUAL_SIDE, request.height or _USUAL_SIDE
-    if sizing.free:
-        return _custom(model, width, height, sizing)
-    choices = tuple(str(choice) for choice in model.inputs["aspect_ratio"].choices)
-    sized: dict[str, Value] = {"aspect_ratio": nearest_ratio(width, height, choices)}
-    if "megapixels" in model.inputs:
-        # The geometric middle between 0.25 and 1 megapixel parts the two.
-        sized["megapixels"] = "0.25" if width * height < 0.5 * 1024 * 1024 else "1"
-    return sized
-
-
-def _custom(model: Taker, width: int, height: int, sizing: Sizing) -> dict[str, Value]:
-    fitted = _fitted(width, height, sizing)
-    custom: dict[str, Value] = {"aspect_ratio": "custom"} if "aspect_ratio" in model.inputs else {}
-    return {**custom, "width": fitted[0], "height": fitted[1]}
-
-
-def _ratio(ratio: str) -> tuple[int, int]:
-    """The sides of one megapixel in this ratio ("4:3"); zeros where it is none."""
-    across, _, down = ratio.partition(":")
-    if not (across.isdecimal() and down.isdecimal() and 0 < int(across) <= 100 and 0 < int(down) <= 100):
-        return 0, 0
-    root = math.sqrt(int(across) / int(down))
-    return round(_USUAL_SIDE * root), round(_USUAL_SIDE / root)
-
-
-def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
-    """The ratio of ``ratios`` ("4:3", ...) that distorts the asked shape least, by the logarithm."""
-    want = math.log(width / height)
-
-    def distance(ratio: str) -> float:
-        across, down = ratio.split(":")
-        return abs(math.log(int(across) / int(down)) - want)
-
-    return min((ratio for ratio in ratios if ":" in ratio), key=distance)
-
-
-def _fitted(width: int, height: int, sizing: Sizing) -> tuple[int, int]:
-    """The asked shape scaled into the model's bounds, each side a multiple of its step."""
-    scale = min(1.0, sizing.high / max(width, height))
-    scale = max(scale, sizing.low / min(width, height))
-
-    def side(length: int) -> int:
-        stepped = round(length * scale / sizing.step) * sizing.step
-        return max(sizing.low, min(sizing.high, stepped))
-
-    return side(width), side(height)
+    return sorted(given - _STEERING - (used - set(unused)))

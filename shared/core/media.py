@@ -1,33 +1,111 @@
-"""What a video, a sound or trained weights are, by their first bytes and not by their name."""
+"""What a video, a sound or trained weights are, by their first bytes and not by their name.
+
+Rules of this file:
+1. A file is of a modality only where nothing in its head says otherwise: what passes as a video, which nobody can
+   screen, must not be a picture, which could have been. In the family of MP4 the brands say it (ISO/IEC 14496-12, 4.3;
+   mp4ra.org), the compatible ones too, for a viewer may go by these.
+2. A sound without a tag begins with a frame: its fields are looked at, for eleven bits alone are in any other file too.
+"""
+
+from collections.abc import Callable
 
 #: How much of a file is needed to tell.
 HEAD_BYTES = 262
 
-# Where the mark stands, the mark, and what it says: https://mimesniff.spec.whatwg.org/#matching-an-audio-or-video-type-pattern
-_MARKS: dict[str, tuple[tuple[int, bytes, str, str], ...]] = {
-    "video": (
-        (4, b"ftyp", "video/mp4", "mp4"),
-        (0, b"\x1a\x45\xdf\xa3", "video/webm", "webm"),
-    ),
-    "audio": (
-        (8, b"WAVE", "audio/wav", "wav"),
-        (0, b"ID3", "audio/mpeg", "mp3"),
-        (0, b"\xff\xfb", "audio/mpeg", "mp3"),
-        (0, b"\xff\xf3", "audio/mpeg", "mp3"),
-        (0, b"OggS", "audio/ogg", "ogg"),
-        (0, b"fLaC", "audio/flac", "flac"),
-    ),
-    # A tar says so behind the name of its first file (POSIX.1-1988, ustar).
-    "training": (
-        (257, b"ustar", "application/x-tar", "tar"),
-        (0, b"PK\x03\x04", "application/zip", "zip"),
-    ),
-}
+#: Still pictures and rows of them: AVIF, HEIF, JPEG XL, JPEG 2000, and a camera's raw ones.
+_PICTURE_BRANDS = frozenset(
+    {b"avif", b"avis", b"avio", b"mif1", b"mif2", b"msf1", b"miaf", b"heic", b"heix", b"heim", b"heis"}
+    | {b"hevc", b"hevx", b"hevm", b"hevs", b"jpeg", b"jpgs", b"jxl ", b"jp2 ", b"jpx ", b"crx "}
+)
+_SOUND_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax "})
+_QUICKTIME_BRAND = b"qt  "
+
+#: Boxes with which QuickTime files begin that say nothing of themselves.
+_QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+
+_EBML, _RIFF = b"\x1a\x45\xdf\xa3", (b"RIFF", b"RF64", b"BW64")
+
+Kind = tuple[str, str]
+
+_MP4, _QUICKTIME, _WEBM = ("video/mp4", "mp4"), ("video/quicktime", "mov"), ("video/webm", "webm")
+_MATROSKA, _M4A = ("video/x-matroska", "mkv"), ("audio/mp4", "m4a")
 
 
-def media_of(head: bytes, modality: str) -> tuple[str, str] | None:
+def media_of(head: bytes, modality: str) -> Kind | None:
     """Content type and extension of a file of this modality ("video", "audio", "training"), or None if it is none."""
-    for start, mark, content_type, extension in _MARKS.get(modality, ()):
-        if head[start : start + len(mark)] == mark:
-            return content_type, extension
+    look = _LOOKS.get(modality)
+    return look(head) if look else None
+
+
+def _video(head: bytes) -> Kind | None:
+    if head[4:8] == b"ftyp":
+        major, brands = head[8:12], _brands(head)
+        if brands & _PICTURE_BRANDS or major in _SOUND_BRANDS:
+            return None
+        return _QUICKTIME if major == _QUICKTIME_BRAND else _MP4
+    if head[4:8] in _QUICKTIME_BOXES:
+        return _QUICKTIME
+    return _matroska(head)
+
+
+def _audio(head: bytes) -> Kind | None:
+    if head[4:8] == b"ftyp":
+        return None if _brands(head) & (_PICTURE_BRANDS | {_QUICKTIME_BRAND}) else _M4A
+    if _matroska(head) is not None:
+        return ("audio/webm", "weba") if _matroska(head) == _WEBM else ("audio/x-matroska", "mka")
+    if head[:4] in _RIFF and head[8:12] == b"WAVE":
+        return "audio/wav", "wav"
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "audio/aiff", "aiff"
+    if head[:4] == b"OggS":
+        return None if b"\x80theora" in head else ("audio/ogg", "ogg")
+    if head[:4] == b"fLaC":
+        return "audio/flac", "flac"
+    return _sound_by_frame(head)
+
+
+def _sound_by_frame(head: bytes) -> Kind | None:
+    """MP3 with a tag or without (ISO/IEC 11172-3, 2.4.1.3; MPEG 2.5 too), and AAC (ISO/IEC 14496-3, 1.A.2.2)."""
+    if head[:3] == b"ID3":
+        return "audio/mpeg", "mp3"
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    rate, frequency = head[2] >> 4, head[2] >> 2 & 3
+    if version != 1 and layer in (1, 2) and rate not in (0, 15) and frequency != 3:
+        return "audio/mpeg", "mp3"
+    if head[1] & 0xF6 == 0xF0 and head[2] >> 2 & 15 < 13:
+        return "audio/aac", "aac"
     return None
+
+
+def _training(head: bytes) -> Kind | None:
+    # A tar says so behind the name of its first file (POSIX.1-1988, ustar).
+    if head[257:262] == b"ustar":
+        return "application/x-tar", "tar"
+    if head[:4] == b"PK\x03\x04":
+        return "application/zip", "zip"
+    if head[:3] == b"\x1f\x8b\x08":
+        return "application/gzip", "tar.gz"
+    if head[8:10] in (b'{"', b"{ ") and int.from_bytes(head[:8], "little") < 100 * 1024 * 1024:
+        return SAFETENSORS
+    return None
+
+
+#: Weights as most trainers write them: the length of a header in JSON, the header, the numbers.
+SAFETENSORS = ("application/octet-stream", "safetensors")
+
+_LOOKS: dict[str, Callable[[bytes], Kind | None]] = {"video": _video, "audio": _audio, "training": _training}
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """The major brand and the compatible ones, as far as the head has them."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[8:12]} | {head[at : at + 4] for at in range(16, end - 3, 4)}
+
+
+def _matroska(head: bytes) -> Kind | None:
+    """By its document type (RFC 9559); one that cannot be found is taken for WebM, as before there were others."""
+    if not head.startswith(_EBML):
+        return None
+    return _MATROSKA if b"\x42\x82\x88matroska" in head else _WEBM

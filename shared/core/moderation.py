@@ -34,6 +34,9 @@ class Topic(StrEnum):
     MINORS = "minors"
     WEAPONS = "weapons"
     CRIME = "crime"
+    DRUGS = "drugs"
+    FRAUD = "fraud"
+    TRAFFICKING = "trafficking"
     BLOCKED = "blocked"
     PRIVACY = "privacy"
     DEFAMATION = "defamation"
@@ -51,8 +54,11 @@ PLAIN_WORDS: dict[Category | Topic, str] = {
     Category.SEXUAL: "sexual content",
     Category.VIOLENCE: "violence",
     Topic.MINORS: "the safety of children",
-    Topic.WEAPONS: "weapons that kill many",
+    Topic.WEAPONS: "weapons",
     Topic.CRIME: "criminal acts",
+    Topic.DRUGS: "illegal drugs",
+    Topic.FRAUD: "fraud or stolen goods",
+    Topic.TRAFFICKING: "trade in people",
     Topic.BLOCKED: "",
     Topic.PRIVACY: "the privacy of others",
     Topic.DEFAMATION: "defamation",
@@ -286,6 +292,15 @@ def may_be_offered(policy: Policy, modality: str, inputs: Iterable[str] = ()) ->
     """
     needed = [modality, *(UNSCREENED_INPUTS[kind] for kind in inputs if kind in UNSCREENED_INPUTS)]
     return all(name in SCREENED_MODALITIES or judge(policy, unscreened(name)).allowed for name in needed)
+
+
+def not_screened(policy: Policy, modality: str) -> Refusal:
+    """Why what nobody can look at is not offered: another model would not help, other things would."""
+    if may_be_offered(policy, modality):
+        return Refusal(Reason.NOT_SCREENED, "The input file cannot be checked here. Send the request without it.")
+    made = {"video": "A video", "audio": "A sound", "training": "What a training makes"}.get(modality, "This")
+    said = f"{made} cannot be checked here, so none is offered, whatever the model."
+    return Refusal(Reason.NOT_SCREENED, f"{said} Pictures and texts can be checked.")
 
 
 def keyed_digest(key: bytes, content: bytes) -> str:

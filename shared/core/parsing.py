@@ -25,7 +25,7 @@ _TEXT: dict[str, int] = {
     "model": 200,
     "negative_prompt": 2000,
     "aspect_ratio": 20,
-    "image_url": 2048,
+    "image_url": 8192,  # one that is signed with a role's token is long
     "output_format": 10,
     "quality": 20,
     "modality": 20,

@@ -1,26 +1,23 @@
-"""What Replicate tells us, in our own words: a prediction, the answers to a create, the kinds of failure.
+"""What Replicate tells us, in our own words: a prediction, and the answers to a create.
 
 Rules of this file:
 1. One type for the answer to a POST, a webhook and a GET, so that one function reads all three.
 2. Read leniently: real answers omit fields that the documentation calls required. Only ``id`` and
    ``status`` are needed; what is malformed otherwise is treated as absent.
 3. Every documented status is mapped; an unknown one is treated as not finished.
-4. A failure is classified once, here, by Replicate's published error codes and texts
-   (replicate.com/docs/topics/predictions/error-codes, and the texts of the models themselves).
-5. Reading raises nothing, whatever there is to be read: a field that is too deep, too long or too large is absent.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
+from shared.core.metrics import kept_metrics
+from shared.core.outputs import LABEL_CHARACTERS, outputs_of
 from shared.core.reasons import Reason
-
-T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -49,9 +46,11 @@ _FINISHED = {Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.ABORTED}
 class Prediction:
     """One prediction as last seen.
 
-    ``outputs`` are https or data URIs (or plain texts), in order. ``complete`` is False when the outputs
+    ``outputs`` are https or data URIs (or plain texts), in order; ``labels`` are the names of the fields in which they
+    stood, where there are any (outputs.py tells which of them are the result). ``complete`` is False when the outputs
     were left out because the message would have been too large: ask Replicate again.
-    ``metrics`` is Replicate's open bag, kept raw. ``webhook`` is its callback URL where it is echoed.
+    ``metrics`` is Replicate's open bag, as much of it as can be kept (metrics.py). ``webhook`` is its callback URL
+    where it is echoed.
     ``seed`` is the input's seed where the input is still readable.
     """
 
@@ -59,6 +58,7 @@ class Prediction:
     status: Status
     model: str = ""
     outputs: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     complete: bool = True
     error: str = ""
     metrics: Mapping[str, float | str | bool] = field(default_factory=dict)
@@ -76,17 +76,19 @@ class Prediction:
         prediction_id, status = raw.get("id"), raw.get("status")
         if not isinstance(prediction_id, str) or not _ID.fullmatch(prediction_id) or not isinstance(status, str):
             return None
+        outputs, labels = outputs_of(raw.get("output"))
         inputs = raw.get("input")
         seed = inputs.get("seed") if isinstance(inputs, Mapping) else None
         return cls(
             prediction_id=prediction_id,
             status=_STATUSES.get(status, Status.UNKNOWN),
-            model=_told(_text, raw.get("model"), ""),
-            outputs=_told(output_uris, raw.get("output"), ()),
+            model=_text(raw.get("model"))[:NAME_CHARACTERS],
+            outputs=outputs,
+            labels=labels or _own_labels(raw.get("labels"), len(outputs)),
             complete=raw.get("complete") is not False,
-            error=_told(_text, raw.get("error"), "")[:ERROR_CHARACTERS],
-            metrics=_told(_metrics, raw.get("metrics"), {}),
-            webhook=_told(_text, raw.get("webhook"), ""),
+            error=_text(raw.get("error"))[:ERROR_CHARACTERS],
+            metrics=kept_metrics(raw.get("metrics")),
+            webhook=_text(raw.get("webhook"))[:ADDRESS_CHARACTERS],
             seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
             created_at=_time(raw.get("created_at")),
             completed_at=_time(raw.get("completed_at")),
@@ -100,6 +102,8 @@ class Prediction:
             raw["model"] = self.model
         if self.outputs:
             raw["output"] = list(self.outputs)
+        if self.labels:
+            raw["labels"] = list(self.labels)
         if not self.complete:
             raw["complete"] = False
         if self.error:
@@ -121,39 +125,24 @@ _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 #: Enough of an error text to classify it; tracebacks of models can be long.
 ERROR_CHARACTERS = 2000
 
-
-def output_uris(output: object) -> tuple[str, ...]:
-    """The outputs of every shape a model may give: a string, a list, an object of strings, or null.
-
-    Anything else is left out: it cannot be stored, and the caller sees that something is missing.
-    """
-    if isinstance(output, str):
-        return (output,) if output else ()
-    if isinstance(output, Mapping):
-        return tuple(uri for value in output.values() for uri in output_uris(value))
-    if isinstance(output, list):
-        return tuple(uri for value in output for uri in output_uris(value))
-    return ()
+#: Longer names and addresses than these are none that we sent.
+NAME_CHARACTERS, ADDRESS_CHARACTERS = 200, 8192
 
 
-def _told(read: Callable[[object], T], value: object, absent: T) -> T:
-    """A field as ``read`` reads it; absent where that cannot be done: it is nested too deep, or too large a number."""
-    try:
-        return read(value)
-    except (RecursionError, ValueError, OverflowError):
-        return absent
+def _own_labels(value: object, count: int) -> tuple[str, ...]:
+    """The labels as ``to_json`` writes them, beside a list of outputs that has none."""
+    if not isinstance(value, list) or len(value) != count or not all(isinstance(each, str) for each in value):
+        return ()
+    return tuple(each[:LABEL_CHARACTERS] for each in value)
 
 
 def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, default=str)
-
-
-def _metrics(value: object) -> dict[str, float | str | bool]:
-    if not isinstance(value, Mapping):
-        return {}
-    return {str(name): item for name, item in value.items() if isinstance(item, (int, float, str, bool))}
+    if isinstance(value, str) or value is None:
+        return value or ""
+    try:
+        return json.dumps(value, default=str)
+    except (RecursionError, ValueError):
+        return type(value).__name__
 
 
 def _time(value: object) -> datetime | None:
@@ -215,48 +204,3 @@ class OutcomeUnknown:
 
 
 CreateOutcome = Created | NotCreated | CreateRefused | OutcomeUnknown
-
-
-class Failure(StrEnum):
-    """The kinds of failed predictions, by what can be done about them."""
-
-    TRANSIENT = "transient"  # another attempt may well succeed
-    CONTENT = "content"  # refused for what was asked; the user must reword
-    INPUT = "input"  # the input does not suit the model; the user must change it
-    OPERATOR = "operator"  # our account with the provider; nothing a user can do
-    MODEL = "model"  # the model broke; another model may do
-
-
-REASONS: dict[Failure, Reason] = {
-    Failure.TRANSIENT: Reason.PROVIDER_FAILED,
-    Failure.CONTENT: Reason.CONTENT_REFUSED,
-    Failure.INPUT: Reason.PROVIDER_REFUSED,
-    Failure.OPERATOR: Reason.PROVIDER_UNAVAILABLE,
-    Failure.MODEL: Reason.PROVIDER_FAILED,
-}
-
-# Read from the top, first match wins: a content refusal may come wrapped in a code of another kind.
-_FAILURES: tuple[tuple[re.Pattern[str], Failure], ...] = (
-    (
-        re.compile(r"\bE005\b|NSFW|flagged|sensitive|moderat|safety (?:filter|checker|system)", re.IGNORECASE),
-        Failure.CONTENT,
-    ),
-    (re.compile(r"\bE00[12]\b|insufficient credit|spend limit|billing", re.IGNORECASE), Failure.OPERATOR),
-    (
-        re.compile(
-            r"code: PA\b|\bE1000\b|\bE(?:6716|8367|8765|9243|9825|9828)\b|\bE00[34]\b|Director:"
-            r"|interrupted|queue reached limit|temporarily unavailable",
-            re.IGNORECASE,
-        ),
-        Failure.TRANSIENT,
-    ),
-    (re.compile(r"ValueError|must be|invalid|unable to read|\bE1001\b|out of memory", re.IGNORECASE), Failure.INPUT),
-)
-
-
-def failure_of(error: str) -> Failure:
-    """The kind of a failed prediction, from its error text."""
-    for pattern, failure in _FAILURES:
-        if pattern.search(error):
-            return failure
-    return Failure.MODEL

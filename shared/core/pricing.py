@@ -51,14 +51,19 @@ class Made:
 
 
 #: The names under which Replicate's metrics have the count of a unit, the newest first
-#: (replicate/cog-flux billing/metrics.py, and predictions as they were seen).
+#: (replicate/cog-flux billing/metrics.py, and predictions as they were seen; FLUX.2 counts megapixels).
 _MEASURED: Mapping[Unit, tuple[str, ...]] = {
     Unit.IMAGE: ("image_output_count", "image_count"),
     Unit.SECOND: ("video_output_duration_seconds", "audio_output_duration_seconds"),
     Unit.GPU_SECOND: ("predict_time",),
+    Unit.MEGAPIXEL_IN: ("image_input_megapixel_count",),
+    Unit.MEGAPIXEL_OUT: ("image_output_megapixel_count",),
     Unit.MILLION_TOKENS_IN: ("token_input_count", "input_token_count"),
     Unit.MILLION_TOKENS_OUT: ("token_output_count", "output_token_count"),
 }
+
+#: All of these names.
+MEASURED_NAMES: tuple[str, ...] = tuple(name for names in _MEASURED.values() for name in names)
 
 
 def cost_usd_micros(prices: Iterable[Price], metrics: Metrics, made: Made) -> int:

@@ -37,18 +37,18 @@ class Reason(StrEnum):
     DEAD_LETTERED = "DEAD_LETTERED"
 
 
-#: One sentence for each code; where a refusal knows more (a field, a range), it brings its own.
+#: One sentence for each code; where a refusal knows more (a field, a range, a limit), it brings its own.
 SENTENCES: dict[Reason, str] = {
     Reason.INVALID_REQUEST: "The request could not be read. Correct it and send it again.",
     Reason.UNKNOWN_MODEL: "This model is not offered. Choose another one.",
     Reason.MODEL_RETIRED: "This model is no longer offered. Choose another one, or allow a fallback.",
     Reason.PLAN_TOO_LOW: "Your plan does not include this model. Choose another model or a higher plan.",
-    Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again.",
+    Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again with a new id.",
     Reason.OVER_LIMIT: "This would cost more than the limit that was set. Raise the limit or ask for less.",
     Reason.PROMPT_REFUSED: "The prompt was refused by the content rules. Reword it and try again.",
     Reason.INPUT_REFUSED: "The input image was refused by the content rules. Choose another one.",
     Reason.INPUT_INVALID: "The input image could not be used. Check its address and that it is a picture.",
-    Reason.NOT_SCREENED: "Results of this kind cannot be checked here, so they are not offered. Choose another model.",
+    Reason.NOT_SCREENED: "Results of this kind cannot be checked here, so none are offered, whatever the model.",
     Reason.SAFETY_UNAVAILABLE: "The content check could not be done. Nothing was charged; try again later.",
     Reason.PROVIDER_UNAVAILABLE: "The model could not be reached. Nothing was charged; try again later.",
     Reason.PROVIDER_REFUSED: "The model did not accept these settings. Change them and try again.",
@@ -62,6 +62,11 @@ SENTENCES: dict[Reason, str] = {
     Reason.CANCELED_BY_USER: "Canceled as asked. Nothing was charged.",
     Reason.DEAD_LETTERED: "Something went wrong on our side. Nothing was charged; try again.",
 }
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, in English: ``1 credit``, ``2 credits``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Record:
     """One verdict on ``subject``: "prompt", "input image", or "output 1.0" (attempt and index).
 
     ``policy`` is the version that judged; ``category`` what it was refused for, empty if it was not, or not for one.
+    ``provenance`` says what came of validating the manifest of provenance that came with an output; empty: none came.
     """
 
     subject: str
@@ -34,6 +35,7 @@ class Record:
     unavailable: tuple[str, ...] = ()
     unscreened: str = ""
     digest: str = field(default="")
+    provenance: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -69,6 +71,7 @@ class Record:
             "unavailable": list(self.unavailable),
             "unscreened": self.unscreened,
             "digest": self.digest,
+            "provenance": self.provenance,
         }
         return {name: value for name, value in raw.items() if value not in ("", [], {})}
 
@@ -116,6 +119,7 @@ def read_record(raw: object) -> Record | None:
             unavailable=_texts(raw, "unavailable"),
             unscreened=str(raw.get("unscreened", "")),
             digest=str(raw.get("digest", "")),
+            provenance=str(raw.get("provenance", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

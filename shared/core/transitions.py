@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from shared.core import credits as ledger
 from shared.core.attempt import Delivery, Timing, attempt_on, cost_of
 from shared.core.catalog import Catalog
+from shared.core.failures import REASONS, Failure, failure_of
 from shared.core.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.generation_event import ChosenBy, PassedOver
-from shared.core.prediction import REASONS, Failure, Prediction, Status, failure_of
+from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
+from shared.core.redaction import redacted
 from shared.core.state import State
 
 # The create and its answers.
@@ -208,12 +210,21 @@ def fell(
         return ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
     refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
     if prediction.status is Status.FAILED:
+        generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
         failure = failure_of(prediction.error)
         refusal = Refusal.of(REASONS[failure])
         if failure not in (Failure.TRANSIENT, Failure.MODEL):
             return ended(generation, account, State.FAILED, refusal, now)
     following = _following_model(generation)
     return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
+
+
+def _written(generation: Generation) -> list[str]:
+    """The texts that a user may have written, which an error may quote: none of them is anybody else's business."""
+    attempt, request = generation.attempt, generation.request
+    sent = attempt.inputs.values() if attempt else ()
+    asked = (request.prompt, request.negative_prompt, request.system_prompt, request.trigger_word) if request else ()
+    return [text for text in (*sent, *asked) if isinstance(text, str)]
 
 
 def _following_model(generation: Generation) -> str | None:

@@ -15,9 +15,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 #: Either way; Standard Webhooks' own tolerance. Replicate's retries come within about a minute.
@@ -27,6 +29,11 @@ _PREFIX = "whsec_"
 
 #: The longest callback address that is read: ours have some 300 characters.
 _ADDRESS_CHARACTERS = 8192
+
+#: A bound, for a header is a stranger's: some 340 signatures, and what a server takes of all headers together.
+_HEADER_CHARACTERS = 16 * 1024
+
+_PARTS = re.compile(r"[\s,]+")
 
 
 class SignatureError(Exception):
@@ -47,8 +54,8 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Iterable[str], now:
 
     ``headers`` has lower-case names. Several secrets are accepted, for the hour after a rotation.
     """
-    message_id = headers.get("webhook-id", "")
-    timestamp = headers.get("webhook-timestamp", "")
+    message_id = _once(headers.get("webhook-id", ""))
+    timestamp = _once(headers.get("webhook-timestamp", ""))
     signatures = headers.get("webhook-signature", "")
     if not (message_id and timestamp and signatures):
         raise SignatureError("unsigned: webhook-id, webhook-timestamp and webhook-signature are all needed")
@@ -56,7 +63,7 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Iterable[str], now:
         raise SignatureError("webhook-timestamp is not a number of seconds")
     if abs(now.timestamp() - int(timestamp)) > TOLERANCE_S:
         raise SignatureError(f"webhook-timestamp is more than {TOLERANCE_S} s away from now")
-    signed = f"{message_id}.{timestamp}.".encode() + body
+    signed = f"{message_id}.{timestamp}.".encode(errors="replace") + body
     expected = [hmac.digest(key, signed, hashlib.sha256) for key in map(_key, secrets) if key]
     given = list(_v1_signatures(signatures))
     # Every pair is compared, so that the time taken tells nothing of which one matched.
@@ -79,11 +86,22 @@ def _key(secret: str) -> bytes:
         return b""
 
 
+def _once(header: str) -> str:
+    """What a header says; a proxy that joins a header with its double says the same twice."""
+    values = {value.strip() for value in header[:_HEADER_CHARACTERS].split(",")}
+    return values.pop() if len(values) == 1 else header.strip()
+
+
 def _v1_signatures(header: str) -> Iterable[bytes]:
-    """The decoded v1 entries of a space-separated list; other versions and broken entries are skipped."""
-    for entry in header.split(" ")[:16]:  # a bound, for the header is a stranger's
-        version, comma, value = entry.partition(",")
-        if version != "v1" or not comma:
+    """The decoded v1 entries of a list; other versions and broken entries are skipped.
+
+    Standard Webhooks parts entries by a space. A proxy may put any white space there, and one that joins doubled
+    headers puts a comma, which is also what parts version and value: neither of them is in a value, so each value
+    is what follows a version.
+    """
+    words = _PARTS.split(header[:_HEADER_CHARACTERS])
+    for version, value in pairwise(words):
+        if version != "v1":
             continue
         try:
             yield base64.b64decode(value, validate=True)

@@ -7,15 +7,26 @@ screening.py  what is screened of a request, and its record; the input image
 delivery.py   outputs: fetched, inspected, screened, stored
 checking.py   the timer's look at what should have been heard of: the unknown outcome, the overdue
 ending.py     the app is told, the index row removed; dead letters
-accounts.py   grants, corrections, the audit
+accounts.py   grants, terms, corrections, the audit
 saving.py     the only place that saves a generation
 waiting.py    coming back later: back-off, and the copy of a request
 """
 
-from shared.worker.accounts import audit, audit_tonight, correct, grant
+from shared.worker.accounts import audit, audit_tonight, change_terms, correct, grant
 from shared.worker.checking import reconcile
 from shared.worker.corridor import handle
 from shared.worker.ending import bury, sweep
 from shared.worker.waiting import put_off
 
-__all__ = ["audit", "audit_tonight", "bury", "correct", "grant", "handle", "put_off", "reconcile", "sweep"]
+__all__ = [
+    "audit",
+    "audit_tonight",
+    "bury",
+    "change_terms",
+    "correct",
+    "grant",
+    "handle",
+    "put_off",
+    "reconcile",
+    "sweep",
+]

@@ -1,21 +1,23 @@
 """The accounts: grants, corrections, and the audit that trusts nobody.
 
 Rules of this file:
-1. A grant or a correction has an id of its own: the same id twice is one entry.
-2. The audit compares and reports. It never mends: a difference is mended by a correction that a person made.
+1. A grant, a correction or a change of terms has an id of its own: the same id twice is one entry, and the same id for
+   something else is refused.
+2. The audit compares and reports. It never mends: a difference is mended by a correction that a person made. A row that
+   cannot be read is told as a difference of its account; the others are looked at all the same.
 3. A night may be too short for all accounts. Every account comes first in one of ``NIGHTS`` nights.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
 from zlib import crc32
 
 from shared.core import credits as ledger
-from shared.core.credits import Account, Plan
+from shared.core.credits import Account, LedgerEntry, Plan
 from shared.core.keys import ID_RULE, is_id
-from shared.ports import Conflict, House, Unavailable
+from shared.ports import Conflict, House, Unavailable, UnreadableRow
 from shared.worker.saving import CONFLICT_TRIES
 
 #: How many accounts an audit looks at at a time: enough that it waits for its own core more than for the tables.
@@ -33,29 +35,72 @@ async def grant(
     grant_id: str,
     plan: Plan | None = None,
     daily_limit_credits: int | None = None,
+    unlimited: bool = False,
 ) -> Account:
     """Give ``amount`` credits, and set the plan and the daily limit where they are given. Returns the account.
 
-    ValueError if the user or the grant id is none, or the amount is not positive.
+    ValueError, with the name of what is wrong, before anything moves; also where the grant id was used for another
+    amount, plan or limit: it is one grant.
     """
     _checked(user_id, grant_id)
+    terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
+
+    def given(account: Account | None) -> tuple[Account, LedgerEntry]:
+        on = terms.of(account or Account(user_id=user_id))
+        return ledger.grant(on, amount, grant_id=grant_id, at=house.now(), note=str(terms))
+
+    return await _posted(house, user_id, given)
+
+
+async def change_terms(
+    house: House,
+    user_id: str,
+    *,
+    change_id: str,
+    plan: Plan | None = None,
+    daily_limit_credits: int | None = None,
+    unlimited: bool = False,
+) -> Account:
+    """Set the plan or the daily limit, or take the limit away, without a credit. Returns the account.
+
+    ValueError, with the name of what is wrong, and where there is no account; the same id twice is one change.
+    """
+    _checked(user_id, change_id)
+    terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
+
+    def changed(account: Account | None) -> tuple[Account, LedgerEntry]:
+        if account is None:
+            raise ValueError(f"there is no account {user_id!r}")
+        return ledger.changed(account, terms, change_id=change_id, at=house.now())
+
+    return await _posted(house, user_id, changed)
+
+
+async def _posted(house: House, user_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]) -> Account:
+    """Save a move of an account, once; one that was saved before must have been the same."""
     for _ in range(CONFLICT_TRIES):
         account, etag = await house.store.load_account(user_id)
-        after, entry = ledger.grant(account or Account(user_id=user_id), amount, grant_id=grant_id, at=house.now())
-        if plan is not None:
-            after = replace(after, plan=plan)
-        if daily_limit_credits is not None:
-            after = replace(after, daily_limit_credits=daily_limit_credits)
+        after, entry = move(account)
         try:
-            posted = await house.store.post(after, etag, entry)
+            if await house.store.post(after, etag, entry):
+                return after
         except Conflict:
             await house.sleep(house.chance() / 10)
             continue
-        if posted:
-            return after
+        await _expect_the_same(house, entry)
         current, _ = await house.store.load_account(user_id)
         return current or after
     raise Unavailable("tables", "the account is being changed by too many at once")
+
+
+async def _expect_the_same(house: House, wanted: LedgerEntry) -> None:
+    """ValueError if the id of an entry that is there stands for something else than what is wanted now."""
+    async for posted in house.store.ledger(wanted.user_id):
+        if (posted.move, posted.entry_id) != (wanted.move, wanted.entry_id):
+            continue
+        if (posted.granted, posted.note) != (wanted.granted, wanted.note):
+            was, now = (f"{each.granted} credits, {each.note or 'no terms'}" for each in (posted, wanted))
+            raise ValueError(f"the id {wanted.entry_id!r} was used before for {was}; this is {now}: use another id")
 
 
 async def correct(  # noqa: PLR0913  # each is a column of the entry
@@ -110,14 +155,17 @@ def _checked(user_id: str, entry_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One account whose books do not agree: what was compared, and the two numbers."""
+    """One account whose books do not agree: what was compared, and the two numbers. Or cannot be read: then why."""
 
     user_id: str
     what: str
     account: int
     counted: int
+    unreadable: str = ""
 
     def __str__(self) -> str:
+        if self.unreadable:
+            return f"account {self.user_id} cannot be compared: {self.unreadable}"
         return f"account {self.user_id}, {self.what}: the account says {self.account}, counted were {self.counted}"
 
 
@@ -136,7 +184,11 @@ def audit_tonight(house: House) -> AsyncGenerator[tuple[str, list[Difference]]]:
     return _looked_at(house, _by_turns(house))
 
 
-async def _by_turns(house: House) -> AsyncIterator[Account]:
+#: An account as it is found: one that cannot be read is named all the same.
+Found = Account | UnreadableRow
+
+
+async def _by_turns(house: House) -> AsyncIterator[Found]:
     """All accounts, those whose turn it is today first. Reads the accounts twice, and remembers none."""
     today = house.now().toordinal() % NIGHTS
     for first in (True, False):
@@ -145,7 +197,7 @@ async def _by_turns(house: House) -> AsyncIterator[Account]:
                 yield account
 
 
-async def _looked_at(house: House, accounts: AsyncIterator[Account]) -> AsyncGenerator[tuple[str, list[Difference]]]:
+async def _looked_at(house: House, accounts: AsyncIterator[Found]) -> AsyncGenerator[tuple[str, list[Difference]]]:
     """Users and their differences in the order of ``accounts``; the next ones are looked at meanwhile."""
     looks: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
     try:
@@ -161,19 +213,28 @@ async def _looked_at(house: House, accounts: AsyncIterator[Account]) -> AsyncGen
         await asyncio.gather(*looks, return_exceptions=True)
 
 
-async def _look(house: House, account: Account) -> tuple[str, list[Difference]]:
-    differences = await _differences(house, account)
+async def _look(house: House, account: Found) -> tuple[str, list[Difference]]:
+    try:
+        if isinstance(account, UnreadableRow):
+            raise account
+        differences = await _differences(house, account)
+    except UnreadableRow as unreadable:
+        differences = [Difference(account.user_id, "unreadable", 0, 0, str(unreadable))]
     for difference in differences:
         house.telemetry.count("darkroom.audit_differences", user_id=difference.user_id, what=difference.what)
     return account.user_id, differences
 
 
-async def _audited(house: House, user_id: str | None) -> AsyncIterator[Account]:
+async def _audited(house: House, user_id: str | None) -> AsyncIterator[Found]:
     if user_id is None:
         async for account in house.store.accounts():
             yield account
         return
-    found, _ = await house.store.load_account(user_id)
+    found: Found | None
+    try:
+        found, _ = await house.store.load_account(user_id)
+    except UnreadableRow as unreadable:
+        found = UnreadableRow(str(unreadable), user_id)
     if found is not None:
         yield found
 

@@ -16,6 +16,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.ports import Envelope, House, Unavailable
 from shared.worker import checking, observing, requests
 from shared.worker.waiting import put_off
+from shared.worker.wariness import warned
 
 #: How often news of a prediction is put off before it is left to the timer.
 EVENT_TRIES = 6
@@ -32,6 +33,7 @@ _SPANS: dict[type[Message], str] = {
 
 async def handle(house: House, message: Message, envelope: Envelope, queue: str) -> None:
     """Do what a message of ``queue`` asks for, or put it off. Raises only what nobody expected."""
+    house = warned(house, envelope)
     try:
         with house.telemetry.span(_SPANS[type(message)], message.key):
             await _walk(house, message, queue)

@@ -10,12 +10,18 @@ Rules of this file:
 5. A text is stored as UTF-8, and told in the event too where it is short. A training's version is told, its weights
    are stored; where there are none, the version is stored as JSON, so that nothing that was paid for is lost.
 6. A worker holds few outputs at a time, however many messages it is handed.
+7. Of a picture only what a viewer needs goes on, and what goes on is what is screened and stored. A manifest of
+   provenance that came with it is validated before, its result is in the record of the output, and it is kept beside
+   the output without the pictures in it, which nobody screened: ``{attempt}-{index}.c2pa``.
+8. What ends early, by its own container, was cut on its way: it is trouble for most of its hour, and unfit then.
+9. A black picture from a model whose checker answers so (the catalogue says which) is a refusal of the model's.
 """
 
 import io
 import json
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import BinaryIO, cast
 
 from shared.core.attempt import Attempt, Delivery
 from shared.core.credits import Plan
@@ -24,18 +30,22 @@ from shared.core.generation_event import Output
 from shared.core.keys import Key
 from shared.core.media import HEAD_BYTES, media_of
 from shared.core.moderation import Partial, Verdict, unscreened
-from shared.core.pieces import joined
+from shared.core.outputs import files_of, is_address, text_of, version_of
 from shared.core.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record
-from shared.ports import House, OutputUnfit, Picture
+from shared.ports import Cleaned, CutShort, House, OutputUnfit, Picture, Unavailable
 from shared.worker.ending import output_prefix
 from shared.worker.holding import Held
 from shared.worker.patience import awaited
 from shared.worker.screening import judged
+from shared.worker.wholeness import ends_early, shows_pictures
 
 #: The longest text that travels in the event: a message of Service Bus has 256 KB, and the row of the generation less.
 INLINE_CHARACTERS = 4000
+
+#: A picture that is black all over is packed to less than this; to look at any other would be for nothing.
+_BLACK_BYTES_PER_PIXEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,10 @@ async def deliver(house: House, generation: Generation, prediction: Prediction, 
                 with house.telemetry.span("deliver output", generation.key):
                     brought = await _bring(task, index, output)
         except OutputUnfit as unfit:
+            if isinstance(unfit, CutShort) and _may_be_whole_yet(task, output):
+                raise Unavailable("replicate", "an output ended early") from None
             problem = unfit.refusal
+            refused_outputs += unfit.refusal.reason is Reason.CONTENT_REFUSED
             house.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
             continue
         if isinstance(brought, Refusal):
@@ -97,57 +110,66 @@ async def deliver(house: House, generation: Generation, prediction: Prediction, 
 def _outputs(attempt: Attempt, prediction: Prediction) -> tuple[str, ...]:
     """What is to be brought home: no more than was asked for, since only that much is held."""
     if attempt.modality == "text":  # it comes in pieces
-        return (joined(prediction.outputs),)
+        return (text_of(prediction.outputs, prediction.labels),)
+    files = files_of(prediction.outputs, prediction.labels, attempt.modality)
     if attempt.modality == "training":
-        files = [output for output in prediction.outputs if _is_address(output)]
-        return tuple(files[:1]) or prediction.outputs[:1]
-    return prediction.outputs[: attempt.outputs]
+        return files[:1] or prediction.outputs[:1]
+    return files[: attempt.outputs]
 
 
-def _is_address(output: str) -> bool:
-    return output.startswith(("https://", "http://", "data:"))
+def _may_be_whole_yet(task: _Task, output: str) -> bool:
+    """Whether it may be whole when it is fetched again; what came in the message itself will not.
+
+    It is waited for less long than outputs live, for that is the life of the others of the same prediction, too.
+    """
+    ended = task.prediction.completed_at or task.attempt.submitted_at
+    waits = timedelta(seconds=task.house.timing.output_life_s * 5 // 6)
+    return output[:5].lower() != "data:" and task.house.now() < ended + waits
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What one output is, and what was seen of it. ``text`` is there where it is one: its digest is recorded.
 
-    ``told`` is what the event carries of it.
+    ``told`` is what the event carries of it. ``cleaned`` says what was left out of a picture; ``file`` has the rest.
     """
 
     picture: Picture
     verdict: Verdict
+    file: BinaryIO
     text: str = ""
     told: str = ""
+    cleaned: Cleaned = field(default_factory=Cleaned)
 
 
 async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
-    with Held(task.house.limits.buffer_bytes) as held:
-        file: BinaryIO = held  # type: ignore[assignment]  # it is one in all but name
-        seen = await _see(task, output, file)
+    most_bytes = task.house.limits.buffer_bytes
+    with Held(most_bytes) as came, Held(most_bytes) as clean:
+        seen = await _see(task, index, output, came, clean)
         judgement, kept = judged(
             task.house, f"output {task.attempt.number}.{index}", seen.verdict, seen.text.encode(), task.plan
         )
-        task.records.append(kept)
+        task.records.append(replace(kept, provenance=seen.cleaned.provenance))
         verdict = "passed" if judgement.allowed else "refused"
         task.house.telemetry.step("output_screened", task.key, index=index, verdict=verdict)
         if judgement.allowed:
-            return await _store(task, index, seen, file)
+            return await _store(task, index, seen)
         category = judgement.category or "unreadable"
         task.house.telemetry.step("output_refused", task.key, index=index, category=category)
-        await _put_away(task, index, seen.picture, file, category)
+        await _put_away(task, index, seen, category)
         return judgement.refusal(Reason.OUTPUT_REFUSED)
 
 
-async def _see(task: _Task, output: str, file: BinaryIO) -> _Seen:
-    """Bring an output into ``file`` and look at it."""
+async def _see(task: _Task, index: int, output: str, came: Held, clean: Held) -> _Seen:
+    """Bring an output into ``came`` and look at it; ``clean`` is for what goes on of a picture."""
     modality = task.attempt.modality
+    file = cast("BinaryIO", came)
     if modality == "text":
         return await _see_text(task, output, file)
     if modality == "training":
         return await _see_training(task, output, file)
     await _fetch(task, output, file)
-    return await _see_image(task, file) if modality == "image" else _see_other(modality, file)
+    return await _see_image(task, index, came, clean) if modality == "image" else _see_other(modality, file)
 
 
 async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
@@ -157,15 +179,28 @@ async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
             file.write(chunk)
 
 
-async def _see_image(task: _Task, file: BinaryIO) -> _Seen:
-    images = task.house.images
+async def _see_image(task: _Task, index: int, came: Held, clean: Held) -> _Seen:
+    images, file = task.house.images, cast("BinaryIO", came)
+    cleaned = await images.clean(file, cast("BinaryIO", clean), validate=True)
+    if cleaned.dropped:
+        came.truncate(0)
+        file = cast("BinaryIO", clean)
+        task.house.telemetry.step("output_cleaned", task.key, index=index, dropped=", ".join(cleaned.dropped))
     file.seek(0)
     picture = await images.inspect(file)
     if picture is None:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
+    model = task.house.catalog.models.get(task.attempt.model)
+    if model is not None and model.black_is_refusal and await _is_black(task, picture, file):
+        raise OutputUnfit(Refusal.of(Reason.CONTENT_REFUSED))
     file.seek(0)
     shown = await images.for_screening(file, picture)
-    return _Seen(picture, await task.house.screener.image(shown, task.plan))
+    return _Seen(picture, await task.house.screener.image(shown, task.plan), file, cleaned=cleaned)
+
+
+async def _is_black(task: _Task, picture: Picture, file: BinaryIO) -> bool:
+    most_bytes = picture.width * picture.height * _BLACK_BYTES_PER_PIXEL
+    return file.seek(0, io.SEEK_END) < most_bytes and await task.house.images.is_black(file, picture)
 
 
 async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
@@ -175,48 +210,66 @@ async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
     file.write(content)
     verdict = await task.house.screener.text(text, task.plan)
     told = text if len(text) <= INLINE_CHARACTERS else ""
-    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), verdict, text, told)
+    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), verdict, file, text, told)
 
 
 async def _see_training(task: _Task, output: str, file: BinaryIO) -> _Seen:
-    version = next((each for each in task.prediction.outputs if not _is_address(each)), "")
-    kind = await _weights(task, output, file, needed=not version) if _is_address(output) else None
+    version = version_of(task.prediction.outputs, task.prediction.labels)
+    kind = await _weights(task, output, file, needed=not version) if is_address(output) else None
     if kind is None:
         file.write(json.dumps({"version": version}).encode())
         kind = ("application/json", "json")
-    return _Seen(Picture(*kind, 0, 0), unscreened("training"), told=version[:INLINE_CHARACTERS])
+    return _Seen(Picture(*kind, 0, 0), unscreened("training"), file, told=version[:INLINE_CHARACTERS])
 
 
 async def _weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tuple[str, str] | None:
     """A training's weights, and what they are. None where they are of no use, and the version is there without them."""
     try:
         await _fetch(task, uri, file)
-    except OutputUnfit:
-        if needed:
+        kind = _kind(file, "training") or ("application/octet-stream", "bin")
+        _check_whole(file, kind)
+    except OutputUnfit as unfit:
+        if needed or (isinstance(unfit, CutShort) and _may_be_whole_yet(task, uri)):
             raise
         file.seek(0)
         file.truncate()
         return None
-    file.seek(0)
-    return media_of(file.read(HEAD_BYTES), "training") or ("application/octet-stream", "bin")
+    return kind
 
 
 def _see_other(modality: str, file: BinaryIO) -> _Seen:
-    file.seek(0)
-    kind = media_of(file.read(HEAD_BYTES), modality)
+    kind = _kind(file, modality)
     if kind is None:
+        refusal = Refusal.of(Reason.OUTPUT_INVALID)
+        raise OutputUnfit(refusal) if file.seek(0, io.SEEK_END) else CutShort(refusal)
+    _check_whole(file, kind)
+    if modality == "audio" and shows_pictures(kind[0], file):
+        # Whoever lets sounds pass unscreened has not let films pass.
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    return _Seen(Picture(*kind, 0, 0), unscreened(modality))
+    return _Seen(Picture(*kind, 0, 0), unscreened(modality), file)
 
 
-async def _store(task: _Task, index: int, seen: _Seen, file: BinaryIO) -> Output:
-    picture = seen.picture
+def _kind(file: BinaryIO, modality: str) -> tuple[str, str] | None:
+    file.seek(0)
+    return media_of(file.read(HEAD_BYTES), modality)
+
+
+def _check_whole(file: BinaryIO, kind: tuple[str, str]) -> None:
+    if ends_early(*kind, file):
+        raise CutShort(Refusal.of(Reason.OUTPUT_INVALID))
+
+
+async def _store(task: _Task, index: int, seen: _Seen) -> Output:
+    picture, file = seen.picture, seen.file
     name = f"{task.stem(index)}{picture.extension}"
     metadata = {
         "generation_id": task.key.generation_id,
         "model": task.attempt.model,
         "seed": str(task.attempt.seed),
     }
+    if seen.cleaned.manifest:
+        manifest = io.BytesIO(seen.cleaned.manifest)
+        await task.house.blobs.put_output(f"{task.stem(index)}c2pa", manifest, "application/c2pa", metadata)
     size_bytes = file.seek(0, io.SEEK_END)
     file.seek(0)
     container = await task.house.blobs.put_output(name, file, picture.content_type, metadata)
@@ -232,11 +285,12 @@ async def _store(task: _Task, index: int, seen: _Seen, file: BinaryIO) -> Output
     )
 
 
-async def _put_away(task: _Task, index: int, picture: Picture, file: BinaryIO, category: str) -> None:
+async def _put_away(task: _Task, index: int, seen: _Seen, category: str) -> None:
     """A refused output: kept for an appeal where the operator wishes so, and out of the user's reach."""
     # An earlier try may have passed and stored it before it died: what is refused now goes.
     await task.house.blobs.discard_outputs(task.stem(index))
     if task.house.limits.quarantine_days:
+        picture, file = seen.picture, seen.file
         file.seek(0)
         metadata = {"generation_id": task.key.generation_id, "category": category}
         await task.house.blobs.quarantine(

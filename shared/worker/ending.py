@@ -3,14 +3,15 @@
 Rules of this file:
 1. Nothing ends by silence: the event is published after the end was saved and before the index row goes, so
    whoever finds the row of an ended generation publishes again, under the same id.
-2. What did not succeed, or was not paid for, leaves no output behind.
+2. What did not succeed, or was not paid for, leaves no output behind. But the app is told first: tidying is tried again
+   later, never a reason to tell nobody, and never a dead letter. What may not be deleted (a lease, a policy) stays.
 3. A dead letter never keeps a hold. The raw message is archived first, so that nothing is lost if the rest fails.
 """
 
 import hashlib
 from datetime import timedelta
 
-from shared.core import opening
+from shared.core import opening, sizes
 from shared.core import transitions as life
 from shared.core.generation import Generation, Transition
 from shared.core.generation_event import GenerationEvent
@@ -24,6 +25,9 @@ from shared.worker.saving import save
 
 #: Inputs go with their generation. One whose request died before it opened is older than any open generation by then.
 _INPUT_LIFE = timedelta(days=2)
+
+#: When the timer tidies again what could not be tidied now. It also tells again, so not every minute.
+TIDY_AGAIN_S = 600
 
 #: Between two tries to bury the same letter.
 BURY_PAUSE_S = 10
@@ -42,12 +46,20 @@ async def open_row(house: House, key: Key, expected_s: int) -> None:
 
 
 async def end(house: House, generation: Generation) -> None:
-    """Tell the app about an ended generation and forget its index row. May be done twice."""
+    """Tell the app about an ended generation, tidy up, and forget its index row. May be done twice."""
     key = generation.key
-    await tidy(house, generation)
     event = event_of(generation)
     await house.messenger.publish(event)
     _tell_operators(house, generation, event)
+    try:
+        kept = await tidy(house, generation)
+    except Unavailable as trouble:
+        house.telemetry.step("tidied_later", key, why=trouble.why)
+        await house.index.move(key, house.now() + timedelta(seconds=TIDY_AGAIN_S))
+        return
+    if kept:
+        house.telemetry.step("untidy", key, blobs=kept)
+        house.telemetry.count("darkroom.blobs_kept", kept)
     await house.index.remove(key)
 
 
@@ -83,26 +95,31 @@ def event_of(generation: Generation) -> GenerationEvent:
         attempts=attempt.number if attempt else 0,
         metadata=request.metadata if request else {},
         ignored_fields=generation.ignored_fields,
+        size=sizes.told(request, attempt.inputs if attempt else {}, generation.outputs),
         chosen_by=generation.chosen_by,
         passed_over=generation.passed_over,
     )
 
 
-async def tidy(house: House, generation: Generation) -> None:
-    """Take away the input, and what is stored and was not paid for: an earlier try may have stored it and died."""
+async def tidy(house: House, generation: Generation) -> int:
+    """Take away the input, and what is stored and was not paid for: an earlier try may have stored it and died.
+
+    Returns how many blobs may not be deleted and stay.
+    """
     attempt, request = generation.attempt, generation.request
     prefix = output_prefix(generation.key)
+    kept = 0
     if request is not None and (request.image_url or "").startswith(INPUT_PREFIX):
-        await house.blobs.discard_inputs(prefix)
+        kept += await house.blobs.discard_inputs(prefix)
     if attempt is None:
-        return
+        return kept
     if generation.state is not State.SUCCEEDED:
-        await house.blobs.discard_outputs(prefix)
-        return
+        return kept + await house.blobs.discard_outputs(prefix)
     for index in range(attempt.outputs):
         name = f"{prefix}{attempt.number}-{index}."
         if not any(output.name.startswith(name) for output in generation.outputs):
-            await house.blobs.discard_outputs(name)
+            kept += await house.blobs.discard_outputs(name)
+    return kept
 
 
 def output_prefix(key: Key) -> str:

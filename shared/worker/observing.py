@@ -10,6 +10,7 @@ Rules of this file:
 from shared.core import transitions as life
 from shared.core.attempt import Delivery
 from shared.core.credits import Plan
+from shared.core.failures import failure_of
 from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
 from shared.core.messages import PredictionEvent
@@ -142,6 +143,10 @@ async def _fell(house: House, loaded: Loaded, generation: Generation, number: in
     saved = await save(house, key, decide, loaded)
     house.telemetry.step("prediction_ended", key, status=prediction.status)
     if saved.changed and saved.generation is not None:
+        if prediction.status is Status.FAILED:
+            kind, said = failure_of(prediction.error), saved.generation.provider_error
+            model = generation.attempt.model if generation.attempt else ""
+            house.telemetry.step("prediction_failed", key, model=model, kind=kind, said=said)
         await went_on(house, saved.generation)
 
 

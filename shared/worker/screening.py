@@ -3,7 +3,8 @@
 Rules of this file:
 1. Each look leaves a record, whatever came of it, and the record is saved with the generation.
 2. An input image is fetched once, and what was screened is what the model gets: the request goes on with a reference
-   to our own copy, never with the user's address, so that nobody can swap the picture afterwards.
+   to our own copy, never with the user's address, so that nobody can swap the picture afterwards. Of the picture goes
+   on only what a viewer needs: no place, no thumbnail, no text, nothing behind its end is sent to a model.
 3. A reference becomes an address that a model can read at the moment of the create, and is not written down.
 4. A file that the app has put into its uploads is no picture that could be looked at: it goes to models only whose
    modality the policy lets pass unscreened. That it is there, and not too large, is known before anything is paid.
@@ -20,7 +21,7 @@ from shared.core.attempt import Attempt
 from shared.core.catalog import Quote
 from shared.core.credits import Plan
 from shared.core.generation import Transition
-from shared.core.mapping import INPUT_PREFIX, Value, file_kinds, takes_image
+from shared.core.mapping import INPUT_PREFIX, file_kinds, takes_image
 from shared.core.messages import GenerationRequest
 from shared.core.moderation import (
     UNSCREENED_INPUTS,
@@ -29,13 +30,16 @@ from shared.core.moderation import (
     judge,
     keyed_digest,
     may_be_offered,
+    not_screened,
     unscreened,
 )
 from shared.core.prediction import CreateRefused, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.record import Record, record
-from shared.ports import House, OutputUnfit, Unavailable
+from shared.core.sizes import Value
+from shared.ports import House, OutputUnfit, Picture, PictureUnfit, Unavailable
 from shared.worker.ending import output_prefix
+from shared.worker.wariness import NOT_LOOKED_AT
 
 #: Replicate fetches an input when the prediction starts, which ``Cancel-After`` bounds; clocks may differ by this.
 _ADDRESS_SLACK_S = 900
@@ -43,6 +47,11 @@ _ADDRESS_SLACK_S = 900
 #: How long a create waits whose input cannot be read now.
 _INPUT_RETRY_S = 10.0
 
+
+_PICTURE_UNFIT = (
+    "The input image could not be used. Check that its address leads to one PNG, JPEG, WebP or GIF picture that is "
+    "whole and no animation."
+)
 
 _FILE_MISSING = Refusal(Reason.INPUT_INVALID, "The input file is not there. Upload it, then send the request again.")
 
@@ -60,7 +69,7 @@ async def look_at_request(house: House, message: GenerationRequest, quoted: Quot
     """Screen what the user wrote and the image that was given; store the image where the model will get it."""
     models = [house.catalog.models[name] for name in quoted.chain]
     if not all(may_be_offered(house.policy, model.modality, file_kinds(model, message)) for model in models):
-        return Looked(message, Refusal.of(Reason.NOT_SCREENED))
+        return Looked(message, not_screened(house.policy, models[0].modality))
     records: tuple[Record, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
         unfit = await _weighed(house, message.input_file or "")
@@ -109,21 +118,20 @@ async def _weighed(house: House, name: str) -> Refusal | None:
 
 
 async def _look_at_input(house: House, message: GenerationRequest, url: str, plan: Plan) -> Looked:
+    if house.wary:
+        house.telemetry.step("input_not_looked_at", message.key)
+        return Looked(message, NOT_LOOKED_AT)
     with house.telemetry.span("fetch input", message.key):
         content = await house.inputs.get(url)
     if isinstance(content, Refusal):
         house.telemetry.step("input_unfit", message.key)
         return Looked(message, content)
-    file: BinaryIO = io.BytesIO(content)
     try:
-        picture = await house.images.inspect(file)
-        shown = await house.images.for_screening(file, picture) if picture else b""
-        verdict = await house.screener.image(shown, plan) if picture else None
-    except OutputUnfit:
-        picture, verdict = None, None
-    if picture is None or verdict is None:
+        content, picture, verdict = await _screened(house, content, plan)
+    except OutputUnfit as unfit:
         house.telemetry.step("input_unfit", message.key)
-        return Looked(message, Refusal.of(Reason.INPUT_INVALID))
+        why = f"The input image cannot be used. {unfit.why}" if isinstance(unfit, PictureUnfit) else _PICTURE_UNFIT
+        return Looked(message, Refusal(Reason.INPUT_INVALID, why))
     judgement, kept = judged(house, "input image", verdict, content, plan)
     if not judgement.allowed:
         house.telemetry.step("input_refused", message.key, category=judgement.category or "unreadable")
@@ -133,6 +141,18 @@ async def _look_at_input(house: House, message: GenerationRequest, url: str, pla
     await house.blobs.put_input(name, content, picture.content_type)
     house.telemetry.step("input_stored", message.key, bytes=len(content))
     return Looked(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
+
+
+async def _screened(house: House, content: bytes, plan: Plan) -> tuple[bytes, Picture, Verdict]:
+    """What of an image goes on, what it is, and what the screeners say of it. OutputUnfit."""
+    file, clean = io.BytesIO(content), io.BytesIO()
+    if (await house.images.clean(file, clean)).dropped:
+        file, content = clean, clean.getvalue()
+    picture = await house.images.inspect(file)
+    if picture is None:
+        raise OutputUnfit(Refusal.of(Reason.INPUT_INVALID))
+    shown = await house.images.for_screening(file, picture)
+    return content, picture, await house.screener.image(shown, plan)
 
 
 def judged(house: House, subject: str, verdict: Verdict, content: bytes, plan: Plan) -> tuple[Judgement, Record]:

@@ -43,7 +43,9 @@ async def put_off(
     """Schedule a copy of a message that failed for a neighbour's sake; it counts on from where the original was."""
     # Only a copy has a suffix of ours, and not even every copy: a broker's limit may have cut it off.
     base = (envelope.message_id.rpartition("~")[0] if envelope.tries else "") or envelope.message_id
-    later = Envelope(f"{base}~{envelope.tries + 1}", tries=envelope.tries + 1, since=envelope.since or now)
+    later = Envelope(
+        f"{base}~{envelope.tries + 1}", tries=envelope.tries + 1, since=envelope.since or now, lost=envelope.lost
+    )
     await messenger.send(message, later, at=put_off_until(now, envelope.tries, trouble.retry_after_s, chance))
 
 

@@ -128,6 +128,7 @@ def full_generation(key: Key) -> Generation:
         passed_over=(PassedOver("flux-dev", Reason.MODEL_RETIRED), PassedOver("flux-0", Reason.PROVIDER_FAILED)),
         metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},
         cost_usd_micros=HUGE,
+        provider_error="CUDA out of memory, zu groß 🙂",
         ending=Reason.CANCELED_BY_USER,
         reason=Reason.OUTPUT_REFUSED,
         text="Zu spät: bitte nochmal 🙂.",

@@ -81,6 +81,33 @@ async def test_discarding_takes_what_begins_with_the_prefix(blobs: Containers) -
     assert await _there(blobs) == {"a/b2/1-0.png", "aa/b/1-0.png"}
 
 
+@pytest.mark.stack
+async def test_a_leased_blob_stays_and_holds_up_nothing(blob_containers: BlobContainers) -> None:
+    """What was to be deleted is counted, and the rest goes; what is there already need not be written again."""
+    blobs = blob_containers
+    for name in ("a/b/1-0.png", "a/b/1-1.png", "a/b/1-2.png"):
+        await blobs.put_output(name, io.BytesIO(PNG), "image/png", {})
+    await blobs.put_input("a/b/in.png", PNG, "image/png")
+    await blobs.archive("requests/2026-11-21/ab.json", b"{}", {"reason": "x"})
+    for container, name in (
+        (blobs._outputs, "a/b/1-1.png"),
+        (blobs._inputs, "a/b/in.png"),
+        (blobs._dead_letters, "requests/2026-11-21/ab.json"),
+    ):
+        await container.get_blob_client(name).acquire_lease()
+
+    assert await blobs.discard_outputs("a/b/") == 1
+    assert await _there(blobs) == {"a/b/1-1.png"}
+    assert await blobs.discard_inputs("a/b/") == 1
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert await blobs.sweep(inputs_before=later, quarantine_before=later) == 0
+    await blobs.archive("requests/2026-11-21/ab.json", b"{}", {"reason": "x"})
+    await blobs.put_output("a/b/1-1.png", io.BytesIO(PNG), "image/png", {})
+    with pytest.raises(Unavailable, match="may not be changed"):
+        await blobs.put_output("a/b/1-1.png", io.BytesIO(PNG + b"x"), "image/png", {})
+    assert await blobs.read_output("a/b/1-1.png") == PNG
+
+
 async def test_a_dead_letter_is_kept_and_listed(blobs: Containers) -> None:
     """With its size and its metadata as they were given, whatever the characters; twice is once."""
     metadata = {"reason": "dead-lettered", "user_id": "a.b_c@d|e-f", "note": " 100 % söt\n🗼 ", "empty": ""}

@@ -2,14 +2,16 @@
 
 import io
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 from azure.storage.blob.aio import BlobServiceClient
 
-from dev.azurite import Azurite
+from dev.azurite import ACCOUNT, Azurite
 from shared.settings import Settings, SettingsError
+from shared.storage_access import AccountKey, Service, StorageAccount
 from shared.wiring import Wiring
 from tests.adapters.conftest import fresh_name
 from tests.adapters.simulators import scripted
@@ -108,3 +110,16 @@ async def test_an_identity_reads_it_too(opened: list[Wiring]) -> None:
         ((method, path, headers, _),) = service.requests
     assert (method, path) == ("GET", "/config/catalog.toml")
     assert headers["authorization"] == "Bearer token-1"
+
+
+@pytest.mark.parametrize("service", ["blob", "table"])
+async def test_the_emulators_short_connection_string_is_one(azurite: Azurite, service: Service) -> None:
+    """``UseDevelopmentStorage=true`` of local.settings.json.example: the account and the key of every Azurite."""
+    short = StorageAccount.by_string("UseDevelopmentStorage=true", service)
+    long = StorageAccount.by_string(azurite.connection_string, service)
+    assert isinstance(short.access, AccountKey)
+    assert short.access == long.access
+    assert urlsplit(short.url).path == urlsplit(long.url).path == f"/{ACCOUNT}"
+    if service == "blob":
+        async with BlobServiceClient.from_connection_string("UseDevelopmentStorage=true") as client:
+            assert short.url == client.url.rstrip("/")

@@ -17,8 +17,7 @@ from typing import Any, BinaryIO
 import pytest
 from PIL import Image
 
-from shared.adapters import images
-from shared.adapters.images import SCREENED_BYTES, PillowImages
+from shared.adapters.images import SCREENED_BYTES, PillowImages, looking
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Picture
 
@@ -118,6 +117,15 @@ async def test_an_animation_is_refused(form: str) -> None:
     assert raised.value.refusal.reason is Reason.OUTPUT_INVALID
 
 
+async def is_found_out(content: bytes) -> None:
+    """It is no picture by its container, or none by its pixels."""
+    picture = await IMAGES.inspect(io.BytesIO(content))
+    if picture is not None:
+        with pytest.raises(OutputUnfit) as raised:
+            await IMAGES.for_screening(io.BytesIO(content), picture)
+        assert raised.value.refusal.reason is Reason.OUTPUT_INVALID
+
+
 def cut(content: bytes) -> bytes:
     """Only the first half."""
     return content[: len(content) // 2]
@@ -135,12 +143,7 @@ def scrambled(content: bytes) -> bytes:
 )
 async def test_a_broken_picture_is_found_out(form: str, damage: Callable[[bytes], bytes]) -> None:
     """Its header may be sound, and then it takes a decoding to find out."""
-    content = damage(saved(form))
-    picture = await IMAGES.inspect(io.BytesIO(content))
-    if picture is not None:
-        with pytest.raises(OutputUnfit) as raised:
-            await IMAGES.for_screening(io.BytesIO(content), picture)
-        assert raised.value.refusal.reason is Reason.OUTPUT_INVALID
+    await is_found_out(damage(saved(form)))
 
 
 @pytest.mark.parametrize(
@@ -223,8 +226,7 @@ async def test_what_could_be_seen_through_and_is_not_is_shown_as_it_is() -> None
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     assert await screened(buffer.getvalue()) == buffer.getvalue()
-    with pytest.raises(OutputUnfit):
-        await screened(cut(buffer.getvalue()))
+    await is_found_out(cut(buffer.getvalue()))
 
 
 class Watched(io.BytesIO):
@@ -283,7 +285,7 @@ async def test_two_threads_look_at_all_pictures(monkeypatch: pytest.MonkeyPatch)
         now -= 1
         return b""
 
-    monkeypatch.setattr(images, "_for_screening", look)
+    monkeypatch.setattr(looking, "for_screening", look)
     picture = Picture("image/png", "png", 1, 1)
     await asyncio.gather(*(IMAGES.for_screening(io.BytesIO(), picture) for _ in range(20)))
     assert most == 2
@@ -291,13 +293,32 @@ async def test_two_threads_look_at_all_pictures(monkeypatch: pytest.MonkeyPatch)
     assert threading.get_ident() not in threads
 
 
+async def test_one_thread_looks_at_heavy_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time; a light one does not wait for it."""
+    now, most, done = 0, 0, list[int]()
+
+    def look(file: BinaryIO, picture: Picture) -> bytes:
+        nonlocal now, most
+        heavy = picture.width > 1
+        now, most = now + heavy, max(most, now + heavy)
+        time.sleep(0.05 if heavy else 0.001)
+        now -= heavy
+        done.append(picture.width)
+        return b""
+
+    monkeypatch.setattr(looking, "for_screening", look)
+    pictures = [Picture("image/png", "png", side, side) for side in (4096, 4096, 3000, 1, 1)]
+    await asyncio.gather(*(IMAGES.for_screening(io.BytesIO(), picture) for picture in pictures))
+    assert most == 1
+    assert done[:2] == [1, 1]
+
+
 async def test_half_a_jpeg_is_found_out_when_it_is_made_smaller() -> None:
     """It is decoded at a smaller size then, and to its end all the same."""
     content = saved("JPEG", (9000, 3000))
     with Image.open(io.BytesIO(await screened(content))) as copy:
         assert copy.size == (2048, 683)
-    with pytest.raises(OutputUnfit):
-        await screened(cut(content))
+    await is_found_out(cut(content))
 
 
 @pytest.mark.process

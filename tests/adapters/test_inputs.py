@@ -133,6 +133,15 @@ async def test_the_certificate_is_checked_against_the_name() -> None:
     assert not server.paths
 
 
+async def test_the_usual_port_stands_for_the_port_of_an_opened_name() -> None:
+    """So that the pages' own addresses lead to the local stack's samples: for this name alone, and no other port."""
+    async with site(picture) as server:
+        assert await server.fetcher().get("https://pictures.example/cat.png") == b"a picture"
+        assert server.paths == ["/cat.png"]
+        assert why(await server.fetcher().get("https://pictures.example:444/cat.png"))
+    assert server.paths == ["/cat.png"]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "strange.example", "[::ffff:127.0.0.1]"])
 @pytest.mark.parametrize("port", [":{port}", ""])
 async def test_what_a_test_opens_is_open_to_its_own_names_alone(host: str, port: str) -> None:
@@ -158,7 +167,7 @@ async def test_what_a_test_opens_does_not_open_its_other_ports_or_addresses() ->
         for _ in range(4):
             assert "host" in why(await fetcher.get(server.at("/")))
         assert "address" in why(await fetcher.get(f"https://pictures.example:{other.port}/"))
-        assert "address" in why(await fetcher.get("https://pictures.example/"))
+        assert "host" in why(await fetcher.get("https://pictures.example/"))
     assert (server.paths, other.paths) == ([], [])
 
 
@@ -252,7 +261,7 @@ async def test_a_redirect_is_held_to_the_same_rules(place: str) -> None:
 
 async def test_three_redirects_are_followed_and_no_more() -> None:
     """Relative ones as well; no cookie is carried along."""
-    async with site(moved("/one", "two", "//pictures.example:{port}/three".replace(":{port}", ""))) as server:
+    async with site(moved("/one", "two", "//pictures.example:444/three")) as server:
         assert why(await server.fetcher().get(server.at("/")))  # the third leaves the port that a test has opened
     async with site(moved("/one", "/two", "/three")) as server:
         assert await server.fetcher().get(server.at("/")) == b"a picture"

@@ -13,6 +13,7 @@ from aiohttp import web
 from azure.core.credentials import AccessToken
 
 from shared.adapters.keyvault import CachedSecret, VaultSource, environment_source
+from shared.core.pasted import signing_secret
 from shared.ports import Unavailable
 
 
@@ -200,6 +201,24 @@ async def test_an_unresolved_reference_is_no_secret() -> None:
     with pytest.raises(Unavailable, match=r"the Replicate token .* Key Vault reference") as raised:
         await secret.value()
     assert "https://v/" not in str(raised.value)
+
+
+async def test_a_signing_secret_that_is_no_key_is_not_one() -> None:
+    """Whatever is in the vault: repaired where there is one reading; else unavailable, with what it looks like."""
+    key = "whsec_" + "c2VjcmV0" * 4
+    vault = Vault(f"\ufeff'v1,{key}'\n")
+    secret = CachedSecret("the secret", vault.source, read=signing_secret, clock=(clock := Clock()))
+    assert await secret.accepted() == [key]
+    vault.current = "r8_s3cr3t"
+    clock.time += 3601
+    assert await secret.value() == key, "the old one serves while the new one is none"
+    fresh = CachedSecret("the secret", vault.source, read=signing_secret)
+    with pytest.raises(Unavailable, match=r"the secret .* an API token") as raised:
+        await fresh.value()
+    assert "s3cr3t" not in str(raised.value)
+    vault.current = " \n"
+    with pytest.raises(Unavailable, match="empty"):
+        await CachedSecret("the secret", vault.source).value()
 
 
 async def test_the_environment_is_a_source() -> None:

@@ -109,6 +109,14 @@ def test_what_an_app_puts_there_does_no_harm(tries: object, since: object) -> No
     assert read_envelope("id", {"tries": tries, "since": since, 5: object()}) == Envelope("id")
 
 
+@pytest.mark.parametrize(("lost", "deliveries", "all_lost"), [(0, 1, 0), (0, 4, 3), (2, 1, 2), (2, 3, 4), (0, None, 0)])
+def test_deliveries_that_came_to_nothing_are_counted_over_all_copies(
+    lost: int, deliveries: int | None, all_lost: int
+) -> None:
+    """The broker counts from one, this delivery too, and begins again with each copy."""
+    assert read_envelope("id", {"lost": lost}, deliveries) == Envelope("id", lost=all_lost)
+
+
 def test_a_message_without_an_id_gets_one_of_its_own() -> None:
     """Or the copies of two such messages would be taken for duplicates."""
     first, second = read_envelope(None, {}), read_envelope("", None)

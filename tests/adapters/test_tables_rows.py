@@ -23,6 +23,19 @@ def generation_row() -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
+@pytest.mark.parametrize("prompt", ["a lighthouse", "\U0001f5fc" * 20_000])
+def test_a_request_with_the_longest_address_is_kept_whole(prompt: str) -> None:
+    """In parts, each within what a column takes, together within what a row takes, and read back."""
+    generation = examples.full_generation(KEY)
+    assert generation.request is not None
+    request = replace(generation.request, image_url="https://example.com/" + "%2F" * 2724, prompt=prompt)
+    row = rows.generation_row(replace(generation, request=request))
+    texts = [value for value in row.values() if isinstance(value, str)]
+    assert max(len(text.encode("utf-16-le")) for text in texts) <= 64 * 1024
+    assert sum(len(text.encode("utf-16-le")) for text in texts) < 1024 * 1024
+    assert rows.generation_of({name: value for name, value in row.items() if value is not None}).request == request
+
+
 def test_a_newer_version_may_add_to_a_row() -> None:
     """Columns, and keys in JSON columns, that this version does not know are passed over."""
     row = generation_row()

@@ -47,6 +47,15 @@ def test_a_step_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     assert fields["credits"] == 2
 
 
+def test_a_model_that_failed_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """What the provider said of it is there at any level that anybody runs."""
+    caplog.set_level(logging.WARNING, logger="darkroom")
+    LogTelemetry().step("prediction_failed", KEY, model="flux-dev", kind="model", said="list index out of range")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.__dict__["said"] == "list index out of range"
+
+
 def test_a_count_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     """A metric is a record with metric, value and labels; the ones an alert watches are INFO."""
     caplog.set_level(logging.DEBUG, logger="darkroom")

@@ -59,6 +59,20 @@ async def test_an_output_reads_back_as_it_was_put(
 
 
 @pytest.mark.stack
+async def test_a_leased_output_is_there_already(blob_service: BlobServiceClient, azurite: Azurite) -> None:
+    """Written again with the same length it is done; another content waits until it may be changed."""
+    blobs, containers, uploads = await uploaded(blob_service, azurite)
+    container = await blobs.put_output("a/b/1-0.png", io.BytesIO(PNG), "image/png", {})
+    await blob_service.get_blob_client(container, "a/b/1-0.png").acquire_lease()
+
+    await blobs.put_output("a/b/1-0.png", io.BytesIO(PNG), "image/png", {})
+    with pytest.raises(Unavailable, match="may not be changed"):
+        await blobs.put_output("a/b/1-0.png", io.BytesIO(PNG + b"x"), "image/png", {})
+    assert await containers.read_output("a/b/1-0.png") == PNG
+    await uploads.close()
+
+
+@pytest.mark.stack
 @pytest.mark.parametrize("size_bytes", [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 5_000_000])
 async def test_it_is_read_from_where_the_file_stands(
     blob_service: BlobServiceClient, azurite: Azurite, size_bytes: int

@@ -30,19 +30,60 @@ def test_the_first_grant_opens_the_account(counter: Counter) -> None:
 def test_the_same_grant_twice_gives_once(counter: Counter) -> None:
     """And the second says so."""
     assert counter.call("grant", "ada", "5", "--id", "invoice-1").code == 0
-    again = counter.call("grant", "ada", "5", "--id", "invoice-1", "--plan", "free")
+    again = counter.call("grant", "ada", "5", "--id", "invoice-1")
     assert again.code == 0
     assert "invoice-1 was given before: 5 credits" in again.out
     assert counter.balances() == (15, 0, 0)
     assert counter.account().plan is Plan.PREMIUM
     counter.books_balance()
+    for other in (("6",), ("5", "--plan", "free"), ("5", "--daily-limit", "1")):
+        refused = counter.call("grant", "ada", *other, "--id", "invoice-1")
+        assert refused.code == 1
+        assert "the id 'invoice-1' was used before for 5 credits" in refused.err
+    assert counter.balances() == (15, 0, 0)
+
+
+def test_terms_change_without_a_credit(counter: Counter) -> None:
+    """A plan, a limit, and no limit again; the account shows them and its ledger says so."""
+    assert counter.call("terms", "ada", "--plan", "basic", "--daily-limit", "7", "--id", "t1").code == 0
+    assert (counter.account().plan, counter.account().daily_limit_credits) == (Plan.BASIC, 7)
+    called = counter.call("terms", "ada", "--no-daily-limit")
+    assert (called.code, counter.account().daily_limit_credits) == (0, None)
+    assert counter.balances() == (10, 0, 0)
+    assert "plan basic, daily limit 7" in counter.call("account", "ada").out
+    counter.books_balance()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (("ada",), 2, "say --plan, --daily-limit or --no-daily-limit"),
+        (("ada", "--plan", "gold"), 2, "choose one of free, basic, premium"),
+        (("ada", "--daily-limit", "1", "--no-daily-limit"), 2, "contradict"),
+        (("ada", "--daily-limit", "-1"), 2, "--daily-limit"),
+        (("bob", "--plan", "free"), 1, "There is no account 'bob'"),
+        (("a/b", "--plan", "free"), 2, "the user must be"),
+    ],
+)
+def test_terms_that_cannot_be_meant_are_refused(counter: Counter, argv: tuple[str, ...], code: int, says: str) -> None:
+    """With the reason, and nothing is changed."""
+    called = counter.call("terms", *argv)
+    assert (called.code, called.out) == (code, "")
+    assert says in called.err
+    assert counter.account().plan is Plan.PREMIUM
 
 
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
         (("ada", "0"), "CREDITS"),
-        (("ada", "many"), "CREDITS"),
+        (("ada", "many"), "CREDITS must be a whole number from 1 to 1,000,000,000"),
+        (("ada", "-5"), "To take credits away, post a correction"),
+        (("ada", "1e3"), "CREDITS must be a whole number"),
+        (("ada", "10.0"), "CREDITS must be a whole number"),
+        (("ada", "99999999999999999999"), "CREDITS must be a whole number"),
+        (("ada", "5", "--plann", "basic"), "--plann"),
+        (("ada", "5", "--id", ""), "--id must be 1 to 128 letters"),
         (("a/b", "5"), "the user must be 1 to 128 letters"),
         (("ada", "5", "--id", "a b"), "--id must be 1 to 128 letters"),
         (("ada", "5", "--plan", "gold"), "choose one of free, basic, premium"),

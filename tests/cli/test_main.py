@@ -71,6 +71,15 @@ def test_a_malformed_connection_string_is_a_setting_too(capsys: pytest.CaptureFi
     assert "not-a-connection-string" not in told.err
 
 
+@pytest.mark.parametrize("setting", ["MODERATION_FILE", "CATALOG_FILE", "TERMS_FILE"])
+@pytest.mark.parametrize("place", ["/nowhere/file.toml", __file__])
+def test_settings_reads_the_files_that_are_named(setting: str, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With one that is not there, or is something else, the app could not run: exit code 2, and which it is."""
+    assert run(["settings"], env=ENV | {setting: place}, wiring=OperatorsWiring) == 2
+    assert setting in capsys.readouterr().err
+    assert run(["settings"], env=ENV | {setting: "blob:config/file.toml"}, wiring=OperatorsWiring) == 0
+
+
 def test_a_neighbour_that_is_down_is_one_line(counter: Counter) -> None:
     """Exit code 1, and the rooms are closed all the same."""
     counter.rooms.trouble = "no connection"

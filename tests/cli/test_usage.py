@@ -111,13 +111,28 @@ def test_the_tables_are_for_people(busy: Counter) -> None:
         "eve              1          1        1        1  0.003000",
         "(all)            4          2        2        3  0.028000",
     ]
-    assert called.err == "4 generations opened since 2026-11-21 12:30:00Z.\n"
+    assert called.err == "4 generations were opened since 2026-11-21 12:30:00Z.\n"
 
 
 def test_where_nothing_was_used(counter: Counter) -> None:
     """There is no table."""
     called = counter.call("usage")
-    assert (called.code, called.out, called.err) == (0, "", "0 generations opened ever.\n")
+    assert (called.code, called.out, called.err) == (0, "", "No generation was opened.\n")
+
+
+def test_one_is_said_in_the_singular(counter: Counter) -> None:
+    """And nothing of an unknown user or model is no answer but a question back."""
+    counter.have_made(Key("ada", "one"))
+    assert counter.call("usage").err == "1 generation was opened.\n"
+    assert counter.call("usage", "--model", "flux-dev").err == "No generation was opened.\n"
+    nobody = counter.call("usage", "--user", "bob")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert "There is no account 'bob'" in nobody.err
+    typo = counter.call("usage", "--model", "flux-shnell")
+    assert (typo.code, typo.out) == (1, "")
+    assert "There is no model 'flux-shnell'" in typo.err
+    assert "flux-schnell" in typo.err
+    assert counter.call("usage", "--model", "").code == 1
 
 
 def test_a_span_that_is_none(counter: Counter) -> None:

@@ -298,3 +298,11 @@ def test_too_dear_tokens_are_noticed() -> None:
     model = CATALOG.models["llama-3-70b"]
     dear = tuple(replace(price, usd_micros=price.usd_micros * 2) for price in model.prices)
     assert shortfalls(replace(model, prices=dear), CREDIT_USD_MICROS) != []
+
+
+def test_black_is_a_refusal_where_the_weights_are_open() -> None:
+    """Behind a checker that answers so; what its maker serves answers with an error. The page names them."""
+    makers_own = {"flux-1.1-pro", "flux-1.1-pro-ultra", "flux-pro", "flux-kontext-pro", "flux-kontext-max"}
+    makers_own |= {"flux-2-pro", "flux-2-max", "flux-2-flex"}
+    pictures = {model.name for model in ACTIVE if model.modality == "image"}
+    assert {model.name for model in CATALOG.models.values() if model.black_is_refusal} == pictures - makers_own

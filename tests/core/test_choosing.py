@@ -20,7 +20,7 @@ from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Plan
 from shared.core.generation_event import ChosenBy, PassedOver
 from shared.core.reasons import Reason, Refusal
-from tests.core.catalogs import IMAGE, REQUEST, SECONDS, TEXT, VERSION, catalog, model
+from tests.core.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
 
 PICTURE = "https://pictures.example/cat.png"
 FILE = {"type": "audio", "field": "input_file"}
@@ -112,8 +112,21 @@ def test_what_is_no_name_is_unknown(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["secret", "owner/secret"])
 def test_a_hidden_model_is_unknown(name: str) -> None:
-    """Nobody is told that there is one."""
-    assert refused(model=name) == Refusal.of(Reason.UNKNOWN_MODEL)
+    """Nobody is told that there is one, nor by a name that is near."""
+    assert refused(model=name).reason is Reason.UNKNOWN_MODEL
+    assert "secret" not in refused(model=name).text + refused(model="secre").text
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("flux-schnel", "flux-schnell"), ("Flux-Dev", "flux-dev"), ("black-forest-labs/flux-shnell", "flux-schnell")],
+)
+def test_an_unknown_model_is_told_the_nearest(name: str, nearest: str) -> None:
+    """By our name, whichever was meant; a name that is like none gets the plain sentence."""
+    refusal = refused(of=REAL, model=name)
+    assert refusal.reason is Reason.UNKNOWN_MODEL
+    assert f" {nearest}" in refusal.text
+    assert refused(of=REAL, model="zzzzzz") == Refusal.of(Reason.UNKNOWN_MODEL)
 
 
 def test_a_named_model_is_in_the_plan_or_it_is_not() -> None:
@@ -155,9 +168,10 @@ def test_a_successor_beyond_the_plan_is_none() -> None:
 
 
 def test_the_successor_takes_the_request_or_says_why_not() -> None:
-    """As if it had been named."""
-    refusal = refused(model="old", num_outputs=2)
-    assert refusal == Refusal(Reason.INVALID_REQUEST, "num_outputs must be 1 for good")
+    """All of it, for it was not named itself: what it has no use for is no reason to serve something else."""
+    begin = "old is no longer offered, and for good in its place: "
+    assert refused(model="old", num_outputs=2).text == f"{begin}num_outputs must be 1 for good"
+    assert refused(model="old", seed=7).text == f"{begin}seed is not taken by good: leave it out"
 
 
 # By plan, modality and quality.
@@ -218,10 +232,11 @@ def test_the_cheapest_is_the_one_that_can_do_it() -> None:
     assert quoted(Plan.FREE, quality="economy", modality="audio", input_file="ada/a.wav").model.name == "song"
 
 
-def test_what_none_of_the_class_can_do_is_refused_by_the_cheapest_of_them() -> None:
-    """With the field and the rule, not with "no model"."""
+def test_what_none_of_the_class_can_do_is_refused_by_its_field() -> None:
+    """With the nearest that can be had and who makes it, not with "no model"."""
     refusal = refused(quality="premium", num_outputs=2)
-    assert refusal == Refusal(Reason.INVALID_REQUEST, "num_outputs must be 1 for best")
+    text = "num_outputs cannot be 2: the nearest is 1, by best"
+    assert refusal == Refusal(Reason.INVALID_REQUEST, text)
 
 
 def test_a_quality_beyond_the_plan_is_too_high() -> None:
@@ -243,10 +258,11 @@ def test_a_quality_that_a_modality_has_not_is_refused(said: dict[str, Any], text
 
 
 def test_a_picture_goes_to_a_model_that_takes_it() -> None:
-    """Rather than to the plan's own, which would make another picture; where there is none, the plan's own serves."""
+    """Rather than to the plan's own, which would make another picture; where there is none, none serves."""
     assert quoted(Plan.BASIC, image_url=PICTURE).model.name == "good"
     assert quoted(Plan.BASIC, image_url=PICTURE).chosen_by is ChosenBy.PLAN
-    assert quoted(Plan.FREE, image_url=PICTURE).model.name == "plain"
+    text = "image_url is not taken by any model that could serve this: leave it out"
+    assert refused(Plan.FREE, image_url=PICTURE).text == f"{text}; with the plan basic, good takes it as it is"
 
 
 def test_the_plans_own_model_gives_way_to_one_that_takes_the_request() -> None:
@@ -269,7 +285,8 @@ def test_the_cheapest_is_asked_for_directly_too() -> None:
 def test_a_seed_of_the_users_is_taken_or_refused_as_it_is() -> None:
     """Another seed would be another picture: of two models, the one that takes it serves."""
     narrow = {"prompt": TEXT, "seed": {"type": "whole", "from": 1, "to": 99}}
-    models = {"narrow": model(narrow, replicate="owner/narrow"), "wide": MODELS["plain-too"]}
+    wide = {"prompt": TEXT, "seed": SEED}
+    models = {"narrow": model(narrow, replicate="owner/narrow"), "wide": model(wide, replicate="o/wide", credits=2)}
     refusal = refused(of=catalog(models), model="narrow", seed=100)
     assert refusal == Refusal(Reason.INVALID_REQUEST, "seed must be from 1 to 99 for narrow")
     assert quoted(of=catalog(models), model="narrow", seed=99).model.name == "narrow"
@@ -287,8 +304,9 @@ def test_a_chain_is_the_models_own() -> None:
     assert quoted(model="plain").chain == ("plain",)
 
 
-def test_a_chain_keeps_what_was_brought() -> None:
-    """No fallback that would make it without the picture, or without the sound."""
+def test_a_chain_keeps_what_was_asked() -> None:
+    """No fallback that would make it without the picture, or without the sound, or without anything else."""
+    assert quoted(model="film", duration_s=5).chain == ("film",)
     assert quoted(model="film", image_url=PICTURE).chain == ("film",)
     assert quoted(model="film").chain == ("film", "short-film")
     assert quoted(model="song", input_file="ada/a.wav").chain == ("song",)
@@ -351,9 +369,9 @@ def test_each_count_has_its_case() -> None:
 
 
 def test_a_field_that_a_model_does_not_have_is_not_counted() -> None:
-    """Whoever asks a model of pictures for 100 seconds pays for a picture."""
-    assert asked(CATALOG.models["plain"], replace(REQUEST, duration_s=100), "duration_s") == 0
-    assert quoted(model="plain", duration_s=100).hold_credits == 1
+    """Whoever asks a model of pictures for 100 tokens pays for a picture."""
+    assert asked(CATALOG.models["plain"], replace(REQUEST, max_tokens=100), "max_tokens") == 0
+    assert quoted(model="plain", max_tokens=100).hold_credits == 1
 
 
 def test_the_hold_is_the_dearest_of_the_chain() -> None:

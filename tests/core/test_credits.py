@@ -1,7 +1,7 @@
 """The credits: every move keeps the account whole."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.core import credits as ledger
 from shared.core.credits import Account, Move, Plan
+from shared.core.reasons import Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RICH = Account(user_id="ada", granted=10, available=10)
@@ -24,7 +25,7 @@ def test_grant_adds_to_granted_and_available() -> None:
 @pytest.mark.parametrize("amount", [0, -1])
 def test_grant_of_nothing_is_refused(amount: int) -> None:
     """A grant that gives nothing is a mistake of its caller."""
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="amount must be a whole number from 1"):
         ledger.grant(RICH, amount, grant_id="g1", at=NOW)
 
 
@@ -93,3 +94,35 @@ def test_any_history_of_moves_keeps_the_money_whole(moves: list[tuple[int, int]]
     for entry in entries:
         replay = ledger.moved(replay, entry)
     assert replay == replace(account, day=None, day_credits=0)
+
+
+def test_no_credits_says_how_many() -> None:
+    """Needed, there, and held for what still runs; and that the same id will not do again."""
+    assert ledger.refusal(RICH, RICH.available, NOW) is None
+    never = ledger.refusal(None, 5, NOW)
+    assert never is not None
+    assert (never.reason, never.text) == (
+        Reason.NO_CREDITS,
+        "This needs up to 5 credits, and this user was never given any. Add credits and send it again with a new id.",
+    )
+    held, _ = ledger.hold(RICH, 8, generation_id="one", at=NOW)
+    short = ledger.refusal(held, 5, NOW)
+    assert short is not None
+    assert short.text.startswith("This needs up to 5 credits; available: 2 (8 more held for what is still running).")
+    poor = ledger.refusal(Account(user_id="ada"), 1, NOW)
+    assert poor is not None
+    assert poor.text.startswith("This needs up to 1 credit; available: 0. Add credits")
+
+
+def test_a_daily_limit_says_which_how_much_and_until_when() -> None:
+    """Waiting is no advice where the limit itself is too low; yesterday's use is none of today's."""
+    account, _ = ledger.hold(replace(RICH, daily_limit_credits=6), 4, generation_id="one", at=NOW)
+    over = ledger.refusal(account, 3, NOW)
+    assert over is not None
+    assert over.reason is Reason.OVER_LIMIT
+    assert over.text.startswith("This needs up to 3 credits. Used or held today: 4 of the daily limit of 6. Send it")
+    assert "with a new id after 2026-11-22 00:00 UTC, ask for less, or have the limit raised." in over.text
+    assert ledger.refusal(account, 3, NOW + timedelta(days=1)) is None
+    never = ledger.refusal(replace(RICH, daily_limit_credits=2), 3, NOW)
+    assert never is not None
+    assert never.text.endswith("held today: 0 of the daily limit of 2. Ask for less, or have the limit raised.")

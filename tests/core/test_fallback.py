@@ -138,9 +138,8 @@ def test_what_another_model_may_do_better_goes_to_it(status: Status, error: str,
         (Status.FAILED, "The input or output was flagged as sensitive. (E005) (id)", Reason.CONTENT_REFUSED),
         (Status.FAILED, "flagged by moderation; please retry (code: PA)", Reason.CONTENT_REFUSED),
         (Status.FAILED, "ValueError: width must be a multiple of 8", Reason.PROVIDER_REFUSED),
-        (Status.FAILED, "CUDA out of memory", Reason.PROVIDER_REFUSED),
-        (Status.FAILED, "Insufficient credit (E001)", Reason.PROVIDER_UNAVAILABLE),
-        (Status.FAILED, "invalid API key (E002)", Reason.PROVIDER_UNAVAILABLE),
+        (Status.FAILED, "You have insufficient credit to run this model.", Reason.PROVIDER_UNAVAILABLE),
+        (Status.FAILED, "Invalid or expired API token.", Reason.PROVIDER_UNAVAILABLE),
         (Status.CANCELED, "", Reason.TIMED_OUT),
     ],
 )
@@ -247,9 +246,9 @@ def test_a_seed_of_ours_is_one_that_the_model_takes() -> None:
 
 
 def test_a_seed_of_the_users_beyond_a_fallback_leaves_it_out() -> None:
-    """Another seed would be another picture."""
-    generation, _ = submitting(seed=5000)
-    assert generation.chain == ("first", "second")
+    """Another seed would be another picture, and so would none: the one has no seeds, the other not this one."""
+    assert submitting(seed=5000)[0].chain == ("first",)
+    assert submitting(seed=999)[0].chain == ("first", "third")
 
 
 # Lost.
@@ -296,11 +295,10 @@ def test_a_training_needs_a_destination() -> None:
 
 
 def test_a_destination_makes_no_training_of_a_picture() -> None:
-    """It is ignored, and named."""
-    first, _ = submitting(destination="ada/lora")
-    assert first.attempt is not None
-    assert (first.attempt.trains, first.attempt.destination) == (False, "")
-    assert first.ignored_fields == ("destination",)
+    """Nor a picture of what was to be a training: it is refused."""
+    quoted = quote(CATALOG, replace(REQUEST, model="first", destination="ada/lora"), Plan.PREMIUM)
+    assert isinstance(quoted, Refusal)
+    assert quoted.text == "destination is not taken by first: leave it out, or ask for a model that takes it"
 
 
 # What it cost.

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.catalog import Model
-from shared.core.mapping import KINDS, Mapped, inputs_of, nearest_ratio, references, seed_of, takes_file, takes_image
+from shared.core.mapping import KINDS, Mapped, file_kinds, inputs_of, references, seed_of, takes_image
 from shared.core.reasons import Reason, Refusal
+from shared.core.sizes import nearest_ratio
 from tests.core.catalogs import IMAGE, RATIO, REQUEST, SECONDS, SEED, TEXT, catalog, model
 
 PICTURE = "https://pictures.example/cat.png"
@@ -178,9 +179,77 @@ def test_a_free_size_is_two_sides() -> None:
 
 
 def test_a_ratio_goes_to_the_model_that_takes_it() -> None:
-    """Then the sides do not matter."""
-    sent = mapped({"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM}, FREE, aspect_ratio="4:3", width=300).inputs
+    """Alone it is the model's own choice; with sides of its shape, or one, it is a size."""
+    free = {"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM}
+    sent = mapped(free, FREE, aspect_ratio="4:3").inputs
     assert sent == {"prompt": REQUEST.prompt, "aspect_ratio": "4:3"}
+    for said in ({"width": 512}, {"height": 384}, {"width": 512, "height": 384}, {"width": 512, "height": 388}):
+        both = mapped(free, FREE, aspect_ratio="4:3", **said)
+        assert both.inputs == {"prompt": REQUEST.prompt, "aspect_ratio": "custom", "width": 512, "height": 384}
+        assert both.ignored_fields == ()
+
+
+def test_sides_of_another_shape_than_the_ratio_are_left_out_and_told() -> None:
+    """The ratio is what was meant; a word that is no ratio has no sides at all."""
+    free = {"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM | {"choices": ["custom", "match_input_image", "4:3"]}}
+    for ratio in ("4:3", "match_input_image"):
+        said = mapped(free, FREE, aspect_ratio=ratio, width=512, height=512)
+        assert said.inputs == {"prompt": REQUEST.prompt, "aspect_ratio": ratio}
+        assert said.ignored_fields == ("height", "width")
+    small = {"prompt": TEXT, "aspect_ratio": RATIO, "megapixels": {"type": "choice", "choices": ["1", "0.25"]}}
+    both = mapped(small, {"sizing": "megapixels"}, aspect_ratio="16:9", width=640)
+    assert (both.inputs["aspect_ratio"], both.inputs["megapixels"]) == ("16:9", "0.25")
+
+
+@pytest.mark.parametrize("ratio", ["custom", "Custom"])
+def test_a_custom_ratio_means_the_sides(ratio: str) -> None:
+    """To a model of sides, of both, and of ratios alone; without both sides it means nothing."""
+    free, size = {"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM}, {"width": 512, "height": 320}
+    assert mapped(free, FREE, aspect_ratio=ratio, **size).inputs == {
+        "prompt": REQUEST.prompt,
+        "aspect_ratio": "custom",
+        **size,
+    }
+    assert mapped({"prompt": TEXT, **SIDES}, FREE, aspect_ratio=ratio, **size).inputs["width"] == 512
+    by_ratio = mapped({"prompt": TEXT, "aspect_ratio": RATIO}, {"sizing": "ratio"}, aspect_ratio=ratio, **size)
+    assert (by_ratio.inputs["aspect_ratio"], by_ratio.ignored_fields) == ("16:9", ())
+    for said in ({}, {"width": 512}, {"height": 512}):
+        assert refusal(free, FREE, aspect_ratio=ratio, **said) == "aspect_ratio custom needs width and height for m"
+
+
+def test_a_resolution_beside_sides_is_left_out_and_told() -> None:
+    """The sides say it already; beside a ratio it counts."""
+    free = {"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM, "resolution": {"type": "choice", "choices": ["1 MP"]}}
+    said = mapped(free, FREE, width=512, height=512, resolution="1 MP")
+    assert ("resolution" in said.inputs, said.ignored_fields) == (False, ("resolution",))
+    assert mapped(free, FREE, aspect_ratio="4:3", resolution="1mp").inputs["resolution"] == "1 MP"
+
+
+@pytest.mark.parametrize(
+    ("choices", "said", "sent"),
+    [
+        (["webp", "jpg", "png"], "PNG", "png"),
+        (["webp", "jpg", "png"], "jpeg", "jpg"),
+        (["webp", "jpg", "png"], ".JPEG", "jpg"),
+        (["webp", "jpeg", "png"], "JPG", "jpeg"),
+        (["wav", "mp3"], " Mp3 ", "mp3"),
+    ],
+)
+def test_a_choice_may_be_spelled_in_other_ways(choices: list[str], said: str, sent: str) -> None:
+    """As people write it; it is sent as the model spells it."""
+    item = {"type": "choice", "choices": choices}
+    assert mapped({"prompt": TEXT, "output_format": item}, output_format=said).inputs["output_format"] == sent
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"), [("16x9", "16:9"), ("16 : 9", "16:9"), ("1920:1080", "16:9"), ("8/8", "1:1")]
+)
+def test_a_ratio_may_be_spelled_in_other_ways(said: str, sent: str) -> None:
+    """And is sent as the model spells it."""
+    assert mapped({"prompt": TEXT, "aspect_ratio": RATIO}, {"sizing": "ratio"}, aspect_ratio=said).inputs == {
+        "prompt": REQUEST.prompt,
+        "aspect_ratio": sent,
+    }
 
 
 @pytest.mark.parametrize(
@@ -284,14 +353,10 @@ def test_a_seed_of_the_users_is_left_as_it_is() -> None:
     ("field", "value"),
     [
         ("seed", 0),
-        ("image_url", PICTURE),
-        ("input_file", "ada/a.wav"),
-        ("destination", "ada/lora"),
         ("negative_prompt", "people"),
         ("system_prompt", "Be brief."),
         ("max_tokens", 10),
         ("temperature", 0.0),
-        ("duration_s", 5),
         ("resolution", "720p"),
         ("continuation", False),
         ("trigger_word", "TOK"),
@@ -305,6 +370,16 @@ def test_a_field_that_a_model_has_no_use_for_is_named(field: str, value: Any) ->
     said = mapped({"prompt": TEXT}, **{field: value})
     assert said.ignored_fields == (field,)
     assert set(said.inputs) == {"prompt"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("image_url", PICTURE), ("input_file", "ada/a.wav"), ("destination", "ada/lora"), ("duration_s", 5)],
+)
+def test_what_is_brought_and_how_long_it_is_to_be_is_never_left_out(field: str, value: Any) -> None:
+    """It would make something else, and charge for it; the refusal says what to do."""
+    text = f"{field} is not taken by m: leave it out, or ask for a model that takes it"
+    assert refusal({"prompt": TEXT}, **{field: value}) == text
 
 
 def test_what_steers_us_is_never_ignored() -> None:
@@ -345,9 +420,9 @@ def test_a_picture_and_a_file_are_taken_by_models_with_an_input_for_them() -> No
     several = one({"prompt": TEXT, "i": {"type": "images", "field": "image_url"}})
     brings = replace(REQUEST, image_url=PICTURE, input_file="ada/a.wav")
     assert [takes_image(each, brings) for each in (pictures, several, files, plain)] == [True, True, False, False]
-    assert [takes_file(each, brings) for each in (pictures, several, files, plain)] == [False, False, True, False]
+    assert [file_kinds(each, brings) for each in (pictures, several, files, plain)] == [set(), set(), {"audio"}, set()]
     assert not takes_image(pictures, REQUEST)
-    assert not takes_file(files, REQUEST)
+    assert not file_kinds(files, REQUEST)
 
 
 def test_references_are_found_in_lists_too() -> None:

@@ -64,6 +64,14 @@ def test_unknown_fields_are_kept_out_and_named() -> None:
     assert unknown == ("a?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba", "promt")
 
 
+def test_an_address_that_is_signed_with_a_token_is_taken() -> None:
+    """8,192 characters, and no more: a role's token alone has thousands."""
+    address = "https://example.com/" + "a" * 8172
+    message = read(GUIDE | {"image_url": address})
+    assert isinstance(message, GenerationRequest)
+    assert message.image_url == address
+
+
 def test_a_cancel_is_read() -> None:
     """The same queue takes cancels."""
     assert read({"type": "cancel", "user_id": "user-1", "generation_id": "gen-1"}) == CancelRequest(KEY)
@@ -126,6 +134,7 @@ def test_ids_that_apps_use_are_taken(good: str) -> None:
         ("width", "1024"),
         ("width", True),
         ("height", 10**400),
+        ("image_url", "https://example.com/" + "a" * 8173),
         ("num_outputs", 0),
         ("seed", -1),
         ("seed", 2**32),

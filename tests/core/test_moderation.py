@@ -1,5 +1,6 @@
 """The judgement: truth tables of severities and thresholds, and of several screeners."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from shared.core.moderation import (
     keyed_digest,
     may_be_offered,
     merged,
+    not_screened,
     unscreened,
 )
 from shared.core.parsing import MODALITIES
@@ -254,3 +256,15 @@ def test_no_sentence_has_a_number_or_a_name_of_ours(found: Category | Topic) -> 
         assert PLAIN_WORDS[found] in text
         assert not any(char.isdigit() for char in text)
         assert "content_safety" not in text
+
+
+@pytest.mark.parametrize(
+    ("modality", "made"), [("video", "A video"), ("audio", "A sound"), ("training", "What a training makes")]
+)
+def test_what_nobody_can_look_at_is_told_without_another_model(modality: str, made: str) -> None:
+    """No model would help; leaving the file out does, where only that is what nobody can look at."""
+    refusal = not_screened(POLICY, modality)
+    assert refusal.reason is Reason.NOT_SCREENED
+    assert refusal.text.startswith(f"{made} cannot be checked here, so none is offered, whatever the model.")
+    willing = replace(POLICY, unscreened=frozenset({modality}))
+    assert not_screened(willing, modality).text == "The input file cannot be checked here. Send the request without it."

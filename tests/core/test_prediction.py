@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.prediction import Failure, Prediction, Status, failure_of, output_uris
+from shared.core.outputs import output_uris
+from shared.core.prediction import Prediction, Status
 
 RECORDED = {
     "id": "hdwst0bb05rgp0cf0p29mzk2am",
@@ -85,31 +86,6 @@ def test_times_that_are_none_are_left_out(moment: str) -> None:
     prediction = Prediction.read(RECORDED | {"created_at": moment})
     assert prediction is not None
     assert prediction.created_at is None
-
-
-@pytest.mark.parametrize(
-    ("error", "failure"),
-    [
-        ("Prediction interrupted; please retry (code: PA)", Failure.TRANSIENT),
-        ("Director: unexpected error handling prediction (E9828)", Failure.TRANSIENT),
-        ("Error starting the container (E9243)", Failure.TRANSIENT),
-        ("The service is unavailable through high demand (E003)", Failure.TRANSIENT),
-        (
-            "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
-            Failure.CONTENT,
-        ),
-        ("NSFW content detected. Try running it again, or try a different prompt.", Failure.CONTENT),
-        ("All generated images contained NSFW content. Try running it again with a different prompt.", Failure.CONTENT),
-        ("ValueError: width must be divisible by 8", Failure.INPUT),
-        ("CUDA out of memory. Tried to allocate 2.00 GiB (E1001)", Failure.INPUT),
-        ("Provider credit exhausted (E001)", Failure.OPERATOR),
-        ("list index out of range", Failure.MODEL),
-        ("", Failure.MODEL),
-    ],
-)
-def test_failures_are_told_apart(error: str, failure: Failure) -> None:
-    """Each published or seen text falls into its class."""
-    assert failure_of(error) is failure
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", {}, {"id": 1, "status": "failed"}, {"id": "short", "status": "x"}])

@@ -38,6 +38,8 @@ SLOW_PICTURE = {"image_count": 1, "image_output_count": 1, "predict_time": 715.0
         (Unit.GPU_SECOND, {"predict_time": 3.5, "total_time": 60}, Made(outputs=4, seconds=9), 3.5),
         (Unit.GPU_SECOND, {"total_time": 60}, Made(outputs=4, seconds=9), 0),
         (Unit.MEGAPIXEL_IN, {}, Made(outputs=1, inputs=2), 2),
+        (Unit.MEGAPIXEL_IN, {"image_input_megapixel_count": 3}, Made(outputs=1, inputs=2), 3),
+        (Unit.MEGAPIXEL_OUT, {"image_output_megapixel_count": 2}, Made(outputs=1, megapixels=1.05), 2),
         (Unit.MEGAPIXEL_OUT, {}, Made(outputs=2, megapixels=2.5), 2.5),
         (Unit.MEGAPIXEL_OUT, {}, Made(outputs=2), 2),
         (Unit.MILLION_TOKENS_IN, {"token_input_count": 500_000}, Made(outputs=1), 0.5),
@@ -214,3 +216,11 @@ def test_a_text_costs_its_tokens_and_not_its_pieces() -> None:
     """A text in forty pieces is one."""
     text = replace(ATTEMPT, modality="text", prices=(Price(Unit.IMAGE, 1_000), Price(Unit.MILLION_TOKENS_OUT, 10**6)))
     assert cost_of(text, ended(Status.SUCCEEDED, outputs=40, output_token_count=40), Delivery()) == 1_000 + 40
+
+
+def test_flux_2_is_reckoned_by_the_megapixels_that_replicate_counted() -> None:
+    """A run, four megapixels in, one out, as FLUX.2 names them: 90,000 micro-USD, and not the 45,729 of the sizes."""
+    prices = [Price(Unit.RUN, 15_000), Price(Unit.MEGAPIXEL_IN, 15_000), Price(Unit.MEGAPIXEL_OUT, 15_000)]
+    counted = {"image_input_megapixel_count": 4, "image_output_megapixel_count": 1, "predict_time": 8.1}
+    assert cost_usd_micros(prices, counted, Made(outputs=1, megapixels=1.0486, inputs=1)) == 90_000
+    assert cost_usd_micros(prices, {}, Made(outputs=1, megapixels=1.0486, inputs=1)) == 45_729

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from shared.core.mapping import inputs_of
 from shared.core.messages import CancelRequest, GenerationRequest
 from shared.core.parsing import MODALITIES, parse_request
 from shared.core.reasons import Reason, Refusal
+from shared.core.sizes import Value, told
 from shared.worker.delivery import INLINE_CHARACTERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
 
 #: What steers Darkroom itself, whatever is made.
@@ -48,21 +51,21 @@ def test_every_field_of_a_request_is_told_and_no_other() -> None:
 
 def test_every_type_and_bound_is_the_parsers() -> None:
     """Texts by their length, numbers by their range; what has a form of its own says so after it."""
-    told = {name: row[1] for name, row in FIELDS.items()}
+    rules = {name: row[1] for name, row in FIELDS.items()}
     for name, most in parsing._TEXT.items():
         if name == "modality":
-            assert told.pop(name) == f"text, one of {', '.join(f'`{each}`' for each in MODALITIES)}"
+            assert rules.pop(name) == f"text, one of {', '.join(f'`{each}`' for each in MODALITIES)}"
             continue
-        assert re.fullmatch(rf"text, at most {most:,} characters(, `.*`)?", told.pop(name)), name
+        assert re.fullmatch(rf"text, at most {most:,} characters(, `.*`)?", rules.pop(name)), name
     for name, (low, high) in parsing._WHOLE.items():
-        assert told.pop(name) == f"whole number, {low:,} to {high:,}", name
+        assert rules.pop(name) == f"whole number, {low:,} to {high:,}", name
     for name, (least, greatest) in parsing._REAL.items():
-        assert told.pop(name) == f"number, {least:g} to {greatest:g}", name
-    assert {told.pop(name) for name in ("continuation", "allow_fallback")} == {"true or false"}
-    assert set(told) == {"type", "generation_id", "user_id", "prompt", "metadata"}
+        assert rules.pop(name) == f"number, {least:g} to {greatest:g}", name
+    assert {rules.pop(name) for name in ("continuation", "allow_fallback")} == {"true or false"}
+    assert set(rules) == {"type", "generation_id", "user_id", "prompt", "metadata"}
     assert f"at most {parsing.REQUEST_BYTES // 1024} KiB" in PAGE
-    assert f"at most {parsing._METADATA_PAIRS} texts" in told["metadata"]
-    assert f"at most {parsing._METADATA_CHARACTERS} characters" in told["metadata"]
+    assert f"at most {parsing._METADATA_PAIRS} texts" in rules["metadata"]
+    assert f"at most {parsing._METADATA_CHARACTERS} characters" in rules["metadata"]
 
 
 def takers(catalog: Catalog, field: str) -> list[str]:
@@ -108,6 +111,19 @@ def test_every_example_is_read_and_accepted(title: str) -> None:
     mapped = inputs_of(quoted.model, message, seed=0)
     assert not isinstance(mapped, Refusal)
     assert mapped.ignored_fields == ()
+
+
+def test_a_size_is_told_as_it_was_asked_sent_and_made() -> None:
+    """The README's picture: 1024 x 768 is 4:3, and 1152 x 896 to its model; where no size was asked there is none."""
+    said = replace(GenerationRequest(key=Key("ada", "7f3c"), prompt="A lighthouse"), width=1024, height=768)
+    sent: dict[str, Value] = {"prompt": "A lighthouse", "aspect_ratio": "4:3", "megapixels": "1", "seed": 7}
+    picture = Output(container="c", name="n", content_type="t", size_bytes=1, width=1152, height=896)
+    size = told(said, sent, [picture])
+    shown = json.loads(re.findall(r"```json\n(\{\"specversion.+?)\n```", README, re.DOTALL)[0])
+    assert size == shown["data"]["size"]
+    assert told(said, sent, []) == {**shown["data"]["size"], "made": None}
+    assert told(replace(said, width=None, height=None), sent, [picture]) is None
+    assert told(None, {}, []) is None
 
 
 def test_the_cancel_is_read() -> None:

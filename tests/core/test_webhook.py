@@ -180,3 +180,49 @@ def test_no_address_raises(url: str) -> None:
     for each in (url, f"https://{url}", f"https://a/?user=u&generation=g&attempt={url}"):
         found = named_callback(each)
         assert found is None or isinstance(found, Callback)
+
+
+GOOD_ONE = GOOD["webhook-signature"]
+
+
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        f"{GOOD_ONE},v1,AAAA",
+        f"v1,AAAA,{GOOD_ONE}",
+        f"{GOOD_ONE}, v1,AAAA",
+        f"v1,AAAA\t{GOOD_ONE}",
+        f"\t {GOOD_ONE}\t",
+        f"v1,AAAA  {GOOD_ONE}",
+        f"v1, {GOOD_ONE.removeprefix('v1,')}",
+        " ".join(["v1,AAAA"] * 16 + [GOOD_ONE]),
+        ",".join(["v1,AAAA"] * 300 + [GOOD_ONE]),
+        f"v1a,AAAA {GOOD_ONE}",
+        f"v1,v1,{GOOD_ONE}",
+        f"v1,!!,{GOOD_ONE},,",
+        f"garbage {GOOD_ONE}",
+    ],
+)
+def test_a_good_signature_is_found_however_a_proxy_wrote_the_header(signatures: str) -> None:
+    """Doubled headers are joined by a comma, blanks become tabs, and nobody counts the entries."""
+    verify(GOOD | {"webhook-signature": signatures}, BODY, [SECRET], NOW)
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
+def test_the_same_value_twice_is_that_value(name: str) -> None:
+    """A header that was doubled on the way and joined; two different ones are no value."""
+    verify(GOOD | {name: f"{GOOD[name]}, {GOOD[name]}\t"}, BODY, [SECRET], NOW)
+    with pytest.raises(SignatureError):
+        verify(GOOD | {name: f"{GOOD[name]},{GOOD[name]}1"}, BODY, [SECRET], NOW)
+
+
+def test_a_header_has_a_bound() -> None:
+    """What stands behind the first 16 KiB was not written by Replicate; half a million entries cost no time."""
+    with pytest.raises(SignatureError):
+        verify(GOOD | {"webhook-signature": "v1,AAAA " * 500_000 + GOOD_ONE}, BODY, [SECRET], NOW)
+
+
+def test_half_a_character_is_no_signature() -> None:
+    """A header that no text can be made of is refused as any other."""
+    with pytest.raises(SignatureError):
+        verify(GOOD | {"webhook-id": "\ud800"}, BODY, [SECRET], NOW)

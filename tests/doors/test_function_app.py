@@ -17,13 +17,12 @@ from azure.functions.timer import TimerRequest
 
 import function_app
 from shared import calls, wiring
-from shared.composition import WEBHOOK_PATH
 from shared.core.messages import Check, PredictionEvent
 from shared.core.reasons import Reason
 from shared.core.state import State
 from shared.health import HEALTH_FRESH_S
 from shared.ports import Unavailable
-from shared.settings import Settings, SettingsError
+from shared.settings import WEBHOOK_PATH, Settings, SettingsError
 from shared.wiring import Wiring
 from tests.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 
@@ -278,6 +277,7 @@ async def test_a_message_waits_while_a_setting_is_malformed(monkeypatch: pytest.
     monkeypatch.setattr(calls, "UNREADY_PAUSE_S", 0.1)
     del vars(rooms.wiring)["house"]
     del vars(rooms.wiring)["store"]
+    object.__setattr__(rooms.wiring.settings, "storage", "no connection string")
     began_s = time.monotonic()
     with pytest.raises(SettingsError, match="connection string"):
         await call("generate", queued(request_body()))

@@ -36,6 +36,8 @@ class FakeBlobs:
         self.written_at: dict[str, datetime] = {}
         self.outputs: dict[str, Blob] = {}
         self.dead_letters: dict[str, Blob] = {}
+        #: Names of outputs and inputs that may not be deleted: leased, or immutable.
+        self.kept: set[str] = set()
         #: What the app has put there, by name.
         self.uploads: dict[str, bytes] = {}
 
@@ -45,11 +47,10 @@ class FakeBlobs:
         self.outputs[name] = Blob(file.read(), content_type, dict(metadata))
         return self.container
 
-    async def discard_outputs(self, prefix: str) -> None:
+    async def discard_outputs(self, prefix: str) -> int:
         """See ``Blobs``."""
         await asyncio.sleep(0)
-        for name in [name for name in self.outputs if name.startswith(prefix)]:
-            del self.outputs[name]
+        return self._discard(self.outputs, prefix)
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """See ``Blobs``."""
@@ -97,11 +98,17 @@ class FakeBlobs:
             return None
         return f"https://uploads.example/{name}?until={self.now() + timedelta(seconds=life_s):%Y-%m-%dT%H:%M:%SZ}"
 
-    async def discard_inputs(self, prefix: str) -> None:
+    async def discard_inputs(self, prefix: str) -> int:
         """See ``Blobs``."""
         await asyncio.sleep(0)
-        for name in [name for name in self.inputs if name.startswith(prefix)]:
-            del self.inputs[name]
+        return self._discard(self.inputs, prefix)
+
+    def _discard(self, blobs: dict[str, Blob], prefix: str) -> int:
+        found = [name for name in blobs if name.startswith(prefix)]
+        for name in found:
+            if name not in self.kept:
+                del blobs[name]
+        return len(self.kept.intersection(found))
 
     async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
         """See ``Blobs``. Reads from where the file stands."""

@@ -117,7 +117,7 @@ class FakeReplicate:
         """Stream one of ``files``."""
         self._check()
         self.fetched.append(uri)
-        if not uri.startswith(DELIVERY):
+        if not uri.startswith((DELIVERY, "data:")):
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
         if uri not in self.files or self.now() < self.comes_at.get(uri, self.now()):
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from shared.core.credits import Account, LedgerEntry, Move
 from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
-from shared.ports import Conflict, Loaded
+from shared.ports import Conflict, Loaded, UnreadableRow
 
 
 class FakeStore:
@@ -26,6 +26,8 @@ class FakeStore:
         self.saved_generations: dict[Key, Generation] = {}
         self.entries: list[LedgerEntry] = []
         self.before_commit: list[Callable[[Generation | None, Transition], None]] = []
+        #: Accounts whose row is none that can be read.
+        self.unreadable: dict[str, UnreadableRow] = {}
         self._etags: dict[str | Key, str] = {}
         self._written = 0
 
@@ -52,6 +54,8 @@ class FakeStore:
     async def load_account(self, user_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
         await _turn()
+        if user_id in self.unreadable:
+            raise self.unreadable[user_id]
         return self.saved_accounts.get(user_id), self._etags.get(user_id, "")
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
@@ -96,11 +100,11 @@ class FakeStore:
             if entry.user_id == user_id:
                 yield entry
 
-    async def accounts(self) -> AsyncIterator[Account]:
+    async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """See ``Store``."""
         await _turn()
-        for account in list(self.saved_accounts.values()):
-            yield account
+        for user_id, account in list(self.saved_accounts.items()):
+            yield self.unreadable.get(user_id, account)
 
     async def generations(self, user_id: str) -> AsyncIterator[Generation]:
         """See ``Store``."""

@@ -84,6 +84,13 @@ async def webhook_before_the_outputs(stage: Stage) -> Faced:
     return faced
 
 
+async def webhook_with_leased_image(stage: Stage) -> Faced:
+    """The same, and the input may not be deleted: it stays, and holds up nothing."""
+    faced = await webhook_with_image(stage)
+    stage.world.blobs.kept |= set(stage.world.blobs.inputs)
+    return faced
+
+
 async def webhook_of_unknown(stage: Stage) -> Faced:
     """The same, but the answer to the create was lost: nobody knows the prediction yet."""
     stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
@@ -309,6 +316,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("webhook without its outputs", webhook_slimmed),
     Flow("webhook without its outputs, not shown either", webhook_slimmed_and_blank, ends=_SUCCESSES),
     Flow("webhook before the outputs are there", webhook_before_the_outputs, ends=_SUCCESSES),
+    Flow("webhook, with an image that is leased", webhook_with_leased_image, ends=(End.SUCCEEDED, End.CONTENT)),
     Flow("webhook after a lost answer", webhook_of_unknown),
     Flow("check of SUBMITTING, created", check_submitting),
     Flow("check of SUBMITTING, lost", check_lost),

@@ -195,8 +195,19 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what was not paid for is taken away",
         WORKER + "ending.py",
-        (("    await tidy(house, generation)\n", ""),),
+        (("        kept = await tidy(house, generation)\n", "        kept = 0\n"),),
         _worker("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
+    ),
+    Guard(
+        "who cannot tidy has told all the same",
+        WORKER + "ending.py",
+        (
+            (
+                "    event = event_of(generation)\n",
+                "    kept = await tidy(house, generation)\n    event = event_of(generation)\n",
+            ),
+        ),
+        _worker("test_cancel_and_bury.py::test_an_outage_of_the_blobs_holds_back_no_event"),
     ),
     Guard(
         "an output that is refused on a second look goes",
@@ -296,7 +307,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "no more outputs are taken than were asked for",
         WORKER + "delivery.py",
-        (("prediction.outputs[: attempt.outputs]", "prediction.outputs"),),
+        (("    return files[: attempt.outputs]\n", "    return files\n"),),
         _worker("test_observing.py::test_more_outputs_than_asked_are_not_taken"),
     ),
     Guard(
@@ -385,41 +396,22 @@ GUARDS: tuple[Guard, ...] = (
         _worker("test_fallback.py::test_content_input_credit_and_keys_never_go_to_another"),
     ),
     Guard(
+        "what operators read of a failure has no prompt in it",
+        CORE + "transitions.py",
+        (("redacted(prediction.error, _written(generation))", "redacted(prediction.error)"),),
+        _worker("test_fallback.py::test_operators_read_the_providers_own_words_and_no_prompt"),
+    ),
+    Guard(
+        "no measurement of a stranger's keeps a row from being written",
+        CORE + "prediction.py",
+        (('metrics=kept_metrics(raw.get("metrics"))', 'metrics=raw.get("metrics") or {}'),),
+        _worker("test_outputs.py::test_metrics_of_any_size_do_not_lose_a_picture"),
+    ),
+    Guard(
         "a create that was refused for its input goes to no other model",
         CORE + "transitions.py",
         (("    if refusal.reason is not Reason.UNKNOWN_MODEL:\n", "    if refusal.reason is Reason.LOST:\n"),),
         _core("test_fallback.py::test_a_create_that_was_refused_for_anything_else_ends_it"),
-    ),
-    Guard(
-        "no fallback without the file that was brought",
-        CORE + "catalog.py",
-        (
-            (
-                _lines(
-                    "            if takes_file(model, request) and not takes_file(fallback, request):",
-                    "                continue",
-                ),
-                "",
-            ),
-        ),
-        _core("test_choosing.py::test_a_chain_keeps_what_was_brought"),
-    ),
-    Guard(
-        "the hold is the dearest of the chain",
-        CORE + "catalog.py",
-        (
-            (
-                "    return max(unit_credits(link, request) for link in links) * outputs\n",
-                "    return unit_credits(links[0], request) * outputs\n",
-            ),
-        ),
-        _core("test_choosing.py::test_the_hold_is_the_dearest_of_the_chain"),
-    ),
-    Guard(
-        "the limit is kept by every model of the chain",
-        CORE + "catalog.py",
-        ((" if affordable(link))\n", ")\n"),),
-        _core("test_choosing.py::test_the_limit_shortens_the_chain_and_so_the_hold"),
     ),
     Guard(
         "the seconds of a processor are no price of a picture",

@@ -187,7 +187,7 @@ def at_rest(watch: Watch) -> None:
     after_step(watch, *sorted(watch.touched))
     require(not world.index.rows, "nothing is open", list(world.index.rows))
     require(not world.replicate.running, "no prediction runs", [each.prediction_id for each in world.replicate.running])
-    require(not world.blobs.inputs, "no input is left of what has ended", list(world.blobs.inputs))
+    require(set(world.blobs.inputs) <= world.blobs.kept, "no input is left of what has ended", list(world.blobs.inputs))
     for key, generation in world.store.saved_generations.items():
         require(generation.state.ended, "every generation ends", key)
     _announced(world)

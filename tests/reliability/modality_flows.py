@@ -14,8 +14,8 @@ from tests.fakes.world import KEY
 from tests.reliability.schedules import End, Faced, Flow, Stage
 
 #: What they begin with.
-_WAV = b"RIFF\x00\x00\x00\x00WAVEfmt "
-_TAR = b"lora".ljust(257, b"\x00") + b"ustar\x00"
+_WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(28)
+_TAR = b"lora".ljust(257, b"\x00") + b"ustar\x00" + bytes(1024)
 
 _FILE = {"type": "audio", "field": "input_file"}
 _ARCHIVE = {"type": "archive", "field": "input_file", "required": True}

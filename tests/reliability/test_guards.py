@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.reliability.answer_guards import ANSWER_GUARDS
+from tests.reliability.every_guard import EVERY_GUARD
 from tests.reliability.guard_copies import Copy, opened
-from tests.reliability.guards import GUARDS, Guard
+from tests.reliability.guards import Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
-
-ALL = GUARDS + OUTAGE_GUARDS + ANSWER_GUARDS
 
 #: A guard whose test reads no more than its own file, to look at how it is taken out.
 EXAMPLE = next(guard for guard in OUTAGE_GUARDS if guard.file == "shared/core/breaker.py")
@@ -26,13 +24,13 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """One copy for all tests of this process."""
-    with opened(tmp_path_factory.mktemp("guards"), tuple(guard.killer for guard in ALL)) as copy:
+    with opened(tmp_path_factory.mktemp("guards"), tuple(guard.killer for guard in EVERY_GUARD)) as copy:
         yield copy
 
 
-@pytest.mark.parametrize("guard", ALL, ids=lambda guard: guard.name)
+@pytest.mark.parametrize("guard", EVERY_GUARD, ids=lambda guard: guard.name)
 def test_each_guard_has_a_test_that_is_red_without_it(guard: Guard, copy: Copy) -> None:
-    """All of both tables; what survives is named."""
+    """All of every table; what survives is named."""
     assert not copy.survives(guard)
 
 

@@ -19,7 +19,7 @@ from tests.fakes.world import World
 from tests.reliability.effects import Crash, Fault, Mode, run, watched
 from tests.reliability.invariants import Broken, Watch, after_step, at_rest
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
 KEYS = st.sampled_from([Key(user, name) for user in ("ada", "bob") for name in ("one", "two", "three")])
 

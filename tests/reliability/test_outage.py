@@ -12,7 +12,7 @@ from dev import outage as command
 from tests.reliability.outage import SLOTS, Case, Figures, Outage
 from tests.reliability.outage_neighbours import Trouble
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
 SMALL = Case(trouble=Trouble.ERRORS, rate_per_s=5, outage_s=240, instances=4, observers=4, creates_per_minute=600)
 

@@ -11,7 +11,7 @@ from dev import simulate
 from tests.reliability.simulation import Figures, Simulation
 from tests.reliability.weather import CALM
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
 #: About ten seconds on a laptop. `python3 -m dev simulate --seeds 1000` plays more.
 SEEDS = range(30)

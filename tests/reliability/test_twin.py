@@ -20,7 +20,7 @@ from tests.reliability.flows import FLOWS
 from tests.reliability.invariants import at_rest
 from tests.reliability.schedules import Faced, Flow, Stage, Webhook, raw_of
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
 #: Each of them doubles: told once is told twice, and told in the wrong order is told in it twice.
 WEBHOOKS = (Webhook.ONCE, Webhook.DISORDERED, Webhook.NONE)

@@ -15,7 +15,7 @@ from tests.stack.road import Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
-NEIGHBOURS = {"tables", "blobs", "service bus", "content safety", "secrets", "replicate"}
+NEIGHBOURS = {"settings", "tables", "blobs", "service bus", "content safety", "secrets", "replicate"}
 
 #: The functions that would take the shared stack's messages away from its own host.
 _QUIET = ("generate", "observe", "bury_requests", "bury_events", "reconcile", "audit")

@@ -71,7 +71,7 @@ async def test_what_content_safety_passes_the_second_opinion_refuses(road: Road)
     """For each hazard the user is told the category in plain words; nothing is held, and no picture is made."""
     words = {
         "S1": "violence",
-        "S9": "weapons that kill many",
+        "S9": "weapons",
         "S4": "the safety of children",
         "S10": "hate or harassment",
         "S11,S6": "self-harm",

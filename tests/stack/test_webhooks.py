@@ -11,9 +11,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.composition import WEBHOOK_PATH
 from shared.core.webhook import Callback, callback_url, sign
 from shared.doors import WEBHOOK_BYTES
+from shared.settings import WEBHOOK_PATH
 from tests.stack.road import Outcome, Road, milliseconds
 
 pytestmark = pytest.mark.stack

@@ -8,11 +8,13 @@ from shared.core.moderation import UNSCREENED_MODALITIES, Category, Policy
 from tests.core.catalogs import IMAGE, SECONDS, TEXT, VERSION, catalog, model
 from tests.fakes.world import World
 
-#: What each kind of file begins with.
-MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(300)
+#: What each kind of file begins with, and what it ends with where it says so.
+MP4 = (
+    b"\x00\x00\x00\x18ftypmp42" + bytes(12) + b"\x00\x00\x00\x64moov" + bytes(92) + b"\x00\x00\x00\xc8mdat" + bytes(192)
+)
 WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(300)
-TAR = b"trained_model/lora.safetensors".ljust(257, b"\x00") + b"ustar\x00" + bytes(300)
-ZIP = b"PK\x03\x04" + bytes(300)
+TAR = b"trained_model/lora.safetensors".ljust(257, b"\x00") + b"ustar\x00" + bytes(1300)
+ZIP = b"PK\x03\x04" + bytes(300) + b"PK\x05\x06" + bytes(18)
 
 TOKENS = {"type": "whole", "from": 1, "to": 9000, "default": 1000}
 CATALOG = catalog(
@@ -65,7 +67,11 @@ CATALOG = catalog(
             fallback=["trainer-too"],
         ),
         "trainer-too": model(
-            {"input_images": {"type": "archive", "field": "input_file", "required": True}},
+            {
+                "input_images": {"type": "archive", "field": "input_file", "required": True},
+                "trigger_word": TEXT,
+                "steps": {"type": "whole", "field": "training_steps", "from": 3, "to": 6000},
+            },
             replicate="owner/trainer-too:" + VERSION,
             modality="training",
             output="version",

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared import worker
-from shared.core.credits import Account, LedgerEntry, Plan
+from shared.core.credits import Account, LedgerEntry, Move, Plan
 from shared.core.keys import Key
-from shared.ports import Unavailable
+from shared.ports import Unavailable, UnreadableRow
 from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
 from tests.fakes.store import FakeStore
 from tests.fakes.world import World
@@ -27,7 +28,7 @@ class SlowStore(FakeStore):
     def __init__(self) -> None:
         super().__init__()
         self.reading = self.most = 0
-        self.broken = self.stuck = ""
+        self.broken = self.stuck = self.garbled = ""
 
     async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
@@ -38,6 +39,8 @@ class SlowStore(FakeStore):
                 await asyncio.sleep(0)
             if user_id == self.broken:
                 raise Unavailable("tables", "the test has broken this ledger")
+            if user_id == self.garbled:
+                raise UnreadableRow(f"row {user_id}/ledger:x: at cannot be read", user_id)
             if user_id == self.stuck:
                 await asyncio.Event().wait()
             async for entry in super().ledger(user_id):
@@ -69,6 +72,99 @@ async def test_a_grant_may_set_plan_and_limit(world: World) -> None:
     await worker.grant(world.house, "bob", 5, grant_id="b")
     account = world.account("bob")
     assert (account.plan, account.daily_limit_credits, account.available) == (Plan.BASIC, 3, 10)
+
+
+@pytest.mark.parametrize("bad", [True, 2**63, 10.0, float("nan"), "10", None, 0, -5, 1_000_000_001])
+async def test_what_is_no_number_of_credits_is_refused_by_name(world: World, bad: Any) -> None:
+    """As an amount and, where it is none of a limit, as a limit: before any credit moves, and nothing is written."""
+    before = dict(world.store.saved_accounts), list(world.store.entries)
+    with pytest.raises(ValueError, match="amount must be a whole number from 1 to"):
+        await worker.grant(world.house, "ada", bad, grant_id="g")
+    if bad not in (None, 0) or bad is True:
+        with pytest.raises(ValueError, match="daily_limit_credits must be a whole number from 0 to"):
+            await worker.grant(world.house, "ada", 5, grant_id="g", daily_limit_credits=bad)
+        with pytest.raises(ValueError, match="daily_limit_credits must be a whole number from 0 to"):
+            await worker.change_terms(world.house, "ada", change_id="g", daily_limit_credits=bad)
+    if type(bad) is not int or abs(bad) >= 2**63:
+        with pytest.raises(ValueError, match="held must be a whole number"):
+            await worker.correct(world.house, "ada", available=0, held=bad, captured=0, correction_id="g", note="x")
+    plan: Any = "premium"
+    with pytest.raises(ValueError, match="plan must be one of free, basic, premium"):
+        await worker.grant(world.house, "ada", 5, grant_id="g", plan=plan)
+    assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
+
+
+async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> None:
+    """The sum is bounded too: it would be a row that nobody can read again."""
+    most = 2**63 - 1
+    world.store.put_account(Account(user_id="ada", granted=most, available=most))
+    with pytest.raises(ValueError, match="granted must be a whole number"):
+        await worker.grant(world.house, "ada", 1, grant_id="g")
+    assert world.account().granted == most
+
+
+@pytest.mark.parametrize(
+    "other", [{"amount": 6}, {"plan": Plan.FREE}, {"daily_limit_credits": 3}, {"plan": None}, {"unlimited": True}]
+)
+async def test_a_grant_id_with_another_amount_or_plan_is_refused_by_name(world: World, other: dict[str, Any]) -> None:
+    """It was no repetition: silently the first would be a grant that somebody believes in."""
+    told: dict[str, Any] = {"amount": 5, "plan": Plan.BASIC}
+    await worker.grant(world.house, "ada", grant_id="invoice-1", **told)
+    before = dict(world.store.saved_accounts), list(world.store.entries)
+    with pytest.raises(ValueError, match=r"the id 'invoice-1' was used before for 5 credits, plan basic; .*another id"):
+        await worker.grant(world.house, "ada", grant_id="invoice-1", **(told | other))
+    assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
+    assert await worker.grant(world.house, "ada", grant_id="invoice-1", **told) == world.account()
+
+
+async def test_terms_change_without_a_credit_and_a_limit_goes_away(world: World) -> None:
+    """Each alone; the ledger says when and to what, and explains the account as before."""
+    await worker.change_terms(world.house, "ada", change_id="t1", plan=Plan.BASIC, daily_limit_credits=7)
+    assert (world.account().plan, world.account().daily_limit_credits) == (Plan.BASIC, 7)
+    await worker.change_terms(world.house, "ada", change_id="t2", unlimited=True)
+    assert (world.account().plan, world.account().daily_limit_credits) == (Plan.BASIC, None)
+    await worker.change_terms(world.house, "ada", change_id="t1", plan=Plan.BASIC, daily_limit_credits=7)
+    assert world.account().daily_limit_credits is None
+    assert world.balances() == (10, 0, 0)
+    notes = [(entry.entry_id, entry.note) for entry in world.store.entries if entry.move is Move.TERMS]
+    assert notes == [("t1", "plan basic, daily limit 7"), ("t2", "daily limit none")]
+    world.books_balance()
+    assert await differences(world) == []
+
+
+async def test_terms_that_say_nothing_or_two_things_are_refused(world: World) -> None:
+    """And so is a change of an account that is not there."""
+    for problem, terms in (
+        ("a change needs", {}),
+        ("set and taken away", {"daily_limit_credits": 1, "unlimited": True}),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            await worker.change_terms(world.house, "ada", change_id="t", **terms)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no account 'eve'"):
+        await worker.change_terms(world.house, "eve", change_id="t", plan=Plan.FREE)
+    assert "eve" not in world.store.saved_accounts
+
+
+@pytest.mark.parametrize("where", ["account", "ledger"])
+async def test_a_row_that_cannot_be_read_costs_one_accounts_audit(where: str) -> None:
+    """It is told as a difference of its account; the others are looked at, and their differences found."""
+    world, store = await crowd(2 * AT_ONCE)
+    store.put_account(replace(world.account("user009"), available=9, captured=1))
+    if where == "account":
+        store.unreadable["user003"] = UnreadableRow("row user003/account: plan cannot be read", "user003")
+    else:
+        store.garbled = "user003"
+    found = await differences(world)
+    assert [(each.user_id, each.what) for each in found] == [
+        ("user003", "unreadable"),
+        ("user009", "ledger available"),
+        ("user009", "ledger captured"),
+    ]
+    assert str(found[0]).startswith("account user003 cannot be compared: row user003/")
+    seen = [user_id async for user_id, _ in worker.audit_tonight(world.house)]
+    assert sorted(seen) == sorted(store.saved_accounts)
+    (alone,) = [each async for each in worker.audit(world.house, "user003")]
+    assert alone.unreadable
 
 
 async def test_grants_that_race_are_all_given(world: World) -> None:
@@ -175,7 +271,7 @@ async def test_an_account_that_changes_meanwhile_is_no_difference() -> None:
     await world.ask(Key("user000", "one"))
 
     class Stale(SlowStore):
-        async def accounts(self) -> AsyncIterator[Account]:
+        async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
             await asyncio.sleep(0)
             yield stale
 

@@ -1,5 +1,6 @@
 """Cancels and dead letters: they end what is open, release what is held, and change nothing that has ended."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from shared.core.prediction import NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.state import State
 from shared.ports import Envelope, Picture, Unavailable
-from shared.worker.ending import BURY_PAUSE_S
+from shared.worker.ending import BURY_PAUSE_S, TIDY_AGAIN_S
+from tests.fakes.blobs import Blob
 from tests.fakes.messenger import EVENTS, REQUESTS
 from tests.fakes.world import World, read
 
@@ -209,6 +211,45 @@ async def test_a_burial_with_a_bug_is_slowed_down_too(world: World) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         await bury(world)
     assert (world.time - before).total_seconds() == BURY_PAUSE_S
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_an_outage_of_the_blobs_holds_back_no_event(world: World, dead: bool) -> None:
+    """The end is told and paid at once, by a message or by its burial; the timer tidies when it can."""
+    await world.ask()
+    discard = world.blobs.discard_outputs
+
+    async def down(*args: Any) -> int:
+        raise Unavailable("blobs", "the answer was lost")
+
+    world.blobs.discard_outputs = down  # type: ignore[method-assign, assignment]
+    world.blobs.outputs["ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
+    before = world.time
+    await (bury(world) if dead else world.cancel())
+    assert [event.outcome for event in world.events] == ["failed" if dead else "canceled"]
+    assert world.balances() == (10, 0, 0)
+    assert (world.dead, world.messenger.scheduled) == ([], [])
+    await world.tick(60)
+    assert len(world.events) == 1
+    assert world.time - before < timedelta(seconds=TIDY_AGAIN_S)
+    world.blobs.discard_outputs = discard  # type: ignore[method-assign]
+    await world.tick(TIDY_AGAIN_S)
+    assert not world.blobs.outputs
+    world.at_rest()
+
+
+async def test_a_blob_that_may_not_be_deleted_stays_and_is_counted(world: World) -> None:
+    """A lease or a policy: the app is told, the index row goes, and nobody tries for ever."""
+    await world.ask()
+    world.blobs.outputs["ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
+    world.blobs.kept.add("ada/one/1-0.png")
+    await world.cancel()
+    assert [event.outcome for event in world.events] == ["canceled"]
+    assert world.telemetry.total("darkroom.blobs_kept") == 1
+    assert not world.index.rows
+    assert list(world.blobs.outputs) == ["ada/one/1-0.png"]
+    del world.blobs.outputs["ada/one/1-0.png"]
+    world.at_rest()
 
 
 async def test_a_burial_does_not_wait_for_replicate(world: World) -> None:

@@ -24,7 +24,7 @@ CATALOG = catalog(
             credits=5,
             fallback=["good", "plain"],
         ),
-        "good": model({"prompt": TEXT, "picture": IMAGE}, replicate="owner/good", credits=3),
+        "good": model({"prompt": TEXT, "picture": IMAGE, "seed": SEED}, replicate="owner/good", credits=3),
         "plain": model(replicate="owner/plain"),
         "old": model(replicate="owner/old", status="retired", successor="best", inputs={}),
     }
@@ -64,7 +64,7 @@ async def test_another_model_answers_and_the_app_is_told_why() -> None:
     await failed(world, PASSING)
     await succeeded(world)
     (first, second) = [attempt for _, attempt in world.replicate.creates]
-    assert (set(first.inputs), set(second.inputs)) == ({"prompt", "image", "seed"}, {"prompt", "picture"})
+    assert (set(first.inputs), set(second.inputs)) == ({"prompt", "image", "seed"}, {"prompt", "picture", "seed"})
     assert second.inputs["picture"] == first.inputs["image"]
     data = facts(world.events[0])
     assert (data["model"], data["chosen_by"], data["attempts"]) == ("good", "fallback", 2)
@@ -113,8 +113,8 @@ async def test_what_never_started_goes_to_the_next() -> None:
         ("NSFW content detected.", Reason.CONTENT_REFUSED),
         ("flagged as sensitive (E005)", Reason.CONTENT_REFUSED),
         ("ValueError: prompt is too long", Reason.PROVIDER_REFUSED),
-        ("Insufficient credit (E001)", Reason.PROVIDER_UNAVAILABLE),
-        ("invalid key (E002)", Reason.PROVIDER_UNAVAILABLE),
+        ("You have insufficient credit to run this model.", Reason.PROVIDER_UNAVAILABLE),
+        ("Invalid or expired API token.", Reason.PROVIDER_UNAVAILABLE),
     ],
 )
 async def test_content_input_credit_and_keys_never_go_to_another(error: str, reason: Reason) -> None:
@@ -217,3 +217,46 @@ async def test_a_plain_success_says_that_it_was_asked_for() -> None:
     data = facts(world.events[0])
     assert (data["model"], data["chosen_by"], data["passed_over"], data["attempts"]) == ("best", "request", [], 1)
     assert world.generation().state is State.SUCCEEDED
+
+
+async def test_operators_read_the_providers_own_words_and_no_prompt() -> None:
+    """The row and a warning have what Replicate said, without prompt and address; the app in front hears nothing."""
+    world = await asked(prompt="A secret garden behind the house")
+    said = "Cannot draw 'a secret garden behind the house' from https://pictures.example/cat.png?sig=abc (E9828)"
+    await failed(world, said)
+    shown = "Cannot draw '[..]' from https://pictures.example/[..] (E9828)"
+    assert world.generation().provider_error == shown
+    warned = [facts for name, _, facts in world.telemetry.steps if name == "prediction_failed"]
+    assert warned == [{"model": "best", "kind": "transient", "said": shown}]
+    await failed(world, "the second one broke too")
+    assert world.generation().provider_error == "the second one broke too"
+    await succeeded(world)
+    assert world.generation().state is State.SUCCEEDED
+    assert world.generation().provider_error == "the second one broke too"
+    assert "secret" not in str(world.telemetry.steps)
+    assert "broke" not in str(world.events)
+
+
+async def test_a_model_that_broke_is_no_fault_of_the_user() -> None:
+    """Out of memory, and a provider's own credit: another model is asked, and the user never hears of either."""
+    for error in (
+        "CUDA out of memory. Tried to allocate 2.75 GiB",
+        "An error occurred while processing your request (E001)",
+    ):
+        world = await asked()
+        await failed(world, error)
+        await succeeded(world)
+        assert models(world) == ["best", "good"], error
+        assert world.generation().state is State.SUCCEEDED
+
+
+async def test_what_the_user_can_mend_asks_nobody_else() -> None:
+    """The user's own address is gone, or no face is in the picture: the next model would fail the same, and cost."""
+    for error in (
+        "404 Client Error: Not Found for url: https://pictures.example/cat.png",
+        "Could not find face in image",
+    ):
+        world = await asked()
+        await failed(world, error)
+        assert models(world) == ["best"], error
+        assert world.generation().reason is Reason.PROVIDER_REFUSED

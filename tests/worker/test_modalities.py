@@ -187,7 +187,7 @@ async def test_a_film_is_stored_as_one() -> None:
     world.at_rest()
 
 
-@pytest.mark.parametrize("content", [b"<html>", WAV, b"", bytes(300)])
+@pytest.mark.parametrize("content", [b"<html>", WAV, bytes(300), b"\x00\x00\x00\x18ftypavif" + MP4[12:]])
 async def test_what_is_no_film_is_no_result(content: bytes) -> None:
     """Whatever its address says that it is."""
     world = await made(await opened(), "film", content)
@@ -306,12 +306,16 @@ async def test_a_file_of_another_user_is_never_looked_at(name: str) -> None:
     assert world.balances() == (1000, 0, 0)
 
 
-async def test_a_model_that_takes_no_file_does_not_ask_for_it() -> None:
-    """It is ignored, and named; that it is not there does not matter."""
+async def test_a_model_that_takes_no_file_refuses_one() -> None:
+    """It would make something else of it and charge; nothing is held, and nothing is asked."""
     world = await opened()
+    before = world.balances()
     await world.ask(model="voice", input_file="ada/horn.wav")
-    assert world.generation().state is State.RUNNING
-    assert world.generation().ignored_fields == ("input_file",)
+    (event,) = world.events
+    assert (event.outcome, event.reason) == ("rejected", Reason.INVALID_REQUEST)
+    assert event.text == "input_file is not taken by voice: leave it out, or ask for a model that takes it"
+    assert (world.balances(), world.replicate.creates) == (before, [])
+    world.at_rest()
 
 
 async def test_a_file_that_goes_while_the_create_waits_ends_it() -> None:

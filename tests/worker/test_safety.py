@@ -17,7 +17,8 @@ from shared.ports import Limits, Unavailable
 from tests.fakes.blobs import Blob
 from tests.fakes.images import BROKEN, NO_IMAGE
 from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import CATALOG, KEY, World, facts
+from tests.fakes.world import CATALOG, KEY, World
+from tests.worker.modalities import MP4
 
 PICTURE = "https://pictures.example/cat.png"
 POLICY = Policy("test", dict.fromkeys(Category, 4))
@@ -169,7 +170,7 @@ async def test_a_policy_may_let_it_pass_and_the_record_says_so() -> None:
         World(catalog=with_model(modality="video")), policy=replace(POLICY, unscreened=frozenset({"video"}))
     )
     await world.open_account()
-    await delivered(world, b"\x00\x00\x00\x18ftypmp42 a film", b"no film")
+    await delivered(world, MP4, b"no film")
     (output,) = world.generation().outputs
     assert (output.name, output.content_type) == ("ada/one/1-0.mp4", "video/mp4")
     assert world.generation().verdicts[1].unscreened == "video"
@@ -276,11 +277,15 @@ async def test_an_unsafe_prompt_spares_the_fetch(world: World) -> None:
     assert not world.inputs.fetched
 
 
-async def test_a_model_without_an_image_input_ignores_it(world: World) -> None:
-    """It is neither fetched nor sent, and the app is told."""
-    await delivered(world, b"a", image_url=PICTURE)
+async def test_a_model_without_an_image_input_refuses_one(world: World) -> None:
+    """It is neither fetched nor charged for: a picture made without it would be another one."""
+    before = world.balances()
+    await world.ask(model="flux-schnell", image_url=PICTURE)
+    (event,) = world.events
+    assert (event.outcome, event.reason) == ("rejected", Reason.INVALID_REQUEST)
+    assert "image_url is not taken by flux-schnell" in event.text
     assert not world.inputs.fetched
-    assert facts(world.events[0])["ignored_fields"] == ["image_url"]
+    assert (world.balances(), world.replicate.creates) == (before, [])
 
 
 async def test_a_reference_of_ours_in_a_request_is_refused(world: World) -> None:

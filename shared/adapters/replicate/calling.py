@@ -9,7 +9,7 @@ Rules of this file:
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,9 +40,10 @@ from shared.adapters.replicate.http import (
     timed_out,
 )
 from shared.adapters.replicate.operations import OPERATIONS, Operation
-from shared.adapters.replicate.reading import entry
+from shared.adapters.replicate.reading import entry, fields, text
 from shared.adapters.replicate.retrying import Kind, pause_s
 from shared.adapters.replicate.token import ConfigurationError, SecretSource, checked
+from shared.core.redaction import redacted
 from shared.core.strange_json import fields_of
 from shared.ports import Unavailable
 
@@ -157,7 +158,7 @@ class Caller:
         if response.status_code == 401:
             response = await self._sent(ask, await self._had(ask.operation, self._token.refresh))
         if not response.is_success:
-            raise error_of(response, ask.operation, self._now())
+            raise error_of(response, ask.operation, self._now(), _texts(ask.content))
         return response
 
     async def _sent(self, ask: _Ask, token: str) -> httpx.Response:
@@ -226,17 +227,21 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def error_of(response: httpx.Response, operation: Operation, now: datetime) -> ReplicateError:
-    """What an answer that is no success means. The status decides; the body only adds fields and waits."""
+def error_of(response: httpx.Response, operation: Operation, now: datetime, sent: Iterable[str] = ()) -> ReplicateError:
+    """What an answer that is no success means. The status decides; the body only adds fields, waits and a sentence.
+
+    ``sent`` are the texts of the request: none of them is repeated.
+    """
     name, status, trace = operation.id, response.status_code, ray(response)
     if status == 401:
         return AuthenticationError(name, "unauthorized: is the API token the current one?", status=status, ray=trace)
     if status == 403:
-        return AuthenticationError(name, "this account may not do that", status=status, ray=trace)
+        said = _said(response, sent, "this account may not do that")
+        return AuthenticationError(name, said, status=status, ray=trace)
     if status == 402:
         return CreditError(name, "the account has no credit left", status=status, ray=trace)
     if status in (404, 410) and creating.is_replicates(creating.decoded(response)):
-        return NotFoundError(name, "not found", status=status, ray=trace)
+        return NotFoundError(name, _said(response, sent, "not found"), status=status, ray=trace)
     if status in (404, 410):
         # A load balancer's line, an edge's page: whatever did not find its way has done nothing.
         return TransientError(name, f"answered {status} by something that is not Replicate", status=status, ray=trace)
@@ -246,13 +251,31 @@ def error_of(response: httpx.Response, operation: Operation, now: datetime) -> R
     # 408 is a time-out by name, and of 409 nothing is known.
     if 400 <= status < 500 and status not in (408, 409):
         rules = creating.broken_rules(creating.decoded(response))
-        named = ", ".join(f"{field} ({rule})" for field, rule in rules.items()) or f"answered {status}"
-        return ValidationError(name, f"not accepted: {named}", rules, status=status, ray=trace)
+        named = ", ".join(f"{field} ({rule})" for field, rule in rules.items())
+        said = f"not accepted: {named}" if named else _said(response, sent, "not accepted", f"answered {status}")
+        return ValidationError(name, said, rules, status=status, ray=trace)
     if status < 400:
         return ReplicateError(name, f"answered {status}", status=status, ray=trace)
     hint = creating.retry_after_s(response, now)
     trouble = OutcomeUnknownError if operation.kind is Kind.WRITE else TransientError
     return trouble(name, f"answered {status}", status=status, retry_after_s=hint, ray=trace)
+
+
+def _said(response: httpx.Response, sent: Iterable[str], meaning: str, unsaid: str = "") -> str:
+    """What a refusal means, with Replicate's own sentence where it gives one."""
+    body = fields(creating.decoded(response))
+    sentence = redacted(text(body.get("detail")) or text(body.get("title")), sent) or unsaid
+    return f"{meaning}: {sentence}" if sentence else meaning
+
+
+def _texts(content: object, depth: int = 8) -> list[str]:
+    """The texts in what is sent, however it is nested."""
+    if isinstance(content, str):
+        return [content]
+    if depth == 0 or not isinstance(content, (Mapping, list, tuple)):
+        return []
+    inner = content.values() if isinstance(content, Mapping) else content
+    return [found for each in inner for found in _texts(each, depth - 1)]
 
 
 def _lost(operation: Operation, error: Exception, *, at_once: bool = False) -> ReplicateError:

@@ -7,7 +7,10 @@
 Rules of this file:
 1. Nothing is created twice: what costs is sent once, and a lost answer is an OutcomeUnknownError.
 2. Whoever stops waiting ends what he waited for: a prediction that outlasts its time is canceled.
-3. How a prediction ended is an answer, not an exception.
+3. How a prediction ended is an answer, not an exception. That it took too long is an exception and never an empty
+   answer, whoever noticed first: this process, or Replicate by ``Cancel-After``.
+4. A time-out is a bound on the whole verb, also against a server that never answers. To end what took too long may
+   take a little more: four tenths of the time-out, at least 0.3 s, at most 5 s.
 """
 
 import asyncio
@@ -19,9 +22,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from shared.adapters.replicate.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.api.files import Content
+from shared.adapters.replicate.api.naming import seconds
 from shared.adapters.replicate.errors import (
     AuthenticationError,
     NotFoundError,
@@ -37,9 +42,15 @@ from shared.core.prediction import Status
 
 #: Pauses between two looks at a prediction, in seconds, times a random 0.5 to 1; they grow by half to the second.
 _LOOKS_S = (1.0, 15.0)
+#: The first of them where the output is there already: only the end is awaited.
+_SOON_S = 0.1
 
-#: ``Cancel-After`` is at least so long, and a create's answer is held back for at most so long (replicate.com/docs).
-_SHORTEST_LIFE_S, _LONGEST_WAIT_S = 5, 60
+#: ``Cancel-After`` is at least so long, a day at most, and a create's answer is held back for at most so long
+#: (replicate.com/docs).
+_SHORTEST_LIFE_S, _LONGEST_LIFE_S, _LONGEST_WAIT_S = 5, 86_400, 60
+
+#: One look is made however short the time is; and so long before its end Replicate may have ended it first.
+_ONE_LOOK_S, _EARLY_S = 0.25, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +145,17 @@ class ReplicateConnector:
         self._account = None
         await self.api.close()
 
-    async def health_check(self) -> Health:
-        """One small question, timed. Never raises a ReplicateError."""
+    async def health_check(self, *, timeout_s: float = 10) -> Health:
+        """One small question, timed. Never raises a ReplicateError but for a ``timeout_s`` that is none."""
         began, problem = time.monotonic(), ""
+        bound_s = seconds("account.get", timeout_s)
         try:
-            await self.api.owner.get()
+            async with asyncio.timeout(bound_s):
+                await self.api.owner.get()
         except ReplicateError as trouble:
             problem = str(trouble)
+        except TimeoutError:
+            problem = f"account.get: no answer within {bound_s:g} s"
         return Health(healthy=not problem, latency_ms=_ms_since(began), problem=problem)
 
     # Models of one's own.
@@ -201,9 +216,18 @@ class ReplicateConnector:
         )
 
     async def upload_artifact(
-        self, content: bytes | BinaryIO, *, filename: str, content_type: str = "application/octet-stream"
+        self, content: Content, *, filename: str = "", content_type: str = "application/octet-stream"
     ) -> File:
-        """Upload a file of at most 100 MiB; its ``url`` is an input for a day."""
+        """Upload a file of at most 100 MiB; its ``url`` is an input for a day.
+
+        Args:
+            content: a path, or its bytes, or an open binary file.
+            filename: what it is called; a path's own name if none is given.
+            content_type: its media type.
+
+        Raises:
+            FileNotFoundError: there is no file at that path.
+        """
         return await self.api.files.create(content, filename=filename, content_type=content_type)
 
     # Machines and prices.
@@ -226,23 +250,34 @@ class ReplicateConnector:
         """Run a model and wait for its end.
 
         Args:
-            model: owner/name of an official model, or owner/name:version, or a version.
+            model: owner/name, or owner/name:version, or a version. Of a model that is not official the latest version
+                is looked up.
             inputs: the model's own.
-            timeout_s: how long it may take; Replicate is told too, so that nothing runs on if this process ends.
+            timeout_s: how long it may take, at most a day; Replicate is told too, so that nothing runs on if this
+                process ends.
 
         Raises:
-            TimedOutError: it took longer, and was canceled.
+            TimedOutError: it took longer, and was canceled; or the create was not answered in time.
         """
-        began = time.monotonic()
-        new = NewPrediction(
-            inputs=inputs,
-            wait_s=min(max(1, math.floor(timeout_s)), _LONGEST_WAIT_S),
-            cancel_after_s=max(_SHORTEST_LIFE_S, math.ceil(timeout_s)),
-        )
-        prediction = await self.api.predictions.create(model, new)
+        began, operation = time.monotonic(), "predictions.create"
+        bound_s = seconds(operation, timeout_s, most_s=_LONGEST_LIFE_S)
+        life_s = max(_SHORTEST_LIFE_S, math.ceil(bound_s))
+        # The answer is held back for less than there is time: without its id a prediction cannot be ended.
+        held_s = min(_LONGEST_WAIT_S, math.floor(bound_s) - 1)
+        new = NewPrediction(inputs=inputs, wait_s=held_s if held_s > 0 else None, cancel_after_s=life_s)
+        try:
+            async with asyncio.timeout(bound_s):
+                prediction = await self._started(model, new)
+        except TimeoutError:
+            unknown = f"no answer within {bound_s:g} s; if it was created, Replicate ends it {life_s} s later"
+            raise TimedOutError(operation, unknown) from None
         if not prediction.status.finished:
-            left_s = timeout_s - (time.monotonic() - began)
-            prediction = await self.wait_for_prediction(prediction.id, timeout_s=max(0.0, left_s))
+            # An answer that was held back for the output comes a moment before the end.
+            first_look_s = _SOON_S if prediction.output else _LOOKS_S[0]
+            prediction = await self._ended(prediction.id, bound_s, began + bound_s, first_look_s)
+        stopped = prediction.status in (Status.CANCELED, Status.ABORTED)
+        if stopped and time.monotonic() - began > bound_s - _EARLY_S:
+            raise _too_long(prediction.id, bound_s, "canceled")
         return Inference(prediction=prediction, latency_ms=_ms_since(began))
 
     async def wait_for_prediction(
@@ -255,27 +290,56 @@ class ReplicateConnector:
         Raises:
             TimedOutError: it had not ended after ``timeout_s``, and was canceled.
         """
-        deadline, pause_s = time.monotonic() + timeout_s, first_look_s
-        while True:
-            with suppress(*TRIED_AGAIN[Kind.READ]):
-                prediction = await self.api.predictions.get(prediction_id)
-                if prediction.status.finished:
-                    return prediction
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                break
-            await asyncio.sleep(min(left_s, pause_s * random.uniform(0.5, 1)))
-            pause_s = min(pause_s * 1.5, _LOOKS_S[1])
-        canceled = await self.api.predictions.cancel(prediction_id)
-        if canceled.status in (Status.SUCCEEDED, Status.FAILED):  # it ended just now
+        bound_s = seconds("predictions.get", timeout_s)
+        first_s = seconds("predictions.get", first_look_s, field="first_look_s")
+        return await self._ended(prediction_id, bound_s, time.monotonic() + bound_s, first_s)
+
+    async def _started(self, model: str, new: NewPrediction) -> FullPrediction:
+        """A prediction of a model, by its name where Replicate takes that, else by its latest version.
+
+        The refusal has created nothing, so the second create is not a second prediction.
+        """
+        create = self.api.predictions.create
+        try:
+            return await create(model, new)
+        except (NotFoundError, ValidationError) as refused:
+            named = "/" in model and ":" not in model and refused.status in (404, 422)
+            if not named or (isinstance(refused, ValidationError) and set(refused.fields) - {"version"}):
+                raise
+            version = await self._latest(model)
+        return await create(f"{model}:{version}", new)
+
+    async def _ended(self, prediction_id: str, bound_s: float, deadline: float, first_look_s: float) -> FullPrediction:
+        """The prediction as it ended by the deadline, which is ``bound_s`` after the beginning; else it is canceled."""
+        pause_s, left_s = first_look_s, max(deadline - time.monotonic(), _ONE_LOOK_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s):
+                while True:
+                    with suppress(*TRIED_AGAIN[Kind.READ]):
+                        prediction = await self.api.predictions.get(prediction_id)
+                        if prediction.status.finished:
+                            return prediction
+                    if time.monotonic() >= deadline:
+                        break
+                    await asyncio.sleep(pause_s * random.uniform(0.5, 1))
+                    pause_s = min(pause_s * 1.5, _LOOKS_S[1])
+        canceled, done = None, "it could not be canceled, and may still run"
+        with suppress(TimeoutError, *TRIED_AGAIN[Kind.CANCEL]):
+            async with asyncio.timeout(min(max(0.4 * bound_s, 0.3), 5.0)):
+                canceled, done = await self.api.predictions.cancel(prediction_id), "canceled"
+        if canceled is not None and canceled.status in (Status.SUCCEEDED, Status.FAILED):  # it ended just now
             return canceled
-        raise TimedOutError("predictions.get", f"prediction {prediction_id} took over {timeout_s:g} s: canceled")
+        raise _too_long(prediction_id, bound_s, done)
 
     async def _latest(self, model: str) -> str:
         version = (await self.api.models.get(model)).latest_version
         if version is None:
             raise NotFoundError("models.get", f"{model} has no version yet")
         return version.id
+
+
+def _too_long(prediction_id: str, bound_s: float, done: str) -> TimedOutError:
+    return TimedOutError("predictions.get", f"prediction {prediction_id} took over {bound_s:g} s: {done}")
 
 
 def _ms_since(began: float) -> int:

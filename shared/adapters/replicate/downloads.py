@@ -10,21 +10,20 @@ Rules of this file:
 """
 
 import asyncio
-import base64
-import binascii
 import functools
 import logging
 import re
 import string
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import aiohttp
 import yarl
 
 from shared.adapters.replicate.http import REQUEST_ERRORS, Timeouts, describe
 from shared.adapters.replicate.outputs import FileTrouble
+from shared.core.data_uris import TooLargeError, content_of
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 
@@ -49,7 +48,7 @@ async def fetch(
     client: aiohttp.ClientSession, delivery_url: str, uri: str, most_bytes: int, timeouts: Timeouts
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Stream one output, as ports.Provider.fetch says."""
-    if uri[:5].lower() == "data:":
+    if uri.lstrip()[:5].lower() == "data:":
         async with aclosing(_pieces(_inline(uri, most_bytes))) as pieces:
             yield pieces
         return
@@ -142,21 +141,13 @@ def _hint_s(response: aiohttp.ClientResponse) -> float | None:
 
 
 def _inline(uri: str, most_bytes: int) -> bytes:
-    """The bytes of a data URI (RFC 2397), in base64 or percent-encoded."""
-    head, comma, text = uri.partition(",")
-    if not comma:
+    """The bytes of a data URI."""
+    try:
+        content = content_of(uri, most_bytes)
+    except TooLargeError:
+        raise _too_large(most_bytes) from None
+    if content is None:
         raise _invalid()
-    if not head.lower().endswith(";base64"):
-        content = unquote_to_bytes(text)
-    elif len(text) * 3 // 4 > most_bytes + 2:  # 2 bytes of padding at most
-        raise _too_large(most_bytes)
-    else:
-        try:
-            content = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            raise _invalid() from None
-    if len(content) > most_bytes:
-        raise _too_large(most_bytes)
     return content
 
 

@@ -13,7 +13,8 @@
 
 Rules of this file:
 1. A text names the operation, the status and Cloudflare's id of the request; never a token, an input or an address.
-2. Of Replicate's own texts nothing is handed on but field names and rule names: its sentences may quote an input.
+2. Replicate's own sentence is handed on, for it says what to do: cut, and without addresses, secrets and whatever was
+   in the request (core/redaction.py). Where it names fields, their names and rules are told instead.
 """
 
 from collections.abc import Mapping

@@ -55,9 +55,11 @@ class ModelRunner:
             cancel_after_s=max(_SHORTEST_LIFE_S, math.ceil(within_s)),
         )
         prediction = await predictions.create(model, new)
+        # An answer that was held back for the output comes a moment before the end: that is looked for at once.
+        pause_s = 0.0 if prediction.output else self._look_every_s
         while not prediction.status.finished:
-            await asyncio.sleep(self._look_every_s)
-            prediction = await predictions.get(prediction.id)
+            await asyncio.sleep(pause_s)
+            prediction, pause_s = await predictions.get(prediction.id), self._look_every_s
         if prediction.status is not Status.SUCCEEDED or prediction.data_removed:
             raise Unavailable("replicate", f"a second opinion ended as {prediction.status}")
         return prediction.outputs

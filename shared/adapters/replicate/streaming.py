@@ -33,6 +33,8 @@ LONGEST_S = 1800.0
 _SILENCE_S = 35.0
 #: Between two looks at a prediction whose stream has ended, in seconds; times 0.5 to 1, growing to the second.
 _PAUSES_S = (0.5, 5.0)
+#: One look at the prediction is made at the end, however little time is left.
+_ONE_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,14 @@ async def stream(
                         yield told
                     if reader.over():
                         break
-        with suppress(*TRIED_AGAIN[Kind.READ]):  # passing trouble is waited out
-            prediction = await ask(prediction.id)
+        with suppress(TimeoutError, *TRIED_AGAIN[Kind.READ]):  # passing trouble is waited out
+            async with asyncio.timeout(max(_left_s(deadline), _ONE_LOOK_S)):
+                prediction = await ask(prediction.id)
         if prediction.status.finished:
             break
-        if time.monotonic() > deadline:
+        if time.monotonic() >= deadline:
             raise TimedOutError("predictions.stream", f"prediction {prediction.id} still runs after {timeout_s:g} s")
-        await asyncio.sleep(pause_s * random.uniform(0.5, 1))
+        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), _left_s(deadline)))
         pause_s = min(pause_s * 2, _PAUSES_S[1])
     if missed := reader.missed(prediction.text):
         yield StreamedText(missed)

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from shared.adapters.replicate.reading import fields, moment, several, text, whole
-from shared.core.prediction import Prediction, Status, output_uris
+from shared.core.outputs import output_uris, outputs_of, text_of
+from shared.core.prediction import Prediction, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,8 @@ class Hardware:
 class FullPrediction:
     """A prediction with all that Replicate tells; core's Prediction is what the corridor needs of it.
 
-    ``output`` is as the model gave it: a text, a list, an object, or None. ``version`` is 64 hex digits, or "hidden".
+    ``output`` is as the model gave it: a text, a list, an object, or None. ``version`` is 64 hex digits; of an
+    official model "hidden", of a deployment ``d-...``, ``dp-...``: it names nothing that could be asked for.
     ``stream_url`` is there if the model can stream.
     """
 
@@ -100,7 +102,7 @@ class FullPrediction:
     @property
     def text(self) -> str:
         """The output of a language model: its pieces put together."""
-        return "".join(self.outputs)
+        return text_of(*outputs_of(self.output))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ entities.py  rows and transactions on the wire
 errors.py    what Tables answers, in the words of shared/ports.py
 """
 
-from shared.adapters.tables.columns import UnreadableRow
 from shared.adapters.tables.errors import TablesRefused
 from shared.adapters.tables.index import TableIndex
 from shared.adapters.tables.service import TableService
 from shared.adapters.tables.store import TableStore
+from shared.ports import UnreadableRow
 
 __all__ = ["TableIndex", "TableService", "TableStore", "TablesRefused", "UnreadableRow"]

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
+from shared.ports import UnreadableRow
+
 Row = dict[str, Any]
 
 #: The four balances of an account and of an entry.
@@ -23,10 +25,6 @@ PART_CHARACTERS = 16_000
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
-
-
-class UnreadableRow(Exception):  # noqa: N818  # it says what was found
-    """A row that this version cannot read. The text names the row and the column, never what is in it."""
 
 
 def json_columns(name: str, value: object) -> Row:
@@ -48,7 +46,8 @@ class Columns:
 
     def unreadable(self, what: str) -> UnreadableRow:
         """The error that names this row and a column of it."""
-        return UnreadableRow(f"row {self._row.get('PartitionKey')}/{self._row.get('RowKey')}: {what} cannot be read")
+        user_id = self._row.get("PartitionKey")
+        return UnreadableRow(f"row {user_id}/{self._row.get('RowKey')}: {what} cannot be read", str(user_id))
 
     def maybe(self, name: str, kind: type[T]) -> T | None:
         """A column that may be missing. A truth value is no number, though Python thinks so."""

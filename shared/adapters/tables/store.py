@@ -30,7 +30,7 @@ from shared.core.credits import Account, LedgerEntry
 from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
 from shared.core.usage import Used
-from shared.ports import Conflict, Loaded
+from shared.ports import Conflict, Loaded, UnreadableRow
 
 #: Each kind of row is a range of RowKeys: ";" is the character after ":".
 _GENERATIONS = "PartitionKey eq @user and RowKey ge 'generation:' and RowKey lt 'generation;'"
@@ -105,10 +105,15 @@ class TableStore:
         async for row in self._query(_LEDGER, user=user_id):
             yield rows.entry_of(row)
 
-    async def accounts(self) -> AsyncIterator[Account]:
+    async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """See ``Store``. Reads the whole table, on the server: for audits."""
         async for row in self._query("RowKey eq @account", account=rows.ACCOUNT):
-            yield rows.account_of(row)
+            found: Account | UnreadableRow
+            try:
+                found = rows.account_of(row)
+            except UnreadableRow as unreadable:
+                found = unreadable
+            yield found
 
     async def generations(self, user_id: str) -> AsyncIterator[Generation]:
         """See ``Store``."""

@@ -3,9 +3,11 @@
 Rules of this file:
 1. A record says its names and numbers as fields too (``step``, ``user_id``, ``generation_id`` and each fact;
    ``metric``, ``value`` and each label), flat, so that a query needs no parsing of texts.
-2. Ids, names and numbers only: the callers have nothing else, and nothing else goes in.
+2. Ids, names and numbers only: the callers have nothing else, and nothing else goes in. One text does: what the
+   provider said of a failed prediction, as core/redaction.py lets it through.
 3. A record that goes to the host costs 0.1 ms and is billed. So the way of a generation that goes well is DEBUG,
-   and INFO are its end and what somebody may have to look into: one to four records per generation.
+   and INFO are its end and what somebody may have to look into: one to four records per generation. WARNING is a
+   model that failed.
 """
 
 import logging
@@ -34,6 +36,9 @@ NOTABLE_STEPS = frozenset(
     }
 )
 
+#: The steps that somebody should look at when they pile up: a model that fails costs the next one's money.
+WARNING_STEPS = frozenset({"prediction_failed"})
+
 #: The metrics that an alert may watch. The others (conflicts, the timer's routine) are for a closer look.
 NOTABLE_METRICS = frozenset(
     {
@@ -61,7 +66,7 @@ class LogTelemetry:
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
         """Something happened to a generation."""
-        level = logging.INFO if name in NOTABLE_STEPS else logging.DEBUG
+        level = _level(name)
         if _steps.isEnabledFor(level):
             fields = {**facts, "step": name, "user_id": key.user_id, "generation_id": key.generation_id}
             _steps.log(level, "%s %s%s", name, key, _told(facts), extra=fields)
@@ -83,6 +88,12 @@ class LogTelemetry:
 
     def follow(self, trace_parent: str) -> None:
         """A log follows nothing."""
+
+
+def _level(step: str) -> int:
+    if step in WARNING_STEPS:
+        return logging.WARNING
+    return logging.INFO if step in NOTABLE_STEPS else logging.DEBUG
 
 
 def _told(facts: dict[str, str | int] | dict[str, str]) -> str:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -94,8 +96,9 @@ async def test_inference_tells_replicate_its_deadline(world: World, connector: R
     """Should this process end, nothing runs on for long: not under 5 s, which is the least there is."""
     await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=1)
     await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=60)
-    sent = [(request.headers["cancel-after"], request.headers["prefer"]) for request in world.witness.requests]
-    assert sent == [("5s", "wait=1"), ("60s", "wait=60")]
+    creates = [request for request in world.witness.requests if request.method == "POST"]
+    sent = [(request.headers["cancel-after"], request.headers.get("prefer")) for request in creates]
+    assert sent == [("5s", None), ("60s", "wait=59")]
 
 
 async def test_an_inference_that_outlasts_its_time_is_canceled(world: World, connector: ReplicateConnector) -> None:
@@ -105,6 +108,68 @@ async def test_an_inference_that_outlasts_its_time_is_canceled(world: World, con
         await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=0.2)
     (prediction,) = [each async for each in world.api.predictions.list()]
     assert prediction.status is Status.CANCELED
+
+
+async def test_a_model_of_ones_own_runs_by_its_latest_version(world: World, connector: ReplicateConnector) -> None:
+    """Replicate takes the bare name of official models only; its refusal created nothing: the version is asked for."""
+    world.takes(0.01, 0.02)
+    answer = await connector.inference("meta/musicgen", {"prompt": "rain"}, timeout_s=10)
+    assert answer.succeeded
+    made = [each async for each in world.api.predictions.list()]
+    assert [each.model for each in made] == ["meta/musicgen"]
+    assert world.witness.operations[:3] == ["predictions.create", "models.get", "predictions.create"]
+
+
+async def test_a_model_that_is_nowhere_is_not_found(connector: ReplicateConnector) -> None:
+    """The look-up says so, in Replicate's words."""
+    with pytest.raises(errors.NotFoundError, match=r"models\.get"):
+        await connector.inference("nobody/nothing", {"prompt": "x"}, timeout_s=10)
+
+
+async def test_an_input_that_is_refused_is_refused_once(world: World, connector: ReplicateConnector) -> None:
+    """It has nothing to do with the version."""
+    with pytest.raises(errors.ValidationError, match="num_outputs"):
+        await connector.inference(SCHNELL, {"prompt": "x", "num_outputs": 99}, timeout_s=10)
+    assert world.witness.operations == ["predictions.create"]
+
+
+async def test_an_artifact_is_uploaded_from_its_path(connector: ReplicateConnector, tmp_path: Path) -> None:
+    """As a text or a Path, under its own name; what is not there is the usual error of Python."""
+    path = tmp_path / "images.zip"
+    path.write_bytes(b"PK\x03\x04")
+    for given in (str(path), path):
+        file = await connector.upload_artifact(given, content_type="application/zip")
+        assert (file.name, file.size_bytes, file.content_type) == ("images.zip", 4, "application/zip")
+    assert (await connector.upload_artifact(bytearray(b"abc"), filename="a.bin")).size_bytes == 3
+    with pytest.raises(FileNotFoundError, match=r"nothing\.zip"):
+        await connector.upload_artifact(str(tmp_path / "nothing.zip"))
+    with pytest.raises(IsADirectoryError):
+        await connector.upload_artifact(tmp_path)
+
+
+async def test_what_is_no_content_is_refused(world: World, connector: ReplicateConnector, tmp_path: Path) -> None:
+    """None, a number, a text file, a closed file: in plain words, and nothing is sent."""
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    with path.open() as text, path.open("rb") as closed:
+        closed.close()
+        wrong: tuple[Any, ...] = (None, 7, text, closed, ["a"])
+        for content in wrong:
+            with pytest.raises(errors.ValidationError, match="content must be a path, bytes, or an open binary file"):
+                await connector.upload_artifact(content, filename="a.txt")
+    with pytest.raises(errors.ValidationError, match="filename"):
+        await connector.upload_artifact(b"abc")
+    assert world.witness.requests == []
+
+
+async def test_refusals_keep_replicates_sentence(world: World, connector: ReplicateConnector) -> None:
+    """Deleting a public model, a destination that is not there: what to do is in Replicate's own words."""
+    await world.api.models.create(f"{OWNER}/shown", hardware="cpu", private=False)
+    with pytest.raises(errors.ReplicateError, match="private") as deleted:
+        await world.api.models.delete(f"{OWNER}/shown")
+    assert deleted.value.status in (400, 403, 422)
+    with pytest.raises(errors.NotFoundError, match="training destination does not exist"):
+        await connector.train(TRAINER, destination=f"{OWNER}/nowhere", inputs=TRAINING)
 
 
 async def test_what_outlasts_its_time_is_canceled(world: World, connector: ReplicateConnector) -> None:

@@ -50,7 +50,8 @@ async def create_prediction(story: Story) -> None:
 
 
 async def create_training(story: Story) -> None:
-    """Into a model of the account's own."""
+    """Into a model of the account's own; it runs until it is canceled."""
+    story.world.takes(60, 60)
     version = TRAINER_MODEL.version or ""
     training = await story.api.trainings.create(
         TRAINER, version, destination=f"{OWNER}/own", inputs=TRAINING, webhook=HOOK, events=["completed"]
@@ -75,6 +76,7 @@ async def get_version(story: Story) -> None:
 
 async def delete_version(story: Story) -> None:
     """The one that a training made."""
+    story.world.takes(0.01, 0.02)
     training = await story.api.trainings.create(
         TRAINER, TRAINER_MODEL.version or "", destination=f"{OWNER}/own", inputs=TRAINING
     )

@@ -134,13 +134,25 @@ async def test_trouble_with_the_last_question_is_waited_out(world: World) -> Non
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_model_that_cannot_stream_comes_in_one_piece(world: World) -> None:
-    """It has no stream's address: its output comes when it has ended."""
-    prediction = await asked(world, SCHNELL)
-    assert prediction.stream_url == ""
-    first, end = await streamed(world, prediction)
+async def test_a_picture_comes_as_its_address(world: World) -> None:
+    """In one piece, when it is there."""
+    first, end = await streamed(world, await asked(world, SCHNELL))
     assert isinstance(end, StreamEnd)
     assert first == StreamedText(end.prediction.outputs[0])
+
+
+async def test_a_model_that_cannot_stream_comes_in_one_piece() -> None:
+    """It has no stream's address: its output comes when it has ended."""
+    done = {"id": "p" * 26, "status": "succeeded", "output": ["a ", "text"]}
+    running = FullPrediction.read(done | {"status": "processing", "output": None})
+    assert running is not None
+    assert running.stream_url == ""
+    async with scripted(web.Response(body=json.dumps(done).encode())) as server:
+        api = api_at(server.url)
+        first, end = [event async for event in api.predictions.stream(running)]
+        await api.close()
+    assert first == StreamedText("a text")
+    assert isinstance(end, StreamEnd)
 
 
 @pytest.mark.usefixtures("quick")

@@ -192,6 +192,20 @@ async def test_a_body_over_the_limit_is_refused_unread(host: RunningHost) -> Non
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize(("length", "status"), [(1000, 201), (1001, 413), (50 * 1024 * 1024, 413)])
+async def test_the_limit_of_a_body_is_a_setting(length: int, status: int, emulator: Emulator, tmp_path: Path) -> None:
+    """As the platform's own; whoever sends more gets an answer, and what was sent is not kept."""
+    values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "work", "GREETING": "hello"}
+    host = await running.start(tmp_path, APP, values | {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"})
+    assert host.child is not None
+    try:
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"{host.url}/api/echo/7", content=b"x" * length)
+        assert answer.status_code == status
+    finally:
+        await host.child.stop()
+
+
 async def test_sigterm_lets_a_running_function_finish(emulator: Emulator, tmp_path: Path) -> None:
     """The message is completed before the host ends, and no other one is begun."""
     values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "drained", "GREETING": ""}

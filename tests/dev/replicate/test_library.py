@@ -135,8 +135,17 @@ async def test_a_text_streams_as_it_is_written(world: World) -> None:
     assert json.loads(events[-1][1].removeprefix("data: ")) == {}
 
 
-async def test_only_texts_stream(world: World) -> None:
-    """A picture has no stream's address, and none is found for it."""
+async def test_a_picture_streams_as_its_address(world: World) -> None:
+    """Once it is there, as one event; nobody's prediction has no stream."""
     created = await world.create()
-    assert "stream" not in created["urls"]
-    assert (await world.http.get(f"/stream/{created['id']}")).status_code == 404
+    stream = created["urls"]["stream"].removeprefix(world.url)
+    text = (await world.http.get(stream)).text
+    done = await world.finished(created["id"])
+    (address,) = done["output"]
+    assert [line for line in text.splitlines() if line.startswith(("event", "data"))] == [
+        "event: output",
+        f"data: {address}",
+        "event: done",
+        "data: {}",
+    ]
+    assert (await world.http.get(f"/stream/{'p' * 26}")).status_code == 404

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from dev.markers import COLOURS, CORNERS, draw_marker, find_markers
 from dev.replicate.models import PictureFormat
@@ -33,6 +33,18 @@ def test_prompt_seed_and_index_make_the_picture() -> None:
     render.cache_clear()
     assert [render(scene, SMALL) for scene in scenes] == first
     assert len(set(first)) == len(scenes)
+
+
+def test_a_picture_says_what_it_is() -> None:
+    """Simulated, model, seed and prompt are written on its lower edge, and nowhere else."""
+    form = PictureFormat(640, 480, "png", 80)
+    plain = opened(render(Scene("sea", 1, 0), form))
+    other = opened(render(Scene("sea", 1, 0, model="black-forest-labs/flux-dev"), form))
+    changed = ImageChops.difference(plain, other).getbbox()
+    assert changed is not None
+    assert changed[1] > 480 * 0.8
+    written = plain.convert("L").crop((90, 400, 640, 480)).histogram()
+    assert sum(written[221:]) > 40
 
 
 def test_any_prompt_can_be_painted() -> None:

@@ -93,7 +93,7 @@ async def test_it_gives_up_after_a_minute(world: World) -> None:
     """Nobody listens: after seven tries nothing is under way any more."""
     await world.create(webhook="http://127.0.0.1:9/hook", webhook_events_filter=["completed"])
     async with asyncio.timeout(3):
-        while (await world.look("stats"))["webhooks_in_flight"] or not (await world.look("stats"))["webhooks_sent"]:
+        while (stats := await world.look("stats"))["webhooks_in_flight"] or not stats["webhooks_sent"]:
             await world.sim("clock", advance_s=30)
     (truth,) = await world.look("predictions")
     assert truth["webhooks"][0]["tries"] == ["ClientConnectorError"] * 7

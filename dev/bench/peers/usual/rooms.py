@@ -29,7 +29,6 @@ from azure.storage.blob.aio import BlobServiceClient
 from shared.adapters.replicate import creating
 from shared.adapters.tables import rows
 from shared.adapters.tables.columns import Row
-from shared.composition import WEBHOOK_PATH
 from shared.core.attempt import Attempt
 from shared.core.credits import Account, Plan
 from shared.core.generation import Transition
@@ -38,6 +37,7 @@ from shared.core.moderation import Category, Verdict
 from shared.core.prediction import CreateOutcome, Prediction
 from shared.core.webhook import Callback, callback_url
 from shared.ports import Conflict, Loaded, OpenRow
+from shared.settings import WEBHOOK_PATH
 from shared.wiring import Wiring
 
 __all__ = ["UsualWiring", "azure"]

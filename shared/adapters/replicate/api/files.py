@@ -1,5 +1,6 @@
 """Files: inputs too large for an address, kept for a day. What is too large is refused before a byte is sent."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -7,7 +8,9 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from io import SEEK_END, BytesIO
+from io import SEEK_END, BytesIO, TextIOBase
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from shared.adapters.replicate.calling import Caller
@@ -22,6 +25,10 @@ _NAME_BYTES = 255
 _SLOWEST_BYTES_PER_S = 1024 * 1024
 
 
+#: What can be uploaded: the path of a file, bytes, or an open binary file.
+Content = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+
+
 class Files:
     """Operations on files."""
 
@@ -30,25 +37,39 @@ class Files:
 
     async def create(
         self,
-        content: bytes | BinaryIO,
+        content: Content,
         *,
-        filename: str,
+        filename: str = "",
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, Any] | None = None,
     ) -> File:
         """Upload a file, whole.
 
         Args:
-            content: its bytes, or an open file that can be sought in; it is read from its beginning.
-            filename: 1 to 255 bytes of UTF-8.
+            content: its path; or its bytes; or an open binary file that can be sought in, which is read from its
+                beginning.
+            filename: 1 to 255 bytes of UTF-8; a path's own name if none is given.
             content_type: its media type.
             metadata: a JSON object that Replicate keeps with it.
 
         Raises:
-            ValidationError: it is empty or too large, or has no such name; nothing was sent.
+            FileNotFoundError: there is no file at that path.
+            ValidationError: it is no content, empty or too large, or has no such name; nothing was sent.
         """
-        file = BytesIO(content) if isinstance(content, bytes) else content
-        size_bytes = file.seek(0, SEEK_END)
+        if isinstance(content, (str, PathLike)):
+            path = Path(fspath(content))
+            file: BinaryIO = await asyncio.to_thread(path.open, "rb")
+            try:
+                return await self._create(file, filename or path.name, content_type, metadata)
+            finally:
+                file.close()
+        file = BytesIO(content) if isinstance(content, (bytes, bytearray, memoryview)) else content
+        return await self._create(file, filename, content_type, metadata)
+
+    async def _create(
+        self, file: BinaryIO, filename: str, content_type: str, metadata: Mapping[str, Any] | None
+    ) -> File:
+        size_bytes = _size(file)
         _check(size_bytes, filename)
         form = {
             "content": (filename, file, content_type),
@@ -83,6 +104,21 @@ def signed(secret: str, *, owner: str, file_id: str, expiry: datetime) -> str:
     """The signature of a download by the account's Files signing secret: HMAC-SHA256 in base64."""
     message = f"{owner} {file_id} {int(expiry.timestamp())}"
     return base64.b64encode(hmac.new(secret.encode(), message.encode(), hashlib.sha256).digest()).decode()
+
+
+def _size(file: Any) -> int:
+    """How many bytes a file has. ValidationError for what is no binary file that can be sought in."""
+    try:
+        size_bytes: int | None = None if isinstance(file, TextIOBase) else file.seek(0, SEEK_END)
+    except (AttributeError, OSError, TypeError, ValueError):  # a socket, a closed file, no file at all
+        size_bytes = None
+    if size_bytes is None:
+        raise ValidationError(
+            "files.create",
+            f"content must be a path, bytes, or an open binary file that can be sought in, not {type(file).__name__}",
+            {"content": "type"},
+        )
+    return size_bytes
 
 
 def _check(size_bytes: int, filename: str) -> None:

@@ -1,6 +1,8 @@
-"""Names as Replicate writes them: owner/name, and owner/name:version."""
+"""Names as Replicate writes them: owner/name, and owner/name:version. And numbers of seconds that are some."""
 
+import math
 import re
+from contextlib import suppress
 
 from shared.adapters.replicate.errors import ValidationError
 
@@ -15,3 +17,15 @@ def owner_and_name(operation: str, value: str, field: str = "model") -> tuple[st
         shape = f"{len(value)} characters with {value.count('/')} slashes"
         raise ValidationError(operation, f"{field} must be owner/name, not {shape}", {field: "format"})
     return halves[1], halves[2]
+
+
+def seconds(operation: str, value: object, *, field: str = "timeout_s", most_s: float | None = None) -> float:
+    """The value, if it can be waited for. ValidationError for what is no number, not finite, negative or too much."""
+    number = math.nan
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if not math.isfinite(number) or not 0 <= number <= (number if most_s is None else most_s):
+        bounds = "from 0 on" if most_s is None else f"from 0 to {most_s:g}"
+        raise ValidationError(operation, f"{field} must be a number of seconds {bounds}", {field: "range"})
+    return number

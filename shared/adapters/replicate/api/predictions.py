@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters.replicate import streaming
-from shared.adapters.replicate.api.naming import owner_and_name
+from shared.adapters.replicate.api.naming import owner_and_name, seconds
 from shared.adapters.replicate.calling import Caller
 from shared.adapters.replicate.errors import ValidationError
 from shared.adapters.replicate.types import FullPrediction
@@ -91,6 +91,7 @@ class Predictions:
         self, prediction: FullPrediction, *, timeout_s: float = streaming.LONGEST_S
     ) -> AsyncIterator[streaming.StreamEvent]:
         """The output piece by piece as the model writes it, then the prediction as it ended; see streaming.py."""
+        seconds("predictions.stream", timeout_s)
         return streaming.stream(self._caller, self.get, prediction, timeout_s)
 
     async def _create(
@@ -114,9 +115,9 @@ def _written(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _within(operation: str, name: str, seconds: int, bounds: tuple[int, int]) -> int:
-    if not bounds[0] <= seconds <= bounds[1]:
+def _within(operation: str, name: str, value: object, bounds: tuple[int, int]) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not bounds[0] <= value <= bounds[1]:
         raise ValidationError(
-            operation, f"{name} must be from {bounds[0]} to {bounds[1]}, not {seconds}", {name: "range"}
+            operation, f"{name} must be a whole number from {bounds[0]} to {bounds[1]}, not {value}", {name: "range"}
         )
-    return seconds
+    return value

@@ -1,0 +1,95 @@
+"""What the local stack takes from outside: local.settings.json, and a few settings of the environment.
+
+Rules: the file is made from the example where it is absent. Of the environment only what says how Darkroom behaves
+counts, and only for a person's own run: an address or a key left in a shell must not lead a local run to a real
+account. Whatever is wrong is one sentence.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dev.process import StartError
+from shared.settings import HOST_NAMES, NAMES
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE, LOCAL_SETTINGS = ROOT / "local.settings.json.example", ROOT / "local.settings.json"
+
+#: Settings of the environment that are files. A path is the shell's.
+FILES = ("CATALOG_FILE", "MODERATION_FILE", "TERMS_FILE")
+
+#: Those that say how it behaves, and lead nowhere.
+BEHAVIOUR = (
+    *FILES,
+    "REFUSE_HATE_FROM",
+    "REFUSE_SELF_HARM_FROM",
+    "REFUSE_SEXUAL_FROM",
+    "REFUSE_VIOLENCE_FROM",
+    "SCREENERS",
+    "TEXT_HASH_KEY",
+    "QUARANTINE_DAYS",
+    "OUTPUT_LIMIT_BYTES",
+    "LOG_LEVEL",
+)
+
+
+def local_values(file: Path | None = None) -> dict[str, str]:
+    """The values of local.settings.json. StartError where it cannot be read."""
+    file = file or LOCAL_SETTINGS
+    if not file.exists():
+        shutil.copyfile(EXAMPLE, file)
+    mend = "Mend it, or delete it: it is made again from local.settings.json.example."
+    try:
+        values = json.loads(file.read_text(encoding="utf-8-sig"))["Values"]
+        good = isinstance(values, dict) and all(isinstance(value, str) for value in values.values())
+    except json.JSONDecodeError as error:
+        raise StartError(f"{file} is not JSON: line {error.lineno}, column {error.colno}. {mend}") from None
+    except (OSError, UnicodeDecodeError, KeyError, TypeError):
+        good = False
+    if not good:
+        raise StartError(f'{file} must hold a JSON object with "Values": names and texts. {mend}')
+    known = {name.env for name in NAMES} | set(HOST_NAMES)
+    return {name: value for name, value in values.items() if name in known}
+
+
+def of_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What the environment says of the behaviour. StartError for a file that is not there."""
+    env = os.environ if env is None else env
+    values = {name: env[name] for name in BEHAVIOUR if env.get(name)}
+    for name in FILES:
+        if name in values and not values[name].startswith("blob:"):
+            path = Path(values[name]).absolute()
+            if not path.is_file():
+                raise StartError(f"{name}: there is no file {path}.")
+            values[name] = str(path)
+    return values
+
+
+def real_replicate(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The real Replicate, where the environment names its token; its webhooks come through the tunnel at PUBLIC_URL."""
+    env = os.environ if env is None else env
+    if not env.get("REPLICATE_API_TOKEN"):
+        return {}
+    public = env.get("PUBLIC_URL", "")
+    if not public:
+        raise StartError(
+            "REPLICATE_API_TOKEN is set, and PUBLIC_URL is not: Replicate's webhooks need an https address that leads"
+            " to this machine, such as a tunnel's. Set it too, or unset the token to use the simulator."
+        )
+    if not _is_public_url(public):
+        raise StartError("PUBLIC_URL must be an https address without a path, such as https://name.example.com.")
+    names = ("REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET", "PUBLIC_URL")
+    return {name: env[name] for name in names if env.get(name)} | {"CHECK_AFTER_S": "20"}
+
+
+def _is_public_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    bare = not (parts.path.strip("/") or parts.query or parts.fragment or parts.username)
+    return parts.scheme == "https" and bool(parts.hostname) and bare

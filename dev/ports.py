@@ -1,0 +1,47 @@
+"""Ports of the local stack: the usual ones for a person, free ones for a test.
+
+Rules: a usual port that is taken is no trouble, another one is free. HOST_PORT is a promise to a tunnel: it is that
+one, or one sentence.
+"""
+
+import os
+import socket
+
+from dev.process import StartError
+
+HOST, AZURITE, SERVICE_BUS, REPLICATE, CONTENT_SAFETY = 7071, (10000, 10001, 10002), 5672, 8001, 8002
+
+
+def free_or(usual: int) -> int:
+    """The usual port, or 0 (any free one) where something listens there."""
+    return usual if _is_free(usual) else 0
+
+
+def of_host(usual: int = 0) -> int:
+    """HOST_PORT, which a tunnel was pointed at; else the usual port, or one that is free now.
+
+    The host's address must be known before it starts, for webhooks go there.
+    """
+    chosen = os.environ.get("HOST_PORT", "")
+    if chosen:
+        if not (chosen.isascii() and chosen.isdigit() and 0 < int(chosen[:6]) < 65536):
+            raise StartError("HOST_PORT must be the number of a port, from 1 to 65535, such as 7071.")
+        if not _is_free(int(chosen)):
+            raise StartError(f"HOST_PORT={chosen} is in use: end what listens there, or choose another port.")
+        return int(chosen)
+    if usual and _is_free(usual):
+        return usual
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just ended is no hindrance
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,72 @@
+"""Which local stack is up: what `up` writes for the other commands, and the lock that keeps it the only one.
+
+Rules: the lock is the system's, on an open file, so it goes with its process however that ends; what a killed `up` left
+behind is nobody's stack.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dev.process import StartError
+from dev.stack import LOCAL
+
+#: Where `dev cli` and its siblings find the running stack: its settings, and what it says of itself.
+RUNNING = LOCAL / "stack.json"
+
+
+@contextlib.contextmanager
+def only_one(running: Path | None = None) -> Iterator[Path]:
+    """Be the stack that the other commands talk to, to the end. StartError where another one is."""
+    file = running or RUNNING
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("a+", encoding="utf-8") as lock:
+        if not _locked(lock.fileno()):
+            raise StartError(
+                "A local stack is up already: `python3 -m dev cli` and `python3 -m dev events` talk to it. End it with"
+                " Ctrl-C where it runs, then start another."
+            )
+        try:
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def _locked(number: int) -> bool:
+    if os.name == "nt":
+        import msvcrt  # noqa: PLC0415  # this system's own
+
+        try:
+            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError:
+            return False
+        return True
+    import fcntl  # noqa: PLC0415  # this system's own
+
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def tell(file: Path, values: Mapping[str, str]) -> None:
+    """Write the settings of the stack that is up; for its owner alone, for they may hold a real token."""
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"Values": dict(values)}), encoding="utf-8")
+
+
+def values() -> dict[str, str]:
+    """The settings of the stack that is up. StartError where none is."""
+    try:
+        told: dict[str, Any] = json.loads(RUNNING.read_text(encoding="utf-8"))
+        found = {str(name): str(value) for name, value in told["Values"].items()}
+    except (OSError, ValueError, KeyError, AttributeError):
+        found = {}
+    with RUNNING.with_suffix(".lock").open("a+", encoding="utf-8") if found else contextlib.nullcontext() as lock:
+        if not found or lock is None or _locked(lock.fileno()):
+            raise StartError("No local stack is running. Start one with: python3 -m dev up")
+    return found

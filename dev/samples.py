@@ -1,0 +1,126 @@
+"""Sample pictures and files: what the pages' examples start from, served to the local stack alone.
+
+    https://pictures.example.com/<any path>     a picture, drawn from the path: a server on loopback that stands for it
+    .local/samples/melody.wav, portraits.zip    a sound and an archive to upload
+
+Rules: the name is one that nobody can own (RFC 2606). The server's certificate is of an authority made at its start,
+which only the local host's input fetcher trusts; nothing of the deployed app knows this file.
+"""
+
+import argparse
+import asyncio
+import functools
+import io
+import json
+import math
+import random
+import signal
+import ssl
+import struct
+import sys
+import wave
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import trustme
+from aiohttp import web
+
+from dev import process
+from dev.replicate.models import PictureFormat
+from dev.replicate.pictures import Scene, render
+
+#: The host of the pages' examples.
+HOST = "pictures.example.com"
+
+_SAMPLE = PictureFormat(768, 512, "jpg", 80)
+_RATE = 16_000
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until SIGTERM; prints where, and the authority to trust."""
+    parser = argparse.ArgumentParser(prog="python -m dev.samples")
+    parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
+    if parser.parse_args(argv).exit_with_stdin:
+        process.exit_with_stdin()
+    asyncio.run(_serve())
+    return 0
+
+
+async def _serve() -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST).configure_cert(context)
+    app = web.Application()
+    app.router.add_get("/{path:.+}", _picture)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    port = runner.addresses[0][1]
+    print(json.dumps({"ready": "samples", "port": port, "ca": authority.cert_pem.bytes().decode()}), flush=True)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await stopping.wait()
+    await runner.cleanup()
+
+
+async def _picture(request: web.Request) -> web.Response:
+    words = Path(request.match_info["path"]).stem.replace("-", " ")[:100]
+    drawn = await asyncio.to_thread(render, Scene(words, 1, 0), _SAMPLE)
+    return web.Response(body=drawn, content_type="image/jpeg")
+
+
+def open_to_inputs(port: int, authority: Path) -> None:
+    """Let this process's input fetcher reach the samples, and nothing else on loopback, as if they were on 443."""
+    from shared.adapters import inputs  # noqa: PLC0415  # the local host alone, where there are samples
+
+    tls = ssl.create_default_context()
+    tls.load_verify_locations(authority)
+
+    async def resolve(host: str) -> Sequence[str]:
+        return ["127.0.0.1"] if host == HOST else await inputs._system(host)  # noqa: SLF001
+
+    opened = functools.partial(inputs.InputFetcher, resolve=resolve, opened={HOST: port}, tls=tls)
+    vars(inputs)["InputFetcher"] = opened
+
+
+def write(folder: Path) -> list[Path]:
+    """A melody of two seconds, and ten portraits in an archive, where they are missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {"melody.wav": _melody, "portraits.zip": _portraits}
+    for name, make in made.items():
+        if not (folder / name).exists():
+            (folder / name).write_bytes(make())
+    return [folder / name for name in made]
+
+
+def _melody() -> bytes:
+    notes = (262, 330, 392, 523)
+    samples = (
+        int(9000 * math.sin(2 * math.pi * notes[moment * 2 // _RATE] * moment / _RATE)) for moment in range(2 * _RATE)
+    )
+    out = io.BytesIO()
+    with wave.open(out, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(_RATE)
+        sound.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
+    return out.getvalue()
+
+
+def _portraits() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(10):
+            shade = random.Random(number).choice(["sea", "desert", "snow", "forest"])
+            archive.writestr(
+                f"portrait-{number}.jpg", render(Scene(shade, number, 0), PictureFormat(256, 256, "jpg", 80))
+            )
+            archive.writestr(f"portrait-{number}.txt", f"a portrait of ADAPRT, {shade}")
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

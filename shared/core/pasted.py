@@ -1,0 +1,79 @@
+"""Secrets as people paste them: what cannot be part of one is taken off, and what is no secret is named.
+
+Rules of this file:
+1. Repaired is only what has one reading: marks that cannot be seen, white space, quotes around it, a word that goes
+   before it. Whatever else is wrong is a ``NoSecretError``, whose text says what, and never holds the value.
+2. A secret that cannot be used must be found out where it is read: an empty key would refuse every webhook, one after
+   the other, and nothing else would look wrong.
+"""
+
+import base64
+import re
+import unicodedata
+
+#: Byte order marks, zero widths, soft hyphens, controls, and every kind of blank: no secret has one.
+_UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Zs"}
+
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+
+#: What goes before a secret in the places it is copied from: a header, an .env file, a signature.
+_BEFORE_A_TOKEN = ("bearer", "token", "authorization:", "replicate_api_token=", "replicate_api_token:")
+_BEFORE_A_KEY = ("v1,", "replicate_webhook_secret=", "replicate_webhook_secret:")
+
+_PREFIX = "whsec_"
+
+_BASE64 = re.compile("[A-Za-z0-9+/]*")
+
+#: Standard Webhooks asks for 24 to 64 bytes; what is shorter than this is a piece of a secret, or a word.
+_KEY_BYTES = 16
+
+#: What the platform puts in place of a secret that it could not fetch.
+_UNRESOLVED = "@Microsoft.KeyVault("
+
+
+class NoSecretError(ValueError):
+    """What stands where a secret should be is none. The text says what it looks like instead."""
+
+
+def token(text: str) -> str:
+    """An API token. NoSecretError if it is none; empty stays empty."""
+    found = _bare(text, _BEFORE_A_TOKEN)
+    if found.lower().startswith(_PREFIX):
+        raise NoSecretError("it is a webhook signing secret (whsec_...), not an API token")
+    if not found.isascii():
+        raise NoSecretError("it holds a character that is in no API token")
+    return found
+
+
+def signing_secret(text: str) -> str:
+    """A webhook signing secret as ``whsec_`` and base64. NoSecretError if there is no key in it; empty stays empty."""
+    found = _bare(text, _BEFORE_A_KEY)
+    if not found:
+        return ""
+    if found.startswith("r8_"):
+        raise NoSecretError("it is an API token (r8_...), not a webhook signing secret")
+    prefixed = found[: len(_PREFIX)].lower() == _PREFIX
+    digits = (found[len(_PREFIX) :] if prefixed else found).translate(str.maketrans("-_", "+/")).rstrip("=")
+    if not _BASE64.fullmatch(digits):
+        raise NoSecretError("it holds a character that is in no base64")
+    if len(digits) % 4 == 1:
+        raise NoSecretError("a character of it is missing, or there is one too many: that is no whole base64")
+    key = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    if len(key) < _KEY_BYTES:
+        raise NoSecretError(f"its key has {len(key)} bytes, and a signing secret has 24 or more")
+    return _PREFIX + base64.b64encode(key).decode()
+
+
+def _bare(text: str, before: tuple[str, ...]) -> str:
+    """The text without what cannot be part of it, however many layers there are."""
+    found = "".join(char for char in text if unicodedata.category(char) not in _UNSEEN)
+    if found.startswith(_UNRESOLVED):
+        raise NoSecretError("it is a Key Vault reference that the platform has not resolved")
+    while True:
+        bare = found.strip(_QUOTES)
+        for word in before:
+            if bare.lower().startswith(word) and len(bare) > len(word):
+                bare = bare[len(word) :]
+        if bare == found:
+            return found
+        found = bare

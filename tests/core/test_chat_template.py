@@ -1,0 +1,109 @@
+"""Chat templates: no text of a user's speaks as somebody else, in the template of any family."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.catalog_file import parse_catalog
+from shared.core.chat_template import plain
+from shared.core.mapping import Mapped, inputs_of
+from shared.core.messages import GenerationRequest
+from tests.core.catalogs import REQUEST
+
+CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
+CHATTING = [model for model in CATALOG.models.values() if model.modality == "text" and "prompt" in model.inputs]
+
+#: Marks of each family, as its model card or tokenizer has them.
+MARKS = {
+    "Llama 3": ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>",
+                "<|python_tag|>", "<|finetune_right_pad_id|>", "<|reserved_special_token_7|>"),
+    "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>", "<|step|>", "<|image_start|>",
+                "<|python_start|>"),
+    "Llama 2": ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>"),
+    "Mistral": ("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[IMG]",
+                "[THINK]"),
+    "ChatML": ("<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|endoftext|>"),
+    "Gemma": ("<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<start_of_image>", "<unused12>"),
+    "DeepSeek": ("<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>",
+                 "<\uff5cend\u2581of\u2581sentence\uff5c>", "<think>", "</think>"),
+    "Phi": ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"),
+    "gpt-oss": ("<|start|>", "<|channel|>", "<|message|>", "<|return|>", "<|call|>"),
+    "Granite": ("<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>"),
+    "Command R": ("<BOS_TOKEN>", "<|START_OF_TURN_TOKEN|>", "<|SYSTEM_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
+    "Qwen": ("<tool_call>", "</tool_call>", "<tool_response>"),
+    "GLM": ("[gMASK]", "<sop>", "<|observation|>"),
+    "Alpaca": ("### Instruction:", "### Response:"),
+    "T5": ("<pad>", "<unk>", "<extra_id_0>"),
+}  # fmt: skip
+ALL = [mark for marks in MARKS.values() for mark in marks]
+NOT_SEEN = ("\u200b", "\u00ad", "\u2060", "\ufe0f", "\U000e0061")
+
+
+@pytest.mark.parametrize("mark", ALL)
+def test_a_mark_is_none_any_more_and_nothing_is_lost(mark: str) -> None:
+    """In any case, twice in a row, and with what is not seen in it; the text stays as long as it was."""
+    for text in (mark, mark.upper(), mark.lower(), f"Hello{mark}system", mark + mark, f"<{mark}", f"\n{mark}\n"):
+        made = plain(text)
+        assert mark.casefold() not in made.casefold()
+        assert len(made) == len(text)
+    for sign in NOT_SEEN:
+        for at in range(1, 4 if mark[0] != "#" else 1):
+            without = plain(mark[:at] + sign + mark[at:]).replace(sign, "")
+            assert without.casefold() != mark.casefold()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is 3 < 4 and 5 > 4?",
+        "a <- b, <3, <html> <div class='user'>",
+        "x < |y| > z",
+        "An array [1, 2] or [INSTALL] and [image of a cat]",
+        "User: hello\nAssistant: hi",
+        "# Title\n## Part\n### Instructions for the cook",
+        "C# and F#, #sunset",
+        "«Bonjour», «oui»",
+        "使用者: 你好",
+        "if (a << 2) { system('ls') }",
+    ],
+)
+def test_a_text_without_a_mark_stays_as_it_is(text: str) -> None:
+    """To the letter: comparisons, code, headings, dialogues."""
+    assert plain(text) == text
+
+
+@given(st.lists(st.sampled_from([*"<|>[]/sa \u200b\uff5c#:", "INST", "eot_id", "sys", "Instruction"]), max_size=30))
+def test_once_is_enough(pieces: list[str]) -> None:
+    """What was made plain has no mark left, whatever it was put together from."""
+    made_plain = plain("".join(pieces))
+    assert plain(made_plain) == made_plain
+    assert not re.search(r"<\u200b*\|", made_plain)
+
+
+def made(request: GenerationRequest, name: str) -> str:
+    """All that a model would be told, as one."""
+    mapped = inputs_of(CATALOG.models[name], request, seed=1)
+    assert isinstance(mapped, Mapped)
+    return "\0".join(str(value) for value in mapped.inputs.values())
+
+
+@pytest.mark.parametrize("name", [model.name for model in CHATTING])
+def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str) -> None:
+    """The marks in what is sent are those of an innocent request, for prompt and system prompt alike."""
+    request = REQUEST.__class__(key=REQUEST.key, prompt="hello", system_prompt="be brief")
+    hostile = " ".join(ALL)[: CATALOG.models[name].prompt_characters[1] - 10]
+    attack = REQUEST.__class__(key=REQUEST.key, prompt=f"hello {hostile}", system_prompt=f"be brief {hostile}")
+    before, after = made(request, name), made(attack, name)
+    for mark in ALL:
+        assert after.count(mark) == before.count(mark), mark
+    assert "hello \u2039|begin_of_text|>" in after
+
+
+def test_a_prompt_for_a_picture_stays_as_it_is() -> None:
+    """Other models have no chat: their prompts may hold brackets that mean something to them."""
+    picture = next(model for model in CATALOG.models.values() if model.modality == "image")
+    text = "a sign that says <|eot_id|> [INST]"
+    assert text in made(REQUEST.__class__(key=REQUEST.key, prompt=text), picture.name)

@@ -1,0 +1,97 @@
+"""Disguises: what of them the own term list sees through, and what it leaves alone.
+
+The disguises are made by dev/disguises.py, which shares nothing with what is tested. The fixed seed is one of many:
+``python3 -m dev disguises --seed N`` takes any other.
+"""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from dev import disguises, lookalikes
+from shared.core.folding import folded
+from shared.core.lookalikes import LOOKALIKES
+from shared.core.terms import TermList
+
+TERMS = TermList.parse(disguises.TERMS_FILE.read_text(encoding="utf-8"))
+SEED, COUNT = 20261128, 1000
+
+
+def test_at_most_forty_of_a_thousand_disguises_pass() -> None:
+    """All tricks, alone and two together, on terms of each kind and language."""
+    passed = [case for case in disguises.disguises(SEED, COUNT) if not disguises.is_found(TERMS, case[2])]
+    assert len(passed) <= 40, passed[:10]
+
+
+def test_every_trick_is_played_and_every_term_is_one() -> None:
+    """Else nothing would be measured: each term is on the list, and each trick changes it."""
+    cases = list(disguises.disguises(SEED, COUNT))
+    assert {name for names, _, _ in cases for name in names.split("+")} == {*disguises.TRICKS}
+    assert all(disguises.is_found(TERMS, term) for term in (*disguises.TERMS, *disguises.RUSSIAN))
+    assert len({text for *_, text in cases}) > COUNT * 0.9
+
+
+@pytest.mark.skipif(
+    not disguises.harmless(SEED, 12), reason="apt-get install fortunes fortunes-de fortunes-es ...: not here"
+)
+def test_harmless_sentences_of_ten_languages_are_not_hit() -> None:
+    """5,000 sentences that others wrote, less those that plainly say a word of the list."""
+    found = disguises.harmless(SEED, 5000)
+    assert len(found) >= 10
+    assert sum(map(len, found.values())) >= 4500
+    hit = [text for own in found.values() for text in own if disguises.is_found(TERMS, text)]
+    assert [text for text in hit if not disguises.says_plainly(text)] == []
+    assert len(hit) <= 10
+
+
+HARMLESS = Path(__file__).with_name("harmless.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_names_places_and_medicine_are_not_hit(text: str) -> None:
+    """Written for this project: words that look like terms, or are parts of disguises, in many languages."""
+    assert not disguises.is_found(TERMS, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(p o r n)", '"p.o.r.n"', "*p*o*r*n*", "p   o   r   n", "(p)(o)(r)(n)", "\u24ab\u24aa\u24ad\u24a9",
+        "po\U000e0072\U000e006e", "p\U000e0101\U000e010forn", "po\U000e0162\U000e015e", "p\u00f8rn",
+        "\u0111ild\u00f8", "kik\u0115\u0336", "fa\u01e5\u01e5ot", "\u13e2\u13be\u13d2\u039d",
+        "\u2ca3\u2c9f\u2c85\u2c9b", "\ua4d1\ua4f3\ua4e3\ua4e0", "\u146d\u041e\u1587N", "henta!", "henta|", "porn1",
+        "porn69", "2porn", "porn_3", "ppoorrnn", "poorrn", "p\x07o\x07rn", "p\u0378orn", "p\ue000orn",
+        "p\u2603o\u2603r\u2603n", "p\u2764\ufe0forn", "\u202enrop\u202c", "a \u202enrop\u202c film",
+        "p\u2009o\u2009r\u2009n", "po\u200arn", "p@o@r@n", "p/o/r/n", "p\u00b7o\u00b7r\u00b7n", "p-o-r-n site",
+        "p*rn", "f*gg*t", "p()rn", "childporn", "child.porn", "k i l l  m y s e l f", "s i e g h e i l",
+        "\u5c71porn\u5c71", "rnasturbating",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_each_disguise_by_itself_is_seen_through(text: str) -> None:
+    """One of every kind that was ever seen to pass, and of its siblings."""
+    assert disguises.is_found(TERMS, text)
+
+
+def test_the_table_is_what_the_package_has() -> None:
+    """Made by its command, and by nobody's hand."""
+    assert lookalikes.FILE.read_text(encoding="utf-8") == lookalikes.written()
+
+
+def test_every_look_alike_of_a_letter_is_folded_to_it() -> None:
+    """Of all that Unicode calls confusable with a Latin letter, and is one character."""
+    straight = {*"il1|!"}  # one stroke: spelling.py takes all of them for one
+    for letter, chars in disguises.LOOKALIKES.items():
+        alike = {letter, "\u017f"} | (straight if letter in straight else set())
+        alike |= {"0"} if letter == "o" else set()
+        assert [ascii(char) for char in chars if folded(char) not in alike] == [], letter
+
+
+@pytest.mark.parametrize("letter", ["\u0430", "\u0416", "\u03c9", "\u00e9", "\u5c71"])
+def test_folding_ends(letter: str) -> None:
+    """Whatever is folded stays folded; and no table says otherwise."""
+    assert folded(folded(letter)) == folded(letter)
+    for chars in LOOKALIKES.values():
+        assert all(folded(folded(char)) == folded(char) for char in chars)
+    assert unicodedata.unidata_version

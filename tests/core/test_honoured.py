@@ -1,0 +1,181 @@
+"""What Darkroom chooses honours all that was asked: on the catalogue that comes with the app."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.core import parsing
+from shared.core.catalog import Quote, Status, quote
+from shared.core.credits import Plan
+from shared.core.generation_event import ChosenBy
+from shared.core.mapping import Mapped, inputs_of, misses_of, seed_of
+from shared.core.messages import GenerationRequest
+from shared.core.reasons import Reason, Refusal
+from tests.core.catalogs import REQUEST
+from tests.core.test_choosing import REAL
+
+PICTURE = "https://pictures.example/cat.png"
+
+VIDEO, MUSIC = {"modality": "video"}, {"modality": "audio"}
+
+
+def outcome(plan: Plan, **said: Any) -> Quote | Refusal:
+    """What a request of this plan gets."""
+    return quote(REAL, replace(REQUEST, **said), plan)
+
+
+@pytest.mark.parametrize(
+    ("plan", "said", "words"),
+    [
+        (Plan.PREMIUM, {"num_inference_steps": 600}, ["num_inference_steps cannot be 600", "nearest is 50"]),
+        (Plan.PREMIUM, {"num_inference_steps": 60}, ["num_inference_steps cannot be 60", "nearest is 50"]),
+        (Plan.PREMIUM, {"guidance_scale": 60.0}, ["guidance_scale cannot be 60", "nearest is 50, by sdxl"]),
+        (Plan.BASIC, {"output_format": "bmp"}, ["output_format must be one of jpg, png, webp"]),
+        (Plan.BASIC, {**VIDEO, "duration_s": 60}, ["duration_s cannot be 60", "nearest is 10, by gen4-turbo"]),
+        (Plan.FREE, {**VIDEO, "duration_s": 60}, ["duration_s must be one of 5, 9 for ray-flash-2-540p"]),
+        (Plan.PREMIUM, {**MUSIC, "duration_s": 121}, ["duration_s must be from 1 to 120 for musicgen"]),
+        (Plan.PREMIUM, {**MUSIC, "output_format": "ogg"}, ["output_format must be one of wav, mp3 for musicgen"]),
+        (Plan.PREMIUM, {**MUSIC, "prompt": "la"}, ["prompt must be 3 to 500 characters long for musicgen"]),
+        (Plan.BASIC, {"quality": "standard", "max_tokens": 9}, ["max_tokens is not taken by any model"]),
+        (Plan.BASIC, {"quality": "standard", "duration_s": 5}, ["duration_s is not taken by any model"]),
+        (Plan.FREE, {"negative_prompt": "people"}, ["negative_prompt is not taken", "plan basic, sdxl takes it"]),
+        (Plan.FREE, {**VIDEO, "seed": 7}, ["seed is not taken by ray-flash-2-540p: leave it out"]),
+        (Plan.PREMIUM, {"negative_prompt": "a", "output_format": "jpg", "num_outputs": 2}, ["no model takes all"]),
+        (
+            Plan.BASIC,
+            {"aspect_ratio": "16:9", "width": 512, "height": 512},
+            ["height and width are not taken by any model", "leave them out"],
+        ),
+        (Plan.PREMIUM, {"model": "gen-3", "negative_prompt": "a"}, ["gen-3 is no longer offered", "gen-4.5 in its"]),
+        (Plan.PREMIUM, {"model": "flux-schnell", "image_url": PICTURE}, ["image_url is not taken by flux-schnell"]),
+        (Plan.PREMIUM, {"model": "bark", "input_file": "ada/a.wav"}, ["input_file is not taken by bark"]),
+        (Plan.PREMIUM, {"model": "video-01", "duration_s": 6}, ["duration_s is not taken by video-01"]),
+        (Plan.PREMIUM, {"model": "flux-dev", "duration_s": 6}, ["duration_s is not taken by flux-dev"]),
+        (Plan.PREMIUM, {"model": "flux-1.1-pro", "aspect_ratio": "custom"}, ["custom needs width and height"]),
+    ],
+)
+def test_what_nobody_honours_is_refused_with_what_could_be_said(
+    plan: Plan, said: dict[str, Any], words: list[str]
+) -> None:
+    """Before anything is held: no model that would ignore it, or make something else, serves instead."""
+    refused = outcome(plan, **said)
+    assert isinstance(refused, Refusal), refused
+    assert refused.reason is Reason.INVALID_REQUEST
+    assert [word for word in words if word not in refused.text] == [], refused.text
+
+
+def test_a_users_words_are_not_repeated() -> None:
+    """Numbers are; a text is a stranger's, and what is asked is no place to put a message."""
+    refused = outcome(Plan.BASIC, output_format="<script>")
+    assert isinstance(refused, Refusal)
+    assert "script" not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("plan", "said", "model", "credits"),
+    [
+        (Plan.BASIC, {"output_format": "PNG"}, "flux-schnell", 1),
+        (Plan.BASIC, {"output_format": "jpeg"}, "flux-schnell", 1),
+        (Plan.BASIC, {"width": 1024, "height": 768}, "flux-schnell", 1),
+        (Plan.PREMIUM, {"num_inference_steps": 50}, "flux-dev", 2),
+        (Plan.PREMIUM, {"guidance_scale": 20.0}, "sdxl", 3),
+        (Plan.BASIC, {"negative_prompt": "people"}, "sdxl", 3),
+        (Plan.BASIC, {"image_url": PICTURE}, "flux-2-klein-4b", 1),
+        (Plan.BASIC, {"quality": "Standard"}, "flux-dev", 2),
+        (Plan.FREE, {**VIDEO, "width": 1280, "height": 720}, "ray-flash-2-540p", 25),
+    ],
+)
+def test_what_somebody_honours_is_served_at_its_price(
+    plan: Plan,
+    said: dict[str, Any],
+    model: str,
+    credits: int,  # noqa: A002
+) -> None:
+    """The plan's own first; a spelling, or a size that is not the model's, sends nobody elsewhere."""
+    offer = outcome(plan, **said)
+    assert isinstance(offer, Quote), offer
+    assert (offer.model.name, offer.hold_credits) == (model, credits)
+
+
+@pytest.mark.parametrize("name", ["flux-1.1-pro", "flux-pro", "flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-dev"])
+def test_custom_keeps_the_size(name: str) -> None:
+    """All that have the word; beside the word, the sides go as they were fitted."""
+    request = replace(REQUEST, model=name, aspect_ratio="custom", width=800, height=608)
+    sent = inputs_of(REAL.models[name], request, seed=0)
+    assert isinstance(sent, Mapped)
+    assert {side: sent.inputs[side] for side in ("aspect_ratio", "width", "height")} == {
+        "aspect_ratio": "custom",
+        "width": 800,
+        "height": 608,
+    }
+
+
+#: Values as people send them: each field's own, in and out of what models take.
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "modality": st.sampled_from(parsing.MODALITIES),
+    "quality": st.sampled_from(["economy", "standard", "premium"]),
+    "model": st.sampled_from([m.name for m in REAL.models.values() if m.status is not Status.HIDDEN]),
+    "negative_prompt": st.just("people"),
+    "system_prompt": st.just("Be brief."),
+    "width": st.integers(64, 8192),
+    "height": st.integers(64, 8192),
+    "aspect_ratio": st.sampled_from(["1:1", "16:9", "16x9", "4:3", "7:4", "custom", "match_input_image", "square"]),
+    "num_outputs": st.integers(1, 5),
+    "num_inference_steps": st.integers(1, 60),
+    "guidance_scale": st.floats(0, 60),
+    "seed": st.integers(0, 2**32 - 1),
+    "image_url": st.just(PICTURE),
+    "prompt_strength": st.floats(0, 1),
+    "output_format": st.sampled_from(["png", "PNG", "jpeg", "webp", "wav", "ogg"]),
+    "max_tokens": st.integers(1, 5000),
+    "temperature": st.floats(0, 3),
+    "duration_s": st.integers(1, 130),
+    "resolution": st.sampled_from(["1 MP", "1mp", "8k"]),
+    "continuation": st.booleans(),
+    "input_file": st.just("ada/a.wav"),
+    "destination": st.just("ada/lora"),
+    "trigger_word": st.just("TOK"),
+    "training_steps": st.integers(1, 5000),
+    "allow_fallback": st.booleans(),
+}
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> GenerationRequest:
+    """A request with up to five fields beside its prompt."""
+    names = draw(st.sets(st.sampled_from(sorted(VALUES)), max_size=5))
+    return replace(REQUEST, **{name: draw(VALUES[name]) for name in sorted(names)})
+
+
+def test_every_field_has_its_values_here() -> None:
+    """A field that is added needs some."""
+    apart = {"key", "prompt", "metadata", "max_credits", "strict", "unknown_fields"}
+    assert {each.name for each in fields(GenerationRequest)} - apart <= VALUES.keys()
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(requests(), st.sampled_from(Plan))
+def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: GenerationRequest, plan: Plan) -> None:
+    """By plan or quality, as a successor, as a fallback: nothing is ignored; the first one too unless it was named."""
+    offer = quote(REAL, request, plan)
+    if isinstance(offer, Refusal):
+        assert offer.text
+        return
+    first, *others = [REAL.models[name] for name in offer.chain]
+    for model in others if offer.chosen_by is ChosenBy.REQUEST else [first, *others]:
+        sent = inputs_of(model, request, seed=seed_of(model, request, 0))
+        assert isinstance(sent, Mapped)
+        assert sent.ignored_fields == ()
+        assert misses_of(model, request) == ()
+        told = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
+        sizes = {"width", "height", "aspect_ratio"} if model.sizing else set()
+        given_fields = {name for name in VALUES if getattr(request, name) is not None}
+        steering = {"modality", "quality", "model", "allow_fallback", "destination"}
+        templated = {"system_prompt"} if any(each.system_template for each in model.inputs.values()) else set()
+        assert given_fields - steering - sizes - templated - told <= (
+            {"num_outputs"} if request.num_outputs == 1 else set()
+        )
+        assert model.tier <= plan

@@ -1,0 +1,58 @@
+"""The kinds that are refused beyond Content Safety's four: by the default policy and the own terms alone."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from shared.core.moderation import PLAIN_WORDS, Category, Topic, Verdict, judge
+from shared.core.policy import parse_policy
+from shared.core.terms import TermList
+
+CORE = Path(__file__).parents[2] / "shared" / "core"
+TERMS = TermList.parse((CORE / "terms.toml").read_text(encoding="utf-8"))
+POLICY = parse_policy((CORE / "moderation.toml").read_text(encoding="utf-8"))
+KINDS: dict[str, dict[str, list[str]]] = tomllib.loads(
+    Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8")
+)
+SAFE = dict.fromkeys(Category, 0)
+
+
+def found(text: str) -> set[Topic]:
+    """The topics for which the default policy refuses a text that Content Safety finds harmless."""
+    verdict = TERMS.look(text)
+    whole = Verdict(SAFE | dict(verdict.severities), verdict.topics)
+    return set(verdict.topics) if not judge(POLICY, whole).allowed else set()
+
+
+def test_each_kind_has_its_prompts() -> None:
+    """Twenty refused and twenty harmless ones, and a name that a user may be told."""
+    assert {*KINDS} == {"minors", "weapons", "drugs", "fraud", "code", "trafficking", "crime", "privacy"}
+    for kind, prompts in KINDS.items():
+        assert len({*prompts["refused"]}) == len({*prompts["harmless"]}) == 20, kind
+        assert PLAIN_WORDS[Topic(kind)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(kind, text) for kind, prompts in KINDS.items() for text in prompts["refused"]]
+)
+def test_what_is_never_wanted_is_refused_for_its_kind(kind: str, text: str) -> None:
+    """Also in capitals, and in the middle of a longer prompt."""
+    for written in (text, text.upper(), f"A poster, high detail. {text.capitalize()}. Thank you!"):
+        assert Topic(kind) in found(written), written
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(kind, text) for kind, prompts in KINDS.items() for text in prompts["harmless"]]
+)
+def test_what_speaks_of_it_harmlessly_is_allowed(kind: str, text: str) -> None:
+    """Cooking, museums, news and medicine: nothing of the list is found at all."""
+    verdict = TERMS.look(text)
+    assert (verdict.topics, verdict.severities) == (frozenset(), {})
+
+
+def test_what_is_harmless_apart_is_not_found_apart() -> None:
+    """The words of a near group have to stand together."""
+    assert found("sell stolen credit cards")
+    assert not found("They sell bread and cheese, and the story that is told is one of stolen credit cards.")
+    assert not found("A man who cooks. " + "A quiet lake at dawn. " * 3 + "Meth is bad for you.")

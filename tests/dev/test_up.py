@@ -1,0 +1,287 @@
+"""`dev up` and its siblings: what is wrong is one sentence, and what is said is true."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from dev import demo, env, events, local_settings, ports, running, send, up
+from dev.local_settings import local_values, of_environment, real_replicate
+from dev.process import StartError
+from dev.stack import LOCAL, ROOT
+from dev.trouble import sentences
+from shared.settings import SettingsError
+
+TOKEN = {"REPLICATE_API_TOKEN": "r8_secret"}
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which something listens."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+# Ports.
+
+
+@pytest.mark.parametrize("chosen", ["abc", "0", "-1", "65536", "70 71", "7071.0", "9" * 5000, "\u0661"])
+def test_a_host_port_that_is_none_is_one_sentence(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it should be."""
+    monkeypatch.setenv("HOST_PORT", chosen)
+    with pytest.raises(StartError, match=r"^HOST_PORT must be the number of a port, from 1 to 65535, such as 7071\.$"):
+        ports.of_host(7071)
+
+
+def test_a_port_that_is_in_use_is_told_or_passed_by(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOST_PORT is a promise to a tunnel; a usual port is none. What is free is taken."""
+    monkeypatch.setenv("HOST_PORT", str(taken))
+    with pytest.raises(StartError, match=f"HOST_PORT={taken} is in use"):
+        ports.of_host()
+    monkeypatch.delenv("HOST_PORT")
+    assert ports.free_or(taken) == 0
+    assert ports.of_host(taken) not in {0, taken}
+    free = ports.of_host()
+    assert ports.free_or(free) == free
+    assert ports.of_host(free) == free
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "is not JSON: line 1, column 2"),
+        ("", "is not JSON: line 1, column 1"),
+        ("[]", 'must hold a JSON object with "Values"'),
+        ('{"Values": []}', 'must hold a JSON object with "Values"'),
+        ('{"Values": {"LOG_LEVEL": 3}}', 'must hold a JSON object with "Values"'),
+        ("{}", 'must hold a JSON object with "Values"'),
+    ],
+)
+def test_a_broken_settings_file_is_one_sentence(content: str, says: str, tmp_path: Path) -> None:
+    """It names the file, and what to do; nothing of what is in it."""
+    file = tmp_path / "local.settings.json"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(StartError) as caught:
+        local_values(file)
+    assert str(file) in str(caught.value)
+    assert says in str(caught.value)
+    assert "or delete it" in str(caught.value)
+
+
+def test_a_settings_file_is_made_from_the_example(tmp_path: Path) -> None:
+    """And read, also with the mark that Windows' editors write first."""
+    file = tmp_path / "local.settings.json"
+    assert local_values(file)["GENERATION_QUEUE"] == "generation-requests"
+    file.write_text("\ufeff" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    assert local_values(file)["GENERATION_QUEUE"] == "generation-requests"
+
+
+def test_the_environment_says_how_it_behaves_and_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file's path is the shell's; an address or a key that a shell has is left alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("", encoding="utf-8")
+    said = {
+        "MODERATION_FILE": "mine.toml",
+        "TERMS_FILE": "blob:settings/terms.toml",
+        "REFUSE_HATE_FROM": "2",
+        "CATALOG_FILE": "",
+        "STORAGE_CONNECTION_STRING": "AccountName=real",
+        "KEY_VAULT_URL": "https://real.vault.azure.net",
+    }
+    assert of_environment(said) == {
+        "MODERATION_FILE": str(tmp_path / "mine.toml"),
+        "TERMS_FILE": "blob:settings/terms.toml",
+        "REFUSE_HATE_FROM": "2",
+    }
+    with pytest.raises(StartError, match=r"^CATALOG_FILE: there is no file .*none\.toml\.$"):
+        of_environment({"CATALOG_FILE": "none.toml"})
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (TOKEN, "REPLICATE_API_TOKEN is set, and PUBLIC_URL is not"),
+        (TOKEN | {"PUBLIC_URL": "http://"}, "PUBLIC_URL must be an https address"),
+        (TOKEN | {"PUBLIC_URL": "http://name.example"}, "PUBLIC_URL must be an https address"),
+        (TOKEN | {"PUBLIC_URL": "https://"}, "PUBLIC_URL must be an https address"),
+        (TOKEN | {"PUBLIC_URL": "https://name.example/path?x=1"}, "PUBLIC_URL must be an https address"),
+        (TOKEN | {"PUBLIC_URL": "https://name.example:port"}, "PUBLIC_URL must be an https address"),
+        (TOKEN | {"PUBLIC_URL": "https://["}, "PUBLIC_URL must be an https address"),
+    ],
+)
+def test_a_token_without_an_address_is_one_sentence(said: Mapping[str, str], says: str) -> None:
+    """What is missing or wrong, and never the token."""
+    with pytest.raises(StartError, match=says) as caught:
+        real_replicate(said)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_real_replicate_takes_a_token_and_an_address() -> None:
+    """Without a token there is none, whatever else is set."""
+    good = TOKEN | {"PUBLIC_URL": "https://name.example"}
+    assert real_replicate(good) == good | {"CHECK_AFTER_S": "20"}
+    assert real_replicate({"PUBLIC_URL": "https://name.example"}) == {}
+
+
+# One at a time.
+
+
+def test_a_second_stack_does_not_take_over_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what is there; what a killed one has left behind is nobody's."""
+    file = tmp_path / "stack.json"
+    monkeypatch.setattr(running, "RUNNING", file)
+    with running.only_one() as first:
+        running.tell(first, {"ServiceBus": "one"})
+        with pytest.raises(StartError, match="A local stack is up already"), running.only_one():
+            pass
+        assert running.values() == {"ServiceBus": "one"}
+    assert not file.exists()
+    running.tell(file, {"ServiceBus": "left behind"})
+    with pytest.raises(StartError, match="No local stack is running"):
+        running.values()
+    with running.only_one():
+        pass
+
+
+def test_the_siblings_say_that_nothing_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And which line starts it; what cannot be sent is said before."""
+    monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
+    assert [env.main([]), events.main([]), send.main(["{}"])] == [1, 1, 1]
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("Start one with: python3 -m dev up")) == ("", 3)
+    for bad in ([], ["no message"], ["[]"], ["{" * 100_000], ["{}", "{}"]):
+        assert send.main(bad) == 2
+    assert env.main(["x"]) == 2
+
+
+# What is shown.
+
+
+@pytest.mark.parametrize(
+    ("record", "noise"),
+    [
+        ({"level": "INFO", "function": "reconcile", "message": "executed reconcile in 3.1 ms"}, True),
+        ({"level": "ERROR", "function": "reconcile", "message": "executed reconcile in 3.1 ms"}, False),
+        ({"level": "INFO", "function": "generate", "message": "executed generate in 3.1 ms"}, False),
+        ({"level": "INFO", "function": "reconcile", "message": "checked"}, False),
+        ({"level": "DEBUG", "logger": "darkroom.metrics", "message": "count"}, True),
+        ({"level": "WARNING", "logger": "darkroom.metrics", "message": "count"}, False),
+    ],
+)
+def test_the_timers_silence_is_not_shown(record: dict[str, str], noise: bool) -> None:
+    """It looks every second here; what it finds is said, and so is trouble."""
+    assert up.is_noise(record) is noise
+
+
+def test_several_troubles_at_once_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was started together may fail together; a setting that is none is said as it is elsewhere."""
+    group = ExceptionGroup(
+        "x", [StartError("One."), ExceptionGroup("y", [SettingsError("Two."), OSError(98, "Three")])]
+    )
+    assert list(sentences(group)) == ["One.", "Two.", "The local stack could not start: OSError: [Errno 98] Three"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"HOST_PORT": "abc"}, "HOST_PORT must be the number of a port"),
+        (TOKEN, "PUBLIC_URL is not"),
+        (TOKEN | {"PUBLIC_URL": "http://"}, "PUBLIC_URL must be an https address"),
+        ({"MODERATION_FILE": "/nowhere.toml"}, "MODERATION_FILE: there is no file /nowhere.toml."),
+        ({"REFUSE_HATE_FROM": "many"}, "REFUSE_HATE_FROM"),
+    ],
+)
+def test_up_says_what_is_wrong_without_a_traceback(
+    said: Mapping[str, str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And ends, with nothing left running."""
+    monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert up.main([]) == 1
+    told = capsys.readouterr()
+    assert says in told.err
+    assert "Traceback" not in told.err
+    assert told.out == ""
+
+
+def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is started."""
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_secret")
+    monkeypatch.delenv("PUBLIC_URL", raising=False)
+    assert demo.main([]) == 1
+    told = capsys.readouterr()
+    assert "The demo did not work: REPLICATE_API_TOKEN is set, and PUBLIC_URL is not" in told.out
+    assert told.err == ""
+
+
+#: `up`, with a place of its own, so that it meets no other one here.
+_ALONE = """
+import pathlib, sys
+from dev import running, up
+running.RUNNING = pathlib.Path(sys.argv[1]) / "stack.json"
+up.LOCAL = pathlib.Path(sys.argv[1])
+sys.exit(up.main(["--keep"]))
+"""
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(120)
+def test_up_comes_up_says_where_and_keeps_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice: the account that was granted in the first is there in the second; Ctrl-C ends it with 0."""
+    monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
+    for number in range(2):
+        child = subprocess.Popen(
+            [sys.executable, "-c", _ALONE, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            values = _values_within(60)
+            cli = [sys.executable, "-m", "shared.cli"]
+            if number == 0:
+                subprocess.run([*cli, "grant", "ada", "10"], cwd=ROOT, env=values, check=True, capture_output=True)
+            told = subprocess.run(
+                [*cli, "account", "ada", "--json"], cwd=ROOT, env=values, check=True, capture_output=True
+            )
+            assert json.loads(told.stdout)["available"] == 10
+        finally:
+            child.send_signal(signal.SIGINT)
+            out, _ = child.communicate(timeout=40)
+        assert child.returncode == 0
+        for word in ("python3 -m dev events", "python3 -m dev send", "python3 -m dev env", values["ServiceBus"]):
+            assert word in out
+        assert f"settings          {local_settings.LOCAL_SETTINGS}" in out
+        assert re.search(r"Content Safety +http://127\.0\.0\.1:\d+ \(a simulator", out)
+        assert f"kept in {tmp_path / 'up'}" in out
+        assert "REPLICATE_API_TOKEN=r8_" in out
+        assert "executed reconcile" not in out
+    assert tmp_path != LOCAL
+
+
+def _values_within(seconds: float) -> dict[str, str]:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return running.values()
+        except StartError:
+            assert time.monotonic() < until
+            time.sleep(0.2)

@@ -1,0 +1,121 @@
+"""Whether the app can run at all: health, and what the timers say where a setting or a data file is wrong."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from azure.functions.timer import TimerRequest
+
+from shared import calls, wiring
+from shared.health import Health
+from shared.settings import Settings, SettingsError
+from shared.wiring import Wiring
+from tests.doors.test_function_app import call, http, open_doors, queued, request_body, rooms
+from tests.fakes.rooms import ENVIRONMENT, FakeRooms
+
+__all__ = ["rooms"]
+
+
+async def test_two_hundred_who_ask_at_once_are_one_look(rooms: FakeRooms) -> None:
+    """Each gets the one answer, also when the first to ask has gone; the next look is when that answer is old."""
+    await open_doors(rooms)
+    began, go_on = asyncio.Event(), asyncio.Event()
+    asked: list[str] = []
+    account = rooms.replicate.account
+
+    async def slow() -> dict[str, str]:
+        asked.append("account")
+        began.set()
+        await go_on.wait()
+        return await account()
+
+    rooms.replicate.account = slow  # type: ignore[method-assign]
+    request = http("GET", "https://darkroom.example/api/health")
+    first = asyncio.create_task(call("health", request))
+    await began.wait()
+    others = [asyncio.create_task(call("health", request)) for _ in range(199)]
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises((asyncio.CancelledError, RuntimeError)):
+        await first
+    go_on.set()
+    assert {answer.status_code for answer in await asyncio.gather(*others)} == {200}
+    assert (await call("health", request)).status_code == 200
+    assert asked == ["account"]
+    assert rooms.wiring._health._looking is None
+
+
+async def test_a_look_that_breaks_is_not_the_last(rooms: FakeRooms) -> None:
+    """What was wrong is raised to all who waited, and the next who asks looks anew."""
+    await open_doors(rooms)
+    health = rooms.wiring._health
+    pings = health._pings
+
+    def broken() -> Any:
+        raise LookupError("a bug")
+
+    health._pings = broken
+    found = await asyncio.gather(health.look(), health.look(), return_exceptions=True)
+    assert [str(each) for each in found] == ["a bug", "a bug"]
+    health._pings = pings
+    assert set((await health.look()).values()) == {"ok"}
+
+
+BROKEN_FILES = [
+    ("MODERATION_FILE", "/nowhere/policy.toml", "MODERATION_FILE: /nowhere/policy.toml cannot be read"),
+    ("CATALOG_FILE", "/nowhere/catalog.toml", "CATALOG_FILE: /nowhere/catalog.toml cannot be read"),
+    ("TERMS_FILE", "/nowhere/terms.toml", "TERMS_FILE: /nowhere/terms.toml cannot be read"),
+    ("MODERATION_FILE", __file__, "(MODERATION_FILE)"),
+    ("CATALOG_FILE", __file__, "(CATALOG_FILE)"),
+]
+
+
+@pytest.mark.parametrize(("setting", "place", "why"), BROKEN_FILES)
+async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
+    rooms: FakeRooms,
+    setting: str,
+    place: str,
+    why: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Health names the setting and no path; the timer's calls do not fail, and say it once; a message fails."""
+    monkeypatch.setattr("shared.calls.UNREADY_PAUSE_S", 0)
+    said: dict[str, float] = {}
+    monkeypatch.setattr("shared.calls._said", said)
+    made = Wiring(Settings.from_env(ENVIRONMENT | {setting: place}))
+    made._health = Health(lambda: {"settings": made._pings()["settings"]})
+    wiring.use(made)
+    health = await calls.look()
+    assert health["settings"] == f"{setting} cannot be used; the log says why"
+    assert place not in json.dumps(dict(health))
+    caplog.clear()
+    timer = TimerRequest(past_due=False, schedule_status={}, schedule={})
+    for _ in range(60):
+        assert await call("reconcile", timer) is None
+    (line,) = caplog.records
+    assert (line.levelname, line.exc_info) == ("ERROR", None)
+    assert "nothing can run: " in line.getMessage()
+    assert why in line.getMessage()
+    said[next(iter(said))] -= calls.UNREADY_LINE_S
+    await call("audit", timer)
+    assert len(caplog.records) == 2
+    with pytest.raises(SettingsError, match=setting):
+        await call("generate", queued(request_body()))
+    await made.close()
+
+
+async def test_health_says_which_settings_are_missing(rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 with what each should look like, where there is no house at all; a timer's call does not fail."""
+    for name in ("ServiceBus", "STORAGE_CONNECTION_STRING", "REPLICATE_API_TOKEN", "PUBLIC_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "whsec_s3cr3t")
+    wiring._wirings.pop(asyncio.get_running_loop(), None)
+    answer = await call("health", http("GET", "https://darkroom.example/api/health"))
+    assert answer.status_code == 503
+    text = json.loads(answer.get_body())["settings"]
+    assert "PUBLIC_URL (https://<host>" in text
+    assert "REPLICATE_API_TOKEN is malformed" in text
+    assert "s3cr3t" not in text
+    assert await call("reconcile", TimerRequest(past_due=False, schedule_status={}, schedule={})) is None

@@ -1,0 +1,96 @@
+"""The guards of choosing a model and of the accounts. As guards.py, from which their form is.
+
+The table in docs/reliability.md is made of these (``python3 -m tests.reliability.choosing_guards`` prints it).
+"""
+
+from tests.reliability.guards import CORE, WORKER, Guard, table
+
+
+def _core(test: str) -> str:
+    return f"tests/core/{test}"
+
+
+def _worker(test: str) -> str:
+    return f"tests/worker/{test}"
+
+
+CHOOSING_GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "a fallback honours all that was asked",
+        CORE + "catalog.py",
+        (
+            (
+                "            if fallback.tier <= plan and not misses_of(fallback, request):\n",
+                "            if fallback:\n",
+            ),
+        ),
+        _core("test_choosing.py::test_a_chain_keeps_what_was_asked"),
+    ),
+    Guard(
+        "the plan's own model honours all that was asked",
+        CORE + "catalog.py",
+        (
+            (
+                "    if request.quality is None and not misses_of(default, request):\n",
+                "    if request.quality is None:\n",
+            ),
+        ),
+        _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
+    ),
+    Guard(
+        "so does the model of a quality, or of whoever the plan's own sends it to",
+        CORE + "catalog.py",
+        (("    fit = [model for model in allowed if not misses_of(model, request)]\n", "    fit = allowed\n"),),
+        _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
+    ),
+    Guard(
+        "so does a successor",
+        CORE + "catalog.py",
+        (("    if misses_of(heir, request):\n", "    if not heir:\n"),),
+        _core("test_choosing.py::test_the_successor_takes_the_request_or_says_why_not"),
+    ),
+    Guard(
+        "a named model never leaves out what was brought",
+        CORE + "mapping.py",
+        (("    if brought is not None:\n", "    if brought is None and left_out is None:\n"),),
+        _core("test_mapping.py::test_what_is_brought_and_how_long_it_is_to_be_is_never_left_out"),
+    ),
+    Guard(
+        "credits are whole numbers within bounds",
+        CORE + "credits.py",
+        (("    if type(value) is not int or not low <= value <= high:\n", "    if not low <= value <= high:\n"),),
+        _worker("test_accounts.py::test_what_is_no_number_of_credits_is_refused_by_name"),
+    ),
+    Guard(
+        "a grant's id is one grant, with its amount and terms",
+        WORKER + "accounts.py",
+        (
+            (
+                "        if (posted.granted, posted.note) != (wanted.granted, wanted.note):\n",
+                "        if posted != posted:\n",
+            ),
+        ),
+        _worker("test_accounts.py::test_a_grant_id_with_another_amount_or_plan_is_refused_by_name"),
+    ),
+    Guard(
+        "the hold is the dearest of the chain",
+        CORE + "catalog.py",
+        (
+            (
+                "    return max(unit_credits(link, request) for link in links) * outputs\n",
+                "    return unit_credits(links[0], request) * outputs\n",
+            ),
+        ),
+        _core("test_choosing.py::test_the_hold_is_the_dearest_of_the_chain"),
+    ),
+    Guard(
+        "the limit is kept by every model of the chain",
+        CORE + "catalog.py",
+        ((" if affordable(link))\n", ")\n"),),
+        _core("test_choosing.py::test_the_limit_shortens_the_chain_and_so_the_hold"),
+    ),
+)
+
+
+if __name__ == "__main__":
+    print(table(CHOOSING_GUARDS))  # noqa: T201  # it is what the command is for

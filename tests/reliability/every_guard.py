@@ -1,0 +1,19 @@
+"""Every table of guards: what is in none of these is taken out by nobody."""
+
+from tests.reliability.answer_guards import ANSWER_GUARDS
+from tests.reliability.choosing_guards import CHOOSING_GUARDS
+from tests.reliability.guards import GUARDS, Guard
+from tests.reliability.outage_guards import OUTAGE_GUARDS
+from tests.reliability.output_guards import OUTPUT_GUARDS
+from tests.reliability.picture_guards import PICTURE_GUARDS
+
+TABLES: tuple[tuple[Guard, ...], ...] = (
+    GUARDS,
+    ANSWER_GUARDS,
+    CHOOSING_GUARDS,
+    OUTAGE_GUARDS,
+    OUTPUT_GUARDS,
+    PICTURE_GUARDS,
+)
+
+EVERY_GUARD: tuple[Guard, ...] = tuple(guard for table in TABLES for guard in table)

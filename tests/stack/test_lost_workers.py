@@ -1,0 +1,125 @@
+"""A picture that ends the worker that decodes it: a real worker, killed as the kernel does it, time and again."""
+
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+import trustme
+
+from dev import process
+from dev.app import App
+from dev.stack import ROOT
+from shared.core.state import State
+from shared.worker.wariness import LOST_DELIVERIES
+from tests.stack.pictures import OwnRooms, Pictures, painted, serving
+from tests.stack.road import HostLog, Road, key_of
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+#: The widths of pictures that are too much for a worker: of an input, of what is made at 16:9, and of one that is so
+#: even when it is decoded alone.
+DEADLY, DEADLY_MADE, ALWAYS_DEADLY = 334, 1344, 333
+
+#: How long a message of a dead worker's is locked, so that the test does not wait for long.
+LOCK_S = 3
+
+
+class Mortal(OwnRooms):
+    """A stack whose host dies, and is started again as the platform does it."""
+
+    host: process.Child
+    deaths = 0
+
+    async def _start_host(self) -> process.Child:
+        self.host = await super()._start_host()
+        return self.host
+
+    async def live_until(self, road: Road, generation_id: str) -> None:
+        """Start the host again whenever it has died, until the app has heard of the end."""
+        while generation_id not in road.app.events:
+            try:
+                await road.app.event(generation_id, 0.5)
+            except TimeoutError:
+                if self.host.process.returncode is not None:
+                    self.deaths += 1
+                    await self._start_host()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A road on a stack that dies, and a stranger's pictures."""
+
+    road: Road
+    stack: Mortal
+    pictures: Pictures
+
+
+@pytest_asyncio.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """Of its own for each test."""
+    authority = trustme.CA()
+    log = HostLog()
+    for name, source in (
+        ("host.json", ROOT / "host.json"),
+        ("function_app.py", Path(__file__).with_name("deadly_rooms.py")),
+    ):
+        shutil.copy(source, tmp_path / name)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    async with serving(authority) as pictures:
+        overrides = {"PICTURES_PORT": str(pictures.port), "PICTURES_CA": str(tmp_path / "authority.pem")}
+        overrides |= {"DEADLY_WIDTHS": f"{DEADLY},{DEADLY_MADE}", "DEADLY_EVEN_ALONE": str(ALWAYS_DEADLY)}
+        running = Mortal(tmp_path, overrides, log.read)
+        running._lock_s = LOCK_S
+        async with (
+            running as stack,
+            App(stack) as app,
+            httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
+            httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
+        ):
+            (await replicate.post("/_sim/run_time", json={"start_s": 0.1, "run_s": 0.2})).raise_for_status()
+            yield Place(Road(stack, app, log, replicate, safety), running, pictures)
+
+
+async def test_an_input_that_ends_workers_is_refused_after_three(place: Place) -> None:
+    """Nothing is charged or created, and the fourth worker lives."""
+    road = place.road
+    message = await road.message(model="flux-dev", image_url=place.pictures.put("/deadly.png", painted(ALWAYS_DEADLY)))
+    await road.send(message)
+    await place.stack.live_until(road, message["generation_id"])
+    outcome = await road.ended(key_of(message))
+    assert place.stack.deaths == LOST_DELIVERIES
+    assert outcome.reason == "INPUT_INVALID"
+    assert outcome.credits == (0, 0, 0)
+    await road.paid_nothing(outcome)
+    assert not await road.predictions(message["prompt"])
+    assert place.pictures.asked.count("/deadly.png") == LOST_DELIVERIES
+
+
+async def test_an_input_that_ends_a_worker_is_decoded_alone(place: Place) -> None:
+    """One death, and then it is seen that the picture was sound: it goes to the model."""
+    road = place.road
+    message = await road.message(model="flux-dev", image_url=place.pictures.put("/heavy.png", painted(DEADLY)))
+    await road.send(message)
+    await place.stack.live_until(road, message["generation_id"])
+    outcome = await road.ended(key_of(message))
+    assert place.stack.deaths == 1
+    await road.paid_once(outcome, message["prompt"], captured=2)
+
+
+async def test_an_output_that_ends_workers_is_decoded_alone_and_paid_once(place: Place) -> None:
+    """It was paid for: it is screened and stored, by a worker that lives."""
+    road = place.road
+    message = await road.message(aspect_ratio="16:9")
+    await road.send(message)
+    await place.stack.live_until(road, message["generation_id"])
+    outcome = await road.ended(key_of(message))
+    assert outcome.generation.state is State.SUCCEEDED
+    assert place.stack.deaths >= 1
+    (output,) = outcome.event["data"]["outputs"]
+    assert output["width"] == DEADLY_MADE
+    assert len(await road.predictions(message["prompt"])) == 1
+    await road.paid_once(outcome, message["prompt"], captured=1)

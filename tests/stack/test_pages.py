@@ -1,0 +1,213 @@
+"""The README and the docs: every example and every command line works, by the words on the page, on the local stack."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from dev import events, running, samples
+from dev.app import App
+from dev.commands import COMMANDS
+from dev.stack import ROOT, SUBSCRIPTION, Running, Stack
+from shared.cli.main import run
+from shared.core.policy import parse_policy
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
+
+PAGES = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
+
+#: What a line's words in capitals stand for here; NAME is a dead letter's, GENERATION one that was made.
+MEANT = {"USER": "ada", "FILE": "portraits.zip", "ID": "ticket-1"}
+
+#: Lines that say no: a letter that is no message is not sent again, one user's file is there already.
+SAYS_NO = ("dead-letters replay", "upload ")
+
+#: What is not one command: `...` stands for more, Azure's own login comes first, or it runs for minutes.
+SHOWN_ONLY = ("...", "azd", "ngrok")
+
+#: Commands of `dev` that run until they are ended, or for minutes: their words are read, not run.
+LONG = {"demo", "up", "test", "check", "bench", "chaos", "simulate", "outage", "events"}
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """The code blocks of a language, with their pages."""
+    for page, text in PAGES.items():
+        for said, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            if said == language:
+                yield page, block
+
+
+REQUESTS = [block for _, block in blocks("json") if '"specversion"' not in block]
+
+
+def lines() -> list[str]:
+    """Every line that calls the command line or `dev`, in a block or in the text."""
+    found = [line for _, block in blocks("") for line in block.splitlines()]
+    found += [line for text in PAGES.values() for line in re.findall(r"^    (\S.*)$", text, re.MULTILINE)]
+    found += [line for text in PAGES.values() for line in re.findall(r"`([A-Z_]*=?[^`\n]*python3 -m [^`\n]+)`", text)]
+    found = [re.sub(r'^eval "\$\((.*)\)"$', r"\1", line) for line in found]
+    ours = [line.partition("  #")[0].partition(" # ")[0].strip() for line in found]
+    called = [line for line in ours if re.search(r"python3? -m (shared\.cli|dev)\b", line)]
+    bare = "python3 -m dev send"  # the object comes after it, in the text
+    return [line for line in dict.fromkeys(called) if line != bare and not any(word in line for word in SHOWN_ONLY)]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A running stack, the app in front of it, and a folder in which a line is typed."""
+
+    stack: Stack
+    app: App
+    folder: Path
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """As docs/requests.md starts it, with the account and the files that it names."""
+    folder = tmp_path_factory.mktemp("pages")
+    policy = {"MODERATION_FILE": str(ROOT / "dev" / "unscreened.toml")}
+    patch = pytest.MonkeyPatch()
+    patch.setattr(running, "RUNNING", folder / "stack.json")
+    subscriptions = (SUBSCRIPTION, events.SUBSCRIPTION)
+    with running.only_one(folder / "stack.json") as file:
+        async with Running(policy, samples=True, subscriptions=subscriptions) as stack, App(stack) as app:
+            patch.chdir(folder)
+            running.tell(file, stack.values)
+            samples.write(folder / ".local" / "samples")
+            shutil.copyfile(folder / ".local" / "samples" / "portraits.zip", folder / "portraits.zip")
+            yield Place(stack, app, folder)
+    patch.undo()
+
+
+async def typed(place: Place, line: str) -> int:
+    """Type a line of a page; its exit code. What it sets in the environment goes with it."""
+    words = shlex.split(line)
+    before = dict(os.environ)
+    env = dict(place.stack.values)
+    while "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        env[name] = value
+    assert re.fullmatch(r"(\.venv/bin/)?python3?", words[0]), line
+    assert words[1] == "-m", line
+    module, argv = words[2], words[3:]
+    try:
+        if module == "shared.cli":
+            return await asyncio.to_thread(run, argv, env=env)
+        assert argv[0] in COMMANDS, line
+        if argv[0] in LONG:
+            return 0
+        main = import_module(f"dev.{argv[0]}").main
+        code: int = await asyncio.to_thread(main, argv[1:])
+        return code
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+async def shell(place: Place, line: str) -> int:
+    """A line of a shell's own, with the variables of `dev env`."""
+    shell = shutil.which("bash") or "sh"
+    env = os.environ | dict(place.stack.values)
+    called = await asyncio.to_thread(
+        subprocess.run, [shell, "-c", f"{line} --fail --silent"], env=env, capture_output=True, check=False
+    )
+    return called.returncode
+
+
+async def test_the_examples_of_the_pages_work_with_the_accounts_they_name(place: Place) -> None:
+    """The lines that come before them are typed as they stand; then every request, and each succeeds."""
+    before = PAGES["requests.md"].partition("and in another terminal:")[2].partition("```\n\n")[0]
+    for line in before.replace("```", "").strip().splitlines():
+        if line.startswith("curl "):
+            assert await shell(place, line) == 0, line
+        elif not line.startswith("eval "):  # what it sets is set for each line here
+            assert await typed(place, line) == 0, line
+    sent = set()
+    for text in REQUESTS:
+        body: dict[str, Any] = json.loads(text)
+        if body["generation_id"] in sent:
+            assert body["generation_id"] == "7f3c", "the README's own example is the first of docs/requests.md"
+            continue
+        sent.add(body["generation_id"])
+        assert await typed(place, f"python3 -m dev send {shlex.quote(text)}") == 0
+        event = await place.app.event(body["generation_id"], timeout_s=60)
+        assert event["type"] == "darkroom.generation.succeeded", (text, event["data"]["reason"])
+        assert event["data"]["ignored_fields"] == []
+    assert len(sent) == 6
+    heard = await place.app.event("7f3c")
+    (shown,) = [json.loads(block) for page, block in blocks("json") if page == "README.md" and "specversion" in block]
+    assert _shape(shown) == _shape(heard)
+    same = ("model", "chosen_by", "passed_over", "credits", "refused_outputs", "reason", "attempts", "ignored_fields")
+    assert {name: shown["data"][name] for name in same} == {name: heard["data"][name] for name in same}
+    assert shown["data"]["size"] == heard["data"]["size"]
+    assert shown["data"]["outputs"][0]["width"] == heard["data"]["outputs"][0]["width"] == 1152
+
+
+def _shape(value: Any) -> Any:
+    """The names in a JSON value, and of a list those of its first element."""
+    if isinstance(value, dict):
+        return {name: _shape(each) for name, each in value.items()}
+    return [_shape(each) for each in value[:1]] if isinstance(value, list) else None
+
+
+async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:
+    """The page's own address, which is nobody's on the internet, leads to a sample here and nowhere else."""
+    assert {samples.HOST} == {re.findall(r"https://([a-z.]+)/", text)[0] for text in REQUESTS if "https://" in text}
+    message = {"generation_id": "elsewhere", "user_id": "ada", "prompt": "A lighthouse", "quality": "standard"}
+    await place.app.send({**message, "image_url": f"https://127.0.0.1:{place.stack.host_url.rpartition(':')[2]}/x"})
+    event = await place.app.event("elsewhere")
+    assert event["data"]["reason"]["code"] == "INPUT_INVALID"
+
+
+async def test_every_command_line_of_the_pages_works(place: Place) -> None:
+    """Typed one after the other; the words in capitals are what they stand for."""
+    await place.app.send(b"no message")
+    for _ in range(100):
+        letters = await place.stack.wiring.blobs.list_dead_letters("", 1)
+        if letters:
+            break
+        await asyncio.sleep(0.1)
+    meant = MEANT | {"NAME": letters[0].name, "GENERATION": "7f3c"}
+    wrong = []
+    for line in lines():
+        of = "shared/core/catalog.toml" if line.startswith("CATALOG_FILE") else "dev/unscreened.toml"
+        shutil.copyfile(ROOT / of, place.folder / "new.toml")
+        said = re.sub(r"\b[A-Z]+\b(?!=|_)", lambda word: shlex.quote(meant.get(word[0], word[0])), line)
+        code = await typed(place, said)
+        if code != (1 if any(no in line for no in SAYS_NO) else 0):
+            wrong.append((line, code))
+    assert wrong == []
+    assert len(lines()) > 25
+
+
+async def test_the_command_line_runs_by_whichever_python(place: Place) -> None:
+    """One without the packages goes on in the project's own environment: help, and no traceback."""
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin") or shutil.which("python3") or ""
+    called = await asyncio.to_thread(
+        subprocess.run, [python, "-m", "shared.cli", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (called.returncode, called.stderr) == (0, "")
+    assert "Look after a running Darkroom" in called.stdout
+    assert place.stack.host_url
+
+
+async def test_the_policy_for_trying_is_the_apps_own_but_for_what_it_lets_pass() -> None:
+    """So that it does not grow old beside it."""
+    own = (ROOT / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
+    trying = (ROOT / "dev" / "unscreened.toml").read_text(encoding="utf-8")
+    rule = re.compile(r"^(version|unscreened) = .*$", re.MULTILINE)
+    _, _, own_rules = rule.sub("", own).partition("\n\n")
+    _, _, trying_rules = rule.sub("", trying).partition("\n\n")
+    assert own_rules.strip() == trying_rules.strip()
+    assert parse_policy(trying, "unscreened.toml").version != parse_policy(own, "moderation.toml").version
