@@ -8,7 +8,6 @@ Rules of this file:
 
 import hashlib
 import ipaddress
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Protocol
 from shared.core.keys import Key
 from shared.core.messages import PredictionEvent
 from shared.core.prediction import Prediction
+from shared.core.strange_json import parsed
 from shared.core.webhook import Callback, SignatureError, read_callback, verify
 from shared.ports import Envelope, Messenger, Telemetry, Unavailable
 from shared.settings import Network
@@ -93,10 +93,7 @@ def _proved(
 
 
 async def _enqueued(entrance: Entrance, callback: Callback, webhook_id: str, body: bytes) -> Answer:
-    try:
-        prediction = Prediction.read(json.loads(body))
-    except (ValueError, RecursionError):
-        prediction = None
+    prediction = Prediction.read(parsed(body))
     if prediction is None:
         return Answer(400, "the body is not a prediction")
     key = Key(callback.user_id, callback.generation_id)

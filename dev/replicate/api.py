@@ -75,9 +75,14 @@ async def get_prediction(request: web.Request) -> web.Response:
     """GET /v1/predictions/{id}: a training is found here too, for its addresses lead here when it is created."""
     simulator = request.app[SIMULATOR]
     record = _record(request)
-    if (fault := simulator.faults.take(("get_5xx",), record.prompt, record.model)) is not None:
+    fault = simulator.faults.take(("get_5xx", "get_404", "get_empty"), record.prompt, record.model)
+    if fault is None:
+        return web.json_response(simulator.shown(record))
+    if fault.kind == "get_5xx":
         return problems.proxy_error(fault.params["status"])
-    return web.json_response(simulator.shown(record))
+    if fault.kind == "get_404":
+        return problems.lost_way() if fault.params["plain"] else problems.not_found().response()
+    return web.json_response({**simulator.shown(record), "output": None})
 
 
 async def cancel_prediction(request: web.Request) -> web.Response:
@@ -199,13 +204,25 @@ def _wait_s(prefer: str) -> float | None:
     return min(float(match[1] or _LONGEST_WAIT_S), _LONGEST_WAIT_S)
 
 
+#: The faults that keep a prediction from being created.
+_REFUSALS = (
+    *("create_401", "create_402", "create_403", "create_404", "create_422", "create_422_webhook", "create_429"),
+    *("create_5xx_before", "model_gone"),
+)
+
+
 def _refusal(simulator: Simulator, prompt: str | None, model: str | None, *, by_version: bool) -> web.Response | None:
     """Returns the answer of a fault that keeps the prediction from being created."""
-    kinds = ("create_401", "create_402", "create_422", "create_429", "create_5xx_before", "model_gone")
-    fault = simulator.faults.take(kinds, prompt, model)
+    fault = simulator.faults.take(_REFUSALS, prompt, model)
     if fault is None:
         return None
     match fault.kind:
+        case "create_403":
+            return problems.blocked() if fault.params["page"] else problems.forbidden().response()
+        case "create_404":
+            return problems.lost_way()
+        case "create_422_webhook":
+            return invalid([InvalidField("format", "webhook", "Does not match format 'uri'")]).response()
         case "create_401":
             return problems.unknown_token().response()
         case "create_402":

@@ -249,7 +249,7 @@ class Simulator:
             life.cancel()
 
     def _tell(self, record: Record, events: tuple[Event, ...]) -> None:
-        letters = [letter for event in events if (letter := self._letter(event)) is not None]
+        letters = [letter for event in events if (letter := self._letter(record, event)) is not None]
         record.letters += letters
         if "webhook_reordered" in record.faults:
             record.held_letters += [letter for letter in letters if letter.event != "completed"]
@@ -259,13 +259,15 @@ class Simulator:
         if letters:
             self.postman.deliver(letters, record.faults)
 
-    def _letter(self, event: Event) -> Letter | None:
+    def _letter(self, record: Record, event: Event) -> Letter | None:
         order = event.prediction.order
         if order.webhook is None or event.name not in order.events:
             return None
         view = predictions.training_view if event.prediction.trains else predictions.view
-        body = json.dumps(view(event.prediction, self.base_url)).encode()
-        return Letter(event.name, order.webhook, body)
+        shown = view(event.prediction, self.base_url)
+        if "webhook_empty" in record.faults:
+            shown["output"] = None
+        return Letter(event.name, order.webhook, json.dumps(shown).encode())
 
 
 #: Where an application keeps its simulator.

@@ -25,13 +25,18 @@ _EVENT: Final[Mapping[str, Any]] = {"event": None}
 KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "create_401": {},
     "create_402": {},
+    "create_403": {"page": True},  # of an edge in front of the API, or Replicate's own words
+    "create_404": {},  # a load balancer's line: no JSON
     "create_422": {},
+    "create_422_webhook": {},  # it does not take the webhook's address
     "create_429": {"hint": "all", "seconds": 10},
     "create_5xx_before": _STATUS,  # nothing was created
     "create_5xx_after": _STATUS,  # it was created all the same
     "create_timeout_after": _SECONDS,  # created; after so many seconds the connection is dropped without an answer
     "model_gone": {},  # a create is answered as for a model that was retired; whoever looks at the model sees 404 too
     "get_5xx": _STATUS,
+    "get_404": {"plain": False},  # of a prediction that is there; plain: a load balancer's line, no JSON
+    "get_empty": {},  # a prediction without its output
     "failed": {"error": "Prediction interrupted; please retry (code: PA)", "before_start": False},
     "nsfw_partial": {"drop": 1},  # so many outputs are missing, though never the last one
     "nsfw_all": {},
@@ -49,6 +54,7 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "webhook_doubled": _EVENT,
     "webhook_late": {"seconds": 5.0, **_EVENT},
     "webhook_reordered": {},  # completed first
+    "webhook_empty": {},  # without the output
     "webhook_bad_signature": _EVENT,
     "output_404": {},
     "output_slow": {"seconds": 2.0},

@@ -72,6 +72,22 @@ def no_credit() -> ProblemError:
     )
 
 
+def forbidden() -> ProblemError:
+    """403: the account may not do that."""
+    return ProblemError(403, {"detail": "You do not have permission to perform this action."})
+
+
+def blocked() -> web.Response:
+    """403 of the edge in front of the API: its page, not Replicate's JSON."""
+    page = "<!DOCTYPE html>\n<html><head><title>Attention Required! | Cloudflare</title></head><body></body></html>\n"
+    return web.Response(status=403, text=page, content_type="text/html")
+
+
+def lost_way() -> web.Response:
+    """404 of a load balancer that knows no way: a line, not Replicate's JSON."""
+    return web.Response(status=404, text="default backend - 404", content_type="text/plain")
+
+
 def not_found() -> ProblemError:
     """404: no such model, deployment or prediction."""
     return _titled(404, "Not found", "The requested resource could not be found.")

@@ -196,6 +196,20 @@ AppMetrics
 '''
   }
   {
+    name: 'replicate-refuses'
+    severity: 1
+    every: 'PT5M'
+    window: 'PT5M'
+    description: 'Replicate, or something on the way to it, refuses our requests: 403, a foreign 404, several models at once, or our webhook address. Every request waits.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.creates_put_off"
+| where tostring(Properties.why) in ("forbidden", "blocked", "misrouted", "not permitted", "webhook refused")
+| summarize times = sum(Sum)
+| where times > 0
+'''
+  }
+  {
     name: 'audit-difference'
     severity: 1
     every: 'PT1H'

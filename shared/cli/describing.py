@@ -74,6 +74,7 @@ class Told:
             "sent": self._sent,
             "seed": attempt.seed if attempt else None,
             "prediction_id": attempt.prediction_id if attempt else None,
+            "missing_since": attempt.missing_since.isoformat() if attempt and attempt.missing_since else None,
             "credits": {
                 "held": generation.held_credits,
                 "captured": generation.captured_credits,
@@ -128,6 +129,8 @@ class Told:
         yield "sent", _told(self._sent)
         yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
         yield "prediction", attempt.prediction_id or ""
+        yield "not known", f"to Replicate, since {moment(attempt.missing_since)}" if attempt.missing_since else ""
+        yield "outputs", "told of by Replicate, and not shown yet" if attempt.promised and _is_open(generation) else ""
 
     @property
     def _asked(self) -> dict[str, Any]:
@@ -174,6 +177,10 @@ def _times(generation: Generation, row: OpenRow | None, now: datetime) -> Iterat
 def _is_announced(generation: Generation, row: OpenRow | None) -> bool:
     """An ended generation keeps its row in the open index until its event was published."""
     return generation.state.ended and row is None
+
+
+def _is_open(generation: Generation) -> bool:
+    return not generation.state.ended
 
 
 def _is_ending(generation: Generation) -> bool:

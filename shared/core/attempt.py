@@ -37,6 +37,19 @@ class Timing:
     #: Added to ``Cancel-After`` before its passing is taken as proved: POST time-out, clocks, their scheduler.
     cancel_grace_s: int = 60
 
+    @property
+    def missing_s(self) -> int:
+        """How long Replicate must not know a prediction before that means something: reads lag and differ."""
+        return 10 * self.list_grace_s
+
+    @property
+    def output_wait_s(self) -> int:
+        """How long an output that is not there is waited for: less than its life, which is also that of the others.
+
+        Clocks may be five minutes apart, and the last try takes its time.
+        """
+        return self.output_life_s * 5 // 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -46,6 +59,8 @@ class Attempt:
     ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
     ``seconds`` is the duration that was asked for (0: none), ``output_bytes`` the most that an output may have
     (0: as all). A training has a ``destination``: the model that gets the new version, owner/name.
+    ``missing_since``: Replicate has said since then that it does not know the prediction (None: it was known when last
+    asked for). ``promised``: it has said that there are outputs, which it has not shown yet.
     """
 
     number: int
@@ -67,6 +82,8 @@ class Attempt:
     submitted_at: datetime
     retry_at: datetime | None = None
     prediction_id: str | None = None
+    missing_since: datetime | None = None
+    promised: bool = False
 
     @property
     def trains(self) -> bool:

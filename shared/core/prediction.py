@@ -173,7 +173,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class NotCreated:
-    """Surely nothing was created (429, 401, 402, no connection): to be tried again after a wait.
+    """Surely nothing was created (429, 401, 402, 403, no connection): to be tried again after a wait.
 
     ``why`` is for operators: a word such as ``throttled``, ``unauthorized``, ``no credit``, ``unreachable``.
     ``per_minute`` is the lower limit of creates that a 429 names (None: it names none).
@@ -186,10 +186,14 @@ class NotCreated:
 
 @dataclass(frozen=True, slots=True)
 class CreateRefused:
-    """Surely nothing was created, and nothing will be: the model or the input is not accepted (404, 422)."""
+    """Surely nothing was created, and nothing will be: the model or the input is not accepted (404, 422).
+
+    ``perhaps_ours``: the answer does not tell whether it is about this model, or about our account with the provider.
+    """
 
     reason: Reason
     text: str
+    perhaps_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,54 @@ def _following_model(generation: Generation) -> str | None:
     return after[0] if after else None
 
 
+# What Replicate does not say.
+
+
+def missed(generation: Generation, number: int, prediction_id: str, now: datetime) -> Transition | None:
+    """Replicate does not know the prediction that runs: noted the first time, for only what lasts means something."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is not None:
+        return None
+    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=now))
+
+
+def known_again(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+    """It does know it."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is None:
+        return None
+    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=None))
+
+
+def promised(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+    """It has told of outputs that it has not shown: they are waited for, also when it says that there are none."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction_id) or attempt.promised:
+        return None
+    return step(generation, State.RUNNING, attempt=replace(attempt, promised=True))
+
+
+def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
+    """Whether a RUNNING prediction is not known for so long, and so late, that nothing of it can run any more.
+
+    A training knows no ``Cancel-After``: whoever asks looks into the list too.
+    """
+    attempt = generation.attempt
+    if generation.state is not State.RUNNING or attempt is None or attempt.missing_since is None:
+        return False
+    lasts = now >= attempt.missing_since + timedelta(seconds=timing.missing_s)
+    return lasts and (attempt.trains or now >= attempt.canceled_at(timing))
+
+
+def vanished(
+    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+) -> Transition | None:
+    """It is gone for good: release."""
+    if not is_missing(generation, timing, now):
+        return None
+    return ended_as_wished(generation, account, generation.ending or Reason.LOST, now)
+
+
 # Wishes to end.
 
 

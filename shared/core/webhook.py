@@ -7,6 +7,8 @@ Rules of this file:
 3. An empty secret closes the door: an empty key can be forged.
 4. Replicate does not sign the URL, so the generation it names is bound by a digest under a key derived
    from the same secret: a genuine body cannot be replayed onto another generation.
+5. An address that somebody else wrote is read within bounds, and names nothing where it cannot be read: the account's
+   list of predictions holds those of other programs too.
 """
 
 import base64
@@ -24,6 +26,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 TOLERANCE_S = 300
 
 _PREFIX = "whsec_"
+
+#: The longest callback address that is read: ours have some 300 characters.
+_ADDRESS_CHARACTERS = 8192
 
 #: A bound, for a header is a stranger's: some 340 signatures, and what a server takes of all headers together.
 _HEADER_CHARACTERS = 16 * 1024
@@ -117,10 +122,10 @@ def callback_url(base_url: str, callback: Callback, secret: str) -> str:
 
 def read_callback(query: Mapping[str, str], secrets: Iterable[str]) -> Callback:
     """The callback that our own digest vouches for, from a request's query; SignatureError if none does."""
-    attempt = query.get("attempt", "")
-    if not (attempt.isascii() and attempt.isdigit() and len(attempt) <= 6):
+    attempt = _attempt(query.get("attempt", ""))
+    if attempt is None:
         raise SignatureError("the callback address is not one of ours: attempt is not a number")
-    callback = Callback(query.get("user", ""), query.get("generation", ""), int(attempt))
+    callback = Callback(query.get("user", ""), query.get("generation", ""), attempt)
     given = query.get("digest", "").encode()
     matches = [hmac.compare_digest(_digest(callback, secret).encode(), given) for secret in secrets if _key(secret)]
     if not any(matches):
@@ -129,12 +134,25 @@ def read_callback(query: Mapping[str, str], secrets: Iterable[str]) -> Callback:
 
 
 def named_callback(url: str) -> Callback | None:
-    """The callback an address names, unproved; to recognise our own predictions in a list of them."""
-    query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-    attempt = query.get("attempt", "")
-    if not (attempt.isascii() and attempt.isdigit()) or "user" not in query or "generation" not in query:
+    """The callback an address names, unproved; to recognise our own predictions in a list of them.
+
+    The address may be anybody's: one that cannot be read names nothing.
+    """
+    if len(url) > _ADDRESS_CHARACTERS:
         return None
-    return Callback(query["user"], query["generation"], int(attempt))
+    try:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    except ValueError:  # "https://[" and its like
+        return None
+    attempt = _attempt(query.get("attempt", ""))
+    if attempt is None or "user" not in query or "generation" not in query:
+        return None
+    return Callback(query["user"], query["generation"], attempt)
+
+
+def _attempt(text: str) -> int | None:
+    """The number of an attempt; None if it is none. Python itself refuses more than 4,300 digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def _digest(callback: Callback, secret: str) -> str:

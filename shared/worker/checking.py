@@ -5,6 +5,9 @@ An unknown outcome of a create is resolved in this order, and never by a second 
 2. Replicate's list of recent predictions, by the echoed address or the attempt's own seed. One match is adopted;
    of several the oldest is, and the others are canceled;
 3. its ``Cancel-After`` has passed: whatever was created is over. Only then is the next attempt opened.
+
+A prediction that Replicate does not know any more (404) may run all the same: reads lag and differ. It is given up when
+the 404 lasts and ``Cancel-After`` has passed; a training, which has none, when the list is without it too.
 """
 
 from datetime import timedelta
@@ -175,14 +178,69 @@ async def _running(house: House, generation: Generation) -> None:
         return
     try:
         prediction = await house.provider.get(attempt.prediction_id, training=attempt.trains)
+        if prediction is None:
+            await _missing(house, generation.key, attempt)
+            return
     except Unavailable:
         if await _unheard(house, generation.key):
             return
         raise
-    if prediction is not None and prediction.status.finished:
+    if attempt.missing_since is not None:
+        await _known(house, generation.key, prediction.prediction_id, attempt.number)
+    if prediction.status.finished:
         await observing.adopt(house, generation.key, attempt.number, prediction)
-    elif prediction is None or life.overdue(generation, house.timing, house.now()) or generation.ending:
+    elif life.overdue(generation, house.timing, house.now()) or generation.ending:
         await _expire(house, generation)
+
+
+async def _missing(house: House, key: Key, attempt: Attempt) -> None:
+    """Replicate does not know the prediction. The first time is noted; what lasts beyond its time ends it."""
+    prediction_id = attempt.prediction_id or ""
+
+    def note(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.missed(found, attempt.number, prediction_id, house.now()) if found else None
+
+    generation = (await save(house, key, note)).generation
+    if generation is None or not life.is_missing(generation, house.timing, house.now()):
+        return  # its row was moved: the timer looks again
+    if attempt.trains and await _runs_unseen(house, generation, prediction_id):
+        return
+
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.vanished(found, current.account, house.timing, house.now()) if found else None
+
+    saved = await save(house, key, decide)
+    if saved.changed and saved.generation is not None:
+        house.telemetry.step("prediction_vanished", key, prediction=prediction_id)
+        house.telemetry.count("darkroom.predictions_vanished")
+        await observing.went_on(house, saved.generation)
+
+
+async def _runs_unseen(house: House, generation: Generation, prediction_id: str) -> bool:
+    """Whether a training is known elsewhere. Nothing bounds it: the list must be without it, and a cancel in vain."""
+    attempt = generation.attempt
+    if attempt is None:
+        return False
+    since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
+    listed = [each async for each in house.provider.recent(since, training=True) if each.prediction_id == prediction_id]
+    known = listed[0] if listed else await house.provider.cancel(prediction_id, training=True)
+    if known is None:
+        return False
+    if known.status.finished:
+        await observing.adopt(house, generation.key, attempt.number, known)
+    elif life.overdue(generation, house.timing, house.now()) or generation.ending:
+        await _expire(house, generation)
+    return True
+
+
+async def _known(house: House, key: Key, prediction_id: str, number: int) -> None:
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.known_again(found, number, prediction_id) if found else None
+
+    await save(house, key, decide)
 
 
 async def _expire(house: House, generation: Generation) -> None:

@@ -37,6 +37,7 @@ from shared.core.record import Record
 from shared.ports import Cleaned, CutShort, House, OutputUnfit, Picture, Unavailable
 from shared.worker.ending import output_prefix
 from shared.worker.holding import Held
+from shared.worker.patience import awaited
 from shared.worker.screening import judged
 from shared.worker.wholeness import ends_early, shows_pictures
 
@@ -172,7 +173,8 @@ async def _see(task: _Task, index: int, output: str, came: Held, clean: Held) ->
 
 
 async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
-    async with task.house.provider.fetch(uri, task.most_bytes) as chunks:
+    awaits = awaited(task.house, task.key, task.attempt, task.prediction)
+    async with awaits, task.house.provider.fetch(uri, task.most_bytes) as chunks:
         async for chunk in chunks:
             file.write(chunk)
 

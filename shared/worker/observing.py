@@ -4,6 +4,7 @@ Rules of this file:
 1. Late, double and foreign news change nothing. A prediction that nobody waits for is canceled.
 2. Only a finished status ends anything; outputs that are there before it mean nothing.
 3. Outputs are stored before the end is saved, under names that a second try overwrites.
+4. What has succeeded and shows no outputs is asked for once more before it is given up (patience.py).
 """
 
 from shared.core import transitions as life
@@ -16,9 +17,10 @@ from shared.core.messages import PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.state import State
-from shared.ports import House, Loaded
+from shared.ports import House, Loaded, Unavailable
 from shared.worker.delivery import deliver
 from shared.worker.ending import end
+from shared.worker.patience import whole
 from shared.worker.saving import save
 from shared.worker.screening import recorded
 from shared.worker.waiting import come_back
@@ -72,7 +74,9 @@ async def drop(house: House, generation: Generation, prediction: Prediction) -> 
     What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
     """
     stopped = await house.provider.cancel(prediction.prediction_id, training=_trains(generation))
-    stops = stopped is not None and (stopped.status is Status.CANCELED or not stopped.status.finished)
+    if stopped is None:
+        raise Unavailable("replicate", "it does not know a prediction that it has told of")
+    stops = stopped.status is Status.CANCELED or not stopped.status.finished
     if stops and not _is_known(generation, prediction):
         house.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
         house.telemetry.count("darkroom.extra_predictions")
@@ -94,9 +98,13 @@ async def _see(house: House, loaded: Loaded, prediction: Prediction) -> None:
 
 
 async def _succeeded(house: House, loaded: Loaded, generation: Generation, number: int, prediction: Prediction) -> None:
-    if not prediction.complete or (prediction.data_removed and not prediction.outputs):
-        prediction = await house.provider.get(prediction.prediction_id, training=_trains(generation)) or prediction
-    if prediction.data_removed and not prediction.outputs:
+    prediction = await whole(house, generation, prediction)
+    if prediction.status is not Status.SUCCEEDED:
+        await _fell(house, loaded, generation, number, prediction)
+        return
+    attempt = generation.attempt
+    told = prediction.data_removed or not prediction.complete or (attempt is not None and attempt.promised)
+    if told and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
         delivery = await deliver(house, generation, prediction, loaded.account.plan if loaded.account else Plan.FREE)
@@ -155,14 +163,15 @@ async def went_on(house: House, generation: Generation) -> None:
 
 
 async def stop(house: House, generation: Generation) -> None:
-    """Cancel the prediction of a generation that is to end, and act on what Replicate then says."""
+    """Cancel the prediction of a generation that is to end, and act on what Replicate then says.
+
+    That it does not know it proves nothing yet (checking.py): the prediction may run, and cost, and succeed.
+    """
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:
         return
     prediction = await house.provider.cancel(attempt.prediction_id, training=attempt.trains)
-    if prediction is None:
-        prediction = Prediction(prediction_id=attempt.prediction_id, status=Status.CANCELED)
-    if prediction.status.finished:
+    if prediction is not None and prediction.status.finished:
         await adopt(house, generation.key, attempt.number, prediction)
     else:
         await house.index.move(generation.key, house.now())

@@ -115,6 +115,8 @@ def full_generation(key: Key) -> Generation:
             destination="ada/lighthouses",
             retry_at=NOW + timedelta(microseconds=1),
             prediction_id="p" * 26,
+            missing_since=NOW + timedelta(microseconds=2),
+            promised=True,
         ),
         chain=("flux-dev", "flux-schnell"),
         held_credits=HUGE,

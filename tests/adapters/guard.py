@@ -99,9 +99,9 @@ class World:
         assert self.guard.states()["creates"] == "open"
         self.replicate.creates = 0
 
-    async def fetch(self) -> bytes:
+    async def fetch(self, uri: str = "https://replicate.delivery/out.png") -> bytes:
         """One output."""
-        async with self.guard.fetch("https://replicate.delivery/out.png", 100) as chunks:
+        async with self.guard.fetch(uri, 100) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
 

@@ -216,6 +216,83 @@ async def test_a_missing_model_is_refused() -> None:
     assert outcome == CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
 
 
+@pytest.mark.parametrize("status", [404, 405, 410, 451])
+@pytest.mark.parametrize("body", [b"", b"default backend - 404", b"<html>no</html>", b"{}", b'["detail"]'])
+async def test_an_answer_that_is_not_replicates_refuses_no_model(status: int, body: bytes) -> None:
+    """A load balancer's line or an edge's page: trouble on the way, and nothing was created."""
+    outcome, server = await outcome_of(web.Response(status=status, body=body))
+    assert outcome == NotCreated("misrouted", 60)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (web.Response(status=403, body=b"<!DOCTYPE html><title>Attention Required! | Cloudflare</title>"), "blocked"),
+        (web.Response(status=403, body=b"error code: 1010"), "blocked"),
+        (says(403, {"detail": "You do not have permission to perform this action."}), "forbidden"),
+    ],
+)
+async def test_a_403_is_the_operators_trouble(answer: web.Response, why: str) -> None:
+    """As 401 and 402 are: to be tried again, and never "the model did not accept these settings"."""
+    outcome, _ = await outcome_of(answer)
+    assert outcome == NotCreated(why, 60)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "detail": "- webhook: Does not match format 'uri'\n",
+            "invalid_fields": [{"type": "format", "field": "webhook"}],
+        },
+        {"detail": "- webhook: Does not match format 'uri'\n"},
+        {"detail": "webhook must be an HTTPS URL", "status": 422},
+        {"detail": "bad", "invalid_fields": [7, {"field": ["x"]}, {"type": "enum", "field": "webhook_events_filter"}]},
+    ],
+)
+async def test_a_refused_webhook_address_is_the_operators(body: object) -> None:
+    """It is our own setting: no user could change it."""
+    outcome, _ = await outcome_of(says(422, body))
+    assert outcome == NotCreated("webhook refused", 60)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": "- input.webhook: no\n", "invalid_fields": [{"type": "format", "field": "input.webhook"}]},
+        {"detail": "the prompt speaks of a webhook", "invalid_fields": [{"type": "length", "field": "input.prompt"}]},
+    ],
+)
+async def test_a_webhook_within_the_input_is_the_users(body: object) -> None:
+    """Only the field beside the input is ours."""
+    outcome, _ = await outcome_of(says(422, body))
+    assert isinstance(outcome, CreateRefused)
+    assert outcome.reason is Reason.PROVIDER_REFUSED
+
+
+async def test_a_version_that_does_not_exist_may_be_our_account() -> None:
+    """The same sentence is told to who may not use it: whoever sees more than one answer decides."""
+    told = "The specified version does not exist (or perhaps you don't have permission to use it?)"
+    outcome, _ = await outcome_of(says(422, {"title": "Invalid version or not permitted", "detail": told}))
+    assert outcome == CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL], perhaps_ours=True)
+
+
+_NESTED = b'{"detail":' + b"[" * 900 + b"]" * 900 + b',"invalid_fields":' + b"[" * 50 + b"]" * 50 + b"}"
+
+
+@pytest.mark.parametrize("status", [201, 400, 401, 402, 403, 404, 422, 429, 500])
+@pytest.mark.parametrize(
+    "body",
+    [_NESTED, b'{"detail":' + b"9" * 5000 + b"}", b"\xff\xfe", b"[" * 100_000, b'{"retry_after":' + b"9" * 5000 + b"}"],
+    ids=["nested", "long number", "no text", "deep", "long wait"],
+)
+async def test_no_body_raises_anything(status: int, body: bytes) -> None:
+    """Whatever the answer holds, it is one of the four outcomes."""
+    outcome, _ = await outcome_of(*[web.Response(status=status, body=body)] * 2)
+    assert isinstance(outcome, NotCreated | CreateRefused | OutcomeUnknown)
+
+
 async def test_a_refused_input_is_named_without_its_value() -> None:
     """A 422 tells the user which fields to change, and never quotes what they hold."""
     fields = [
@@ -231,7 +308,7 @@ async def test_a_refused_input_is_named_without_its_value() -> None:
     )
 
 
-@pytest.mark.parametrize("status", [400, 403, 413, 422])
+@pytest.mark.parametrize("status", [400, 413, 422])
 async def test_other_refusals_have_the_general_sentence(status: int) -> None:
     """What names no field is refused in general words."""
     outcome, _ = await outcome_of(says(status, {"detail": "my secret prompt"}))

@@ -65,18 +65,6 @@ async def test_the_three_fail_apart() -> None:
     assert await world.fetch() == b"picture"
 
 
-async def test_outputs_are_left_alone_after_failures() -> None:
-    """One that breaks off in the middle is a failure too; the wait is handed on to whoever comes later."""
-    world = made()
-    world.replicate.cut_off = Unavailable("replicate", "an output: no answer in time")
-    await _fails(world, World.fetch, RULE.failures)
-    (trouble,) = await _fails(world, World.fetch, 1)
-    assert (trouble.why, trouble.retry_after_s, world.replicate.asked) == ("left alone", RULE.pause_s, RULE.failures)
-    world.time[0] += RULE.pause_s
-    world.replicate.cut_off = None
-    assert await world.fetch() == b"picture"
-
-
 async def test_an_output_that_is_gone_is_an_answer() -> None:
     """404 tells that the host is well."""
     world = made()

@@ -178,7 +178,7 @@ async def test_the_pool_and_the_time_outs_are_the_settings() -> None:
     wiring = Wiring(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any", **own}))
     replicate = wiring.replicate
     assert wiring.house.provider is wiring.provider
-    assert replicate._connections._limits.max_connections == 7
+    assert replicate._connections._connections == 7
     times = replicate._timeouts
     assert (times.connect_s, times.create_read_s, times.total_s) == (3, 20, 20)
     await wiring.close()

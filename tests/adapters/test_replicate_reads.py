@@ -1,12 +1,14 @@
 """Asking Replicate: get, cancel, the list, the account; what is tried again and what is not."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from aiohttp import web
 
+from shared.adapters.replicate.reading import several
 from shared.core.prediction import Prediction, Status
 from shared.ports import Unavailable
 from tests.adapters.simulators import drop_after_reading, raw_server, scripted
@@ -32,10 +34,22 @@ async def test_a_prediction_is_read() -> None:
 
 async def test_an_unknown_prediction_is_none() -> None:
     """A 404 says that Replicate does not know it, and is not asked again."""
-    async with scripted(says(404)) as server, replicate(server.url) as adapter:
+    async with scripted(says(404, {"detail": "Not found."})) as server, replicate(server.url) as adapter:
         assert await adapter.get(ID) is None
         assert await adapter.cancel(ID) is None
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, b"default backend - 404"), (404, b"{}"), (404, b'{"detail":7}'), (410, b"")]
+)
+async def test_a_404_that_is_not_replicates_says_nothing(status: int, body: bytes) -> None:
+    """A load balancer's line: asked again, then trouble, and never "there is no such prediction"."""
+    answer = web.Response(status=status, body=body)
+    async with scripted(answer, answer, answer) as server, replicate(server.url) as adapter:
+        with pytest.raises(Unavailable, match="not Replicate"):
+            await adapter.get(ID)
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -149,6 +163,44 @@ async def test_the_list_is_followed_page_by_page() -> None:
     )
     assert server.requests[0][1].startswith("/v1/predictions?created_after=2026-11-21T11")
     assert server.requests[1][1] == "/v1/predictions?cursor=a%2Bb"
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        b'{"id": "strangestrange", "status": "succeeded", "webhook": "https://["}',
+        b'{"id": "strangestrange", "status": "succeeded", "input": {"seed": ' + b"9" * 5000 + b"}}",
+        b'{"id": "strangestrange", "status": "succeeded", "output": ' + b"[" * 600 + b"]" * 600 + b"}",
+        b'{"id": "strangestrange", "status": "succeeded", "input": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"id": "strangestrange", "status": "succeeded", "created_at": "0001-01-01T00:00:00+14:00"}',
+        b'{"id": "strangestrange", "status": "succeeded", "error": ' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}",
+        b'"\xff"',
+        b"[[[]]]",
+    ],
+    ids=["address", "number", "nested", "deep", "time", "error", "no text", "no object"],
+)
+async def test_one_strange_entry_hides_no_other(strange: bytes) -> None:
+    """The list is the whole account's, and in it is what every lost create is looked for by."""
+    rows = [json.dumps(row(number, NOW - timedelta(seconds=number))).encode() for number in (1, 2)]
+    for entries in ([strange, *rows], [rows[0], strange, rows[1]], [*rows, strange]):
+        body = b'{"next": null, "results": [' + b", ".join(entries) + b"]}"
+        async with scripted(web.Response(body=body)) as server:
+            found = await listed(server.url, NOW - timedelta(minutes=5))
+        ours = [prediction.prediction_id for prediction in found if prediction.prediction_id != "strangestrange"]
+        assert ours == [f"{number:026d}" for number in (1, 2)]
+
+
+async def test_a_reader_that_stumbles_loses_one_entry(caplog: pytest.LogCaptureFixture) -> None:
+    """No reader is known to; should one, the log has its kind and nothing of the entry."""
+
+    def read(raw: object) -> str | None:
+        if raw == "bad secret":
+            raise KeyError(raw)
+        return str(raw)
+
+    assert several(["a", "bad secret", "b"], read) == ("a", "b")
+    assert "KeyError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_the_list_ends_with_what_is_older() -> None:

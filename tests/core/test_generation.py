@@ -50,6 +50,12 @@ def step(transition: Transition | None) -> Generation:
     return transition.generation
 
 
+def missing(generation: Generation, since: datetime = NOW) -> Generation:
+    """The same, and Replicate does not know its prediction."""
+    attempt = replace(generation.attempt, missing_since=since) if generation.attempt else None
+    return replace(generation, attempt=attempt)
+
+
 RECEIVED = opening.received(REQUEST, Refusal.of(Reason.SAFETY_UNAVAILABLE), NOW).generation
 HELD = step(life.held(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
 RUNNING = step(life.adopted(SUBMITTING, 1, PREDICTION))
@@ -60,6 +66,8 @@ SUCCEEDED = step(life.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outputs=(OUT
 FAILED = step(life.buried(RUNNING, HOLDING, NOW))
 CANCELED = step(life.ending(HELD, HOLDING, Reason.CANCELED_BY_USER, NOW))
 REJECTED = opening.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
+_BEFORE_ITS_END = NOW + timedelta(seconds=(SUBMITTING.attempt.cancel_after_s if SUBMITTING.attempt else 0) + 59)
+_LONG_MISSING = missing(RUNNING, NOW - timedelta(hours=1))
 STATES = {
     "received": RECEIVED,
     "submitting": SUBMITTING,
@@ -123,6 +131,10 @@ FACTS: dict[str, Callable[[Generation], Transition | None]] = {
     "aborted there": fell(ended(Status.ABORTED)),
     "cancel wished": lambda g: life.ending(g, HOLDING, Reason.CANCELED_BY_USER, NOW),
     "unheard": lambda g: life.unheard(g, HOLDING, TIMING, MUCH_LATER),
+    "missed": lambda g: life.missed(g, 1, PREDICTION, NOW),
+    "known again": lambda g: life.known_again(missing(g), 1, PREDICTION),
+    "promised": lambda g: life.promised(g, 1, PREDICTION),
+    "vanished": lambda g: life.vanished(missing(g), HOLDING, TIMING, LATER),
     "buried": lambda g: life.buried(g, HOLDING, NOW),
 }
 
@@ -147,6 +159,10 @@ canceled there  -           -           -           failed      canceled
 aborted there   -           -           -           held        canceled
 cancel wished   canceled    submitting  canceled    running     -
 unheard         -           -           -           failed      canceled
+missed          -           -           -           running     running
+known again     -           -           -           running     running
+promised        -           -           -           running     running
+vanished        -           -           -           failed      canceled
 buried          failed      failed      failed      failed      failed
 """
 
@@ -212,6 +228,16 @@ def test_the_drawing_covers_every_state(state: State) -> None:
         ("lost too early", lambda: life.lost(SUBMITTING, HOLDING, CATALOG, TIMING, seed=1, now=NOW)),
         ("given up too early", lambda: life.given_up(HELD, HOLDING, TIMING, LATER)),
         ("unheard too early", lambda: life.unheard(RUNNING, HOLDING, TIMING, LATER)),
+        ("a 404 again", lambda: life.missed(missing(RUNNING), 1, PREDICTION, NOW)),
+        ("a 404 of another attempt", lambda: life.missed(RUNNING, 2, PREDICTION, NOW)),
+        ("a 404 of a foreign prediction", lambda: life.missed(RUNNING, 1, "q" * 26, NOW)),
+        ("known all the time", lambda: life.known_again(RUNNING, 1, PREDICTION)),
+        ("a foreign one that is known", lambda: life.known_again(missing(RUNNING), 1, "q" * 26)),
+        ("promised again", lambda: life.promised(step(life.promised(RUNNING, 1, PREDICTION)), 1, PREDICTION)),
+        ("a foreign promise", lambda: life.promised(RUNNING, 1, "q" * 26)),
+        ("vanished, and known", lambda: life.vanished(RUNNING, HOLDING, TIMING, MUCH_LATER)),
+        ("vanished before Cancel-After", lambda: life.vanished(_LONG_MISSING, HOLDING, TIMING, _BEFORE_ITS_END)),
+        ("vanished just now", lambda: life.vanished(missing(RUNNING, LATER), HOLDING, TIMING, LATER)),
     ],
 )
 def test_what_does_not_concern_it_changes_nothing(what: str, transition: Callable[[], Transition | None]) -> None:

@@ -152,6 +152,36 @@ def test_an_address_that_names_no_callback(url: str) -> None:
     assert named_callback(url) is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[",
+        "https://[::1",
+        "https://a\uff0f@b/?user=u&generation=g&attempt=1",
+        "//[?user=u&generation=g&attempt=1",
+        f"https://a/?user=u&generation=g&attempt={'9' * 5000}",
+        "https://a/?user=u&generation=g&attempt=1234567",
+        "https://a/?user=u&generation=g&attempt=\u0661",
+        "https://a/?user=u&generation=g&attempt=-1",
+        "https://a/?user=u&generation=g&attempt=" + "1" * 100_000,
+        "https://a/?" + "user=u&" * 100_000,
+        "\ud800",
+        "",
+    ],
+)
+def test_an_address_that_cannot_be_read_names_nothing(url: str) -> None:
+    """It may be anybody's who shares the account: it is looked at, and never raises."""
+    assert named_callback(url) is None
+
+
+@given(st.text(max_size=200))
+def test_no_address_raises(url: str) -> None:
+    """Whatever it is."""
+    for each in (url, f"https://{url}", f"https://a/?user=u&generation=g&attempt={url}"):
+        found = named_callback(each)
+        assert found is None or isinstance(found, Callback)
+
+
 GOOD_ONE = GOOD["webhook-signature"]
 
 

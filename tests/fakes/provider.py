@@ -36,7 +36,9 @@ class FakeReplicate:
 
     ``down`` makes everything but ``create`` Unavailable (for a create use ``answer_next_create_with``).
     ``echo_webhook`` and ``show_seed`` say what the list tells of a prediction; ``unlisted`` holds the ids that
-    the list does not show yet. ``files`` are the outputs by URI, streamed in pieces of ``chunk_bytes``.
+    the list does not show yet, ``unknown`` those that are answered 404, ``blank`` those that are shown without
+    their outputs (the two until a time, where there is one). ``files`` are the outputs by URI, streamed in pieces
+    of ``chunk_bytes``; those in ``comes_at`` are there from then on.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -47,8 +49,13 @@ class FakeReplicate:
         self.predictions: dict[str, Prediction] = {}
         self.made_for: dict[str, tuple[Key, Attempt]] = {}
         self.files: dict[str, bytes] = {}
+        self.comes_at: dict[str, datetime] = {}
         self.chunk_bytes = _CHUNK_BYTES
         self.unlisted: set[str] = set()
+        self.unknown: set[str] = set()
+        self.unknown_until: datetime | None = None
+        self.blank: set[str] = set()
+        self.blank_until: datetime | None = None
         self.creates: list[tuple[Key, Attempt]] = []
         self.canceled: list[str] = []
         self.fetched: list[str] = []
@@ -70,7 +77,9 @@ class FakeReplicate:
     async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
         """The prediction as it is now."""
         self._check()
-        return self._known(prediction_id, training=training)
+        known = self._known(prediction_id, training=training)
+        blank = prediction_id in self.blank and self._is_before(self.blank_until)
+        return replace(known, outputs=()) if known is not None and blank else known
 
     async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
         """Cancel it unless it has finished."""
@@ -110,7 +119,7 @@ class FakeReplicate:
         self.fetched.append(uri)
         if not uri.startswith((DELIVERY, "data:")):
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-        if uri not in self.files:
+        if uri not in self.files or self.now() < self.comes_at.get(uri, self.now()):
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))
         body = self.files[uri]
         if len(body) > most_bytes:
@@ -125,9 +134,13 @@ class FakeReplicate:
     def _known(self, prediction_id: str, *, training: bool) -> Prediction | None:
         """Predictions and trainings are asked for at different addresses."""
         made_for = self.made_for.get(prediction_id)
-        if made_for is not None and made_for[1].trains != training:
+        unknown = prediction_id in self.unknown and self._is_before(self.unknown_until)
+        if unknown or (made_for is not None and made_for[1].trains != training):
             return None
         return self.predictions.get(prediction_id)
+
+    def _is_before(self, until: datetime | None) -> bool:
+        return until is None or self.now() < until
 
     def _check(self) -> None:
         if self.down:

@@ -1,5 +1,6 @@
 """Every table of guards: what is in none of these is taken out by nobody."""
 
+from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
@@ -9,6 +10,7 @@ from tests.reliability.receiving_guards import RECEIVING_GUARDS
 
 TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
+    ANSWER_GUARDS,
     CHOOSING_GUARDS,
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,

@@ -61,6 +61,29 @@ async def webhook_with_image(stage: Stage) -> Faced:
     return Faced(_finished(stage))
 
 
+async def webhook_slimmed(stage: Stage) -> Faced:
+    """The same, but its outputs were left out, for they were too large."""
+    await stage.ask()
+    event = _finished(stage)
+    return Faced(replace(event, prediction=replace(event.prediction, outputs=(), complete=False)))
+
+
+async def webhook_slimmed_and_blank(stage: Stage) -> Faced:
+    """The same, and who asks is not shown them either, for a while."""
+    faced = await webhook_slimmed(stage)
+    stage.world.replicate.blank.add(stage.world.replicate.only_id)
+    stage.world.replicate.blank_until = stage.world.time + timedelta(minutes=5)
+    return faced
+
+
+async def webhook_before_the_outputs(stage: Stage) -> Faced:
+    """The same, but the second output is 404 in its first seconds."""
+    faced = await webhook(stage)
+    for uri in stage.world.prediction().outputs[1:]:
+        stage.world.replicate.comes_at[uri] = stage.world.time + timedelta(seconds=90)
+    return faced
+
+
 async def webhook_with_leased_image(stage: Stage) -> Faced:
     """The same, and the input may not be deleted: it stays, and holds up nothing."""
     faced = await webhook_with_image(stage)
@@ -109,6 +132,41 @@ async def check_running(stage: Stage) -> Faced:
     await webhook(stage)
     stage.world.pass_time(60)
     return Faced(CHECK)
+
+
+async def check_not_known(stage: Stage) -> Faced:
+    """Replicate does not know the prediction, for the first time; it runs all the same."""
+    await stage.ask()
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    stage.world.replicate.unknown.add(stage.world.replicate.only_id)
+    stage.world.replicate.unknown_until = stage.world.time + timedelta(seconds=90)
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def check_known_again(stage: Stage) -> Faced:
+    """It did not know it, and now it has finished."""
+    faced = await check_not_known(stage)
+    await stage.hear(CHECK)
+    _finished(stage)
+    stage.world.pass_time(60)
+    return faced
+
+
+async def check_vanished(stage: Stage) -> Faced:
+    """It has not known it for long, and ``Cancel-After`` has passed."""
+    faced = await check_not_known(stage)
+    stage.world.replicate.unknown_until = None
+    await stage.hear(CHECK)
+    stage.world.pass_time(400)
+    stage.world.replicate.keep_deadlines()
+    return faced
+
+
+async def cancel_not_known(stage: Stage) -> Faced:
+    """A cancel while Replicate does not know what runs."""
+    await check_not_known(stage)
+    return Faced(CANCEL)
 
 
 async def check_overdue(stage: Stage) -> Faced:
@@ -293,6 +351,9 @@ async def _raises(act: Callable[[], Awaitable[None]]) -> None:
         return
 
 
+#: The ends after which there is something to be shown.
+_SUCCESSES = (End.SUCCEEDED, End.UNSAFE, End.EXPIRES)
+
 FLOWS: tuple[Flow, ...] = (
     Flow("request", request, creates=True),
     Flow("request with an image", request_with_image, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT)),
@@ -304,6 +365,9 @@ FLOWS: tuple[Flow, ...] = (
     Flow("request of what has ended", request_of_ended, ends=ONE_END),
     Flow("webhook", webhook),
     Flow("webhook, with an image", webhook_with_image, ends=(End.SUCCEEDED, End.CONTENT)),
+    Flow("webhook without its outputs", webhook_slimmed),
+    Flow("webhook without its outputs, not shown either", webhook_slimmed_and_blank, ends=_SUCCESSES),
+    Flow("webhook before the outputs are there", webhook_before_the_outputs, ends=_SUCCESSES),
     Flow("webhook, with an image that is leased", webhook_with_leased_image, ends=(End.SUCCEEDED, End.CONTENT)),
     Flow("webhook after a lost answer", webhook_of_unknown),
     Flow("check of SUBMITTING, created", check_submitting),
@@ -311,6 +375,9 @@ FLOWS: tuple[Flow, ...] = (
     Flow("check of HELD", check_held, creates=True),
     Flow("check of HELD, given up", check_given_up, ends=ONE_END),
     Flow("check of RUNNING", check_running),
+    Flow("check of RUNNING, not known", check_not_known),
+    Flow("check of RUNNING, known again", check_known_again, ends=_SUCCESSES),
+    Flow("check of RUNNING, vanished", check_vanished, ends=ONE_END),
     Flow("check of RUNNING, overdue", check_overdue, ends=ONE_END),
     Flow("check of ended", check_ended),
     Flow("check of RECEIVED", check_taken_in, creates=True),
@@ -322,6 +389,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("cancel of SUBMITTING", cancel_submitting),
     Flow("cancel of HELD", cancel_held, ends=ONE_END),
     Flow("cancel of RUNNING", cancel_running, ends=ONE_END),
+    Flow("cancel of RUNNING, not known", cancel_not_known, ends=ONE_END),
     Flow("cancel of finished", cancel_finished),
     Flow("dead request, unopened", bury_unopened, ends=ONE_END),
     Flow("dead request, RECEIVED", bury_taken_in, ends=ONE_END),

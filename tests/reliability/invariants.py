@@ -8,6 +8,7 @@ Rules of this file:
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from shared.core.catalog import Catalog, unit_credits
@@ -61,7 +62,7 @@ class Watch:
             require(not before.state.ended, "ended is final", key)
             grown = after.rank > before.rank
             wish = after.rank == before.rank and before.ending is None and after.ending is not None
-            require(grown or wish, "the rank only grows", (key, before.rank, after.rank))
+            require(grown or wish or _noted(before, after), "the rank only grows", (key, before.rank, after.rank))
             waited = before.state is State.RECEIVED
             require(not (waited and before.held_credits), "what was taken in holds nothing", key)
             require(waited or after.held_credits == before.held_credits, "a hold does not change", key)
@@ -131,6 +132,14 @@ class Watch:
         for output in generation.outputs:
             subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"
             require(subject in passed, "what is reachable has passed, and the record says so", output.name)
+
+
+def _noted(before: Generation, after: Generation) -> bool:
+    """Whether all that a save did was to note what Replicate does not know or show."""
+    if before.attempt is None or after.attempt is None or before.state is not State.RUNNING:
+        return False
+    plain = replace(after.attempt, missing_since=before.attempt.missing_since, promised=before.attempt.promised)
+    return after != before and replace(after, attempt=plain) == before
 
 
 def price_of(generation: Generation, catalog: Catalog) -> int:

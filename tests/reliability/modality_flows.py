@@ -121,6 +121,16 @@ async def check_training_lost(stage: Stage) -> Faced:
     return Faced(Check(KEY))
 
 
+async def check_training_vanished(stage: Stage) -> Faced:
+    """A training that Replicate does not know any more, and does not list: it was so for long."""
+    await stage.hear(_training(stage))
+    stage.world.replicate.unknown.add(stage.world.replicate.only_id)
+    stage.world.replicate.unlisted.add(stage.world.replicate.only_id)
+    await stage.hear(Check(KEY))
+    stage.world.pass_time(400)
+    return Faced(Check(KEY))
+
+
 async def cancel_training(stage: Stage) -> Faced:
     """A cancel while the training runs."""
     await stage.hear(_training(stage))
@@ -146,5 +156,6 @@ MODALITY_FLOWS: tuple[Flow, ...] = (
     Flow("webhook of a training", webhook_training, ends=_TRAINING_ENDS),
     Flow("check of a training", check_training, ends=_TRAINING_ENDS),
     Flow("check of a training, lost", check_training_lost, ends=(End.SUCCEEDED, End.TRANSIENT_NEXT)),
+    Flow("check of a training, vanished", check_training_vanished, ends=(End.SUCCEEDED,)),
     Flow("cancel of a training", cancel_training, ends=(End.SUCCEEDED,)),
 )

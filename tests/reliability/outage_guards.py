@@ -94,8 +94,8 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "outputs are fetched while the API is down",
         _GUARDED,
-        'Watch("outputs", rule, now, chance)',
-        "self._questions",
+        "self._outputs.open(uri)",
+        "self._questions.open()",
         "adapters/test_replicate_guarded_questions.py::test_the_three_fail_apart",
     ),
     _guard(

@@ -1,6 +1,7 @@
 """How predictions live in the simulation: they start, end in some way, and tell of it, or do not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.messages import PredictionEvent
@@ -42,6 +43,9 @@ class ReplicateLife:
         if weather.strikes("list_lags"):
             self.replicate.unlisted.add(prediction_id)
             plan(weather.between(5, 300), lambda: self.replicate.unlisted.discard(prediction_id))
+        if weather.strikes("not_known"):
+            self.replicate.unknown.add(prediction_id)
+            plan(weather.between(5, 300), lambda: self.replicate.unknown.discard(prediction_id))
         starts_s = weather.between(0.1, 10)
         plan(starts_s, lambda: self._start(prediction_id))
         if not weather.strikes("sticks"):
@@ -71,6 +75,8 @@ class ReplicateLife:
             count = attempt.outputs if kind < 0.8 else self.weather.random.randint(0, attempt.outputs)
             self.replicate.succeed(prediction_id, [self._image(prediction_id, index) for index in range(count)])
             self.clock.plan(OUTPUT_LIFE_S, self.replicate.keep_deadlines)
+            if self.weather.strikes("output_late"):
+                self._comes_late(prediction_id)
             if self.weather.strikes("expires_early"):
                 self.clock.plan(self.weather.between(0, 60), lambda: self._expire(prediction_id))
         self._tell(prediction_id)
@@ -78,6 +84,13 @@ class ReplicateLife:
     def _image(self, prediction_id: str, index: int) -> bytes:
         unsafe = self.weather.random.random() < 0.05
         return f"image {index} of {prediction_id}".encode() + (UNSAFE_IMAGE if unsafe else b"")
+
+    def _comes_late(self, prediction_id: str) -> None:
+        """One of its outputs is not there yet."""
+        uris = self.replicate.predictions[prediction_id].outputs
+        if uris:
+            late = timedelta(seconds=self.weather.between(1, 240))
+            self.replicate.comes_at[self.weather.one_of(uris)] = self.replicate.now() + late
 
     def _expire(self, prediction_id: str) -> None:
         """One of its outputs is gone before its time."""
@@ -96,6 +109,9 @@ class ReplicateLife:
         """Send the webhook of how it stands now: lost, late, or twice as it comes."""
         weather = self.weather
         event = self.replicate.event(prediction_id)
+        if event.prediction.outputs and weather.strikes("webhook_empty"):
+            complete = weather.random.random() < 0.5
+            event = replace(event, prediction=replace(event.prediction, outputs=(), complete=complete))
         if weather.strikes("webhook_lost"):
             return
         for _ in range(2 if weather.strikes("webhook_doubled") else 1):

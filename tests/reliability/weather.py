@@ -38,6 +38,9 @@ class Rates:
     webhook_late: float = 0.1
     list_lags: float = 0.15
     expires_early: float = 0.02
+    output_late: float = 0.05  # it is 404 for a while
+    not_known: float = 0.05  # a prediction is 404 for a while
+    webhook_empty: float = 0.1  # its outputs were left out, or it has none to show
     sticks: float = 0.05  # a prediction never ends by itself
 
 

@@ -11,7 +11,8 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -239,6 +240,11 @@ class Road:
 def key_of(message: Mapping[str, Any]) -> Key:
     """The key of a message."""
     return Key(message["user_id"], message["generation_id"])
+
+
+def later(house: House, seconds: float) -> House:
+    """The same house, to which so many seconds more have passed."""
+    return replace(house, now=lambda: datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 @asynccontextmanager

@@ -1,16 +1,14 @@
 """The create goes wrong: throttled, refused, its answer lost. One prediction, one charge, or none."""
 
 import asyncio
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from shared import worker
 from shared.core.messages import Check
 from shared.core.state import State
-from shared.ports import Envelope, House
-from tests.stack.road import Road, key_of
+from shared.ports import Envelope
+from tests.stack.road import Road, key_of, later
 
 pytestmark = pytest.mark.stack
 
@@ -57,6 +55,31 @@ async def test_missing_credit_at_replicate_waits(road: Road) -> None:
     await road.paid_nothing(outcome)
 
 
+async def test_what_only_the_operator_can_mend_waits_and_is_told(road: Road) -> None:
+    """An edge's page, a 403 for the account, a load balancer's 404, a webhook address that is not taken.
+
+    One after the other, with a picture in between: five in a row would leave all creates alone.
+    """
+    for kind, params, why in (
+        ("create_403", {"page": True}, "blocked"),
+        ("create_404", {}, "misrouted"),
+        ("create_422_webhook", {}, "webhook refused"),
+    ):
+        message = await road.message()
+        key = key_of(message)
+        await road.fault(kind, message, **params)
+        await road.send(message)
+        put_off = await road.log.step(key, "create_put_off")
+        assert (put_off["why"], put_off["seconds"]) == (why, 60)
+        await road.cancel(key)
+        outcome = await road.ended(key)
+        assert outcome.reason == "CANCELED_BY_USER"
+        assert not await road.predictions(message["prompt"])
+        await road.paid_nothing(outcome)
+        other = await road.message()
+        await road.paid_once(await road.outcome(other), other["prompt"])
+
+
 async def test_an_input_that_the_model_refuses_ends_with_a_reason(road: Road) -> None:
     """422 is for good: failed, released, and the user is told what to do."""
     outcome = await road.generate("create_422")
@@ -97,14 +120,9 @@ async def test_a_create_that_never_was_is_made_again_only_after_its_time(road: R
     assert (generation.state, generation.attempt.tries) == (State.SUBMITTING, 1)
     assert not await road.predictions(message["prompt"])
     assert await road.balances(key.user_id) == (9, 1, 0)
-    later = _later(road.house, generation.attempt.cancel_after_s + 60)
-    await worker.handle(later, Check(key), Envelope("later"), "")  # it is lost: the next attempt opens
-    await worker.handle(later, Check(key), Envelope("later"), "")  # and is made
+    over = later(road.house, generation.attempt.cancel_after_s + 60)
+    await worker.handle(over, Check(key), Envelope("later"), "")  # it is lost: the next attempt opens
+    await worker.handle(over, Check(key), Envelope("later"), "")  # and is made
     outcome = await road.ended(key)
     assert outcome.event["data"]["attempts"] == 2
     await road.paid_once(outcome, message["prompt"])
-
-
-def _later(house: House, seconds: float) -> House:
-    """The same house, to which so many seconds more have passed."""
-    return replace(house, now=lambda: datetime.now(UTC) + timedelta(seconds=seconds))

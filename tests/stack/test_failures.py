@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.stack.road import Outcome, Road
+from shared import worker
+from shared.core.messages import Check
+from shared.core.state import State
+from shared.ports import Envelope
+from tests.stack.road import Outcome, Road, key_of, later
 
 pytestmark = pytest.mark.stack
 
@@ -70,10 +74,9 @@ async def test_a_partial_delivery_is_paid_in_part(road: Road) -> None:
 
 
 async def test_an_output_that_cannot_be_had_or_shown_costs_nothing(road: Road) -> None:
-    """Unsafe, gone, no picture, far too large with and without saying so: failed with its reason, nothing stored."""
+    """Unsafe, no picture, far too large with and without saying so: failed with its reason, nothing stored."""
     cases: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("unsafe_image", {"category": "Sexual", "severity": 6}, "OUTPUT_REFUSED"),
-        ("output_404", {}, "OUTPUT_EXPIRED"),
         ("output_wrong_type", {}, "OUTPUT_INVALID"),
         ("output_oversized", {"declare_length": True}, "OUTPUT_INVALID"),
         ("output_oversized", {"declare_length": False}, "OUTPUT_INVALID"),
@@ -84,6 +87,65 @@ async def test_an_output_that_cannot_be_had_or_shown_costs_nothing(road: Road) -
         await road.paid_nothing(outcome)
         with pytest.raises(FileNotFoundError):
             await road.stack.wiring.blobs.read_output(f"{outcome.key}/1-0.webp")
+
+
+async def test_an_output_that_is_not_there_yet_is_fetched_again(road: Road) -> None:
+    """404 in its first seconds: of two outputs both are delivered, and both are paid."""
+    message = await road.message(num_outputs=2)
+    await road.fault("output_404", message, times=2)
+    outcome = await road.outcome(message)
+    assert len(road.log.steps(outcome.key, "put_off")) == 2
+    assert len(outcome.generation.outputs) == 2
+    await road.paid_once(outcome, message["prompt"], captured=2)
+
+
+async def test_an_output_that_never_comes_is_expired_when_its_hour_is_nearly_over(road: Road) -> None:
+    """The other one is delivered and paid; nobody has waited for what nobody could give."""
+    message = await road.message(num_outputs=2)
+    await road.fault("webhook_lost", message)
+    key = key_of(message)
+    await road.send(message)
+    await road.log.step(key, "prediction_created")
+    (made,) = await road.predictions(message["prompt"])
+    await road.fault("output_404", message, times=-1)
+    await road.log.step(key, "put_off")
+    assert (await road.generation(key)).state is State.RUNNING
+    assert await road.balances(key.user_id) == (8, 2, 0)
+    await worker.handle(later(road.house, 3000), Check(key), Envelope("later"), "")
+    outcome = await road.ended(key)
+    assert (outcome.event["type"], outcome.reason) == ("darkroom.generation.failed", "OUTPUT_EXPIRED")
+    assert made["status"] in {"starting", "processing", "succeeded"}
+    await road.paid_nothing(outcome)
+
+
+async def test_a_success_whose_webhook_is_empty_is_asked_for(road: Road) -> None:
+    """``output: null`` in the news, and whole when asked: delivered and paid."""
+    message = await road.message()
+    await road.fault("webhook_empty", message)
+    outcome = await road.outcome(message)
+    await road.paid_once(outcome, message["prompt"])
+
+
+async def test_a_success_that_is_empty_everywhere_is_given_up(road: Road) -> None:
+    """Asked for once, and there is nothing: OUTPUT_INVALID, released."""
+    message = await road.message()
+    await road.fault("webhook_empty", message)
+    await road.fault("get_empty", message, times=-1)
+    outcome = await road.outcome(message)
+    assert outcome.reason == "OUTPUT_INVALID"
+    await road.paid_nothing(outcome)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_404s_for_what_runs_end_nothing(road: Road, plain: bool) -> None:
+    """No webhook comes, and the first looks are answered 404: the picture is delivered, and nothing was canceled."""
+    message = await road.message()
+    await road.fault("webhook_lost", message)
+    await road.fault("get_404", message, times=2, plain=plain)
+    outcome = await road.outcome(message)
+    (made,) = await road.predictions(message["prompt"])
+    assert made["status"] == "succeeded"
+    await road.paid_once(outcome, message["prompt"])
 
 
 async def test_an_output_that_breaks_off_is_fetched_again(road: Road) -> None:

@@ -114,10 +114,11 @@ async def test_success_without_outputs_is_a_failure(world: World) -> None:
 
 
 async def test_outputs_that_were_deleted_release_everything(world: World) -> None:
-    """The URL answers 404: OUTPUT_EXPIRED."""
+    """The URL answers 404 when its hour is over: OUTPUT_EXPIRED."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     event = world.replicate.event(world.replicate.only_id)
+    world.pass_time(3600)
     world.replicate.delete_outputs(world.replicate.only_id)
     world.messenger.sent.clear()
     await world.messenger.send(event, Envelope("late"))

@@ -98,6 +98,7 @@ async def test_weights_that_cannot_be_had_leave_the_version(trouble: str) -> Non
     else:
         world.house = replace(world.house, limits=Limits(output_bytes=len(TAR) - 1))
     await world.webhook(world.replicate.only_id)
+    await world.settle(hours=1)
     (output,) = world.events[0].outputs
     assert (output.content_type, output.text) == ("application/json", VERSION)
     assert json.loads(world.blobs.outputs[output.name].content) == {"version": VERSION}
@@ -137,6 +138,7 @@ async def test_nothing_of_use_is_no_result(gone: bool) -> None:
     world.replicate.succeed(world.replicate.only_id, [TAR] if gone else [])
     world.replicate.files.clear()
     await world.webhook(world.replicate.only_id)
+    await world.settle(hours=1)
     assert world.events[0].outcome == "failed"
     assert world.balances() == (1000, 0, 0)
     world.at_rest()

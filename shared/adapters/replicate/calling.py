@@ -29,12 +29,22 @@ from shared.adapters.replicate.errors import (
     TransientError,
     ValidationError,
 )
-from shared.adapters.replicate.http import REQUEST_ERRORS, Connections, Timeouts, describe, never_sent, timed_out
+from shared.adapters.replicate.http import (
+    REQUEST_ERRORS,
+    Connections,
+    Timeouts,
+    closings_seen,
+    describe,
+    never_sent,
+    never_written,
+    timed_out,
+)
 from shared.adapters.replicate.operations import OPERATIONS, Operation
-from shared.adapters.replicate.reading import fields, text
+from shared.adapters.replicate.reading import entry, fields, text
 from shared.adapters.replicate.retrying import Kind, pause_s
 from shared.adapters.replicate.token import ConfigurationError, SecretSource, checked
 from shared.core.redaction import redacted
+from shared.core.strange_json import fields_of
 from shared.ports import Unavailable
 
 T = TypeVar("T")
@@ -101,11 +111,12 @@ class Caller:
         while following is not None and following not in seen:
             seen.add(following)
             response = await self._tried(_Ask(operation, following, content))
-            page = creating.decoded(response)
-            if not isinstance(page, dict) or not isinstance(page.get("results", []), list):
+            page = fields_of(response.content, "results")
+            results = page.get("results", []) if page is not None else None
+            if page is None or not isinstance(results, list):
                 raise _unreadable(operation, response)
-            for raw in page.get("results", []):
-                if (value := read(raw)) is not None:
+            for raw in results:
+                if (value := entry(read, raw)) is not None:
                     yield value
             following = self._next(operation, page.get("next"))
             content = {key: value for key, value in content.items() if key != "params"}  # ``next`` has them
@@ -151,19 +162,23 @@ class Caller:
         return response
 
     async def _sent(self, ask: _Ask, token: str) -> httpx.Response:
-        client = self.connections.api()
+        writes = ask.operation.kind is Kind.WRITE
+        client = self.connections.creates() if writes else self.connections.api()
         headers = {**ask.content.get("headers", {}), "Authorization": f"Bearer {token}"}
         content = {**ask.content, "headers": headers, "timeout": self.timeouts.ask(ask.extra_s)}
         try:
             # The read time-out is for each read: an answer that drips in would outlast it.
             async with asyncio.timeout(self.timeouts.total_s + ask.extra_s):
                 request = client.build_request(ask.operation.method, ask.url, **content)
+                if writes:
+                    await closings_seen()
                 response = await client.send(request, stream=ask.stream)
                 if not response.is_success:
                     await response.aread()
                 return response
         except REQUEST_ERRORS as error:
-            raise _lost(ask.operation, error) from None  # its text may hold an address
+            at_once = not ask.content.keys() & {"files", "content"}
+            raise _lost(ask.operation, error, at_once=at_once) from None  # its text may hold an address
 
     async def _body(
         self, operation: Operation, response: httpx.Response, deadline: float
@@ -225,8 +240,11 @@ def error_of(response: httpx.Response, operation: Operation, now: datetime, sent
         return AuthenticationError(name, said, status=status, ray=trace)
     if status == 402:
         return CreditError(name, "the account has no credit left", status=status, ray=trace)
-    if status in (404, 410):
+    if status in (404, 410) and creating.is_replicates(creating.decoded(response)):
         return NotFoundError(name, _said(response, sent, "not found"), status=status, ray=trace)
+    if status in (404, 410):
+        # A load balancer's line, an edge's page: whatever did not find its way has done nothing.
+        return TransientError(name, f"answered {status} by something that is not Replicate", status=status, ray=trace)
     if status == 429:
         hint_s = creating.throttle_s(response, now)
         return RateLimitError(name, "throttled", status=status, retry_after_s=hint_s, ray=trace)
@@ -260,9 +278,9 @@ def _texts(content: object, depth: int = 8) -> list[str]:
     return [found for each in inner for found in _texts(each, depth - 1)]
 
 
-def _lost(operation: Operation, error: Exception) -> ReplicateError:
-    """What a request without a whole answer means."""
-    if never_sent(error):
+def _lost(operation: Operation, error: Exception, *, at_once: bool = False) -> ReplicateError:
+    """What a request without a whole answer means; ``at_once``: its head and its body are written together."""
+    if never_sent(error) or (at_once and never_written(error)):
         return TransientError(operation.id, f"not reached: {describe(error)}")
     if operation.kind is Kind.WRITE:
         return OutcomeUnknownError(operation.id, describe(error))

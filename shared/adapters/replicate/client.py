@@ -24,7 +24,15 @@ from shared.adapters.replicate.errors import (
     TransientError,
     ValidationError,
 )
-from shared.adapters.replicate.http import REQUEST_ERRORS, Connections, Timeouts, describe, never_sent
+from shared.adapters.replicate.http import (
+    REQUEST_ERRORS,
+    Connections,
+    Timeouts,
+    closings_seen,
+    describe,
+    never_sent,
+    never_written,
+)
 from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.token import ConfigurationError, SecretSource, checked
 from shared.core.attempt import Attempt
@@ -92,13 +100,16 @@ class Replicate:
     async def _post(self, path: str, body: dict[str, Any], headers: dict[str, str], token: str) -> CreateOutcome:
         timeouts = self._timeouts
         headers = {**headers, "Authorization": f"Bearer {token}"}
-        client, timeout = self._connections.api(), timeouts.create()
+        client, timeout = self._connections.creates(), timeouts.create()
         request = client.build_request("POST", path, json=body, headers=headers, timeout=timeout)
+        await closings_seen()
         try:
             # The read time-out is for each read: an answer that drips in would outlast it.
             async with asyncio.timeout(timeouts.connect_s + timeouts.create_read_s):
                 response = await client.send(request)
         except REQUEST_ERRORS as error:
+            if never_written(error):
+                return NotCreated(creating.CLOSED, creating.CLOSED_S)
             if never_sent(error):
                 return NotCreated("unreachable", creating.UNREACHABLE_S)
             return OutcomeUnknown(describe(error))

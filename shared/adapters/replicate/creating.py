@@ -5,6 +5,9 @@ Rules of this file:
    and every missing answer, is read as exactly one of: created, surely not created, refused, unknown.
 2. When in doubt it is unknown: that costs a wait, a wrong "not created" costs money.
 3. What is said to a user names fields, never values; what is said to operators is a word.
+4. A refusal is believed where Replicate itself speaks, in JSON with a ``detail``. The page of an edge or the line of a
+   load balancer says nothing about a model or an input: it is trouble on the way, and nothing was created.
+5. What is wrong with what we add to a request (token, webhook address) is the operator's, and never a user's.
 """
 
 import math
@@ -16,13 +19,29 @@ from typing import Any
 
 import httpx
 
+from shared.adapters.replicate.reading import text
 from shared.core.attempt import Attempt
 from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Prediction
 from shared.core.reasons import SENTENCES, Reason
+from shared.core.strange_json import parsed
 
 #: Waits where Replicate gives no hint, in seconds: a refused token and missing credit are mended by people,
 #: a connection comes back by itself.
 UNAUTHORIZED_S, NO_CREDIT_S, UNREACHABLE_S = 60.0, 120.0, 5.0
+
+#: ``NotCreated.why`` of what the operator has to mend. FORBIDDEN: a 403 of Replicate's own, BLOCKED: that of an edge
+#: in front of it, MISROUTED: another answer that is not Replicate's, WEBHOOK: it does not take our address.
+FORBIDDEN, BLOCKED, MISROUTED, WEBHOOK = "forbidden", "blocked", "misrouted", "webhook refused"
+
+#: ``NotCreated.why`` where the connection was closed before a byte was written: a new one will do, and soon.
+CLOSED, CLOSED_S = "connection closed", 1.0
+
+#: What something on the way answers to a request that it does not let through. (Not here: what is about its size or
+#: its form, which are the request's own whoever says so.)
+_ON_THE_WAY = frozenset({403, 404, 405, 407, 410, 421, 451})
+
+#: The fields of a create that are ours, and no user's.
+_OURS = ("webhook", "webhook_events_filter")
 
 #: Bounds of a wait after a 429: Replicate counts tries while it throttles, and speaks of seconds, not hours.
 _SHORTEST_THROTTLE_S, _LONGEST_THROTTLE_S = 1.0, 600.0
@@ -71,39 +90,63 @@ def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
         return NotCreated("no credit", NO_CREDIT_S)
     if status == 429:
         return NotCreated("throttled", throttle_s(response, now), _lowered_to(response))
-    if status == 404 or (status == 422 and _says(decoded(response), "specified version does not exist")):
-        return _not_found(decoded(response))
     # 408 is a time-out by name, and of 409 nothing is known; every other 4xx has created nothing and never will.
     if 400 <= status < 500 and status not in (408, 409):
-        return CreateRefused(Reason.PROVIDER_REFUSED, _refusal_text(decoded(response)))
+        return _refused(status, decoded(response))
     return OutcomeUnknown(f"answered {status}")
+
+
+def _refused(status: int, body: object) -> NotCreated | CreateRefused:
+    """A 4xx that has created nothing: trouble of ours or on the way, a model that is gone, or the input's fault."""
+    if status in _ON_THE_WAY and not is_replicates(body):
+        return NotCreated(BLOCKED if status == 403 else MISROUTED, UNAUTHORIZED_S)
+    if status == 403:
+        return NotCreated(FORBIDDEN, UNAUTHORIZED_S)
+    if status in (404, 410):
+        return _not_found(body)
+    if status == 422 and "specified version does not exist" in _detail(body):
+        return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL], perhaps_ours=True)
+    if _about_ours(body):
+        return NotCreated(WEBHOOK, UNAUTHORIZED_S)
+    return CreateRefused(Reason.PROVIDER_REFUSED, _refusal_text(body))
 
 
 def _not_found(body: object) -> CreateRefused:
     """The model is gone, and another one may do; or the model that is to be trained is not there, for none."""
-    if _says(body, "training destination"):
+    if "training destination" in _detail(body):
         return CreateRefused(Reason.PROVIDER_REFUSED, _NO_DESTINATION)
     return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
 
 
-def _says(body: object, words: str) -> bool:
-    """Whether a problem's own text has these words: one of Replicate's fixed sentences."""
-    return isinstance(body, dict) and words in str(body.get("detail", ""))
+def is_replicates(body: object) -> bool:
+    """Whether the body of a refusal is Replicate's own: each has a ``detail``."""
+    return isinstance(body, dict) and isinstance(body.get("detail"), str)
+
+
+def _detail(body: object) -> str:
+    """A problem's own text, in which Replicate's fixed sentences are looked for."""
+    detail = body.get("detail") if isinstance(body, dict) else None
+    return detail if isinstance(detail, str) else ""
+
+
+def _about_ours(body: object) -> bool:
+    """Whether what is not accepted is a field that we have added, such as the webhook's address."""
+    entries = body.get("invalid_fields") if isinstance(body, dict) else None
+    named = [entry.get("field") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    told = re.match(r"\W*(webhook\w*)\b", _detail(body))
+    return any(field in _OURS for field in named) or (not named and told is not None and told[1] in _OURS)
 
 
 def decoded(response: httpx.Response) -> object:
     """The body as JSON, or None: on a 5xx it is often a proxy's HTML."""
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None
+    return parsed(response.content)
 
 
 def throttle_s(response: httpx.Response, now: datetime) -> float:
     """The largest of the hints in a 429: the header (seconds or a date), the body's number, the "~30s" in its text."""
     body = decoded(response)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    in_text = re.search(r"~\s*(\d{1,6})\s*s", str(fields.get("detail", "")))
+    in_text = re.search(r"~\s*(\d{1,6})\s*s", _detail(fields))
     hints = [
         retry_after_s(response, now) or 0.0,
         _seconds(fields.get("retry_after")),
@@ -114,9 +157,7 @@ def throttle_s(response: httpx.Response, now: datetime) -> float:
 
 def _lowered_to(response: httpx.Response) -> float | None:
     """The limit that a 429 names, in creates a minute: "reduced to 6 requests per minute" while credit is low."""
-    body = decoded(response)
-    said = str(body.get("detail", "")) if isinstance(body, dict) else ""
-    named = re.search(r"reduced to (\d{1,6}) requests? per minute", said)
+    named = re.search(r"reduced to (\d{1,6}) requests? per minute", _detail(decoded(response)))
     return max(1.0, float(named[1])) if named else None
 
 
@@ -173,9 +214,9 @@ def broken_rules(body: object) -> dict[str, str]:
         if not isinstance(entry, dict) or len(rules) == 10:
             continue
         # "input.output_format", or "input" with the field in the description
-        path = str(entry.get("field", "")).removeprefix("input").removeprefix(".")
-        described = _NAMED.match(str(entry.get("description", "")))
-        name, rule = path or (described[1] if described else ""), str(entry.get("type", ""))
+        path = text(entry.get("field")).removeprefix("input").removeprefix(".")
+        described = _NAMED.match(text(entry.get("description")))
+        name, rule = path or (described[1] if described else ""), text(entry.get("type"))
         if _FIELD.fullmatch(name):
             rules.setdefault(name, rule if _FIELD.fullmatch(rule) else "invalid")
     return rules

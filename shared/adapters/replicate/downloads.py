@@ -4,7 +4,8 @@ Rules of this file:
 1. An address comes from outside. Only the delivery host and its subdomains are asked, over the same scheme and port;
    redirects are not followed, and a user name in the address is refused (it would become a header). What is checked is
    what is asked: one parser, one object.
-2. Gone, too large or foreign is for good: OutputUnfit. A broken or slow transfer may do better: Unavailable.
+2. Gone, too large or foreign is for good as far as can be told here: OutputUnfit. A broken or slow transfer may do
+   better: FileTrouble. Only a host that is not reached, or is too busy, is Unavailable as a whole.
 3. A piece is what one read of the socket has brought: cutting it to a size of our own copies it once more.
 """
 
@@ -21,6 +22,7 @@ import aiohttp
 import yarl
 
 from shared.adapters.replicate.http import REQUEST_ERRORS, Timeouts, describe
+from shared.adapters.replicate.outputs import FileTrouble
 from shared.core.data_uris import TooLargeError, content_of
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
@@ -32,6 +34,9 @@ PIECE_BYTES = 64 * 1024
 
 #: The largest piece of a transfer, in bytes: so much asyncio reads from a socket at once.
 MOST_BYTES = 256 * 1024
+
+#: Outputs are gone after an hour, so no host may ask for a longer pause.
+_LONGEST_HINT_S = 600
 
 #: What stands in an address as it is: a signature is about these very characters. A space or an umlaut is encoded.
 _ADDRESS_SAFE = string.punctuation
@@ -101,8 +106,10 @@ def _check(response: aiohttp.ClientResponse, most_bytes: int) -> None:
     if status in (401, 403):
         # Outputs are public today. Should that change, it is for people to decide; the token is never sent there.
         _log.error("an output was answered %s: outputs may need a login now", status)
+    if status in (429, 503):
+        raise Unavailable("replicate", f"an output: answered {status}", _hint_s(response))
     if status != 200:
-        raise Unavailable("replicate", f"an output: answered {status}")
+        raise FileTrouble("replicate", f"an output: answered {status}")
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:20]) > most_bytes:
         raise _too_large(most_bytes)
@@ -116,7 +123,7 @@ async def _streamed(response: aiohttp.ClientResponse, most_bytes: int, deadline:
             async with asyncio.timeout_at(deadline):
                 piece, part_ended = await response.content.readchunk()
         except REQUEST_ERRORS as error:
-            raise Unavailable("replicate", f"an output: {describe(error)}") from None
+            raise FileTrouble("replicate", f"an output: {describe(error)}") from None
         if not piece:
             if part_ended:  # of a transfer in chunks: more may come
                 continue
@@ -125,6 +132,12 @@ async def _streamed(response: aiohttp.ClientResponse, most_bytes: int, deadline:
         if received_bytes > most_bytes:
             raise _too_large(most_bytes)
         yield piece
+
+
+def _hint_s(response: aiohttp.ClientResponse) -> float | None:
+    """The seconds in a Retry-After, at most ten minutes; None where there are none."""
+    told = response.headers.get("Retry-After", "").strip()
+    return float(min(int(told), _LONGEST_HINT_S)) if told.isascii() and told.isdigit() and len(told) < 10 else None
 
 
 def _inline(uri: str, most_bytes: int) -> bytes:

@@ -5,7 +5,7 @@
      |- CreditError              the account has no credit left (402)
      |- RateLimitError           throttled (429): surely nothing was done; `retry_after_s` says how long
      |- ValidationError          what was asked is not accepted (400, 413, 422, ...): `fields` names what and why
-     |- NotFoundError            there is no such thing, or no longer (404, 410)
+     |- NotFoundError            there is no such thing, or no longer (404, 410, with Replicate's own `detail`)
      |- NotOfferedError          Replicate's API has no way to do this; the text says what does it instead
      |- TransientError           it did not happen, or does no harm if asked again (no connection; a read: 5xx, broken)
      |- OutcomeUnknownError      the answer to a write was lost: it may or may not have been done

@@ -1,32 +1,39 @@
-"""Replicate, with a pace and three circuit breakers in front of it: ports.Provider around a ports.Provider.
+"""Replicate, with a pace and circuit breakers in front of it: ports.Provider around a ports.Provider.
 
 Rules of this file:
 1. Nobody sleeps here. What may not be asked now is answered at once with a wait, and the corridor puts the message off:
    a create is "surely not created", a question is Unavailable.
-2. Three breakers, for three things fail apart: creates (402 is about them alone), questions, and the outputs, which are
-   at another host. Paid pictures are fetched while the API is down.
+2. A breaker for each thing that fails by itself: creates (402 is about them alone), questions, and each host of outputs
+   (outputs.py). Paid pictures are fetched while the API is down.
 3. A create that may not go takes a slot of the pace's virtual queue, whatever the reason: what an outage has piled up
    comes back as it can be worked off, and not more often while it lasts.
 4. A create that is tried in vain leaves its user's outcome unknown for minutes. So while creates are left alone, a
    question is asked first, and a create is the probe only when that was answered.
 5. Only Replicate's own trouble counts. A token or an input that is not to be had tells nothing about it, and a refusal
-   is an answer.
+   is an answer, unless it is the account that is refused (denials.py).
 6. All of it is known to one process and one event loop. The limit of the account is divided by the number of instances.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import BinaryIO
 
+from shared.adapters.replicate.creating import BLOCKED, FORBIDDEN, MISROUTED, UNAUTHORIZED_S, WEBHOOK
+from shared.adapters.replicate.denials import Denials
 from shared.adapters.replicate.listing import Listing
+from shared.adapters.replicate.outputs import Outputs
 from shared.adapters.replicate.watch import LEFT_ALONE, NEIGHBOUR, Watch
 from shared.core.attempt import Attempt
 from shared.core.breaker import BreakerRule
 from shared.core.keys import Key
 from shared.core.pacing import pace_of
-from shared.core.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Prediction
+from shared.core.reasons import SENTENCES, Reason
 from shared.ports import Provider, Unavailable
+
+_log = logging.getLogger("darkroom.replicate")
 
 #: Five in a row are no accident any more. A pause begins with what a create waits after "unreachable", and ends with
 #: what it waits after a 402: nobody mends an account faster, and nobody's picture waits longer for a probe. A probe is
@@ -36,9 +43,12 @@ RULE = BreakerRule(failures=5, pause_s=5, longest_pause_s=120, probe_s=120)
 #: ``NotCreated.why`` of what was not even tried, beside LEFT_ALONE.
 PACED = "paced"
 
+#: ``NotCreated.why`` where several models in a row "do not exist".
+NOT_PERMITTED = "not permitted"
+
 #: ``NotCreated.why`` that say something about Replicate. All others are about ourselves: a secret, an input.
 THROTTLED = "throttled"
-_TROUBLE = ("no credit", "unauthorized", "unreachable")
+_TROUBLE = ("no credit", "unauthorized", "unreachable", FORBIDDEN, BLOCKED, MISROUTED, WEBHOOK, NOT_PERMITTED)
 
 
 class Guarded:
@@ -65,7 +75,8 @@ class Guarded:
         self._pace = pace_of(creates_per_minute / instances, now())
         self._creates = Watch("creates", rule, now, chance)
         self._questions = Watch("questions", rule, now, chance)
-        self._outputs = Watch("outputs", rule, now, chance)
+        self._outputs = Outputs(rule, now, chance)
+        self._denials = Denials(now)
         self._listing = Listing(inner, self._questions, now, chance, clock)
 
     # Creating.
@@ -87,7 +98,20 @@ class Guarded:
         except BaseException:
             self._creates.given_up(asked_at)
             raise
-        return self._learned(outcome, asked_at)
+        return self._learned(self._whose(outcome, attempt.replicate.partition(":")[0]), asked_at)
+
+    def _whose(self, outcome: CreateOutcome, model: str) -> CreateOutcome:
+        """The outcome, once it is decided whether a refusal is about this model or about our account."""
+        match outcome:
+            case Created():
+                self._denials.created(model)
+            case CreateRefused(perhaps_ours=True) if self._denials.hits_several(model):
+                _log.error("replicate refuses several models: is the account paid, and the token that of the account?")
+                return NotCreated(NOT_PERMITTED, UNAUTHORIZED_S)
+            case NotCreated(why) if why == FORBIDDEN and self._denials.others_run(model):
+                _log.error("replicate forbids the model %s to this account, and no other: another one may do", model)
+                return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
+        return outcome
 
     async def _silent_s(self) -> float:
         """Ask something that costs nothing: 0 if it was answered, else seconds to wait."""
@@ -151,10 +175,11 @@ class Guarded:
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Stream one output; Unavailable at once while outputs are left alone."""
-        async with self._outputs.open(), self._inner.fetch(uri, most_bytes) as chunks:
+        """Stream one output; Unavailable at once while its host is left alone."""
+        async with self._outputs.open(uri), self._inner.fetch(uri, most_bytes) as chunks:
             yield chunks
 
     def states(self) -> dict[str, str]:
-        """Each breaker: closed, open or half-open."""
-        return {watch.what: watch.state for watch in (self._creates, self._questions, self._outputs)}
+        """Each breaker: closed, open or half-open; of the outputs' the one that is worst off."""
+        told = {watch.what: watch.state for watch in (self._creates, self._questions)}
+        return {**told, "outputs": self._outputs.state}

@@ -2,14 +2,18 @@
 
 Rules of this file:
 1. httpx on aiohttp's connections: httpx's own pool needs 50 ms of CPU per request at 250 at once, this one 0.4.
-2. Three clients. Those for outputs never have a token; pools of their own keep downloads from starving creates. The
+2. Four clients. Those for outputs never have a token; pools of their own keep downloads from starving creates. The
    one for files is aiohttp without httpx around it: of a file's many pieces each would pass through four layers more,
    which costs as much CPU again.
 3. The usual proxy variables (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY; http and https proxies) are honoured,
    and redirects are never followed.
 4. Clients are made at first use, inside the event loop that will use them.
+5. A connection that was kept may be closed by the server at the very moment at which we write to it, and nobody can say
+   then whether a POST was read. So creates have a pool of their own, in which none is kept for long; the loop sees what
+   has been closed before it is asked for one; and of a POST whose first write was refused, no byte was sent.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.request import getproxies
@@ -26,6 +30,16 @@ REQUEST_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSErro
 #: How long an idle connection is kept: short of the 4 minutes after which Azure's outbound NAT forgets it.
 _IDLE_S = 60.0
 
+
+#: How long a connection is kept for the next create: less than the 5 s after which the quickest servers (uvicorn, node)
+#: close an idle one. A new one costs a handshake, an unknown outcome minutes.
+_CREATE_IDLE_S = 4.0
+
+#: Turns of the loop in which it reads a close (one), tells the protocol (two), and drops the connection (three).
+_CLOSING_TURNS = 3
+
+#: What aiohttp says where a connection was closing before it wrote to it.
+_NOT_WRITTEN = "Cannot write to closing transport"
 
 #: How long the answer to a create may take: a second as a rule, and an unknown outcome is worth some patience.
 _CREATE_READ_S = 30.0
@@ -58,13 +72,14 @@ class Timeouts:
 
 
 class Connections:
-    """The three clients, each made at its first use."""
+    """The four clients, each made at its first use."""
 
     def __init__(self, api_url: str, connections: int) -> None:
         self._api_url = api_url
         # aiohttp has one limit, on all connections; httpx's limit for idle ones means nothing to it.
-        self._limits = httpx.Limits(max_connections=connections, keepalive_expiry=_IDLE_S)
+        self._connections = connections
         self._api: httpx.AsyncClient | None = None
+        self._creates: httpx.AsyncClient | None = None
         self._outputs: httpx.AsyncClient | None = None
         self._files: aiohttp.ClientSession | None = None
 
@@ -73,6 +88,12 @@ class Connections:
         if self._api is None:
             self._api = self._client(self._api_url)
         return self._api
+
+    def creates(self) -> httpx.AsyncClient:
+        """The same for what must not be sent twice: it keeps no idle connection for long. See ``closings_seen``."""
+        if self._creates is None:
+            self._creates = self._client(self._api_url, _CREATE_IDLE_S)
+        return self._creates
 
     def outputs(self) -> httpx.AsyncClient:
         """The client for outputs that are read as they are written; it knows no token and no base URL."""
@@ -83,9 +104,7 @@ class Connections:
     def files(self) -> aiohttp.ClientSession:
         """The client for outputs that are files; it knows no token and no base URL."""
         if self._files is None:
-            connector = aiohttp.TCPConnector(
-                limit=self._limits.max_connections or 0, keepalive_timeout=_IDLE_S, ssl=tls_context()
-            )
+            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE_S, ssl=tls_context())
             self._files = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -98,7 +117,8 @@ class Connections:
 
     async def close(self) -> None:
         """Close what was opened; the next use opens anew."""
-        clients, self._api, self._outputs = (self._api, self._outputs), None, None
+        clients = (self._api, self._creates, self._outputs)
+        self._api = self._creates = self._outputs = None
         for client in clients:
             if client is not None:
                 await client.aclose()
@@ -106,16 +126,22 @@ class Connections:
         if files is not None:
             await files.close()
 
-    def _client(self, base_url: str) -> httpx.AsyncClient:
+    def _client(self, base_url: str, idle_s: float = _IDLE_S) -> httpx.AsyncClient:
         # This subclass, and not a transport handed to AsyncClient: only so are the proxy variables read,
         # and requests through a proxy carried by aiohttp as well.
         return HttpxAiohttpClient(
             base_url=base_url,
             verify=tls_context(),
-            limits=self._limits,
+            limits=httpx.Limits(max_connections=self._connections, keepalive_expiry=idle_s),
             headers={"User-Agent": "darkroom"},
             follow_redirects=False,
         )
+
+
+async def closings_seen() -> None:
+    """Let the loop see which connections have been closed, so that none of them is taken for the next request."""
+    for _ in range(_CLOSING_TURNS):
+        await asyncio.sleep(0)
 
 
 def never_sent(error: Exception) -> bool:
@@ -132,6 +158,16 @@ def never_sent(error: Exception) -> bool:
         if isinstance(cause, aiohttp.ClientError):
             return False
     return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol))
+
+
+def never_written(error: Exception) -> bool:
+    """Whether an error proves that not one byte was written, of a request whose head and body are written together.
+
+    So it is for a body in bytes, and not for a file, whose head may have gone before.
+    """
+    return any(
+        isinstance(cause, aiohttp.ClientConnectionResetError) and str(cause) == _NOT_WRITTEN for cause in _causes(error)
+    )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

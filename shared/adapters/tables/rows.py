@@ -238,6 +238,8 @@ def _attempt_columns(attempt: Attempt) -> Row:
         "submitted_at": attempt.submitted_at,
         "retry_at": attempt.retry_at,
         "prediction_id": attempt.prediction_id,
+        "missing_since": attempt.missing_since,
+        "promised": attempt.promised or None,
     }
 
 
@@ -265,6 +267,8 @@ def _attempt(columns: "Columns") -> Attempt | None:
         submitted_at=columns.time("submitted_at"),
         retry_at=columns.maybe_time("retry_at"),
         prediction_id=columns.maybe("prediction_id", str),
+        missing_since=columns.maybe_time("missing_since"),
+        promised=columns.maybe("promised", bool) or False,
     )
 
 

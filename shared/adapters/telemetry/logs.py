@@ -32,6 +32,7 @@ NOTABLE_STEPS = frozenset(
         "outcome_unknown",
         "next_attempt",
         "extra_prediction",
+        "prediction_vanished",
     }
 )
 
@@ -50,6 +51,7 @@ NOTABLE_METRICS = frozenset(
         "darkroom.extra_predictions",
         "darkroom.foreign_predictions",
         "darkroom.malformed_messages",
+        "darkroom.predictions_vanished",
         "darkroom.put_off",
         "darkroom.slack_s",
         "darkroom.unknown_statuses",

@@ -50,8 +50,8 @@ async def trouble_with(answer: web.Response, *, write: bool) -> tuple[errors.Rep
         (says(401), errors.AuthenticationError, errors.AuthenticationError),
         (says(402), errors.CreditError, errors.CreditError),
         (says(403), errors.AuthenticationError, errors.AuthenticationError),
-        (says(404), errors.NotFoundError, errors.NotFoundError),
-        (says(410), errors.NotFoundError, errors.NotFoundError),
+        (says(404, {"detail": "Not found."}), errors.NotFoundError, errors.NotFoundError),
+        (says(410, {"detail": "Gone."}), errors.NotFoundError, errors.NotFoundError),
         (says(400), errors.ValidationError, errors.ValidationError),
         (says(413), errors.ValidationError, errors.ValidationError),
         (says(422), errors.ValidationError, errors.ValidationError),
@@ -248,7 +248,7 @@ async def test_no_secret_is_in_any_text(caplog: pytest.LogCaptureFixture) -> Non
 
 async def test_a_place_cannot_become_another_address() -> None:
     """Dots and slashes in an id stay in it; dots alone are refused."""
-    async with scripted(says(404)) as server:
+    async with scripted(says(404, {"detail": "Not found."})) as server:
         api = api_at(server.url)
         with pytest.raises(errors.NotFoundError):
             await api.predictions.get("../account")

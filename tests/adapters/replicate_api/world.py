@@ -76,8 +76,9 @@ def api_at(url: str, token: str = TOKEN, timeouts: Timeouts = TIMEOUTS) -> Repli
 
 def watch(api: ReplicateApi, witness: Witness) -> None:
     """Let a witness see what a client does."""
-    client = api._caller.connections.api()
-    client.event_hooks = {"request": [witness.sees_request], "response": [witness.sees_answer]}
+    connections = api._caller.connections
+    for client in (connections.api(), connections.creates()):
+        client.event_hooks = {"request": [witness.sees_request], "response": [witness.sees_answer]}
 
 
 @asynccontextmanager

@@ -82,6 +82,36 @@ async def test_get_5xx(world: World) -> None:
     assert [(await world.call("GET", path)).status_code for path in ("/v1/predictions", one, one)] == [200, 502, 200]
 
 
+async def test_get_404_and_get_empty(world: World) -> None:
+    """Of a prediction that is there: Replicate's own 404, a load balancer's, and an answer without the output."""
+    one = f"/v1/predictions/{(await world.create())['id']}"
+    await world.sim("faults", kind="get_404")
+    await world.sim("faults", kind="get_404", plain=True)
+    await world.sim("faults", kind="get_empty")
+    own, plain, empty, whole = [await world.call("GET", one) for _ in range(4)]
+    assert (own.status_code, own.json()["status"]) == (404, 404)
+    assert (plain.status_code, plain.text) == (404, "default backend - 404")
+    assert (empty.status_code, empty.json()["output"]) == (200, None)
+    assert whole.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ({"kind": "create_403"}, 403, "Cloudflare"),
+        ({"kind": "create_403", "page": False}, 403, '"detail"'),
+        ({"kind": "create_404"}, 404, "default backend - 404"),
+        ({"kind": "create_422_webhook"}, 422, '"field": "webhook"'),
+    ],
+)
+async def test_what_is_the_operators_trouble(world: World, fault: dict[str, Any], status: int, words: str) -> None:
+    """Nothing is created."""
+    await world.sim("faults", **fault)
+    answer = await world.call("POST", SCHNELL, json=BODY)
+    assert (answer.status_code, words in answer.text) == (status, True)
+    assert await predictions(world) == 0
+
+
 FAILURES = [
     "Prediction interrupted; please retry (code: PA)",
     "Prediction timed out",

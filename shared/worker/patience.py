@@ -1,0 +1,90 @@
+"""What Replicate has finished and does not show: it is waited for, as long as there is hope.
+
+Rules of this file:
+1. What was paid for is asked for once more before it is given up: a webhook may come without its outputs, and a read
+   may lag behind (reads of one prediction differ between Replicate's stores).
+2. An output that is not there is tried again until its hour is nearly over, and no longer: until then the others of the
+   same prediction are to be had, and what is there is then delivered.
+3. The first tries come with the news itself, put off; the later ones with the timer, ever less often.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from shared.core import transitions as life
+from shared.core.attempt import Attempt
+from shared.core.generation import Generation, Transition
+from shared.core.keys import Key
+from shared.core.prediction import Prediction, Status
+from shared.core.reasons import Reason
+from shared.ports import House, Loaded, OutputUnfit, Unavailable
+from shared.worker.saving import save
+
+
+@asynccontextmanager
+async def awaited(house: House, key: Key, attempt: Attempt, prediction: Prediction) -> AsyncIterator[None]:
+    """Fetch an output inside. One that is not there is Unavailable while it may still come."""
+    try:
+        yield
+    except OutputUnfit as unfit:
+        if unfit.refusal.reason is Reason.OUTPUT_EXPIRED and _left_s(house, attempt, prediction) > 0:
+            await _wait(house, key, attempt, prediction, "an output is not there")
+        raise
+
+
+async def whole(house: House, generation: Generation, prediction: Prediction) -> Prediction:
+    """A succeeded prediction with its outputs, as Replicate shows it; or as it is where it shows no more.
+
+    Unavailable while it contradicts itself: it says that it has finished and that it has not, or that it is not known,
+    or it has told of outputs and shows none.
+    """
+    attempt = generation.attempt
+    if attempt is None or (prediction.complete and prediction.outputs):
+        return prediction
+    shown = await house.provider.get(prediction.prediction_id, training=attempt.trains)
+    if shown is not None and shown.status.finished and shown.status is not Status.SUCCEEDED:
+        return shown  # what is asked for is the truth
+    found = shown if shown is not None and shown.status is Status.SUCCEEDED else None
+    if found is not None and found.outputs:
+        return found
+    told = attempt.promised or not prediction.complete
+    if prediction.data_removed or (found is not None and (found.data_removed or not told)):
+        return found or prediction
+    if _left_s(house, attempt, found or prediction) <= 0:
+        return found or prediction
+    if not prediction.complete:
+        await _promised(house, generation.key, attempt.number, prediction)
+    await _wait(house, generation.key, attempt, found or prediction, "it does not show what has succeeded")
+    return prediction
+
+
+async def _promised(house: House, key: Key, number: int, prediction: Prediction) -> None:
+    """Keep in mind that there are outputs: whoever comes next may not have been told so."""
+
+    def decide(current: Loaded) -> Transition | None:
+        found = current.generation
+        return life.promised(found, number, prediction.prediction_id) if found else None
+
+    await save(house, key, decide)
+
+
+def _finished_at(house: House, attempt: Attempt, prediction: Prediction) -> datetime:
+    """When its outputs' hour began, as far as can be told; never later than a prediction can have ended."""
+    latest = min(attempt.canceled_at(house.timing), house.now())
+    return min(prediction.completed_at or attempt.submitted_at, latest)
+
+
+def _left_s(house: House, attempt: Attempt, prediction: Prediction) -> float:
+    """For how long its outputs are still waited for."""
+    waited_s = (house.now() - _finished_at(house, attempt, prediction)).total_seconds()
+    return house.timing.output_wait_s - waited_s
+
+
+async def _wait(house: House, key: Key, attempt: Attempt, prediction: Prediction, why: str) -> None:
+    """Raise Unavailable, with a wait that grows with what was waited; the timer comes no sooner, and in time."""
+    left_s = _left_s(house, attempt, prediction)
+    wait_s = min((house.timing.output_wait_s - left_s) / 2, left_s)
+    pause_s = min(max(wait_s, house.timing.check_after_s), left_s)
+    await house.index.move(key, house.now() + timedelta(seconds=pause_s))
+    raise Unavailable("replicate", why, wait_s)
