@@ -19,6 +19,8 @@ from dev.replicate.server import make_app
 from dev.replicate.serving import url_of
 from dev.setup import PROJECT
 
+pytestmark = pytest.mark.process
+
 HERE = Path(__file__).parent / "clients"
 TOKEN = "r8_" + "t" * 37
 VERSIONS = {"python-1": "1.0.7", "python-2": "2.0.0-beta.4", "javascript": "1.4.0"}
