@@ -119,7 +119,8 @@ class FakeReplicate:
         self.fetched.append(uri)
         if not uri.startswith((DELIVERY, "data:")):
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-        if uri not in self.files or self.now() < self.comes_at.get(uri, self.now()):
+        late = self.comes_at.get(uri)
+        if uri not in self.files or (late is not None and self.now() < late):
             raise OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))
         body = self.files[uri]
         if len(body) > most_bytes:
