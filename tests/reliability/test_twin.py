@@ -118,7 +118,7 @@ def _timeless(generation: Generation) -> Generation:
 
 
 def _timeless_event(event: GenerationEvent) -> GenerationEvent:
-    return replace(event, at=START)
+    return replace(event, at=START, opened_at=START, started_at=START if event.started_at else None, seed=0)
 
 
 def _seedless(blob: Blob) -> Blob:
