@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 ITSELF = Path(__file__).resolve()
 
 #: A file or a function that is longer does not fit a reader's head.
-FILE_LINES, FUNCTION_LINES = 450, 50
+FILE_LINES, FUNCTION_LINES = 400, 40
 
 #: What the core may import beside itself: nothing that reads a clock, a file, a socket, chance or the environment.
 PURE = {
@@ -122,7 +122,7 @@ def test_the_walk_finds_the_project() -> None:
 
 
 def test_no_file_is_too_long() -> None:
-    """At most 450 lines of Python."""
+    """At most 400 lines of Python."""
     lengths = {
         name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files() if path.suffix == ".py"
     }
@@ -130,7 +130,7 @@ def test_no_file_is_too_long() -> None:
 
 
 def test_no_function_is_too_long() -> None:
-    """At most 50 lines in shared/, its docstring included."""
+    """At most 40 lines in shared/, its docstring included."""
     too_long = {
         f"{name_of(path)}:{function.name}": lines
         for path in python("shared")

@@ -34,21 +34,28 @@ BALANCES = ("granted", "available", "held", "captured")
 User = Annotated[str, typer.Argument(help="The user's id.", metavar="USER")]
 Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", metavar="N", show_default=False)]
 
+_PLANS = "|".join(plan.label for plan in Plan)
+_PlanToo = Annotated[str | None, typer.Option(help="Set the plan too.", metavar=_PLANS)]
+_NewPlan = Annotated[str | None, typer.Option(help="The plan from now on.", metavar=_PLANS)]
+_LimitToo = Annotated[
+    int | None, typer.Option(help="Set the most credits per day (UTC) too.", metavar="N", min=0, max=_MOST)
+]
+_NewLimit = Annotated[
+    int | None, typer.Option(help="The most credits per day (UTC) from now on.", metavar="N", min=0, max=_MOST)
+]
+_GrantId = Annotated[
+    str | None,
+    typer.Option("--id", help="The grant's id, such as an invoice number; default: a new one.", metavar="ID"),
+]
+
 
 def grant(
     context: typer.Context,
     user: User,
     credits_: Annotated[str, typer.Argument(help="How many credits.", metavar="CREDITS")],
-    plan: Annotated[
-        str | None, typer.Option(help="Set the plan too.", metavar="|".join(plan.label for plan in Plan))
-    ] = None,
-    daily_limit: Annotated[
-        int | None, typer.Option(help="Set the most credits per day (UTC) too.", metavar="N", min=0, max=_MOST)
-    ] = None,
-    grant_id: Annotated[
-        str | None,
-        typer.Option("--id", help="The grant's id, such as an invoice number; default: a new one.", metavar="ID"),
-    ] = None,
+    plan: _PlanToo = None,
+    daily_limit: _LimitToo = None,
+    grant_id: _GrantId = None,
 ) -> None:
     """Give a user credits. The first grant opens the account.
 
@@ -84,12 +91,8 @@ def grant(
 def terms(
     context: typer.Context,
     user: User,
-    plan: Annotated[
-        str | None, typer.Option(help="The plan from now on.", metavar="|".join(plan.label for plan in Plan))
-    ] = None,
-    daily_limit: Annotated[
-        int | None, typer.Option(help="The most credits per day (UTC) from now on.", metavar="N", min=0, max=_MOST)
-    ] = None,
+    plan: _NewPlan = None,
+    daily_limit: _NewLimit = None,
     no_daily_limit: Annotated[bool, typer.Option("--no-daily-limit", help="Take the daily limit away.")] = False,
     change_id: Annotated[
         str | None, typer.Option("--id", help="The change's id, such as a ticket number; default: a new one.")

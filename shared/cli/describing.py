@@ -75,11 +75,7 @@ class Told:
             "seed": attempt.seed if attempt else None,
             "prediction_id": attempt.prediction_id if attempt else None,
             "missing_since": attempt.missing_since.isoformat() if attempt and attempt.missing_since else None,
-            "credits": {
-                "held": generation.held_credits,
-                "captured": generation.captured_credits,
-                "released": _released(generation),
-            },
+            "credits": _credits_json(generation),
             "cost_usd_micros": generation.cost_usd_micros,
             "provider_error": generation.provider_error or None,
             "metrics": _harmless(generation.metrics),
@@ -189,6 +185,11 @@ def _is_ending(generation: Generation) -> bool:
 
 def _released(generation: Generation) -> int:
     return generation.held_credits - generation.captured_credits if generation.state.ended else 0
+
+
+def _credits_json(generation: Generation) -> dict[str, int]:
+    held, captured = generation.held_credits, generation.captured_credits
+    return {"held": held, "captured": captured, "released": _released(generation)}
 
 
 def _credits(generation: Generation) -> str:

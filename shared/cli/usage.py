@@ -6,6 +6,7 @@ Rules of this file:
    it is, and those that are still open are counted too (with nothing captured yet).
 """
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -21,15 +22,17 @@ _NO_MODEL = "-"
 
 _HEADS = ("GENERATIONS", "SUCCEEDED", "OUTPUTS", "CREDITS", "COST USD")
 
+_Since = Annotated[
+    str | None,
+    typer.Option("--since", help="Opened since: such as 90m, 12h, 7d, 4w; default: ever.", metavar="SPAN"),
+]
+
 
 def usage(
     context: typer.Context,
     user: Annotated[str | None, typer.Option("--user", "-u", help="One user only.", metavar="USER")] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="One model only.", metavar="MODEL")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", help="Opened since: such as 90m, 12h, 7d, 4w; default: ever.", metavar="SPAN"),
-    ] = None,
+    since: _Since = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Sum up generations, credits and the provider's cost.
@@ -60,12 +63,17 @@ def usage(
             await _expect_known(desk, rooms, user, "" if known else name)
         else:
             _show(desk, sums)
-        were, since_then = "was" if number < 2 else "were", f" since {moment(after)}" if after else ""
-        said = f"{counted(number, 'generation') if number else 'no generation'} {were} opened{since_then}."
-        desk.screen.complain(said[0].upper() + said[1:])
+        desk.screen.complain(_opened(number, after))
         return 0
 
     desk.do(command)
+
+
+def _opened(number: int, after: datetime | None) -> str:
+    """How many generations were opened since then, as a sentence."""
+    were, since_then = "was" if number < 2 else "were", f" since {moment(after)}" if after else ""
+    said = f"{counted(number, 'generation') if number else 'no generation'} {were} opened{since_then}."
+    return said[0].upper() + said[1:]
 
 
 async def _expect_known(desk: Desk, rooms: Rooms, user: str | None, model: str) -> None:

@@ -124,7 +124,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
         account, etag = await house.store.load_account(user_id)
         if account is None:
             raise ValueError(f"there is no account {user_id!r}")
-        after, entry = ledger.correct(
+        corrected, entry = ledger.correct(
             account,
             available=available,
             held=held,
@@ -133,8 +133,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
             note=note,
             at=house.now(),
         )
-        if ledger_only:
-            after = account
+        after = account if ledger_only else corrected
         try:
             posted = await house.store.post(after, etag, entry)
         except Conflict:

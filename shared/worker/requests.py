@@ -10,6 +10,7 @@ Rules of this file:
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -61,6 +62,17 @@ async def request(house: House, message: GenerationRequest, again: str = "") -> 
         quoted = Refusal(preview.reason, preview.text)
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
     await open_row(house, key, expected_s)
+    saved = await save(house, key, _opening(house, message, quoted, seed, records), loaded)
+    if saved.changed and saved.generation is not None:
+        await _opened(house, saved.generation, saved.loaded)
+    elif saved.generation is not None:
+        await _drop_input(house, message, saved.generation)
+
+
+def _opening(
+    house: House, message: GenerationRequest, quoted: Quote | Refusal, seed: int, records: tuple[Record, ...]
+) -> Callable[[Loaded], Transition | None]:
+    """Opens it on the account as it is when it is saved; nothing where it is open by then."""
 
     def decide(current: Loaded) -> Transition | None:
         if not opening.unopened(current.generation):
@@ -73,11 +85,7 @@ async def request(house: House, message: GenerationRequest, again: str = "") -> 
         )
         return recorded(opened, records)
 
-    saved = await save(house, key, decide, loaded)
-    if saved.changed and saved.generation is not None:
-        await _opened(house, saved.generation, saved.loaded)
-    elif saved.generation is not None:
-        await _drop_input(house, message, saved.generation)
+    return decide
 
 
 async def _opened(house: House, generation: Generation, loaded: Loaded) -> None:

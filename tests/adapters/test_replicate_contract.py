@@ -17,8 +17,8 @@ from shared.core.reasons import Reason
 from shared.core.webhook import Callback, named_callback
 from shared.ports import OutputUnfit, Provider
 from tests.adapters.examples import attempt
+from tests.adapters.replicate_clients import Token, secret
 from tests.adapters.simulators import running
-from tests.adapters.test_replicate_create import Token, secret
 from tests.fakes.provider import FakeReplicate
 
 KEY = Key("ada", "one")

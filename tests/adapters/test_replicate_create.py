@@ -1,99 +1,21 @@
-"""Creating a prediction: every answer, and every missing answer, is read as exactly one outcome."""
+"""Creating a prediction: every answer is read as exactly one outcome."""
 
-import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import ConfigurationError, Replicate, Timeouts
 from shared.adapters.replicate import http as replicate_http
 from shared.adapters.replicate.creating import START_NEWS_FROM_S, refused_fields
-from shared.core.keys import Key
-from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Status
+from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import SENTENCES, Reason
 from shared.core.webhook import Callback, read_callback
-from shared.ports import Unavailable
 from shared.tls import tls_context
 from tests.adapters.examples import attempt
-from tests.adapters.simulators import (
-    Answer,
-    Connection,
-    Scripted,
-    answer_by_halves,
-    answer_nonsense,
-    closed_port,
-    drop_after_reading,
-    never_answer,
-    raw_server,
-    reset_after_reading,
-    scripted,
-)
-
-KEY = Key("ada", "one")
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-TOKEN = "r8_" + "a" * 37
-NEW_TOKEN = "r8_" + "b" * 37
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-CREATED = {"id": "p" * 26, "status": "starting", "input": {"seed": 7}, "created_at": "2026-11-21T12:00:00.123Z"}
-SHORT = Timeouts(connect_s=0.5, create_read_s=0.3, total_s=0.5)
-
-
-class Token:
-    """A token that a refresh replaces."""
-
-    def __init__(self, value: str = TOKEN, fresh: str = NEW_TOKEN) -> None:
-        self.current = value
-        self.fresh = fresh
-        self.refreshes = 0
-
-    async def value(self) -> str:
-        """The token."""
-        return self.current
-
-    async def refresh(self) -> str:
-        """The next token."""
-        self.refreshes += 1
-        self.current = self.fresh
-        return self.current
-
-
-async def secret() -> str:
-    """The signing secret."""
-    return SECRET
-
-
-@asynccontextmanager
-async def replicate(url: str, token: Token | None = None, **more: Any) -> AsyncIterator[Replicate]:
-    """A Replicate at this address, closed afterwards."""
-    settings = {
-        "webhook_url": "https://app.example/api/webhooks/replicate",
-        "signing_secret": secret,
-        "now": lambda: NOW,
-    }
-    adapter = Replicate(api_url=f"{url}/v1", token=token or Token(), **{**settings, "timeouts": SHORT, **more})
-    try:
-        yield adapter
-    finally:
-        await adapter.close()
-
-
-async def outcome_of(*answers: web.Response | Answer, token: Token | None = None) -> tuple[CreateOutcome, Scripted]:
-    """What a create makes of these answers."""
-    async with scripted(*answers) as server, replicate(server.url, token) as adapter:
-        return await adapter.create(KEY, attempt()), server
-
-
-def says(status: int, body: object = None, **headers: str) -> web.Response:
-    """An answer in JSON."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.Response(status=status, body=json.dumps(body).encode(), headers=named)
+from tests.adapters.replicate_clients import CREATED, KEY, NEW_TOKEN, SECRET, TOKEN, Token, outcome_of, replicate, says
+from tests.adapters.simulators import scripted
 
 
 async def test_a_create_sends_what_replicate_documents() -> None:
@@ -321,115 +243,6 @@ async def test_a_broken_or_odd_answer_is_unknown(status: int) -> None:
     outcome, server = await outcome_of(web.Response(status=status, body=b"<html>", headers={"Location": "/v2"}))
     assert outcome == OutcomeUnknown(f"answered {status}")
     assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "connection", [drop_after_reading, reset_after_reading, never_answer, answer_by_halves, answer_nonsense]
-)
-async def test_a_lost_answer_is_unknown(connection: Connection) -> None:
-    """Whatever breaks after the request was sent leaves the outcome open."""
-    seen = 0
-
-    async def counted(reader: Any, writer: Any) -> None:
-        nonlocal seen
-        seen += 1
-        await connection(reader, writer)
-
-    async with raw_server(counted) as url, replicate(url) as adapter:
-        assert isinstance(await adapter.create(KEY, attempt()), OutcomeUnknown)
-    assert seen == 1
-
-
-async def test_a_kept_connection_that_dies_is_unknown() -> None:
-    """The second request on a connection that the server then drops is no different from the first."""
-    async with scripted(says(201, CREATED)) as server, replicate(server.url) as adapter:
-
-        async def drop(request: web.Request) -> web.StreamResponse:
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-
-        assert isinstance(await adapter.create(KEY, attempt()), Created)
-        server.answers = [drop]
-        assert isinstance(await adapter.create(KEY, attempt()), OutcomeUnknown)
-        assert len(server.requests) == 2
-
-
-async def test_an_answer_that_drips_in_is_unknown_in_time() -> None:
-    """The time for an answer is bounded as a whole, not only from byte to byte."""
-
-    async def drip(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(status=201)
-        await response.prepare(request)
-        for _ in range(50):
-            await response.write(b" ")
-            await asyncio.sleep(0.05)
-        return response
-
-    outcome, _ = await outcome_of(drip)
-    assert outcome == OutcomeUnknown("no answer in time")
-
-
-@pytest.mark.parametrize("url", ["closed", "http://nowhere.invalid", "tls"])
-async def test_what_was_never_sent_is_not_created(url: str) -> None:
-    """A closed port, a name that does not exist and a failed TLS handshake prove that nothing arrived."""
-
-    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"this is no TLS")
-
-    async with raw_server(no_tls) as plain:
-        where = {"closed": await closed_port(), "tls": plain.replace("http:", "https:")}.get(url, url)
-        timeouts = Timeouts(connect_s=5, create_read_s=5)
-        async with replicate(where, timeouts=timeouts) as adapter:
-            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
-
-
-async def test_a_full_pool_is_not_created() -> None:
-    """Who waits in vain for a free connection has sent nothing."""
-    async with raw_server(never_answer) as url:
-        timeouts = Timeouts(connect_s=0.2, create_read_s=0.6)
-        async with replicate(url, timeouts=timeouts, connections=1) as adapter:
-            first = asyncio.create_task(adapter.create(KEY, attempt()))
-            await asyncio.sleep(0.05)
-            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
-            assert isinstance(await first, OutcomeUnknown)
-
-
-@pytest.mark.parametrize(
-    ("token", "words"),
-    [
-        ("", "not set"),
-        (" " + TOKEN, "stray character"),
-        (TOKEN + "\n", "stray character"),
-        ("r8_with blank", "stray character"),
-        ("r8_ünicode", "stray character"),
-        ("sk-" + "a" * 37, '"r8_"'),
-    ],
-)
-async def test_a_bad_token_is_explained_and_nothing_is_sent(
-    token: str, words: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Each mistake in the token has its own text, without the token; the create is surely not made."""
-    async with scripted(says(201, CREATED)) as server, replicate(server.url, Token(token)) as adapter:
-        assert await adapter.create(KEY, attempt()) == NotCreated("not configured", 60)
-        with pytest.raises(ConfigurationError, match=words) as error:
-            await adapter.account()
-    assert not server.requests
-    assert words in caplog.text
-    told = caplog.text + str(error.value)
-    assert not token.strip() or token.strip() not in told
-
-
-async def test_secrets_that_cannot_be_had_put_the_create_off() -> None:
-    """Without the signing secret nothing is sent, and so surely nothing created."""
-
-    async def down() -> str:
-        raise Unavailable("key vault", "unreachable", retry_after_s=8)
-
-    async with scripted(says(201, CREATED)) as server, replicate(server.url, signing_secret=down) as adapter:
-        assert await adapter.create(KEY, attempt()) == NotCreated("key vault unavailable", 8)
-    assert not server.requests
 
 
 async def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:

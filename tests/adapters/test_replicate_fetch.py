@@ -12,6 +12,7 @@ from shared.core.prediction import NotCreated
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import attempt
+from tests.adapters.replicate_clients import CREATED, KEY, TOKEN, replicate, says
 from tests.adapters.simulators import (
     Answer,
     Connection,
@@ -23,7 +24,6 @@ from tests.adapters.simulators import (
     read_request,
     scripted,
 )
-from tests.adapters.test_replicate_create import CREATED, KEY, TOKEN, replicate, says
 
 PICTURE = bytes(range(256)) * 1000
 

@@ -19,8 +19,8 @@ from shared.adapters.replicate import http as replicate_http
 from shared.adapters.replicate.creating import CLOSED, CLOSED_S
 from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
 from tests.adapters.examples import attempt
+from tests.adapters.replicate_clients import CREATED, KEY, replicate
 from tests.adapters.simulators import read_request
-from tests.adapters.test_replicate_create import CREATED, KEY, replicate
 
 TRIES = 30
 

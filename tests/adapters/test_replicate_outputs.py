@@ -8,8 +8,8 @@ from shared.adapters.replicate.outputs import MOST_FILES, MOST_HOSTS, FileTroubl
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.guard import World, made
+from tests.adapters.replicate_clients import replicate
 from tests.adapters.simulators import closed_port, drop_after_reading, raw_server, scripted
-from tests.adapters.test_replicate_create import replicate
 from tests.adapters.test_replicate_fetch import fetched
 
 HOST, OTHER = "https://replicate.delivery", "https://pbxt.replicate.delivery"

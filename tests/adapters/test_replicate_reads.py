@@ -11,8 +11,8 @@ from aiohttp import web
 from shared.adapters.replicate.reading import several
 from shared.core.prediction import Prediction, Status
 from shared.ports import Unavailable
+from tests.adapters.replicate_clients import CREATED, NEW_TOKEN, NOW, Token, replicate, says
 from tests.adapters.simulators import drop_after_reading, raw_server, scripted
-from tests.adapters.test_replicate_create import CREATED, NEW_TOKEN, NOW, Token, replicate, says
 
 ID = "p" * 26
 

@@ -22,8 +22,8 @@ from shared.core.reasons import Reason
 from shared.core.webhook import Callback, named_callback
 from shared.ports import OutputUnfit, Provider, Unavailable
 from tests.adapters.examples import attempt
+from tests.adapters.replicate_clients import CREATED, NOW, Token, replicate, says, secret
 from tests.adapters.simulators import running, scripted
-from tests.adapters.test_replicate_create import CREATED, NOW, Token, replicate, says, secret
 from tests.fakes.provider import FakeReplicate
 
 KEY = Key("ada", "one")

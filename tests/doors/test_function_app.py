@@ -1,19 +1,13 @@
 """function_app.py itself: called with the worker's own objects, on a wiring whose rooms are in memory."""
 
-import ast
 import asyncio
 import json
 import logging
-import re
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 import pytest
-from azure.functions.servicebus import ServiceBusMessage
 from azure.functions.timer import TimerRequest
 
 import function_app
@@ -25,65 +19,13 @@ from shared.health import HEALTH_FRESH_S
 from shared.ports import Unavailable
 from shared.settings import WEBHOOK_PATH, Settings, SettingsError
 from shared.wiring import Wiring
+from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
 from tests.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
+
+__all__ = ["rooms"]
 
 #: When a message came, as the worker says it: without a zone.
 ENQUEUED = datetime(2026, 11, 21, 12)  # noqa: DTZ001  # as the worker says it
-
-SOURCE = Path(function_app.__file__)
-TREE = ast.parse(SOURCE.read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRooms]:
-    """Rooms in memory, which the doors use until the test is over; what fails there fails soon."""
-    monkeypatch.setattr(calls, "FAILED_PAUSE_S", 0.01)
-    monkeypatch.setattr(calls, "BURY_PAUSE_S", 0.02)
-    made = FakeRooms()
-    before = dict(wiring._wirings)
-    yield made
-    wiring._wirings.clear()
-    wiring._wirings.update(before)
-
-
-async def open_doors(rooms: FakeRooms) -> None:
-    """Let the doors of this loop lead into the rooms; ada has her credits."""
-    wiring.use(rooms.wiring)
-    await rooms.world.open_account()
-
-
-def queued(
-    body: dict[str, Any] | bytes, message_id: str = "m-1", enqueued: datetime | None = None, **properties: Any
-) -> ServiceBusMessage:
-    """A message as the worker hands it over."""
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return ServiceBusMessage(
-        body=raw,
-        message_id=message_id,
-        application_properties=properties,
-        user_properties=dict(properties),
-        delivery_count=1,
-        lock_token="token",
-        sequence_number=7,
-        enqueued_time_utc=enqueued,
-    )
-
-
-def request_body(**fields: Any) -> dict[str, Any]:
-    """A request for one picture."""
-    body = {"generation_id": "one", "user_id": "ada", "prompt": "A kingfisher", "model": "flux-schnell"}
-    return body | fields
-
-
-def http(method: str, url: str, **more: Any) -> func.HttpRequest:
-    """A request as the worker hands it over."""
-    return func.HttpRequest(method, url, **{"headers": {}, "params": {}, "route_params": {}, "body": b"", **more})
-
-
-async def call(name: str, argument: object) -> Any:
-    """Call one of the app's functions as the worker does: the raw function, by its trigger's argument."""
-    function = getattr(function_app, name).build()
-    return await function.get_user_function()(**{function.get_trigger().name: argument})
 
 
 async def test_a_generation_walks_through_all_doors(rooms: FakeRooms) -> None:
@@ -394,42 +336,3 @@ async def test_a_loop_has_one_wiring(rooms: FakeRooms, monkeypatch: pytest.Monke
     for name in ("azure", "httpx", "httpcore"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)
     await made.close()
-
-
-# The file as it is written.
-
-
-def test_it_is_short_and_imports_little() -> None:
-    """Fewer than 120 lines; nothing of the house but what a call needs first."""
-    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 120
-    imported = {
-        name
-        for node in ast.walk(TREE)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
-    }
-    assert imported == {"azure.functions", "gc", "json", "shared.calls"}
-
-
-def test_every_function_is_async_bounded_and_well_named() -> None:
-    """The host drops a function whose argument has an underscore, and a plain one would run in a thread."""
-    functions = [node for node in TREE.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert len(functions) >= 8
-    for function in functions:
-        assert isinstance(function, ast.AsyncFunctionDef), function.name
-        assert ast.unparse(function.decorator_list[-1]) == "bounded(LAST_RESORT_S)", function.name
-        assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", argument.arg) for argument in function.args.args)
-        assert function.returns is not None
-        assert ast.unparse(function.returns) in {"None", "func.HttpResponse"}, function.name
-
-
-def test_every_queue_trigger_is_binary_and_none_has_a_retry_policy() -> None:
-    """Or a body's keys would overwrite the metadata; and the host does not know retry policies for Service Bus."""
-    calls = [node for node in ast.walk(TREE) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    triggers = [node for node in calls if ast.unparse(node.func).startswith("app.service_bus_")]
-    assert len(triggers) == 4
-    for trigger in triggers:
-        kinds = [ast.unparse(keyword.value) for keyword in trigger.keywords if keyword.arg == "data_type"]
-        assert kinds == ["_BINARY"]
-    assert ast.unparse(next(n for n in TREE.body if ast.unparse(n).startswith("_BINARY"))).endswith("DataType.BINARY")
-    assert not [node for node in calls if ast.unparse(node.func) == "app.retry"]

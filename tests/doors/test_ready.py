@@ -11,7 +11,7 @@ from shared import calls, wiring
 from shared.health import Health
 from shared.settings import Settings, SettingsError
 from shared.wiring import Wiring
-from tests.doors.test_function_app import call, http, open_doors, queued, request_body, rooms
+from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
 from tests.fakes.rooms import ENVIRONMENT, FakeRooms
 
 __all__ = ["rooms"]

@@ -3,6 +3,7 @@
 from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.guards import GUARDS, Guard
+from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
@@ -12,6 +13,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
     ANSWER_GUARDS,
     CHOOSING_GUARDS,
+    MODALITY_GUARDS,
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,
     PICTURE_GUARDS,

@@ -27,17 +27,20 @@ def _lines(*lines: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _flow(name: str) -> str:
+def flow_test(name: str) -> str:
+    """All schedules of one flow."""
     assert name in {flow.name for flow in FLOWS}, name
     test = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
     return f"tests/reliability/test_crash_points.py::{test}[{name}]"
 
 
-def _core(test: str) -> str:
+def core_test(test: str) -> str:
+    """A test of the core."""
     return f"tests/core/{test}"
 
 
-def _worker(test: str) -> str:
+def worker_test(test: str) -> str:
+    """A test of the worker."""
     return f"tests/worker/{test}"
 
 
@@ -51,19 +54,19 @@ GUARDS: tuple[Guard, ...] = (
         "the generation's ETag",
         FAKES + "store.py",
         (('if self._etags.get(key, "") != expected:', 'if not expected and self._etags.get(key, "") != expected:'),),
-        _flow("cancel of SUBMITTING"),
+        flow_test("cancel of SUBMITTING"),
     ),
     Guard(
         "a generation is inserted, never overwritten",
         FAKES + "store.py",
         (('if self._etags.get(key, "") != expected:', 'if expected and self._etags.get(key, "") != expected:'),),
-        _flow("request"),
+        flow_test("request"),
     ),
     Guard(
         "the account's ETag",
         FAKES + "store.py",
         (('if self._etags.get(user_id, "") != etag:', "if etag is None:"),),
-        _worker("test_accounts.py::test_requests_that_race_on_one_account_are_all_opened"),
+        worker_test("test_accounts.py::test_requests_that_race_on_one_account_are_all_opened"),
     ),
     Guard(
         "a hold is inserted, once",
@@ -114,7 +117,7 @@ GUARDS: tuple[Guard, ...] = (
         "news is of the prediction that runs",
         CORE + "transitions.py",
         (("        and attempt.prediction_id == prediction_id\n", ""),),
-        _worker("test_observing.py::test_news_of_a_foreign_prediction_change_nothing"),
+        worker_test("test_observing.py::test_news_of_a_foreign_prediction_change_nothing"),
     ),
     Guard(
         "ended is final",
@@ -125,7 +128,7 @@ GUARDS: tuple[Guard, ...] = (
                 '"""Its message is a dead letter: end, and release."""\n    if generation.state is None:',
             ),
         ),
-        _worker("test_cancel_and_bury.py::test_a_dead_letter_of_what_has_ended_changes_nothing"),
+        worker_test("test_cancel_and_bury.py::test_a_dead_letter_of_what_has_ended_changes_nothing"),
     ),
     Guard(
         "a create is lost only when its Cancel-After has passed",
@@ -137,13 +140,13 @@ GUARDS: tuple[Guard, ...] = (
         "a wait is waited",
         CORE + "transitions.py",
         ((" or attempt.retry_at is None or now < attempt.retry_at:", " or attempt.retry_at is None:"),),
-        _worker("test_requests.py::test_a_create_that_was_surely_not_made_is_held_and_made_later"),
+        worker_test("test_requests.py::test_a_create_that_was_surely_not_made_is_held_and_made_later"),
     ),
     Guard(
         "a seed of the user's recognises nothing",
         CORE + "attempt.py",
         (("return attempt.own_seed and same_model and", "return same_model and"),),
-        _worker("test_checking.py::test_a_users_seed_recognises_nothing"),
+        worker_test("test_checking.py::test_a_users_seed_recognises_nothing"),
     ),
     Guard(
         "SUBMITTING is found, and not POSTed again",
@@ -158,7 +161,7 @@ GUARDS: tuple[Guard, ...] = (
                 ),
             ),
         ),
-        _worker("test_requests.py::test_a_lost_answer_is_never_followed_by_a_second_create"),
+        worker_test("test_requests.py::test_a_lost_answer_is_never_followed_by_a_second_create"),
     ),
     Guard(
         "what is to end is not submitted again",
@@ -173,7 +176,7 @@ GUARDS: tuple[Guard, ...] = (
                 _lines("    return step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))"),
             ),
         ),
-        _flow("request that is put off"),
+        flow_test("request that is put off"),
     ),
     Guard(
         "one check is queued for one due time",
@@ -184,19 +187,19 @@ GUARDS: tuple[Guard, ...] = (
                 'envelope = Envelope(row.key.named("check", house.chance(), id(row), house.new_seed()))',
             ),
         ),
-        _worker("test_checking.py::test_a_check_that_is_queued_is_not_sent_again"),
+        worker_test("test_checking.py::test_a_check_that_is_queued_is_not_sent_again"),
     ),
     Guard(
         "an end has one event id",
         CORE + "generation_event.py",
         (("return self.key.named(self.outcome)", "return self.key.named(self.outcome, id(self))"),),
-        _flow("check of ended"),
+        flow_test("check of ended"),
     ),
     Guard(
         "what was not paid for is taken away",
         WORKER + "ending.py",
         (("        kept = await tidy(house, generation)\n", "        kept = 0\n"),),
-        _worker("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
+        worker_test("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
     ),
     Guard(
         "who cannot tidy has told all the same",
@@ -207,7 +210,7 @@ GUARDS: tuple[Guard, ...] = (
                 "    kept = await tidy(house, generation)\n    event = event_of(generation)\n",
             ),
         ),
-        _worker("test_cancel_and_bury.py::test_an_outage_of_the_blobs_holds_back_no_event"),
+        worker_test("test_cancel_and_bury.py::test_an_outage_of_the_blobs_holds_back_no_event"),
     ),
     Guard(
         "an output that is refused on a second look goes",
@@ -231,7 +234,7 @@ GUARDS: tuple[Guard, ...] = (
                 )[:-1],
             ),
         ),
-        _flow("request"),
+        flow_test("request"),
     ),
     Guard(
         "the event is published before the index row goes",
@@ -242,7 +245,7 @@ GUARDS: tuple[Guard, ...] = (
                 "    await house.index.remove(key)\n    await house.messenger.publish(event)\n",
             ),
         ),
-        _flow("cancel of HELD"),
+        flow_test("cancel of HELD"),
     ),
     Guard(
         "a row that is taken for stale is put back when it opens meanwhile",
@@ -253,13 +256,13 @@ GUARDS: tuple[Guard, ...] = (
                 "            return\n",
             ),
         ),
-        _flow("check of nothing"),
+        flow_test("check of nothing"),
     ),
     Guard(
         "a prompt that nobody screened stays refused",
         WORKER + "requests.py",
         (("        quoted = Refusal(preview.reason, preview.text)\n", "        expected_s = 0\n"),),
-        _flow("request over a limit, near midnight"),
+        flow_test("request over a limit, near midnight"),
     ),
     Guard(
         "an output is screened before it is stored",
@@ -273,13 +276,13 @@ GUARDS: tuple[Guard, ...] = (
                 )[:-1],
             ),
         ),
-        _flow("webhook"),
+        flow_test("webhook"),
     ),
     Guard(
         "an image that was never screened is not sent",
         WORKER + "screening.py",
         (("    elif named.startswith(INPUT_PREFIX):\n", "    else:\n"),),
-        _worker("test_safety.py::test_an_address_that_was_never_screened_is_not_sent"),
+        worker_test("test_safety.py::test_an_address_that_was_never_screened_is_not_sent"),
     ),
     Guard(
         "an input that lost against a cancel goes",
@@ -290,31 +293,31 @@ GUARDS: tuple[Guard, ...] = (
                 "",
             ),
         ),
-        _flow("request with an image"),
+        flow_test("request with an image"),
     ),
     Guard(
         "a verdict that is not whole allows nothing",
         CORE + "moderation.py",
         (("return Judgement(allowed=not silent and (whole or excused))", "return Judgement(allowed=not silent)"),),
-        _core("test_moderation.py::test_a_verdict_without_a_category_is_refused"),
+        core_test("test_moderation.py::test_a_verdict_without_a_category_is_refused"),
     ),
     Guard(
         "no more is captured than was held",
         CORE + "credits.py",
         (("    if not 0 <= captured <= held:\n", "    if captured < 0:\n"),),
-        _core("test_credits.py::test_resolve_captures_no_more_than_was_held"),
+        core_test("test_credits.py::test_resolve_captures_no_more_than_was_held"),
     ),
     Guard(
         "no more outputs are taken than were asked for",
         WORKER + "delivery.py",
         (("    return files[: attempt.outputs]\n", "    return files\n"),),
-        _worker("test_observing.py::test_more_outputs_than_asked_are_not_taken"),
+        worker_test("test_observing.py::test_more_outputs_than_asked_are_not_taken"),
     ),
     Guard(
         "few outputs are held at a time",
         WORKER + "delivery.py",
         (("            async with house.outputs_at_once:", "            if True:"),),
-        _worker("test_observing.py::test_few_outputs_are_held_at_a_time"),
+        worker_test("test_observing.py::test_few_outputs_are_held_at_a_time"),
     ),
     Guard(
         "an extra prediction is canceled",
@@ -325,7 +328,7 @@ GUARDS: tuple[Guard, ...] = (
                 "    stopped = prediction if _trains(generation) else prediction\n",
             ),
         ),
-        _worker("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),
+        worker_test("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),
     ),
     Guard(
         "a prediction of its own is not counted as extra",
@@ -334,55 +337,7 @@ GUARDS: tuple[Guard, ...] = (
             ("    waited_for = generation.state is State.SUCCEEDED or not", "    waited_for = not"),
             ("    if stops and not _is_known(generation, prediction):", "    if stops is not None:"),
         ),
-        _flow("webhook"),
-    ),
-    Guard(
-        "an archive is handed over while surely nothing was created",
-        CORE + "opening.py",
-        (("state=State.HELD if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
-        _worker("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
-    ),
-    Guard(
-        "a training that was lost is never started again",
-        CORE + "transitions.py",
-        (("    again = None if attempt.trains else attempt.model\n", "    again = attempt.model\n"),),
-        _worker("test_trainings.py::test_a_training_that_was_lost_is_never_started_again"),
-    ),
-    Guard(
-        "an extra training is canceled as a training",
-        WORKER + "observing.py",
-        (("cancel(prediction.prediction_id, training=_trains(generation))", "cancel(prediction.prediction_id)"),),
-        _worker("test_trainings.py::test_a_training_that_was_lost_and_is_heard_of_later_is_stopped"),
-    ),
-    Guard(
-        "one user's file is never another's",
-        CORE + "parsing.py",
-        (("if folder != key.user_id or not parts", "if not parts"),),
-        _core("test_messages_modalities.py::test_a_file_of_somebody_else_or_nowhere_is_refused"),
-    ),
-    Guard(
-        "no way leads out of a user's folder",
-        CORE + "parsing.py",
-        ((" or not all(_FILE_PART.fullmatch(part) for part in parts)", ""),),
-        _core("test_messages_modalities.py::test_whatever_is_taken_stays_in_the_folder"),
-    ),
-    Guard(
-        "a file is weighed before anything is held",
-        WORKER + "screening.py",
-        (("        if unfit is not None:\n", "        if unfit is message:\n"),),
-        _worker("test_modalities.py::test_a_file_that_cannot_be_used_is_refused_before_anything_is_held"),
-    ),
-    Guard(
-        "what nobody can look at is not offered by default",
-        WORKER + "screening.py",
-        (("    if not all(may_be_offered(", "    if not models and all(may_be_offered("),),
-        _worker("test_modalities.py::test_what_nobody_can_look_at_is_not_offered_by_default"),
-    ),
-    Guard(
-        "a system prompt is screened",
-        WORKER + "screening.py",
-        (("    written = (message.system_prompt, message.prompt,", "    written = (message.prompt,"),),
-        _flow("request for a text"),
+        flow_test("webhook"),
     ),
     Guard(
         "content that was refused goes to no other model",
@@ -393,31 +348,31 @@ GUARDS: tuple[Guard, ...] = (
                 "        if failure is Failure.INPUT:\n",
             ),
         ),
-        _worker("test_fallback.py::test_content_input_credit_and_keys_never_go_to_another"),
+        worker_test("test_fallback.py::test_content_input_credit_and_keys_never_go_to_another"),
     ),
     Guard(
         "what operators read of a failure has no prompt in it",
         CORE + "transitions.py",
         (("redacted(prediction.error, _written(generation))", "redacted(prediction.error)"),),
-        _worker("test_fallback.py::test_operators_read_the_providers_own_words_and_no_prompt"),
+        worker_test("test_fallback.py::test_operators_read_the_providers_own_words_and_no_prompt"),
     ),
     Guard(
         "no measurement of a stranger's keeps a row from being written",
         CORE + "prediction.py",
         (('metrics=kept_metrics(raw.get("metrics"))', 'metrics=raw.get("metrics") or {}'),),
-        _worker("test_outputs.py::test_metrics_of_any_size_do_not_lose_a_picture"),
+        worker_test("test_outputs.py::test_metrics_of_any_size_do_not_lose_a_picture"),
     ),
     Guard(
         "a create that was refused for its input goes to no other model",
         CORE + "transitions.py",
         (("    if refusal.reason is not Reason.UNKNOWN_MODEL:\n", "    if refusal.reason is Reason.LOST:\n"),),
-        _core("test_fallback.py::test_a_create_that_was_refused_for_anything_else_ends_it"),
+        core_test("test_fallback.py::test_a_create_that_was_refused_for_anything_else_ends_it"),
     ),
     Guard(
         "the seconds of a processor are no price of a picture",
         CORE + "pricing.py",
         (('    Unit.IMAGE: ("image_output_count", "image_count"),\n', '    Unit.IMAGE: ("predict_time",),\n'),),
-        _core("test_pricing.py::test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took"),
+        core_test("test_pricing.py::test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took"),
     ),
 )
 

@@ -16,6 +16,9 @@ WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(300)
 TAR = b"trained_model/lora.safetensors".ljust(257, b"\x00") + b"ustar\x00" + bytes(1300)
 ZIP = b"PK\x03\x04" + bytes(300) + b"PK\x05\x06" + bytes(18)
 
+#: The version that the trained model gets.
+TRAINED_VERSION = "ada/lora:" + VERSION
+
 TOKENS = {"type": "whole", "from": 1, "to": 9000, "default": 1000}
 CATALOG = catalog(
     {
@@ -98,3 +101,11 @@ async def train(world: World, **said: Any) -> None:
     world.blobs.uploads.setdefault("ada/pictures.zip", ZIP)
     asked = {"model": "trainer", "prompt": None, "input_file": "ada/pictures.zip", "destination": "ada/lora"}
     await world.ask(**{**asked, "trigger_word": "LGHT", **said})
+
+
+async def trained(world: World, weights: bytes | None = TAR) -> World:
+    """A training that comes to its end."""
+    await train(world)
+    world.replicate.train(world.replicate.only_id, weights)
+    await world.webhook(world.replicate.only_id)
+    return world

@@ -11,22 +11,12 @@ from shared import worker
 from shared.core.prediction import CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
 from shared.core.state import State
-from shared.ports import Limits, OutputUnfit, Unavailable
-from shared.worker.delivery import INLINE_CHARACTERS
+from shared.ports import OutputUnfit, Unavailable
 from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import KEY, World, facts
-from tests.worker.modalities import STRICT, TAR, ZIP, opened, train
+from tests.fakes.world import KEY, facts
+from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, train, trained
 
-VERSION = "ada/lora:" + "0123456789abcdef" * 4
 LOST_S = 3600 + 60 + 1
-
-
-async def trained(world: World, weights: bytes | None = TAR) -> World:
-    """A training that comes to its end."""
-    await train(world)
-    world.replicate.train(world.replicate.only_id, weights)
-    await world.webhook(world.replicate.only_id)
-    return world
 
 
 async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
@@ -38,9 +28,9 @@ async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
     assert sent.inputs == {"input_images": address, "trigger_word": "LGHT"}
     assert (sent.destination, sent.trains) == ("ada/lora", True)
     (output,) = world.events[0].outputs
-    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.tar", "application/x-tar", VERSION)
+    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.tar", "application/x-tar", TRAINED_VERSION)
     assert world.blobs.outputs[output.name].content == TAR
-    assert facts(world.events[0])["outputs"][0]["text"] == VERSION
+    assert facts(world.events[0])["outputs"][0]["text"] == TRAINED_VERSION
     assert world.balances() == (900, 0, 100)
     assert world.screener.texts == ["LGHT"]
     assert [(record.subject, record.unscreened) for record in world.generation().verdicts] == [
@@ -75,84 +65,6 @@ async def test_a_trigger_word_is_screened() -> None:
     await train(world, trigger_word="gory")
     assert world.events[0].reason is Reason.PROMPT_REFUSED
     assert world.replicate.uploaded == {}
-
-
-async def test_a_version_without_weights_is_stored_as_json() -> None:
-    """So that nothing that was paid for is lost."""
-    world = await trained(await opened(), weights=None)
-    (output,) = world.events[0].outputs
-    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.json", "application/json", VERSION)
-    assert json.loads(world.blobs.outputs[output.name].content) == {"version": VERSION}
-    assert world.balances() == (900, 0, 100)
-    world.at_rest()
-
-
-@pytest.mark.parametrize("trouble", ["gone", "too large"])
-async def test_weights_that_cannot_be_had_leave_the_version(trouble: str) -> None:
-    """The model is trained, and runs at the provider: that is what was asked for."""
-    world = await opened()
-    await train(world)
-    world.replicate.train(world.replicate.only_id, TAR)
-    if trouble == "gone":
-        world.replicate.files.clear()
-    else:
-        world.house = replace(world.house, limits=Limits(output_bytes=len(TAR) - 1))
-    await world.webhook(world.replicate.only_id)
-    await world.settle(hours=1)
-    (output,) = world.events[0].outputs
-    assert (output.content_type, output.text) == ("application/json", VERSION)
-    assert json.loads(world.blobs.outputs[output.name].content) == {"version": VERSION}
-    world.at_rest()
-
-
-@pytest.mark.parametrize(
-    ("weights", "name", "content_type"),
-    [
-        (ZIP, "ada/one/1-0.zip", "application/zip"),
-        (b"safetensors, say", "ada/one/1-0.bin", "application/octet-stream"),
-    ],
-)
-async def test_weights_of_another_kind_are_weights(weights: bytes, name: str, content_type: str) -> None:
-    """Nobody looks into them; the name says what is known."""
-    world = await trained(await opened(), weights)
-    (output,) = world.events[0].outputs
-    assert (output.name, output.content_type, output.text) == (name, content_type, VERSION)
-
-
-async def test_weights_without_a_version_are_delivered() -> None:
-    """A trainer that makes none."""
-    world = await opened()
-    await train(world)
-    world.replicate.succeed(world.replicate.only_id, [TAR])
-    await world.webhook(world.replicate.only_id)
-    (output,) = world.events[0].outputs
-    assert (output.name, output.text) == ("ada/one/1-0.tar", "")
-    world.at_rest()
-
-
-@pytest.mark.parametrize("gone", [True, False], ids=["weights that are gone", "nothing"])
-async def test_nothing_of_use_is_no_result(gone: bool) -> None:
-    """Released."""
-    world = await opened()
-    await train(world)
-    world.replicate.succeed(world.replicate.only_id, [TAR] if gone else [])
-    world.replicate.files.clear()
-    await world.webhook(world.replicate.only_id)
-    await world.settle(hours=1)
-    assert world.events[0].outcome == "failed"
-    assert world.balances() == (1000, 0, 0)
-    world.at_rest()
-
-
-async def test_what_is_told_has_a_bound() -> None:
-    """A version is short; what is not goes into the file whole."""
-    world = await opened()
-    await train(world)
-    world.replicate.say(world.replicate.only_id, "x" * (INLINE_CHARACTERS + 1))
-    await world.webhook(world.replicate.only_id)
-    (output,) = world.events[0].outputs
-    assert len(output.text) == INLINE_CHARACTERS
-    assert len(json.loads(world.blobs.outputs[output.name].content)["version"]) == INLINE_CHARACTERS + 1
 
 
 # Refused before anything is held.
@@ -335,7 +247,7 @@ async def test_a_training_that_was_told_of_in_part_is_asked_for() -> None:
     event = world.replicate.event(done.prediction_id)
     cut = replace(event, prediction=replace(done, outputs=(), complete=False))
     await world.deliver(json.dumps(cut.to_json()).encode(), EVENTS)
-    assert world.events[0].outputs[0].text == VERSION
+    assert world.events[0].outputs[0].text == TRAINED_VERSION
     world.at_rest()
 
 

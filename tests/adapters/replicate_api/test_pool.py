@@ -8,8 +8,8 @@ from aiohttp import web
 from shared.adapters.replicate import FixedToken, Replicate, Timeouts, errors
 from shared.adapters.replicate.api import ReplicateApi
 from tests.adapters.replicate_api.world import SCHNELL, TOKEN, api_at
+from tests.adapters.replicate_clients import Token, secret
 from tests.adapters.simulators import scripted
-from tests.adapters.test_replicate_create import Token, secret
 
 
 async def test_port_and_api_share_one_bounded_pool() -> None:

@@ -8,39 +8,26 @@ Rules of this file:
 2. Metadata travels as HTTP headers, so values are percent-encoded and read back decoded.
 3. A blob that may not be changed (a lease, a legal hold, a policy of immutability) is no trouble: what was to be
    deleted stays and is counted; what was to be written again is there already, where its length is the same.
-4. What may work later is Unavailable; the SDK's own texts, which quote addresses and what was to be signed, stay here.
+4. What the SDK raises goes through errors.py: what may work later is Unavailable, and the SDK's own texts stay
+   there.
 """
 
 import base64
 import os
 import string
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 from urllib.request import getproxies
 
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceNotFoundError,
-    ServiceRequestError,
-)
-from azure.storage.blob import (
-    BlobProperties,
-    BlobSasPermissions,
-    ContentSettings,
-    StorageErrorCode,
-    UserDelegationKey,
-    generate_blob_sas,
-)
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, BlobSasPermissions, ContentSettings, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
+from shared.adapters.blobs.errors import BlobKept, is_container_missing, translated
 from shared.ports import Unavailable
 
 #: A picture is a few MiB: most are one request, and what is larger needs no more memory than one block.
@@ -64,31 +51,12 @@ CLIENT_OPTIONS: Mapping[str, Any] = {
     "use_env_settings": bool(getproxies()),
 }
 
-#: What an identity needs to read and write blobs.
-ROLE = "Storage Blob Data Contributor"
-
 #: A signature begins a little earlier, for clocks differ; a key to sign with is asked for anew once a day at most (the
 #: service gives it for seven).
 _CLOCK_SKEW, _DELEGATION_LIFE = timedelta(minutes=15), timedelta(days=1)
 
 #: What stands in a header as it is. A space would not survive at either end.
 _HEADER_SAFE = string.ascii_letters + string.digits + string.punctuation.replace("%", "")
-
-
-class BlobsRefused(Exception):  # noqa: N818  # it says what happened
-    """A request that Blob Storage will never accept, such as a name that it forbids."""
-
-
-class BlobKept(BlobsRefused):
-    """A blob that is there and may not be changed or deleted: it is leased, held, or immutable."""
-
-
-#: Answers to a write or a delete that say so: 409 by a policy or a legal hold, 412 by a lease
-#: (learn.microsoft.com/rest/api/storageservices/blob-service-error-codes). We send no condition of our own.
-_KEPT = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
-
-#: Conflicts that pass by themselves, and are no property of a blob.
-_PASSING = {"ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated", "PendingCopyOperation"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +93,7 @@ class BlobContainers:
     async def ensure(self) -> None:
         """Create the containers if they are missing. In production the deployment does that."""
         for container in (self._outputs, self._dead_letters, self._inputs, self._quarantine, self._uploads):
-            with _translated():
+            with translated():
                 try:
                     await container.create_container()
                 except ResourceExistsError:
@@ -213,7 +181,7 @@ class BlobContainers:
         if self._delegation is None or self._delegation[0] < until:
             now = datetime.now(UTC)
             expiry = max(until, now) + _DELEGATION_LIFE
-            with _translated():
+            with translated():
                 self._delegation = (expiry, await self._service.get_user_delegation_key(now - _CLOCK_SKEW, expiry))
         return {"user_delegation_key": self._delegation[1]}
 
@@ -246,13 +214,13 @@ class BlobContainers:
 
     async def list_outputs(self) -> Sequence[str]:
         """The names of all stored outputs, for a look at the whole."""
-        with _translated():
+        with translated():
             return [name async for name in self._outputs.list_blob_names()]
 
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
         """At most ``limit`` (> 0) dead letters whose names begin with ``prefix``, in the order of their names."""
         letters: list[DeadLetter] = []
-        with _translated():
+        with translated():
             pages = self._dead_letters.list_blobs(
                 name_starts_with=prefix, include=["metadata"], results_per_page=min(limit, 1000)
             )
@@ -270,7 +238,7 @@ class BlobContainers:
 async def _discard(container: ContainerClient, prefix: str) -> int:
     """Delete what begins with a prefix; returns how many may not be deleted."""
     kept = 0
-    with _translated():
+    with translated():
         async for name in container.list_blob_names(name_starts_with=prefix):
             kept += not await _delete(container, name)
     return kept
@@ -279,7 +247,7 @@ async def _discard(container: ContainerClient, prefix: str) -> int:
 async def _discard_old(container: ContainerClient, before: datetime) -> int:
     """Delete what was last written before, as far as it may be; returns how many went."""
     swept = 0
-    with _translated():
+    with translated():
         async for blob in container.list_blobs():
             if blob.last_modified < before:
                 swept += await _delete(container, blob.name)
@@ -289,7 +257,7 @@ async def _discard_old(container: ContainerClient, before: datetime) -> int:
 async def _delete(container: ContainerClient, name: str) -> bool:
     """Delete a blob; False where it may not be."""
     try:
-        with _translated(), suppress(ResourceNotFoundError):  # another was faster
+        with translated(), suppress(ResourceNotFoundError):  # another was faster
             await container.delete_blob(name, delete_snapshots="include")
     except BlobKept:
         return False
@@ -304,7 +272,7 @@ async def _upload(
     content_type: str,
     metadata: Mapping[str, str],
 ) -> None:
-    with _translated():
+    with translated():
         await container.upload_blob(
             name,
             data,
@@ -317,35 +285,35 @@ async def _upload(
 
 
 async def _properties(container: ContainerClient, name: str) -> BlobProperties | None:
-    with _translated():
+    with translated():
         try:
             return await container.get_blob_client(name).get_blob_properties()
         except ResourceNotFoundError as error:
-            if _is_container_missing(error):
+            if is_container_missing(error):
                 raise
     return None
 
 
 async def _read(container: ContainerClient, name: str) -> bytes:
-    with _translated():
+    with translated():
         try:
             download = await container.download_blob(name)
             return await download.readall()
         except ResourceNotFoundError as error:
-            if _is_container_missing(error):
+            if is_container_missing(error):
                 raise
     raise FileNotFoundError(name)
 
 
 async def _read_into(container: ContainerClient, name: str, file: BinaryIO) -> bool:
     """Write a blob into a file by its chunks; False where there is none."""
-    with _translated():
+    with translated():
         try:
             download = await container.download_blob(name)
             async for chunk in download.chunks():
                 file.write(chunk)
         except ResourceNotFoundError as error:
-            if _is_container_missing(error):
+            if is_container_missing(error):
                 raise
             return False
     return True
@@ -355,48 +323,3 @@ def _letter(blob: BlobProperties) -> DeadLetter:
     # In a listing an empty value is None, whatever the SDK's types say.
     metadata = {key: unquote(value or "") for key, value in (blob.metadata or {}).items()}
     return DeadLetter(name=blob.name, size_bytes=blob.size, metadata=metadata, archived_at=blob.last_modified)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the SDK's exceptions into ours."""
-    try:
-        yield
-    except AzureError as error:
-        raise _in_our_words(error) from None
-
-
-def _in_our_words(error: AzureError) -> Exception:
-    status = error.status_code if isinstance(error, HttpResponseError) else None
-    if isinstance(error, ClientAuthenticationError) or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Unavailable("blobs", f"access denied: the identity needs the role {ROLE}, or the key is wrong")
-    if not isinstance(error, HttpResponseError) or status is None:
-        why = "no connection" if isinstance(error, ServiceRequestError) else "the answer was lost"
-        return Unavailable("blobs", why)
-    if _is_container_missing(error):
-        return Unavailable("blobs", "a container does not exist: deploy the infrastructure, or create it")
-    said = f"{status} {_code(error)}".strip()
-    if status in _KEPT:
-        if _code(error) in _PASSING:
-            return Unavailable("blobs", f"it answered {said}")
-        return BlobKept(f"a blob may not be changed: {said}")
-    temporary = status < 400 or status >= 500 or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-    if temporary:
-        return Unavailable("blobs", f"it answered {said}", _retry_after_s(error))
-    return BlobsRefused(f"blobs refused a request: {said}")
-
-
-def _is_container_missing(error: HttpResponseError) -> bool:
-    return getattr(error, "error_code", None) == StorageErrorCode.CONTAINER_NOT_FOUND
-
-
-def _code(error: HttpResponseError) -> str:
-    """The machine-readable code, such as ``InvalidResourceName``."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code or ""))
-
-
-def _retry_after_s(error: HttpResponseError) -> float | None:
-    """The service's own hint in seconds; a date, which HTTP allows too, Storage does not send."""
-    value = getattr(error.response, "headers", {}).get("Retry-After", "")
-    return float(value) if value.isdigit() else None

@@ -1,0 +1,31 @@
+"""A request as a model with certain inputs takes it, or why it does not."""
+
+from dataclasses import replace
+from typing import Any
+
+from shared.core.catalog import Model
+from shared.core.mapping import Mapped, inputs_of
+from shared.core.reasons import Reason, Refusal
+from tests.core.catalogs import REQUEST, catalog, model
+
+PICTURE = "https://pictures.example/cat.png"
+
+
+def one(inputs: dict[str, Any], **changes: Any) -> Model:
+    """A model with these inputs."""
+    return catalog({"m": model(inputs, **changes)}).models["m"]
+
+
+def mapped(inputs: dict[str, Any], table: dict[str, Any] | None = None, **said: Any) -> Mapped:
+    """A request as a model with these inputs takes it."""
+    result = inputs_of(one(inputs, **(table or {})), replace(REQUEST, **said), seed=7)
+    assert isinstance(result, Mapped)
+    return result
+
+
+def refusal(inputs: dict[str, Any], table: dict[str, Any] | None = None, **said: Any) -> str:
+    """Why such a model does not take the request."""
+    result = inputs_of(one(inputs, **(table or {})), replace(REQUEST, **said), seed=7)
+    assert isinstance(result, Refusal)
+    assert result.reason is Reason.INVALID_REQUEST
+    return result.text

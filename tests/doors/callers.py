@@ -1,0 +1,66 @@
+"""Calls of the app's functions with the worker's own objects, on a wiring whose rooms are in memory."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.functions.servicebus import ServiceBusMessage
+
+import function_app
+from shared import calls, wiring
+from tests.fakes.rooms import FakeRooms
+
+
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRooms]:
+    """Rooms in memory, which the doors use until the test is over; what fails there fails soon."""
+    monkeypatch.setattr(calls, "FAILED_PAUSE_S", 0.01)
+    monkeypatch.setattr(calls, "BURY_PAUSE_S", 0.02)
+    made = FakeRooms()
+    before = dict(wiring._wirings)
+    yield made
+    wiring._wirings.clear()
+    wiring._wirings.update(before)
+
+
+async def open_doors(rooms: FakeRooms) -> None:
+    """Let the doors of this loop lead into the rooms; ada has her credits."""
+    wiring.use(rooms.wiring)
+    await rooms.world.open_account()
+
+
+def queued(
+    body: dict[str, Any] | bytes, message_id: str = "m-1", enqueued: datetime | None = None, **properties: Any
+) -> ServiceBusMessage:
+    """A message as the worker hands it over."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ServiceBusMessage(
+        body=raw,
+        message_id=message_id,
+        application_properties=properties,
+        user_properties=dict(properties),
+        delivery_count=1,
+        lock_token="token",
+        sequence_number=7,
+        enqueued_time_utc=enqueued,
+    )
+
+
+def request_body(**fields: Any) -> dict[str, Any]:
+    """A request for one picture."""
+    body = {"generation_id": "one", "user_id": "ada", "prompt": "A kingfisher", "model": "flux-schnell"}
+    return body | fields
+
+
+def http(method: str, url: str, **more: Any) -> func.HttpRequest:
+    """A request as the worker hands it over."""
+    return func.HttpRequest(method, url, **{"headers": {}, "params": {}, "route_params": {}, "body": b"", **more})
+
+
+async def call(name: str, argument: object) -> Any:
+    """Call one of the app's functions as the worker does: the raw function, by its trigger's argument."""
+    function = getattr(function_app, name).build()
+    return await function.get_user_function()(**{function.get_trigger().name: argument})

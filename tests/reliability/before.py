@@ -1,0 +1,344 @@
+"""What comes before each flow, up to the message that then faces the fault."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.core.messages import CancelRequest, Check, PredictionEvent
+from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.ports import OpenRow
+from tests.fakes.world import KEY
+from tests.reliability.schedules import Faced, Stage
+
+CHECK = Check(KEY)
+CANCEL = CancelRequest(KEY)
+
+
+async def request(stage: Stage) -> Faced:
+    """A request of a user with credits."""
+    return Faced(stage.request())
+
+
+async def request_with_image(stage: Stage) -> Faced:
+    """A request with a picture to start from: fetched, screened, stored, and sent as our own copy."""
+    url = "https://pictures.example/lighthouse.png"
+    stage.world.inputs.files[url] = b"a lighthouse"
+    return Faced(replace(stage.request(), model="flux-dev", image_url=url))
+
+
+async def request_refused(stage: Stage) -> Faced:
+    """A request that is rejected at the door."""
+    return Faced(replace(stage.request(), prompt="A gory lighthouse"))
+
+
+async def copy(stage: Stage) -> Faced:
+    """The copy of the request that comes when the wait of a HELD generation is over."""
+    await _held(stage)
+    (sent,) = stage.world.messenger.scheduled
+    stage.world.messenger.scheduled.clear()
+    stage.world.pass_time(60)
+    return Faced(sent.message)
+
+
+async def webhook(stage: Stage) -> Faced:
+    """Replicate says that the prediction is over."""
+    await stage.ask()
+    return Faced(_finished(stage))
+
+
+async def webhook_with_image(stage: Stage) -> Faced:
+    """The same, and there is an input that nobody needs any more."""
+    faced = await request_with_image(stage)
+    if faced.message is not None:
+        await stage.hear(faced.message)
+    return Faced(_finished(stage))
+
+
+async def webhook_slimmed(stage: Stage) -> Faced:
+    """The same, but its outputs were left out, for they were too large."""
+    await stage.ask()
+    event = _finished(stage)
+    return Faced(replace(event, prediction=replace(event.prediction, outputs=(), complete=False)))
+
+
+async def webhook_slimmed_and_blank(stage: Stage) -> Faced:
+    """The same, and who asks is not shown them either, for a while."""
+    faced = await webhook_slimmed(stage)
+    stage.world.replicate.blank.add(stage.world.replicate.only_id)
+    stage.world.replicate.blank_until = stage.world.time + timedelta(minutes=5)
+    return faced
+
+
+async def webhook_before_the_outputs(stage: Stage) -> Faced:
+    """The same, but the second output is 404 in its first seconds."""
+    faced = await webhook(stage)
+    for uri in stage.world.prediction().outputs[1:]:
+        stage.world.replicate.comes_at[uri] = stage.world.time + timedelta(seconds=90)
+    return faced
+
+
+async def webhook_with_leased_image(stage: Stage) -> Faced:
+    """The same, and the input may not be deleted: it stays, and holds up nothing."""
+    faced = await webhook_with_image(stage)
+    stage.world.blobs.kept |= set(stage.world.blobs.inputs)
+    return faced
+
+
+async def webhook_of_unknown(stage: Stage) -> Faced:
+    """The same, but the answer to the create was lost: nobody knows the prediction yet."""
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await stage.ask()
+    return Faced(_finished(stage))
+
+
+async def check_submitting(stage: Stage) -> Faced:
+    """The answer to the create was lost, and the prediction is in Replicate's list."""
+    await webhook_of_unknown(stage)
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def check_lost(stage: Stage) -> Faced:
+    """The create was never made, and its ``Cancel-After`` has passed."""
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    await stage.ask()
+    stage.world.pass_time(400)
+    return Faced(CHECK)
+
+
+async def check_held(stage: Stage) -> Faced:
+    """The wait of a HELD generation is over, and the copy of its request never came."""
+    await copy(stage)
+    return Faced(CHECK)
+
+
+async def check_given_up(stage: Stage) -> Faced:
+    """HELD for more than six hours."""
+    await _held(stage, retry_after_s=7 * 3600)
+    stage.world.messenger.scheduled.clear()
+    stage.world.pass_time(6.5 * 3600)
+    return Faced(CHECK)
+
+
+async def check_running(stage: Stage) -> Faced:
+    """The prediction is over, and its webhook never came."""
+    await webhook(stage)
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def check_not_known(stage: Stage) -> Faced:
+    """Replicate does not know the prediction, for the first time; it runs all the same."""
+    await stage.ask()
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    stage.world.replicate.unknown.add(stage.world.replicate.only_id)
+    stage.world.replicate.unknown_until = stage.world.time + timedelta(seconds=90)
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def check_known_again(stage: Stage) -> Faced:
+    """It did not know it, and now it has finished."""
+    faced = await check_not_known(stage)
+    await stage.hear(CHECK)
+    _finished(stage)
+    stage.world.pass_time(60)
+    return faced
+
+
+async def check_vanished(stage: Stage) -> Faced:
+    """It has not known it for long, and ``Cancel-After`` has passed."""
+    faced = await check_not_known(stage)
+    stage.world.replicate.unknown_until = None
+    await stage.hear(CHECK)
+    stage.world.pass_time(400)
+    stage.world.replicate.keep_deadlines()
+    return faced
+
+
+async def cancel_not_known(stage: Stage) -> Faced:
+    """A cancel while Replicate does not know what runs."""
+    await check_not_known(stage)
+    return Faced(CANCEL)
+
+
+async def check_overdue(stage: Stage) -> Faced:
+    """The prediction still runs long after Replicate should have canceled it."""
+    await stage.ask()
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    stage.world.pass_time(400)
+    return Faced(CHECK)
+
+
+async def check_ended(stage: Stage) -> Faced:
+    """The end was saved, and the process died before it was announced (or before the next attempt was on its way)."""
+    await stage.ask()
+    event = _finished(stage)
+    stage.world.messenger.down = True
+    await _raises(lambda: stage.hear(event))
+    stage.world.messenger.down = False
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def held_while_asked(stage: Stage) -> Faced:
+    """A request whose create is answered 429."""
+    stage.world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    return Faced(stage.request())
+
+
+async def request_over_limit(stage: Stage) -> Faced:
+    """A request beyond the limit of a day that is about to end; its prompt is not fit to be paid for."""
+    stage.world.store.put_account(
+        replace(stage.world.account(), daily_limit_credits=2, day=stage.world.time.date(), day_credits=2)
+    )
+    stage.world.time = stage.world.time.replace(hour=23, minute=59)
+    return Faced(replace(stage.request(), prompt="A gory lighthouse"))
+
+
+async def request_taken_in(stage: Stage) -> Faced:
+    """The copy of a request that was taken in while content safety was down."""
+    await _taken_in(stage)
+    (sent,) = stage.world.messenger.scheduled
+    stage.world.messenger.scheduled.clear()
+    return Faced(sent.message)
+
+
+async def check_taken_in(stage: Stage) -> Faced:
+    """The same, and its copy was lost."""
+    await request_taken_in(stage)
+    return Faced(CHECK)
+
+
+async def check_taken_in_given_up(stage: Stage) -> Faced:
+    """The same, and too much time has passed."""
+    await request_taken_in(stage)
+    stage.world.pass_time(7 * 3600)
+    return Faced(CHECK)
+
+
+async def cancel_taken_in(stage: Stage) -> Faced:
+    """A cancel while the request waits to open; its copy is still to come."""
+    await _taken_in(stage)
+    return Faced(CANCEL)
+
+
+async def bury_taken_in(stage: Stage) -> Faced:
+    """The copy of such a request died."""
+    await request_taken_in(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def request_of_ended(stage: Stage) -> Faced:
+    """The same request again, after its end was told."""
+    await webhook(stage)
+    await stage.hear(_finished_event(stage))
+    return Faced(stage.request())
+
+
+async def check_of_nothing(stage: Stage) -> Faced:
+    """An old row whose generation never opened: its request was put off, and may come now."""
+    now = stage.world.time
+    stage.world.index.rows[KEY] = OpenRow(key=KEY, due_at=now, expires_at=now, written_at=now - timedelta(seconds=1000))
+    stage.rival = stage.request()
+    return Faced(CHECK)
+
+
+async def timer(stage: Stage) -> Faced:
+    """The timer itself, with one generation that is overdue."""
+    await check_running(stage)
+    return Faced(None)
+
+
+async def cancel_unopened(stage: Stage) -> Faced:
+    """A cancel before its request, which comes never."""
+    return Faced(CANCEL)
+
+
+async def cancel_submitting(stage: Stage) -> Faced:
+    """A cancel while the outcome of the create is unknown."""
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await stage.ask()
+    return Faced(CANCEL)
+
+
+async def cancel_held(stage: Stage) -> Faced:
+    """A cancel while nothing is created."""
+    await _held(stage)
+    return Faced(CANCEL)
+
+
+async def cancel_running(stage: Stage) -> Faced:
+    """A cancel while the prediction runs."""
+    await stage.ask()
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    return Faced(CANCEL)
+
+
+async def cancel_finished(stage: Stage) -> Faced:
+    """A cancel that loses the race: the prediction is over, and nobody knows it here."""
+    await webhook(stage)
+    return Faced(CANCEL)
+
+
+async def bury_unopened(stage: Stage) -> Faced:
+    """A request that died before it opened anything."""
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_submitting(stage: Stage) -> Faced:
+    """A request that died after a create whose answer was lost."""
+    await cancel_submitting(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_held(stage: Stage) -> Faced:
+    """The copy of a request that died."""
+    await _held(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_running(stage: Stage) -> Faced:
+    """A check that died while the prediction runs."""
+    await stage.ask()
+    return Faced(CHECK, dead=True)
+
+
+async def bury_finished(stage: Stage) -> Faced:
+    """A request that died, whose picture is ready."""
+    await webhook(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_event(stage: Stage) -> Faced:
+    """News that died: delivering is what did not work."""
+    await stage.ask()
+    return Faced(_finished(stage), dead=True)
+
+
+async def _held(stage: Stage, retry_after_s: float = 30) -> None:
+    stage.world.replicate.answer_next_create_with(NotCreated("throttled", retry_after_s))
+    await stage.ask()
+
+
+async def _taken_in(stage: Stage) -> None:
+    stage.world.screener.down = True
+    await stage.ask()
+    stage.world.screener.down = False
+    stage.world.pass_time(60)
+
+
+def _finished(stage: Stage) -> PredictionEvent:
+    stage.finish(stage.world.replicate.only_id)
+    return _finished_event(stage)
+
+
+def _finished_event(stage: Stage) -> PredictionEvent:
+    return stage.world.replicate.event(stage.world.replicate.only_id)
+
+
+async def _raises(act: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await act()
+    except Exception:  # noqa: BLE001  # what it is does not matter: it is the end of this delivery
+        return

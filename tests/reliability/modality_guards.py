@@ -1,0 +1,61 @@
+"""The guards of what is no picture: trainings, files, texts. As guards.py, from which their form is.
+
+The table in docs/reliability.md is made of these (``python3 -m tests.reliability.modality_guards`` prints it).
+"""
+
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, flow_test, table, worker_test
+
+MODALITY_GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "an archive is handed over while surely nothing was created",
+        CORE + "opening.py",
+        (("state=State.HELD if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
+        worker_test("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
+    ),
+    Guard(
+        "a training that was lost is never started again",
+        CORE + "transitions.py",
+        (("    again = None if attempt.trains else attempt.model\n", "    again = attempt.model\n"),),
+        worker_test("test_trainings.py::test_a_training_that_was_lost_is_never_started_again"),
+    ),
+    Guard(
+        "an extra training is canceled as a training",
+        WORKER + "observing.py",
+        (("cancel(prediction.prediction_id, training=_trains(generation))", "cancel(prediction.prediction_id)"),),
+        worker_test("test_trainings.py::test_a_training_that_was_lost_and_is_heard_of_later_is_stopped"),
+    ),
+    Guard(
+        "one user's file is never another's",
+        CORE + "parsing.py",
+        (("if folder != key.user_id or not parts", "if not parts"),),
+        core_test("test_messages_modalities.py::test_a_file_of_somebody_else_or_nowhere_is_refused"),
+    ),
+    Guard(
+        "no way leads out of a user's folder",
+        CORE + "parsing.py",
+        ((" or not all(_FILE_PART.fullmatch(part) for part in parts)", ""),),
+        core_test("test_messages_modalities.py::test_whatever_is_taken_stays_in_the_folder"),
+    ),
+    Guard(
+        "a file is weighed before anything is held",
+        WORKER + "screening.py",
+        (("        if unfit is not None:\n", "        if unfit is message:\n"),),
+        worker_test("test_modalities.py::test_a_file_that_cannot_be_used_is_refused_before_anything_is_held"),
+    ),
+    Guard(
+        "what nobody can look at is not offered by default",
+        WORKER + "screening.py",
+        (("    if not all(may_be_offered(", "    if not models and all(may_be_offered("),),
+        worker_test("test_modalities.py::test_what_nobody_can_look_at_is_not_offered_by_default"),
+    ),
+    Guard(
+        "a system prompt is screened",
+        WORKER + "screening.py",
+        (("    written = (message.system_prompt, message.prompt,", "    written = (message.prompt,"),),
+        flow_test("request for a text"),
+    ),
+)
+
+
+if __name__ == "__main__":
+    print(table(MODALITY_GUARDS))  # noqa: T201  # it is what the command is for

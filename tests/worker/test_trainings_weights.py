@@ -1,0 +1,88 @@
+"""What a training brings home: its version, and its weights where they can be had."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from shared.ports import Limits
+from shared.worker.delivery import INLINE_CHARACTERS
+from tests.worker.modalities import TAR, TRAINED_VERSION, ZIP, opened, train, trained
+
+
+async def test_a_version_without_weights_is_stored_as_json() -> None:
+    """So that nothing that was paid for is lost."""
+    world = await trained(await opened(), weights=None)
+    (output,) = world.events[0].outputs
+    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.json", "application/json", TRAINED_VERSION)
+    assert json.loads(world.blobs.outputs[output.name].content) == {"version": TRAINED_VERSION}
+    assert world.balances() == (900, 0, 100)
+    world.at_rest()
+
+
+@pytest.mark.parametrize("trouble", ["gone", "too large"])
+async def test_weights_that_cannot_be_had_leave_the_version(trouble: str) -> None:
+    """The model is trained, and runs at the provider: that is what was asked for."""
+    world = await opened()
+    await train(world)
+    world.replicate.train(world.replicate.only_id, TAR)
+    if trouble == "gone":
+        world.replicate.files.clear()
+    else:
+        world.house = replace(world.house, limits=Limits(output_bytes=len(TAR) - 1))
+    await world.webhook(world.replicate.only_id)
+    await world.settle(hours=1)
+    (output,) = world.events[0].outputs
+    assert (output.content_type, output.text) == ("application/json", TRAINED_VERSION)
+    assert json.loads(world.blobs.outputs[output.name].content) == {"version": TRAINED_VERSION}
+    world.at_rest()
+
+
+@pytest.mark.parametrize(
+    ("weights", "name", "content_type"),
+    [
+        (ZIP, "ada/one/1-0.zip", "application/zip"),
+        (b"safetensors, say", "ada/one/1-0.bin", "application/octet-stream"),
+    ],
+)
+async def test_weights_of_another_kind_are_weights(weights: bytes, name: str, content_type: str) -> None:
+    """Nobody looks into them; the name says what is known."""
+    world = await trained(await opened(), weights)
+    (output,) = world.events[0].outputs
+    assert (output.name, output.content_type, output.text) == (name, content_type, TRAINED_VERSION)
+
+
+async def test_weights_without_a_version_are_delivered() -> None:
+    """A trainer that makes none."""
+    world = await opened()
+    await train(world)
+    world.replicate.succeed(world.replicate.only_id, [TAR])
+    await world.webhook(world.replicate.only_id)
+    (output,) = world.events[0].outputs
+    assert (output.name, output.text) == ("ada/one/1-0.tar", "")
+    world.at_rest()
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["weights that are gone", "nothing"])
+async def test_nothing_of_use_is_no_result(gone: bool) -> None:
+    """Released."""
+    world = await opened()
+    await train(world)
+    world.replicate.succeed(world.replicate.only_id, [TAR] if gone else [])
+    world.replicate.files.clear()
+    await world.webhook(world.replicate.only_id)
+    await world.settle(hours=1)
+    assert world.events[0].outcome == "failed"
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()
+
+
+async def test_what_is_told_has_a_bound() -> None:
+    """A version is short; what is not goes into the file whole."""
+    world = await opened()
+    await train(world)
+    world.replicate.say(world.replicate.only_id, "x" * (INLINE_CHARACTERS + 1))
+    await world.webhook(world.replicate.only_id)
+    (output,) = world.events[0].outputs
+    assert len(output.text) == INLINE_CHARACTERS
+    assert len(json.loads(world.blobs.outputs[output.name].content)["version"]) == INLINE_CHARACTERS + 1
