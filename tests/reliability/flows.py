@@ -1,87 +1,367 @@
-"""The flows: each with what comes before it (before.py), and the play of all its schedules."""
+"""The flows: what comes before each, and the message that then faces the fault."""
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 
-from tests.reliability import before
-from tests.reliability.effects import run
-from tests.reliability.invariants import Broken
+from shared.core.messages import CancelRequest, Check
+from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.ports import OpenRow
+from tests.fakes.world import KEY
 from tests.reliability.modality_flows import MODALITY_FLOWS
-from tests.reliability.schedules import End, Flow, perform, schedules
+from tests.reliability.picture_flows import PICTURE_FLOWS, finished, finished_event
+from tests.reliability.schedules import End, Faced, Flow, Stage
+
+CHECK = Check(KEY)
+CANCEL = CancelRequest(KEY)
 
 #: For flows in which the first prediction never lives to its own end.
 ONE_END = (End.SUCCEEDED,)
+
+
+async def request(stage: Stage) -> Faced:
+    """A request of a user with credits."""
+    return Faced(stage.request())
+
+
+async def request_refused(stage: Stage) -> Faced:
+    """A request that is rejected at the door."""
+    return Faced(replace(stage.request(), prompt="A gory lighthouse"))
+
+
+async def copy(stage: Stage) -> Faced:
+    """The copy of the request that comes when the wait of a HELD generation is over."""
+    await _held(stage)
+    (sent,) = stage.world.messenger.scheduled
+    stage.world.messenger.scheduled.clear()
+    stage.world.pass_time(60)
+    return Faced(sent.message)
+
+
+async def webhook(stage: Stage) -> Faced:
+    """Replicate says that the prediction is over."""
+    await stage.ask()
+    return Faced(finished(stage))
+
+
+async def webhook_slimmed(stage: Stage) -> Faced:
+    """The same, but its outputs were left out, for they were too large."""
+    await stage.ask()
+    event = finished(stage)
+    return Faced(replace(event, prediction=replace(event.prediction, outputs=(), complete=False)))
+
+
+async def webhook_slimmed_and_blank(stage: Stage) -> Faced:
+    """The same, and who asks is not shown them either, for a while."""
+    faced = await webhook_slimmed(stage)
+    stage.world.replicate.blank.add(stage.world.replicate.only_id)
+    stage.world.replicate.blank_until = stage.world.time + timedelta(minutes=5)
+    return faced
+
+
+async def webhook_before_the_outputs(stage: Stage) -> Faced:
+    """The same, but the second output is 404 in its first seconds."""
+    faced = await webhook(stage)
+    for uri in stage.world.prediction().outputs[1:]:
+        stage.world.replicate.comes_at[uri] = stage.world.time + timedelta(seconds=90)
+    return faced
+
+
+async def webhook_of_unknown(stage: Stage) -> Faced:
+    """The same, but the answer to the create was lost: nobody knows the prediction yet."""
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await stage.ask()
+    return Faced(finished(stage))
+
+
+async def check_submitting(stage: Stage) -> Faced:
+    """The answer to the create was lost, and the prediction is in Replicate's list."""
+    await webhook_of_unknown(stage)
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def check_lost(stage: Stage) -> Faced:
+    """The create was never made, and its ``Cancel-After`` has passed."""
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    await stage.ask()
+    stage.world.pass_time(400)
+    return Faced(CHECK)
+
+
+async def check_held(stage: Stage) -> Faced:
+    """The wait of a HELD generation is over, and the copy of its request never came."""
+    await copy(stage)
+    return Faced(CHECK)
+
+
+async def check_given_up(stage: Stage) -> Faced:
+    """HELD for more than six hours."""
+    await _held(stage, retry_after_s=7 * 3600)
+    stage.world.messenger.scheduled.clear()
+    stage.world.pass_time(6.5 * 3600)
+    return Faced(CHECK)
+
+
+async def check_running(stage: Stage) -> Faced:
+    """The prediction is over, and its webhook never came."""
+    await webhook(stage)
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def check_not_known(stage: Stage) -> Faced:
+    """Replicate does not know the prediction, for the first time; it runs all the same."""
+    await stage.ask()
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    stage.world.replicate.unknown.add(stage.world.replicate.only_id)
+    stage.world.replicate.unknown_until = stage.world.time + timedelta(seconds=90)
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def check_known_again(stage: Stage) -> Faced:
+    """It did not know it, and now it has finished."""
+    faced = await check_not_known(stage)
+    await stage.hear(CHECK)
+    finished(stage)
+    stage.world.pass_time(60)
+    return faced
+
+
+async def check_vanished(stage: Stage) -> Faced:
+    """It has not known it for long, and ``Cancel-After`` has passed."""
+    faced = await check_not_known(stage)
+    stage.world.replicate.unknown_until = None
+    await stage.hear(CHECK)
+    stage.world.pass_time(400)
+    stage.world.replicate.keep_deadlines()
+    return faced
+
+
+async def cancel_not_known(stage: Stage) -> Faced:
+    """A cancel while Replicate does not know what runs."""
+    await check_not_known(stage)
+    return Faced(CANCEL)
+
+
+async def check_overdue(stage: Stage) -> Faced:
+    """The prediction still runs long after Replicate should have canceled it."""
+    await stage.ask()
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    stage.world.pass_time(400)
+    return Faced(CHECK)
+
+
+async def check_ended(stage: Stage) -> Faced:
+    """The end was saved, and the process died before it was announced (or before the next attempt was on its way)."""
+    await stage.ask()
+    event = finished(stage)
+    stage.world.messenger.down = True
+    await _raises(lambda: stage.hear(event))
+    stage.world.messenger.down = False
+    stage.world.pass_time(60)
+    return Faced(CHECK)
+
+
+async def held_while_asked(stage: Stage) -> Faced:
+    """A request whose create is answered 429."""
+    stage.world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    return Faced(stage.request())
+
+
+async def request_over_limit(stage: Stage) -> Faced:
+    """A request beyond the limit of a day that is about to end; its prompt is not fit to be paid for."""
+    stage.world.store.put_account(
+        replace(stage.world.account(), daily_limit_credits=2, day=stage.world.time.date(), day_credits=2)
+    )
+    stage.world.time = stage.world.time.replace(hour=23, minute=59)
+    return Faced(replace(stage.request(), prompt="A gory lighthouse"))
+
+
+async def request_taken_in(stage: Stage) -> Faced:
+    """The copy of a request that was taken in while content safety was down."""
+    await _taken_in(stage)
+    (sent,) = stage.world.messenger.scheduled
+    stage.world.messenger.scheduled.clear()
+    return Faced(sent.message)
+
+
+async def check_taken_in(stage: Stage) -> Faced:
+    """The same, and its copy was lost."""
+    await request_taken_in(stage)
+    return Faced(CHECK)
+
+
+async def check_taken_in_given_up(stage: Stage) -> Faced:
+    """The same, and too much time has passed."""
+    await request_taken_in(stage)
+    stage.world.pass_time(7 * 3600)
+    return Faced(CHECK)
+
+
+async def cancel_taken_in(stage: Stage) -> Faced:
+    """A cancel while the request waits to open; its copy is still to come."""
+    await _taken_in(stage)
+    return Faced(CANCEL)
+
+
+async def bury_taken_in(stage: Stage) -> Faced:
+    """The copy of such a request died."""
+    await request_taken_in(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def request_of_ended(stage: Stage) -> Faced:
+    """The same request again, after its end was told."""
+    await webhook(stage)
+    await stage.hear(finished_event(stage))
+    return Faced(stage.request())
+
+
+async def check_of_nothing(stage: Stage) -> Faced:
+    """An old row whose generation never opened: its request was put off, and may come now."""
+    now = stage.world.time
+    stage.world.index.rows[KEY] = OpenRow(key=KEY, due_at=now, expires_at=now, written_at=now - timedelta(seconds=1000))
+    stage.rival = stage.request()
+    return Faced(CHECK)
+
+
+async def timer(stage: Stage) -> Faced:
+    """The timer itself, with one generation that is overdue."""
+    await check_running(stage)
+    return Faced(None)
+
+
+async def cancel_unopened(stage: Stage) -> Faced:
+    """A cancel before its request, which comes never."""
+    return Faced(CANCEL)
+
+
+async def cancel_submitting(stage: Stage) -> Faced:
+    """A cancel while the outcome of the create is unknown."""
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await stage.ask()
+    return Faced(CANCEL)
+
+
+async def cancel_held(stage: Stage) -> Faced:
+    """A cancel while nothing is created."""
+    await _held(stage)
+    return Faced(CANCEL)
+
+
+async def cancel_running(stage: Stage) -> Faced:
+    """A cancel while the prediction runs."""
+    await stage.ask()
+    stage.world.replicate.start(stage.world.replicate.only_id)
+    return Faced(CANCEL)
+
+
+async def cancel_finished(stage: Stage) -> Faced:
+    """A cancel that loses the race: the prediction is over, and nobody knows it here."""
+    await webhook(stage)
+    return Faced(CANCEL)
+
+
+async def bury_unopened(stage: Stage) -> Faced:
+    """A request that died before it opened anything."""
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_submitting(stage: Stage) -> Faced:
+    """A request that died after a create whose answer was lost."""
+    await cancel_submitting(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_held(stage: Stage) -> Faced:
+    """The copy of a request that died."""
+    await _held(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_running(stage: Stage) -> Faced:
+    """A check that died while the prediction runs."""
+    await stage.ask()
+    return Faced(CHECK, dead=True)
+
+
+async def bury_finished(stage: Stage) -> Faced:
+    """A request that died, whose picture is ready."""
+    await webhook(stage)
+    return Faced(stage.request(), dead=True)
+
+
+async def bury_event(stage: Stage) -> Faced:
+    """News that died: delivering is what did not work."""
+    await stage.ask()
+    return Faced(finished(stage), dead=True)
+
+
+async def _held(stage: Stage, retry_after_s: float = 30) -> None:
+    stage.world.replicate.answer_next_create_with(NotCreated("throttled", retry_after_s))
+    await stage.ask()
+
+
+async def _taken_in(stage: Stage) -> None:
+    stage.world.screener.down = True
+    await stage.ask()
+    stage.world.screener.down = False
+    stage.world.pass_time(60)
+
+
+async def _raises(act: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await act()
+    except Exception:  # noqa: BLE001  # what it is does not matter: it is the end of this delivery
+        return
+
 
 #: The ends after which there is something to be shown.
 _SUCCESSES = (End.SUCCEEDED, End.UNSAFE, End.EXPIRES)
 
 FLOWS: tuple[Flow, ...] = (
-    Flow("request", before.request, creates=True),
-    Flow("request with an image", before.request_with_image, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT)),
-    Flow("request that is refused", before.request_refused, ends=ONE_END),
-    Flow("request that is put off", before.held_while_asked, creates=True),
-    Flow("request over a limit, near midnight", before.request_over_limit, ends=ONE_END),
-    Flow("copy of a request", before.copy, creates=True),
-    Flow("copy of a request that was taken in", before.request_taken_in, creates=True),
-    Flow("request of what has ended", before.request_of_ended, ends=ONE_END),
-    Flow("webhook", before.webhook),
-    Flow("webhook, with an image", before.webhook_with_image, ends=(End.SUCCEEDED, End.CONTENT)),
-    Flow("webhook without its outputs", before.webhook_slimmed),
-    Flow("webhook without its outputs, not shown either", before.webhook_slimmed_and_blank, ends=_SUCCESSES),
-    Flow("webhook before the outputs are there", before.webhook_before_the_outputs, ends=_SUCCESSES),
-    Flow("webhook, with an image that is leased", before.webhook_with_leased_image, ends=(End.SUCCEEDED, End.CONTENT)),
-    Flow("webhook after a lost answer", before.webhook_of_unknown),
-    Flow("check of SUBMITTING, created", before.check_submitting),
-    Flow("check of SUBMITTING, lost", before.check_lost),
-    Flow("check of HELD", before.check_held, creates=True),
-    Flow("check of HELD, given up", before.check_given_up, ends=ONE_END),
-    Flow("check of RUNNING", before.check_running),
-    Flow("check of RUNNING, not known", before.check_not_known),
-    Flow("check of RUNNING, known again", before.check_known_again, ends=_SUCCESSES),
-    Flow("check of RUNNING, vanished", before.check_vanished, ends=ONE_END),
-    Flow("check of RUNNING, overdue", before.check_overdue, ends=ONE_END),
-    Flow("check of ended", before.check_ended),
-    Flow("check of RECEIVED", before.check_taken_in, creates=True),
-    Flow("check of RECEIVED, given up", before.check_taken_in_given_up, ends=ONE_END),
-    Flow("check of nothing", before.check_of_nothing),
-    Flow("timer", before.timer),
-    Flow("cancel of nothing", before.cancel_unopened, ends=ONE_END),
-    Flow("cancel of RECEIVED", before.cancel_taken_in, ends=ONE_END),
-    Flow("cancel of SUBMITTING", before.cancel_submitting),
-    Flow("cancel of HELD", before.cancel_held, ends=ONE_END),
-    Flow("cancel of RUNNING", before.cancel_running, ends=ONE_END),
-    Flow("cancel of RUNNING, not known", before.cancel_not_known, ends=ONE_END),
-    Flow("cancel of finished", before.cancel_finished),
-    Flow("dead request, unopened", before.bury_unopened, ends=ONE_END),
-    Flow("dead request, RECEIVED", before.bury_taken_in, ends=ONE_END),
-    Flow("dead request, SUBMITTING", before.bury_submitting),
-    Flow("dead request, HELD", before.bury_held, ends=ONE_END),
-    Flow("dead check, RUNNING", before.bury_running, ends=ONE_END),
-    Flow("dead request, finished", before.bury_finished),
-    Flow("dead event", before.bury_event),
+    Flow("request", request, creates=True),
+    Flow("request that is refused", request_refused, ends=ONE_END),
+    Flow("request that is put off", held_while_asked, creates=True),
+    Flow("request over a limit, near midnight", request_over_limit, ends=ONE_END),
+    Flow("copy of a request", copy, creates=True),
+    Flow("copy of a request that was taken in", request_taken_in, creates=True),
+    Flow("request of what has ended", request_of_ended, ends=ONE_END),
+    Flow("webhook", webhook),
+    Flow("webhook without its outputs", webhook_slimmed),
+    Flow("webhook without its outputs, not shown either", webhook_slimmed_and_blank, ends=_SUCCESSES),
+    Flow("webhook before the outputs are there", webhook_before_the_outputs, ends=_SUCCESSES),
+    Flow("webhook after a lost answer", webhook_of_unknown),
+    Flow("check of SUBMITTING, created", check_submitting),
+    Flow("check of SUBMITTING, lost", check_lost),
+    Flow("check of HELD", check_held, creates=True),
+    Flow("check of HELD, given up", check_given_up, ends=ONE_END),
+    Flow("check of RUNNING", check_running),
+    Flow("check of RUNNING, not known", check_not_known),
+    Flow("check of RUNNING, known again", check_known_again, ends=_SUCCESSES),
+    Flow("check of RUNNING, vanished", check_vanished, ends=ONE_END),
+    Flow("check of RUNNING, overdue", check_overdue, ends=ONE_END),
+    Flow("check of ended", check_ended),
+    Flow("check of RECEIVED", check_taken_in, creates=True),
+    Flow("check of RECEIVED, given up", check_taken_in_given_up, ends=ONE_END),
+    Flow("check of nothing", check_of_nothing),
+    Flow("timer", timer),
+    Flow("cancel of nothing", cancel_unopened, ends=ONE_END),
+    Flow("cancel of RECEIVED", cancel_taken_in, ends=ONE_END),
+    Flow("cancel of SUBMITTING", cancel_submitting),
+    Flow("cancel of HELD", cancel_held, ends=ONE_END),
+    Flow("cancel of RUNNING", cancel_running, ends=ONE_END),
+    Flow("cancel of RUNNING, not known", cancel_not_known, ends=ONE_END),
+    Flow("cancel of finished", cancel_finished),
+    Flow("dead request, unopened", bury_unopened, ends=ONE_END),
+    Flow("dead request, RECEIVED", bury_taken_in, ends=ONE_END),
+    Flow("dead request, SUBMITTING", bury_submitting),
+    Flow("dead request, HELD", bury_held, ends=ONE_END),
+    Flow("dead check, RUNNING", bury_running, ends=ONE_END),
+    Flow("dead request, finished", bury_finished),
+    Flow("dead event", bury_event),
+    *PICTURE_FLOWS,
     *MODALITY_FLOWS,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What all schedules of a flow came to: how many there were, what went wrong how often, the first that broke."""
-
-    schedules: int
-    struck: Counter[str]
-    broken: str = ""
-
-
-def play(name: str) -> Tally:
-    """Run every schedule of the flow of this name, up to the first that breaks a promise."""
-    (flow,) = [flow for flow in FLOWS if flow.name == name]
-    count, struck = 0, Counter[str]()
-    for schedule in schedules(flow):
-        try:
-            stage = run(perform(schedule))
-        except (Broken, AssertionError) as broken:
-            return Tally(count, struck, f"{schedule}: {broken}")
-        count += 1
-        if stage.fault.struck:
-            struck[f"{schedule.mode} {stage.fault.struck}"] += 1
-    return Tally(count, struck)
