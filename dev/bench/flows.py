@@ -46,7 +46,8 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
     "started": {"tables": 2, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
     "completed": {"tables": 4, "content safety": 1, "replicate": 1, "service bus": 1, "blobs": 1},
     "completed again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
-    "request again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
+    # Who asks again is told the end again.
+    "request again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 1, "blobs": 0},
     "refused prompt": {"tables": 5, "content safety": 1, "replicate": 0, "service bus": 1, "blobs": 0},
     "webhook": {"tables": 0, "content safety": 0, "replicate": 0, "service bus": 1, "blobs": 0},
     "tick, nothing open": {"tables": 1, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},

@@ -100,7 +100,7 @@ TAKEN: dict[str, Make] = {
     "JPEG 4032x3024 of a phone": lambda: cameras((4032, 3024), quality=90),
     "JPEG 8000x8000": lambda: saved("JPEG", (8000, 8000), "RGB"),
     "WebP 4096x4096": lambda: saved("WEBP", (4096, 4096), "RGB", noise=True, method=0, quality=60),
-    "WebP 4096x4096 RGBA": lambda: saved("WEBP", (4096, 4096), "RGBA", noise=True, method=0, quality=40),
+    "WebP 4096x4096 RGBA": lambda: saved("WEBP", (4096, 4096), "RGBA", noise=True, method=0, quality=15),
     "WebP 4096x4096 RGBA lossless": lambda: saved("WEBP", (4096, 4096), "RGBA", lossless=True, method=0),
     "GIF 4096x4096": lambda: saved("GIF", (4096, 4096), "L", noise=True),
     "GIF 4096x4096 transparent": lambda: saved("GIF", (4096, 4096), "L", transparency=64),
