@@ -9,12 +9,12 @@ Rules of this file:
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_type_hints
 
 from shared.core.prediction import NotCreated, OutcomeUnknown
-from shared.ports import House, Unavailable
+from shared.ports import House, Telemetry, Unavailable
 
 T = TypeVar("T")
 
@@ -112,33 +112,24 @@ class Gate(Protocol):
 
 def watched(house: House, gate: Gate) -> House:
     """The same house, with ``gate`` in every way out."""
-    ports: dict[str, Any] = {
-        port.name: _Watched(port.name, getattr(house, port.name), gate)
-        for port in fields(house)
-        if port.name not in _NO_EFFECTS
-    }
-    return replace(house, **ports)
+    ports = {name: _Watched(name, getattr(house, name), gate) for name in WAYS_OUT}
+    return replace(house, **ports)  # type: ignore[arg-type]  # each stands for whatever port is behind it
 
 
-#: What of a house is no way out: values, functions, and what nothing depends on.
-_NO_EFFECTS = {
-    "telemetry",
-    "catalog",
-    "policy",
-    "timing",
-    "limits",
-    "digest_key",
-    "now",
-    "new_seed",
-    "chance",
-    "sleep",
-    "wary",
-    "outputs_at_once",
-}
+#: The ways out of a house are its ports. All else are values and functions, whatever they are called: a flag behind the
+#: gate would be true always. Nothing depends on telemetry.
+WAYS_OUT = tuple(
+    name
+    for name, kind in get_type_hints(House).items()
+    if kind is not Telemetry and Protocol in getattr(kind, "__bases__", ())
+)
 
 
 _ITERATORS = {"recent", "ledger", "accounts", "generations"}
 _CONTEXTS = {"fetch"}
+
+#: What they answer is the port itself in another way, and nothing has left the house yet.
+_SELVES = {"alone"}
 
 
 class _Watched:
@@ -151,6 +142,8 @@ class _Watched:
 
     def __getattr__(self, method: str) -> Any:
         inner, name = getattr(self._inner, method), f"{self._port}.{method}"
+        if method in _SELVES:
+            return lambda: _Watched(self._port, inner(), self._gate)
         if method in _ITERATORS:
             return lambda *args, **named: _listed(name, inner(*args, **named), self._gate)
         if method in _CONTEXTS:

@@ -1,15 +1,16 @@
 """The twin run: every message and every webhook delivered twice leaves what a single delivery leaves."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 import pytest
 
 from shared import worker
+from shared.core.attempt import Attempt
 from shared.core.generation import Generation
-from shared.core.generation_event import GenerationEvent
 from shared.ports import Envelope, House
 from tests.fakes.blobs import Blob
 from tests.fakes.messenger import queue_of
@@ -97,32 +98,53 @@ async def played(flow: Flow, stage: Stage, world: TwinWorld) -> World:
 
 
 def state(world: World) -> Mapping[str, Any]:
-    """What is left of a run: all but the times, and the seeds that we chose."""
-    return {
+    """What is left of a run: all but when, for a run twice takes longer, and the seeds that we chose."""
+    left = {
         "accounts": world.store.saved_accounts,
-        "ledger": {(entry.entry_id, entry.move): replace(entry, at=START) for entry in world.store.entries},
-        "generations": {key: _timeless(each) for key, each in world.store.saved_generations.items()},
-        "events": {event.event_id: _timeless_event(event) for event in world.events},
-        "blobs": {name: _seedless(blob) for name, blob in world.blobs.outputs.items()},
+        "ledger": {(entry.entry_id, entry.move): entry for entry in world.store.entries},
+        "generations": {key: _seedless(each) for key, each in world.store.saved_generations.items()},
+        "events": {event.event_id: replace(event, seed=0) for event in world.events},
+        "blobs": {name: _unlabelled(blob) for name, blob in world.blobs.outputs.items()},
+        "inputs": world.blobs.inputs,
+        "refused": world.blobs.quarantined,
         # Their names and contents hold the times of what they are about.
         "dead letters": len(world.blobs.dead_letters),
+        # Each is paid for.
+        "predictions": sorted(_asked(attempt) for _, attempt in world.replicate.made_for.values()),
     }
+    return {name: timeless(each) for name, each in left.items()}
 
 
-def _timeless(generation: Generation) -> Generation:
+def timeless(value: Any) -> Any:
+    """The same with one time in place of each: that there is one is compared, which one is not.
+
+    A day stays as it is, for what may be spent is counted by it.
+    """
+    if isinstance(value, datetime):
+        return START
+    if isinstance(value, Mapping):
+        return {key: timeless(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(timeless(each) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {part.name: timeless(getattr(value, part.name)) for part in fields(value)}
+    return value
+
+
+def _seedless(generation: Generation) -> Generation:
     attempt = generation.attempt
-    if attempt is not None:
-        attempt = replace(attempt, submitted_at=START, retry_at=None, seed=0, inputs={})
-    verdicts = tuple(replace(record, at=START) for record in generation.verdicts)
-    return replace(generation, opened_at=START, ended_at=None, attempt=attempt, verdicts=verdicts)
+    if attempt is None:
+        return generation
+    inputs = {name: value for name, value in attempt.inputs.items() if name != "seed"}
+    return replace(generation, attempt=replace(attempt, seed=0, inputs=inputs))
 
 
-def _timeless_event(event: GenerationEvent) -> GenerationEvent:
-    return replace(event, at=START, opened_at=START, started_at=START if event.started_at else None, seed=0)
-
-
-def _seedless(blob: Blob) -> Blob:
+def _unlabelled(blob: Blob) -> Blob:
     return replace(blob, metadata={name: value for name, value in blob.metadata.items() if name != "seed"})
+
+
+def _asked(attempt: Attempt) -> tuple[int, str, int]:
+    return attempt.number, attempt.model, attempt.outputs
 
 
 @pytest.mark.parametrize("twins", [Twins.AFTER, Twins.TOGETHER], ids=lambda twins: twins.value)
@@ -139,3 +161,21 @@ def test_twice_leaves_what_once_leaves(twins: Twins) -> None:
                 assert left[0] == left[1], f"{flow.name}, {webhook}, {end}"
                 compared += 1
     assert compared > 500
+
+
+def test_a_time_that_is_there_is_not_one_that_is_not() -> None:
+    """Of a time is compared whether there is one, wherever it stands; of the rest everything."""
+    world = TwinWorld(Twins.NONE)
+    run(played(FLOWS[0], Stage(FLOWS[0].ends[0], Webhook.ONCE, Fault(), world), world))
+    (generation,) = world.store.saved_generations.values()
+    attempt = generation.attempt
+    assert attempt is not None
+    later = replace(attempt, submitted_at=attempt.submitted_at + timedelta(seconds=1))
+    assert timeless(replace(generation, attempt=later)) == timeless(generation)
+    for changed in (
+        replace(generation, ended_at=None),
+        replace(generation, attempt=replace(attempt, missing_since=START)),
+        replace(generation, attempt=replace(attempt, inputs={})),
+        replace(generation, captured_credits=generation.captured_credits + 1),
+    ):
+        assert timeless(changed) != timeless(generation)
