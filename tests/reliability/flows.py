@@ -1,18 +1,16 @@
 """The flows: what comes before each, and the message that then faces the fault."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.messages import CancelRequest, Check, PredictionEvent
+from shared.core.messages import CancelRequest, Check
 from shared.core.prediction import NotCreated, OutcomeUnknown
 from shared.ports import OpenRow
 from tests.fakes.world import KEY
-from tests.reliability.effects import run
-from tests.reliability.invariants import Broken
 from tests.reliability.modality_flows import MODALITY_FLOWS
-from tests.reliability.schedules import End, Faced, Flow, Stage, perform, schedules
+from tests.reliability.picture_flows import PICTURE_FLOWS, finished, finished_event
+from tests.reliability.schedules import End, Faced, Flow, Stage
 
 CHECK = Check(KEY)
 CANCEL = CancelRequest(KEY)
@@ -24,13 +22,6 @@ ONE_END = (End.SUCCEEDED,)
 async def request(stage: Stage) -> Faced:
     """A request of a user with credits."""
     return Faced(stage.request())
-
-
-async def request_with_image(stage: Stage) -> Faced:
-    """A request with a picture to start from: fetched, screened, stored, and sent as our own copy."""
-    url = "https://pictures.example/lighthouse.png"
-    stage.world.inputs.files[url] = b"a lighthouse"
-    return Faced(replace(stage.request(), model="flux-dev", image_url=url))
 
 
 async def request_refused(stage: Stage) -> Faced:
@@ -50,21 +41,13 @@ async def copy(stage: Stage) -> Faced:
 async def webhook(stage: Stage) -> Faced:
     """Replicate says that the prediction is over."""
     await stage.ask()
-    return Faced(_finished(stage))
-
-
-async def webhook_with_image(stage: Stage) -> Faced:
-    """The same, and there is an input that nobody needs any more."""
-    faced = await request_with_image(stage)
-    if faced.message is not None:
-        await stage.hear(faced.message)
-    return Faced(_finished(stage))
+    return Faced(finished(stage))
 
 
 async def webhook_slimmed(stage: Stage) -> Faced:
     """The same, but its outputs were left out, for they were too large."""
     await stage.ask()
-    event = _finished(stage)
+    event = finished(stage)
     return Faced(replace(event, prediction=replace(event.prediction, outputs=(), complete=False)))
 
 
@@ -84,18 +67,11 @@ async def webhook_before_the_outputs(stage: Stage) -> Faced:
     return faced
 
 
-async def webhook_with_leased_image(stage: Stage) -> Faced:
-    """The same, and the input may not be deleted: it stays, and holds up nothing."""
-    faced = await webhook_with_image(stage)
-    stage.world.blobs.kept |= set(stage.world.blobs.inputs)
-    return faced
-
-
 async def webhook_of_unknown(stage: Stage) -> Faced:
     """The same, but the answer to the create was lost: nobody knows the prediction yet."""
     stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
     await stage.ask()
-    return Faced(_finished(stage))
+    return Faced(finished(stage))
 
 
 async def check_submitting(stage: Stage) -> Faced:
@@ -148,7 +124,7 @@ async def check_known_again(stage: Stage) -> Faced:
     """It did not know it, and now it has finished."""
     faced = await check_not_known(stage)
     await stage.hear(CHECK)
-    _finished(stage)
+    finished(stage)
     stage.world.pass_time(60)
     return faced
 
@@ -180,7 +156,7 @@ async def check_overdue(stage: Stage) -> Faced:
 async def check_ended(stage: Stage) -> Faced:
     """The end was saved, and the process died before it was announced (or before the next attempt was on its way)."""
     await stage.ask()
-    event = _finished(stage)
+    event = finished(stage)
     stage.world.messenger.down = True
     await _raises(lambda: stage.hear(event))
     stage.world.messenger.down = False
@@ -239,7 +215,7 @@ async def bury_taken_in(stage: Stage) -> Faced:
 async def request_of_ended(stage: Stage) -> Faced:
     """The same request again, after its end was told."""
     await webhook(stage)
-    await stage.hear(_finished_event(stage))
+    await stage.hear(finished_event(stage))
     return Faced(stage.request())
 
 
@@ -320,7 +296,7 @@ async def bury_finished(stage: Stage) -> Faced:
 async def bury_event(stage: Stage) -> Faced:
     """News that died: delivering is what did not work."""
     await stage.ask()
-    return Faced(_finished(stage), dead=True)
+    return Faced(finished(stage), dead=True)
 
 
 async def _held(stage: Stage, retry_after_s: float = 30) -> None:
@@ -335,15 +311,6 @@ async def _taken_in(stage: Stage) -> None:
     stage.world.pass_time(60)
 
 
-def _finished(stage: Stage) -> PredictionEvent:
-    stage.finish(stage.world.replicate.only_id)
-    return _finished_event(stage)
-
-
-def _finished_event(stage: Stage) -> PredictionEvent:
-    return stage.world.replicate.event(stage.world.replicate.only_id)
-
-
 async def _raises(act: Callable[[], Awaitable[None]]) -> None:
     try:
         await act()
@@ -356,7 +323,6 @@ _SUCCESSES = (End.SUCCEEDED, End.UNSAFE, End.EXPIRES)
 
 FLOWS: tuple[Flow, ...] = (
     Flow("request", request, creates=True),
-    Flow("request with an image", request_with_image, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT)),
     Flow("request that is refused", request_refused, ends=ONE_END),
     Flow("request that is put off", held_while_asked, creates=True),
     Flow("request over a limit, near midnight", request_over_limit, ends=ONE_END),
@@ -364,11 +330,9 @@ FLOWS: tuple[Flow, ...] = (
     Flow("copy of a request that was taken in", request_taken_in, creates=True),
     Flow("request of what has ended", request_of_ended, ends=ONE_END),
     Flow("webhook", webhook),
-    Flow("webhook, with an image", webhook_with_image, ends=(End.SUCCEEDED, End.CONTENT)),
     Flow("webhook without its outputs", webhook_slimmed),
     Flow("webhook without its outputs, not shown either", webhook_slimmed_and_blank, ends=_SUCCESSES),
     Flow("webhook before the outputs are there", webhook_before_the_outputs, ends=_SUCCESSES),
-    Flow("webhook, with an image that is leased", webhook_with_leased_image, ends=(End.SUCCEEDED, End.CONTENT)),
     Flow("webhook after a lost answer", webhook_of_unknown),
     Flow("check of SUBMITTING, created", check_submitting),
     Flow("check of SUBMITTING, lost", check_lost),
@@ -398,29 +362,6 @@ FLOWS: tuple[Flow, ...] = (
     Flow("dead check, RUNNING", bury_running, ends=ONE_END),
     Flow("dead request, finished", bury_finished),
     Flow("dead event", bury_event),
+    *PICTURE_FLOWS,
     *MODALITY_FLOWS,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What all schedules of a flow came to: how many there were, what went wrong how often, the first that broke."""
-
-    schedules: int
-    struck: Counter[str]
-    broken: str = ""
-
-
-def play(name: str) -> Tally:
-    """Run every schedule of the flow of this name, up to the first that breaks a promise."""
-    (flow,) = [flow for flow in FLOWS if flow.name == name]
-    count, struck = 0, Counter[str]()
-    for schedule in schedules(flow):
-        try:
-            stage = run(perform(schedule))
-        except (Broken, AssertionError) as broken:
-            return Tally(count, struck, f"{schedule}: {broken}")
-        count += 1
-        if stage.fault.struck:
-            struck[f"{schedule.mode} {stage.fault.struck}"] += 1
-    return Tally(count, struck)

@@ -62,10 +62,18 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Faced:
-    """What meets the fault: a message of a queue, the same as a dead letter, or (None) the timer itself."""
+    """What meets the fault: a message of a queue, the same as a dead letter, or (None) the timer itself.
+
+    ``lost``: how many of its deliveries came to no end before.
+    """
 
     message: Sendable | None
     dead: bool = False
+    lost: int = 0
+
+    def envelope(self, name: str) -> Envelope:
+        """What it comes in."""
+        return Envelope(name, lost=self.lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,7 @@ class Stage:
             elif faced.dead:
                 await worker.bury(house, faced.message, raw_of(faced.message), queue_of(faced.message))
             else:
-                await worker.handle(house, faced.message, Envelope("faced"), queue_of(faced.message))
+                await worker.handle(house, faced.message, faced.envelope("faced"), queue_of(faced.message))
         except Crash:
             return False
         except Exception:  # noqa: BLE001  # the broker does not care what it was: it delivers again
@@ -185,7 +193,8 @@ class Stage:
         elif faced.dead:
             await worker.bury(self.world.house, faced.message, raw_of(faced.message), queue_of(faced.message))
         else:
-            await self.hear(faced.message)
+            envelope = faced.envelope("again")
+            await self.world.deliver(raw_of(faced.message), queue_of(faced.message), envelope)
 
     async def _meanwhile(self, mode: Mode) -> None:
         """What others do while the handler that faces the fault stands still between two effects."""

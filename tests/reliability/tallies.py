@@ -5,13 +5,42 @@ A flow is claimed by making a file, which one process alone can; the others wait
 
 import pickle
 import time
+from collections import Counter
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from tests.reliability.flows import Tally, play
+from tests.reliability.effects import run
+from tests.reliability.flows import FLOWS
+from tests.reliability.invariants import Broken
+from tests.reliability.schedules import perform, schedules
 
 #: How long another process is waited for between two looks. Who waits is ended by its test's own time.
 LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What all schedules of a flow came to: how many there were, what went wrong how often, the first that broke."""
+
+    schedules: int
+    struck: Counter[str]
+    broken: str = ""
+
+
+def play(name: str) -> Tally:
+    """Run every schedule of the flow of this name, up to the first that breaks a promise."""
+    (flow,) = [flow for flow in FLOWS if flow.name == name]
+    count, struck = 0, Counter[str]()
+    for schedule in schedules(flow):
+        try:
+            stage = run(perform(schedule))
+        except (Broken, AssertionError) as broken:
+            return Tally(count, struck, f"{schedule}: {broken}")
+        count += 1
+        if stage.fault.struck:
+            struck[f"{schedule.mode} {stage.fault.struck}"] += 1
+    return Tally(count, struck)
 
 
 class Tallies:

@@ -74,7 +74,7 @@ class TwinWorld(World):
             await self.twice(lambda house: worker.bury(house, message, raw, queue))
         else:
             queue = queue_of(message)
-            await self.twice(lambda house: worker.handle(house, message, Envelope("faced"), queue))
+            await self.twice(lambda house: worker.handle(house, message, faced.envelope("faced"), queue))
 
 
 def _step_in_turn(pair: list[Coroutine[Any, Any, None]]) -> None:
