@@ -17,7 +17,6 @@ from shared.core import transitions as life
 from shared.core.generation import Generation, Transition
 from shared.core.generation_event import GenerationEvent, RefusalEvent
 from shared.core.keys import GivenIds, Key
-from shared.core.mapping import INPUT_PREFIX
 from shared.core.messages import CancelRequest, GenerationRequest, Malformed, Message
 from shared.core.prediction import Status
 from shared.core.reasons import Refusal
@@ -116,7 +115,9 @@ async def tidy(house: House, generation: Generation) -> int:
     attempt, request = generation.attempt, generation.request
     prefix = output_prefix(generation.key)
     kept = 0
-    if request is not None and (request.image_url or "").startswith(INPUT_PREFIX):
+    if request is None or request.image_url is not None:
+        # Also where what is saved has no reference to it: a delivery may have stored it and died, and the next was
+        # refused, or buried.
         kept += await house.blobs.discard_inputs(prefix)
     if attempt is None:
         return kept

@@ -18,14 +18,21 @@ async def request_with_image(stage: Stage) -> Faced:
     return Faced(replace(stage.request(), model="flux-dev", image_url=url))
 
 
-async def request_lost_once(stage: Stage) -> Faced:
-    """The same, after a worker that had it died."""
-    return replace(await request_with_image(stage), lost=1)
+async def request_lost_before(stage: Stage) -> Faced:
+    """The same, after workers that had it died: another one, and its picture is not decoded any more."""
+    return replace(await request_with_image(stage), lost=LOST_DELIVERIES - 1)
 
 
 async def request_lost_often(stage: Stage) -> Faced:
     """The same, after so many of them that its picture is not decoded any more."""
     return replace(await request_with_image(stage), lost=LOST_DELIVERIES)
+
+
+async def bury_with_image(stage: Stage) -> Faced:
+    """A dead letter, of which a delivery had stored the input before it died."""
+    faced = await request_with_image(stage)
+    await stage.world.blobs.put_input("ada/one/stored.png", b"a lighthouse", "image/png")
+    return replace(faced, dead=True)
 
 
 async def webhook_with_image(stage: Stage) -> Faced:
@@ -64,8 +71,9 @@ _ENDS = (End.SUCCEEDED, End.CONTENT)
 
 PICTURE_FLOWS: tuple[Flow, ...] = (
     Flow("request with an image", request_with_image, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT)),
-    Flow("request with an image, lost once", request_lost_once, creates=True, ends=(End.SUCCEEDED,)),
+    Flow("request with an image, lost before", request_lost_before, creates=True, ends=(End.SUCCEEDED,)),
     Flow("request with an image, lost often", request_lost_often, ends=(End.SUCCEEDED,)),
+    Flow("dead request with an image, unopened", bury_with_image, ends=(End.SUCCEEDED,)),
     Flow("webhook, with an image", webhook_with_image, ends=_ENDS),
     Flow("webhook, with an image, lost often", webhook_lost_often, ends=_ENDS),
     Flow("webhook, with an image that is leased", webhook_with_leased_image, ends=_ENDS),

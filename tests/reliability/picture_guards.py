@@ -101,6 +101,13 @@ PICTURE_GUARDS: tuple[Guard, ...] = (
         _WARY + "test_its_input_is_refused_unseen",
     ),
     _guard(
+        "an input whose delivery died goes with the next one's refusal",
+        "shared/worker/ending.py",
+        "if request is None or request.image_url is not None:",
+        'if request is not None and (request.image_url or "").startswith("input:"):',
+        _WARY + "test_what_a_delivery_had_stored_goes_with_the_refusal",
+    ),
+    _guard(
         "a picture of a message that was lost is decoded alone",
         "shared/worker/wariness.py",
         "    if not envelope.lost:",

@@ -71,9 +71,9 @@ class Faced:
     dead: bool = False
     lost: int = 0
 
-    def envelope(self, name: str) -> Envelope:
-        """What it comes in."""
-        return Envelope(name, lost=self.lost)
+    def envelope(self, name: str, again: int = 0) -> Envelope:
+        """What it comes in; ``again`` is how many more were lost."""
+        return Envelope(name, lost=self.lost + again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Stage:
         elif faced.dead:
             await worker.bury(self.world.house, faced.message, raw_of(faced.message), queue_of(faced.message))
         else:
-            envelope = faced.envelope("again")
+            envelope = faced.envelope("again", 1)
             await self.world.deliver(raw_of(faced.message), queue_of(faced.message), envelope)
 
     async def _meanwhile(self, mode: Mode) -> None:

@@ -55,6 +55,17 @@ async def test_its_input_is_refused_unseen(world: World) -> None:
     assert world.account().available == 10
 
 
+async def test_what_a_delivery_had_stored_goes_with_the_refusal(world: World) -> None:
+    """It died after it had stored the input, and the next one is refused: nobody keeps the picture."""
+    world.inputs.files[PICTURE] = b"a cat"
+    await world.blobs.put_input("ada/one/stored.png", b"a cat", "image/png")
+    await world.blobs.put_input("ada/other/stored.png", b"a dog", "image/png")
+    await ask(world, lost(LOST_DELIVERIES), model="flux-dev", image_url=PICTURE)
+    assert world.generation().state is State.REJECTED
+    assert set(world.blobs.inputs) == {"ada/other/stored.png"}
+    assert world.index.rows == {}
+
+
 async def test_a_message_without_a_picture_goes_on(world: World) -> None:
     """A prompt ends no worker."""
     await ask(world, lost(LOST_DELIVERIES))
