@@ -290,7 +290,7 @@ GUARDS: tuple[Guard, ...] = (
                 "",
             ),
         ),
-        _flow("request with an image"),
+        "tests/worker/test_input_canceled.py::test_an_input_that_lost_against_a_cancel_goes_at_once",
     ),
     Guard(
         "a verdict that is not whole allows nothing",
