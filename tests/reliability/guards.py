@@ -293,7 +293,7 @@ GUARDS: tuple[Guard, ...] = (
                 "",
             ),
         ),
-        flow_test("request with an image"),
+        worker_test("test_input_canceled.py::test_an_input_that_lost_against_a_cancel_goes_at_once"),
     ),
     Guard(
         "a verdict that is not whole allows nothing",

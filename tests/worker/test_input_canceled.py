@@ -1,0 +1,22 @@
+"""A cancel that is faster than the request whose input is being fetched."""
+
+from dataclasses import replace
+
+from shared.core.state import State
+from tests.fakes.inputs import FakeInputs
+from tests.fakes.world import World
+
+
+async def test_an_input_that_lost_against_a_cancel_goes_at_once(world: World) -> None:
+    """It is stored after the end: who stored it takes it away, and does not leave it to the timer."""
+
+    class Overtaken(FakeInputs):
+        async def get(self, url: str) -> bytes:
+            await world.cancel()
+            return url.encode()
+
+    world.house = replace(world.house, inputs=Overtaken())
+    await world.ask(model="flux-dev", image_url="https://pictures.example/cat.png")
+    assert world.generation().state is State.CANCELED
+    assert world.blobs.inputs == {}
+    assert world.replicate.predictions == {}
