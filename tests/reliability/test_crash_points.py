@@ -15,7 +15,7 @@ from tests.reliability.tallies import Tallies
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
 #: How many schedules there are. A change of the corridor changes it; a flow that is skipped by mistake does too.
-AT_LEAST = 50_000
+AT_LEAST = 70_000
 
 EACH = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
 
