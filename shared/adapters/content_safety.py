@@ -78,7 +78,7 @@ class ContentSafety:
         """Analyse a text of any length; of several pieces the highest severity per category counts."""
         pieces = pieces_of(text)
         if reading := await _unmasked(text):
-            pieces += pieces_of(reading)
+            pieces += [piece for piece in pieces_of(reading) if piece not in pieces]  # the others were looked at
         if len(pieces) == 1:
             return await self._piece(text)
         turn = asyncio.Semaphore(_AT_ONCE)

@@ -21,6 +21,8 @@ _CHUNK = re.compile(r"\S+")
 _SIGN_WITHIN = re.compile(rf"[^\W\d_][0-9{re.escape(SIGNS)}]+(?=[^\W\d_])")
 #: What has signs, digits and runs of its own: an address, of mail or of the web.
 _ADDRESS = re.compile(r"\S*(?:@\S+\.|www\.|://)\S*")
+#: An id, a digest, a colour: digits and the letters that are digits too. No word of the list is written with these.
+_HEX = re.compile(r"[#({\[]?(?:[0-9a-f]{6,}|[0-9a-f]{4,}(?:-[0-9a-f]{4,})+)[)}\]]?[.,;:!?]?", re.IGNORECASE)
 #: So many letters are a word with signs in it; fewer are a name, such as b2b.
 _LEAST_LETTERS = 3
 _STRETCHED = re.compile(r"([^\W\d_])\1\1+")
@@ -76,7 +78,11 @@ def _unmasked(chunk: str, *, latin: bool) -> str:
 
 def _is_spelt_oddly(chunk: str) -> bool:
     """Whether signs stand for letters, or letters are stretched."""
-    if not (_SIGN_WITHIN.search(chunk) or _STRETCHED.search(chunk)) or _ADDRESS.fullmatch(chunk):
+    if (
+        not (_SIGN_WITHIN.search(chunk) or _STRETCHED.search(chunk))
+        or _ADDRESS.fullmatch(chunk)
+        or _HEX.fullmatch(chunk)
+    ):
         return False
     return sum(map(str.isalpha, chunk)) >= _LEAST_LETTERS
 

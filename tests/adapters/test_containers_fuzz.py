@@ -13,6 +13,8 @@ from shared.adapters.images.manifests import without_pictures
 from shared.ports import OutputUnfit
 from tests.adapters import container_files as files
 
+pytestmark = pytest.mark.long  # files by the hundred
+
 SEEDS = [
     files.png_with_everything(),
     files.png_with_everything("P"),

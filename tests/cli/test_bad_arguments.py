@@ -9,6 +9,8 @@ import typer
 from shared.cli.main import app
 from tests.cli.counter import Counter
 
+pytestmark = pytest.mark.long  # every argument of every command
+
 #: What people and scripts type where something else was meant.
 BAD = ("", "-5", "-1", "0", "many", "1e3", "99999999999999999999", "a/b", "a b", "nosuch", "../x", "\udcff", "é" * 300)
 

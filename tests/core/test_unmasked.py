@@ -74,3 +74,9 @@ def test_what_is_no_disguise_is_read_once(text: str) -> None:
 def test_any_text_has_a_reading(text: str) -> None:
     """Nothing that a user can write raises."""
     assert isinstance(unmasked(text), str)
+
+
+@pytest.mark.parametrize("word", ["3f9a1c7e", "d005-4e1b-9c3d-000000000000", "#ff8800,", "(deadbeef00)."])
+def test_an_id_or_a_digest_is_no_disguise(word: str) -> None:
+    """Digits and the letters that are digits too: whoever writes one does not pay for a second look."""
+    assert unmasked(f"a lighthouse, number {word} of many") == ""

@@ -66,6 +66,11 @@ def snapshots() -> dict[str, Any]:
     return copy.deepcopy(dict(_loaded()))
 
 
+def snapshot(environment: str) -> dict[str, Any]:
+    """One environment's, in a copy that a test may change."""
+    return copy.deepcopy(dict(_loaded()[environment]))
+
+
 def resources(all_snapshots: Snapshots, *kinds: str) -> Iterator[Resource]:
     """The resources of these kinds in every environment; of all kinds where none is named."""
     for environment, snapshot in all_snapshots.items():

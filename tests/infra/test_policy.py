@@ -7,7 +7,7 @@ import pytest
 
 from tests.infra import policy
 from tests.infra.policy import Rule
-from tests.infra.snapshots import resources, snapshots
+from tests.infra.snapshots import resources, snapshot, snapshots
 
 #: The value that takes a property away.
 GONE = object()
@@ -121,8 +121,8 @@ RULES = list(dict.fromkeys(rule for rule, *_ in MUTATIONS)) + sorted(OF_THE_WHOL
 
 def places(kind: str) -> Iterator[tuple[str, int]]:
     """Every environment and place at which there is a resource of a kind."""
-    for environment, snapshot in snapshots().items():
-        for number, body in enumerate(snapshot["predictedResources"]):
+    for environment, made in snapshots().items():
+        for number, body in enumerate(made["predictedResources"]):
             if body["type"] == kind:
                 yield environment, number
 
@@ -154,7 +154,7 @@ def test_can_be_broken(rule: Rule, kind: str, path: str, wrong: Any) -> None:
     found = list(places(kind))
     assert found
     for environment, number in found:
-        broken = snapshots()
+        broken = {environment: snapshot(environment)}
         changed(broken[environment]["predictedResources"][number], path, wrong)
         assert rule(broken) != [], (environment, number)
 

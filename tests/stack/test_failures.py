@@ -18,7 +18,7 @@ CLASSES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("failed", {"error": "Prediction interrupted; please retry (code: PA)"}, "PROVIDER_FAILED"),
     ("failed", {"error": "Content flagged for: sexual (E005)"}, "CONTENT_REFUSED"),
     ("failed", {"error": "width must be a multiple of 16"}, "PROVIDER_REFUSED"),
-    ("failed", {"error": "Billing: spend limit reached"}, "PROVIDER_UNAVAILABLE"),
+    ("failed", {"error": "Monthly spend limit reached"}, "PROVIDER_UNAVAILABLE"),
     ("failed", {"error": "list index out of range"}, "PROVIDER_FAILED"),
     ("failed", {"error": "CUDA error", "before_start": True}, "PROVIDER_FAILED"),
     ("nsfw_all", {}, "CONTENT_REFUSED"),

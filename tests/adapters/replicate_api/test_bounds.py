@@ -16,6 +16,8 @@ from shared.core.prediction import Status
 from tests.adapters.replicate_api.world import LLAMA, World, api_at
 from tests.adapters.simulators import never_answer, raw_server, scripted
 
+pytestmark = pytest.mark.long  # it waits for time-outs
+
 
 @pytest.fixture
 def connector(world: World) -> ReplicateConnector:
