@@ -165,6 +165,21 @@ def safety(azure: Azure, plan: Plan) -> list[str]:
     return [f"The one free Content Safety of this subscription is {name}: azd env set SAFETY_SKU S0" for name in taken]
 
 
+def quota(azure: Azure, plan: Plan) -> list[str]:
+    """The subscription has cores left in the region.
+
+    learn.microsoft.com/rest/api/appservice/get-usages-in-location/list
+    """
+    place = f"/subscriptions/{plan.subscription}/providers/Microsoft.Web/locations/{plan.location}"
+    usages = azure.ask("rest", "--method", "get", "--url", f"{place}/usages?api-version=2024-11-01").get("value", [])
+    return [
+        f"{each['name']['localizedValue']}: {each['currentValue']} of {each['limit']} are in use. "
+        "Ask for more in the portal (Quotas), or choose another region."
+        for each in usages
+        if 0 < each["limit"] <= each["currentValue"]
+    ]
+
+
 def vault_name(azure: Azure, plan: Plan) -> list[str]:
     """No vault of this environment is deleted and kept, unless it is to be recovered."""
     kept = azure.ask("keyvault", "list-deleted", "--resource-type", "vault")
@@ -226,7 +241,7 @@ def email(_azure: Azure, plan: Plan) -> list[str]:
     return [] if plan.email else ["Nobody would be told of alerts: azd env set ALERT_EMAIL you@example.com"]
 
 
-CHECKS: tuple[Check, ...] = (rights, providers, region, safety, vault_name, safety_name, budget_month, email)
+CHECKS: tuple[Check, ...] = (rights, providers, region, quota, safety, vault_name, safety_name, budget_month, email)
 
 
 def findings(azure: Azure, plan: Plan) -> list[str]:

@@ -38,6 +38,12 @@ ASSIGNER = {"actions": ["*/read", "Microsoft.Authorization/*"], "notActions": []
 NO_BUDGET = "(ResourceGroupNotFound) Resource group 'rg-shop' could not be found."
 
 
+def usage(used: int) -> dict[str, Any]:
+    """The cores of a region, as Azure tells of them."""
+    name = {"value": "Cores", "localizedValue": "Cores usage in Sweden Central"}
+    return {"name": name, "unit": "Count", "currentValue": used, "limit": 250}
+
+
 @dataclass
 class Desk:
     """An operator's machine and what Azure answers there."""
@@ -52,6 +58,7 @@ class Desk:
                 {"namespace": name, "registrationState": "Registered"}
                 for name in (*preflight.PROVIDERS, "Microsoft.App")
             ],
+            "Microsoft.Web/locations/": {"value": [usage(12)]},
             "list-flexconsumption-locations": [{"name": "swedencentral"}, {"name": "eastus"}],
             "account list-skus": [{"name": "S0"}, {"name": "F0"}],
             "keyvault list-deleted": [],
@@ -111,6 +118,7 @@ FREE = {"name": "other", "kind": "ContentSafety", "sku": {"name": "F0"}, "resour
         ),
         ({"VNET_ENABLED": "true"}, {"provider list": []}, "az provider register --namespace Microsoft.App --wait"),
         ({"AZURE_LOCATION": "nowhere"}, {}, "nowhere has no Flex Consumption"),
+        ({}, {"Microsoft.Web/locations/": {"value": [usage(250)]}}, "Sweden Central: 250 of 250 are in use."),
         ({}, {"account list-skus": []}, "swedencentral has no Content Safety of tier S0"),
         ({"SAFETY_SKU": "F0"}, {"account list ": [FREE]}, "is other: azd env set SAFETY_SKU S0"),
         ({}, {"keyvault list-deleted": [DELETED_VAULT]}, "kv-abc is held for 90 days: azd env set RECOVER_VAULT true"),
