@@ -166,7 +166,8 @@ def misfits(folder: Path) -> Iterator[str]:
         if not path.is_file() or (".so" not in path.suffixes and path.suffix not in {".pyd", ".dylib", ".dll"}):
             continue
         head = path.read_bytes()[:20]
-        of_wheel = ".libs/" in name  # a library that a wheel brings along has no Python in its name
+        # A library that a wheel brings along has no Python in its name; the tag of its wheel says the rest.
+        of_wheel = ".libs/" in name or path.name.startswith("lib")
         if head[:4] != ELF or int.from_bytes(head[18:20], "little") != X86_64:
             yield f"{name} is not for Linux on x86_64"
         elif not of_wheel and not FITS.search(name):

@@ -63,6 +63,8 @@ def elf(machine: int) -> bytes:
         ("a/_x.cpython-313-x86_64-linux-gnu.so", elf(62), None),
         ("a/_x.abi3.so", elf(62), None),
         ("a.libs/libjpeg-1.so.62", elf(62), None),
+        ("a/libs/libc2pa_c.so", elf(62), None),
+        ("a/libs/libc2pa_c.so", elf(183), "is not for Linux on x86_64"),
         ("a/_x.cpython-311-x86_64-linux-gnu.so", elf(62), "is not for CPython 3.13"),
         ("a/_x.so", elf(62), "is not for CPython 3.13"),
         ("a/_x.cpython-313-x86_64-linux-gnu.so", elf(183), "is not for Linux on x86_64"),
