@@ -70,7 +70,8 @@ async def test_every_answer_of_the_door(road: Road) -> None:
         "old": 401,
         "large": 413,
     }
-    assert all(answer.text for answer in answers.values())
+    # What is too large the platform refuses by itself, before our door and without a word.
+    assert all(answer.text for name, answer in answers.items() if name != "large")
     assert wrong_verb.status_code == 404
     assert await road.generation(outcome.key) == outcome.generation
 
