@@ -1,12 +1,11 @@
 """A stranger's sentence as operators read it: short, and without what is nobody's business."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.redaction import MARK, SHOWN_CHARACTERS, redacted
+from tests.timing import best_cpu_s
 
 PROMPT = "A secret garden behind the house of my grandmother in Lisbon"
 
@@ -79,6 +78,4 @@ def test_whatever_comes_is_shown_safely(text: str, private: list[str]) -> None:
 )
 def test_a_hostile_text_costs_no_time(text: str) -> None:
     """Redacting takes milliseconds, with a prompt of 10,000 words too."""
-    began = time.process_time()
-    redacted(text, ["word " * 10_000])
-    assert time.process_time() - began < 0.2
+    assert best_cpu_s(lambda: redacted(text, ["word " * 10_000])) < 0.2
