@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from azure.servicebus.aio import ServiceBusClient
 
+from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger
 from shared.adapters.servicebus import (
     EVENT_BYTES,
     ServiceBusMessenger,
@@ -35,7 +36,6 @@ from shared.ports import Envelope, Messenger, Sendable, Unavailable
 from shared.tls import tls_context
 from tests.adapters.examples import NOW, full_request, output
 from tests.adapters.simulators import closed_port, raw_server, running
-from tests.fakes.messenger import EVENTS, REQUESTS, FakeMessenger
 
 KEY = Key("ada", "one")
 TOPIC = "generation-events"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.world import World
 from shared.core import credits as ledger
 from shared.core.credits import Account, LedgerEntry, Move
 from shared.core.generation import Generation, Transition
@@ -17,7 +18,6 @@ from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import save
 from tests.adapters import examples
 from tests.adapters.examples import AWKWARD_IDS, NOW, ending, give, opening
-from tests.fakes.world import World
 
 KEY = Key("ada", "one")
 

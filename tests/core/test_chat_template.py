@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.fakes.catalogs import REQUEST
 from shared.core.catalog_file import parse_catalog
 from shared.core.chat_template import plain
 from shared.core.mapping import Mapped, inputs_of
 from shared.core.messages import GenerationRequest
-from tests.core.catalogs import REQUEST
 
 CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
 CHATTING = [model for model in CATALOG.models.values() if model.modality == "text" and "prompt" in model.inputs]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
 from shared.core.catalog import (
     Catalog,
     CreditsPer,
@@ -20,7 +21,6 @@ from shared.core.catalog_file import parse_catalog
 from shared.core.credits import Plan
 from shared.core.generation_event import ChosenBy, PassedOver
 from shared.core.reasons import Reason, Refusal
-from tests.core.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
 
 PICTURE = "https://pictures.example/cat.png"
 FILE = {"type": "audio", "field": "input_file"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
 from shared.core import opening
 from shared.core import transitions as life
 from shared.core.attempt import Delivery, Timing
@@ -16,7 +17,6 @@ from shared.core.generation_event import ChosenBy, Output, PassedOver
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.state import State
-from tests.core.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)

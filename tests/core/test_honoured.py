@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dev.fakes.catalogs import REQUEST
 from shared.core import parsing
 from shared.core.catalog import Quote, Status, quote
 from shared.core.credits import Plan
@@ -14,7 +15,6 @@ from shared.core.generation_event import ChosenBy
 from shared.core.mapping import Mapped, inputs_of, misses_of, seed_of
 from shared.core.messages import GenerationRequest
 from shared.core.reasons import Reason, Refusal
-from tests.core.catalogs import REQUEST
 from tests.core.test_choosing import REAL
 
 PICTURE = "https://pictures.example/cat.png"

@@ -11,6 +11,7 @@ import pytest
 from azure.functions.timer import TimerRequest
 
 import function_app
+from dev.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 from shared import calls, wiring
 from shared.core.messages import Check, PredictionEvent
 from shared.core.reasons import Reason
@@ -20,7 +21,6 @@ from shared.ports import Unavailable
 from shared.settings import WEBHOOK_PATH, Settings, SettingsError
 from shared.wiring import Wiring
 from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
-from tests.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 
 __all__ = ["rooms"]
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from azure.functions.timer import TimerRequest
 
+from dev.fakes.rooms import ENVIRONMENT, FakeRooms
 from shared import calls, wiring
 from shared.health import Health
 from shared.settings import Settings, SettingsError
 from shared.wiring import Wiring
 from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
-from tests.fakes.rooms import ENVIRONMENT, FakeRooms
 
 __all__ = ["rooms"]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.world import KEY, START, World
 from shared.core import opening
 from shared.core import transitions as life
 from shared.core.attempt import Delivery
@@ -11,7 +12,6 @@ from shared.core.catalog import quote
 from shared.core.credits import Plan
 from shared.core.messages import GenerationRequest
 from shared.ports import Conflict
-from tests.fakes.world import KEY, START, World
 
 
 async def test_the_ledger_refuses_a_second_hold() -> None:

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.world import KEY, World
 from shared.core.messages import PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.state import State
 from shared.ports import Envelope
-from tests.fakes.world import KEY, World
 from tests.worker.modalities import TAR, opened, train
 
 # A 404 for a prediction.

@@ -2,9 +2,9 @@
 
 import pytest
 
+from dev.fakes.world import World
 from shared.core.reasons import Reason
 from shared.core.state import State
-from tests.fakes.world import World
 
 
 @pytest.mark.parametrize(

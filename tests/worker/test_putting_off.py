@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from dev.fakes.provider import FakeReplicate
+from dev.fakes.world import KEY, START, World
 from shared import worker
 from shared.core.messages import Check
 from shared.core.prediction import NotCreated, Prediction
@@ -14,8 +16,6 @@ from shared.core.reasons import Reason
 from shared.core.state import State
 from shared.ports import Unavailable
 from shared.worker.waiting import backoff_s, put_off_until
-from tests.fakes.provider import FakeReplicate
-from tests.fakes.world import KEY, START, World
 
 
 class LeftAlone(FakeReplicate):

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.world import KEY, START, World, facts, read
 from shared import worker
 from shared.core.generation_event import GenerationEvent
 from shared.core.keys import Key
@@ -16,8 +18,6 @@ from shared.core.prediction import NotCreated, Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.state import State
 from shared.ports import Envelope, Loaded, Sendable, Unavailable
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import KEY, START, World, facts, read
 
 TWO = Key("ada", "two")
 

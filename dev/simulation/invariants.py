@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from dev.fakes.blobs import Blob
+from dev.fakes.provider import SIGNING_SECRET
+from dev.fakes.world import World
 from shared.core.catalog import Catalog, unit_credits
 from shared.core.credits import Account, Move
 from shared.core.generation import Generation, Transition
@@ -18,9 +21,6 @@ from shared.core.keys import Key
 from shared.core.messages import GenerationRequest
 from shared.core.moderation import judge
 from shared.core.state import NEXT, State
-from tests.fakes.blobs import Blob
-from tests.fakes.provider import SIGNING_SECRET
-from tests.fakes.world import World
 
 
 class Broken(BaseException):

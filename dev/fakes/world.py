@@ -14,6 +14,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dev.fakes.blobs import FakeBlobs
+from dev.fakes.images import FakeImages
+from dev.fakes.index import FakeIndex
+from dev.fakes.inputs import FakeInputs
+from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
+from dev.fakes.provider import FakeReplicate
+from dev.fakes.screener import FakeScreener
+from dev.fakes.store import FakeStore
+from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
 from shared.core.attempt import Timing
 from shared.core.catalog import Catalog
@@ -28,15 +37,6 @@ from shared.core.parsing import parse_event, parse_request
 from shared.core.prediction import Prediction
 from shared.core.state import State
 from shared.ports import Envelope, House, Limits
-from tests.fakes.blobs import FakeBlobs
-from tests.fakes.images import FakeImages
-from tests.fakes.index import FakeIndex
-from tests.fakes.inputs import FakeInputs
-from tests.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
-from tests.fakes.provider import FakeReplicate
-from tests.fakes.screener import FakeScreener
-from tests.fakes.store import FakeStore
-from tests.fakes.telemetry import FakeTelemetry
 
 CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
