@@ -18,13 +18,13 @@ from typing import Any
 
 from dev.fuzz import Findings
 from shared import worker
-from shared.adapters.servicebus import read_envelope
-from shared.adapters.tables import entities, rows
-from shared.core.generation import Generation
-from shared.core.generation_event import Event
+from shared.adapters.azure_storage.tables import entities, rows
+from shared.adapters.service_bus import read_envelope
+from shared.core.events.generation_event import Event
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, Malformed, Message, PredictionEvent
-from shared.core.parsing import parse_event, parse_request
+from shared.core.lifecycle.generation import Generation
+from shared.core.requests.messages import GenerationRequest, Malformed, Message, PredictionEvent
+from shared.core.requests.parsing import parse_event, parse_request
 from tests.fakes.messenger import EVENTS, REQUESTS
 from tests.fakes.world import World
 

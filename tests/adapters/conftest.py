@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from azure.storage.blob.aio import BlobServiceClient
 
-from shared.adapters.blobs import BlobContainers
-from shared.adapters.tables import TableIndex, TableService, TableStore
+from shared.adapters.azure_storage.blobs import BlobContainers
+from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
 from tests.adapters.azurite import azurite, blob_service, table_service
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.index import FakeIndex

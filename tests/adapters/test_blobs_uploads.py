@@ -10,10 +10,10 @@ import pytest
 from azure.core.credentials import AzureSasCredential
 from azure.storage.blob.aio import BlobServiceClient
 
-from shared.adapters.blobs import BLOCK_BYTES, BlobContainers
-from shared.adapters.uploads import StreamedBlobs, Uploads
+from shared.adapters.azure_storage.access import StorageAccount
+from shared.adapters.azure_storage.blobs import BLOCK_BYTES, BlobContainers
+from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs, Uploads
 from shared.ports import Unavailable
-from shared.storage_access import StorageAccount
 from tests.adapters.conftest import fresh_name
 from tests.adapters.trouble import SAS, assert_discreet
 from tests.fakes.blobs import FakeBlobs

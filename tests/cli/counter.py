@@ -14,14 +14,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.cli.desk import Connected
+from shared.cli.context import Connected
 from shared.cli.main import run
-from shared.core.generation import Generation
+from shared.config.settings import Settings
 from shared.core.keys import Key
-from shared.core.state import State
-from shared.core.usage import Used
+from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
+from shared.core.money.usage import Used
 from shared.ports import House, Unavailable
-from shared.settings import Settings
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.index import FakeIndex
 from tests.fakes.messenger import FakeMessenger, Sent

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, GenerationRequest
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.requests.messages import CancelRequest, GenerationRequest
 from tests.adapters import examples
 from tests.cli.counter import Counter
 from tests.fakes.blobs import Blob

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from shared.core.keys import Key
-from shared.core.messages import Check, GenerationRequest
-from shared.worker.ending import archive
+from shared.core.requests.messages import Check, GenerationRequest
+from shared.worker.finishing import archive
 from tests.cli.counter import Counter
 from tests.fakes.messenger import EVENTS, REQUESTS
 from tests.fakes.world import KEY

@@ -9,8 +9,8 @@ import typer
 
 from shared.cli.main import app
 from shared.cli.submitting import OPTIONS
-from shared.core.messages import GenerationRequest
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.requests.messages import GenerationRequest
 from tests.cli.counter import Counter
 from tests.fakes.messenger import REQUESTS
 from tests.fakes.world import KEY

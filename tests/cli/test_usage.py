@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from shared.core.credits import Plan
 from shared.core.keys import Key
+from shared.core.money.credits import Plan
 from shared.worker import grant
 from tests.cli.counter import Counter
 from tests.fakes.world import KEY

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from shared.core.catalog import Model
-from shared.core.mapping import Mapped, inputs_of
+from shared.core.catalog.catalog import Model
+from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.reasons import Reason, Refusal
 from tests.core.catalogs import REQUEST, catalog, model
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.catalog_file import CatalogError, build_catalog
+from shared.core.catalog.file import CatalogError, build_catalog
 from tests.core.catalogs import RATIO, SEED, TEXT, VERSION, model
 
 

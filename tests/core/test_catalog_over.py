@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.catalog import Catalog, CreditsPer, Quote, Shape, Status, quote
-from shared.core.catalog_file import CatalogError, parse_catalog
-from shared.core.credits import Plan
-from shared.core.pricing import Price, Unit
+from shared.core.catalog.catalog import Catalog, CreditsPer, Quote, Shape, Status, quote
+from shared.core.catalog.file import CatalogError, parse_catalog
+from shared.core.money.credits import Plan
+from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason, Refusal
 from tests.core.catalogs import REQUEST, VERSION
 
@@ -195,5 +195,5 @@ def test_a_base_that_is_no_toml_is_said_of_the_base() -> None:
 
 def test_the_real_one_can_be_laid_over() -> None:
     """A price changed, without a fork."""
-    text = (Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8")
     assert parse_catalog(text, over="[models.flux-schnell]\ncredits = 2\n").models["flux-schnell"].credits == 2

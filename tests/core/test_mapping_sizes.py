@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.sizes import nearest_ratio
+from shared.core.catalog.sizes import nearest_ratio
 from tests.core.catalogs import RATIO, REQUEST, TEXT
 from tests.core.mappings import mapped, refusal
 

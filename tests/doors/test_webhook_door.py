@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.prediction import Status
-from shared.core.webhook import sign
-from shared.doors import WEBHOOK_BYTES, Answer
+from shared.core.provider.prediction import Status
+from shared.core.provider.webhook import sign
+from shared.triggers.replicate_webhook import WEBHOOK_BYTES, Answer
 from tests.fakes.messenger import EVENTS
 from tests.fakes.provider import SIGNING_SECRET
 from tests.fakes.rooms import BODY, KEY, NOW, OLD_SECRET, OTHER_SECRET, PROMPT, Delivery, FakeSecrets, Porch, delivery

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from shared import wiring
+from shared.composition import app
 from tests.fakes.rooms import BODY, Delivery, FakeRooms, delivery
 
 ROOT = Path(__file__).parents[2]
@@ -200,7 +200,7 @@ async def main() -> dict[str, Any]:
     for name, scenario in SCENARIOS.items():
         rooms = FakeRooms()
         await rooms.world.open_account()
-        wiring.use(rooms.wiring)
+        app.use(rooms.wiring)
         told[name] = await scenario(worker, rooms)
     worker.runtime.stop_threadpool_executor()
     return told

@@ -1,7 +1,7 @@
 """The doors on fakes: an entrance for webhooks, and a wiring whose rooms are in memory.
 
 Rules of this file:
-1. Nothing here decides anything: what the doors do is in shared/doors.py and function_app.py alone.
+1. Nothing here decides anything: what the doors do is in shared/triggers and function_app.py alone.
 2. A delivery is what Replicate would send: signed now, to the address that was made for one attempt.
 """
 
@@ -13,13 +13,13 @@ from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, PredictionEvent
-from shared.core.webhook import Callback, callback_url, sign
-from shared.doors import Answer, Entrance, receive
+from shared.core.provider.webhook import Callback, callback_url, sign
+from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
-from shared.settings import Settings
-from shared.wiring import Wiring
+from shared.triggers.replicate_webhook import Answer, Entrance, receive
 from tests.fakes.messenger import FakeMessenger
 from tests.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
 from tests.fakes.screener import FakeScreener

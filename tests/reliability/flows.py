@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.messages import CancelRequest, Check
-from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import NotCreated, OutcomeUnknown
+from shared.core.requests.messages import CancelRequest, Check
 from shared.ports import OpenRow
 from tests.fakes.world import KEY
 from tests.reliability.modality_flows import MODALITY_FLOWS

@@ -6,9 +6,9 @@ Their catalogue is small and quick, so that they fit into the same bounds of tim
 from dataclasses import replace
 from typing import Any
 
-from shared.core.messages import CancelRequest, Check, GenerationRequest
-from shared.core.moderation import UNSCREENED_MODALITIES
-from shared.core.prediction import OutcomeUnknown
+from shared.core.provider.prediction import OutcomeUnknown
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest
+from shared.core.safety.moderation import UNSCREENED_MODALITIES
 from tests.core.catalogs import TEXT, VERSION, catalog, model
 from tests.fakes.world import KEY
 from tests.reliability.schedules import End, Faced, Flow, Stage

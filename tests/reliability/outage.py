@@ -18,11 +18,11 @@ from random import Random
 from typing import Any
 
 from shared import worker
-from shared.adapters.replicate.guarded import Guarded
-from shared.core.credits import Plan
-from shared.core.generation_event import GenerationEvent
+from shared.adapters.replicate.resilience.guarded import Guarded
+from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, Message
+from shared.core.money.credits import Plan
+from shared.core.requests.messages import GenerationRequest, Message
 from shared.ports import Envelope, House, Sendable
 from tests.fakes.messenger import EVENTS, REQUESTS, queue_of
 from tests.fakes.world import DELIVERIES, START, World

@@ -15,11 +15,11 @@ from enum import StrEnum
 from random import Random
 from typing import BinaryIO
 
-from shared.core.attempt import Attempt
-from shared.core.credits import LedgerEntry
-from shared.core.generation_event import Event, GenerationEvent
+from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
-from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.money.credits import LedgerEntry
+from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
 from tests.fakes.messenger import FakeMessenger
 from tests.fakes.provider import DELIVERY, FakeReplicate

@@ -6,7 +6,7 @@ and never an output, which is.
 
 from dataclasses import replace
 
-from shared.core.messages import PredictionEvent
+from shared.core.requests.messages import PredictionEvent
 from shared.worker.wariness import LOST_DELIVERIES
 from tests.reliability.schedules import End, Faced, Flow, Stage
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Status
+from shared.core.provider.prediction import Status
+from shared.core.requests.messages import PredictionEvent
 from tests.fakes.provider import FakeReplicate
 from tests.fakes.screener import UNSAFE_IMAGE
 from tests.reliability.clockwork import Clockwork

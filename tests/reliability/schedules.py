@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared import worker
-from shared.core.messages import GenerationRequest, PredictionEvent
+from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
 from tests.fakes.messenger import queue_of
 from tests.fakes.screener import UNSAFE_IMAGE

@@ -14,10 +14,10 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from shared import worker
-from shared.core.credits import Plan
 from shared.core.keys import Key
-from shared.core.messages import PredictionEvent
-from shared.core.parsing import parse_event, parse_request
+from shared.core.money.credits import Plan
+from shared.core.requests.messages import PredictionEvent
+from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, House
 from tests.fakes.messenger import EVENTS, REQUESTS, Sent
 from tests.fakes.world import DELIVERIES, START, World

@@ -9,9 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from shared import worker
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, Check, GenerationRequest, Message, PredictionEvent
-from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Message, PredictionEvent
 from shared.ports import Envelope
 from tests.fakes.messenger import EVENTS, REQUESTS
 from tests.fakes.screener import UNSAFE_IMAGE

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.attempt import Attempt
-from shared.core.generation import Generation
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation
 from shared.ports import Envelope, House
 from tests.fakes.blobs import Blob
 from tests.fakes.messenger import queue_of

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 from tests.reliability.effects import READS, Mode, neighbour_of
 

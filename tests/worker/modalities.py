@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from shared.core.catalog import Catalog
-from shared.core.moderation import UNSCREENED_MODALITIES, Category, Policy
+from shared.core.catalog.catalog import Catalog
+from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Policy
 from tests.core.catalogs import IMAGE, SECONDS, TEXT, VERSION, catalog, model
 from tests.fakes.world import World
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.credits import Account, LedgerEntry, Move, Plan
 from shared.core.keys import Key
+from shared.core.money.credits import Account, LedgerEntry, Move, Plan
 from shared.ports import Unavailable, UnreadableRow
 from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
 from tests.fakes.store import FakeStore

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.messages import Malformed
-from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import Malformed
 from shared.ports import Envelope, Picture, Unavailable
-from shared.worker.ending import TIDY_AGAIN_S
+from shared.worker.finishing import TIDY_AGAIN_S
 from tests.fakes.blobs import Blob
 from tests.fakes.messenger import EVENTS, REQUESTS
 from tests.fakes.world import World, read

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.mapping import INPUT_PREFIX
+from shared.core.catalog.mapping import INPUT_PREFIX
 from shared.ports import Limits
 from tests.fakes.world import World
 from tests.worker.modalities import WAV, opened

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Prediction, Status
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope
 from tests.fakes.world import KEY, World
 from tests.worker.modalities import TAR, opened, train

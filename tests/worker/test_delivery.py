@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from shared.core.keys import Key
+from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
-from shared.core.record import read_record
-from shared.core.state import State
+from shared.core.safety.screening_record import read_record
 from tests.fakes.images import BLACK, EXTRA, MANIFEST, SHORT
 from tests.fakes.screener import UNSAFE_IMAGE
 from tests.fakes.world import KEY, World, facts

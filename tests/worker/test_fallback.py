@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared.core.generation_event import ChosenBy
-from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.events.generation_event import ChosenBy
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import SENTENCES, Reason
-from shared.core.state import State
 from tests.core.catalogs import IMAGE, SEED, TEXT, catalog, model
 from tests.fakes.screener import UNSAFE_IMAGE
 from tests.fakes.world import World, facts

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from shared.core.state import State
+from shared.core.lifecycle.state import State
 from tests.fakes.inputs import FakeInputs
 from tests.fakes.world import World
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from shared.core.keys import Key
-from shared.core.moderation import keyed_digest
-from shared.core.prediction import NotCreated
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.safety.moderation import keyed_digest
 from shared.ports import Limits
 from shared.worker.delivery import INLINE_CHARACTERS
 from tests.fakes.world import KEY, World, facts

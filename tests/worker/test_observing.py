@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.generation import Transition
 from shared.core.keys import Key
-from shared.core.messages import Check, PredictionEvent
-from shared.core.prediction import Prediction, Status
+from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import OUTPUTS_AT_ONCE, Conflict, Envelope, Loaded, Unavailable
 from tests.fakes.images import BROKEN, NO_IMAGE
 from tests.fakes.screener import UNSAFE_IMAGE

@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
-from shared.core.state import State
 from tests.fakes.world import World
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Prediction
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Prediction
+from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope
 from tests.fakes.provider import DELIVERY
 from tests.fakes.world import KEY, World

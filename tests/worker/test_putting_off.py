@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from shared import worker
-from shared.core.messages import Check
-from shared.core.prediction import NotCreated, Prediction
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated, Prediction
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import Check
 from shared.ports import Unavailable
-from shared.worker.waiting import backoff_s, put_off_until
+from shared.worker.deferring import backoff_s, put_off_until
 from tests.fakes.provider import FakeReplicate
 from tests.fakes.world import KEY, START, World
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shared.core.keys import Key
-from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason, Refusal
-from shared.core.state import State
 from shared.worker import requests
 from tests.fakes.messenger import REQUESTS
 from tests.fakes.world import KEY, World, facts

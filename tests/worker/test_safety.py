@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.catalog import Catalog, Model
-from shared.core.credits import Plan
+from shared.core.catalog.catalog import Catalog, Model
 from shared.core.keys import Key
-from shared.core.moderation import Category, Partial, Policy, keyed_digest
-from shared.core.prediction import OutcomeUnknown
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Plan
+from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.safety.moderation import Category, Partial, Policy, keyed_digest
 from shared.ports import Limits, Unavailable
 from tests.fakes.blobs import Blob
 from tests.fakes.images import BROKEN, NO_IMAGE

@@ -8,9 +8,9 @@ from typing import BinaryIO
 import pytest
 
 from shared import worker
-from shared.core.prediction import CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
-from shared.core.state import State
 from shared.ports import OutputUnfit, Unavailable
 from tests.fakes.messenger import EVENTS, REQUESTS
 from tests.fakes.world import KEY, facts

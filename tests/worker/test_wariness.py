@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
-from shared.core.state import State
 from shared.ports import Envelope
 from shared.worker.wariness import LOST_DELIVERIES, warned
 from tests.fakes.images import FakeImages
