@@ -14,8 +14,7 @@ from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.messages import GenerationRequest
-from tests.core.catalogs import REQUEST
-from tests.core.test_choosing import REAL
+from tests.core.catalogs import REAL, REQUEST
 
 PICTURE = "https://pictures.example/cat.png"
 
