@@ -13,7 +13,7 @@ import json
 
 import azure.functions as func
 
-from shared.calls import bounded, house, house_for_dead_letters, house_for_messages, look, on_time
+from shared.composition.invocation import bounded, house, house_for_dead_letters, house_for_messages, look, on_time
 
 gc.set_threshold(10_000, 20, 50)  # what a start makes stays: looking through it was 5 % of all CPU
 

@@ -23,7 +23,7 @@ from dev.arguments import at_least, more_than_nothing
 from dev.chaos_invariants import Truth, broken
 from dev.stack import LOCAL, Running, Stack
 from shared import worker
-from shared.core.credits import Plan
+from shared.core.money.credits import Plan
 
 #: Each prompt holds one of these words, and the simulator does this to it. "calm" is left alone.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -107,7 +107,7 @@ async def _chaos(arguments: argparse.Namespace, chance: random.Random) -> list[s
 
 def _impatient_catalog(folder: Path) -> Path:
     """The catalogue, with creates that Replicate gives up after seconds."""
-    text = (Path(__file__).parents[1] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[1] / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8")
     lines = [
         f"cancel_after_s = {CANCEL_AFTER_S}" if line.startswith("cancel_after_s") else line
         for line in text.splitlines()

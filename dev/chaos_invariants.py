@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import worker
-from shared.core.credits import Account
-from shared.core.generation import Generation
-from shared.core.state import State
-from shared.core.webhook import named_callback
-from shared.wiring import Wiring
+from shared.composition.app import Wiring
+from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Account
+from shared.core.provider.webhook import named_callback
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
-from shared.core.terms import TermList
+from shared.core.safety.terms import TermList
 
 #: The list that comes with the app.
-TERMS_FILE = Path(__file__).parents[1] / "shared" / "core" / "terms.toml"
+TERMS_FILE = Path(__file__).parents[1] / "shared" / "core" / "safety" / "terms.toml"
 
 Change = Callable[[str], str]
 Trick = Callable[[random.Random, str], str]

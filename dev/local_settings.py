@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dev.process import StartError
-from shared.settings import HOST_NAMES, NAMES
+from shared.config.settings import HOST_NAMES, NAMES
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE, LOCAL_SETTINGS = ROOT / "local.settings.json.example", ROOT / "local.settings.json"

@@ -1,4 +1,4 @@
-"""Writes shared/core/lookalikes.py from Unicode's confusable characters, as confusable-homoglyphs carries them.
+"""Writes shared/core/safety/lookalikes.py from Unicode's confusable characters, as confusable-homoglyphs carries them.
 
     python3 -m dev.lookalikes            write it
     python3 -m dev.lookalikes --check    say whether what is written is what would be
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib import metadata, resources
 from pathlib import Path
 
-FILE = Path(__file__).parents[1] / "shared" / "core" / "lookalikes.py"
+FILE = Path(__file__).parents[1] / "shared" / "core" / "safety" / "lookalikes.py"
 
 #: The Unicode version of the package's data: its release of January 2024 took confusables.txt of Unicode 15.1.
 PACKAGE, UNICODE = "confusable-homoglyphs", "15.1"

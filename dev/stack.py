@@ -23,8 +23,8 @@ from dev import azurite, ports, process
 from dev.entities import SUBSCRIPTION
 from dev.entities import entities as made_of
 from dev.local_settings import local_values, of_environment, real_replicate
-from shared.settings import Settings
-from shared.wiring import Wiring
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 LOCAL = ROOT / ".local"

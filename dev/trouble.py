@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dev.process import StartError
 from dev.setup_step import SetupError
-from shared.settings import SettingsError
+from shared.config.settings import SettingsError
 
 #: What a start may raise.
 TROUBLE = (StartError, SetupError, SettingsError, OSError, ExceptionGroup)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from shared import datafiles
-from shared.core.catalog import Status
-from shared.core.credits import Plan
-from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
+from shared.composition.app import Wiring
+from shared.config import data_files
+from shared.config.settings import Settings, SettingsError
+from shared.core.catalog.catalog import Status
+from shared.core.money.credits import Plan
+from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
 from shared.ports import Unavailable
-from shared.settings import Settings, SettingsError
-from shared.wiring import Wiring
 from tests.cli.counter import ENV
 
 SETTINGS = Settings.from_env(ENV)
-OWN = Path(datafiles.__file__).parent / "core"
+OWN = Path(data_files.__file__).parents[1] / "core"
 
 OVERLAY = """
 version = "mine"
@@ -47,26 +47,26 @@ inputs = { prompt = { type = "text" } }
 
 def test_without_a_setting_they_are_the_apps_own() -> None:
     """All three are there and sound."""
-    assert datafiles.catalog(SETTINGS).models
-    assert datafiles.policy(SETTINGS).refuse_from == dict.fromkeys(Category, 4)
-    assert datafiles.terms(SETTINGS).look("hentai").severities
+    assert data_files.catalog(SETTINGS).models
+    assert data_files.policy(SETTINGS).refuse_from == dict.fromkeys(Category, 4)
+    assert data_files.terms(SETTINGS).look("hentai").severities
 
 
 def test_another_file_takes_the_place(tmp_path: Path) -> None:
     """By its path; thresholds that are set go before it, for every plan."""
     file = tmp_path / "mine.toml"
-    text = (OWN / "moderation.toml").read_text(encoding="utf-8").replace("Hate = 4", "Hate = 6")
+    text = (OWN / "safety" / "moderation.toml").read_text(encoding="utf-8").replace("Hate = 4", "Hate = 6")
     file.write_text(f"{text}\n[plans.free]\nViolence = 2\n", encoding="utf-8")
     mine = replace(SETTINGS, moderation_file=str(file))
-    assert datafiles.policy(mine).refuse_from[Category.HATE] == 6
-    stricter = datafiles.policy(replace(mine, refuse_violence_from=1))
+    assert data_files.policy(mine).refuse_from[Category.HATE] == 6
+    stricter = data_files.policy(replace(mine, refuse_violence_from=1))
     assert stricter.thresholds(Plan.FREE)[Category.VIOLENCE] == 1
     assert stricter.version == "2026-11-01+Violence1"
 
 
 @pytest.mark.parametrize(
     ("setting", "read"),
-    [("MODERATION_FILE", datafiles.policy), ("TERMS_FILE", datafiles.terms), ("CATALOG_FILE", datafiles.catalog)],
+    [("MODERATION_FILE", data_files.policy), ("TERMS_FILE", data_files.terms), ("CATALOG_FILE", data_files.catalog)],
     ids=["policy", "terms", "catalogue"],
 )
 def test_a_file_that_is_not_there_names_its_setting(setting: str, read: Callable[[Settings], object]) -> None:
@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there_names_its_setting(setting: str, read: Callable
 
 @pytest.mark.parametrize(
     ("setting", "read"),
-    [("MODERATION_FILE", datafiles.policy), ("TERMS_FILE", datafiles.terms), ("CATALOG_FILE", datafiles.catalog)],
+    [("MODERATION_FILE", data_files.policy), ("TERMS_FILE", data_files.terms), ("CATALOG_FILE", data_files.catalog)],
     ids=["policy", "terms", "catalogue"],
 )
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_another_catalogue_is_laid_over_the_apps_own(tmp_path: Path) -> None:
     """It has what differs: a price, a model that is hidden, one that is new; all the rest is the app's own."""
     file = tmp_path / "mine.toml"
     file.write_text(OVERLAY, encoding="utf-8")
-    own, mine = datafiles.catalog(SETTINGS), datafiles.catalog(replace(SETTINGS, catalog_file=str(file)))
+    own, mine = data_files.catalog(SETTINGS), data_files.catalog(replace(SETTINGS, catalog_file=str(file)))
     assert set(mine.models) == {*own.models, "house-model"}
     assert mine.version == "mine"
     assert mine.models["flux-schnell"] == replace(own.models["flux-schnell"], credits=7)
@@ -114,10 +114,10 @@ def test_what_is_wrong_in_a_catalogue_that_is_laid_over_is_told(tmp_path: Path) 
     mine = replace(SETTINGS, catalog_file=str(file))
     file.write_text("[models.flux-schnell]\ncredits = 0\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"^mine\.toml \(CATALOG_FILE\): model flux-schnell, credits: must be"):
-        datafiles.catalog(mine)
+        data_files.catalog(mine)
     file.write_text('[models.flux-schnell]\nstatus = "hidden"\n', encoding="utf-8")
     with pytest.raises(SettingsError, match=r"^mine\.toml \(CATALOG_FILE\): default_models\.image\.free must name"):
-        datafiles.catalog(mine)
+        data_files.catalog(mine)
 
 
 def test_the_catalogue_that_the_page_shows_can_be_laid_over(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_catalogue_that_the_page_shows_can_be_laid_over(tmp_path: Path) -> N
     shown = page.partition("```toml\n")[2].partition("```")[0]
     file = tmp_path / "mine.toml"
     file.write_text(textwrap.dedent(shown), encoding="utf-8")
-    mine = datafiles.catalog(replace(SETTINGS, catalog_file=str(file)))
+    mine = data_files.catalog(replace(SETTINGS, catalog_file=str(file)))
     assert mine.models["flux-schnell"].credits == 2
     assert mine.models["bark"].status is Status.HIDDEN
 
@@ -146,24 +146,24 @@ async def test_files_in_blobs_are_fetched_and_read() -> None:
 
     async def read(container: str, name: str, most_bytes: int) -> bytes:
         asked.append((container, name))
-        assert most_bytes == datafiles.MOST_BYTES
-        return {"my/catalog.toml": OVERLAY, "terms.toml": (OWN / "terms.toml").read_text()}[name].encode()
+        assert most_bytes == data_files.MOST_BYTES
+        return {"my/catalog.toml": OVERLAY, "terms.toml": (OWN / "safety" / "terms.toml").read_text()}[name].encode()
 
-    settings = Settings.from_env(ENV | PLACES | {"MODERATION_FILE": str(OWN / "moderation.toml")})
-    texts = await datafiles.fetch(settings, lambda: read)
+    settings = Settings.from_env(ENV | PLACES | {"MODERATION_FILE": str(OWN / "safety" / "moderation.toml")})
+    texts = await data_files.fetch(settings, lambda: read)
     assert asked == [("config", "my/catalog.toml"), ("other-config", "terms.toml")]
-    assert datafiles.catalog(settings, texts).models["flux-schnell"].credits == 7
-    assert datafiles.terms(settings, texts).look("hentai").severities
-    assert datafiles.policy(settings, texts) == datafiles.policy(SETTINGS)
+    assert data_files.catalog(settings, texts).models["flux-schnell"].credits == 7
+    assert data_files.terms(settings, texts).look("hentai").severities
+    assert data_files.policy(settings, texts) == data_files.policy(SETTINGS)
 
 
 async def test_without_a_blob_nobody_is_asked() -> None:
     """Not even for a reader: it would open connections."""
 
-    def reader() -> datafiles.Read:
+    def reader() -> data_files.Read:
         raise AssertionError
 
-    assert await datafiles.fetch(SETTINGS, reader) == {}
+    assert await data_files.fetch(SETTINGS, reader) == {}
 
 
 @pytest.mark.parametrize("setting", PLACES)
@@ -185,7 +185,7 @@ async def test_a_blob_that_cannot_be_read_names_its_setting(setting: str, troubl
 
     settings = Settings.from_env(ENV | {setting: PLACES[setting]})
     with pytest.raises(SettingsError, match=f"^{setting}: {PLACES[setting]} {says}$"):
-        await datafiles.fetch(settings, lambda: read)
+        await data_files.fetch(settings, lambda: read)
 
 
 async def test_trouble_that_passes_is_no_setting() -> None:
@@ -195,22 +195,22 @@ async def test_trouble_that_passes_is_no_setting() -> None:
         raise Unavailable("blobs", "it answered 503")
 
     with pytest.raises(Unavailable):
-        await datafiles.fetch(Settings.from_env(ENV | PLACES), lambda: read)
+        await data_files.fetch(Settings.from_env(ENV | PLACES), lambda: read)
 
 
 @pytest.mark.parametrize(
     ("setting", "read"),
-    [("MODERATION_FILE", datafiles.policy), ("TERMS_FILE", datafiles.terms), ("CATALOG_FILE", datafiles.catalog)],
+    [("MODERATION_FILE", data_files.policy), ("TERMS_FILE", data_files.terms), ("CATALOG_FILE", data_files.catalog)],
     ids=["policy", "terms", "catalogue"],
 )
 def test_what_is_wrong_in_a_blob_names_it_and_its_setting(
-    setting: str, read: Callable[[Settings, datafiles.Texts | None], object]
+    setting: str, read: Callable[[Settings, data_files.Texts | None], object]
 ) -> None:
     """And one that was not fetched is said to be so, rather than left out."""
     settings = Settings.from_env(ENV | {setting: PLACES[setting]})
     with pytest.raises(SettingsError, match=rf"^{PLACES[setting]} \({setting}\): not TOML"):
         read(settings, {setting: "broken = ["})
-    missing: list[datafiles.Texts | None] = [None, {}]
+    missing: list[data_files.Texts | None] = [None, {}]
     for texts in missing:
         with pytest.raises(SettingsError, match=f"^{setting}: {PLACES[setting]} was not fetched"):
             read(settings, texts)
@@ -250,7 +250,13 @@ def test_a_chain_that_could_allow_nothing_or_is_unknown_is_refused(said: str) ->
 @pytest.mark.process
 def test_indexing_loads_nothing_that_reads_them() -> None:
     """7 ms of a cold start, which a worker that only takes webhooks never needs."""
-    readers = ("tomllib", "shared.core.catalog_file", "shared.core.policy", "shared.core.terms", "shared.core.folding")
+    readers = (
+        "tomllib",
+        "shared.core.catalog.file",
+        "shared.core.safety.policy_file",
+        "shared.core.safety.terms",
+        "shared.core.safety.folding",
+    )
     program = f"import sys, function_app; print([name for name in {readers!r} if name in sys.modules])"
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)

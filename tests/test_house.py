@@ -12,8 +12,8 @@ from pathlib import Path
 import function_app
 from dev.commands import COMMANDS
 from dev.host.settings import read
+from shared.config.settings import HOST_NAMES, NAMES, Settings
 from shared.core.reasons import Reason
-from shared.settings import HOST_NAMES, NAMES, Settings
 
 ROOT = Path(__file__).parents[1]
 ITSELF = Path(__file__).resolve()
@@ -117,7 +117,7 @@ def name_of(path: Path) -> str:
 def test_the_walk_finds_the_project() -> None:
     """Or every rule below would hold for nothing."""
     found = {name_of(path) for path in files()}
-    assert {"function_app.py", "host.json", "shared/ports.py", "dev/stack.py", "README.md"} <= found
+    assert {"function_app.py", "host.json", "shared/worker/saving.py", "dev/stack.py", "README.md"} <= found
     assert not [name for name in found if name.startswith((".venv", ".local"))]
 
 

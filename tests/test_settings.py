@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import HOST_NAMES, NAMES, Settings, SettingsError
+from shared.config.settings import HOST_NAMES, NAMES, Settings, SettingsError
 
 EXAMPLE = Path(__file__).parents[1] / "local.settings.json.example"
 

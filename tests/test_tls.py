@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shared.tls import tls_context
+from shared.adapters.net.tls import tls_context
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from dev.bench import host as hosts
 from dev.bench.load import APPS, ROOT
 from dev.bench.neighbours import Neighbours
 from dev.bench.report import Cell, Report
-from shared.core.catalog_file import parse_catalog
-from shared.core.policy import parse_policy
-from shared.core.terms import TermList
+from shared.core.catalog.file import parse_catalog
+from shared.core.safety.policy_file import parse_policy
+from shared.core.safety.terms import TermList
 
 DESIGNS = ("usual", "darkroom")
 
@@ -125,9 +125,9 @@ def _import_times(modules: Sequence[str]) -> list[dict[str, Cell]]:
 
 def _data_files() -> Iterator[dict[str, Cell]]:
     readers: dict[str, Callable[[str], object]] = {
-        "catalog.toml": parse_catalog,
-        "moderation.toml": lambda text: parse_policy(text, "moderation.toml"),
-        "terms.toml": lambda text: TermList.parse(text).look(""),  # the tree is made for the first text
+        "catalog/catalog.toml": parse_catalog,
+        "safety/moderation.toml": lambda text: parse_policy(text, "moderation.toml"),
+        "safety/terms.toml": lambda text: TermList.parse(text).look(""),  # the tree is made for the first text
     }
     for name, read in readers.items():
         text = (ROOT / "shared" / "core" / name).read_text(encoding="utf-8")

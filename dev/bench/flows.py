@@ -1,7 +1,8 @@
 """The flows of the corridor, walked in this process with every call to a neighbour counted and timed.
 
-The rooms are the real ones (shared/composition.py); only the broker is this file's: what is sent comes straight back
-when the flow wants it. A flow's budget is how many requests it may make to each neighbour: a test holds it.
+The rooms are the real ones (shared/composition/container.py); only the broker is this file's: what is sent comes
+straight back when the flow wants it. A flow's budget is how many requests it may make to each neighbour: a test
+holds it.
 """
 
 import asyncio
@@ -23,17 +24,17 @@ from dev import stack
 from dev.bench.neighbours import Neighbours
 from dev.replicate.webhooks import sign
 from shared import worker
-from shared.core import credits as ledger
-from shared.core.credits import Account
-from shared.core.generation_event import Event
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
+from shared.core.events.generation_event import Event
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, Check, Message, PredictionEvent
-from shared.core.parsing import parse_request
-from shared.core.prediction import Prediction
-from shared.core.webhook import Callback, callback_url
+from shared.core.money import credits as ledger
+from shared.core.money.credits import Account
+from shared.core.provider.prediction import Prediction
+from shared.core.provider.webhook import Callback, callback_url
+from shared.core.requests.messages import CancelRequest, Check, Message, PredictionEvent
+from shared.core.requests.parsing import parse_request
 from shared.ports import Envelope, House, Sendable
-from shared.settings import Settings
-from shared.wiring import Wiring
 
 USER = "user-0"
 

@@ -16,14 +16,14 @@ from dev.bench.neighbours import Neighbours
 from dev.bench.report import Cell, Report
 from dev.servicebus.emulator import Emulator
 from shared import worker
-from shared.adapters.tables import entities as wire
-from shared.adapters.tables import rows
-from shared.core.generation import Generation
+from shared.adapters.azure_storage.tables import entities as wire
+from shared.adapters.azure_storage.tables import rows
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
 from shared.core.keys import Key
-from shared.core.state import State
+from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
 from shared.ports import OpenRow
-from shared.settings import Settings
-from shared.wiring import Wiring
 
 #: Rows of one transaction: the service takes a hundred.
 _TRANSACTION_ROWS = 100

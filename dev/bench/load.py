@@ -21,10 +21,10 @@ from dev import stack
 from dev.bench import host as hosts
 from dev.bench.host import Host
 from dev.bench.neighbours import Neighbours
-from shared.core import credits as ledger
-from shared.core.credits import Account
-from shared.settings import Settings
-from shared.wiring import Wiring
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
+from shared.core.money import credits as ledger
+from shared.core.money.credits import Account
 
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"

@@ -11,7 +11,7 @@ import time
 import zlib
 from pathlib import Path
 
-from shared.adapters.images import PillowImages
+from shared.adapters.media.images import PillowImages
 
 _PART = 128 * 1024
 

@@ -62,9 +62,9 @@ async def _output(values: dict[str, str]) -> str:
 
 
 async def _darkroom(values: dict[str, str]) -> Move:
-    from shared.settings import Settings  # noqa: PLC0415 - the other way must not load it
-    from shared.wiring import Wiring  # noqa: PLC0415 - as above
-    from shared.worker.holding import Held  # noqa: PLC0415 - as above
+    from shared.composition.app import Wiring  # noqa: PLC0415 - as above
+    from shared.config.settings import Settings  # noqa: PLC0415 - the other way must not load it
+    from shared.worker.spooled_output import Held  # noqa: PLC0415 - as above
 
     public = {"ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1:9"}
     house = Wiring(Settings.from_env({**values, **public})).house

@@ -18,8 +18,8 @@ from dev.bench.host import Host
 from dev.bench.load import APPS
 from dev.bench.report import Cell, Report
 from dev.replicate.webhooks import sign
-from shared.core.webhook import Callback, callback_url, verify
-from shared.doors import WEBHOOK_BYTES
+from shared.core.provider.webhook import Callback, callback_url, verify
+from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 
 IN_FLIGHT = 16
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
-from shared.adapters.blobs import DeadLetter
+from shared.adapters.azure_storage.blobs import DeadLetter
 
 #: Fakes have no clock: every letter was archived at this moment.
 ARCHIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import date
+from pathlib import Path
 from typing import Any
 
-from shared.core.catalog import Catalog
-from shared.core.catalog_file import build_catalog
-from shared.core.credits import Plan
+from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.file import build_catalog, parse_catalog
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest
+from shared.core.money.credits import Plan
+from shared.core.requests.messages import GenerationRequest
+
+#: The catalogue that comes with the app.
+CORE = Path(__file__).parents[2] / "shared" / "core"
+REAL = parse_catalog((CORE / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 #: A version of a community model.
 VERSION = "0123456789abcdef" * 4

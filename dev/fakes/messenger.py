@@ -8,8 +8,8 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.generation_event import Event, GenerationEvent, RefusalEvent
-from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
 REQUESTS = "generation-requests"

@@ -13,12 +13,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO
 
-from shared.core.attempt import Attempt
 from shared.core.keys import Key
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Created, CreateOutcome, Prediction, Status
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.prediction import Created, CreateOutcome, Prediction, Status
+from shared.core.provider.webhook import Callback, callback_url
 from shared.core.reasons import Reason, Refusal
-from shared.core.webhook import Callback, callback_url
+from shared.core.requests.messages import PredictionEvent
 from shared.ports import OutputUnfit, Unavailable
 
 WEBHOOK_URL = "https://darkroom.example/api/webhooks/replicate"

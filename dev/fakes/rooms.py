@@ -1,7 +1,7 @@
 """The doors on fakes: an entrance for webhooks, and a wiring whose rooms are in memory.
 
 Rules of this file:
-1. Nothing here decides anything: what the doors do is in shared/doors.py and function_app.py alone.
+1. Nothing here decides anything: what the doors do is in shared/triggers and function_app.py alone.
 2. A delivery is what Replicate would send: signed now, to the address that was made for one attempt.
 """
 
@@ -19,9 +19,8 @@ from dev.fakes.screener import FakeScreener
 from dev.fakes.telemetry import FakeTelemetry
 from dev.fakes.world import World
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, PredictionEvent
-from shared.core.webhook import Callback, callback_url, sign
-from shared.doors import Answer, Entrance, receive
+from shared.core.provider.webhook import Callback, callback_url, sign
+from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
 from shared.settings import Settings
 from shared.wiring import Wiring

@@ -3,8 +3,8 @@
 A word, or a run of bytes, that stands in ``words`` or ``marks`` gives its category its severity; all else is 0.
 """
 
-from shared.core.credits import Plan
-from shared.core.moderation import CONTENT_SAFETY, Category, Verdict
+from shared.core.money.credits import Plan
+from shared.core.safety.moderation import CONTENT_SAFETY, Category, Verdict
 from shared.ports import Unavailable
 
 #: One word for each category; "violence" at 6 is refused by every sensible policy.

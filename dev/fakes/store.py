@@ -9,9 +9,9 @@ Rules of this file:
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from shared.core.credits import Account, LedgerEntry, Move
-from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.money.credits import Account, LedgerEntry, Move
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 

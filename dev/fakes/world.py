@@ -24,21 +24,21 @@ from dev.fakes.screener import FakeScreener
 from dev.fakes.store import FakeStore
 from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
-from shared.core.attempt import Timing
-from shared.core.catalog import Catalog
-from shared.core.catalog_file import parse_catalog
-from shared.core.credits import Account, Move, Plan, moved
-from shared.core.generation import Generation
-from shared.core.generation_event import GenerationEvent
+from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.file import parse_catalog
+from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
-from shared.core.messages import Message
-from shared.core.moderation import Category, Policy
-from shared.core.parsing import parse_event, parse_request
-from shared.core.prediction import Prediction
-from shared.core.state import State
+from shared.core.lifecycle.attempt import Timing
+from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Account, Move, Plan, moved
+from shared.core.provider.prediction import Prediction
+from shared.core.requests.messages import Message
+from shared.core.requests.parsing import parse_event, parse_request
+from shared.core.safety.moderation import Category, Policy
 from shared.ports import Envelope, House, Limits
 
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
+CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("ada", "one")
 

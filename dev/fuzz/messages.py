@@ -20,10 +20,9 @@ from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import World
 from dev.fuzz import Findings
 from shared import worker
-from shared.adapters.servicebus import read_envelope
-from shared.adapters.tables import entities, rows
-from shared.core.generation import Generation
-from shared.core.generation_event import Event
+from shared.adapters.azure_storage.tables import entities, rows
+from shared.adapters.service_bus import read_envelope
+from shared.core.events.generation_event import Event
 from shared.core.keys import Key
 from shared.core.messages import GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.parsing import parse_event, parse_request

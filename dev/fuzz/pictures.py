@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from dev.fuzz import Findings
-from shared.adapters.images import looking
+from shared.adapters.media.images import looking
 from shared.ports import OutputUnfit, PictureUnfit
 
 #: No small picture may cost more than this, however it is broken: the bound of a whole one.

@@ -1,4 +1,4 @@
-"""The models of the app's catalogue (shared/core/catalog.toml), as far as a model can be told from it.
+"""The models of the app's catalogue (shared/core/catalog/catalog.toml), as far as a model can be told from it.
 
 What is taken is the model's own side: its inputs with their types, choices, ranges and defaults, the shape of its
 output, and whether it runs by its name or by its version.
@@ -45,7 +45,7 @@ class Catalogue:
 
 def app_catalogue() -> Catalogue:
     """Returns the models of the app's own catalogue."""
-    return read_catalogue((files("shared.core") / "catalog.toml").read_text(encoding="utf-8"))
+    return read_catalogue((files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 
 @cache

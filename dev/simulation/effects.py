@@ -13,7 +13,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, get_type_hints
 
-from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import NotCreated, OutcomeUnknown
 from shared.ports import House, Telemetry, Unavailable
 
 T = TypeVar("T")

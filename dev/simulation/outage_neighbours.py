@@ -24,7 +24,9 @@ from shared.core.attempt import Attempt
 from shared.core.credits import LedgerEntry
 from shared.core.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
-from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.money.credits import LedgerEntry
+from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
 
 

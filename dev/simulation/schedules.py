@@ -19,7 +19,7 @@ from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, modes_of, run, watched
 from dev.simulation.invariants import Watch, after_step, at_rest, require
 from shared import worker
-from shared.core.messages import GenerationRequest, PredictionEvent
+from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
 
 #: After the fault everything is over within this: a lost create (4 minutes) at each attempt, the wait of a message that

@@ -21,10 +21,10 @@ from dev.simulation.invariants import Watch, after_step, at_rest, require
 from dev.simulation.replicate_life import ReplicateLife
 from dev.simulation.weather import Rates, Weather
 from shared import worker
-from shared.core.credits import Plan
 from shared.core.keys import Key
-from shared.core.messages import PredictionEvent
-from shared.core.parsing import parse_event, parse_request
+from shared.core.money.credits import Plan
+from shared.core.requests.messages import PredictionEvent
+from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, House
 
 T = TypeVar("T")

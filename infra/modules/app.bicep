@@ -115,7 +115,7 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
 }
 
 // What is tuned by hand is in settings.json; what follows from the deployment is here.
-// Every name is one that shared/settings.py reads, or one of the platform's.
+// Every name is one that shared/config/settings.py reads, or one of the platform's.
 resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: site
   name: 'appsettings'

@@ -3,8 +3,8 @@
 Rules of this file:
 1. A verdict has all four categories as whole numbers, or it is none: Unavailable, never "allowed". Of a category that
    is there twice the higher severity counts.
-2. A text is looked at as it was written, and once more without its disguises where it has any (core/unmasked.py): a
-   word in look-alike letters is none to the service. The higher severity of both counts.
+2. A text is looked at as it was written, and once more without its disguises where it has any (core/safety/unmasked):
+   a word in look-alike letters is none to the service. The higher severity of both counts.
 3. A text is looked at whole: in pieces where it is longer than the service takes, each word in at least one of them,
    some at a time, so that what a language model wrote at length is judged in about the time of one piece.
 4. One analysis takes at most ten seconds; for whatever lasts longer the corridor comes back, after the service's hint.
@@ -19,10 +19,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
-from shared.core.moderation import CONTENT_SAFETY, MOST_SEVERE, Category, Topic, Verdict, merged
-from shared.core.pieces import pieces_of
 from shared.core.reasons import Reason, Refusal
-from shared.core.unmasked import unmasked
+from shared.core.safety.chunks import pieces_of
+from shared.core.safety.moderation import CONTENT_SAFETY, MOST_SEVERE, Category, Topic, Verdict, merged
+from shared.core.safety.unmasked import unmasked
 from shared.ports import OutputUnfit, Unavailable
 
 if TYPE_CHECKING:

@@ -11,6 +11,6 @@ moderation.py   moderation explain, diff
 catalog.py      catalog check
 state.py        settings, health
 
-It stands on top of shared/wiring.py and goes through the same corridor and the same ports as the app;
+It stands on top of shared/composition/app.py and goes through the same corridor and the same ports as the app;
 function_app.py never imports it.
 """

@@ -17,10 +17,10 @@ from uuid import uuid4
 import typer
 
 from shared import worker
-from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_id
-from shared.cli.screen import moment
-from shared.core.credits import MOST_CREDITS, Account, LedgerEntry, Move, Plan
+from shared.cli.context import Desk, RefusedError, Rooms, desk_of, valid_id
+from shared.core.money.credits import MOST_CREDITS, Account, LedgerEntry, Move, Plan
 from shared.core.reasons import counted
+from shared.views.times import moment
 from shared.worker.accounts import Difference
 
 #: What may be moved at once: beyond it a number is a typing error.

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.cli.desk import Desk, RefusedError, Rooms, desk_of
-from shared.core.catalog import Catalog, CreditsPer, Model, Status
-from shared.core.parsing import MODALITIES
-from shared.core.pricing import Price
-from shared.core.usage import usd
+from shared.cli.context import Desk, RefusedError, Rooms, desk_of
+from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
+from shared.core.money.pricing import Price
+from shared.core.money.usage import usd
+from shared.core.requests.parsing import MODALITIES
 
 catalog = typer.Typer(help="The models that are offered: list, check.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -119,7 +119,7 @@ def check(context: typer.Context) -> None:
     async def command(rooms: Rooms) -> int:
         # Not above: the other commands need no HTTP client, and would wait for it.
         from shared.adapters.replicate.drift import drift  # noqa: PLC0415
-        from shared.adapters.replicate.errors import ReplicateError  # noqa: PLC0415
+        from shared.adapters.replicate.sdk.errors import ReplicateError  # noqa: PLC0415
 
         offered = rooms.house.catalog
         try:

@@ -13,13 +13,13 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.describing import Told
-from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_id, valid_key
-from shared.cli.screen import moment, seen_from, span
-from shared.core.generation import Generation
+from shared.cli.context import Desk, RefusedError, Rooms, desk_of, valid_id, valid_key
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest
+from shared.core.lifecycle.generation import Generation
+from shared.core.requests.messages import CancelRequest
 from shared.ports import Envelope
+from shared.views.generation import Told
+from shared.views.times import moment, seen_from, span
 
 #: The open index is asked for what is due until then, which is everything.
 _EVER = timedelta(days=3650)

@@ -8,14 +8,14 @@ import typer
 
 from shared.cli import accounts, generations, state
 from shared.cli.catalog import catalog
-from shared.cli.desk import Desk, OperatorsWiring, Rooms
-from shared.cli.letters import letters
+from shared.cli.context import Desk, OperatorsWiring, Rooms
+from shared.cli.dead_letters import letters
 from shared.cli.moderation import moderation
-from shared.cli.screen import Screen
+from shared.cli.printing import Screen
 from shared.cli.submitting import submit
 from shared.cli.uploads import upload
 from shared.cli.usage import usage
-from shared.settings import Settings
+from shared.config.settings import Settings
 
 PROGRAM = "python3 -m shared.cli"
 

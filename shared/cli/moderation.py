@@ -12,15 +12,15 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.desk import Rooms, back, desk_of, valid_id
+from shared.cli.context import Rooms, back, desk_of, valid_id
 from shared.cli.generations import one
-from shared.cli.screen import moment
-from shared.core.generation import Generation
-from shared.core.moderation import PLAIN_WORDS, Category, Judgement, Policy
-from shared.core.policy import PolicyError, parse_policy
+from shared.config.data_files import overridden
+from shared.core.lifecycle.generation import Generation
 from shared.core.reasons import counted
-from shared.core.record import Record
-from shared.datafiles import overridden
+from shared.core.safety.moderation import PLAIN_WORDS, Category, Judgement, Policy
+from shared.core.safety.policy_file import PolicyError, parse_policy
+from shared.core.safety.screening_record import Record
+from shared.views.times import moment
 
 moderation = typer.Typer(help="Content safety: explain, diff.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from shared import datafiles
-from shared.cli.desk import Rooms, desk_of
-from shared.settings import BLOB, NAMES, Name, Settings, SettingsError
+from shared.cli.context import Rooms, desk_of
+from shared.config import data_files
+from shared.config.settings import BLOB, NAMES, Name, Settings, SettingsError
 
 
 def settings(context: typer.Context) -> None:
@@ -40,9 +40,9 @@ def _read(found: Settings) -> None:
 
 
 _FILES: Mapping[str, Callable[[Settings], object]] = {
-    "catalog_file": datafiles.catalog,
-    "moderation_file": datafiles.policy,
-    "terms_file": datafiles.terms,
+    "catalog_file": data_files.catalog,
+    "moderation_file": data_files.policy,
+    "terms_file": data_files.terms,
 }
 
 

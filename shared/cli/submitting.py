@@ -16,12 +16,12 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.desk import Desk, RefusedError, Rooms, desk_of, valid_key
+from shared.cli.context import Desk, RefusedError, Rooms, desk_of, valid_key
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, Malformed
-from shared.core.parsing import MODALITIES, parse_request
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.requests.messages import GenerationRequest, Malformed
+from shared.core.requests.parsing import MODALITIES, parse_request
 from shared.ports import Envelope
 
 #: How long --wait waits by itself, and how often it looks. A picture takes seconds, a video minutes.

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.desk import RefusedError, Rooms, desk_of, valid_key
+from shared.cli.context import RefusedError, Rooms, desk_of, valid_key
 from shared.cli.submitting import read_back
 
 _MIB = 1024 * 1024

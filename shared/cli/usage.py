@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.cli.desk import Desk, RefusedError, Rooms, back, desk_of, valid_id
-from shared.cli.screen import Amount, moment
+from shared.cli.context import Desk, RefusedError, Rooms, back, desk_of, valid_id
+from shared.cli.printing import Amount
+from shared.core.catalog.shortfall import nearest_names
+from shared.core.money.usage import Sum, Usage, usd
 from shared.core.reasons import counted
-from shared.core.shortfall import nearest_names
-from shared.core.usage import Sum, Usage, usd
+from shared.views.times import moment
 
 #: Of a generation for which no model was ever asked: it was refused before.
 _NO_MODEL = "-"

@@ -14,9 +14,9 @@ waiting.py    coming back later: back-off, and the copy of a request
 
 from shared.worker.accounts import audit, audit_tonight, change_terms, correct, grant
 from shared.worker.checking import reconcile
-from shared.worker.corridor import handle
-from shared.worker.ending import bury, sweep
-from shared.worker.waiting import put_off
+from shared.worker.deferring import put_off
+from shared.worker.finishing import bury, sweep
+from shared.worker.handler import handle
 
 __all__ = [
     "audit",

@@ -14,9 +14,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from zlib import crc32
 
-from shared.core import credits as ledger
-from shared.core.credits import Account, LedgerEntry, Plan
 from shared.core.keys import ID_RULE, is_id
+from shared.core.money import credits as ledger
+from shared.core.money.credits import Account, LedgerEntry, Plan
 from shared.ports import Conflict, House, Unavailable, UnreadableRow
 from shared.worker.saving import CONFLICT_TRIES
 

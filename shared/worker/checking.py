@@ -12,18 +12,18 @@ the 404 lasts and ``Cancel-After`` has passed; a training, which has none, when 
 
 from datetime import timedelta
 
-from shared.core import opening
-from shared.core import transitions as life
-from shared.core.attempt import Attempt, created
-from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
-from shared.core.messages import Check
-from shared.core.prediction import Prediction
+from shared.core.lifecycle import opening
+from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle.attempt import Attempt, created
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import Check
 from shared.ports import Envelope, House, Loaded, OpenRow, Unavailable
 from shared.worker import observing, requests
-from shared.worker.ending import end, open_row
+from shared.worker.finishing import end, open_row
 from shared.worker.saving import save
 
 #: How many rows one tick of the timer sends on. What is left over is due in the next one.

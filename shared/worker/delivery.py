@@ -23,22 +23,22 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import BinaryIO, cast
 
-from shared.core.attempt import Attempt, Delivery
-from shared.core.credits import Plan
-from shared.core.generation import Generation
-from shared.core.generation_event import Output
+from shared.core.events.generation_event import Output
 from shared.core.keys import Key
-from shared.core.media import HEAD_BYTES, media_of
-from shared.core.moderation import Partial, Verdict, unscreened
-from shared.core.outputs import files_of, is_address, text_of, version_of
-from shared.core.prediction import Prediction
+from shared.core.lifecycle.attempt import Attempt, Delivery
+from shared.core.lifecycle.generation import Generation
+from shared.core.money.credits import Plan
+from shared.core.provider.file_types import HEAD_BYTES, media_of
+from shared.core.provider.outputs import files_of, is_address, text_of, version_of
+from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
-from shared.core.record import Record
+from shared.core.safety.moderation import Partial, Verdict, unscreened
+from shared.core.safety.screening_record import Record
 from shared.ports import Cleaned, CutShort, House, OutputUnfit, Picture, Unavailable
-from shared.worker.ending import output_prefix
-from shared.worker.holding import Held
+from shared.worker.finishing import output_prefix
 from shared.worker.patience import awaited
 from shared.worker.screening import judged
+from shared.worker.spooled_output import Held
 from shared.worker.wholeness import ends_early, shows_pictures
 
 #: The longest text that travels in the event: a message of Service Bus has 256 KB, and the row of the generation less.

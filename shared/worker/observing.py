@@ -7,23 +7,23 @@ Rules of this file:
 4. What has succeeded and shows no outputs is asked for once more before it is given up (patience.py).
 """
 
-from shared.core import transitions as life
-from shared.core.attempt import Delivery
-from shared.core.credits import Plan
-from shared.core.failures import failure_of
-from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Prediction, Status
+from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle.attempt import Delivery
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Plan
+from shared.core.provider.failures import failure_of
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
-from shared.core.state import State
+from shared.core.requests.messages import PredictionEvent
 from shared.ports import House, Loaded, Unavailable
+from shared.worker.deferring import come_back
 from shared.worker.delivery import deliver
-from shared.worker.ending import end
+from shared.worker.finishing import end
 from shared.worker.patience import whole
 from shared.worker.saving import save
 from shared.worker.screening import recorded
-from shared.worker.waiting import come_back
 
 
 async def event(house: House, message: PredictionEvent) -> None:

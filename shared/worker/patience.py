@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from shared.core import transitions as life
-from shared.core.attempt import Attempt
-from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
-from shared.core.prediction import Prediction, Status
+from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.ports import House, Loaded, OutputUnfit, Unavailable
 from shared.worker.saving import save

@@ -14,24 +14,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core import opening
-from shared.core import transitions as life
-from shared.core.attempt import Attempt
-from shared.core.catalog import Quote, quote
-from shared.core.credits import Account, Plan
-from shared.core.generation import Generation, Transition
+from shared.core.catalog.catalog import Quote, quote
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, GenerationRequest, Malformed
-from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.lifecycle import opening
+from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Account, Plan
+from shared.core.provider.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
-from shared.core.record import Record
-from shared.core.state import State
+from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
+from shared.core.safety.screening_record import Record
 from shared.ports import House, Loaded, OpenRow
 from shared.worker import observing
-from shared.worker.ending import archive, end, event_of, open_row, output_prefix, tell_refused
+from shared.worker.deferring import come_back
+from shared.worker.finishing import archive, end, event_of, open_row, output_prefix, tell_refused
 from shared.worker.saving import save
 from shared.worker.screening import look_at_request, readable, recorded
-from shared.worker.waiting import come_back
 
 logger = logging.getLogger("darkroom.worker")
 

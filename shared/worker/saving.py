@@ -1,16 +1,16 @@
 """The only place that saves a generation.
 
 Rules of this file:
-1. What is saved is what a transition (core/opening.py, core/transitions.py) returned for the state as it was just
-   read: the decision is a pure function, made again after every conflict, so it never rests on something stale.
+1. What is saved is what a transition (core/lifecycle) returned for the state as it was just read: the
+   decision is a pure function, made again after every conflict, so it never rests on something stale.
 2. An outside call sits between two saves; the index row stands before the first of them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import Generation, Transition
 from shared.ports import Conflict, House, Loaded, Unavailable
 
 #: One account may be wanted by every worker at once. 30 tries with up to 1 s between them outlast 200 rivals.

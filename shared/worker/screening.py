@@ -17,13 +17,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from shared.core.attempt import Attempt
-from shared.core.catalog import Quote
-from shared.core.credits import Plan
-from shared.core.generation import Transition
-from shared.core.mapping import INPUT_PREFIX, file_kinds, takes_image
-from shared.core.messages import GenerationRequest
-from shared.core.moderation import (
+from shared.core.catalog.catalog import Quote
+from shared.core.catalog.mapping import INPUT_PREFIX, file_kinds, takes_image
+from shared.core.catalog.sizes import Value
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Transition
+from shared.core.money.credits import Plan
+from shared.core.provider.prediction import CreateRefused, NotCreated
+from shared.core.reasons import Reason, Refusal
+from shared.core.requests.messages import GenerationRequest
+from shared.core.safety.moderation import (
     UNSCREENED_INPUTS,
     Judgement,
     Verdict,
@@ -33,12 +36,9 @@ from shared.core.moderation import (
     not_screened,
     unscreened,
 )
-from shared.core.prediction import CreateRefused, NotCreated
-from shared.core.reasons import Reason, Refusal
-from shared.core.record import Record, record
-from shared.core.sizes import Value
+from shared.core.safety.screening_record import Record, record
 from shared.ports import House, OutputUnfit, Picture, PictureUnfit, Unavailable
-from shared.worker.ending import output_prefix
+from shared.worker.finishing import output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
 
 #: Replicate fetches an input when the prediction starts, which ``Cancel-After`` bounds; clocks may differ by this.

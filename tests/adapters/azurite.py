@@ -7,9 +7,9 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from dev import azurite as local
 from dev.azurite import Azurite
-from shared.adapters import blobs
-from shared.adapters.tables import TableService
-from shared.storage_access import StorageAccount
+from shared.adapters.azure_storage import blobs
+from shared.adapters.azure_storage.access import StorageAccount
+from shared.adapters.azure_storage.tables import TableService
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -3,17 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from shared.core import credits as ledger
-from shared.core.attempt import Attempt
-from shared.core.credits import Account, Plan
-from shared.core.generation import Generation, Transition
-from shared.core.generation_event import ChosenBy, Output, PassedOver
+from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest
-from shared.core.pricing import Price, Unit
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import State
+from shared.core.money import credits as ledger
+from shared.core.money.credits import Account, Plan
+from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason
-from shared.core.record import Record
-from shared.core.state import State
+from shared.core.requests.messages import GenerationRequest
+from shared.core.safety.screening_record import Record
 from shared.ports import OpenRow, Store
 
 #: Microseconds, so that a store that rounds is found out.

@@ -7,10 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from shared.adapters.replicate.guarded import RULE, Guarded
-from shared.core.attempt import Attempt
+from shared.adapters.replicate.resilience.guarded import RULE, Guarded
 from shared.core.keys import Key
-from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.prediction import (
+    Created,
+    CreateOutcome,
+    CreateRefused,
+    NotCreated,
+    OutcomeUnknown,
+    Prediction,
+    Status,
+)
 from shared.core.reasons import Reason
 from tests.adapters.examples import attempt
 

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from shared.adapters.images import PillowImages
+from shared.adapters.media.images import PillowImages
 from shared.ports import OutputUnfit, PictureUnfit
 
 #: A PNG of 1 x 1: what the first picture of a process costs is no matter of the picture's.

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from shared.adapters.replicate import Replicate, Timeouts
 from shared.core.keys import Key
-from shared.core.prediction import CreateOutcome
+from shared.core.provider.prediction import CreateOutcome
 from tests.adapters.examples import attempt
 from tests.adapters.simulators import Answer, Scripted, scripted
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import trustme
 from aiohttp import web
 
-from shared.adapters.inputs import InputFetcher, Resolve
+from shared.adapters.net.input_files import InputFetcher, Resolve
 from shared.core.reasons import Reason, Refusal
 
 AUTHORITY = trustme.CA()

@@ -14,7 +14,6 @@ from dev.fakes.blobs import FakeBlobs
 from shared.adapters.blobs import BLOCK_BYTES, BlobContainers
 from shared.adapters.uploads import StreamedBlobs, Uploads
 from shared.ports import Unavailable
-from shared.storage_access import StorageAccount
 from tests.adapters.conftest import fresh_name
 from tests.adapters.trouble import SAS, assert_discreet
 

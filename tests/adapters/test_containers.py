@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from shared.adapters.images import PillowImages, cleaning
+from shared.adapters.media.images import PillowImages, cleaning
 from shared.core.reasons import Reason
 from shared.ports import Cleaned, CutShort, OutputUnfit, Picture
-from shared.worker.holding import Held
+from shared.worker.spooled_output import Held
 from tests.adapters import container_files as files
 from tests.adapters.container_files import HTML, PROFILE, SECRET, chunk, segment
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.images import cleaning
-from shared.adapters.images.manifests import without_pictures
+from shared.adapters.media.images import cleaning
+from shared.adapters.media.images.manifests import without_pictures
 from shared.ports import OutputUnfit
 from tests.adapters import container_files as files
 from tests.timing import best_cpu_s

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.content_safety import read_image, read_text
-from shared.core.moderation import Category, Policy, Topic, Verdict, judge
+from shared.core.safety.moderation import Category, Policy, Topic, Verdict, judge
 from shared.ports import Unavailable
 
 NAMES = [category.value for category in Category]

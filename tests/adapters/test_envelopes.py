@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.adapters.servicebus import read_envelope
+from shared.adapters.service_bus import read_envelope
 from shared.ports import Envelope
 
 

@@ -10,9 +10,9 @@ from aiohttp import web
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
-from shared.settings import Settings, SettingsError
-from shared.storage_access import AccountKey, Service, StorageAccount
-from shared.wiring import Wiring
+from shared.adapters.azure_storage.access import AccountKey, Service, StorageAccount
+from shared.composition.app import Wiring
+from shared.config.settings import Settings, SettingsError
 from tests.adapters.conftest import fresh_name
 from tests.adapters.simulators import scripted
 from tests.adapters.test_uploads import Credential

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import pytest
 from PIL import Image
 
-from shared.adapters.images import SCREENED_BYTES, PillowImages, looking
+from shared.adapters.media.images import SCREENED_BYTES, PillowImages, looking
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Picture
 
@@ -325,7 +325,7 @@ async def test_half_a_jpeg_is_found_out_when_it_is_made_smaller() -> None:
 def test_a_webp_needs_no_plugin_but_its_own() -> None:
     """Pillow would import all of them for it, while the first generation of a new worker waits."""
     program = (
-        "import asyncio, io, sys; from shared.adapters.images import PillowImages;"
+        "import asyncio, io, sys; from shared.adapters.media.images import PillowImages;"
         "picture = asyncio.run(PillowImages().inspect(io.BytesIO(sys.stdin.buffer.read())));"
         "print(picture.content_type, *(name for name in sys.modules if name.endswith('ImagePlugin')))"
     )

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from shared.adapters.inputs import InputFetcher
-from shared.settings import Settings
-from shared.wiring import Wiring
+from shared.adapters.net.input_files import InputFetcher
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
 from tests.adapters.strangers import Names, moved, picture, raw_site, site, trusting, why
 from tests.cli.counter import ENV
 

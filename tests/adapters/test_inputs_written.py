@@ -5,7 +5,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.inputs import InputFetcher
+from shared.adapters.net.input_files import InputFetcher
 from shared.core.reasons import Refusal
 from tests.adapters.strangers import Handler, moved, picture, raw_site, site, why
 

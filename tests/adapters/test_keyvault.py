@@ -12,8 +12,8 @@ import trustme
 from aiohttp import web
 from azure.core.credentials import AccessToken
 
-from shared.adapters.keyvault import CachedSecret, VaultSource, environment_source
-from shared.core.pasted import signing_secret
+from shared.adapters.key_vault import CachedSecret, VaultSource, environment_source
+from shared.core.provider.pasted_secrets import signing_secret
 from shared.ports import Unavailable
 
 

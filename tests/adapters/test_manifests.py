@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.images import cleaning
-from shared.adapters.images.manifests import MOST_LEVELS, without_pictures
+from shared.adapters.media.images import cleaning
+from shared.adapters.media.images.manifests import MOST_LEVELS, without_pictures
 from shared.ports import Cleaned
 from tests.adapters import container_files as files
 from tests.adapters.signed import signed
@@ -95,7 +95,7 @@ def test_the_manifest_of_an_input_is_dropped_unread() -> None:
 def test_what_has_no_manifest_loads_nothing_for_one() -> None:
     """The library costs 90 ms and 40 MiB."""
     program = (
-        "import io, sys; from shared.adapters.images import cleaning;"
+        "import io, sys; from shared.adapters.media.images import cleaning;"
         "cleaning.cleaned(io.BytesIO(sys.stdin.buffer.read()), io.BytesIO(), validate=True);"
         "print('c2pa' in sys.modules)"
     )

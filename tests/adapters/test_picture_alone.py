@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.images import PillowImages, alone
+from shared.adapters.media.images import PillowImages, alone
 from shared.core.reasons import Reason
 from shared.ports import Images, OutputUnfit, Picture, PictureUnfit
 from tests.adapters.picture_shapes import png, saved
@@ -104,7 +104,7 @@ async def test_the_process_gets_no_secret(images: Images, instead: Path, monkeyp
 def test_the_process_has_a_limit_of_memory() -> None:
     """An allocation beyond it fails there, and is no trouble of the machine's."""
     program = (
-        "from shared.adapters.images import alone\n"
+        "from shared.adapters.media.images import alone\n"
         "alone._limit()\n"
         "try:\n    bytearray(alone.MEMORY_BYTES * 5 // 4)\nexcept MemoryError:\n    print('bounded')\n"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from shared.adapters.images import PillowImages, gif, jpeg, reading
+from shared.adapters.media.images import PillowImages, gif, jpeg, reading
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Picture, PictureUnfit
 from tests.adapters.picture_shapes import chunk

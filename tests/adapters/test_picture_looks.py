@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms
 
-from shared.adapters.images import PillowImages, colours
+from shared.adapters.media.images import PillowImages, colours
 from shared.ports import OutputUnfit
 from tests.adapters.picture_shapes import cameras, chunk
 

@@ -11,11 +11,11 @@ import pytest_asyncio
 
 from dev.fakes.provider import FakeReplicate
 from shared.adapters.replicate import Replicate
-from shared.core.attempt import Attempt
 from shared.core.keys import Key
-from shared.core.prediction import Created, Prediction, Status
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.prediction import Created, Prediction, Status
+from shared.core.provider.webhook import Callback, named_callback
 from shared.core.reasons import Reason
-from shared.core.webhook import Callback, named_callback
 from shared.ports import OutputUnfit, Provider
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import Token, secret

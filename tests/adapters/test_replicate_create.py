@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import http as replicate_http
-from shared.adapters.replicate.creating import START_NEWS_FROM_S, refused_fields
-from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Status
+from shared.adapters.net.tls import tls_context
+from shared.adapters.replicate.creating import START_NEWS_FROM_S
+from shared.adapters.replicate.sdk import http as replicate_http
+from shared.adapters.replicate.sdk.answers import refused_fields
+from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Status
+from shared.core.provider.webhook import Callback, read_callback
 from shared.core.reasons import SENTENCES, Reason
-from shared.core.webhook import Callback, read_callback
-from shared.tls import tls_context
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import CREATED, KEY, NEW_TOKEN, SECRET, TOKEN, Token, outcome_of, replicate, says
 from tests.adapters.simulators import scripted

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from shared.adapters.replicate.denials import REMEMBERED_S, Denials
-from shared.adapters.replicate.guarded import RULE
-from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated
+from shared.adapters.replicate.resilience.guarded import RULE
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated
 from shared.core.reasons import SENTENCES, Reason
 from tests.adapters.examples import attempt
 from tests.adapters.guard import CREATED, KEY, World, made

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from shared.adapters.replicate import Replicate
 from shared.adapters.replicate.downloads import MOST_BYTES
-from shared.core.prediction import NotCreated
+from shared.core.provider.prediction import NotCreated
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import attempt

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.adapters.replicate.guarded import RULE, Guarded
-from shared.core.pacing import CLIMB_S, LOWERED_S
-from shared.core.prediction import CreateOutcome, NotCreated
+from shared.adapters.replicate.resilience.guarded import RULE, Guarded
+from shared.core.provider.pacing import CLIMB_S, LOWERED_S
+from shared.core.provider.prediction import CreateOutcome, NotCreated
 from shared.ports import Unavailable
 from tests.adapters.examples import attempt
 from tests.adapters.guard import CREATED, KEY, NO_CREDIT, REFUSED, UNKNOWN, Scripted, made, why

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from shared.adapters.replicate.guarded import RULE
-from shared.core.prediction import Prediction
+from shared.adapters.replicate.resilience.guarded import RULE
+from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import NOW

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from shared.adapters.replicate import Replicate
-from shared.adapters.replicate import client as replicate_client
-from shared.adapters.replicate import http as replicate_http
+from shared.adapters.replicate import port as replicate_client
 from shared.adapters.replicate.creating import CLOSED, CLOSED_S
-from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
+from shared.adapters.replicate.sdk import http as replicate_http
+from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import CREATED, KEY, replicate
 from tests.adapters.simulators import read_request

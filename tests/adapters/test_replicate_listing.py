@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.replicate.guarded import RULE, Guarded
-from shared.adapters.replicate.listing import MOST_ROWS, READING_S, SHARED_S
-from shared.core.prediction import Prediction, Status
+from shared.adapters.replicate.resilience.guarded import RULE, Guarded
+from shared.adapters.replicate.resilience.listing import MOST_ROWS, READING_S, SHARED_S
+from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
 from tests.adapters.examples import NOW
 from tests.adapters.guard import Scripted

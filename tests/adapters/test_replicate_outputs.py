@@ -3,8 +3,8 @@
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate.guarded import RULE
-from shared.adapters.replicate.outputs import MOST_FILES, MOST_HOSTS, FileTrouble
+from shared.adapters.replicate.resilience.guarded import RULE
+from shared.adapters.replicate.resilience.hosts import MOST_FILES, MOST_HOSTS, FileTrouble
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.guard import World, made

@@ -12,12 +12,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared.adapters.replicate.guarded import RULE, Guarded
-from shared.core.breaker import BreakerRule
+from shared.adapters.replicate.resilience.guarded import RULE, Guarded
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
 from shared.core.keys import Key
-from shared.core.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
-from shared.settings import Settings
-from shared.wiring import Wiring
+from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
 from tests.adapters.examples import attempt
 from tests.adapters.simulators import closed_port, running
 

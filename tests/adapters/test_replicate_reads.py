@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate.reading import several
-from shared.core.prediction import Prediction, Status
+from shared.adapters.replicate.sdk.reading import several
+from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
 from tests.adapters.replicate_clients import CREATED, NEW_TOKEN, NOW, Token, replicate, says
 from tests.adapters.simulators import drop_after_reading, raw_server, scripted

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.replicate import FixedToken
-from shared.adapters.replicate.api import ReplicateApi
 from shared.adapters.replicate.running import ModelRunner
+from shared.adapters.replicate.sdk.api import ReplicateApi
 from shared.adapters.screening import LlamaGuard
-from shared.core.moderation import Category
+from shared.core.safety.moderation import Category
 from shared.ports import Unavailable
 from tests.adapters.simulators import Scripted, scripted
 

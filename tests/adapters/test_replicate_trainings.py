@@ -15,12 +15,12 @@ import pytest_asyncio
 from dev.fakes.provider import FakeReplicate
 from dev.replicate.models import TRAINER
 from shared.adapters.replicate import Replicate
-from shared.adapters.replicate.api.files import MOST_BYTES
-from shared.core.attempt import Attempt, created
+from shared.adapters.replicate.sdk.api.files import MOST_BYTES
 from shared.core.keys import Key
-from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
+from shared.core.lifecycle.attempt import Attempt, created
+from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
+from shared.core.provider.webhook import Callback, named_callback
 from shared.core.reasons import Reason
-from shared.core.webhook import Callback, named_callback
 from shared.ports import OutputUnfit, Provider, Unavailable
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import CREATED, NOW, Token, replicate, says, secret

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.replicate import ConfigurationError, Timeouts
-from shared.core.prediction import Created, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import Created, NotCreated, OutcomeUnknown
 from shared.ports import Unavailable
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import CREATED, KEY, TOKEN, Token, outcome_of, replicate, says

@@ -10,16 +10,16 @@ import pytest
 
 from dev.content_safety import severities_of_text
 from shared.adapters.screening import ImageLink, LlamaGuard, OwnTerms, ScreenerChain, TextLink
-from shared.core.credits import Plan
-from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Policy, Topic, Verdict, judge
-from shared.core.policy import parse_policy
+from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
-from shared.core.terms import TermList
+from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Policy, Topic, Verdict, judge
+from shared.core.safety.policy_file import parse_policy
+from shared.core.safety.terms import TermList
 from shared.ports import OutputUnfit, Unavailable
 
 CORE = Path(__file__).parents[2] / "shared" / "core"
-POLICY = parse_policy((CORE / "moderation.toml").read_text(encoding="utf-8"))
-TERM_LIST = TermList.parse((CORE / "terms.toml").read_text(encoding="utf-8"))
+POLICY = parse_policy((CORE / "safety" / "moderation.toml").read_text(encoding="utf-8"))
+TERM_LIST = TermList.parse((CORE / "safety" / "terms.toml").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parents[1] / "core" / "moderation_cases.toml").read_text(encoding="utf-8")
 )["cases"]
@@ -86,7 +86,7 @@ def chain(
 
 def slow(seconds: float, **without: bool) -> Policy:
     """The policy with every time-out this short; ``without`` names who may be gone on without."""
-    text = (CORE / "moderation.toml").read_text(encoding="utf-8")
+    text = (CORE / "safety" / "moderation.toml").read_text(encoding="utf-8")
     for before in ("timeout_s = 5.0", "timeout_s = 10.0", "timeout_s = 20.0"):
         text = text.replace(before, f"timeout_s = {seconds}")
     if without.get(CONTENT_SAFETY):
@@ -169,7 +169,7 @@ async def test_a_long_text_is_shown_to_the_second_opinion_in_pieces() -> None:
 
 async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
     """A plan that refuses nothing of a category lets the own terms' hit pass on to the service."""
-    text = (CORE / "moderation.toml").read_text(encoding="utf-8") + "\n[plans.premium]\nSexual = 8\n"
+    text = (CORE / "safety" / "moderation.toml").read_text(encoding="utf-8") + "\n[plans.premium]\nSexual = 8\n"
     service = Service()
     made = chain(service, policy=parse_policy(text))
     await made.text("hentai", Plan.FREE)

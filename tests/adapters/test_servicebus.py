@@ -26,14 +26,13 @@ from shared.adapters.servicebus import (
     read_envelope,
     slimmed,
 )
-from shared.core.generation_event import GenerationEvent
+from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
-from shared.core.parsing import parse_event, parse_request
-from shared.core.prediction import Prediction, Status
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, Messenger, Sendable, Unavailable
-from shared.tls import tls_context
 from tests.adapters.examples import NOW, full_request, output
 from tests.adapters.simulators import closed_port, raw_server, running
 
@@ -103,7 +102,7 @@ def test_long_ids_are_shortened_the_same_way_every_time() -> None:
 def test_importing_it_does_not_import_the_sdk() -> None:
     """The doors use it on the way of a cold start."""
     code = (
-        "import sys, shared.adapters.servicebus; sys.exit(bool({'azure.servicebus', 'aiohttp'} & sys.modules.keys()))"
+        "import sys, shared.adapters.service_bus; sys.exit(bool({'azure.servicebus', 'aiohttp'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

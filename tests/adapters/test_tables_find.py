@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.adapters.tables import TableStore
+from shared.adapters.azure_storage.tables import TableStore
 from shared.core.keys import Key
 from shared.ports import Loaded
 from tests.adapters.examples import AWKWARD_IDS, give, opening

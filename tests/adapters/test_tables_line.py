@@ -5,8 +5,8 @@ import json
 import pytest
 from aiohttp import web
 
-from shared.adapters.tables.line import Line
-from shared.storage_access import SharedAccessSignature, StorageAccount
+from shared.adapters.azure_storage.access import SharedAccessSignature, StorageAccount
+from shared.adapters.azure_storage.tables.line import Line
 from tests.adapters.simulators import scripted
 from tests.adapters.trouble import SAS
 

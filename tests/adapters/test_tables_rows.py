@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.tables import UnreadableRow, entities, rows
-from shared.core.credits import LedgerEntry, Move
-from shared.core.generation import Generation
+from shared.adapters.azure_storage.tables import UnreadableRow, entities, rows
 from shared.core.keys import Key, is_id
-from shared.core.pricing import Price, Unit
-from shared.core.state import State
-from shared.worker.ending import output_prefix
+from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import LedgerEntry, Move
+from shared.core.money.pricing import Price, Unit
+from shared.worker.finishing import output_prefix
 from tests.adapters import examples
 from tests.adapters.examples import NOW
 

@@ -12,8 +12,11 @@ from shared.core import credits as ledger
 from shared.core.credits import Account, LedgerEntry, Move
 from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest
-from shared.core.state import State
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import State
+from shared.core.money import credits as ledger
+from shared.core.money.credits import Account, LedgerEntry, Move
+from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import save
 from tests.adapters import examples

@@ -9,14 +9,14 @@ import pytest
 import pytest_asyncio
 
 from dev.azurite import ACCOUNT, Azurite
-from shared.adapters.tables import TableIndex, TableService, TablesRefused, TableStore
-from shared.core import credits as ledger
-from shared.core.generation import Transition
+from shared.adapters.azure_storage.access import AccountKey, SharedAccessSignature, StorageAccount
+from shared.adapters.azure_storage.tables import TableIndex, TableService, TablesRefused, TableStore
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest
-from shared.core.state import State
+from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.state import State
+from shared.core.money import credits as ledger
+from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict, Loaded, Unavailable
-from shared.storage_access import AccountKey, SharedAccessSignature, StorageAccount
 from tests.adapters import examples
 from tests.adapters.conftest import fresh_name
 from tests.adapters.examples import NOW, give, opening

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.tables import TableStore
-from shared.adapters.tables.rows import USED_COLUMNS
-from shared.core.generation import Generation, Transition
+from shared.adapters.azure_storage.tables import TableStore
+from shared.adapters.azure_storage.tables.rows import USED_COLUMNS
 from shared.core.keys import Key
-from shared.core.state import State
-from shared.core.usage import Used
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import State
+from shared.core.money.usage import Used
 from shared.ports import Loaded
 from tests.adapters.conftest import FAKE_AND_REAL
 from tests.adapters.examples import AWKWARD_IDS, HUGE, NOW, attempt, full_generation, give, output

@@ -75,7 +75,7 @@ def test_without_an_exporter_nothing_is_traced() -> None:
     """The API alone: no trace parent is saved, and nothing is raised."""
     script = (
         "from shared.adapters.telemetry.tracing import OpenTelemetry\n"
-        "from shared.core.messages import Key\n"
+        "from shared.core.requests.messages import Key\n"
         "telemetry = OpenTelemetry()\n"
         "with telemetry.span('request', Key('a', 'b')):\n"
         "    telemetry.follow('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')\n"

@@ -13,10 +13,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
-from shared.adapters.blobs import BlobContainers
-from shared.adapters.uploads import PIECE_BYTES, StreamedBlobs, UploadRefused, Uploads
-from shared.ports import Unavailable
-from shared.storage_access import (
+from shared.adapters.azure_storage.access import (
     COSMOS_SCOPE,
     STORAGE_SCOPE,
     AccountKey,
@@ -25,6 +22,9 @@ from shared.storage_access import (
     SharedAccessSignature,
     StorageAccount,
 )
+from shared.adapters.azure_storage.blobs import BlobContainers
+from shared.adapters.azure_storage.blobs.streaming import PIECE_BYTES, StreamedBlobs, UploadRefused, Uploads
+from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
 from tests.adapters.examples import AWKWARD_IDS
 from tests.adapters.simulators import scripted

@@ -21,10 +21,11 @@ from dev.fakes.store import FakeStore
 from dev.fakes.world import World
 from shared.cli.desk import Connected
 from shared.cli.main import run
-from shared.core.generation import Generation
+from shared.config.settings import Settings
 from shared.core.keys import Key
-from shared.core.state import State
-from shared.core.usage import Used
+from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
+from shared.core.money.usage import Used
 from shared.ports import House, Unavailable
 from shared.settings import Settings
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from shared import worker
-from shared.core.credits import Account, Move, Plan
 from shared.core.keys import Key
+from shared.core.money.credits import Account, Move, Plan
 from tests.cli.counter import Counter
 
 CORRECTION = ("--held", "-1", "--available", "1", "--note", "a lost hold", "--id", "ticket-1")

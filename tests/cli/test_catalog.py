@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.desk import OperatorsWiring
+from shared.cli.context import OperatorsWiring
 from shared.cli.main import run
-from shared.core.catalog_file import parse_catalog
+from shared.core.catalog.file import parse_catalog
 from tests.cli.counter import ENV, Counter
 
 CATALOG = """

@@ -10,8 +10,8 @@ from typing import Any
 from dev.fakes.blobs import Blob
 from dev.fakes.world import KEY
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, GenerationRequest
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.requests.messages import CancelRequest, GenerationRequest
 from tests.adapters import examples
 from tests.cli.counter import Counter
 

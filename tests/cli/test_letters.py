@@ -8,8 +8,8 @@ import pytest
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import KEY
 from shared.core.keys import Key
-from shared.core.messages import Check, GenerationRequest
-from shared.worker.ending import archive
+from shared.core.requests.messages import Check, GenerationRequest
+from shared.worker.finishing import archive
 from tests.cli.counter import Counter
 
 REQUEST = json.dumps({"user_id": "ada", "generation_id": "one", "prompt": "A secret garden", "no_such": 1}).encode()

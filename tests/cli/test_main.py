@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from azure.identity.aio import DefaultAzureCredential
 
-from shared.cli.desk import OperatorsWiring
+from shared.cli.context import OperatorsWiring
 from shared.cli.main import run
-from shared.cli.screen import span
-from shared.settings import NAMES, Settings
+from shared.config.settings import NAMES, Settings
+from shared.views.times import span
 from tests.cli.counter import ENV, SECRETS, Counter
 
 ROOT = Path(__file__).parents[2]

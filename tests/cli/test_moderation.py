@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.credits import Plan
 from shared.core.keys import Key
-from shared.core.moderation import judge, unscreened
-from shared.core.policy import parse_policy
-from shared.core.record import record
+from shared.core.money.credits import Plan
+from shared.core.safety.moderation import judge, unscreened
+from shared.core.safety.policy_file import parse_policy
+from shared.core.safety.screening_record import record
 from tests.cli.counter import ENV, Counter
 
-POLICY = (Path(__file__).parents[2] / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
+POLICY = (Path(__file__).parents[2] / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
 GORY, MILD = Key("ada", "gory"), Key("ada", "mild")
 
 

@@ -16,9 +16,9 @@ from azure.servicebus.aio import ServiceBusClient
 
 from dev.stack import Running, Stack
 from shared.core.keys import Key
-from shared.core.state import State
+from shared.core.lifecycle.state import State
 from shared.worker import grant
-from shared.worker.ending import archive
+from shared.worker.finishing import archive
 from tests.cli.counter import Called
 
 pytestmark = pytest.mark.stack

@@ -11,8 +11,8 @@ from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import KEY
 from shared.cli.main import app
 from shared.cli.submitting import OPTIONS
-from shared.core.messages import GenerationRequest
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.requests.messages import GenerationRequest
 from tests.cli.counter import Counter
 
 PROMPT = "A lighthouse at night"

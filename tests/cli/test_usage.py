@@ -7,6 +7,7 @@ import pytest
 from dev.fakes.world import KEY
 from shared.core.credits import Plan
 from shared.core.keys import Key
+from shared.core.money.credits import Plan
 from shared.worker import grant
 from tests.cli.counter import Counter
 

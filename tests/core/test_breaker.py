@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.breaker import JITTER, Breaker, BreakerRule
+from shared.core.provider.breaker import JITTER, Breaker, BreakerRule
 
 RULE = BreakerRule(failures=3, pause_s=10, longest_pause_s=35, probe_s=60)
 

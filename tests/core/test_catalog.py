@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.catalog import Quote, quote
-from shared.core.catalog_file import CatalogError, parse_catalog
-from shared.core.credits import Plan
+from shared.core.catalog.catalog import Quote, quote
+from shared.core.catalog.file import CatalogError, parse_catalog
+from shared.core.catalog.mapping import Mapped, inputs_of
+from shared.core.catalog.sizes import nearest_ratio
 from shared.core.keys import Key
-from shared.core.mapping import Mapped, inputs_of
-from shared.core.messages import GenerationRequest
+from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
-from shared.core.sizes import nearest_ratio
+from shared.core.requests.messages import GenerationRequest
 
-FILE = Path(__file__).parents[2] / "shared" / "core" / "catalog.toml"
+FILE = Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml"
 TEXT = FILE.read_text()
 CATALOG = parse_catalog(TEXT)
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night")

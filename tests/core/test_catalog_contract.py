@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared.core.catalog import Model
-from shared.core.catalog_file import parse_catalog
-from shared.core.mapping import Input
+from shared.core.catalog.catalog import Model
+from shared.core.catalog.mapping import Input
+from tests.core.catalogs import REAL
 
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
 SCHEMAS = Path(__file__).parents[3] / "shared" / "contracts" / "replicate-model-schemas.json"
 
 #: What the schemas call the types that an input of ours may have; one with choices is called by its own name there.
@@ -62,7 +61,7 @@ def test_the_catalogue_is_as_the_schemas_say() -> None:
     schemas = json.loads(SCHEMAS.read_text(encoding="utf-8"))
     known = {
         model.name: differences(model, schemas[name])
-        for model in CATALOG.models.values()
+        for model in REAL.models.values()
         if (name := model.replicate.partition(":")[0]) in schemas
     }
     assert {name: found for name, found in known.items() if found} == {}
@@ -72,7 +71,7 @@ def test_the_catalogue_is_as_the_schemas_say() -> None:
 # The comparison itself, on a model that is made up.
 
 MODEL = replace(
-    CATALOG.models["sdxl"],
+    REAL.models["sdxl"],
     replicate=f"acme/paint:{'a' * 64}",
     inputs={
         "prompt": Input(name="prompt", kind="text", field="prompt"),

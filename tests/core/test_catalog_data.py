@@ -3,22 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 
-from shared.core.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
-from shared.core.catalog_file import parse_catalog
-from shared.core.credits import Plan
+from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
+from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
-from shared.core.mapping import Mapped, inputs_of
-from shared.core.messages import GenerationRequest
-from shared.core.parsing import MODALITIES
-from shared.core.pricing import Unit
+from shared.core.money.credits import Plan
+from shared.core.money.pricing import Unit
+from shared.core.requests.messages import GenerationRequest
+from shared.core.requests.parsing import MODALITIES
+from tests.core.catalogs import REAL
 
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
-ACTIVE = [model for model in CATALOG.models.values() if model.status is Status.ACTIVE]
-RETIRED = [model for model in CATALOG.models.values() if model.status is Status.RETIRED]
+ACTIVE = [model for model in REAL.models.values() if model.status is Status.ACTIVE]
+RETIRED = [model for model in REAL.models.values() if model.status is Status.RETIRED]
 
 #: The quality classes of which a modality has nothing, knowingly: no sound is better than MusicGen's here, and nothing
 #: trains for less than the trainer.
@@ -82,7 +80,7 @@ def named(model: Model) -> str:
 def test_every_plan_has_a_default_of_every_modality(modality: str) -> None:
     """And may use it."""
     for plan in Plan:
-        default = CATALOG.get_model_for_plan(plan, modality)
+        default = REAL.get_model_for_plan(plan, modality)
         assert default is not None
         assert default.status is Status.ACTIVE
         assert default.tier <= plan
@@ -91,14 +89,14 @@ def test_every_plan_has_a_default_of_every_modality(modality: str) -> None:
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_every_quality_class_is_there_or_absent_knowingly(modality: str) -> None:
     """So that asking for one is never refused by accident."""
-    has = {model.quality for model in CATALOG.offered(modality)}
+    has = {model.quality for model in REAL.offered(modality)}
     assert set(QUALITIES) - has == ABSENT.get(modality, set())
 
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)
 def test_a_chain_leads_down(model: Model) -> None:
     """To models no better and for no higher plan: who may use the first may use all. No way leads back."""
-    links = [CATALOG.models[name] for name in model.fallback]
+    links = [REAL.models[name] for name in model.fallback]
     ranks = [QUALITIES.index(link.quality) for link in (model, *links)]
     assert ranks == sorted(ranks, reverse=True)
     assert all(link.tier <= model.tier for link in links)
@@ -114,19 +112,19 @@ def reached(model: Model) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += CATALOG.models[name].fallback
+            waiting += REAL.models[name].fallback
     return found
 
 
 @pytest.mark.parametrize("model", RETIRED, ids=named)
 def test_a_retired_model_ends_at_one_that_its_users_may_use(model: Model) -> None:
     """Active, of the same modality, and in no higher tier; under our name and under Replicate's."""
-    heir = CATALOG.heir(model)
+    heir = REAL.heir(model)
     assert heir.status is Status.ACTIVE
     assert heir.modality == model.modality
     assert heir.tier <= model.tier
-    assert CATALOG.find(model.replicate) is model
-    result = quote(CATALOG, replace(request_for(heir), model=model.name), model.tier)
+    assert REAL.find(model.replicate) is model
+    result = quote(REAL, replace(request_for(heir), model=model.name), model.tier)
     assert isinstance(result, Quote)
     assert result.model is heir
 
@@ -153,13 +151,13 @@ def test_what_guides_name_is_there() -> None:
         "stability-ai/stable-video-diffusion": Status.RETIRED,
         "simpletuner/advanced-trainer": Status.RETIRED,
     }
-    found = {name: CATALOG.find(name) for name in guides}
+    found = {name: REAL.find(name) for name in guides}
     assert {name: model.status for name, model in found.items() if model is not None} == guides
 
 
 def test_community_models_are_pinned_and_official_ones_are_not() -> None:
     """A community model runs by its version; an official one has none that would stay."""
-    assert {model.name for model in CATALOG.models.values() if ":" in model.replicate} == COMMUNITY
+    assert {model.name for model in REAL.models.values() if ":" in model.replicate} == COMMUNITY
 
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)
@@ -169,12 +167,12 @@ def test_a_plain_request_is_taken(model: Model) -> None:
     mapped = inputs_of(model, request, seed=7)
     assert isinstance(mapped, Mapped)
     assert mapped.ignored_fields == ()
-    result = quote(CATALOG, request, model.tier)
+    result = quote(REAL, request, model.tier)
     assert isinstance(result, Quote)
     assert result.model is model
 
 
-@pytest.mark.parametrize("model", CATALOG.models.values(), ids=named)
+@pytest.mark.parametrize("model", REAL.models.values(), ids=named)
 def test_no_input_is_sent_that_nobody_should(model: Model) -> None:
     """No safety checker is switched off, no safety is loosened, no secret is handed on."""
     forbidden = {"disable_safety_checker", "safety_tolerance", "safety_filter_level", "hf_token", "wandb_api_key"}
@@ -200,10 +198,8 @@ def test_bounds_and_defaults_agree(model: Model) -> None:
 
 def test_prices_are_dated_and_those_of_active_models_known() -> None:
     """None is from after the catalogue's own date."""
-    written = date.fromisoformat(CATALOG.version)
-    assert [
-        model.name for model in CATALOG.models.values() if not date(2025, 12, 31) < model.price_date <= written
-    ] == []
+    written = date.fromisoformat(REAL.version)
+    assert [model.name for model in REAL.models.values() if not date(2025, 12, 31) < model.price_date <= written] == []
     assert [model.name for model in ACTIVE if any(price.usd_micros < 1 for price in model.prices)] == []
 
 
@@ -273,7 +269,7 @@ def test_credits_pay_for_the_worst_case(model: Model) -> None:
 @pytest.mark.parametrize("name", DEARER_CREDIT_USD_MICROS)
 def test_an_exception_is_one(name: str) -> None:
     """It would lose money at the usual price of a credit: else it needs no exception."""
-    assert shortfalls(CATALOG.models[name], CREDIT_USD_MICROS) != []
+    assert shortfalls(REAL.models[name], CREDIT_USD_MICROS) != []
 
 
 @pytest.mark.parametrize(
@@ -290,12 +286,12 @@ def test_an_exception_is_one(name: str) -> None:
 )
 def test_too_few_credits_are_noticed(name: str, credits: int) -> None:  # noqa: A002  # the catalogue's own word
     """Of each unit of price one model, made too cheap."""
-    assert shortfalls(replace(CATALOG.models[name], credits=credits), CREDIT_USD_MICROS) != []
+    assert shortfalls(replace(REAL.models[name], credits=credits), CREDIT_USD_MICROS) != []
 
 
 def test_too_dear_tokens_are_noticed() -> None:
     """Its credits are one for a thousand, the least there is: so the price is raised."""
-    model = CATALOG.models["llama-3-70b"]
+    model = REAL.models["llama-3-70b"]
     dear = tuple(replace(price, usd_micros=price.usd_micros * 2) for price in model.prices)
     assert shortfalls(replace(model, prices=dear), CREDIT_USD_MICROS) != []
 
@@ -305,4 +301,4 @@ def test_black_is_a_refusal_where_the_weights_are_open() -> None:
     makers_own = {"flux-1.1-pro", "flux-1.1-pro-ultra", "flux-pro", "flux-kontext-pro", "flux-kontext-max"}
     makers_own |= {"flux-2-pro", "flux-2-max", "flux-2-flex"}
     pictures = {model.name for model in ACTIVE if model.modality == "image"}
-    assert {model.name for model in CATALOG.models.values() if model.black_is_refusal} == pictures - makers_own
+    assert {model.name for model in REAL.models.values() if model.black_is_refusal} == pictures - makers_own

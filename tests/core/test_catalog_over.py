@@ -195,5 +195,5 @@ def test_a_base_that_is_no_toml_is_said_of_the_base() -> None:
 
 def test_the_real_one_can_be_laid_over() -> None:
     """A price changed, without a fork."""
-    text = (Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8")
     assert parse_catalog(text, over="[models.flux-schnell]\ncredits = 2\n").models["flux-schnell"].credits == 2

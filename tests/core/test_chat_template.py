@@ -1,7 +1,6 @@
 """Chat templates: no text of a user's speaks as somebody else, in the template of any family."""
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,8 +12,7 @@ from shared.core.chat_template import plain
 from shared.core.mapping import Mapped, inputs_of
 from shared.core.messages import GenerationRequest
 
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
-CHATTING = [model for model in CATALOG.models.values() if model.modality == "text" and "prompt" in model.inputs]
+CHATTING = [model for model in REAL.models.values() if model.modality == "text" and "prompt" in model.inputs]
 
 #: Marks of each family, as its model card or tokenizer has them.
 MARKS = {
@@ -85,7 +83,7 @@ def test_once_is_enough(pieces: list[str]) -> None:
 
 def made(request: GenerationRequest, name: str) -> str:
     """All that a model would be told, as one."""
-    mapped = inputs_of(CATALOG.models[name], request, seed=1)
+    mapped = inputs_of(REAL.models[name], request, seed=1)
     assert isinstance(mapped, Mapped)
     return "\0".join(str(value) for value in mapped.inputs.values())
 
@@ -94,7 +92,7 @@ def made(request: GenerationRequest, name: str) -> str:
 def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str) -> None:
     """The marks in what is sent are those of an innocent request, for prompt and system prompt alike."""
     request = REQUEST.__class__(key=REQUEST.key, prompt="hello", system_prompt="be brief")
-    hostile = " ".join(ALL)[: CATALOG.models[name].prompt_characters[1] - 10]
+    hostile = " ".join(ALL)[: REAL.models[name].prompt_characters[1] - 10]
     attack = REQUEST.__class__(key=REQUEST.key, prompt=f"hello {hostile}", system_prompt=f"be brief {hostile}")
     before, after = made(request, name), made(attack, name)
     for mark in ALL:
@@ -104,6 +102,6 @@ def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str)
 
 def test_a_prompt_for_a_picture_stays_as_it_is() -> None:
     """Other models have no chat: their prompts may hold brackets that mean something to them."""
-    picture = next(model for model in CATALOG.models.values() if model.modality == "image")
+    picture = next(model for model in REAL.models.values() if model.modality == "image")
     text = "a sign that says <|eot_id|> [INST]"
     assert text in made(REQUEST.__class__(key=REQUEST.key, prompt=text), picture.name)

@@ -1,7 +1,6 @@
 """Which model serves a request, who comes after it, and what is held: the rules, on small catalogues."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from shared.core.catalog import (
     unit_credits,
     worst_case_credits,
 )
-from shared.core.catalog_file import parse_catalog
-from shared.core.credits import Plan
-from shared.core.generation_event import ChosenBy, PassedOver
+from shared.core.events.generation_event import ChosenBy, PassedOver
+from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
 
 PICTURE = "https://pictures.example/cat.png"
@@ -77,7 +75,6 @@ CATALOG = catalog(
     image={"free": "plain", "basic": "plain", "premium": "good"},
     video={"basic": "film", "premium": "film"},
 )
-REAL = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
 
 
 def quoted(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Quote:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.data_uris import TooLargeError, content_of
+from shared.core.provider.data_uris import TooLargeError, content_of
 
 PICTURE = bytes(range(250))
 B64 = base64.b64encode(PICTURE).decode()

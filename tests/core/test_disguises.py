@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dev import disguises, lookalikes
-from shared.core.folding import folded
-from shared.core.lookalikes import LOOKALIKES
-from shared.core.terms import TermList
+from shared.core.safety.folding import folded
+from shared.core.safety.lookalikes import LOOKALIKES
+from shared.core.safety.terms import TermList
 
 TERMS = TermList.parse(disguises.TERMS_FILE.read_text(encoding="utf-8"))
 SEED, COUNT = 20261128, 1000

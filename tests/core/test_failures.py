@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from shared.core.failures import REASONS, Failure, failure_of
+from shared.core.provider.failures import REASONS, Failure, failure_of
 from shared.core.reasons import Reason
 from tests.timing import best_cpu_s
 

@@ -9,24 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core import opening
-from shared.core import transitions as life
-from shared.core.attempt import Delivery, Timing
-from shared.core.catalog import quote
-from shared.core.catalog_file import parse_catalog
-from shared.core.credits import Account, Plan
-from shared.core.generation import Generation, Transition
-from shared.core.generation_event import Output
+from shared.core.catalog.catalog import quote
+from shared.core.catalog.file import parse_catalog
+from shared.core.events.generation_event import Output
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest
-from shared.core.prediction import Prediction, Status
+from shared.core.lifecycle import opening
+from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle.attempt import Delivery, Timing
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import NEXT, State
+from shared.core.money.credits import Account, Plan
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import SENTENCES, Reason, Refusal
-from shared.core.state import NEXT, State
+from shared.core.requests.messages import GenerationRequest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog.toml").read_text())
+CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
 TIMING = Timing()
 ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
@@ -263,7 +263,7 @@ def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
 def test_an_attempt_beyond_the_hold_is_not_opened() -> None:
     """Prices may have risen since the hold was made: then the generation ends."""
     dearer = parse_catalog(
-        (Path(__file__).parents[2] / "shared" / "core" / "catalog.toml")
+        (Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml")
         .read_text()
         .replace("credits = 1\n", "credits = 9\n")
     )

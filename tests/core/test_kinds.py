@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.moderation import PLAIN_WORDS, Category, Topic, Verdict, judge
-from shared.core.policy import parse_policy
-from shared.core.terms import TermList
+from shared.core.safety.moderation import PLAIN_WORDS, Category, Topic, Verdict, judge
+from shared.core.safety.policy_file import parse_policy
+from shared.core.safety.terms import TermList
 
 CORE = Path(__file__).parents[2] / "shared" / "core"
-TERMS = TermList.parse((CORE / "terms.toml").read_text(encoding="utf-8"))
-POLICY = parse_policy((CORE / "moderation.toml").read_text(encoding="utf-8"))
+TERMS = TermList.parse((CORE / "safety" / "terms.toml").read_text(encoding="utf-8"))
+POLICY = parse_policy((CORE / "safety" / "moderation.toml").read_text(encoding="utf-8"))
 KINDS: dict[str, dict[str, list[str]]] = tomllib.loads(
     Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8")
 )

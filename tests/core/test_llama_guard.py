@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.llama_guard import CATEGORIES, PIECE_BYTES, framed, questions, read
-from shared.core.moderation import Category, Policy, Topic, Verdict, judge
+from shared.core.safety.llama_guard import CATEGORIES, PIECE_BYTES, framed, questions, read
+from shared.core.safety.moderation import Category, Policy, Topic, Verdict, judge
 
 ALLOWS_ALL_TOPICS = Policy("test", dict.fromkeys(Category, 4), allow_topics=frozenset(Topic) - {Topic.UNNAMED})
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.media import HEAD_BYTES, media_of
+from shared.core.provider.file_types import HEAD_BYTES, media_of
 
 
 def ftyp(major: bytes, *compatible: bytes) -> bytes:

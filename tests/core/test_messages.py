@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
-from shared.core.parsing import REQUEST_BYTES, parse_event, parse_request
-from shared.core.prediction import Prediction, Status
+from shared.core.provider.prediction import Prediction, Status
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
+from shared.core.requests.parsing import REQUEST_BYTES, parse_event, parse_request
 
 KEY = Key("user-1", "gen-1")
 #: The message of the FLUX guide, as it stands there.

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.metrics import MOST_METRICS, kept_metrics
-from shared.core.pricing import MEASURED_NAMES
+from shared.core.money.pricing import MEASURED_NAMES
+from shared.core.provider.metrics import MOST_METRICS, kept_metrics
 
 REAL = {"predict_time": 1.5, "image_output_count": 2, "resolution_target": "1080p", "with_audio": True, "x": -1}
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from shared.core.catalog import Catalog, CreditsPer, Model, Status
-from shared.core.catalog_file import parse_catalog
-from shared.core.mapping import Input
-from shared.core.pricing import Price, Unit
+from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
+from shared.core.catalog.file import parse_catalog
+from shared.core.catalog.mapping import Input
+from shared.core.money.pricing import Price, Unit
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "models.md"
-CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
+CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 #: Between these two lines stands what is written here.
 BEGIN, END = "<!-- written from the catalogue: begin -->\n", "<!-- written from the catalogue: end -->\n"

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.credits import Plan
-from shared.core.moderation import (
+from shared.core.money.credits import Plan
+from shared.core.reasons import Reason
+from shared.core.requests.parsing import MODALITIES
+from shared.core.safety.moderation import (
     CONTENT_SAFETY,
     LLAMA_GUARD,
     PLAIN_WORDS,
@@ -31,8 +33,6 @@ from shared.core.moderation import (
     not_screened,
     unscreened,
 )
-from shared.core.parsing import MODALITIES
-from shared.core.reasons import Reason
 
 POLICY = Policy("test", dict.fromkeys(Category, 4))
 SAFE = dict.fromkeys(Category, 0)

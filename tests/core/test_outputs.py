@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.outputs import MOST_OUTPUTS, files_of, output_uris, outputs_of, text_of, version_of
-from shared.core.prediction import Prediction
+from shared.core.provider.outputs import MOST_OUTPUTS, files_of, output_uris, outputs_of, text_of, version_of
+from shared.core.provider.prediction import Prediction
 from tests.timing import best_cpu_s
 
 X = "https://replicate.delivery/xezq/"

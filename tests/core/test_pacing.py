@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.pacing import BURST_S, CLIMB_S, LEAST_PART, LONGEST_WAIT_S, LOWERED_S, Pace, pace_of
+from shared.core.provider.pacing import BURST_S, CLIMB_S, LEAST_PART, LONGEST_WAIT_S, LOWERED_S, Pace, pace_of
 
 #: Ten a second with a burst of 60.
 NORMAL = 600.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.pieces import OVERLAP_CHARACTERS, joined, pieces_of
+from shared.core.safety.chunks import OVERLAP_CHARACTERS, joined, pieces_of
 
 
 @given(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.credits import Plan
-from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Partial, Topic, may_be_offered
-from shared.core.policy import PolicyError, parse_policy
+from shared.core.money.credits import Plan
+from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Partial, Topic, may_be_offered
+from shared.core.safety.policy_file import PolicyError, parse_policy
 
-TEXT = (Path(__file__).parents[2] / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
 
 
 def test_the_policy_that_comes_with_the_app() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.outputs import output_uris
-from shared.core.prediction import Prediction, Status
+from shared.core.provider.outputs import output_uris
+from shared.core.provider.prediction import Prediction, Status
 
 RECORDED = {
     "id": "hdwst0bb05rgp0cf0p29mzk2am",

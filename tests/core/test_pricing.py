@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.core.attempt import Attempt, Delivery, cost_of
-from shared.core.generation_event import Output
-from shared.core.prediction import Prediction, Status
-from shared.core.pricing import Made, Price, Unit, canceled_cost_usd_micros, cost_usd_micros
+from shared.core.events.generation_event import Output
+from shared.core.lifecycle.attempt import Attempt, Delivery, cost_of
+from shared.core.money.pricing import Made, Price, Unit, canceled_cost_usd_micros, cost_usd_micros
+from shared.core.provider.prediction import Prediction, Status
 
 #: An NVIDIA A100 (80 GB), for each second.
 A100 = Price(Unit.GPU_SECOND, 1_400)

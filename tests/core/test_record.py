@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.credits import Plan
-from shared.core.moderation import Category, Policy, Topic, Verdict, judge, keyed_digest
-from shared.core.record import Record, read_record, record
+from shared.core.money.credits import Plan
+from shared.core.safety.moderation import Category, Policy, Topic, Verdict, judge, keyed_digest
+from shared.core.safety.screening_record import Record, read_record, record
 
 POLICY = Policy("p1", dict.fromkeys(Category, 4))
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.redaction import MARK, SHOWN_CHARACTERS, redacted
+from shared.core.provider.redaction import MARK, SHOWN_CHARACTERS, redacted
 from tests.timing import best_cpu_s
 
 PROMPT = "A secret garden behind the house of my grandmother in Lisbon"

@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from shared.core import parsing
-from shared.core.catalog import Catalog, Quote, Status, quote
-from shared.core.catalog_file import parse_catalog
-from shared.core.credits import Plan
-from shared.core.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
+from shared.core.catalog.catalog import Catalog, Quote, Status, quote
+from shared.core.catalog.file import parse_catalog
+from shared.core.catalog.mapping import inputs_of
+from shared.core.catalog.sizes import Value, told
+from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
 from shared.core.keys import Key
-from shared.core.mapping import inputs_of
-from shared.core.messages import CancelRequest, GenerationRequest
-from shared.core.parsing import MODALITIES, parse_request
+from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
-from shared.core.sizes import Value, told
+from shared.core.requests import parsing
+from shared.core.requests.messages import CancelRequest, GenerationRequest
+from shared.core.requests.parsing import MODALITIES, parse_request
 from shared.worker.delivery import INLINE_CHARACTERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog.toml").read_text(encoding="utf-8"))
+CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 #: What steers Darkroom itself, whatever is made.
 STEERING = {"type", "generation_id", "user_id", "prompt", "model", "modality", "quality", "max_credits"}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.prediction import Prediction
-from shared.core.strange_json import fields_of, parsed
+from shared.core.provider.prediction import Prediction
+from shared.core.requests.lenient_json import fields_of, parsed
 
 GOOD: dict[str, Any] = {"id": "p" * 26, "status": "succeeded", "output": ['a "quoted", {odd} [text] \\', "é"]}
 DEEP = "[" * 5000 + "]" * 5000

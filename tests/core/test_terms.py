@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.folding import folded
-from shared.core.moderation import Category, Topic
-from shared.core.spelling import of_chunk, spaced
-from shared.core.terms import TermList, TermsError
+from shared.core.safety.folding import folded
+from shared.core.safety.moderation import Category, Topic
+from shared.core.safety.spelling import of_chunk, spaced
+from shared.core.safety.terms import TermList, TermsError
 
-FILE = Path(__file__).parents[2] / "shared" / "core" / "terms.toml"
+FILE = Path(__file__).parents[2] / "shared" / "core" / "safety" / "terms.toml"
 TERMS = TermList.parse(FILE.read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("moderation_cases.toml").read_text(encoding="utf-8")

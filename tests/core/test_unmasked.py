@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.unmasked import unmasked
+from shared.core.safety.unmasked import unmasked
 
 
 def hidden(text: str, first: int) -> str:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, Malformed
-from shared.core.parsing import REQUEST_BYTES, parse_event, parse_request
-from shared.core.unwrapping import MOST_LEVELS, Unreadable, unwrapped
+from shared.core.requests.messages import GenerationRequest, Malformed
+from shared.core.requests.parsing import REQUEST_BYTES, parse_event, parse_request
+from shared.core.requests.unwrapping import MOST_LEVELS, Unreadable, unwrapped
 from tests.timing import best_cpu_s
 
 BODY = {"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse, où"}

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from shared.core.usage import Sum, Usage, Used, usd
+from shared.core.money.usage import Sum, Usage, Used, usd
 
 
 def used(user_id: str, model: str, credits_: int) -> Used:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.webhook import (
+from shared.core.provider.webhook import (
     TOLERANCE_S,
     Callback,
     SignatureError,

@@ -17,7 +17,7 @@ from dev.local_settings import local_values, of_environment, real_replicate
 from dev.process import StartError
 from dev.stack import LOCAL, ROOT
 from dev.trouble import sentences
-from shared.settings import SettingsError
+from shared.config.settings import SettingsError
 
 TOKEN = {"REPLICATE_API_TOKEN": "r8_secret"}
 

@@ -17,18 +17,18 @@ from shared import calls, wiring
 @pytest.fixture
 def rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRooms]:
     """Rooms in memory, which the doors use until the test is over; what fails there fails soon."""
-    monkeypatch.setattr(calls, "FAILED_PAUSE_S", 0.01)
-    monkeypatch.setattr(calls, "BURY_PAUSE_S", 0.02)
+    monkeypatch.setattr(invocation, "FAILED_PAUSE_S", 0.01)
+    monkeypatch.setattr(invocation, "BURY_PAUSE_S", 0.02)
     made = FakeRooms()
-    before = dict(wiring._wirings)
+    before = dict(app._wirings)
     yield made
-    wiring._wirings.clear()
-    wiring._wirings.update(before)
+    app._wirings.clear()
+    app._wirings.update(before)
 
 
 async def open_doors(rooms: FakeRooms) -> None:
     """Let the doors of this loop lead into the rooms; ada has her credits."""
-    wiring.use(rooms.wiring)
+    app.use(rooms.wiring)
     await rooms.world.open_account()
 
 

@@ -13,6 +13,7 @@ from dev.fakes.store import FakeStore
 from shared import nightly, worker
 from shared.core.credits import LedgerEntry
 from shared.ports import Unavailable
+from shared.triggers import audit
 from shared.worker.accounts import AT_ONCE
 
 
@@ -34,7 +35,7 @@ class StuckStore(FakeStore):
 @pytest.fixture
 def rooms(monkeypatch: pytest.MonkeyPatch) -> FakeRooms:
     """Rooms whose nights are short and whose ledgers may get stuck."""
-    monkeypatch.setattr(nightly, "AUDIT_S", 0.2)
+    monkeypatch.setattr(audit, "AUDIT_S", 0.2)
     made = FakeRooms()
     made.world.store = StuckStore()
     made.world.house = replace(made.world.house, store=made.world.store)
@@ -112,4 +113,4 @@ async def test_a_sweep_that_takes_the_night_is_told_too(
 
 def test_it_ends_by_itself_before_it_is_ended() -> None:
     """What ends it from outside logs no number; and nothing here may set the bound aside."""
-    assert nightly.AUDIT_S <= function_app.LAST_RESORT_S - 30
+    assert audit.AUDIT_S <= function_app.LAST_RESORT_S - 30

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from shared.calls import bounded
+from shared.composition.invocation import bounded
 
 
 @bounded(5)

@@ -15,11 +15,9 @@ from dev.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 from shared import calls, wiring
 from shared.core.messages import Check, PredictionEvent
 from shared.core.reasons import Reason
-from shared.core.state import State
-from shared.health import HEALTH_FRESH_S
+from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import Unavailable
-from shared.settings import WEBHOOK_PATH, Settings, SettingsError
-from shared.wiring import Wiring
+from shared.triggers.health import HEALTH_FRESH_S
 from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
 
 __all__ = ["rooms"]
@@ -115,7 +113,7 @@ async def test_every_dead_letter_waits_before_anything_fails(
         raise RuntimeError("a bug")
 
     if broken == "settings":
-        monkeypatch.setattr(calls, "house", lambda: (_ for _ in ()).throw(RuntimeError("a bug")))
+        monkeypatch.setattr(invocation, "house", lambda: (_ for _ in ()).throw(RuntimeError("a bug")))
     elif broken == "furnish":
         monkeypatch.setattr(rooms.wiring, "furnish", fails)
     else:
@@ -123,7 +121,7 @@ async def test_every_dead_letter_waits_before_anything_fails(
     slept = paused(monkeypatch)
     with pytest.raises(RuntimeError, match="a bug"):
         await call(door, queued(request_body()))
-    assert slept == [calls.BURY_PAUSE_S]
+    assert slept == [invocation.BURY_PAUSE_S]
 
 
 @pytest.mark.parametrize("door", ["generate", "observe"])
@@ -140,11 +138,11 @@ async def test_a_message_waits_before_a_bug_takes_its_deliveries(
     slept = paused(monkeypatch)
     with pytest.raises(RuntimeError, match="a bug"):
         await call(door, queued(request_body()))
-    assert slept == [calls.FAILED_PAUSE_S]
+    assert slept == [invocation.FAILED_PAUSE_S]
 
 
 def paused(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses of calls.py from now on, which are over at once."""
+    """The pauses of invocation.py from now on, which are over at once."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -164,7 +162,7 @@ async def test_what_a_parser_cannot_bear_is_kept_and_done_with(
     def bug(raw: bytes) -> Any:
         raise RecursionError("x" * 100_000)
 
-    monkeypatch.setattr(wiring, "parse_event", bug)
+    monkeypatch.setattr(app, "parse_event", bug)
     assert await call("observe", queued(b"news")) is None
     assert await call("bury_events", queued(b"news")) is None
     assert [blob.content for blob in rooms.world.blobs.dead_letters.values()] == [b"news"]
@@ -303,8 +301,8 @@ async def test_missing_settings_are_named_at_the_first_call(
     """Indexing works without any; a call then says which are missing. A message waits for a while before it fails."""
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
-    wiring._wirings.pop(asyncio.get_running_loop(), None)
-    monkeypatch.setattr(calls, "UNREADY_PAUSE_S", 0.1)
+    app._wirings.pop(asyncio.get_running_loop(), None)
+    monkeypatch.setattr(invocation, "UNREADY_PAUSE_S", 0.1)
     began_s = time.monotonic()
     with pytest.raises(SettingsError, match="STORAGE_TABLE_URL"):
         await call(door, http("POST", "/") if door == "replicate_webhook" else queued(request_body()))
@@ -314,7 +312,7 @@ async def test_missing_settings_are_named_at_the_first_call(
 async def test_a_message_waits_while_a_setting_is_malformed(monkeypatch: pytest.MonkeyPatch, rooms: FakeRooms) -> None:
     """As for want of one; it is found when the house is built, and nothing is saved."""
     await open_doors(rooms)
-    monkeypatch.setattr(calls, "UNREADY_PAUSE_S", 0.1)
+    monkeypatch.setattr(invocation, "UNREADY_PAUSE_S", 0.1)
     del vars(rooms.wiring)["house"]
     del vars(rooms.wiring)["store"]
     object.__setattr__(rooms.wiring.settings, "storage", "no connection string")
@@ -327,11 +325,11 @@ async def test_a_message_waits_while_a_setting_is_malformed(monkeypatch: pytest.
 
 async def test_a_loop_has_one_wiring(rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made from the environment at first use, then kept; chatty libraries are silenced by it."""
-    wiring._wirings.pop(asyncio.get_running_loop(), None)
+    app._wirings.pop(asyncio.get_running_loop(), None)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    made = wiring.wiring()
-    assert wiring.wiring() is made
+    made = app.wiring()
+    assert app.wiring() is made
     assert isinstance(made, Wiring)
     for name in ("azure", "httpx", "httpcore"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)

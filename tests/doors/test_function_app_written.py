@@ -19,7 +19,7 @@ def test_it_is_short_and_imports_little() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     }
-    assert imported == {"azure.functions", "gc", "json", "shared.calls"}
+    assert imported == {"azure.functions", "gc", "json", "shared.composition.invocation"}
 
 
 def test_every_function_is_async_bounded_and_well_named() -> None:

@@ -81,13 +81,13 @@ async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Health names the setting and no path; the timer's calls do not fail, and say it once; a message fails."""
-    monkeypatch.setattr("shared.calls.UNREADY_PAUSE_S", 0)
+    monkeypatch.setattr("shared.composition.invocation.UNREADY_PAUSE_S", 0)
     said: dict[str, float] = {}
-    monkeypatch.setattr("shared.calls._said", said)
+    monkeypatch.setattr("shared.composition.invocation._said", said)
     made = Wiring(Settings.from_env(ENVIRONMENT | {setting: place}))
     made._health = Health(lambda: {"settings": made._pings()["settings"]})
-    wiring.use(made)
-    health = await calls.look()
+    app.use(made)
+    health = await invocation.look()
     assert health["settings"] == f"{setting} cannot be used; the log says why"
     assert place not in json.dumps(dict(health))
     caplog.clear()
@@ -98,7 +98,7 @@ async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
     assert (line.levelname, line.exc_info) == ("ERROR", None)
     assert "nothing can run: " in line.getMessage()
     assert why in line.getMessage()
-    said[next(iter(said))] -= calls.UNREADY_LINE_S
+    said[next(iter(said))] -= invocation.UNREADY_LINE_S
     await call("audit", timer)
     assert len(caplog.records) == 2
     with pytest.raises(SettingsError, match=setting):
@@ -111,7 +111,7 @@ async def test_health_says_which_settings_are_missing(rooms: FakeRooms, monkeypa
     for name in ("ServiceBus", "STORAGE_CONNECTION_STRING", "REPLICATE_API_TOKEN", "PUBLIC_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPLICATE_API_TOKEN", "whsec_s3cr3t")
-    wiring._wirings.pop(asyncio.get_running_loop(), None)
+    app._wirings.pop(asyncio.get_running_loop(), None)
     answer = await call("health", http("GET", "https://darkroom.example/api/health"))
     assert answer.status_code == 503
     text = json.loads(answer.get_body())["settings"]

@@ -200,7 +200,7 @@ async def main() -> dict[str, Any]:
     for name, scenario in SCENARIOS.items():
         rooms = FakeRooms()
         await rooms.world.open_account()
-        wiring.use(rooms.wiring)
+        app.use(rooms.wiring)
         told[name] = await scenario(worker, rooms)
     worker.runtime.stop_threadpool_executor()
     return told

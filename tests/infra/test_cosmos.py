@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from shared.storage_access import StorageAccount
+from shared.adapters.azure_storage.access import StorageAccount
 from tests.infra.snapshots import ENVIRONMENTS, INFRA, app_settings, one, resources, snapshots
 
 

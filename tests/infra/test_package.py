@@ -47,7 +47,7 @@ def test_it_is_built_for_what_runs_it() -> None:
 def test_it_has_the_app_and_nothing_else() -> None:
     """Code and data of the app; not the command line, which has packages that Azure does not."""
     names = {path.as_posix() for path in package.app_files()}
-    assert {"function_app.py", "host.json", "shared/core/catalog.toml", "shared/worker/__init__.py"} <= names
+    assert {"function_app.py", "host.json", "shared/core/catalog/catalog.toml", "shared/worker/__init__.py"} <= names
     assert not [name for name in names if name.startswith("shared/cli/") or "__pycache__" in name]
     assert not [name for name in names if name.split("/")[0] not in package.APP]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.settings import HOST_NAMES, NAMES, Settings
+from shared.config.settings import HOST_NAMES, NAMES, Settings
 from tests.infra.snapshots import ENVIRONMENTS, INFRA, app_settings, one, resources, snapshots
 
 ROOT = INFRA.parent

@@ -11,7 +11,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from dev.entities import SUBSCRIPTION, entities
 from dev.servicebus.emulator import Emulator
-from shared.doors import WEBHOOK_BYTES
+from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "modules" / "messaging.bicep"
 

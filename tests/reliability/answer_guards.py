@@ -5,10 +5,14 @@ The table in docs/reliability.md is made of these (``python3 -m tests.reliabilit
 
 from tests.reliability.guards import Guard, table
 
-_TRANSITIONS, _CHECKING = "shared/core/transitions.py", "shared/worker/checking.py"
+_TRANSITIONS, _CHECKING = "shared/core/lifecycle/transitions.py", "shared/worker/checking.py"
 _OBSERVING, _PATIENCE, _DELIVERY = (f"shared/worker/{name}.py" for name in ("observing", "patience", "delivery"))
-_CREATING, _CALLING, _HTTP = (f"shared/adapters/replicate/{name}.py" for name in ("creating", "calling", "http"))
-_GUARDED, _OUTPUTS, _READING = (f"shared/adapters/replicate/{name}.py" for name in ("guarded", "outputs", "reading"))
+_CREATING, _CALLING, _HTTP = (
+    f"shared/adapters/replicate/{name}.py" for name in ("creating", "sdk/calling", "sdk/http")
+)
+_GUARDED, _OUTPUTS, _READING = (
+    f"shared/adapters/replicate/{name}.py" for name in ("resilience/guarded", "resilience/hosts", "sdk/reading")
+)
 _SAYS = "worker/test_contradictions.py::"
 
 
@@ -76,7 +80,7 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     ),
     _guard(
         "what is there is delivered before it is deleted too",
-        "shared/core/attempt.py",
+        "shared/core/lifecycle/attempt.py",
         "        return self.output_life_s * 5 // 6\n",
         "        return self.output_life_s\n",
         _SAYS + "test_what_is_there_is_delivered_before_it_is_deleted_too",
@@ -133,7 +137,7 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a 404 that is not Replicate's is not about a prediction",
         _CALLING,
-        "    if status in (404, 410) and creating.is_replicates(creating.decoded(response)):\n",
+        "    if status in (404, 410) and answers.is_replicates(answers.decoded(response)):\n",
         "    if status in (404, 410):\n",
         "adapters/test_replicate_reads.py::test_a_404_that_is_not_replicates_says_nothing",
     ),
@@ -160,14 +164,14 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     ),
     _guard(
         "a page that is cut off is no shorter page",
-        "shared/core/strange_json.py",
+        "shared/core/requests/lenient_json.py",
         "                start = token.end()\n    raise _NoJsonError\n",
         "                start = token.end()\n    return parts\n",
         "core/test_strange_json.py::test_a_page_that_is_cut_off_is_no_page",
     ),
     _guard(
         "a strange address names nothing",
-        "shared/core/webhook.py",
+        "shared/core/provider/webhook.py",
         '    except ValueError:  # "https://[" and its like\n',
         '    except ArithmeticError:  # "https://[" and its like\n',
         "worker/test_checking.py::test_a_strangers_address_in_the_list_hides_nothing",

@@ -17,7 +17,7 @@ def _worker(test: str) -> str:
 CHOOSING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a fallback honours all that was asked",
-        CORE + "catalog.py",
+        CORE + "catalog/catalog.py",
         (
             (
                 "            if fallback.tier <= plan and not misses_of(fallback, request):\n",
@@ -28,7 +28,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the plan's own model honours all that was asked",
-        CORE + "catalog.py",
+        CORE + "catalog/catalog.py",
         (
             (
                 "    if request.quality is None and not misses_of(default, request):\n",
@@ -39,25 +39,25 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "so does the model of a quality, or of whoever the plan's own sends it to",
-        CORE + "catalog.py",
+        CORE + "catalog/catalog.py",
         (("    fit = [model for model in allowed if not misses_of(model, request)]\n", "    fit = allowed\n"),),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
     ),
     Guard(
         "so does a successor",
-        CORE + "catalog.py",
+        CORE + "catalog/catalog.py",
         (("    if misses_of(heir, request):\n", "    if not heir:\n"),),
         _core("test_choosing.py::test_the_successor_takes_the_request_or_says_why_not"),
     ),
     Guard(
         "a named model never leaves out what was brought",
-        CORE + "mapping.py",
+        CORE + "catalog/mapping.py",
         (("    if brought is not None:\n", "    if brought is None and left_out is None:\n"),),
         _core("test_mapping.py::test_what_is_brought_and_how_long_it_is_to_be_is_never_left_out"),
     ),
     Guard(
         "credits are whole numbers within bounds",
-        CORE + "credits.py",
+        CORE + "money/credits.py",
         (("    if type(value) is not int or not low <= value <= high:\n", "    if not low <= value <= high:\n"),),
         _worker("test_accounts.py::test_what_is_no_number_of_credits_is_refused_by_name"),
     ),
@@ -74,7 +74,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the hold is the dearest of the chain",
-        CORE + "catalog.py",
+        CORE + "catalog/catalog.py",
         (
             (
                 "    return max(unit_credits(link, request) for link in links) * outputs\n",
@@ -85,7 +85,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the limit is kept by every model of the chain",
-        CORE + "catalog.py",
+        CORE + "catalog/catalog.py",
         ((" if affordable(link))\n", ")\n"),),
         _core("test_choosing.py::test_the_limit_shortens_the_chain_and_so_the_hold"),
     ),

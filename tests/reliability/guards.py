@@ -92,7 +92,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "adoption is for the attempt that is open",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (
             (
                 _lines(" or attempt is None or attempt.number != number:", "        return None", _ADOPT),
@@ -103,25 +103,25 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "news is for the attempt that runs",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (("        and attempt.number == number\n", ""),),
         _STALE,
     ),
     Guard(
         "an answer is for the try that asked",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (("(attempt.number, attempt.tries) != (number, tries)", "attempt.number != number"),),
         _STALE,
     ),
     Guard(
         "news is of the prediction that runs",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (("        and attempt.prediction_id == prediction_id\n", ""),),
         worker_test("test_observing.py::test_news_of_a_foreign_prediction_change_nothing"),
     ),
     Guard(
         "ended is final",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (
             (
                 '"""Its message is a dead letter: end, and release."""\n    if generation.state.ended:',
@@ -132,19 +132,19 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a create is lost only when its Cancel-After has passed",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         ((" or attempt is None or now < attempt.canceled_at(timing):", " or attempt is None:"),),
         _STALE,
     ),
     Guard(
         "a wait is waited",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         ((" or attempt.retry_at is None or now < attempt.retry_at:", " or attempt.retry_at is None:"),),
         worker_test("test_requests.py::test_a_create_that_was_surely_not_made_is_held_and_made_later"),
     ),
     Guard(
         "a seed of the user's recognises nothing",
-        CORE + "attempt.py",
+        CORE + "lifecycle/attempt.py",
         (("return attempt.own_seed and same_model and", "return same_model and"),),
         worker_test("test_checking.py::test_a_users_seed_recognises_nothing"),
     ),
@@ -165,7 +165,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "what is to end is not submitted again",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (
             (
                 _lines(
@@ -191,19 +191,19 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "an end has one event id",
-        CORE + "generation_event.py",
+        CORE + "events/generation_event.py",
         (("return self.key.named(self.outcome)", "return self.key.named(self.outcome, id(self))"),),
         flow_test("check of ended"),
     ),
     Guard(
         "what was not paid for is taken away",
-        WORKER + "ending.py",
+        WORKER + "finishing.py",
         (("        kept = await tidy(house, generation)\n", "        kept = 0\n"),),
         worker_test("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
     ),
     Guard(
         "who cannot tidy has told all the same",
-        WORKER + "ending.py",
+        WORKER + "finishing.py",
         (
             (
                 "    event = event_of(generation)\n",
@@ -238,7 +238,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the event is published before the index row goes",
-        WORKER + "ending.py",
+        WORKER + "finishing.py",
         (
             (
                 "    await house.messenger.publish(event)\n",
@@ -297,13 +297,13 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a verdict that is not whole allows nothing",
-        CORE + "moderation.py",
+        CORE + "safety/moderation.py",
         (("return Judgement(allowed=not silent and (whole or excused))", "return Judgement(allowed=not silent)"),),
         core_test("test_moderation.py::test_a_verdict_without_a_category_is_refused"),
     ),
     Guard(
         "no more is captured than was held",
-        CORE + "credits.py",
+        CORE + "money/credits.py",
         (("    if not 0 <= captured <= held:\n", "    if captured < 0:\n"),),
         core_test("test_credits.py::test_resolve_captures_no_more_than_was_held"),
     ),
@@ -341,7 +341,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "content that was refused goes to no other model",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (
             (
                 "        if failure not in (Failure.TRANSIENT, Failure.MODEL):\n",
@@ -352,25 +352,25 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "what operators read of a failure has no prompt in it",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (("redacted(prediction.error, _written(generation))", "redacted(prediction.error)"),),
         worker_test("test_fallback.py::test_operators_read_the_providers_own_words_and_no_prompt"),
     ),
     Guard(
         "no measurement of a stranger's keeps a row from being written",
-        CORE + "prediction.py",
+        CORE + "provider/prediction.py",
         (('metrics=kept_metrics(raw.get("metrics"))', 'metrics=raw.get("metrics") or {}'),),
         worker_test("test_outputs.py::test_metrics_of_any_size_do_not_lose_a_picture"),
     ),
     Guard(
         "a create that was refused for its input goes to no other model",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (("    if refusal.reason is not Reason.UNKNOWN_MODEL:\n", "    if refusal.reason is Reason.LOST:\n"),),
         core_test("test_fallback.py::test_a_create_that_was_refused_for_anything_else_ends_it"),
     ),
     Guard(
         "the seconds of a processor are no price of a picture",
-        CORE + "pricing.py",
+        CORE + "money/pricing.py",
         (('    Unit.IMAGE: ("image_output_count", "image_count"),\n', '    Unit.IMAGE: ("predict_time",),\n'),),
         core_test("test_pricing.py::test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took"),
     ),

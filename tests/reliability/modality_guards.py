@@ -8,13 +8,13 @@ from tests.reliability.guards import CORE, WORKER, Guard, core_test, flow_test, 
 MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an archive is handed over while surely nothing was created",
-        CORE + "opening.py",
+        CORE + "lifecycle/opening.py",
         (("state=State.HELD if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
         worker_test("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
     ),
     Guard(
         "a training that was lost is never started again",
-        CORE + "transitions.py",
+        CORE + "lifecycle/transitions.py",
         (("    again = None if attempt.trains else attempt.model\n", "    again = attempt.model\n"),),
         worker_test("test_trainings.py::test_a_training_that_was_lost_is_never_started_again"),
     ),
@@ -26,13 +26,13 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "one user's file is never another's",
-        CORE + "parsing.py",
+        CORE + "requests/parsing.py",
         (("if folder != key.user_id or not parts", "if not parts"),),
         core_test("test_messages_modalities.py::test_a_file_of_somebody_else_or_nowhere_is_refused"),
     ),
     Guard(
         "no way leads out of a user's folder",
-        CORE + "parsing.py",
+        CORE + "requests/parsing.py",
         ((" or not all(_FILE_PART.fullmatch(part) for part in parts)", ""),),
         core_test("test_messages_modalities.py::test_whatever_is_taken_stays_in_the_folder"),
     ),

@@ -5,8 +5,15 @@ The table in docs/reliability.md is made of these (``python3 -m tests.reliabilit
 
 from tests.reliability.guards import Guard, table
 
-_BREAKER, _PACING, _WAITING = "shared/core/breaker.py", "shared/core/pacing.py", "shared/worker/waiting.py"
-_GUARDED, _LISTING = "shared/adapters/replicate/guarded.py", "shared/adapters/replicate/listing.py"
+_BREAKER, _PACING, _WAITING = (
+    "shared/core/provider/breaker.py",
+    "shared/core/provider/pacing.py",
+    "shared/worker/deferring.py",
+)
+_GUARDED, _LISTING = (
+    "shared/adapters/replicate/resilience/guarded.py",
+    "shared/adapters/replicate/resilience/listing.py",
+)
 
 
 def _guard(name: str, file: str, old: str, new: str, killer: str) -> Guard:
@@ -142,7 +149,7 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
     ),
     _guard(
         "a check is left to the timer while Replicate is left alone",
-        "shared/worker/corridor.py",
+        "shared/worker/handler.py",
         " or _is_the_timers(house, message, trouble)",
         "",
         "worker/test_putting_off.py::test_a_check_is_left_to_the_timer_while_replicate_is_left_alone",

@@ -48,7 +48,7 @@ OUTPUT_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a picture is no film, by any of its brands",
-        CORE + "media.py",
+        CORE + "provider/file_types.py",
         (("        if brands & _PICTURE_BRANDS or major in _SOUND_BRANDS:", "        if major in _SOUND_BRANDS:"),),
         "tests/core/test_media.py::test_no_picture_is_a_film_or_a_sound",
     ),

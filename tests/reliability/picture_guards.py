@@ -5,7 +5,7 @@ The table in docs/reliability.md is made of these (``python3 -m tests.reliabilit
 
 from tests.reliability.guards import Guard, table
 
-_IMAGES = "shared/adapters/images/"
+_IMAGES = "shared/adapters/media/images/"
 _BROKEN = "adapters/test_picture_broken.py::"
 _LOOKS = "adapters/test_picture_looks.py::"
 _WARY = "worker/test_wariness.py::"
@@ -102,7 +102,7 @@ PICTURE_GUARDS: tuple[Guard, ...] = (
     ),
     _guard(
         "an input whose delivery died goes with the next one's refusal",
-        "shared/worker/ending.py",
+        "shared/worker/finishing.py",
         "if request is None or request.image_url is not None:",
         'if request is not None and (request.image_url or "").startswith("input:"):',
         _WARY + "test_what_a_delivery_had_stored_goes_with_the_refusal",
@@ -116,7 +116,7 @@ PICTURE_GUARDS: tuple[Guard, ...] = (
     ),
     _guard(
         "a copy carries what its original had lost",
-        "shared/worker/waiting.py",
+        "shared/worker/deferring.py",
         ", lost=envelope.lost",
         "",
         _WARY + "test_a_copy_carries_what_its_original_had_lost",

@@ -10,7 +10,7 @@ _TEST = "tests/worker/test_receiving.py::"
 RECEIVING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a request that waits to open has a row",
-        WORKER + "corridor.py",
+        WORKER + "handler.py",
         (("            await _take_in(house, message, trouble, comes_at)\n", "            pass\n"),),
         f"{_TEST}test_a_request_that_waits_has_a_row_and_is_in_the_open_index",
     ),
@@ -28,7 +28,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a copy's id owes nothing to the sender's",
-        WORKER + "waiting.py",
+        WORKER + "deferring.py",
         (
             (
                 "    later = Envelope(_deferred(message, envelope, tries),",
@@ -39,13 +39,13 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "what has ended is told again only to who asks",
-        WORKER + "corridor.py",
+        WORKER + "handler.py",
         (('            again = "" if envelope.is_copy else str(', "            again = str("),),
         f"{_TEST}test_a_request_of_what_has_ended_is_told_the_end_again",
     ),
     Guard(
         "no copy is dropped for the name of an earlier one",
-        WORKER + "waiting.py",
+        WORKER + "deferring.py",
         (
             (
                 '    return message.key.named("deferred", *what, tries, came)',

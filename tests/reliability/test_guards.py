@@ -12,7 +12,7 @@ from tests.reliability.guards import Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 
 #: A guard whose test reads no more than its own file, to look at how it is taken out.
-EXAMPLE = next(guard for guard in OUTAGE_GUARDS if guard.file == "shared/core/breaker.py")
+EXAMPLE = next(guard for guard in OUTAGE_GUARDS if guard.file == "shared/core/provider/breaker.py")
 
 pytestmark = [
     pytest.mark.process,

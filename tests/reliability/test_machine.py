@@ -14,9 +14,9 @@ from dev.simulation.effects import Crash, Fault, Mode, run, watched
 from dev.simulation.invariants import Broken, Watch, after_step, at_rest
 from shared import worker
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, Check, GenerationRequest, Message, PredictionEvent
-from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Message, PredictionEvent
 from shared.ports import Envelope
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long

@@ -17,8 +17,8 @@ from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import at_rest
 from dev.simulation.schedules import Faced, Flow, Stage, Webhook, raw_of
 from shared import worker
-from shared.core.attempt import Attempt
-from shared.core.generation import Generation
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation
 from shared.ports import Envelope, House
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long

@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import BinaryIO
 
-from shared.adapters.images import PillowImages
-from shared.adapters.images.alone import Alone
+from shared.adapters.media.images import PillowImages
+from shared.adapters.media.images.alone import Alone
+from shared.composition.app import use
+from shared.config.settings import Settings
 from shared.ports import House, Images, Picture
-from shared.settings import Settings
-from shared.wiring import use
 from tests.stack.picture_rooms import PictureWiring, app
 
 __all__ = ["app"]

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import cached_property
 
 from dev.bench.peers.house import doors
-from shared.adapters.inputs import InputFetcher
+from shared.adapters.net.input_files import InputFetcher
+from shared.composition.app import Wiring, use
+from shared.config.settings import Settings
 from shared.ports import House
-from shared.settings import Settings
-from shared.wiring import Wiring, use
 
 app = doors()
 

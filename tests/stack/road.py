@@ -21,9 +21,9 @@ import httpx
 from dev.app import App
 from dev.stack import Running, Stack
 from shared import worker
-from shared.core.credits import Move, Plan
-from shared.core.generation import Generation
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import Generation
+from shared.core.money.credits import Move, Plan
 from shared.ports import House
 
 #: Stands in every prompt, and nowhere else: so a log that holds a prompt is found out.

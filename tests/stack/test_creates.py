@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from shared import worker
-from shared.core.messages import Check
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.requests.messages import Check
 from shared.ports import Envelope
 from tests.stack.road import Road, key_of, later
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared import worker
-from shared.core.messages import Check
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.requests.messages import Check
 from shared.ports import Envelope
 from tests.stack.road import Outcome, Road, key_of, later
 

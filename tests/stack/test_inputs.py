@@ -15,7 +15,7 @@ import trustme
 from aiohttp import web
 from PIL import Image
 
-from shared.core.moderation import keyed_digest
+from shared.core.safety.moderation import keyed_digest
 from tests.stack.pictures import HOST, Pictures, open_road_to, painted, serving
 from tests.stack.road import Outcome, Road, key_of
 

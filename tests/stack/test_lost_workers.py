@@ -13,7 +13,7 @@ import trustme
 from dev import process
 from dev.app import App
 from dev.stack import ROOT
-from shared.core.state import State
+from shared.core.lifecycle.state import State
 from shared.worker.wariness import LOST_DELIVERIES
 from tests.stack.pictures import OwnRooms, Pictures, painted, serving
 from tests.stack.road import HostLog, Road, key_of

@@ -14,8 +14,8 @@ from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from shared import worker
-from shared.core.credits import Plan
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Plan
 from tests.stack.road import PATIENCE_S, Record, Road, key_of
 
 pytestmark = pytest.mark.stack

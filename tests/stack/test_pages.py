@@ -23,7 +23,7 @@ from dev.commands import COMMANDS
 from dev.entities import SUBSCRIPTION
 from dev.stack import ROOT, Running, Stack
 from shared.cli.main import run
-from shared.core.policy import parse_policy
+from shared.core.safety.policy_file import parse_policy
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 
@@ -189,7 +189,7 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
     meant = MEANT | {"NAME": letters[0].name, "GENERATION": "7f3c"}
     wrong = []
     for line in lines():
-        of = "shared/core/catalog.toml" if line.startswith("CATALOG_FILE") else "dev/unscreened.toml"
+        of = "shared/core/catalog/catalog.toml" if line.startswith("CATALOG_FILE") else "dev/unscreened.toml"
         shutil.copyfile(ROOT / of, place.folder / "new.toml")
         said = re.sub(r"\b[A-Z]+\b(?!=|_)", lambda word: shlex.quote(meant.get(word[0], word[0])), line)
         code = await typed(place, said)
@@ -212,7 +212,7 @@ async def test_the_command_line_runs_by_whichever_python(place: Place) -> None:
 
 async def test_the_policy_for_trying_is_the_apps_own_but_for_what_it_lets_pass() -> None:
     """So that it does not grow old beside it."""
-    own = (ROOT / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
+    own = (ROOT / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
     trying = (ROOT / "dev" / "unscreened.toml").read_text(encoding="utf-8")
     rule = re.compile(r"^(version|unscreened) = .*$", re.MULTILINE)
     _, _, own_rules = rule.sub("", own).partition("\n\n")

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 
 from dev.stack import ROOT
-from shared.core.generation import Generation
 from shared.core.keys import Key
-from shared.core.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
-from shared.core.record import Record
+from shared.core.lifecycle.generation import Generation
+from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
+from shared.core.safety.screening_record import Record
 from tests.stack.road import Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
@@ -28,7 +28,7 @@ PATIENT = "[screeners.llama_guard]\ntimeout_s = 3.0\nfailures = 1000\npause_s = 
 
 def policy(folder: Path, *, go_on_without: bool) -> str:
     """A policy file."""
-    text = (ROOT / "shared" / "core" / "moderation.toml").read_text(encoding="utf-8")
+    text = (ROOT / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
     assert AS_IT_COMES in text
     file = folder / "moderation.toml"
     file.write_text(text.replace(AS_IT_COMES, PATIENT.format(str(go_on_without).lower())), encoding="utf-8")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.moderation import Category
-from shared.core.pieces import TEXT_CHARACTERS
+from shared.core.safety.chunks import TEXT_CHARACTERS
+from shared.core.safety.moderation import Category
 from tests.stack.road import PROMPT_MARK, Road
 
 pytestmark = pytest.mark.stack

@@ -11,9 +11,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.core.webhook import Callback, callback_url, sign
-from shared.doors import WEBHOOK_BYTES
-from shared.settings import WEBHOOK_PATH
+from shared.config.settings import WEBHOOK_PATH
+from shared.core.provider.webhook import Callback, callback_url, sign
+from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 from tests.stack.road import Outcome, Road, milliseconds
 
 pytestmark = pytest.mark.stack

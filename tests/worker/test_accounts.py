@@ -11,8 +11,8 @@ import pytest
 from dev.fakes.store import FakeStore
 from dev.fakes.world import World
 from shared import worker
-from shared.core.credits import Account, LedgerEntry, Move, Plan
 from shared.core.keys import Key
+from shared.core.money.credits import Account, LedgerEntry, Move, Plan
 from shared.ports import Unavailable, UnreadableRow
 from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
 

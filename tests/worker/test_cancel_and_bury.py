@@ -9,10 +9,10 @@ from dev.fakes.blobs import Blob
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import World, read
 from shared import worker
-from shared.core.messages import Malformed
-from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import Malformed
 from shared.ports import Envelope, Picture, Unavailable
 from shared.worker.ending import TIDY_AGAIN_S
 

@@ -7,11 +7,11 @@ import pytest
 
 from dev.fakes.world import KEY, World
 from shared import worker
-from shared.core.generation_event import Event
+from shared.core.events.generation_event import Event
 from shared.core.keys import Key
-from shared.core.prediction import NotCreated, OutcomeUnknown, Status
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import Reason
-from shared.core.state import State
 from shared.ports import OpenRow
 from shared.worker.checking import TICK_ROWS
 

@@ -8,7 +8,7 @@ from dev.fakes.world import KEY, World
 from shared.core.messages import PredictionEvent
 from shared.core.prediction import Prediction, Status
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope
 from tests.worker.modalities import TAR, opened, train
 

@@ -8,6 +8,7 @@ from dev.fakes.images import BLACK, EXTRA, MANIFEST, SHORT
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
+from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.core.record import read_record
 from shared.core.state import State

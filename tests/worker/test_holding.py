@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 from PIL import Image
 
-from shared.worker.holding import Held
+from shared.worker.spooled_output import Held
 
 MOST = 1000
 SIZES = (1, 99, 300, 0, 599)

@@ -7,10 +7,10 @@ import pytest
 
 from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
-from shared.core.moderation import keyed_digest
-from shared.core.prediction import NotCreated
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.safety.moderation import keyed_digest
 from shared.ports import Limits
 from shared.worker.delivery import INLINE_CHARACTERS
 from tests.worker.modalities import MP4, STRICT, WAV, WILLING, opened

@@ -9,12 +9,12 @@ from dev.fakes.images import BROKEN, NO_IMAGE
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World, facts
 from shared import worker
-from shared.core.generation import Transition
 from shared.core.keys import Key
-from shared.core.messages import Check, PredictionEvent
-from shared.core.prediction import Prediction, Status
+from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import OUTPUTS_AT_ONCE, Conflict, Envelope, Loaded, Unavailable
 
 

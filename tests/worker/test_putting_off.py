@@ -10,10 +10,10 @@ import pytest
 from dev.fakes.provider import FakeReplicate
 from dev.fakes.world import KEY, START, World
 from shared import worker
-from shared.core.messages import Check
-from shared.core.prediction import NotCreated, Prediction
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated, Prediction
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import Check
 from shared.ports import Unavailable
 from shared.worker.waiting import backoff_s, put_off_until
 

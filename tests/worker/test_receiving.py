@@ -11,12 +11,12 @@ import pytest
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import KEY, START, World, facts, read
 from shared import worker
-from shared.core.generation_event import GenerationEvent
+from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
-from shared.core.messages import CancelRequest, PredictionEvent
-from shared.core.prediction import NotCreated, Prediction, Status
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.requests.messages import CancelRequest, PredictionEvent
 from shared.ports import Envelope, Loaded, Sendable, Unavailable
 
 TWO = Key("ada", "two")

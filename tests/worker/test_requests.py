@@ -9,9 +9,9 @@ import pytest
 from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
-from shared.core.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason, Refusal
-from shared.core.state import State
 from shared.worker import requests
 
 

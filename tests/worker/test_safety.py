@@ -10,13 +10,13 @@ from dev.fakes.images import BROKEN, NO_IMAGE
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import CATALOG, KEY, World
 from shared import worker
-from shared.core.catalog import Catalog, Model
-from shared.core.credits import Plan
+from shared.core.catalog.catalog import Catalog, Model
 from shared.core.keys import Key
-from shared.core.moderation import Category, Partial, Policy, keyed_digest
-from shared.core.prediction import OutcomeUnknown
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Plan
+from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.reasons import Reason
-from shared.core.state import State
+from shared.core.safety.moderation import Category, Partial, Policy, keyed_digest
 from shared.ports import Limits, Unavailable
 from tests.worker.modalities import MP4
 

@@ -10,9 +10,9 @@ import pytest
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import KEY, facts
 from shared import worker
-from shared.core.prediction import CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
-from shared.core.state import State
 from shared.ports import OutputUnfit, Unavailable
 from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, train, trained
 

@@ -9,7 +9,6 @@ from dev.fakes.images import FakeImages
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import World
 from shared.core.reasons import Reason
-from shared.core.state import State
 from shared.ports import Envelope
 from shared.worker.wariness import LOST_DELIVERIES, warned
 

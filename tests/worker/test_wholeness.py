@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.media import media_of
+from shared.core.provider.file_types import media_of
 from shared.worker.wholeness import ends_early, shows_pictures
 
 

@@ -20,9 +20,9 @@ watch.py        one breaker and what it is about; listing.py reads the list of p
 Only the port is imported with the package: a function that starts cold has no use for the rest.
 """
 
-from shared.adapters.replicate.client import Replicate
-from shared.adapters.replicate.http import Timeouts
-from shared.adapters.replicate.token import ConfigurationError, FixedToken, SecretSource
+from shared.adapters.replicate.port import Replicate
+from shared.adapters.replicate.sdk.http import Timeouts
+from shared.adapters.replicate.sdk.token import ConfigurationError, FixedToken, SecretSource
 
 __all__ = [
     "ConfigurationError",

@@ -10,20 +10,30 @@ Rules of this file:
 5. What is wrong with what we add to a request (token, webhook address) is the operator's, and never a user's.
 """
 
-import math
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
-from shared.adapters.replicate.reading import text
-from shared.core.attempt import Attempt
-from shared.core.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown, Prediction
+from shared.adapters.replicate.sdk.answers import (
+    decoded,
+    detail_of,
+    is_replicates,
+    lowered_to,
+    refused_fields,
+    throttle_s,
+)
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.prediction import (
+    Created,
+    CreateOutcome,
+    CreateRefused,
+    NotCreated,
+    OutcomeUnknown,
+    Prediction,
+)
 from shared.core.reasons import SENTENCES, Reason
-from shared.core.strange_json import parsed
 
 #: Waits where Replicate gives no hint, in seconds: a refused token and missing credit are mended by people,
 #: a connection comes back by itself.
@@ -42,9 +52,6 @@ _ON_THE_WAY = frozenset({403, 404, 405, 407, 410, 421, 451})
 
 #: The fields of a create that are ours, and no user's.
 _OURS = ("webhook", "webhook_events_filter")
-
-#: Bounds of a wait after a 429: Replicate counts tries while it throttles, and speaks of seconds, not hours.
-_SHORTEST_THROTTLE_S, _LONGEST_THROTTLE_S = 1.0, 600.0
 
 
 #: From this expected run time on we want to hear of the start too: it adopts a prediction whose answer was lost before
@@ -89,7 +96,7 @@ def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
     if status == 402:
         return NotCreated("no credit", NO_CREDIT_S)
     if status == 429:
-        return NotCreated("throttled", throttle_s(response, now), _lowered_to(response))
+        return NotCreated("throttled", throttle_s(response, now), lowered_to(response))
     # 408 is a time-out by name, and of 409 nothing is known; every other 4xx has created nothing and never will.
     if 400 <= status < 500 and status not in (408, 409):
         return _refused(status, decoded(response))
@@ -104,7 +111,7 @@ def _refused(status: int, body: object) -> NotCreated | CreateRefused:
         return NotCreated(FORBIDDEN, UNAUTHORIZED_S)
     if status in (404, 410):
         return _not_found(body)
-    if status == 422 and "specified version does not exist" in _detail(body):
+    if status == 422 and "specified version does not exist" in detail_of(body):
         return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL], perhaps_ours=True)
     if _about_ours(body):
         return NotCreated(WEBHOOK, UNAUTHORIZED_S)
@@ -113,78 +120,17 @@ def _refused(status: int, body: object) -> NotCreated | CreateRefused:
 
 def _not_found(body: object) -> CreateRefused:
     """The model is gone, and another one may do; or the model that is to be trained is not there, for none."""
-    if "training destination" in _detail(body):
+    if "training destination" in detail_of(body):
         return CreateRefused(Reason.PROVIDER_REFUSED, _NO_DESTINATION)
     return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
-
-
-def is_replicates(body: object) -> bool:
-    """Whether the body of a refusal is Replicate's own: each has a ``detail``."""
-    return isinstance(body, dict) and isinstance(body.get("detail"), str)
-
-
-def _detail(body: object) -> str:
-    """A problem's own text, in which Replicate's fixed sentences are looked for."""
-    detail = body.get("detail") if isinstance(body, dict) else None
-    return detail if isinstance(detail, str) else ""
 
 
 def _about_ours(body: object) -> bool:
     """Whether what is not accepted is a field that we have added, such as the webhook's address."""
     entries = body.get("invalid_fields") if isinstance(body, dict) else None
     named = [entry.get("field") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    told = re.match(r"\W*(webhook\w*)\b", _detail(body))
+    told = re.match(r"\W*(webhook\w*)\b", detail_of(body))
     return any(field in _OURS for field in named) or (not named and told is not None and told[1] in _OURS)
-
-
-def decoded(response: httpx.Response) -> object:
-    """The body as JSON, or None: on a 5xx it is often a proxy's HTML."""
-    return parsed(response.content)
-
-
-def throttle_s(response: httpx.Response, now: datetime) -> float:
-    """The largest of the hints in a 429: the header (seconds or a date), the body's number, the "~30s" in its text."""
-    body = decoded(response)
-    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    in_text = re.search(r"~\s*(\d{1,6})\s*s", _detail(fields))
-    hints = [
-        retry_after_s(response, now) or 0.0,
-        _seconds(fields.get("retry_after")),
-        float(in_text[1]) if in_text else 0.0,
-    ]
-    return min(max(*hints, _SHORTEST_THROTTLE_S), _LONGEST_THROTTLE_S)
-
-
-def _lowered_to(response: httpx.Response) -> float | None:
-    """The limit that a 429 names, in creates a minute: "reduced to 6 requests per minute" while credit is low."""
-    named = re.search(r"reduced to (\d{1,6}) requests? per minute", _detail(decoded(response)))
-    return max(1.0, float(named[1])) if named else None
-
-
-def retry_after_s(response: httpx.Response, now: datetime) -> float | None:
-    """The Retry-After header in seconds from now, whichever form it has; None if there is none."""
-    value = response.headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    if seconds := _seconds(value):
-        return seconds
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
-
-
-def _seconds(value: object) -> float:
-    """A positive number of seconds, or 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return 0.0
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return 0.0
-    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
 
 def _refusal_text(body: object) -> str:
@@ -194,29 +140,3 @@ def _refusal_text(body: object) -> str:
         return SENTENCES[Reason.PROVIDER_REFUSED]
     named = ", ".join(field.replace("_", " ") for field in fields)
     return f"The model did not accept these settings: {named}. Change them and try again."
-
-
-#: In a description only these fixed sentences are read, for any other may quote what the user wrote.
-_NAMED = re.compile(r"^\W*(?:Additional property )?([A-Za-z]\w{0,39}) (?:is required|is not allowed)\W*$")
-_FIELD = re.compile(r"[A-Za-z]\w{0,39}")
-
-
-def refused_fields(body: object) -> list[str]:
-    """The names in a 422's ``invalid_fields``, such as ``output_format``, without repeats and at most ten."""
-    return list(broken_rules(body))
-
-
-def broken_rules(body: object) -> dict[str, str]:
-    """The names in a 422's ``invalid_fields``, at most ten, each with the rule it breaks, such as ``enum``."""
-    entries = body.get("invalid_fields") if isinstance(body, dict) else None
-    rules: dict[str, str] = {}
-    for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict) or len(rules) == 10:
-            continue
-        # "input.output_format", or "input" with the field in the description
-        path = text(entry.get("field")).removeprefix("input").removeprefix(".")
-        described = _NAMED.match(text(entry.get("description")))
-        name, rule = path or (described[1] if described else ""), text(entry.get("type"))
-        if _FIELD.fullmatch(name):
-            rules.setdefault(name, rule if _FIELD.fullmatch(rule) else "invalid")
-    return rules

@@ -21,9 +21,9 @@ from urllib.parse import quote
 import aiohttp
 import yarl
 
-from shared.adapters.replicate.http import REQUEST_ERRORS, Timeouts, describe
-from shared.adapters.replicate.outputs import FileTrouble
-from shared.core.data_uris import TooLargeError, content_of
+from shared.adapters.replicate.resilience.hosts import FileTrouble
+from shared.adapters.replicate.sdk.http import REQUEST_ERRORS, Timeouts, describe
+from shared.core.provider.data_uris import TooLargeError, content_of
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 

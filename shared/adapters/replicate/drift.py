@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.adapters.replicate.api import ReplicateApi
-from shared.adapters.replicate.errors import NotFoundError
-from shared.adapters.replicate.reading import fields
-from shared.adapters.replicate.types import Version
-from shared.core.catalog import Catalog, Model, Shape, Status
-from shared.core.mapping import Input
+from shared.adapters.replicate.sdk.api import ReplicateApi
+from shared.adapters.replicate.sdk.errors import NotFoundError
+from shared.adapters.replicate.sdk.reading import fields
+from shared.adapters.replicate.sdk.types import Version
+from shared.core.catalog.catalog import Catalog, Model, Shape, Status
+from shared.core.catalog.mapping import Input
 
 #: The JSON types that an input of ours may have at Replicate. A kind that is not listed may have any.
 _TYPES: Mapping[str, tuple[str, ...]] = {

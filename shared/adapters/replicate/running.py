@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from shared.adapters.replicate.errors import ReplicateError
-from shared.core.prediction import Status
+from shared.adapters.replicate.sdk.errors import ReplicateError
+from shared.core.provider.prediction import Status
 from shared.ports import Unavailable
 
 if TYPE_CHECKING:
-    from shared.adapters.replicate.api import ReplicateApi
+    from shared.adapters.replicate.sdk.api import ReplicateApi
 
 #: What Replicate's own bounds are: ``Prefer: wait`` at most 60 s, ``Cancel-After`` at least 5 s.
 _LONGEST_WAIT_S, _SHORTEST_LIFE_S = 60, 5
@@ -46,7 +46,7 @@ class ModelRunner:
             raise Unavailable("replicate", f"a second opinion: {error.why}", error.retry_after_s) from None
 
     async def _finished(self, model: str, inputs: Mapping[str, str], within_s: float) -> tuple[str, ...]:
-        from shared.adapters.replicate.api import NewPrediction  # noqa: PLC0415  # no part of a cold start
+        from shared.adapters.replicate.sdk.api import NewPrediction  # noqa: PLC0415  # no part of a cold start
 
         predictions = self._api().predictions
         new = NewPrediction(

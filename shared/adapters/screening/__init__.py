@@ -1,12 +1,12 @@
 """Screening: several screeners as one, each with its bound in time and its circuit breaker.
 
 chain.py        ScreenerChain: ports.Screener; asks the free one first, then all others at once, and combines
-own_terms.py    the own term list as a screener
-second_view.py  Llama Guard on Replicate as a screener, through a port of one method
+blocklist.py    the own term list as a screener
+secondary.py    Llama Guard on Replicate as a screener, through a port of one method
 """
 
+from shared.adapters.screening.blocklist import OwnTerms
 from shared.adapters.screening.chain import ImageLink, ScreenerChain, TextLink
-from shared.adapters.screening.own_terms import OwnTerms
-from shared.adapters.screening.second_view import LlamaGuard, Predictions
+from shared.adapters.screening.secondary import LlamaGuard, Predictions
 
 __all__ = ["ImageLink", "LlamaGuard", "OwnTerms", "Predictions", "ScreenerChain", "TextLink"]

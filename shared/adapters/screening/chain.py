@@ -1,4 +1,4 @@
-"""The chain of screeners: asked in turn or at once, combined by core/moderation.py.
+"""The chain of screeners: asked in turn or at once, combined by core/safety/moderation.py.
 
 Rules of this file:
 1. A screener that is late, down, or left alone by its breaker has no opinion. What follows from that is decided by
@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.core.breaker import Breaker, BreakerRule
-from shared.core.credits import Plan
-from shared.core.moderation import Decision, Opinion, Policy, Verdict, combine, refused_for
+from shared.core.money.credits import Plan
+from shared.core.provider.breaker import Breaker, BreakerRule
+from shared.core.safety.moderation import Decision, Opinion, Policy, Verdict, combine, refused_for
 from shared.ports import OutputUnfit, Unavailable
 
 _log = logging.getLogger("darkroom.screening")

@@ -4,7 +4,7 @@ Rules of this file:
 1. A record says its names and numbers as fields too (``step``, ``user_id``, ``generation_id`` and each fact;
    ``metric``, ``value`` and each label), flat, so that a query needs no parsing of texts.
 2. Ids, names and numbers only: the callers have nothing else, and nothing else goes in. One text does: what the
-   provider said of a failed prediction, as core/redaction.py lets it through.
+   provider said of a failed prediction, as core/provider/redaction.py lets it through.
 3. A record that goes to the host costs 0.1 ms and is billed. So the way of a generation that goes well is DEBUG,
    and INFO are its end and what somebody may have to look into: one to four records per generation. WARNING is a
    model that failed.

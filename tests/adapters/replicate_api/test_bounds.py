@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import Timeouts, errors
-from shared.adapters.replicate.api import NewPrediction
-from shared.adapters.replicate.connector import ReplicateConnector
-from shared.adapters.replicate.types import FullPrediction
-from shared.core.prediction import Status
+from shared.adapters.replicate import Timeouts
+from shared.adapters.replicate.sdk import errors
+from shared.adapters.replicate.sdk.api import NewPrediction
+from shared.adapters.replicate.sdk.connector import ReplicateConnector
+from shared.adapters.replicate.sdk.types import FullPrediction
+from shared.core.provider.prediction import Status
 from tests.adapters.replicate_api.world import LLAMA, World, api_at
 from tests.adapters.simulators import never_answer, raw_server, scripted
 

@@ -9,9 +9,9 @@ import pytest
 import typer
 
 from shared.cli.catalog import catalog as commands
-from shared.cli.desk import Desk, Rooms
-from shared.cli.screen import Screen
-from shared.core.catalog import Catalog, Status
+from shared.cli.context import Desk, Rooms
+from shared.cli.printing import Screen
+from shared.core.catalog.catalog import Catalog, Status
 from tests.adapters.replicate_api.test_drift import catalog
 from tests.adapters.replicate_api.world import api_at, running_world
 from tests.cli.counter import ENV

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import FixedToken, Timeouts, errors
-from shared.adapters.replicate.api import NewPrediction, ReplicateApi
-from shared.adapters.replicate.connector import ReplicateConnector
-from shared.adapters.replicate.hardware import MACHINES, PRICED_ON
-from shared.core.prediction import Status
+from shared.adapters.replicate import FixedToken, Timeouts
+from shared.adapters.replicate.sdk import errors
+from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.sdk.connector import ReplicateConnector
+from shared.adapters.replicate.sdk.hardware import MACHINES, PRICED_ON
+from shared.core.provider.prediction import Status
 from tests.adapters.replicate_api.world import LLAMA, OWNER, SCHNELL, TOKEN, TRAINER, World, api_at
 from tests.adapters.simulators import closed_port, scripted
 
@@ -56,7 +57,7 @@ async def test_connect_says_what_is_wrong_with_a_token(world: World, token: str,
 
 async def test_trouble_is_no_bad_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """When Replicate is not to be reached, verify_connection raises, and health_check tells."""
-    monkeypatch.setattr("shared.adapters.replicate.retrying.PAUSES_S", (0.01, 0.02))
+    monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
     api = api_at(await closed_port(), timeouts=Timeouts(connect_s=0.5, total_s=0.5))
     async with asyncio.timeout(10):
         with pytest.raises(errors.TransientError):
@@ -205,7 +206,7 @@ async def test_passing_trouble_is_waited_out(
     world: World, connector: ReplicateConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looks that fail are no end."""
-    monkeypatch.setattr("shared.adapters.replicate.retrying.PAUSES_S", (0.01, 0.02))
+    monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
     world.takes(0.01, 0.01)
     prediction = await world.api.predictions.create_by_model(LLAMA, NewPrediction(inputs={"prompt": "x"}))
     world.fault(kind="get_5xx", times=4)

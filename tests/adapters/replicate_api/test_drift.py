@@ -8,10 +8,10 @@ import pytest
 
 from dev.replicate.models import MODELS, Input
 from dev.replicate.models import Model as Live
-from shared.adapters.replicate import errors
 from shared.adapters.replicate.drift import Drift, drift
-from shared.core.catalog import Catalog
-from shared.core.catalog_file import parse_catalog
+from shared.adapters.replicate.sdk import errors
+from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.file import parse_catalog
 from tests.adapters.replicate_api.world import LLAMA, SCHNELL, World, api_at
 
 CATALOG = """
@@ -112,7 +112,7 @@ async def test_without_replicate_there_is_no_answer() -> None:
 
 async def test_our_own_catalogue_is_the_simulators(world: World) -> None:
     """What is offered and runs here has the inputs of the published schemas."""
-    text = (files("shared.core") / "catalog.toml").read_text(encoding="utf-8")
+    text = (files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8")
     ours = parse_catalog(text)
     here = {name: model for name, model in ours.models.items() if model.replicate in MODELS}
     assert here

@@ -7,10 +7,11 @@ import logging
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import FixedToken, Timeouts, errors
-from shared.adapters.replicate.api import NewPrediction, ReplicateApi
-from shared.adapters.replicate.operations import OPERATIONS
-from shared.adapters.replicate.retrying import PAUSES_S, TRIED_AGAIN, TRYING_S, Kind, pause_s
+from shared.adapters.replicate import FixedToken, Timeouts
+from shared.adapters.replicate.sdk import errors
+from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.sdk.operations import OPERATIONS
+from shared.adapters.replicate.sdk.retrying import PAUSES_S, TRIED_AGAIN, TRYING_S, Kind, pause_s
 from tests.adapters.replicate_api.world import SCHNELL, TOKEN, api_at
 from tests.adapters.simulators import (
     Connection,
@@ -151,7 +152,7 @@ async def test_no_write_is_ever_sent_twice(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, each in OPERATIONS.items() if each.kind is not Kind.WRITE])
 async def test_what_may_be_asked_again_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads and cancels outlast two bad answers."""
-    monkeypatch.setattr("shared.adapters.replicate.retrying.PAUSES_S", (0.01, 0.02))
+    monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
     places = ["x"] * OPERATIONS[name].path.count("{")
     async with scripted(says(502), says(503), says(200, {"ok": 1})) as server:
         api = api_at(server.url)

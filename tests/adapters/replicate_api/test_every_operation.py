@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from dev.replicate.models import TRAINER as TRAINER_MODEL
-from shared.adapters.replicate.api import NewPrediction, ReplicateApi
-from shared.adapters.replicate.api.files import signed
-from shared.adapters.replicate.operations import OPERATIONS
-from shared.adapters.replicate.retrying import PAUSES_S, TRIED_AGAIN, TRYING_S
+from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.sdk.api.files import signed
+from shared.adapters.replicate.sdk.operations import OPERATIONS
+from shared.adapters.replicate.sdk.retrying import PAUSES_S, TRIED_AGAIN, TRYING_S
 from tests.adapters.replicate_api import contract
 from tests.adapters.replicate_api.world import LLAMA, OWNER, SCHNELL, TRAINER, World, api_at
 

@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import errors
-from shared.adapters.replicate.api.files import MOST_BYTES, signed
+from shared.adapters.replicate.sdk import errors
+from shared.adapters.replicate.sdk.api.files import MOST_BYTES, signed
 from tests.adapters.replicate_api.world import OWNER, World, api_at
 from tests.adapters.simulators import scripted
 

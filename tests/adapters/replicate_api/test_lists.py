@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import errors
-from shared.adapters.replicate.api import NewPrediction
+from shared.adapters.replicate.sdk import errors
+from shared.adapters.replicate.sdk.api import NewPrediction
 from tests.adapters.replicate_api.world import OWNER, SCHNELL, World, api_at
 from tests.adapters.simulators import scripted
 

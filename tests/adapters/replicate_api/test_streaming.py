@@ -9,12 +9,12 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.replicate import errors
-from shared.adapters.replicate.api import NewPrediction
-from shared.adapters.replicate.sse import MOST_BYTES, SseDecoder, SseEvent, TooLargeError
-from shared.adapters.replicate.streaming import StreamedError, StreamedLog, StreamedText, StreamEnd, StreamEvent
-from shared.adapters.replicate.types import FullPrediction
-from shared.core.prediction import Status
+from shared.adapters.replicate.sdk import errors
+from shared.adapters.replicate.sdk.api import NewPrediction
+from shared.adapters.replicate.sdk.sse import MOST_BYTES, SseDecoder, SseEvent, TooLargeError
+from shared.adapters.replicate.sdk.streaming import StreamedError, StreamedLog, StreamedText, StreamEnd, StreamEvent
+from shared.adapters.replicate.sdk.types import FullPrediction
+from shared.core.provider.prediction import Status
 from tests.adapters.replicate_api.world import LLAMA, SCHNELL, World, api_at
 from tests.adapters.simulators import scripted
 
@@ -40,8 +40,8 @@ def text_of(events: Sequence[StreamEvent]) -> str:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at a prediction, and tries of each, follow each other at once."""
-    monkeypatch.setattr("shared.adapters.replicate.retrying.PAUSES_S", (0.01, 0.02))
-    monkeypatch.setattr("shared.adapters.replicate.streaming._PAUSES_S", (0.01, 0.02))
+    monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
+    monkeypatch.setattr("shared.adapters.replicate.sdk.streaming._PAUSES_S", (0.01, 0.02))
 
 
 async def test_a_text_comes_in_pieces_and_ends_with_the_prediction(world: World) -> None:

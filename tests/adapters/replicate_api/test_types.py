@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.replicate import types
-from shared.adapters.replicate.reading import moment
-from shared.core.prediction import Status
+from shared.adapters.replicate.sdk import types
+from shared.adapters.replicate.sdk.reading import moment
+from shared.core.provider.prediction import Status
 
 ALL: list[Any] = [
     kind for kind in vars(types).values() if dataclasses.is_dataclass(kind) and kind.__module__ == types.__name__

@@ -13,7 +13,7 @@ from dev.replicate.faults import read_fault
 from dev.replicate.server import make_app
 from dev.replicate.serving import url_of
 from shared.adapters.replicate import FixedToken, Timeouts
-from shared.adapters.replicate.api import ReplicateApi
+from shared.adapters.replicate.sdk.api import ReplicateApi
 from tests.adapters.replicate_api import contract
 
 TOKEN = "r8_" + "t" * 37

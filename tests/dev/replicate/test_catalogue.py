@@ -13,10 +13,10 @@ from dev.replicate.catalogue import Catalogue, app_catalogue, read_catalogue
 from dev.replicate.forms import picture_format
 from dev.replicate.models import MODELS, TRAINER, Input, Model
 from shared.adapters.replicate import FixedToken
-from shared.adapters.replicate.api import ReplicateApi
 from shared.adapters.replicate.drift import drift
-from shared.core.catalog_file import parse_catalog
-from shared.core.media import media_of
+from shared.adapters.replicate.sdk.api import ReplicateApi
+from shared.core.catalog.file import parse_catalog
+from shared.core.provider.file_types import media_of
 from tests.dev.replicate.world import TOKEN, World, running_world
 
 HASH = "ab" * 32
@@ -227,7 +227,7 @@ async def test_nothing_of_the_apps_catalogue_has_drifted(world: World) -> None:
     """As `catalog check` sees it: each model is there, takes what is sent, and gives what is read."""
     api = ReplicateApi.at(FixedToken(TOKEN), api_url=f"{world.url}/v1")
     try:
-        text = (files("shared.core") / "catalog.toml").read_text(encoding="utf-8")
+        text = (files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8")
         assert await drift(api, parse_catalog(text)) == []
     finally:
         await api.close()

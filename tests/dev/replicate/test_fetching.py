@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from dev.replicate.serving import Door
-from shared.core.failures import Failure, failure_of
+from shared.core.provider.failures import Failure, failure_of
 from tests.dev.replicate.world import World
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(300)

@@ -16,8 +16,8 @@ from dev.replicate.pictures import Scene
 from dev.replicate.sounds import sound
 from dev.replicate.videos import film
 from dev.replicate.weights import weights
-from shared.core.llama_guard import framed, read
-from shared.core.moderation import Category
+from shared.core.safety.llama_guard import framed, read
+from shared.core.safety.moderation import Category
 from tests.dev.replicate.world import JSON, SCHNELL, World
 
 RAY = "luma/ray-2-720p"

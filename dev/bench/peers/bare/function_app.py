@@ -6,8 +6,8 @@ from typing import Any
 
 from dev.bench.peers.bare.rooms import MemoryIndex, MemoryStore, TrustingScreener
 from dev.bench.peers.house import doors
-from shared.settings import Settings
-from shared.wiring import Wiring, use
+from shared.composition.app import Wiring, use
+from shared.config.settings import Settings
 
 app = doors()
 

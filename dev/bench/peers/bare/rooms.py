@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from shared.core.credits import Account, Plan
-from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
-from shared.core.moderation import Category, Verdict
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.money.credits import Account, Plan
+from shared.core.safety.moderation import Category, Verdict
 from shared.ports import Conflict, Loaded, OpenRow
 
 _CREDITS = 1_000_000

@@ -4,8 +4,8 @@ import os
 
 from dev.bench.peers.house import doors
 from dev.bench.peers.usual.rooms import UsualWiring
-from shared.settings import Settings
-from shared.wiring import use
+from shared.composition.app import use
+from shared.config.settings import Settings
 
 app = doors()
 use(UsualWiring(Settings.from_env(os.environ)))

@@ -26,19 +26,19 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient
 
+from shared.adapters.azure_storage.tables import rows
+from shared.adapters.azure_storage.tables.columns import Row
 from shared.adapters.replicate import creating
-from shared.adapters.tables import rows
-from shared.adapters.tables.columns import Row
-from shared.core.attempt import Attempt
-from shared.core.credits import Account, Plan
-from shared.core.generation import Transition
+from shared.composition.app import Wiring
+from shared.config.settings import WEBHOOK_PATH
 from shared.core.keys import Key
-from shared.core.moderation import Category, Verdict
-from shared.core.prediction import CreateOutcome, Prediction
-from shared.core.webhook import Callback, callback_url
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Transition
+from shared.core.money.credits import Account, Plan
+from shared.core.provider.prediction import CreateOutcome, Prediction
+from shared.core.provider.webhook import Callback, callback_url
+from shared.core.safety.moderation import Category, Verdict
 from shared.ports import Conflict, Loaded, OpenRow
-from shared.settings import WEBHOOK_PATH
-from shared.wiring import Wiring
 
 __all__ = ["UsualWiring", "azure"]
 

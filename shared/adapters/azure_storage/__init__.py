@@ -1,0 +1,1 @@
+"""The storage account: tables for the state, blobs for the files."""

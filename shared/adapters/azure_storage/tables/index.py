@@ -1,0 +1,82 @@
+"""The open index in Azure Tables: implements ``OpenIndex``.
+
+A table of its own, of the size of what is open. PartitionKey is a hash of the key, RowKey ``user_id;generation_id``
+(with a digest where the two ids are too long for it); both ids are columns too.
+No ETags: a row is a reminder, and whoever acts on it looks at the generation itself.
+"""
+
+import heapq
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.adapters.azure_storage.tables import rows
+from shared.adapters.azure_storage.tables.errors import Answered, answered_by_sdk, sdk_translated, translated
+from shared.adapters.azure_storage.tables.service import TableService
+from shared.core.keys import Key
+from shared.ports import OpenRow
+
+
+class TableIndex:
+    """What is not finished and announced. The service belongs to the caller."""
+
+    def __init__(self, service: TableService, table: str) -> None:
+        self._service = service
+        self._name = table
+
+    async def ensure(self) -> None:
+        """Create the table if it is missing. In production the deployment does that."""
+        with sdk_translated(self._name, self._service.role):
+            await self._service.sdk.create_table_if_not_exists(self._name)
+
+    async def put(self, row: OpenRow) -> None:
+        """See ``OpenIndex``."""
+        with translated(self._name, self._service.role):
+            await self._service.line.replace(self._name, rows.open_row(row))
+
+    async def move(self, key: Key, due_at: datetime) -> None:
+        """See ``OpenIndex``. A merge of one column, which Tables refuses where there is no row."""
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  # see service.py
+        from azure.data.tables import UpdateMode  # noqa: PLC0415  # as above
+
+        table = self._service.sdk.get_table_client(self._name)
+        with sdk_translated(self._name, self._service.role):
+            try:
+                await table.update_entity({**_keys(key), "due_at": due_at}, mode=UpdateMode.MERGE)
+            except HttpResponseError as error:
+                if not answered_by_sdk(error).is_row_missing:
+                    raise
+
+    async def get(self, key: Key) -> OpenRow | None:
+        """See ``OpenIndex``."""
+        with translated(self._name, self._service.role):
+            try:
+                row, _ = await self._service.line.read(self._name, _keys(key))
+            except Answered as answered:
+                if answered.is_row_missing:
+                    return None
+                raise
+        return rows.open_of(row)
+
+    async def remove(self, key: Key) -> None:
+        """See ``OpenIndex``."""
+        with translated(self._name, self._service.role):
+            try:
+                await self._service.line.delete(self._name, _keys(key))
+            except Answered as answered:
+                if not answered.is_row_missing:
+                    raise
+
+    async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:
+        """See ``OpenIndex``. All that is due is read, a page (1000 rows) at a time, and only ``limit`` rows kept."""
+        kept: list[OpenRow] = []
+        table = self._service.sdk.get_table_client(self._name)
+        with sdk_translated(self._name, self._service.role):
+            async for page in table.query_entities("due_at le @now", parameters={"now": now}).by_page():
+                rivals = kept + [rows.open_of(row) async for row in page]
+                kept = heapq.nsmallest(limit, rivals, key=lambda row: (row.expires_at, row.key))
+        return kept
+
+
+def _keys(key: Key) -> dict[str, str]:
+    partition_key, row_key = rows.open_keys(key)
+    return {"PartitionKey": partition_key, "RowKey": row_key}

@@ -1,0 +1,328 @@
+"""How our types become rows of Azure Tables, and rows our types.
+
+Rules of this file:
+1. Every column is named here, in both directions. What is None is left out.
+2. Reading ignores what it does not know, for the next version may have written it, and takes defaults for columns
+   that came later. What is needed and missing, or of another type, is an UnreadableRow (columns.py).
+3. No key is taken apart to read what is in it: ids may hold the characters that keys are put together with.
+4. Numbers are 64-bit, times are UTC. What has a structure of its own is JSON in a text column.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import date
+from typing import Any
+
+from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns
+from shared.core.events.generation_event import ChosenBy, Output, PassedOver
+from shared.core.keys import Key
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Account, LedgerEntry, Move, Plan
+from shared.core.money.pricing import Price, Unit
+from shared.core.money.usage import Used
+from shared.core.reasons import Reason
+from shared.core.requests.messages import GenerationRequest
+from shared.core.safety.screening_record import read_record
+from shared.ports import OpenRow
+
+ACCOUNT = "account"
+
+#: The longest RowKey of Cosmos DB (learn.microsoft.com/azure/cosmos-db/table/faq); Storage takes 1 KiB. Ids are ASCII.
+ROW_KEY_BYTES = 255
+
+
+_GENERATION = "generation:"
+
+
+def generation_key(generation_id: str) -> str:
+    """The RowKey of a generation."""
+    return f"{_GENERATION}{generation_id}"
+
+
+def entry_key(entry: LedgerEntry) -> str:
+    """The RowKey of a ledger entry: what makes a second one of the same kind impossible."""
+    if entry.move in (Move.HOLD, Move.RESOLVE):
+        return f"ledger:{entry.entry_id}:{entry.move}"
+    return f"{entry.move}:{entry.entry_id}"
+
+
+# Accounts and the ledger.
+
+
+def account_row(account: Account) -> Row:
+    """An account as a row."""
+    return {
+        "PartitionKey": account.user_id,
+        "RowKey": ACCOUNT,
+        "plan": account.plan.label,
+        **_balances(account),
+        "daily_limit_credits": account.daily_limit_credits,
+        "day": account.day.isoformat() if account.day else None,
+        "day_credits": account.day_credits,
+    }
+
+
+def account_of(row: Mapping[str, Any]) -> Account:
+    """A row as an account."""
+    columns = Columns(row)
+    day = columns.maybe("day", str)
+    try:
+        return Account(
+            user_id=columns.get("PartitionKey", str),
+            plan=Plan.named(columns.get("plan", str)),
+            **columns.balances(),
+            daily_limit_credits=columns.maybe("daily_limit_credits", int),
+            day=date.fromisoformat(day) if day else None,
+            day_credits=columns.maybe("day_credits", int) or 0,
+        )
+    except ValueError:
+        raise columns.unreadable("a plan, a date or a sum") from None
+
+
+def entry_row(entry: LedgerEntry) -> Row:
+    """A ledger entry as a row."""
+    return {
+        "PartitionKey": entry.user_id,
+        "RowKey": entry_key(entry),
+        "entry_id": entry.entry_id,
+        "move": entry.move.value,
+        "at": entry.at,
+        **_balances(entry),
+        "note": entry.note,
+    }
+
+
+def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
+    """A row as a ledger entry."""
+    columns = Columns(row)
+    try:
+        return LedgerEntry(
+            user_id=columns.get("PartitionKey", str),
+            entry_id=columns.get("entry_id", str),
+            move=columns.one_of("move", Move),
+            at=columns.time("at"),
+            **columns.balances(),
+            note=columns.maybe("note", str) or "",
+        )
+    except ValueError:
+        raise columns.unreadable("a sum") from None
+
+
+def _balances(holder: Account | LedgerEntry) -> Row:
+    return {name: getattr(holder, name) for name in BALANCES}
+
+
+# Generations.
+
+
+def generation_row(generation: Generation) -> Row:
+    """A generation as a row."""
+    return {
+        "PartitionKey": generation.key.user_id,
+        "RowKey": generation_key(generation.key.generation_id),
+        "state": generation.state.value,
+        "opened_at": generation.opened_at,
+        **(json_columns("request", _request_json(generation.request)) if generation.request else {}),
+        **(_attempt_columns(generation.attempt) if generation.attempt else {}),
+        **json_columns("chain", generation.chain),
+        "held_credits": generation.held_credits,
+        "captured_credits": generation.captured_credits,
+        **json_columns("outputs", [asdict(output) for output in generation.outputs]),
+        "refused_outputs": generation.refused_outputs,
+        **json_columns("ignored_fields", generation.ignored_fields),
+        **json_columns("verdicts", [record.to_json() for record in generation.verdicts]),
+        "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
+        **(
+            json_columns("passed_over", [asdict(each) for each in generation.passed_over])
+            if generation.passed_over
+            else {}
+        ),
+        **(json_columns("metrics", dict(generation.metrics)) if generation.metrics else {}),
+        "cost_usd_micros": generation.cost_usd_micros or None,
+        "provider_error": generation.provider_error or None,
+        "ending": generation.ending.value if generation.ending else None,
+        "reason": generation.reason.value if generation.reason else None,
+        "text": generation.text,
+        "ended_at": generation.ended_at,
+        "trace_parent": generation.trace_parent,
+    }
+
+
+def generation_of(row: Mapping[str, Any]) -> Generation:
+    """A row as a generation."""
+    columns = Columns(row)
+    key = Key(columns.get("PartitionKey", str), columns.get("RowKey", str).removeprefix(_GENERATION))
+    return Generation(
+        key=key,
+        state=columns.one_of("state", State),
+        opened_at=columns.time("opened_at"),
+        request=_request(columns, key),
+        attempt=_attempt(columns),
+        chain=columns.texts("chain"),
+        held_credits=columns.get("held_credits", int),
+        captured_credits=columns.get("captured_credits", int),
+        outputs=tuple(columns.built("outputs", Output, item) for item in columns.json("outputs", list) or []),
+        refused_outputs=columns.maybe("refused_outputs", int) or 0,
+        ignored_fields=columns.texts("ignored_fields"),
+        verdicts=tuple(record for raw in columns.json("verdicts", list) or [] if (record := read_record(raw))),
+        chosen_by=columns.maybe_one_of("chosen_by", ChosenBy),
+        passed_over=_passed_over(columns),
+        metrics=columns.json("metrics", dict) or {},
+        cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
+        provider_error=columns.maybe("provider_error", str) or "",
+        ending=columns.maybe_one_of("ending", Reason),
+        reason=columns.maybe_one_of("reason", Reason),
+        text=columns.maybe("text", str) or "",
+        ended_at=columns.maybe_time("ended_at"),
+        trace_parent=columns.maybe("trace_parent", str) or "",
+    )
+
+
+#: The columns that ``used_of`` reads.
+USED_COLUMNS = ("PartitionKey", "RowKey", "state", "model", "unit_credits", "captured_credits", "cost_usd_micros")
+
+
+def used_of(row: Mapping[str, Any]) -> Used:
+    """What a generation used, from the few columns that say it.
+
+    Captured is the price of one output times the outputs that were stored, so that their list need not be read.
+    """
+    columns = Columns(row)
+    captured, unit = columns.get("captured_credits", int), columns.maybe("unit_credits", int) or 1
+    return Used(
+        user_id=columns.get("PartitionKey", str),
+        model=columns.maybe("model", str) or "",
+        succeeded=columns.one_of("state", State) is State.SUCCEEDED,
+        outputs=captured // unit,
+        captured_credits=captured,
+        cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
+    )
+
+
+def _request_json(request: GenerationRequest) -> dict[str, Any]:
+    """The request as its message, and the names of its unknown fields, which a message has among its own."""
+    unknown = {"unknown_fields": request.unknown_fields} if request.unknown_fields else {}
+    return replace(request, unknown_fields=()).to_json() | unknown
+
+
+def _request(columns: "Columns", key: Key) -> GenerationRequest | None:
+    raw = columns.json("request", dict)
+    if raw is None:
+        return None
+    unknown = tuple(str(name) for name in raw.get("unknown_fields") or ())
+    return columns.built("request", GenerationRequest, {**raw, "key": key, "unknown_fields": unknown})
+
+
+def _attempt_columns(attempt: Attempt) -> Row:
+    return {
+        "attempt": attempt.number,
+        "tries": attempt.tries,
+        "model": attempt.model,
+        "replicate": attempt.replicate,
+        "modality": attempt.modality,
+        **json_columns("inputs", dict(attempt.inputs)),
+        "seed": attempt.seed,
+        "own_seed": attempt.own_seed,
+        "wanted_outputs": attempt.outputs,
+        "unit_credits": attempt.unit_credits,
+        **json_columns("prices", {price.unit.value: price.usd_micros for price in attempt.prices}),
+        "seconds": attempt.seconds or None,
+        "output_bytes": attempt.output_bytes or None,
+        "destination": attempt.destination or None,
+        "expected_s": attempt.expected_s,
+        "cancel_after_s": attempt.cancel_after_s,
+        "submitted_at": attempt.submitted_at,
+        "retry_at": attempt.retry_at,
+        "prediction_id": attempt.prediction_id,
+        "missing_since": attempt.missing_since,
+        "promised": attempt.promised or None,
+    }
+
+
+def _attempt(columns: "Columns") -> Attempt | None:
+    number = columns.maybe("attempt", int)
+    if number is None:
+        return None
+    return Attempt(
+        number=number,
+        tries=columns.get("tries", int),
+        model=columns.get("model", str),
+        replicate=columns.get("replicate", str),
+        modality=columns.maybe("modality", str) or "image",
+        inputs=columns.json("inputs", dict) or {},
+        seed=columns.get("seed", int),
+        own_seed=columns.get("own_seed", bool),
+        outputs=columns.get("wanted_outputs", int),
+        unit_credits=columns.get("unit_credits", int),
+        prices=_prices(columns),
+        seconds=columns.maybe("seconds", int) or 0,
+        output_bytes=columns.maybe("output_bytes", int) or 0,
+        destination=columns.maybe("destination", str) or "",
+        expected_s=columns.get("expected_s", int),
+        cancel_after_s=columns.get("cancel_after_s", int),
+        submitted_at=columns.time("submitted_at"),
+        retry_at=columns.maybe_time("retry_at"),
+        prediction_id=columns.maybe("prediction_id", str),
+        missing_since=columns.maybe_time("missing_since"),
+        promised=columns.maybe("promised", bool) or False,
+    )
+
+
+def _prices(columns: "Columns") -> tuple[Price, ...]:
+    """The prices of an attempt; rows of before there were several units have one, of a picture."""
+    old = columns.maybe("price_usd_micros", int)
+    if old is not None:
+        return (Price(Unit.IMAGE, old),)
+    try:
+        return tuple(Price(Unit(unit), int(price)) for unit, price in (columns.json("prices", dict) or {}).items())
+    except (TypeError, ValueError):
+        raise columns.unreadable("prices") from None
+
+
+def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:
+    try:
+        return tuple(
+            PassedOver(str(raw["model"]), Reason(raw["reason"])) for raw in columns.json("passed_over", list) or []
+        )
+    except (KeyError, TypeError, ValueError):
+        raise columns.unreadable("passed_over") from None
+
+
+# The open index.
+
+#: Between two ids in a RowKey; neither may hold it, and no key is taken apart at it: a row has both as columns.
+_BETWEEN_IDS = ";"
+
+
+def open_keys(key: Key) -> tuple[str, str]:
+    """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes.
+
+    Two ids that are too long for one key are the first and a digest, behind two semicolons: no plain key has those.
+    """
+    row_key = f"{key.user_id}{_BETWEEN_IDS}{key.generation_id}"
+    if len(row_key) > ROW_KEY_BYTES:
+        row_key = f"{key.user_id}{_BETWEEN_IDS * 2}{hashlib.sha256(row_key.encode()).hexdigest()}"
+    return f"{zlib.crc32(str(key).encode()) & 0xF:x}", row_key
+
+
+def open_row(row: OpenRow) -> Row:
+    """A row of the open index."""
+    partition_key, row_key = open_keys(row.key)
+    ids = {"user_id": row.key.user_id, "generation_id": row.key.generation_id}
+    times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
+    return {"PartitionKey": partition_key, "RowKey": row_key, **ids, **times}
+
+
+def open_of(row: Mapping[str, Any]) -> OpenRow:
+    """A row of the open index, read."""
+    columns = Columns(row)
+    return OpenRow(
+        key=Key(columns.get("user_id", str), columns.get("generation_id", str)),
+        due_at=columns.time("due_at"),
+        expires_at=columns.time("expires_at"),
+        written_at=columns.time("written_at"),
+    )

@@ -1,0 +1,187 @@
+"""The state in Azure Tables: implements ``Store``.
+
+One table, PartitionKey = user_id, so that all of a user's rows can be part of one transaction:
+
+    account                          the balances
+    generation:{generation_id}       the generation
+    ledger:{generation_id}:hold      credits set aside when it opened
+    ledger:{generation_id}:resolve   captured and released when it ended
+    grant:{id}, correction:{id}      what operators and the app post
+
+Rules of this file:
+1. A ledger row is inserted, never updated: the table itself refuses a second hold or resolve.
+2. Every update carries the ETag of what was read.
+3. Every write carries a random ``write_id``. A request is sent again after a 5xx, so the refusal of the second may be
+   about our own first: the row says whose write it was.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.adapters.azure_storage.tables import rows
+from shared.adapters.azure_storage.tables.columns import Row
+from shared.adapters.azure_storage.tables.entities import Write
+from shared.adapters.azure_storage.tables.errors import Answered, sdk_translated, translated
+from shared.adapters.azure_storage.tables.service import TableService
+from shared.core.keys import Key
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.money.credits import Account, LedgerEntry
+from shared.core.money.usage import Used
+from shared.ports import Conflict, Loaded, UnreadableRow
+
+#: Each kind of row is a range of RowKeys: ";" is the character after ":".
+_GENERATIONS = "PartitionKey eq @user and RowKey ge 'generation:' and RowKey lt 'generation;'"
+_ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
+_LEDGER = (
+    "PartitionKey eq @user and ("
+    "(RowKey ge 'correction:' and RowKey lt 'correction;')"
+    " or (RowKey ge 'grant:' and RowKey lt 'grant;')"
+    " or (RowKey ge 'ledger:' and RowKey lt 'ledger;'))"
+)
+
+
+class TableStore:
+    """Accounts, generations and ledger in one table. The service belongs to the caller."""
+
+    def __init__(self, service: TableService, table: str) -> None:
+        self._service = service
+        self._name = table
+
+    async def ensure(self) -> None:
+        """Create the table if it is missing. In production the deployment does that."""
+        with sdk_translated(self._name, self._service.role):
+            await self._service.sdk.create_table_if_not_exists(self._name)
+
+    async def load(self, key: Key) -> Loaded:
+        """See ``Store``. Two point reads at once."""
+        (generation, generation_etag), (account, account_etag) = await asyncio.gather(
+            self._row(key.user_id, rows.generation_key(key.generation_id)), self._row(key.user_id, rows.ACCOUNT)
+        )
+        return Loaded(
+            account=rows.account_of(account) if account else None,
+            account_etag=account_etag,
+            generation=rows.generation_of(generation) if generation else None,
+            generation_etag=generation_etag,
+        )
+
+    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+        """See ``Store``."""
+        row, etag = await self._row(user_id, rows.ACCOUNT)
+        return (rows.account_of(row) if row else None), etag
+
+    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+        """See ``Store``. Where no credits move it is one conditional write, and no transaction."""
+        generation, account, entry = transition.generation, transition.account, transition.entry
+        writes: list[tuple[Row, str]] = [(rows.generation_row(generation), loaded.generation_etag)]
+        if account is not None:
+            writes.append((rows.account_row(account), loaded.account_etag))
+        if entry is not None:
+            writes.append((rows.entry_row(entry), ""))
+        etags = await self._write(writes)
+        if etags is None:
+            return await self.load(generation.key)
+        return Loaded(
+            account=account or loaded.account,
+            account_etag=etags[1] if account is not None else loaded.account_etag,
+            generation=generation,
+            generation_etag=etags[0],
+        )
+
+    async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
+        """See ``Store``."""
+        try:
+            await self._write([(rows.account_row(account), etag), (rows.entry_row(entry), "")])
+        except Conflict:
+            if (await self._row(entry.user_id, rows.entry_key(entry)))[0] is None:
+                raise
+            return False
+        return True
+
+    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+        """See ``Store``."""
+        async for row in self._query(_LEDGER, user=user_id):
+            yield rows.entry_of(row)
+
+    async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
+        """See ``Store``. Reads the whole table, on the server: for audits."""
+        async for row in self._query("RowKey eq @account", account=rows.ACCOUNT):
+            found: Account | UnreadableRow
+            try:
+                found = rows.account_of(row)
+            except UnreadableRow as unreadable:
+                found = unreadable
+            yield found
+
+    async def generations(self, user_id: str) -> AsyncIterator[Generation]:
+        """See ``Store``."""
+        async for row in self._query(_GENERATIONS, user=user_id):
+            yield rows.generation_of(row)
+
+    async def find(self, generation_id: str) -> list[Generation]:
+        """The generations of this id, whoever's they are. Reads the whole table, on the server: for operators."""
+        query = self._query("RowKey eq @row", row=rows.generation_key(generation_id))
+        return [rows.generation_of(row) async for row in query]
+
+    async def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
+        """What generations used: of one user or of all, on one model or on all, opened since then or ever.
+
+        The server chooses rows and columns: no prompt is read. Without a user it reads the whole table: for operators.
+        """
+        query = _GENERATIONS if user_id else _ALL_GENERATIONS
+        if model:
+            query += " and model eq @model"
+        if since is not None:
+            query += " and opened_at ge @since"
+        async for row in self._query(query, rows.USED_COLUMNS, user=user_id, model=model, since=since):
+            yield rows.used_of(row)
+
+    async def _write(self, writes: Sequence[tuple[Row, str]]) -> list[str] | None:
+        """Write all or nothing; returns the new ETags, or None where an earlier sending of this write succeeded.
+
+        The last write says whose a refused one was: it is the ledger row where there is one, which nobody changes.
+        Raises Conflict.
+        """
+        write_id = secrets.token_hex(8)
+        for row, _ in writes:
+            row["write_id"] = write_id
+        with translated(self._name, self._service.role):
+            try:
+                return await self._send(writes)
+            except Answered as answered:
+                if not answered.is_rivalry:
+                    raise
+        witness, _ = writes[-1]
+        stored, _ = await self._row(witness["PartitionKey"], witness["RowKey"])
+        if stored is None or stored.get("write_id") != write_id:
+            raise Conflict
+        return None
+
+    async def _send(self, writes: Sequence[Write]) -> list[str]:
+        line = self._service.line
+        if len(writes) > 1:
+            return await line.transact(self._name, writes)
+        row, etag = writes[0]
+        if etag:  # the whole row, so that what became None goes
+            return [await line.replace(self._name, row, etag)]
+        return [await line.insert(self._name, row)]
+
+    async def _row(self, partition_key: str, row_key: str) -> tuple[Mapping[str, Any] | None, str]:
+        """A row and its ETag; None and "" where it is not there."""
+        with translated(self._name, self._service.role):
+            try:
+                return await self._service.line.read(self._name, {"PartitionKey": partition_key, "RowKey": row_key})
+            except Answered as answered:
+                if answered.is_row_missing:
+                    return None, ""
+                raise
+
+    async def _query(
+        self, query: str, columns: Sequence[str] = (), **parameters: object
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        with sdk_translated(self._name, self._service.role):
+            table = self._service.sdk.get_table_client(self._name)
+            async for row in table.query_entities(query, parameters=parameters, select=list(columns) or None):
+                yield row

@@ -1,0 +1,214 @@
+"""Replicate: the port, on its HTTP API (replicate.com/docs/reference/http).
+
+Rules of this file:
+1. ``create`` is POSTed once. A 401 alone is followed by a second POST, with a fresh token: it has surely created
+   nothing. For longer waits the corridor puts off.
+2. What may be asked again is asked by calling.py; its errors become Unavailable here, or None for what is not known.
+3. A mistake in our own configuration never leaves an unknown outcome: what comes before the POST is "not created".
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from shared.adapters.replicate import creating, downloads
+from shared.adapters.replicate.sdk import answers
+from shared.adapters.replicate.sdk.calling import Caller, ray
+from shared.adapters.replicate.sdk.errors import (
+    NotFoundError,
+    ReplicateError,
+    TimedOutError,
+    TransientError,
+    ValidationError,
+)
+from shared.adapters.replicate.sdk.http import (
+    REQUEST_ERRORS,
+    Connections,
+    Timeouts,
+    closings_seen,
+    describe,
+    never_sent,
+    never_written,
+)
+from shared.adapters.replicate.sdk.reading import fields, text
+from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
+from shared.core.keys import Key
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.provider.webhook import Callback, callback_url
+from shared.core.reasons import Reason, Refusal
+from shared.ports import OutputUnfit, Unavailable
+
+if TYPE_CHECKING:
+    from shared.adapters.replicate.sdk.api import ReplicateApi
+
+_log = logging.getLogger("darkroom.replicate")
+
+
+#: What a user is told whose file Replicate does not take.
+_FILE_UNFIT = "The input file cannot be given to the model: it has more than 100 MiB, or a name that is too long."
+
+
+class Replicate:
+    """ports.Provider. ``api_url`` and ``webhook_url`` are base URLs; ``delivery_url`` is where outputs may be.
+
+    ``signing_secret`` keys the digest in the webhook address. Nothing is connected before the first use.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is a setting of its own
+        self,
+        *,
+        webhook_url: str,
+        token: SecretSource,
+        signing_secret: Callable[[], Awaitable[str]],
+        api_url: str = "https://api.replicate.com/v1",
+        delivery_url: str = "https://replicate.delivery",
+        connections: int = 100,
+        timeouts: Timeouts | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._delivery_url = delivery_url
+        self._webhook_url = webhook_url
+        self._token = token
+        self._signing_secret = signing_secret
+        self._timeouts = timeouts or Timeouts()
+        self._now = now
+        self._connections = Connections(api_url, connections)
+        self._caller = Caller(api_url, token, self._connections, self._timeouts, now)
+
+    async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
+        """POST the attempt's prediction, once."""
+        callback = Callback(key.user_id, key.generation_id, attempt.number)
+        try:
+            webhook = callback_url(self._webhook_url, callback, await self._signing_secret())
+            token = checked(await self._token.value())
+        except Unavailable as trouble:
+            return _not_ready(trouble)
+        path, body = creating.path_and_body(attempt, webhook)
+        outcome = await self._post(path, body, creating.headers(attempt), token)
+        if isinstance(outcome, NotCreated) and outcome.why == "unauthorized":
+            try:
+                fresh = checked(await self._token.refresh())
+            except Unavailable as trouble:
+                return _not_ready(trouble)
+            outcome = await self._post(path, body, creating.headers(attempt), fresh)
+        return outcome
+
+    async def _post(self, path: str, body: dict[str, Any], headers: dict[str, str], token: str) -> CreateOutcome:
+        timeouts = self._timeouts
+        headers = {**headers, "Authorization": f"Bearer {token}"}
+        client, timeout = self._connections.creates(), timeouts.create()
+        request = client.build_request("POST", path, json=body, headers=headers, timeout=timeout)
+        await closings_seen()
+        try:
+            # The read time-out is for each read: an answer that drips in would outlast it.
+            async with asyncio.timeout(timeouts.connect_s + timeouts.create_read_s):
+                response = await client.send(request)
+        except REQUEST_ERRORS as error:
+            if never_written(error):
+                return NotCreated(creating.CLOSED, creating.CLOSED_S)
+            if never_sent(error):
+                return NotCreated("unreachable", creating.UNREACHABLE_S)
+            return OutcomeUnknown(describe(error))
+        if not response.is_success:
+            refused = ", ".join(answers.refused_fields(answers.decoded(response)))
+            _log.warning("a create was answered %s (cf-ray %s) %s", response.status_code, ray(response) or "-", refused)
+        return creating.outcome_of(response, self._now())
+
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """The prediction, or the training, as it is now; None if Replicate does not know it."""
+        return await self._known("trainings.get" if training else "predictions.get", prediction_id)
+
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """Cancel it, if it still runs; None if Replicate does not know it."""
+        return await self._known("trainings.cancel" if training else "predictions.cancel", prediction_id)
+
+    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+        """The account's predictions created after ``since``, newest first, page by page as they are wanted."""
+        # The list of trainings cannot be asked for a part of it: it is short.
+        params = {} if training else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+        operation = "trainings.list" if training else "predictions.list"
+        try:
+            async with aclosing(self._caller.pages(Prediction.read, operation, params=params)) as listed:
+                async for prediction in listed:
+                    if prediction.created_at is not None and prediction.created_at < since:
+                        return
+                    yield prediction
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
+
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """Give Replicate a file for a day; returns the address that an input may name."""
+        try:
+            stored = await self.api.files.create(file, filename=name)
+        except ValidationError:
+            raise OutputUnfit(Refusal(Reason.INPUT_INVALID, _FILE_UNFIT)) from None
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
+        if not stored.url:
+            raise Unavailable("replicate", "its answer about a file could not be read")
+        return stored.url
+
+    def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Stream one output."""
+        client = self._connections.files()
+        return downloads.fetch(client, self._delivery_url, uri, most_bytes, self._timeouts)
+
+    @cached_property
+    def api(self) -> "ReplicateApi":
+        """All else that Replicate offers, over the same connections."""
+        from shared.adapters.replicate.sdk.api import ReplicateApi  # noqa: PLC0415  # no part of a cold start
+
+        return ReplicateApi(self._caller)
+
+    async def account(self) -> dict[str, str]:
+        """Whose token it is: ``username`` and ``type``. The health check of a token."""
+        told = await self._told("account.get")
+        return {"username": text(told.get("username")), "type": text(told.get("type"))}
+
+    async def signing_secret(self) -> str:
+        """The account's webhook signing secret, ``whsec_...``."""
+        key = text((await self._told("webhooks.default.secret.get")).get("key"))
+        if not key:
+            raise Unavailable("replicate", "its answer about the signing secret could not be read")
+        return key
+
+    async def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        await self._connections.close()
+
+    async def _told(self, operation: str) -> Mapping[str, Any]:
+        try:
+            return await self._caller.one(lambda raw: fields(raw) or None, operation)
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
+
+    async def _known(self, operation: str, prediction_id: str) -> Prediction | None:
+        try:
+            return await self._caller.one(Prediction.read, operation, prediction_id)
+        except NotFoundError:
+            return None
+        except ReplicateError as trouble:
+            raise _unavailable(trouble) from None
+
+
+def _unavailable(trouble: ReplicateError) -> Unavailable:
+    """Trouble with a question, in the words of the port."""
+    if isinstance(trouble.__cause__, Unavailable):  # the token was not to be had
+        return trouble.__cause__
+    passing = isinstance(trouble, (TransientError, TimedOutError))
+    if trouble.retry_after_s is None and not passing:
+        _log.error("%s", trouble)
+        return Unavailable("replicate", trouble.why, creating.UNAUTHORIZED_S)
+    return Unavailable("replicate", trouble.why, trouble.retry_after_s)
+
+
+def _not_ready(trouble: Unavailable) -> NotCreated:
+    """Something of ours was not to be had before the POST: it was surely not made."""
+    _log.error("a create was put off: %s", trouble)
+    why = "not configured" if isinstance(trouble, ConfigurationError) else f"{trouble.neighbour} unavailable"
+    return NotCreated(why, trouble.retry_after_s or creating.UNREACHABLE_S)

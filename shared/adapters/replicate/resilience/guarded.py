@@ -1,0 +1,192 @@
+"""Replicate, with a pace and circuit breakers in front of it: ports.Provider around a ports.Provider.
+
+Rules of this file:
+1. Nobody sleeps here. What may not be asked now is answered at once with a wait, and the corridor puts the message off:
+   a create is "surely not created", a question is Unavailable.
+2. A breaker for each thing that fails by itself: creates (402 is about them alone), questions, and each host of outputs
+   (outputs.py). Paid pictures are fetched while the API is down.
+3. A create that may not go takes a slot of the pace's virtual queue, whatever the reason: what an outage has piled up
+   comes back as it can be worked off, and not more often while it lasts.
+4. A create that is tried in vain leaves its user's outcome unknown for minutes. So while creates are left alone, a
+   question is asked first, and a create is the probe only when that was answered.
+5. Only Replicate's own trouble counts. A token or an input that is not to be had tells nothing about it, and a refusal
+   is an answer, unless it is the account that is refused (denials.py).
+6. All of it is known to one process and one event loop. The limit of the account is divided by the number of instances.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from shared.adapters.replicate.creating import BLOCKED, FORBIDDEN, MISROUTED, UNAUTHORIZED_S, WEBHOOK
+from shared.adapters.replicate.denials import Denials
+from shared.adapters.replicate.resilience.circuit import LEFT_ALONE, NEIGHBOUR, Watch
+from shared.adapters.replicate.resilience.hosts import Outputs
+from shared.adapters.replicate.resilience.listing import Listing
+from shared.core.keys import Key
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.pacing import pace_of
+from shared.core.provider.prediction import (
+    Created,
+    CreateOutcome,
+    CreateRefused,
+    NotCreated,
+    OutcomeUnknown,
+    Prediction,
+)
+from shared.core.reasons import SENTENCES, Reason
+from shared.ports import Provider, Unavailable
+
+_log = logging.getLogger("darkroom.replicate")
+
+#: Five in a row are no accident any more. A pause begins with what a create waits after "unreachable", and ends with
+#: what it waits after a 402: nobody mends an account faster, and nobody's picture waits longer for a probe. A probe is
+#: dead after twice a call's time.
+RULE = BreakerRule(failures=5, pause_s=5, longest_pause_s=120, probe_s=120)
+
+#: ``NotCreated.why`` of what was not even tried, beside LEFT_ALONE.
+PACED = "paced"
+
+#: ``NotCreated.why`` where several models in a row "do not exist".
+NOT_PERMITTED = "not permitted"
+
+#: ``NotCreated.why`` that say something about Replicate. All others are about ourselves: a secret, an input.
+THROTTLED = "throttled"
+_TROUBLE = ("no credit", "unauthorized", "unreachable", FORBIDDEN, BLOCKED, MISROUTED, WEBHOOK, NOT_PERMITTED)
+
+
+class Guarded:
+    """ports.Provider. ``creates_per_minute`` are the account's, of which each of ``instances`` has its part.
+
+    ``now`` is a clock in seconds that only goes forward, ``clock`` the one of the wall; ``chance`` is from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        inner: Provider,
+        creates_per_minute: float,
+        instances: int = 1,
+        *,
+        now: Callable[[], float],
+        chance: Callable[[], float],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rule: BreakerRule = RULE,
+    ) -> None:
+        self._inner = inner
+        self._now = now
+        self._clock = clock
+        self._instances = instances
+        self._pace = pace_of(creates_per_minute / instances, now())
+        self._creates = Watch("creates", rule, now, chance)
+        self._questions = Watch("questions", rule, now, chance)
+        self._outputs = Outputs(rule, now, chance)
+        self._denials = Denials(now)
+        self._listing = Listing(inner, self._questions, now, chance, clock)
+
+    # Creating.
+
+    async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
+        """POST the attempt's prediction once, or say how long it has to wait."""
+        if (closed_s := self._creates.wait_s()) > 0:
+            return NotCreated(LEFT_ALONE, max(closed_s, self._queued_s()))
+        asked_at, is_probe = self._now(), self._creates.state != "closed"
+        self._pace, wait_s = self._pace.asked(asked_at, waited=attempt.tries > 1 or attempt.number > 1)
+        if wait_s > 0:
+            return NotCreated(PACED, wait_s)
+        self._creates.asked(asked_at)
+        try:
+            if is_probe and (silent_s := await self._silent_s()) > 0:
+                self._creates.given_up(asked_at)
+                return NotCreated(LEFT_ALONE, max(silent_s, self._queued_s()))
+            outcome = await self._inner.create(key, attempt)
+        except BaseException:
+            self._creates.given_up(asked_at)
+            raise
+        return self._learned(self._whose(outcome, attempt.replicate.partition(":")[0]), asked_at)
+
+    def _whose(self, outcome: CreateOutcome, model: str) -> CreateOutcome:
+        """The outcome, once it is decided whether a refusal is about this model or about our account."""
+        match outcome:
+            case Created():
+                self._denials.created(model)
+            case CreateRefused(perhaps_ours=True) if self._denials.hits_several(model):
+                _log.error("replicate refuses several models: is the account paid, and the token that of the account?")
+                return NotCreated(NOT_PERMITTED, UNAUTHORIZED_S)
+            case NotCreated(why) if why == FORBIDDEN and self._denials.others_run(model):
+                _log.error("replicate forbids the model %s to this account, and no other: another one may do", model)
+                return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
+        return outcome
+
+    async def _silent_s(self) -> float:
+        """Ask something that costs nothing: 0 if it was answered, else seconds to wait."""
+        try:
+            async with self._questions.open():
+                async for _ in self._inner.recent(self._clock()):
+                    pass  # what was created this moment: next to nothing, and any answer is one
+        except Unavailable as trouble:
+            return trouble.retry_after_s or RULE.pause_s
+        return 0.0
+
+    async def upload(self, name: str, file: BinaryIO) -> str:
+        """Hand over a file for a create; Unavailable where that create would have to wait, before a byte is sent."""
+        closed_s = self._creates.wait_s()
+        if closed_s > 0 or self._pace.asked(self._now(), waited=True)[1] > 0:
+            wait_s = max(closed_s, self._queued_s())
+            raise Unavailable(NEIGHBOUR, LEFT_ALONE if closed_s else PACED, wait_s)
+        return await self._questions.told(lambda: self._inner.upload(name, file))
+
+    def _learned(self, outcome: CreateOutcome, asked_at: float) -> CreateOutcome:
+        match outcome:
+            case OutcomeUnknown(why):
+                self._creates.failed(asked_at, why)
+            case NotCreated(why, wait_s, per_minute) if why == THROTTLED:
+                self._answered(asked_at)
+                part = per_minute / self._instances if per_minute else None
+                self._pace = self._pace.throttled(asked_at, self._now(), wait_s, part)
+                return NotCreated(why, max(wait_s, self._queued_s()), per_minute)
+            case NotCreated(why, wait_s) if why in _TROUBLE:
+                self._creates.failed(asked_at, why)
+                if (closed_s := self._creates.wait_s()) > 0:
+                    return NotCreated(why, max(wait_s, closed_s, self._queued_s()))
+            case NotCreated():
+                self._creates.given_up(asked_at)
+            case _:
+                self._answered(asked_at)
+        return outcome
+
+    def _answered(self, asked_at: float) -> None:
+        if self._creates.succeeded(asked_at):
+            self._pace = self._pace.emptied(self._now())  # what was saved up during the pause is not for a storm
+
+    def _queued_s(self) -> float:
+        self._pace, wait_s = self._pace.queued(self._now())
+        return wait_s
+
+    # Asking.
+
+    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """The prediction as it is now; Unavailable at once while questions are left alone."""
+        return await self._questions.told(lambda: self._inner.get(prediction_id, training=training))
+
+    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+        """Cancel it; Unavailable at once while questions are left alone."""
+        return await self._questions.told(lambda: self._inner.cancel(prediction_id, training=training))
+
+    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+        """What was created after ``since``, newest first; Unavailable at once while questions are left alone."""
+        for prediction in await self._listing.since(since, training=training):
+            yield prediction
+
+    @asynccontextmanager
+    async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Stream one output; Unavailable at once while its host is left alone."""
+        async with self._outputs.open(uri), self._inner.fetch(uri, most_bytes) as chunks:
+            yield chunks
+
+    def states(self) -> dict[str, str]:
+        """Each breaker: closed, open or half-open; of the outputs' the one that is worst off."""
+        told = {watch.what: watch.state for watch in (self._creates, self._questions)}
+        return {**told, "outputs": self._outputs.state}

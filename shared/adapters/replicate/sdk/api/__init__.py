@@ -1,0 +1,57 @@
+"""All of Replicate's HTTP API, as methods: ``api.models.get("owner/name")``. docs/replicate.md lists them.
+
+One small module per resource. Token, tries, errors and pages are calling.py's; the answers are types.py's.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from shared.adapters.replicate.sdk.api.collections import Collections
+from shared.adapters.replicate.sdk.api.deployments import Deployments
+from shared.adapters.replicate.sdk.api.files import Files
+from shared.adapters.replicate.sdk.api.hardware import Machines
+from shared.adapters.replicate.sdk.api.models import Models
+from shared.adapters.replicate.sdk.api.owner import Owner
+from shared.adapters.replicate.sdk.api.predictions import NewPrediction, Predictions
+from shared.adapters.replicate.sdk.api.search import Searching
+from shared.adapters.replicate.sdk.api.trainings import Trainings
+from shared.adapters.replicate.sdk.api.versions import Versions
+from shared.adapters.replicate.sdk.calling import Caller
+from shared.adapters.replicate.sdk.http import Connections, Timeouts
+from shared.adapters.replicate.sdk.token import SecretSource
+
+__all__ = ["NewPrediction", "ReplicateApi"]
+
+
+class ReplicateApi:
+    """The resources, all on one caller and so on one pool of connections."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self.owner = Owner(caller)
+        self.collections = Collections(caller)
+        self.deployments = Deployments(caller)
+        self.files = Files(caller)
+        self.hardware = Machines(caller)
+        self.models = Models(caller)
+        self.predictions = Predictions(caller)
+        self.search = Searching(caller)
+        self.trainings = Trainings(caller)
+        self.versions = Versions(caller)
+
+    @classmethod
+    def at(
+        cls,
+        token: SecretSource,
+        *,
+        api_url: str = "https://api.replicate.com/v1",
+        connections: int = 100,
+        timeouts: Timeouts | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> "ReplicateApi":
+        """The API with connections of its own. In the app it is ``Replicate.api``, which shares the corridor's."""
+        return cls(Caller(api_url, token, Connections(api_url, connections), timeouts or Timeouts(), now))
+
+    async def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        await self._caller.connections.close()

@@ -1,0 +1,58 @@
+"""Trainings: they make a new version of a model of the account's own."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from shared.adapters.replicate.sdk.api.naming import owner_and_name
+from shared.adapters.replicate.sdk.calling import Caller
+from shared.adapters.replicate.sdk.types import Training
+
+
+class Trainings:
+    """Operations on trainings."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def create(
+        self,
+        trainer: str,
+        version: str,
+        *,
+        destination: str,
+        inputs: Mapping[str, Any],
+        webhook: str | None = None,
+        events: Sequence[str] = (),
+    ) -> Training:
+        """Start a training. It is sent once: see OutcomeUnknownError.
+
+        Args:
+            trainer: the model that trains, owner/name.
+            version: the trainer's version, 64 hex digits.
+            destination: the model that gets the new version, owner/name; it must exist (``models.create``).
+            inputs: the trainer's own.
+            webhook: an https address that is told.
+            events: what it is told: start, output, logs, completed; Replicate's default is output and completed.
+        """
+        name = "trainings.create"
+        owner_and_name(name, destination, "destination")
+        body: dict[str, Any] = {"destination": destination, "input": dict(inputs)}
+        if webhook is not None:
+            body["webhook"] = webhook
+        if events:
+            body["webhook_events_filter"] = list(events)
+        return await self._caller.one(
+            Training.read, name, *owner_and_name(name, trainer, "trainer"), version, json=body
+        )
+
+    def list(self) -> AsyncGenerator[Training, None]:
+        """The account's trainings, the newest first."""
+        return self._caller.pages(Training.read, "trainings.list")
+
+    async def get(self, training_id: str) -> Training:
+        """One training as it is now."""
+        return await self._caller.one(Training.read, "trainings.get", training_id)
+
+    async def cancel(self, training_id: str) -> Training:
+        """End a training, if it still runs."""
+        return await self._caller.one(Training.read, "trainings.cancel", training_id)

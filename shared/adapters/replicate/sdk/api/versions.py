@@ -1,0 +1,32 @@
+"""Versions of models. They cannot be created over HTTP: they come from a training, or from ``cog push``."""
+
+from collections.abc import AsyncGenerator
+
+from shared.adapters.replicate.sdk.api.naming import owner_and_name
+from shared.adapters.replicate.sdk.calling import Caller
+from shared.adapters.replicate.sdk.types import Version
+
+
+class Versions:
+    """Operations on the versions of a model; ``model`` is owner/name, ``version`` 64 hex digits."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def list(self, model: str) -> AsyncGenerator[Version, None]:
+        """All versions, the newest first."""
+        name = "models.versions.list"
+        return self._caller.pages(Version.read, name, *owner_and_name(name, model))
+
+    async def get(self, model: str, version: str) -> Version:
+        """One version, with the schema of its inputs and output."""
+        name = "models.versions.get"
+        return await self._caller.one(Version.read, name, *owner_and_name(name, model), version)
+
+    async def delete(self, model: str, version: str) -> None:
+        """Ask for a version's deletion, which takes some minutes.
+
+        Only of a private model, and only if nobody else and no deployment uses it. Its predictions go with it.
+        """
+        name = "models.versions.delete"
+        await self._caller.call(name, *owner_and_name(name, model), version)

@@ -1,0 +1,298 @@
+"""Calling Replicate: the one path of every operation, from its row in the table to its answer or its error.
+
+Rules of this file:
+1. What is tried again is the table's business (retrying.py); only a refused token is replaced here, once.
+2. The token goes to the API's own origin only, also when a page names the next one.
+3. An answer that cannot be read is trouble, and never "nothing".
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+
+from shared.adapters.replicate.sdk import answers
+from shared.adapters.replicate.sdk.errors import (
+    AuthenticationError,
+    CreditError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RateLimitError,
+    ReplicateError,
+    TimedOutError,
+    TransientError,
+    ValidationError,
+)
+from shared.adapters.replicate.sdk.http import (
+    REQUEST_ERRORS,
+    Connections,
+    Timeouts,
+    closings_seen,
+    describe,
+    never_sent,
+    never_written,
+    timed_out,
+)
+from shared.adapters.replicate.sdk.operations import OPERATIONS, Operation
+from shared.adapters.replicate.sdk.reading import entry, fields, text
+from shared.adapters.replicate.sdk.retrying import Kind, pause_s
+from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
+from shared.core.provider.redaction import redacted
+from shared.core.requests.lenient_json import fields_of
+from shared.ports import Unavailable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One request, as often as it is sent. ``content`` is httpx's; it is not shown, for it holds inputs."""
+
+    operation: Operation
+    url: str
+    content: Mapping[str, Any] = field(repr=False)
+    extra_s: float = 0
+    stream: bool = False
+
+
+class Caller:
+    """Sends operations with the account's token. Nothing is connected before the first use."""
+
+    def __init__(
+        self,
+        api_url: str,
+        token: SecretSource,
+        connections: Connections,
+        timeouts: Timeouts,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.api_url = httpx.URL(api_url)
+        self.connections = connections
+        self.timeouts = timeouts
+        self._token = token
+        self._now = now
+
+    async def call(self, name: str, *places: str, extra_s: float = 0, **content: Any) -> httpx.Response:
+        """The successful answer to an operation.
+
+        Args:
+            name: the operation's id.
+            places: what its path's placeholders stand for, in order.
+            extra_s: how much longer than usual the answer may take.
+            content: as ``httpx.AsyncClient.build_request`` takes it: json, params, headers, files, ...
+
+        Raises:
+            ReplicateError: there is none; its subclass says what that means.
+        """
+        operation = OPERATIONS[name]
+        return await self._tried(_Ask(operation, operation.address(*places), content, extra_s))
+
+    async def one(self, read: Callable[[object], T | None], name: str, *places: str, **content: Any) -> T:
+        """The answer to an operation as ``read`` reads its JSON; None from it: that could not be read."""
+        response = await self.call(name, *places, **content)
+        value = read(answers.decoded(response))
+        if value is None:
+            raise _unreadable(OPERATIONS[name], response)
+        return value
+
+    async def pages(
+        self, read: Callable[[object], T | None], name: str, *places: str, **content: Any
+    ) -> AsyncGenerator[T, None]:
+        """What a list holds, page by page as it is wanted; rows that cannot be read are left out."""
+        operation = OPERATIONS[name]
+        following: str | None = operation.address(*places)
+        seen: set[str] = set()
+        while following is not None and following not in seen:
+            seen.add(following)
+            response = await self._tried(_Ask(operation, following, content))
+            page = fields_of(response.content, "results")
+            results = page.get("results", []) if page is not None else None
+            if page is None or not isinstance(results, list):
+                raise _unreadable(operation, response)
+            for raw in results:
+                if (value := entry(read, raw)) is not None:
+                    yield value
+            following = self._next(operation, page.get("next"))
+            content = {key: value for key, value in content.items() if key != "params"}  # ``next`` has them
+
+    @asynccontextmanager
+    async def opened(self, name: str, *places: str, **content: Any) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """A successful answer's body in pieces of at most 64 KiB; sent once, and bounded in time as a whole."""
+        operation = OPERATIONS[name]
+        deadline = asyncio.get_running_loop().time() + self.timeouts.total_s
+        ask = _Ask(operation, operation.address(*places), content, stream=True)
+        response = await self._answered(ask, await self._current(operation))
+        try:
+            yield self._body(operation, response, deadline)
+        finally:
+            await response.aclose()
+
+    async def bearer(self) -> str:
+        """The token, for a request to Replicate's own hosts."""
+        return await self._current(OPERATIONS["account.get"])
+
+    # Sending.
+
+    async def _tried(self, ask: _Ask) -> httpx.Response:
+        token = await self._current(ask.operation)
+        began, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            try:
+                return await self._answered(ask, token)
+            except ReplicateError as trouble:
+                pause = pause_s(ask.operation.kind, trouble, tries, time.monotonic() - began, random.random())
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _answered(self, ask: _Ask, token: str) -> httpx.Response:
+        """One try; after a 401 a second one with a fresh token. Of a streamed answer only a success is still open."""
+        response = await self._sent(ask, token)
+        if response.status_code == 401:
+            response = await self._sent(ask, await self._had(ask.operation, self._token.refresh))
+        if not response.is_success:
+            raise error_of(response, ask.operation, self._now(), _texts(ask.content))
+        return response
+
+    async def _sent(self, ask: _Ask, token: str) -> httpx.Response:
+        writes = ask.operation.kind is Kind.WRITE
+        client = self.connections.creates() if writes else self.connections.api()
+        headers = {**ask.content.get("headers", {}), "Authorization": f"Bearer {token}"}
+        content = {**ask.content, "headers": headers, "timeout": self.timeouts.ask(ask.extra_s)}
+        try:
+            # The read time-out is for each read: an answer that drips in would outlast it.
+            async with asyncio.timeout(self.timeouts.total_s + ask.extra_s):
+                request = client.build_request(ask.operation.method, ask.url, **content)
+                if writes:
+                    await closings_seen()
+                response = await client.send(request, stream=ask.stream)
+                if not response.is_success:
+                    await response.aread()
+                return response
+        except REQUEST_ERRORS as error:
+            at_once = not ask.content.keys() & {"files", "content"}
+            raise _lost(ask.operation, error, at_once=at_once) from None  # its text may hold an address
+
+    async def _body(
+        self, operation: Operation, response: httpx.Response, deadline: float
+    ) -> AsyncGenerator[bytes, None]:
+        pieces = response.aiter_bytes(64 * 1024)
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    piece = await anext(pieces, b"")
+            except REQUEST_ERRORS as error:
+                raise _lost(operation, error) from None
+            if not piece:
+                return
+            yield piece
+
+    # The token.
+
+    async def _current(self, operation: Operation) -> str:
+        return await self._had(operation, self._token.value)
+
+    @staticmethod
+    async def _had(operation: Operation, source: Callable[[], Any]) -> str:
+        """The token from its source. The cause of the error is the source's own, for those who speak in ports."""
+        try:
+            return checked(await source())
+        except ConfigurationError as trouble:
+            raise AuthenticationError(operation.id, trouble.why) from trouble
+        except Unavailable as trouble:
+            raise AuthenticationError(operation.id, f"the API token is not to be had: {trouble}") from trouble
+
+    def _next(self, operation: Operation, raw: object) -> str | None:
+        """The next page, if there is one; it must be at the API's own origin, for it is asked with the token."""
+        if raw is None:
+            return None
+        try:
+            url = httpx.URL(raw) if isinstance(raw, str) else None
+        except httpx.InvalidURL:
+            url = None
+        if url is None or origin(url) != origin(self.api_url) or url.userinfo:
+            raise ReplicateError(operation.id, "the next page of its list is not at its own origin")
+        return str(url)
+
+
+def origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    """What must be equal for two addresses to be answered by the same server."""
+    return url.scheme, url.host, url.port
+
+
+def error_of(response: httpx.Response, operation: Operation, now: datetime, sent: Iterable[str] = ()) -> ReplicateError:
+    """What an answer that is no success means. The status decides; the body only adds fields, waits and a sentence.
+
+    ``sent`` are the texts of the request: none of them is repeated.
+    """
+    name, status, trace = operation.id, response.status_code, ray(response)
+    if status == 401:
+        return AuthenticationError(name, "unauthorized: is the API token the current one?", status=status, ray=trace)
+    if status == 403:
+        said = _said(response, sent, "this account may not do that")
+        return AuthenticationError(name, said, status=status, ray=trace)
+    if status == 402:
+        return CreditError(name, "the account has no credit left", status=status, ray=trace)
+    if status in (404, 410) and answers.is_replicates(answers.decoded(response)):
+        return NotFoundError(name, _said(response, sent, "not found"), status=status, ray=trace)
+    if status in (404, 410):
+        # A load balancer's line, an edge's page: whatever did not find its way has done nothing.
+        return TransientError(name, f"answered {status} by something that is not Replicate", status=status, ray=trace)
+    if status == 429:
+        hint_s = answers.throttle_s(response, now)
+        return RateLimitError(name, "throttled", status=status, retry_after_s=hint_s, ray=trace)
+    # 408 is a time-out by name, and of 409 nothing is known.
+    if 400 <= status < 500 and status not in (408, 409):
+        rules = answers.broken_rules(answers.decoded(response))
+        named = ", ".join(f"{field} ({rule})" for field, rule in rules.items())
+        said = f"not accepted: {named}" if named else _said(response, sent, "not accepted", f"answered {status}")
+        return ValidationError(name, said, rules, status=status, ray=trace)
+    if status < 400:
+        return ReplicateError(name, f"answered {status}", status=status, ray=trace)
+    hint = answers.retry_after_s(response, now)
+    trouble = OutcomeUnknownError if operation.kind is Kind.WRITE else TransientError
+    return trouble(name, f"answered {status}", status=status, retry_after_s=hint, ray=trace)
+
+
+def _said(response: httpx.Response, sent: Iterable[str], meaning: str, unsaid: str = "") -> str:
+    """What a refusal means, with Replicate's own sentence where it gives one."""
+    body = fields(answers.decoded(response))
+    sentence = redacted(text(body.get("detail")) or text(body.get("title")), sent) or unsaid
+    return f"{meaning}: {sentence}" if sentence else meaning
+
+
+def _texts(content: object, depth: int = 8) -> list[str]:
+    """The texts in what is sent, however it is nested."""
+    if isinstance(content, str):
+        return [content]
+    if depth == 0 or not isinstance(content, (Mapping, list, tuple)):
+        return []
+    inner = content.values() if isinstance(content, Mapping) else content
+    return [found for each in inner for found in _texts(each, depth - 1)]
+
+
+def _lost(operation: Operation, error: Exception, *, at_once: bool = False) -> ReplicateError:
+    """What a request without a whole answer means; ``at_once``: its head and its body are written together."""
+    if never_sent(error) or (at_once and never_written(error)):
+        return TransientError(operation.id, f"not reached: {describe(error)}")
+    if operation.kind is Kind.WRITE:
+        return OutcomeUnknownError(operation.id, describe(error))
+    return (TimedOutError if timed_out(error) else TransientError)(operation.id, describe(error))
+
+
+def _unreadable(operation: Operation, response: httpx.Response) -> ReplicateError:
+    trouble = OutcomeUnknownError if operation.kind is Kind.WRITE else TransientError
+    return trouble(operation.id, "its answer could not be read", status=response.status_code, ray=ray(response))
+
+
+def ray(response: httpx.Response) -> str:
+    """Cloudflare's id of a request, which Replicate's support asks for; bounded, for it is a stranger's text."""
+    told = str(response.headers.get("cf-ray", ""))[:40]
+    return told if told.isascii() and told.isprintable() else ""

@@ -1,0 +1,346 @@
+"""The connector: Replicate in the few verbs that an app needs, on top of the whole API.
+
+    async with ReplicateConnector(ReplicateApi.at(FixedToken(token))) as replicate:
+        answer = await replicate.inference("meta/meta-llama-3-8b-instruct", {"prompt": "Hello"})
+        print(answer.text, answer.latency_ms)
+
+Rules of this file:
+1. Nothing is created twice: what costs is sent once, and a lost answer is an OutcomeUnknownError.
+2. Whoever stops waiting ends what he waited for: a prediction that outlasts its time is canceled.
+3. How a prediction ended is an answer, not an exception. That it took too long is an exception and never an empty
+   answer, whoever noticed first: this process, or Replicate by ``Cancel-After``.
+4. A time-out is a bound on the whole verb, also against a server that never answers. To end what took too long may
+   take a little more: four tenths of the time-out, at least 0.3 s, at most 5 s.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from types import TracebackType
+from typing import Any, Self
+
+from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.sdk.api.files import Content
+from shared.adapters.replicate.sdk.api.naming import seconds
+from shared.adapters.replicate.sdk.errors import (
+    AuthenticationError,
+    NotFoundError,
+    NotOfferedError,
+    ReplicateError,
+    TimedOutError,
+    ValidationError,
+)
+from shared.adapters.replicate.sdk.hardware import MACHINES, PRICED_ON, Machine
+from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
+from shared.adapters.replicate.sdk.types import Account, Deployment, File, FullPrediction, Training
+from shared.core.provider.prediction import Status
+
+#: Pauses between two looks at a prediction, in seconds, times a random 0.5 to 1; they grow by half to the second.
+_LOOKS_S = (1.0, 15.0)
+#: The first of them where the output is there already: only the end is awaited.
+_SOON_S = 0.1
+
+#: ``Cancel-After`` is at least so long, a day at most, and a create's answer is held back for at most so long
+#: (replicate.com/docs).
+_SHORTEST_LIFE_S, _LONGEST_LIFE_S, _LONGEST_WAIT_S = 5, 86_400, 60
+
+#: One look is made however short the time is; and so long before its end Replicate may have ended it first.
+_ONE_LOOK_S, _EARLY_S = 0.25, 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A machine that the account can use. ``machine`` is None where its memory and price are not known."""
+
+    sku: str
+    name: str
+    machine: Machine | None
+    priced_on: date = PRICED_ON
+
+    @property
+    def vram_gb(self) -> int | None:
+        """Memory for models, over all its GPUs."""
+        return self.machine.vram_gb if self.machine else None
+
+    @property
+    def usd_micros_per_hour(self) -> int | None:
+        """What an hour costs."""
+        return self.machine.usd_micros_per_hour if self.machine else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """A finished prediction: the text of a language model, the outputs of any other, and how long it took in all."""
+
+    prediction: FullPrediction = field(repr=False)
+    latency_ms: int
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is something to use; if not, ``prediction.status`` and ``prediction.error`` say why."""
+        return self.prediction.status is Status.SUCCEEDED
+
+    @property
+    def text(self) -> str:
+        """The output, its pieces put together."""
+        return self.prediction.text
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The output as a row of texts or addresses. An address is good for an hour."""
+        return self.prediction.outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether Replicate answers this token, how fast, and what is wrong if it does not."""
+
+    healthy: bool
+    latency_ms: int
+    problem: str = ""
+
+
+class ReplicateConnector:
+    """Replicate for one account. ``disconnect`` closes the API's connections: it should own them."""
+
+    def __init__(self, api: ReplicateApi) -> None:
+        self.api = api
+        self._account: Account | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    # The connection.
+
+    async def connect(self) -> Account:
+        """Check the token, first by its shape, then by asking whose it is.
+
+        Raises:
+            AuthenticationError: it is not set, is no Replicate token, has stray characters, or is refused.
+        """
+        self._account = await self.api.owner.get()
+        return self._account
+
+    async def verify_connection(self) -> bool:
+        """Whether the token is still good. Only a refused token is a no; other trouble is raised."""
+        try:
+            await self.connect()
+        except AuthenticationError:
+            return False
+        return True
+
+    async def disconnect(self) -> None:
+        """Close the connections. A later call opens new ones."""
+        self._account = None
+        await self.api.close()
+
+    async def health_check(self, *, timeout_s: float = 10) -> Health:
+        """One small question, timed. Never raises a ReplicateError but for a ``timeout_s`` that is none."""
+        began, problem = time.monotonic(), ""
+        bound_s = seconds("account.get", timeout_s)
+        try:
+            async with asyncio.timeout(bound_s):
+                await self.api.owner.get()
+        except ReplicateError as trouble:
+            problem = str(trouble)
+        except TimeoutError:
+            problem = f"account.get: no answer within {bound_s:g} s"
+        return Health(healthy=not problem, latency_ms=_ms_since(began), problem=problem)
+
+    # Models of one's own.
+
+    async def deploy_model(
+        self,
+        name: str,
+        model: str,
+        *,
+        hardware: str,
+        version: str | None = None,
+        min_instances: int = 0,
+        max_instances: int = 1,
+    ) -> Deployment:
+        """Deploy a version of a model, the latest if none is named; one of that name gets it as its next release.
+
+        With ``min_instances`` above 0 it costs all the time, used or not.
+        """
+        account = self._account or await self.connect()
+        version = version or await self._latest(model)
+        sizes = {"min_instances": min_instances, "max_instances": max_instances}
+        deployed = f"{account.username}/{name}"
+        try:
+            current = await self.api.deployments.get(deployed)
+        except NotFoundError:
+            return await self.api.deployments.create(name, model=model, version=version, hardware=hardware, **sizes)
+        if current.model != model:
+            raise ValidationError("deployments.update", f"{deployed} deploys another model", {"model": "unchangeable"})
+        return await self.api.deployments.update(deployed, version=version, hardware=hardware, **sizes)
+
+    async def create_model_version(self, model: str) -> None:
+        """Never possible: Replicate has no such operation.
+
+        Raises:
+            NotOfferedError: always; it names the two ways that there are.
+        """
+        raise NotOfferedError(
+            "models.versions.create",
+            "versions cannot be created over HTTP.",
+            f"Start a training with train(trainer, destination={model!r}, inputs=...): the version is its result. "
+            f"Or push one with Cog: cog push r8.im/{model}",
+        )
+
+    async def train(
+        self,
+        trainer: str,
+        *,
+        destination: str,
+        inputs: Mapping[str, Any],
+        webhook: str | None = None,
+        events: Sequence[str] = (),
+    ) -> Training:
+        """Start a training that makes the next version of ``destination``; ``trainer`` is owner/name[:version]."""
+        model, _, version = trainer.partition(":")
+        version = version or await self._latest(model)
+        return await self.api.trainings.create(
+            model, version, destination=destination, inputs=inputs, webhook=webhook, events=events
+        )
+
+    async def upload_artifact(
+        self, content: Content, *, filename: str = "", content_type: str = "application/octet-stream"
+    ) -> File:
+        """Upload a file of at most 100 MiB; its ``url`` is an input for a day.
+
+        Args:
+            content: a path, or its bytes, or an open binary file.
+            filename: what it is called; a path's own name if none is given.
+            content_type: its media type.
+
+        Raises:
+            FileNotFoundError: there is no file at that path.
+        """
+        return await self.api.files.create(content, filename=filename, content_type=content_type)
+
+    # Machines and prices.
+
+    async def list_resources(self) -> tuple[Resource, ...]:
+        """The machines that the account can use, with memory and price where these are known."""
+        listed = await self.api.hardware.list()
+        return tuple(Resource(sku=each.sku, name=each.name, machine=MACHINES.get(each.sku)) for each in listed)
+
+    @staticmethod
+    def get_pricing(sku: str) -> Machine:
+        """What a machine costs, true on ``hardware.PRICED_ON``. ValidationError for one whose price is not known."""
+        if sku not in MACHINES:
+            raise ValidationError("pricing", f"hardware must be one of {', '.join(MACHINES)}", {"hardware": "enum"})
+        return MACHINES[sku]
+
+    # Predictions.
+
+    async def inference(self, model: str, inputs: Mapping[str, Any], *, timeout_s: float = 60) -> Inference:
+        """Run a model and wait for its end.
+
+        Args:
+            model: owner/name, or owner/name:version, or a version. Of a model that is not official the latest version
+                is looked up.
+            inputs: the model's own.
+            timeout_s: how long it may take, at most a day; Replicate is told too, so that nothing runs on if this
+                process ends.
+
+        Raises:
+            TimedOutError: it took longer, and was canceled; or the create was not answered in time.
+        """
+        began, operation = time.monotonic(), "predictions.create"
+        bound_s = seconds(operation, timeout_s, most_s=_LONGEST_LIFE_S)
+        life_s = max(_SHORTEST_LIFE_S, math.ceil(bound_s))
+        # The answer is held back for less than there is time: without its id a prediction cannot be ended.
+        held_s = min(_LONGEST_WAIT_S, math.floor(bound_s) - 1)
+        new = NewPrediction(inputs=inputs, wait_s=held_s if held_s > 0 else None, cancel_after_s=life_s)
+        try:
+            async with asyncio.timeout(bound_s):
+                prediction = await self._started(model, new)
+        except TimeoutError:
+            unknown = f"no answer within {bound_s:g} s; if it was created, Replicate ends it {life_s} s later"
+            raise TimedOutError(operation, unknown) from None
+        if not prediction.status.finished:
+            # An answer that was held back for the output comes a moment before the end.
+            first_look_s = _SOON_S if prediction.output else _LOOKS_S[0]
+            prediction = await self._ended(prediction.id, bound_s, began + bound_s, first_look_s)
+        stopped = prediction.status in (Status.CANCELED, Status.ABORTED)
+        if stopped and time.monotonic() - began > bound_s - _EARLY_S:
+            raise _too_long(prediction.id, bound_s, "canceled")
+        return Inference(prediction=prediction, latency_ms=_ms_since(began))
+
+    async def wait_for_prediction(
+        self, prediction_id: str, *, timeout_s: float = 300, first_look_s: float = _LOOKS_S[0]
+    ) -> FullPrediction:
+        """The prediction as it ended: succeeded, failed, canceled, or aborted before it started.
+
+        Passing trouble while asking is waited out.
+
+        Raises:
+            TimedOutError: it had not ended after ``timeout_s``, and was canceled.
+        """
+        bound_s = seconds("predictions.get", timeout_s)
+        first_s = seconds("predictions.get", first_look_s, field="first_look_s")
+        return await self._ended(prediction_id, bound_s, time.monotonic() + bound_s, first_s)
+
+    async def _started(self, model: str, new: NewPrediction) -> FullPrediction:
+        """A prediction of a model, by its name where Replicate takes that, else by its latest version.
+
+        The refusal has created nothing, so the second create is not a second prediction.
+        """
+        create = self.api.predictions.create
+        try:
+            return await create(model, new)
+        except (NotFoundError, ValidationError) as refused:
+            named = "/" in model and ":" not in model and refused.status in (404, 422)
+            if not named or (isinstance(refused, ValidationError) and set(refused.fields) - {"version"}):
+                raise
+            version = await self._latest(model)
+        return await create(f"{model}:{version}", new)
+
+    async def _ended(self, prediction_id: str, bound_s: float, deadline: float, first_look_s: float) -> FullPrediction:
+        """The prediction as it ended by the deadline, which is ``bound_s`` after the beginning; else it is canceled."""
+        pause_s, left_s = first_look_s, max(deadline - time.monotonic(), _ONE_LOOK_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s):
+                while True:
+                    with suppress(*TRIED_AGAIN[Kind.READ]):
+                        prediction = await self.api.predictions.get(prediction_id)
+                        if prediction.status.finished:
+                            return prediction
+                    if time.monotonic() >= deadline:
+                        break
+                    await asyncio.sleep(pause_s * random.uniform(0.5, 1))
+                    pause_s = min(pause_s * 1.5, _LOOKS_S[1])
+        canceled, done = None, "it could not be canceled, and may still run"
+        with suppress(TimeoutError, *TRIED_AGAIN[Kind.CANCEL]):
+            async with asyncio.timeout(min(max(0.4 * bound_s, 0.3), 5.0)):
+                canceled, done = await self.api.predictions.cancel(prediction_id), "canceled"
+        if canceled is not None and canceled.status in (Status.SUCCEEDED, Status.FAILED):  # it ended just now
+            return canceled
+        raise _too_long(prediction_id, bound_s, done)
+
+    async def _latest(self, model: str) -> str:
+        version = (await self.api.models.get(model)).latest_version
+        if version is None:
+            raise NotFoundError("models.get", f"{model} has no version yet")
+        return version.id
+
+
+def _too_long(prediction_id: str, bound_s: float, done: str) -> TimedOutError:
+    return TimedOutError("predictions.get", f"prediction {prediction_id} took over {bound_s:g} s: {done}")
+
+
+def _ms_since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)

@@ -1,0 +1,343 @@
+"""Service Bus, the sending side; and what the doors need of a message they were given.
+
+Rules of this file:
+1. Importing this file does not import azure.servicebus (195 ms): the SDK is loaded at the first send, so the doors
+   may use ``read_envelope`` and ``slimmed`` for nothing.
+2. One sender per entity, opened once and kept, one send at a time on it (an SDK sender is not made for more);
+   after any error it is thrown away and the next send opens a new one. What waits meanwhile goes together: a burst
+   of webhooks is a few transfers, each acknowledged once.
+3. Everything is over within ten seconds, the wait for one's turn included: a webhook's sender has no more patience.
+4. A message id has at most 128 characters; a longer one is shortened to the same text every time, so that the
+   broker still knows a duplicate.
+"""
+
+import asyncio
+import hashlib
+import json
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_never
+
+from shared.adapters.net.tls import tls_context
+from shared.core.events.generation_event import Event
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+from shared.ports import Envelope, Sendable, Unavailable
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.servicebus import ServiceBusMessage
+    from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+
+#: The most bytes of a prediction event's JSON. The Standard tier takes 256 KiB with headers and properties.
+EVENT_BYTES = 200_000
+
+#: What one transfer may hold, by the bytes of the bodies and a bound for what travels with each (two ids of 128
+#: characters, three properties): together they stay within those 256 KiB.
+_TRANSFER_BYTES, _ENVELOPE_BYTES = 220_000, 1_000
+
+#: Service Bus' limit for a message id, in characters; azure-servicebus raises beyond it.
+_ID_CHARACTERS = 128
+
+#: No message waits for longer than a day (its time to live), a few times over; what says so is not believed.
+LONGEST_WAIT = timedelta(days=7)
+
+#: How much later than the broker's our clock may be.
+CLOCKS_APART = timedelta(minutes=5)
+
+#: One send with its wait and the SDK's retries, in seconds.
+SEND_S = 9.0
+
+#: Closing a sender that is broken is a courtesy to the broker and gets no more than this.
+_CLOSE_S = 1.0
+
+#: Three tries of at most 4 s with 0.2 and 0.4 s between them: the second covers a connection that died while idle.
+_RETRIES: dict[str, Any] = {"retry_total": 2, "retry_backoff_factor": 0.2, "retry_backoff_max": 1}
+
+
+def connected_by_string(connection_string: str) -> "Callable[[], ServiceBusClient]":
+    """A client factory for a connection string: a laptop's emulator, or a namespace with keys."""
+
+    def factory() -> "ServiceBusClient":
+        from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
+
+        return ServiceBusClient.from_connection_string(connection_string, ssl_context=tls_context(), **_RETRIES)
+
+    return factory
+
+
+def connected_by_identity(namespace: str, credential: "AsyncTokenCredential") -> "Callable[[], ServiceBusClient]":
+    """A client factory for ``example.servicebus.windows.net`` and an identity that may send."""
+
+    def factory() -> "ServiceBusClient":
+        from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
+
+        return ServiceBusClient(namespace, credential, ssl_context=tls_context(), **_RETRIES)
+
+    return factory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Letter:
+    """A message that waits to be sent, and the news of that."""
+
+    message: "ServiceBusMessage"
+    size_bytes: int
+    sent: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class ServiceBusMessenger:
+    """ports.Messenger. ``client_factory`` is called at the first send; the three names are entities."""
+
+    def __init__(
+        self,
+        client_factory: "Callable[[], ServiceBusClient]",
+        *,
+        request_queue: str,
+        event_queue: str,
+        topic: str,
+        send_s: float = SEND_S,
+    ) -> None:
+        self._client_factory = client_factory
+        self._request_queue = request_queue
+        self._event_queue = event_queue
+        self._topic = topic
+        self._send_s = send_s
+        self._client: ServiceBusClient | None = None
+        self._senders: dict[str, ServiceBusSender] = {}
+        self._turns: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in (request_queue, event_queue, topic)}
+        self._waiting: dict[str, deque[_Letter]] = {name: deque() for name in self._turns}
+
+    async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
+        """Send now, or schedule for ``at``."""
+        if isinstance(message, PredictionEvent):
+            message = slimmed(message)
+        properties: dict[str, int | str] = {"tries": envelope.tries}
+        if envelope.lost:
+            properties["lost"] = envelope.lost
+        if envelope.since is not None:
+            properties["since"] = envelope.since.astimezone(UTC).isoformat()
+        entity, body = self._queue_of(message), _compact(message.to_json())
+        described: dict[str, Any] = {
+            "content_type": "application/json",
+            "message_id": broker_id(envelope.message_id),
+            "application_properties": properties,
+        }
+        if at is None:
+            await self._post(entity, body, described)
+            return
+        async with self._turn(entity) as sender:
+            await sender.schedule_messages(_message(body, **described), at.astimezone(UTC))
+
+    async def publish(self, event: Event, again: str = "") -> None:
+        """Publish a CloudEvent in structured mode; the outcome is a property too, for subscriptions to filter by."""
+        body = event.to_json()
+        described: dict[str, Any] = {
+            "content_type": "application/cloudevents+json",
+            "message_id": broker_id(f"{event.event_id}/{again}" if again else event.event_id),
+            "subject": body["type"],
+            "application_properties": {"outcome": event.outcome},
+        }
+        await self._post(self._topic, _compact(body), described)
+
+    async def ping(self) -> None:
+        """Open a sender of its own on the request queue and close it: proves network, login and entity.
+
+        Raises:
+            Unavailable: one of them is not there.
+        """
+        async with self._guarded(), self._connected().get_queue_sender(self._request_queue) as sender:
+            await sender.create_message_batch()  # the one public call that opens the link and sends nothing
+
+    async def close(self) -> None:
+        """Close everything; the next send opens anew."""
+        # One by one: the SDK's client knows its senders by weak references only.
+        for entity in list(self._senders):
+            await self._drop(entity)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _queue_of(self, message: Sendable) -> str:
+        match message:
+            case GenerationRequest() | CancelRequest():
+                return self._request_queue
+            case PredictionEvent() | Check():
+                return self._event_queue
+            case _:
+                assert_never(message)
+
+    async def _post(self, entity: str, body: bytes, described: Mapping[str, Any]) -> None:
+        """Send a message now, together with whatever else waits for this entity."""
+        waiting = self._waiting[entity]
+        async with self._guarded():
+            letter = _Letter(_message(body, **described), len(body) + _ENVELOPE_BYTES)
+            waiting.append(letter)
+            try:
+                async with self._turns[entity]:
+                    while not letter.sent.done():
+                        await self._send_waiting(entity)
+                letter.sent.result()
+            finally:
+                if letter in waiting:
+                    waiting.remove(letter)
+                letter.sent.cancel()
+
+    async def _send_waiting(self, entity: str) -> None:
+        """Send what waits, in its order, as far as it fits into one transfer; tell everybody who waits for it."""
+        letters = _together(self._waiting[entity])
+        try:
+            messages = [letter.message for letter in letters]
+            await self._sender(entity).send_messages(messages if len(messages) > 1 else messages[0])
+        except BaseException as error:
+            await self._drop(entity)
+            trouble = error if isinstance(error, Exception) else Unavailable("service bus", "interrupted")
+            for letter in letters:
+                if not letter.sent.done():
+                    letter.sent.set_exception(trouble)
+                    letter.sent.exception()  # it was looked at, should nobody be there any more
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for letter in letters:
+                if not letter.sent.done():
+                    letter.sent.set_result(None)
+
+    @asynccontextmanager
+    async def _turn(self, entity: str) -> "AsyncIterator[ServiceBusSender]":
+        """The entity's sender, for one send; it is dropped if that goes wrong, also by being cancelled."""
+        async with self._guarded(), self._turns[entity]:
+            done = False
+            try:
+                yield self._sender(entity)
+                done = True
+            finally:
+                if not done:
+                    await self._drop(entity)
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[None]:
+        """Bound the time, and turn the SDK's errors into ours; their texts may hold addresses and are left out."""
+        from azure.core.exceptions import AzureError  # noqa: PLC0415  # rule 1
+
+        try:
+            async with asyncio.timeout(self._send_s):
+                yield
+        except (AzureError, OSError, ValueError) as error:
+            raise Unavailable("service bus", type(error).__name__) from None
+
+    def _connected(self) -> "ServiceBusClient":
+        self._client = self._client or self._client_factory()
+        return self._client
+
+    def _sender(self, entity: str) -> "ServiceBusSender":
+        if entity not in self._senders:
+            client = self._connected()
+            opened = client.get_topic_sender(entity) if entity == self._topic else client.get_queue_sender(entity)
+            self._senders[entity] = opened
+        return self._senders[entity]
+
+    async def _drop(self, entity: str) -> None:
+        sender = self._senders.pop(entity, None)
+        if sender is None:
+            return
+        with suppress(Exception):  # it is thrown away because it is broken; how it breaks further is no news
+            async with asyncio.timeout(_CLOSE_S):
+                await sender.close()
+
+
+def _together(waiting: "deque[_Letter]") -> list[_Letter]:
+    """Take the first letters that fit into one transfer, at least one."""
+    letters = [waiting.popleft()]
+    size_bytes = letters[0].size_bytes
+    while waiting and size_bytes + waiting[0].size_bytes <= _TRANSFER_BYTES:
+        size_bytes += waiting[0].size_bytes
+        letters.append(waiting.popleft())
+    return letters
+
+
+def _message(body: bytes, **properties: Any) -> "ServiceBusMessage":
+    from azure.servicebus import ServiceBusMessage  # noqa: PLC0415  # rule 1
+
+    return ServiceBusMessage(body, **properties)
+
+
+def _compact(body: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair, which a model's error text may hold, becomes the escape that JSON has for it.
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+
+
+def slimmed(event: PredictionEvent) -> PredictionEvent:
+    """The event, without outputs and metrics where it would be too large for the queue (outputs may be data URIs).
+
+    ``complete`` is then False: whoever reads it asks Replicate for the rest.
+    """
+    if len(_compact(event.to_json())) <= EVENT_BYTES:
+        return event
+    return replace(event, prediction=replace(event.prediction, outputs=(), metrics={}, complete=False))
+
+
+def broker_id(message_id: str) -> str:
+    """The message id as the broker takes it: shortened with a digest where it is too long."""
+    if len(message_id) <= _ID_CHARACTERS:
+        return message_id
+    digest = hashlib.sha256(message_id.encode()).hexdigest()
+    return f"{message_id[: _ID_CHARACTERS - len(digest) - 1]}:{digest}"
+
+
+def read_envelope(
+    message_id: str | bytes | None,
+    application_properties: Mapping[Any, Any] | None,
+    deliveries: int | None = 1,
+    enqueued_at: datetime | None = None,
+) -> Envelope:
+    """The envelope of a message that was received. What an app has put there and we cannot read counts as absent.
+
+    ``deliveries`` counts this one too; those before came to no end.
+
+    Names and values may be text or bytes. A message without an id gets one of its own: two of them must not be
+    taken for the same when they are put off. ``enqueued_at`` without a zone is UTC.
+    """
+    properties = {_text(name): value for name, value in (application_properties or {}).items()}
+    enqueued_at = _utc(enqueued_at)
+    return Envelope(
+        message_id=_text(message_id or "") or uuid.uuid4().hex,
+        tries=_number(properties.get("tries", "")),
+        since=_since(properties["since"], enqueued_at) if "since" in properties else None,
+        lost=_number(properties.get("lost", "")) + max(0, (deliveries or 1) - 1),
+        enqueued_at=enqueued_at,
+    )
+
+
+def _number(value: object) -> int:
+    text = _text(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0  # digits
+
+
+def _text(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 64:  # no text of it is worth its time
+        return ""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _since(said: object, enqueued_at: datetime | None) -> datetime | None:
+    """When a message was first put off, as it says itself; when it came, where that cannot be: patience must end."""
+    try:
+        moment = _utc(datetime.fromisoformat(_text(said)))
+    except ValueError:
+        moment = None
+    if moment is None or enqueued_at is None:
+        return moment or enqueued_at
+    return moment if enqueued_at - LONGEST_WAIT <= moment <= enqueued_at + CLOCKS_APART else enqueued_at
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """A time in UTC, where it has no zone too. None for the first and the last day there is, in another zone."""
+    if moment is None or moment.tzinfo is None:
+        return moment and moment.replace(tzinfo=UTC)
+    with suppress(OverflowError):
+        return moment.astimezone(UTC)
+    return None

@@ -1,0 +1,236 @@
+"""What every command stands on: the settings, the wiring, where the answer goes, and the exit code.
+
+Rules of this file:
+1. A command is one async function, run by one ``asyncio.run``; its wiring is closed at the end, however it ends.
+2. Whatever an operator or a neighbour can cause ends in a clear text on stderr and an exit code, never in a traceback:
+
+       0   done
+       1   the answer is no: not found, not possible, a difference, a neighbour that does not answer
+       2   the command line or the settings are wrong
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+import typer
+
+from shared.cli.printing import Screen
+from shared.composition.app import Wiring
+from shared.config.settings import Settings, SettingsError
+from shared.core.keys import ID_RULE, Key, is_id
+from shared.core.lifecycle.generation import Generation
+from shared.core.money.credits import Account, LedgerEntry
+from shared.core.money.usage import Used
+from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable, UnreadableRow
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+    from shared.adapters.replicate.sdk.api import ReplicateApi
+
+
+#: How far back anything is looked for: there was no Darkroom before, and tables know no year 110.
+_FARTHEST_BACK = timedelta(days=3650)
+
+_SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class RefusedError(Exception):
+    """What was asked cannot be done; the text tells the operator why, and what would help."""
+
+
+class Records(Protocol):
+    """What commands read of the store."""
+
+    async def load(self, key: Key) -> Loaded:
+        """Read the generation and its user's account."""
+
+    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+        """Read one account and its ETag."""
+
+    def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+        """All ledger entries of one account."""
+
+    async def find(self, generation_id: str) -> list[Generation]:
+        """The generations of this id, whoever's they are."""
+
+    def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
+        """What generations used: of one user or of all, on one model or on all, opened since then or ever."""
+
+
+class Letter(Protocol):
+    """One dead letter, as it is listed."""
+
+    @property
+    def name(self) -> str:
+        """``queue/date/digest.json``."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the raw message."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """``reason`` and ``queue``; ``user_id`` and ``generation_id`` where they could be read."""
+
+    @property
+    def archived_at(self) -> datetime:
+        """When it was archived."""
+
+
+class Archive(Protocol):
+    """What commands read of the containers."""
+
+    async def read_output(self, name: str) -> bytes:
+        """A stored output, whole. FileNotFoundError where there is none."""
+
+    async def upload_size(self, name: str) -> int | None:
+        """How many bytes a file of the uploads has; None where there is none."""
+
+    async def put_upload(self, name: str, file: BinaryIO) -> None:
+        """Store a file in the uploads, overwriting one of its name."""
+
+    async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[Letter]:
+        """At most ``limit`` dead letters whose names begin with ``prefix``, in the order of their names."""
+
+    async def read_dead_letter(self, name: str) -> bytes:
+        """The raw message of a dead letter. FileNotFoundError where there is none."""
+
+
+class Connected(Protocol):
+    """What commands use of Replicate beyond the corridor's port."""
+
+    @property
+    def api(self) -> "ReplicateApi":
+        """All that Replicate offers."""
+
+
+class Rooms(Protocol):
+    """What commands use of the wiring."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+
+    @property
+    def house(self) -> House:
+        """What the corridor needs."""
+
+    @property
+    def store(self) -> Records:
+        """The state."""
+
+    @property
+    def index(self) -> OpenIndex:
+        """The open index."""
+
+    @property
+    def blobs(self) -> Archive:
+        """The containers."""
+
+    @property
+    def messenger(self) -> Messenger:
+        """The sending side of Service Bus."""
+
+    @property
+    def replicate(self) -> Connected:
+        """Replicate, with all that it offers."""
+
+    async def furnish(self) -> None:
+        """Fetch the data files that lie in blobs, before the house is asked for."""
+
+    async def health(self) -> Mapping[str, str]:
+        """Which neighbours answer: "ok", or in a few words why not."""
+
+    async def close(self) -> None:
+        """Close every client that was opened."""
+
+
+class OperatorsWiring(Wiring):
+    """The app's wiring, with a login that works where operators are, too: ``az login`` on their own machine."""
+
+    @cached_property
+    def credential(self) -> "AsyncTokenCredential":
+        """Whatever login there is: an identity in Azure, or the one of a developer tool."""
+        from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415  # only where there is no connection string
+
+        credential = DefaultAzureCredential(managed_identity_client_id=self.settings.azure_client_id or None)
+        self._closing.push_async_callback(credential.close)
+        return credential
+
+
+#: A command: does its work with the rooms and returns the exit code.
+Command = Callable[[Rooms], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One run of the command line. ``program`` is what it was called as, for the lines it proposes."""
+
+    env: Mapping[str, str]
+    open_rooms: Callable[[Settings], Rooms]
+    program: str
+    screen: Screen
+
+    def do(self, command: Command) -> None:
+        """Run a command to its end. Raises typer.Exit with the exit code."""
+        try:
+            code = asyncio.run(self._with_rooms(command))
+        except SettingsError as error:
+            self.screen.complain(f"{error}\nAll settings: {self.program} settings")
+            code = 2
+        except (Unavailable, RefusedError, UnreadableRow) as trouble:
+            self.screen.complain(str(trouble))
+            code = 1
+        raise typer.Exit(code)
+
+    async def _with_rooms(self, command: Command) -> int:
+        rooms = self.open_rooms(Settings.from_env(self.env))
+        try:
+            _connect(rooms)
+            await rooms.furnish()
+            return await command(rooms)
+        finally:
+            await rooms.close()
+
+
+def _connect(rooms: Rooms) -> None:
+    """Make the first client now: the SDK raises ValueError for a connection string that is none."""
+    try:
+        _ = rooms.store
+    except ValueError:
+        text = "STORAGE_CONNECTION_STRING is malformed: it should be the connection string of a storage account"
+        raise SettingsError(f"1 setting(s) cannot be used:\n  - {text}") from None
+
+
+def desk_of(context: typer.Context) -> Desk:
+    """The desk of this run."""
+    return context.ensure_object(Desk)
+
+
+def valid_id(name: str, value: str) -> str:
+    """The value, if it can be an id; ``name`` is how the command line calls it. Raises typer.BadParameter."""
+    if not is_id(value):
+        raise typer.BadParameter(f"{name} must be {ID_RULE}")
+    return value
+
+
+def back(text: str) -> timedelta:
+    """How far ``--since`` goes back: ``90m``, ``12h``, ``7d``, ``4w``. Raises typer.BadParameter."""
+    match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    if match is None:
+        raise typer.BadParameter("--since must be a number with m, h, d or w after it, such as 7d")
+    span = timedelta(**{_SPANS[match[2]]: int(match[1])})
+    if span > _FARTHEST_BACK:
+        raise typer.BadParameter(f"--since goes back {_FARTHEST_BACK.days} days at most")
+    return span
+
+
+def valid_key(user_id: str, generation_id: str) -> Key:
+    """The key of a user's generation. Raises typer.BadParameter."""
+    return Key(valid_id("the user", user_id), valid_id("the generation", generation_id))

@@ -1,0 +1,1 @@
+"""What turns settings into a running app: the adapters, made lazily, and the calls of the triggers with them."""

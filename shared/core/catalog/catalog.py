@@ -1,0 +1,290 @@
+"""The catalogue: the models that are offered, which of them serves a request, and what that costs.
+
+Rules of this file:
+1. The data is in catalog.toml (read by catalog_file.py); how a request becomes a model's input is in mapping.py.
+2. A request names a model, or a modality and perhaps a quality class, or nothing: then the user's plan decides.
+3. A retired model is served by its successor, unless the request allows no fallback. Nobody is offered a hidden one.
+4. A model that was not named (the plan's, the quality's, a successor, a fallback) honours every field of the request,
+   or it does not serve (mapping.misses_of). Where none does, the refusal says what could be said instead.
+5. Credits are integers. What one output costs is fixed when an attempt opens: by the output, or by the seconds or the
+   tokens that were asked for.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from shared.core.catalog.mapping import Input, inputs_of, misses_of, seed_of
+from shared.core.catalog.shortfall import nearest_names, unserved
+from shared.core.catalog.sizes import Sizing
+from shared.core.events.generation_event import ChosenBy, PassedOver
+from shared.core.keys import Key
+from shared.core.money.credits import Plan
+from shared.core.money.pricing import Price
+from shared.core.reasons import Reason, Refusal, counted
+from shared.core.requests.messages import GenerationRequest
+
+#: From the cheapest to the best.
+QUALITIES = ("economy", "standard", "premium")
+
+#: What serves a request that says nothing of it.
+DEFAULT_MODALITY = "image"
+
+
+class Status(StrEnum):
+    """What became of a model."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"  # gone at the provider: its successor serves
+    HIDDEN = "hidden"  # known here, and not offered
+
+
+class CreditsPer(StrEnum):
+    """What a model's credits are for."""
+
+    OUTPUT = "output"
+    SECOND = "second"  # of the duration that was asked for
+    THOUSAND_TOKENS = "thousand_tokens"  # of the most that may be written, begun thousands count whole
+    HUNDRED_STEPS = "hundred_steps"  # of a training, begun hundreds count whole
+
+
+class Shape(StrEnum):
+    """The form in which a model gives its result."""
+
+    LIST = "list"  # of files
+    SINGLE = "single"  # one file
+    OBJECT = "object"  # files by name
+    CHUNKS = "chunks"  # a text in pieces
+    VERSION = "version"  # a training's: a model's new version, and its weights as a file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model. ``replicate`` is owner/name, with ``:version`` where Replicate wants one.
+
+    ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
+    ``black_is_refusal``: a checker of its own gives a black picture in place of one that it refuses.
+    ``kind`` parts what does not stand for each other within a modality (music, speech); empty: all of it does.
+    """
+
+    name: str
+    replicate: str
+    modality: str
+    kind: str
+    status: Status
+    successor: str
+    tier: Plan
+    quality: str
+    credits: int
+    credits_per: CreditsPer
+    prices: tuple[Price, ...]
+    price_date: date
+    expected_s: int
+    cancel_after_s: int
+    output: Shape
+    sizing: Sizing | None
+    inputs: Mapping[str, Input]
+    fallback: tuple[str, ...]
+    prompt_characters: tuple[int, int]
+    output_bytes: int
+    black_is_refusal: bool = False
+
+    @property
+    def offered(self) -> bool:
+        """Whether it may be asked for."""
+        return self.status is Status.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All models by name, and which one serves whom by default: by modality and plan."""
+
+    version: str
+    models: Mapping[str, Model]
+    default_models: Mapping[str, Mapping[Plan, str]]
+
+    def find(self, name: str) -> Model | None:
+        """A model by our name or by Replicate's owner/name, with or without its version."""
+        if name in self.models:
+            return self.models[name]
+        named = (m for m in self.models.values() if name in (m.replicate, m.replicate.partition(":")[0]))
+        return next(named, None)
+
+    def get_model_for_plan(self, plan: Plan, modality: str = DEFAULT_MODALITY) -> Model | None:
+        """The model that serves a plan where nothing was named; None where nothing of this modality is offered."""
+        name = self.default_models.get(modality, {}).get(plan)
+        return self.models[name] if name else None
+
+    def cheapest(self, modality: str, quality: str, plan: Plan = Plan.PREMIUM) -> Model | None:
+        """The cheapest model of a quality class that a plan includes, by the credits for one usual output."""
+        offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= plan)
+        return min(offered, key=lambda model: unit_credits(model, _NOTHING_SAID), default=None)
+
+    def offered(self, modality: str) -> Iterator[Model]:
+        """All models of a modality that may be asked for."""
+        return (m for m in self.models.values() if m.modality == modality and m.status is Status.ACTIVE)
+
+    def heir(self, model: Model) -> Model:
+        """The model itself, or the one that serves in its place since it is retired."""
+        while model.status is Status.RETIRED:
+            model = self.models[model.successor]
+        return model
+
+    def chain(self, model: Model, request: GenerationRequest, plan: Plan) -> Iterator[Model]:
+        """The model and those that may be tried after it for this request and plan, in order."""
+        yield model
+        if not request.allow_fallback:
+            return
+        for name in model.fallback:
+            fallback = self.models[name]
+            if fallback.status is not Status.ACTIVE:
+                continue
+            if fallback.tier <= plan and not misses_of(fallback, request):
+                yield fallback
+
+
+#: A request by which no model's own defaults are changed.
+_NOTHING_SAID = GenerationRequest(key=Key("", ""))
+
+#: The field of a request that is counted, and how much of it is one.
+COUNTED: Mapping[CreditsPer, tuple[str, int]] = {
+    CreditsPer.SECOND: ("duration_s", 1),
+    CreditsPer.THOUSAND_TOKENS: ("max_tokens", 1000),
+    CreditsPer.HUNDRED_STEPS: ("training_steps", 100),
+}
+
+
+def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
+    """What so many outputs of a model cost, in credits. ``counted``: the seconds, tokens or steps where they count."""
+    if model.credits_per is CreditsPer.OUTPUT:
+        return model.credits * outputs
+    _, of = COUNTED[model.credits_per]
+    return model.credits * max(1, math.ceil(counted / of)) * outputs
+
+
+def unit_credits(model: Model, request: GenerationRequest) -> int:
+    """What one output of a model costs for this request, in credits."""
+    field, _ = COUNTED.get(model.credits_per, ("", 1))
+    return calculate_cost(model, counted=asked(model, request, field))
+
+
+def asked(model: Model, request: GenerationRequest, field: str) -> int:
+    """How much of a field that is counted was asked for: the request's number, or the model's default; 0: none."""
+    counted = next((item for item in model.inputs.values() if item.field == field), None)
+    if counted is None:
+        return 0
+    value = getattr(request, field)
+    if value is None:
+        value = counted.default
+    return value if isinstance(value, int) else 0
+
+
+def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, outputs: int) -> int:
+    """The most that a request can cost over a chain of models, in credits."""
+    return max(unit_credits(link, request) for link in links) * outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The model that will serve a request and why, and the most it can cost over the whole fallback chain."""
+
+    model: Model
+    chain: tuple[str, ...]
+    outputs: int
+    hold_credits: int
+    chosen_by: ChosenBy
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    model: Model
+    by: ChosenBy
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
+    """Choose the model for a request of this plan and price it, or say why not."""
+    choice = _named(catalog, request, plan) if request.model is not None else _fitting(catalog, request, plan)
+    if isinstance(choice, Refusal):
+        return choice
+    mapped = inputs_of(choice.model, request, seed=seed_of(choice.model, request, 0))
+    if isinstance(mapped, Refusal):
+        return mapped
+    limit = request.max_credits
+
+    def affordable(link: Model) -> bool:
+        return limit is None or unit_credits(link, request) * mapped.outputs <= limit
+
+    if not affordable(choice.model):
+        costs = unit_credits(choice.model, request) * mapped.outputs
+        said = f"This would cost {counted(costs, 'credit')} with {choice.model.name}, and max_credits is {limit}."
+        return Refusal(Reason.OVER_LIMIT, f"{said} Raise max_credits or ask for less.")
+    links = tuple(link for link in catalog.chain(choice.model, request, plan) if affordable(link))
+    return Quote(
+        model=choice.model,
+        chain=tuple(link.name for link in links),
+        outputs=mapped.outputs,
+        hold_credits=worst_case_credits(links, request, mapped.outputs),
+        chosen_by=choice.by,
+        passed_over=choice.passed_over,
+    )
+
+
+def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice | Refusal:
+    """The model that a request names, or its heir."""
+    named = catalog.find(request.model or "")
+    if named is None or named.status is Status.HIDDEN:
+        return _unknown(catalog, request.model or "")
+    if request.modality not in (None, named.modality):
+        return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
+    heir = catalog.heir(named)
+    if heir is named:
+        return _Choice(named, ChosenBy.REQUEST) if named.tier <= plan else Refusal.of(Reason.PLAN_TOO_LOW)
+    if not request.allow_fallback:
+        return Refusal(
+            Reason.MODEL_RETIRED, f"{named.name} is no longer offered. Ask for {heir.name}, or allow a fallback."
+        )
+    if heir.tier > plan:
+        return Refusal.of(Reason.PLAN_TOO_LOW)
+    if misses_of(heir, request):
+        why = unserved([heir], [], request)
+        return Refusal(why.reason, f"{named.name} is no longer offered, and for {heir.name} in its place: {why.text}")
+    return _Choice(heir, ChosenBy.SUCCESSOR, (PassedOver(named.name, Reason.MODEL_RETIRED),))
+
+
+def _unknown(catalog: Catalog, name: str) -> Refusal:
+    """A model that is not offered, and those whose names are nearest. Nobody hears of a hidden one."""
+    known = {each.name: each.replicate.partition(":")[0] for each in catalog.models.values() if each.offered}
+    near = nearest_names(name, known)
+    if not near:
+        return Refusal.of(Reason.UNKNOWN_MODEL)
+    return Refusal(Reason.UNKNOWN_MODEL, f"This model is not offered. The nearest names are {' and '.join(near)}.")
+
+
+def _fitting(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice | Refusal:
+    """A model for a request that names none: of its quality class, or its plan's, and one that honours all of it."""
+    modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
+    offered = list(catalog.offered(modality))
+    default = catalog.get_model_for_plan(plan, modality)
+    if not offered:
+        return Refusal(Reason.INVALID_REQUEST, f"nothing of the modality {modality} is offered here")
+    if default is None:
+        return Refusal.of(Reason.PLAN_TOO_LOW)
+    by, matches = ChosenBy.PLAN, [model for model in offered if model.kind == default.kind]
+    if request.quality is None and not misses_of(default, request):
+        return _Choice(default, by)
+    if request.quality is not None:
+        by, matches = ChosenBy.QUALITY, [model for model in offered if model.quality == request.quality.lower()]
+    if not matches:
+        has = ", ".join(quality for quality in QUALITIES if any(model.quality == quality for model in offered))
+        return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {has}")
+    allowed = [model for model in matches if model.tier <= plan]
+    if not allowed:
+        return Refusal.of(Reason.PLAN_TOO_LOW)
+    fit = [model for model in allowed if not misses_of(model, request)]
+    if fit:
+        return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by)
+    return unserved(allowed, [model for model in matches if model.tier > plan], request)

@@ -1,0 +1,349 @@
+"""Reading a catalogue from TOML.
+
+Rules of this file:
+1. A catalogue is checked whole when it is read, and an error names file, model and field. A field that is not known
+   is an error too, for it may be a typo.
+2. A second file is laid over the first, table by table and field by field: it changes a price, adds a model, hides
+   one. With ``replace = true`` it stands alone.
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields
+from datetime import date
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
+from shared.core.catalog.mapping import KINDS, Input
+from shared.core.catalog.sizes import Sizing
+from shared.core.money.credits import Plan
+from shared.core.money.pricing import Price, Unit
+from shared.core.requests.messages import GenerationRequest
+from shared.core.requests.parsing import MODALITIES
+
+Table = Mapping[str, Any]
+E = TypeVar("E", bound=StrEnum)
+
+
+class CatalogError(ValueError):
+    """The catalogue cannot be used; the text names the file, the model and the field."""
+
+
+#: Replicate's owner/name, with a version of 64 hex digits where it is no official model.
+_REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
+
+
+#: The fields that there are, of a model and of an input.
+_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name"}
+_INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", "high"} | {"type", "from", "to"}
+
+#: Inputs that no field fills: a rule does (mapping.py).
+_MAPPED_BY_RULE = {"megapixels"}
+
+_RATIO = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
+
+
+def parse_catalog(text: str, file: str = "catalog.toml", over: str = "", over_file: str = "") -> Catalog:
+    """Read a catalogue, and another one laid over it. CatalogError on the first thing that is wrong."""
+    raw = _toml(text, file)
+    if over:
+        added = _toml(over, over_file)
+        raw, file = (added if added.get("replace") is True else _laid(raw, added)), over_file
+    return build_catalog(raw, file)
+
+
+def build_catalog(raw: Table, file: str = "catalog.toml") -> Catalog:
+    """A catalogue from decoded TOML, checked whole."""
+    _known(file, raw, ("version", "replace", "default_models", "models"))
+    tables = raw.get("models")
+    if not isinstance(tables, dict) or not tables:
+        raise CatalogError(f"{file}: no model in it")
+    models = {name: _model(f"{file}: model {name}", name, table) for name, table in tables.items()}
+    for model in models.values():
+        _check_links(f"{file}: model {model.name}", model, models)
+    return Catalog(str(raw.get("version", "")), models, _defaults(file, raw, models))
+
+
+def _toml(text: str, file: str) -> Table:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{file}: not TOML: {error}") from error
+
+
+def _laid(under: Table, over: Table) -> dict[str, Any]:
+    """One table over another. A list takes the place of a list."""
+    laid = dict(under)
+    for name, value in over.items():
+        below = laid.get(name)
+        laid[name] = _laid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return laid
+
+
+def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str, Mapping[Plan, str]]:
+    """The default models: each plan has one of every modality in which its tier is offered anything."""
+    tables = _table(file, raw, "default_models")
+    defaults: dict[str, dict[Plan, str]] = {}
+    for modality in MODALITIES:
+        offered = [m for m in models.values() if m.modality == modality and m.status is Status.ACTIVE]
+        table = tables.get(modality)
+        for plan in Plan if offered else ():
+            where = f"{file}: default_models.{modality}.{plan.label}"
+            name = table.get(plan.label) if isinstance(table, dict) else None
+            if name is None and min(model.tier for model in offered) > plan:
+                continue  # such a user is told that the plan is too low
+            if name not in [model.name for model in offered if model.tier <= plan]:
+                raise CatalogError(f"{where} must name a model that makes {modality}, is offered, and is in the plan")
+            defaults.setdefault(modality, {})[plan] = name
+    _known(f"{file}: default_models", tables, MODALITIES)
+    for named in tables:
+        table = _table(f"{file}: default_models", tables, named)
+        _known(f"{file}: default_models.{named}", table, [plan.label for plan in Plan])
+    return defaults
+
+
+def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
+    """Fallbacks and successors: there, of the same modality, and no way leads back.
+
+    A fallback that is not offered is passed by, so that hiding a model is one line of an operator's own file.
+    """
+    for name in model.fallback:
+        if name not in models:
+            raise CatalogError(f"{where}, fallback: {name} is not in the catalogue")
+        if models[name] is model or models[name].modality != model.modality:
+            raise CatalogError(f"{where}, fallback: {name} must be another model that makes {model.modality}")
+    seen, heir = {model.name}, model
+    while heir.status is Status.RETIRED:
+        if heir.successor not in models or models[heir.successor].modality != model.modality:
+            raise CatalogError(f"{where}, successor: must be a model of the catalogue that makes {model.modality}")
+        heir = models[heir.successor]
+        if heir.name in seen:
+            raise CatalogError(f"{where}, successor: leads back to {heir.name}")
+        seen.add(heir.name)
+    if heir.status is Status.HIDDEN and model.status is Status.RETIRED:
+        raise CatalogError(f"{where}, successor: {heir.name} is hidden")
+
+
+def _model(where: str, name: str, table: Any) -> Model:
+    if not isinstance(table, dict):
+        raise CatalogError(f"{where}: must be a table")
+    _known(where, table, _MODEL_FIELDS)
+    modality = _word(where, table, "modality", MODALITIES)
+    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in _table(where, table, "inputs").items()}
+    model = Model(
+        name=name,
+        replicate=_replicate(where, table),
+        modality=modality,
+        kind=_text(where, table, "kind"),
+        status=_choice(where, table, "status", Status, Status.ACTIVE),
+        successor=_text(where, table, "successor"),
+        tier=Plan.named(_word(where, table, "tier", [plan.label for plan in Plan])),
+        quality=_word(where, table, "quality", QUALITIES),
+        credits=_whole(where, table, "credits", 1, 1_000_000),
+        credits_per=_choice(where, table, "credits_per", CreditsPer, CreditsPer.OUTPUT),
+        prices=tuple(_prices(where, table)),
+        price_date=_date(where, table),
+        expected_s=_whole(where, table, "expected_s", 1, 86_400),
+        # Replicate takes 5 s to 24 h (replicate.com/docs/topics/predictions/lifecycle).
+        cancel_after_s=_whole(where, table, "cancel_after_s", 5, 86_400),
+        output=_choice(where, table, "output", Shape, None),
+        sizing=_sizing(where, table.get("sizing")),
+        inputs=inputs,
+        fallback=_names(where, table, "fallback"),
+        prompt_characters=_characters(where, table),
+        output_bytes=_whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
+        black_is_refusal=_flag(where, table, "black_is_refusal"),
+    )
+    _check_inputs(where, model)
+    return model
+
+
+def _check_inputs(where: str, model: Model) -> None:
+    if model.status is not Status.RETIRED and not model.inputs:
+        raise CatalogError(f"{where}, inputs: there are none")
+    if model.sizing is not None:
+        _check_sizing(f"{where}, sizing", model.sizing, model.inputs)
+    counted, _ = COUNTED.get(model.credits_per, ("", 0))
+    given = [item for item in model.inputs.values() if item.field == counted]
+    if counted and model.status is not Status.RETIRED and not any(isinstance(item.default, int) for item in given):
+        raise CatalogError(f"{where}, credits_per: needs an input of the field {counted} with a default")
+    if model.modality == "training" and model.status is not Status.RETIRED and ":" not in model.replicate:
+        raise CatalogError(f"{where}, replicate: a trainer needs its version")
+
+
+def _check_sizing(where: str, sizing: Sizing, inputs: Mapping[str, Input]) -> None:
+    """Whatever size is sent later, the model has an input for it that takes it."""
+    ratio = inputs.get("aspect_ratio")
+    if sizing.free and not {"width", "height"} <= inputs.keys():
+        raise CatalogError(f"{where}: needs the inputs width and height")
+    if sizing.free and ratio is not None and "custom" not in ratio.choices:
+        raise CatalogError(f"{where}: needs the choice custom of the input aspect_ratio")
+    if sizing.free:
+        return
+    if ratio is None or not any(":" in str(choice) for choice in ratio.choices):
+        raise CatalogError(f"{where}: needs the input aspect_ratio, with choices such as 4:3")
+    for choice in ratio.choices:
+        if ":" in str(choice) and not _RATIO.fullmatch(str(choice)):
+            raise CatalogError(f"{where}: {choice} is no ratio such as 4:3")
+
+
+def _input(where: str, name: str, raw: Any) -> Input:
+    if not isinstance(raw, dict) or raw.get("type") not in KINDS:
+        raise CatalogError(f"{where}: type must be one of {', '.join(KINDS)}")
+    _known(where, raw, _INPUT_FIELDS)
+    kind, value, choices = raw["type"], raw.get("value"), raw.get("choices", [])
+    field = "" if value is not None else raw.get("field", name)
+    if not isinstance(choices, list) or (kind == "choice" and not choices) or not all(map(_is_plain, choices)):
+        raise CatalogError(f"{where}: choices must be a list of what may be chosen")
+    if value is not None and not _is_plain(value):
+        raise CatalogError(f"{where}, value: must be a text, a number, true or false")
+    if value is None and not _is_ours(field) and name not in _MAPPED_BY_RULE:
+        raise CatalogError(f"{where}: field {field} is no field of a request")
+    given = Input(
+        name=name,
+        kind=kind,
+        field=field,
+        choices=tuple(choices),
+        low=_number(where, raw, "from", -math.inf),
+        high=_number(where, raw, "to", math.inf),
+        required=_flag(where, raw, "required"),
+        template=_text(where, raw, "template"),
+        system_template=_text(where, raw, "system_template"),
+        value=value,
+        default=raw.get("default"),
+    )
+    if given.low > given.high:
+        raise CatalogError(f"{where}: from is beyond to")
+    if given.default is not None and (problem := given.problem(given.default)):
+        raise CatalogError(f"{where}: default breaks a rule: {problem}")
+    return given
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, (str, int, float))
+
+
+def _is_ours(field: object) -> bool:
+    return isinstance(field, str) and field in GenerationRequest.__dataclass_fields__
+
+
+def _sizing(where: str, raw: Any) -> Sizing | None:
+    if raw is None or raw in ("megapixels", "ratio"):
+        return Sizing() if raw else None
+    try:
+        sizing = Sizing(raw["from"], raw["to"], raw["step"])
+    except (KeyError, TypeError):
+        sizing = Sizing()
+    if not (all(isinstance(n, int) for n in (sizing.low, sizing.high, sizing.step)) and 0 < sizing.low <= sizing.high):
+        raise CatalogError(f'{where}, sizing: must be "megapixels", "ratio" or a table of from, to, step')
+    if sizing.step < 1 or sizing.low % sizing.step or sizing.high % sizing.step:
+        raise CatalogError(f"{where}, sizing: step must be at least 1, and from and to multiples of it")
+    return sizing
+
+
+def _prices(where: str, table: Table) -> Iterator[Price]:
+    listed = table.get("prices")
+    if not isinstance(listed, list) or not listed:
+        raise CatalogError(f'{where}, prices: must be a list such as [{{ unit = "image", usd_micros = 3000 }}]')
+    seen: set[Unit] = set()
+    for raw in listed:
+        unit = _choice(f"{where}, prices", raw if isinstance(raw, dict) else {}, "unit", Unit, None)
+        _known(f"{where}, prices", raw, ("unit", "usd_micros"))
+        if unit in seen:
+            raise CatalogError(f"{where}, prices: {unit} is there twice")
+        seen.add(unit)
+        yield Price(unit, _whole(f"{where}, prices", raw, "usd_micros", 0, 10**12))
+
+
+def _characters(where: str, table: Table) -> tuple[int, int]:
+    given = table.get("prompt_characters", (3, 500))
+    try:
+        low, high = given
+        good = type(low) is type(high) is int and 0 <= low <= high
+    except (TypeError, ValueError):
+        good, low, high = False, 0, 0
+    if not good:
+        raise CatalogError(f"{where}, prompt_characters: must be the least and the most, such as [3, 500]")
+    return low, high
+
+
+def _replicate(where: str, table: Table) -> str:
+    value = table.get("replicate")
+    if not isinstance(value, str) or not _REPLICATE.fullmatch(value):
+        raise CatalogError(f"{where}, replicate: must be owner/name, or owner/name:version with 64 hex digits")
+    return value
+
+
+def _date(where: str, table: Table) -> date:
+    value = table.get("price_date")
+    if type(value) is not date:  # a time of day is a date too
+        raise CatalogError(f"{where}, price_date: must be a date such as 2026-07-01")
+    return value
+
+
+def _known(where: str, table: Table, known: Collection[str]) -> None:
+    for name in table:
+        if name not in known:
+            raise CatalogError(f"{where}, {name}: is not known; known are {', '.join(sorted(known))}")
+
+
+def _names(where: str, table: Table, field: str) -> tuple[str, ...]:
+    value = table.get(field, [])
+    texts = [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    if texts != value or len(set(texts)) != len(texts):
+        raise CatalogError(f"{where}, {field}: must be a list of names, each once")
+    return tuple(texts)
+
+
+def _text(where: str, table: Table, field: str) -> str:
+    value = table.get(field, "")
+    if not isinstance(value, str):
+        raise CatalogError(f"{where}, {field}: must be a text")
+    return value
+
+
+def _flag(where: str, table: Table, field: str) -> bool:
+    value = table.get(field, False)
+    if not isinstance(value, bool):
+        raise CatalogError(f"{where}, {field}: must be true or false")
+    return value
+
+
+def _number(where: str, table: Table, field: str, default: float) -> float:
+    value = table.get(field, default)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
+        raise CatalogError(f"{where}, {field}: must be a number")
+    return value
+
+
+def _table(where: str, table: Table, field: str) -> Table:
+    value = table.get(field, {})
+    if not isinstance(value, dict):
+        raise CatalogError(f"{where}, {field}: must be a table")
+    return value
+
+
+def _word(where: str, table: Table, field: str, words: Iterator[str] | Any) -> str:
+    value = table.get(field)
+    if value not in tuple(words):
+        raise CatalogError(f"{where}, {field}: must be one of {', '.join(words)}")
+    return str(value)
+
+
+def _choice(where: str, table: Table, field: str, kind: type[E], default: E | None) -> E:
+    if field not in table and default is not None:
+        return default
+    try:
+        return kind(str(table.get(field)))
+    except ValueError:
+        raise CatalogError(f"{where}, {field}: must be one of {', '.join(kind)}") from None
+
+
+def _whole(where: str, table: Table, field: str, low: int, high: int) -> int:
+    value = table.get(field) if isinstance(table, dict) else None
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise CatalogError(f"{where}, {field}: must be a whole number from {low} to {high}, not {value!r}")
+    return value

@@ -1,0 +1,85 @@
+"""Why nothing serves a request, in a sentence that says what could be asked for instead.
+
+Rules of this file:
+1. A field that no model takes as it was said is named, with the nearest values and who takes them; only where each is
+   taken by some, and by none together, the model that takes most is named.
+2. Numbers of the user's are repeated, words are not: they are a stranger's.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Protocol
+
+from shared.core.catalog.mapping import Miss, Taker, misses_of
+from shared.core.money.credits import Plan
+from shared.core.reasons import Reason, Refusal
+from shared.core.requests.messages import GenerationRequest
+
+#: How many fields, values or names a sentence has at most.
+_FEW = 3
+
+
+class Tiered(Taker, Protocol):
+    """A model and the lowest plan that includes it."""
+
+    @property
+    def tier(self) -> Plan:
+        """The lowest plan that includes it."""
+
+
+def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], request: GenerationRequest) -> Refusal:
+    """Why none of these models honours a request. ``beyond``: those that a higher plan would allow."""
+    misses = {model.name: misses_of(model, request) for model in models}
+    each = [{miss.field for miss in missed} for missed in misses.values()]
+    fields = [miss.field for miss in next(iter(misses.values())) if all(miss.field in missed for missed in each)]
+    if fields:
+        said = "; ".join(_of_fields(fields, misses, request))
+    else:
+        name, least = min(misses.items(), key=lambda item: len(item[1]))
+        left = " and ".join(miss.field for miss in least[:_FEW])
+        said = f"no model takes all of this together: {name} would without {left}"
+    higher = next((model for model in beyond if not misses_of(model, request)), None)
+    if higher is not None:
+        said = f"{said}; with the plan {higher.tier.label}, {higher.name} takes it as it is"
+    return Refusal(Reason.INVALID_REQUEST, said)
+
+
+def _of_fields(
+    fields: Sequence[str], misses: Mapping[str, tuple[Miss, ...]], request: GenerationRequest
+) -> Iterator[str]:
+    """What is wrong with the fields that nobody takes as they are, the ones with a rule first."""
+    every = [miss for missed in misses.values() for miss in missed]
+    ruled = [field for field in fields if any(miss.field == field and miss.rule for miss in every)]
+    for field in ruled[:_FEW]:
+        yield _of_field(field, misses, request)
+    useless = [field for field in fields if field not in ruled][:_FEW]
+    if useless:
+        are, them = ("is", "it") if len(useless) == 1 else ("are", "them")
+        yield f"{' and '.join(useless)} {are} not taken by {_who(misses)}: leave {them} out"
+
+
+def _of_field(field: str, misses: Mapping[str, tuple[Miss, ...]], request: GenerationRequest) -> str:
+    """The rule that one field breaks, or the nearest to it that is taken."""
+    found = {name: miss for name, missed in misses.items() for miss in missed if miss.field == field and miss.rule}
+    value = getattr(request, field, None)
+    near = {each: name for name, miss in reversed(found.items()) for each in miss.nearest}
+    if not near or len(misses) == 1 or value is None:
+        name, miss = next(iter(found.items()))
+        return f"{miss.rule} for {name}"
+    if isinstance(value, str):
+        return f"{field} must be one of {', '.join(map(str, sorted(near, key=str)))}"
+    numbers = sorted((each for each in near if isinstance(each, (int, float))), key=lambda each: abs(each - value))
+    return f"{field} cannot be {value:g}: the nearest is {numbers[0]:g}, by {near[numbers[0]]}"
+
+
+def _who(misses: Mapping[str, object]) -> str:
+    return next(iter(misses)) if len(misses) == 1 else "any model that could serve this"
+
+
+def nearest_names(name: str, known: Mapping[str, str]) -> list[str]:
+    """Our names of the models that are called most like this, by our name or by the provider's; perhaps none."""
+    ours = {spelled.lower(): mine for mine, theirs in known.items() for spelled in (theirs, mine)}
+    bare = {spelled.rpartition("/")[2]: mine for spelled, mine in ours.items()}
+    wanted = name.strip().lower().partition(":")[0]
+    near = get_close_matches(wanted, ours, n=2) + get_close_matches(wanted.rpartition("/")[2], bare, n=2)
+    return list(dict.fromkeys({**bare, **ours}[each] for each in near))[:_FEW]

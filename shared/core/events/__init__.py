@@ -1,0 +1,1 @@
+"""What goes out: the event of a generation that has ended."""

@@ -1,0 +1,177 @@
+"""One attempt of a generation: the prediction that is wanted, how long it may take, how it is recognised.
+
+Rules of this file:
+1. An attempt says what is sent and what is known of it; it never changes itself. What becomes of it is decided in
+   generation.py, the only file in which a generation changes state.
+2. What it costs and how long it may take is written down when it is made: the catalogue may change while it runs.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.core.catalog.catalog import Catalog, asked, unit_credits
+from shared.core.catalog.mapping import Inputs, inputs_of, references, seed_of
+from shared.core.events.generation_event import Output
+from shared.core.keys import Key
+from shared.core.money.pricing import Made, Price, canceled_cost_usd_micros, cost_usd_micros
+from shared.core.provider.outputs import files_of
+from shared.core.provider.prediction import Prediction, Status
+from shared.core.provider.webhook import Callback, named_callback
+from shared.core.reasons import Reason, Refusal
+from shared.core.requests.messages import GenerationRequest
+from shared.core.safety.screening_record import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long the house waits. Seconds; a local stack runs on shorter ones."""
+
+    #: After the expected run time of a model: how long its webhook may be late before the timer asks.
+    check_after_s: int = 30
+    #: How long a create may be missing in Replicate's list of predictions before its absence means something.
+    list_grace_s: int = 30
+    #: How long a HELD generation is tried again before it is given up.
+    give_up_after_s: int = 6 * 3600
+    #: Replicate deletes the outputs of a prediction one hour after it finished.
+    output_life_s: int = 3600
+    #: Added to ``Cancel-After`` before its passing is taken as proved: POST time-out, clocks, their scheduler.
+    cancel_grace_s: int = 60
+
+    @property
+    def missing_s(self) -> int:
+        """How long Replicate must not know a prediction before that means something: reads lag and differ."""
+        return 10 * self.list_grace_s
+
+    @property
+    def output_wait_s(self) -> int:
+        """How long an output that is not there is waited for: less than its life, which is also that of the others.
+
+        Clocks may be five minutes apart, and the last try takes its time.
+        """
+        return self.output_life_s * 5 // 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One prediction that is wanted: what is sent, and what is known of it.
+
+    ``tries`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
+    ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
+    ``seconds`` is the duration that was asked for (0: none), ``output_bytes`` the most that an output may have
+    (0: as all). A training has a ``destination``: the model that gets the new version, owner/name.
+    ``missing_since``: Replicate has said since then that it does not know the prediction (None: it was known when last
+    asked for). ``promised``: it has said that there are outputs, which it has not shown yet.
+    """
+
+    number: int
+    tries: int
+    model: str
+    replicate: str
+    modality: str = "image"
+    inputs: Inputs
+    seed: int
+    own_seed: bool
+    outputs: int
+    unit_credits: int
+    prices: tuple[Price, ...] = ()
+    seconds: int = 0
+    output_bytes: int = 0
+    destination: str = ""
+    expected_s: int
+    cancel_after_s: int
+    submitted_at: datetime
+    retry_at: datetime | None = None
+    prediction_id: str | None = None
+    missing_since: datetime | None = None
+    promised: bool = False
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is a training, which is asked for by other addresses than a prediction."""
+        return bool(self.destination)
+
+    def canceled_at(self, timing: Timing) -> datetime:
+        """When Replicate has provably cancelled whatever this attempt created."""
+        return self.submitted_at + timedelta(seconds=self.cancel_after_s + timing.cancel_grace_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a finished prediction's outputs: those stored, how many were refused or unusable, and why."""
+
+    outputs: tuple[Output, ...] = ()
+    refused: Refusal | None = None
+    refused_outputs: int = 0
+    problem: Refusal | None = None
+    verdicts: tuple[Record, ...] = ()
+
+
+def attempt_on(
+    catalog: Catalog, request: GenerationRequest, model_name: str, *, number: int, seed: int, now: datetime
+) -> Attempt | Refusal:
+    """A first try on a model with the request's seed, or with ``seed`` where the user gave none (0 is a seed)."""
+    model = catalog.models.get(model_name)
+    if model is None:
+        return Refusal.of(Reason.UNKNOWN_MODEL)
+    used_seed = seed_of(model, request, seed)
+    mapped = inputs_of(model, request, seed=used_seed)
+    if isinstance(mapped, Refusal):
+        return mapped
+    trains = model.modality == "training"
+    if trains and not request.destination:
+        return Refusal(
+            Reason.INVALID_REQUEST, f"destination is needed for {model.name}: the model to train, owner/name"
+        )
+    return Attempt(
+        number=number,
+        tries=1,
+        model=model.name,
+        replicate=model.replicate,
+        modality=model.modality,
+        inputs=mapped.inputs,
+        seed=used_seed,
+        own_seed=request.seed is None and "seed" in model.inputs,
+        outputs=mapped.outputs,
+        unit_credits=unit_credits(model, request),
+        prices=model.prices,
+        seconds=asked(model, request, "duration_s"),
+        output_bytes=model.output_bytes,
+        destination=(request.destination or "") if trains else "",
+        expected_s=model.expected_s,
+        cancel_after_s=model.cancel_after_s,
+        submitted_at=now,
+    )
+
+
+def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None = None) -> int:
+    """What a finished prediction cost at the provider, in USD micros, as far as can be told.
+
+    ``delivery`` is there where it succeeded. What failed, or never started, costs nothing.
+    """
+    if prediction.status is Status.CANCELED:
+        return canceled_cost_usd_micros(attempt.prices, prediction.metrics)
+    if delivery is None:
+        return 0
+    # What was refused had been made too. A picture that is not stored counts as the others do.
+    outputs = len(files_of(prediction.outputs, prediction.labels, "image")) if attempt.modality == "image" else 1
+    pictures = [output for output in delivery.outputs if output.width]
+    megapixels = sum(output.width * output.height for output in pictures) / 1_000_000
+    made = Made(
+        outputs=outputs,
+        megapixels=megapixels / len(pictures) * outputs if pictures else 0.0,
+        seconds=attempt.seconds,
+        inputs=len(references(attempt.inputs)),
+    )
+    return cost_usd_micros(attempt.prices, prediction.metrics, made)
+
+
+def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
+    """Whether a prediction in Replicate's list is one that this attempt created.
+
+    The echoed webhook address decides where it is there. Otherwise only a seed that we chose does, for it is
+    unique: two requests of a user may well share a seed of the user's.
+    """
+    if prediction.webhook:
+        return named_callback(prediction.webhook) == Callback(key.user_id, key.generation_id, attempt.number)
+    same_model = not prediction.model or prediction.model == attempt.replicate.partition(":")[0]
+    return attempt.own_seed and same_model and prediction.seed == attempt.seed

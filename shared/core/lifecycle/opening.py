@@ -1,0 +1,121 @@
+"""How a generation opens with its hold, is taken in until it can, or is closed before it could.
+
+Rules of this file, beside those of ``generation.py``:
+1. These are the transitions of what has not opened: there is no generation yet, or one that was only taken in
+   (``unopened``).
+2. What was taken in keeps its request: the first of an id is the one, whatever comes under it later.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.catalog.catalog import Catalog, Quote
+from shared.core.catalog.mapping import inputs_of
+from shared.core.keys import Key
+from shared.core.lifecycle.attempt import attempt_on
+from shared.core.lifecycle.generation import Generation, Transition, ended
+from shared.core.lifecycle.state import State
+from shared.core.money import credits as ledger
+from shared.core.reasons import Reason, Refusal
+from shared.core.requests.messages import GenerationRequest
+
+
+def unopened(generation: Generation | None) -> bool:
+    """Whether it may still open."""
+    return generation is None or generation.state is State.RECEIVED
+
+
+def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, trace_parent: str = "") -> Transition:
+    """Take in a request that cannot be decided now. ``waits_for`` is what it ends with, should that never change."""
+    return Transition(
+        Generation(
+            key=request.key,
+            state=State.RECEIVED,
+            opened_at=now,
+            request=request,
+            ignored_fields=request.unknown_fields,
+            reason=waits_for.reason,
+            text=waits_for.text,
+            trace_parent=trace_parent,
+        )
+    )
+
+
+def opened(
+    request: GenerationRequest,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    quoted: Quote | Refusal,
+    *,
+    seed: int,
+    now: datetime,
+    trace_parent: str = "",
+) -> Transition:
+    """Open a generation with its hold, or write down why not.
+
+    A training opens as HELD, due at once: its archive is handed over first, and who dies over that has created nothing.
+    """
+    refusal = quoted if isinstance(quoted, Refusal) else ledger.refusal(account, quoted.hold_credits, now)
+    if refusal or isinstance(quoted, Refusal) or account is None:
+        return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
+    attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
+    if isinstance(attempt, Refusal):
+        return rejected(request.key, request, attempt, now)
+    mapped = inputs_of(quoted.model, request, seed=attempt.seed)
+    ignored = () if isinstance(mapped, Refusal) else mapped.ignored_fields
+    if request.strict and ignored:
+        text = f"strict refuses what {quoted.model.name} has no use for: {', '.join(ignored)}"
+        return rejected(request.key, request, Refusal(Reason.INVALID_REQUEST, text), now)
+    generation = Generation(
+        key=request.key,
+        state=State.HELD if attempt.trains else State.SUBMITTING,
+        opened_at=now,
+        request=request,
+        attempt=replace(attempt, tries=0, retry_at=now) if attempt.trains else attempt,
+        chain=quoted.chain,
+        held_credits=quoted.hold_credits,
+        ignored_fields=(*ignored, *request.unknown_fields),
+        trace_parent=trace_parent,
+        chosen_by=quoted.chosen_by,
+        passed_over=quoted.passed_over,
+    )
+    after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
+    return Transition(generation, after, entry)
+
+
+def given_up(generation: Generation, now: datetime, refusal: Refusal | None = None) -> Transition | None:
+    """What was taken in has waited for too long: it ends, with what it waited for unless more is known."""
+    if generation.state is not State.RECEIVED:
+        return None
+    waited_for = Refusal(generation.reason or Reason.PROVIDER_UNAVAILABLE, generation.text)
+    return ended(generation, None, State.REJECTED, refusal or waited_for, now)
+
+
+def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
+    """A generation that never opens: invalid, unsafe, without credits, over a limit. No credit moves."""
+    return _closed(key, State.REJECTED, request, refusal, now)
+
+
+def canceled_unopened(key: Key, now: datetime) -> Transition:
+    """A cancel that came before its request: the generation is closed before it can open."""
+    return _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+
+
+def buried_unopened(key: Key, now: datetime) -> Transition:
+    """A request that died before it could open."""
+    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now)
+
+
+def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
+    return Transition(
+        Generation(
+            key=key,
+            state=state,
+            opened_at=now,
+            request=request,
+            ignored_fields=request.unknown_fields if request else (),
+            reason=refusal.reason,
+            text=refusal.text,
+            ended_at=now,
+        )
+    )

@@ -1,0 +1,321 @@
+"""The transitions of a generation that is there: the create and its answers, what Replicate says, wishes to end.
+
+The rules are those of ``generation.py``; ``opening.py`` has the transitions for which there is no generation yet.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.core.catalog.catalog import Catalog
+from shared.core.events.generation_event import ChosenBy, PassedOver
+from shared.core.lifecycle.attempt import Delivery, Timing, attempt_on, cost_of
+from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
+from shared.core.lifecycle.state import State
+from shared.core.money import credits as ledger
+from shared.core.provider.failures import REASONS, Failure, failure_of
+from shared.core.provider.prediction import Prediction, Status
+from shared.core.provider.redaction import redacted
+from shared.core.reasons import Reason, Refusal
+
+# The create and its answers.
+
+
+def held(
+    generation: Generation,
+    account: ledger.Account | None,
+    number: int,
+    tries: int,
+    *,
+    retry_at: datetime,
+    now: datetime,
+) -> Transition | None:
+    """The create was surely not made: try again at ``retry_at``, unless somebody wished meanwhile that it ends."""
+    attempt = generation.attempt
+    if (
+        generation.state is not State.SUBMITTING
+        or attempt is None
+        or (attempt.number, attempt.tries) != (number, tries)
+    ):
+        return None
+    if generation.ending is not None:
+        return ended_as_wished(generation, account, generation.ending, now)
+    return step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))
+
+
+def retried(generation: Generation, now: datetime) -> Transition | None:
+    """The wait of a HELD generation is over: the caller may POST once this is saved."""
+    attempt = generation.attempt
+    if generation.state is not State.HELD or attempt is None or attempt.retry_at is None or now < attempt.retry_at:
+        return None
+    again = replace(attempt, tries=attempt.tries + 1, submitted_at=now, retry_at=None)
+    return step(generation, State.SUBMITTING, attempt=again)
+
+
+def given_up(
+    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+) -> Transition | None:
+    """A HELD generation that could not be created for too long."""
+    waited = now - generation.opened_at
+    if generation.state is not State.HELD or waited < timedelta(seconds=timing.give_up_after_s):
+        return None
+    return ended(generation, account, State.FAILED, Refusal.of(Reason.PROVIDER_UNAVAILABLE), now)
+
+
+def refused(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    number: int,
+    refusal: Refusal,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition | None:
+    """The create was refused for good: for its input, which ends it; or the model is gone: the next one is tried."""
+    if generation.state is not State.SUBMITTING or generation.attempt is None or generation.attempt.number != number:
+        return None
+    if refusal.reason is not Reason.UNKNOWN_MODEL:
+        return ended(generation, account, State.FAILED, refusal, now)
+    if generation.ending is not None:
+        return ended_as_wished(generation, account, generation.ending, now)
+    following = _following_model(generation)
+    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
+
+
+def adopted(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+    """The prediction of this attempt is known: from the create's answer, its webhook, or Replicate's list."""
+    attempt = generation.attempt
+    if generation.state not in (State.SUBMITTING, State.HELD) or attempt is None or attempt.number != number:
+        return None
+    return step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))
+
+
+def lost(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    timing: Timing,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition | None:
+    """No trace of a create whose ``Cancel-After`` has passed: it never was, or it is over. Open the next attempt.
+
+    Trainings know no ``Cancel-After``: one that nobody sees may still run, so there is no next attempt.
+    """
+    attempt = generation.attempt
+    if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
+        return None
+    if generation.ending is not None:
+        return ended_as_wished(generation, account, generation.ending, now)
+    again = None if attempt.trains else attempt.model
+    return _next_attempt(generation, account, catalog, again, Refusal.of(Reason.LOST), seed=seed, now=now)
+
+
+#: Attempts beyond the fallback chain: how often a model is asked again after an answer was lost for good.
+LOST_ATTEMPTS = 2
+
+
+def _next_attempt(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    model_name: str | None,
+    refusal: Refusal,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition:
+    """Open the next attempt on ``model_name``, within the hold; or end with ``refusal`` where there is none.
+
+    It opens as HELD, due at once: its create walks the same way as any other that is to be tried again.
+    """
+    attempt, request = generation.attempt, generation.request
+    if model_name is None or request is None or attempt is None:
+        return ended(generation, account, State.FAILED, refusal, now)
+    if attempt.number >= len(generation.chain) + LOST_ATTEMPTS:
+        return ended(generation, account, State.FAILED, refusal, now)
+    following = attempt_on(catalog, request, model_name, number=attempt.number + 1, seed=seed, now=now)
+    if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
+        return ended(generation, account, State.FAILED, refusal, now)
+    following = replace(following, tries=0, retry_at=now)
+    if following.model == attempt.model:
+        return step(generation, State.HELD, attempt=following)
+    passed = (*generation.passed_over, PassedOver(attempt.model, refusal.reason))
+    return step(generation, State.HELD, attempt=following, chosen_by=ChosenBy.FALLBACK, passed_over=passed)
+
+
+# What Replicate says about a prediction.
+
+
+def concerns(generation: Generation, number: int, prediction_id: str) -> bool:
+    """Whether a prediction is the one this generation runs on; late, double and foreign ones are not."""
+    attempt = generation.attempt
+    return (
+        generation.state is State.RUNNING
+        and attempt is not None
+        and attempt.number == number
+        and attempt.prediction_id == prediction_id
+    )
+
+
+def delivered(
+    generation: Generation,
+    account: ledger.Account | None,
+    number: int,
+    prediction: Prediction,
+    delivery: Delivery,
+    now: datetime,
+) -> Transition | None:
+    """A prediction succeeded and its outputs were dealt with: capture for what is stored, release the rest."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction.prediction_id):
+        return None
+    done = replace(
+        _metered(generation, prediction, cost_of(attempt, prediction, delivery)),
+        refused_outputs=delivery.refused_outputs,
+    )
+    if not delivery.outputs:
+        refusal = delivery.refused or delivery.problem or Refusal.of(Reason.OUTPUT_INVALID)
+        return ended(done, account, State.FAILED, refusal, now)
+    done = replace(done, outputs=delivery.outputs)
+    captured = attempt.unit_credits * len(delivery.outputs)
+    return ended(done, account, State.SUCCEEDED, None, now, captured=captured)
+
+
+def _metered(generation: Generation, prediction: Prediction, cost_usd_micros: int) -> Generation:
+    """The generation with what an attempt that ended has measured and cost."""
+    total = generation.cost_usd_micros + cost_usd_micros
+    return replace(generation, metrics=prediction.metrics, cost_usd_micros=total)
+
+
+def fell(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    number: int,
+    prediction: Prediction,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition | None:
+    """A prediction failed, or was canceled or aborted: end, or try the next model of the chain."""
+    if generation.attempt is None or not concerns(generation, number, prediction.prediction_id):
+        return None
+    generation = _metered(generation, prediction, cost_of(generation.attempt, prediction))
+    if generation.ending is not None:
+        return ended_as_wished(generation, account, generation.ending, now)
+    if prediction.status is Status.CANCELED:
+        # Not by us: it ran into Cancel-After, or somebody canceled it on Replicate's own page.
+        return ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
+    refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
+    if prediction.status is Status.FAILED:
+        generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
+        failure = failure_of(prediction.error)
+        refusal = Refusal.of(REASONS[failure])
+        if failure not in (Failure.TRANSIENT, Failure.MODEL):
+            return ended(generation, account, State.FAILED, refusal, now)
+    following = _following_model(generation)
+    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
+
+
+def _written(generation: Generation) -> list[str]:
+    """The texts that a user may have written, which an error may quote: none of them is anybody else's business."""
+    attempt, request = generation.attempt, generation.request
+    sent = attempt.inputs.values() if attempt else ()
+    asked = (request.prompt, request.negative_prompt, request.system_prompt, request.trigger_word) if request else ()
+    return [text for text in (*sent, *asked) if isinstance(text, str)]
+
+
+def _following_model(generation: Generation) -> str | None:
+    """The model of the chain after the one that fell."""
+    chain, attempt = generation.chain, generation.attempt
+    if attempt is None or attempt.model not in chain:
+        return None
+    after = chain[chain.index(attempt.model) + 1 :]
+    return after[0] if after else None
+
+
+# What Replicate does not say.
+
+
+def missed(generation: Generation, number: int, prediction_id: str, now: datetime) -> Transition | None:
+    """Replicate does not know the prediction that runs: noted the first time, for only what lasts means something."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is not None:
+        return None
+    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=now))
+
+
+def known_again(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+    """It does know it."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is None:
+        return None
+    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=None))
+
+
+def promised(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+    """It has told of outputs that it has not shown: they are waited for, also when it says that there are none."""
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction_id) or attempt.promised:
+        return None
+    return step(generation, State.RUNNING, attempt=replace(attempt, promised=True))
+
+
+def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
+    """Whether a RUNNING prediction is not known for so long, and so late, that nothing of it can run any more.
+
+    A training knows no ``Cancel-After``: whoever asks looks into the list too.
+    """
+    attempt = generation.attempt
+    if generation.state is not State.RUNNING or attempt is None or attempt.missing_since is None:
+        return False
+    lasts = now >= attempt.missing_since + timedelta(seconds=timing.missing_s)
+    return lasts and (attempt.trains or now >= attempt.canceled_at(timing))
+
+
+def vanished(
+    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+) -> Transition | None:
+    """It is gone for good: release."""
+    if not is_missing(generation, timing, now):
+        return None
+    return ended_as_wished(generation, account, generation.ending or Reason.LOST, now)
+
+
+# Wishes to end.
+
+
+def ending(generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime) -> Transition | None:
+    """End at once where nothing can be running; else note the wish, so that whoever hears of the prediction ends it."""
+    if generation.state.ended:
+        return None
+    if generation.state in (State.RECEIVED, State.HELD):
+        return ended_as_wished(generation, account, wish, now)
+    if generation.ending is not None:
+        return None
+    return step(generation, generation.state, ending=wish)
+
+
+def overdue(generation: Generation, timing: Timing, now: datetime) -> bool:
+    """Whether a RUNNING generation is past the time at which Replicate should have cancelled it itself."""
+    attempt = generation.attempt
+    return generation.state is State.RUNNING and attempt is not None and now >= attempt.canceled_at(timing)
+
+
+def unheard(generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime) -> Transition | None:
+    """Replicate has not answered until even a finished prediction's outputs would be deleted: release."""
+    attempt = generation.attempt
+    if attempt is None or not overdue(generation, timing, now):
+        return None
+    if now < attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
+        return None
+    return ended_as_wished(generation, account, generation.ending or Reason.TIMED_OUT, now)
+
+
+def buried(generation: Generation, account: ledger.Account | None, now: datetime) -> Transition | None:
+    """Its message is a dead letter: end, and release."""
+    if generation.state.ended:
+        return None
+    return ended(generation, account, State.FAILED, Refusal.of(Reason.DEAD_LETTERED), now)

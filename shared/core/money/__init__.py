@@ -1,0 +1,1 @@
+"""Credits of the accounts, and what the provider costs."""

@@ -1,0 +1,1 @@
+"""What an app asks for: the messages that come in, and how bytes become one."""

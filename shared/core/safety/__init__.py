@@ -1,0 +1,1 @@
+"""Content safety, the pure part: scores, verdicts, policy, the own list of terms, disguised texts."""

@@ -1,0 +1,311 @@
+"""Content safety, the pure part: verdicts, how several become one, and the judgement of one by a policy.
+
+Rules of this file:
+1. What cannot be read as safe is unsafe: a verdict that lacks a category refuses, and so does a topic that the
+   policy does not name as allowed.
+2. A policy is data (moderation.toml, read by policy.py). Its version is stored with every verdict.
+3. A judgement names the category, never the threshold or the words.
+4. A refusal by one screener is final, whoever else is silent. A silence never allows: it waits, or, where the
+   operator has chosen so for this screener, the verdict says that it went on without it.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.core.money.credits import Plan
+from shared.core.reasons import Reason, Refusal
+
+
+class Category(StrEnum):
+    """The harm categories of Azure AI Content Safety: a whole verdict has a severity for each."""
+
+    HATE = "Hate"
+    SELF_HARM = "SelfHarm"
+    SEXUAL = "Sexual"
+    VIOLENCE = "Violence"
+
+
+class Topic(StrEnum):
+    """What has no severity: it is there or not. Found by term lists, block lists and second opinions."""
+
+    MINORS = "minors"
+    WEAPONS = "weapons"
+    CRIME = "crime"
+    DRUGS = "drugs"
+    FRAUD = "fraud"
+    TRAFFICKING = "trafficking"
+    BLOCKED = "blocked"
+    PRIVACY = "privacy"
+    DEFAMATION = "defamation"
+    ADVICE = "advice"
+    RIGHTS = "rights"
+    ELECTIONS = "elections"
+    CODE = "code"
+    UNNAMED = "unnamed"
+
+
+#: How a category is named to a user. Empty: it is not named, because the name itself would say too much or nothing.
+PLAIN_WORDS: dict[Category | Topic, str] = {
+    Category.HATE: "hate or harassment",
+    Category.SELF_HARM: "self-harm",
+    Category.SEXUAL: "sexual content",
+    Category.VIOLENCE: "violence",
+    Topic.MINORS: "the safety of children",
+    Topic.WEAPONS: "weapons",
+    Topic.CRIME: "criminal acts",
+    Topic.DRUGS: "illegal drugs",
+    Topic.FRAUD: "fraud or stolen goods",
+    Topic.TRAFFICKING: "trade in people",
+    Topic.BLOCKED: "",
+    Topic.PRIVACY: "the privacy of others",
+    Topic.DEFAMATION: "defamation",
+    Topic.ADVICE: "advice that needs an expert",
+    Topic.RIGHTS: "the rights of others",
+    Topic.ELECTIONS: "elections",
+    Topic.CODE: "misuse of programs",
+    Topic.UNNAMED: "",
+}
+
+#: The screeners there are. Content Safety alone measures every category.
+TERMS, CONTENT_SAFETY, LLAMA_GUARD = "terms", "content_safety", "llama_guard"
+
+#: The highest severity there is (EightSeverityLevels); the four levels are 0, 2, 4 and 6 of them.
+MOST_SEVERE = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was seen: a severity from 0 (none) to 7 for each category, and the topics that were found.
+
+    ``screeners`` have looked, ``unavailable`` should have. ``unscreened`` names a modality that nobody can look at
+    ("video"); empty for whatever was looked at.
+    """
+
+    severities: Mapping[Category, int]
+    topics: frozenset[Topic] = frozenset()
+    screeners: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    unscreened: str = ""
+
+
+class Partial(StrEnum):
+    """What becomes of the safe outputs of a generation when another of its outputs is refused."""
+
+    DELIVER_SAFE = "deliver_safe"
+    REFUSE_ALL = "refuse_all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenerRule:
+    """When one screener counts as unavailable, and what then.
+
+    An answer later than ``timeout_s`` is none. After ``failures`` in a row it is not asked for ``pause_s``, then once.
+    ``go_on_without``: its silence does not hold a request up, as long as another has looked.
+    """
+
+    timeout_s: float = 10.0
+    failures: int = 5
+    pause_s: float = 30.0
+    go_on_without: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """From which severity on each category is refused, for everybody and (``plans``) for single plans; and the rest.
+
+    ``allow_topics`` are the only topics that pass. ``unscreened`` are the modalities whose outputs may be delivered
+    although nobody looked at them ("video", "audio", "training").
+    """
+
+    version: str
+    refuse_from: Mapping[Category, int]
+    plans: Mapping[Plan, Mapping[Category, int]] = field(default_factory=dict)
+    allow_topics: frozenset[Topic] = frozenset()
+    partial_outputs: Partial = Partial.DELIVER_SAFE
+    unscreened: frozenset[str] = frozenset()
+    screeners: Mapping[str, ScreenerRule] = field(default_factory=dict)
+
+    def thresholds(self, plan: Plan) -> Mapping[Category, int]:
+        """From which severity on each category is refused for a plan."""
+        return {**self.refuse_from, **self.plans.get(plan, {})}
+
+    def rule(self, screener: str) -> ScreenerRule:
+        """The rule of a screener; the defaults for one that the policy does not name."""
+        return self.screeners.get(screener, _DEFAULT_RULE)
+
+    def overridden(self, thresholds: Mapping[Category, int]) -> "Policy":
+        """The policy with these thresholds for everybody, whatever the plan; its version says so."""
+        changed = any(
+            self.thresholds(plan).get(name) != severity for plan in Plan for name, severity in thresholds.items()
+        )
+        if not changed:
+            return self
+        plans = {
+            plan: {category: severity for category, severity in own.items() if category not in thresholds}
+            for plan, own in self.plans.items()
+        }
+        said = "-".join(f"{category.value}{thresholds[category]}" for category in Category if category in thresholds)
+        return Policy(
+            version=f"{self.version}+{said}",
+            refuse_from={**self.refuse_from, **thresholds},
+            plans=plans,
+            allow_topics=self.allow_topics,
+            partial_outputs=self.partial_outputs,
+            unscreened=self.unscreened,
+            screeners=self.screeners,
+        )
+
+
+_DEFAULT_RULE = ScreenerRule()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Allowed, or refused for a category or topic (None: the verdict was not whole)."""
+
+    allowed: bool
+    category: Category | Topic | None = None
+
+    def refusal(self, reason: Reason) -> Refusal:
+        """What a user is told: the category in plain words, nothing of thresholds or terms."""
+        plain = PLAIN_WORDS[self.category] if self.category else ""
+        because = f" ({plain})" if plain else ""
+        return Refusal(reason, f"The {_SUBJECTS.get(reason, 'result')} was refused by the content rules{because}.")
+
+
+_SUBJECTS = {Reason.PROMPT_REFUSED: "prompt", Reason.INPUT_REFUSED: "input image"}
+
+
+def judge(policy: Policy, verdict: Verdict, plan: Plan = Plan.FREE) -> Judgement:
+    """Allowed only if every category is there and below its threshold, and no topic is refused; the worst is named.
+
+    Severities may be missing only where the policy goes on without Content Safety, which was unavailable.
+    """
+    if verdict.unscreened:
+        return Judgement(allowed=verdict.unscreened in policy.unscreened)
+    thresholds = policy.thresholds(plan)
+    if any(category not in thresholds for category in Category):
+        return Judgement(allowed=False)
+    if found := refused_for(policy, verdict, plan):
+        return Judgement(allowed=False, category=found)
+    silent = [name for name in verdict.unavailable if not policy.rule(name).go_on_without]
+    excused = bool(verdict.screeners) and CONTENT_SAFETY in verdict.unavailable
+    whole = all(_is_severity(verdict.severities.get(category)) for category in Category)
+    return Judgement(allowed=not silent and (whole or excused))
+
+
+def refused_for(policy: Policy, verdict: Verdict, plan: Plan) -> Category | Topic | None:
+    """What a verdict, whole or not, is refused for: the gravest topic, else the severest category."""
+    topics = [topic for topic in Topic if topic in verdict.topics and topic not in policy.allow_topics]
+    if topics:
+        return topics[0]
+    thresholds = policy.thresholds(plan)
+    over = {
+        category: severity
+        for category, severity in verdict.severities.items()
+        if _is_severity(severity) and severity >= thresholds.get(category, 0)
+    }
+    return max(over, key=lambda category: over[category]) if over else None
+
+
+def _is_severity(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_SEVERE
+
+
+# Several screeners.
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one screener said; ``verdict`` is None where it could not be had."""
+
+    screener: str
+    verdict: Verdict | None
+
+
+class Decision(StrEnum):
+    """What follows from several opinions."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    WAIT = "wait"
+
+
+def combine(policy: Policy, opinions: Sequence[Opinion], plan: Plan = Plan.FREE) -> tuple[Verdict, Decision]:
+    """The verdict of all screeners together, and what follows.
+
+    1. One that refuses refuses, whoever is silent.
+    2. Else one that is silent and may not be gone on without makes the request wait; so does nobody having looked.
+    3. Else it is allowed, if what was seen is whole (or lacks only what a silent screener would have said).
+    """
+    verdict = merged(opinion.verdict for opinion in opinions if opinion.verdict is not None)
+    verdict = Verdict(
+        verdict.severities,
+        verdict.topics,
+        screeners=tuple(opinion.screener for opinion in opinions if opinion.verdict is not None),
+        unavailable=tuple(opinion.screener for opinion in opinions if opinion.verdict is None),
+    )
+    if refused_for(policy, verdict, plan):
+        return verdict, Decision.REFUSED
+    silent = any(not policy.rule(name).go_on_without for name in verdict.unavailable)
+    if silent or not verdict.screeners:
+        return verdict, Decision.WAIT
+    allowed = judge(policy, verdict, plan).allowed
+    return verdict, Decision.ALLOWED if allowed else Decision.REFUSED
+
+
+def merged(verdicts: Iterable[Verdict]) -> Verdict:
+    """Several looks at the same thing, or at its parts, as one: the highest severities, and every topic."""
+    severities: dict[Category, int] = {}
+    topics: frozenset[Topic] = frozenset()
+    for verdict in verdicts:
+        topics |= verdict.topics
+        for category, severity in verdict.severities.items():
+            severities[category] = max(severity, severities.get(category, severity))
+    return Verdict(severities, topics)
+
+
+#: Modalities that a screener can look at. Of all others the verdict says that they are unscreened.
+SCREENED_MODALITIES = frozenset({"image", "text"})
+
+#: Those that nobody here can look into: moving pictures, sound, and what a training learns from and makes. A policy
+#: may name them in ``unscreened``, and no others: what can be looked at never passes unseen.
+UNSCREENED_MODALITIES = frozenset({"video", "audio", "training"})
+
+#: Inputs that nobody here can look into, by kind, and the modality that the policy has to let pass for each.
+UNSCREENED_INPUTS = {"video": "video", "audio": "audio", "archive": "training"}
+
+
+def unscreened(modality: str) -> Verdict:
+    """The verdict on an output that nobody can look at: allowed only by a policy that names its modality."""
+    return Verdict({}, unscreened=modality)
+
+
+def may_be_offered(policy: Policy, modality: str, inputs: Iterable[str] = ()) -> bool:
+    """Whether outputs of a modality can be screened, or the policy lets them pass unscreened.
+
+    ``inputs`` are the kinds of the files that a request brings along: each has to be one that can be screened, or to
+    be let pass as well, whatever is made of it.
+    """
+    needed = [modality, *(UNSCREENED_INPUTS[kind] for kind in inputs if kind in UNSCREENED_INPUTS)]
+    return all(name in SCREENED_MODALITIES or judge(policy, unscreened(name)).allowed for name in needed)
+
+
+def not_screened(policy: Policy, modality: str) -> Refusal:
+    """Why what nobody can look at is not offered: another model would not help, other things would."""
+    if may_be_offered(policy, modality):
+        return Refusal(Reason.NOT_SCREENED, "The input file cannot be checked here. Send the request without it.")
+    made = {"video": "A video", "audio": "A sound", "training": "What a training makes"}.get(modality, "This")
+    said = f"{made} cannot be checked here, so none is offered, whatever the model."
+    return Refusal(Reason.NOT_SCREENED, f"{said} Pictures and texts can be checked.")
+
+
+def keyed_digest(key: bytes, content: bytes) -> str:
+    """What a record keeps of a text or an image: 32 hex digits of HMAC-SHA256, or nothing without a key.
+
+    Without the key nobody can try out whether a text that he guesses is the one.
+    """
+    return hmac.new(key, content, hashlib.sha256).hexdigest()[:32] if key else ""

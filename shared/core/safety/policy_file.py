@@ -1,0 +1,119 @@
+"""Reading a moderation policy from TOML.
+
+Rules of this file:
+1. A policy is checked whole when it is read; an error names the file and the place.
+2. Nothing is allowed by leaving it out: every category needs its threshold, an unknown name is an error.
+"""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from shared.core.money.credits import Plan
+from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Partial, Policy, ScreenerRule, Topic
+
+#: Severities that a threshold may have: 8 refuses nothing of a category, for none is higher than 7.
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 1, 8
+
+_TOPICS = {topic.value for topic in Topic}
+_TABLES = {"version", "refuse_from", "plans", "allow_topics", "partial_outputs", "unscreened", "screeners"}
+
+#: Bounds of a screener's rule. An invocation has two minutes for everything.
+_BOUNDS: Mapping[str, tuple[float, float]] = {"timeout_s": (0.1, 60), "failures": (1, 1000), "pause_s": (0.1, 3600)}
+
+
+class PolicyError(ValueError):
+    """The policy cannot be used; the text names the file and the place."""
+
+
+def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
+    """Read a policy from TOML; PolicyError on the first thing that is wrong."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{file}: not TOML: {error}") from error
+    reading = _Reading(file)
+    reading.known("", raw, _TABLES)
+    version = raw.get("version")
+    if not isinstance(version, str) or not version:
+        raise PolicyError(f"{file}, version: must be a text that is not empty")
+    refuse_from = reading.thresholds("refuse_from", raw.get("refuse_from", {}))
+    for category in Category:
+        if category not in refuse_from:
+            raise PolicyError(f"{file}, refuse_from: {category.value} is missing")
+    return Policy(
+        version=version,
+        refuse_from=refuse_from,
+        plans=reading.plans(reading.table("plans", raw.get("plans", {}))),
+        allow_topics=frozenset(map(Topic, reading.among("allow_topics", raw.get("allow_topics", []), _TOPICS))),
+        partial_outputs=reading.partial(raw.get("partial_outputs", Partial.DELIVER_SAFE.value)),
+        unscreened=reading.among("unscreened", raw.get("unscreened", []), UNSCREENED_MODALITIES),
+        screeners=reading.screeners(reading.table("screeners", raw.get("screeners", {}))),
+    )
+
+
+class _Reading:
+    """Reads one file's values; every error names the file and the place."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def wrong(self, where: str, must: str) -> PolicyError:
+        return PolicyError(f"{self._file}, {where}: {must}")
+
+    def table(self, where: str, raw: Any) -> Mapping[str, Any]:
+        if not isinstance(raw, dict):
+            raise self.wrong(where, "must be a table")
+        return raw
+
+    def known(self, where: str, raw: Mapping[str, Any], names: set[str]) -> None:
+        for name in raw:
+            if name not in names:
+                raise self.wrong(f"{where}.{name}".strip("."), f"is not known; known are {', '.join(sorted(names))}")
+
+    def among(self, where: str, raw: Any, known: Collection[str]) -> frozenset[str]:
+        if not isinstance(raw, list) or not all(isinstance(item, str) for item in raw):
+            raise self.wrong(where, "must be a list of texts")
+        for name in raw:
+            if name not in known:
+                raise self.wrong(where, f"{name!r} is not known; known are {', '.join(sorted(known))}")
+        return frozenset(raw)
+
+    def thresholds(self, where: str, raw: Any) -> dict[Category, int]:
+        table = self.table(where, raw)
+        self.known(where, table, {category.value for category in Category})
+        for name, value in table.items():
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or not LOWEST_THRESHOLD <= value <= HIGHEST_THRESHOLD:
+                raise self.wrong(f"{where}.{name}", f"must be from {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}")
+        return {Category(name): value for name, value in table.items()}
+
+    def plans(self, raw: Mapping[str, Any]) -> dict[Plan, Mapping[Category, int]]:
+        read: dict[Plan, Mapping[Category, int]] = {}
+        for label, table in raw.items():
+            try:
+                plan = Plan.named(label)
+            except ValueError as error:
+                raise self.wrong(f"plans.{label}", str(error)) from None
+            read[plan] = self.thresholds(f"plans.{label}", table)
+        return read
+
+    def partial(self, raw: Any) -> Partial:
+        choices = [choice.value for choice in Partial]
+        if raw not in choices:
+            raise self.wrong("partial_outputs", f"must be one of {', '.join(choices)}")
+        return Partial(raw)
+
+    def screeners(self, raw: Mapping[str, Any]) -> dict[str, ScreenerRule]:
+        return {name: self._screener(f"screeners.{name}", self.table(f"screeners.{name}", raw[name])) for name in raw}
+
+    def _screener(self, where: str, raw: Mapping[str, Any]) -> ScreenerRule:
+        self.known(where, raw, {*_BOUNDS, "go_on_without"})
+        for name, (low, high) in _BOUNDS.items():
+            value = raw.get(name, low)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not low <= value <= high or (name == "failures" and not isinstance(raw.get(name, 1), int)):
+                raise self.wrong(f"{where}.{name}", f"must be from {low:g} to {high:g}")
+        if not isinstance(raw.get("go_on_without", False), bool):
+            raise self.wrong(f"{where}.go_on_without", "must be true or false")
+        return ScreenerRule(**raw)

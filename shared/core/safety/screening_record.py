@@ -1,0 +1,136 @@
+"""The record of a verdict: why something passed or was refused, kept with its generation.
+
+Rules of this file:
+1. Never the text or the picture itself, only a keyed digest of it.
+2. A record says all that is needed to judge again: severities, topics, plan, who looked and who did not.
+3. It is read leniently, for an older version may have written it: what cannot be read makes no record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.core.money.credits import Plan
+from shared.core.safety.moderation import Category, Judgement, Policy, Topic, Verdict, judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One verdict on ``subject``: "prompt", "input image", or "output 1.0" (attempt and index).
+
+    ``policy`` is the version that judged; ``category`` what it was refused for, empty if it was not, or not for one.
+    ``provenance`` says what came of validating the manifest of provenance that came with an output; empty: none came.
+    """
+
+    subject: str
+    at: datetime
+    policy: str
+    plan: str
+    allowed: bool
+    category: str
+    severities: Mapping[str, int]
+    topics: tuple[str, ...] = ()
+    screeners: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    unscreened: str = ""
+    digest: str = field(default="")
+    provenance: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was seen; names that this version does not know count as a topic that nobody allows."""
+        categories = {category.value: category for category in Category}
+        topics = {topic.value: topic for topic in Topic}
+        known = frozenset(topics.get(name, Topic.UNNAMED) for name in self.topics)
+        strange = {Topic.UNNAMED} if any(name not in categories for name in self.severities) else set()
+        return Verdict(
+            {categories[name]: severity for name, severity in self.severities.items() if name in categories},
+            known | strange,
+            screeners=self.screeners,
+            unavailable=self.unavailable,
+            unscreened=self.unscreened,
+        )
+
+    def judged_by(self, policy: Policy) -> Judgement:
+        """What another policy would say to the same verdict."""
+        return judge(policy, self.verdict, Plan.named(self.plan))
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object that ``read_record`` reads back, without what is empty."""
+        raw = {
+            "subject": self.subject,
+            "at": self.at.isoformat(),
+            "policy": self.policy,
+            "plan": self.plan,
+            "allowed": self.allowed,
+            "category": self.category,
+            "severities": dict(self.severities),
+            "topics": list(self.topics),
+            "screeners": list(self.screeners),
+            "unavailable": list(self.unavailable),
+            "unscreened": self.unscreened,
+            "digest": self.digest,
+            "provenance": self.provenance,
+        }
+        return {name: value for name, value in raw.items() if value not in ("", [], {})}
+
+
+def record(
+    subject: str, verdict: Verdict, judgement: Judgement, *, policy: Policy, plan: Plan, digest: str, now: datetime
+) -> Record:
+    """The record of a verdict and of what was made of it."""
+    return Record(
+        subject=subject,
+        at=now,
+        policy=policy.version,
+        plan=plan.label,
+        allowed=judgement.allowed,
+        category=judgement.category.value if judgement.category else "",
+        severities={category.value: severity for category, severity in verdict.severities.items()},
+        topics=tuple(sorted(topic.value for topic in verdict.topics)),
+        screeners=verdict.screeners,
+        unavailable=verdict.unavailable,
+        unscreened=verdict.unscreened,
+        digest=digest,
+    )
+
+
+def read_record(raw: object) -> Record | None:
+    """A record from a decoded JSON object, or None if it is none."""
+    if not isinstance(raw, Mapping):
+        return None
+    try:
+        at = datetime.fromisoformat(raw["at"])
+        if at.tzinfo is None:
+            return None
+        Plan.named(raw["plan"])
+        severities = {str(name): _whole(value) for name, value in raw.get("severities", {}).items()}
+        return Record(
+            subject=str(raw["subject"]),
+            at=at,
+            policy=str(raw["policy"]),
+            plan=raw["plan"],
+            allowed=raw["allowed"] is True,
+            category=str(raw.get("category", "")),
+            severities=severities,
+            topics=_texts(raw, "topics"),
+            screeners=_texts(raw, "screeners"),
+            unavailable=_texts(raw, "unavailable"),
+            unscreened=str(raw.get("unscreened", "")),
+            digest=str(raw.get("digest", "")),
+            provenance=str(raw.get("provenance", "")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _whole(value: object) -> int:
+    """A severity is a whole number as it was written: a rounded one might be a milder one."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _texts(raw: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(str(item) for item in raw.get(name, []))

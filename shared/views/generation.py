@@ -1,0 +1,224 @@
+"""A generation as facts: for programs as JSON, for people as named lines.
+
+Rules of this file:
+1. No prompt, no text that was made, and nothing else that a user wrote or got, unless it was asked for.
+2. Both forms say the same; a field that is not known is null in JSON and left out for people.
+3. Of what was sent to a model, and of what it measured, numbers are told, and words only where a user cannot have
+   written them: a model may put anything into its metrics.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.core.events.generation_event import Output
+from shared.core.lifecycle.generation import Generation
+from shared.core.money.usage import usd
+from shared.ports import OpenRow
+from shared.views.times import moment, seen_from, span
+
+#: What of a request says what was wanted, in the order in which it is told; none of it is a text for a model.
+_ASKED = (
+    "modality",
+    "model",
+    "quality",
+    "width",
+    "height",
+    "aspect_ratio",
+    "num_outputs",
+    "duration_s",
+    "resolution",
+    "max_tokens",
+    "temperature",
+    "continuation",
+    "input_file",
+    "destination",
+    "training_steps",
+)
+
+#: What of a model's inputs are words, and never a user's own.
+_WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
+
+#: What a user wrote.
+_PROMPTS = ("prompt", "negative_prompt", "system_prompt", "trigger_word")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A generation as it is told. ``row`` is its row in the open index; ``prompt`` and ``text``: what was asked for."""
+
+    generation: Generation
+    row: OpenRow | None
+    prompt: bool = False
+    text: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as JSON values; times are ISO 8601."""
+        generation, row = self.generation, self.row
+        attempt = generation.attempt
+        return {
+            "generation_id": generation.key.generation_id,
+            "user_id": generation.key.user_id,
+            "state": generation.state.value,
+            "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
+            "ending": generation.ending.value if generation.ending else None,
+            "modality": attempt.modality if attempt else None,
+            "model": attempt.model if attempt else None,
+            "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
+            "passed_over": [{"model": each.model, "reason": each.reason.value} for each in generation.passed_over],
+            "chain": list(generation.chain),
+            "attempts": attempt.number if attempt else 0,
+            "tries": attempt.tries if attempt else 0,
+            "asked": self._asked,
+            "sent": self._sent,
+            "seed": attempt.seed if attempt else None,
+            "prediction_id": attempt.prediction_id if attempt else None,
+            "missing_since": attempt.missing_since.isoformat() if attempt and attempt.missing_since else None,
+            "credits": _credits_json(generation),
+            "cost_usd_micros": generation.cost_usd_micros,
+            "provider_error": generation.provider_error or None,
+            "metrics": _harmless(generation.metrics),
+            "outputs": [self._output_json(output) for output in generation.outputs],
+            "refused_outputs": generation.refused_outputs,
+            "ignored_fields": list(generation.ignored_fields),
+            "opened_at": generation.opened_at.isoformat(),
+            "submitted_at": attempt.submitted_at.isoformat() if attempt else None,
+            "retry_at": attempt.retry_at.isoformat() if attempt and attempt.retry_at else None,
+            "ended_at": generation.ended_at.isoformat() if generation.ended_at else None,
+            "announced": _is_announced(generation, row),
+            "due_at": row.due_at.isoformat() if row else None,
+            **self._prompts,
+        }
+
+    def as_lines(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """The facts as named values; an empty value is one that is not known."""
+        generation = self.generation
+        yield "generation", generation.key.generation_id
+        yield "user", generation.key.user_id
+        yield "state", generation.state.value
+        yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
+        yield "ending", f"{generation.ending}, once Replicate has confirmed it" if _is_ending(generation) else ""
+        for name, value in self._prompts.items():
+            yield name.replace("_", " "), value or ""
+        yield "asked", _told(self._asked)
+        yield from self._of_attempt()
+        yield "credits", _credits(generation)
+        yield "cost", f"{usd(generation.cost_usd_micros)} USD, estimated" if generation.cost_usd_micros else ""
+        yield "provider said", generation.provider_error
+        yield "metrics", ", ".join(_metric(name, value) for name, value in _harmless(generation.metrics).items())
+        for output in generation.outputs:
+            yield "output", _output(output)
+            yield "text", output.text if self.text else ""
+        yield "refused outputs", str(generation.refused_outputs or "")
+        yield "ignored fields", ", ".join(generation.ignored_fields)
+        yield from _times(generation, self.row, now)
+
+    def _of_attempt(self) -> Iterator[tuple[str, str]]:
+        generation, attempt = self.generation, self.generation.attempt
+        if attempt is None:
+            return
+        yield "model", f"{attempt.model}{f', by {generation.chosen_by}' if generation.chosen_by else ''}"
+        yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
+        yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
+        yield "attempts", f"{attempt.number}{f', {attempt.tries} tries at the last' if attempt.tries > 1 else ''}"
+        yield "sent", _told(self._sent)
+        yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
+        yield "prediction", attempt.prediction_id or ""
+        yield "not known", f"to Replicate, since {moment(attempt.missing_since)}" if attempt.missing_since else ""
+        yield "outputs", "told of by Replicate, and not shown yet" if attempt.promised and _is_open(generation) else ""
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        request = self.generation.request
+        values = asdict(request) if request else {}
+        return {name: values[name] for name in _ASKED if values.get(name) is not None}
+
+    @property
+    def _sent(self) -> dict[str, Any]:
+        """What the model got, without what a user wrote; the seed is told by itself."""
+        attempt = self.generation.attempt
+        inputs = attempt.inputs if attempt else {}
+        known = {name: value for name, value in inputs.items() if isinstance(value, int | float) or name in _WORDS}
+        known.pop("seed", None)
+        return known
+
+    @property
+    def _prompts(self) -> dict[str, str | None]:
+        request = self.generation.request if self.prompt else None
+        if not self.prompt:
+            return {}
+        return {name: getattr(request, name, None) or None for name in _PROMPTS}
+
+    def _output_json(self, output: Output) -> dict[str, Any]:
+        told = asdict(output) | {"text_characters": len(output.text)}
+        if not self.text:
+            del told["text"]
+        return told
+
+
+def _times(generation: Generation, row: OpenRow | None, now: datetime) -> Iterator[tuple[str, str]]:
+    attempt = generation.attempt
+    yield "opened", moment(generation.opened_at)
+    if attempt is not None:
+        yield "submitted", moment(attempt.submitted_at)
+        yield "next try", moment(attempt.retry_at) if attempt.retry_at and not generation.state.ended else ""
+    if generation.ended_at is not None:
+        yield "ended", f"{moment(generation.ended_at)}, after {span(generation.ended_at - generation.opened_at)}"
+        yield "app told", "yes" if _is_announced(generation, row) else "not yet"
+    if row is not None:
+        yield "timer looks", f"{moment(row.due_at)}, {seen_from(now, row.due_at)}"
+
+
+def _is_announced(generation: Generation, row: OpenRow | None) -> bool:
+    """An ended generation keeps its row in the open index until its event was published."""
+    return generation.state.ended and row is None
+
+
+def _is_open(generation: Generation) -> bool:
+    return not generation.state.ended
+
+
+def _is_ending(generation: Generation) -> bool:
+    return generation.ending is not None and not generation.state.ended
+
+
+def _released(generation: Generation) -> int:
+    return generation.held_credits - generation.captured_credits if generation.state.ended else 0
+
+
+def _credits_json(generation: Generation) -> dict[str, int]:
+    held, captured = generation.held_credits, generation.captured_credits
+    return {"held": held, "captured": captured, "released": _released(generation)}
+
+
+def _credits(generation: Generation) -> str:
+    if not generation.state.ended:
+        return f"{generation.held_credits} held"
+    captured, released = generation.captured_credits, _released(generation)
+    return f"{generation.held_credits} held, of these {captured} captured and {released} released"
+
+
+def _output(output: Output) -> str:
+    shape = f", {output.width} x {output.height}" if output.width else ""
+    text = f", text of {len(output.text)} characters" if output.text else ""
+    return f"{output.container}/{output.name}, {output.content_type}{shape}, {output.size_bytes} bytes{text}"
+
+
+def _harmless(metrics: Mapping[str, object]) -> dict[str, int | float | None]:
+    """What a model measured: numbers and truth values whole, of a word only that it is there (null)."""
+    return {name: value if isinstance(value, int | float) else None for name, value in metrics.items()}
+
+
+def _metric(name: str, value: float | None) -> str:
+    return name if value is None else f"{name} {value}"
+
+
+def _told(values: dict[str, Any]) -> str:
+    """``1024 x 768, num_outputs 2``."""
+    told = [f"{name} {value}" for name, value in values.items() if name not in ("width", "height")]
+    if "width" in values and "height" in values:
+        told.insert(0, f"{values['width']} x {values['height']}")
+    else:
+        told += [f"{name} {values[name]}" for name in ("width", "height") if name in values]
+    return ", ".join(told)
