@@ -18,12 +18,13 @@ from dev.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.telemetry import FakeTelemetry
 from dev.fakes.world import World
+from shared.composition.app import Wiring
+from shared.config.settings import Settings
 from shared.core.keys import Key
 from shared.core.provider.webhook import Callback, callback_url, sign
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
-from shared.settings import Settings
-from shared.wiring import Wiring
+from shared.triggers.replicate_webhook import Answer, Entrance, receive
 
 OLD_SECRET = "whsec_" + "b2xkIHNlY3JldCwgMjQgYnl0ZXMu"
 OTHER_SECRET = "whsec_" + "b3RoZXIgc2VjcmV0LCAyNCBieXRl"

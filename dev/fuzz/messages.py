@@ -24,8 +24,9 @@ from shared.adapters.azure_storage.tables import entities, rows
 from shared.adapters.service_bus import read_envelope
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, Malformed, Message, PredictionEvent
-from shared.core.parsing import parse_event, parse_request
+from shared.core.lifecycle.generation import Generation
+from shared.core.requests.messages import GenerationRequest, Malformed, Message, PredictionEvent
+from shared.core.requests.parsing import parse_event, parse_request
 
 #: No message may cost more than this.
 MOST_S = 1.0

@@ -8,8 +8,8 @@ from dev.fakes.world import KEY
 from dev.simulation.modality_flows import MODALITY_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
-from shared.core.messages import CancelRequest, Check
-from shared.core.prediction import NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import NotCreated, OutcomeUnknown
+from shared.core.requests.messages import CancelRequest, Check
 from shared.ports import OpenRow
 
 CHECK = Check(KEY)

@@ -14,13 +14,13 @@ from pathlib import PurePosixPath
 from dev.fakes.blobs import Blob
 from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
-from shared.core.catalog import Catalog, unit_credits
-from shared.core.credits import Account, Move
-from shared.core.generation import Generation, Transition
+from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest
-from shared.core.moderation import judge
-from shared.core.state import NEXT, State
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import NEXT, State
+from shared.core.money.credits import Account, Move
+from shared.core.requests.messages import GenerationRequest
+from shared.core.safety.moderation import judge
 
 
 class Broken(BaseException):

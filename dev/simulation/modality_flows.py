@@ -9,9 +9,9 @@ from typing import Any
 from dev.fakes.catalogs import TEXT, VERSION, catalog, model
 from dev.fakes.world import KEY
 from dev.simulation.schedules import End, Faced, Flow, Stage
-from shared.core.messages import CancelRequest, Check, GenerationRequest
-from shared.core.moderation import UNSCREENED_MODALITIES
-from shared.core.prediction import OutcomeUnknown
+from shared.core.provider.prediction import OutcomeUnknown
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest
+from shared.core.safety.moderation import UNSCREENED_MODALITIES
 
 #: What they begin with.
 _WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(28)

@@ -28,11 +28,11 @@ from dev.simulation.outage_neighbours import (
     Trouble,
 )
 from shared import worker
-from shared.adapters.replicate.guarded import Guarded
-from shared.core.credits import Plan
-from shared.core.generation_event import GenerationEvent
+from shared.adapters.replicate.resilience.guarded import Guarded
+from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
-from shared.core.messages import GenerationRequest, Message
+from shared.core.money.credits import Plan
+from shared.core.requests.messages import GenerationRequest, Message
 from shared.ports import Envelope, House, Sendable
 
 #: What tables, queue and screening of one message take together, and what one instance does at once (host.json).

@@ -20,9 +20,7 @@ from dev.fakes.provider import DELIVERY, FakeReplicate
 from dev.fakes.store import FakeStore
 from dev.fakes.telemetry import FakeTelemetry
 from dev.simulation.clockwork import Pause
-from shared.core.attempt import Attempt
-from shared.core.credits import LedgerEntry
-from shared.core.generation_event import Event, GenerationEvent
+from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.money.credits import LedgerEntry

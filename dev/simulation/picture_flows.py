@@ -7,7 +7,7 @@ and never an output, which is.
 from dataclasses import replace
 
 from dev.simulation.schedules import End, Faced, Flow, Stage
-from shared.core.messages import PredictionEvent
+from shared.core.requests.messages import PredictionEvent
 from shared.worker.wariness import LOST_DELIVERIES
 
 

@@ -8,8 +8,8 @@ from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.simulation.clockwork import Clockwork
 from dev.simulation.weather import Weather
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Status
+from shared.core.provider.prediction import Status
+from shared.core.requests.messages import PredictionEvent
 
 ERRORS = (
     "Prediction interrupted; please retry (code: PA)",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dev.simulation.effects import READS, Mode, neighbour_of
-from shared.core.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 
 T = TypeVar("T")

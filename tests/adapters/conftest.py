@@ -9,8 +9,8 @@ from azure.storage.blob.aio import BlobServiceClient
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.index import FakeIndex
 from dev.fakes.store import FakeStore
-from shared.adapters.blobs import BlobContainers
-from shared.adapters.tables import TableIndex, TableService, TableStore
+from shared.adapters.azure_storage.blobs import BlobContainers
+from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
 from tests.adapters.azurite import azurite, blob_service, table_service
 
 __all__ = ["azurite", "blob_service", "table_service"]

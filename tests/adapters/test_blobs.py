@@ -15,8 +15,8 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
 from dev.fakes.blobs import FakeBlobs
-from shared.adapters.blobs import BLOCK_BYTES, CLIENT_OPTIONS, BlobContainers
-from shared.adapters.blobs.errors import BlobsRefused
+from shared.adapters.azure_storage.blobs import BLOCK_BYTES, CLIENT_OPTIONS, BlobContainers
+from shared.adapters.azure_storage.blobs.errors import BlobsRefused
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
 from tests.adapters.examples import AWKWARD_IDS

@@ -11,8 +11,9 @@ from azure.core.credentials import AzureSasCredential
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.fakes.blobs import FakeBlobs
-from shared.adapters.blobs import BLOCK_BYTES, BlobContainers
-from shared.adapters.uploads import StreamedBlobs, Uploads
+from shared.adapters.azure_storage.access import StorageAccount
+from shared.adapters.azure_storage.blobs import BLOCK_BYTES, BlobContainers
+from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs, Uploads
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
 from tests.adapters.trouble import SAS, assert_discreet

@@ -18,7 +18,8 @@ import pytest_asyncio
 from azure.servicebus.aio import ServiceBusClient
 
 from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger
-from shared.adapters.servicebus import (
+from shared.adapters.net.tls import tls_context
+from shared.adapters.service_bus import (
     EVENT_BYTES,
     ServiceBusMessenger,
     broker_id,

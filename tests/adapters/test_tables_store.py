@@ -8,9 +8,6 @@ from dataclasses import replace
 import pytest
 
 from dev.fakes.world import World
-from shared.core import credits as ledger
-from shared.core.credits import Account, LedgerEntry, Move
-from shared.core.generation import Generation, Transition
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State

@@ -19,7 +19,7 @@ from dev.fakes.index import FakeIndex
 from dev.fakes.messenger import FakeMessenger, Sent
 from dev.fakes.store import FakeStore
 from dev.fakes.world import World
-from shared.cli.desk import Connected
+from shared.cli.context import Connected
 from shared.cli.main import run
 from shared.config.settings import Settings
 from shared.core.keys import Key
@@ -27,7 +27,6 @@ from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
 from shared.ports import House, Unavailable
-from shared.settings import Settings
 
 SECRETS = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=root;SharedAccessKey=bus-secret",

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from dev.fakes.world import KEY
-from shared.core.credits import Plan
 from shared.core.keys import Key
 from shared.core.money.credits import Plan
 from shared.worker import grant

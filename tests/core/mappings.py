@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from dev.fakes.catalogs import REQUEST, catalog, model
-from shared.core.catalog import Model
-from shared.core.mapping import Mapped, inputs_of
+from shared.core.catalog.catalog import Model
+from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.reasons import Reason, Refusal
 
 PICTURE = "https://pictures.example/cat.png"

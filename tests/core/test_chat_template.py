@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.fakes.catalogs import REQUEST
-from shared.core.catalog_file import parse_catalog
-from shared.core.chat_template import plain
-from shared.core.mapping import Mapped, inputs_of
-from shared.core.messages import GenerationRequest
+from dev.fakes.catalogs import REAL, REQUEST
+from shared.core.catalog.chat_template import plain
+from shared.core.catalog.mapping import Mapped, inputs_of
+from shared.core.requests.messages import GenerationRequest
 
 CHATTING = [model for model in REAL.models.values() if model.modality == "text" and "prompt" in model.inputs]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
-from shared.core.catalog import (
+from dev.fakes.catalogs import IMAGE, REAL, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
+from shared.core.catalog.catalog import (
     Catalog,
     CreditsPer,
     Quote,

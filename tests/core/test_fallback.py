@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
-from shared.core import opening
-from shared.core import transitions as life
-from shared.core.attempt import Delivery, Timing
-from shared.core.catalog import Quote, quote
-from shared.core.credits import Account, Plan
-from shared.core.generation import Generation, Transition
-from shared.core.generation_event import ChosenBy, Output, PassedOver
-from shared.core.prediction import Prediction, Status
+from shared.core.catalog.catalog import Quote, quote
+from shared.core.events.generation_event import ChosenBy, Output, PassedOver
+from shared.core.lifecycle import opening
+from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle.attempt import Delivery, Timing
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.state import State
+from shared.core.money.credits import Account, Plan
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
-from shared.core.state import State
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dev.fakes.catalogs import REQUEST
-from shared.core import parsing
-from shared.core.catalog import Quote, Status, quote
-from shared.core.credits import Plan
-from shared.core.generation_event import ChosenBy
-from shared.core.mapping import Mapped, inputs_of, misses_of, seed_of
-from shared.core.messages import GenerationRequest
+from dev.fakes.catalogs import REAL, REQUEST
+from shared.core.catalog.catalog import Quote, Status, quote
+from shared.core.catalog.mapping import Mapped, inputs_of, misses_of, seed_of
+from shared.core.events.generation_event import ChosenBy
+from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
-from tests.core.test_choosing import REAL
+from shared.core.requests import parsing
+from shared.core.requests.messages import GenerationRequest
 
 PICTURE = "https://pictures.example/cat.png"
 

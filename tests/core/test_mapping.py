@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT
-from shared.core.mapping import KINDS, Mapped, file_kinds, inputs_of, references, seed_of, takes_image
+from shared.core.catalog.mapping import KINDS, Mapped, file_kinds, inputs_of, references, seed_of, takes_image
 from tests.core.mappings import PICTURE, mapped, one, refusal
 
 # Kinds.

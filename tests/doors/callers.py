@@ -11,7 +11,7 @@ from azure.functions.servicebus import ServiceBusMessage
 
 import function_app
 from dev.fakes.rooms import FakeRooms
-from shared import calls, wiring
+from shared.composition import app, invocation
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 import function_app
 from dev.fakes.rooms import FakeRooms
 from dev.fakes.store import FakeStore
-from shared import nightly, worker
-from shared.core.credits import LedgerEntry
+from shared import worker
+from shared.core.money.credits import LedgerEntry
 from shared.ports import Unavailable
 from shared.triggers import audit
 from shared.worker.accounts import AT_ONCE

@@ -12,8 +12,10 @@ from azure.functions.timer import TimerRequest
 
 import function_app
 from dev.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
-from shared import calls, wiring
-from shared.core.messages import Check, PredictionEvent
+from shared.composition import app, invocation
+from shared.composition.app import Wiring
+from shared.config.settings import WEBHOOK_PATH, Settings, SettingsError
+from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import Unavailable

@@ -8,10 +8,10 @@ import pytest
 from azure.functions.timer import TimerRequest
 
 from dev.fakes.rooms import ENVIRONMENT, FakeRooms
-from shared import calls, wiring
-from shared.health import Health
-from shared.settings import Settings, SettingsError
-from shared.wiring import Wiring
+from shared.composition import app, invocation
+from shared.composition.app import Wiring
+from shared.config.settings import Settings, SettingsError
+from shared.triggers.health import Health
 from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
 
 __all__ = ["rooms"]

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dev.fakes.rooms import BODY, Delivery, FakeRooms, delivery
-from shared import wiring
+from shared.composition import app
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from dev.fakes.world import KEY, START, World
-from shared.core import opening
-from shared.core import transitions as life
-from shared.core.attempt import Delivery
-from shared.core.catalog import quote
-from shared.core.credits import Plan
-from shared.core.messages import GenerationRequest
+from shared.core.catalog.catalog import quote
+from shared.core.lifecycle import opening
+from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle.attempt import Delivery
+from shared.core.money.credits import Plan
+from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict
 
 

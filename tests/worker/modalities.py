@@ -5,8 +5,8 @@ from typing import Any
 
 from dev.fakes.catalogs import IMAGE, SECONDS, TEXT, VERSION, catalog, model
 from dev.fakes.world import World
-from shared.core.catalog import Catalog
-from shared.core.moderation import UNSCREENED_MODALITIES, Category, Policy
+from shared.core.catalog.catalog import Catalog
+from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Policy
 
 #: What each kind of file begins with, and what it ends with where it says so.
 MP4 = (

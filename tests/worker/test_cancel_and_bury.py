@@ -14,7 +14,7 @@ from shared.core.provider.prediction import NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Malformed
 from shared.ports import Envelope, Picture, Unavailable
-from shared.worker.ending import TIDY_AGAIN_S
+from shared.worker.finishing import TIDY_AGAIN_S
 
 REQUEST = b'{"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse", "model": "flux-schnell"}'
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from dev.fakes.world import KEY, World
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Prediction, Status
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope

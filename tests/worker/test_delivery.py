@@ -10,8 +10,7 @@ from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
-from shared.core.record import read_record
-from shared.core.state import State
+from shared.core.safety.screening_record import read_record
 from tests.worker.modalities import MP4, TAR, WAV, opened, train
 
 PICTURE = "https://pictures.example/cat.png"

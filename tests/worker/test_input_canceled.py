@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dev.fakes.inputs import FakeInputs
 from dev.fakes.world import World
-from shared.core.state import State
+from shared.core.lifecycle.state import State
 
 
 async def test_an_input_that_lost_against_a_cancel_goes_at_once(world: World) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from dev.fakes.world import World
+from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
-from shared.core.state import State
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 
 from dev.fakes.provider import DELIVERY
 from dev.fakes.world import KEY, World
-from shared.core.messages import PredictionEvent
-from shared.core.prediction import Prediction
-from shared.core.state import State
+from shared.core.lifecycle.state import State
+from shared.core.provider.prediction import Prediction
+from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope
 from tests.worker.modalities import MP4, WAV, opened
 

@@ -15,7 +15,7 @@ from shared.core.provider.prediction import NotCreated, Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
 from shared.ports import Unavailable
-from shared.worker.waiting import backoff_s, put_off_until
+from shared.worker.deferring import backoff_s, put_off_until
 
 
 class LeftAlone(FakeReplicate):

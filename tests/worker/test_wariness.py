@@ -8,6 +8,7 @@ import pytest
 from dev.fakes.images import FakeImages
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import World
+from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.ports import Envelope
 from shared.worker.wariness import LOST_DELIVERIES, warned
