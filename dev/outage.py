@@ -14,8 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 from dev.arguments import at_least, more_than_nothing
-from tests.reliability.outage import Case, Figures, Outage
-from tests.reliability.outage_neighbours import Trouble
+from dev.simulation.outage import Case, Figures, Outage
+from dev.simulation.outage_neighbours import Trouble
 
 #: What each trouble is, in words.
 WORDS = {

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from dev.arguments import at_least
-from tests.reliability.invariants import Broken
-from tests.reliability.simulation import Figures, Simulation
+from dev.simulation.invariants import Broken
+from dev.simulation.simulation import Figures, Simulation
 
 #: How much of a failed history is shown.
 LAST_LINES = 40

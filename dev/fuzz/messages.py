@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.world import World
 from dev.fuzz import Findings
 from shared import worker
 from shared.adapters.azure_storage.tables import entities, rows
@@ -25,8 +27,6 @@ from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
 from shared.core.requests.messages import GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import World
 
 #: No message may cost more than this.
 MOST_S = 1.0

@@ -6,12 +6,12 @@ import pytest
 import pytest_asyncio
 from azure.storage.blob.aio import BlobServiceClient
 
+from dev.fakes.blobs import FakeBlobs
+from dev.fakes.index import FakeIndex
+from dev.fakes.store import FakeStore
 from shared.adapters.azure_storage.blobs import BlobContainers
 from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
 from tests.adapters.azurite import azurite, blob_service, table_service
-from tests.fakes.blobs import FakeBlobs
-from tests.fakes.index import FakeIndex
-from tests.fakes.store import FakeStore
 
 __all__ = ["azurite", "blob_service", "table_service"]
 

@@ -14,13 +14,13 @@ from azure.storage.blob import UserDelegationKey
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
+from dev.fakes.blobs import FakeBlobs
 from shared.adapters.azure_storage.blobs import BLOCK_BYTES, CLIENT_OPTIONS, BlobContainers
 from shared.adapters.azure_storage.blobs.errors import BlobsRefused
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
 from tests.adapters.examples import AWKWARD_IDS
 from tests.adapters.trouble import SAS, WRONG_KEY, answering, assert_discreet
-from tests.fakes.blobs import FakeBlobs
 
 #: aiohttp would rather have a file than 4 MiB of bytes; the SDK gives it bytes. A block takes it about a millisecond.
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")

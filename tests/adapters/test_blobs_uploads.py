@@ -10,13 +10,13 @@ import pytest
 from azure.core.credentials import AzureSasCredential
 from azure.storage.blob.aio import BlobServiceClient
 
+from dev.fakes.blobs import FakeBlobs
 from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.blobs import BLOCK_BYTES, BlobContainers
 from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs, Uploads
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
 from tests.adapters.trouble import SAS, assert_discreet
-from tests.fakes.blobs import FakeBlobs
 
 #: The fake's addresses lead nowhere; one of the service's leads to the bytes.
 Containers = FakeBlobs | BlobContainers

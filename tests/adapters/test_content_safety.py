@@ -18,13 +18,13 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from PIL import Image
 
+from dev.fakes.screener import UNSAFE_IMAGE, FakeScreener
 from dev.markers import draw_marker
 from shared.adapters.content_safety import ContentSafety, _ImageBody
 from shared.core.safety.chunks import OVERLAP_CHARACTERS, TEXT_CHARACTERS, pieces_of
 from shared.core.safety.moderation import Category, Policy, Topic, judge
 from shared.ports import Unavailable
 from tests.adapters.simulators import Answer, Scripted, closed_port, never_answer, raw_server, running, scripted
-from tests.fakes.screener import UNSAFE_IMAGE, FakeScreener
 
 NAMES = ("Hate", "SelfHarm", "Sexual", "Violence")
 SAFE = [{"category": name, "severity": 0} for name in NAMES]

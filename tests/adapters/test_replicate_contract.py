@@ -9,6 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from dev.fakes.provider import FakeReplicate
 from shared.adapters.replicate import Replicate
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
@@ -19,7 +20,6 @@ from shared.ports import OutputUnfit, Provider
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import Token, secret
 from tests.adapters.simulators import running
-from tests.fakes.provider import FakeReplicate
 
 KEY = Key("ada", "one")
 _seeds = count(1)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from dev.fakes.provider import FakeReplicate
 from dev.replicate.models import TRAINER
 from shared.adapters.replicate import Replicate
 from shared.adapters.replicate.sdk.api.files import MOST_BYTES
@@ -24,7 +25,6 @@ from shared.ports import OutputUnfit, Provider, Unavailable
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import CREATED, NOW, Token, replicate, says, secret
 from tests.adapters.simulators import running, scripted
-from tests.fakes.provider import FakeReplicate
 
 KEY = Key("ada", "one")
 ID = "p" * 26

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from azure.servicebus.aio import ServiceBusClient
 
+from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger
 from shared.adapters.net.tls import tls_context
 from shared.adapters.service_bus import (
     EVENT_BYTES,
@@ -35,7 +36,6 @@ from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, Messenger, Sendable, Unavailable
 from tests.adapters.examples import NOW, full_request, output
 from tests.adapters.simulators import closed_port, raw_server, running
-from tests.fakes.messenger import EVENTS, REQUESTS, FakeMessenger
 
 KEY = Key("ada", "one")
 TOPIC = "generation-events"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.world import World
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
@@ -17,7 +18,6 @@ from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import save
 from tests.adapters import examples
 from tests.adapters.examples import AWKWARD_IDS, NOW, ending, give, opening
-from tests.fakes.world import World
 
 KEY = Key("ada", "one")
 

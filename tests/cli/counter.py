@@ -14,6 +14,11 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dev.fakes.blobs import FakeBlobs
+from dev.fakes.index import FakeIndex
+from dev.fakes.messenger import FakeMessenger, Sent
+from dev.fakes.store import FakeStore
+from dev.fakes.world import World
 from shared.cli.context import Connected
 from shared.cli.main import run
 from shared.config.settings import Settings
@@ -22,11 +27,6 @@ from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
 from shared.ports import House, Unavailable
-from tests.fakes.blobs import FakeBlobs
-from tests.fakes.index import FakeIndex
-from tests.fakes.messenger import FakeMessenger, Sent
-from tests.fakes.store import FakeStore
-from tests.fakes.world import World
 
 SECRETS = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=root;SharedAccessKey=bus-secret",

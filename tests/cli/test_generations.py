@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dev.fakes.blobs import Blob
+from dev.fakes.world import KEY
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.requests.messages import CancelRequest, GenerationRequest
 from tests.adapters import examples
 from tests.cli.counter import Counter
-from tests.fakes.blobs import Blob
-from tests.fakes.world import KEY
 
 PROMPT = "A lighthouse at night"
 

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.world import KEY
 from shared.core.keys import Key
 from shared.core.requests.messages import Check, GenerationRequest
 from shared.worker.finishing import archive
 from tests.cli.counter import Counter
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import KEY
 
 REQUEST = json.dumps({"user_id": "ada", "generation_id": "one", "prompt": "A secret garden", "no_such": 1}).encode()
 

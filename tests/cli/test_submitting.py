@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import typer
 
+from dev.fakes.messenger import REQUESTS
+from dev.fakes.world import KEY
 from shared.cli.main import app
 from shared.cli.submitting import OPTIONS
 from shared.core.lifecycle.state import State
 from shared.core.requests.messages import GenerationRequest
 from tests.cli.counter import Counter
-from tests.fakes.messenger import REQUESTS
-from tests.fakes.world import KEY
 
 PROMPT = "A lighthouse at night"
 

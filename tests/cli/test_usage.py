@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from dev.fakes.world import KEY
 from shared.core.keys import Key
 from shared.core.money.credits import Plan
 from shared.worker import grant
 from tests.cli.counter import Counter
-from tests.fakes.world import KEY
 
 HOUR_S = 3600
 

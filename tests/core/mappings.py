@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from dev.fakes.catalogs import REQUEST, catalog, model
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.reasons import Reason, Refusal
-from tests.core.catalogs import REQUEST, catalog, model
 
 PICTURE = "https://pictures.example/cat.png"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import REAL
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.mapping import Input
-from tests.core.catalogs import REAL
 
 SCHEMAS = Path(__file__).parents[3] / "shared" / "contracts" / "replicate-model-schemas.json"
 

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from dev.fakes.catalogs import REAL
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
@@ -13,7 +14,6 @@ from shared.core.money.credits import Plan
 from shared.core.money.pricing import Unit
 from shared.core.requests.messages import GenerationRequest
 from shared.core.requests.parsing import MODALITIES
-from tests.core.catalogs import REAL
 
 ACTIVE = [model for model in REAL.models.values() if model.status is Status.ACTIVE]
 RETIRED = [model for model in REAL.models.values() if model.status is Status.RETIRED]

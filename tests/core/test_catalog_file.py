@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.fakes.catalogs import RATIO, SEED, TEXT, VERSION, model
 from shared.core.catalog.file import CatalogError, build_catalog
-from tests.core.catalogs import RATIO, SEED, TEXT, VERSION, model
 
 
 def wrong(table: Any, name: str = "m", **more: Any) -> str:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.fakes.catalogs import REAL, REQUEST
 from shared.core.catalog.chat_template import plain
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.requests.messages import GenerationRequest
-from tests.core.catalogs import REAL, REQUEST
 
 CHATTING = [model for model in REAL.models.values() if model.modality == "text" and "prompt" in model.inputs]
 

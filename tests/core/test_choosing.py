@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import IMAGE, REAL, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
 from shared.core.catalog.catalog import (
     Catalog,
     CreditsPer,
@@ -18,7 +19,6 @@ from shared.core.catalog.catalog import (
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
-from tests.core.catalogs import IMAGE, REAL, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
 
 PICTURE = "https://pictures.example/cat.png"
 FILE = {"type": "audio", "field": "input_file"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
 from shared.core.catalog.catalog import Quote, quote
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.lifecycle import opening
@@ -16,7 +17,6 @@ from shared.core.lifecycle.state import State
 from shared.core.money.credits import Account, Plan
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
-from tests.core.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)

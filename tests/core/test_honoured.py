@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dev.fakes.catalogs import REAL, REQUEST
 from shared.core.catalog.catalog import Quote, Status, quote
 from shared.core.catalog.mapping import Mapped, inputs_of, misses_of, seed_of
 from shared.core.events.generation_event import ChosenBy
@@ -14,7 +15,6 @@ from shared.core.money.credits import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.messages import GenerationRequest
-from tests.core.catalogs import REAL, REQUEST
 
 PICTURE = "https://pictures.example/cat.png"
 

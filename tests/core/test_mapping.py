@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.fakes.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT
 from shared.core.catalog.mapping import KINDS, Mapped, file_kinds, inputs_of, references, seed_of, takes_image
-from tests.core.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT
 from tests.core.mappings import PICTURE, mapped, one, refusal
 
 # Kinds.

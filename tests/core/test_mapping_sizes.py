@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.fakes.catalogs import RATIO, REQUEST, TEXT
 from shared.core.catalog.sizes import nearest_ratio
-from tests.core.catalogs import RATIO, REQUEST, TEXT
 from tests.core.mappings import mapped, refusal
 
 SIDES = {"width": {"type": "whole", "from": 256, "to": 1024}, "height": {"type": "whole", "from": 256, "to": 1024}}

@@ -10,8 +10,8 @@ import pytest
 from azure.functions.servicebus import ServiceBusMessage
 
 import function_app
+from dev.fakes.rooms import FakeRooms
 from shared.composition import app, invocation
-from tests.fakes.rooms import FakeRooms
 
 
 @pytest.fixture

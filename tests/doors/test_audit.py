@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 import function_app
+from dev.fakes.rooms import FakeRooms
+from dev.fakes.store import FakeStore
 from shared import worker
 from shared.core.money.credits import LedgerEntry
 from shared.ports import Unavailable
 from shared.triggers import audit
 from shared.worker.accounts import AT_ONCE
-from tests.fakes.rooms import FakeRooms
-from tests.fakes.store import FakeStore
 
 
 class StuckStore(FakeStore):

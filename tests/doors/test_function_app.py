@@ -11,6 +11,7 @@ import pytest
 from azure.functions.timer import TimerRequest
 
 import function_app
+from dev.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 from shared.composition import app, invocation
 from shared.composition.app import Wiring
 from shared.config.settings import WEBHOOK_PATH, Settings, SettingsError
@@ -20,7 +21,6 @@ from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import Unavailable
 from shared.triggers.health import HEALTH_FRESH_S
 from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
-from tests.fakes.rooms import ENVIRONMENT, FakeRooms, delivery
 
 __all__ = ["rooms"]
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from azure.functions.timer import TimerRequest
 
+from dev.fakes.rooms import ENVIRONMENT, FakeRooms
 from shared.composition import app, invocation
 from shared.composition.app import Wiring
 from shared.config.settings import Settings, SettingsError
 from shared.triggers.health import Health
 from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
-from tests.fakes.rooms import ENVIRONMENT, FakeRooms
 
 __all__ = ["rooms"]
 

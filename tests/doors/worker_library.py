@@ -19,8 +19,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from dev.fakes.rooms import BODY, Delivery, FakeRooms, delivery
 from shared.composition import app
-from tests.fakes.rooms import BODY, Delivery, FakeRooms, delivery
 
 ROOT = Path(__file__).parents[2]
 

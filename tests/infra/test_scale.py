@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from dev.fakes.world import World
 from shared.adapters.replicate.creating import START_NEWS_FROM_S
-from tests.fakes.world import World
 from tests.infra.snapshots import INFRA
 
 SCALE = INFRA.parent / "docs" / "scale.md"

@@ -8,9 +8,9 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from tests.reliability.flows import FLOWS
+from dev.simulation.flows import FLOWS
 
-CORE, WORKER, FAKES = "shared/core/", "shared/worker/", "tests/fakes/"
+CORE, WORKER, FAKES = "shared/core/", "shared/worker/", "dev/fakes/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
-from tests.reliability.effects import OVERTAKEN, READS, Crash, Fault, Mode, modes_of, run
-from tests.reliability.flows import FLOWS
-from tests.reliability.schedules import End, Flow, Schedule, Webhook, perform
-from tests.reliability.tallies import Tallies
+from dev.simulation.effects import OVERTAKEN, READS, Crash, Fault, Mode, modes_of, run
+from dev.simulation.flows import FLOWS
+from dev.simulation.schedules import End, Flow, Schedule, Webhook, perform
+from dev.simulation.tallies import Tallies
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 

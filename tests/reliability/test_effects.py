@@ -3,10 +3,10 @@
 import io
 from dataclasses import fields, replace
 
+from dev.fakes.world import World
+from dev.simulation.effects import NEIGHBOURS, WAYS_OUT, Fault, run, watched
 from shared.ports import Envelope
 from shared.worker.wariness import warned
-from tests.fakes.world import World
-from tests.reliability.effects import NEIGHBOURS, WAYS_OUT, Fault, run, watched
 
 
 def test_the_ports_alone_are_behind_the_gate() -> None:

@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import pytest
 
+from dev.fakes.world import World
+from dev.simulation.effects import OVERTAKEN, Crash, Fault, Mode, run, watched
+from dev.simulation.invariants import Watch, after_step
 from shared import worker
 from shared.ports import House, Unavailable
-from tests.fakes.world import World
-from tests.reliability.effects import OVERTAKEN, Crash, Fault, Mode, run, watched
-from tests.reliability.invariants import Watch, after_step
 
 
 async def grant(house: House) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.world import KEY, START, World
 from shared.core.catalog.catalog import quote
 from shared.core.lifecycle import opening
 from shared.core.lifecycle import transitions as life
@@ -11,7 +12,6 @@ from shared.core.lifecycle.attempt import Delivery
 from shared.core.money.credits import Plan
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict
-from tests.fakes.world import KEY, START, World
 
 
 async def test_the_ledger_refuses_a_second_hold() -> None:

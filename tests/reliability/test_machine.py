@@ -7,17 +7,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.fakes.world import World
+from dev.simulation.effects import Crash, Fault, Mode, run, watched
+from dev.simulation.invariants import Broken, Watch, after_step, at_rest
 from shared import worker
 from shared.core.keys import Key
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Message, PredictionEvent
 from shared.ports import Envelope
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import World
-from tests.reliability.effects import Crash, Fault, Mode, run, watched
-from tests.reliability.invariants import Broken, Watch, after_step, at_rest
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from dev import outage as command
-from tests.reliability.outage import SLOTS, Case, Figures, Outage
-from tests.reliability.outage_neighbours import Trouble
+from dev.simulation.outage import SLOTS, Case, Figures, Outage
+from dev.simulation.outage_neighbours import Trouble
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 

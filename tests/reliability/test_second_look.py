@@ -1,9 +1,9 @@
 """A second look at an output may find what the first did not."""
 
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import World
-from tests.reliability.effects import Crash, Fault, Mode, run, watched
-from tests.reliability.invariants import Watch, after_step, at_rest
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.fakes.world import World
+from dev.simulation.effects import Crash, Fault, Mode, run, watched
+from dev.simulation.invariants import Watch, after_step, at_rest
 
 
 def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dev import simulate
-from tests.reliability.simulation import Figures, Simulation
-from tests.reliability.weather import CALM
+from dev.simulation.simulation import Figures, Simulation
+from dev.simulation.weather import CALM
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
@@ -47,7 +47,7 @@ def test_without_faults_all_goes_well() -> None:
 @pytest.mark.process
 def test_the_same_seed_is_the_same_history() -> None:
     """Also in another process, whose hashes are salted differently."""
-    script = "from tests.reliability.simulation import Simulation; print(Simulation(5, 2, 10).run().trace)"
+    script = "from dev.simulation.simulation import Simulation; print(Simulation(5, 2, 10).run().trace)"
     environment = os.environ | {"PYTHONHASHSEED": "77"}
     elsewhere = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
@@ -70,7 +70,7 @@ def test_a_seed_that_fails_is_told_with_the_line_that_plays_it_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The promise, the last moments, the command; and the exit code is 1."""
-    monkeypatch.setattr("tests.reliability.simulation.BOUND_S", -7000)
+    monkeypatch.setattr("dev.simulation.simulation.BOUND_S", -7000)
     assert simulate.main(["--seeds", "1", "--users", "1", "--generations", "3"]) == 1
     told = capsys.readouterr().out
     assert "seed 0 broke a promise: Broken: everything settles" in told

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.blobs import Blob
+from dev.fakes.messenger import queue_of
+from dev.fakes.world import FROM_THE_APP, START, World, read
+from dev.simulation.clockwork import Pause
+from dev.simulation.effects import Fault, run, watched
+from dev.simulation.flows import FLOWS
+from dev.simulation.invariants import at_rest
+from dev.simulation.schedules import Faced, Flow, Stage, Webhook, raw_of
 from shared import worker
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
 from shared.ports import Envelope, House
-from tests.fakes.blobs import Blob
-from tests.fakes.messenger import queue_of
-from tests.fakes.world import FROM_THE_APP, START, World, read
-from tests.reliability.clockwork import Pause
-from tests.reliability.effects import Fault, run, watched
-from tests.reliability.flows import FLOWS
-from tests.reliability.invariants import at_rest
-from tests.reliability.schedules import Faced, Flow, Stage, Webhook, raw_of
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 

@@ -2,7 +2,7 @@
 
 import pytest_asyncio
 
-from tests.fakes.world import World
+from dev.fakes.world import World
 
 
 @pytest_asyncio.fixture

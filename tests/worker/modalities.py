@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from dev.fakes.catalogs import IMAGE, SECONDS, TEXT, VERSION, catalog, model
+from dev.fakes.world import World
 from shared.core.catalog.catalog import Catalog
 from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Policy
-from tests.core.catalogs import IMAGE, SECONDS, TEXT, VERSION, catalog, model
-from tests.fakes.world import World
 
 #: What each kind of file begins with, and what it ends with where it says so.
 MP4 = (

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.store import FakeStore
+from dev.fakes.world import World
 from shared import worker
 from shared.core.keys import Key
 from shared.core.money.credits import Account, LedgerEntry, Move, Plan
 from shared.ports import Unavailable, UnreadableRow
 from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
-from tests.fakes.store import FakeStore
-from tests.fakes.world import World
 
 
 async def differences(world: World) -> list[Difference]:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.blobs import Blob
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.world import World, read
 from shared import worker
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import NotCreated, OutcomeUnknown
@@ -12,9 +15,6 @@ from shared.core.reasons import Reason
 from shared.core.requests.messages import Malformed
 from shared.ports import Envelope, Picture, Unavailable
 from shared.worker.finishing import TIDY_AGAIN_S
-from tests.fakes.blobs import Blob
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import World, read
 
 REQUEST = b'{"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse", "model": "flux-schnell"}'
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from dev.fakes.world import KEY, World
 from shared import worker
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
@@ -13,7 +14,6 @@ from shared.core.provider.prediction import NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import Reason
 from shared.ports import OpenRow
 from shared.worker.checking import TICK_ROWS
-from tests.fakes.world import KEY, World
 
 
 async def test_a_webhook_that_never_comes_is_repaired(world: World) -> None:

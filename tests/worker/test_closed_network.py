@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.world import World
 from shared.core.catalog.mapping import INPUT_PREFIX
 from shared.ports import Limits
-from tests.fakes.world import World
 from tests.worker.modalities import WAV, opened
 
 PICTURE = "https://pictures.example/cat.png"

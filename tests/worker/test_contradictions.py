@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.world import KEY, World
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope
-from tests.fakes.world import KEY, World
 from tests.worker.modalities import TAR, opened, train
 
 # A 404 for a prediction.

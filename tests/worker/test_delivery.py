@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.images import BLACK, EXTRA, MANIFEST, SHORT
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.core.safety.screening_record import read_record
-from tests.fakes.images import BLACK, EXTRA, MANIFEST, SHORT
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import KEY, World, facts
 from tests.worker.modalities import MP4, TAR, WAV, opened, train
 
 PICTURE = "https://pictures.example/cat.png"

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import IMAGE, SEED, TEXT, catalog, model
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.fakes.world import World, facts
 from shared.core.events.generation_event import ChosenBy
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import SENTENCES, Reason
-from tests.core.catalogs import IMAGE, SEED, TEXT, catalog, model
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import World, facts
 from tests.worker.modalities import opened
 
 PICTURE = "https://pictures.example/cat.png"

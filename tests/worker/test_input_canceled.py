@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from dev.fakes.inputs import FakeInputs
+from dev.fakes.world import World
 from shared.core.lifecycle.state import State
-from tests.fakes.inputs import FakeInputs
-from tests.fakes.world import World
 
 
 async def test_an_input_that_lost_against_a_cancel_goes_at_once(world: World) -> None:

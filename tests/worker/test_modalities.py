@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import NotCreated
@@ -12,7 +13,6 @@ from shared.core.reasons import Reason
 from shared.core.safety.moderation import keyed_digest
 from shared.ports import Limits
 from shared.worker.delivery import INLINE_CHARACTERS
-from tests.fakes.world import KEY, World, facts
 from tests.worker.modalities import MP4, STRICT, WAV, WILLING, opened
 
 PICTURE = "https://pictures.example/cat.png"

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.images import BROKEN, NO_IMAGE
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.fakes.world import KEY, World, facts
 from shared import worker
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Transition
@@ -13,9 +16,6 @@ from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import OUTPUTS_AT_ONCE, Conflict, Envelope, Loaded, Unavailable
-from tests.fakes.images import BROKEN, NO_IMAGE
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import KEY, World, facts
 
 
 async def test_two_outputs_are_captured_as_two(world: World) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from dev.fakes.world import World
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
-from tests.fakes.world import World
 
 
 @pytest.mark.parametrize(

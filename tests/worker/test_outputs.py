@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.provider import DELIVERY
+from dev.fakes.world import KEY, World
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope
-from tests.fakes.provider import DELIVERY
-from tests.fakes.world import KEY, World
 from tests.worker.modalities import MP4, WAV, opened
 
 #: A name of each kind of file, as Replicate's delivery host has them.

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from dev.fakes.provider import FakeReplicate
+from dev.fakes.world import KEY, START, World
 from shared import worker
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import NotCreated, Prediction
@@ -14,8 +16,6 @@ from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
 from shared.ports import Unavailable
 from shared.worker.deferring import backoff_s, put_off_until
-from tests.fakes.provider import FakeReplicate
-from tests.fakes.world import KEY, START, World
 
 
 class LeftAlone(FakeReplicate):

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.world import KEY, START, World, facts, read
 from shared import worker
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
@@ -16,8 +18,6 @@ from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.requests.messages import CancelRequest, PredictionEvent
 from shared.ports import Envelope, Loaded, Sendable, Unavailable
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import KEY, START, World, facts, read
 
 TWO = Key("ada", "two")
 

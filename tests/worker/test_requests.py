@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.messenger import REQUESTS
+from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.worker import requests
-from tests.fakes.messenger import REQUESTS
-from tests.fakes.world import KEY, World, facts
 
 
 async def test_a_request_becomes_a_stored_picture_paid_once(world: World) -> None:

@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.blobs import Blob
+from dev.fakes.images import BROKEN, NO_IMAGE
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.fakes.world import CATALOG, KEY, World
 from shared import worker
 from shared.core.catalog.catalog import Catalog, Model
 from shared.core.keys import Key
@@ -14,10 +18,6 @@ from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.safety.moderation import Category, Partial, Policy, keyed_digest
 from shared.ports import Limits, Unavailable
-from tests.fakes.blobs import Blob
-from tests.fakes.images import BROKEN, NO_IMAGE
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import CATALOG, KEY, World
 from tests.worker.modalities import MP4
 
 PICTURE = "https://pictures.example/cat.png"

@@ -7,13 +7,13 @@ from typing import BinaryIO
 
 import pytest
 
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.world import KEY, facts
 from shared import worker
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import KEY, facts
 from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, train, trained
 
 LOST_S = 3600 + 60 + 1

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.images import FakeImages
+from dev.fakes.messenger import EVENTS, REQUESTS
+from dev.fakes.world import World
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.ports import Envelope
 from shared.worker.wariness import LOST_DELIVERIES, warned
-from tests.fakes.images import FakeImages
-from tests.fakes.messenger import EVENTS, REQUESTS
-from tests.fakes.world import World
 
 PICTURE = "https://pictures.example/cat.png"
 

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from dev.fakes.messenger import EVENTS, REQUESTS, Sent
+from dev.fakes.world import DELIVERIES, START, World
+from dev.simulation.clockwork import Call, Clockwork, Pause, Process
+from dev.simulation.effects import NEIGHBOURS, Crash, Mode, failed, watched
+from dev.simulation.invariants import Watch, after_step, at_rest, require
+from dev.simulation.replicate_life import ReplicateLife
+from dev.simulation.weather import Rates, Weather
 from shared import worker
 from shared.core.keys import Key
 from shared.core.money.credits import Plan
 from shared.core.requests.messages import PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, House
-from tests.fakes.messenger import EVENTS, REQUESTS, Sent
-from tests.fakes.world import DELIVERIES, START, World
-from tests.reliability.clockwork import Call, Clockwork, Pause, Process
-from tests.reliability.effects import NEIGHBOURS, Crash, Mode, failed, watched
-from tests.reliability.invariants import Watch, after_step, at_rest, require
-from tests.reliability.replicate_life import ReplicateLife
-from tests.reliability.weather import Rates, Weather
 
 T = TypeVar("T")
 

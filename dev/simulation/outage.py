@@ -17,16 +17,9 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from shared import worker
-from shared.adapters.replicate.resilience.guarded import Guarded
-from shared.core.events.generation_event import GenerationEvent
-from shared.core.keys import Key
-from shared.core.money.credits import Plan
-from shared.core.requests.messages import GenerationRequest, Message
-from shared.ports import Envelope, House, Sendable
-from tests.fakes.messenger import EVENTS, REQUESTS, queue_of
-from tests.fakes.world import DELIVERIES, START, World
-from tests.reliability.outage_neighbours import (
+from dev.fakes.messenger import EVENTS, REQUESTS, queue_of
+from dev.fakes.world import DELIVERIES, START, World
+from dev.simulation.outage_neighbours import (
     Account,
     CountingTelemetry,
     LargeStore,
@@ -34,6 +27,13 @@ from tests.reliability.outage_neighbours import (
     TellingMessenger,
     Trouble,
 )
+from shared import worker
+from shared.adapters.replicate.resilience.guarded import Guarded
+from shared.core.events.generation_event import GenerationEvent
+from shared.core.keys import Key
+from shared.core.money.credits import Plan
+from shared.core.requests.messages import GenerationRequest, Message
+from shared.ports import Envelope, House, Sendable
 
 #: What tables, queue and screening of one message take together, and what one instance does at once (host.json).
 WORK_S, SLOTS = 0.2, 16

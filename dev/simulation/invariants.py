@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from dev.fakes.blobs import Blob
+from dev.fakes.provider import SIGNING_SECRET
+from dev.fakes.world import World
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
@@ -18,9 +21,6 @@ from shared.core.lifecycle.state import NEXT, State
 from shared.core.money.credits import Account, Move
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import judge
-from tests.fakes.blobs import Blob
-from tests.fakes.provider import SIGNING_SECRET
-from tests.fakes.world import World
 
 
 class Broken(BaseException):

@@ -11,12 +11,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+from dev.fakes.blobs import FakeBlobs
+from dev.fakes.catalogs import REAL
+from dev.fakes.images import FakeImages
+from dev.fakes.index import FakeIndex
+from dev.fakes.inputs import FakeInputs
+from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
+from dev.fakes.provider import FakeReplicate
+from dev.fakes.screener import FakeScreener
+from dev.fakes.store import FakeStore
+from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
 from shared.core.catalog.catalog import Catalog
-from shared.core.catalog.file import parse_catalog
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Timing
@@ -28,17 +36,8 @@ from shared.core.requests.messages import Message
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.core.safety.moderation import Category, Policy
 from shared.ports import Envelope, House, Limits
-from tests.fakes.blobs import FakeBlobs
-from tests.fakes.images import FakeImages
-from tests.fakes.index import FakeIndex
-from tests.fakes.inputs import FakeInputs
-from tests.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
-from tests.fakes.provider import FakeReplicate
-from tests.fakes.screener import FakeScreener
-from tests.fakes.store import FakeStore
-from tests.fakes.telemetry import FakeTelemetry
 
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
+CATALOG = REAL
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("ada", "one")
 

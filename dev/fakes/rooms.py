@@ -13,6 +13,11 @@ from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from dev.fakes.messenger import FakeMessenger
+from dev.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
+from dev.fakes.screener import FakeScreener
+from dev.fakes.telemetry import FakeTelemetry
+from dev.fakes.world import World
 from shared.composition.app import Wiring
 from shared.config.settings import Settings
 from shared.core.keys import Key
@@ -20,11 +25,6 @@ from shared.core.provider.webhook import Callback, callback_url, sign
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
 from shared.triggers.replicate_webhook import Answer, Entrance, receive
-from tests.fakes.messenger import FakeMessenger
-from tests.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
-from tests.fakes.screener import FakeScreener
-from tests.fakes.telemetry import FakeTelemetry
-from tests.fakes.world import World
 
 OLD_SECRET = "whsec_" + "b2xkIHNlY3JldCwgMjQgYnl0ZXMu"
 OTHER_SECRET = "whsec_" + "b3RoZXIgc2VjcmV0LCAyNCBieXRl"

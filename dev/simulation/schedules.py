@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from dev.fakes.messenger import queue_of
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.fakes.world import KEY, World
+from dev.simulation.effects import Crash, Fault, Mode, modes_of, run, watched
+from dev.simulation.invariants import Watch, after_step, at_rest, require
 from shared import worker
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
-from tests.fakes.messenger import queue_of
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.fakes.world import KEY, World
-from tests.reliability.effects import Crash, Fault, Mode, modes_of, run, watched
-from tests.reliability.invariants import Watch, after_step, at_rest, require
 
 #: After the fault everything is over within this: a lost create (4 minutes) at each attempt, the wait of a message that
 #: was put off, several times over, and the 50 minutes for which an output is waited for that is not there. Nothing here

@@ -6,9 +6,9 @@ and never an output, which is.
 
 from dataclasses import replace
 
+from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.requests.messages import PredictionEvent
 from shared.worker.wariness import LOST_DELIVERIES
-from tests.reliability.schedules import End, Faced, Flow, Stage
 
 
 async def request_with_image(stage: Stage) -> Faced:

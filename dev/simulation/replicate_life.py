@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from dev.fakes.provider import FakeReplicate
+from dev.fakes.screener import UNSAFE_IMAGE
+from dev.simulation.clockwork import Clockwork
+from dev.simulation.weather import Weather
 from shared.core.provider.prediction import Status
 from shared.core.requests.messages import PredictionEvent
-from tests.fakes.provider import FakeReplicate
-from tests.fakes.screener import UNSAFE_IMAGE
-from tests.reliability.clockwork import Clockwork
-from tests.reliability.weather import Weather
 
 ERRORS = (
     "Prediction interrupted; please retry (code: PA)",

@@ -6,12 +6,12 @@ Their catalogue is small and quick, so that they fit into the same bounds of tim
 from dataclasses import replace
 from typing import Any
 
+from dev.fakes.catalogs import TEXT, VERSION, catalog, model
+from dev.fakes.world import KEY
+from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest
 from shared.core.safety.moderation import UNSCREENED_MODALITIES
-from tests.core.catalogs import TEXT, VERSION, catalog, model
-from tests.fakes.world import KEY
-from tests.reliability.schedules import End, Faced, Flow, Stage
 
 #: What they begin with.
 _WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(28)

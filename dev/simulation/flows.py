@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from dev.fakes.world import KEY
+from dev.simulation.modality_flows import MODALITY_FLOWS
+from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
+from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.provider.prediction import NotCreated, OutcomeUnknown
 from shared.core.requests.messages import CancelRequest, Check
 from shared.ports import OpenRow
-from tests.fakes.world import KEY
-from tests.reliability.modality_flows import MODALITY_FLOWS
-from tests.reliability.picture_flows import PICTURE_FLOWS, finished, finished_event
-from tests.reliability.schedules import End, Faced, Flow, Stage
 
 CHECK = Check(KEY)
 CANCEL = CancelRequest(KEY)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.fakes.world import World
-from tests.reliability.effects import Crash
+from dev.fakes.world import World
+from dev.simulation.effects import Crash
 
 Handler = Coroutine[Any, Any, Any]
 

@@ -15,17 +15,17 @@ from enum import StrEnum
 from random import Random
 from typing import BinaryIO
 
+from dev.fakes.messenger import FakeMessenger
+from dev.fakes.provider import DELIVERY, FakeReplicate
+from dev.fakes.store import FakeStore
+from dev.fakes.telemetry import FakeTelemetry
+from dev.simulation.clockwork import Pause
 from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.money.credits import LedgerEntry
 from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
-from tests.fakes.messenger import FakeMessenger
-from tests.fakes.provider import DELIVERY, FakeReplicate
-from tests.fakes.store import FakeStore
-from tests.fakes.telemetry import FakeTelemetry
-from tests.reliability.clockwork import Pause
 
 
 class Trouble(StrEnum):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from tests.reliability.effects import run
-from tests.reliability.flows import FLOWS
-from tests.reliability.invariants import Broken
-from tests.reliability.schedules import perform, schedules
+from dev.simulation.effects import run
+from dev.simulation.flows import FLOWS
+from dev.simulation.invariants import Broken
+from dev.simulation.schedules import perform, schedules
 
 #: How long another process is waited for between two looks. Who waits is ended by its test's own time.
 LOOK_S = 0.05

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dev.simulation.effects import READS, Mode, neighbour_of
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
-from tests.reliability.effects import READS, Mode, neighbour_of
 
 T = TypeVar("T")
 
