@@ -32,7 +32,7 @@ DEAD_LETTER_PAUSE_S = 10
 #: Between two lines that say the same of a setting.
 UNREADY_LINE_S = 60
 
-logger = logging.getLogger("darkroom.calls")
+logger = logging.getLogger("darkroom.invocation")
 
 #: What was said last of the settings, and when.
 _said: dict[str, float] = {}

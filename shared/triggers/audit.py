@@ -10,7 +10,7 @@ import logging
 from shared import worker
 from shared.ports import Dependencies, Unavailable
 
-logger = logging.getLogger("darkroom.nightly")
+logger = logging.getLogger("darkroom.audit")
 
 #: What the audit has of the 270 s that function_app.py gives any function: it tells that it was cut off itself.
 AUDIT_S = 240

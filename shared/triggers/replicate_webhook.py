@@ -22,7 +22,7 @@ from shared.core.requests.lenient_json import parsed
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope, Messenger, Telemetry, Unavailable
 
-logger = logging.getLogger("darkroom.doors")
+logger = logging.getLogger("darkroom.webhook")
 
 #: A webhook may hold data URIs and logs, so several MB; more than this is not Replicate's.
 WEBHOOK_BYTES = 4 * 1024 * 1024

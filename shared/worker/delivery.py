@@ -150,8 +150,8 @@ async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
             task.deps, f"output {task.attempt.number}.{index}", seen.assessment, seen.text.encode(), task.plan
         )
         task.records.append(replace(kept, provenance=seen.cleaned.provenance))
-        assessment = "passed" if verdict.allowed else "refused"
-        task.deps.telemetry.step("output_screened", task.key, index=index, assessment=assessment)
+        outcome = "passed" if verdict.allowed else "refused"
+        task.deps.telemetry.step("output_screened", task.key, index=index, verdict=outcome)
         if verdict.allowed:
             return await _store(task, index, seen)
         category = verdict.category or "unreadable"
