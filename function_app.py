@@ -13,7 +13,14 @@ import json
 
 import azure.functions as func
 
-from shared.composition.invocation import bounded, house, house_for_dead_letters, house_for_messages, look, on_time
+from shared.composition.invocation import (
+    app_for_dead_letters,
+    app_for_messages,
+    bounded,
+    check_health,
+    run_on_timer,
+    running_app,
+)
 
 gc.set_threshold(10_000, 20, 50)  # what a start makes stays: looking through it was 5 % of all CPU
 
@@ -31,7 +38,7 @@ _BINARY = func.DataType.BINARY
 @bounded(LAST_RESORT_S)
 async def generate(msg: func.ServiceBusMessage) -> None:
     """A request, or a cancel."""
-    async with house_for_messages() as ready:
+    async with app_for_messages() as ready:
         await ready.generate(msg)
 
 
@@ -40,26 +47,26 @@ async def generate(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def observe(msg: func.ServiceBusMessage) -> None:
     """News of a prediction, or a check of the timer's."""
-    async with house_for_messages() as ready:
+    async with app_for_messages() as ready:
         await ready.observe(msg)
 
 
-@app.function_name("bury_requests")
+@app.function_name("dead_letter_requests")
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%/$DeadLetterQueue", data_type=_BINARY)
 @bounded(LAST_RESORT_S)
-async def bury_requests(msg: func.ServiceBusMessage) -> None:
+async def dead_letter_requests(msg: func.ServiceBusMessage) -> None:
     """A request that died."""
-    async with house_for_dead_letters() as ready:
-        await ready.bury_requests(msg)
+    async with app_for_dead_letters() as ready:
+        await ready.dead_letter_requests(msg)
 
 
-@app.function_name("bury_events")
+@app.function_name("dead_letter_events")
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%PREDICTION_QUEUE%/$DeadLetterQueue", data_type=_BINARY)
 @bounded(LAST_RESORT_S)
-async def bury_events(msg: func.ServiceBusMessage) -> None:
+async def dead_letter_events(msg: func.ServiceBusMessage) -> None:
     """News that died."""
-    async with house_for_dead_letters() as ready:
-        await ready.bury_events(msg)
+    async with app_for_dead_letters() as ready:
+        await ready.dead_letter_events(msg)
 
 
 @app.function_name("replicate_webhook")
@@ -67,7 +74,7 @@ async def bury_events(msg: func.ServiceBusMessage) -> None:
 @bounded(LAST_RESORT_S)
 async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
     """Replicate says how a prediction stands; its signature is the authentication."""
-    answer = await house().receive(req.headers, req.params, req.get_body())
+    answer = await running_app().receive(req.headers, req.params, req.get_body())
     return func.HttpResponse(answer.text, status_code=answer.status, mimetype="text/plain")
 
 
@@ -76,7 +83,7 @@ async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
 @bounded(LAST_RESORT_S)
 async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the host binds it by this name
     """Send a check for whatever is overdue."""
-    await on_time(lambda ready: ready.reconcile())
+    await run_on_timer(lambda ready: ready.reconcile())
 
 
 @app.function_name("audit")
@@ -84,14 +91,14 @@ async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the ho
 @bounded(LAST_RESORT_S)
 async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
     """Compare every account with its ledger."""
-    await on_time(lambda ready: ready.audit())
+    await run_on_timer(lambda ready: ready.audit())
 
 
 @app.function_name("health")
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @bounded(LAST_RESORT_S)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # as above
-    """Which neighbours answer; 503 if one does not."""
-    neighbours = await look()
-    status = 200 if all(state == "ok" for state in neighbours.values()) else 503
-    return func.HttpResponse(json.dumps(neighbours), status_code=status, mimetype="application/json")
+    """Which dependencies answer; 503 if one does not."""
+    dependencies = await check_health()
+    status = 200 if all(state == "ok" for state in dependencies.values()) else 503
+    return func.HttpResponse(json.dumps(dependencies), status_code=status, mimetype="application/json")

@@ -1,4 +1,4 @@
-"""`python3 -m dev chaos`: the real stack under load, while its processes are killed and its neighbours misbehave.
+"""`python3 -m dev chaos`: the real stack under load, while its processes are killed and its dependencies misbehave.
 
 Every few seconds the host or the emulator is SIGKILLed, or Azurite restarted; meanwhile the Replicate simulator loses
 answers and webhooks, throttles and fails. Then everything settles, and what must hold is read from Azurite itself.
@@ -23,7 +23,7 @@ from dev.arguments import at_least, more_than_nothing
 from dev.chaos_invariants import Truth, broken
 from dev.stack import LOCAL, Running, Stack
 from shared import worker
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 
 #: Each prompt holds one of these words, and the simulator does this to it. "calm" is left alone.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -100,7 +100,7 @@ async def _chaos(arguments: argparse.Namespace, chance: random.Random) -> list[s
             at_rest = await _settled(stack, app, toll)
             truth = Truth(await _simulator(stack, "GET", "/_sim/predictions"), app.events, toll.sent)
             problems = [] if at_rest else [f"not at rest {SETTLE_S} s after the last fault"]
-            problems += await broken(stack.wiring, truth)
+            problems += await broken(stack.app, truth)
             _report(toll, app, truth, time.monotonic() - started)
     return problems
 
@@ -119,7 +119,7 @@ def _impatient_catalog(folder: Path) -> Path:
 
 async def _prepare(stack: Stack) -> None:
     for number in range(USERS):
-        await worker.grant(stack.wiring.house, f"user{number}", GRANT, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(stack.app.deps, f"user{number}", GRANT, grant_id="welcome", plan=Plan.PREMIUM)
     await _simulator(stack, "POST", "/_sim/pictures", {"mode": "plain"})
     for word, fault in FAULTS.items():
         if fault:
@@ -164,8 +164,8 @@ async def _settled(stack: Stack, app: App, toll: Toll) -> bool:
     deadline = time.monotonic() + SETTLE_S
     wanted = set(toll.sent)
     while time.monotonic() < deadline:
-        far = stack.wiring.house.now().replace(year=9999)
-        if wanted <= app.events.keys() and not await stack.wiring.index.due(far, 1):
+        far = stack.app.deps.now().replace(year=9999)
+        if wanted <= app.events.keys() and not await stack.app.index.due(far, 1):
             await asyncio.sleep(2)  # what is still on its way may come
             return True
         await asyncio.sleep(1)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import worker
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import Account
+from shared.core.money.ledger import Account
 from shared.core.provider.webhook import named_callback
 
 
@@ -22,14 +22,14 @@ class Truth:
     sent: Sequence[str]
 
 
-async def broken(wiring: Wiring, truth: Truth) -> list[str]:
+async def broken(app: App, truth: Truth) -> list[str]:
     """Every invariant that does not hold, in a sentence each."""
-    problems = [f"audit: {difference}" async for difference in worker.audit(wiring.house)]
+    problems = [f"audit: {difference}" async for difference in worker.audit(app.deps)]
     generations: list[Generation] = []
-    async for account in wiring.store.accounts():
+    async for account in app.store.accounts():
         if not isinstance(account, Account):
             continue  # the audit has told of it
-        mine = [generation async for generation in wiring.store.generations(account.user_id)]
+        mine = [generation async for generation in app.store.generations(account.user_id)]
         generations += mine
         captured = sum(generation.captured_credits for generation in mine)
         if (account.captured, account.held) != (captured, 0):
@@ -38,7 +38,7 @@ async def broken(wiring: Wiring, truth: Truth) -> list[str]:
         problems += _generation(generation, truth.events.get(generation.key.generation_id, ()))
     problems += _asked_for(generations, truth)
     problems += _predictions(generations, truth)
-    problems += await _blobs(wiring, generations)
+    problems += await _blobs(app, generations)
     return problems
 
 
@@ -81,9 +81,9 @@ def _predictions(generations: Sequence[Generation], truth: Truth) -> list[str]:
     return problems
 
 
-async def _blobs(wiring: Wiring, generations: Sequence[Generation]) -> list[str]:
+async def _blobs(app: App, generations: Sequence[Generation]) -> list[str]:
     """Exactly the outputs of succeeded generations are in the user's container."""
     named = {output.name for generation in generations for output in generation.outputs}
-    stored = set(await wiring.blobs.list_outputs())
+    stored = set(await app.blobs.list_outputs())
     problems = [f"output {name} is missing" for name in sorted(named - stored)]
     return problems + [f"output {name} belongs to nobody" for name in sorted(stored - named)]

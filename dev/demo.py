@@ -26,7 +26,7 @@ SENTENCES: Mapping[str, str] = {
     "prompt_allowed": "prompt allowed",
     "prompt_refused": "prompt refused: {category}",
     "rejected": "rejected: {reason}",
-    "held": "{credits} credit held",
+    "credits_held": "{credits} credit held",
     "prediction_created": "prediction created: {prediction}",
     "webhook_verified": "webhook verified: {status}",
     "checked": "the timer looked: {state}",
@@ -117,7 +117,7 @@ async def _demo() -> None:
 async def _sunset(stack: Stack, app: App, steps: Steps) -> None:
     """A message goes in, a picture comes out, paid once."""
     user = "demo-user"
-    await worker.grant(stack.wiring.house, user, 10, grant_id=uuid4().hex)
+    await worker.grant(stack.app.deps, user, 10, grant_id=uuid4().hex)
     await _show_account(stack, user, "before")
     event = await _generate(app, steps, _message(user))
     (output,) = event["data"]["outputs"]
@@ -199,17 +199,17 @@ async def _generate(app: App, steps: Steps, message: dict[str, Any]) -> dict[str
 
 async def _user(stack: Stack) -> str:
     user = f"user-{uuid4().hex[:6]}"
-    await worker.grant(stack.wiring.house, user, 10, grant_id="welcome")
+    await worker.grant(stack.app.deps, user, 10, grant_id="welcome")
     return user
 
 
 async def _captured(stack: Stack, user: str) -> int:
-    account, _ = await stack.wiring.store.load_account(user)
+    account, _ = await stack.app.store.load_account(user)
     return account.captured if account else 0
 
 
 async def _show_account(stack: Stack, user: str, when: str) -> None:
-    account, _ = await stack.wiring.store.load_account(user)
+    account, _ = await stack.app.store.load_account(user)
     if account is not None:
         balances = f"{account.available} available, {account.held} held, {account.captured} captured"
         print(f"  account {when}: {balances}")
@@ -217,7 +217,7 @@ async def _show_account(stack: Stack, user: str, when: str) -> None:
 
 async def _saved(stack: Stack, name: str) -> Path:
     """The stored picture, saved where a person can open it."""
-    content = await stack.wiring.blobs.read_output(name)
+    content = await stack.app.blobs.read_output(name)
     file = LOCAL / "demo" / f"sunset{Path(name).suffix}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)

@@ -20,16 +20,16 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
-from shared.core.safety.terms import TermList
+from shared.core.safety.blocklist import Blocklist
 
 #: The list that comes with the app.
-TERMS_FILE = Path(__file__).parents[1] / "shared" / "core" / "safety" / "terms.toml"
+BLOCKLIST_FILE = Path(__file__).parents[1] / "shared" / "core" / "safety" / "blocklist.toml"
 
 Change = Callable[[str], str]
 Trick = Callable[[random.Random, str], str]
 
 #: What is disguised: some of each kind and language of the list.
-TERMS = (
+FORBIDDEN = (
     "porn", "hentai", "dildo", "bukkake", "masturbating", "pornography", "fellatio", "gangbang", "blowjob", "cunt",
     "faggot", "nigger", "kike", "wetback", "untermensch", "lolicon", "shotacon", "pedophile", "csam", "thinspo",
     "necrophilia", "bestiality", "futanari", "creampie porn", "child porn", "kill myself", "sieg heil", "white power",
@@ -100,8 +100,8 @@ UNSEEN = {name: of_category(name) for name in ("Cc", "Cf", "Mn", "Cn", "Co", "So
 
 def _each(rng: random.Random, word: str, change: Change, share: float) -> str:
     """The word with about this share of its letters changed, and one at least."""
-    letters = [place for place, char in enumerate(word) if char.isalpha()]
-    chosen = {place for place in letters if rng.random() < share} or {rng.choice(letters)}
+    dead_letters = [place for place, char in enumerate(word) if char.isalpha()]
+    chosen = {place for place in dead_letters if rng.random() < share} or {rng.choice(dead_letters)}
     return "".join(change(char) if place in chosen else char for place, char in enumerate(word))
 
 
@@ -227,7 +227,7 @@ def disguises(seed: int, count: int) -> Iterator[tuple[str, str, str]]:
     while count:
         names = (rng.choice([*TRICKS]),) if rng.random() < 0.7 else rng.choice(PAIRS)
         letters_only = {"styled", "in_tags", "leet"}
-        term = rng.choice(TERMS if letters_only.intersection(names) or rng.random() < 0.93 else RUSSIAN)
+        term = rng.choice(FORBIDDEN if letters_only.intersection(names) or rng.random() < 0.93 else RUSSIAN)
         text = term
         for name in names:
             text = TRICKS[name](rng, text)
@@ -274,10 +274,10 @@ def harmless(seed: int, count: int) -> dict[str, list[str]]:
     return chosen
 
 
-def is_found(terms: TermList, text: str) -> bool:
+def is_found(terms: Blocklist, text: str) -> bool:
     """Whether the list has anything to say to a text."""
-    verdict = terms.look(text)
-    return bool(verdict.severities or verdict.topics)
+    assessment = terms.look(text)
+    return bool(assessment.severities or assessment.topics)
 
 
 #: The words of the list that the sentences say plainly: those are not harmless by it, and say nothing of disguises.
@@ -302,11 +302,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--harmless", type=int, default=0, metavar="SENTENCES")
     parser.add_argument("--show", type=int, default=40, help="how many to print")
     asked = parser.parse_args(argv)
-    terms = TermList.parse(TERMS_FILE.read_text(encoding="utf-8"))
+    terms = Blocklist.parse(BLOCKLIST_FILE.read_text(encoding="utf-8"))
     return _measure_harmless(terms, asked) if asked.harmless else _measure(terms, asked)
 
 
-def _measure(terms: TermList, asked: argparse.Namespace) -> int:
+def _measure(terms: Blocklist, asked: argparse.Namespace) -> int:
     passed = [case for case in disguises(asked.seed, asked.count) if not is_found(terms, case[2])]
     for name, term, text in passed[: asked.show]:
         print(f"{name:24} {term:16} {text!a}")
@@ -315,7 +315,7 @@ def _measure(terms: TermList, asked: argparse.Namespace) -> int:
     return int(len(passed) * 25 > asked.count)
 
 
-def _measure_harmless(terms: TermList, asked: argparse.Namespace) -> int:
+def _measure_harmless(terms: Blocklist, asked: argparse.Namespace) -> int:
     found = harmless(asked.seed, asked.harmless)
     if not found:
         print("There are no fortunes here: apt-get install fortunes fortunes-de fortunes-es ...")

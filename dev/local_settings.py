@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE, LOCAL_SETTINGS = ROOT / "local.settings.json.example", ROOT / "local.settings.json"
 
 #: Settings of the environment that are files. A path is the shell's.
-FILES = ("CATALOG_FILE", "MODERATION_FILE", "TERMS_FILE")
+FILES = ("CATALOG_FILE", "MODERATION_FILE", "BLOCKLIST_FILE")
 
 #: Those that say how it behaves, and lead nowhere.
 BEHAVIOUR = (

@@ -60,12 +60,12 @@ def table() -> dict[str, str]:
     """The characters by what they look like, sorted."""
     found: dict[str, set[str]] = {}
     for char, end in pairs():
-        letters, name = _letters(end), unicodedata.name(char, "")
+        dead_letters, name = _letters(end), unicodedata.name(char, "")
         # A living script's letter that looks like a digit is no digit: of "3" and a Cyrillic letter, a word has one.
-        living = name.startswith(("CYRILLIC", "GREEK")) and letters.isdecimal()
-        if letters and letters != _letters(char) and not living and not name.startswith("CJK"):
-            found.setdefault(letters, set()).add(char)
-    return {letters: "".join(sorted(found[letters])) for letters in sorted(found)}
+        living = name.startswith(("CYRILLIC", "GREEK")) and dead_letters.isdecimal()
+        if dead_letters and dead_letters != _letters(char) and not living and not name.startswith("CJK"):
+            found.setdefault(dead_letters, set()).add(char)
+    return {dead_letters: "".join(sorted(found[dead_letters])) for dead_letters in sorted(found)}
 
 
 def _letters(text: str) -> str:
@@ -79,11 +79,11 @@ def _letters(text: str) -> str:
 def written() -> str:
     """The module's text."""
     lines = [_HEAD.format(unicode=UNICODE, package=PACKAGE, version=metadata.version(PACKAGE))]
-    for letters, chars in table().items():
+    for dead_letters, chars in table().items():
         escaped = [char.encode("unicode_escape").decode() for char in chars]
         rows = ["".join(escaped[start : start + 10]) for start in range(0, len(escaped), 10)]
         body = f'"{rows[0]}",' if len(rows) == 1 else "(\n" + "".join(f'        "{row}"\n' for row in rows) + "    ),"
-        lines.append(f"    {ascii(letters).replace(chr(39), chr(34))}: {body}\n")
+        lines.append(f"    {ascii(dead_letters).replace(chr(39), chr(34))}: {body}\n")
     return "".join(lines) + "}\n"
 
 

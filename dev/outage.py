@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from dev.arguments import at_least, more_than_nothing
 from dev.simulation.outage import Case, Figures, Outage
-from dev.simulation.outage_neighbours import Trouble
+from dev.simulation.outage_dependencies import Trouble
 
 #: What each trouble is, in words.
 WORDS = {

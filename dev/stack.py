@@ -23,7 +23,7 @@ from dev import azurite, ports, process
 from dev.entities import SUBSCRIPTION
 from dev.entities import entities as made_of
 from dev.local_settings import local_values, of_environment, real_replicate
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +52,7 @@ class Stack:
     replicate_url: str
     replicate_token: str
     content_safety_url: str
-    wiring: Wiring
+    app: App
     host: process.Child
 
 
@@ -136,10 +136,10 @@ class Running:
         file = self._settings_file
         file.write_text(json.dumps({"IsEncrypted": False, "Values": values}), encoding="utf-8")
         file.chmod(0o600)  # it may hold a real token
-        wiring = Wiring(Settings.from_env(values))
-        self._ending.push_async_callback(wiring.close)
+        app = App(Settings.from_env(values))
+        self._ending.push_async_callback(app.close)
         async with asyncio.TaskGroup() as group:
-            group.create_task(ensure(wiring))
+            group.create_task(ensure(app))
             host = group.create_task(self._start_host())
         return Stack(
             values=values,
@@ -148,7 +148,7 @@ class Running:
             replicate_url="" if simulator is None else simulator.text("url"),
             replicate_token="" if simulator is None else simulator.text("token"),
             content_safety_url=safety.result().text("url"),
-            wiring=wiring,
+            app=app,
             host=host.result(),
         )
 
@@ -239,9 +239,9 @@ async def _killed(child: process.Child | None) -> None:
     await child.wait()
 
 
-async def ensure(wiring: Wiring) -> None:
+async def ensure(app: App) -> None:
     """Create the tables and containers, which in production the deployment creates."""
-    await asyncio.gather(wiring.store.ensure(), wiring.index.ensure(), wiring.blobs.ensure())
+    await asyncio.gather(app.store.ensure(), app.index.ensure(), app.blobs.ensure())
 
 
 def _simulated(simulator: process.Child) -> dict[str, str]:

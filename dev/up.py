@@ -106,11 +106,11 @@ def welcome(stack: Stack, durable: Path | None, files: list[Path]) -> str:
         else ""
     )
     real = f"the real one, which costs money, calling back at {values['PUBLIC_URL']}"
-    judge = 'a simulator: it knows words such as "gore" and the simulator\'s own marks, no real picture'
+    evaluate = 'a simulator: it knows words such as "gore" and the simulator\'s own marks, no real picture'
     return _WELCOME.format(
         host=stack.host_url,
         replicate=f"{stack.replicate_url} (a simulator)" if simulated else real,
-        safety=f"{stack.content_safety_url} ({judge}{'' if simulated else '; also beside the real Replicate'})",
+        safety=f"{stack.content_safety_url} ({evaluate}{'' if simulated else '; also beside the real Replicate'})",
         settings=f"{LOCAL_SETTINGS}{f'; of the environment {own}' if own else ''}",
         data=f"kept in {durable}" if durable else "in memory, gone with Ctrl-C (--keep keeps it)",
         queue=values["GENERATION_QUEUE"],

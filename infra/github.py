@@ -27,7 +27,7 @@ class Failed(Exception):  # noqa: N818  # it says how it ended
 
 
 @dataclass(frozen=True)
-class Desk:
+class CommandContext:
     """The two programs, with the environment that they run in."""
 
     env: Mapping[str, str]
@@ -43,17 +43,17 @@ class Desk:
         return json.loads(done.stdout) if done.stdout.strip() else None
 
 
-def set_up(desk: Desk, repository: str, environments: list[str], location: str) -> None:
+def set_up(command_context: CommandContext, repository: str, environments: list[str], location: str) -> None:
     """The identity, then the environments with their variables."""
-    subjects = desk.run("gh", "api", f"repos/{repository}/actions/oidc/customization/sub") or {}
+    subjects = command_context.run("gh", "api", f"repos/{repository}/actions/oidc/customization/sub") or {}
     if subjects.get("use_default") is False:
         raise Failed(
             f"{repository} has subjects of its own form for OIDC, which deployer.bicep does not know: "
             f"gh api --method PUT repos/{repository}/actions/oidc/customization/sub -F use_default=true"
         )
-    account = desk.run("az", "account", "show", "--output", "json")
+    account = command_context.run("az", "account", "show", "--output", "json")
     given = (f"repository={repository}", f"environments={json.dumps(environments)}", f"location={location}")
-    made = desk.run(
+    made = command_context.run(
         "az",
         *("deployment", "sub", "create", "--name", "darkroom-deployer", "--location", location),
         *("--template-file", str(TEMPLATE), "--parameters", *given),
@@ -66,9 +66,11 @@ def set_up(desk: Desk, repository: str, environments: list[str], location: str) 
         "AZURE_LOCATION": location,
     }
     for environment in environments:
-        desk.run("gh", "api", "--method", "PUT", f"repos/{repository}/environments/{environment}")
+        command_context.run("gh", "api", "--method", "PUT", f"repos/{repository}/environments/{environment}")
         for name, value in (variables | {"AZURE_ENV_NAME": f"darkroom-{environment}"}).items():
-            desk.run("gh", "variable", "set", name, "--repo", repository, "--env", environment, "--body", value)
+            command_context.run(
+                "gh", "variable", "set", name, "--repo", repository, "--env", environment, "--body", value
+            )
         sys.stdout.write(f"{repository}: the environment {environment} may deploy\n")
 
 
@@ -80,7 +82,7 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
     parser.add_argument("--location", default="swedencentral")
     given = parser.parse_args(argv)
     try:
-        set_up(Desk(env), given.repository, given.environments.split(","), given.location)
+        set_up(CommandContext(env), given.repository, given.environments.split(","), given.location)
     except Failed as failed:
         sys.stderr.write(f"{failed}\n")
         return 1

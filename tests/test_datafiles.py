@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config import data_files
 from shared.config.settings import Settings, SettingsError
 from shared.core.catalog.catalog import Status
-from shared.core.money.credits import Plan
-from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
+from shared.core.money.ledger import Plan
+from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.ports import Unavailable
 from tests.cli.counter import ENV
 
@@ -49,7 +49,7 @@ def test_without_a_setting_they_are_the_apps_own() -> None:
     """All three are there and sound."""
     assert data_files.catalog(SETTINGS).models
     assert data_files.policy(SETTINGS).refuse_from == dict.fromkeys(Category, 4)
-    assert data_files.terms(SETTINGS).look("hentai").severities
+    assert data_files.blocklist(SETTINGS).look("hentai").severities
 
 
 def test_another_file_takes_the_place(tmp_path: Path) -> None:
@@ -66,7 +66,11 @@ def test_another_file_takes_the_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "read"),
-    [("MODERATION_FILE", data_files.policy), ("TERMS_FILE", data_files.terms), ("CATALOG_FILE", data_files.catalog)],
+    [
+        ("MODERATION_FILE", data_files.policy),
+        ("BLOCKLIST_FILE", data_files.blocklist),
+        ("CATALOG_FILE", data_files.catalog),
+    ],
     ids=["policy", "terms", "catalogue"],
 )
 def test_a_file_that_is_not_there_names_its_setting(setting: str, read: Callable[[Settings], object]) -> None:
@@ -78,7 +82,11 @@ def test_a_file_that_is_not_there_names_its_setting(setting: str, read: Callable
 
 @pytest.mark.parametrize(
     ("setting", "read"),
-    [("MODERATION_FILE", data_files.policy), ("TERMS_FILE", data_files.terms), ("CATALOG_FILE", data_files.catalog)],
+    [
+        ("MODERATION_FILE", data_files.policy),
+        ("BLOCKLIST_FILE", data_files.blocklist),
+        ("CATALOG_FILE", data_files.catalog),
+    ],
     ids=["policy", "terms", "catalogue"],
 )
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_the_catalogue_that_the_page_shows_can_be_laid_over(tmp_path: Path) -> N
 PLACES = {
     "CATALOG_FILE": "blob:config/my/catalog.toml",
     "MODERATION_FILE": "blob:config/policy.toml",
-    "TERMS_FILE": "blob:other-config/terms.toml",
+    "BLOCKLIST_FILE": "blob:other-config/blocklist.toml",
 }
 
 
@@ -147,13 +155,15 @@ async def test_files_in_blobs_are_fetched_and_read() -> None:
     async def read(container: str, name: str, most_bytes: int) -> bytes:
         asked.append((container, name))
         assert most_bytes == data_files.MOST_BYTES
-        return {"my/catalog.toml": OVERLAY, "terms.toml": (OWN / "safety" / "terms.toml").read_text()}[name].encode()
+        return {"my/catalog.toml": OVERLAY, "blocklist.toml": (OWN / "safety" / "blocklist.toml").read_text()}[
+            name
+        ].encode()
 
     settings = Settings.from_env(ENV | PLACES | {"MODERATION_FILE": str(OWN / "safety" / "moderation.toml")})
     texts = await data_files.fetch(settings, lambda: read)
-    assert asked == [("config", "my/catalog.toml"), ("other-config", "terms.toml")]
+    assert asked == [("config", "my/catalog.toml"), ("other-config", "blocklist.toml")]
     assert data_files.catalog(settings, texts).models["flux-schnell"].credits == 7
-    assert data_files.terms(settings, texts).look("hentai").severities
+    assert data_files.blocklist(settings, texts).look("hentai").severities
     assert data_files.policy(settings, texts) == data_files.policy(SETTINGS)
 
 
@@ -200,7 +210,11 @@ async def test_trouble_that_passes_is_no_setting() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "read"),
-    [("MODERATION_FILE", data_files.policy), ("TERMS_FILE", data_files.terms), ("CATALOG_FILE", data_files.catalog)],
+    [
+        ("MODERATION_FILE", data_files.policy),
+        ("BLOCKLIST_FILE", data_files.blocklist),
+        ("CATALOG_FILE", data_files.catalog),
+    ],
     ids=["policy", "terms", "catalogue"],
 )
 def test_what_is_wrong_in_a_blob_names_it_and_its_setting(
@@ -226,21 +240,23 @@ def test_a_place_that_is_no_blob_is_refused(place: str) -> None:
 @pytest.mark.parametrize(
     ("said", "names"),
     [
-        ("", {TERMS, CONTENT_SAFETY}),
+        ("", {BLOCKLIST, CONTENT_SAFETY}),
         ("content_safety", {CONTENT_SAFETY}),
-        ("terms, content_safety, llama_guard", {TERMS, CONTENT_SAFETY, LLAMA_GUARD}),
+        ("blocklist, content_safety, llama_guard", {BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD}),
     ],
 )
 async def test_the_chain_is_made_of_the_settings(said: str, names: set[str]) -> None:
     """Each screener by its name, all of them well at the start."""
-    wiring = Wiring(Settings.from_env(ENV | {"SCREENERS": said}))
+    app = App(Settings.from_env(ENV | {"SCREENERS": said}))
     try:
-        assert wiring.screener.states() == dict.fromkeys(names, "closed")
+        assert app.screener.states() == dict.fromkeys(names, "closed")
     finally:
-        await wiring.close()
+        await app.close()
 
 
-@pytest.mark.parametrize("said", ["terms", "llama_guard", "content_safety,content_safety", "content_safety,guess", ","])
+@pytest.mark.parametrize(
+    "said", ["blocklist", "llama_guard", "content_safety,content_safety", "content_safety,guess", ","]
+)
 def test_a_chain_that_could_allow_nothing_or_is_unknown_is_refused(said: str) -> None:
     """Content Safety has to be among them."""
     with pytest.raises(SettingsError, match="SCREENERS is malformed"):
@@ -254,7 +270,7 @@ def test_indexing_loads_nothing_that_reads_them() -> None:
         "tomllib",
         "shared.core.catalog.file",
         "shared.core.safety.policy_file",
-        "shared.core.safety.terms",
+        "shared.core.safety.blocklist",
         "shared.core.safety.folding",
     )
     program = f"import sys, function_app; print([name for name in {readers!r} if name in sys.modules])"

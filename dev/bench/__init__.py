@@ -6,14 +6,14 @@ each when it was measured last.
 designs     against polling and against the official replicate SDK: wall time, slots, CPU, memory, requests
 road        CPU of the whole road, beside the same road built the usual way
 coldstart   a fresh worker: until indexed, until its first answer, until its first generation
-steps       calls to each neighbour in each flow, with CPU and latency
+steps       calls to each dependency in each flow, with CPU and latency
 webhook     the webhook's door under load: valid, wrong and oversized bodies
 growth      cost per generation as they grow more; the timer; one account for all
 pictures    CPU of looking at one picture, beside an older commit
 memory      peak memory of many outputs at once; the CPU of moving one
 
     host.py        feeds one worker as the Functions host does      worker.py      the measured process
-    neighbours.py  what they talk to, on the other core             stubs.py       neighbours that answer at once
+    dependencies.py  what they talk to, on the other core             stubs.py       dependencies that answer at once
     load.py        so many generations, and what each cost          peers/         what is measured beside Darkroom
     report.py      the table, and the JSON in .local/bench/         usage.py       CPU and memory of a process
     deployed.py    which packages a measured worker may see

@@ -13,14 +13,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from dev.bench import deployed, load, neighbours
+from dev.bench import dependencies, deployed, load
 from dev.bench import host as hosts
+from dev.bench.dependencies import Neighbours
 from dev.bench.load import APPS, ROOT
-from dev.bench.neighbours import Neighbours
 from dev.bench.report import Cell, Report
 from shared.core.catalog.file import parse_catalog
+from shared.core.safety.blocklist import Blocklist
 from shared.core.safety.policy_file import parse_policy
-from shared.core.safety.terms import TermList
 
 DESIGNS = ("usual", "darkroom")
 
@@ -46,7 +46,7 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     samples: dict[str, list[Sample]] = {design: [] for design in DESIGNS}
     loaded: dict[str, list[str]] = {}
     needed: list[str] = []
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         for design in DESIGNS:
             await _started(around, design)
         for _ in range(max(turns, 7 if full else 3)):
@@ -127,7 +127,7 @@ def _data_files() -> Iterator[dict[str, Cell]]:
     readers: dict[str, Callable[[str], object]] = {
         "catalog/catalog.toml": parse_catalog,
         "safety/moderation.toml": lambda text: parse_policy(text, "moderation.toml"),
-        "safety/terms.toml": lambda text: TermList.parse(text).look(""),  # the tree is made for the first text
+        "safety/blocklist.toml": lambda text: Blocklist.parse(text).look(""),  # the tree is made for the first text
     }
     for name, read in readers.items():
         text = (ROOT / "shared" / "core" / name).read_text(encoding="utf-8")

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dev.bench import load, neighbours
+from dev.bench import dependencies, load
+from dev.bench.dependencies import Neighbours
 from dev.bench.host import ADDED_PATH
 from dev.bench.load import Cost, Run
-from dev.bench.neighbours import Neighbours
 from dev.bench.report import FOLDER, Cell, Report
 
 PACKAGES = FOLDER / "packages"
@@ -29,7 +29,7 @@ PACE_PER_S = 4.0
 async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
     _install()
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         for number in (200, 1000) if full else (200,):
             at_once = await _in_turns(around, ALL, Run(generations=number, timeout_s=400), turns=1)
             rows = [_row(cost, uncounted=True) for cost in at_once]

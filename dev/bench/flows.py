@@ -1,7 +1,7 @@
-"""The flows of the corridor, walked in this process with every call to a neighbour counted and timed.
+"""The flows of the corridor, walked in this process with every call to a dependency counted and timed.
 
 The rooms are the real ones (shared/composition/container.py); only the broker is this file's: what is sent comes
-straight back when the flow wants it. A flow's budget is how many requests it may make to each neighbour: a test
+straight back when the flow wants it. A flow's budget is how many requests it may make to each dependency: a test
 holds it.
 """
 
@@ -21,27 +21,27 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from dev import stack
-from dev.bench.neighbours import Neighbours
+from dev.bench.dependencies import Neighbours
 from dev.replicate.webhooks import sign
 from shared import worker
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
-from shared.core.money import credits as ledger
-from shared.core.money.credits import Account
+from shared.core.money import ledger
+from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.requests.messages import CancelRequest, Check, Message, PredictionEvent
 from shared.core.requests.parsing import parse_request
-from shared.ports import Envelope, House, Sendable
+from shared.ports import Dependencies, Envelope, Sendable
 
 USER = "user-0"
 
 #: The ports that lead out of the process.
 PORTS = ("store", "index", "provider", "screener", "blobs", "messenger", "images")
 
-#: What each flow may ask of each neighbour: HTTP requests, and messages sent.
+#: What each flow may ask of each dependency: HTTP requests, and messages sent.
 BUDGETS: Mapping[str, Mapping[str, int]] = {
     "request": {"tables": 5, "content safety": 1, "replicate": 1, "service bus": 0, "blobs": 0},
     "started": {"tables": 2, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
@@ -108,7 +108,7 @@ class Timed:
         return fetch
 
 
-class Held:
+class SpooledOutput:
     """The messenger of this file: keeps what is sent."""
 
     def __init__(self) -> None:
@@ -132,21 +132,21 @@ class Held:
         return len(self.sent) + len(self.published)
 
 
-class LocalWiring(Wiring):
+class LocalWiring(App):
     """Darkroom's wiring with the messenger of this file."""
 
     @cached_property
     def messenger(self) -> Any:
         """It keeps what is sent."""
-        return Held()
+        return SpooledOutput()
 
 
 class Walk:
-    """Walks flows one at a time. ``found`` has the requests of each, by neighbour."""
+    """Walks flows one at a time. ``found`` has the requests of each, by dependency."""
 
-    def __init__(self, around: Neighbours, wiring: LocalWiring) -> None:
+    def __init__(self, around: Neighbours, app: LocalWiring) -> None:
         self._around = around
-        self._wiring = wiring
+        self._wiring = app
         self.calls: dict[str, Calls] = {}
         self.found: dict[str, Counter[str]] = {}
         self._last = Key(USER, "none")
@@ -182,19 +182,19 @@ class Walk:
     async def _handle(self, flow: str, message: Message) -> None:
         queue = self._wiring.settings.generation_queue
         envelope = Envelope(uuid.uuid4().hex)
-        await self._flow(flow, lambda house: worker.handle(house, message, envelope, queue))
+        await self._flow(flow, lambda deps: worker.handle(deps, message, envelope, queue))
 
-    async def _flow(self, flow: str, walked: Callable[[House], Awaitable[object]]) -> None:
+    async def _flow(self, flow: str, walked: Callable[[Dependencies], Awaitable[object]]) -> None:
         calls = self.calls.setdefault(flow, Calls())
-        house = self._wiring.house
-        rooms: dict[str, Any] = {name: Timed(name, getattr(house, name), calls) for name in PORTS}
+        deps = self._wiring.deps
+        rooms: dict[str, Any] = {name: Timed(name, getattr(deps, name), calls) for name in PORTS}
         await self._around.counts()
         before, sent = await self._around.replicate_requests(), self._wiring.messenger.number
         async with calls.timed("whole"):
-            await walked(replace(house, **rooms))
+            await walked(replace(deps, **rooms))
         found = Counter(dict.fromkeys(("tables", "content safety", "replicate", "service bus", "blobs"), 0))
         for name, number in (await self._around.counts()).items():
-            found[next(neighbour for neighbour in found if name.startswith(neighbour))] += number
+            found[next(dependency for dependency in found if name.startswith(dependency))] += number
         found["replicate"] += (await self._around.replicate_requests() - before).total()
         found["service bus"] += self._wiring.messenger.number - sent
         self.found[flow] = found
@@ -214,18 +214,18 @@ class Walk:
 
 @asynccontextmanager
 async def walking(around: Neighbours) -> AsyncIterator[Walk]:
-    """A walk among these neighbours, in tables of its own, by a user who has enough."""
+    """A walk among these dependencies, in tables of its own, by a user who has enough."""
     tables = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
     values = {**around.values, **tables, "ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1:9"}
-    wiring = LocalWiring(Settings.from_env(values))
+    app = LocalWiring(Settings.from_env(values))
     try:
-        await stack.ensure(wiring)
+        await stack.ensure(app)
         granted, entry = ledger.grant(Account(user_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
-        await wiring.store.post(granted, "", entry)
+        await app.store.post(granted, "", entry)
         await around.runs_for(0.3, 0)
-        yield Walk(around, wiring)
+        yield Walk(around, app)
     finally:
-        await wiring.close()
+        await app.close()
 
 
 def _delivery(secret: str) -> tuple[dict[str, str], dict[str, str], bytes]:

@@ -9,16 +9,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dev import stack
-from dev.bench import load, neighbours, usage
+from dev.bench import dependencies, load, usage
+from dev.bench.dependencies import Neighbours
 from dev.bench.host import entities_of_the_house
 from dev.bench.load import Run
-from dev.bench.neighbours import Neighbours
 from dev.bench.report import Cell, Report
 from dev.servicebus.emulator import Emulator
 from shared import worker
 from shared.adapters.azure_storage.tables import entities as wire
 from shared.adapters.azure_storage.tables import rows
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
@@ -31,7 +31,7 @@ _TRANSACTION_ROWS = 100
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         sizes = (50, 1000, 10_000) if full else (50, 300)
         costs = await _by_number(around, sizes, turns)
         report.add("generations of 1 s, 16 in flight", [{"generations": size, "CPU ms": costs[size]} for size in sizes])
@@ -73,33 +73,33 @@ async def _accounts(around: Neighbours, users: int) -> dict[str, Cell]:
 async def _ticks(around: Neighbours, finished: tuple[int, ...], open_: tuple[int, ...]) -> list[dict[str, Cell]]:
     """A tick over so many open generations, beside so many finished ones."""
     found: list[dict[str, Cell]] = []
-    async with _wired(around) as wiring:
+    async with _wired(around) as app:
         written = 0
         for done in finished:
-            await _finish(wiring, written, done)
+            await _finish(app, written, done)
             written = done
-            found += [{"finished": done, "open": number, **await _tick(wiring, number)} for number in open_]
+            found += [{"finished": done, "open": number, **await _tick(app, number)} for number in open_]
     return found
 
 
 @asynccontextmanager
-async def _wired(around: Neighbours) -> AsyncIterator[Wiring]:
+async def _wired(around: Neighbours) -> AsyncIterator[App]:
     """Darkroom's own rooms, in this process, on the core of what is measured."""
     with Emulator(entities_of_the_house()) as emulator:  # a thread of this process: its CPU is not counted
         pinned = usage.cores()
         tables = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
         public = {"ServiceBus": emulator.connection_string, "PUBLIC_URL": "http://127.0.0.1:9"}
-        wiring = Wiring(Settings.from_env({**around.values, **tables, **public}))
+        app = App(Settings.from_env({**around.values, **tables, **public}))
         usage.pin(pinned[0] if pinned else None)
         try:
-            await stack.ensure(wiring)
-            yield wiring
+            await stack.ensure(app)
+            yield app
         finally:
             usage.pin(pinned[1] if pinned else None)
-            await wiring.close()
+            await app.close()
 
 
-async def _finish(wiring: Wiring, written: int, wanted: int) -> None:
+async def _finish(app: App, written: int, wanted: int) -> None:
     """Have so many finished generations in the table."""
     now = datetime.now(UTC)
     for start in range(written, wanted, _TRANSACTION_ROWS):
@@ -109,19 +109,19 @@ async def _finish(wiring: Wiring, written: int, wanted: int) -> None:
             key = Key(f"user-{start % 50}", f"done-{number}")
             done = Generation(key=key, state=State.REJECTED, opened_at=now, request=None, ended_at=now)
             writes.append((rows.generation_row(done), ""))
-        await wiring._tables.line.transact(wiring.settings.state_table, writes)  # noqa: SLF001 - there is no other way in
+        await app._tables.line.transact(app.settings.state_table, writes)  # noqa: SLF001 - there is no other way in
 
 
-async def _tick(wiring: Wiring, number: int) -> dict[str, Cell]:
+async def _tick(app: App, number: int) -> dict[str, Cell]:
     """Open so many, overdue, and let the timer look; then take them away."""
     now = datetime.now(UTC)
     past = now - timedelta(seconds=60)
     keys = [Key(f"user-{each % 50}", f"open-{uuid.uuid4().hex}") for each in range(number)]
     row = OpenRow(key=keys[0], due_at=past, expires_at=now + timedelta(hours=1), written_at=past)
-    await asyncio.gather(*(wiring.index.put(replace(row, key=key)) for key in keys))
-    await worker.reconcile(wiring.house)  # what is imported and connected at first use is not the tick's
+    await asyncio.gather(*(app.index.put(replace(row, key=key)) for key in keys))
+    await worker.reconcile(app.deps)  # what is imported and connected at first use is not the tick's
     cpu_s, wall_s = time.thread_time(), time.perf_counter()
-    sent = await worker.reconcile(wiring.house)
+    sent = await worker.reconcile(app.deps)
     spent = {"sent": sent, "CPU s": time.thread_time() - cpu_s, "wall s": time.perf_counter() - wall_s}
-    await asyncio.gather(*(wiring.index.remove(key) for key in keys))
+    await asyncio.gather(*(app.index.remove(key) for key in keys))
     return dict(spent)

@@ -6,7 +6,7 @@ Rules of this file:
    counted and not repeated.
 2. A queue's calls take slots (maxConcurrentCalls of host.json is per function, so each queue has its own); webhooks,
    which the HTTP front end brings, take none, but their time counts as time that a worker was held.
-3. The worker has a core of its own; this process shares the other with the neighbours.
+3. The worker has a core of its own; this process shares the other with the dependencies.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from typing import Any
 from aiohttp import web
 
 from dev.bench import deployed, usage, wire
-from dev.bench.neighbours import Neighbours
+from dev.bench.dependencies import Neighbours
 from dev.bench.usage import Usage
 from dev.servicebus import codec, entities
 from dev.servicebus.hub import Hub
@@ -201,7 +201,7 @@ class Host:
 
 @asynccontextmanager
 async def running(
-    neighbours: Neighbours,
+    dependencies: Neighbours,
     app: Path,
     slots: int = 16,
     settings: Mapping[str, str] | None = None,
@@ -220,7 +220,7 @@ async def running(
             path: Inbox(emulator.hub, path) for path in (REQUESTS, EVENTS, f"{TOPIC}/Subscriptions/{SUBSCRIPTION}")
         }
         public_url = await _front_end(stack, host)
-        values = {**neighbours.values, "ServiceBus": emulator.connection_string, "PUBLIC_URL": public_url}
+        values = {**dependencies.values, "ServiceBus": emulator.connection_string, "PUBLIC_URL": public_url}
         await _worker(stack, host, app, values | dict(settings or {}))
         requests, events, topic = (inbox.arrived for inbox in inboxes.values())
         feeding = [host.feed("generate", requests), host.listen(topic)]

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from dev import stack
 from dev.bench import host as hosts
+from dev.bench.dependencies import Neighbours
 from dev.bench.host import Host
-from dev.bench.neighbours import Neighbours
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings
-from shared.core.money import credits as ledger
-from shared.core.money.credits import Account
+from shared.core.money import ledger
+from shared.core.money.ledger import Account
 
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
@@ -78,25 +78,25 @@ class Cost:
         return self.succeeded / self.wall_s
 
 
-async def measure(neighbours: Neighbours, design: str, run: Run, settings: Mapping[str, str] | None = None) -> Cost:
+async def measure(dependencies: Neighbours, design: str, run: Run, settings: Mapping[str, str] | None = None) -> Cost:
     """Run a design; see ``Run``."""
     values = {"STATE_TABLE": _fresh("state"), "OPEN_TABLE": _fresh("open"), **(settings or {})}
-    await prepare(neighbours, values, run.users)
-    async with hosts.running(neighbours, APPS[design], run.slots, values) as (host, requests):
-        await neighbours.runs_for(0.2, run.picture_bytes)
+    await prepare(dependencies, values, run.users)
+    async with hosts.running(dependencies, APPS[design], run.slots, values) as (host, requests):
+        await dependencies.runs_for(0.2, run.picture_bytes)
         await _warm_up(host, requests, run)
-        await neighbours.runs_for(run.run_s, run.picture_bytes)
-        await neighbours.counts()
-        replicate_before = await neighbours.replicate_requests()
+        await dependencies.runs_for(run.run_s, run.picture_bytes)
+        await dependencies.counts()
+        replicate_before = await dependencies.replicate_requests()
         host.tally = hosts.Tally()
         await host.ask("mark")
         before, began_s = await host.used(), time.perf_counter()
         failure = await _sent(host, requests, run)
         wall_s = time.perf_counter() - began_s
         after = await host.used()
-        replicate = await neighbours.replicate_requests() - replicate_before
-        counts = await neighbours.counts()
-    await neighbours.rest()
+        replicate = await dependencies.replicate_requests() - replicate_before
+        counts = await dependencies.counts()
+    await dependencies.rest()
     counts.update({f"replicate {name}": number for name, number in replicate.items()})
     tally, number = host.tally, run.generations
     return Cost(
@@ -150,18 +150,18 @@ def request(user: int) -> bytes:
     return json.dumps(body).encode()
 
 
-async def prepare(neighbours: Neighbours, values: Mapping[str, str], users: int) -> None:
+async def prepare(dependencies: Neighbours, values: Mapping[str, str], users: int) -> None:
     """Make the tables and containers, and grant every user enough."""
-    settings = {**neighbours.values, "ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1", **values}
-    wiring = Wiring(Settings.from_env(settings))
+    settings = {**dependencies.values, "ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1", **values}
+    app = App(Settings.from_env(settings))
     try:
-        await stack.ensure(wiring)
+        await stack.ensure(app)
         for user in range(users):
             account = Account(user_id=f"user-{user}")
             granted, entry = ledger.grant(account, _CREDITS, grant_id="bench", at=datetime.now(UTC))
-            await wiring.store.post(granted, "", entry)
+            await app.store.post(granted, "", entry)
     finally:
-        await wiring.close()
+        await app.close()
 
 
 def _fresh(name: str) -> str:

@@ -10,9 +10,9 @@ from asyncio import create_subprocess_exec, subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dev.bench import load, neighbours, usage
+from dev.bench import dependencies, load, usage
+from dev.bench.dependencies import Neighbours
 from dev.bench.load import ROOT, Run
-from dev.bench.neighbours import Neighbours
 from dev.bench.report import Cell, Report
 
 MOVERS = ("sdk and httpx", "darkroom")
@@ -34,7 +34,7 @@ class Moved:
 async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
     sizes = SIZES if full else SIZES[:2]
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         few = await _in_turns(around, SIZES[:1], turns, count=100, tasks=4)
         report.add("moved, 4 at a time", _rows(few))
         many = await _in_turns(around, sizes, 1, count=AT_ONCE, tasks=AT_ONCE)

@@ -62,21 +62,21 @@ async def _output(values: dict[str, str]) -> str:
 
 
 async def _darkroom(values: dict[str, str]) -> Move:
-    from shared.composition.app import Wiring  # noqa: PLC0415 - as above
+    from shared.composition.app import App  # noqa: PLC0415 - as above
     from shared.config.settings import Settings  # noqa: PLC0415 - the other way must not load it
-    from shared.worker.spooled_output import Held  # noqa: PLC0415 - as above
+    from shared.worker.spooled_output import SpooledOutput  # noqa: PLC0415 - as above
 
     public = {"ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1:9"}
-    house = Wiring(Settings.from_env({**values, **public})).house
+    deps = App(Settings.from_env({**values, **public})).deps
 
     async def move(uri: str, name: str) -> None:
-        with Held(_BUFFER_BYTES) as held:
+        with SpooledOutput(_BUFFER_BYTES) as held:
             file = cast("BinaryIO", held)
-            async with house.provider.fetch(uri, 60_000_000) as pieces:
+            async with deps.provider.fetch(uri, 60_000_000) as pieces:
                 async for piece in pieces:
                     file.write(piece)
             file.seek(0)
-            await house.blobs.put_output(name, file, "image/png", {})
+            await deps.blobs.put_output(name, file, "image/png", {})
 
     return move
 

@@ -66,7 +66,7 @@ Measure = Callable[..., Coroutine[Any, Any, None]]
 
 
 def run(measure: Measure, *, full: bool, turns: int, limit_s: float) -> Report:
-    """Run a benchmark, so long at most; this process and the neighbours it starts stay on the second core.
+    """Run a benchmark, so long at most; this process and the dependencies it starts stay on the second core.
 
     What goes wrong is told in the report, beside what was measured by then.
     """

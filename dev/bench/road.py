@@ -1,6 +1,6 @@
 """The CPU of the whole road, in the real worker library, beside the same road built the usual way (peers/usual)."""
 
-from dev.bench import load, neighbours
+from dev.bench import dependencies, load
 from dev.bench.load import Cost, Run
 from dev.bench.report import Cell, Report
 
@@ -12,7 +12,7 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     run = Run(generations=300 if full else 200, run_s=1.0)
     best: dict[str, Cost] = {}
     rows: list[dict[str, Cell]] = []
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         for turn in range(turns):
             for design in DESIGNS:
                 cost = await load.measure(around, design, run)

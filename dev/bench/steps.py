@@ -1,16 +1,16 @@
-"""Every flow of the corridor: how often it asks each neighbour, and what each of those calls costs.
+"""Every flow of the corridor: how often it asks each dependency, and what each of those calls costs.
 
 One call at a time, so that its CPU can be told from that of the others; under load a call costs less.
 """
 
-from dev.bench import flows, neighbours, usage
+from dev.bench import dependencies, flows, usage
 from dev.bench.flows import BUDGETS, Walk
 from dev.bench.report import Cell, Report
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         pinned = usage.cores()
         usage.pin(pinned[0] if pinned else None)  # this process is what is measured here
         async with flows.walking(around) as walk:

@@ -1,4 +1,4 @@
-"""`python -m dev.bench.stubs`: neighbours that answer at once, so that a measurement is about whoever asks them.
+"""`python -m dev.bench.stubs`: dependencies that answer at once, so that a measurement is about whoever asks them.
 
     /contentsafety/...      Content Safety: reads what it is sent, finds nothing in it (but see _REFUSED)
     /devstoreaccount1/...   Blob Storage, as far as an upload goes: takes containers, blobs and blocks, keeps nothing

@@ -4,7 +4,7 @@ Rules of this file:
 1. CPU is user and system time of all threads of the process, as the system counts it (getrusage).
 2. Peak memory is the high-water mark of the resident set since ``mark``; Linux alone can set it back. Elsewhere it
    is the highest since the process began.
-3. Measured processes run on one core and their neighbours on another where the system can pin them (Linux); else
+3. Measured processes run on one core and their dependencies on another where the system can pin them (Linux); else
    they share what there is, and the report says so.
 """
 
@@ -54,7 +54,7 @@ def mark() -> None:
 
 @functools.cache  # as it was at first: who has pinned itself sees one core alone
 def cores() -> tuple[int, int] | None:
-    """The core for what is measured and the core for its neighbours; None where processes cannot be pinned."""
+    """The core for what is measured and the core for its dependencies; None where processes cannot be pinned."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     available = sorted(os.sched_getaffinity(0))

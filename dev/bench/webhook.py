@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dev.bench import dependencies, load
 from dev.bench import host as hosts
-from dev.bench import load, neighbours
 from dev.bench.host import Host
 from dev.bench.load import APPS
 from dev.bench.report import Cell, Report
@@ -42,7 +42,7 @@ class Delivery:
 async def measured(report: Report, *, full: bool, turns: int) -> None:
     """Run it."""
     count = 4000 if full else 1000
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         secret = around.values["REPLICATE_WEBHOOK_SECRET"]
         kinds: dict[str, Callable[[], Delivery]] = {
             "valid": lambda: _valid(secret),

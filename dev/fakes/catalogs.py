@@ -9,7 +9,7 @@ from typing import Any
 from shared.core.catalog.catalog import Catalog
 from shared.core.catalog.file import build_catalog, parse_catalog
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.requests.messages import GenerationRequest
 
 #: The catalogue that comes with the app.

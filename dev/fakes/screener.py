@@ -3,8 +3,8 @@
 A word, or a run of bytes, that stands in ``words`` or ``marks`` gives its category its severity; all else is 0.
 """
 
-from shared.core.money.credits import Plan
-from shared.core.safety.moderation import CONTENT_SAFETY, Category, Verdict
+from shared.core.money.ledger import Plan
+from shared.core.safety.moderation import CONTENT_SAFETY, Assessment, Category
 from shared.ports import Unavailable
 
 #: One word for each category; "violence" at 6 is refused by every sensible policy.
@@ -31,23 +31,23 @@ class FakeScreener:
         self.texts: list[str] = []
         self.images: list[bytes] = []
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:
         """Look for the words."""
         self._check()
         self.texts.append(text)
         return self.read(text)
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:
         """Look for the marks."""
         self._check()
         self.images.append(image)
         return self.seen(image)
 
-    def read(self, text: str) -> Verdict:
+    def read(self, text: str) -> Assessment:
         """What a text's verdict is, without asking."""
         return self._verdict([found for word, found in self.words.items() if word in text.lower()])
 
-    def seen(self, image: bytes) -> Verdict:
+    def seen(self, image: bytes) -> Assessment:
         """What an image's verdict is, without asking."""
         return self._verdict([found for mark, found in self.marks.items() if mark in image])
 
@@ -55,10 +55,10 @@ class FakeScreener:
         if self.down:
             raise Unavailable("content safety", "the test has taken it down")
 
-    def _verdict(self, found: list[tuple[Category, int]]) -> Verdict:
+    def _verdict(self, found: list[tuple[Category, int]]) -> Assessment:
         severities = dict.fromkeys(Category, 0)
         for category, severity in found:
             severities[category] = max(severities[category], severity)
         if self.unreadable:
             del severities[Category.HATE]
-        return Verdict(severities, screeners=(CONTENT_SAFETY,))
+        return Assessment(severities, screeners=(CONTENT_SAFETY,))

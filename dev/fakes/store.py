@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
-from shared.core.money.credits import Account, LedgerEntry, Move
+from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 

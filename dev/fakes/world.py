@@ -30,12 +30,12 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Timing
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import Account, Move, Plan, moved
+from shared.core.money.ledger import Account, Move, Plan, moved
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.messages import Message
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.core.safety.moderation import Category, Policy
-from shared.ports import Envelope, House, Limits
+from shared.ports import Dependencies, Envelope, Limits
 
 CATALOG = REAL
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -64,7 +64,7 @@ class World:
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
         self._seeds = iter(range(1_000_000, 9_000_000))
-        self.house = House(
+        self.deps = Dependencies(
             store=self.store,
             index=self.index,
             provider=self.replicate,
@@ -88,7 +88,7 @@ class World:
     async def open_account(self, user_id: str = "ada", amount: int | None = None) -> None:
         """Grant a user their credits, on the premium plan."""
         granted = self._credits if amount is None else amount
-        await worker.grant(self.house, user_id, granted, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(self.deps, user_id, granted, grant_id="welcome", plan=Plan.PREMIUM)
 
     def now(self) -> datetime:
         """The world's time."""
@@ -126,7 +126,7 @@ class World:
     async def deliver(self, raw: bytes, queue: str, envelope: Envelope = FROM_THE_APP) -> None:
         """One delivery of one message."""
         arrived = envelope if envelope.enqueued_at else replace(envelope, enqueued_at=self.time)
-        await worker.handle(self.house, read(raw, queue), arrived, queue)
+        await worker.handle(self.deps, read(raw, queue), arrived, queue)
 
     async def pump(self, rounds: int = 100) -> None:
         """Carry everything that was sent, and what is due of what was scheduled, until nothing is left."""
@@ -148,14 +148,14 @@ class World:
             except Exception as error:  # noqa: BLE001  # the broker does not care what it was
                 if delivery == DELIVERIES:
                     self.dead.append((sent, error))
-                    await worker.bury(self.house, read(raw, sent.queue), raw, sent.queue)
+                    await worker.dead_letter(self.deps, read(raw, sent.queue), raw, sent.queue)
             else:
                 return
 
     async def tick(self, seconds: float = 0) -> int:
         """Time passes, the timer fires, and its checks are carried; returns how many checks there were."""
         self.pass_time(seconds)
-        checks = await worker.reconcile(self.house)
+        checks = await worker.reconcile(self.deps)
         await self.pump()
         return checks
 

@@ -263,7 +263,7 @@ async def _looked(content: bytes, world: World) -> str:
     _read_back(message, asks=asks)
     if asks:
         message = _as_another(message, world)
-    await worker.handle(world.house, message, replace(envelope, enqueued_at=world.now()), REQUESTS if asks else EVENTS)
+    await worker.handle(world.deps, message, replace(envelope, enqueued_at=world.now()), REQUESTS if asks else EVENTS)
     if message.key is not None and message.key in world.store.saved_generations:
         _stored(world.store.saved_generations[message.key])
     told: tuple[Event, ...] = (*world.messenger.published, *world.messenger.refused)
@@ -271,7 +271,7 @@ async def _looked(content: bytes, world: World) -> str:
         json.dumps(event.to_json(), ensure_ascii=False).encode()
     world.messenger.published.clear()
     world.messenger.refused.clear()
-    await worker.bury(world.house, message, raw, REQUESTS if asks else EVENTS)
+    await worker.dead_letter(world.deps, message, raw, REQUESTS if asks else EVENTS)
     return f"{kind.decode()}: {type(message).__name__}"
 
 

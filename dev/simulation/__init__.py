@@ -10,5 +10,5 @@ clockwork.py          its time and its turns
 weather.py            its faults
 replicate_life.py     how predictions live in it
 outage.py             an hour without Replicate under load
-outage_neighbours.py  what fails in it
+outage_dependencies.py  what fails in it
 """

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 from shared.core.provider.prediction import NotCreated, OutcomeUnknown
-from shared.ports import House, Telemetry, Unavailable
+from shared.ports import Dependencies, Telemetry, Unavailable
 
 T = TypeVar("T")
 
@@ -78,8 +78,8 @@ def modes_of(effect: str) -> tuple[Mode, ...]:
     return (Mode.CRASH_BEFORE, Mode.FAILS)
 
 
-#: How the real adapters name their neighbours.
-NEIGHBOURS = {
+#: How the real adapters name their dependencies.
+DEPENDENCIES = {
     "store": "tables",
     "index": "tables",
     "provider": "replicate",
@@ -100,7 +100,7 @@ def failed(effect: str, mode: Mode) -> Any:
 def neighbour_of(effect: str) -> str:
     """Whose effect it is."""
     port = effect.partition(".")[0]
-    return NEIGHBOURS.get(port, port)
+    return DEPENDENCIES.get(port, port)
 
 
 class Gate(Protocol):
@@ -110,17 +110,17 @@ class Gate(Protocol):
         """Do it, or not; answer, or not."""
 
 
-def watched(house: House, gate: Gate) -> House:
+def watched(deps: Dependencies, gate: Gate) -> Dependencies:
     """The same house, with ``gate`` in every way out."""
-    ports = {name: _Watched(name, getattr(house, name), gate) for name in WAYS_OUT}
-    return replace(house, **ports)  # type: ignore[arg-type]  # each stands for whatever port is behind it
+    ports = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
+    return replace(deps, **ports)  # type: ignore[arg-type]  # each stands for whatever port is behind it
 
 
 #: The ways out of a house are its ports. All else are values and functions, whatever they are called: a flag behind the
 #: gate would be true always. Nothing depends on telemetry.
 WAYS_OUT = tuple(
     name
-    for name, kind in get_type_hints(House).items()
+    for name, kind in get_type_hints(Dependencies).items()
     if kind is not Telemetry and Protocol in getattr(kind, "__bases__", ())
 )
 

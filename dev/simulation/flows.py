@@ -30,8 +30,8 @@ async def request_refused(stage: Stage) -> Faced:
 
 
 async def copy(stage: Stage) -> Faced:
-    """The copy of the request that comes when the wait of a HELD generation is over."""
-    await _held(stage)
+    """The copy of the request that comes when the wait of a WAITING generation is over."""
+    await _waiting(stage)
     (sent,) = stage.world.messenger.scheduled
     stage.world.messenger.scheduled.clear()
     stage.world.pass_time(60)
@@ -90,14 +90,14 @@ async def check_lost(stage: Stage) -> Faced:
 
 
 async def check_held(stage: Stage) -> Faced:
-    """The wait of a HELD generation is over, and the copy of its request never came."""
+    """The wait of a WAITING generation is over, and the copy of its request never came."""
     await copy(stage)
     return Faced(CHECK)
 
 
 async def check_given_up(stage: Stage) -> Faced:
-    """HELD for more than six hours."""
-    await _held(stage, retry_after_s=7 * 3600)
+    """WAITING for more than six hours."""
+    await _waiting(stage, retry_after_s=7 * 3600)
     stage.world.messenger.scheduled.clear()
     stage.world.pass_time(6.5 * 3600)
     return Faced(CHECK)
@@ -247,7 +247,7 @@ async def cancel_submitting(stage: Stage) -> Faced:
 
 async def cancel_held(stage: Stage) -> Faced:
     """A cancel while nothing is created."""
-    await _held(stage)
+    await _waiting(stage)
     return Faced(CANCEL)
 
 
@@ -277,7 +277,7 @@ async def bury_submitting(stage: Stage) -> Faced:
 
 async def bury_held(stage: Stage) -> Faced:
     """The copy of a request that died."""
-    await _held(stage)
+    await _waiting(stage)
     return Faced(stage.request(), dead=True)
 
 
@@ -299,7 +299,7 @@ async def bury_event(stage: Stage) -> Faced:
     return Faced(finished(stage), dead=True)
 
 
-async def _held(stage: Stage, retry_after_s: float = 30) -> None:
+async def _waiting(stage: Stage, retry_after_s: float = 30) -> None:
     stage.world.replicate.answer_next_create_with(NotCreated("throttled", retry_after_s))
     await stage.ask()
 
@@ -336,8 +336,8 @@ FLOWS: tuple[Flow, ...] = (
     Flow("webhook after a lost answer", webhook_of_unknown),
     Flow("check of SUBMITTING, created", check_submitting),
     Flow("check of SUBMITTING, lost", check_lost),
-    Flow("check of HELD", check_held, creates=True),
-    Flow("check of HELD, given up", check_given_up, ends=ONE_END),
+    Flow("check of WAITING", check_held, creates=True),
+    Flow("check of WAITING, given up", check_given_up, ends=ONE_END),
     Flow("check of RUNNING", check_running),
     Flow("check of RUNNING, not known", check_not_known),
     Flow("check of RUNNING, known again", check_known_again, ends=_SUCCESSES),
@@ -351,14 +351,14 @@ FLOWS: tuple[Flow, ...] = (
     Flow("cancel of nothing", cancel_unopened, ends=ONE_END),
     Flow("cancel of RECEIVED", cancel_taken_in, ends=ONE_END),
     Flow("cancel of SUBMITTING", cancel_submitting),
-    Flow("cancel of HELD", cancel_held, ends=ONE_END),
+    Flow("cancel of WAITING", cancel_held, ends=ONE_END),
     Flow("cancel of RUNNING", cancel_running, ends=ONE_END),
     Flow("cancel of RUNNING, not known", cancel_not_known, ends=ONE_END),
     Flow("cancel of finished", cancel_finished),
     Flow("dead request, unopened", bury_unopened, ends=ONE_END),
     Flow("dead request, RECEIVED", bury_taken_in, ends=ONE_END),
     Flow("dead request, SUBMITTING", bury_submitting),
-    Flow("dead request, HELD", bury_held, ends=ONE_END),
+    Flow("dead request, WAITING", bury_held, ends=ONE_END),
     Flow("dead check, RUNNING", bury_running, ends=ONE_END),
     Flow("dead request, finished", bury_finished),
     Flow("dead event", bury_event),

@@ -3,7 +3,7 @@
 Rules of this file:
 1. ``Watch`` sees every save as it happens: what a save may do. ``user_is_sound`` is what must hold for a user's
    partition after every step. ``at_rest`` is what must hold when nothing is left to do.
-2. Nothing here asks the corridor: all is computed anew from what the neighbours hold.
+2. Nothing here asks the corridor: all is computed anew from what the dependencies hold.
 """
 
 from collections import Counter
@@ -18,9 +18,9 @@ from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
-from shared.core.money.credits import Account, Move
+from shared.core.money.ledger import Account, Move
 from shared.core.requests.messages import GenerationRequest
-from shared.core.safety.moderation import judge
+from shared.core.safety.moderation import evaluate
 
 
 class Broken(BaseException):
@@ -33,7 +33,7 @@ def require(holds: object, promise: str, whose: object) -> None:
         raise Broken(f"{promise}: {whose}")
 
 
-class Watch:
+class CircuitBreaker:
     """Looks at every save of a world's store, and counts what it looked at."""
 
     def __init__(self, world: World) -> None:
@@ -42,7 +42,7 @@ class Watch:
         #: Creates whose outcome nobody ever learned: the only thing that may buy a prediction beyond what was needed.
         self.lost: Counter[Key] = Counter()
         #: Attempts that fell for a reason that Replicate gave, so that the next one is no extra.
-        self.fell: Counter[Key] = Counter()
+        self.attempt_failed: Counter[Key] = Counter()
         #: The predictions that some attempt took as its own.
         self.adopted: set[str] = set()
         #: Users whose rows were saved since they were last looked at, and the blobs that were found safe.
@@ -61,13 +61,13 @@ class Watch:
         if before is not None:
             require(not before.state.ended, "ended is final", key)
             grown = after.rank > before.rank
-            wish = after.rank == before.rank and before.ending is None and after.ending is not None
+            wish = after.rank == before.rank and before.requested_end is None and after.requested_end is not None
             require(grown or wish or _noted(before, after), "the rank only grows", (key, before.rank, after.rank))
             waited = before.state is State.RECEIVED
             require(not (waited and before.held_credits), "what was taken in holds nothing", key)
             require(waited or after.held_credits == before.held_credits, "a hold does not change", key)
-            again = before.state is State.HELD and after.state is State.SUBMITTING
-            require(not (again and before.ending), "what is to end is not submitted again", key)
+            again = before.state is State.WAITING and after.state is State.SUBMITTING
+            require(not (again and before.requested_end), "what is to end is not submitted again", key)
             self._count(before, after)
         unopened = before is None or before.state is State.RECEIVED
         opens = unopened and not after.state.ended and after.state is not State.RECEIVED
@@ -77,7 +77,7 @@ class Watch:
 
     def _count(self, before: Generation, after: Generation) -> None:
         if before.attempt is not None and after.attempt is not None and after.attempt.number > before.attempt.number:
-            (self.lost if before.state is State.SUBMITTING else self.fell)[after.key] += 1
+            (self.lost if before.state is State.SUBMITTING else self.attempt_failed)[after.key] += 1
 
     def user_is_sound(self, user_id: str) -> None:
         """A user's books and generations, after any step."""
@@ -117,14 +117,14 @@ class Watch:
         require(holds == (generation.held_credits > 0), "a hold for each generation that opened", key)
         require(resolves == (holds if ended else 0), "resolved exactly when ended", key)
         require(bool(generation.outputs) == (generation.state is State.SUCCEEDED), "outputs mean success", key)
-        require(generation.captured_credits == price_of(generation, self.world.house.catalog), "the price", key)
+        require(generation.captured_credits == price_of(generation, self.world.deps.catalog), "the price", key)
         for output in generation.outputs:
             require(output.name in self.world.blobs.outputs, "what was paid for is there", output.name)
         self._screened(generation)
 
     def _screened(self, generation: Generation) -> None:
         """Nothing was opened, and nothing is reachable, without a verdict that passed and is on record."""
-        passed = {record.subject for record in generation.verdicts if record.allowed}
+        passed = {record.subject for record in generation.screenings if record.allowed}
         request = generation.request
         looked = {"prompt"} if request is not None and _written(request) else set()
         looked |= {"input file"} if request is not None and request.input_file else set()
@@ -156,7 +156,7 @@ def _written(request: GenerationRequest) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-def after_step(watch: Watch, *user_ids: str) -> None:
+def after_step(watch: CircuitBreaker, *user_ids: str) -> None:
     """What must hold after every step, for the users that it was about."""
     for user_id in user_ids:
         if user_id in watch.touched:
@@ -173,18 +173,18 @@ def _open_is_known(world: World) -> None:
             require(key in world.index.rows, "what is open is in the open index", key)
 
 
-def _stored_is_safe(watch: Watch) -> None:
+def _stored_is_safe(watch: CircuitBreaker) -> None:
     """Whatever is in the users' container has passed."""
-    policy, screener = watch.world.house.policy, watch.world.screener
+    policy, screener = watch.world.deps.policy, watch.world.screener
     for name, blob in watch.world.blobs.outputs.items():
         if watch.safe.get(name) is not blob:
             text = blob.content_type.startswith("text/")
-            verdict = screener.read(blob.content.decode()) if text else screener.seen(blob.content)
-            require(judge(policy, verdict).allowed, "what is stored has passed", name)
+            assessment = screener.read(blob.content.decode()) if text else screener.seen(blob.content)
+            require(evaluate(policy, assessment).allowed, "what is stored has passed", name)
             watch.safe[name] = blob
 
 
-def at_rest(watch: Watch) -> None:
+def at_rest(watch: CircuitBreaker) -> None:
     """What must hold when nothing is left to do."""
     world = watch.world
     watch.touched |= {*world.store.saved_accounts, *(key.user_id for key in world.store.saved_generations)}
@@ -220,10 +220,10 @@ def _outputs(world: World) -> None:
     require(stored == paid, "each stored output is paid for, and each paid one is stored", stored ^ paid)
 
 
-def _asked_once(watch: Watch) -> None:
+def _asked_once(watch: CircuitBreaker) -> None:
     """Each save of SUBMITTING is POSTed at most once, with a prompt that was screened; extras are what got lost."""
     world = watch.world
-    creates = Counter((key, attempt.number, attempt.tries) for key, attempt in world.replicate.creates)
+    creates = Counter((key, attempt.number, attempt.posts) for key, attempt in world.replicate.creates)
     require(not creates or max(creates.values()) == 1, "each try is POSTed once", creates.most_common(1))
     seen = set(world.screener.texts)
     made: Counter[Key] = Counter(key for key, _ in world.replicate.made_for.values())
@@ -231,7 +231,7 @@ def _asked_once(watch: Watch) -> None:
         request = world.store.saved_generations[key].request
         require(request is not None and _written(request) in seen, "what is paid for was screened", key)
     for key, predictions in made.items():
-        extra = predictions - 1 - watch.fell[key]
+        extra = predictions - 1 - watch.attempt_failed[key]
         require(extra <= watch.lost[key], "extra predictions are lost answers", (key, extra))
     counted = {str(facts["prediction"]) for name, _, facts in world.telemetry.steps if name == "extra_prediction"}
     require(not counted & watch.adopted, "what is counted as extra was no attempt's own", counted & watch.adopted)

@@ -45,8 +45,8 @@ _NEXT = (End.TRANSIENT_NEXT, End.ABORTED_NEXT)
 def _house(stage: Stage) -> None:
     """The catalogue, a policy that lets pass what nobody can look at, and the app's files."""
     world = stage.world
-    policy = replace(world.house.policy, unscreened=UNSCREENED_MODALITIES)
-    world.house = replace(world.house, catalog=CATALOG, policy=policy)
+    policy = replace(world.deps.policy, unscreened=UNSCREENED_MODALITIES)
+    world.deps = replace(world.deps, catalog=CATALOG, policy=policy)
     world.blobs.uploads |= {"ada/horn.wav": b"a horn", "ada/pictures.zip": b"pictures"}
 
 

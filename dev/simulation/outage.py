@@ -19,21 +19,21 @@ from typing import Any
 
 from dev.fakes.messenger import EVENTS, REQUESTS, queue_of
 from dev.fakes.world import DELIVERIES, START, World
-from dev.simulation.outage_neighbours import (
+from dev.simulation.outage_dependencies import (
     Account,
     CountingTelemetry,
     LargeStore,
-    Line,
+    TableRestClient,
     TellingMessenger,
     Trouble,
 )
 from shared import worker
-from shared.adapters.replicate.resilience.guarded import Guarded
+from shared.adapters.replicate.resilience.guarded import ResilientProvider
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.requests.messages import GenerationRequest, Message
-from shared.ports import Envelope, House, Sendable
+from shared.ports import Dependencies, Envelope, Sendable
 
 #: What tables, queue and screening of one message take together, and what one instance does at once (host.json).
 WORK_S, SLOTS = 0.2, 16
@@ -118,7 +118,7 @@ class _Post:
 class _Pool:
     """The instances of one function, with their slots."""
 
-    def __init__(self, houses: list[House], random: Random) -> None:
+    def __init__(self, houses: list[Dependencies], random: Random) -> None:
         self.houses = houses
         self.waiting: deque[_Post] = deque()
         self.free = [SLOTS] * len(houses)
@@ -143,8 +143,8 @@ class Outage:
         world.store = LargeStore()
         world.messenger = TellingMessenger(self._told)
         self.account = Account(world.replicate, case.creates_per_minute, lambda: self.now_s, self.random, self._born)
-        self.house = replace(
-            world.house,
+        self.deps = replace(
+            world.deps,
             store=world.store,
             messenger=world.messenger,
             telemetry=self.telemetry,
@@ -159,11 +159,11 @@ class Outage:
         self._arriving = True
 
     def _pool(self, instances: int) -> _Pool:
-        return _Pool([replace(self.house, provider=self._instance()) for _ in range(instances)], self.random)
+        return _Pool([replace(self.deps, provider=self._instance()) for _ in range(instances)], self.random)
 
-    def _instance(self) -> Guarded:
-        line, limit = Line(self.account), (self.case.creates_per_minute, self.case.instances)
-        guard = Guarded(line, *limit, now=lambda: self.now_s, chance=self.random.random, clock=self.world.now)
+    def _instance(self) -> ResilientProvider:
+        line, limit = TableRestClient(self.account), (self.case.creates_per_minute, self.case.instances)
+        guard = ResilientProvider(line, *limit, now=lambda: self.now_s, chance=self.random.random, clock=self.world.now)
         line.is_probe = lambda: guard.states()["creates"] == "half-open"
         return guard
 
@@ -209,7 +209,7 @@ class Outage:
         users = max(1, int(self.case.rate_per_s * USERS_PER_REQUEST_A_SECOND))
         key = Key(f"user{number % users}", f"g{number}")
         if number < users:
-            self._now(worker.grant(self.house, key.user_id, 10**6, grant_id="welcome", plan=Plan.PREMIUM))
+            self._now(worker.grant(self.deps, key.user_id, 10**6, grant_id="welcome", plan=Plan.PREMIUM))
         if self.now_s < self.case.end_s:
             self._open_of_outage.add(key)
             self.figures.asked_in_outage += self.now_s >= self.case.before_s
@@ -264,12 +264,12 @@ class Outage:
             self._start(pool, instance, pool.waiting.popleft())
 
     def _start(self, pool: _Pool, instance: int, post: _Post) -> None:
-        house, raw = pool.houses[instance], b""
+        deps, raw = pool.houses[instance], b""
         if post.delivery > DELIVERIES:
             self.figures.dead += 1
-            walk: Coroutine[Any, Any, Any] = worker.bury(house, post.message, raw, post.queue)
+            walk: Coroutine[Any, Any, Any] = worker.dead_letter(deps, post.message, raw, post.queue)
         else:
-            walk = worker.handle(house, post.message, post.envelope, post.queue)
+            walk = worker.handle(deps, post.message, post.envelope, post.queue)
         self._handled[int(self.now_s)] += 1
         if self._in_outage and isinstance(post.message, GenerationRequest):
             self.figures.returns_in_outage += 1
@@ -310,7 +310,7 @@ class Outage:
             pass
 
     def _tick(self) -> None:
-        self._now(worker.reconcile(self.house))
+        self._now(worker.reconcile(self.deps))
         if self._arriving or self.world.index.rows:
             self._plan(TICK_S, self._tick)
 
@@ -332,8 +332,8 @@ class Outage:
         figures.peak_per_minute = max(minutes.values(), default=0)
         figures.throttled = seen.throttled
         figures.handled_peak_per_s = max(self._handled.values(), default=0)
-        figures.put_off_mean = self.telemetry.put_off.total() / max(1, self._asked)
-        figures.put_off_most = max(self.telemetry.put_off.values(), default=0)
+        figures.put_off_mean = self.telemetry.defer.total() / max(1, self._asked)
+        figures.put_off_most = max(self.telemetry.defer.values(), default=0)
         figures.why = self.telemetry.why
         made = Counter(key for key, _ in self.world.replicate.made_for.values())
         figures.extra_predictions = sum(number - 1 for number in made.values())

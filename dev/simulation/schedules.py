@@ -17,7 +17,7 @@ from dev.fakes.messenger import queue_of
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, modes_of, run, watched
-from dev.simulation.invariants import Watch, after_step, at_rest, require
+from dev.simulation.invariants import CircuitBreaker, after_step, at_rest, require
 from shared import worker
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
@@ -110,7 +110,7 @@ class Stage:
 
     def __init__(self, end: End, webhook: Webhook, fault: Fault, world: World | None = None) -> None:
         self.world = world or World()
-        self.watch = Watch(self.world)
+        self.watch = CircuitBreaker(self.world)
         self.end = end
         self.webhook = webhook
         self.fault = fault
@@ -172,14 +172,14 @@ class Stage:
     async def face(self, faced: Faced) -> bool:
         """Deliver what faces the fault; whether that was the last delivery it needs."""
         self.faced = faced
-        house = watched(self.world.house, self.fault)
+        deps = watched(self.world.deps, self.fault)
         try:
             if faced.message is None:
-                await worker.reconcile(house)
+                await worker.reconcile(deps)
             elif faced.dead:
-                await worker.bury(house, faced.message, raw_of(faced.message), queue_of(faced.message))
+                await worker.dead_letter(deps, faced.message, raw_of(faced.message), queue_of(faced.message))
             else:
-                await worker.handle(house, faced.message, faced.envelope("faced"), queue_of(faced.message))
+                await worker.handle(deps, faced.message, faced.envelope("faced"), queue_of(faced.message))
         except Crash:
             return False
         except Exception:  # noqa: BLE001  # the broker does not care what it was: it delivers again
@@ -189,9 +189,9 @@ class Stage:
     async def again(self, faced: Faced) -> None:
         """The next delivery of what died: no fault any more."""
         if faced.message is None:
-            await worker.reconcile(self.world.house)
+            await worker.reconcile(self.world.deps)
         elif faced.dead:
-            await worker.bury(self.world.house, faced.message, raw_of(faced.message), queue_of(faced.message))
+            await worker.dead_letter(self.world.deps, faced.message, raw_of(faced.message), queue_of(faced.message))
         else:
             envelope = faced.envelope("again", 1)
             await self.world.deliver(raw_of(faced.message), queue_of(faced.message), envelope)

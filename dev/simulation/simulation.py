@@ -16,16 +16,16 @@ from typing import Any, TypeVar
 from dev.fakes.messenger import EVENTS, REQUESTS, Sent
 from dev.fakes.world import DELIVERIES, START, World
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
-from dev.simulation.effects import NEIGHBOURS, Crash, Mode, failed, watched
-from dev.simulation.invariants import Watch, after_step, at_rest, require
+from dev.simulation.effects import DEPENDENCIES, Crash, Mode, failed, watched
+from dev.simulation.invariants import CircuitBreaker, after_step, at_rest, require
 from dev.simulation.replicate_life import ReplicateLife
 from dev.simulation.weather import Rates, Weather
 from shared import worker
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.requests.messages import PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
-from shared.ports import Envelope, House
+from shared.ports import Dependencies, Envelope
 
 T = TypeVar("T")
 
@@ -72,14 +72,14 @@ class Simulation:
         self.world.time = START.replace(hour=22, minute=50)
         self.weather = Weather(seed, rates or Rates())
         self.clock = Clockwork(self.world, processes=2)
-        self.watch = Watch(self.world)
-        self.life = ReplicateLife(self.clock, self.weather, self._tell)
+        self.watch = CircuitBreaker(self.world)
+        self.transitions = ReplicateLife(self.clock, self.weather, self._tell)
         self.users = [f"user{number}" for number in range(users)]
         self.generations = generations
         self.steps = 0
         self.underway = 0
         self.webhooks = 0
-        self.world.house = replace(self.world.house, chance=self.weather.random.random, sleep=Pause)
+        self.world.deps = replace(self.world.deps, chance=self.weather.random.random, sleep=Pause)
 
     def run(self) -> Figures:
         """From the first grant to rest; AssertionError where a promise is broken."""
@@ -106,11 +106,11 @@ class Simulation:
         self.weather.calm()
 
     def _outage(self) -> None:
-        neighbour = self.weather.one_of(sorted(set(NEIGHBOURS.values())))
-        self.clock.note(f"{neighbour} is down")
+        dependency = self.weather.one_of(sorted(set(DEPENDENCIES.values())))
+        self.clock.note(f"{dependency} is down")
         self.weather.faults["outages"] += 1
-        self.weather.down.add(neighbour)
-        self.clock.plan(self.weather.between(10, 600), lambda: self.weather.down.discard(neighbour))
+        self.weather.down.add(dependency)
+        self.clock.plan(self.weather.between(10, 600), lambda: self.weather.down.discard(dependency))
 
     async def effect(self, process: Process, name: str, act: Callable[[], Awaitable[T]]) -> T:
         """One effect of a process: others run first, then it goes well, or as the weather has it."""
@@ -139,9 +139,9 @@ class Simulation:
     def _replicate_did(self, name: str, before: tuple[int, int]) -> None:
         replicate = self.world.replicate
         if name == "provider.create" and len(replicate.made_for) > before[0]:
-            self.life.born(replicate.ids()[-1])
+            self.transitions.born(replicate.ids()[-1])
         if name == "provider.cancel" and len(replicate.running) < before[1]:
-            self.life.canceled(replicate.canceled[-1])
+            self.transitions.canceled(replicate.canceled[-1])
 
     # The users.
 
@@ -167,8 +167,8 @@ class Simulation:
             if error is not None or again:
                 self.clock.plan(30, lambda: self._grant(user_id, number, amount, plan, limit))
 
-        async def grant(house: House) -> None:
-            await worker.grant(house, user_id, amount, grant_id=f"grant-{number}", plan=plan, daily_limit_credits=limit)
+        async def grant(deps: Dependencies) -> None:
+            await worker.grant(deps, user_id, amount, grant_id=f"grant-{number}", plan=plan, daily_limit_credits=limit)
 
         self._call(f"grant {number} of {user_id}", grant, user_id, done)
 
@@ -233,7 +233,7 @@ class Simulation:
             self.clock.plan(delay_s + extra_s, lambda: self._deliver(queue, raw, envelope, delivery))
 
     def _deliver(self, queue: str, raw: bytes, envelope: Envelope, delivery: int) -> None:
-        if NEIGHBOURS["messenger"] in self.weather.down:
+        if DEPENDENCIES["messenger"] in self.weather.down:
             # A broker that is down delivers nothing.
             self.clock.plan(5, lambda: self._deliver(queue, raw, envelope, delivery))
             return
@@ -247,11 +247,11 @@ class Simulation:
                 wait_s = LOCK_S if isinstance(error, Crash) else 0
                 self._travel(queue, raw, envelope, wait_s, delivery + 1)
 
-        async def walk(house: House) -> None:
+        async def walk(deps: Dependencies) -> None:
             if dead:
-                await worker.bury(house, message, raw, queue)
+                await worker.dead_letter(deps, message, raw, queue)
             else:
-                await worker.handle(house, message, envelope, queue)
+                await worker.handle(deps, message, envelope, queue)
 
         if dead:
             self.weather.faults["buried"] += 1
@@ -261,7 +261,7 @@ class Simulation:
     def _call(
         self,
         name: str,
-        walk: Callable[[House], Awaitable[None]],
+        walk: Callable[[Dependencies], Awaitable[None]],
         user_id: str,
         done: Callable[[BaseException | None], None],
     ) -> None:
@@ -276,7 +276,7 @@ class Simulation:
             done(error)
 
         async def handler() -> None:
-            await walk(watched(self.world.house, _Gate(self, process)))
+            await walk(watched(self.world.deps, _Gate(self, process)))
 
         self.clock.start(process, Call(handler(), name, ended))
 
@@ -285,8 +285,8 @@ class Simulation:
     def _tick(self) -> None:
         self.clock.plan(TICK_S, self._tick)
 
-        async def reconcile(house: House) -> None:
-            await worker.reconcile(house)
+        async def reconcile(deps: Dependencies) -> None:
+            await worker.reconcile(deps)
 
         self._call("tick", reconcile, "", lambda _: None)
 
@@ -304,7 +304,7 @@ class Simulation:
     def _figures(self, settled_s: float) -> Figures:
         world = self.world
         extra = sum(
-            max(0, predictions - 1 - self.watch.fell[key])
+            max(0, predictions - 1 - self.watch.attempt_failed[key])
             for key, predictions in Counter(key for key, _ in world.replicate.made_for.values()).items()
         )
         return Figures(

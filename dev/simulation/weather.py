@@ -26,7 +26,7 @@ class Rates:
     fails: float = 0.01
     reply_lost: float = 0.005
     stall: float = 0.002  # a handler sleeps for minutes
-    outages: int = 6  # of one neighbour each, some minutes long
+    outages: int = 6  # of one dependency each, some minutes long
     create_put_off: float = 0.12  # 429, 401, 402
     create_refused: float = 0.02
     create_lost: float = 0.12  # really made or not, at even chance
@@ -94,7 +94,7 @@ class Weather:
 
     def create(self) -> tuple[CreateOutcome, bool] | None:
         """What becomes of a create, and whether the prediction was really made; None: nothing special."""
-        if self.strikes("create_put_off"):
+        if self.strikes("create_deferred"):
             why = self.one_of(("throttled", "no credit", "unauthorized"))
             return NotCreated(why, self.between(1, 300)), False
         if self.strikes("create_refused"):

@@ -164,7 +164,7 @@ AppMetrics
     description: 'Content Safety did not answer five times or more. Requests wait; nothing is allowed unchecked.'
     query: '''
 AppMetrics
-| where Name == "darkroom.put_off" and tostring(Properties.neighbour) == "content safety"
+| where Name == "darkroom.deferrals" and tostring(Properties.dependency) == "content safety"
 | summarize times = sum(Sum)
 | where times >= 5
 '''
@@ -177,7 +177,7 @@ AppMetrics
     description: 'Replicate answered 402: its credit is used up. Every request waits until somebody buys more.'
     query: '''
 AppMetrics
-| where Name == "darkroom.creates_put_off" and tostring(Properties.why) == "no credit"
+| where Name == "darkroom.creates_deferred" and tostring(Properties.why) == "no credit"
 | summarize times = sum(Sum)
 | where times > 0
 '''
@@ -190,7 +190,7 @@ AppMetrics
     description: 'Replicate answered 401 also to a freshly fetched token. Every request waits until the vault has a good one.'
     query: '''
 AppMetrics
-| where Name == "darkroom.creates_put_off" and tostring(Properties.why) == "unauthorized"
+| where Name == "darkroom.creates_deferred" and tostring(Properties.why) == "unauthorized"
 | summarize times = sum(Sum)
 | where times > 0
 '''
@@ -203,7 +203,7 @@ AppMetrics
     description: 'Replicate, or something on the way to it, refuses our requests: 403, a foreign 404, several models at once, or our webhook address. Every request waits.'
     query: '''
 AppMetrics
-| where Name == "darkroom.creates_put_off"
+| where Name == "darkroom.creates_deferred"
 | where tostring(Properties.why) in ("forbidden", "blocked", "misrouted", "not permitted", "webhook refused")
 | summarize times = sum(Sum)
 | where times > 0

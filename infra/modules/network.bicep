@@ -1,4 +1,4 @@
-// The private side (vnetEnabled): a network that the app goes out through, and a private endpoint for each neighbour.
+// The private side (vnetEnabled): a network that the app goes out through, and a private endpoint for each dependency.
 // Replicate's webhooks still come in over the internet; their signature is what lets them in.
 
 @description('Azure region.')

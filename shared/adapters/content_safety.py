@@ -21,7 +21,7 @@ from urllib.request import getproxies
 
 from shared.core.reasons import Reason, Refusal
 from shared.core.safety.chunks import pieces_of
-from shared.core.safety.moderation import CONTENT_SAFETY, MOST_SEVERE, Category, Topic, Verdict, merged
+from shared.core.safety.moderation import CONTENT_SAFETY, MOST_SEVERE, Assessment, Category, Topic, merged
 from shared.core.safety.unmasked import unmasked
 from shared.ports import OutputUnfit, Unavailable
 
@@ -74,7 +74,7 @@ class ContentSafety:
         self._timeout_s = timeout_s
         self._client: ContentSafetyClient | None = None
 
-    async def text(self, text: str) -> Verdict:
+    async def text(self, text: str) -> Assessment:
         """Analyse a text of any length; of several pieces the highest severity per category counts."""
         pieces = pieces_of(text)
         if reading := await _unmasked(text):
@@ -83,28 +83,28 @@ class ContentSafety:
             return await self._piece(text)
         turn = asyncio.Semaphore(_AT_ONCE)
 
-        async def in_turn(piece: str) -> Verdict:
+        async def in_turn(piece: str) -> Assessment:
             async with turn:
                 return await self._piece(piece)
 
         looks = [asyncio.create_task(in_turn(piece)) for piece in pieces]
         try:
-            verdicts = await asyncio.gather(*looks)
+            screenings = await asyncio.gather(*looks)
         finally:
             for look in looks:
                 look.cancel()  # where one has failed, nobody pays for the others
-        blocked = [verdict for verdict in verdicts if Topic.BLOCKED in verdict.topics]
+        blocked = [assessment for assessment in screenings if Topic.BLOCKED in assessment.topics]
         if blocked:
             return blocked[0]  # nobody knows the severities of all of it
-        return Verdict(merged(verdicts).severities, screeners=(CONTENT_SAFETY,))
+        return Assessment(merged(screenings).severities, screeners=(CONTENT_SAFETY,))
 
-    async def _piece(self, text: str) -> Verdict:
+    async def _piece(self, text: str) -> Assessment:
         asked: dict[str, Any] = {"text": text, "categories": _CATEGORIES}
         if self._blocklists:
             asked |= {"blocklistNames": self._blocklists, "haltOnBlocklistHit": True}
         return read_text(await self._analysed("text", json.dumps(asked).encode()), blocklists=bool(self._blocklists))
 
-    async def image(self, image: bytes) -> Verdict:
+    async def image(self, image: bytes) -> Assessment:
         """Analyse an image of at most 4 MB and 7200 px.
 
         Raises:
@@ -180,7 +180,7 @@ class _ImageBody:
         yield self._tail
 
 
-def read_text(answer: Mapping[str, Any], *, blocklists: bool) -> Verdict:
+def read_text(answer: Mapping[str, Any], *, blocklists: bool) -> Assessment:
     """The verdict in the answer to a text's analysis. Unavailable if it is none.
 
     Where ``blocklists`` were asked for, the answer must speak of them. After a hit the service halts: that topic is
@@ -190,11 +190,11 @@ def read_text(answer: Mapping[str, Any], *, blocklists: bool) -> Verdict:
     if blocklists and not isinstance(matches, list):
         raise Unavailable("content safety", "unreadable")
     if matches:
-        return Verdict({}, frozenset({Topic.BLOCKED}), screeners=(CONTENT_SAFETY,))
+        return Assessment({}, frozenset({Topic.BLOCKED}), screeners=(CONTENT_SAFETY,))
     return read_image(answer)
 
 
-def read_image(answer: Mapping[str, Any]) -> Verdict:
+def read_image(answer: Mapping[str, Any]) -> Assessment:
     """The verdict in the answer to an image's analysis. Unavailable if it is none."""
     analysis = answer.get("categoriesAnalysis")
     severities: dict[Category, int] = {}
@@ -208,7 +208,7 @@ def read_image(answer: Mapping[str, Any]) -> Verdict:
         severities[category] = max(severity, severities.get(category, 0))
     if len(severities) < len(Category):
         raise Unavailable("content safety", "unreadable")
-    return Verdict(severities, screeners=(CONTENT_SAFETY,))
+    return Assessment(severities, screeners=(CONTENT_SAFETY,))
 
 
 #: What the service takes (learn.microsoft.com/azure/ai-services/content-safety/overview, input requirements).

@@ -140,7 +140,7 @@ class CachedSecret:
     def _why(self) -> tuple[str, str, float | None]:
         if self._trouble is None:
             return self._name, "it was never fetched", None
-        return self._trouble.neighbour, self._trouble.why, self._trouble.retry_after_s
+        return self._trouble.dependency, self._trouble.why, self._trouble.retry_after_s
 
 
 def environment_source(value: str) -> Source:

@@ -115,7 +115,7 @@ class ServiceBusMessenger:
         """Send now, or schedule for ``at``."""
         if isinstance(message, PredictionEvent):
             message = slimmed(message)
-        properties: dict[str, int | str] = {"tries": envelope.tries}
+        properties: dict[str, int | str] = {"deferrals": envelope.deferrals}
         if envelope.lost:
             properties["lost"] = envelope.lost
         if envelope.since is not None:
@@ -188,21 +188,21 @@ class ServiceBusMessenger:
 
     async def _send_waiting(self, entity: str) -> None:
         """Send what waits, in its order, as far as it fits into one transfer; tell everybody who waits for it."""
-        letters = _together(self._waiting[entity])
+        dead_letters = _together(self._waiting[entity])
         try:
-            messages = [letter.message for letter in letters]
+            messages = [letter.message for letter in dead_letters]
             await self._sender(entity).send_messages(messages if len(messages) > 1 else messages[0])
         except BaseException as error:
             await self._drop(entity)
             trouble = error if isinstance(error, Exception) else Unavailable("service bus", "interrupted")
-            for letter in letters:
+            for letter in dead_letters:
                 if not letter.sent.done():
                     letter.sent.set_exception(trouble)
                     letter.sent.exception()  # it was looked at, should nobody be there any more
             if not isinstance(error, Exception):
                 raise
         else:
-            for letter in letters:
+            for letter in dead_letters:
                 if not letter.sent.done():
                     letter.sent.set_result(None)
 
@@ -251,12 +251,12 @@ class ServiceBusMessenger:
 
 def _together(waiting: "deque[_Letter]") -> list[_Letter]:
     """Take the first letters that fit into one transfer, at least one."""
-    letters = [waiting.popleft()]
-    size_bytes = letters[0].size_bytes
+    dead_letters = [waiting.popleft()]
+    size_bytes = dead_letters[0].size_bytes
     while waiting and size_bytes + waiting[0].size_bytes <= _TRANSFER_BYTES:
         size_bytes += waiting[0].size_bytes
-        letters.append(waiting.popleft())
-    return letters
+        dead_letters.append(waiting.popleft())
+    return dead_letters
 
 
 def _message(body: bytes, **properties: Any) -> "ServiceBusMessage":
@@ -305,7 +305,7 @@ def read_envelope(
     enqueued_at = _utc(enqueued_at)
     return Envelope(
         message_id=_text(message_id or "") or uuid.uuid4().hex,
-        tries=_number(properties.get("tries", "")),
+        deferrals=_number(properties.get("deferrals", "")),
         since=_since(properties["since"], enqueued_at) if "since" in properties else None,
         lost=_number(properties.get("lost", "")) + max(0, (deliveries or 1) - 1),
         enqueued_at=enqueued_at,

@@ -17,8 +17,8 @@ from uuid import uuid4
 import typer
 
 from shared import worker
-from shared.cli.context import Desk, RefusedError, Rooms, desk_of, valid_id
-from shared.core.money.credits import MOST_CREDITS, Account, LedgerEntry, Move, Plan
+from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_id
+from shared.core.money.ledger import MOST_CREDITS, Account, LedgerEntry, Move, Plan
 from shared.core.reasons import counted
 from shared.views.times import moment
 from shared.worker.accounts import Difference
@@ -65,27 +65,27 @@ def grant(
     entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
     valid_id("the user", user)
     chosen = _plan(plan) if plan is not None else None
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         before = await _posted(rooms, user, Move.GRANT, entry_id)
         try:
             account = await worker.grant(
-                rooms.house, user, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
+                rooms.deps, user, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
         if before is not None:
             when = moment(before.at)
-            desk.screen.say(
+            command_context.screen.say(
                 f"Grant {entry_id} was given before: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
             )
             return 0
-        desk.screen.say(f"granted {counted(amount, 'credit')} to {user}, grant {entry_id}")
-        desk.screen.facts(_balances(account, rooms.house.now().date()))
+        command_context.screen.say(f"granted {counted(amount, 'credit')} to {user}, grant {entry_id}")
+        command_context.screen.facts(_balances(account, rooms.deps.now().date()))
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
 def terms(
@@ -106,13 +106,13 @@ def terms(
         raise typer.BadParameter("say --plan, --daily-limit or --no-daily-limit")
     if daily_limit is not None and no_daily_limit:
         raise typer.BadParameter("--daily-limit and --no-daily-limit contradict each other")
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
-        await _account(desk, rooms, user)
+    async def command(rooms: Operations) -> int:
+        await _account(command_context, rooms, user)
         try:
             account = await worker.change_terms(
-                rooms.house,
+                rooms.deps,
                 user,
                 change_id=entry_id,
                 plan=chosen,
@@ -121,11 +121,11 @@ def terms(
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
-        desk.screen.say(f"changed the terms of {user}, change {entry_id}")
-        desk.screen.facts(_balances(account, rooms.house.now().date()))
+        command_context.screen.say(f"changed the terms of {user}, change {entry_id}")
+        command_context.screen.facts(_balances(account, rooms.deps.now().date()))
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
 def _amount(text: str) -> int:
@@ -143,7 +143,7 @@ def _plan(name: str) -> Plan:
         raise typer.BadParameter(str(error)) from None
 
 
-async def _posted(rooms: Rooms, user: str, move: Move, entry_id: str) -> LedgerEntry | None:
+async def _posted(rooms: Operations, user: str, move: Move, entry_id: str) -> LedgerEntry | None:
     """The entry of this kind and id, if there is one."""
     async for entry in rooms.store.ledger(user):
         if (entry.move, entry.entry_id) == (move, entry_id):
@@ -159,30 +159,30 @@ def account(
 ) -> None:
     """Show a user's credits, plan and limit, and what moved last."""
     valid_id("the user", user)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
-        found = await _account(desk, rooms, user)
+    async def command(rooms: Operations) -> int:
+        found = await _account(command_context, rooms, user)
         entries = [entry async for entry in rooms.store.ledger(user)]
         recent = heapq.nlargest(last, entries, key=lambda entry: (entry.at, entry.entry_id))
-        today = rooms.house.now().date()
+        today = rooms.deps.now().date()
         if as_json:
-            desk.screen.json(_account_json(found, recent, today))
+            command_context.screen.json(_account_json(found, recent, today))
             return 0
-        desk.screen.facts(_balances(found, today))
+        command_context.screen.facts(_balances(found, today))
         if recent:
-            desk.screen.say(f"\nlast {len(recent)} of {len(entries)} ledger entries, the newest first")
-            _show_entries(desk, recent)
+            command_context.screen.say(f"\nlast {len(recent)} of {len(entries)} ledger entries, the newest first")
+            _show_entries(command_context, recent)
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
-async def _account(desk: Desk, rooms: Rooms, user: str) -> Account:
+async def _account(command_context: CommandContext, rooms: Operations, user: str) -> Account:
     found, _ = await rooms.store.load_account(user)
     if found is None:
         raise RefusedError(
-            f"There is no account {user!r}. Open it with: {desk.program} grant {shlex.quote(user)} CREDITS"
+            f"There is no account {user!r}. Open it with: {command_context.program} grant {shlex.quote(user)} CREDITS"
         )
     return found
 
@@ -221,10 +221,10 @@ def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> 
     }
 
 
-def _show_entries(desk: Desk, entries: list[LedgerEntry]) -> None:
-    heads = ("TIME", "MOVE", "BELONGS TO", "GRANTED", "AVAILABLE", "HELD", "CAPTURED", "NOTE")
+def _show_entries(command_context: CommandContext, entries: list[LedgerEntry]) -> None:
+    heads = ("TIME", "MOVE", "BELONGS TO", "GRANTED", "AVAILABLE", "WAITING", "CAPTURED", "NOTE")
     rows = [(moment(entry.at), entry.move.value, entry.entry_id, *_changes(entry), entry.note) for entry in entries]
-    desk.screen.table(heads, rows)
+    command_context.screen.table(heads, rows)
 
 
 def _changes(entry: LedgerEntry) -> list[str]:
@@ -243,14 +243,14 @@ def audit(
     """
     if user is not None:
         valid_id("the user", user)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         if user is not None:
-            await _account(desk, rooms, user)
-        found = [each async for each in worker.audit(rooms.house, user)]
+            await _account(command_context, rooms, user)
+        found = [each async for each in worker.audit(rooms.deps, user)]
         if not found:
-            desk.screen.say("No difference.")
+            command_context.screen.say("No difference.")
             return 0
         heads = ("USER", "WHAT", "ACCOUNT SAYS", "COUNTED", "DIFFERENCE")
         rows = [
@@ -259,17 +259,17 @@ def audit(
             if not each.unreadable
         ]
         if rows:
-            desk.screen.table(heads, rows)
-            desk.screen.say("\n" + "\n".join(_advice(desk, found)))
+            command_context.screen.table(heads, rows)
+            command_context.screen.say("\n" + "\n".join(_advice(command_context, found)))
         for each in found:
             if each.unreadable:
-                desk.screen.complain(f"{each}. Only whoever may edit the table can mend it.")
+                command_context.screen.complain(f"{each}. Only whoever may edit the table can mend it.")
         return 1
 
-    desk.do(command)
+    command_context.do(command)
 
 
-def _advice(desk: Desk, found: list[Difference]) -> list[str]:
+def _advice(command_context: CommandContext, found: list[Difference]) -> list[str]:
     """What to consider, a line for each account and kind of difference. Which side is right only a person can say."""
     lines = []
     for user in dict.fromkeys(each.user_id for each in found):
@@ -278,7 +278,7 @@ def _advice(desk: Desk, found: list[Difference]) -> list[str]:
             for each in found
             if each.user_id == user and each.what != "unreadable"
         }
-        line = f"{desk.program} correct {shlex.quote(user)}"
+        line = f"{command_context.program} correct {shlex.quote(user)}"
         extra = gaps.pop("open holds", 0)
         if extra:
             moves = f"--held {-extra} --available {extra}"
@@ -322,9 +322,9 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
         raise typer.BadParameter(f"--note must be one line of 1 to {_NOTE_CHARACTERS} characters")
     if not 0 < max(abs(available), abs(held), abs(captured)) <= _MOST:
         raise typer.BadParameter(f"--available, --held or --captured must say a change, each of at most {_MOST}")
-    desk = desk_of(context)
+    command_context = command_context_of(context)
     asked = _Correction(user, correction_id, note, available, held, captured, ledger_only)
-    desk.do(partial(_corrected, desk, asked, ask=not yes))
+    command_context.do(partial(_corrected, command_context, asked, ask=not yes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,11 +346,11 @@ class _Correction:
         return {"granted": granted, "available": self.available, "held": self.held, "captured": self.captured}
 
 
-async def _corrected(desk: Desk, asked: _Correction, rooms: Rooms, *, ask: bool) -> int:
-    before = await _account(desk, rooms, asked.user)
+async def _corrected(command_context: CommandContext, asked: _Correction, rooms: Operations, *, ask: bool) -> int:
+    before = await _account(command_context, rooms, asked.user)
     posted = await _posted(rooms, asked.user, Move.CORRECTION, asked.correction_id)
     if posted is not None:
-        desk.screen.say(
+        command_context.screen.say(
             f"Correction {asked.correction_id} was posted before, {moment(posted.at)}. Nothing was changed."
         )
         return 0
@@ -358,12 +358,12 @@ async def _corrected(desk: Desk, asked: _Correction, rooms: Rooms, *, ask: bool)
         (name, getattr(before, name), f"{change:+d}", getattr(before, name) + (0 if asked.ledger_only else change))
         for name, change in asked.changes.items()
     ]
-    desk.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
+    command_context.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
     if ask:
-        desk.screen.confirm(f"Post correction {asked.correction_id} to {asked.user}?")
+        command_context.screen.confirm(f"Post correction {asked.correction_id} to {asked.user}?")
     try:
         await worker.correct(
-            rooms.house,
+            rooms.deps,
             asked.user,
             available=asked.available,
             held=asked.held,
@@ -374,5 +374,5 @@ async def _corrected(desk: Desk, asked: _Correction, rooms: Rooms, *, ask: bool)
         )
     except ValueError as error:
         raise RefusedError(f"Nothing was changed: {error}") from None
-    desk.screen.say(f"posted correction {asked.correction_id} to {asked.user}")
+    command_context.screen.say(f"posted correction {asked.correction_id} to {asked.user}")
     return 0

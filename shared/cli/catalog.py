@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.cli.context import Desk, RefusedError, Rooms, desk_of
+from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
 from shared.core.money.pricing import Price
 from shared.core.money.usage import usd
@@ -33,22 +33,22 @@ def list_models(
     """
     if modality not in (None, *MODALITIES):
         raise typer.BadParameter(f"--modality must be one of {', '.join(MODALITIES)}")
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
-        offered = rooms.house.catalog
+    async def command(rooms: Operations) -> int:
+        offered = rooms.deps.catalog
         models = [
             model
             for model in sorted(offered.models.values(), key=_in_order)
             if modality in (None, model.modality) and (everything or model.status is Status.ACTIVE)
         ]
         if as_json:
-            desk.screen.json({"version": offered.version, "models": [_as_json(model) for model in models]})
+            command_context.screen.json({"version": offered.version, "models": [_as_json(model) for model in models]})
         else:
-            _show(desk, models)
+            _show(command_context, models)
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
 def _in_order(model: Model) -> tuple[int, int, int, str]:
@@ -56,9 +56,9 @@ def _in_order(model: Model) -> tuple[int, int, int, str]:
     return (MODALITIES.index(model.modality), model.tier, model.credits, model.name)
 
 
-def _show(desk: Desk, models: list[Model]) -> None:
+def _show(command_context: CommandContext, models: list[Model]) -> None:
     if not models:
-        desk.screen.say("There is no such model.")
+        command_context.screen.say("There is no such model.")
         return
     rows = [
         (
@@ -72,7 +72,7 @@ def _show(desk: Desk, models: list[Model]) -> None:
         )
         for model in models
     ]
-    desk.screen.table(("NAME", "MAKES", "STATUS", "FROM PLAN", "QUALITY", "CREDITS", "PRICE USD"), rows)
+    command_context.screen.table(("NAME", "MAKES", "STATUS", "FROM PLAN", "QUALITY", "CREDITS", "PRICE USD"), rows)
 
 
 def _credits(model: Model) -> str:
@@ -114,14 +114,14 @@ def check(context: typer.Context) -> None:
     Prints what would break a request: models that are gone, inputs that have changed.
     Retired models are not asked for. The exit code is 1 if there is anything.
     """
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         # Not above: the other commands need no HTTP client, and would wait for it.
         from shared.adapters.replicate.drift import drift  # noqa: PLC0415
         from shared.adapters.replicate.sdk.errors import ReplicateError  # noqa: PLC0415
 
-        offered = rooms.house.catalog
+        offered = rooms.deps.catalog
         try:
             found = await drift(rooms.replicate.api, offered)
         except ReplicateError as trouble:
@@ -129,15 +129,15 @@ def check(context: typer.Context) -> None:
         retired = [model for model in offered.models.values() if model.status is Status.RETIRED]
         if found:
             rows = [(each.model, each.field, each.text) for each in found]
-            desk.screen.table(("MODEL", "FIELD", "WHAT DRIFTED"), rows)
+            command_context.screen.table(("MODEL", "FIELD", "WHAT DRIFTED"), rows)
         else:
-            desk.screen.say(f"All {len(offered.models) - len(retired)} models are as the catalogue says.")
+            command_context.screen.say(f"All {len(offered.models) - len(retired)} models are as the catalogue says.")
         if retired:
-            desk.screen.say(f"Skipped, for they are retired: {_retired(offered, retired)}")
+            command_context.screen.say(f"Skipped, for they are retired: {_retired(offered, retired)}")
         return 1 if found else 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
 def _retired(offered: Catalog, retired: list[Model]) -> str:
-    return ", ".join(f"{model.name} ({offered.heir(model).name} serves)" for model in retired)
+    return ", ".join(f"{model.name} ({offered.successor_of(model).name} serves)" for model in retired)

@@ -2,10 +2,10 @@
 
 Rules of this file:
 1. A command is one async function, run by one ``asyncio.run``; its wiring is closed at the end, however it ends.
-2. Whatever an operator or a neighbour can cause ends in a clear text on stderr and an exit code, never in a traceback:
+2. Whatever an operator or a dependency can cause ends in a clear text on stderr and an exit code, never in a traceback:
 
        0   done
-       1   the answer is no: not found, not possible, a difference, a neighbour that does not answer
+       1   the answer is no: not found, not possible, a difference, a dependency that does not answer
        2   the command line or the settings are wrong
 """
 
@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 import typer
 
 from shared.cli.printing import Screen
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
 from shared.core.keys import ID_RULE, Key, is_id
 from shared.core.lifecycle.generation import Generation
-from shared.core.money.credits import Account, LedgerEntry
+from shared.core.money.ledger import Account, LedgerEntry
 from shared.core.money.usage import Used
-from shared.ports import House, Loaded, Messenger, OpenIndex, Unavailable, UnreadableRow
+from shared.ports import Dependencies, Loaded, Messenger, OpenIndex, Unavailable, UnreadableRow
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -110,7 +110,7 @@ class Connected(Protocol):
         """All that Replicate offers."""
 
 
-class Rooms(Protocol):
+class Operations(Protocol):
     """What commands use of the wiring."""
 
     @property
@@ -118,7 +118,7 @@ class Rooms(Protocol):
         """The settings."""
 
     @property
-    def house(self) -> House:
+    def deps(self) -> Dependencies:
         """What the corridor needs."""
 
     @property
@@ -141,17 +141,17 @@ class Rooms(Protocol):
     def replicate(self) -> Connected:
         """Replicate, with all that it offers."""
 
-    async def furnish(self) -> None:
+    async def load_data_files(self) -> None:
         """Fetch the data files that lie in blobs, before the house is asked for."""
 
     async def health(self) -> Mapping[str, str]:
-        """Which neighbours answer: "ok", or in a few words why not."""
+        """Which dependencies answer: "ok", or in a few words why not."""
 
     async def close(self) -> None:
         """Close every client that was opened."""
 
 
-class OperatorsWiring(Wiring):
+class OperatorsApp(App):
     """The app's wiring, with a login that works where operators are, too: ``az login`` on their own machine."""
 
     @cached_property
@@ -165,22 +165,22 @@ class OperatorsWiring(Wiring):
 
 
 #: A command: does its work with the rooms and returns the exit code.
-Command = Callable[[Rooms], Awaitable[int]]
+Command = Callable[[Operations], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CommandContext:
     """One run of the command line. ``program`` is what it was called as, for the lines it proposes."""
 
     env: Mapping[str, str]
-    open_rooms: Callable[[Settings], Rooms]
+    open_app: Callable[[Settings], Operations]
     program: str
     screen: Screen
 
     def do(self, command: Command) -> None:
         """Run a command to its end. Raises typer.Exit with the exit code."""
         try:
-            code = asyncio.run(self._with_rooms(command))
+            code = asyncio.run(self._with_app(command))
         except SettingsError as error:
             self.screen.complain(f"{error}\nAll settings: {self.program} settings")
             code = 2
@@ -189,17 +189,17 @@ class Desk:
             code = 1
         raise typer.Exit(code)
 
-    async def _with_rooms(self, command: Command) -> int:
-        rooms = self.open_rooms(Settings.from_env(self.env))
+    async def _with_app(self, command: Command) -> int:
+        rooms = self.open_app(Settings.from_env(self.env))
         try:
             _connect(rooms)
-            await rooms.furnish()
+            await rooms.load_data_files()
             return await command(rooms)
         finally:
             await rooms.close()
 
 
-def _connect(rooms: Rooms) -> None:
+def _connect(rooms: Operations) -> None:
     """Make the first client now: the SDK raises ValueError for a connection string that is none."""
     try:
         _ = rooms.store
@@ -208,9 +208,9 @@ def _connect(rooms: Rooms) -> None:
         raise SettingsError(f"1 setting(s) cannot be used:\n  - {text}") from None
 
 
-def desk_of(context: typer.Context) -> Desk:
+def command_context_of(context: typer.Context) -> CommandContext:
     """The desk of this run."""
-    return context.ensure_object(Desk)
+    return context.ensure_object(CommandContext)
 
 
 def valid_id(name: str, value: str) -> str:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.context import Desk, RefusedError, Rooms, desk_of
+from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.cli.printing import plain
 from shared.config.settings import Settings
 from shared.core.lifecycle.generation import Generation
@@ -22,7 +22,7 @@ from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, Sendable
 from shared.views.times import moment
 
-letters = typer.Typer(
+dead_letters = typer.Typer(
     help="Messages that could not be done: list, look, send again.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -34,36 +34,36 @@ _NAME = re.compile(r"(?P<queue>.+)/\d{4}-\d{2}-\d{2}/[0-9a-f]{32}\.json")
 Name = Annotated[str, typer.Argument(help="The letter's name, as `list` prints it.", metavar="NAME")]
 
 
-@letters.command("list")
-def list_letters(
+@dead_letters.command("list")
+def list_dead_letters(
     context: typer.Context,
     queue: Annotated[str | None, typer.Option(help="Only those of this queue.", metavar="QUEUE")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", metavar="N", min=1, max=5000)] = 100,
 ) -> None:
     """List the archived messages, by queue and day."""
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         prefix = f"{_own_queue(rooms.settings, queue)}/" if queue is not None else ""
         found = await rooms.blobs.list_dead_letters(prefix, limit)
         if not found:
-            desk.screen.say("There are no dead letters.")
+            command_context.screen.say("There are no dead letters.")
             return 0
         rows = []
         for letter in found:
             owner, generation = letter.metadata.get("user_id", "-"), letter.metadata.get("generation_id", "-")
             reason = letter.metadata.get("reason", "-")
             rows.append((moment(letter.archived_at), reason, owner, generation, letter.size_bytes, letter.name))
-        desk.screen.table(("ARCHIVED", "REASON", "USER", "GENERATION", "BYTES", "NAME"), rows)
+        command_context.screen.table(("ARCHIVED", "REASON", "USER", "GENERATION", "BYTES", "NAME"), rows)
         if len(found) == limit:
-            desk.screen.complain(f"There may be more than these {limit}: see --limit.")
+            command_context.screen.complain(f"There may be more than these {limit}: see --limit.")
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
-@letters.command("show")
-def show_letter(
+@dead_letters.command("show")
+def show_dead_letter(
     context: typer.Context,
     name: Name,
     raw: Annotated[
@@ -72,17 +72,17 @@ def show_letter(
 ) -> None:
     """Say what a dead letter is about; with --raw, what is in it."""
     queue = _queue_of(name)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         content = await _content(rooms, name)
         if raw:
             lines = content.decode(errors="backslashreplace").splitlines()
-            desk.screen.say("\n".join(plain(line) for line in lines))
+            command_context.screen.say("\n".join(plain(line) for line in lines))
             return 0
         (letter,) = await rooms.blobs.list_dead_letters(name, 1) or (None,)
         message = _parsed(rooms.settings, queue, content)
-        desk.screen.facts(
+        command_context.screen.facts(
             [
                 ("name", name),
                 ("queue", queue),
@@ -97,11 +97,11 @@ def show_letter(
         )
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
-@letters.command("replay")
-def replay_letter(
+@dead_letters.command("replay")
+def replay_dead_letter(
     context: typer.Context,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -111,23 +111,23 @@ def replay_letter(
     A generation that has ended is final: a replay helps only where none was opened or it is still open.
     """
     queue = _queue_of(name)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         message = _parsed(rooms.settings, queue, await _content(rooms, name))
         if isinstance(message, Malformed):
             raise RefusedError(f"This is no message: {message.text}. Sent again, it would only be archived again.")
-        await _warn(desk, rooms, message)
+        await _warn(command_context, rooms, message)
         if not yes:
-            desk.screen.confirm(f"Send it to {queue} again?")
+            command_context.screen.confirm(f"Send it to {queue} again?")
         await rooms.messenger.send(message, Envelope(f"replay:{uuid4().hex}"))
-        desk.screen.say(f"sent to {queue}: {_kind(message)} {message.key}")
+        command_context.screen.say(f"sent to {queue}: {_kind(message)} {message.key}")
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
-async def _warn(desk: Desk, rooms: Rooms, message: Sendable) -> None:
+async def _warn(command_context: CommandContext, rooms: Operations, message: Sendable) -> None:
     """Say, before anything is sent, what sending it again can do."""
     generation = (await rooms.store.load(message.key)).generation
     text = f"This is {_kind(message)} {message.key}."
@@ -138,10 +138,10 @@ async def _warn(desk: Desk, rooms: Rooms, message: Sendable) -> None:
             f" The generation has ended ({_state(generation)}), and ended is final: sending this again changes nothing."
         )
         if isinstance(message, GenerationRequest):
-            text += f"\nTo make it after all, ask for it under a new id: {desk.program} submit --help"
+            text += f"\nTo make it after all, ask for it under a new id: {command_context.program} submit --help"
     else:
         text += f" The generation is open ({_state(generation)}) and carries on from there."
-    desk.screen.say(text)
+    command_context.screen.say(text)
 
 
 def _queue_of(name: str) -> str:
@@ -165,14 +165,14 @@ def _parsed(settings: Settings, queue: str, content: bytes) -> Message:
     return parse_event(content)
 
 
-async def _content(rooms: Rooms, name: str) -> bytes:
+async def _content(rooms: Operations, name: str) -> bytes:
     try:
         return await rooms.blobs.read_dead_letter(name)
     except FileNotFoundError:
         raise RefusedError(f"There is no dead letter {name}.") from None
 
 
-async def _standing(rooms: Rooms, message: Message) -> str:
+async def _standing(rooms: Operations, message: Message) -> str:
     if message.key is None:
         return ""
     generation = (await rooms.store.load(message.key)).generation

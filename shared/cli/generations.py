@@ -13,12 +13,12 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.context import Desk, RefusedError, Rooms, desk_of, valid_id, valid_key
+from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_id, valid_key
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
 from shared.core.requests.messages import CancelRequest
 from shared.ports import Envelope
-from shared.views.generation import Told
+from shared.views.generation import GenerationView
 from shared.views.times import moment, seen_from, span
 
 #: The open index is asked for what is due until then, which is everything.
@@ -27,9 +27,9 @@ _EVER = timedelta(days=3650)
 User = Annotated[str, typer.Option("--user", "-u", help="Whose generation it is.", metavar="USER")]
 
 
-def show_line(desk: Desk, key: Key) -> str:
+def show_line(command_context: CommandContext, key: Key) -> str:
     """The line that shows a generation."""
-    return f"{desk.program} show {shlex.quote(key.generation_id)} --user {shlex.quote(key.user_id)}"
+    return f"{command_context.program} show {shlex.quote(key.generation_id)} --user {shlex.quote(key.user_id)}"
 
 
 def cancel(
@@ -42,17 +42,17 @@ def cancel(
     What has ended stays as it is, and what succeeds before the cancel arrives is delivered.
     """
     key = valid_key(user, generation_id)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         generation = await one(rooms, generation_id, user)
         if generation.state.ended:
             raise RefusedError(f"It has ended already: {generation.state}. Nothing was sent.")
         await rooms.messenger.send(CancelRequest(key), Envelope(f"cli:{uuid4().hex}"))
-        desk.screen.say(f"sent cancel of generation {generation_id}\n{show_line(desk, key)}")
+        command_context.screen.say(f"sent cancel of generation {generation_id}\n{show_line(command_context, key)}")
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
 def show(
@@ -77,19 +77,19 @@ def show(
     valid_id("the generation", generation_id)
     if user is not None:
         valid_id("the user", user)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         generation = await one(rooms, generation_id, user)
-        await show_generation(desk, rooms, generation, prompt=prompt, text=text, json_wanted=as_json)
+        await show_generation(command_context, rooms, generation, prompt=prompt, text=text, json_wanted=as_json)
         if save is not None:
-            await _save(desk, rooms, generation, save)
+            await _save(command_context, rooms, generation, save)
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
-async def one(rooms: Rooms, generation_id: str, user: str | None) -> Generation:
+async def one(rooms: Operations, generation_id: str, user: str | None) -> Generation:
     """The one generation of this id: a user's, or whosever it is. RefusedError if there is none, or several."""
     if user is not None:
         generation = (await rooms.store.load(Key(user, generation_id))).generation
@@ -108,8 +108,8 @@ async def one(rooms: Rooms, generation_id: str, user: str | None) -> Generation:
 
 
 async def show_generation(
-    desk: Desk,
-    rooms: Rooms,
+    command_context: CommandContext,
+    rooms: Operations,
     generation: Generation,
     *,
     prompt: bool = False,
@@ -117,14 +117,14 @@ async def show_generation(
     json_wanted: bool = False,
 ) -> None:
     """Print a generation; ``prompt`` and ``text``: with what its user wrote, with what was written for them."""
-    told = Told(generation, await rooms.index.get(generation.key), prompt=prompt, text=text)
+    told = GenerationView(generation, await rooms.index.get(generation.key), prompt=prompt, text=text)
     if json_wanted:
-        desk.screen.json(told.as_json())
+        command_context.screen.json(told.as_json())
     else:
-        desk.screen.facts(told.as_lines(rooms.house.now()))
+        command_context.screen.facts(told.as_lines(rooms.deps.now()))
 
 
-async def _save(desk: Desk, rooms: Rooms, generation: Generation, folder: Path) -> None:
+async def _save(command_context: CommandContext, rooms: Operations, generation: Generation, folder: Path) -> None:
     """Save each output as ``GENERATION-ATTEMPT-INDEX.EXT``; an earlier file of this name is replaced."""
     if not generation.outputs:
         raise RefusedError("It has no outputs to save.")
@@ -135,7 +135,7 @@ async def _save(desk: Desk, rooms: Rooms, generation: Generation, folder: Path) 
             raise RefusedError(f"The output {output.container}/{output.name} is not there any more.") from None
         file = folder / f"{generation.key.generation_id}-{PurePosixPath(output.name).name}"
         _write(file, content)
-        desk.screen.complain(f"saved {file}")
+        command_context.screen.complain(f"saved {file}")
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -154,16 +154,16 @@ def open_(
 
     What is lost first stands at the top: "due" is when the timer looks at it, "expires" when its outputs may be lost.
     """
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
-        now = rooms.house.now()
+    async def command(rooms: Operations) -> int:
+        now = rooms.deps.now()
         rows = await rooms.index.due(now + _EVER, limit)
         if not rows:
-            desk.screen.say("Nothing is open.")
+            command_context.screen.say("Nothing is open.")
             return 0
         heads = ("USER", "GENERATION", "DUE", "EXPIRES", "AGE")
-        desk.screen.table(
+        command_context.screen.table(
             heads,
             [
                 (
@@ -177,7 +177,7 @@ def open_(
             ],
         )
         if len(rows) == limit:
-            desk.screen.complain(f"There may be more than these {limit}: see --limit.")
+            command_context.screen.complain(f"There may be more than these {limit}: see --limit.")
         return 0
 
-    desk.do(command)
+    command_context.do(command)

@@ -8,8 +8,8 @@ import typer
 
 from shared.cli import accounts, generations, state
 from shared.cli.catalog import catalog
-from shared.cli.context import Desk, OperatorsWiring, Rooms
-from shared.cli.dead_letters import letters
+from shared.cli.context import CommandContext, Operations, OperatorsApp
+from shared.cli.dead_letters import dead_letters
 from shared.cli.moderation import moderation
 from shared.cli.printing import Screen
 from shared.cli.submitting import submit
@@ -42,7 +42,7 @@ app.command("account")(accounts.account)
 app.command("audit")(accounts.audit)
 app.command("correct")(accounts.correct)
 app.command("usage")(usage)
-app.add_typer(letters, name="dead-letters")
+app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(catalog, name="catalog")
 app.add_typer(moderation, name="moderation")
 app.command("settings")(state.settings)
@@ -53,7 +53,7 @@ def run(
     argv: list[str],
     *,
     env: Mapping[str, str] | None = None,
-    wiring: Callable[[Settings], Rooms] = OperatorsWiring,
+    open_app: Callable[[Settings], Operations] = OperatorsApp,
     program: str = PROGRAM,
 ) -> int:
     """Run one command; returns its exit code.
@@ -61,14 +61,14 @@ def run(
     Args:
         argv: the arguments, without the program's name.
         env: the settings; None is the process's environment.
-        wiring: makes the rooms from the settings; a test hands in its own.
+        open_app: makes the rooms from the settings; a test hands in its own.
         program: what the command line was called as, for the lines it proposes.
     """
     # The log is the app's: to an operator a command says itself what went wrong.
     logging.basicConfig(handlers=[logging.NullHandler()])
-    desk = Desk(os.environ if env is None else env, wiring, program, Screen())
+    command_context = CommandContext(os.environ if env is None else env, open_app, program, Screen())
     try:
-        typer.main.get_command(app).main(args=argv, prog_name=program, obj=desk)
+        typer.main.get_command(app).main(args=argv, prog_name=program, obj=command_context)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     return 0

@@ -12,14 +12,14 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.context import Rooms, back, desk_of, valid_id
+from shared.cli.context import Operations, back, command_context_of, valid_id
 from shared.cli.generations import one
 from shared.config.data_files import overridden
 from shared.core.lifecycle.generation import Generation
 from shared.core.reasons import counted
-from shared.core.safety.moderation import PLAIN_WORDS, Category, Judgement, Policy
+from shared.core.safety.moderation import PLAIN_WORDS, Category, Policy, Verdict
 from shared.core.safety.policy_file import PolicyError, parse_policy
-from shared.core.safety.screening_record import Record
+from shared.core.safety.screening_record import ScreeningRecord
 from shared.views.times import moment
 
 moderation = typer.Typer(help="Content safety: explain, diff.", no_args_is_help=True, rich_markup_mode=None)
@@ -42,27 +42,27 @@ def explain(
     valid_id("the generation", generation_id)
     if user is not None:
         valid_id("the user", user)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
+    async def command(rooms: Operations) -> int:
         generation = await one(rooms, generation_id, user)
         if as_json:
-            desk.screen.json([record.to_json() for record in generation.verdicts])
+            command_context.screen.json([record.to_json() for record in generation.screenings])
             return 0
-        if not generation.verdicts:
-            desk.screen.say("Nobody looked at it: it was refused before, or its outputs never came.")
-        for record in generation.verdicts:
-            desk.screen.facts(_told(record))
-            desk.screen.say("")
-        desk.screen.facts(
+        if not generation.screenings:
+            command_context.screen.say("Nobody looked at it: it was refused before, or its outputs never came.")
+        for record in generation.screenings:
+            command_context.screen.facts(_told(record))
+            command_context.screen.say("")
+        command_context.screen.facts(
             [("the user was told", f"{generation.reason}: {generation.text}" if generation.reason else "")]
         )
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
-def _told(record: Record) -> Iterator[tuple[str, str]]:
+def _told(record: ScreeningRecord) -> Iterator[tuple[str, str]]:
     yield "looked at", record.subject
     yield "verdict", "allowed" if record.allowed else f"refused: {_because(record)}"
     yield "seen", ", ".join(f"{name} {severity}" for name, severity in record.severities.items())
@@ -76,7 +76,7 @@ def _told(record: Record) -> Iterator[tuple[str, str]]:
     yield "manifest that came with it", record.provenance
 
 
-def _because(record: Record) -> str:
+def _because(record: ScreeningRecord) -> str:
     words = {found.value: plain for found, plain in PLAIN_WORDS.items()}
     if not record.category:
         return "nobody could look at it" if record.unscreened else "the verdict was not whole"
@@ -98,31 +98,31 @@ def diff(
     Reads the generations of all users; changes nothing. Settings that override thresholds (REFUSE_..._FROM) are
     taken along. Of a prompt that the own terms refused, nobody else's severities are known.
     """
-    desk = desk_of(context)
+    command_context = command_context_of(context)
     span = back(since)
     other = _read(policy)
 
-    async def command(rooms: Rooms) -> int:
-        house, candidate = rooms.house, overridden(other, rooms.settings)
-        after = house.now() - span
+    async def command(rooms: Operations) -> int:
+        deps, candidate = rooms.deps, overridden(other, rooms.settings)
+        after = deps.now() - span
         flips: list[_Flip] = []
         looked = 0
-        async for account in house.store.accounts():
-            async for generation in house.store.generations(account.user_id):
-                records = [record for record in generation.verdicts if record.at >= after]
+        async for account in deps.store.accounts():
+            async for generation in deps.store.generations(account.user_id):
+                records = [record for record in generation.screenings if record.at >= after]
                 looked += len(records)
                 flips += _flips(generation, records, candidate)
         if flips:
             heads = ("USER", "GENERATION", "LOOKED AT", "WAS", "WOULD BE", "FOR")
-            desk.screen.table(heads, [flip.row for flip in flips])
-        refused = sum(not flip.judgement.allowed for flip in flips)
-        desk.screen.complain(
+            command_context.screen.table(heads, [flip.row for flip in flips])
+        refused = sum(not flip.verdict.allowed for flip in flips)
+        command_context.screen.complain(
             f"{counted(looked, 'verdict')} since {moment(after)}:"
             f" {refused} would be refused, {len(flips) - refused} allowed."
         )
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +130,20 @@ class _Flip:
     """A verdict that the other policy judges otherwise."""
 
     generation: Generation
-    record: Record
-    judgement: Judgement
+    record: ScreeningRecord
+    verdict: Verdict
 
     @property
     def row(self) -> tuple[str, ...]:
         """As it is listed."""
-        key, allowed = self.generation.key, self.judgement.allowed
+        key, allowed = self.generation.key, self.verdict.allowed
         found = (self.record.category or self._found) if allowed else self._found
         was, would_be = ("refused", "allowed") if allowed else ("allowed", "refused")
         return (key.user_id, key.generation_id, self.record.subject, was, would_be, found)
 
     @property
     def _found(self) -> str:
-        category = self.judgement.category
+        category = self.verdict.category
         if isinstance(category, Category):
             return f"{category.value} {self.record.severities.get(category.value, '')}".strip()
         if self.record.unscreened:
@@ -151,9 +151,9 @@ class _Flip:
         return category.value if category else "not whole"
 
 
-def _flips(generation: Generation, records: list[Record], other: Policy) -> list[_Flip]:
-    judged = [(record, record.judged_by(other)) for record in records]
-    return [_Flip(generation, record, judgement) for record, judgement in judged if judgement.allowed != record.allowed]
+def _flips(generation: Generation, records: list[ScreeningRecord], other: Policy) -> list[_Flip]:
+    judged = [(record, record.verdict_under(other)) for record in records]
+    return [_Flip(generation, record, verdict) for record, verdict in judged if verdict.allowed != record.allowed]
 
 
 def _read(file: Path) -> Policy:

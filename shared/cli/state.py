@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.context import Rooms, desk_of
+from shared.cli.context import Operations, command_context_of
 from shared.config import data_files
 from shared.config.settings import BLOB, NAMES, Name, Settings, SettingsError
 
@@ -21,14 +21,14 @@ def settings(context: typer.Context) -> None:
     The exit code is 2 if the app could not run with them. The data files that they name are read too; those that lie
     in blobs are read by `health`.
     """
-    desk = desk_of(context)
-    desk.screen.table(
-        ("SETTING", "IS", "SHOULD BE"), [(name.env, _standing(desk.env, name), name.shape) for name in NAMES]
+    command_context = command_context_of(context)
+    command_context.screen.table(
+        ("SETTING", "IS", "SHOULD BE"), [(name.env, _standing(command_context.env, name), name.shape) for name in NAMES]
     )
     try:
-        _read(Settings.from_env(desk.env))
+        _read(Settings.from_env(command_context.env))
     except SettingsError as error:
-        desk.screen.complain(f"\n{error}")
+        command_context.screen.complain(f"\n{error}")
         raise typer.Exit(2) from None
 
 
@@ -42,7 +42,7 @@ def _read(found: Settings) -> None:
 _FILES: Mapping[str, Callable[[Settings], object]] = {
     "catalog_file": data_files.catalog,
     "moderation_file": data_files.policy,
-    "terms_file": data_files.terms,
+    "blocklist_file": data_files.blocklist,
 }
 
 
@@ -61,18 +61,18 @@ def health(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as GET /api/health answers it.")] = False,
 ) -> None:
-    """Ask every neighbour whether it answers.
+    """Ask every dependency whether it answers.
 
     The same as GET /api/health. The exit code is 1 if one does not.
     """
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
-        neighbours = await rooms.health()
+    async def command(rooms: Operations) -> int:
+        dependencies = await rooms.health()
         if as_json:
-            desk.screen.json(dict(neighbours))
+            command_context.screen.json(dict(dependencies))
         else:
-            desk.screen.facts(neighbours.items())
-        return 0 if all(answer == "ok" for answer in neighbours.values()) else 1
+            command_context.screen.facts(dependencies.items())
+        return 0 if all(answer == "ok" for answer in dependencies.values()) else 1
 
-    desk.do(command)
+    command_context.do(command)

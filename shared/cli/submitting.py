@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.context import Desk, RefusedError, Rooms, desk_of, valid_key
+from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_key
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
@@ -109,8 +109,8 @@ def submit(  # noqa: PLR0913  # each is an option of the command
     key = valid_key(user, uuid4().hex if generation_id is None else generation_id)
     said = {"prompt": prompt, **fields, "allow_fallback": not no_fallback, "metadata": _pairs(metadata or [])}
     message = read_back(key, said)
-    desk = desk_of(context)
-    desk.do(partial(_submitted, desk, message, wait_s=within if wait else 0))
+    command_context = command_context_of(context)
+    command_context.do(partial(_submitted, command_context, message, wait_s=within if wait else 0))
 
 
 def _with_options() -> inspect.Signature:
@@ -144,21 +144,25 @@ def read_back(key: Key, fields: dict[str, Any]) -> GenerationRequest:
     return message
 
 
-async def _submitted(desk: Desk, message: GenerationRequest, rooms: Rooms, *, wait_s: int) -> int:
+async def _submitted(
+    command_context: CommandContext, message: GenerationRequest, rooms: Operations, *, wait_s: int
+) -> int:
     # A message id of its own: what is sent twice on purpose is no duplicate to the broker.
     await rooms.messenger.send(message, Envelope(f"cli:{uuid4().hex}"))
-    desk.screen.say(f"sent generation {message.key.generation_id}\n{show_line(desk, message.key)}")
-    return await _awaited(desk, rooms, message.key, wait_s) if wait_s else 0
+    command_context.screen.say(
+        f"sent generation {message.key.generation_id}\n{show_line(command_context, message.key)}"
+    )
+    return await _awaited(command_context, rooms, message.key, wait_s) if wait_s else 0
 
 
-async def _awaited(desk: Desk, rooms: Rooms, key: Key, wait_s: int) -> int:
-    house = rooms.house
-    until = house.now() + timedelta(seconds=wait_s)
-    while house.now() < until:
+async def _awaited(command_context: CommandContext, rooms: Operations, key: Key, wait_s: int) -> int:
+    deps = rooms.deps
+    until = deps.now() + timedelta(seconds=wait_s)
+    while deps.now() < until:
         generation = (await rooms.store.load(key)).generation
         if generation is not None and generation.state.ended:
-            desk.screen.say("")
-            await show_generation(desk, rooms, generation)
+            command_context.screen.say("")
+            await show_generation(command_context, rooms, generation)
             return 0 if generation.state is State.SUCCEEDED else 1
-        await house.sleep(_LOOK_EVERY_S)
+        await deps.sleep(_LOOK_EVERY_S)
     raise RefusedError(f"It has not ended within {wait_s} s. It goes on without you; look at it later.")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.context import RefusedError, Rooms, desk_of, valid_key
+from shared.cli.context import Operations, RefusedError, command_context_of, valid_key
 from shared.cli.submitting import read_back
 
 _MIB = 1024 * 1024
@@ -35,10 +35,10 @@ def upload(
     key = valid_key(user, "upload")
     target = f"{user}/{name or file.name}"
     read_back(key, {"prompt": "upload", "input_file": target})  # a name that no request could say is refused
-    desk = desk_of(context)
+    command_context = command_context_of(context)
 
-    async def command(rooms: Rooms) -> int:
-        size_bytes, most = file.stat().st_size, rooms.house.limits.upload_bytes
+    async def command(rooms: Operations) -> int:
+        size_bytes, most = file.stat().st_size, rooms.deps.limits.upload_bytes
         if not 0 < size_bytes <= most:
             raise RefusedError(
                 f"Nothing was sent: {file} has {size_bytes} bytes, not 1 to {most} ({most // _MIB} MiB)."
@@ -51,7 +51,7 @@ def upload(
             raise RefusedError(f"{file} cannot be read: {error.strerror}") from None
         with content:
             await rooms.blobs.put_upload(target, content)
-        desk.screen.say(target)
+        command_context.screen.say(target)
         return 0
 
-    desk.do(command)
+    command_context.do(command)

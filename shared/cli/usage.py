@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.cli.context import Desk, RefusedError, Rooms, back, desk_of, valid_id
+from shared.cli.context import CommandContext, Operations, RefusedError, back, command_context_of, valid_id
 from shared.cli.printing import Amount
 from shared.core.catalog.shortfall import nearest_names
 from shared.core.money.usage import Sum, Usage, usd
@@ -43,13 +43,13 @@ def usage(
     """
     if user is not None:
         valid_id("the user", user)
-    desk = desk_of(context)
+    command_context = command_context_of(context)
     span = back(since) if since is not None else None
 
-    async def command(rooms: Rooms) -> int:
-        after = rooms.house.now() - span if span is not None else None
+    async def command(rooms: Operations) -> int:
+        after = rooms.deps.now() - span if span is not None else None
         # What left the catalogue is still asked for by the name under which it was booked.
-        known = rooms.house.catalog.find(model) if model else None
+        known = rooms.deps.catalog.find(model) if model else None
         name = known.name if known else model or ""
         if model is not None and not name:
             raise RefusedError("--model must be the name of a model, or be left out.")
@@ -57,17 +57,17 @@ def usage(
         async for used in rooms.store.used(user or "", name, after):
             sums.add(used)
         if as_json:
-            desk.screen.json({"since": after.isoformat() if after else None, **_as_json(sums)})
+            command_context.screen.json({"since": after.isoformat() if after else None, **_as_json(sums)})
             return 0
         number = sums.total().generations
         if not number:
-            await _expect_known(desk, rooms, user, "" if known else name)
+            await _expect_known(command_context, rooms, user, "" if known else name)
         else:
-            _show(desk, sums)
-        desk.screen.complain(_opened(number, after))
+            _show(command_context, sums)
+        command_context.screen.complain(_opened(number, after))
         return 0
 
-    desk.do(command)
+    command_context.do(command)
 
 
 def _opened(number: int, after: datetime | None) -> str:
@@ -77,30 +77,32 @@ def _opened(number: int, after: datetime | None) -> str:
     return said[0].upper() + said[1:]
 
 
-async def _expect_known(desk: Desk, rooms: Rooms, user: str | None, model: str) -> None:
+async def _expect_known(command_context: CommandContext, rooms: Operations, user: str | None, model: str) -> None:
     """Where nothing was found: RefusedError for a model or a user that there is not, for it may be a typing error."""
     if model:
-        offered = {each.name: each.replicate.partition(":")[0] for each in rooms.house.catalog.models.values()}
+        offered = {each.name: each.replicate.partition(":")[0] for each in rooms.deps.catalog.models.values()}
         near = nearest_names(model, offered)
         hint = f" The nearest names are {' and '.join(near)}." if near else ""
         raise RefusedError(f"There is no model {model!r}, and nothing was booked under that name.{hint}")
     if user is not None and (await rooms.store.load_account(user))[0] is None:
-        raise RefusedError(f"There is no account {user!r}, and no generation. See: {desk.program} account --help")
+        raise RefusedError(
+            f"There is no account {user!r}, and no generation. See: {command_context.program} account --help"
+        )
 
 
-def _show(desk: Desk, sums: Usage) -> None:
-    desk.screen.table(
+def _show(command_context: CommandContext, sums: Usage) -> None:
+    command_context.screen.table(
         ("USER", "MODEL", *_HEADS),
         [(user, model or _NO_MODEL, *_cells(each)) for user, model, each in sums.by_user_and_model()],
     )
-    desk.screen.say("")
-    desk.screen.table(
+    command_context.screen.say("")
+    command_context.screen.table(
         ("MODEL", *_HEADS), [(model or _NO_MODEL, *_cells(each)) for model, each in sums.by_model().items()]
     )
-    desk.screen.say("")
+    command_context.screen.say("")
     rows = [(user, *_cells(each)) for user, each in sums.by_user().items()]
     # No id looks like this: an id begins with a letter or a digit.
-    desk.screen.table(("USER", *_HEADS), [*rows, ("(all)", *_cells(sums.total()))])
+    command_context.screen.table(("USER", *_HEADS), [*rows, ("(all)", *_cells(sums.total()))])
 
 
 def _cells(each: Sum) -> tuple[int | str, ...]:

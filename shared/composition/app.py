@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import azure.functions as func
 
 from shared import worker
-from shared.composition.container import Composition, now
+from shared.composition.container import Container, now
 from shared.config.settings import Settings
 from shared.core.requests.messages import Malformed, Message
 from shared.core.requests.parsing import parse_event, parse_request
@@ -19,26 +19,26 @@ from shared.triggers import audit
 from shared.triggers.health import Health, Ping
 from shared.triggers.replicate_webhook import Answer, receive
 
-logger = logging.getLogger("darkroom.wiring")
+logger = logging.getLogger("darkroom.app")
 
-_wirings: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "Wiring"] = weakref.WeakKeyDictionary()
+_apps: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "App"] = weakref.WeakKeyDictionary()
 
 
-def wiring() -> "Wiring":
-    """The wiring of the running loop, made from the environment at first use."""
+def running_app() -> "App":
+    """The app of the running event loop, made from the environment at first use."""
     loop = asyncio.get_running_loop()
-    found = _wirings.get(loop)
+    found = _apps.get(loop)
     if found is None:
-        found = _wirings[loop] = Wiring(Settings.from_env(os.environ))
+        found = _apps[loop] = App(Settings.from_env(os.environ))
     return found
 
 
-def use(made: "Wiring") -> None:
-    """Let the doors use this wiring on the running loop: for whoever brings rooms of their own."""
-    _wirings[asyncio.get_running_loop()] = made
+def use(made: "App") -> None:
+    """Make the triggers on this event loop use the given app: tests and benchmarks bring adapters of their own."""
+    _apps[asyncio.get_running_loop()] = made
 
 
-class Wiring(Composition):
+class App(Container):
     """The rooms and what the doors do with them."""
 
     def __init__(self, settings: Settings) -> None:
@@ -53,13 +53,13 @@ class Wiring(Composition):
         """News of a prediction, or a check of the timer's."""
         await self._handle(_read(parse_event, delivery), delivery, self.settings.prediction_queue)
 
-    async def bury_requests(self, delivery: func.ServiceBusMessage) -> None:
+    async def dead_letter_requests(self, delivery: func.ServiceBusMessage) -> None:
         """A request that died."""
-        await self._bury(_read(_request_of, delivery), _body(delivery), self.settings.generation_queue)
+        await self._dead_letter(_read(_request_of, delivery), _body(delivery), self.settings.generation_queue)
 
-    async def bury_events(self, delivery: func.ServiceBusMessage) -> None:
+    async def dead_letter_events(self, delivery: func.ServiceBusMessage) -> None:
         """News that died."""
-        await self._bury(_read(parse_event, delivery), _body(delivery), self.settings.prediction_queue)
+        await self._dead_letter(_read(parse_event, delivery), _body(delivery), self.settings.prediction_queue)
 
     async def _handle(self, message: Message, delivery: func.ServiceBusMessage, queue: str) -> None:
         """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
@@ -73,43 +73,43 @@ class Wiring(Composition):
         )
         async with asyncio.timeout(self.settings.invocation_timeout_s):
             try:
-                await self.furnish()
+                await self.load_data_files()
             except Unavailable as trouble:
                 if isinstance(message, Malformed):
                     raise
                 # There is no house yet, so nobody's patience is asked.
-                await worker.put_off(self.messenger, message, envelope, trouble, now=now(), chance=random.random())
+                await worker.defer(self.messenger, message, envelope, trouble, now=now(), chance=random.random())
             else:
-                await worker.handle(self.house, message, envelope, queue)
+                await worker.handle(self.deps, message, envelope, queue)
 
-    async def _bury(self, message: Message, raw: bytes, queue: str) -> None:
+    async def _dead_letter(self, message: Message, raw: bytes, queue: str) -> None:
         async with asyncio.timeout(self.settings.invocation_timeout_s):
-            await self.furnish()
-            await worker.bury(self.house, message, raw, queue)
+            await self.load_data_files()
+            await worker.dead_letter(self.deps, message, raw, queue)
 
     async def receive(self, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Answer:
         """Take one webhook delivery."""
         lower = {name.lower(): value for name, value in headers.items()}
-        return await receive(self.entrance, headers=lower, query=query, body=body)
+        return await receive(self.webhook_dependencies, headers=lower, query=query, body=body)
 
     async def reconcile(self) -> int:
         """Send a check for whatever is overdue."""
         async with asyncio.timeout(self.settings.invocation_timeout_s):
-            await self.furnish()
-            return await worker.reconcile(self.house)
+            await self.load_data_files()
+            return await worker.reconcile(self.deps)
 
     async def audit(self) -> int:
         """The nightly look. Returns how many differences there were."""
-        await self.furnish()
-        return await audit.audit(self.house)
+        await self.load_data_files()
+        return await audit.audit(self.deps)
 
     async def health(self) -> Mapping[str, str]:
-        """Which neighbours answer: "ok", or in a few words why not."""
+        """Which dependencies answer: "ok", or in a few words why not."""
         return await self._health.look()
 
     def _pings(self) -> Mapping[str, Ping]:
         # Each asks for something small that needs the network, the login and the entity to be right. Its room is
-        # opened within the ping: a setting that a library does not take is that neighbour's trouble alone.
+        # opened within the ping: a setting that a library does not take is that dependency's trouble alone.
         return {
             "settings": self.check,
             "tables": lambda: self.store.load_account("health"),

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from shared.config import data_files
 from shared.config.settings import WEBHOOK_PATH, Settings, SettingsError
 from shared.core.lifecycle.attempt import Timing
-from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Policy
-from shared.ports import House, Limits
-from shared.triggers.replicate_webhook import Entrance
+from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Policy
+from shared.ports import Dependencies, Limits
+from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from shared.adapters.content_safety import ContentSafety
     from shared.adapters.key_vault import CachedSecret, Source, VaultSource
     from shared.adapters.replicate import Replicate
-    from shared.adapters.replicate.resilience.guarded import Guarded
+    from shared.adapters.replicate.resilience.guarded import ResilientProvider
     from shared.adapters.screening import ScreenerChain
     from shared.adapters.screening.chain import TextScreener
     from shared.adapters.service_bus import ServiceBusMessenger
@@ -45,7 +45,7 @@ _seeds = random.SystemRandom()
 _CHATTY = ("azure", "httpx", "httpcore", "aiohttp", "PIL")
 
 
-class Composition:
+class Container:
     """The rooms. ``settings`` are read once."""
 
     def __init__(self, settings: Settings) -> None:
@@ -60,30 +60,30 @@ class Composition:
         """Close every client that was opened. Only tools and tests come to an end."""
         await self._closing.aclose()
 
-    async def furnish(self) -> None:
+    async def load_data_files(self) -> None:
         """Fetch the data files that lie in blobs, once: to be awaited before the house. SettingsError, Unavailable."""
         if self._texts is None:
             self._texts = await data_files.fetch(self.settings, lambda: self._uploads.read)
 
     async def check(self) -> None:
         """Read whatever every message needs: the data files, and all that is made of settings. As ``furnish``."""
-        await self.furnish()
-        _ = self.house
+        await self.load_data_files()
+        _ = self.deps
 
     @cached_property
-    def house(self) -> House:
+    def deps(self) -> Dependencies:
         """Everything the corridor needs. SettingsError also where a setting is none that a library takes."""
         try:
             return self._built()
         except ValueError as error:
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
-    def _built(self) -> House:
+    def _built(self) -> Dependencies:
         from shared.adapters.media.images import PillowImages  # noqa: PLC0415  # see rule 1
         from shared.adapters.net.input_files import InputFetcher  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
-        return House(
+        return Dependencies(
             store=self.store,
             index=self.index,
             provider=self.provider,
@@ -116,9 +116,9 @@ class Composition:
         )
 
     @cached_property
-    def entrance(self) -> Entrance:
+    def webhook_dependencies(self) -> WebhookDependencies:
         """What the webhook's door needs."""
-        return Entrance(
+        return WebhookDependencies(
             secrets=self.signing_secret,
             messenger=self.messenger,
             telemetry=self.telemetry,
@@ -158,7 +158,7 @@ class Composition:
 
     @cached_property
     def credential(self) -> "AsyncTokenCredential":
-        """The app's managed identity. Only used where a neighbour has no connection string or key."""
+        """The app's managed identity. Only used where a dependency has no connection string or key."""
         from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415  # see rule 1
 
         credential = ManagedIdentityCredential(client_id=self.settings.azure_client_id or None)
@@ -246,7 +246,7 @@ class Composition:
         from shared.adapters.screening import ImageLink, ScreenerChain, TextLink  # noqa: PLC0415  # see rule 1
 
         service = self.content_safety
-        made = {CONTENT_SAFETY: lambda: service, TERMS: self._own_terms, LLAMA_GUARD: self._llama_guard}
+        made = {CONTENT_SAFETY: lambda: service, BLOCKLIST: self._blocklist, LLAMA_GUARD: self._llama_guard}
         texts = [TextLink(name, made[name]()) for name in self.settings.screeners]
         return ScreenerChain(self.policy, texts, [ImageLink(CONTENT_SAFETY, service)], time.monotonic)
 
@@ -267,10 +267,10 @@ class Composition:
         self._closing.push_async_callback(service.close)
         return service
 
-    def _own_terms(self) -> "TextScreener":
-        from shared.adapters.screening import OwnTerms  # noqa: PLC0415  # see rule 1
+    def _blocklist(self) -> "TextScreener":
+        from shared.adapters.screening import BlocklistScreener  # noqa: PLC0415  # see rule 1
 
-        return OwnTerms(data_files.terms(self.settings, self._texts))
+        return BlocklistScreener(data_files.blocklist(self.settings, self._texts))
 
     def _llama_guard(self) -> "TextScreener":
         from shared.adapters.replicate.running import ModelRunner  # noqa: PLC0415  # see rule 1
@@ -281,13 +281,13 @@ class Composition:
         return LlamaGuard(ModelRunner(lambda: self.replicate.api), self.settings.llama_guard_model, within_s)
 
     @cached_property
-    def provider(self) -> "Guarded":
+    def provider(self) -> "ResilientProvider":
         """Replicate as the corridor asks it: at this instance's part of the account's pace; left alone in an outage."""
-        from shared.adapters.replicate.resilience.guarded import Guarded  # noqa: PLC0415  # see rule 1
+        from shared.adapters.replicate.resilience.guarded import ResilientProvider  # noqa: PLC0415  # see rule 1
 
         settings = self.settings
         limit = (settings.replicate_creates_per_minute, settings.instances)
-        return Guarded(self.replicate, *limit, now=time.monotonic, chance=random.random)
+        return ResilientProvider(self.replicate, *limit, now=time.monotonic, chance=random.random)
 
     @cached_property
     def replicate(self) -> "Replicate":

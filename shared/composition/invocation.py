@@ -20,19 +20,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from shared.composition.app import Wiring
+    from shared.composition.app import App
 
 #: How long: the ten deliveries of a message must not be over in a second.
 UNREADY_PAUSE_S = 30
 FAILED_PAUSE_S = 3
 
 #: Between two tries to bury the same letter.
-BURY_PAUSE_S = 10
+DEAD_LETTER_PAUSE_S = 10
 
 #: Between two lines that say the same of a setting.
 UNREADY_LINE_S = 60
 
-logger = logging.getLogger("darkroom.calls")
+logger = logging.getLogger("darkroom.invocation")
 
 #: What was said last of the settings, and when.
 _said: dict[str, float] = {}
@@ -58,30 +58,30 @@ def bounded(timeout_s: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[
     return decorate
 
 
-def house() -> "Wiring":
-    """The wiring of this loop. SettingsError where a setting is missing."""
-    from shared.composition.app import wiring  # noqa: PLC0415  # rule 1
+def running_app() -> "App":
+    """The app of this event loop. SettingsError where a setting is missing."""
+    from shared.composition import app  # noqa: PLC0415  # rule 1
 
-    return wiring()
+    return app.running_app()
 
 
-async def look() -> Mapping[str, str]:
-    """How everything is; where there is not even a house, which settings are to blame: never their values."""
+async def check_health() -> Mapping[str, str]:
+    """How everything is; where the app cannot be built, which settings are to blame: never their values."""
     from shared.config.settings import SettingsError  # noqa: PLC0415  # rule 1
 
     try:
-        ready = house()
+        ready = running_app()
     except SettingsError as error:
         return {"settings": str(error)}
     return await ready.health()
 
 
-async def on_time(act: Callable[["Wiring"], Awaitable[object]]) -> None:
+async def run_on_timer(act: Callable[["App"], Awaitable[object]]) -> None:
     """What a timer does (rule 4)."""
     from shared.config.settings import SettingsError  # noqa: PLC0415  # rule 1
 
     try:
-        await act(house())
+        await act(running_app())
     except SettingsError as error:
         text, now = str(error), time.monotonic()
         if now >= _said.get(text, 0.0) + UNREADY_LINE_S:
@@ -91,12 +91,12 @@ async def on_time(act: Callable[["Wiring"], Awaitable[object]]) -> None:
 
 
 @asynccontextmanager
-async def house_for_messages(pause_s: float | None = None) -> AsyncIterator["Wiring"]:
+async def app_for_messages(pause_s: float | None = None) -> AsyncIterator["App"]:
     """The same, for what comes from a queue (rule 3)."""
     from shared.config.settings import SettingsError  # noqa: PLC0415  # rule 1
 
     try:
-        yield house()
+        yield running_app()
     except (SettingsError, ImportError):
         await asyncio.sleep(UNREADY_PAUSE_S)
         raise
@@ -106,7 +106,7 @@ async def house_for_messages(pause_s: float | None = None) -> AsyncIterator["Wir
 
 
 @asynccontextmanager
-async def house_for_dead_letters() -> AsyncIterator["Wiring"]:
+async def app_for_dead_letters() -> AsyncIterator["App"]:
     """The same, for what comes from a dead-letter queue."""
-    async with house_for_messages(BURY_PAUSE_S) as ready:
+    async with app_for_messages(DEAD_LETTER_PAUSE_S) as ready:
         yield ready

@@ -20,8 +20,8 @@ from shared.config.settings import BLOB, Settings, SettingsError
 
 if TYPE_CHECKING:
     from shared.core.catalog.catalog import Catalog
+    from shared.core.safety.blocklist import Blocklist
     from shared.core.safety.moderation import Policy
-    from shared.core.safety.terms import TermList
 
 #: The largest file that is taken: the app's own catalogue has 60 KB.
 MOST_BYTES = 4 * 1024 * 1024
@@ -72,15 +72,15 @@ def overridden(found: "Policy", settings: Settings) -> "Policy":
     return found.overridden(given)
 
 
-def terms(settings: Settings, texts: Texts | None = None) -> "TermList":
+def blocklist(settings: Settings, texts: Texts | None = None) -> "Blocklist":
     """The own term list."""
-    from shared.core.safety.terms import TermList  # noqa: PLC0415  # rule 3
+    from shared.core.safety.blocklist import Blocklist  # noqa: PLC0415  # rule 3
 
-    if not settings.terms_file:
-        return TermList.parse(_own("safety/terms.toml"), "terms.toml")
-    text, name = _chosen("TERMS_FILE", settings.terms_file, texts)
+    if not settings.blocklist_file:
+        return Blocklist.parse(_own("safety/blocklist.toml"), "blocklist.toml")
+    text, name = _chosen("BLOCKLIST_FILE", settings.blocklist_file, texts)
     with _told():
-        return TermList.parse(text, name)
+        return Blocklist.parse(text, name)
 
 
 async def fetch(settings: Settings, reader: Callable[[], Read]) -> Texts:
@@ -92,7 +92,7 @@ async def fetch(settings: Settings, reader: Callable[[], Read]) -> Texts:
     named = {
         "CATALOG_FILE": settings.catalog_file,
         "MODERATION_FILE": settings.moderation_file,
-        "TERMS_FILE": settings.terms_file,
+        "BLOCKLIST_FILE": settings.blocklist_file,
     }
     texts: dict[str, str] = {}
     for setting, place in named.items():
@@ -133,10 +133,10 @@ def _readable(setting: str, place: str) -> Iterator[None]:
 def _told() -> Iterator[None]:
     """What is wrong with a chosen file is told as what is wrong with any setting."""
     from shared.core.catalog.file import CatalogError  # noqa: PLC0415  # rule 3
+    from shared.core.safety.blocklist import BlocklistError  # noqa: PLC0415  # rule 3
     from shared.core.safety.policy_file import PolicyError  # noqa: PLC0415  # rule 3
-    from shared.core.safety.terms import TermsError  # noqa: PLC0415  # rule 3
 
     try:
         yield
-    except (CatalogError, PolicyError, TermsError) as error:
+    except (CatalogError, PolicyError, BlocklistError) as error:
         raise SettingsError(str(error)) from None

@@ -4,7 +4,7 @@ Rules of this file:
 1. ``Settings.from_env`` is the only reader of the environment. It is called on first use, never at import:
    the Functions host must be able to index the app with no setting at all.
 2. Every missing or malformed name is listed in ONE error, with what it should look like, and never its value.
-3. Every Azure neighbour is reached by managed identity (a URL or namespace) or by connection string or key (a laptop).
+3. Every Azure dependency is reached by managed identity (a URL or namespace) or by connection string or key (a laptop).
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.core.provider import pasted_secrets
-from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS
+from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD
 
 #: Llama Guard 3 as it was in April 2026: a community model is named with its version, or it may change underneath.
 LLAMA_GUARD_MODEL = "meta/llama-guard-3-8b:146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
@@ -70,7 +70,7 @@ class Settings:
     screeners: tuple[str, ...]
     llama_guard_model: str
     moderation_file: str
-    terms_file: str
+    blocklist_file: str
     refuse_hate_from: int | None
     refuse_self_harm_from: int | None
     refuse_sexual_from: int | None
@@ -251,7 +251,7 @@ def _screeners(raw: str) -> tuple[str, ...]:
     if (
         CONTENT_SAFETY not in names
         or len(set(names)) < len(names)
-        or not {TERMS, CONTENT_SAFETY, LLAMA_GUARD} >= {*names}
+        or not {BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD} >= {*names}
     ):
         raise ValueError(raw)  # Content Safety alone measures every category: without it nothing would ever pass
     return names
@@ -283,7 +283,7 @@ _BUS_SHAPE = (
 )
 _ACCOUNT_SHAPE = "a connection string: ...AccountName=...;AccountKey=..., or UseDevelopmentStorage=true"
 _SEVERITY_SHAPE = "a whole number from 1 (refuse the slightest) to 7, or 8 to refuse nothing of this category"
-_SCREENERS_SHAPE = "content_safety, and if wished terms and llama_guard, separated by commas in the order of asking"
+_SCREENERS_SHAPE = "content_safety, and if wished blocklist and llama_guard, separated by commas in the order of asking"
 _FILE_SHAPE = "a path, or blob:container/name for a blob of the app's own storage account"
 _SECONDS_SHAPE = "a whole number of seconds"
 
@@ -326,10 +326,10 @@ NAMES: tuple[Name, ...] = (
     _name("CONTENT_SAFETY_ENDPOINT", "", _url, _URL_SHAPE),
     _name("CONTENT_SAFETY_KEY", "", _secret, _SECRET_SHAPE),
     _name("CONTENT_SAFETY_BLOCKLISTS", "", _listed, "names of the resource's block lists, separated by commas"),
-    _name("SCREENERS", "terms,content_safety", _screeners, _SCREENERS_SHAPE),
+    _name("SCREENERS", "blocklist,content_safety", _screeners, _SCREENERS_SHAPE),
     _name("LLAMA_GUARD_MODEL", LLAMA_GUARD_MODEL, _text, "owner/name, or owner/name:version, of a model at Replicate"),
     _name("MODERATION_FILE", "", _file, f"a policy in TOML in place of the app's own: {_FILE_SHAPE}"),
-    _name("TERMS_FILE", "", _file, f"a term list in TOML in place of the app's own: {_FILE_SHAPE}"),
+    _name("BLOCKLIST_FILE", "", _file, f"a term list in TOML in place of the app's own: {_FILE_SHAPE}"),
     # Each, where it is set, goes before the policy's threshold of its category.
     _name("REFUSE_HATE_FROM", "", _severity, _SEVERITY_SHAPE),
     _name("REFUSE_SELF_HARM_FROM", "", _severity, _SEVERITY_SHAPE),

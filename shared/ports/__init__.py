@@ -4,7 +4,7 @@ Rules of this file:
 1. A port speaks our own words (core types); a vendor's model or exception never comes through it.
 2. What is expected is returned. Only three things are raised, each with one meaning for the caller:
 
-       Unavailable   a neighbour cannot do it now: try the whole message again later
+       Unavailable   a dependency cannot do it now: try the whole message again later
        Conflict      somebody else saved first: load and decide again
        OutputUnfit   this output will never be usable: its Refusal says why
 
@@ -23,19 +23,19 @@ from shared.core.events.generation_event import Event
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.generation import Generation, Transition
-from shared.core.money.credits import Account, LedgerEntry, Plan
+from shared.core.money.ledger import Account, LedgerEntry, Plan
 from shared.core.provider.prediction import CreateOutcome, Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
-from shared.core.safety.moderation import Policy, Verdict
+from shared.core.safety.moderation import Assessment, Policy
 
 
-class Unavailable(Exception):  # noqa: N818  # it names a state of the neighbour, and reads so where it is caught
-    """A neighbour is down, busy, or answers what cannot be read. ``retry_after_s`` is its own hint, if it gave one."""
+class Unavailable(Exception):  # noqa: N818  # it names a state of the dependency, and reads so where it is caught
+    """A dependency is down, busy, or answers what cannot be read. ``retry_after_s`` is its own hint, if it gave one."""
 
-    def __init__(self, neighbour: str, why: str, retry_after_s: float | None = None) -> None:
-        super().__init__(f"{neighbour} is not available: {why}")
-        self.neighbour = neighbour
+    def __init__(self, dependency: str, why: str, retry_after_s: float | None = None) -> None:
+        super().__init__(f"{dependency} is not available: {why}")
+        self.dependency = dependency
         self.why = why
         self.retry_after_s = retry_after_s
 
@@ -214,10 +214,10 @@ class Images(Protocol):
 class Screener(Protocol):
     """Content safety. Whatever is not a whole, readable verdict is Unavailable, never "allowed"."""
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:
         """What all screeners together say of a text, for the policy of a plan."""
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:
         """The same of an image of at most 4 MB and 7200 px."""
 
 
@@ -278,14 +278,14 @@ Sendable = GenerationRequest | CancelRequest | PredictionEvent | Check
 class Envelope:
     """What travels with a message beside its body.
 
-    ``message_id`` is what the broker recognises a duplicate by. ``tries`` counts how often the message was put
+    ``message_id`` is what the broker recognises a duplicate by. ``deferrals`` counts how often the message was put
     off, ``since`` is when it was first put off (None: never). ``lost`` counts the deliveries, of it and of what it is
     a copy of, that came to no end: a worker died, or failed as nobody expected. ``enqueued_at`` is the broker's own
     word, and the same in every delivery of one message; None on what is sent.
     """
 
     message_id: str
-    tries: int = 0
+    deferrals: int = 0
     since: datetime | None = None
     lost: int = 0
     enqueued_at: datetime | None = None
@@ -293,7 +293,7 @@ class Envelope:
     @property
     def is_copy(self) -> bool:
         """Whether it is a copy that was put off, and not what an app has sent."""
-        return self.tries > 0 or self.since is not None
+        return self.deferrals > 0 or self.since is not None
 
 
 class Messenger(Protocol):
@@ -354,7 +354,7 @@ OUTPUTS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Dependencies:
     """Everything from outside. Clock, seeds and sleep are arguments too, so that a test owns time and chance."""
 
     store: Store

@@ -1,9 +1,9 @@
-"""Which neighbours answer: each is asked for something small, within a bound, and not too often.
+"""Which dependencies answer: each is asked for something small, within a bound, and not too often.
 
 Rules of this file:
-1. One neighbour's trouble hides no other's, and no text of an exception is told: anybody may ask.
+1. One dependency's trouble hides no other's, and no text of an exception is told: anybody may ask.
 2. One look at a time: whoever asks meanwhile gets its answer, however many they are.
-3. What would stop every message is looked at too, also where no neighbour is to blame: a setting, a data file. Told is
+3. What would stop every message is looked at too, also where no dependency is to blame: a setting, a data file. Told is
    which setting it is; the whole sentence, which may name a path, is in the log.
 """
 
@@ -18,7 +18,7 @@ from shared.ports import Unavailable
 
 logger = logging.getLogger("darkroom.health")
 
-#: How long one neighbour may take to answer the health check.
+#: How long one dependency may take to answer the health check.
 HEALTH_S = 5
 
 #: How long a health answer serves: the door is open to everybody, and each look costs a few calls.
@@ -28,7 +28,7 @@ Ping = Callable[[], Awaitable[Any]]
 
 
 class Health:
-    """What the neighbours last answered. ``pings`` makes the questions, when it is time to ask."""
+    """What the dependencies last answered. ``pings`` makes the questions, when it is time to ask."""
 
     def __init__(self, pings: Callable[[], Mapping[str, Ping]]) -> None:
         self._pings = pings
@@ -36,7 +36,7 @@ class Health:
         self._looking: asyncio.Task[Mapping[str, str]] | None = None
 
     async def look(self) -> Mapping[str, str]:
-        """Of each neighbour "ok", or in a few words why not."""
+        """Of each dependency "ok", or in a few words why not."""
         if self._last is not None and time.monotonic() <= self._last[0] + HEALTH_FRESH_S:
             return self._last[1]
         if self._looking is None:

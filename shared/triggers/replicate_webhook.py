@@ -22,7 +22,7 @@ from shared.core.requests.lenient_json import parsed
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope, Messenger, Telemetry, Unavailable
 
-logger = logging.getLogger("darkroom.doors")
+logger = logging.getLogger("darkroom.webhook")
 
 #: A webhook may hold data URIs and logs, so several MB; more than this is not Replicate's.
 WEBHOOK_BYTES = 4 * 1024 * 1024
@@ -39,7 +39,7 @@ class SigningSecrets(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class WebhookDependencies:
     """What the webhook's door needs: far less than the house, so that a cold start is short."""
 
     secrets: SigningSecrets
@@ -57,32 +57,36 @@ class Answer:
     text: str
 
 
-async def receive(entrance: Entrance, *, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Answer:
+async def receive(
+    webhook_dependencies: WebhookDependencies, *, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
+) -> Answer:
     """Take one webhook delivery of Replicate's; ``headers`` has lower-case names."""
     if len(body) > WEBHOOK_BYTES:
         return Answer(413, f"the body is larger than {WEBHOOK_BYTES} bytes")
     if not body:
         return Answer(400, "the body is empty: send it with a Content-Length, not chunked")
-    if not _allowed(entrance.allowed, headers.get("x-forwarded-for", "")):
-        return _unsigned(entrance, "this address is not allowed to send webhooks")
+    if not _allowed(webhook_dependencies.allowed, headers.get("x-forwarded-for", "")):
+        return _unsigned(webhook_dependencies, "this address is not allowed to send webhooks")
     try:
-        callback = await _verified(entrance, headers, query, body)
+        callback = await _verified(webhook_dependencies, headers, query, body)
     except SignatureError as error:
-        return _unsigned(entrance, str(error))
+        return _unsigned(webhook_dependencies, str(error))
     except Unavailable as trouble:
-        return _unavailable(entrance, trouble)
-    return await _enqueued(entrance, callback, headers["webhook-id"], body)
+        return _unavailable(webhook_dependencies, trouble)
+    return await _enqueued(webhook_dependencies, callback, headers["webhook-id"], body)
 
 
-async def _verified(entrance: Entrance, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Callback:
+async def _verified(
+    webhook_dependencies: WebhookDependencies, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
+) -> Callback:
     """The callback of a delivery whose signature and address hold; a failure may mean that the secret was rotated."""
-    secrets = await entrance.secrets.accepted()
+    secrets = await webhook_dependencies.secrets.accepted()
     try:
-        return _proved(secrets, headers, query, body, entrance.now())
+        return _proved(secrets, headers, query, body, webhook_dependencies.now())
     except SignatureError:
-        if not headers.get("webhook-signature") or await entrance.secrets.refresh() in secrets:
+        if not headers.get("webhook-signature") or await webhook_dependencies.secrets.refresh() in secrets:
             raise
-    return _proved(await entrance.secrets.accepted(), headers, query, body, entrance.now())
+    return _proved(await webhook_dependencies.secrets.accepted(), headers, query, body, webhook_dependencies.now())
 
 
 def _proved(
@@ -92,7 +96,9 @@ def _proved(
     return read_callback(query, secrets)
 
 
-async def _enqueued(entrance: Entrance, callback: Callback, webhook_id: str, body: bytes) -> Answer:
+async def _enqueued(
+    webhook_dependencies: WebhookDependencies, callback: Callback, webhook_id: str, body: bytes
+) -> Answer:
     prediction = Prediction.read(parsed(body))
     if prediction is None:
         return Answer(400, "the body is not a prediction")
@@ -100,23 +106,25 @@ async def _enqueued(entrance: Entrance, callback: Callback, webhook_id: str, bod
     # The same delivery again has the same id, so the broker drops it; start and completed differ in their bodies.
     message_id = hashlib.sha256(f"{webhook_id}\n".encode() + body).hexdigest()[:32]
     try:
-        await entrance.messenger.send(PredictionEvent(key, callback.attempt, prediction), Envelope(message_id))
+        await webhook_dependencies.messenger.send(
+            PredictionEvent(key, callback.attempt, prediction), Envelope(message_id)
+        )
     except Unavailable as trouble:
-        return _unavailable(entrance, trouble)
-    entrance.telemetry.step("webhook_verified", key, status=prediction.status)
+        return _unavailable(webhook_dependencies, trouble)
+    webhook_dependencies.telemetry.step("webhook_verified", key, status=prediction.status)
     return Answer(202, "queued")
 
 
-def _unsigned(entrance: Entrance, why: str) -> Answer:
-    entrance.telemetry.count("darkroom.webhook_refused")
+def _unsigned(webhook_dependencies: WebhookDependencies, why: str) -> Answer:
+    webhook_dependencies.telemetry.count("darkroom.webhook_refused")
     logger.warning("webhook refused: %s", why)
     return Answer(401, why)
 
 
-def _unavailable(entrance: Entrance, trouble: Unavailable) -> Answer:
-    entrance.telemetry.count("darkroom.webhook_unavailable", neighbour=trouble.neighbour)
+def _unavailable(webhook_dependencies: WebhookDependencies, trouble: Unavailable) -> Answer:
+    webhook_dependencies.telemetry.count("darkroom.webhook_unavailable", dependency=trouble.dependency)
     logger.error("webhook put off: %s", trouble)
-    return Answer(503, f"{trouble.neighbour} is not available; deliver this again")
+    return Answer(503, f"{trouble.dependency} is not available; deliver this again")
 
 
 def _allowed(networks: Sequence[Network], forwarded_for: str) -> bool:

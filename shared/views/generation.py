@@ -45,7 +45,7 @@ _PROMPTS = ("prompt", "negative_prompt", "system_prompt", "trigger_word")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class GenerationView:
     """A generation as it is told. ``row`` is its row in the open index; ``prompt`` and ``text``: what was asked for."""
 
     generation: Generation
@@ -62,14 +62,14 @@ class Told:
             "user_id": generation.key.user_id,
             "state": generation.state.value,
             "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
-            "ending": generation.ending.value if generation.ending else None,
+            "requested_end": generation.requested_end.value if generation.requested_end else None,
             "modality": attempt.modality if attempt else None,
             "model": attempt.model if attempt else None,
             "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
             "passed_over": [{"model": each.model, "reason": each.reason.value} for each in generation.passed_over],
             "chain": list(generation.chain),
             "attempts": attempt.number if attempt else 0,
-            "tries": attempt.tries if attempt else 0,
+            "tries": attempt.posts if attempt else 0,
             "asked": self._asked,
             "sent": self._sent,
             "seed": attempt.seed if attempt else None,
@@ -98,7 +98,10 @@ class Told:
         yield "user", generation.key.user_id
         yield "state", generation.state.value
         yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
-        yield "ending", f"{generation.ending}, once Replicate has confirmed it" if _is_ending(generation) else ""
+        yield (
+            "requested_end",
+            f"{generation.requested_end}, once Replicate has confirmed it" if _is_ending(generation) else "",
+        )
         for name, value in self._prompts.items():
             yield name.replace("_", " "), value or ""
         yield "asked", _told(self._asked)
@@ -121,7 +124,7 @@ class Told:
         yield "model", f"{attempt.model}{f', by {generation.chosen_by}' if generation.chosen_by else ''}"
         yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
         yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
-        yield "attempts", f"{attempt.number}{f', {attempt.tries} tries at the last' if attempt.tries > 1 else ''}"
+        yield "attempts", f"{attempt.number}{f', {attempt.posts} tries at the last' if attempt.posts > 1 else ''}"
         yield "sent", _told(self._sent)
         yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
         yield "prediction", attempt.prediction_id or ""
@@ -180,7 +183,7 @@ def _is_open(generation: Generation) -> bool:
 
 
 def _is_ending(generation: Generation) -> bool:
-    return generation.ending is not None and not generation.state.ended
+    return generation.requested_end is not None and not generation.state.ended
 
 
 def _released(generation: Generation) -> int:

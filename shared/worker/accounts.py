@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from shared.core.keys import ID_RULE, is_id
-from shared.core.money import credits as ledger
-from shared.core.money.credits import Account, LedgerEntry, Plan
-from shared.ports import Conflict, House, Unavailable, UnreadableRow
+from shared.core.money import ledger
+from shared.core.money.ledger import Account, LedgerEntry, Plan
+from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
 from shared.worker.saving import CONFLICT_TRIES
 
 #: How many accounts an audit looks at at a time: enough that it waits for its own core more than for the tables.
@@ -28,7 +28,7 @@ NIGHTS = 7
 
 
 async def grant(
-    house: House,
+    deps: Dependencies,
     user_id: str,
     amount: int,
     *,
@@ -47,13 +47,13 @@ async def grant(
 
     def given(account: Account | None) -> tuple[Account, LedgerEntry]:
         on = terms.of(account or Account(user_id=user_id))
-        return ledger.grant(on, amount, grant_id=grant_id, at=house.now(), note=str(terms))
+        return ledger.grant(on, amount, grant_id=grant_id, at=deps.now(), note=str(terms))
 
-    return await _posted(house, user_id, given)
+    return await _posted(deps, user_id, given)
 
 
 async def change_terms(
-    house: House,
+    deps: Dependencies,
     user_id: str,
     *,
     change_id: str,
@@ -71,31 +71,33 @@ async def change_terms(
     def changed(account: Account | None) -> tuple[Account, LedgerEntry]:
         if account is None:
             raise ValueError(f"there is no account {user_id!r}")
-        return ledger.changed(account, terms, change_id=change_id, at=house.now())
+        return ledger.changed(account, terms, change_id=change_id, at=deps.now())
 
-    return await _posted(house, user_id, changed)
+    return await _posted(deps, user_id, changed)
 
 
-async def _posted(house: House, user_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]) -> Account:
+async def _posted(
+    deps: Dependencies, user_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]
+) -> Account:
     """Save a move of an account, once; one that was saved before must have been the same."""
     for _ in range(CONFLICT_TRIES):
-        account, etag = await house.store.load_account(user_id)
+        account, etag = await deps.store.load_account(user_id)
         after, entry = move(account)
         try:
-            if await house.store.post(after, etag, entry):
+            if await deps.store.post(after, etag, entry):
                 return after
         except Conflict:
-            await house.sleep(house.chance() / 10)
+            await deps.sleep(deps.chance() / 10)
             continue
-        await _expect_the_same(house, entry)
-        current, _ = await house.store.load_account(user_id)
+        await _expect_the_same(deps, entry)
+        current, _ = await deps.store.load_account(user_id)
         return current or after
     raise Unavailable("tables", "the account is being changed by too many at once")
 
 
-async def _expect_the_same(house: House, wanted: LedgerEntry) -> None:
+async def _expect_the_same(deps: Dependencies, wanted: LedgerEntry) -> None:
     """ValueError if the id of an entry that is there stands for something else than what is wanted now."""
-    async for posted in house.store.ledger(wanted.user_id):
+    async for posted in deps.store.ledger(wanted.user_id):
         if (posted.move, posted.entry_id) != (wanted.move, wanted.entry_id):
             continue
         if (posted.granted, posted.note) != (wanted.granted, wanted.note):
@@ -104,7 +106,7 @@ async def _expect_the_same(house: House, wanted: LedgerEntry) -> None:
 
 
 async def correct(  # noqa: PLR0913  # each is a column of the entry
-    house: House,
+    deps: Dependencies,
     user_id: str,
     *,
     available: int,
@@ -121,7 +123,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     """
     _checked(user_id, correction_id)
     for _ in range(CONFLICT_TRIES):
-        account, etag = await house.store.load_account(user_id)
+        account, etag = await deps.store.load_account(user_id)
         if account is None:
             raise ValueError(f"there is no account {user_id!r}")
         corrected, entry = ledger.correct(
@@ -131,13 +133,13 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
             captured=captured,
             correction_id=correction_id,
             note=note,
-            at=house.now(),
+            at=deps.now(),
         )
         after = account if ledger_only else corrected
         try:
-            posted = await house.store.post(after, etag, entry)
+            posted = await deps.store.post(after, etag, entry)
         except Conflict:
-            await house.sleep(house.chance() / 10)
+            await deps.sleep(deps.chance() / 10)
             continue
         if not posted:
             raise ValueError(f"the correction {correction_id!r} was posted before")
@@ -168,40 +170,42 @@ class Difference:
         return f"account {self.user_id}, {self.what}: the account says {self.account}, counted were {self.counted}"
 
 
-async def audit(house: House, user_id: str | None = None) -> AsyncIterator[Difference]:
+async def audit(deps: Dependencies, user_id: str | None = None) -> AsyncIterator[Difference]:
     """Compare every account, or one user's, with its ledger and open generations; counts and yields differences."""
-    async for _, differences in _looked_at(house, _audited(house, user_id)):
+    async for _, differences in _looked_at(deps, _audited(deps, user_id)):
         for difference in differences:
             yield difference
 
 
-def audit_tonight(house: House) -> AsyncGenerator[tuple[str, list[Difference]]]:
+def audit_tonight(deps: Dependencies) -> AsyncGenerator[tuple[str, list[Difference]]]:
     """The same of every account, one after the other: its user and its differences. For whoever may be cut off.
 
     The order depends on the day (rule 3), so that it is not the same accounts every night that nobody looks at.
     """
-    return _looked_at(house, _by_turns(house))
+    return _looked_at(deps, _by_turns(deps))
 
 
 #: An account as it is found: one that cannot be read is named all the same.
 Found = Account | UnreadableRow
 
 
-async def _by_turns(house: House) -> AsyncIterator[Found]:
+async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
     """All accounts, those whose turn it is today first. Reads the accounts twice, and remembers none."""
-    today = house.now().toordinal() % NIGHTS
+    today = deps.now().toordinal() % NIGHTS
     for first in (True, False):
-        async for account in house.store.accounts():
+        async for account in deps.store.accounts():
             if (crc32(account.user_id.encode()) % NIGHTS == today) is first:
                 yield account
 
 
-async def _looked_at(house: House, accounts: AsyncIterator[Found]) -> AsyncGenerator[tuple[str, list[Difference]]]:
+async def _looked_at(
+    deps: Dependencies, accounts: AsyncIterator[Found]
+) -> AsyncGenerator[tuple[str, list[Difference]]]:
     """Users and their differences in the order of ``accounts``; the next ones are looked at meanwhile."""
     looks: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
     try:
         async for account in accounts:
-            looks.append(asyncio.create_task(_look(house, account)))
+            looks.append(asyncio.create_task(_look(deps, account)))
             if len(looks) == AT_ONCE:
                 yield await looks.popleft()
         while looks:
@@ -212,48 +216,48 @@ async def _looked_at(house: House, accounts: AsyncIterator[Found]) -> AsyncGener
         await asyncio.gather(*looks, return_exceptions=True)
 
 
-async def _look(house: House, account: Found) -> tuple[str, list[Difference]]:
+async def _look(deps: Dependencies, account: Found) -> tuple[str, list[Difference]]:
     try:
         if isinstance(account, UnreadableRow):
             raise account
-        differences = await _differences(house, account)
+        differences = await _differences(deps, account)
     except UnreadableRow as unreadable:
         differences = [Difference(account.user_id, "unreadable", 0, 0, str(unreadable))]
     for difference in differences:
-        house.telemetry.count("darkroom.audit_differences", user_id=difference.user_id, what=difference.what)
+        deps.telemetry.count("darkroom.audit_differences", user_id=difference.user_id, what=difference.what)
     return account.user_id, differences
 
 
-async def _audited(house: House, user_id: str | None) -> AsyncIterator[Found]:
+async def _audited(deps: Dependencies, user_id: str | None) -> AsyncIterator[Found]:
     if user_id is None:
-        async for account in house.store.accounts():
+        async for account in deps.store.accounts():
             yield account
         return
     found: Found | None
     try:
-        found, _ = await house.store.load_account(user_id)
+        found, _ = await deps.store.load_account(user_id)
     except UnreadableRow as unreadable:
         found = UnreadableRow(str(unreadable), user_id)
     if found is not None:
         yield found
 
 
-async def _differences(house: House, account: Account) -> list[Difference]:
+async def _differences(deps: Dependencies, account: Account) -> list[Difference]:
     """The differences of one account that are still there on a second look: it may be changing meanwhile."""
-    first = await _compared(house, account)
+    first = await _compared(deps, account)
     if not first:
         return []
-    again, _ = await house.store.load_account(account.user_id)
-    return await _compared(house, again) if again else []
+    again, _ = await deps.store.load_account(account.user_id)
+    return await _compared(deps, again) if again else []
 
 
-async def _compared(house: House, account: Account) -> list[Difference]:
+async def _compared(deps: Dependencies, account: Account) -> list[Difference]:
     replayed = {"granted": 0, "available": 0, "held": 0, "captured": 0}
-    async for entry in house.store.ledger(account.user_id):
+    async for entry in deps.store.ledger(account.user_id):
         for name in replayed:
             replayed[name] += getattr(entry, name)
     open_held = 0
-    async for generation in house.store.generations(account.user_id):
+    async for generation in deps.store.generations(account.user_id):
         open_held += 0 if generation.state.ended else generation.held_credits
     pairs = [(f"ledger {name}", getattr(account, name), total) for name, total in replayed.items()]
     pairs.append(("open holds", account.held, open_held))

@@ -13,15 +13,14 @@ the 404 lasts and ``Cancel-After`` has passed; a training, which has none, when 
 from datetime import timedelta
 
 from shared.core.keys import Key
-from shared.core.lifecycle import opening
-from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
-from shared.ports import Envelope, House, Loaded, OpenRow, Unavailable
+from shared.ports import Dependencies, Envelope, Loaded, OpenRow, Unavailable
 from shared.worker import observing, requests
 from shared.worker.finishing import end, open_row
 from shared.worker.saving import save
@@ -36,233 +35,233 @@ _SKEW_S = 300
 _STALE_ROW_S = 900
 
 
-async def reconcile(house: House) -> int:
+async def reconcile(deps: Dependencies) -> int:
     """Send a check for every overdue row of the open index, what expires first at the front; returns how many."""
-    now = house.now()
-    rows = await house.index.due(now, TICK_ROWS)
+    now = deps.now()
+    rows = await deps.index.due(now, TICK_ROWS)
     for row in rows:
         # The same row at the same due time is the same message: the broker drops it while the first is queued.
         envelope = Envelope(row.key.named("check", f"{row.due_at.timestamp():.0f}"))
-        await house.messenger.send(Check(row.key), envelope)
+        await deps.messenger.send(Check(row.key), envelope)
     if rows:
         slack_s = min((row.expires_at - now).total_seconds() for row in rows)
-        house.telemetry.count("darkroom.slack_s", slack_s)
-    house.telemetry.count("darkroom.overdue", len(rows))
+        deps.telemetry.count("darkroom.slack_s", slack_s)
+    deps.telemetry.count("darkroom.overdue", len(rows))
     return len(rows)
 
 
-async def check(house: House, message: Check) -> None:
+async def check(deps: Dependencies, message: Check) -> None:
     """Look at one generation, and do whatever its state asks for."""
     key = message.key
-    row = await house.index.get(key)
-    loaded = await house.store.load(key)
+    row = await deps.index.get(key)
+    loaded = await deps.store.load(key)
     generation = loaded.generation
     if row is None:
         if generation is not None and not generation.state.ended:
-            await open_row(house, key, 0)  # a check that took it for stale died before it could put it back
+            await open_row(deps, key, 0)  # a check that took it for stale died before it could put it back
         return
-    house.telemetry.step("checked", key, state=generation.state if generation else "none")
+    deps.telemetry.step("checked", key, state=generation.state if generation else "none")
     if generation is None:
-        await _forget(house, row)
+        await _remove_stale_row(deps, row)
         return
     if generation.state.ended:
-        await end(house, generation)
+        await end(deps, generation)
         return
     # Move the row first: should this check die, the next one comes after the same wait as any other.
-    await house.index.move(key, max(generation.due_at(house.timing), house.now() + _pause(house)))
+    await deps.index.move(key, max(generation.due_at(deps.timing), deps.now() + _pause(deps)))
     if generation.state is State.RECEIVED:
-        await _received(house, generation, row)
-    elif generation.state is State.HELD:
-        await _held(house, generation)
+        await _received(deps, generation, row)
+    elif generation.state is State.WAITING:
+        await _waiting(deps, generation)
     elif generation.state is State.SUBMITTING:
-        await _submitting(house, generation)
+        await _submitting(deps, generation)
     else:
-        await _running(house, generation)
+        await _running(deps, generation)
 
 
-def _pause(house: House) -> timedelta:
-    return timedelta(seconds=house.timing.check_after_s)
+def _pause(deps: Dependencies) -> timedelta:
+    return timedelta(seconds=deps.timing.check_after_s)
 
 
-async def _forget(house: House, row: OpenRow) -> None:
+async def _remove_stale_row(deps: Dependencies, row: OpenRow) -> None:
     """A row whose generation never opened."""
-    if house.now() - row.written_at > timedelta(seconds=_STALE_ROW_S):
-        await house.index.remove(row.key)
-        if (await house.store.load(row.key)).generation is not None:
-            await house.index.put(row)  # it opened between the look and the removal
+    if deps.now() - row.written_at > timedelta(seconds=_STALE_ROW_S):
+        await deps.index.remove(row.key)
+        if (await deps.store.load(row.key)).generation is not None:
+            await deps.index.put(row)  # it opened between the look and the removal
     else:
-        await house.index.move(row.key, house.now() + _pause(house))
+        await deps.index.move(row.key, deps.now() + _pause(deps))
 
 
-async def _received(house: House, generation: Generation, row: OpenRow) -> None:
+async def _received(deps: Dependencies, generation: Generation, row: OpenRow) -> None:
     """A request that was taken in has not come again: send it again, or give it up after too long."""
-    key, waited_s = generation.key, (house.now() - generation.opened_at).total_seconds()
-    if generation.request is not None and waited_s <= house.limits.patience_s:
+    key, waited_s = generation.key, (deps.now() - generation.opened_at).total_seconds()
+    if generation.request is not None and waited_s <= deps.limits.patience_s:
         # At the pace that it had: waits have doubled since.
         tries = int(max(waited_s, 1)).bit_length()
         envelope = Envelope(key.named("again", f"{row.due_at.timestamp():.0f}"), tries, generation.opened_at)
-        await house.messenger.send(generation.request, envelope)
+        await deps.messenger.send(generation.request, envelope)
         return
 
     def decide(current: Loaded) -> Transition | None:
-        return opening.given_up(current.generation, house.now()) if current.generation else None
+        return opening.given_up(current.generation, deps.now()) if current.generation else None
 
-    saved = await save(house, key, decide)
+    saved = await save(deps, key, decide)
     if saved.changed and saved.generation is not None:
-        await end(house, saved.generation)
+        await end(deps, saved.generation)
 
 
-async def _held(house: House, generation: Generation) -> None:
+async def _waiting(deps: Dependencies, generation: Generation) -> None:
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.given_up(found, current.account, house.timing, house.now()) if found else None
+        return transitions.given_up(found, current.account, deps.timing, deps.now()) if found else None
 
-    saved = await save(house, generation.key, decide)
+    saved = await save(deps, generation.key, decide)
     if saved.changed and saved.generation is not None:
-        await observing.went_on(house, saved.generation)
+        await observing.after_failed_attempt(deps, saved.generation)
     else:
-        await requests.retry(house, generation.key)
+        await requests.retry(deps, generation.key)
 
 
-async def _submitting(house: House, generation: Generation) -> None:
+async def _submitting(deps: Dependencies, generation: Generation) -> None:
     attempt = generation.attempt
-    if attempt is None or house.now() < attempt.submitted_at + timedelta(seconds=house.timing.list_grace_s):
+    if attempt is None or deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
         return
     try:
-        found = await _found(house, generation, attempt)
+        found = await _found(deps, generation, attempt)
     except Unavailable:
-        over = attempt.canceled_at(house.timing) + timedelta(seconds=house.timing.output_life_s)
-        if house.now() < over:
+        over = attempt.canceled_at(deps.timing) + timedelta(seconds=deps.timing.output_life_s)
+        if deps.now() < over:
             raise
         found = []  # whatever was created is over, and even its outputs are deleted: nothing is left to be found
     if found:
         oldest, *others = found
-        await observing.adopt(house, generation.key, attempt.number, oldest)
+        await observing.adopt(deps, generation.key, attempt.number, oldest)
         for other in others:
             if not other.status.finished:
-                await observing.drop(house, generation, other)
+                await observing.cancel_orphan(deps, generation, other)
         return
-    await _lost(house, generation.key)
+    await _lost(deps, generation.key)
 
 
-async def _found(house: House, generation: Generation, attempt: Attempt) -> list[Prediction]:
+async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
     """This attempt's predictions in Replicate's list, oldest first."""
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
     key = generation.key
     own = [
         prediction
-        async for prediction in house.provider.recent(since, training=attempt.trains)
+        async for prediction in deps.provider.recent(since, training=attempt.trains)
         if created(attempt, key, prediction)
     ]
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
 
 
-async def _lost(house: House, key: Key) -> None:
-    seed = house.new_seed()
+async def _lost(deps: Dependencies, key: Key) -> None:
+    seed = deps.new_seed()
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
         if found is None:
             return None
-        return life.lost(found, current.account, house.catalog, house.timing, seed=seed, now=house.now())
+        return transitions.lost(found, current.account, deps.catalog, deps.timing, seed=seed, now=deps.now())
 
-    saved = await save(house, key, decide)
+    saved = await save(deps, key, decide)
     if saved.changed and saved.generation is not None:
-        house.telemetry.count("darkroom.attempts_lost")
-        await observing.went_on(house, saved.generation)
+        deps.telemetry.count("darkroom.attempts_lost")
+        await observing.after_failed_attempt(deps, saved.generation)
 
 
-async def _running(house: House, generation: Generation) -> None:
+async def _running(deps: Dependencies, generation: Generation) -> None:
     attempt = generation.attempt
     if attempt is None or attempt.prediction_id is None:
         return
     try:
-        prediction = await house.provider.get(attempt.prediction_id, training=attempt.trains)
+        prediction = await deps.provider.get(attempt.prediction_id, training=attempt.trains)
         if prediction is None:
-            await _missing(house, generation.key, attempt)
+            await _missing(deps, generation.key, attempt)
             return
     except Unavailable:
-        if await _unheard(house, generation.key):
+        if await _unheard(deps, generation.key):
             return
         raise
     if attempt.missing_since is not None:
-        await _known(house, generation.key, prediction.prediction_id, attempt.number)
+        await _known(deps, generation.key, prediction.prediction_id, attempt.number)
     if prediction.status.finished:
-        await observing.adopt(house, generation.key, attempt.number, prediction)
-    elif life.overdue(generation, house.timing, house.now()) or generation.ending:
-        await _expire(house, generation)
+        await observing.adopt(deps, generation.key, attempt.number, prediction)
+    elif transitions.overdue(generation, deps.timing, deps.now()) or generation.requested_end:
+        await _expire(deps, generation)
 
 
-async def _missing(house: House, key: Key, attempt: Attempt) -> None:
+async def _missing(deps: Dependencies, key: Key, attempt: Attempt) -> None:
     """Replicate does not know the prediction. The first time is noted; what lasts beyond its time ends it."""
     prediction_id = attempt.prediction_id or ""
 
     def note(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.missed(found, attempt.number, prediction_id, house.now()) if found else None
+        return transitions.missed(found, attempt.number, prediction_id, deps.now()) if found else None
 
-    generation = (await save(house, key, note)).generation
-    if generation is None or not life.is_missing(generation, house.timing, house.now()):
+    generation = (await save(deps, key, note)).generation
+    if generation is None or not transitions.is_missing(generation, deps.timing, deps.now()):
         return  # its row was moved: the timer looks again
-    if attempt.trains and await _runs_unseen(house, generation, prediction_id):
+    if attempt.trains and await _runs_unseen(deps, generation, prediction_id):
         return
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.vanished(found, current.account, house.timing, house.now()) if found else None
+        return transitions.vanished(found, current.account, deps.timing, deps.now()) if found else None
 
-    saved = await save(house, key, decide)
+    saved = await save(deps, key, decide)
     if saved.changed and saved.generation is not None:
-        house.telemetry.step("prediction_vanished", key, prediction=prediction_id)
-        house.telemetry.count("darkroom.predictions_vanished")
-        await observing.went_on(house, saved.generation)
+        deps.telemetry.step("prediction_vanished", key, prediction=prediction_id)
+        deps.telemetry.count("darkroom.predictions_vanished")
+        await observing.after_failed_attempt(deps, saved.generation)
 
 
-async def _runs_unseen(house: House, generation: Generation, prediction_id: str) -> bool:
+async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id: str) -> bool:
     """Whether a training is known elsewhere. Nothing bounds it: the list must be without it, and a cancel in vain."""
     attempt = generation.attempt
     if attempt is None:
         return False
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
-    listed = [each async for each in house.provider.recent(since, training=True) if each.prediction_id == prediction_id]
-    known = listed[0] if listed else await house.provider.cancel(prediction_id, training=True)
+    listed = [each async for each in deps.provider.recent(since, training=True) if each.prediction_id == prediction_id]
+    known = listed[0] if listed else await deps.provider.cancel(prediction_id, training=True)
     if known is None:
         return False
     if known.status.finished:
-        await observing.adopt(house, generation.key, attempt.number, known)
-    elif life.overdue(generation, house.timing, house.now()) or generation.ending:
-        await _expire(house, generation)
+        await observing.adopt(deps, generation.key, attempt.number, known)
+    elif transitions.overdue(generation, deps.timing, deps.now()) or generation.requested_end:
+        await _expire(deps, generation)
     return True
 
 
-async def _known(house: House, key: Key, prediction_id: str, number: int) -> None:
+async def _known(deps: Dependencies, key: Key, prediction_id: str, number: int) -> None:
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.known_again(found, number, prediction_id) if found else None
+        return transitions.known_again(found, number, prediction_id) if found else None
 
-    await save(house, key, decide)
+    await save(deps, key, decide)
 
 
-async def _expire(house: House, generation: Generation) -> None:
+async def _expire(deps: Dependencies, generation: Generation) -> None:
     """Past its time: note the wish to end, cancel at Replicate, and end on its word."""
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.ending(found, current.account, Reason.TIMED_OUT, house.now()) if found else None
+        return transitions.end_requested(found, current.account, Reason.TIMED_OUT, deps.now()) if found else None
 
-    saved = await save(house, generation.key, decide)
-    if saved.generation is not None and not await _unheard(house, generation.key):
-        await observing.stop(house, saved.generation)
+    saved = await save(deps, generation.key, decide)
+    if saved.generation is not None and not await _unheard(deps, generation.key):
+        await observing.stop(deps, saved.generation)
 
 
-async def _unheard(house: House, key: Key) -> bool:
+async def _unheard(deps: Dependencies, key: Key) -> bool:
     """Release what Replicate will not speak of any more. False: there is still hope."""
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.unheard(found, current.account, house.timing, house.now()) if found else None
+        return transitions.unheard(found, current.account, deps.timing, deps.now()) if found else None
 
-    saved = await save(house, key, decide)
+    saved = await save(deps, key, decide)
     if saved.changed and saved.generation is not None:
-        await observing.went_on(house, saved.generation)
+        await observing.after_failed_attempt(deps, saved.generation)
     return saved.changed

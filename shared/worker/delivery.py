@@ -27,18 +27,18 @@ from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Delivery
 from shared.core.lifecycle.generation import Generation
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.provider.file_types import HEAD_BYTES, media_of
 from shared.core.provider.outputs import files_of, is_address, text_of, version_of
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
-from shared.core.safety.moderation import Partial, Verdict, unscreened
-from shared.core.safety.screening_record import Record
-from shared.ports import Cleaned, CutShort, House, OutputUnfit, Picture, Unavailable
+from shared.core.safety.moderation import Assessment, Partial, unscreened
+from shared.core.safety.screening_record import ScreeningRecord
+from shared.ports import Cleaned, CutShort, Dependencies, OutputUnfit, Picture, Unavailable
 from shared.worker.finishing import output_prefix
 from shared.worker.patience import awaited
 from shared.worker.screening import judged
-from shared.worker.spooled_output import Held
+from shared.worker.spooled_output import SpooledOutput
 from shared.worker.wholeness import ends_early, shows_pictures
 
 #: The longest text that travels in the event: a message of Service Bus has 256 KB, and the row of the generation less.
@@ -52,50 +52,50 @@ _BLACK_BYTES_PER_PIXEL = 0.05
 class _Task:
     """One delivery: whose outputs, of which attempt, for which plan; and the records of what was screened."""
 
-    house: House
+    deps: Dependencies
     key: Key
     attempt: Attempt
     prediction: Prediction
     plan: Plan
-    records: list[Record] = field(default_factory=list)
+    records: list[ScreeningRecord] = field(default_factory=list)
 
     @property
     def most_bytes(self) -> int:
         """The largest output that is taken."""
-        return self.attempt.output_bytes or self.house.limits.output_bytes
+        return self.attempt.output_bytes or self.deps.limits.output_bytes
 
     def stem(self, index: int) -> str:
         """The name of an output up to its extension, dot included."""
         return f"{output_prefix(self.key)}{self.attempt.number}-{index}."
 
 
-async def deliver(house: House, generation: Generation, prediction: Prediction, plan: Plan) -> Delivery:
+async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction, plan: Plan) -> Delivery:
     """Bring every output of a succeeded prediction home; says what was stored and what was not, and why."""
     attempt = generation.attempt
     if attempt is None:
         raise ValueError(f"generation {generation.key} has no attempt to deliver")
-    task = _Task(house, generation.key, attempt, prediction, plan)
+    task = _Task(deps, generation.key, attempt, prediction, plan)
     stored: list[Output] = []
     refused: Refusal | None = None
     problem: Refusal | None = None
     refused_outputs = 0
     for index, output in enumerate(_outputs(attempt, prediction)):
         try:
-            async with house.outputs_at_once:
-                with house.telemetry.span("deliver output", generation.key):
+            async with deps.outputs_at_once:
+                with deps.telemetry.span("deliver output", generation.key):
                     brought = await _bring(task, index, output)
         except OutputUnfit as unfit:
             if isinstance(unfit, CutShort) and _may_be_whole_yet(task, output):
                 raise Unavailable("replicate", "an output ended early") from None
             problem = unfit.refusal
             refused_outputs += unfit.refusal.reason is Reason.CONTENT_REFUSED
-            house.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
+            deps.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
             continue
         if isinstance(brought, Refusal):
             refused, refused_outputs = brought, refused_outputs + 1
         else:
             stored.append(brought)
-    if refused is not None and house.policy.partial_outputs is Partial.REFUSE_ALL:
+    if refused is not None and deps.policy.partial_outputs is Partial.REFUSE_ALL:
         # What was stored goes when the end is told, as everything that was not paid for.
         refused_outputs, stored = refused_outputs + len(stored), []
     return Delivery(
@@ -103,7 +103,7 @@ async def deliver(house: House, generation: Generation, prediction: Prediction, 
         refused=refused,
         refused_outputs=refused_outputs,
         problem=problem,
-        verdicts=tuple(task.records),
+        screenings=tuple(task.records),
     )
 
 
@@ -123,8 +123,8 @@ def _may_be_whole_yet(task: _Task, output: str) -> bool:
     It is waited for less long than outputs live, for that is the life of the others of the same prediction, too.
     """
     ended = task.prediction.completed_at or task.attempt.submitted_at
-    waits = timedelta(seconds=task.house.timing.output_life_s * 5 // 6)
-    return output[:5].lower() != "data:" and task.house.now() < ended + waits
+    waits = timedelta(seconds=task.deps.timing.output_life_s * 5 // 6)
+    return output[:5].lower() != "data:" and task.deps.now() < ended + waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class _Seen:
     """
 
     picture: Picture
-    verdict: Verdict
+    assessment: Assessment
     file: BinaryIO
     text: str = ""
     told: str = ""
@@ -143,24 +143,24 @@ class _Seen:
 
 
 async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
-    most_bytes = task.house.limits.buffer_bytes
-    with Held(most_bytes) as came, Held(most_bytes) as clean:
+    most_bytes = task.deps.limits.buffer_bytes
+    with SpooledOutput(most_bytes) as came, SpooledOutput(most_bytes) as clean:
         seen = await _see(task, index, output, came, clean)
-        judgement, kept = judged(
-            task.house, f"output {task.attempt.number}.{index}", seen.verdict, seen.text.encode(), task.plan
+        verdict, kept = judged(
+            task.deps, f"output {task.attempt.number}.{index}", seen.assessment, seen.text.encode(), task.plan
         )
         task.records.append(replace(kept, provenance=seen.cleaned.provenance))
-        verdict = "passed" if judgement.allowed else "refused"
-        task.house.telemetry.step("output_screened", task.key, index=index, verdict=verdict)
-        if judgement.allowed:
+        outcome = "passed" if verdict.allowed else "refused"
+        task.deps.telemetry.step("output_screened", task.key, index=index, verdict=outcome)
+        if verdict.allowed:
             return await _store(task, index, seen)
-        category = judgement.category or "unreadable"
-        task.house.telemetry.step("output_refused", task.key, index=index, category=category)
+        category = verdict.category or "unreadable"
+        task.deps.telemetry.step("output_refused", task.key, index=index, category=category)
         await _put_away(task, index, seen, category)
-        return judgement.refusal(Reason.OUTPUT_REFUSED)
+        return verdict.refusal(Reason.OUTPUT_REFUSED)
 
 
-async def _see(task: _Task, index: int, output: str, came: Held, clean: Held) -> _Seen:
+async def _see(task: _Task, index: int, output: str, came: SpooledOutput, clean: SpooledOutput) -> _Seen:
     """Bring an output into ``came`` and look at it; ``clean`` is for what goes on of a picture."""
     modality = task.attempt.modality
     file = cast("BinaryIO", came)
@@ -173,34 +173,34 @@ async def _see(task: _Task, index: int, output: str, came: Held, clean: Held) ->
 
 
 async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
-    awaits = awaited(task.house, task.key, task.attempt, task.prediction)
-    async with awaits, task.house.provider.fetch(uri, task.most_bytes) as chunks:
+    awaits = awaited(task.deps, task.key, task.attempt, task.prediction)
+    async with awaits, task.deps.provider.fetch(uri, task.most_bytes) as chunks:
         async for chunk in chunks:
             file.write(chunk)
 
 
-async def _see_image(task: _Task, index: int, came: Held, clean: Held) -> _Seen:
-    images, file = task.house.images, cast("BinaryIO", came)
+async def _see_image(task: _Task, index: int, came: SpooledOutput, clean: SpooledOutput) -> _Seen:
+    images, file = task.deps.images, cast("BinaryIO", came)
     cleaned = await images.clean(file, cast("BinaryIO", clean), validate=True)
     if cleaned.dropped:
         came.truncate(0)
         file = cast("BinaryIO", clean)
-        task.house.telemetry.step("output_cleaned", task.key, index=index, dropped=", ".join(cleaned.dropped))
+        task.deps.telemetry.step("output_cleaned", task.key, index=index, dropped=", ".join(cleaned.dropped))
     file.seek(0)
     picture = await images.inspect(file)
     if picture is None:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    model = task.house.catalog.models.get(task.attempt.model)
+    model = task.deps.catalog.models.get(task.attempt.model)
     if model is not None and model.black_is_refusal and await _is_black(task, picture, file):
         raise OutputUnfit(Refusal.of(Reason.CONTENT_REFUSED))
     file.seek(0)
     shown = await images.for_screening(file, picture)
-    return _Seen(picture, await task.house.screener.image(shown, task.plan), file, cleaned=cleaned)
+    return _Seen(picture, await task.deps.screener.image(shown, task.plan), file, cleaned=cleaned)
 
 
 async def _is_black(task: _Task, picture: Picture, file: BinaryIO) -> bool:
     most_bytes = picture.width * picture.height * _BLACK_BYTES_PER_PIXEL
-    return file.seek(0, io.SEEK_END) < most_bytes and await task.house.images.is_black(file, picture)
+    return file.seek(0, io.SEEK_END) < most_bytes and await task.deps.images.is_black(file, picture)
 
 
 async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
@@ -208,9 +208,9 @@ async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
     if not text.strip() or len(content) > task.most_bytes:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
     file.write(content)
-    verdict = await task.house.screener.text(text, task.plan)
+    assessment = await task.deps.screener.text(text, task.plan)
     told = text if len(text) <= INLINE_CHARACTERS else ""
-    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), verdict, file, text, told)
+    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), assessment, file, text, told)
 
 
 async def _see_training(task: _Task, output: str, file: BinaryIO) -> _Seen:
@@ -269,11 +269,11 @@ async def _store(task: _Task, index: int, seen: _Seen) -> Output:
     }
     if seen.cleaned.manifest:
         manifest = io.BytesIO(seen.cleaned.manifest)
-        await task.house.blobs.put_output(f"{task.stem(index)}c2pa", manifest, "application/c2pa", metadata)
+        await task.deps.blobs.put_output(f"{task.stem(index)}c2pa", manifest, "application/c2pa", metadata)
     size_bytes = file.seek(0, io.SEEK_END)
     file.seek(0)
-    container = await task.house.blobs.put_output(name, file, picture.content_type, metadata)
-    task.house.telemetry.step("output_stored", task.key, index=index, bytes=size_bytes)
+    container = await task.deps.blobs.put_output(name, file, picture.content_type, metadata)
+    task.deps.telemetry.step("output_stored", task.key, index=index, bytes=size_bytes)
     return Output(
         container=container,
         name=name,
@@ -288,11 +288,9 @@ async def _store(task: _Task, index: int, seen: _Seen) -> Output:
 async def _put_away(task: _Task, index: int, seen: _Seen, category: str) -> None:
     """A refused output: kept for an appeal where the operator wishes so, and out of the user's reach."""
     # An earlier try may have passed and stored it before it died: what is refused now goes.
-    await task.house.blobs.discard_outputs(task.stem(index))
-    if task.house.limits.quarantine_days:
+    await task.deps.blobs.discard_outputs(task.stem(index))
+    if task.deps.limits.quarantine_days:
         picture, file = seen.picture, seen.file
         file.seek(0)
         metadata = {"generation_id": task.key.generation_id, "category": category}
-        await task.house.blobs.quarantine(
-            f"{task.stem(index)}{picture.extension}", file, picture.content_type, metadata
-        )
+        await task.deps.blobs.quarantine(f"{task.stem(index)}{picture.extension}", file, picture.content_type, metadata)

@@ -15,14 +15,13 @@ from datetime import timedelta
 from shared.core.catalog import sizes
 from shared.core.events.generation_event import GenerationEvent, RefusalEvent
 from shared.core.keys import GivenIds, Key
-from shared.core.lifecycle import opening
-from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import Status
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed, Message
-from shared.ports import House, Loaded, OpenRow, Unavailable
+from shared.ports import Dependencies, Loaded, OpenRow, Unavailable
 from shared.worker.saving import save
 
 logger = logging.getLogger("darkroom.worker")
@@ -34,39 +33,39 @@ _INPUT_LIFE = timedelta(days=2)
 TIDY_AGAIN_S = 600
 
 
-async def open_row(house: House, key: Key, expected_s: int) -> None:
+async def open_row(deps: Dependencies, key: Key, expected_s: int) -> None:
     """Write the index row of a generation that is about to open (or to be refused)."""
-    now = house.now()
+    now = deps.now()
     row = OpenRow(
         key=key,
-        due_at=now + timedelta(seconds=expected_s + house.timing.check_after_s),
-        expires_at=now + timedelta(seconds=expected_s + house.timing.output_life_s),
+        due_at=now + timedelta(seconds=expected_s + deps.timing.check_after_s),
+        expires_at=now + timedelta(seconds=expected_s + deps.timing.output_life_s),
         written_at=now,
     )
-    await house.index.put(row)
+    await deps.index.put(row)
 
 
-async def end(house: House, generation: Generation) -> None:
+async def end(deps: Dependencies, generation: Generation) -> None:
     """Tell the app about an ended generation, tidy up, and forget its index row. May be done twice."""
     key = generation.key
     event = event_of(generation)
-    await house.messenger.publish(event)
-    _tell_operators(house, generation, event)
+    await deps.messenger.publish(event)
+    _report_to_operators(deps, generation, event)
     try:
-        kept = await tidy(house, generation)
+        kept = await delete_unpaid_blobs(deps, generation)
     except Unavailable as trouble:
-        house.telemetry.step("tidied_later", key, why=trouble.why)
-        await house.index.move(key, house.now() + timedelta(seconds=TIDY_AGAIN_S))
+        deps.telemetry.step("tidied_later", key, why=trouble.why)
+        await deps.index.move(key, deps.now() + timedelta(seconds=TIDY_AGAIN_S))
         return
     if kept:
-        house.telemetry.step("untidy", key, blobs=kept)
-        house.telemetry.count("darkroom.blobs_kept", kept)
-    await house.index.remove(key)
+        deps.telemetry.step("untidy", key, blobs=kept)
+        deps.telemetry.count("darkroom.blobs_kept", kept)
+    await deps.index.remove(key)
 
 
-def _tell_operators(house: House, generation: Generation, event: GenerationEvent) -> None:
+def _report_to_operators(deps: Dependencies, generation: Generation, event: GenerationEvent) -> None:
     """The one record of a generation that every picture an operator looks at is drawn from."""
-    house.telemetry.step(
+    deps.telemetry.step(
         "published",
         generation.key,
         outcome=event.outcome,
@@ -76,7 +75,7 @@ def _tell_operators(house: House, generation: Generation, event: GenerationEvent
         credits=event.captured_credits,
         cost_usd_micros=generation.cost_usd_micros,
     )
-    house.telemetry.count("darkroom.generations", outcome=event.outcome, model=event.model or "none")
+    deps.telemetry.count("darkroom.generations", outcome=event.outcome, model=event.model or "none")
 
 
 def event_of(generation: Generation) -> GenerationEvent:
@@ -102,13 +101,13 @@ def event_of(generation: Generation) -> GenerationEvent:
         modality=attempt.modality if attempt else (request and request.modality) or "",
         seed=attempt.seed if attempt else None,
         media_seconds=attempt.seconds if attempt else 0,
-        category=next((each.category for each in reversed(generation.verdicts) if each.category), ""),
+        category=next((each.category for each in reversed(generation.screenings) if each.category), ""),
         opened_at=generation.opened_at,
         started_at=attempt.submitted_at if attempt and attempt.prediction_id else None,
     )
 
 
-async def tidy(house: House, generation: Generation) -> int:
+async def delete_unpaid_blobs(deps: Dependencies, generation: Generation) -> int:
     """Take away the input, and what is stored and was not paid for: an earlier try may have stored it and died.
 
     Returns how many blobs may not be deleted and stay.
@@ -119,15 +118,15 @@ async def tidy(house: House, generation: Generation) -> int:
     if request is None or request.image_url is not None:
         # Also where what is saved has no reference to it: a delivery may have stored it and died, and the next was
         # refused, or buried.
-        kept += await house.blobs.discard_inputs(prefix)
+        kept += await deps.blobs.discard_inputs(prefix)
     if attempt is None:
         return kept
     if generation.state is not State.SUCCEEDED:
-        return kept + await house.blobs.discard_outputs(prefix)
+        return kept + await deps.blobs.discard_outputs(prefix)
     for index in range(attempt.outputs):
         name = f"{prefix}{attempt.number}-{index}."
         if not any(output.name.startswith(name) for output in generation.outputs):
-            kept += await house.blobs.discard_outputs(name)
+            kept += await deps.blobs.discard_outputs(name)
     return kept
 
 
@@ -136,22 +135,22 @@ def output_prefix(key: Key) -> str:
     return f"{key.user_id}/{key.generation_id}/"
 
 
-async def sweep(house: House) -> int:
+async def sweep(deps: Dependencies) -> int:
     """Delete what was kept long enough: refused outputs, and inputs that nobody came back for. Returns how many."""
-    now = house.now()
-    kept = timedelta(days=house.limits.quarantine_days)
-    swept = await house.blobs.sweep(inputs_before=now - _INPUT_LIFE, quarantine_before=now - kept)
-    house.telemetry.count("darkroom.swept", swept)
+    now = deps.now()
+    kept = timedelta(days=deps.limits.quarantine_days)
+    swept = await deps.blobs.sweep(inputs_before=now - _INPUT_LIFE, quarantine_before=now - kept)
+    deps.telemetry.count("darkroom.swept", swept)
     return swept
 
 
-async def archive(house: House, raw: bytes, key: Key | None, reason: str, queue: str) -> str:
+async def archive(deps: Dependencies, raw: bytes, key: Key | None, reason: str, queue: str) -> str:
     """Keep a raw message under a name that its content decides, so that twice is once. Returns the name."""
-    name = f"{queue}/{house.now():%Y-%m-%d}/{_digest(raw)}.json"
+    name = f"{queue}/{deps.now():%Y-%m-%d}/{_digest(raw)}.json"
     metadata = {"reason": reason, "queue": queue}
     if key is not None:
         metadata |= {"user_id": key.user_id, "generation_id": key.generation_id}
-    await house.blobs.archive(name, raw, metadata)
+    await deps.blobs.archive(name, raw, metadata)
     return name
 
 
@@ -159,39 +158,39 @@ def _digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:32]
 
 
-async def tell_refused(house: House, message: Malformed, given_ids: GivenIds) -> None:
+async def publish_refusal(deps: Dependencies, message: Malformed, given_ids: GivenIds) -> None:
     """Tell the sender of a message whose ids are none. Nothing is saved of it: there is no key to save it under."""
     refusal = Refusal(message.reason, message.text)
-    await house.messenger.publish(
-        RefusalEvent(given_ids=given_ids, digest=_digest(message.raw), at=house.now(), refusal=refusal)
+    await deps.messenger.publish(
+        RefusalEvent(given_ids=given_ids, digest=_digest(message.raw), at=deps.now(), refusal=refusal)
     )
 
 
-async def bury(house: House, message: Message, raw: bytes, queue: str) -> None:
+async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: str) -> None:
     """A dead letter of ``queue``: keep it, and end what it was about. What fails is raised: it comes again."""
     key = message.key
-    name = await archive(house, raw, key, "dead-lettered", queue)
+    name = await archive(deps, raw, key, "dead-lettered", queue)
     logger.warning("%s: a dead letter%s, kept as %s", queue, f" of {key}" if key else "", name)
-    house.telemetry.count("darkroom.dead_letters", queue=queue)
+    deps.telemetry.count("darkroom.dead_letters", queue=queue)
     if key is None:
         return
-    loaded = await house.store.load(key)
+    loaded = await deps.store.load(key)
     if loaded.generation is None:
-        await open_row(house, key, 0)
-    elif isinstance(message, Malformed) or not await _stopped(house, loaded.generation, message):
+        await open_row(deps, key, 0)
+    elif isinstance(message, Malformed) or not await _stopped(deps, loaded.generation, message):
         return
 
     def decide(current: Loaded) -> Transition | None:
         if current.generation is None:
-            return opening.buried_unopened(key, house.now())
-        return life.buried(current.generation, current.account, house.now())
+            return opening.dead_lettered_unopened(key, deps.now())
+        return transitions.dead_lettered(current.generation, current.account, deps.now())
 
-    saved = await save(house, key, decide)
-    if saved.generation is not None and (saved.changed or await house.index.get(key) is not None):
-        await end(house, saved.generation)
+    saved = await save(deps, key, decide)
+    if saved.generation is not None and (saved.changed or await deps.index.get(key) is not None):
+        await end(deps, saved.generation)
 
 
-async def _stopped(house: House, generation: Generation, message: Message) -> bool:
+async def _stopped(deps: Dependencies, generation: Generation, message: Message) -> bool:
     """Cancel the prediction that nobody will wait for. False: it has succeeded meanwhile, and will be delivered.
 
     A dead event is another matter: delivering is what did not work, so it is not waited for.
@@ -200,7 +199,7 @@ async def _stopped(house: House, generation: Generation, message: Message) -> bo
     if generation.state.ended or attempt is None or attempt.prediction_id is None:
         return True
     try:
-        prediction = await house.provider.cancel(attempt.prediction_id, training=attempt.trains)
+        prediction = await deps.provider.cancel(attempt.prediction_id, training=attempt.trains)
     except Unavailable:
         return True  # Cancel-After bounds it; the user's credits do not wait for Replicate
     succeeded = prediction is not None and prediction.status is Status.SUCCEEDED

@@ -8,50 +8,52 @@ Rules of this file:
 """
 
 from shared.core.keys import Key
-from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.provider.failures import failure_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
-from shared.ports import House, Loaded, Unavailable
-from shared.worker.deferring import come_back
+from shared.ports import Dependencies, Loaded, Unavailable
+from shared.worker.deferring import schedule_retry
 from shared.worker.delivery import deliver
 from shared.worker.finishing import end
 from shared.worker.patience import whole
 from shared.worker.saving import save
-from shared.worker.screening import recorded
+from shared.worker.screening import with_records
 
 
-async def event(house: House, message: PredictionEvent) -> None:
+async def event(deps: Dependencies, message: PredictionEvent) -> None:
     """A webhook came in."""
-    house.telemetry.step("observed", message.key, status=message.prediction.status)
-    await adopt(house, message.key, message.attempt, message.prediction)
+    deps.telemetry.step("observed", message.key, status=message.prediction.status)
+    await adopt(deps, message.key, message.attempt, message.prediction)
 
 
-async def adopt(house: House, key: Key, number: int, prediction: Prediction, loaded: Loaded | None = None) -> None:
+async def adopt(
+    deps: Dependencies, key: Key, number: int, prediction: Prediction, loaded: Loaded | None = None
+) -> None:
     """Take the prediction as this attempt's, if the attempt has none yet; then see how it stands.
 
     ``loaded`` spares the first look where the caller has just saved.
     """
 
     def decide(current: Loaded) -> Transition | None:
-        return life.adopted(current.generation, number, prediction.prediction_id) if current.generation else None
+        return transitions.adopted(current.generation, number, prediction.prediction_id) if current.generation else None
 
-    saved = await save(house, key, decide, loaded)
+    saved = await save(deps, key, decide, loaded)
     generation = saved.generation
     if generation is None:
-        house.telemetry.count("darkroom.foreign_predictions")
+        deps.telemetry.count("darkroom.foreign_predictions")
         return
-    if life.concerns(generation, number, prediction.prediction_id):
-        await _see(house, saved.loaded, prediction)
+    if transitions.concerns(generation, number, prediction.prediction_id):
+        await _see(deps, saved.loaded, prediction)
     elif not prediction.status.finished and not _is_its(generation, prediction):
-        await drop(house, generation, prediction)
-    elif generation.state.ended and await house.index.get(key) is not None:
-        await end(house, generation)
+        await cancel_orphan(deps, generation, prediction)
+    elif generation.state.ended and await deps.index.get(key) is not None:
+        await end(deps, generation)
 
 
 def _is_its(generation: Generation, prediction: Prediction) -> bool:
@@ -68,101 +70,107 @@ def _trains(generation: Generation) -> bool:
     return generation.attempt is not None and generation.attempt.trains
 
 
-async def drop(house: House, generation: Generation, prediction: Prediction) -> None:
+async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: Prediction) -> None:
     """A prediction that nobody waits for: cancel it, and count it if it was none that an attempt had taken.
 
     What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
     """
-    stopped = await house.provider.cancel(prediction.prediction_id, training=_trains(generation))
+    stopped = await deps.provider.cancel(prediction.prediction_id, training=_trains(generation))
     if stopped is None:
         raise Unavailable("replicate", "it does not know a prediction that it has told of")
     stops = stopped.status is Status.CANCELED or not stopped.status.finished
     if stops and not _is_known(generation, prediction):
-        house.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
-        house.telemetry.count("darkroom.extra_predictions")
+        deps.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
+        deps.telemetry.count("darkroom.extra_predictions")
 
 
-async def _see(house: House, loaded: Loaded, prediction: Prediction) -> None:
+async def _see(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> None:
     """Act on how the prediction of a RUNNING generation stands."""
     generation = loaded.generation
     if generation is None or generation.attempt is None:
         return
     if prediction.status is Status.SUCCEEDED:
-        await _succeeded(house, loaded, generation, generation.attempt.number, prediction)
+        await _succeeded(deps, loaded, generation, generation.attempt.number, prediction)
     elif prediction.status.finished:
-        await _fell(house, loaded, generation, generation.attempt.number, prediction)
-    elif generation.ending is not None:
-        await stop(house, generation)
+        await _attempt_failed(deps, loaded, generation, generation.attempt.number, prediction)
+    elif generation.requested_end is not None:
+        await stop(deps, generation)
     elif prediction.status is Status.UNKNOWN:
-        house.telemetry.count("darkroom.unknown_statuses")
+        deps.telemetry.count("darkroom.unknown_statuses")
 
 
-async def _succeeded(house: House, loaded: Loaded, generation: Generation, number: int, prediction: Prediction) -> None:
-    prediction = await whole(house, generation, prediction)
+async def _succeeded(
+    deps: Dependencies, loaded: Loaded, generation: Generation, number: int, prediction: Prediction
+) -> None:
+    prediction = await whole(deps, generation, prediction)
     if prediction.status is not Status.SUCCEEDED:
-        await _fell(house, loaded, generation, number, prediction)
+        await _attempt_failed(deps, loaded, generation, number, prediction)
         return
     attempt = generation.attempt
     told = prediction.data_removed or not prediction.complete or (attempt is not None and attempt.promised)
     if told and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
-        delivery = await deliver(house, generation, prediction, loaded.account.plan if loaded.account else Plan.FREE)
+        delivery = await deliver(deps, generation, prediction, loaded.account.plan if loaded.account else Plan.FREE)
     key = generation.key
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
         if found is None:
             return None
-        ended = life.delivered(found, current.account, number, prediction, delivery, house.now())
-        return recorded(ended, delivery.verdicts)
+        ended = transitions.delivered(found, current.account, number, prediction, delivery, deps.now())
+        return with_records(ended, delivery.screenings)
 
-    saved = await save(house, key, decide, loaded)
+    saved = await save(deps, key, decide, loaded)
     if saved.generation is None:
         return
     if saved.changed:
         captured = saved.generation.captured_credits
         released = saved.generation.held_credits - captured
-        house.telemetry.step("captured" if captured else "released", key, credits=captured or released)
+        deps.telemetry.step("captured" if captured else "released", key, credits=captured or released)
         if captured and released:
-            house.telemetry.step("released", key, credits=released)
+            deps.telemetry.step("released", key, credits=released)
     if saved.generation.state.ended:
         # Also when another was faster: what this call stored for an end that was not a success goes away with it.
-        await end(house, saved.generation)
+        await end(deps, saved.generation)
 
 
-async def _fell(house: House, loaded: Loaded, generation: Generation, number: int, prediction: Prediction) -> None:
-    key, seed = generation.key, house.new_seed()
+async def _attempt_failed(
+    deps: Dependencies, loaded: Loaded, generation: Generation, number: int, prediction: Prediction
+) -> None:
+    key, seed = generation.key, deps.new_seed()
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
         if found is None:
             return None
-        return life.fell(found, current.account, house.catalog, number, prediction, seed=seed, now=house.now())
+        return transitions.attempt_failed(
+            found, current.account, deps.catalog, number, prediction, seed=seed, now=deps.now()
+        )
 
-    saved = await save(house, key, decide, loaded)
-    house.telemetry.step("prediction_ended", key, status=prediction.status)
+    saved = await save(deps, key, decide, loaded)
+    deps.telemetry.step("prediction_ended", key, status=prediction.status)
     if saved.changed and saved.generation is not None:
         if prediction.status is Status.FAILED:
             kind, said = failure_of(prediction.error), saved.generation.provider_error
             model = generation.attempt.model if generation.attempt else ""
-            house.telemetry.step("prediction_failed", key, model=model, kind=kind, said=said)
-        await went_on(house, saved.generation)
+            deps.telemetry.step("prediction_failed", key, model=model, kind=kind, said=said)
+        await after_failed_attempt(deps, saved.generation)
 
 
-async def went_on(house: House, generation: Generation) -> None:
+async def after_failed_attempt(deps: Dependencies, generation: Generation) -> None:
     """After an attempt fell or was lost: come back for the next one, or tell the end."""
     if generation.state.ended:
-        house.telemetry.step("released", generation.key, credits=generation.held_credits)
-        await end(house, generation)
-    elif generation.state is State.HELD:
-        house.telemetry.step(
+        deps.telemetry.step("released", generation.key, credits=generation.held_credits)
+        await end(deps, generation)
+    elif generation.state is State.WAITING:
+        deps.telemetry.step(
             "next_attempt", generation.key, model=generation.attempt.model if generation.attempt else ""
         )
-        await come_back(house, generation)
+        await schedule_retry(deps, generation)
 
 
-async def stop(house: House, generation: Generation) -> None:
+async def stop(deps: Dependencies, generation: Generation) -> None:
     """Cancel the prediction of a generation that is to end, and act on what Replicate then says.
 
     That it does not know it proves nothing yet (checking.py): the prediction may run, and cost, and succeed.
@@ -170,8 +178,8 @@ async def stop(house: House, generation: Generation) -> None:
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:
         return
-    prediction = await house.provider.cancel(attempt.prediction_id, training=attempt.trains)
+    prediction = await deps.provider.cancel(attempt.prediction_id, training=attempt.trains)
     if prediction is not None and prediction.status.finished:
-        await adopt(house, generation.key, attempt.number, prediction)
+        await adopt(deps, generation.key, attempt.number, prediction)
     else:
-        await house.index.move(generation.key, house.now())
+        await deps.index.move(generation.key, deps.now())

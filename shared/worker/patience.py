@@ -13,27 +13,27 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from shared.core.keys import Key
-from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
-from shared.ports import House, Loaded, OutputUnfit, Unavailable
+from shared.ports import Dependencies, Loaded, OutputUnfit, Unavailable
 from shared.worker.saving import save
 
 
 @asynccontextmanager
-async def awaited(house: House, key: Key, attempt: Attempt, prediction: Prediction) -> AsyncIterator[None]:
+async def awaited(deps: Dependencies, key: Key, attempt: Attempt, prediction: Prediction) -> AsyncIterator[None]:
     """Fetch an output inside. One that is not there is Unavailable while it may still come."""
     try:
         yield
     except OutputUnfit as unfit:
-        if unfit.refusal.reason is Reason.OUTPUT_EXPIRED and _left_s(house, attempt, prediction) > 0:
-            await _wait(house, key, attempt, prediction, "an output is not there")
+        if unfit.refusal.reason is Reason.OUTPUT_EXPIRED and _left_s(deps, attempt, prediction) > 0:
+            await _wait(deps, key, attempt, prediction, "an output is not there")
         raise
 
 
-async def whole(house: House, generation: Generation, prediction: Prediction) -> Prediction:
+async def whole(deps: Dependencies, generation: Generation, prediction: Prediction) -> Prediction:
     """A succeeded prediction with its outputs, as Replicate shows it; or as it is where it shows no more.
 
     Unavailable while it contradicts itself: it says that it has finished and that it has not, or that it is not known,
@@ -42,7 +42,7 @@ async def whole(house: House, generation: Generation, prediction: Prediction) ->
     attempt = generation.attempt
     if attempt is None or (prediction.complete and prediction.outputs):
         return prediction
-    shown = await house.provider.get(prediction.prediction_id, training=attempt.trains)
+    shown = await deps.provider.get(prediction.prediction_id, training=attempt.trains)
     if shown is not None and shown.status.finished and shown.status is not Status.SUCCEEDED:
         return shown  # what is asked for is the truth
     found = shown if shown is not None and shown.status is Status.SUCCEEDED else None
@@ -51,40 +51,40 @@ async def whole(house: House, generation: Generation, prediction: Prediction) ->
     told = attempt.promised or not prediction.complete
     if prediction.data_removed or (found is not None and (found.data_removed or not told)):
         return found or prediction
-    if _left_s(house, attempt, found or prediction) <= 0:
+    if _left_s(deps, attempt, found or prediction) <= 0:
         return found or prediction
     if not prediction.complete:
-        await _promised(house, generation.key, attempt.number, prediction)
-    await _wait(house, generation.key, attempt, found or prediction, "it does not show what has succeeded")
+        await _promised(deps, generation.key, attempt.number, prediction)
+    await _wait(deps, generation.key, attempt, found or prediction, "it does not show what has succeeded")
     return prediction
 
 
-async def _promised(house: House, key: Key, number: int, prediction: Prediction) -> None:
+async def _promised(deps: Dependencies, key: Key, number: int, prediction: Prediction) -> None:
     """Keep in mind that there are outputs: whoever comes next may not have been told so."""
 
     def decide(current: Loaded) -> Transition | None:
         found = current.generation
-        return life.promised(found, number, prediction.prediction_id) if found else None
+        return transitions.promised(found, number, prediction.prediction_id) if found else None
 
-    await save(house, key, decide)
+    await save(deps, key, decide)
 
 
-def _finished_at(house: House, attempt: Attempt, prediction: Prediction) -> datetime:
+def _finished_at(deps: Dependencies, attempt: Attempt, prediction: Prediction) -> datetime:
     """When its outputs' hour began, as far as can be told; never later than a prediction can have ended."""
-    latest = min(attempt.canceled_at(house.timing), house.now())
+    latest = min(attempt.canceled_at(deps.timing), deps.now())
     return min(prediction.completed_at or attempt.submitted_at, latest)
 
 
-def _left_s(house: House, attempt: Attempt, prediction: Prediction) -> float:
+def _left_s(deps: Dependencies, attempt: Attempt, prediction: Prediction) -> float:
     """For how long its outputs are still waited for."""
-    waited_s = (house.now() - _finished_at(house, attempt, prediction)).total_seconds()
-    return house.timing.output_wait_s - waited_s
+    waited_s = (deps.now() - _finished_at(deps, attempt, prediction)).total_seconds()
+    return deps.timing.output_wait_s - waited_s
 
 
-async def _wait(house: House, key: Key, attempt: Attempt, prediction: Prediction, why: str) -> None:
+async def _wait(deps: Dependencies, key: Key, attempt: Attempt, prediction: Prediction, why: str) -> None:
     """Raise Unavailable, with a wait that grows with what was waited; the timer comes no sooner, and in time."""
-    left_s = _left_s(house, attempt, prediction)
-    wait_s = min((house.timing.output_wait_s - left_s) / 2, left_s)
-    pause_s = min(max(wait_s, house.timing.check_after_s), left_s)
-    await house.index.move(key, house.now() + timedelta(seconds=pause_s))
+    left_s = _left_s(deps, attempt, prediction)
+    wait_s = min((deps.timing.output_wait_s - left_s) / 2, left_s)
+    pause_s = min(max(wait_s, deps.timing.check_after_s), left_s)
+    await deps.index.move(key, deps.now() + timedelta(seconds=pause_s))
     raise Unavailable("replicate", why, wait_s)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
-from shared.ports import Conflict, House, Loaded, Unavailable
+from shared.ports import Conflict, Dependencies, Loaded, Unavailable
 
 #: One account may be wanted by every worker at once. 30 tries with up to 1 s between them outlast 200 rivals.
 CONFLICT_TRIES = 30
@@ -29,24 +29,24 @@ class Saved:
     loaded: Loaded
 
 
-async def save(house: House, key: Key, decide: Decide, loaded: Loaded | None = None) -> Saved:
+async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded | None = None) -> Saved:
     """Load, decide, commit; after a conflict, again. ``loaded`` spares the first load where it is at hand.
 
     Raises Unavailable when the store is, or when the account stays busy.
     """
     for tried in range(CONFLICT_TRIES):
-        current = loaded or await house.store.load(key)
+        current = loaded or await deps.store.load(key)
         if tried == 0 and current.generation is not None:
-            house.telemetry.follow(current.generation.trace_parent)
+            deps.telemetry.follow(current.generation.trace_parent)
         transition = decide(current)
         if transition is None:
             return Saved(current.generation, changed=False, loaded=current)
         try:
-            after = await house.store.commit(current, transition)
+            after = await deps.store.commit(current, transition)
         except Conflict:
-            house.telemetry.count("darkroom.conflicts")
+            deps.telemetry.count("darkroom.conflicts")
             loaded = None
-            await house.sleep(house.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
+            await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
         else:
             return Saved(after.generation, changed=True, loaded=after)
     raise Unavailable("tables", "the account is being changed by too many at once")

@@ -22,22 +22,22 @@ from shared.core.catalog.mapping import INPUT_PREFIX, file_kinds, takes_image
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Transition
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.provider.prediction import CreateRefused, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import (
     UNSCREENED_INPUTS,
-    Judgement,
+    Assessment,
     Verdict,
-    judge,
+    evaluate,
     keyed_digest,
     may_be_offered,
     not_screened,
     unscreened,
 )
-from shared.core.safety.screening_record import Record, record
-from shared.ports import House, OutputUnfit, Picture, PictureUnfit, Unavailable
+from shared.core.safety.screening_record import ScreeningRecord, record
+from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unavailable
 from shared.worker.finishing import output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
 
@@ -57,171 +57,173 @@ _FILE_MISSING = Refusal(Reason.INPUT_INVALID, "The input file is not there. Uplo
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ScreenedRequest:
     """What came of a request: the message to go on with, why it is refused (None: it is not), and the records."""
 
     message: GenerationRequest
     refusal: Refusal | None
-    records: tuple[Record, ...] = ()
+    records: tuple[ScreeningRecord, ...] = ()
 
 
-async def look_at_request(house: House, message: GenerationRequest, quoted: Quote, plan: Plan) -> Looked:
+async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: Plan) -> ScreenedRequest:
     """Screen what the user wrote and the image that was given; store the image where the model will get it."""
-    models = [house.catalog.models[name] for name in quoted.chain]
-    if not all(may_be_offered(house.policy, model.modality, file_kinds(model, message)) for model in models):
-        return Looked(message, not_screened(house.policy, models[0].modality))
-    records: tuple[Record, ...] = ()
+    models = [deps.catalog.models[name] for name in quoted.chain]
+    if not all(may_be_offered(deps.policy, model.modality, file_kinds(model, message)) for model in models):
+        return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
+    records: tuple[ScreeningRecord, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
-        unfit = await _weighed(house, message.input_file or "")
+        unfit = await _weighed(deps, message.input_file or "")
         if unfit is not None:
-            return Looked(message, unfit)
-        records = tuple(_unseen(house, message, kind, plan) for kind in sorted(kinds))
-    looked = await _look_at_texts(house, message, plan)
+            return ScreenedRequest(message, unfit)
+        records = tuple(_unseen(deps, message, kind, plan) for kind in sorted(kinds))
+    looked = await _look_at_texts(deps, message, plan)
     records += looked.records
     if looked.refusal is not None or message.image_url is None or not any(takes_image(m, message) for m in models):
         return replace(looked, records=records)
-    seen = await _look_at_input(house, message, message.image_url, plan)
+    seen = await _look_at_input(deps, message, message.image_url, plan)
     return replace(seen, records=(*records, *seen.records))
 
 
-def _unseen(house: House, message: GenerationRequest, kind: str, plan: Plan) -> Record:
+def _unseen(deps: Dependencies, message: GenerationRequest, kind: str, plan: Plan) -> ScreeningRecord:
     """The record of a file that nobody looks at and the policy lets pass; its name stands for what is in it."""
-    verdict = unscreened(UNSCREENED_INPUTS[kind])
-    return judged(house, "input file", verdict, (message.input_file or "").encode(), plan)[1]
+    assessment = unscreened(UNSCREENED_INPUTS[kind])
+    return judged(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
 
 
-async def _look_at_texts(house: House, message: GenerationRequest, plan: Plan) -> Looked:
+async def _look_at_texts(deps: Dependencies, message: GenerationRequest, plan: Plan) -> ScreenedRequest:
     """Everything that the user wrote, as one: what is harmless in two fields may not be so together."""
     written = (message.system_prompt, message.prompt, message.negative_prompt, message.trigger_word)
     texts = "\n\n".join(text for text in written if text)
     if not texts:
-        return Looked(message, None)
-    with house.telemetry.span("screen prompt", message.key):
-        verdict = await house.screener.text(texts, plan)
-    judgement, kept = judged(house, "prompt", verdict, texts.encode(), plan)
-    if not judgement.allowed:
-        house.telemetry.step("prompt_refused", message.key, category=judgement.category or "unreadable")
-        return Looked(message, judgement.refusal(Reason.PROMPT_REFUSED), (kept,))
-    house.telemetry.step("prompt_allowed", message.key)
-    return Looked(message, None, (kept,))
+        return ScreenedRequest(message, None)
+    with deps.telemetry.span("screen prompt", message.key):
+        assessment = await deps.screener.text(texts, plan)
+    verdict, kept = judged(deps, "prompt", assessment, texts.encode(), plan)
+    if not verdict.allowed:
+        deps.telemetry.step("prompt_refused", message.key, category=verdict.category or "unreadable")
+        return ScreenedRequest(message, verdict.refusal(Reason.PROMPT_REFUSED), (kept,))
+    deps.telemetry.step("prompt_allowed", message.key)
+    return ScreenedRequest(message, None, (kept,))
 
 
-async def _weighed(house: House, name: str) -> Refusal | None:
+async def _weighed(deps: Dependencies, name: str) -> Refusal | None:
     """Whether an upload can go to a model: None, or why not."""
-    size_bytes = await house.blobs.upload_size(name)
+    size_bytes = await deps.blobs.upload_size(name)
     if size_bytes is None:
         return _FILE_MISSING
-    most = house.limits.upload_bytes
+    most = deps.limits.upload_bytes
     if not 0 < size_bytes <= most:
         return Refusal(Reason.INPUT_INVALID, f"The input file must have from 1 byte to {most // 1024**2} MiB.")
     return None
 
 
-async def _look_at_input(house: House, message: GenerationRequest, url: str, plan: Plan) -> Looked:
-    if house.wary:
-        house.telemetry.step("input_not_looked_at", message.key)
-        return Looked(message, NOT_LOOKED_AT)
-    with house.telemetry.span("fetch input", message.key):
-        content = await house.inputs.get(url)
+async def _look_at_input(deps: Dependencies, message: GenerationRequest, url: str, plan: Plan) -> ScreenedRequest:
+    if deps.wary:
+        deps.telemetry.step("input_not_looked_at", message.key)
+        return ScreenedRequest(message, NOT_LOOKED_AT)
+    with deps.telemetry.span("fetch input", message.key):
+        content = await deps.inputs.get(url)
     if isinstance(content, Refusal):
-        house.telemetry.step("input_unfit", message.key)
-        return Looked(message, content)
+        deps.telemetry.step("input_unfit", message.key)
+        return ScreenedRequest(message, content)
     try:
-        content, picture, verdict = await _screened(house, content, plan)
+        content, picture, assessment = await _screened(deps, content, plan)
     except OutputUnfit as unfit:
-        house.telemetry.step("input_unfit", message.key)
+        deps.telemetry.step("input_unfit", message.key)
         why = f"The input image cannot be used. {unfit.why}" if isinstance(unfit, PictureUnfit) else _PICTURE_UNFIT
-        return Looked(message, Refusal(Reason.INPUT_INVALID, why))
-    judgement, kept = judged(house, "input image", verdict, content, plan)
-    if not judgement.allowed:
-        house.telemetry.step("input_refused", message.key, category=judgement.category or "unreadable")
-        return Looked(message, judgement.refusal(Reason.INPUT_REFUSED), (kept,))
+        return ScreenedRequest(message, Refusal(Reason.INPUT_INVALID, why))
+    verdict, kept = judged(deps, "input image", assessment, content, plan)
+    if not verdict.allowed:
+        deps.telemetry.step("input_refused", message.key, category=verdict.category or "unreadable")
+        return ScreenedRequest(message, verdict.refusal(Reason.INPUT_REFUSED), (kept,))
     # Named by its content: a second try that fetches another picture cannot take the place of the one that passed.
     name = f"{output_prefix(message.key)}{hashlib.sha256(content).hexdigest()[:32]}.{picture.extension}"
-    await house.blobs.put_input(name, content, picture.content_type)
-    house.telemetry.step("input_stored", message.key, bytes=len(content))
-    return Looked(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
+    await deps.blobs.put_input(name, content, picture.content_type)
+    deps.telemetry.step("input_stored", message.key, bytes=len(content))
+    return ScreenedRequest(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
 
 
-async def _screened(house: House, content: bytes, plan: Plan) -> tuple[bytes, Picture, Verdict]:
+async def _screened(deps: Dependencies, content: bytes, plan: Plan) -> tuple[bytes, Picture, Assessment]:
     """What of an image goes on, what it is, and what the screeners say of it. OutputUnfit."""
     file, clean = io.BytesIO(content), io.BytesIO()
-    if (await house.images.clean(file, clean)).dropped:
+    if (await deps.images.clean(file, clean)).dropped:
         file, content = clean, clean.getvalue()
-    picture = await house.images.inspect(file)
+    picture = await deps.images.inspect(file)
     if picture is None:
         raise OutputUnfit(Refusal.of(Reason.INPUT_INVALID))
-    shown = await house.images.for_screening(file, picture)
-    return content, picture, await house.screener.image(shown, plan)
+    shown = await deps.images.for_screening(file, picture)
+    return content, picture, await deps.screener.image(shown, plan)
 
 
-def judged(house: House, subject: str, verdict: Verdict, content: bytes, plan: Plan) -> tuple[Judgement, Record]:
+def judged(
+    deps: Dependencies, subject: str, assessment: Assessment, content: bytes, plan: Plan
+) -> tuple[Verdict, ScreeningRecord]:
     """What the policy says to a verdict, and the record of it; of ``content`` the record has a keyed digest only.
 
     ``content`` is empty for an output that has a name of its own.
     """
-    judgement = judge(house.policy, verdict, plan)
-    digest = keyed_digest(house.digest_key, content) if content else ""
-    kept = record(subject, verdict, judgement, policy=house.policy, plan=plan, digest=digest, now=house.now())
-    return judgement, kept
+    verdict = evaluate(deps.policy, assessment, plan)
+    digest = keyed_digest(deps.digest_key, content) if content else ""
+    kept = record(subject, assessment, verdict, policy=deps.policy, plan=plan, digest=digest, now=deps.now())
+    return verdict, kept
 
 
-def recorded(transition: Transition | None, records: tuple[Record, ...]) -> Transition | None:
+def with_records(transition: Transition | None, records: tuple[ScreeningRecord, ...]) -> Transition | None:
     """The same step, with the records of what was screened for it: they are saved together."""
     if transition is None or not records:
         return transition
-    verdicts = (*transition.generation.verdicts, *records)
-    return replace(transition, generation=replace(transition.generation, verdicts=verdicts))
+    screenings = (*transition.generation.screenings, *records)
+    return replace(transition, generation=replace(transition.generation, screenings=screenings))
 
 
-async def readable(house: House, attempt: Attempt) -> Attempt | NotCreated | CreateRefused:
+async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | NotCreated | CreateRefused:
     """The attempt as it is sent: with an address that the model can read in place of each reference to an input.
 
     An image that is no reference of ours was never screened, and is not sent.
     """
-    model = house.catalog.models.get(attempt.model)
+    model = deps.catalog.models.get(attempt.model)
     sent = dict(attempt.inputs)
     try:
         for item in model.inputs.values() if model else ():
             if item.kind in ("image", "images", "audio", "archive") and item.name in sent:
-                address = await _address(house, attempt, item.kind, sent[item.name])
+                address = await _address(deps, attempt, item.kind, sent[item.name])
                 sent[item.name] = [address] if item.kind == "images" else address
     except Unavailable as trouble:
-        return NotCreated(f"{trouble.neighbour} unavailable", trouble.retry_after_s or _INPUT_RETRY_S)
+        return NotCreated(f"{trouble.dependency} unavailable", trouble.retry_after_s or _INPUT_RETRY_S)
     except OutputUnfit as gone:
         return CreateRefused(gone.refusal.reason, gone.refusal.text)
     return replace(attempt, inputs=sent)
 
 
-async def _address(house: House, attempt: Attempt, kind: str, value: Value) -> str:
+async def _address(deps: Dependencies, attempt: Attempt, kind: str, value: Value) -> str:
     """Where a model reads one input. OutputUnfit where it is gone, or was never screened."""
     named = str(value[0] if isinstance(value, list) else value)
     life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
     address: str | None = None
-    closed = house.limits.hand_files_over
+    closed = deps.limits.hand_files_over
     if kind == "archive" or (kind == "audio" and closed):
-        address = await _handed_over(house, named, house.blobs.read_upload)
+        address = await _handed_over(deps, named, deps.blobs.read_upload)
     elif kind == "audio":
-        address = await house.blobs.upload_address(named, life_s)
+        address = await deps.blobs.upload_address(named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
-        address = await house.blobs.input_address(blob, life_s, house.limits.inline_bytes)
+        address = await deps.blobs.input_address(blob, life_s, deps.limits.inline_bytes)
         if closed and address is not None and not address.startswith("data:"):
-            address = await _handed_over(house, blob, house.blobs.read_input)
+            address = await _handed_over(deps, blob, deps.blobs.read_input)
     if address is None:
         raise OutputUnfit(_FILE_MISSING if kind in ("archive", "audio") else Refusal.of(Reason.INPUT_INVALID))
     return address
 
 
-async def _handed_over(house: House, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]) -> str | None:
+async def _handed_over(deps: Dependencies, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]) -> str | None:
     """Give a file to the provider's own store of files; None where there is no such file.
 
     An archive always goes there: a training may wait longer than an address of ours lives. The others go where the
     storage account has no public address: one of ours leads nowhere then.
     """
-    with tempfile.SpooledTemporaryFile(max_size=house.limits.buffer_bytes) as spool:
+    with tempfile.SpooledTemporaryFile(max_size=deps.limits.buffer_bytes) as spool:
         file: BinaryIO = spool  # type: ignore[assignment]  # a spooled file is one in all but name
         if not await read(name, file):
             return None
         file.seek(0)
-        return await house.provider.upload(name.rpartition("/")[2], file)
+        return await deps.provider.upload(name.rpartition("/")[2], file)

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from typing import Any, BinaryIO, cast
 
 
-class Held(io.BufferedIOBase):
+class SpooledOutput(io.BufferedIOBase):
     """A binary file that is written at its end and read anywhere; in memory up to ``most_bytes``, on disk beyond."""
 
     def __init__(self, most_bytes: int) -> None:

@@ -16,7 +16,7 @@ Rules of this file:
 from dataclasses import replace
 
 from shared.core.reasons import Reason, Refusal
-from shared.ports import Envelope, House
+from shared.ports import Dependencies, Envelope
 
 #: Deliveries that may be lost before an input is refused: the broker gives a message up after ten.
 LOST_DELIVERIES = 3
@@ -28,8 +28,8 @@ NOT_LOOKED_AT = Refusal(
 )
 
 
-def warned(house: House, envelope: Envelope) -> House:
+def warned(deps: Dependencies, envelope: Envelope) -> Dependencies:
     """The house for this message: as it is, or wary of the message's pictures."""
     if not envelope.lost:
-        return house
-    return replace(house, wary=envelope.lost >= LOST_DELIVERIES, images=house.images.alone())
+        return deps
+    return replace(deps, wary=envelope.lost >= LOST_DELIVERIES, images=deps.images.alone())

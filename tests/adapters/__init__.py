@@ -1,1 +1,1 @@
-"""The adapters, each with its neighbour: the real service where it runs on a laptop, else a stand-in."""
+"""The adapters, each with its dependency: the real service where it runs on a laptop, else a stand-in."""

@@ -8,12 +8,12 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money import credits as ledger
-from shared.core.money.credits import Account, Plan
+from shared.core.money import ledger
+from shared.core.money.ledger import Account, Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
-from shared.core.safety.screening_record import Record
+from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import OpenRow, Store
 
 #: Microseconds, so that a store that rounds is found out.
@@ -53,7 +53,7 @@ def ending(generation: Generation, account: Account, captured: int = 3) -> Trans
 
 
 #: What was seen of a prompt that was refused.
-RECORD = Record(
+RECORD = ScreeningRecord(
     subject="prompt",
     at=NOW,
     policy="2026-11",
@@ -62,7 +62,7 @@ RECORD = Record(
     category="Violence",
     severities={"Violence": 6},
     topics=("minors",),
-    screeners=("terms",),
+    screeners=("blocklist",),
     unavailable=("content_safety",),
     digest="ab" * 16,
 )
@@ -72,7 +72,7 @@ def attempt() -> Attempt:
     """A first attempt with nothing special about it."""
     return Attempt(
         number=1,
-        tries=1,
+        posts=1,
         model="flux-schnell",
         replicate="black-forest-labs/flux-schnell",
         inputs={"prompt": "a lighthouse"},
@@ -97,7 +97,7 @@ def full_generation(key: Key) -> Generation:
         attempt=replace(
             attempt(),
             number=2,
-            tries=3,
+            posts=3,
             inputs={
                 "prompt": PROMPT,
                 "steps": 28,
@@ -129,11 +129,11 @@ def full_generation(key: Key) -> Generation:
         metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},
         cost_usd_micros=HUGE,
         provider_error="CUDA out of memory, zu groß 🙂",
-        ending=Reason.CANCELED_BY_USER,
+        requested_end=Reason.CANCELED_BY_USER,
         reason=Reason.OUTPUT_REFUSED,
         text="Zu spät: bitte nochmal 🙂.",
         ended_at=NOW + timedelta(days=1),
-        verdicts=(RECORD, replace(RECORD, subject="output 1.0", allowed=True, category="", unscreened="video")),
+        screenings=(RECORD, replace(RECORD, subject="output 1.0", allowed=True, category="", unscreened="video")),
         trace_parent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
 

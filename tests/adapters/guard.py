@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from shared.adapters.replicate.resilience.guarded import RULE, Guarded
+from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import (
@@ -92,12 +92,12 @@ class World:
     """A guard on a scripted Replicate, and its clock."""
 
     replicate: Scripted
-    guard: Guarded
+    guard: ResilientProvider
     time: list[float]
 
-    async def create(self, *, tries: int = 1, times: int = 1) -> list[CreateOutcome]:
+    async def create(self, *, posts: int = 1, times: int = 1) -> list[CreateOutcome]:
         """So many creates, one after the other."""
-        wanted = replace(attempt(), tries=tries)
+        wanted = replace(attempt(), posts=posts)
         return [await self.guard.create(KEY, wanted) for _ in range(times)]
 
     async def open(self, say: CreateOutcome = UNKNOWN) -> None:
@@ -118,7 +118,9 @@ def made(per_minute: float = 60_000, chance: float = 0) -> World:
     time = [1000.0]
     replicate = Scripted()
     return World(
-        replicate, Guarded(replicate, creates_per_minute=per_minute, now=lambda: time[0], chance=lambda: chance), time
+        replicate,
+        ResilientProvider(replicate, creates_per_minute=per_minute, now=lambda: time[0], chance=lambda: chance),
+        time,
     )
 
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from shared.adapters.media.images import PillowImages, cleaning
 from shared.core.reasons import Reason
 from shared.ports import Cleaned, CutShort, OutputUnfit, Picture
-from shared.worker.spooled_output import Held
+from shared.worker.spooled_output import SpooledOutput
 from tests.adapters import container_files as files
 from tests.adapters.container_files import HTML, PROFILE, SECRET, chunk, segment
 
@@ -246,7 +246,7 @@ def test_a_text_of_a_gif_takes_its_control_along() -> None:
 async def test_an_output_is_cleaned_while_it_is_held(most_bytes: int) -> None:
     """In pieces as they came, in memory or on disk."""
     content = files.jpeg_with_everything()
-    with Held(most_bytes) as came, Held(most_bytes) as clean:
+    with SpooledOutput(most_bytes) as came, SpooledOutput(most_bytes) as clean:
         for start in range(0, len(content), 100):
             came.write(content[start : start + 100])
         said = await IMAGES.clean(came, clean)  # type: ignore[arg-type]  # files in all but name

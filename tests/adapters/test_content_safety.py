@@ -22,7 +22,7 @@ from dev.fakes.screener import UNSAFE_IMAGE, FakeScreener
 from dev.markers import draw_marker
 from shared.adapters.content_safety import ContentSafety, _ImageBody
 from shared.core.safety.chunks import OVERLAP_CHARACTERS, TEXT_CHARACTERS, pieces_of
-from shared.core.safety.moderation import Category, Policy, Topic, judge
+from shared.core.safety.moderation import Category, Policy, Topic, evaluate
 from shared.ports import Unavailable
 from tests.adapters.simulators import Answer, Scripted, closed_port, never_answer, raw_server, running, scripted
 
@@ -52,23 +52,23 @@ async def test_a_text_is_asked_for_with_all_categories() -> None:
     """The request names the four categories and carries the key; the verdict holds them as numbers."""
     items = [*SAFE[:3], {"category": "Violence", "severity": 4}]
     async with on(analysis(*items)) as (screener, server):
-        verdict = await screener.text("a lighthouse")
+        assessment = await screener.text("a lighthouse")
     ((method, path, headers, body),) = server.requests
     sent = json.loads(body)
     assert (method, path.partition("?")[0]) == ("POST", "/contentsafety/text:analyze")
     assert headers["ocp-apim-subscription-key"] == "a-key"
     assert sent["text"] == "a lighthouse"
     assert sent["categories"] == list(NAMES)
-    assert verdict.severities == {**dict.fromkeys(Category, 0), Category.VIOLENCE: 4}
+    assert assessment.severities == {**dict.fromkeys(Category, 0), Category.VIOLENCE: 4}
 
 
 async def test_an_image_is_sent_as_its_bytes() -> None:
     """In base64, as the service takes it."""
     async with on(analysis(*SAFE)) as (screener, server):
-        verdict = await screener.image(b"\x89PNG")
+        assessment = await screener.image(b"\x89PNG")
     assert server.requests[0][1].startswith("/contentsafety/image:analyze")
     assert json.loads(server.requests[0][3])["image"] == {"content": "iVBORw=="}
-    assert set(verdict.severities) == set(Category)
+    assert set(assessment.severities) == set(Category)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ async def test_the_worst_of_all_pieces_counts() -> None:
     first = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (2, 0, 0, 6), strict=True)]
     second = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (0, 4, 0, 2), strict=True)]
     async with on(analysis(*first), analysis(*second)) as (screener, server):
-        verdict = await screener.text("xy " * 4000)
+        assessment = await screener.text("xy " * 4000)
     assert len(server.requests) == 2
-    assert [verdict.severities[category] for category in Category] == [2, 4, 0, 6]
+    assert [assessment.severities[category] for category in Category] == [2, 4, 0, 6]
 
 
 @asynccontextmanager
@@ -227,19 +227,19 @@ async def test_a_hit_in_a_blocklist_is_a_topic_of_its_own() -> None:
     """The service halts there, so there are no severities; it is refused all the same."""
     hit = {"blocklistName": "brands", "blocklistItemId": "1", "blocklistItemText": "a brand"}
     async with with_blocklists(matched(hit, categoriesAnalysis=[])) as (screener, server):
-        verdict = await screener.text("a brand of shoes")
+        assessment = await screener.text("a brand of shoes")
     sent = json.loads(server.requests[0][3])
     assert (sent["blocklistNames"], sent["haltOnBlocklistHit"]) == (["brands", "names"], True)
-    assert verdict.topics == {Topic.BLOCKED}
-    assert not verdict.severities
+    assert assessment.topics == {Topic.BLOCKED}
+    assert not assessment.severities
 
 
 async def test_no_hit_leaves_the_categories() -> None:
     """One call for both."""
     async with with_blocklists(matched(categoriesAnalysis=SAFE)) as (screener, server):
-        verdict = await screener.text("a lighthouse")
+        assessment = await screener.text("a lighthouse")
     assert len(server.requests) == 1
-    assert verdict.severities == dict.fromkeys(Category, 0)
+    assert assessment.severities == dict.fromkeys(Category, 0)
 
 
 async def test_an_answer_that_does_not_speak_of_the_lists_is_none() -> None:
@@ -254,13 +254,13 @@ async def test_a_hit_in_any_piece_refuses_the_whole_text() -> None:
     hit = {"blocklistName": "brands", "blocklistItemId": "1", "blocklistItemText": "a brand"}
     safe = matched(categoriesAnalysis=SAFE)
     async with with_blocklists(safe, matched(hit, categoriesAnalysis=[]), safe) as (screener, server):
-        verdict = await screener.text("word " * 5000)
+        assessment = await screener.text("word " * 5000)
     assert len(server.requests) == 3
     assert all(json.loads(request[3])["haltOnBlocklistHit"] for request in server.requests)
-    assert verdict.topics == {Topic.BLOCKED}
-    assert not verdict.severities
-    assert not judge(
-        Policy("test", dict.fromkeys(Category, 4), allow_topics=frozenset({Topic.BLOCKED})), verdict
+    assert assessment.topics == {Topic.BLOCKED}
+    assert not assessment.severities
+    assert not evaluate(
+        Policy("test", dict.fromkeys(Category, 4), allow_topics=frozenset({Topic.BLOCKED})), assessment
     ).allowed
 
 
@@ -276,8 +276,8 @@ async def test_a_long_text_is_looked_at_in_several_places_at_once() -> None:
         return analysis(*SAFE)
 
     async with on(slow) as (screener, _):
-        verdict = await screener.text("word " * 19_000)
-    assert verdict.severities == dict.fromkeys(Category, 0)
+        assessment = await screener.text("word " * 19_000)
+    assert assessment.severities == dict.fromkeys(Category, 0)
     assert most == 4
 
 

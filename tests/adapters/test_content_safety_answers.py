@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.content_safety import read_image, read_text
-from shared.core.safety.moderation import Category, Policy, Topic, Verdict, judge
+from shared.core.safety.moderation import Assessment, Category, Policy, Topic, evaluate
 from shared.ports import Unavailable
 
 NAMES = [category.value for category in Category]
@@ -41,29 +41,29 @@ answers = st.fixed_dictionaries(
 def test_no_text_is_allowed_by_accident(answer: dict[str, Any], blocklists: bool) -> None:
     """Allowed means: no list was hit and, where lists were asked for, the answer says so; and every category is low."""
     try:
-        verdict = read_text(answer, blocklists=blocklists)
+        assessment = read_text(answer, blocklists=blocklists)
     except Unavailable:
         return
-    if judge(POLICY, verdict).allowed:
+    if evaluate(POLICY, assessment).allowed:
         matches = answer.get("blocklistsMatch")
         assert matches == [] if blocklists else not matches
-        assert_low(verdict, answer)
+        assert_low(assessment, answer)
 
 
 @given(answers)
 def test_no_image_is_allowed_by_accident(answer: dict[str, Any]) -> None:
     """The same of an image, for which there are no lists."""
     try:
-        verdict = read_image(answer)
+        assessment = read_image(answer)
     except Unavailable:
         return
-    if judge(POLICY, verdict).allowed:
-        assert_low(verdict, answer)
+    if evaluate(POLICY, assessment).allowed:
+        assert_low(assessment, answer)
 
 
-def assert_low(verdict: Verdict, answer: dict[str, Any]) -> None:
+def assert_low(assessment: Assessment, answer: dict[str, Any]) -> None:
     """Whatever the answer says of a category, however often, is a whole number below the threshold."""
-    assert set(verdict.severities) == set(Category)
+    assert set(assessment.severities) == set(Category)
     said = [item for item in answer["categoriesAnalysis"] if isinstance(item, dict)]
     for name in NAMES:
         numbers = [item.get("severity") for item in said if item.get("category") == name]
@@ -75,7 +75,7 @@ def assert_low(verdict: Verdict, answer: dict[str, Any]) -> None:
 def test_some_answers_do_have_a_verdict(analysis: list[Any]) -> None:
     """Or the two above would hold for a reader that never reads."""
     clean = analysis[: len(NAMES)]
-    verdict = read_image({"categoriesAnalysis": clean})
-    assert {category.value: severity for category, severity in verdict.severities.items()} == {
+    assessment = read_image({"categoriesAnalysis": clean})
+    assert {category.value: severity for category, severity in assessment.severities.items()} == {
         item["category"]: item["severity"] for item in clean
     }

@@ -12,10 +12,10 @@ async def test_a_disguised_text_is_shown_without_its_disguise_too() -> None:
     harmless = [{"category": name, "severity": 0} for name in NAMES]
     found = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (0, 0, 6, 0), strict=True)]
     async with on(analysis(*harmless), analysis(*found)) as (screener, server):
-        verdict = await screener.text("a n\u0443d\u0435 picture")
+        assessment = await screener.text("a n\u0443d\u0435 picture")
     asked = [json.loads(body)["text"] for *_, body in server.requests]
     assert sorted(asked) == ["a nyde picture", "a n\u0443d\u0435 picture"]
-    assert max(verdict.severities.values()) == 6
+    assert max(assessment.severities.values()) == 6
 
 
 @pytest.mark.parametrize("text", ["a lighthouse, 8k, 50mm", "Ein schöner Abend", "закат над горами", "山の上の夕日 ❤️"])

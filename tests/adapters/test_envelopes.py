@@ -12,10 +12,10 @@ def test_an_envelope_is_read_back() -> None:
     """Names and values may be text or bytes."""
     since = datetime(2026, 11, 21, 12, tzinfo=UTC)
     for properties in (
-        {"tries": 3, "since": since.isoformat()},
-        {b"tries": 3, b"since": since.isoformat().encode()},
-        {"tries": "3", "since": "2026-11-21T13:00:00+01:00"},
-        {"tries": "3", "since": "2026-11-21T12:00:00"},
+        {"deferrals": 3, "since": since.isoformat()},
+        {b"deferrals": 3, b"since": since.isoformat().encode()},
+        {"deferrals": "3", "since": "2026-11-21T13:00:00+01:00"},
+        {"deferrals": "3", "since": "2026-11-21T12:00:00"},
     ):
         assert read_envelope("id", properties) == Envelope("id", 3, since)
     assert read_envelope(b"id", None) == Envelope("id")
@@ -58,11 +58,11 @@ def test_a_since_that_can_be_is_believed() -> None:
     assert read_envelope("id", {}, enqueued_at=CAME) == Envelope("id", enqueued_at=came)
 
 
-@pytest.mark.parametrize("tries", [-1, "many", None, True, 1.5, b"\xff", 10**9, "²"])
+@pytest.mark.parametrize("deferrals", [-1, "many", None, True, 1.5, b"\xff", 10**9, "²"])
 @pytest.mark.parametrize("since", ["yesterday", 7, b"\xff", None, ""])
-def test_what_an_app_puts_there_does_no_harm(tries: object, since: object) -> None:
+def test_what_an_app_puts_there_does_no_harm(deferrals: object, since: object) -> None:
     """Properties that are not ours count as absent."""
-    assert read_envelope("id", {"tries": tries, "since": since, 5: object()}) == Envelope("id")
+    assert read_envelope("id", {"deferrals": deferrals, "since": since, 5: object()}) == Envelope("id")
 
 
 def test_a_message_without_an_id_gets_one_of_its_own() -> None:

@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
 from shared.adapters.azure_storage.access import AccountKey, Service, StorageAccount
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
 from tests.adapters.conftest import fresh_name
 from tests.adapters.simulators import scripted
@@ -42,59 +42,59 @@ def furnished_by(azurite: Azurite, place: str) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def opened() -> AsyncIterator[list[Wiring]]:
+async def opened() -> AsyncIterator[list[App]]:
     """Wirings that are closed in the end."""
-    made: list[Wiring] = []
+    made: list[App] = []
     yield made
     for each in made:
         await each.close()
 
 
 async def test_a_catalogue_in_a_blob_is_laid_over_the_apps_own(
-    azurite: Azurite, container: str, opened: list[Wiring]
+    azurite: Azurite, container: str, opened: list[App]
 ) -> None:
     """Fetched once: what changes in the blob afterwards is for the next start."""
-    opened.append(wiring := Wiring(furnished_by(azurite, f"{container}/my/catalog.toml")))
-    await wiring.furnish()
-    first = wiring._texts
-    await wiring.furnish()
-    assert wiring._texts is first
-    assert wiring.house.catalog.models["flux-schnell"].credits == 7
-    assert wiring.house.catalog.models["flux-dev"].credits == 2
+    opened.append(app := App(furnished_by(azurite, f"{container}/my/catalog.toml")))
+    await app.load_data_files()
+    first = app._texts
+    await app.load_data_files()
+    assert app._texts is first
+    assert app.deps.catalog.models["flux-schnell"].credits == 7
+    assert app.deps.catalog.models["flux-dev"].credits == 2
 
 
 async def test_a_blob_that_is_not_there_or_wrong_is_told_by_its_setting(
-    azurite: Azurite, container: str, opened: list[Wiring]
+    azurite: Azurite, container: str, opened: list[App]
 ) -> None:
     """Which blob of which setting, and what is wrong with it; nothing of the connection string."""
     for place in (f"{container}/none.toml", "nowhere/none.toml"):
-        opened.append(wiring := Wiring(furnished_by(azurite, place)))
+        opened.append(app := App(furnished_by(azurite, place)))
         with pytest.raises(
             SettingsError, match=f"^CATALOG_FILE: blob:{place} cannot be read: it is not there$"
         ) as told:
-            await wiring.furnish()
+            await app.load_data_files()
         assert_discreet(told.value)
-    opened.append(wiring := Wiring(furnished_by(azurite, f"{container}/broken.toml")))
-    await wiring.furnish()
+    opened.append(app := App(furnished_by(azurite, f"{container}/broken.toml")))
+    await app.load_data_files()
     with pytest.raises(SettingsError, match=rf"^blob:{container}/broken.toml \(CATALOG_FILE\): ") as told:
-        _ = wiring.house
+        _ = app.deps
     assert_discreet(told.value)
 
 
-async def test_no_access_is_told_by_its_setting(azurite: Azurite, container: str, opened: list[Wiring]) -> None:
+async def test_no_access_is_told_by_its_setting(azurite: Azurite, container: str, opened: list[App]) -> None:
     """With the role that an identity needs; nothing of the key."""
     key = azurite.connection_string.partition("AccountKey=")[2].partition(";")[0]
     env = {
         "STORAGE_CONNECTION_STRING": azurite.connection_string.replace(key, WRONG_KEY),
-        "TERMS_FILE": f"blob:{container}/my/catalog.toml",
+        "BLOCKLIST_FILE": f"blob:{container}/my/catalog.toml",
     }
-    opened.append(wiring := Wiring(Settings.from_env(ENV | env)))
-    with pytest.raises(SettingsError, match=r"^TERMS_FILE: .*: access denied: .* Storage Blob Data Reader") as told:
-        await wiring.furnish()
+    opened.append(app := App(Settings.from_env(ENV | env)))
+    with pytest.raises(SettingsError, match=r"^BLOCKLIST_FILE: .*: access denied: .* Storage Blob Data Reader") as told:
+        await app.load_data_files()
     assert_discreet(told.value)
 
 
-async def test_an_identity_reads_it_too(opened: list[Wiring]) -> None:
+async def test_an_identity_reads_it_too(opened: list[App]) -> None:
     """Where the account is named by its address: with a token, and without the SDK."""
     async with scripted(web.Response(status=206, body=OVERLAY)) as service:
         env = {
@@ -103,10 +103,10 @@ async def test_an_identity_reads_it_too(opened: list[Wiring]) -> None:
             "STORAGE_TABLE_URL": service.url,
             "CATALOG_FILE": "blob:config/catalog.toml",
         }
-        opened.append(wiring := Wiring(Settings.from_env(ENV | env)))
-        vars(wiring)["credential"] = Credential(3600)
-        await wiring.furnish()
-        assert wiring.house.catalog.models["flux-schnell"].credits == 7
+        opened.append(app := App(Settings.from_env(ENV | env)))
+        vars(app)["credential"] = Credential(3600)
+        await app.load_data_files()
+        assert app.deps.catalog.models["flux-schnell"].credits == 7
         ((method, path, headers, _),) = service.requests
     assert (method, path) == ("GET", "/config/catalog.toml")
     assert headers["authorization"] == "Bearer token-1"

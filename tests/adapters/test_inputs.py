@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.net.input_files import InputFetcher
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings
 from tests.adapters.strangers import Names, moved, picture, raw_site, site, trusting, why
 from tests.cli.counter import ENV
@@ -183,7 +183,7 @@ def test_the_wiring_opens_nothing() -> None:
     ]
     assert [(ast.unparse(call.func), call.args, call.keywords) for call in calls] == [("InputFetcher", [], [])]
     storage = {"STORAGE_CONNECTION_STRING": "AccountName=darkroom;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"}
-    fetcher = Wiring(Settings.from_env(ENV | storage)).house.inputs
+    fetcher = App(Settings.from_env(ENV | storage)).deps.inputs
     assert isinstance(fetcher, InputFetcher)
     assert vars(fetcher) == vars(InputFetcher())
     assert not fetcher._opened

@@ -137,7 +137,7 @@ async def test_a_secret_that_never_was_is_unavailable() -> None:
     vault.down = True
     with pytest.raises(Unavailable) as raised:
         await secret.value()
-    assert (raised.value.neighbour, raised.value.retry_after_s) == ("key vault", 3)
+    assert (raised.value.dependency, raised.value.retry_after_s) == ("key vault", 3)
 
 
 async def test_a_refresh_is_done_at_once_and_once_a_minute() -> None:

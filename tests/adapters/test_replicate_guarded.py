@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.adapters.replicate.resilience.guarded import RULE, Guarded
+from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
 from shared.core.provider.pacing import CLIMB_S, LOWERED_S
 from shared.core.provider.prediction import CreateOutcome, NotCreated
 from shared.ports import Unavailable
@@ -47,7 +47,7 @@ async def test_who_comes_back_goes_before_a_newcomer() -> None:
     await world.create(times=8)
     world.time[0] += 1
     assert why((await world.create())[0]) == ("paced", 2.0)
-    assert await world.create(tries=2) == [CREATED]
+    assert await world.create(posts=2) == [CREATED]
     world.time[0] += 1
     assert await world.guard.create(KEY, replace(attempt(), number=2)) == CREATED
 
@@ -58,23 +58,23 @@ async def test_a_429_slows_all_creates_down() -> None:
     world.replicate.say = NotCreated("throttled", 20)
     assert why((await world.create())[0]) == ("throttled", pytest.approx(20.2))
     world.replicate.say = CREATED
-    assert why((await world.create(tries=2))[0]) == ("paced", pytest.approx(20.4))
+    assert why((await world.create(posts=2))[0]) == ("paced", pytest.approx(20.4))
     assert world.replicate.creates == 1
     world.time[0] += 20 + LOWERED_S
-    assert len([each for each in await world.create(tries=2, times=100) if each == CREATED]) == 30
+    assert len([each for each in await world.create(posts=2, times=100) if each == CREATED]) == 30
     world.time[0] += CLIMB_S
-    assert len([each for each in await world.create(tries=2, times=100) if each == CREATED]) == 60
+    assert len([each for each in await world.create(posts=2, times=100) if each == CREATED]) == 60
 
 
 async def test_the_limit_that_a_429_names_is_the_accounts() -> None:
     """6 a minute for four instances: one of them makes one create in 40 seconds, and the next 40 later."""
     time = [0.0]
     replicate = Scripted()
-    guard = Guarded(replicate, creates_per_minute=600, instances=4, now=lambda: time[0], chance=lambda: 0)
+    guard = ResilientProvider(replicate, creates_per_minute=600, instances=4, now=lambda: time[0], chance=lambda: 0)
     replicate.say = NotCreated("throttled", 10, 6)
     await guard.create(KEY, attempt())
     replicate.say = CREATED
-    back = replace(attempt(), tries=2)
+    back = replace(attempt(), posts=2)
     gone = []
     for time[0] in range(1, 70):
         gone += [time[0]] if await guard.create(KEY, back) == CREATED else []
@@ -202,10 +202,10 @@ async def test_after_an_outage_there_is_no_burst() -> None:
     await world.open()
     world.time[0] += RULE.pause_s
     world.replicate.say = CREATED
-    assert await world.create(tries=2) == [CREATED]
-    assert why((await world.create(tries=2))[0])[0] == "paced"
+    assert await world.create(posts=2) == [CREATED]
+    assert why((await world.create(posts=2))[0])[0] == "paced"
     world.time[0] += 10  # the ten seconds' worth that waits has slots of its own: a burst is saved up again only now
-    assert len([each for each in await world.create(tries=2, times=100) if each == CREATED]) == 60
+    assert len([each for each in await world.create(posts=2, times=100) if each == CREATED]) == 60
 
 
 async def test_the_log_says_what_is_left_alone_and_why(caplog: pytest.LogCaptureFixture) -> None:

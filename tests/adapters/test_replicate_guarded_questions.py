@@ -44,7 +44,7 @@ async def test_questions_are_left_alone_after_failures(ask: Ask) -> None:
     world.replicate.trouble = Unavailable("replicate", "answered 503")
     troubles = await _fails(world, ask, RULE.failures + 3)
     assert world.replicate.asked == RULE.failures
-    assert [(each.neighbour, each.why, each.retry_after_s) for each in troubles[-3:]] == [
+    assert [(each.dependency, each.why, each.retry_after_s) for each in troubles[-3:]] == [
         ("replicate", "left alone", RULE.pause_s)
     ] * 3
     world.time[0] += RULE.pause_s

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.replicate.resilience.guarded import RULE, Guarded
+from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
 from shared.adapters.replicate.resilience.listing import MOST_ROWS, READING_S, SHARED_S
 from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
@@ -49,15 +49,15 @@ class Listed(Scripted):
             self.closed += 1
 
 
-def made() -> tuple[Listed, Guarded]:
+def made() -> tuple[Listed, ResilientProvider]:
     """A guard on a list of ten, one for each of the last ten minutes."""
     replicate = Listed()
-    return replicate, Guarded(
+    return replicate, ResilientProvider(
         replicate, 600, now=lambda: replicate.time[0], chance=lambda: 0, clock=lambda: NOW + timedelta(seconds=360)
     )
 
 
-async def look(guard: Guarded, minutes: float, *, training: bool = False) -> list[str]:
+async def look(guard: ResilientProvider, minutes: float, *, training: bool = False) -> list[str]:
     """The ids of what was created since."""
     since = NOW - timedelta(minutes=minutes)
     return [each.prediction_id async for each in guard.recent(since, training=training)]

@@ -12,8 +12,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared.adapters.replicate.resilience.guarded import RULE, Guarded
-from shared.composition.app import Wiring
+from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
+from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.keys import Key
 from shared.core.provider.breaker import BreakerRule
@@ -38,13 +38,13 @@ SLOW = {"REPLICATE_CREATES_PER_MINUTE": "120", "INSTANCES": "2"}
 class Road:
     """A wiring on the simulator, and the simulator's switches."""
 
-    wiring: Wiring
+    app: App
     hands: httpx.AsyncClient
 
-    async def create(self, count: int, tries: int = 1) -> list[CreateOutcome]:
+    async def create(self, count: int, posts: int = 1) -> list[CreateOutcome]:
         """So many creates at once."""
-        wanted = replace(attempt(), tries=tries)
-        asked = (self.wiring.provider.create(Key("ada", f"g{number}"), wanted) for number in range(count))
+        wanted = replace(attempt(), posts=posts)
+        asked = (self.app.provider.create(Key("ada", f"g{number}"), wanted) for number in range(count))
         return list(await asyncio.gather(*asked))
 
     async def made(self) -> int:
@@ -75,13 +75,13 @@ async def road(simulator: Mapping[str, str], **settings: str) -> AsyncIterator[R
     url = simulator["url"]
     addresses = {"REPLICATE_API_URL": f"{url}/v1", "REPLICATE_DELIVERY_URL": url}
     secrets = {"REPLICATE_API_TOKEN": simulator["token"], "REPLICATE_WEBHOOK_SECRET": simulator["webhook_secret"]}
-    wiring = Wiring(Settings.from_env({**ENV, **addresses, **secrets, **settings}))
+    app = App(Settings.from_env({**ENV, **addresses, **secrets, **settings}))
     async with httpx.AsyncClient(base_url=url, trust_env=False) as hands:
         try:
-            yield Road(wiring, hands)
+            yield Road(app, hands)
         finally:
             await hands.delete("/_sim/faults")
-            await wiring.close()
+            await app.close()
 
 
 def paced(outcomes: list[CreateOutcome]) -> list[float]:
@@ -100,7 +100,7 @@ async def test_a_burst_is_paced_and_comes_back_in_order(simulator: dict[str, str
         assert waits == pytest.approx([number + 1 for number in range(14)], abs=0.5)
         assert await instance.made() - before == 6
         await asyncio.sleep(1.1)
-        (outcome,) = await instance.create(1, tries=2)
+        (outcome,) = await instance.create(1, posts=2)
         assert isinstance(outcome, Created)
 
 
@@ -137,15 +137,15 @@ async def test_an_outage_is_found_out_and_left_alone(simulator: dict[str, str]) 
         outcomes = await instance.create(50)
         assert {each.why for each in outcomes if isinstance(each, NotCreated)} == {"left alone"}
         assert await instance.made() == before
-        assert await instance.wiring.provider.get("p" * 26) is None
-        assert instance.wiring.provider.states() == {"creates": "open", "questions": "closed", "outputs": "closed"}
+        assert await instance.app.provider.get("p" * 26) is None
+        assert instance.app.provider.states() == {"creates": "open", "questions": "closed", "outputs": "closed"}
 
 
 async def test_it_finds_back_over_the_wire(simulator: dict[str, str]) -> None:
     """After the pause a question is asked, then one create is made, and all others go again."""
     async with road(simulator) as instance:
         rule = BreakerRule(failures=2, pause_s=0.05, longest_pause_s=0.05, probe_s=10)
-        guard = Guarded(instance.wiring.replicate, 60_000, now=time.monotonic, chance=random.random, rule=rule)
+        guard = ResilientProvider(instance.app.replicate, 60_000, now=time.monotonic, chance=random.random, rule=rule)
         await instance.fault("create_402")
         for _ in range(2):
             await guard.create(Key("ada", "one"), attempt())
@@ -169,20 +169,20 @@ async def test_nobody_there_is_an_outage_too(simulator: dict[str, str]) -> None:
             assert isinstance(outcome, NotCreated)
             assert outcome.why == "unreachable"
             assert outcome.retry_after_s == pytest.approx(5, abs=2)
-        assert instance.wiring.provider.states()["creates"] == "open"
+        assert instance.app.provider.states()["creates"] == "open"
 
 
 async def test_the_pool_and_the_time_outs_are_the_settings() -> None:
     """A create has no longer than any other call."""
     own = {"REPLICATE_CONNECTIONS": "7", "REPLICATE_CONNECT_TIMEOUT_S": "3", "REPLICATE_TIMEOUT_S": "20"}
-    wiring = Wiring(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any", **own}))
-    replicate = wiring.replicate
-    assert wiring.house.provider is wiring.provider
+    app = App(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any", **own}))
+    replicate = app.replicate
+    assert app.deps.provider is app.provider
     assert replicate._connections._connections == 7
     times = replicate._timeouts
     assert (times.connect_s, times.create_read_s, times.total_s) == (3, 20, 20)
-    await wiring.close()
-    wiring = Wiring(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any"}))
-    times = wiring.replicate._timeouts
+    await app.close()
+    app = App(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any"}))
+    times = app.replicate._timeouts
     assert (times.connect_s, times.create_read_s, times.total_s) == (10, 30, 60)
-    await wiring.close()
+    await app.close()

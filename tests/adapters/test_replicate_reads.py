@@ -80,7 +80,7 @@ async def test_what_a_moment_does_not_mend_is_not_tried_again(answer: web.Respon
         with pytest.raises(Unavailable) as raised:
             await adapter.get(ID)
     assert raised.value.retry_after_s == hint
-    assert raised.value.neighbour == "replicate"
+    assert raised.value.dependency == "replicate"
     assert len(server.requests) == 1
 
 

@@ -40,8 +40,8 @@ async def on(*answers: web.Response) -> AsyncIterator[tuple[ModelRunner, Scripte
 async def test_an_answer_at_once_is_taken() -> None:
     """One POST that waits, with its own end and without a webhook."""
     async with on(told("succeeded", ["un", "safe\n", "S10"], code=201)) as (runner, server):
-        verdict = await LlamaGuard(runner, MODEL, 8.5).text("a text")
-    assert verdict.severities == {Category.HATE: 6}
+        assessment = await LlamaGuard(runner, MODEL, 8.5).text("a text")
+    assert assessment.severities == {Category.HATE: 6}
     ((method, path, headers, body),) = server.requests
     sent = json.loads(body)
     assert (method, path) == ("POST", "/v1/predictions")

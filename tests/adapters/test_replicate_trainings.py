@@ -135,7 +135,7 @@ async def test_an_upload_that_fails_may_be_tried_again(answer: object) -> None:
     async with scripted(answer) as server, replicate(server.url) as adapter:  # type: ignore[arg-type]
         with pytest.raises(Unavailable) as raised:
             await adapter.upload("pictures.zip", io.BytesIO(ZIP))
-    assert raised.value.neighbour == "replicate"
+    assert raised.value.dependency == "replicate"
 
 
 class Endless(io.BytesIO):

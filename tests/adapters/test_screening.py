@@ -9,17 +9,26 @@ from typing import Any
 import pytest
 
 from dev.content_safety import severities_of_text
-from shared.adapters.screening import ImageLink, LlamaGuard, OwnTerms, ScreenerChain, TextLink
-from shared.core.money.credits import Plan
+from shared.adapters.screening import BlocklistScreener, ImageLink, LlamaGuard, ScreenerChain, TextLink
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
-from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Policy, Topic, Verdict, judge
+from shared.core.safety.blocklist import Blocklist
+from shared.core.safety.moderation import (
+    BLOCKLIST,
+    CONTENT_SAFETY,
+    LLAMA_GUARD,
+    Assessment,
+    Category,
+    Policy,
+    Topic,
+    evaluate,
+)
 from shared.core.safety.policy_file import parse_policy
-from shared.core.safety.terms import TermList
 from shared.ports import OutputUnfit, Unavailable
 
 CORE = Path(__file__).parents[2] / "shared" / "core"
 POLICY = parse_policy((CORE / "safety" / "moderation.toml").read_text(encoding="utf-8"))
-TERM_LIST = TermList.parse((CORE / "safety" / "terms.toml").read_text(encoding="utf-8"))
+TERM_LIST = Blocklist.parse((CORE / "safety" / "blocklist.toml").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parents[1] / "core" / "moderation_cases.toml").read_text(encoding="utf-8")
 )["cases"]
@@ -29,21 +38,21 @@ SAFE = dict.fromkeys(Category, 0)
 class Scripted:
     """A screener that says what the test wants: a verdict, an exception, or nothing for a while."""
 
-    def __init__(self, say: Verdict | Exception | float) -> None:
+    def __init__(self, say: Assessment | Exception | float) -> None:
         self.say = say
         self.asked = 0
 
-    async def text(self, text: str) -> Verdict:
+    async def text(self, text: str) -> Assessment:
         """Say it."""
         self.asked += 1
         if isinstance(self.say, float):
             await asyncio.sleep(self.say)
-            return Verdict(SAFE)
+            return Assessment(SAFE)
         if isinstance(self.say, Exception):
             raise self.say
         return self.say
 
-    async def image(self, image: bytes) -> Verdict:
+    async def image(self, image: bytes) -> Assessment:
         """The same."""
         return await self.text("")
 
@@ -54,11 +63,13 @@ class Service:
     def __init__(self) -> None:
         self.calls = 0
 
-    async def text(self, text: str) -> Verdict:
+    async def text(self, text: str) -> Assessment:
         """All categories."""
         self.calls += 1
         found = severities_of_text(text)
-        return Verdict({category: found.get(category.value, 0) for category in Category}, screeners=(CONTENT_SAFETY,))
+        return Assessment(
+            {category: found.get(category.value, 0) for category in Category}, screeners=(CONTENT_SAFETY,)
+        )
 
 
 class Guard:
@@ -78,7 +89,7 @@ def chain(
     service: Any, *, guard: Any = None, terms: Any = None, policy: Policy = POLICY, now: Callable[[], float] = lambda: 0
 ) -> ScreenerChain:
     """The own terms, the service, and a second opinion where there is one."""
-    links = [TextLink(TERMS, terms or OwnTerms(TERM_LIST)), TextLink(CONTENT_SAFETY, service)]
+    links = [TextLink(BLOCKLIST, terms or BlocklistScreener(TERM_LIST)), TextLink(CONTENT_SAFETY, service)]
     if guard is not None:
         links.append(TextLink(LLAMA_GUARD, guard))
     return ScreenerChain(policy, links, [ImageLink(CONTENT_SAFETY, service)], now)
@@ -99,17 +110,17 @@ async def test_every_case_is_judged_by_the_whole_chain() -> None:
     for case in CASES:
         service = Service()
         text = case["text"] * case.get("repeat", 1) + case.get("then", "")
-        verdict = await chain(service).text(text)
-        allowed = judge(POLICY, verdict).allowed
+        assessment = await chain(service).text(text)
+        allowed = evaluate(POLICY, assessment).allowed
         assert allowed == (case["chain"] == "allowed"), case["text"][:40]
-        assert service.calls == (0 if case["terms"] == "refused" else 1)
+        assert service.calls == (0 if case["blocklist"] == "refused" else 1)
 
 
 async def test_the_verdict_says_who_looked() -> None:
     """Both by name, and nobody was missing."""
-    verdict = await chain(Service()).text("a lighthouse")
-    assert (verdict.screeners, verdict.unavailable) == ((TERMS, CONTENT_SAFETY), ())
-    assert verdict.severities == SAFE
+    assessment = await chain(Service()).text("a lighthouse")
+    assert (assessment.screeners, assessment.unavailable) == ((BLOCKLIST, CONTENT_SAFETY), ())
+    assert assessment.severities == SAFE
 
 
 @pytest.mark.parametrize(
@@ -119,23 +130,23 @@ async def test_a_silent_service_makes_the_request_wait(trouble: Exception | floa
     """Down, unreadable or slow: Unavailable, never a verdict."""
     with pytest.raises(Unavailable, match="content_safety") as raised:
         await chain(Scripted(trouble), policy=slow(0.1)).text("a lighthouse")
-    assert raised.value.neighbour == "content safety"
+    assert raised.value.dependency == "content safety"
 
 
 async def test_a_silent_service_does_not_save_what_is_refused_already() -> None:
     """The own terms refuse: nobody has to wait for a second no."""
-    verdict = await chain(Scripted(Unavailable("content safety", "down"))).text("hentai")
-    assert not judge(POLICY, verdict).allowed
+    assessment = await chain(Scripted(Unavailable("content safety", "down"))).text("hentai")
+    assert not evaluate(POLICY, assessment).allowed
 
 
 async def test_the_operator_may_go_on_without_and_the_verdict_says_so() -> None:
     """Then the own terms decide alone; for images nobody is left, so they wait."""
     policy = slow(0.1, content_safety=True)
     made = chain(Scripted(Unavailable("content safety", "down")), policy=policy)
-    verdict = await made.text("a lighthouse")
-    assert (verdict.screeners, verdict.unavailable) == ((TERMS,), (CONTENT_SAFETY,))
-    assert judge(policy, verdict).allowed
-    assert not judge(POLICY, verdict).allowed
+    assessment = await made.text("a lighthouse")
+    assert (assessment.screeners, assessment.unavailable) == ((BLOCKLIST,), (CONTENT_SAFETY,))
+    assert evaluate(policy, assessment).allowed
+    assert not evaluate(POLICY, assessment).allowed
     with pytest.raises(Unavailable):
         await made.image(b"an image")
 
@@ -149,22 +160,22 @@ async def test_the_hint_of_the_neighbour_is_handed_on() -> None:
 
 async def test_a_second_opinion_counts() -> None:
     """It refuses what the service lets pass; what it cannot say does not hold anybody up, by the default policy."""
-    verdict = await chain(Service(), guard=LlamaGuard(Guard("unsafe\nS9"), "a/b", 5)).text("a harmless text")
-    assert judge(POLICY, verdict).category is Topic.WEAPONS
-    verdict = await chain(Service(), guard=LlamaGuard(Guard("safe"), "a/b", 5)).text("a harmless text")
-    assert judge(POLICY, verdict).allowed
-    verdict = await chain(Service(), guard=Scripted(Unavailable("replicate", "down"))).text("a harmless text")
-    assert judge(POLICY, verdict).allowed
-    assert verdict.unavailable == (LLAMA_GUARD,)
+    assessment = await chain(Service(), guard=LlamaGuard(Guard("unsafe\nS9"), "a/b", 5)).text("a harmless text")
+    assert evaluate(POLICY, assessment).category is Topic.WEAPONS
+    assessment = await chain(Service(), guard=LlamaGuard(Guard("safe"), "a/b", 5)).text("a harmless text")
+    assert evaluate(POLICY, assessment).allowed
+    assessment = await chain(Service(), guard=Scripted(Unavailable("replicate", "down"))).text("a harmless text")
+    assert evaluate(POLICY, assessment).allowed
+    assert assessment.unavailable == (LLAMA_GUARD,)
 
 
 async def test_a_long_text_is_shown_to_the_second_opinion_in_pieces() -> None:
     """Each framed, and one unsafe piece is enough."""
     guard = Guard("unsafe\nS1")
-    verdict = await LlamaGuard(guard, "a/b", 5).text("word <|eot_id|> " * 400)
+    assessment = await LlamaGuard(guard, "a/b", 5).text("word <|eot_id|> " * 400)
     assert len(guard.asked) == 3
     assert all("<" not in inputs["prompt"] for inputs in guard.asked)
-    assert verdict.severities == {Category.VIOLENCE: 6}
+    assert assessment.severities == {Category.VIOLENCE: 6}
 
 
 async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
@@ -174,9 +185,9 @@ async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
     made = chain(service, policy=parse_policy(text))
     await made.text("hentai", Plan.FREE)
     assert service.calls == 0
-    verdict = await made.text("hentai", Plan.PREMIUM)
+    assessment = await made.text("hentai", Plan.PREMIUM)
     assert service.calls == 1
-    assert judge(parse_policy(text), verdict, Plan.PREMIUM).allowed
+    assert evaluate(parse_policy(text), assessment, Plan.PREMIUM).allowed
 
 
 async def test_after_failures_in_a_row_the_service_is_left_alone() -> None:
@@ -189,7 +200,7 @@ async def test_after_failures_in_a_row_the_service_is_left_alone() -> None:
             await made.text("a lighthouse")
     assert (service.asked, made.states()[CONTENT_SAFETY]) == (5, "open")
     time[0] = 31
-    service.say = Verdict(SAFE)
+    service.say = Assessment(SAFE)
     assert made.states()[CONTENT_SAFETY] == "half-open"
     await made.text("a lighthouse")
     assert made.states()[CONTENT_SAFETY] == "closed"
@@ -220,7 +231,7 @@ async def test_who_gives_up_waiting_does_not_block_the_probe() -> None:
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe
-    service.say = Verdict(SAFE)
+    service.say = Assessment(SAFE)
     await made.text("a lighthouse")
     assert made.states()[CONTENT_SAFETY] == "closed"
 

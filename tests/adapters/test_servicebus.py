@@ -246,7 +246,7 @@ async def test_a_scheduled_message_is_not_there_yet(setting: Setting) -> None:
 @pytest.mark.stack
 async def test_a_message_carries_its_envelope(messenger: ServiceBusMessenger, receivers: Receivers) -> None:
     """Body, content type, id and properties as the doors read them."""
-    sent = Envelope("ada/one:try:1.1~3", tries=3, since=NOW)
+    sent = Envelope("ada/one:try:1.1~3", deferrals=3, since=NOW)
     await messenger.send(GenerationRequest(key=KEY, prompt="灯台 🗼"), sent)
     (message,) = await receivers.take(REQUESTS)
     assert message.content_type == "application/json"
@@ -305,10 +305,10 @@ async def test_an_event_is_a_cloud_event(messenger: ServiceBusMessenger, receive
 async def test_a_scheduled_message_comes(messenger: ServiceBusMessenger, receivers: Receivers) -> None:
     """With its envelope, at its time."""
     began = time.monotonic()
-    await messenger.send(Check(KEY), Envelope("soon", tries=1), at=datetime.now(UTC) + timedelta(seconds=0.6))
+    await messenger.send(Check(KEY), Envelope("soon", deferrals=1), at=datetime.now(UTC) + timedelta(seconds=0.6))
     (message,) = await receivers.take(EVENTS)
     assert time.monotonic() - began > 0.5
-    assert read_envelope(message.message_id, message.application_properties).tries == 1
+    assert read_envelope(message.message_id, message.application_properties).deferrals == 1
 
 
 @pytest.mark.stack

@@ -12,7 +12,7 @@ from shared.adapters.azure_storage.tables import UnreadableRow, entities, rows
 from shared.core.keys import Key, is_id
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import LedgerEntry, Move
+from shared.core.money.ledger import LedgerEntry, Move
 from shared.core.money.pricing import Price, Unit
 from shared.worker.finishing import output_prefix
 from tests.adapters import examples
@@ -53,13 +53,22 @@ def test_a_newer_version_may_add_to_a_row() -> None:
 def test_an_older_version_may_have_known_less() -> None:
     """What came later has a default; so has what is empty."""
     row = generation_row()
-    for name in ("outputs", "refused_outputs", "ignored_fields", "ending", "reason", "text", "ended_at", "attempt"):
+    for name in (
+        "outputs",
+        "refused_outputs",
+        "ignored_fields",
+        "requested_end",
+        "reason",
+        "text",
+        "ended_at",
+        "attempt",
+    ):
         del row[name]
 
     found = rows.generation_of(row)
 
     assert (found.outputs, found.refused_outputs, found.ignored_fields, found.text) == ((), 0, (), "")
-    assert (found.ending, found.reason, found.ended_at, found.attempt) == (None, None, None, None)
+    assert (found.requested_end, found.reason, found.ended_at, found.attempt) == (None, None, None, None)
 
 
 #: What came with the modalities and the cost.

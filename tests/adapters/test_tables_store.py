@@ -11,8 +11,8 @@ from dev.fakes.world import World
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money import credits as ledger
-from shared.core.money.credits import Account, LedgerEntry, Move
+from shared.core.money import ledger
+from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import save
@@ -168,7 +168,7 @@ async def test_a_stale_generation_leaves_the_balance(store: Store) -> None:
     with pytest.raises(Conflict):
         await store.commit(opened, ending(opened.generation, opened.account))
     with pytest.raises(Conflict):
-        await store.commit(opened, Transition(replace(opened.generation, state=State.HELD)))
+        await store.commit(opened, Transition(replace(opened.generation, state=State.WAITING)))
 
     assert await store.load(KEY) == moved_on
     assert len([each async for each in store.ledger("ada")]) == 2
@@ -264,12 +264,12 @@ async def test_a_correction_and_a_grant_may_share_an_id(store: Store) -> None:
 async def test_rivals_on_one_account_lose_nothing(store: Store) -> None:
     """8 workers hold a credit 25 times each: all 200 holds are in the account and in the ledger."""
     await give(store, "ada")
-    house = replace(World().house, store=store, sleep=asyncio.sleep, chance=random.Random(1).random)
+    deps = replace(World().deps, store=store, sleep=asyncio.sleep, chance=random.Random(1).random)
 
     async def work(worker: int) -> None:
         for number in range(25):
             key = Key("ada", f"{worker}-{number}")
-            saved = await save(house, key, lambda loaded, key=key: _open_with(loaded, key))  # type: ignore[misc]  # the default binds the key
+            saved = await save(deps, key, lambda loaded, key=key: _open_with(loaded, key))  # type: ignore[misc]  # the default binds the key
             assert saved.changed
 
     await asyncio.gather(*(work(worker) for worker in range(8)))

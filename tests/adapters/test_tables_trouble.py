@@ -14,7 +14,7 @@ from shared.adapters.azure_storage.tables import TableIndex, TableService, Table
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Transition
 from shared.core.lifecycle.state import State
-from shared.core.money import credits as ledger
+from shared.core.money import ledger
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict, Loaded, Unavailable
 from tests.adapters import examples
@@ -81,7 +81,7 @@ async def test_an_own_insert_and_update_are_no_rivals(lossy: TableStore, line: L
     first = examples.full_generation(KEY)
     line.losses = 1
     inserted = await lossy.commit(Loaded(None, "", None, ""), Transition(first))
-    second = replace(first, state=State.HELD)
+    second = replace(first, state=State.WAITING)
     line.losses = 1
     updated = await lossy.commit(inserted, Transition(second))
 
@@ -102,14 +102,14 @@ async def test_an_own_move_is_known_by_its_ledger_row(
     async def rival() -> None:
         found = await table_store.load(KEY)
         assert found.generation is not None
-        await table_store.commit(found, Transition(replace(found.generation, state=State.HELD)))
+        await table_store.commit(found, Transition(replace(found.generation, state=State.WAITING)))
 
     line.losses, line.after_loss = 1, rival
 
     committed = await lossy.commit(before, opening(KEY, account))
 
     assert committed.generation is not None
-    assert committed.generation.state is State.HELD
+    assert committed.generation.state is State.WAITING
     assert committed == await table_store.load(KEY)
 
 

@@ -13,7 +13,7 @@ KEY = Key("ada", "one")
 
 def walked(telemetry: Telemetry) -> None:
     """The steps of a generation that goes well."""
-    for name in ("received", "prompt_allowed", "held", "prediction_created", "observed", "output_screened"):
+    for name in ("received", "prompt_allowed", "credits_held", "prediction_created", "observed", "output_screened"):
         telemetry.step(name, KEY)
     telemetry.step("output_stored", KEY, index=0, bytes=1234)
     telemetry.step("captured", KEY, credits=1)
@@ -38,12 +38,12 @@ def test_every_step_is_there_at_debug(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_step_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     """A query finds step, ids and facts without reading the text."""
     caplog.set_level(logging.DEBUG, logger="darkroom")
-    LogTelemetry().step("held", KEY, credits=2)
+    LogTelemetry().step("credits_held", KEY, credits=2)
     (record,) = caplog.records
     assert record.name == "darkroom.steps"
     assert record.levelno == logging.DEBUG
     fields = record.__dict__
-    assert (fields["step"], fields["user_id"], fields["generation_id"]) == ("held", "ada", "one")
+    assert (fields["step"], fields["user_id"], fields["generation_id"]) == ("credits_held", "ada", "one")
     assert fields["credits"] == 2
 
 

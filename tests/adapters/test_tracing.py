@@ -27,7 +27,7 @@ from shared.core.keys import Key
 telemetry, key = OpenTelemetry(), Key("ada", "one")
 with telemetry.span("request", key):
     parent = telemetry.trace_parent()
-    telemetry.step("held", key, credits=1)
+    telemetry.step("credits_held", key, credits=1)
     telemetry.follow(parent)
 with telemetry.span("observe", key):
     telemetry.follow(parent)

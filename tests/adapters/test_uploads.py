@@ -23,7 +23,7 @@ from shared.adapters.azure_storage.access import (
     StorageAccount,
 )
 from shared.adapters.azure_storage.blobs import BlobContainers
-from shared.adapters.azure_storage.blobs.streaming import PIECE_BYTES, StreamedBlobs, UploadRefused, Uploads
+from shared.adapters.azure_storage.blobs.streaming import CHUNK_BYTES, StreamedBlobs, UploadRefused, Uploads
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
 from tests.adapters.examples import AWKWARD_IDS
@@ -51,7 +51,7 @@ async def test_an_output_reads_back_as_it_was_put(
     blobs, containers, uploads = await uploaded(blob_service, azurite)
     name = f"{user_id}/{user_id[::-1]}/1-0.png"
 
-    await blobs.put_output(name, io.BytesIO(bytes(PIECE_BYTES + 1)), "image/png", {})
+    await blobs.put_output(name, io.BytesIO(bytes(CHUNK_BYTES + 1)), "image/png", {})
     await blobs.put_output(name, io.BytesIO(PNG), "image/png", {})
 
     assert await containers.read_output(name) == PNG
@@ -73,7 +73,7 @@ async def test_a_leased_output_is_there_already(blob_service: BlobServiceClient,
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("size_bytes", [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 5_000_000])
+@pytest.mark.parametrize("size_bytes", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 5_000_000])
 async def test_it_is_read_from_where_the_file_stands(
     blob_service: BlobServiceClient, azurite: Azurite, size_bytes: int
 ) -> None:
@@ -121,7 +121,7 @@ async def test_a_large_file_is_never_in_memory(blob_service: BlobServiceClient, 
         await blobs.put_output("a/b/1-1.png", cast("BinaryIO", spool), "image/png", {})
         assert not cast("Any", spool)._rolled
 
-    assert peak_bytes < 8 * PIECE_BYTES
+    assert peak_bytes < 8 * CHUNK_BYTES
     await uploads.close()
 
 

@@ -1,1 +1,1 @@
-"""What the benchmarks can hold without a clock: calls to neighbours, log records, modules."""
+"""What the benchmarks can hold without a clock: calls to dependencies, log records, modules."""

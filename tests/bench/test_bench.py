@@ -116,9 +116,9 @@ async def half_done(made: Report, *, full: bool, turns: int) -> None:
 
 
 async def broken(made: Report, *, full: bool, turns: int) -> None:
-    """A benchmark whose neighbours are away."""
+    """A benchmark whose dependencies are away."""
     made.at_most("CPU", 1, 2)
-    raise OSError("no neighbours")
+    raise OSError("no dependencies")
 
 
 def test_a_benchmark_ends_in_time_with_what_it_has(
@@ -132,12 +132,12 @@ def test_a_benchmark_ends_in_time_with_what_it_has(
     hung, broke = (json.loads((tmp_path / "a" / "bench" / f"{name}.json").read_text()) for name in ("road", "steps"))
     assert (hung["trouble"], hung["full"]) == ("not done within 0 s", True)
     assert hung["parts"][0]["rows"] == [{"full": True, "turns": 2}]
-    assert (broke["trouble"], broke["targets"][0]["met"]) == ("OSError: no neighbours", False)
+    assert (broke["trouble"], broke["targets"][0]["met"]) == ("OSError: no dependencies", False)
 
     capsys.readouterr()
     assert report.summary(["road", "steps", "memory"]) is False
     told = capsys.readouterr().out
-    assert all(each in told for each in ("not done within", "no neighbours", "not measured yet", "NO"))
+    assert all(each in told for each in ("not done within", "no dependencies", "not measured yet", "NO"))
 
 
 def test_all_targets_are_told_at_once(

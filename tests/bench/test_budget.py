@@ -1,11 +1,11 @@
-"""No flow asks its neighbours more often than it may: each further call is latency, CPU and money."""
+"""No flow asks its dependencies more often than it may: each further call is latency, CPU and money."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from dev.bench import flows, neighbours
+from dev.bench import dependencies, flows
 from dev.bench.flows import BUDGETS, Walk
 
 pytestmark = pytest.mark.stack
@@ -13,15 +13,15 @@ pytestmark = pytest.mark.stack
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def walk() -> AsyncIterator[Walk]:
-    """Every flow, walked once on real neighbours."""
-    async with neighbours.started() as around, flows.walking(around) as walking:
+    """Every flow, walked once on real dependencies."""
+    async with dependencies.started() as around, flows.walking(around) as walking:
         await walking.all()
         yield walking
 
 
 @pytest.mark.parametrize("flow", BUDGETS)
 async def test_a_flow_keeps_to_its_budget(walk: Walk, flow: str) -> None:
-    """Requests to each neighbour, counted on the wire."""
+    """Requests to each dependency, counted on the wire."""
     found, budget = walk.found[flow], BUDGETS[flow]
 
     assert {name: number for name, number in found.items() if number > budget[name]} == {}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from dev.bench import load, neighbours
+from dev.bench import dependencies, load
 from dev.bench.load import Cost, Run
 
 pytestmark = pytest.mark.stack
@@ -19,7 +19,7 @@ RUN = Run(generations=6, run_s=0.2, users=2, picture_bytes=50_000, timeout_s=30)
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def cost() -> AsyncIterator[Cost]:
     """A few generations through the real worker library."""
-    async with neighbours.started() as around:
+    async with dependencies.started() as around:
         yield await load.measure(around, "darkroom", RUN)
 
 

@@ -26,7 +26,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
-from shared.ports import House, Unavailable
+from shared.ports import Dependencies, Unavailable
 
 SECRETS = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=root;SharedAccessKey=bus-secret",
@@ -67,11 +67,11 @@ class FindingStore(FakeStore):
 
 
 @dataclass
-class FakeRooms:
-    """Implements ``Rooms`` on fakes. ``trouble``: the store's neighbour is down. ``closed`` counts closings."""
+class FakeApp:
+    """Implements ``Rooms`` on fakes. ``trouble``: the store's dependency is down. ``closed`` counts closings."""
 
     settings: Settings
-    house: House
+    deps: Dependencies
     found: FindingStore
     index: FakeIndex
     blobs: FakeBlobs
@@ -92,7 +92,7 @@ class FakeRooms:
         """No test of these asks it: see tests/adapters/replicate_api/test_check.py."""
         raise NotImplementedError
 
-    async def furnish(self) -> None:
+    async def load_data_files(self) -> None:
         """There is nothing to fetch."""
 
     async def health(self) -> Mapping[str, str]:
@@ -121,10 +121,10 @@ class Counter(World):
         self.records = FindingStore()
         self.store = self.records
         self.works = True
-        self.house = replace(self.house, store=self.records, sleep=self._go_on)
-        self.rooms = FakeRooms(
+        self.deps = replace(self.deps, store=self.records, sleep=self._go_on)
+        self.rooms = FakeApp(
             settings=Settings.from_env(ENV),
-            house=self.house,
+            deps=self.deps,
             found=self.records,
             index=self.index,
             blobs=self.blobs,
@@ -136,7 +136,7 @@ class Counter(World):
         """Run one command; ``answer`` is what is typed when it asks."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), _typing(answer):
-            code = run(list(argv), env=env, wiring=lambda _: self.rooms, program="darkroom")
+            code = run(list(argv), env=env, open_app=lambda _: self.rooms, program="darkroom")
         return Called(code, out.getvalue(), err.getvalue())
 
     def have_asked(self, key: Key, **fields: object) -> None:

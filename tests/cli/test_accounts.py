@@ -9,7 +9,7 @@ import pytest
 
 from shared import worker
 from shared.core.keys import Key
-from shared.core.money.credits import Account, Move, Plan
+from shared.core.money.ledger import Account, Move, Plan
 from tests.cli.counter import Counter
 
 CORRECTION = ("--held", "-1", "--available", "1", "--note", "a lost hold", "--id", "ticket-1")
@@ -143,7 +143,7 @@ def test_the_audit_of_sound_books(counter: Counter) -> None:
 
 def test_the_audit_proposes_the_correction_that_mends(counter: Counter) -> None:
     """A hold without a generation: exit code 1, and the proposed line makes the next audit silent."""
-    asyncio.run(worker.correct(counter.house, "ada", available=-2, held=2, captured=0, correction_id="slip", note="x"))
+    asyncio.run(worker.correct(counter.deps, "ada", available=-2, held=2, captured=0, correction_id="slip", note="x"))
     called = counter.call("audit")
     assert called.code == 1
     assert re.search(r"^ada +open holds +2 +0 +\+2$", called.out, re.MULTILINE)

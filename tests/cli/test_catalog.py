@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.context import OperatorsWiring
+from shared.cli.context import OperatorsApp
 from shared.cli.main import run
 from shared.core.catalog.file import parse_catalog
 from tests.cli.counter import ENV, Counter
@@ -63,7 +63,7 @@ inputs = { prompt = { type = "text" }, max_tokens = { type = "whole", from = 1, 
 @pytest.fixture
 def shop(counter: Counter) -> Counter:
     """A counter whose catalogue has three models, one of them retired."""
-    counter.rooms.house = replace(counter.house, catalog=parse_catalog(CATALOG))
+    counter.rooms.deps = replace(counter.deps, catalog=parse_catalog(CATALOG))
     return counter
 
 
@@ -112,10 +112,10 @@ def test_the_list_is_of_what_the_settings_say(tmp_path: Path, capsys: pytest.Cap
     file = tmp_path / "mine.toml"
     env = ENV | {"STORAGE_CONNECTION_STRING": "AccountName=darkroom;AccountKey=bm9uZQ==", "CATALOG_FILE": str(file)}
     file.write_text("[models.flux-schnell]\ncredits = 7\n", encoding="utf-8")
-    assert run(["catalog", "list"], env=env, wiring=OperatorsWiring) == 0
+    assert run(["catalog", "list"], env=env, open_app=OperatorsApp) == 0
     assert re.search(r"^flux-schnell +image +active +free +economy +7 ", capsys.readouterr().out, re.MULTILINE)
     file.write_text("[models.flux-schnell]\ncredits = true\n", encoding="utf-8")
-    assert run(["catalog", "list"], env=env, wiring=OperatorsWiring) == 2
+    assert run(["catalog", "list"], env=env, open_app=OperatorsApp) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith("mine.toml (CATALOG_FILE): model flux-schnell, credits: must be")

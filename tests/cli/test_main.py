@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from azure.identity.aio import DefaultAzureCredential
 
-from shared.cli.context import OperatorsWiring
+from shared.cli.context import OperatorsApp
 from shared.cli.main import run
 from shared.config.settings import NAMES, Settings
 from shared.views.times import span
@@ -65,19 +65,19 @@ def test_missing_settings_are_listed_at_once(counter: Counter) -> None:
 def test_a_malformed_connection_string_is_a_setting_too(capsys: pytest.CaptureFixture[str]) -> None:
     """The real wiring refuses it when its first client is made."""
     env = ENV | {"STORAGE_CONNECTION_STRING": "not-a-connection-string"}
-    assert run(["account", "ada"], env=env, wiring=OperatorsWiring) == 2
+    assert run(["account", "ada"], env=env, open_app=OperatorsApp) == 2
     told = capsys.readouterr()
     assert "STORAGE_CONNECTION_STRING is malformed" in told.err
     assert "not-a-connection-string" not in told.err
 
 
-@pytest.mark.parametrize("setting", ["MODERATION_FILE", "CATALOG_FILE", "TERMS_FILE"])
+@pytest.mark.parametrize("setting", ["MODERATION_FILE", "CATALOG_FILE", "BLOCKLIST_FILE"])
 @pytest.mark.parametrize("place", ["/nowhere/file.toml", __file__])
 def test_settings_reads_the_files_that_are_named(setting: str, place: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With one that is not there, or is something else, the app could not run: exit code 2, and which it is."""
-    assert run(["settings"], env=ENV | {setting: place}, wiring=OperatorsWiring) == 2
+    assert run(["settings"], env=ENV | {setting: place}, open_app=OperatorsApp) == 2
     assert setting in capsys.readouterr().err
-    assert run(["settings"], env=ENV | {setting: "blob:config/file.toml"}, wiring=OperatorsWiring) == 0
+    assert run(["settings"], env=ENV | {setting: "blob:config/file.toml"}, open_app=OperatorsApp) == 0
 
 
 def test_a_neighbour_that_is_down_is_one_line(counter: Counter) -> None:
@@ -97,7 +97,7 @@ def test_every_command_closes_its_rooms(counter: Counter) -> None:
 
 
 def test_health_answers_as_the_door_does(counter: Counter) -> None:
-    """Exit code 1 if one neighbour does not answer."""
+    """Exit code 1 if one dependency does not answer."""
     assert counter.call("health").code == 0
     counter.rooms.answers = {"tables": "ok", "replicate": "no answer within 5 s"}
     called = counter.call("health", "--json")
@@ -144,9 +144,9 @@ def test_an_operator_logs_in_with_whatever_login_there_is() -> None:
     }
 
     async def log_in() -> None:
-        wiring = OperatorsWiring(Settings.from_env(addresses))
-        assert wiring.store is not None
-        assert isinstance(wiring.credential, DefaultAzureCredential)
-        await wiring.close()
+        app = OperatorsApp(Settings.from_env(addresses))
+        assert app.store is not None
+        assert isinstance(app.credential, DefaultAzureCredential)
+        await app.close()
 
     asyncio.run(log_in())

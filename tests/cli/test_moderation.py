@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
-from shared.core.safety.moderation import judge, unscreened
+from shared.core.money.ledger import Plan
+from shared.core.safety.moderation import evaluate, unscreened
 from shared.core.safety.policy_file import parse_policy
 from shared.core.safety.screening_record import record
 from tests.cli.counter import ENV, Counter
@@ -78,17 +78,17 @@ def test_a_stricter_policy_lists_what_it_would_refuse(counter: Counter, tmp_path
 def test_what_nobody_could_look_at_is_replayed_and_explained(counter: Counter, tmp_path: Path) -> None:
     """A video that was refused unseen: the reason is that, and a policy that lets videos pass would flip it."""
     counter.have_asked(MILD)
-    verdict, strict = unscreened("video"), parse_policy(POLICY)
+    assessment, strict = unscreened("video"), parse_policy(POLICY)
     seen = record(
         "output 1.0",
-        verdict,
-        judge(strict, verdict),
+        assessment,
+        evaluate(strict, assessment),
         policy=strict,
         plan=Plan.PREMIUM,
         digest="",
         now=counter.time,
     )
-    counter.store.put_generation(replace(counter.generation(MILD), verdicts=(seen,)))
+    counter.store.put_generation(replace(counter.generation(MILD), screenings=(seen,)))
     explained = counter.call("moderation", "explain", "mild").out
     assert "refused: nobody could look at it" in explained
     assert "video" in explained

@@ -53,7 +53,7 @@ def test_a_probe_that_fails_opens_it_for_twice_as_long() -> None:
 
 
 def test_a_pause_is_longer_by_chance_and_by_a_hint() -> None:
-    """By up to a quarter, so that many do not probe in step; the neighbour's own hint is the least."""
+    """By up to a quarter, so that many do not probe in step; the dependency's own hint is the least."""
     breaker = failed(2)
     assert breaker.failed_at(0, 0, 1).wait_s(0) == 10 * (1 + JITTER)
     assert breaker.failed_at(0, 0, 0, hint_s=100).wait_s(0) == 100

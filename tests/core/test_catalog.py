@@ -12,7 +12,7 @@ from shared.core.catalog.file import CatalogError, parse_catalog
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.catalog.sizes import nearest_ratio
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 

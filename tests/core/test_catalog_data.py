@@ -10,7 +10,7 @@ from dev.fakes.catalogs import REAL
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Unit
 from shared.core.requests.messages import GenerationRequest
 from shared.core.requests.parsing import MODALITIES
@@ -119,14 +119,14 @@ def reached(model: Model) -> set[str]:
 @pytest.mark.parametrize("model", RETIRED, ids=named)
 def test_a_retired_model_ends_at_one_that_its_users_may_use(model: Model) -> None:
     """Active, of the same modality, and in no higher tier; under our name and under Replicate's."""
-    heir = REAL.heir(model)
-    assert heir.status is Status.ACTIVE
-    assert heir.modality == model.modality
-    assert heir.tier <= model.tier
+    successor_of = REAL.successor_of(model)
+    assert successor_of.status is Status.ACTIVE
+    assert successor_of.modality == model.modality
+    assert successor_of.tier <= model.tier
     assert REAL.find(model.replicate) is model
-    result = quote(REAL, replace(request_for(heir), model=model.name), model.tier)
+    result = quote(REAL, replace(request_for(successor_of), model=model.name), model.tier)
     assert isinstance(result, Quote)
-    assert result.model is heir
+    assert result.model is successor_of
 
 
 def test_what_guides_name_is_there() -> None:

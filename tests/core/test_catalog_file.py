@@ -237,7 +237,7 @@ def test_a_retired_model_may_have_forgotten_its_inputs() -> None:
     """Nobody will send them again."""
     retired = model(status="retired", successor="good", inputs={}, credits_per="second")
     read = build_catalog({"models": {"good": model(), "m": retired}, "default_models": {"image": ALL}})
-    assert read.heir(read.models["m"]) is read.models["good"]
+    assert read.successor_of(read.models["m"]) is read.models["good"]
 
 
 _JSON = st.recursive(

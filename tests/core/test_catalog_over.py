@@ -8,7 +8,7 @@ import pytest
 from dev.fakes.catalogs import REQUEST, VERSION
 from shared.core.catalog.catalog import Catalog, CreditsPer, Quote, Shape, Status, quote
 from shared.core.catalog.file import CatalogError, parse_catalog
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason, Refusal
 

@@ -17,7 +17,7 @@ from shared.core.catalog.catalog import (
     worst_case_credits,
 )
 from shared.core.events.generation_event import ChosenBy, PassedOver
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 
 PICTURE = "https://pictures.example/cat.png"

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from dev import disguises, lookalikes
+from shared.core.safety.blocklist import Blocklist
 from shared.core.safety.folding import folded
 from shared.core.safety.lookalikes import LOOKALIKES
-from shared.core.safety.terms import TermList
 
-TERMS = TermList.parse(disguises.TERMS_FILE.read_text(encoding="utf-8"))
+BLOCKLIST = Blocklist.parse(disguises.BLOCKLIST_FILE.read_text(encoding="utf-8"))
 SEED, COUNT = 20261128, 1000
 
 
 def test_at_most_forty_of_a_thousand_disguises_pass() -> None:
     """All tricks, alone and two together, on terms of each kind and language."""
-    passed = [case for case in disguises.disguises(SEED, COUNT) if not disguises.is_found(TERMS, case[2])]
+    passed = [case for case in disguises.disguises(SEED, COUNT) if not disguises.is_found(BLOCKLIST, case[2])]
     assert len(passed) <= 40, passed[:10]
 
 
@@ -28,7 +28,7 @@ def test_every_trick_is_played_and_every_term_is_one() -> None:
     """Else nothing would be measured: each term is on the list, and each trick changes it."""
     cases = list(disguises.disguises(SEED, COUNT))
     assert {name for names, _, _ in cases for name in names.split("+")} == {*disguises.TRICKS}
-    assert all(disguises.is_found(TERMS, term) for term in (*disguises.TERMS, *disguises.RUSSIAN))
+    assert all(disguises.is_found(BLOCKLIST, term) for term in (*disguises.FORBIDDEN, *disguises.RUSSIAN))
     assert len({text for *_, text in cases}) > COUNT * 0.9
 
 
@@ -40,7 +40,7 @@ def test_harmless_sentences_of_ten_languages_are_not_hit() -> None:
     found = disguises.harmless(SEED, 5000)
     assert len(found) >= 10
     assert sum(map(len, found.values())) >= 4500
-    hit = [text for own in found.values() for text in own if disguises.is_found(TERMS, text)]
+    hit = [text for own in found.values() for text in own if disguises.is_found(BLOCKLIST, text)]
     assert [text for text in hit if not disguises.says_plainly(text)] == []
     assert len(hit) <= 10
 
@@ -51,7 +51,7 @@ HARMLESS = Path(__file__).with_name("harmless.txt").read_text(encoding="utf-8").
 @pytest.mark.parametrize("text", HARMLESS)
 def test_names_places_and_medicine_are_not_hit(text: str) -> None:
     """Written for this project: words that look like terms, or are parts of disguises, in many languages."""
-    assert not disguises.is_found(TERMS, text)
+    assert not disguises.is_found(BLOCKLIST, text)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_names_places_and_medicine_are_not_hit(text: str) -> None:
 )  # fmt: skip
 def test_each_disguise_by_itself_is_seen_through(text: str) -> None:
     """One of every kind that was ever seen to pass, and of its siblings."""
-    assert disguises.is_found(TERMS, text)
+    assert disguises.is_found(BLOCKLIST, text)
 
 
 def test_the_table_is_what_the_package_has() -> None:

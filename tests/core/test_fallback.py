@@ -9,12 +9,11 @@ import pytest
 from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
 from shared.core.catalog.catalog import Quote, quote
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
-from shared.core.lifecycle import opening
-from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import Account, Plan
+from shared.core.money.ledger import Account, Plan
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 
@@ -59,7 +58,7 @@ def submitting(**said: Any) -> tuple[Generation, Account]:
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert opened.account is not None
     first = opened.generation
-    return (step(life.retried(first, NOW)) if first.state is State.HELD else first), opened.account
+    return (step(transitions.retried(first, NOW)) if first.state is State.WAITING else first), opened.account
 
 
 def step(transition: Transition | None) -> Generation:
@@ -72,9 +71,9 @@ def running(generation: Generation) -> Generation:
     """Its prediction is known; a wait before it is over."""
     assert generation.attempt is not None
     number = generation.attempt.number
-    if generation.state is State.HELD:
-        generation = step(life.retried(generation, OVER))
-    return step(life.adopted(generation, number, prediction_id(generation)))
+    if generation.state is State.WAITING:
+        generation = step(transitions.retried(generation, OVER))
+    return step(transitions.adopted(generation, number, prediction_id(generation)))
 
 
 def prediction_id(generation: Generation) -> str:
@@ -88,11 +87,11 @@ def ended(generation: Generation, status: Status, error: str = "", **metrics: An
     return Prediction(prediction_id=prediction_id(generation), status=status, error=error, metrics=metrics)
 
 
-def fell(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
+def attempt_failed(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
     """After its prediction fell."""
     assert generation.attempt is not None
     number = generation.attempt.number
-    return step(life.fell(generation, account, CATALOG, number, prediction, seed=seed, now=NOW))
+    return step(transitions.attempt_failed(generation, account, CATALOG, number, prediction, seed=seed, now=NOW))
 
 
 def interrupted(generation: Generation, **metrics: Any) -> Prediction:
@@ -123,8 +122,8 @@ def model_of(generation: Generation) -> str:
 def test_what_another_model_may_do_better_goes_to_it(status: Status, error: str, reason: Reason) -> None:
     """Passing trouble, no capacity, or a model that broke: mapped and priced anew, and it is said why."""
     first, account = submitting()
-    after = fell(running(first), account, ended(first, status, error))
-    assert (after.state, model_of(after), after.chosen_by) == (State.HELD, "second", ChosenBy.FALLBACK)
+    after = attempt_failed(running(first), account, ended(first, status, error))
+    assert (after.state, model_of(after), after.chosen_by) == (State.WAITING, "second", ChosenBy.FALLBACK)
     assert after.passed_over == (PassedOver("first", reason),)
     assert after.attempt is not None
     assert (after.attempt.inputs, after.attempt.unit_credits) == ({"prompt": REQUEST.prompt}, 2)
@@ -146,7 +145,9 @@ def test_what_another_model_may_do_better_goes_to_it(status: Status, error: str,
 def test_what_no_other_model_may_be_asked_ends_it(status: Status, error: str, reason: Reason) -> None:
     """Content, input, credit, authentication; and what was canceled."""
     first, account = submitting()
-    transition = life.fell(running(first), account, CATALOG, 1, ended(first, status, error), seed=8, now=NOW)
+    transition = transitions.attempt_failed(
+        running(first), account, CATALOG, 1, ended(first, status, error), seed=8, now=NOW
+    )
     after = step(transition)
     assert (after.state, after.reason, model_of(after)) == (State.FAILED, reason, "first")
     assert (after.chosen_by, after.passed_over) == (ChosenBy.REQUEST, ())
@@ -159,7 +160,7 @@ def test_what_no_other_model_may_be_asked_ends_it(status: Status, error: str, re
 def test_without_a_next_model_it_ends(said: dict[str, Any]) -> None:
     """None is wished for, or there is none."""
     first, account = submitting(**said)
-    after = fell(running(first), account, interrupted(first))
+    after = attempt_failed(running(first), account, interrupted(first))
     assert (after.state, after.reason) == (State.FAILED, Reason.PROVIDER_FAILED)
 
 
@@ -171,7 +172,9 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
     assert isinstance(quoted, Quote)
     opened = opening.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
     first = opened.generation
-    after = step(life.fell(running(first), opened.account, cheap_first, 1, interrupted(first), seed=8, now=NOW))
+    after = step(
+        transitions.attempt_failed(running(first), opened.account, cheap_first, 1, interrupted(first), seed=8, now=NOW)
+    )
     assert (model_of(after), after.held_credits) == ("third", 1)
 
 
@@ -179,9 +182,9 @@ def test_the_chain_ends() -> None:
     """Each model once, in order, and then no more; whoever was passed over is told in order."""
     generation, account = submitting()
     for _ in range(2):
-        generation = fell(running(generation), account, interrupted(generation))
+        generation = attempt_failed(running(generation), account, interrupted(generation))
     assert model_of(generation) == "third"
-    after = fell(running(generation), account, interrupted(generation))
+    after = attempt_failed(running(generation), account, interrupted(generation))
     assert (after.state, model_of(after)) == (State.FAILED, "third")
     assert after.passed_over == (
         PassedOver("first", Reason.PROVIDER_FAILED),
@@ -193,11 +196,11 @@ def test_a_model_that_is_gone_is_passed_over() -> None:
     """404 for a create: the catalogue does not know it yet, so the next one serves."""
     first, account = submitting()
     gone = Refusal.of(Reason.UNKNOWN_MODEL)
-    after = step(life.refused(first, account, CATALOG, 1, gone, seed=8, now=NOW))
-    assert (after.state, model_of(after), after.chosen_by) == (State.HELD, "second", ChosenBy.FALLBACK)
+    after = step(transitions.refused(first, account, CATALOG, 1, gone, seed=8, now=NOW))
+    assert (after.state, model_of(after), after.chosen_by) == (State.WAITING, "second", ChosenBy.FALLBACK)
     assert after.passed_over == (PassedOver("first", Reason.UNKNOWN_MODEL),)
     alone, account = submitting(allow_fallback=False)
-    after = step(life.refused(alone, account, CATALOG, 1, gone, seed=8, now=NOW))
+    after = step(transitions.refused(alone, account, CATALOG, 1, gone, seed=8, now=NOW))
     assert (after.state, after.reason) == (State.FAILED, Reason.UNKNOWN_MODEL)
 
 
@@ -207,16 +210,16 @@ def test_a_model_that_is_gone_is_passed_over() -> None:
 def test_a_create_that_was_refused_for_anything_else_ends_it(reason: Reason) -> None:
     """The same input would be refused by the next."""
     first, account = submitting()
-    after = step(life.refused(first, account, CATALOG, 1, Refusal.of(reason), seed=8, now=NOW))
+    after = step(transitions.refused(first, account, CATALOG, 1, Refusal.of(reason), seed=8, now=NOW))
     assert (after.state, after.reason) == (State.FAILED, reason)
 
 
 def test_a_wish_to_end_goes_before_a_fallback() -> None:
     """Whoever canceled wants no other model either."""
     first, account = submitting()
-    wished = step(life.ending(first, account, Reason.CANCELED_BY_USER, NOW))
-    gone = life.refused(wished, account, CATALOG, 1, Refusal.of(Reason.UNKNOWN_MODEL), seed=8, now=NOW)
-    after = fell(running(wished), account, interrupted(wished))
+    wished = step(transitions.end_requested(first, account, Reason.CANCELED_BY_USER, NOW))
+    gone = transitions.refused(wished, account, CATALOG, 1, Refusal.of(Reason.UNKNOWN_MODEL), seed=8, now=NOW)
+    after = attempt_failed(running(wished), account, interrupted(wished))
     assert step(gone).state is after.state is State.CANCELED
 
 
@@ -227,7 +230,7 @@ def test_a_successors_fallback_names_both() -> None:
         ChosenBy.SUCCESSOR,
         (PassedOver("gone", Reason.MODEL_RETIRED),),
     )
-    after = fell(running(first), account, interrupted(first))
+    after = attempt_failed(running(first), account, interrupted(first))
     assert after.chosen_by is ChosenBy.FALLBACK
     assert [each.model for each in after.passed_over] == ["gone", "first"]
 
@@ -236,7 +239,7 @@ def test_a_seed_of_ours_is_one_that_the_model_takes() -> None:
     """And it is the one that is looked for later; the user's own is never changed."""
     generation, account = submitting()
     for _ in range(2):
-        generation = fell(running(generation), account, interrupted(generation), seed=2**32 - 1)
+        generation = attempt_failed(running(generation), account, interrupted(generation), seed=2**32 - 1)
     assert generation.attempt is not None
     assert generation.attempt.seed == generation.attempt.inputs["seed"] == (2**32 - 1) % 1000
     assert generation.attempt.own_seed
@@ -257,8 +260,8 @@ def test_a_seed_of_the_users_beyond_a_fallback_leaves_it_out() -> None:
 def test_a_prediction_that_was_lost_is_asked_of_the_same_model() -> None:
     """It is no fallback: nobody was passed over."""
     first, account = submitting()
-    after = step(life.lost(first, account, CATALOG, Timing(), seed=8, now=OVER))
-    assert (after.state, model_of(after), after.chosen_by) == (State.HELD, "first", ChosenBy.REQUEST)
+    after = step(transitions.lost(first, account, CATALOG, Timing(), seed=8, now=OVER))
+    assert (after.state, model_of(after), after.chosen_by) == (State.WAITING, "first", ChosenBy.REQUEST)
     assert (after.passed_over, after.cost_usd_micros) == ((), 0)
 
 
@@ -266,7 +269,7 @@ def test_a_training_that_was_lost_ends() -> None:
     """No ``Cancel-After`` bounds it, so it may still run: there is never a second one, whatever the chain says."""
     first, account = submitting(**TRAINING)
     assert first.chain == ("trainer", "trainer-too")
-    transition = life.lost(first, account, CATALOG, Timing(), seed=8, now=OVER)
+    transition = transitions.lost(first, account, CATALOG, Timing(), seed=8, now=OVER)
     after = step(transition)
     assert (after.state, after.reason, model_of(after)) == (State.FAILED, Reason.LOST, "trainer")
     assert transition is not None
@@ -277,8 +280,8 @@ def test_a_training_that_was_lost_ends() -> None:
 def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
     """It is over, and that is known: this is no lost one. The destination is the same."""
     first, account = submitting(**TRAINING)
-    after = fell(running(first), account, interrupted(first))
-    assert (after.state, model_of(after)) == (State.HELD, "trainer-too")
+    after = attempt_failed(running(first), account, interrupted(first))
+    assert (after.state, model_of(after)) == (State.WAITING, "trainer-too")
     assert after.attempt is not None
     assert (after.attempt.destination, after.attempt.trains) == ("ada/lora", True)
 
@@ -319,13 +322,13 @@ def picture(index: int) -> Output:
 def test_the_cost_is_of_all_attempts_and_the_metrics_of_the_last() -> None:
     """A passing failure is free, a cancel is paid by the second, a success by the picture."""
     generation, account = submitting()
-    generation = fell(running(generation), account, interrupted(generation, predict_time=9.0))
+    generation = attempt_failed(running(generation), account, interrupted(generation, predict_time=9.0))
     assert (generation.cost_usd_micros, generation.metrics) == (0, {"predict_time": 9.0})
-    generation = fell(running(generation), account, interrupted(generation, predict_time=1.0, why="x"))
+    generation = attempt_failed(running(generation), account, interrupted(generation, predict_time=1.0, why="x"))
     assert generation.metrics == {"predict_time": 1.0, "why": "x"}
     generation = running(replace(generation, cost_usd_micros=500))
     done = replace(ended(generation, Status.SUCCEEDED, image_count=1), outputs=("https://replicate.delivery/1.png",))
-    after = step(life.delivered(generation, account, 3, done, Delivery(outputs=(picture(0),)), NOW))
+    after = step(transitions.delivered(generation, account, 3, done, Delivery(outputs=(picture(0),)), NOW))
     assert (after.state, after.cost_usd_micros, after.captured_credits) == (State.SUCCEEDED, 3_500, 1)
     assert after.metrics == {"image_count": 1}
 
@@ -335,7 +338,7 @@ def test_what_was_made_and_refused_was_paid_for_by_us() -> None:
     first, account = submitting()
     done = replace(ended(first, Status.SUCCEEDED), outputs=("https://replicate.delivery/1.png",))
     unsafe = Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1)
-    after = step(life.delivered(running(first), account, 1, done, unsafe, NOW))
+    after = step(transitions.delivered(running(first), account, 1, done, unsafe, NOW))
     assert (after.state, after.cost_usd_micros, after.captured_credits) == (State.FAILED, 3_000, 0)
 
 
@@ -344,7 +347,7 @@ def test_what_was_canceled_is_paid_by_the_second_where_that_is_its_price(wished:
     """Whoever canceled it."""
     first, account = submitting(model="second")
     if wished:
-        first = step(life.ending(first, account, Reason.CANCELED_BY_USER, NOW))
-    after = fell(running(first), account, ended(first, Status.CANCELED, predict_time=2.0))
+        first = step(transitions.end_requested(first, account, Reason.CANCELED_BY_USER, NOW))
+    after = attempt_failed(running(first), account, ended(first, Status.CANCELED, predict_time=2.0))
     assert after.state is (State.CANCELED if wished else State.FAILED)
     assert (after.cost_usd_micros, after.captured_credits) == (2_000, 0)

@@ -13,12 +13,11 @@ from shared.core.catalog.catalog import quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
-from shared.core.lifecycle import opening
-from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
-from shared.core.money.credits import Account, Plan
+from shared.core.money.ledger import Account, Plan
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import SENTENCES, Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -57,21 +56,21 @@ def missing(generation: Generation, since: datetime = NOW) -> Generation:
 
 
 RECEIVED = opening.received(REQUEST, Refusal.of(Reason.SAFETY_UNAVAILABLE), NOW).generation
-HELD = step(life.held(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
-RUNNING = step(life.adopted(SUBMITTING, 1, PREDICTION))
-ENDING = step(life.ending(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
+WAITING = step(transitions.deferred(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
+RUNNING = step(transitions.adopted(SUBMITTING, 1, PREDICTION))
+ENDING = step(transitions.end_requested(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
 DONE = Prediction(prediction_id=PREDICTION, status=Status.SUCCEEDED)
 FOREIGN = replace(DONE, prediction_id="q" * 26)
-SUCCEEDED = step(life.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW))
-FAILED = step(life.buried(RUNNING, HOLDING, NOW))
-CANCELED = step(life.ending(HELD, HOLDING, Reason.CANCELED_BY_USER, NOW))
+SUCCEEDED = step(transitions.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW))
+FAILED = step(transitions.dead_lettered(RUNNING, HOLDING, NOW))
+CANCELED = step(transitions.end_requested(WAITING, HOLDING, Reason.CANCELED_BY_USER, NOW))
 REJECTED = opening.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
 _BEFORE_ITS_END = NOW + timedelta(seconds=(SUBMITTING.attempt.cancel_after_s if SUBMITTING.attempt else 0) + 59)
 _LONG_MISSING = missing(RUNNING, NOW - timedelta(hours=1))
 STATES = {
     "received": RECEIVED,
     "submitting": SUBMITTING,
-    "held": HELD,
+    "waiting": WAITING,
     "running": RUNNING,
     "ending": ENDING,
     "succeeded": SUCCEEDED,
@@ -86,14 +85,14 @@ def ended(status: Status, error: str = "") -> Prediction:
     return Prediction(prediction_id=PREDICTION, status=status, error=error)
 
 
-def fell(prediction: Prediction) -> Callable[[Generation], Transition | None]:
+def attempt_failed(prediction: Prediction) -> Callable[[Generation], Transition | None]:
     """What a fallen prediction makes of a generation."""
-    return lambda g: life.fell(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW)
+    return lambda g: transitions.attempt_failed(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW)
 
 
 def refused(reason: Reason, number: int = 1) -> Callable[[Generation], Transition | None]:
     """What a create that was refused makes of a generation."""
-    return lambda g: life.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW)
+    return lambda g: transitions.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW)
 
 
 def opens(generation: Generation) -> Transition | None:
@@ -114,56 +113,56 @@ FACTS: dict[str, Callable[[Generation], Transition | None]] = {
     "opens": opens,
     "turned away": turned_away,
     "never opens": lambda g: opening.given_up(g, NOW),
-    "not created": lambda g: life.held(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
-    "wait over": lambda g: life.retried(g, LATER),
-    "given up": lambda g: life.given_up(g, HOLDING, TIMING, MUCH_LATER),
+    "not created": lambda g: transitions.deferred(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
+    "wait over": lambda g: transitions.retried(g, LATER),
+    "given up": lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER),
     "create refused": refused(Reason.PROVIDER_REFUSED),
     "model is gone": refused(Reason.UNKNOWN_MODEL),
-    "adopted": lambda g: life.adopted(g, 1, PREDICTION),
-    "lost": lambda g: life.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER),
-    "delivered": lambda g: life.delivered(g, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW),
-    "all refused": lambda g: life.delivered(
+    "adopted": lambda g: transitions.adopted(g, 1, PREDICTION),
+    "lost": lambda g: transitions.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER),
+    "delivered": lambda g: transitions.delivered(g, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW),
+    "all refused": lambda g: transitions.delivered(
         g, HOLDING, 1, DONE, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
     ),
-    "failed": fell(ended(Status.FAILED, "NSFW content")),
-    "interrupted": fell(ended(Status.FAILED, "(code: PA)")),
-    "canceled there": fell(ended(Status.CANCELED)),
-    "aborted there": fell(ended(Status.ABORTED)),
-    "cancel wished": lambda g: life.ending(g, HOLDING, Reason.CANCELED_BY_USER, NOW),
-    "unheard": lambda g: life.unheard(g, HOLDING, TIMING, MUCH_LATER),
-    "missed": lambda g: life.missed(g, 1, PREDICTION, NOW),
-    "known again": lambda g: life.known_again(missing(g), 1, PREDICTION),
-    "promised": lambda g: life.promised(g, 1, PREDICTION),
-    "vanished": lambda g: life.vanished(missing(g), HOLDING, TIMING, LATER),
-    "buried": lambda g: life.buried(g, HOLDING, NOW),
+    "failed": attempt_failed(ended(Status.FAILED, "NSFW content")),
+    "interrupted": attempt_failed(ended(Status.FAILED, "(code: PA)")),
+    "canceled there": attempt_failed(ended(Status.CANCELED)),
+    "aborted there": attempt_failed(ended(Status.ABORTED)),
+    "cancel wished": lambda g: transitions.end_requested(g, HOLDING, Reason.CANCELED_BY_USER, NOW),
+    "unheard": lambda g: transitions.unheard(g, HOLDING, TIMING, MUCH_LATER),
+    "missed": lambda g: transitions.missed(g, 1, PREDICTION, NOW),
+    "known again": lambda g: transitions.known_again(missing(g), 1, PREDICTION),
+    "promised": lambda g: transitions.promised(g, 1, PREDICTION),
+    "vanished": lambda g: transitions.vanished(missing(g), HOLDING, TIMING, LATER),
+    "dead-lettered": lambda g: transitions.dead_lettered(g, HOLDING, NOW),
 }
 
 #: Every state meets every fact: the state after it, or "-" for "nothing to say". An ended state says nothing, ever.
 TABLE = """
-                received    submitting  held        running     ending
+                received    submitting  waiting     running     ending
 opens           submitting  -           -           -           -
 turned away     rejected    -           -           -           -
 never opens     rejected    -           -           -           -
-not created     -           held        -           -           -
+not created     -           waiting     -           -           -
 wait over       -           -           submitting  -           -
 given up        -           -           failed      -           -
 create refused  -           failed      -           -           -
-model is gone   -           held        -           -           -
+model is gone   -           waiting     -           -           -
 adopted         -           running     running     -           -
-lost            -           held        -           -           -
+lost            -           waiting     -           -           -
 delivered       -           -           -           succeeded   succeeded
 all refused     -           -           -           failed      failed
 failed          -           -           -           failed      canceled
-interrupted     -           -           -           held        canceled
+interrupted     -           -           -           waiting     canceled
 canceled there  -           -           -           failed      canceled
-aborted there   -           -           -           held        canceled
+aborted there   -           -           -           waiting     canceled
 cancel wished   canceled    submitting  canceled    running     -
 unheard         -           -           -           failed      canceled
 missed          -           -           -           running     running
 known again     -           -           -           running     running
 promised        -           -           -           running     running
 vanished        -           -           -           failed      canceled
-buried          failed      failed      failed      failed      failed
+dead-lettered   failed      failed      failed      failed      failed
 """
 
 
@@ -215,29 +214,34 @@ def test_the_drawing_covers_every_state(state: State) -> None:
 @pytest.mark.parametrize(
     ("what", "transition"),
     [
-        ("another attempt's answer", lambda: life.adopted(SUBMITTING, 2, PREDICTION)),
-        ("another try's answer", lambda: life.held(SUBMITTING, HOLDING, 1, 2, retry_at=LATER, now=NOW)),
+        ("another attempt's answer", lambda: transitions.adopted(SUBMITTING, 2, PREDICTION)),
+        ("another try's answer", lambda: transitions.deferred(SUBMITTING, HOLDING, 1, 2, retry_at=LATER, now=NOW)),
         ("another attempt's refusal", lambda: refused(Reason.LOST, number=2)(SUBMITTING)),
-        ("a wait that is not over", lambda: life.retried(HELD, NOW)),
-        ("a foreign prediction", lambda: life.delivered(RUNNING, HOLDING, 1, FOREIGN, Delivery(), NOW)),
-        ("another attempt's success", lambda: life.delivered(RUNNING, HOLDING, 2, DONE, Delivery(), NOW)),
+        ("a wait that is not over", lambda: transitions.retried(WAITING, NOW)),
+        ("a foreign prediction", lambda: transitions.delivered(RUNNING, HOLDING, 1, FOREIGN, Delivery(), NOW)),
+        ("another attempt's success", lambda: transitions.delivered(RUNNING, HOLDING, 2, DONE, Delivery(), NOW)),
         (
             "a foreign fall",
-            lambda: life.fell(RUNNING, HOLDING, CATALOG, 1, replace(FOREIGN, status=Status.FAILED), seed=1, now=NOW),
+            lambda: transitions.attempt_failed(
+                RUNNING, HOLDING, CATALOG, 1, replace(FOREIGN, status=Status.FAILED), seed=1, now=NOW
+            ),
         ),
-        ("lost too early", lambda: life.lost(SUBMITTING, HOLDING, CATALOG, TIMING, seed=1, now=NOW)),
-        ("given up too early", lambda: life.given_up(HELD, HOLDING, TIMING, LATER)),
-        ("unheard too early", lambda: life.unheard(RUNNING, HOLDING, TIMING, LATER)),
-        ("a 404 again", lambda: life.missed(missing(RUNNING), 1, PREDICTION, NOW)),
-        ("a 404 of another attempt", lambda: life.missed(RUNNING, 2, PREDICTION, NOW)),
-        ("a 404 of a foreign prediction", lambda: life.missed(RUNNING, 1, "q" * 26, NOW)),
-        ("known all the time", lambda: life.known_again(RUNNING, 1, PREDICTION)),
-        ("a foreign one that is known", lambda: life.known_again(missing(RUNNING), 1, "q" * 26)),
-        ("promised again", lambda: life.promised(step(life.promised(RUNNING, 1, PREDICTION)), 1, PREDICTION)),
-        ("a foreign promise", lambda: life.promised(RUNNING, 1, "q" * 26)),
-        ("vanished, and known", lambda: life.vanished(RUNNING, HOLDING, TIMING, MUCH_LATER)),
-        ("vanished before Cancel-After", lambda: life.vanished(_LONG_MISSING, HOLDING, TIMING, _BEFORE_ITS_END)),
-        ("vanished just now", lambda: life.vanished(missing(RUNNING, LATER), HOLDING, TIMING, LATER)),
+        ("lost too early", lambda: transitions.lost(SUBMITTING, HOLDING, CATALOG, TIMING, seed=1, now=NOW)),
+        ("given up too early", lambda: transitions.given_up(WAITING, HOLDING, TIMING, LATER)),
+        ("unheard too early", lambda: transitions.unheard(RUNNING, HOLDING, TIMING, LATER)),
+        ("a 404 again", lambda: transitions.missed(missing(RUNNING), 1, PREDICTION, NOW)),
+        ("a 404 of another attempt", lambda: transitions.missed(RUNNING, 2, PREDICTION, NOW)),
+        ("a 404 of a foreign prediction", lambda: transitions.missed(RUNNING, 1, "q" * 26, NOW)),
+        ("known all the time", lambda: transitions.known_again(RUNNING, 1, PREDICTION)),
+        ("a foreign one that is known", lambda: transitions.known_again(missing(RUNNING), 1, "q" * 26)),
+        (
+            "promised again",
+            lambda: transitions.promised(step(transitions.promised(RUNNING, 1, PREDICTION)), 1, PREDICTION),
+        ),
+        ("a foreign promise", lambda: transitions.promised(RUNNING, 1, "q" * 26)),
+        ("vanished, and known", lambda: transitions.vanished(RUNNING, HOLDING, TIMING, MUCH_LATER)),
+        ("vanished before Cancel-After", lambda: transitions.vanished(_LONG_MISSING, HOLDING, TIMING, _BEFORE_ITS_END)),
+        ("vanished just now", lambda: transitions.vanished(missing(RUNNING, LATER), HOLDING, TIMING, LATER)),
     ],
 )
 def test_what_does_not_concern_it_changes_nothing(what: str, transition: Callable[[], Transition | None]) -> None:
@@ -247,15 +251,15 @@ def test_what_does_not_concern_it_changes_nothing(what: str, transition: Callabl
 
 def test_a_second_prediction_of_a_running_attempt_is_not_adopted() -> None:
     """The first one known is the one."""
-    assert life.adopted(RUNNING, 1, "q" * 26) is None
-    assert not life.concerns(RUNNING, 1, "q" * 26)
+    assert transitions.adopted(RUNNING, 1, "q" * 26) is None
+    assert not transitions.concerns(RUNNING, 1, "q" * 26)
 
 
 def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
     """Flux-dev fell; flux-schnell is asked next, for less, within the hold."""
     after = step(FACTS["interrupted"](RUNNING))
     assert after.attempt is not None
-    assert (after.attempt.number, after.attempt.tries, after.attempt.model) == (2, 0, "flux-schnell")
+    assert (after.attempt.number, after.attempt.posts, after.attempt.model) == (2, 0, "flux-schnell")
     assert (after.attempt.seed, after.attempt.unit_credits, after.held_credits) == (8, 1, 2)
     assert after.attempt.prediction_id is None
 
@@ -267,7 +271,9 @@ def test_an_attempt_beyond_the_hold_is_not_opened() -> None:
         .read_text()
         .replace("credits = 1\n", "credits = 9\n")
     )
-    after = step(life.fell(RUNNING, HOLDING, dearer, 1, ended(Status.FAILED, "(code: PA)"), seed=8, now=NOW))
+    after = step(
+        transitions.attempt_failed(RUNNING, HOLDING, dearer, 1, ended(Status.FAILED, "(code: PA)"), seed=8, now=NOW)
+    )
     assert (after.state, after.reason) == (State.FAILED, Reason.PROVIDER_FAILED)
 
 

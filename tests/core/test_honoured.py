@@ -11,7 +11,7 @@ from dev.fakes.catalogs import REAL, REQUEST
 from shared.core.catalog.catalog import Quote, Status, quote
 from shared.core.catalog.mapping import Mapped, inputs_of, misses_of, seed_of
 from shared.core.events.generation_event import ChosenBy
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.messages import GenerationRequest

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.safety.moderation import PLAIN_WORDS, Category, Topic, Verdict, judge
+from shared.core.safety.blocklist import Blocklist
+from shared.core.safety.moderation import PLAIN_WORDS, Assessment, Category, Topic, evaluate
 from shared.core.safety.policy_file import parse_policy
-from shared.core.safety.terms import TermList
 
 CORE = Path(__file__).parents[2] / "shared" / "core"
-TERMS = TermList.parse((CORE / "safety" / "terms.toml").read_text(encoding="utf-8"))
+BLOCKLIST = Blocklist.parse((CORE / "safety" / "blocklist.toml").read_text(encoding="utf-8"))
 POLICY = parse_policy((CORE / "safety" / "moderation.toml").read_text(encoding="utf-8"))
 KINDS: dict[str, dict[str, list[str]]] = tomllib.loads(
     Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8")
@@ -20,9 +20,9 @@ SAFE = dict.fromkeys(Category, 0)
 
 def found(text: str) -> set[Topic]:
     """The topics for which the default policy refuses a text that Content Safety finds harmless."""
-    verdict = TERMS.look(text)
-    whole = Verdict(SAFE | dict(verdict.severities), verdict.topics)
-    return set(verdict.topics) if not judge(POLICY, whole).allowed else set()
+    assessment = BLOCKLIST.look(text)
+    whole = Assessment(SAFE | dict(assessment.severities), assessment.topics)
+    return set(assessment.topics) if not evaluate(POLICY, whole).allowed else set()
 
 
 def test_each_kind_has_its_prompts() -> None:
@@ -47,8 +47,8 @@ def test_what_is_never_wanted_is_refused_for_its_kind(kind: str, text: str) -> N
 )
 def test_what_speaks_of_it_harmlessly_is_allowed(kind: str, text: str) -> None:
     """Cooking, museums, news and medicine: nothing of the list is found at all."""
-    verdict = TERMS.look(text)
-    assert (verdict.topics, verdict.severities) == (frozenset(), {})
+    assessment = BLOCKLIST.look(text)
+    assert (assessment.topics, assessment.severities) == (frozenset(), {})
 
 
 def test_what_is_harmless_apart_is_not_found_apart() -> None:

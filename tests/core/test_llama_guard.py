@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.safety.llama_guard import CATEGORIES, PIECE_BYTES, framed, questions, read
-from shared.core.safety.moderation import Category, Policy, Topic, Verdict, judge
+from shared.core.safety.llama_guard import CATEGORIES, CHUNK_BYTES, framed, questions, read
+from shared.core.safety.moderation import Assessment, Category, Policy, Topic, evaluate
 
 ALLOWS_ALL_TOPICS = Policy("test", dict.fromkeys(Category, 4), allow_topics=frozenset(Topic) - {Topic.UNNAMED})
 
@@ -13,8 +13,8 @@ ALLOWS_ALL_TOPICS = Policy("test", dict.fromkeys(Category, 4), allow_topics=froz
 @pytest.mark.parametrize("answer", [("safe",), ("safe\n",), ("\n\nsafe",), ("sa", "fe"), (" safe ",)])
 def test_safe_is_safe(answer: tuple[str, ...]) -> None:
     """Whole or in pieces, with blanks around it."""
-    verdict = read(answer)
-    assert (verdict.severities, verdict.topics) == ({}, frozenset())
+    assessment = read(answer)
+    assert (assessment.severities, assessment.topics) == ({}, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -22,18 +22,18 @@ def test_safe_is_safe(answer: tuple[str, ...]) -> None:
 )
 def test_every_category_has_its_name(answer: tuple[str, ...], category: Category | Topic) -> None:
     """S1 to S14."""
-    verdict = read(answer)
+    assessment = read(answer)
     if isinstance(category, Category):
-        assert (verdict.severities, verdict.topics) == ({category: 6}, frozenset())
+        assert (assessment.severities, assessment.topics) == ({category: 6}, frozenset())
     else:
-        assert (verdict.severities, verdict.topics) == ({}, frozenset({category}))
+        assert (assessment.severities, assessment.topics) == ({}, frozenset({category}))
 
 
 def test_several_categories_are_all_there() -> None:
     """Separated by commas, with or without blanks."""
-    verdict = read(("unsafe\nS1, S10,S4",))
-    assert verdict.severities == {Category.VIOLENCE: 6, Category.HATE: 6}
-    assert verdict.topics == {Topic.MINORS}
+    assessment = read(("unsafe\nS1, S10,S4",))
+    assert assessment.severities == {Category.VIOLENCE: 6, Category.HATE: 6}
+    assert assessment.topics == {Topic.MINORS}
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_several_categories_are_all_there() -> None:
 )
 def test_anything_else_is_unsafe(answer: tuple[str, ...]) -> None:
     """Also what only nearly says safe, and nothing at all."""
-    verdict = read(answer)
-    assert verdict.severities or verdict.topics
-    whole = Verdict({**dict.fromkeys(Category, 0), **verdict.severities}, verdict.topics)
-    assert not judge(ALLOWS_ALL_TOPICS, whole).allowed
+    assessment = read(answer)
+    assert assessment.severities or assessment.topics
+    whole = Assessment({**dict.fromkeys(Category, 0), **assessment.severities}, assessment.topics)
+    assert not evaluate(ALLOWS_ALL_TOPICS, whole).allowed
 
 
 @given(st.lists(st.text(max_size=30)))
 def test_no_answer_is_allowed_by_accident(answer: list[str]) -> None:
     """Only what says safe and nothing else has nothing against it."""
-    verdict = read(answer)
-    clean = not verdict.severities and not verdict.topics
+    assessment = read(answer)
+    clean = not assessment.severities and not assessment.topics
     assert clean == ("".join(answer).strip().splitlines() == ["safe"])
 
 
@@ -94,7 +94,7 @@ def test_no_piece_is_longer_than_what_the_model_reads(text: str, times: int) -> 
     """Counted in bytes, for a token is never less; and every word of the text is whole in one of the pieces."""
     words = f"{text} ".split(" ") * times
     asked = [question["prompt"] for question in questions(" ".join(words))]
-    assert all(len(prompt.encode()) <= PIECE_BYTES for prompt in asked)
+    assert all(len(prompt.encode()) <= CHUNK_BYTES for prompt in asked)
     short = {word for word in framed(" ".join(words)).split(" ") if len(word) < 100}
     assert short <= {word for prompt in asked for word in prompt.split(" ")} | {""}
 

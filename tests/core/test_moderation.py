@@ -7,26 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason
 from shared.core.requests.parsing import MODALITIES
 from shared.core.safety.moderation import (
+    BLOCKLIST,
     CONTENT_SAFETY,
     LLAMA_GUARD,
     PLAIN_WORDS,
     SCREENED_MODALITIES,
-    TERMS,
     UNSCREENED_MODALITIES,
+    Assessment,
     Category,
     Decision,
-    Judgement,
     Opinion,
     Policy,
     ScreenerRule,
     Topic,
     Verdict,
     combine,
-    judge,
+    evaluate,
     keyed_digest,
     may_be_offered,
     merged,
@@ -42,41 +42,41 @@ SAFE = dict.fromkeys(Category, 0)
 @pytest.mark.parametrize("category", Category)
 def test_each_category_is_refused_from_its_threshold(category: Category, severity: int) -> None:
     """Below 4 is allowed, from 4 on refused, for every category alike."""
-    judgement = judge(POLICY, Verdict(SAFE | {category: severity}))
-    assert judgement == (Judgement(allowed=True) if severity < 4 else Judgement(allowed=False, category=category))
+    verdict = evaluate(POLICY, Assessment(SAFE | {category: severity}))
+    assert verdict == (Verdict(allowed=True) if severity < 4 else Verdict(allowed=False, category=category))
 
 
 @pytest.mark.parametrize("category", Category)
 def test_a_verdict_without_a_category_is_refused(category: Category) -> None:
     """What was not looked at is not safe."""
     partial = {other: 0 for other in Category if other is not category}
-    assert not judge(POLICY, Verdict(partial)).allowed
+    assert not evaluate(POLICY, Assessment(partial)).allowed
 
 
 @pytest.mark.parametrize("category", Category)
 def test_a_policy_without_a_category_refuses(category: Category) -> None:
     """A policy that forgot a category allows nothing."""
     partial = Policy("test", {other: 4 for other in Category if other is not category})
-    assert not judge(partial, Verdict(SAFE)).allowed
+    assert not evaluate(partial, Assessment(SAFE)).allowed
 
 
 def test_the_worst_category_is_named() -> None:
     """Of two refused categories the more severe one is told."""
-    judgement = judge(POLICY, Verdict(SAFE | {Category.HATE: 4, Category.VIOLENCE: 6}))
-    assert judgement.category is Category.VIOLENCE
+    verdict = evaluate(POLICY, Assessment(SAFE | {Category.HATE: 4, Category.VIOLENCE: 6}))
+    assert verdict.category is Category.VIOLENCE
 
 
 @given(st.dictionaries(st.sampled_from(list(Category)), st.integers(0, 7)))
 def test_allowed_means_every_category_is_below(severities: dict[Category, int]) -> None:
     """No verdict is allowed by accident."""
-    allowed = judge(POLICY, Verdict(severities)).allowed
+    allowed = evaluate(POLICY, Assessment(severities)).allowed
     assert allowed == (len(severities) == len(Category) and max(severities.values()) < 4)
 
 
 @pytest.mark.parametrize("category", Category)
 def test_the_user_is_told_the_category_in_plain_words(category: Category) -> None:
     """The sentence names what kind of content, and no number."""
-    refusal = judge(POLICY, Verdict(SAFE | {category: 6})).refusal(Reason.PROMPT_REFUSED)
+    refusal = evaluate(POLICY, Assessment(SAFE | {category: 6})).refusal(Reason.PROMPT_REFUSED)
     assert PLAIN_WORDS[category] in refusal.text
     assert not any(char.isdigit() for char in refusal.text)
 
@@ -84,24 +84,24 @@ def test_the_user_is_told_the_category_in_plain_words(category: Category) -> Non
 @pytest.mark.parametrize("topic", Topic)
 def test_a_topic_is_refused_unless_the_policy_names_it(topic: Topic) -> None:
     """Whatever the severities say."""
-    verdict = Verdict(SAFE, frozenset({topic}))
-    assert judge(POLICY, verdict) == Judgement(allowed=False, category=topic)
-    assert judge(Policy("test", POLICY.refuse_from, allow_topics=frozenset({topic})), verdict).allowed
+    assessment = Assessment(SAFE, frozenset({topic}))
+    assert evaluate(POLICY, assessment) == Verdict(allowed=False, category=topic)
+    assert evaluate(Policy("test", POLICY.refuse_from, allow_topics=frozenset({topic})), assessment).allowed
 
 
 @pytest.mark.parametrize("severity", [-1, 8, True, None, "0", 0.5])
 def test_a_severity_that_is_none_is_no_severity(severity: object) -> None:
     """A number that the scale does not have says nothing, so nothing is allowed by it."""
     strange: dict[Category, Any] = {**SAFE, Category.HATE: severity}
-    assert not judge(POLICY, Verdict(strange)).allowed
+    assert not evaluate(POLICY, Assessment(strange)).allowed
 
 
 def test_a_plan_may_be_stricter_or_milder() -> None:
     """Its own thresholds count for it, the common ones for all others."""
     policy = Policy("test", POLICY.refuse_from, plans={Plan.FREE: {Category.VIOLENCE: 2}})
-    mild = Verdict(SAFE | {Category.VIOLENCE: 2})
-    assert not judge(policy, mild, Plan.FREE).allowed
-    assert judge(policy, mild, Plan.PREMIUM).allowed
+    mild = Assessment(SAFE | {Category.VIOLENCE: 2})
+    assert not evaluate(policy, mild, Plan.FREE).allowed
+    assert evaluate(policy, mild, Plan.PREMIUM).allowed
 
 
 def test_settings_override_every_plan_and_say_so() -> None:
@@ -116,10 +116,10 @@ def test_settings_override_every_plan_and_say_so() -> None:
 @pytest.mark.parametrize("modality", ["video", "audio", "training", "smell"])
 def test_what_nobody_looked_at_is_refused_unless_the_policy_lets_it_pass(modality: str) -> None:
     """By default no video, sound or training is offered, and nothing that this version does not know."""
-    assert not judge(POLICY, unscreened(modality)).allowed
+    assert not evaluate(POLICY, unscreened(modality)).allowed
     assert not may_be_offered(POLICY, modality)
     willing = Policy("test", POLICY.refuse_from, unscreened=frozenset({modality}))
-    assert judge(willing, unscreened(modality)).allowed
+    assert evaluate(willing, unscreened(modality)).allowed
     assert may_be_offered(willing, modality)
     assert may_be_offered(POLICY, "image")
 
@@ -155,12 +155,12 @@ def test_a_file_that_nobody_can_look_into_needs_leave_as_well(
 
 # Several screeners.
 
-WHOLE = Verdict(SAFE, screeners=(CONTENT_SAFETY,))
-NOTHING = Verdict({}, screeners=(TERMS,))
-MILD = Verdict(SAFE | {Category.HATE: 2}, screeners=(CONTENT_SAFETY,))
-HARM = Verdict(SAFE | {Category.HATE: 6}, screeners=(CONTENT_SAFETY,))
-HIT = Verdict({Category.SEXUAL: 6}, screeners=(TERMS,))
-TOPIC = Verdict({}, frozenset({Topic.MINORS}), screeners=(TERMS,))
+WHOLE = Assessment(SAFE, screeners=(CONTENT_SAFETY,))
+NOTHING = Assessment({}, screeners=(BLOCKLIST,))
+MILD = Assessment(SAFE | {Category.HATE: 2}, screeners=(CONTENT_SAFETY,))
+HARM = Assessment(SAFE | {Category.HATE: 6}, screeners=(CONTENT_SAFETY,))
+HIT = Assessment({Category.SEXUAL: 6}, screeners=(BLOCKLIST,))
+TOPIC = Assessment({}, frozenset({Topic.MINORS}), screeners=(BLOCKLIST,))
 SILENT = None
 
 #: What the own terms, Content Safety and Llama Guard say -> what follows: where nobody may be gone on without; where
@@ -196,16 +196,17 @@ def going_on_without(*names: str) -> Policy:
 @pytest.mark.parametrize("row", TABLE, ids=range(len(TABLE)))
 def test_what_follows_from_several_opinions(row: tuple[object, ...]) -> None:
     """The truth table, and that the judgement of the combined verdict is the same: only "allowed" is allowed."""
-    said: list[Verdict | None] = row[:3]  # type: ignore[assignment]  # a row is three verdicts and three words
+    said: list[Assessment | None] = row[:3]  # type: ignore[assignment]  # a row is three verdicts and three words
     opinions = [
-        Opinion(name, verdict) for name, verdict in zip((TERMS, CONTENT_SAFETY, LLAMA_GUARD), said, strict=True)
+        Opinion(name, assessment)
+        for name, assessment in zip((BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD), said, strict=True)
     ]
     for names, expected in zip(WITHOUT, row[3:], strict=True):
         policy = going_on_without(*names)
-        verdict, decision = combine(policy, opinions)
+        assessment, decision = combine(policy, opinions)
         assert decision.value == expected
-        assert judge(policy, verdict).allowed == (expected == "allowed")
-        assert verdict.unavailable == tuple(each.screener for each in opinions if each.verdict is None)
+        assert evaluate(policy, assessment).allowed == (expected == "allowed")
+        assert assessment.unavailable == tuple(each.screener for each in opinions if each.assessment is None)
 
 
 def test_nobody_having_looked_never_passes() -> None:
@@ -213,28 +214,28 @@ def test_nobody_having_looked_never_passes() -> None:
     policy = going_on_without(CONTENT_SAFETY)
     assert combine(policy, [Opinion(CONTENT_SAFETY, None)])[1] is Decision.WAIT
     assert combine(policy, [])[1] is Decision.WAIT
-    assert not judge(policy, Verdict({}, unavailable=(CONTENT_SAFETY,))).allowed
+    assert not evaluate(policy, Assessment({}, unavailable=(CONTENT_SAFETY,))).allowed
 
 
-verdicts = st.builds(
-    Verdict,
+screenings = st.builds(
+    Assessment,
     st.dictionaries(st.sampled_from(list(Category)), st.integers(0, 7)),
     st.frozensets(st.sampled_from(list(Topic))),
 )
 
 
-@given(st.lists(st.builds(Opinion, st.sampled_from([TERMS, CONTENT_SAFETY, LLAMA_GUARD]), st.none() | verdicts)))
+@given(st.lists(st.builds(Opinion, st.sampled_from([BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD]), st.none() | screenings)))
 def test_nothing_is_allowed_by_accident(opinions: list[Opinion]) -> None:
     """With nobody excused, allowed means: everybody spoke, every category is known and low, no topic was found."""
-    verdict, decision = combine(POLICY, opinions)
-    sound = bool(opinions) and all(opinion.verdict is not None for opinion in opinions)
-    low = len(verdict.severities) == len(Category) and max(verdict.severities.values()) < 4
-    assert (decision is Decision.ALLOWED) == (sound and low and not verdict.topics)
-    assert judge(POLICY, verdict).allowed == (decision is Decision.ALLOWED)
+    assessment, decision = combine(POLICY, opinions)
+    sound = bool(opinions) and all(opinion.assessment is not None for opinion in opinions)
+    low = len(assessment.severities) == len(Category) and max(assessment.severities.values()) < 4
+    assert (decision is Decision.ALLOWED) == (sound and low and not assessment.topics)
+    assert evaluate(POLICY, assessment).allowed == (decision is Decision.ALLOWED)
 
 
-@given(st.lists(verdicts), st.randoms())
-def test_the_order_of_the_screeners_does_not_matter(looks: list[Verdict], chance: object) -> None:
+@given(st.lists(screenings), st.randoms())
+def test_the_order_of_the_screeners_does_not_matter(looks: list[Assessment], chance: object) -> None:
     """Merged is merged."""
     shuffled = list(looks)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis hands in a random.Random
@@ -252,7 +253,7 @@ def test_a_digest_needs_its_key() -> None:
 def test_no_sentence_has_a_number_or_a_name_of_ours(found: Category | Topic) -> None:
     """Plain words, for prompts, inputs and results alike."""
     for reason in (Reason.PROMPT_REFUSED, Reason.INPUT_REFUSED, Reason.OUTPUT_REFUSED):
-        text = Judgement(allowed=False, category=found).refusal(reason).text
+        text = Verdict(allowed=False, category=found).refusal(reason).text
         assert PLAIN_WORDS[found] in text
         assert not any(char.isdigit() for char in text)
         assert "content_safety" not in text

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.money.credits import Plan
-from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category, Partial, Topic, may_be_offered
+from shared.core.money.ledger import Plan
+from shared.core.safety.moderation import (
+    BLOCKLIST,
+    CONTENT_SAFETY,
+    LLAMA_GUARD,
+    Category,
+    Partial,
+    Topic,
+    may_be_offered,
+)
 from shared.core.safety.policy_file import PolicyError, parse_policy
 
 TEXT = (Path(__file__).parents[2] / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
@@ -18,9 +26,9 @@ def test_the_policy_that_comes_with_the_app() -> None:
     assert policy.unscreened == frozenset()
     assert policy.partial_outputs is Partial.DELIVER_SAFE
     assert not policy.allow_topics & {Topic.MINORS, Topic.BLOCKED, Topic.UNNAMED, Topic.WEAPONS, Topic.CRIME}
-    without = [name for name in (TERMS, CONTENT_SAFETY, LLAMA_GUARD) if policy.rule(name).go_on_without]
+    without = [name for name in (BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD) if policy.rule(name).go_on_without]
     assert without == [LLAMA_GUARD]
-    assert set(policy.screeners) == {TERMS, CONTENT_SAFETY, LLAMA_GUARD}
+    assert set(policy.screeners) == {BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD}
 
 
 def test_plans_may_differ() -> None:

@@ -146,7 +146,7 @@ def test_what_was_canceled_cost_its_machine_up_to_then() -> None:
 
 ATTEMPT = Attempt(
     number=1,
-    tries=1,
+    posts=1,
     model="flux-2-pro",
     replicate="black-forest-labs/flux-2-pro",
     inputs={"prompt": "a lighthouse"},

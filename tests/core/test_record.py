@@ -8,60 +8,60 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.money.credits import Plan
-from shared.core.safety.moderation import Category, Policy, Topic, Verdict, judge, keyed_digest
-from shared.core.safety.screening_record import Record, read_record, record
+from shared.core.money.ledger import Plan
+from shared.core.safety.moderation import Assessment, Category, Policy, Topic, evaluate, keyed_digest
+from shared.core.safety.screening_record import ScreeningRecord, read_record, record
 
 POLICY = Policy("p1", dict.fromkeys(Category, 4))
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-VERDICT = Verdict(
+VERDICT = Assessment(
     {**dict.fromkeys(Category, 0), Category.VIOLENCE: 6},
     frozenset({Topic.CRIME}),
-    screeners=("terms", "content_safety"),
+    screeners=("blocklist", "content_safety"),
 )
 
 
-def recorded(verdict: Verdict = VERDICT, policy: Policy = POLICY) -> Record:
+def with_records(assessment: Assessment = VERDICT, policy: Policy = POLICY) -> ScreeningRecord:
     """The record of a prompt's verdict."""
     digest = keyed_digest(b"key", b"a prompt")
-    judgement = judge(policy, verdict)
-    return record("prompt", verdict, judgement, policy=policy, plan=Plan.FREE, digest=digest, now=NOW)
+    verdict = evaluate(policy, assessment)
+    return record("prompt", assessment, verdict, policy=policy, plan=Plan.FREE, digest=digest, now=NOW)
 
 
 def test_it_says_why_and_by_whom() -> None:
     """Category, policy, screeners, time and digest."""
-    made = recorded()
+    made = with_records()
     assert (made.allowed, made.category, made.policy, made.screeners) == (
         False,
         "crime",
         "p1",
-        ("terms", "content_safety"),
+        ("blocklist", "content_safety"),
     )
     assert (made.at, len(made.digest)) == (NOW, 32)
 
 
 @given(
     st.builds(
-        Verdict,
+        Assessment,
         st.dictionaries(st.sampled_from(list(Category)), st.integers(0, 7)),
         st.frozensets(st.sampled_from(list(Topic))),
-        screeners=st.tuples(st.just("terms")),
+        screeners=st.tuples(st.just("blocklist")),
         unavailable=st.sampled_from([(), ("content_safety",)]),
         unscreened=st.sampled_from(["", "video"]),
     )
 )
-def test_it_comes_back_as_it_was(verdict: Verdict) -> None:
+def test_it_comes_back_as_it_was(assessment: Assessment) -> None:
     """Through JSON, and the verdict in it is the verdict."""
-    made = recorded(verdict)
+    made = with_records(assessment)
     assert read_record(json.loads(json.dumps(made.to_json()))) == made
-    assert made.verdict == verdict
-    assert made.judged_by(POLICY) == judge(POLICY, verdict, Plan.FREE)
+    assert made.assessment == assessment
+    assert made.verdict_under(POLICY) == evaluate(POLICY, assessment, Plan.FREE)
 
 
 def test_another_policy_may_say_something_else() -> None:
     """Replaying is judging the same verdict again."""
     milder = Policy("p2", {**POLICY.refuse_from, Category.VIOLENCE: 8}, allow_topics=frozenset({Topic.CRIME}))
-    assert recorded().judged_by(milder).allowed
+    assert with_records().verdict_under(milder).allowed
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_another_policy_may_say_something_else() -> None:
         [],
         {},
         {"at": "yesterday"},
-        {**recorded().to_json(), "at": 7},
-        {**recorded().to_json(), "plan": "gold"},
-        {**recorded().to_json(), "severities": {"Hate": "high"}},
-        {**recorded().to_json(), "severities": {"Hate": "0"}},
-        {**recorded().to_json(), "severities": {"Hate": 3.9}},
-        {**recorded().to_json(), "severities": {"Hate": float("inf")}},
-        {**recorded().to_json(), "severities": {"Hate": True}},
-        {**recorded().to_json(), "at": "2026-11-21T12:00:00"},
-        {**recorded().to_json(), "severities": [1]},
-        {name: value for name, value in recorded().to_json().items() if name != "allowed"},
+        {**with_records().to_json(), "at": 7},
+        {**with_records().to_json(), "plan": "gold"},
+        {**with_records().to_json(), "severities": {"Hate": "high"}},
+        {**with_records().to_json(), "severities": {"Hate": "0"}},
+        {**with_records().to_json(), "severities": {"Hate": 3.9}},
+        {**with_records().to_json(), "severities": {"Hate": float("inf")}},
+        {**with_records().to_json(), "severities": {"Hate": True}},
+        {**with_records().to_json(), "at": "2026-11-21T12:00:00"},
+        {**with_records().to_json(), "severities": [1]},
+        {name: value for name, value in with_records().to_json().items() if name != "allowed"},
     ],
     ids=range(14),
 )
@@ -94,7 +94,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-names = st.lists(st.sampled_from(["minors", "crime", "terms", "content_safety", "new"]), max_size=2)
+names = st.lists(st.sampled_from(["minors", "crime", "blocklist", "content_safety", "new"]), max_size=2)
 severities = st.dictionaries(
     st.sampled_from([*(category.value for category in Category), "New"]), st.integers(0, 7) | json_values, max_size=5
 )
@@ -117,9 +117,13 @@ changes = st.fixed_dictionaries(
 @given(changes | json_values)
 def test_no_record_is_replayed_as_allowed_by_accident(changed: Any) -> None:
     """Whatever stands there is none, or is judged: allowed means whole numbers below the threshold, and no topic."""
-    raw = recorded(Verdict(dict.fromkeys(Category, 0))).to_json() | changed if isinstance(changed, dict) else changed
+    raw = (
+        with_records(Assessment(dict.fromkeys(Category, 0))).to_json() | changed
+        if isinstance(changed, dict)
+        else changed
+    )
     read = read_record(raw)
-    if read is None or not read.judged_by(POLICY).allowed:
+    if read is None or not read.verdict_under(POLICY).allowed:
         return
     assert read.at.tzinfo is not None
     assert all(type(raw["severities"][category.value]) is int for category in Category)
@@ -131,8 +135,8 @@ def test_no_record_is_replayed_as_allowed_by_accident(changed: Any) -> None:
 
 def test_names_of_another_version_never_allow() -> None:
     """A category or topic that this version does not know counts as one that nobody allows."""
-    raw = recorded(Verdict(dict.fromkeys(Category, 0))).to_json()
+    raw = with_records(Assessment(dict.fromkeys(Category, 0))).to_json()
     for strange in ({"topics": ["new"]}, {"severities": {**raw["severities"], "New": 0}}):
         read = read_record(raw | strange)
         assert read is not None
-        assert not read.judged_by(POLICY).allowed
+        assert not read.verdict_under(POLICY).allowed

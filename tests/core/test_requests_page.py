@@ -15,7 +15,7 @@ from shared.core.catalog.mapping import inputs_of
 from shared.core.catalog.sizes import Value, told
 from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.messages import CancelRequest, GenerationRequest

@@ -94,7 +94,7 @@ def test_the_environment_says_how_it_behaves_and_leads_nowhere(tmp_path: Path, m
     (tmp_path / "mine.toml").write_text("", encoding="utf-8")
     said = {
         "MODERATION_FILE": "mine.toml",
-        "TERMS_FILE": "blob:settings/terms.toml",
+        "BLOCKLIST_FILE": "blob:settings/blocklist.toml",
         "REFUSE_HATE_FROM": "2",
         "CATALOG_FILE": "",
         "STORAGE_CONNECTION_STRING": "AccountName=real",
@@ -102,7 +102,7 @@ def test_the_environment_says_how_it_behaves_and_leads_nowhere(tmp_path: Path, m
     }
     assert of_environment(said) == {
         "MODERATION_FILE": str(tmp_path / "mine.toml"),
-        "TERMS_FILE": "blob:settings/terms.toml",
+        "BLOCKLIST_FILE": "blob:settings/blocklist.toml",
         "REFUSE_HATE_FROM": "2",
     }
     with pytest.raises(StartError, match=r"^CATALOG_FILE: there is no file .*none\.toml\.$"):

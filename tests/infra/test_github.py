@@ -47,7 +47,7 @@ github, smoke = load("github"), load("smoke")
 
 
 @dataclass
-class Desk:
+class CommandContext:
     """A machine with az and gh on it."""
 
     folder: Path
@@ -64,7 +64,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def command_context(tmp_path: Path) -> CommandContext:
     """An owner of both."""
     for name in ("az", "gh"):
         program = tmp_path / name
@@ -78,37 +78,39 @@ def desk(tmp_path: Path) -> Desk:
         "az account show": {"id": "subscription"},
         "az deployment sub create": outputs,
     }
-    return Desk(tmp_path, {"PATH": str(tmp_path), "FAKE_DESK": str(tmp_path)}, answers)
+    return CommandContext(tmp_path, {"PATH": str(tmp_path), "FAKE_DESK": str(tmp_path)}, answers)
 
 
-def test_github_may_deploy(desk: Desk) -> None:
+def test_github_may_deploy(command_context: CommandContext) -> None:
     """One identity that believes two environments, and both know it; nothing secret is given to anybody."""
-    desk.write()
-    assert github.main(["--repository", "ada/shop"], desk.env) == 0
-    (made,) = [call for call in desk.calls() if call[1:3] == ["deployment", "sub"]]
+    command_context.write()
+    assert github.main(["--repository", "ada/shop"], command_context.env) == 0
+    (made,) = [call for call in command_context.calls() if call[1:3] == ["deployment", "sub"]]
     assert 'environments=["staging", "production"]' in made
     assert "repository=ada/shop" in made
-    told = {(call[call.index("--env") + 1], call[3]): call[-1] for call in desk.calls() if call[1] == "variable"}
+    told = {
+        (call[call.index("--env") + 1], call[3]): call[-1] for call in command_context.calls() if call[1] == "variable"
+    }
     assert told["production", "AZURE_CLIENT_ID"] == "client"
     assert told["staging", "AZURE_ENV_NAME"] == "darkroom-staging"
     assert len(told) == 10
-    assert not [call for call in desk.calls() if call[1] == "secret"]
+    assert not [call for call in command_context.calls() if call[1] == "secret"]
 
 
-def test_subjects_of_another_form_are_said(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_subjects_of_another_form_are_said(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything is made: the sign-in would be refused with AADSTS700213."""
-    desk.answers["gh api repos/ada/shop/actions/oidc"] = {"use_default": False}
-    desk.write()
-    assert github.main(["--repository", "ada/shop"], desk.env) == 1
+    command_context.answers["gh api repos/ada/shop/actions/oidc"] = {"use_default": False}
+    command_context.write()
+    assert github.main(["--repository", "ada/shop"], command_context.env) == 1
     assert "use_default=true" in capsys.readouterr().err
-    assert not [call for call in desk.calls() if call[0] == "az"]
+    assert not [call for call in command_context.calls() if call[0] == "az"]
 
 
-def test_what_fails_is_said(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_fails_is_said(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:
     """In the program's own words."""
-    desk.answers["az deployment sub create"] = "(AuthorizationFailed) you are no owner"
-    desk.write()
-    assert github.main(["--repository", "ada/shop"], desk.env) == 1
+    command_context.answers["az deployment sub create"] = "(AuthorizationFailed) you are no owner"
+    command_context.write()
+    assert github.main(["--repository", "ada/shop"], command_context.env) == 1
     assert "you are no owner" in capsys.readouterr().err
 
 
@@ -156,32 +158,40 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     server.server_close()
 
 
-def deployed(desk: Desk, app: App, names: list[str]) -> dict[str, str]:
+def deployed(command_context: CommandContext, app: App, names: list[str]) -> dict[str, str]:
     """The environment after a deployment in which Azure found these functions."""
-    desk.answers = {"az functionapp function list": [f"func-x/{name}" for name in names]}
-    desk.write()
-    return desk.env | {"FUNCTION_APP_URL": app.url, "FUNCTION_APP_NAME": "func-x", "AZURE_RESOURCE_GROUP": "rg-x"}
+    command_context.answers = {"az functionapp function list": [f"func-x/{name}" for name in names]}
+    command_context.write()
+    return command_context.env | {
+        "FUNCTION_APP_URL": app.url,
+        "FUNCTION_APP_NAME": "func-x",
+        "AZURE_RESOURCE_GROUP": "rg-x",
+    }
 
 
-def test_a_deployment_is_waited_for(desk: Desk, app: App) -> None:
+def test_a_deployment_is_waited_for(command_context: CommandContext, app: App) -> None:
     """A role that is late and a start that takes a while: it looks again, and is content at the end."""
     app.statuses = [503, 503, 200]
     waited: list[float] = []
-    assert smoke.main(deployed(desk, app, sorted(package.functions())), waited.append) == 0
+    assert smoke.main(deployed(command_context, app, sorted(package.functions())), waited.append) == 0
     assert waited == [10, 10]
 
 
-def test_a_function_that_is_not_found_is_named(desk: Desk, app: App, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_function_that_is_not_found_is_named(
+    command_context: CommandContext, app: App, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Azure answers, and has lost one: an import that failed there."""
     found = sorted(package.functions() - {"observe"})
     waited: list[float] = []
-    assert smoke.main(deployed(desk, app, found), waited.append) == 1
+    assert smoke.main(deployed(command_context, app, found), waited.append) == 1
     assert "Azure has not found observe" in capsys.readouterr().err
     assert sum(waited) == 300
 
 
-def test_an_app_that_stays_ill_is_named(desk: Desk, app: App, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_app_that_stays_ill_is_named(
+    command_context: CommandContext, app: App, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With what its health door says."""
     app.statuses = [503]
-    assert smoke.main(deployed(desk, app, sorted(package.functions())), lambda _: None) == 1
+    assert smoke.main(deployed(command_context, app, sorted(package.functions())), lambda _: None) == 1
     assert '503: {"secrets": "no access"}' in capsys.readouterr().err

@@ -105,7 +105,7 @@ def replicate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
 
 
 @dataclass
-class Desk:
+class CommandContext:
     """An operator's machine: its environment, its vault, what was asked of the operator, how long was waited."""
 
     env: dict[str, str]
@@ -133,7 +133,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, replicate: Replicate) -> Desk:
+def command_context(tmp_path: Path, replicate: Replicate) -> CommandContext:
     """An empty vault, and no token in the environment."""
     vault, programs = tmp_path / "vault", tmp_path / "bin"
     vault.mkdir()
@@ -149,172 +149,183 @@ def desk(tmp_path: Path, replicate: Replicate) -> Desk:
         "AZURE_SUBSCRIPTION_ID": "11111111-1111-1111-1111-111111111111",
         "REPLICATE_API_URL": replicate.url,
     }
-    return Desk(env, vault)
+    return CommandContext(env, vault)
 
 
 BOTH = {"replicate-api-token": TOKEN, "replicate-webhook-secret": SIGNING_SECRET}
 
 
-def test_asks_for_the_token_and_fills_the_vault(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_asks_for_the_token_and_fills_the_vault(
+    command_context: CommandContext, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The token is asked for, tried, and stored with the signing secret that Replicate gives for it."""
-    desk.answers = [TOKEN]
-    desk.run()
-    assert desk.stored() == BOTH
+    command_context.answers = [TOKEN]
+    command_context.run()
+    assert command_context.stored() == BOTH
     said = capsys.readouterr()
     assert "account ada" in said.out
     assert TOKEN not in said.out + said.err
     assert SIGNING_SECRET not in said.out + said.err
 
 
-def test_no_secret_is_an_argument_or_stays_on_disk(desk: Desk) -> None:
+def test_no_secret_is_an_argument_or_stays_on_disk(command_context: CommandContext) -> None:
     """Az gets each value in a file for its owner only, which is gone afterwards."""
-    desk.answers = [TOKEN]
-    desk.run()
-    sets = desk.stores()
+    command_context.answers = [TOKEN]
+    command_context.run()
+    sets = command_context.stores()
     assert len(sets) == 2
     assert all(mode == stat.S_IRUSR | stat.S_IWUSR for call in sets for mode in call["modes"])
     assert not any(Path(file).exists() for call in sets for file in call["files"])
-    assert not any(TOKEN in json.dumps(call["arguments"]) for call in desk.calls())
-    assert not any(SIGNING_SECRET in json.dumps(call["arguments"]) for call in desk.calls())
+    assert not any(TOKEN in json.dumps(call["arguments"]) for call in command_context.calls())
+    assert not any(SIGNING_SECRET in json.dumps(call["arguments"]) for call in command_context.calls())
 
 
-def test_the_file_is_gone_also_when_az_fails(desk: Desk) -> None:
+def test_the_file_is_gone_also_when_az_fails(command_context: CommandContext) -> None:
     """Whatever becomes of the call."""
-    desk.answers = [TOKEN]
-    (desk.vault / "replicate-api-token").mkdir()  # so that az breaks when it writes
+    command_context.answers = [TOKEN]
+    (command_context.vault / "replicate-api-token").mkdir()  # so that az breaks when it writes
     with pytest.raises(postprovision.Failed):
-        desk.run(rotate=True)
-    (call,) = desk.stores()
+        command_context.run(rotate=True)
+    (call,) = command_context.stores()
     assert not any(Path(file).exists() for file in call["files"])
 
 
-def test_a_wrong_token_is_asked_for_again(desk: Desk, replicate: Replicate) -> None:
+def test_a_wrong_token_is_asked_for_again(command_context: CommandContext, replicate: Replicate) -> None:
     """What is no token is not even sent; what Replicate refuses is not stored."""
-    desk.answers = ["sk-something", "r8_" + "x" * 37, TOKEN]
-    desk.run()
-    assert desk.stored() == BOTH
+    command_context.answers = ["sk-something", "r8_" + "x" * 37, TOKEN]
+    command_context.run()
+    assert command_context.stored() == BOTH
     assert not any("sk-something" in authorization for _, authorization in replicate.asked)
 
 
-def test_three_wrong_tokens_are_enough(desk: Desk) -> None:
+def test_three_wrong_tokens_are_enough(command_context: CommandContext) -> None:
     """Then it ends, with nothing stored."""
-    desk.answers = ["r8_" + "x" * 37] * 4
+    command_context.answers = ["r8_" + "x" * 37] * 4
     with pytest.raises(postprovision.Failed, match="No token that Replicate accepts"):
-        desk.run()
-    assert len(desk.answers) == 1
-    assert desk.stored() == {}
+        command_context.run()
+    assert len(command_context.answers) == 1
+    assert command_context.stored() == {}
 
 
-def test_a_pipeline_gives_the_token_by_its_environment(desk: Desk) -> None:
+def test_a_pipeline_gives_the_token_by_its_environment(command_context: CommandContext) -> None:
     """Nobody is asked."""
-    desk.env["REPLICATE_API_TOKEN"] = TOKEN
-    desk.run()
-    assert desk.stored() == BOTH
+    command_context.env["REPLICATE_API_TOKEN"] = TOKEN
+    command_context.run()
+    assert command_context.stored() == BOTH
 
 
-def test_a_pipeline_without_a_token_is_told_so(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipeline_without_a_token_is_told_so(
+    command_context: CommandContext, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit code 1, and what to set."""
-    assert postprovision.main([], desk.env, None) == 1
+    assert postprovision.main([], command_context.env, None) == 1
     assert "set REPLICATE_API_TOKEN" in capsys.readouterr().err
 
 
-def test_what_is_there_is_kept(desk: Desk, replicate: Replicate) -> None:
+def test_what_is_there_is_kept(command_context: CommandContext, replicate: Replicate) -> None:
     """The next `azd provision` asks nothing and changes nothing."""
-    desk.env["REPLICATE_API_TOKEN"] = TOKEN
-    desk.run()
-    before = len(desk.stores())
-    desk.env["REPLICATE_API_TOKEN"] = "r8_" + "n" * 37
-    desk.run()
-    assert desk.stored() == BOTH
-    assert len(desk.stores()) == before == 2
+    command_context.env["REPLICATE_API_TOKEN"] = TOKEN
+    command_context.run()
+    before = len(command_context.stores())
+    command_context.env["REPLICATE_API_TOKEN"] = "r8_" + "n" * 37
+    command_context.run()
+    assert command_context.stored() == BOTH
+    assert len(command_context.stores()) == before == 2
     assert len(replicate.asked) == 2
 
 
-def test_a_missing_signing_secret_is_fetched(desk: Desk) -> None:
+def test_a_missing_signing_secret_is_fetched(command_context: CommandContext) -> None:
     """A run that died between the two is made good; the token is not stored again."""
-    (desk.vault / "replicate-api-token").write_text(TOKEN)
-    desk.answers = [TOKEN]
-    desk.run()
-    assert len(desk.stores()) == 1
-    assert desk.stored() == BOTH
+    (command_context.vault / "replicate-api-token").write_text(TOKEN)
+    command_context.answers = [TOKEN]
+    command_context.run()
+    assert len(command_context.stores()) == 1
+    assert command_context.stored() == BOTH
 
 
-def test_rotation_replaces_both(desk: Desk) -> None:
+def test_rotation_replaces_both(command_context: CommandContext) -> None:
     """--rotate asks although the vault is full."""
     for name in BOTH:
-        (desk.vault / name).write_text("old")
-    desk.answers = [TOKEN]
-    desk.run(rotate=True)
-    assert desk.stored() == BOTH
+        (command_context.vault / name).write_text("old")
+    command_context.answers = [TOKEN]
+    command_context.run(rotate=True)
+    assert command_context.stored() == BOTH
 
 
-def test_a_role_that_is_not_known_yet_is_waited_for(desk: Desk) -> None:
+def test_a_role_that_is_not_known_yet_is_waited_for(command_context: CommandContext) -> None:
     """Refused right after the deployment is taken for the slowness of roles, for five minutes at most."""
-    (desk.vault / "refusals").write_text("3 (AuthorizationFailed) The client does not have authorization.")
-    desk.answers = [TOKEN]
-    desk.run()
-    assert desk.stored() == BOTH
-    assert desk.waited_s == [10, 10, 10]
+    (command_context.vault / "refusals").write_text("3 (AuthorizationFailed) The client does not have authorization.")
+    command_context.answers = [TOKEN]
+    command_context.run()
+    assert command_context.stored() == BOTH
+    assert command_context.waited_s == [10, 10, 10]
 
 
-def test_a_role_that_never_comes_ends_it(desk: Desk) -> None:
+def test_a_role_that_never_comes_ends_it(command_context: CommandContext) -> None:
     """And says what Azure said."""
-    (desk.vault / "refusals").write_text("1000 (AuthorizationFailed) The client does not have authorization.")
+    (command_context.vault / "refusals").write_text(
+        "1000 (AuthorizationFailed) The client does not have authorization."
+    )
     with pytest.raises(postprovision.Failed, match="does not have authorization"):
-        desk.run()
-    assert sum(desk.waited_s) == 300
+        command_context.run()
+    assert sum(command_context.waited_s) == 300
 
 
 @pytest.mark.parametrize("code", ["ForbiddenByConnection", "ForbiddenByFirewall", "Forbidden"])
-def test_a_closed_network_is_no_late_role(desk: Desk, code: str) -> None:
+def test_a_closed_network_is_no_late_role(command_context: CommandContext, code: str) -> None:
     """It is as closed in five minutes: said at once, with Azure's own words."""
-    (desk.vault / "refusals").write_text(f"1000 ({code}) Public network access is disabled.")
+    (command_context.vault / "refusals").write_text(f"1000 ({code}) Public network access is disabled.")
     with pytest.raises(postprovision.Failed, match=code):
-        desk.run()
-    assert desk.waited_s == []
+        command_context.run()
+    assert command_context.waited_s == []
 
 
-def test_nothing_asks_the_vault_itself(desk: Desk) -> None:
+def test_nothing_asks_the_vault_itself(command_context: CommandContext) -> None:
     """All goes by Azure's control plane, which a closed network lets through."""
-    desk.answers = [TOKEN]
-    desk.run()
-    assert {tuple(call["arguments"][:2]) for call in desk.calls()} == {("resource", "show"), ("deployment", "group")}
+    command_context.answers = [TOKEN]
+    command_context.run()
+    assert {tuple(call["arguments"][:2]) for call in command_context.calls()} == {
+        ("resource", "show"),
+        ("deployment", "group"),
+    }
 
 
-def test_a_sign_in_that_has_ended_is_said(desk: Desk) -> None:
+def test_a_sign_in_that_has_ended_is_said(command_context: CommandContext) -> None:
     """An assertion of OIDC lives five minutes; waiting does not make it younger."""
-    (desk.vault / "refusals").write_text("1000 AADSTS700024: Client assertion is not within its valid time range.")
+    (command_context.vault / "refusals").write_text(
+        "1000 AADSTS700024: Client assertion is not within its valid time range."
+    )
     with pytest.raises(postprovision.Failed, match="sign in again"):
-        desk.run()
-    assert desk.waited_s == []
+        command_context.run()
+    assert command_context.waited_s == []
 
 
-def test_a_busy_replicate_ends_it(desk: Desk, replicate: Replicate) -> None:
+def test_a_busy_replicate_ends_it(command_context: CommandContext, replicate: Replicate) -> None:
     """A token that could not be tried is not stored."""
     replicate.status = 503
-    desk.answers = [TOKEN]
+    command_context.answers = [TOKEN]
     with pytest.raises(postprovision.Failed, match="answered 503"):
-        desk.run()
-    assert desk.stored() == {}
+        command_context.run()
+    assert command_context.stored() == {}
 
 
-def test_a_strange_signing_secret_is_not_stored(desk: Desk, replicate: Replicate) -> None:
+def test_a_strange_signing_secret_is_not_stored(command_context: CommandContext, replicate: Replicate) -> None:
     """Webhooks could never be verified with it."""
     replicate.secret = "something"
-    desk.answers = [TOKEN]
+    command_context.answers = [TOKEN]
     with pytest.raises(postprovision.Failed, match="whsec_"):
-        desk.run()
-    assert desk.stored() == {"replicate-api-token": TOKEN}
+        command_context.run()
+    assert command_context.stored() == {"replicate-api-token": TOKEN}
 
 
-def test_az_must_be_there(desk: Desk) -> None:
+def test_az_must_be_there(command_context: CommandContext) -> None:
     """Its absence is named."""
-    desk.env["PATH"] = ""
+    command_context.env["PATH"] = ""
     with pytest.raises(postprovision.Failed, match="not on PATH"):
-        desk.run()
+        command_context.run()
 
 
-def test_unknown_arguments_are_refused(desk: Desk) -> None:
+def test_unknown_arguments_are_refused(command_context: CommandContext) -> None:
     """Before anything is done."""
-    assert postprovision.main(["--force"], desk.env, None) == 2
-    assert desk.calls() == []
+    assert postprovision.main(["--force"], command_context.env, None) == 2
+    assert command_context.calls() == []

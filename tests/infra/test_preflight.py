@@ -45,7 +45,7 @@ def usage(used: int) -> dict[str, Any]:
 
 
 @dataclass
-class Desk:
+class CommandContext:
     """An operator's machine and what Azure answers there."""
 
     folder: Path
@@ -76,7 +76,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def command_context(tmp_path: Path) -> CommandContext:
     """A first deployment by an owner, with nothing in its way."""
     for name in ("az", "azd"):
         program = tmp_path / name
@@ -90,16 +90,16 @@ def desk(tmp_path: Path) -> Desk:
         "AZURE_SUBSCRIPTION_ID": "11111111-1111-1111-1111-111111111111",
         "ALERT_EMAIL": "you@example.com",
     }
-    return Desk(tmp_path, env)
+    return CommandContext(tmp_path, env)
 
 
-def test_nothing_stands_in_the_way(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_stands_in_the_way(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:
     """An owner's first deployment: it says so, and azd is told nothing."""
-    assert desk.run() == 0
+    assert command_context.run() == 0
     said = capsys.readouterr()
     assert said.out == "Nothing stands in the way.\n"
     assert said.err == ""
-    assert not (desk.folder / "told").exists()
+    assert not (command_context.folder / "told").exists()
 
 
 DELETED_VAULT = {"name": "kv-abc", "properties": {"vaultId": "/subscriptions/1/resourceGroups/rg-shop/providers/v"}}
@@ -128,80 +128,90 @@ FREE = {"name": "other", "kind": "ContentSafety", "sku": {"name": "F0"}, "resour
     ],
 )
 def test_what_would_stop_the_deployment_is_named(
-    desk: Desk, capsys: pytest.CaptureFixture[str], env: dict[str, str], answers: dict[str, Any], said: str
+    command_context: CommandContext,
+    capsys: pytest.CaptureFixture[str],
+    env: dict[str, str],
+    answers: dict[str, Any],
+    said: str,
 ) -> None:
     """In one line, with the command that mends it; nothing else is complained of."""
-    desk.env |= env
-    desk.answers |= answers
-    assert desk.run() == 1
+    command_context.env |= env
+    command_context.answers |= answers
+    assert command_context.run() == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
 
 
-def test_two_roles_together_are_enough(desk: Desk) -> None:
+def test_two_roles_together_are_enough(command_context: CommandContext) -> None:
     """Contributor and User Access Administrator, as a pipeline has them."""
-    desk.answers["Microsoft.Authorization/permissions"] = {"value": [*CONTRIBUTOR["value"], ASSIGNER]}
-    assert desk.run() == 0
+    command_context.answers["Microsoft.Authorization/permissions"] = {"value": [*CONTRIBUTOR["value"], ASSIGNER]}
+    assert command_context.run() == 0
 
 
-def test_a_vault_that_is_to_be_recovered_is_no_trouble(desk: Desk) -> None:
+def test_a_vault_that_is_to_be_recovered_is_no_trouble(command_context: CommandContext) -> None:
     """RECOVER_VAULT says so."""
-    desk.env["RECOVER_VAULT"] = "true"
-    desk.answers["keyvault list-deleted"] = [DELETED_VAULT]
-    assert desk.run() == 0
+    command_context.env["RECOVER_VAULT"] = "true"
+    command_context.answers["keyvault list-deleted"] = [DELETED_VAULT]
+    assert command_context.run() == 0
 
 
-def test_a_budget_that_azd_does_not_know_is_remembered(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget_that_azd_does_not_know_is_remembered(
+    command_context: CommandContext, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A fresh runner: azd is told its month, and the command is to be run again; then it is no trouble."""
-    desk.answers["budgets/darkroom"] = {"properties": {"timePeriod": {"startDate": "2026-05-01T00:00:00Z"}}}
-    assert desk.run() == 1
+    command_context.answers["budgets/darkroom"] = {"properties": {"timePeriod": {"startDate": "2026-05-01T00:00:00Z"}}}
+    assert command_context.run() == 1
     assert "Run the same command again" in capsys.readouterr().err
-    assert (desk.folder / "told").read_text() == "env set BUDGET_START 2026-05-01"
-    desk.env["BUDGET_START"] = "2026-05-01"
-    assert desk.run() == 0
+    assert (command_context.folder / "told").read_text() == "env set BUDGET_START 2026-05-01"
+    command_context.env["BUDGET_START"] = "2026-05-01"
+    assert command_context.run() == 0
 
 
-def test_a_runner_is_told_the_budgets_month(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_runner_is_told_the_budgets_month(
+    command_context: CommandContext, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The month, or nothing where there is no budget; where it cannot be asked, one sentence and exit code 1."""
-    assert desk.run("--budget") == 0
-    desk.answers["budgets/darkroom"] = {"properties": {"timePeriod": {"startDate": "2026-05-01T00:00:00Z"}}}
-    assert desk.run("--budget") == 0
+    assert command_context.run("--budget") == 0
+    command_context.answers["budgets/darkroom"] = {"properties": {"timePeriod": {"startDate": "2026-05-01T00:00:00Z"}}}
+    assert command_context.run("--budget") == 0
     assert capsys.readouterr().out == "\n2026-05-01\n"
-    desk.answers["budgets/darkroom"] = "(AuthorizationFailed) no"
-    assert desk.run("--budget") == 1
+    command_context.answers["budgets/darkroom"] = "(AuthorizationFailed) no"
+    assert command_context.run("--budget") == 1
     assert capsys.readouterr().err.count("\n") == 1
-    assert not (desk.folder / "told").exists()
+    assert not (command_context.folder / "told").exists()
 
 
-def test_nobody_signed_in_is_said(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_signed_in_is_said(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything else is asked."""
-    desk.answers["account show"] = "Please run 'az login' to setup account."
-    assert desk.run() == 1
+    command_context.answers["account show"] = "Please run 'az login' to setup account."
+    assert command_context.run() == 1
     assert capsys.readouterr().err.startswith("Nobody is signed in to Azure: az login")
 
 
-def test_az_must_be_there(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_az_must_be_there(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:
     """Its absence is named."""
-    desk.env["PATH"] = "/nowhere"
-    assert desk.run() == 1
+    command_context.env["PATH"] = "/nowhere"
+    assert command_context.run() == 1
     assert "az is not on PATH" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", ["(Throttled) later", {"unknown": "shape"}, [1], None])
-def test_what_azure_does_not_say_stops_nothing(desk: Desk, capsys: pytest.CaptureFixture[str], answer: Any) -> None:
+def test_what_azure_does_not_say_stops_nothing(
+    command_context: CommandContext, capsys: pytest.CaptureFixture[str], answer: Any
+) -> None:
     """A refusal or a strange answer is said, and the deployment may begin."""
-    desk.answers["provider list"] = answer
-    assert desk.run() == 0
+    command_context.answers["provider list"] = answer
+    assert command_context.run() == 0
     assert "Not looked at: providers" in capsys.readouterr().out
 
 
-def test_it_is_over_in_twenty_seconds(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_over_in_twenty_seconds(command_context: CommandContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions are asked side by side, and none is waited for beyond its bound."""
     assert preflight.ANSWER_S <= 15
     monkeypatch.setattr(preflight, "ANSWER_S", 2)
-    for name in desk.answers:
+    for name in command_context.answers:
         if name != "account show":
-            desk.answers[name] = "sleep60"
+            command_context.answers[name] = "sleep60"
     started = time.monotonic()
-    assert desk.run() == 0
+    assert command_context.run() == 0
     assert time.monotonic() - started < 20

@@ -63,10 +63,10 @@ async def counted_world() -> tuple[World, "Counter[str]"]:
     """A world with ada's account, and the counter of what its corridor asks of its ports from now on."""
     world, counter = World(), Counter[str]()
     await world.open_account()
-    house = world.house
+    deps = world.deps
     ports = ("store", "index", "provider", "screener", "blobs", "messenger")
-    counted: dict[str, Any] = {name: Counted(name, getattr(house, name), counter) for name in ports}
-    world.house = replace(house, **counted)
+    counted: dict[str, Any] = {name: Counted(name, getattr(deps, name), counter) for name in ports}
+    world.deps = replace(deps, **counted)
     return world, counter
 
 

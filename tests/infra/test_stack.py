@@ -88,10 +88,12 @@ async def test_a_request_whose_time_is_over_is_a_dead_letter() -> None:
                 await sender.send_messages(
                     ServiceBusMessage(b"{}", message_id="m-1", time_to_live=timedelta(seconds=1))
                 )
-            letters = client.get_queue_receiver("requests", sub_queue=ServiceBusSubQueue.DEAD_LETTER, max_wait_time=10)
-            async with letters:
-                found: list[ServiceBusReceivedMessage] = await letters.receive_messages(max_wait_time=10)
+            dead_letters = client.get_queue_receiver(
+                "requests", sub_queue=ServiceBusSubQueue.DEAD_LETTER, max_wait_time=10
+            )
+            async with dead_letters:
+                found: list[ServiceBusReceivedMessage] = await dead_letters.receive_messages(max_wait_time=10)
                 (letter,) = found
-                await letters.complete_message(letter)
+                await dead_letters.complete_message(letter)
         assert (letter.message_id, letter.dead_letter_reason) == ("m-1", "TTLExpiredException")
         assert emulator.count("requests") == emulator.count("requests/$DeadLetterQueue") == 0

@@ -67,15 +67,15 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a training is canceled before nobody looks any more",
         _CHECKING,
-        "if listed else await house.provider.cancel(prediction_id, training=True)",
+        "if listed else await deps.provider.cancel(prediction_id, training=True)",
         "if listed else None",
         _SAYS + "test_a_training_that_a_cancel_finds_is_stopped_before_it_is_given_up",
     ),
     _guard(
         "an output that is not there is waited for",
         _DELIVERY,
-        "    async with awaits, task.house.provider",
-        "    async with task.house.provider",
+        "    async with awaits, task.deps.provider",
+        "    async with task.deps.provider",
         _SAYS + "test_an_output_that_comes_late_is_delivered",
     ),
     _guard(
@@ -88,8 +88,8 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "the last try for an output is in time",
         _PATIENCE,
-        "    pause_s = min(max(wait_s, house.timing.check_after_s), left_s)\n",
-        "    pause_s = max((house.timing.output_wait_s - left_s) / 2, house.timing.check_after_s)\n",
+        "    pause_s = min(max(wait_s, deps.timing.check_after_s), left_s)\n",
+        "    pause_s = max((deps.timing.output_wait_s - left_s) / 2, deps.timing.check_after_s)\n",
         _SAYS + "test_what_is_there_is_delivered_before_it_is_deleted_too",
     ),
     _guard(
@@ -109,7 +109,7 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "who comes later knows that there are outputs",
         _PATIENCE,
-        "        await _promised(house, generation.key, attempt.number, prediction)\n",
+        "        await _promised(deps, generation.key, attempt.number, prediction)\n",
         "        assert prediction is not None\n",
         _SAYS + "test_a_success_waits_for_what_is_shown_of_it",
     ),

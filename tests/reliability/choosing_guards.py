@@ -46,7 +46,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "so does a successor",
         CORE + "catalog/catalog.py",
-        (("    if misses_of(heir, request):\n", "    if not heir:\n"),),
+        (("    if misses_of(successor_of, request):\n", "    if not successor_of:\n"),),
         _core("test_choosing.py::test_the_successor_takes_the_request_or_says_why_not"),
     ),
     Guard(
@@ -57,7 +57,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "credits are whole numbers within bounds",
-        CORE + "money/credits.py",
+        CORE + "money/ledger.py",
         (("    if type(value) is not int or not low <= value <= high:\n", "    if not low <= value <= high:\n"),),
         _worker("test_accounts.py::test_what_is_no_number_of_credits_is_refused_by_name"),
     ),

@@ -110,7 +110,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an answer is for the try that asked",
         CORE + "lifecycle/transitions.py",
-        (("(attempt.number, attempt.tries) != (number, tries)", "attempt.number != number"),),
+        (("(attempt.number, attempt.posts) != (number, posts)", "attempt.number != number"),),
         _STALE,
     ),
     Guard(
@@ -128,7 +128,7 @@ GUARDS: tuple[Guard, ...] = (
                 '"""Its message is a dead letter: end, and release."""\n    if generation.state is None:',
             ),
         ),
-        worker_test("test_cancel_and_bury.py::test_a_dead_letter_of_what_has_ended_changes_nothing"),
+        worker_test("test_cancel_and_dead_letters.py::test_a_dead_letter_of_what_has_ended_changes_nothing"),
     ),
     Guard(
         "a create is lost only when its Cancel-After has passed",
@@ -153,11 +153,11 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                _lines("        await retry(house, generation.key)"),
+                _lines("        await retry(deps, generation.key)"),
                 _lines(
-                    "        await retry(house, generation.key)",
+                    "        await retry(deps, generation.key)",
                     "    elif generation.state is State.SUBMITTING:",
-                    "        await submit(house, generation)",
+                    "        await submit(deps, generation)",
                 ),
             ),
         ),
@@ -169,11 +169,11 @@ GUARDS: tuple[Guard, ...] = (
         (
             (
                 _lines(
-                    "    if generation.ending is not None:",
-                    "        return ended_as_wished(generation, account, generation.ending, now)",
-                    "    return step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))",
+                    "    if generation.requested_end is not None:",
+                    "        return ended_as_wished(generation, account, generation.requested_end, now)",
+                    "    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))",
                 ),
-                _lines("    return step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))"),
+                _lines("    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))"),
             ),
         ),
         flow_test("request that is put off"),
@@ -184,7 +184,7 @@ GUARDS: tuple[Guard, ...] = (
         (
             (
                 'envelope = Envelope(row.key.named("check", f"{row.due_at.timestamp():.0f}"))',
-                'envelope = Envelope(row.key.named("check", house.chance(), id(row), house.new_seed()))',
+                'envelope = Envelope(row.key.named("check", deps.chance(), id(row), deps.new_seed()))',
             ),
         ),
         worker_test("test_checking.py::test_a_check_that_is_queued_is_not_sent_again"),
@@ -198,7 +198,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what was not paid for is taken away",
         WORKER + "finishing.py",
-        (("        kept = await tidy(house, generation)\n", "        kept = 0\n"),),
+        (("        kept = await delete_unpaid_blobs(deps, generation)\n", "        kept = 0\n"),),
         worker_test("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
     ),
     Guard(
@@ -207,29 +207,29 @@ GUARDS: tuple[Guard, ...] = (
         (
             (
                 "    event = event_of(generation)\n",
-                "    kept = await tidy(house, generation)\n    event = event_of(generation)\n",
+                "    kept = await delete_unpaid_blobs(deps, generation)\n    event = event_of(generation)\n",
             ),
         ),
-        worker_test("test_cancel_and_bury.py::test_an_outage_of_the_blobs_holds_back_no_event"),
+        worker_test("test_cancel_and_dead_letters.py::test_an_outage_of_the_blobs_holds_back_no_event"),
     ),
     Guard(
         "an output that is refused on a second look goes",
         WORKER + "delivery.py",
-        (("    await task.house.blobs.discard_outputs(task.stem(index))\n", ""),),
+        (("    await task.deps.blobs.discard_outputs(task.stem(index))\n", ""),),
         "tests/reliability/test_second_look.py",
     ),
     Guard(
         "the index row stands before the generation opens",
         WORKER + "requests.py",
         (
-            (_lines("    await open_row(house, key, expected_s)"), ""),
+            (_lines("    await open_row(deps, key, expected_s)"), ""),
             (
-                _lines("        await _opened(house, saved.generation, saved.loaded)", "    elif saved.generation")[
-                    :-1
-                ],
                 _lines(
-                    "        await open_row(house, key, expected_s)",
-                    "        await _opened(house, saved.generation, saved.loaded)",
+                    "        await _after_opening(deps, saved.generation, saved.loaded)", "    elif saved.generation"
+                )[:-1],
+                _lines(
+                    "        await open_row(deps, key, expected_s)",
+                    "        await _after_opening(deps, saved.generation, saved.loaded)",
                     "    elif saved.generation",
                 )[:-1],
             ),
@@ -241,18 +241,18 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "finishing.py",
         (
             (
-                "    await house.messenger.publish(event)\n",
-                "    await house.index.remove(key)\n    await house.messenger.publish(event)\n",
+                "    await deps.messenger.publish(event)\n",
+                "    await deps.index.remove(key)\n    await deps.messenger.publish(event)\n",
             ),
         ),
-        flow_test("cancel of HELD"),
+        flow_test("cancel of WAITING"),
     ),
     Guard(
         "a row that is taken for stale is put back when it opens meanwhile",
         WORKER + "checking.py",
         (
             (
-                "            await house.index.put(row)  # it opened between the look and the removal\n",
+                "            await deps.index.put(row)  # it opened between the look and the removal\n",
                 "            return\n",
             ),
         ),
@@ -269,10 +269,10 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "delivery.py",
         (
             (
-                "        judgement, kept = judged(",
+                "        verdict, kept = judged(",
                 _lines(
                     "        await _store(task, index, seen.picture, file)",
-                    "        judgement, kept = judged(",
+                    "        verdict, kept = judged(",
                 )[:-1],
             ),
         ),
@@ -289,7 +289,7 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "    elif saved.generation is not None:\n        await _drop_input(house, message, saved.generation)\n",
+                "    elif saved.generation is not None:\n        await _drop_input(deps, message, saved.generation)\n",
                 "",
             ),
         ),
@@ -298,12 +298,12 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a verdict that is not whole allows nothing",
         CORE + "safety/moderation.py",
-        (("return Judgement(allowed=not silent and (whole or excused))", "return Judgement(allowed=not silent)"),),
+        (("return Verdict(allowed=not silent and (whole or excused))", "return Verdict(allowed=not silent)"),),
         core_test("test_moderation.py::test_a_verdict_without_a_category_is_refused"),
     ),
     Guard(
         "no more is captured than was held",
-        CORE + "money/credits.py",
+        CORE + "money/ledger.py",
         (("    if not 0 <= captured <= held:\n", "    if captured < 0:\n"),),
         core_test("test_credits.py::test_resolve_captures_no_more_than_was_held"),
     ),
@@ -316,7 +316,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "few outputs are held at a time",
         WORKER + "delivery.py",
-        (("            async with house.outputs_at_once:", "            if True:"),),
+        (("            async with deps.outputs_at_once:", "            if True:"),),
         worker_test("test_observing.py::test_few_outputs_are_held_at_a_time"),
     ),
     Guard(
@@ -324,7 +324,7 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "observing.py",
         (
             (
-                "    stopped = await house.provider.cancel(prediction.prediction_id, training=_trains(generation))\n",
+                "    stopped = await deps.provider.cancel(prediction.prediction_id, training=_trains(generation))\n",
                 "    stopped = prediction if _trains(generation) else prediction\n",
             ),
         ),

@@ -9,7 +9,7 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an archive is handed over while surely nothing was created",
         CORE + "lifecycle/opening.py",
-        (("state=State.HELD if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
+        (("state=State.WAITING if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
         worker_test("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
     ),
     Guard(

@@ -31,7 +31,7 @@ OUTPUT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an output that ends early is waited for no longer than the others live",
         WORKER + "delivery.py",
-        ((' != "data:" and task.house.now() < ended + waits\n', ' != "data:" and ended + waits is not None\n'),),
+        ((' != "data:" and task.deps.now() < ended + waits\n', ' != "data:" and ended + waits is not None\n'),),
         _DELIVERY + "test_what_ends_early_for_most_of_its_hour_is_no_result",
     ),
     Guard(

@@ -96,8 +96,8 @@ PICTURE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "an input that may have ended workers is not looked at",
         "shared/worker/screening.py",
-        "    if house.wary:",
-        "    if not house:",
+        "    if deps.wary:",
+        "    if not deps:",
         _WARY + "test_its_input_is_refused_unseen",
     ),
     _guard(

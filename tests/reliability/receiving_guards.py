@@ -11,13 +11,13 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a request that waits to open has a row",
         WORKER + "handler.py",
-        (("            await _take_in(house, message, trouble, comes_at)\n", "            pass\n"),),
+        (("            await _take_in(deps, message, trouble, comes_at)\n", "            pass\n"),),
         f"{_TEST}test_a_request_that_waits_has_a_row_and_is_in_the_open_index",
     ),
     Guard(
         "a lost copy of what waits to open is sent again",
         WORKER + "checking.py",
-        (("        await house.messenger.send(generation.request, envelope)\n", ""),),
+        (("        await deps.messenger.send(generation.request, envelope)\n", ""),),
         f"{_TEST}test_a_lost_copy_is_sent_again_by_the_timer",
     ),
     Guard(
@@ -31,8 +31,8 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "deferring.py",
         (
             (
-                "    later = Envelope(_deferred(message, envelope, tries),",
-                '    later = Envelope(f"{envelope.message_id}~{tries}",',
+                "    later = Envelope(_deferred(message, envelope, deferrals),",
+                '    later = Envelope(f"{envelope.message_id}~{deferrals}",',
             ),
         ),
         f"{_TEST}test_two_requests_with_one_message_id_both_wait",
@@ -48,8 +48,8 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "deferring.py",
         (
             (
-                '    return message.key.named("deferred", *what, tries, came)',
-                '    return message.key.named("deferred", *what, tries)',
+                '    return message.key.named("deferred", *what, deferrals, came)',
+                '    return message.key.named("deferred", *what, deferrals)',
             ),
         ),
         f"{_TEST}test_the_copy_of_a_held_one_that_is_put_off_twice_is_never_dropped",

@@ -7,37 +7,39 @@ import pytest
 
 from dev.fakes.world import World
 from dev.simulation.effects import OVERTAKEN, Crash, Fault, Mode, run, watched
-from dev.simulation.invariants import Watch, after_step
+from dev.simulation.invariants import CircuitBreaker, after_step
 from shared import worker
-from shared.ports import House, Unavailable
+from shared.ports import Dependencies, Unavailable
 
 
-async def grant(house: House) -> None:
+async def grant(deps: Dependencies) -> None:
     """Three credits more."""
-    await worker.grant(house, "ada", 3, grant_id="invoice")
+    await worker.grant(deps, "ada", 3, grant_id="invoice")
 
 
-async def correct(house: House) -> None:
+async def correct(deps: Dependencies) -> None:
     """Three credits more, by an operator, who is told when it was posted before."""
     with suppress(ValueError):
-        await worker.correct(house, "ada", available=3, held=0, captured=0, correction_id="case", note="")
+        await worker.correct(deps, "ada", available=3, held=0, captured=0, correction_id="case", note="")
 
 
 @pytest.mark.parametrize("give", [grant, correct])
 @pytest.mark.parametrize("mode", sorted(set(Mode) - OVERTAKEN))
 @pytest.mark.parametrize("effect", [1, 2])
-def test_what_is_given_again_is_given_once(give: Callable[[House], Awaitable[None]], mode: Mode, effect: int) -> None:
+def test_what_is_given_again_is_given_once(
+    give: Callable[[Dependencies], Awaitable[None]], mode: Mode, effect: int
+) -> None:
     """Died at, lost, refused: whoever gives it again under the same id gives it once."""
 
     async def twice() -> World:
         world = World()
         await world.open_account()
-        watch = Watch(world)
+        watch = CircuitBreaker(world)
         try:
-            await give(watched(world.house, Fault(effect, mode)))
+            await give(watched(world.deps, Fault(effect, mode)))
         except (Crash, Unavailable):
             after_step(watch, "ada")
-        await give(world.house)
+        await give(world.deps)
         after_step(watch, "ada")
         return world
 

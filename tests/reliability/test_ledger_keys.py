@@ -6,10 +6,9 @@ import pytest
 
 from dev.fakes.world import KEY, START, World
 from shared.core.catalog.catalog import quote
-from shared.core.lifecycle import opening
-from shared.core.lifecycle import transitions as life
+from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict
 
@@ -23,7 +22,7 @@ async def test_the_ledger_refuses_a_second_hold() -> None:
     del world.store._etags[KEY]
     loaded = await world.store.load(KEY)
     request = GenerationRequest(key=KEY, prompt="A lighthouse", model="flux-schnell")
-    catalog = world.house.catalog
+    catalog = world.deps.catalog
     again = opening.opened(request, loaded.account, catalog, quote(catalog, request, Plan.PREMIUM), seed=1, now=START)
     with pytest.raises(Conflict):
         await world.store.commit(loaded, again)
@@ -44,7 +43,7 @@ async def test_the_ledger_refuses_a_second_resolve() -> None:
     loaded = await world.store.load(KEY)
     delivery = Delivery(outputs=(output,))
     succeeded = world.replicate.predictions[world.replicate.only_id]
-    again = life.delivered(running, loaded.account, 1, succeeded, delivery, START)
+    again = transitions.delivered(running, loaded.account, 1, succeeded, delivery, START)
     assert again is not None
     with pytest.raises(Conflict):
         await world.store.commit(loaded, again)

@@ -11,7 +11,7 @@ from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import World
 from dev.simulation.effects import Crash, Fault, Mode, run, watched
-from dev.simulation.invariants import Broken, Watch, after_step, at_rest
+from dev.simulation.invariants import Broken, CircuitBreaker, after_step, at_rest
 from shared import worker
 from shared.core.keys import Key
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
@@ -45,7 +45,7 @@ class Play(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(credits=6)
-        self.watch = Watch(self.world)
+        self.watch = CircuitBreaker(self.world)
         self.unfinished: list[Message] = []
 
     @initialize()
@@ -56,10 +56,10 @@ class Play(RuleBasedStateMachine):
 
     def deliver(self, message: Message, fault: tuple[int, Mode]) -> None:
         """One delivery; what died, or raised, is delivered again some time."""
-        house = watched(self.world.house, Fault(*fault))
+        deps = watched(self.world.deps, Fault(*fault))
         queue = REQUESTS if isinstance(message, GenerationRequest | CancelRequest) else EVENTS
         try:
-            run(worker.handle(house, message, Envelope(f"m{len(self.watch.world.telemetry.steps)}"), queue))
+            run(worker.handle(deps, message, Envelope(f"m{len(self.watch.world.telemetry.steps)}"), queue))
         except (Crash, Exception):  # noqa: BLE001  # the broker does not care what it was
             self.unfinished.append(message)
 
@@ -86,9 +86,9 @@ class Play(RuleBasedStateMachine):
         self.deliver(Check(key), fault)
 
     @rule(key=KEYS)
-    def bury(self, key: Key) -> None:
+    def dead_letter(self, key: Key) -> None:
         """A check of this generation has died ten times."""
-        run(worker.bury(self.world.house, Check(key), b"{}", EVENTS))
+        run(worker.dead_letter(self.world.deps, Check(key), b"{}", EVENTS))
 
     @rule(answer=ANSWERS)
     def next_create(self, answer: tuple[CreateOutcome, bool]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dev import outage as command
 from dev.simulation.outage import SLOTS, Case, Figures, Outage
-from dev.simulation.outage_neighbours import Trouble
+from dev.simulation.outage_dependencies import Trouble
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 

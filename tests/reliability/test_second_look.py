@@ -3,7 +3,7 @@
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import World
 from dev.simulation.effects import Crash, Fault, Mode, run, watched
-from dev.simulation.invariants import Watch, after_step, at_rest
+from dev.simulation.invariants import CircuitBreaker, after_step, at_rest
 
 
 def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
@@ -11,7 +11,7 @@ def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
 
     async def play() -> World:
         world = World()
-        watch = Watch(world)
+        watch = CircuitBreaker(world)
         await world.open_account()
         await world.ask()
         prediction_id = world.replicate.only_id
@@ -36,13 +36,13 @@ async def _dies_after(world: World, prediction_id: str, effect: str, effects_lat
     await rehearsed.open_account()
     await rehearsed.ask()
     rehearsed.replicate.succeed(prediction_id, [b"fine"])
-    rehearsed.house = watched(rehearsed.house, rehearsal)
+    rehearsed.deps = watched(rehearsed.deps, rehearsal)
     await rehearsed.webhook(prediction_id)
-    plain = world.house
-    world.house = watched(plain, Fault(rehearsal.names.index(effect) + 1 + effects_later, Mode.CRASH_BEFORE))
+    plain = world.deps
+    world.deps = watched(plain, Fault(rehearsal.names.index(effect) + 1 + effects_later, Mode.CRASH_BEFORE))
     try:
         await world.webhook(prediction_id)
     except Crash:
-        world.house = plain
+        world.deps = plain
     else:
         raise AssertionError("it did not die")

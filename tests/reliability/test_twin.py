@@ -19,7 +19,7 @@ from dev.simulation.schedules import Faced, Flow, Stage, Webhook, raw_of
 from shared import worker
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
-from shared.ports import Envelope, House
+from shared.ports import Dependencies, Envelope
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
@@ -53,28 +53,28 @@ class TwinWorld(World):
 
     async def deliver(self, raw: bytes, queue: str, envelope: Envelope = FROM_THE_APP) -> None:
         """See ``World``."""
-        await self.twice(lambda house: worker.handle(house, read(raw, queue), envelope, queue))
+        await self.twice(lambda deps: worker.handle(deps, read(raw, queue), envelope, queue))
 
-    async def twice(self, walk: Callable[[House], Coroutine[Any, Any, None]]) -> None:
+    async def twice(self, walk: Callable[[Dependencies], Coroutine[Any, Any, None]]) -> None:
         """One walk through the corridor, or two."""
         if self.twins is Twins.TOGETHER:
-            house = watched(self.house, _InTurn())
-            _step_in_turn([walk(house), walk(house)])
+            deps = watched(self.deps, _InTurn())
+            _step_in_turn([walk(deps), walk(deps)])
             return
         for _ in range(1 if self.twins is Twins.NONE else 2):
-            await walk(self.house)
+            await walk(self.deps)
 
     async def face(self, faced: Faced) -> None:
         """What a flow is about, twice too."""
         message = faced.message
         if message is None:
-            await worker.reconcile(self.house)
+            await worker.reconcile(self.deps)
         elif faced.dead:
             raw, queue = raw_of(message), queue_of(message)
-            await self.twice(lambda house: worker.bury(house, message, raw, queue))
+            await self.twice(lambda deps: worker.dead_letter(deps, message, raw, queue))
         else:
             queue = queue_of(message)
-            await self.twice(lambda house: worker.handle(house, message, faced.envelope("faced"), queue))
+            await self.twice(lambda deps: worker.handle(deps, message, faced.envelope("faced"), queue))
 
 
 def _step_in_turn(pair: list[Coroutine[Any, Any, None]]) -> None:

@@ -1,4 +1,4 @@
-"""A stranger's picture server on loopback, and a stack whose host may fetch from it: see picture_rooms.py."""
+"""A stranger's picture server on loopback, and a stack whose host may fetch from it: see picture_app.py."""
 
 import io
 import shutil
@@ -82,7 +82,7 @@ class OwnRooms(Running):
 async def open_road_to(pictures: Pictures, authority: trustme.CA, folder: Path) -> AsyncIterator[Road]:
     """A road on a stack of its own, whose host may fetch from this server. ``folder`` is an empty one."""
     shutil.copy(ROOT / "host.json", folder)
-    shutil.copy(Path(__file__).with_name("picture_rooms.py"), folder / "function_app.py")
+    shutil.copy(Path(__file__).with_name("picture_app.py"), folder / "function_app.py")
     authority.cert_pem.write_to_path(folder / "authority.pem")
     overrides = {
         "PICTURES_PORT": str(pictures.port),

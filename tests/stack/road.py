@@ -23,8 +23,8 @@ from dev.stack import Running, Stack
 from shared import worker
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
-from shared.core.money.credits import Move, Plan
-from shared.ports import House
+from shared.core.money.ledger import Move, Plan
+from shared.ports import Dependencies
 
 #: Stands in every prompt, and nowhere else: so a log that holds a prompt is found out.
 PROMPT_MARK = "kingfisher"
@@ -32,7 +32,7 @@ PROMPT_MARK = "kingfisher"
 #: How long a step of the host may take on a busy machine.
 PATIENCE_S = 30.0
 
-Record = Mapping[str, Any]
+ScreeningRecord = Mapping[str, Any]
 
 
 class HostLog:
@@ -40,7 +40,7 @@ class HostLog:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._records: list[Record] = []
+        self._records: list[ScreeningRecord] = []
         self._came = asyncio.Event()
 
     def read(self, line: str) -> None:
@@ -53,34 +53,34 @@ class HostLog:
         came, self._came = self._came, asyncio.Event()
         came.set()
 
-    def find(self, fits: Callable[[Record], bool]) -> list[Record]:
+    def find(self, fits: Callable[[ScreeningRecord], bool]) -> list[ScreeningRecord]:
         """The records that fit, oldest first."""
         return [record for record in self._records if fits(record)]
 
-    async def wait(self, fits: Callable[[Record], bool], count: int = 1) -> Record:
+    async def wait(self, fits: Callable[[ScreeningRecord], bool], count: int = 1) -> ScreeningRecord:
         """The ``count``-th record that fits, as soon as it is there."""
         async with asyncio.timeout(PATIENCE_S):
             while len(found := self.find(fits)) < count:
                 await self._came.wait()
         return found[count - 1]
 
-    def steps(self, key: Key, name: str = "") -> list[Record]:
+    def steps(self, key: Key, name: str = "") -> list[ScreeningRecord]:
         """The steps of a generation, of one name where it is given."""
         return self.find(step(key, name))
 
-    async def step(self, key: Key, name: str, count: int = 1) -> Record:
+    async def step(self, key: Key, name: str, count: int = 1) -> ScreeningRecord:
         """The ``count``-th step of this name, as soon as it is there."""
         return await self.wait(step(key, name), count)
 
-    def failures(self) -> list[Record]:
+    def failures(self) -> list[ScreeningRecord]:
         """The invocations that failed, and whatever else is an error."""
         return self.find(lambda record: record["level"] in {"ERROR", "CRITICAL"})
 
 
-def step(key: Key, name: str = "") -> Callable[[Record], bool]:
+def step(key: Key, name: str = "") -> Callable[[ScreeningRecord], bool]:
     """Fits the steps of one generation."""
 
-    def fits(record: Record) -> bool:
+    def fits(record: ScreeningRecord) -> bool:
         mine = record.get("generation_id") == key.generation_id and record.get("user_id") == key.user_id
         return mine and "step" in record and (not name or record["step"] == name)
 
@@ -121,16 +121,16 @@ class Road:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def house(self) -> House:
+    def deps(self) -> Dependencies:
         """The house on the real adapters, in this process."""
-        return self.stack.wiring.house
+        return self.stack.app.deps
 
     # Before.
 
     async def user(self, credits: int = 10) -> str:  # noqa: A002  # the house's word
         """A new user with credits, on the premium plan."""
         user = f"user-{uuid4().hex[:10]}"
-        await worker.grant(self.house, user, credits, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(self.deps, user, credits, grant_id="welcome", plan=Plan.PREMIUM)
         return user
 
     async def message(self, **fields: Any) -> dict[str, Any]:
@@ -180,26 +180,26 @@ class Road:
 
     async def generation(self, key: Key) -> Generation:
         """The generation as it is saved."""
-        loaded = await self.house.store.load(key)
+        loaded = await self.deps.store.load(key)
         assert loaded.generation is not None
         return loaded.generation
 
     async def balances(self, user: str) -> tuple[int, int, int]:
         """Available, held, captured."""
-        account, _ = await self.house.store.load_account(user)
+        account, _ = await self.deps.store.load_account(user)
         assert account is not None
         return account.available, account.held, account.captured
 
     async def moves(self, key: Key) -> list[Move]:
         """The ledger entries of one generation."""
-        ledger = self.house.store.ledger(key.user_id)
+        ledger = self.deps.store.ledger(key.user_id)
         return [entry.move async for entry in ledger if entry.entry_id == key.generation_id]
 
     async def books_balance(self, user: str) -> None:
         """The account is the sum of its ledger, and nothing is held for what has ended."""
-        account, _ = await self.house.store.load_account(user)
+        account, _ = await self.deps.store.load_account(user)
         assert account is not None
-        entries = [entry async for entry in self.house.store.ledger(user)]
+        entries = [entry async for entry in self.deps.store.ledger(user)]
         for name in ("granted", "available", "held", "captured"):
             assert getattr(account, name) == sum(getattr(entry, name) for entry in entries), name
         assert account.held == 0
@@ -207,7 +207,7 @@ class Road:
     async def closed(self, key: Key) -> None:
         """Wait until the index row is gone: the last thing that a generation does, after its event."""
         async with asyncio.timeout(PATIENCE_S):
-            while await self.house.index.get(key) is not None:  # noqa: ASYNC110  # a table tells nobody
+            while await self.deps.index.get(key) is not None:  # noqa: ASYNC110  # a table tells nobody
                 await asyncio.sleep(0.05)
 
     async def predictions(self, prompt: str) -> list[dict[str, Any]]:
@@ -242,9 +242,9 @@ def key_of(message: Mapping[str, Any]) -> Key:
     return Key(message["user_id"], message["generation_id"])
 
 
-def later(house: House, seconds: float) -> House:
+def later(deps: Dependencies, seconds: float) -> Dependencies:
     """The same house, to which so many seconds more have passed."""
-    return replace(house, now=lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    return replace(deps, now=lambda: datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 @asynccontextmanager

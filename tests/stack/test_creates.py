@@ -23,11 +23,11 @@ async def test_a_throttled_create_comes_back_after_each_kind_of_hint(road: Road)
         message = await road.message()
         await road.fault("create_429", message, hint=hint, seconds=2)
         outcome = await road.outcome(message)
-        (put_off,) = road.log.steps(outcome.key, "create_put_off")
-        assert (put_off["why"], put_off["seconds"]) == ("throttled", 2)
+        (defer,) = road.log.steps(outcome.key, "create_deferred")
+        assert (defer["why"], defer["seconds"]) == ("throttled", 2)
         attempt = outcome.generation.attempt
         assert attempt is not None
-        assert (attempt.number, attempt.tries) == (1, 2)
+        assert (attempt.number, attempt.posts) == (1, 2)
         await road.paid_once(outcome, message["prompt"])
 
 
@@ -36,7 +36,7 @@ async def test_a_refused_token_is_refreshed_once(road: Road) -> None:
     message = await road.message()
     await road.fault("create_401", message)
     outcome = await road.outcome(message)
-    assert not road.log.steps(outcome.key, "create_put_off")
+    assert not road.log.steps(outcome.key, "create_deferred")
     await road.paid_once(outcome, message["prompt"])
 
 
@@ -46,8 +46,8 @@ async def test_missing_credit_at_replicate_waits(road: Road) -> None:
     key = key_of(message)
     await road.fault("create_402", message)
     await road.send(message)
-    put_off = await road.log.step(key, "create_put_off")
-    assert put_off["why"] == "no credit"
+    defer = await road.log.step(key, "create_deferred")
+    assert defer["why"] == "no credit"
     await road.cancel(key)
     outcome = await road.ended(key)
     assert outcome.reason == "CANCELED_BY_USER"
@@ -69,8 +69,8 @@ async def test_what_only_the_operator_can_mend_waits_and_is_told(road: Road) -> 
         key = key_of(message)
         await road.fault(kind, message, **params)
         await road.send(message)
-        put_off = await road.log.step(key, "create_put_off")
-        assert (put_off["why"], put_off["seconds"]) == (why, 60)
+        defer = await road.log.step(key, "create_deferred")
+        assert (defer["why"], defer["seconds"]) == (why, 60)
         await road.cancel(key)
         outcome = await road.ended(key)
         assert outcome.reason == "CANCELED_BY_USER"
@@ -117,10 +117,10 @@ async def test_a_create_that_never_was_is_made_again_only_after_its_time(road: R
     await road.log.step(key, "checked", 2)  # the timer has asked for the list, and not found it
     generation = await road.generation(key)
     assert generation.attempt is not None
-    assert (generation.state, generation.attempt.tries) == (State.SUBMITTING, 1)
+    assert (generation.state, generation.attempt.posts) == (State.SUBMITTING, 1)
     assert not await road.predictions(message["prompt"])
     assert await road.balances(key.user_id) == (9, 1, 0)
-    over = later(road.house, generation.attempt.cancel_after_s + 60)
+    over = later(road.deps, generation.attempt.cancel_after_s + 60)
     await worker.handle(over, Check(key), Envelope("later"), "")  # it is lost: the next attempt opens
     await worker.handle(over, Check(key), Envelope("later"), "")  # and is made
     outcome = await road.ended(key)

@@ -57,7 +57,7 @@ async def test_a_partial_delivery_is_paid_in_part(road: Road) -> None:
         await road.fault(kind, message, **params)
         outcome = await road.outcome(message)
         stored = [output["name"] for output in outcome.event["data"]["outputs"]]
-        assert all([await road.stack.wiring.blobs.read_output(name) for name in stored])
+        assert all([await road.stack.app.blobs.read_output(name) for name in stored])
         await road.paid_once(outcome, message["prompt"], captured=len(stored))
         return outcome
 
@@ -70,7 +70,7 @@ async def test_a_partial_delivery_is_paid_in_part(road: Road) -> None:
     (kept,) = unsafe.event["data"]["outputs"]
     assert kept["name"].endswith("/1-1.webp")
     with pytest.raises(FileNotFoundError):
-        await road.stack.wiring.blobs.read_output(kept["name"].replace("1-1", "1-0"))
+        await road.stack.app.blobs.read_output(kept["name"].replace("1-1", "1-0"))
 
 
 async def test_an_output_that_cannot_be_had_or_shown_costs_nothing(road: Road) -> None:
@@ -86,7 +86,7 @@ async def test_an_output_that_cannot_be_had_or_shown_costs_nothing(road: Road) -
     for outcome in outcomes:
         await road.paid_nothing(outcome)
         with pytest.raises(FileNotFoundError):
-            await road.stack.wiring.blobs.read_output(f"{outcome.key}/1-0.webp")
+            await road.stack.app.blobs.read_output(f"{outcome.key}/1-0.webp")
 
 
 async def test_an_output_that_is_not_there_yet_is_fetched_again(road: Road) -> None:
@@ -94,7 +94,7 @@ async def test_an_output_that_is_not_there_yet_is_fetched_again(road: Road) -> N
     message = await road.message(num_outputs=2)
     await road.fault("output_404", message, times=2)
     outcome = await road.outcome(message)
-    assert len(road.log.steps(outcome.key, "put_off")) == 2
+    assert len(road.log.steps(outcome.key, "deferred")) == 2
     assert len(outcome.generation.outputs) == 2
     await road.paid_once(outcome, message["prompt"], captured=2)
 
@@ -108,10 +108,10 @@ async def test_an_output_that_never_comes_is_expired_when_its_hour_is_nearly_ove
     await road.log.step(key, "prediction_created")
     (made,) = await road.predictions(message["prompt"])
     await road.fault("output_404", message, times=-1)
-    await road.log.step(key, "put_off")
+    await road.log.step(key, "deferred")
     assert (await road.generation(key)).state is State.RUNNING
     assert await road.balances(key.user_id) == (8, 2, 0)
-    await worker.handle(later(road.house, 3000), Check(key), Envelope("later"), "")
+    await worker.handle(later(road.deps, 3000), Check(key), Envelope("later"), "")
     outcome = await road.ended(key)
     assert (outcome.event["type"], outcome.reason) == ("darkroom.generation.failed", "OUTPUT_EXPIRED")
     assert made["status"] in {"starting", "processing", "succeeded"}
@@ -153,5 +153,5 @@ async def test_an_output_that_breaks_off_is_fetched_again(road: Road) -> None:
     message = await road.message()
     await road.fault("output_truncated", message)
     outcome = await road.outcome(message)
-    assert len(road.log.steps(outcome.key, "put_off")) == 1
+    assert len(road.log.steps(outcome.key, "deferred")) == 1
     await road.paid_once(outcome, message["prompt"])

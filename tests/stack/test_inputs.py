@@ -35,7 +35,7 @@ class Place:
 
     async def inputs(self) -> list[str]:
         """What is stored of inputs."""
-        return [name async for name in self.road.stack.wiring.blobs._inputs.list_blob_names()]
+        return [name async for name in self.road.stack.app.blobs._inputs.list_blob_names()]
 
     async def refused(self, outcome: Outcome, prompt: str) -> None:
         """Nothing is charged, stored, or made."""
@@ -69,10 +69,10 @@ async def test_a_small_picture_goes_to_the_model_as_the_bytes_that_passed(place:
     assert place.pictures.asked.count("/small.png") == 1
     assert len(road.log.steps(outcome.key, "input_stored")) == 1
     (output,) = outcome.event["data"]["outputs"]
-    with Image.open(io.BytesIO(await road.stack.wiring.blobs.read_output(output["name"]))) as picture:
+    with Image.open(io.BytesIO(await road.stack.app.blobs.read_output(output["name"]))) as picture:
         picture.load()
     assert await place.inputs() == []
-    prompt, seen, made_of_it = outcome.generation.verdicts
+    prompt, seen, made_of_it = outcome.generation.screenings
     assert [each.subject for each in (prompt, seen, made_of_it)] == ["prompt", "input image", "output 1.0"]
     assert (seen.allowed, seen.screeners) == (True, ("content_safety",))
     assert seen.digest == keyed_digest(b"0123456789abcdef", content)
@@ -109,7 +109,7 @@ async def test_an_unsafe_picture_is_refused_and_nothing_is_charged(place: Place)
     assert outcome.reason == "INPUT_REFUSED"
     assert outcome.event["data"]["reason"]["text"] == "The input image was refused by the content rules (violence)."
     await place.refused(outcome, message["prompt"])
-    seen = outcome.generation.verdicts[1]
+    seen = outcome.generation.screenings[1]
     assert (seen.allowed, seen.category, seen.severities["Violence"]) == (False, "Violence", 6)
 
 
@@ -173,7 +173,7 @@ async def test_a_refused_output_waits_in_quarantine_where_no_user_comes(place: P
     assert outcome.reason == "OUTPUT_REFUSED"
     await place.road.paid_nothing(outcome)
     name = f"{outcome.key}/1-0.webp"
-    blobs = place.road.stack.wiring.blobs
+    blobs = place.road.stack.app.blobs
     kept = await blobs._quarantine.get_blob_client(name).get_blob_properties()
     assert kept.metadata == {"generation_id": outcome.key.generation_id, "category": "Sexual"}
     assert name not in await blobs.list_outputs()

@@ -15,7 +15,7 @@ async def test_no_line_holds_a_secret_or_a_prompt(road: Road) -> None:
         "the prompt": PROMPT_MARK,
         "the token": values["REPLICATE_API_TOKEN"],
         "the key of Content Safety": values["CONTENT_SAFETY_KEY"],
-        "the signing secret": (await road.stack.wiring.signing_secret.value()).removeprefix("whsec_"),
+        "the signing secret": (await road.stack.app.signing_secret.value()).removeprefix("whsec_"),
         "a signed address": "sig=",
         "a webhook's digest": "digest=",
         "a key in a connection string": "AccountKey=",
@@ -28,7 +28,7 @@ async def test_no_line_holds_a_secret_or_a_prompt(road: Road) -> None:
 
 
 async def test_no_invocation_has_failed(road: Road) -> None:
-    """Whatever the tests did to the neighbours: nothing was raised that the corridor did not expect."""
+    """Whatever the tests did to the dependencies: nothing was raised that the corridor did not expect."""
     await road.generate()
     assert [(record["message"], record.get("exception", "")[-500:]) for record in road.log.failures()] == []
 

@@ -65,7 +65,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     log = HostLog()
     for name, source in (
         ("host.json", ROOT / "host.json"),
-        ("function_app.py", Path(__file__).with_name("deadly_rooms.py")),
+        ("function_app.py", Path(__file__).with_name("deadly_app.py")),
     ):
         shutil.copy(source, tmp_path / name)
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")

@@ -15,8 +15,8 @@ from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from shared import worker
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import Plan
-from tests.stack.road import PATIENCE_S, Record, Road, key_of
+from shared.core.money.ledger import Plan
+from tests.stack.road import PATIENCE_S, Road, ScreeningRecord, key_of
 
 pytestmark = pytest.mark.stack
 
@@ -89,17 +89,17 @@ async def test_what_nobody_can_read_is_kept_once_and_told_in_one_line(road: Road
     assert line["level"] == "WARNING"
     assert says in line["message"]
     archived = line["message"].partition("kept as ")[2].partition(": ")[0]
-    await road.stack.wiring.blobs.read_dead_letter(archived)
+    await road.stack.app.blobs.read_dead_letter(archived)
     await asyncio.sleep(0.5)
     assert len(_kept(road)) == seen + 1
     assert len(road.log.failures()) == failures
 
 
-def _is_kept(record: Record) -> bool:
+def _is_kept(record: ScreeningRecord) -> bool:
     return "no message of ours, kept as" in record["message"]
 
 
-def _kept(road: Road) -> list[Record]:
+def _kept(road: Road) -> list[ScreeningRecord]:
     return road.log.find(_is_kept)
 
 
@@ -112,13 +112,13 @@ async def test_the_ids_of_identity_providers_walk_the_whole_road(road: Road, sub
     """As user and as generation: account, ledger, callback, open index, blob and event."""
     mark = uuid4().hex[:8]
     user, generation = f"{subject}{mark}", f"{subject}:{mark}"
-    await worker.grant(road.house, user, 10, grant_id=f"{subject}+g", plan=Plan.PREMIUM)
+    await worker.grant(road.deps, user, 10, grant_id=f"{subject}+g", plan=Plan.PREMIUM)
     message = await road.message(user_id=user, generation_id=generation)
     outcome = await road.outcome(message)
     await road.paid_once(outcome, message["prompt"])
     (output,) = outcome.event["data"]["outputs"]
     assert output["name"].startswith(f"{user}/{generation}/1-0.")
-    assert await road.stack.wiring.blobs.read_output(output["name"])
+    assert await road.stack.app.blobs.read_output(output["name"])
 
 
 async def test_a_number_for_an_id_is_refused_to_its_sender(road: Road) -> None:
@@ -130,7 +130,7 @@ async def test_a_number_for_an_id_is_refused_to_its_sender(road: Road) -> None:
     assert (event["data"]["user_id"], event["data"]["generation_id"]) == (user, number)
     assert event["data"]["reason"]["code"] == "INVALID_REQUEST"
     assert "generation_id must be a text" in event["data"]["reason"]["text"]
-    assert [each async for each in road.house.store.generations(user)] == []
+    assert [each async for each in road.deps.store.generations(user)] == []
 
 
 async def test_a_request_that_waits_is_in_the_table_and_in_the_open_index(road: Road) -> None:
@@ -140,14 +140,14 @@ async def test_a_request_that_waits_is_in_the_table_and_in_the_open_index(road: 
     try:
         for message in (first, second):
             await road.send(message, f"m-{message['generation_id']}")
-            await road.log.step(key_of(message), "put_off")
+            await road.log.step(key_of(message), "deferred")
         for message in (first, second):
             key = key_of(message)
             async with asyncio.timeout(PATIENCE_S):
-                while (loaded := await road.house.store.load(key)).generation is None:  # noqa: ASYNC110  # a table tells nobody
+                while (loaded := await road.deps.store.load(key)).generation is None:  # noqa: ASYNC110  # a table tells nobody
                     await asyncio.sleep(0.05)
             assert loaded.generation.state is State.RECEIVED
-            assert await road.house.index.get(key) is not None
+            assert await road.deps.index.get(key) is not None
             assert await road.balances(key.user_id) == (10, 0, 0)
     finally:
         (await road.safety.delete("/_sim/faults")).raise_for_status()

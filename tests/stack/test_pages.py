@@ -182,11 +182,11 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
         await place.app.event("7f3c", timeout_s=60)
     await place.app.send(b"no message")
     for _ in range(600):  # a minute, on a machine that has others
-        letters = await place.stack.wiring.blobs.list_dead_letters("", 1)
-        if letters:
+        dead_letters = await place.stack.app.blobs.list_dead_letters("", 1)
+        if dead_letters:
             break
         await asyncio.sleep(0.1)
-    meant = MEANT | {"NAME": letters[0].name, "GENERATION": "7f3c"}
+    meant = MEANT | {"NAME": dead_letters[0].name, "GENERATION": "7f3c"}
     wrong = []
     for line in lines():
         of = "shared/core/catalog/catalog.toml" if line.startswith("CATALOG_FILE") else "dev/unscreened.toml"

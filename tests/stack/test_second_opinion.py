@@ -11,14 +11,14 @@ import pytest_asyncio
 from dev.stack import ROOT
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
-from shared.core.safety.moderation import CONTENT_SAFETY, LLAMA_GUARD, TERMS, Category
-from shared.core.safety.screening_record import Record
+from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
+from shared.core.safety.screening_record import ScreeningRecord
 from tests.stack.road import Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
 GUARD = "meta/llama-guard-3-8b"
-EVERYBODY = (TERMS, CONTENT_SAFETY, LLAMA_GUARD)
+EVERYBODY = (BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD)
 
 #: What the policy that comes with the app says of the second opinion, and what is said here: it is given two seconds,
 #: and its breaker, which has tests of its own, stays closed.
@@ -54,9 +54,9 @@ async def made(road: Road, message: dict[str, Any]) -> list[str]:
     return [each["model"] for each in await road.predictions(message["prompt"])]
 
 
-def prompt_of(generation: Generation) -> Record:
+def prompt_of(generation: Generation) -> ScreeningRecord:
     """The record of the look at the prompt."""
-    (found,) = [record for record in generation.verdicts if record.subject == "prompt"]
+    (found,) = [record for record in generation.screenings if record.subject == "prompt"]
     return found
 
 
@@ -131,7 +131,7 @@ async def test_where_the_policy_says_so_it_goes_on_without_it(road: Road, kind: 
     outcome = await road.outcome(message)
     assert outcome.event["type"] == "darkroom.generation.succeeded"
     seen = prompt_of(outcome.generation)
-    assert (seen.allowed, seen.screeners, seen.unavailable) == (True, (TERMS, CONTENT_SAFETY), (LLAMA_GUARD,))
+    assert (seen.allowed, seen.screeners, seen.unavailable) == (True, (BLOCKLIST, CONTENT_SAFETY), (LLAMA_GUARD,))
     assert await road.balances(outcome.key.user_id) == (9, 0, 1)
     await road.books_balance(outcome.key.user_id)
 
@@ -155,8 +155,8 @@ async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> No
         key = key_of(message)
         await guard_is(road, message, "failed", times=-1)
         await road.send(message)
-        put_off = await road.log.step(key, "put_off")
-        assert put_off["neighbour"] == "content safety"
+        defer = await road.log.step(key, "deferred")
+        assert defer["dependency"] == "content safety"
         await _nothing_yet(road, message, key)
         (await road.replicate.delete("/_sim/faults")).raise_for_status()
         outcome = await road.ended(key)
@@ -172,5 +172,5 @@ async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> No
 
 async def _nothing_yet(road: Road, message: dict[str, Any], key: Key) -> None:
     assert await road.balances(key.user_id) == (10, 0, 0)
-    assert (await road.house.store.load(key)).generation is None
+    assert (await road.deps.store.load(key)).generation is None
     assert set(await made(road, message)) == {GUARD}

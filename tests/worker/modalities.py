@@ -91,7 +91,7 @@ WILLING = replace(STRICT, unscreened=UNSCREENED_MODALITIES)
 async def opened(policy: Policy = WILLING, of: Catalog = CATALOG) -> World:
     """Ada's world, with a thousand credits."""
     world = World(credits=1000, catalog=of)
-    world.house = replace(world.house, policy=policy)
+    world.deps = replace(world.deps, policy=policy)
     await world.open_account()
     return world
 

@@ -12,14 +12,14 @@ from dev.fakes.store import FakeStore
 from dev.fakes.world import World
 from shared import worker
 from shared.core.keys import Key
-from shared.core.money.credits import Account, LedgerEntry, Move, Plan
+from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
 from shared.ports import Unavailable, UnreadableRow
 from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
 
 
 async def differences(world: World) -> list[Difference]:
     """What the audit finds."""
-    return [difference async for difference in worker.audit(world.house)]
+    return [difference async for difference in worker.audit(world.deps)]
 
 
 class SlowStore(FakeStore):
@@ -52,7 +52,7 @@ class SlowStore(FakeStore):
 async def crowd(size: int) -> tuple[World, SlowStore]:
     """A world of so many accounts, user000 and on, whose books agree."""
     world, store = World(), SlowStore()
-    world.store, world.house = store, replace(world.house, store=store)
+    world.store, world.deps = store, replace(world.deps, store=store)
     for number in range(size):
         await world.open_account(f"user{number:03}")
     return world, store
@@ -60,16 +60,16 @@ async def crowd(size: int) -> tuple[World, SlowStore]:
 
 async def test_the_same_grant_twice_is_one_grant(world: World) -> None:
     """A billing webhook that comes twice gives credits once."""
-    await worker.grant(world.house, "ada", 5, grant_id="invoice-1")
-    await worker.grant(world.house, "ada", 5, grant_id="invoice-1")
+    await worker.grant(world.deps, "ada", 5, grant_id="invoice-1")
+    await worker.grant(world.deps, "ada", 5, grant_id="invoice-1")
     assert world.balances() == (15, 0, 0)
     world.books_balance()
 
 
 async def test_a_grant_may_set_plan_and_limit(world: World) -> None:
     """And leaves them alone when it does not name them."""
-    await worker.grant(world.house, "bob", 5, grant_id="a", plan=Plan.BASIC, daily_limit_credits=3)
-    await worker.grant(world.house, "bob", 5, grant_id="b")
+    await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Plan.BASIC, daily_limit_credits=3)
+    await worker.grant(world.deps, "bob", 5, grant_id="b")
     account = world.account("bob")
     assert (account.plan, account.daily_limit_credits, account.available) == (Plan.BASIC, 3, 10)
 
@@ -79,18 +79,18 @@ async def test_what_is_no_number_of_credits_is_refused_by_name(world: World, bad
     """As an amount and, where it is none of a limit, as a limit: before any credit moves, and nothing is written."""
     before = dict(world.store.saved_accounts), list(world.store.entries)
     with pytest.raises(ValueError, match="amount must be a whole number from 1 to"):
-        await worker.grant(world.house, "ada", bad, grant_id="g")
+        await worker.grant(world.deps, "ada", bad, grant_id="g")
     if bad not in (None, 0) or bad is True:
         with pytest.raises(ValueError, match="daily_limit_credits must be a whole number from 0 to"):
-            await worker.grant(world.house, "ada", 5, grant_id="g", daily_limit_credits=bad)
+            await worker.grant(world.deps, "ada", 5, grant_id="g", daily_limit_credits=bad)
         with pytest.raises(ValueError, match="daily_limit_credits must be a whole number from 0 to"):
-            await worker.change_terms(world.house, "ada", change_id="g", daily_limit_credits=bad)
+            await worker.change_terms(world.deps, "ada", change_id="g", daily_limit_credits=bad)
     if type(bad) is not int or abs(bad) >= 2**63:
         with pytest.raises(ValueError, match="held must be a whole number"):
-            await worker.correct(world.house, "ada", available=0, held=bad, captured=0, correction_id="g", note="x")
+            await worker.correct(world.deps, "ada", available=0, held=bad, captured=0, correction_id="g", note="x")
     plan: Any = "premium"
     with pytest.raises(ValueError, match="plan must be one of free, basic, premium"):
-        await worker.grant(world.house, "ada", 5, grant_id="g", plan=plan)
+        await worker.grant(world.deps, "ada", 5, grant_id="g", plan=plan)
     assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
 
 
@@ -99,7 +99,7 @@ async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> Non
     most = 2**63 - 1
     world.store.put_account(Account(user_id="ada", granted=most, available=most))
     with pytest.raises(ValueError, match="granted must be a whole number"):
-        await worker.grant(world.house, "ada", 1, grant_id="g")
+        await worker.grant(world.deps, "ada", 1, grant_id="g")
     assert world.account().granted == most
 
 
@@ -109,21 +109,21 @@ async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> Non
 async def test_a_grant_id_with_another_amount_or_plan_is_refused_by_name(world: World, other: dict[str, Any]) -> None:
     """It was no repetition: silently the first would be a grant that somebody believes in."""
     told: dict[str, Any] = {"amount": 5, "plan": Plan.BASIC}
-    await worker.grant(world.house, "ada", grant_id="invoice-1", **told)
+    await worker.grant(world.deps, "ada", grant_id="invoice-1", **told)
     before = dict(world.store.saved_accounts), list(world.store.entries)
     with pytest.raises(ValueError, match=r"the id 'invoice-1' was used before for 5 credits, plan basic; .*another id"):
-        await worker.grant(world.house, "ada", grant_id="invoice-1", **(told | other))
+        await worker.grant(world.deps, "ada", grant_id="invoice-1", **(told | other))
     assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
-    assert await worker.grant(world.house, "ada", grant_id="invoice-1", **told) == world.account()
+    assert await worker.grant(world.deps, "ada", grant_id="invoice-1", **told) == world.account()
 
 
 async def test_terms_change_without_a_credit_and_a_limit_goes_away(world: World) -> None:
     """Each alone; the ledger says when and to what, and explains the account as before."""
-    await worker.change_terms(world.house, "ada", change_id="t1", plan=Plan.BASIC, daily_limit_credits=7)
+    await worker.change_terms(world.deps, "ada", change_id="t1", plan=Plan.BASIC, daily_limit_credits=7)
     assert (world.account().plan, world.account().daily_limit_credits) == (Plan.BASIC, 7)
-    await worker.change_terms(world.house, "ada", change_id="t2", unlimited=True)
+    await worker.change_terms(world.deps, "ada", change_id="t2", unlimited=True)
     assert (world.account().plan, world.account().daily_limit_credits) == (Plan.BASIC, None)
-    await worker.change_terms(world.house, "ada", change_id="t1", plan=Plan.BASIC, daily_limit_credits=7)
+    await worker.change_terms(world.deps, "ada", change_id="t1", plan=Plan.BASIC, daily_limit_credits=7)
     assert world.account().daily_limit_credits is None
     assert world.balances() == (10, 0, 0)
     notes = [(entry.entry_id, entry.note) for entry in world.store.entries if entry.move is Move.TERMS]
@@ -139,9 +139,9 @@ async def test_terms_that_say_nothing_or_two_things_are_refused(world: World) ->
         ("set and taken away", {"daily_limit_credits": 1, "unlimited": True}),
     ):
         with pytest.raises(ValueError, match=problem):
-            await worker.change_terms(world.house, "ada", change_id="t", **terms)  # type: ignore[arg-type]
+            await worker.change_terms(world.deps, "ada", change_id="t", **terms)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no account 'eve'"):
-        await worker.change_terms(world.house, "eve", change_id="t", plan=Plan.FREE)
+        await worker.change_terms(world.deps, "eve", change_id="t", plan=Plan.FREE)
     assert "eve" not in world.store.saved_accounts
 
 
@@ -161,15 +161,15 @@ async def test_a_row_that_cannot_be_read_costs_one_accounts_audit(where: str) ->
         ("user009", "ledger captured"),
     ]
     assert str(found[0]).startswith("account user003 cannot be compared: row user003/")
-    seen = [user_id async for user_id, _ in worker.audit_tonight(world.house)]
+    seen = [user_id async for user_id, _ in worker.audit_tonight(world.deps)]
     assert sorted(seen) == sorted(store.saved_accounts)
-    (alone,) = [each async for each in worker.audit(world.house, "user003")]
+    (alone,) = [each async for each in worker.audit(world.deps, "user003")]
     assert alone.unreadable
 
 
 async def test_grants_that_race_are_all_given(world: World) -> None:
     """Twenty grants at once on one account lose nothing."""
-    grants = [worker.grant(world.house, "ada", 1, grant_id=f"g{number}") for number in range(20)]
+    grants = [worker.grant(world.deps, "ada", 1, grant_id=f"g{number}") for number in range(20)]
     await asyncio.gather(*grants)
     assert world.balances() == (30, 0, 0)
     world.books_balance()
@@ -218,7 +218,7 @@ async def test_a_correction_mends_what_a_person_decided(world: World) -> None:
 
     async def correct() -> None:
         await worker.correct(
-            world.house, "ada", available=-3, held=0, captured=3, correction_id="case-7", note="double delivery"
+            world.deps, "ada", available=-3, held=0, captured=3, correction_id="case-7", note="double delivery"
         )
 
     await correct()
@@ -234,7 +234,7 @@ async def test_a_ledger_that_does_not_explain_the_account_is_completed(world: Wo
     """Somebody edited the account and was right to: the entry is posted, the account stays as it is."""
     world.store.put_account(Account(user_id="ada", granted=12, available=12))
     await worker.correct(
-        world.house, "ada", available=2, held=0, captured=0, correction_id="case-9", note="by hand", ledger_only=True
+        world.deps, "ada", available=2, held=0, captured=0, correction_id="case-9", note="by hand", ledger_only=True
     )
     assert world.balances() == (12, 0, 0)
     assert await differences(world) == []
@@ -244,8 +244,8 @@ async def test_one_users_books_can_be_looked_at_alone(world: World) -> None:
     """The audit of one user leaves the others' differences alone."""
     await world.open_account("bob", 5)
     world.store.put_account(Account(user_id="bob", granted=6, available=6))
-    assert [difference async for difference in worker.audit(world.house, "ada")] == []
-    assert [difference.user_id async for difference in worker.audit(world.house, "bob")] == ["bob", "bob"]
+    assert [difference async for difference in worker.audit(world.deps, "ada")] == []
+    assert [difference.user_id async for difference in worker.audit(world.deps, "bob")] == ["bob", "bob"]
 
 
 async def test_several_accounts_are_looked_at_at_a_time() -> None:
@@ -277,7 +277,7 @@ async def test_an_account_that_changes_meanwhile_is_no_difference() -> None:
 
     late = Stale()
     vars(late).update(vars(world.store))
-    world.house = replace(world.house, store=late)
+    world.deps = replace(world.deps, store=late)
     assert await differences(world) == []
     assert world.telemetry.total("darkroom.audit_differences") == 0
 
@@ -300,7 +300,7 @@ async def test_a_night_looks_at_every_account_once() -> None:
     store_order = sorted(world.store.saved_accounts)
     orders = set()
     for _ in range(NIGHTS):
-        seen = [user_id async for user_id, found in worker.audit_tonight(world.house) if not found]
+        seen = [user_id async for user_id, found in worker.audit_tonight(world.deps) if not found]
         assert sorted(seen) == store_order
         orders.add(tuple(seen))
         world.pass_time(86_400)
@@ -312,7 +312,7 @@ async def test_nights_that_are_too_short_reach_every_account_in_a_week() -> None
     world, _ = await crowd(10 * NIGHTS)
     reached: set[str] = set()
     for _ in range(NIGHTS):
-        async with aclosing(worker.audit_tonight(world.house)) as looks:
+        async with aclosing(worker.audit_tonight(world.deps)) as looks:
             reached |= {(await anext(looks))[0] for _ in range(10 * NIGHTS // 3)}
         world.pass_time(86_400)
     assert reached == set(world.store.saved_accounts)
@@ -321,14 +321,14 @@ async def test_nights_that_are_too_short_reach_every_account_in_a_week() -> None
 async def test_a_correction_cannot_make_a_balance_negative(world: World) -> None:
     """It is refused, and nothing changes."""
     with pytest.raises(ValueError, match="negative"):
-        await worker.correct(world.house, "ada", available=-11, held=0, captured=0, correction_id="case-8", note="typo")
+        await worker.correct(world.deps, "ada", available=-11, held=0, captured=0, correction_id="case-8", note="typo")
     assert world.balances() == (10, 0, 0)
 
 
 async def test_a_correction_needs_an_account(world: World) -> None:
     """There is nothing to correct for whom nobody knows."""
     with pytest.raises(ValueError, match="no account"):
-        await worker.correct(world.house, "eve", available=1, held=0, captured=0, correction_id="x", note="")
+        await worker.correct(world.deps, "eve", available=1, held=0, captured=0, correction_id="x", note="")
 
 
 @pytest.mark.parametrize("bad", ["", "a/b", "a#b", "invoice 7"])
@@ -336,5 +336,5 @@ async def test_ids_that_a_table_forbids_are_refused(world: World, bad: str) -> N
     """A user or a grant that cannot be a key is refused before anything is written."""
     for user_id, grant_id in ((bad, "g"), ("ada", bad)):
         with pytest.raises(ValueError, match="must be 1 to 128"):
-            await worker.grant(world.house, user_id, 5, grant_id=grant_id)
+            await worker.grant(world.deps, user_id, 5, grant_id=grant_id)
     assert world.balances() == (10, 0, 0)

@@ -57,7 +57,7 @@ async def test_what_expires_first_is_done_first(world: World) -> None:
     first, second, third = (Key("ada", f"g{number}") for number in range(3))
     rows[second] = replace(rows[second], expires_at=world.time + timedelta(seconds=50))
     rows[third] = replace(rows[third], expires_at=world.time + timedelta(seconds=200))
-    await worker.reconcile(world.house)
+    await worker.reconcile(world.deps)
     assert [sent.message.key for sent in world.messenger.sent] == [second, third, first]
     slack = [value for metric, value, _ in world.telemetry.counts if metric == "darkroom.slack_s"]
     assert slack == [50]
@@ -67,8 +67,8 @@ async def test_a_check_that_is_queued_is_not_sent_again(world: World) -> None:
     """Two ticks before the first check was read: the broker drops the second."""
     await world.ask()
     world.pass_time(60)
-    await worker.reconcile(world.house)
-    await worker.reconcile(world.house)
+    await worker.reconcile(world.deps)
+    await worker.reconcile(world.deps)
     assert len(world.messenger.sent) == 1
 
 
@@ -76,7 +76,7 @@ async def test_one_tick_sends_a_bounded_number(world: World) -> None:
     """The rest is due in the next tick."""
     for key in (Key("bob", f"g{number}") for number in range(TICK_ROWS + 5)):
         world.index.rows[key] = row(world, key)
-    assert await worker.reconcile(world.house) == TICK_ROWS
+    assert await worker.reconcile(world.deps) == TICK_ROWS
 
 
 def row(world: World, key: Key) -> OpenRow:
@@ -191,7 +191,7 @@ async def test_after_cancel_after_has_passed_the_next_attempt_is_made(world: Wor
         if len(world.replicate.creates) > 1:
             break
     waited_s = (world.time - attempt.submitted_at).total_seconds()
-    assert waited_s >= attempt.cancel_after_s + world.house.timing.cancel_grace_s
+    assert waited_s >= attempt.cancel_after_s + world.deps.timing.cancel_grace_s
     second = world.generation().attempt
     assert second is not None
     assert (second.number, second.seed != attempt.seed) == (2, True)
@@ -214,7 +214,7 @@ async def test_creates_that_get_lost_again_and_again_end_as_lost(world: World) -
 
 
 async def test_a_copy_that_was_lost_is_replaced_by_the_timer(world: World) -> None:
-    """HELD, and the scheduled copy never came: the check tries the create itself."""
+    """WAITING, and the scheduled copy never came: the check tries the create itself."""
     world.replicate.answer_next_create_with(NotCreated("throttled", 10))
     await world.ask()
     world.messenger.scheduled.clear()
@@ -294,7 +294,7 @@ async def test_a_check_for_what_is_closed_does_nothing(world: World) -> None:
     """The check was queued while the webhook ended it."""
     await world.ask()
     world.pass_time(60)
-    await worker.reconcile(world.house)
+    await worker.reconcile(world.deps)
     world.replicate.succeed(world.replicate.only_id)
     await world.webhook(world.replicate.only_id)
     before = (world.generation(), list(world.events))

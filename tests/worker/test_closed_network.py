@@ -16,7 +16,7 @@ CLOSED = Limits(hand_files_over=True, inline_bytes=4)
 @pytest.fixture
 def closed(world: World) -> World:
     """Nobody outside reads from its storage; a picture of more than four bytes does not fit into a request."""
-    world.house = replace(world.house, limits=CLOSED)
+    world.deps = replace(world.deps, limits=CLOSED)
     return world
 
 
@@ -63,7 +63,7 @@ async def test_a_picture_that_is_gone_ends_it_without_a_create(closed: World) ->
 async def test_a_sound_is_handed_over() -> None:
     """As an archive is everywhere."""
     world = await opened()
-    world.house = replace(world.house, limits=CLOSED)
+    world.deps = replace(world.deps, limits=CLOSED)
     world.blobs.uploads["ada/horn.wav"] = WAV
     await world.ask(model="song", input_file="ada/horn.wav", continuation=True)
     ((address, handed),) = world.replicate.uploaded.items()

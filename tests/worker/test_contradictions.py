@@ -55,7 +55,7 @@ async def test_a_404_that_lasts_beyond_cancel_after_releases(world: World) -> No
     await world.ask()
     attempt = world.generation().attempt
     assert attempt is not None
-    over = attempt.canceled_at(world.house.timing)
+    over = attempt.canceled_at(world.deps.timing)
     world.replicate.forget(world.replicate.only_id)
     while not world.events:
         assert world.generation().state is State.RUNNING
@@ -93,7 +93,7 @@ async def test_a_404_to_a_users_cancel_keeps_the_hold(world: World) -> None:
     world.replicate.start(world.replicate.only_id)
     world.replicate.unknown.add(world.replicate.only_id)
     await world.cancel()
-    assert (world.generation().state, world.generation().ending) == (State.RUNNING, Reason.CANCELED_BY_USER)
+    assert (world.generation().state, world.generation().requested_end) == (State.RUNNING, Reason.CANCELED_BY_USER)
     assert world.balances() == (9, 1, 0)
     world.replicate.unknown.clear()
     await world.tick(1)

@@ -63,7 +63,7 @@ async def test_a_manifest_is_recorded_and_kept_beside_the_output(world: World) -
         "ada/one/1-1.png": b"a dog",
     }
     assert world.blobs.outputs["ada/one/1-0.c2pa"].content_type == "application/c2pa"
-    records = world.generation().verdicts
+    records = world.generation().screenings
     assert [(record.subject, record.provenance) for record in records] == [
         ("prompt", ""),
         ("output 1.0", "valid"),
@@ -78,7 +78,7 @@ async def test_the_manifest_of_a_refused_output_is_not_kept(world: World) -> Non
     await delivered(world, UNSAFE_IMAGE + MANIFEST)
     assert world.events[0].reason is Reason.OUTPUT_REFUSED
     assert not world.blobs.outputs
-    assert world.generation().verdicts[1].provenance == "valid"
+    assert world.generation().screenings[1].provenance == "valid"
     world.at_rest()
 
 
@@ -179,7 +179,7 @@ async def test_a_black_picture_is_the_refusal_of_a_model_that_says_so_in_black(w
     assert [output.name for output in event.outputs] == ["ada/one/1-1.png"]
     assert event.refused_outputs == 1
     assert world.screener.images == [b"a dog"]
-    assert event.captured_credits == world.house.catalog.models["sdxl"].credits
+    assert event.captured_credits == world.deps.catalog.models["sdxl"].credits
     await delivered(world, BLACK, model="sdxl", key=Key("ada", "two"))
     assert (world.events[1].outcome, world.events[1].reason) == ("failed", Reason.CONTENT_REFUSED)
     assert world.events[1].captured_credits == 0
@@ -189,7 +189,7 @@ async def test_a_black_picture_is_the_refusal_of_a_model_that_says_so_in_black(w
 
 async def test_a_black_picture_of_another_model_was_asked_for(world: World) -> None:
     """A model that says no with an error has made what it was asked for."""
-    assert not world.house.catalog.models["flux-1.1-pro"].black_is_refusal
+    assert not world.deps.catalog.models["flux-1.1-pro"].black_is_refusal
     await delivered(world, BLACK, model="flux-1.1-pro")
     assert world.events[0].outcome == "succeeded"
     world.at_rest()

@@ -15,7 +15,7 @@ async def test_an_input_that_lost_against_a_cancel_goes_at_once(world: World) ->
             await world.cancel()
             return url.encode()
 
-    world.house = replace(world.house, inputs=Overtaken())
+    world.deps = replace(world.deps, inputs=Overtaken())
     await world.ask(model="flux-dev", image_url="https://pictures.example/cat.png")
     assert world.generation().state is State.CANCELED
     assert world.blobs.inputs == {}

@@ -49,7 +49,7 @@ async def test_a_text_is_joined_screened_stored_and_told() -> None:
     assert output.size_bytes == len(stored.content)
     assert world.screener.texts == ["A lighthouse at night", output.text]
     assert facts(world.events[0])["outputs"][0]["text"] == output.text
-    assert [record.subject for record in world.generation().verdicts] == ["prompt", "output 1.0"]
+    assert [record.subject for record in world.generation().screenings] == ["prompt", "output 1.0"]
     assert world.balances() == (999, 0, 1)
     assert world.replicate.fetched == []
     world.at_rest()
@@ -99,7 +99,7 @@ async def test_a_text_beyond_the_bound_is_no_result() -> None:
     """By its bytes; the bound itself is fine."""
     for length, outcome in ((5, "succeeded"), (6, "failed")):
         world = await opened()
-        world.house = replace(world.house, limits=Limits(output_bytes=10))
+        world.deps = replace(world.deps, limits=Limits(output_bytes=10))
         await said(world, "ä" * length)
         assert world.events[0].outcome == outcome
         world.at_rest()
@@ -160,7 +160,7 @@ async def test_a_policy_that_has_changed_meanwhile_refuses_the_result() -> None:
     """It is judged when it comes, too."""
     world = await opened()
     await world.ask(model="film")
-    world.house = replace(world.house, policy=STRICT)
+    world.deps = replace(world.deps, policy=STRICT)
     world.replicate.succeed(world.replicate.only_id, [MP4])
     await world.webhook(world.replicate.only_id)
     assert world.events[0].reason is Reason.OUTPUT_REFUSED
@@ -179,7 +179,7 @@ async def test_a_film_is_stored_as_one() -> None:
     assert (output.name, output.content_type) == ("ada/one/1-0.mp4", "video/mp4")
     assert (output.width, output.height, output.text) == (0, 0, "")
     assert world.blobs.outputs[output.name].content == MP4
-    record = world.generation().verdicts[-1]
+    record = world.generation().screenings[-1]
     assert (record.subject, record.unscreened, record.allowed) == ("output 1.0", "video", True)
     assert world.balances() == (991, 0, 9)
     assert world.generation().cost_usd_micros == 90_000
@@ -246,7 +246,7 @@ async def test_of_an_object_the_first_file_is_taken() -> None:
 async def test_a_sound_goes_on_from_a_file_of_the_users() -> None:
     """The model gets an address that lives as long as it may take; the row has the name alone."""
     world = await opened()
-    world.house = replace(world.house, digest_key=b"a key")
+    world.deps = replace(world.deps, digest_key=b"a key")
     world.blobs.uploads["ada/horn.wav"] = WAV
     await made(world, "song", WAV, input_file="ada/horn.wav", continuation=True)
     ((_, attempt),) = world.replicate.creates
@@ -255,7 +255,7 @@ async def test_a_sound_goes_on_from_a_file_of_the_users() -> None:
     saved = world.generation().attempt
     assert saved is not None
     assert saved.inputs["input_audio"] == "ada/horn.wav"
-    record = world.generation().verdicts[0]
+    record = world.generation().screenings[0]
     assert (record.subject, record.unscreened, record.allowed) == ("input file", "audio", True)
     assert record.digest == keyed_digest(b"a key", b"ada/horn.wav")
     assert world.blobs.uploads == {"ada/horn.wav": WAV}
@@ -274,7 +274,7 @@ async def test_a_sound_goes_on_from_a_file_of_the_users() -> None:
 async def test_a_file_that_cannot_be_used_is_refused_before_anything_is_held(content: bytes | None, text: str) -> None:
     """Nor screened, nor asked for."""
     world = await opened()
-    world.house = replace(world.house, limits=Limits(upload_bytes=1024 * 1024))
+    world.deps = replace(world.deps, limits=Limits(upload_bytes=1024 * 1024))
     if content is not None:
         world.blobs.uploads["ada/horn.wav"] = content
     await world.ask(model="song", input_file="ada/horn.wav")
@@ -289,7 +289,7 @@ async def test_a_file_that_cannot_be_used_is_refused_before_anything_is_held(con
 async def test_a_file_of_the_largest_size_is_taken() -> None:
     """The bound is inclusive."""
     world = await opened()
-    world.house = replace(world.house, limits=Limits(upload_bytes=1024 * 1024))
+    world.deps = replace(world.deps, limits=Limits(upload_bytes=1024 * 1024))
     world.blobs.uploads["ada/horn.wav"] = bytes(1024 * 1024)
     await world.ask(model="song", input_file="ada/horn.wav")
     assert world.generation().state is State.RUNNING
@@ -324,7 +324,7 @@ async def test_a_file_that_goes_while_the_create_waits_ends_it() -> None:
     world.blobs.uploads["ada/horn.wav"] = WAV
     world.replicate.answer_next_create_with(NotCreated("throttled", 30))
     await world.ask(model="song", input_file="ada/horn.wav")
-    assert world.generation().state is State.HELD
+    assert world.generation().state is State.WAITING
     world.blobs.uploads.clear()
     await world.settle()
     (event,) = world.events
@@ -339,6 +339,6 @@ async def test_a_policy_for_films_alone_lets_no_unseen_sound_in() -> None:
     """What a request brings along is nothing that nobody may look at, either."""
     world = await opened(WILLING)
     world.blobs.uploads["ada/horn.wav"] = WAV
-    world.house = replace(world.house, policy=replace(WILLING, unscreened=frozenset({"video"})))
+    world.deps = replace(world.deps, policy=replace(WILLING, unscreened=frozenset({"video"})))
     await world.ask(model="song", input_file="ada/horn.wav")
     assert world.events[0].reason is Reason.NOT_SCREENED

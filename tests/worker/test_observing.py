@@ -272,7 +272,7 @@ async def test_a_success_after_the_refund_is_never_shown(world: World) -> None:
 
     async def put_while_its_letter_is_buried(*args: Any) -> str:
         container = await put(*args)
-        await worker.bury(world.house, Check(KEY), b"{}", "prediction-events")
+        await worker.dead_letter(world.deps, Check(KEY), b"{}", "prediction-events")
         return container
 
     world.blobs.put_output = put_while_its_letter_is_buried  # type: ignore[method-assign, assignment]

@@ -89,10 +89,10 @@ async def test_a_cancel_and_a_request_and_two_events_never_share_a_copys_id() ->
         PredictionEvent(KEY, 1, replace(prediction, prediction_id="q" * 26)),
     ]
     for message in messages:
-        await worker.put_off(world.messenger, message, envelope, trouble, now=START, chance=0.5)
+        await worker.defer(world.messenger, message, envelope, trouble, now=START, chance=0.5)
     assert len({sent.envelope.message_id for sent in world.messenger.scheduled}) == len(messages) + 1
     assert not world.messenger.dropped
-    await worker.put_off(world.messenger, messages[1], envelope, trouble, now=START, chance=0.1)
+    await worker.defer(world.messenger, messages[1], envelope, trouble, now=START, chance=0.1)
     assert len(world.messenger.dropped) == 1  # the same delivery again, after a crash: one copy
 
 
@@ -150,7 +150,7 @@ async def test_a_dead_letter_of_it_ends_it_with_reason_and_event() -> None:
     world = await waiting()
     raw = json.dumps(world.messenger.scheduled[0].message.to_json()).encode()
     world.messenger.scheduled.clear()
-    await worker.bury(world.house, read(raw, REQUESTS), raw, REQUESTS)
+    await worker.dead_letter(world.deps, read(raw, REQUESTS), raw, REQUESTS)
     (event,) = world.events
     assert (event.outcome, event.reason) == ("failed", Reason.DEAD_LETTERED)
     assert world.generation().state is State.FAILED
@@ -212,7 +212,7 @@ async def test_a_request_of_what_has_ended_is_told_the_end_again() -> None:
     assert facts(world.events[1]) == first
     world.pass_time(60)
     await world.deliver(
-        b'{"user_id": "ada", "generation_id": "one", "prompt": "x"}', REQUESTS, Envelope("c", tries=1, since=START)
+        b'{"user_id": "ada", "generation_id": "one", "prompt": "x"}', REQUESTS, Envelope("c", deferrals=1, since=START)
     )
     assert len(world.events) == 2
     assert (world.generation(), world.account()) == before

@@ -32,7 +32,7 @@ async def test_a_request_becomes_a_stored_picture_paid_once(world: World) -> Non
     assert world.telemetry.names(KEY) == [
         "received",
         "prompt_allowed",
-        "held",
+        "credits_held",
         "prediction_created",
         "observed",
         "output_screened",
@@ -190,7 +190,7 @@ async def test_while_content_safety_is_down_the_request_waits(world: World) -> N
     assert world.balances() == (10, 0, 0)
     assert not world.store.entries_of("one")
     (sent,) = world.messenger.scheduled
-    assert sent.envelope.tries == 1
+    assert sent.envelope.deferrals == 1
     world.screener.down = False
     world.pass_time(10)
     await world.pump()
@@ -218,10 +218,10 @@ async def test_when_content_safety_stays_down_the_request_ends_without_charge(wo
 
 @pytest.mark.parametrize("why", ["throttled", "no credit", "unauthorized", "unreachable"])
 async def test_a_create_that_was_surely_not_made_is_held_and_made_later(world: World, why: str) -> None:
-    """429, 402, 401 and no connection: HELD, a copy after the hint, then one prediction."""
+    """429, 402, 401 and no connection: WAITING, a copy after the hint, then one prediction."""
     world.replicate.answer_next_create_with(NotCreated(why, 30))
     await world.ask()
-    assert world.generation().state is State.HELD
+    assert world.generation().state is State.WAITING
     assert world.balances() == (9, 1, 0)
     (sent,) = world.messenger.scheduled
     assert sent.at is not None
@@ -233,7 +233,7 @@ async def test_a_create_that_was_surely_not_made_is_held_and_made_later(world: W
     generation = world.generation()
     assert generation.state is State.RUNNING
     assert generation.attempt is not None
-    assert (generation.attempt.number, generation.attempt.tries) == (1, 2)
+    assert (generation.attempt.number, generation.attempt.posts) == (1, 2)
     assert len(world.replicate.ids()) == 1
 
 
@@ -308,5 +308,5 @@ async def test_a_storage_that_is_down_puts_the_message_off(world: World) -> None
 async def test_reject_leaves_a_known_generation_alone(world: World) -> None:
     """A refusal that comes late does not overwrite what runs."""
     await world.ask()
-    await requests.reject(world.house, KEY, None, Refusal.of(Reason.SAFETY_UNAVAILABLE))
+    await requests.reject(world.deps, KEY, None, Refusal.of(Reason.SAFETY_UNAVAILABLE))
     assert world.generation().state is State.RUNNING

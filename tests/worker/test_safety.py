@@ -13,7 +13,7 @@ from shared import worker
 from shared.core.catalog.catalog import Catalog, Model
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.safety.moderation import Category, Partial, Policy, keyed_digest
@@ -26,7 +26,7 @@ POLICY = Policy("test", dict.fromkeys(Category, 4))
 
 def with_house(world: World, **changes: Any) -> World:
     """The world with something else in its house."""
-    world.house = replace(world.house, **changes)
+    world.deps = replace(world.deps, **changes)
     return world
 
 
@@ -51,7 +51,7 @@ async def test_what_passed_has_a_record_of_prompt_and_outputs(world: World) -> N
     """Who looked, what was seen, which policy judged, when; and of the prompt a keyed digest alone."""
     with_house(world, digest_key=b"a key")
     await delivered(world, b"a", b"b")
-    records = world.generation().verdicts
+    records = world.generation().screenings
     assert [(record.subject, record.allowed) for record in records] == [
         ("prompt", True),
         ("output 1.0", True),
@@ -72,7 +72,7 @@ async def test_what_passed_has_a_record_of_prompt_and_outputs(world: World) -> N
 async def test_a_refused_prompt_has_its_record(world: World) -> None:
     """Saved with the refusal, in one transaction."""
     await world.ask(prompt="a gory battle")
-    (record,) = world.generation().verdicts
+    (record,) = world.generation().screenings
     assert (record.allowed, record.category, record.severities["Violence"]) == (False, "Violence", 6)
 
 
@@ -86,7 +86,7 @@ async def test_a_verdict_is_kept_once_however_often_the_news_come(world: World) 
     """A second webhook adds nothing."""
     await delivered(world, b"a")
     await world.webhook(world.replicate.only_id)
-    assert len(world.generation().verdicts) == 2
+    assert len(world.generation().screenings) == 2
 
 
 async def test_the_plan_decides(world: World) -> None:
@@ -94,7 +94,7 @@ async def test_the_plan_decides(world: World) -> None:
     with_house(world, policy=replace(POLICY, plans={Plan.PREMIUM: {Category.VIOLENCE: 8}}))
     await world.ask(prompt="a gory battle")
     assert world.generation().state is State.RUNNING
-    await worker.grant(world.house, "bob", 5, grant_id="a", plan=Plan.FREE)
+    await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Plan.FREE)
     await world.ask(Key("bob", "one"), prompt="a gory battle")
     assert world.generation(Key("bob", "one")).reason is Reason.PROMPT_REFUSED
 
@@ -129,9 +129,9 @@ async def test_a_refused_output_is_kept_for_an_appeal(world: World) -> None:
     assert world.blobs.quarantined[name].metadata == {"generation_id": "one", "category": "Sexual"}
     assert set(world.blobs.outputs) == {"ada/one/1-0.png"}
     world.pass_time(3 * 86_400 - 10)
-    assert await worker.sweep(world.house) == 0
+    assert await worker.sweep(world.deps) == 0
     world.pass_time(20)
-    assert await worker.sweep(world.house) == 1
+    assert await worker.sweep(world.deps) == 1
     assert not world.blobs.quarantined
 
 
@@ -173,7 +173,7 @@ async def test_a_policy_may_let_it_pass_and_the_record_says_so() -> None:
     await delivered(world, MP4, b"no film")
     (output,) = world.generation().outputs
     assert (output.name, output.content_type) == ("ada/one/1-0.mp4", "video/mp4")
-    assert world.generation().verdicts[1].unscreened == "video"
+    assert world.generation().screenings[1].unscreened == "video"
     assert world.screener.texts
     assert world.balances() == (9, 0, 1)
 
@@ -209,7 +209,7 @@ async def test_what_was_screened_is_what_the_model_gets(world: World) -> None:
     saved = world.generation().attempt
     assert saved is not None
     assert str(saved.inputs["image"]).startswith("input:ada/one/")
-    assert [record.subject for record in world.generation().verdicts] == ["prompt", "input image"]
+    assert [record.subject for record in world.generation().screenings] == ["prompt", "input image"]
     assert world.inputs.fetched == [PICTURE]
     assert PICTURE not in str(world.generation())
 
@@ -304,14 +304,14 @@ async def test_an_address_that_was_never_screened_is_not_sent(world: World) -> N
     generation = world.generation()
     assert generation.attempt is not None
     raw = replace(generation.attempt, inputs={**generation.attempt.inputs, "image": PICTURE})
-    world.store.put_generation(replace(generation, state=State.HELD, attempt=replace(raw, retry_at=world.time)))
+    world.store.put_generation(replace(generation, state=State.WAITING, attempt=replace(raw, retry_at=world.time)))
     await world.ask(model="flux-dev", image_url=PICTURE)
     assert len(world.replicate.creates) == 1
     assert world.events[0].reason is Reason.INPUT_INVALID
 
 
 async def test_an_input_that_cannot_be_read_now_is_tried_again(world: World) -> None:
-    """Storage is away at the create: surely nothing was created, so it is HELD and made later."""
+    """Storage is away at the create: surely nothing was created, so it is WAITING and made later."""
     world.inputs.files[PICTURE] = b"a cat"
     address = world.blobs.input_address
 
@@ -320,7 +320,7 @@ async def test_an_input_that_cannot_be_read_now_is_tried_again(world: World) -> 
 
     world.blobs.input_address = away  # type: ignore[method-assign, assignment]
     await world.ask(model="flux-dev", image_url=PICTURE)
-    assert world.generation().state is State.HELD
+    assert world.generation().state is State.WAITING
     assert not world.replicate.creates
     world.blobs.input_address = address  # type: ignore[method-assign]
     world.pass_time(60)
@@ -353,6 +353,6 @@ async def test_an_input_whose_request_died_is_swept(world: World) -> None:
     """After two days, when no generation can still want it."""
     await world.blobs.put_input("ada/one/x.png", b"a cat", "image/png")
     world.pass_time(2 * 86_400 - 10)
-    assert await worker.sweep(world.house) == 0
+    assert await worker.sweep(world.deps) == 0
     world.pass_time(20)
-    assert await worker.sweep(world.house) == 1
+    assert await worker.sweep(world.deps) == 1

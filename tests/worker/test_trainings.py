@@ -33,7 +33,7 @@ async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
     assert facts(world.events[0])["outputs"][0]["text"] == TRAINED_VERSION
     assert world.balances() == (900, 0, 100)
     assert world.screener.texts == ["LGHT"]
-    assert [(record.subject, record.unscreened) for record in world.generation().verdicts] == [
+    assert [(record.subject, record.unscreened) for record in world.generation().screenings] == [
         ("input file", "training"),
         ("prompt", ""),
         ("output 1.0", "training"),
@@ -107,7 +107,7 @@ async def test_an_archive_that_cannot_be_handed_over_now_is_handed_over_later() 
     world = await opened()
     world.replicate.down = True
     await train(world)
-    assert world.generation().state is State.HELD
+    assert world.generation().state is State.WAITING
     assert world.replicate.creates == []
     assert world.balances() == (900, 100, 0)
     world.replicate.down = False
@@ -115,7 +115,7 @@ async def test_an_archive_that_cannot_be_handed_over_now_is_handed_over_later() 
     generation = world.generation()
     assert generation.state is State.RUNNING
     assert generation.attempt is not None
-    assert (generation.attempt.number, generation.attempt.tries) == (1, 2)
+    assert (generation.attempt.number, generation.attempt.posts) == (1, 2)
     assert len(world.replicate.creates) == 1
 
 
@@ -125,7 +125,7 @@ async def test_who_dies_while_an_archive_is_handed_over_has_started_nothing() ->
     upload = world.replicate.upload
 
     async def dies(name: str, file: BinaryIO) -> str:
-        assert world.generation().state is State.HELD
+        assert world.generation().state is State.WAITING
         raise asyncio.CancelledError
 
     world.replicate.upload = dies  # type: ignore[method-assign]
@@ -170,7 +170,7 @@ async def test_a_store_that_is_down_puts_the_create_off() -> None:
 
     world.blobs.read_upload = down  # type: ignore[method-assign]
     await train(world)
-    assert world.generation().state is State.HELD
+    assert world.generation().state is State.WAITING
     world.blobs.read_upload = read  # type: ignore[method-assign]
     await world.tick(30)
     assert world.replicate.creates == []
@@ -279,7 +279,7 @@ async def test_a_dead_letter_stops_a_training() -> None:
     await train(world)
     request = world.generation().request
     assert request is not None
-    await worker.bury(world.house, request, json.dumps(request.to_json()).encode(), REQUESTS)
+    await worker.dead_letter(world.deps, request, json.dumps(request.to_json()).encode(), REQUESTS)
     assert world.replicate.canceled == [world.replicate.only_id]
     world.at_rest()
 

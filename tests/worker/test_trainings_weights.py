@@ -29,7 +29,7 @@ async def test_weights_that_cannot_be_had_leave_the_version(trouble: str) -> Non
     if trouble == "gone":
         world.replicate.files.clear()
     else:
-        world.house = replace(world.house, limits=Limits(output_bytes=len(TAR) - 1))
+        world.deps = replace(world.deps, limits=Limits(output_bytes=len(TAR) - 1))
     await world.webhook(world.replicate.only_id)
     await world.settle(hours=1)
     (output,) = world.events[0].outputs

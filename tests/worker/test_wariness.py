@@ -29,13 +29,13 @@ async def ask(world: World, envelope: Envelope, **fields: Any) -> None:
 
 def test_a_message_that_was_never_lost_is_met_as_ever(world: World) -> None:
     """The house is the very same."""
-    assert warned(world.house, lost(0)) is world.house
+    assert warned(world.deps, lost(0)) is world.deps
 
 
 @pytest.mark.parametrize("count", range(LOST_DELIVERIES))
 async def test_the_input_of_a_message_that_was_lost_less_often_is_looked_at(world: World, count: int) -> None:
     """Alone, from the first loss on."""
-    assert getattr(warned(world.house, lost(count)).images, "is_alone", None) is (count > 0)
+    assert getattr(warned(world.deps, lost(count)).images, "is_alone", None) is (count > 0)
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(count), model="flux-dev", image_url=PICTURE)
     assert world.generation().state is State.RUNNING
@@ -99,4 +99,4 @@ async def test_a_copy_carries_what_its_original_had_lost(world: World) -> None:
     world.screener.down = True
     await ask(world, lost(2))
     (copy,) = world.messenger.scheduled
-    assert (copy.envelope.tries, copy.envelope.lost) == (1, 2)
+    assert (copy.envelope.deferrals, copy.envelope.lost) == (1, 2)

@@ -30,7 +30,7 @@ from shared.ports import OutputUnfit, Unavailable
 _log = logging.getLogger("darkroom.replicate")
 
 #: The pieces of a data URI, in bytes.
-PIECE_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 
 #: The largest piece of a transfer, in bytes: so much asyncio reads from a socket at once.
 MOST_BYTES = 256 * 1024
@@ -152,8 +152,8 @@ def _inline(uri: str, most_bytes: int) -> bytes:
 
 
 async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
-    for start in range(0, len(content), PIECE_BYTES):
-        yield content[start : start + PIECE_BYTES]
+    for start in range(0, len(content), CHUNK_BYTES):
+        yield content[start : start + CHUNK_BYTES]
 
 
 def _invalid() -> OutputUnfit:

@@ -210,5 +210,5 @@ def _unavailable(trouble: ReplicateError) -> Unavailable:
 def _not_ready(trouble: Unavailable) -> NotCreated:
     """Something of ours was not to be had before the POST: it was surely not made."""
     _log.error("a create was put off: %s", trouble)
-    why = "not configured" if isinstance(trouble, ConfigurationError) else f"{trouble.neighbour} unavailable"
+    why = "not configured" if isinstance(trouble, ConfigurationError) else f"{trouble.dependency} unavailable"
     return NotCreated(why, trouble.retry_after_s or creating.UNREACHABLE_S)

@@ -5,8 +5,8 @@ blocklist.py    the own term list as a screener
 secondary.py    Llama Guard on Replicate as a screener, through a port of one method
 """
 
-from shared.adapters.screening.blocklist import OwnTerms
+from shared.adapters.screening.blocklist import BlocklistScreener
 from shared.adapters.screening.chain import ImageLink, ScreenerChain, TextLink
 from shared.adapters.screening.secondary import LlamaGuard, Predictions
 
-__all__ = ["ImageLink", "LlamaGuard", "OwnTerms", "Predictions", "ScreenerChain", "TextLink"]
+__all__ = ["BlocklistScreener", "ImageLink", "LlamaGuard", "Predictions", "ScreenerChain", "TextLink"]

@@ -4,7 +4,7 @@ Rules of this file:
 1. A screener that is late, down, or left alone by its breaker has no opinion. What follows from that is decided by
    ``combine`` alone; nothing here allows anything.
 2. The first screener of a text is free (the own terms). Where it refuses, nobody else is asked, and nothing is paid.
-3. A failure is counted for the neighbour that failed. A picture that cannot be read is no failure of the neighbour.
+3. A failure is counted for the dependency that failed. A picture that cannot be read is no failure of the dependency.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.provider.breaker import Breaker, BreakerRule
-from shared.core.safety.moderation import Decision, Opinion, Policy, Verdict, combine, refused_for
+from shared.core.safety.moderation import Assessment, Decision, Opinion, Policy, combine, refused_for
 from shared.ports import OutputUnfit, Unavailable
 
 _log = logging.getLogger("darkroom.screening")
@@ -27,14 +27,14 @@ NEIGHBOUR = "content safety"
 class TextScreener(Protocol):
     """Looks at texts."""
 
-    def text(self, text: str) -> Coroutine[Any, Any, Verdict]:
+    def text(self, text: str) -> Coroutine[Any, Any, Assessment]:
         """A verdict on a text of any length. Unavailable where there is none to be had."""
 
 
 class ImageScreener(Protocol):
     """Looks at images."""
 
-    def image(self, image: bytes) -> Coroutine[Any, Any, Verdict]:
+    def image(self, image: bytes) -> Coroutine[Any, Any, Assessment]:
         """A verdict on an image of at most 4 MB and 7200 px. Unavailable; OutputUnfit for what is no image."""
 
 
@@ -69,16 +69,16 @@ class ScreenerChain:
         names = {link.name for link in texts} | {link.name for link in images}
         self._breakers = {name: Breaker(rule=_breaker_rule(policy, name)) for name in names}
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:
         """A verdict on a text, for the policy of a plan. Unavailable where it has to wait."""
         first, *others = self._texts
         answers = [await self._asked(first.name, first.screener.text(text))]
-        seen = answers[0].opinion.verdict
+        seen = answers[0].opinion.assessment
         if seen is None or not refused_for(self._policy, seen, plan):
             answers += await asyncio.gather(*(self._asked(link.name, link.screener.text(text)) for link in others))
         return self._combined(answers, plan)
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:
         """A verdict on an image, for the policy of a plan. Unavailable where it has to wait; OutputUnfit."""
         asks = [self._asked(link.name, link.screener.image(image)) for link in self._images]
         return self._combined(await asyncio.gather(*asks), plan)
@@ -87,7 +87,7 @@ class ScreenerChain:
         """Each screener's breaker: closed, open or half-open."""
         return {name: breaker.state(self._now()) for name, breaker in self._breakers.items()}
 
-    async def _asked(self, name: str, question: Coroutine[Any, Any, Verdict]) -> "_Answer":
+    async def _asked(self, name: str, question: Coroutine[Any, Any, Assessment]) -> "_Answer":
         """One screener's opinion, in time or not at all."""
         asked_at = self._now()
         if (wait_s := self._breakers[name].wait_s(asked_at)) > 0:
@@ -96,7 +96,7 @@ class ScreenerChain:
         self._breakers[name] = self._breakers[name].asked(asked_at)
         try:
             async with asyncio.timeout(self._policy.rule(name).timeout_s):
-                verdict = await question
+                assessment = await question
         except OutputUnfit:
             self._answered(name, asked_at)
             raise
@@ -106,7 +106,7 @@ class ScreenerChain:
             self._breakers[name] = self._breakers[name].given_up(asked_at)
             raise
         self._answered(name, asked_at)
-        return _Answer(Opinion(name, verdict))
+        return _Answer(Opinion(name, assessment))
 
     def _answered(self, name: str, asked_at: float) -> None:
         self._breakers[name] = self._breakers[name].succeeded(asked_at, self._now())
@@ -119,11 +119,11 @@ class ScreenerChain:
         _log.warning("the screener %s has no opinion: %s; its breaker is %s", name, why, state)
         return _Answer(Opinion(name, None), why, hint_s)
 
-    def _combined(self, answers: Sequence["_Answer"], plan: Plan) -> Verdict:
-        verdict, decision = combine(self._policy, [answer.opinion for answer in answers], plan)
+    def _combined(self, answers: Sequence["_Answer"], plan: Plan) -> Assessment:
+        assessment, decision = combine(self._policy, [answer.opinion for answer in answers], plan)
         if decision is not Decision.WAIT:
-            return verdict
-        silent = [answer for answer in answers if answer.opinion.verdict is None]
+            return assessment
+        silent = [answer for answer in answers if answer.opinion.assessment is None]
         why = "; ".join(f"{answer.opinion.screener}: {answer.why}" for answer in silent)
         hints = [answer.retry_after_s for answer in silent if answer.retry_after_s is not None]
         raise Unavailable(NEIGHBOUR, why, max(hints, default=None))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from shared.core.safety import llama_guard
-from shared.core.safety.moderation import LLAMA_GUARD, Verdict, merged
+from shared.core.safety.moderation import LLAMA_GUARD, Assessment, merged
 
 
 class Predictions(Protocol):
@@ -28,11 +28,11 @@ class LlamaGuard:
         self._model = model
         self._within_s = within_s
 
-    async def text(self, text: str) -> Verdict:
+    async def text(self, text: str) -> Assessment:
         """A verdict on a text of any length: on all of its pieces together."""
-        verdicts = []
+        screenings = []
         for inputs in llama_guard.questions(text):
             outputs = await self._predictions.run(self._model, inputs, self._within_s)
-            verdicts.append(llama_guard.read(outputs))
-        whole = merged(verdicts)
-        return Verdict(whole.severities, whole.topics, screeners=(LLAMA_GUARD,))
+            screenings.append(llama_guard.read(outputs))
+        whole = merged(screenings)
+        return Assessment(whole.severities, whole.topics, screeners=(LLAMA_GUARD,))

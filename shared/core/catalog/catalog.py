@@ -21,7 +21,7 @@ from shared.core.catalog.shortfall import nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
@@ -126,7 +126,7 @@ class Catalog:
         """All models of a modality that may be asked for."""
         return (m for m in self.models.values() if m.modality == modality and m.status is Status.ACTIVE)
 
-    def heir(self, model: Model) -> Model:
+    def successor_of(self, model: Model) -> Model:
         """The model itself, or the one that serves in its place since it is retired."""
         while model.status is Status.RETIRED:
             model = self.models[model.successor]
@@ -240,19 +240,22 @@ def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice 
         return _unknown(catalog, request.model or "")
     if request.modality not in (None, named.modality):
         return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
-    heir = catalog.heir(named)
-    if heir is named:
+    successor_of = catalog.successor_of(named)
+    if successor_of is named:
         return _Choice(named, ChosenBy.REQUEST) if named.tier <= plan else Refusal.of(Reason.PLAN_TOO_LOW)
     if not request.allow_fallback:
         return Refusal(
-            Reason.MODEL_RETIRED, f"{named.name} is no longer offered. Ask for {heir.name}, or allow a fallback."
+            Reason.MODEL_RETIRED,
+            f"{named.name} is no longer offered. Ask for {successor_of.name}, or allow a fallback.",
         )
-    if heir.tier > plan:
+    if successor_of.tier > plan:
         return Refusal.of(Reason.PLAN_TOO_LOW)
-    if misses_of(heir, request):
-        why = unserved([heir], [], request)
-        return Refusal(why.reason, f"{named.name} is no longer offered, and for {heir.name} in its place: {why.text}")
-    return _Choice(heir, ChosenBy.SUCCESSOR, (PassedOver(named.name, Reason.MODEL_RETIRED),))
+    if misses_of(successor_of, request):
+        why = unserved([successor_of], [], request)
+        return Refusal(
+            why.reason, f"{named.name} is no longer offered, and for {successor_of.name} in its place: {why.text}"
+        )
+    return _Choice(successor_of, ChosenBy.SUCCESSOR, (PassedOver(named.name, Reason.MODEL_RETIRED),))
 
 
 def _unknown(catalog: Catalog, name: str) -> Refusal:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
 from shared.core.catalog.mapping import KINDS, Input
 from shared.core.catalog.sizes import Sizing
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.requests.messages import GenerationRequest
 from shared.core.requests.parsing import MODALITIES
@@ -115,16 +115,16 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
             raise CatalogError(f"{where}, fallback: {name} is not in the catalogue")
         if models[name] is model or models[name].modality != model.modality:
             raise CatalogError(f"{where}, fallback: {name} must be another model that makes {model.modality}")
-    seen, heir = {model.name}, model
-    while heir.status is Status.RETIRED:
-        if heir.successor not in models or models[heir.successor].modality != model.modality:
+    seen, successor_of = {model.name}, model
+    while successor_of.status is Status.RETIRED:
+        if successor_of.successor not in models or models[successor_of.successor].modality != model.modality:
             raise CatalogError(f"{where}, successor: must be a model of the catalogue that makes {model.modality}")
-        heir = models[heir.successor]
-        if heir.name in seen:
-            raise CatalogError(f"{where}, successor: leads back to {heir.name}")
-        seen.add(heir.name)
-    if heir.status is Status.HIDDEN and model.status is Status.RETIRED:
-        raise CatalogError(f"{where}, successor: {heir.name} is hidden")
+        successor_of = models[successor_of.successor]
+        if successor_of.name in seen:
+            raise CatalogError(f"{where}, successor: leads back to {successor_of.name}")
+        seen.add(successor_of.name)
+    if successor_of.status is Status.HIDDEN and model.status is Status.RETIRED:
+        raise CatalogError(f"{where}, successor: {successor_of.name} is hidden")
 
 
 def _model(where: str, name: str, table: Any) -> Model:

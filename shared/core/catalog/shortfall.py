@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from shared.core.catalog.mapping import Miss, Taker, misses_of
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 

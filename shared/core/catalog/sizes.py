@@ -18,7 +18,7 @@ from shared.core.requests.messages import GenerationRequest
 Value = str | int | float | bool | list[str]
 
 #: A size in the event, under the words asked, sent and made.
-Told = Mapping[str, Mapping[str, int | str] | None]
+GenerationView = Mapping[str, Mapping[str, int | str] | None]
 
 #: Both sides of a picture of which nothing was said: one megapixel, as the model families make it by themselves.
 _USUAL_SIDE = 1024
@@ -116,7 +116,9 @@ def _sized(model: Shaped, request: GenerationRequest) -> Sized:
     return _by_sides(model, sizing, *sides) if any(sides) else Sized()
 
 
-def told(request: GenerationRequest | None, inputs: Mapping[str, Value], outputs: Sequence[Pixels]) -> Told | None:
+def told(
+    request: GenerationRequest | None, inputs: Mapping[str, Value], outputs: Sequence[Pixels]
+) -> GenerationView | None:
     """The size that was asked for, as the model was told it, and as the first picture has it; None where none was."""
     fields = ("aspect_ratio", "width", "height", "resolution")
     asked = {name: value for name in fields if request is not None and (value := getattr(request, name)) is not None}

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.core.catalog.sizes import Told
+from shared.core.catalog.sizes import GenerationView
 from shared.core.keys import GivenIds, Key
 from shared.core.reasons import Reason, Refusal
 
@@ -70,7 +70,7 @@ class GenerationEvent:
     attempts: int
     metadata: Mapping[str, str]
     ignored_fields: tuple[str, ...]
-    size: Told | None = None
+    size: GenerationView | None = None
     chosen_by: ChosenBy | None = None
     passed_over: tuple[PassedOver, ...] = ()
     modality: str = ""

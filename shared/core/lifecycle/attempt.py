@@ -19,7 +19,7 @@ from shared.core.provider.prediction import Prediction, Status
 from shared.core.provider.webhook import Callback, named_callback
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
-from shared.core.safety.screening_record import Record
+from shared.core.safety.screening_record import ScreeningRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Timing:
     check_after_s: int = 30
     #: How long a create may be missing in Replicate's list of predictions before its absence means something.
     list_grace_s: int = 30
-    #: How long a HELD generation is tried again before it is given up.
+    #: How long a WAITING generation is tried again before it is given up.
     give_up_after_s: int = 6 * 3600
     #: Replicate deletes the outputs of a prediction one hour after it finished.
     output_life_s: int = 3600
@@ -55,7 +55,7 @@ class Timing:
 class Attempt:
     """One prediction that is wanted: what is sent, and what is known of it.
 
-    ``tries`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
+    ``posts`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
     ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
     ``seconds`` is the duration that was asked for (0: none), ``output_bytes`` the most that an output may have
     (0: as all). A training has a ``destination``: the model that gets the new version, owner/name.
@@ -64,7 +64,7 @@ class Attempt:
     """
 
     number: int
-    tries: int
+    posts: int
     model: str
     replicate: str
     modality: str = "image"
@@ -103,7 +103,7 @@ class Delivery:
     refused: Refusal | None = None
     refused_outputs: int = 0
     problem: Refusal | None = None
-    verdicts: tuple[Record, ...] = ()
+    screenings: tuple[ScreeningRecord, ...] = ()
 
 
 def attempt_on(
@@ -124,7 +124,7 @@ def attempt_on(
         )
     return Attempt(
         number=number,
-        tries=1,
+        posts=1,
         model=model.name,
         replicate=model.replicate,
         modality=model.modality,

@@ -7,12 +7,12 @@ Rules of this file:
 2. The state names the next outside act, so that whoever finds a generation can carry on:
 
        RECEIVED     taken in: nothing is decided, nothing is held, there is no attempt; its request comes again
-       HELD         surely nothing was created (yet, or for the next attempt); create at ``retry_at``
+       WAITING         surely nothing was created (yet, or for the next attempt); create at ``retry_at``
        SUBMITTING   a create may be in flight; only the one who saved this state POSTs, once
        RUNNING      Replicate works on ``prediction_id``; its webhook, or the timer, brings the rest
        SUCCEEDED | FAILED | CANCELED | REJECTED   ended: tell the app, then forget the index row
 
-3. A rank (attempt, tries, state) only grows. Ended is final.
+3. A rank (attempt, posts, state) only grows. Ended is final.
 4. Every state that is not an end has a deadline (``due_at``), after which the timer looks at it.
 5. What moves credits returns the account and the ledger entry in the same Transition: they are saved together
    or not at all.
@@ -25,11 +25,11 @@ from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.state import NEXT, ORDER, State
-from shared.core.money import credits as ledger
+from shared.core.money import ledger
 from shared.core.money.pricing import Metrics
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
-from shared.core.safety.screening_record import Record
+from shared.core.safety.screening_record import ScreeningRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,8 @@ class Generation:
     outputs: tuple[Output, ...] = ()
     refused_outputs: int = 0
     ignored_fields: tuple[str, ...] = ()
-    verdicts: tuple[Record, ...] = ()
-    ending: Reason | None = None
+    screenings: tuple[ScreeningRecord, ...] = ()
+    requested_end: Reason | None = None
     reason: Reason | None = None
     text: str = ""
     ended_at: datetime | None = None
@@ -71,15 +71,15 @@ class Generation:
     @property
     def rank(self) -> tuple[int, int, int]:
         """Grows with every change of state, whatever the history."""
-        number, tries = (self.attempt.number, self.attempt.tries) if self.attempt else (0, 0)
-        return (number, tries, ORDER.get(self.state, 4))
+        number, posts = (self.attempt.number, self.attempt.posts) if self.attempt else (0, 0)
+        return (number, posts, ORDER.get(self.state, 4))
 
     def due_at(self, timing: Timing) -> datetime:
         """When the timer should look at this generation, if nothing was heard until then."""
         if self.state.ended or self.attempt is None:
             return (self.ended_at or self.opened_at) + timedelta(seconds=timing.check_after_s)
         attempt = self.attempt
-        if self.state is State.HELD and attempt.retry_at:
+        if self.state is State.WAITING and attempt.retry_at:
             return attempt.retry_at + timedelta(seconds=timing.check_after_s)
         if self.state is State.SUBMITTING:
             return attempt.submitted_at + timedelta(seconds=timing.list_grace_s)

@@ -15,7 +15,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import attempt_on
 from shared.core.lifecycle.generation import Generation, Transition, ended
 from shared.core.lifecycle.state import State
-from shared.core.money import credits as ledger
+from shared.core.money import ledger
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
@@ -53,7 +53,7 @@ def opened(
 ) -> Transition:
     """Open a generation with its hold, or write down why not.
 
-    A training opens as HELD, due at once: its archive is handed over first, and who dies over that has created nothing.
+    A training starts as WAITING, due at once: its archive is uploaded first, and a crash meanwhile has created nothing.
     """
     refusal = quoted if isinstance(quoted, Refusal) else ledger.refusal(account, quoted.hold_credits, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
@@ -68,10 +68,10 @@ def opened(
         return rejected(request.key, request, Refusal(Reason.INVALID_REQUEST, text), now)
     generation = Generation(
         key=request.key,
-        state=State.HELD if attempt.trains else State.SUBMITTING,
+        state=State.WAITING if attempt.trains else State.SUBMITTING,
         opened_at=now,
         request=request,
-        attempt=replace(attempt, tries=0, retry_at=now) if attempt.trains else attempt,
+        attempt=replace(attempt, posts=0, retry_at=now) if attempt.trains else attempt,
         chain=quoted.chain,
         held_credits=quoted.hold_credits,
         ignored_fields=(*ignored, *request.unknown_fields),
@@ -101,7 +101,7 @@ def canceled_unopened(key: Key, now: datetime) -> Transition:
     return _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
 
 
-def buried_unopened(key: Key, now: datetime) -> Transition:
+def dead_lettered_unopened(key: Key, now: datetime) -> Transition:
     """A request that died before it could open."""
     return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now)
 

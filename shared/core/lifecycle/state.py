@@ -8,7 +8,7 @@ class State(StrEnum):
 
     RECEIVED = "received"
     SUBMITTING = "submitting"
-    HELD = "held"
+    WAITING = "waiting"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -21,15 +21,15 @@ class State(StrEnum):
         return not NEXT[self]
 
 
-#: The whole state machine. A step to HELD may be the next attempt's; a step to the same state notes a wish to end.
+#: The whole state machine. A step to WAITING may be the next attempt's; a step to the same state notes a wish to end.
 NEXT: dict[State | None, frozenset[State]] = {
     None: frozenset(
-        {State.RECEIVED, State.SUBMITTING, State.HELD, State.REJECTED, State.CANCELED, State.FAILED},
+        {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED},
     ),
-    State.RECEIVED: frozenset({State.SUBMITTING, State.HELD, State.REJECTED, State.CANCELED, State.FAILED}),
-    State.SUBMITTING: frozenset({State.SUBMITTING, State.HELD, State.RUNNING, State.FAILED, State.CANCELED}),
-    State.HELD: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
-    State.RUNNING: frozenset({State.HELD, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
+    State.RECEIVED: frozenset({State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED}),
+    State.SUBMITTING: frozenset({State.SUBMITTING, State.WAITING, State.RUNNING, State.FAILED, State.CANCELED}),
+    State.WAITING: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
+    State.RUNNING: frozenset({State.WAITING, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
     State.CANCELED: frozenset(),
@@ -37,4 +37,4 @@ NEXT: dict[State | None, frozenset[State]] = {
 }
 
 #: How far on an attempt is; whatever has ended is further, and what was only taken in has none.
-ORDER = {State.RECEIVED: 0, State.SUBMITTING: 1, State.HELD: 2, State.RUNNING: 3}
+ORDER = {State.RECEIVED: 0, State.SUBMITTING: 1, State.WAITING: 2, State.RUNNING: 3}

@@ -11,7 +11,7 @@ from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.lifecycle.attempt import Delivery, Timing, attempt_on, cost_of
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.lifecycle.state import State
-from shared.core.money import credits as ledger
+from shared.core.money import ledger
 from shared.core.provider.failures import REASONS, Failure, failure_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.provider.redaction import redacted
@@ -20,11 +20,11 @@ from shared.core.reasons import Reason, Refusal
 # The create and its answers.
 
 
-def held(
+def deferred(
     generation: Generation,
     account: ledger.Account | None,
     number: int,
-    tries: int,
+    posts: int,
     *,
     retry_at: datetime,
     now: datetime,
@@ -34,29 +34,29 @@ def held(
     if (
         generation.state is not State.SUBMITTING
         or attempt is None
-        or (attempt.number, attempt.tries) != (number, tries)
+        or (attempt.number, attempt.posts) != (number, posts)
     ):
         return None
-    if generation.ending is not None:
-        return ended_as_wished(generation, account, generation.ending, now)
-    return step(generation, State.HELD, attempt=replace(attempt, retry_at=retry_at))
+    if generation.requested_end is not None:
+        return ended_as_wished(generation, account, generation.requested_end, now)
+    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))
 
 
 def retried(generation: Generation, now: datetime) -> Transition | None:
-    """The wait of a HELD generation is over: the caller may POST once this is saved."""
+    """The wait of a WAITING generation is over: the caller may POST once this is saved."""
     attempt = generation.attempt
-    if generation.state is not State.HELD or attempt is None or attempt.retry_at is None or now < attempt.retry_at:
+    if generation.state is not State.WAITING or attempt is None or attempt.retry_at is None or now < attempt.retry_at:
         return None
-    again = replace(attempt, tries=attempt.tries + 1, submitted_at=now, retry_at=None)
+    again = replace(attempt, posts=attempt.posts + 1, submitted_at=now, retry_at=None)
     return step(generation, State.SUBMITTING, attempt=again)
 
 
 def given_up(
     generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
 ) -> Transition | None:
-    """A HELD generation that could not be created for too long."""
+    """A WAITING generation that could not be created for too long."""
     waited = now - generation.opened_at
-    if generation.state is not State.HELD or waited < timedelta(seconds=timing.give_up_after_s):
+    if generation.state is not State.WAITING or waited < timedelta(seconds=timing.give_up_after_s):
         return None
     return ended(generation, account, State.FAILED, Refusal.of(Reason.PROVIDER_UNAVAILABLE), now)
 
@@ -76,8 +76,8 @@ def refused(
         return None
     if refusal.reason is not Reason.UNKNOWN_MODEL:
         return ended(generation, account, State.FAILED, refusal, now)
-    if generation.ending is not None:
-        return ended_as_wished(generation, account, generation.ending, now)
+    if generation.requested_end is not None:
+        return ended_as_wished(generation, account, generation.requested_end, now)
     following = _following_model(generation)
     return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
 
@@ -85,7 +85,7 @@ def refused(
 def adopted(generation: Generation, number: int, prediction_id: str) -> Transition | None:
     """The prediction of this attempt is known: from the create's answer, its webhook, or Replicate's list."""
     attempt = generation.attempt
-    if generation.state not in (State.SUBMITTING, State.HELD) or attempt is None or attempt.number != number:
+    if generation.state not in (State.SUBMITTING, State.WAITING) or attempt is None or attempt.number != number:
         return None
     return step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))
 
@@ -106,8 +106,8 @@ def lost(
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
         return None
-    if generation.ending is not None:
-        return ended_as_wished(generation, account, generation.ending, now)
+    if generation.requested_end is not None:
+        return ended_as_wished(generation, account, generation.requested_end, now)
     again = None if attempt.trains else attempt.model
     return _next_attempt(generation, account, catalog, again, Refusal.of(Reason.LOST), seed=seed, now=now)
 
@@ -128,7 +128,7 @@ def _next_attempt(
 ) -> Transition:
     """Open the next attempt on ``model_name``, within the hold; or end with ``refusal`` where there is none.
 
-    It opens as HELD, due at once: its create walks the same way as any other that is to be tried again.
+    It opens as WAITING, due at once: its create walks the same way as any other that is to be tried again.
     """
     attempt, request = generation.attempt, generation.request
     if model_name is None or request is None or attempt is None:
@@ -138,11 +138,11 @@ def _next_attempt(
     following = attempt_on(catalog, request, model_name, number=attempt.number + 1, seed=seed, now=now)
     if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
         return ended(generation, account, State.FAILED, refusal, now)
-    following = replace(following, tries=0, retry_at=now)
+    following = replace(following, posts=0, retry_at=now)
     if following.model == attempt.model:
-        return step(generation, State.HELD, attempt=following)
+        return step(generation, State.WAITING, attempt=following)
     passed = (*generation.passed_over, PassedOver(attempt.model, refusal.reason))
-    return step(generation, State.HELD, attempt=following, chosen_by=ChosenBy.FALLBACK, passed_over=passed)
+    return step(generation, State.WAITING, attempt=following, chosen_by=ChosenBy.FALLBACK, passed_over=passed)
 
 
 # What Replicate says about a prediction.
@@ -189,7 +189,7 @@ def _metered(generation: Generation, prediction: Prediction, cost_usd_micros: in
     return replace(generation, metrics=prediction.metrics, cost_usd_micros=total)
 
 
-def fell(
+def attempt_failed(
     generation: Generation,
     account: ledger.Account | None,
     catalog: Catalog,
@@ -203,8 +203,8 @@ def fell(
     if generation.attempt is None or not concerns(generation, number, prediction.prediction_id):
         return None
     generation = _metered(generation, prediction, cost_of(generation.attempt, prediction))
-    if generation.ending is not None:
-        return ended_as_wished(generation, account, generation.ending, now)
+    if generation.requested_end is not None:
+        return ended_as_wished(generation, account, generation.requested_end, now)
     if prediction.status is Status.CANCELED:
         # Not by us: it ran into Cancel-After, or somebody canceled it on Replicate's own page.
         return ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
@@ -281,21 +281,23 @@ def vanished(
     """It is gone for good: release."""
     if not is_missing(generation, timing, now):
         return None
-    return ended_as_wished(generation, account, generation.ending or Reason.LOST, now)
+    return ended_as_wished(generation, account, generation.requested_end or Reason.LOST, now)
 
 
 # Wishes to end.
 
 
-def ending(generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime) -> Transition | None:
+def end_requested(
+    generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime
+) -> Transition | None:
     """End at once where nothing can be running; else note the wish, so that whoever hears of the prediction ends it."""
     if generation.state.ended:
         return None
-    if generation.state in (State.RECEIVED, State.HELD):
+    if generation.state in (State.RECEIVED, State.WAITING):
         return ended_as_wished(generation, account, wish, now)
-    if generation.ending is not None:
+    if generation.requested_end is not None:
         return None
-    return step(generation, generation.state, ending=wish)
+    return step(generation, generation.state, requested_end=wish)
 
 
 def overdue(generation: Generation, timing: Timing, now: datetime) -> bool:
@@ -311,10 +313,10 @@ def unheard(generation: Generation, account: ledger.Account | None, timing: Timi
         return None
     if now < attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
         return None
-    return ended_as_wished(generation, account, generation.ending or Reason.TIMED_OUT, now)
+    return ended_as_wished(generation, account, generation.requested_end or Reason.TIMED_OUT, now)
 
 
-def buried(generation: Generation, account: ledger.Account | None, now: datetime) -> Transition | None:
+def dead_lettered(generation: Generation, account: ledger.Account | None, now: datetime) -> Transition | None:
     """Its message is a dead letter: end, and release."""
     if generation.state.ended:
         return None

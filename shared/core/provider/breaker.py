@@ -1,4 +1,4 @@
-"""A circuit breaker: a neighbour that fails several times in a row is left alone for a while.
+"""A circuit breaker: a dependency that fails several times in a row is left alone for a while.
 
 Rules of this file:
 1. Closed: everybody may ask. Open: nobody, until the pause is over. Half-open: one asks, the probe, and its answer
@@ -12,7 +12,7 @@ Rules of this file:
 
 from dataclasses import dataclass, replace
 
-#: A pause is longer by up to this part of it, by chance: many breakers of one neighbour must not probe in step.
+#: A pause is longer by up to this part of it, by chance: many breakers of one dependency must not probe in step.
 JITTER = 0.25
 
 
@@ -72,7 +72,7 @@ class Breaker:
         return replace(self, failed=self.rule.failures - 1, changed_at=now, probe_at=None, probing_since=None)
 
     def failed_at(self, asked_at: float, now: float, chance: float, hint_s: float = 0) -> "Breaker":
-        """The call that began at ``asked_at`` was not answered; ``hint_s`` is the neighbour's own idea of the pause."""
+        """The call that began at ``asked_at`` was not answered; ``hint_s`` is the pause it asked for."""
         if asked_at < self.changed_at:
             return self
         failed = self.failed + 1

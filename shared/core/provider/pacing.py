@@ -70,7 +70,7 @@ class Pace:
         return replace(there, last_slot_at=slot_at), slot_at - now
 
     def emptied(self, now: float) -> "Pace":
-        """No burst: after an outage a neighbour is asked at an even pace."""
+        """No burst: after an outage a dependency is asked at an even pace."""
         return replace(self._counted(now), tokens=0.0)
 
     def throttled(self, asked_at: float, now: float, hint_s: float, per_minute: float | None = None) -> "Pace":

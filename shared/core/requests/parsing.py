@@ -224,7 +224,7 @@ def _text(name: str, value: object, most: int) -> str | None:
 
 
 def _storable(name: str, value: str) -> str:
-    """Refuse lone surrogates and NUL: no store and no neighbour takes them."""
+    """Refuse lone surrogates and NUL: no store and no dependency takes them."""
     if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
         raise _FieldError(f"{name} has characters that are not text")
     return value

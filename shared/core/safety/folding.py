@@ -84,8 +84,8 @@ _looks: dict[str, str] = {}
 
 
 def _learn() -> None:
-    for letters, chars in LOOKALIKES.items():
-        _looks.update(dict.fromkeys(chars, letters))
+    for dead_letters, chars in LOOKALIKES.items():
+        _looks.update(dict.fromkeys(chars, dead_letters))
     for letter, chars in _READ_AS.items():
         for char in chars:
             _looks[char] = letter

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 
 from shared.core.safety.chunks import pieces_of
 from shared.core.safety.folding import hidden_in
-from shared.core.safety.moderation import LLAMA_GUARD, Category, Topic, Verdict
+from shared.core.safety.moderation import LLAMA_GUARD, Assessment, Category, Topic
 
 #: Llama Guard says of itself: 8,192 tokens of context, of which its own template takes a thousand. Its tokenizer works
 #: on bytes (UTF-8), so no text has more tokens than bytes; English has four times fewer.
-PIECE_BYTES = 7_000
+CHUNK_BYTES = 7_000
 
 #: Llama Guard knows no severities: what it finds counts as high.
 SEVERITY = 6
@@ -72,18 +72,18 @@ def questions(text: str) -> list[dict[str, str]]:
     """
     plain = framed(text)
     widest = len(max(plain, default="").encode())
-    pieces = (piece.strip() for piece in pieces_of(plain, PIECE_BYTES // max(widest, 1)))
+    pieces = (piece.strip() for piece in pieces_of(plain, CHUNK_BYTES // max(widest, 1)))
     return [{"prompt": piece} for piece in pieces if piece]
 
 
-def read(outputs: Sequence[str]) -> Verdict:
-    """The verdict in an answer, which comes whole or in pieces: no categories where it is safe, else those named."""
+def read(outputs: Sequence[str]) -> Assessment:
+    """The assessment in an answer, which comes whole or in pieces: no categories where it is safe, else those named."""
     lines = "".join(outputs).strip().splitlines()
     if lines == ["safe"]:
-        return Verdict({}, screeners=(LLAMA_GUARD,))
+        return Assessment({}, screeners=(LLAMA_GUARD,))
     named = lines[1].split(",") if len(lines) == 2 and lines[0] == "unsafe" else [""]
     found = {CATEGORIES.get(name.strip(), Topic.UNNAMED) for name in named}
     severities = {category: SEVERITY for category in found if isinstance(category, Category)}
-    return Verdict(
+    return Assessment(
         severities, frozenset(topic for topic in found if isinstance(topic, Topic)), screeners=(LLAMA_GUARD,)
     )

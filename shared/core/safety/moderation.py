@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 
 
@@ -70,14 +70,14 @@ PLAIN_WORDS: dict[Category | Topic, str] = {
 }
 
 #: The screeners there are. Content Safety alone measures every category.
-TERMS, CONTENT_SAFETY, LLAMA_GUARD = "terms", "content_safety", "llama_guard"
+BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD = "blocklist", "content_safety", "llama_guard"
 
 #: The highest severity there is (EightSeverityLevels); the four levels are 0, 2, 4 and 6 of them.
 MOST_SEVERE = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Assessment:
     """What was seen: a severity from 0 (none) to 7 for each category, and the topics that were found.
 
     ``screeners`` have looked, ``unavailable`` should have. ``unscreened`` names a modality that nobody can look at
@@ -163,7 +163,7 @@ _DEFAULT_RULE = ScreenerRule()
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Verdict:
     """Allowed, or refused for a category or topic (None: the verdict was not whole)."""
 
     allowed: bool
@@ -179,33 +179,33 @@ class Judgement:
 _SUBJECTS = {Reason.PROMPT_REFUSED: "prompt", Reason.INPUT_REFUSED: "input image"}
 
 
-def judge(policy: Policy, verdict: Verdict, plan: Plan = Plan.FREE) -> Judgement:
+def evaluate(policy: Policy, assessment: Assessment, plan: Plan = Plan.FREE) -> Verdict:
     """Allowed only if every category is there and below its threshold, and no topic is refused; the worst is named.
 
     Severities may be missing only where the policy goes on without Content Safety, which was unavailable.
     """
-    if verdict.unscreened:
-        return Judgement(allowed=verdict.unscreened in policy.unscreened)
+    if assessment.unscreened:
+        return Verdict(allowed=assessment.unscreened in policy.unscreened)
     thresholds = policy.thresholds(plan)
     if any(category not in thresholds for category in Category):
-        return Judgement(allowed=False)
-    if found := refused_for(policy, verdict, plan):
-        return Judgement(allowed=False, category=found)
-    silent = [name for name in verdict.unavailable if not policy.rule(name).go_on_without]
-    excused = bool(verdict.screeners) and CONTENT_SAFETY in verdict.unavailable
-    whole = all(_is_severity(verdict.severities.get(category)) for category in Category)
-    return Judgement(allowed=not silent and (whole or excused))
+        return Verdict(allowed=False)
+    if found := refused_for(policy, assessment, plan):
+        return Verdict(allowed=False, category=found)
+    silent = [name for name in assessment.unavailable if not policy.rule(name).go_on_without]
+    excused = bool(assessment.screeners) and CONTENT_SAFETY in assessment.unavailable
+    whole = all(_is_severity(assessment.severities.get(category)) for category in Category)
+    return Verdict(allowed=not silent and (whole or excused))
 
 
-def refused_for(policy: Policy, verdict: Verdict, plan: Plan) -> Category | Topic | None:
+def refused_for(policy: Policy, assessment: Assessment, plan: Plan) -> Category | Topic | None:
     """What a verdict, whole or not, is refused for: the gravest topic, else the severest category."""
-    topics = [topic for topic in Topic if topic in verdict.topics and topic not in policy.allow_topics]
+    topics = [topic for topic in Topic if topic in assessment.topics and topic not in policy.allow_topics]
     if topics:
         return topics[0]
     thresholds = policy.thresholds(plan)
     over = {
         category: severity
-        for category, severity in verdict.severities.items()
+        for category, severity in assessment.severities.items()
         if _is_severity(severity) and severity >= thresholds.get(category, 0)
     }
     return max(over, key=lambda category: over[category]) if over else None
@@ -223,7 +223,7 @@ class Opinion:
     """What one screener said; ``verdict`` is None where it could not be had."""
 
     screener: str
-    verdict: Verdict | None
+    assessment: Assessment | None
 
 
 class Decision(StrEnum):
@@ -234,38 +234,38 @@ class Decision(StrEnum):
     WAIT = "wait"
 
 
-def combine(policy: Policy, opinions: Sequence[Opinion], plan: Plan = Plan.FREE) -> tuple[Verdict, Decision]:
+def combine(policy: Policy, opinions: Sequence[Opinion], plan: Plan = Plan.FREE) -> tuple[Assessment, Decision]:
     """The verdict of all screeners together, and what follows.
 
     1. One that refuses refuses, whoever is silent.
     2. Else one that is silent and may not be gone on without makes the request wait; so does nobody having looked.
     3. Else it is allowed, if what was seen is whole (or lacks only what a silent screener would have said).
     """
-    verdict = merged(opinion.verdict for opinion in opinions if opinion.verdict is not None)
-    verdict = Verdict(
-        verdict.severities,
-        verdict.topics,
-        screeners=tuple(opinion.screener for opinion in opinions if opinion.verdict is not None),
-        unavailable=tuple(opinion.screener for opinion in opinions if opinion.verdict is None),
+    assessment = merged(opinion.assessment for opinion in opinions if opinion.assessment is not None)
+    assessment = Assessment(
+        assessment.severities,
+        assessment.topics,
+        screeners=tuple(opinion.screener for opinion in opinions if opinion.assessment is not None),
+        unavailable=tuple(opinion.screener for opinion in opinions if opinion.assessment is None),
     )
-    if refused_for(policy, verdict, plan):
-        return verdict, Decision.REFUSED
-    silent = any(not policy.rule(name).go_on_without for name in verdict.unavailable)
-    if silent or not verdict.screeners:
-        return verdict, Decision.WAIT
-    allowed = judge(policy, verdict, plan).allowed
-    return verdict, Decision.ALLOWED if allowed else Decision.REFUSED
+    if refused_for(policy, assessment, plan):
+        return assessment, Decision.REFUSED
+    silent = any(not policy.rule(name).go_on_without for name in assessment.unavailable)
+    if silent or not assessment.screeners:
+        return assessment, Decision.WAIT
+    allowed = evaluate(policy, assessment, plan).allowed
+    return assessment, Decision.ALLOWED if allowed else Decision.REFUSED
 
 
-def merged(verdicts: Iterable[Verdict]) -> Verdict:
+def merged(screenings: Iterable[Assessment]) -> Assessment:
     """Several looks at the same thing, or at its parts, as one: the highest severities, and every topic."""
     severities: dict[Category, int] = {}
     topics: frozenset[Topic] = frozenset()
-    for verdict in verdicts:
-        topics |= verdict.topics
-        for category, severity in verdict.severities.items():
+    for assessment in screenings:
+        topics |= assessment.topics
+        for category, severity in assessment.severities.items():
             severities[category] = max(severity, severities.get(category, severity))
-    return Verdict(severities, topics)
+    return Assessment(severities, topics)
 
 
 #: Modalities that a screener can look at. Of all others the verdict says that they are unscreened.
@@ -279,9 +279,9 @@ UNSCREENED_MODALITIES = frozenset({"video", "audio", "training"})
 UNSCREENED_INPUTS = {"video": "video", "audio": "audio", "archive": "training"}
 
 
-def unscreened(modality: str) -> Verdict:
+def unscreened(modality: str) -> Assessment:
     """The verdict on an output that nobody can look at: allowed only by a policy that names its modality."""
-    return Verdict({}, unscreened=modality)
+    return Assessment({}, unscreened=modality)
 
 
 def may_be_offered(policy: Policy, modality: str, inputs: Iterable[str] = ()) -> bool:
@@ -291,7 +291,7 @@ def may_be_offered(policy: Policy, modality: str, inputs: Iterable[str] = ()) ->
     be let pass as well, whatever is made of it.
     """
     needed = [modality, *(UNSCREENED_INPUTS[kind] for kind in inputs if kind in UNSCREENED_INPUTS)]
-    return all(name in SCREENED_MODALITIES or judge(policy, unscreened(name)).allowed for name in needed)
+    return all(name in SCREENED_MODALITIES or evaluate(policy, unscreened(name)).allowed for name in needed)
 
 
 def not_screened(policy: Policy, modality: str) -> Refusal:

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from shared.core.money.credits import Plan
+from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Partial, Policy, ScreenerRule, Topic
 
 #: Severities that a threshold may have: 8 refuses nothing of a category, for none is higher than 7.

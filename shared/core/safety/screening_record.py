@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.core.money.credits import Plan
-from shared.core.safety.moderation import Category, Judgement, Policy, Topic, Verdict, judge
+from shared.core.money.ledger import Plan
+from shared.core.safety.moderation import Assessment, Category, Policy, Topic, Verdict, evaluate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class ScreeningRecord:
     """One verdict on ``subject``: "prompt", "input image", or "output 1.0" (attempt and index).
 
     ``policy`` is the version that judged; ``category`` what it was refused for, empty if it was not, or not for one.
@@ -38,13 +38,13 @@ class Record:
     provenance: str = ""
 
     @property
-    def verdict(self) -> Verdict:
+    def assessment(self) -> Assessment:
         """What was seen; names that this version does not know count as a topic that nobody allows."""
         categories = {category.value: category for category in Category}
         topics = {topic.value: topic for topic in Topic}
         known = frozenset(topics.get(name, Topic.UNNAMED) for name in self.topics)
         strange = {Topic.UNNAMED} if any(name not in categories for name in self.severities) else set()
-        return Verdict(
+        return Assessment(
             {categories[name]: severity for name, severity in self.severities.items() if name in categories},
             known | strange,
             screeners=self.screeners,
@@ -52,9 +52,9 @@ class Record:
             unscreened=self.unscreened,
         )
 
-    def judged_by(self, policy: Policy) -> Judgement:
+    def verdict_under(self, policy: Policy) -> Verdict:
         """What another policy would say to the same verdict."""
-        return judge(policy, self.verdict, Plan.named(self.plan))
+        return evaluate(policy, self.assessment, Plan.named(self.plan))
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that ``read_record`` reads back, without what is empty."""
@@ -77,26 +77,26 @@ class Record:
 
 
 def record(
-    subject: str, verdict: Verdict, judgement: Judgement, *, policy: Policy, plan: Plan, digest: str, now: datetime
-) -> Record:
+    subject: str, assessment: Assessment, verdict: Verdict, *, policy: Policy, plan: Plan, digest: str, now: datetime
+) -> ScreeningRecord:
     """The record of a verdict and of what was made of it."""
-    return Record(
+    return ScreeningRecord(
         subject=subject,
         at=now,
         policy=policy.version,
         plan=plan.label,
-        allowed=judgement.allowed,
-        category=judgement.category.value if judgement.category else "",
-        severities={category.value: severity for category, severity in verdict.severities.items()},
-        topics=tuple(sorted(topic.value for topic in verdict.topics)),
-        screeners=verdict.screeners,
-        unavailable=verdict.unavailable,
-        unscreened=verdict.unscreened,
+        allowed=verdict.allowed,
+        category=verdict.category.value if verdict.category else "",
+        severities={category.value: severity for category, severity in assessment.severities.items()},
+        topics=tuple(sorted(topic.value for topic in assessment.topics)),
+        screeners=assessment.screeners,
+        unavailable=assessment.unavailable,
+        unscreened=assessment.unscreened,
         digest=digest,
     )
 
 
-def read_record(raw: object) -> Record | None:
+def read_record(raw: object) -> ScreeningRecord | None:
     """A record from a decoded JSON object, or None if it is none."""
     if not isinstance(raw, Mapping):
         return None
@@ -106,7 +106,7 @@ def read_record(raw: object) -> Record | None:
             return None
         Plan.named(raw["plan"])
         severities = {str(name): _whole(value) for name, value in raw.get("severities", {}).items()}
-        return Record(
+        return ScreeningRecord(
             subject=str(raw["subject"]),
             at=at,
             policy=str(raw["policy"]),

@@ -48,7 +48,7 @@ _SPACED_SIGNS = re.compile(
 #: Signs around a word that stand for no letter.
 _AROUND = ".,;:?\"'()[]{}<>"
 
-#: Words of one letter, as folded, of English and its neighbours: one that stands before a spaced word is none of it.
+#: Words of one letter, as folded, of English and its dependencies: one that stands before a spaced word is none of it.
 _ONE_LETTER = frozenset("aieouybckия")
 
 #: Bounds: the pieces of one chunk that are put together, and the length of what is.
@@ -63,7 +63,7 @@ class Reading(NamedTuple):
 
     start: int
     end: int
-    letters: str
+    dead_letters: str
 
 
 def normal(word: str) -> str:
@@ -71,9 +71,9 @@ def normal(word: str) -> str:
     return word if word.isdecimal() else word.translate(_READ)
 
 
-def key(letters: str) -> str:
+def key(dead_letters: str) -> str:
     """What words that may be the same have in common."""
-    alike = letters.replace("l", "i")
+    alike = dead_letters.replace("l", "i")
     return _RUN.sub(_once, alike) if _RUN.search(alike) else alike
 
 
@@ -81,16 +81,18 @@ def _once(run: re.Match[str]) -> str:
     return run[1]
 
 
-def fits(letters: str, term: str) -> bool:
+def fits(dead_letters: str, term: str) -> bool:
     """Whether a text's letters, of the same key as a term's, are the term's: some more often, but none seldomer."""
-    if letters == term:
+    if dead_letters == term:
         return True
-    if len(letters) < len(term):
+    if len(dead_letters) < len(term):
         return False
     at = own_at = 0
-    for run, own in zip(_RUNS.finditer(letters.replace("l", "i")), _RUNS.finditer(term.replace("l", "i")), strict=True):
+    for run, own in zip(
+        _RUNS.finditer(dead_letters.replace("l", "i")), _RUNS.finditer(term.replace("l", "i")), strict=True
+    ):
         until, own_until = at + len(run[0]), own_at + len(own[0])
-        if not _is_longer(letters[at:until], term[own_at:own_until]):
+        if not _is_longer(dead_letters[at:until], term[own_at:own_until]):
             return False
         at, own_at = until, own_until
     return True

@@ -90,15 +90,15 @@ def _is_spelt_oddly(chunk: str) -> bool:
 def _is_mostly_latin(text: str) -> bool:
     if text.isascii():
         return True
-    letters = [char for char in text if char.isalpha()]
-    return 2 * sum(char <= "\u024f" for char in letters) > len(letters)
+    dead_letters = [char for char in text if char.isalpha()]
+    return 2 * sum(char <= "\u024f" for char in dead_letters) > len(dead_letters)
 
 
 def _is_odd(chunk: str, *, latin: bool) -> bool:
     """Whether a chunk is not written as its language writes: letters of several alphabets or of none, or unseen."""
     composed = unicodedata.normalize("NFC", chunk)
-    letters = [char for char in composed if char.isalpha()]
-    alphabets = {_alphabet(char) for char in letters} - {""}
+    dead_letters = [char for char in composed if char.isalpha()]
+    alphabets = {_alphabet(char) for char in dead_letters} - {""}
     if len(alphabets) > 1 or _is_fancy(composed):
         return True
     if not alphabets:
@@ -106,7 +106,7 @@ def _is_odd(chunk: str, *, latin: bool) -> bool:
     if _has_unseen_within(composed):
         return True
     plain = folded(composed)
-    whole = alphabets != {"LATIN"} and plain.isascii() and len(letters) > 2
+    whole = alphabets != {"LATIN"} and plain.isascii() and len(dead_letters) > 2
     return whole and (latin or not alphabets & _LIVING)
 
 

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from shared.cli.catalog import catalog as commands
-from shared.cli.context import Desk, Rooms
+from shared.cli.context import CommandContext, Operations
 from shared.cli.printing import Screen
 from shared.core.catalog.catalog import Catalog, Status
 from tests.adapters.replicate_api.test_drift import catalog
@@ -29,7 +29,7 @@ class Furnished:
         self._api = api_at(self.url)
 
     @property
-    def house(self) -> Any:
+    def deps(self) -> Any:
         """The catalogue."""
         return SimpleNamespace(catalog=self.offered)
 
@@ -38,7 +38,7 @@ class Furnished:
         """The API."""
         return SimpleNamespace(api=self._api)
 
-    async def furnish(self) -> None:
+    async def load_data_files(self) -> None:
         """There is nothing to fetch."""
 
     async def close(self) -> None:
@@ -50,9 +50,11 @@ async def checked(url: str, offered: Catalog) -> int:
     """Run the command as the operator does, in a thread of its own with a loop of its own."""
 
     def run() -> int:
-        desk = Desk(ENV, lambda _: cast("Rooms", Furnished(url, offered)), "darkroom", Screen())
+        command_context = CommandContext(
+            ENV, lambda _: cast("Operations", Furnished(url, offered)), "darkroom", Screen()
+        )
         try:
-            typer.main.get_command(commands).main(args=["check"], obj=desk)
+            typer.main.get_command(commands).main(args=["check"], obj=command_context)
         except SystemExit as ended:
             return int(ended.code or 0)
         return 0

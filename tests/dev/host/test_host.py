@@ -150,10 +150,10 @@ async def test_whatever_a_body_is_made_of_reaches_the_function(
     assert got[0]["body"] == body
     if body == "fail":
         async with asyncio.timeout(10):
-            while not (buried := _buried(host, before)):  # noqa: ASYNC110  # the log tells nobody
+            while not (dead_lettered := _buried(host, before)):  # noqa: ASYNC110  # the log tells nobody
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
-        assert [record["body"] for record in _buried(host, before)] == ["fail"], buried
+        assert [record["body"] for record in _buried(host, before)] == ["fail"], dead_lettered
 
 
 def _buried(host: RunningHost, since: int) -> list[dict[str, Any]]:

@@ -5,14 +5,14 @@ from functools import cached_property
 from typing import Any
 
 from dev.bench.peers.bare.rooms import MemoryIndex, MemoryStore, TrustingScreener
-from dev.bench.peers.house import doors
-from shared.composition.app import Wiring, use
+from dev.bench.peers.darkroom import doors
+from shared.composition.app import App, use
 from shared.config.settings import Settings
 
 app = doors()
 
 
-class BareWiring(Wiring):
+class BareWiring(App):
     """No-ops for what the polling designs do not do."""
 
     @cached_property

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
-from shared.core.money.credits import Account, Plan
-from shared.core.safety.moderation import Category, Verdict
+from shared.core.money.ledger import Account, Plan
+from shared.core.safety.moderation import Assessment, Category
 from shared.ports import Conflict, Loaded, OpenRow
 
 _CREDITS = 1_000_000
-_SAFE = Verdict(dict.fromkeys(Category, 0))
+_SAFE = Assessment(dict.fromkeys(Category, 0))
 
 
 class MemoryStore:
@@ -64,10 +64,10 @@ class MemoryIndex:
 class TrustingScreener:
     """Finds nothing in anything."""
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
         """Allow it."""
         return _SAFE
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
         """Allow it."""
         return _SAFE

@@ -2,7 +2,7 @@
 
 import os
 
-from dev.bench.peers.house import doors
+from dev.bench.peers.darkroom import doors
 from dev.bench.peers.usual.rooms import UsualWiring
 from shared.composition.app import use
 from shared.config.settings import Settings

@@ -29,15 +29,15 @@ from azure.storage.blob.aio import BlobServiceClient
 from shared.adapters.azure_storage.tables import rows
 from shared.adapters.azure_storage.tables.columns import Row
 from shared.adapters.replicate import creating
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import WEBHOOK_PATH
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Transition
-from shared.core.money.credits import Account, Plan
+from shared.core.money.ledger import Account, Plan
 from shared.core.provider.prediction import CreateOutcome, Prediction
 from shared.core.provider.webhook import Callback, callback_url
-from shared.core.safety.moderation import Category, Verdict
+from shared.core.safety.moderation import Assessment, Category
 from shared.ports import Conflict, Loaded, OpenRow
 
 __all__ = ["UsualWiring", "azure"]
@@ -150,24 +150,24 @@ class SdkScreener:
     def __init__(self, endpoint: str, key: str) -> None:
         self._client = ContentSafetyClient(endpoint, AzureKeyCredential(key))
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
         """Analyse a text."""
         return _verdict(await self._client.analyze_text(AnalyzeTextOptions(text=text)))
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Verdict:  # noqa: ARG002 - the port's
+    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
         """Analyse an image."""
         return _verdict(await self._client.analyze_image(AnalyzeImageOptions(image=ImageData(content=image))))
 
 
-def _verdict(result: Any) -> Verdict:
-    return Verdict({Category(item.category): item.severity for item in result.categories_analysis})
+def _verdict(result: Any) -> Assessment:
+    return Assessment({Category(item.category): item.severity for item in result.categories_analysis})
 
 
 class PlainReplicate:
     """Replicate, by httpx with its own transport; an output is read whole."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._settings = wiring.settings
+    def __init__(self, app: App) -> None:
+        self._settings = app.settings
         self._client = httpx.AsyncClient(timeout=60.0)
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
@@ -198,7 +198,7 @@ class PlainReplicate:
         yield whole()
 
 
-class UsualWiring(Wiring):
+class UsualWiring(App):
     """Darkroom's wiring with these rooms, and the libraries' own logging."""
 
     def __init__(self, settings: Any) -> None:

@@ -219,16 +219,16 @@ class BlobContainers:
 
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
         """At most ``limit`` (> 0) dead letters whose names begin with ``prefix``, in the order of their names."""
-        letters: list[DeadLetter] = []
+        dead_letters: list[DeadLetter] = []
         with translated():
             pages = self._dead_letters.list_blobs(
                 name_starts_with=prefix, include=["metadata"], results_per_page=min(limit, 1000)
             )
             async for blob in pages:
-                letters.append(_letter(blob))
-                if len(letters) == limit:
+                dead_letters.append(_letter(blob))
+                if len(dead_letters) == limit:
                     break
-        return letters
+        return dead_letters
 
     async def read_dead_letter(self, name: str) -> bytes:
         """The raw message of a dead letter. FileNotFoundError where there is none."""

@@ -30,7 +30,7 @@ from shared.adapters.azure_storage.access import NoToken, StorageAccount
 from shared.ports import Blobs, Unavailable
 
 #: One piece of a file: large enough to cost little, and all that an upload has in memory.
-PIECE_BYTES = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 
 #: Pauses before each further try, in seconds. The corridor puts a message off for longer outages.
 PAUSES_S = (1.0, 3.0)
@@ -84,17 +84,17 @@ class Uploads:
         async def put() -> None:
             file.seek(start)
             body: Any = _pieces(file, length) if length else b""
-            status, answered, _ = await self._sent("PUT", container, name, headers, body)
+            status, answered, _ = await self._send_once("PUT", container, name, headers, body)
             if status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
                 await self._expect_there(container, name, length)
             elif status >= 300:
                 raise _in_our_words(status, answered)
 
-        await self._tried(put)
+        await self._send_with_retries(put)
 
     async def _expect_there(self, container: str, name: str, length: int) -> None:
         """A blob that may not be changed (leased, immutable) is what an earlier try wrote, if it has this length."""
-        status, answered, _ = await self._sent("HEAD", container, name, {"x-ms-version": _VERSION}, None)
+        status, answered, _ = await self._send_once("HEAD", container, name, {"x-ms-version": _VERSION}, None)
         if status >= 300 or answered.get("Content-Length") != str(length):
             raise Unavailable("blobs", "a blob of this name may not be changed")
 
@@ -109,7 +109,7 @@ class Uploads:
 
         async def read() -> bytes:
             headers = {"x-ms-version": _VERSION, "x-ms-range": f"bytes=0-{most_bytes}"}  # one more than is taken
-            status, answered, content = await self._sent("GET", container, name, headers, None)
+            status, answered, content = await self._send_once("GET", container, name, headers, None)
             if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 raise PermissionError(errno.EACCES, f"access denied: the identity needs the role {READ_ROLE}")
             if status == HTTPStatus.NOT_FOUND:
@@ -122,7 +122,7 @@ class Uploads:
                 raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes")
             return content
 
-        return await self._tried(read)
+        return await self._send_with_retries(read)
 
     async def close(self) -> None:
         """Close the connections; the next use opens new ones."""
@@ -130,7 +130,7 @@ class Uploads:
         if session is not None:
             await session.close()
 
-    async def _tried(self, step: Callable[[], Awaitable[T]]) -> T:
+    async def _send_with_retries(self, step: Callable[[], Awaitable[T]]) -> T:
         for pause_s in (*self._pauses_s, None):
             try:
                 return await step()
@@ -140,7 +140,7 @@ class Uploads:
             await asyncio.sleep(pause_s)
         raise AssertionError("the last pause is None")
 
-    async def _sent(
+    async def _send_once(
         self, verb: str, container: str, name: str, headers: Mapping[str, str], body: Any
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request; status, headers and body of its answer, whatever they are."""
@@ -172,7 +172,7 @@ class Uploads:
 
 async def _pieces(file: BinaryIO, length: int) -> AsyncIterator[bytes]:
     read = getattr(file, "read1", file.read)  # a file that is held in pieces gives them as they are, without a copy
-    while length > 0 and (piece := read(min(PIECE_BYTES, length))):
+    while length > 0 and (piece := read(min(CHUNK_BYTES, length))):
         length -= len(piece)
         yield piece
 

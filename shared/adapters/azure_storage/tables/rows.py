@@ -21,7 +21,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.credits import Account, LedgerEntry, Move, Plan
+from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.money.usage import Used
 from shared.core.reasons import Reason
@@ -134,7 +134,7 @@ def generation_row(generation: Generation) -> Row:
         **json_columns("outputs", [asdict(output) for output in generation.outputs]),
         "refused_outputs": generation.refused_outputs,
         **json_columns("ignored_fields", generation.ignored_fields),
-        **json_columns("verdicts", [record.to_json() for record in generation.verdicts]),
+        **json_columns("screenings", [record.to_json() for record in generation.screenings]),
         "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
         **(
             json_columns("passed_over", [asdict(each) for each in generation.passed_over])
@@ -144,7 +144,7 @@ def generation_row(generation: Generation) -> Row:
         **(json_columns("metrics", dict(generation.metrics)) if generation.metrics else {}),
         "cost_usd_micros": generation.cost_usd_micros or None,
         "provider_error": generation.provider_error or None,
-        "ending": generation.ending.value if generation.ending else None,
+        "requested_end": generation.requested_end.value if generation.requested_end else None,
         "reason": generation.reason.value if generation.reason else None,
         "text": generation.text,
         "ended_at": generation.ended_at,
@@ -168,13 +168,13 @@ def generation_of(row: Mapping[str, Any]) -> Generation:
         outputs=tuple(columns.built("outputs", Output, item) for item in columns.json("outputs", list) or []),
         refused_outputs=columns.maybe("refused_outputs", int) or 0,
         ignored_fields=columns.texts("ignored_fields"),
-        verdicts=tuple(record for raw in columns.json("verdicts", list) or [] if (record := read_record(raw))),
+        screenings=tuple(record for raw in columns.json("screenings", list) or [] if (record := read_record(raw))),
         chosen_by=columns.maybe_one_of("chosen_by", ChosenBy),
         passed_over=_passed_over(columns),
         metrics=columns.json("metrics", dict) or {},
         cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
         provider_error=columns.maybe("provider_error", str) or "",
-        ending=columns.maybe_one_of("ending", Reason),
+        requested_end=columns.maybe_one_of("requested_end", Reason),
         reason=columns.maybe_one_of("reason", Reason),
         text=columns.maybe("text", str) or "",
         ended_at=columns.maybe_time("ended_at"),
@@ -220,7 +220,7 @@ def _request(columns: "Columns", key: Key) -> GenerationRequest | None:
 def _attempt_columns(attempt: Attempt) -> Row:
     return {
         "attempt": attempt.number,
-        "tries": attempt.tries,
+        "posts": attempt.posts,
         "model": attempt.model,
         "replicate": attempt.replicate,
         "modality": attempt.modality,
@@ -249,7 +249,7 @@ def _attempt(columns: "Columns") -> Attempt | None:
         return None
     return Attempt(
         number=number,
-        tries=columns.get("tries", int),
+        posts=columns.get("posts", int),
         model=columns.get("model", str),
         replicate=columns.get("replicate", str),
         modality=columns.maybe("modality", str) or "image",

@@ -9,7 +9,7 @@ from urllib.request import getproxies
 
 from shared.adapters.azure_storage.access import StorageAccount, is_cosmos
 from shared.adapters.azure_storage.tables.errors import COSMOS_ROLE, ROLE
-from shared.adapters.azure_storage.tables.line import Line
+from shared.adapters.azure_storage.tables.rest_client import TableRestClient
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
@@ -37,7 +37,7 @@ class TableService:
         self._sdk_options = sdk_options
         self._sdk: TableServiceClient | None = None
         self.role = COSMOS_ROLE if is_cosmos(account.url) else ROLE
-        self.line = Line(account, **options)
+        self.line = TableRestClient(account, **options)
 
     @property
     def sdk(self) -> "TableServiceClient":

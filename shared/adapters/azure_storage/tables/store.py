@@ -28,7 +28,7 @@ from shared.adapters.azure_storage.tables.errors import Answered, sdk_translated
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
-from shared.core.money.credits import Account, LedgerEntry
+from shared.core.money.ledger import Account, LedgerEntry
 from shared.core.money.usage import Used
 from shared.ports import Conflict, Loaded, UnreadableRow
 

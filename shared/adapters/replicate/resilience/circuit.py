@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. What fails is told by what is raised: Unavailable of Replicate's own is a failure, OutputUnfit is an answer, and
-   everything else (another neighbour's trouble, a canceled invocation) says nothing.
+   everything else (another dependency's trouble, a canceled invocation) says nothing.
 2. The log has a line when a breaker opens and one when it closes, and none for each message in between.
 """
 
@@ -25,7 +25,7 @@ NEIGHBOUR = "replicate"
 LEFT_ALONE = "left alone"
 
 
-class Watch:
+class CircuitBreaker:
     """One breaker as it stands now, and what it is about."""
 
     def __init__(self, what: str, rule: BreakerRule, now: Callable[[], float], chance: Callable[[], float]) -> None:
@@ -80,7 +80,7 @@ class Watch:
         try:
             yield lambda: self.succeeded(asked_at)
         except Unavailable as trouble:
-            if trouble.neighbour == NEIGHBOUR:
+            if trouble.dependency == NEIGHBOUR:
                 self.failed(asked_at, trouble.why, trouble.retry_after_s or 0)
             else:
                 self.given_up(asked_at)

@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from shared.adapters.replicate.creating import BLOCKED, FORBIDDEN, MISROUTED, UNAUTHORIZED_S, WEBHOOK
 from shared.adapters.replicate.denials import Denials
-from shared.adapters.replicate.resilience.circuit import LEFT_ALONE, NEIGHBOUR, Watch
+from shared.adapters.replicate.resilience.circuit import LEFT_ALONE, NEIGHBOUR, CircuitBreaker
 from shared.adapters.replicate.resilience.hosts import Outputs
 from shared.adapters.replicate.resilience.listing import Listing
 from shared.core.keys import Key
@@ -58,7 +58,7 @@ THROTTLED = "throttled"
 _TROUBLE = ("no credit", "unauthorized", "unreachable", FORBIDDEN, BLOCKED, MISROUTED, WEBHOOK, NOT_PERMITTED)
 
 
-class Guarded:
+class ResilientProvider:
     """ports.Provider. ``creates_per_minute`` are the account's, of which each of ``instances`` has its part.
 
     ``now`` is a clock in seconds that only goes forward, ``clock`` the one of the wall; ``chance`` is from 0 to 1.
@@ -80,8 +80,8 @@ class Guarded:
         self._clock = clock
         self._instances = instances
         self._pace = pace_of(creates_per_minute / instances, now())
-        self._creates = Watch("creates", rule, now, chance)
-        self._questions = Watch("questions", rule, now, chance)
+        self._creates = CircuitBreaker("creates", rule, now, chance)
+        self._questions = CircuitBreaker("questions", rule, now, chance)
         self._outputs = Outputs(rule, now, chance)
         self._denials = Denials(now)
         self._listing = Listing(inner, self._questions, now, chance, clock)
@@ -93,7 +93,7 @@ class Guarded:
         if (closed_s := self._creates.wait_s()) > 0:
             return NotCreated(LEFT_ALONE, max(closed_s, self._queued_s()))
         asked_at, is_probe = self._now(), self._creates.state != "closed"
-        self._pace, wait_s = self._pace.asked(asked_at, waited=attempt.tries > 1 or attempt.number > 1)
+        self._pace, wait_s = self._pace.asked(asked_at, waited=attempt.posts > 1 or attempt.number > 1)
         if wait_s > 0:
             return NotCreated(PACED, wait_s)
         self._creates.asked(asked_at)

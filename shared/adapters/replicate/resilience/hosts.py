@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from shared.adapters.replicate.resilience.circuit import LEFT_ALONE, NEIGHBOUR, Watch
+from shared.adapters.replicate.resilience.circuit import LEFT_ALONE, NEIGHBOUR, CircuitBreaker
 from shared.core.provider.breaker import BreakerRule
 from shared.ports import OutputUnfit, Unavailable
 
@@ -36,7 +36,7 @@ class Outputs:
         self._rule = rule
         self._now = now
         self._chance = chance
-        self._hosts: dict[str, tuple[Watch, set[str]]] = {}
+        self._hosts: dict[str, tuple[CircuitBreaker, set[str]]] = {}
 
     @property
     def state(self) -> str:
@@ -63,7 +63,7 @@ class Outputs:
             raise
         except Unavailable as trouble:
             again = watch.state == "closed" and uri in failed
-            if again or trouble.neighbour != NEIGHBOUR:
+            if again or trouble.dependency != NEIGHBOUR:
                 watch.given_up(asked_at)
             else:
                 failed.add(uri)
@@ -79,9 +79,9 @@ class Outputs:
         failed.clear()
         watch.succeeded(asked_at)
 
-    def _of(self, host: str) -> tuple[Watch, set[str]]:
+    def _of(self, host: str) -> tuple[CircuitBreaker, set[str]]:
         """The breaker of a host, and the files that it did not give since it last gave one."""
-        made = self._hosts.pop(host, None) or (Watch("outputs", self._rule, self._now, self._chance), set())
+        made = self._hosts.pop(host, None) or (CircuitBreaker("outputs", self._rule, self._now, self._chance), set())
         self._hosts[host] = made
         if len(self._hosts) > MOST_HOSTS:
             del self._hosts[next(iter(self._hosts))]

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, Watch
+from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, CircuitBreaker
 from shared.core.provider.breaker import BreakerRule
 from shared.core.provider.prediction import Prediction
 from shared.ports import Provider, Unavailable
@@ -64,7 +64,7 @@ class Listing:
     def __init__(
         self,
         inner: Provider,
-        questions: Watch,
+        questions: CircuitBreaker,
         now: Callable[[], float],
         chance: Callable[[], float],
         clock: Callable[[], datetime],
@@ -73,7 +73,7 @@ class Listing:
         self._questions = questions
         self._now = now
         self._clock = clock
-        self._lengths = Watch("lists", _TOO_LONG, now, chance)
+        self._lengths = CircuitBreaker("lists", _TOO_LONG, now, chance)
         self._read: dict[bool, _Reading] = {}
         self._reading: set[bool] = set()
 

@@ -91,7 +91,7 @@ class Caller:
             ReplicateError: there is none; its subclass says what that means.
         """
         operation = OPERATIONS[name]
-        return await self._tried(_Ask(operation, operation.address(*places), content, extra_s))
+        return await self._send_with_retries(_Ask(operation, operation.address(*places), content, extra_s))
 
     async def one(self, read: Callable[[object], T | None], name: str, *places: str, **content: Any) -> T:
         """The answer to an operation as ``read`` reads its JSON; None from it: that could not be read."""
@@ -110,7 +110,7 @@ class Caller:
         seen: set[str] = set()
         while following is not None and following not in seen:
             seen.add(following)
-            response = await self._tried(_Ask(operation, following, content))
+            response = await self._send_with_retries(_Ask(operation, following, content))
             page = fields_of(response.content, "results")
             results = page.get("results", []) if page is not None else None
             if page is None or not isinstance(results, list):
@@ -127,7 +127,7 @@ class Caller:
         operation = OPERATIONS[name]
         deadline = asyncio.get_running_loop().time() + self.timeouts.total_s
         ask = _Ask(operation, operation.address(*places), content, stream=True)
-        response = await self._answered(ask, await self._current(operation))
+        response = await self._send_with_fresh_token(ask, await self._current(operation))
         try:
             yield self._body(operation, response, deadline)
         finally:
@@ -139,29 +139,29 @@ class Caller:
 
     # Sending.
 
-    async def _tried(self, ask: _Ask) -> httpx.Response:
+    async def _send_with_retries(self, ask: _Ask) -> httpx.Response:
         token = await self._current(ask.operation)
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
             try:
-                return await self._answered(ask, token)
+                return await self._send_with_fresh_token(ask, token)
             except ReplicateError as trouble:
                 pause = pause_s(ask.operation.kind, trouble, tries, time.monotonic() - began, random.random())
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
 
-    async def _answered(self, ask: _Ask, token: str) -> httpx.Response:
+    async def _send_with_fresh_token(self, ask: _Ask, token: str) -> httpx.Response:
         """One try; after a 401 a second one with a fresh token. Of a streamed answer only a success is still open."""
-        response = await self._sent(ask, token)
+        response = await self._send_once(ask, token)
         if response.status_code == 401:
-            response = await self._sent(ask, await self._had(ask.operation, self._token.refresh))
+            response = await self._send_once(ask, await self._had(ask.operation, self._token.refresh))
         if not response.is_success:
             raise error_of(response, ask.operation, self._now(), _texts(ask.content))
         return response
 
-    async def _sent(self, ask: _Ask, token: str) -> httpx.Response:
+    async def _send_once(self, ask: _Ask, token: str) -> httpx.Response:
         writes = ask.operation.kind is Kind.WRITE
         client = self.connections.creates() if writes else self.connections.api()
         headers = {**ask.content.get("headers", {}), "Authorization": f"Bearer {token}"}

@@ -30,15 +30,15 @@ class SseDecoder:
 
     def __init__(self) -> None:
         self._open: list[bytes] = []  # the line that has not ended, in pieces: joined once, for it may be long
-        self._held = b""  # a CR that may be half of a CR LF
+        self._waiting = b""  # a CR that may be half of a CR LF
         self._type, self._id = "", ""
         self._data: list[str] = []
         self._bytes = 0
 
     def feed(self, piece: bytes) -> list[SseEvent]:
         """The events that end in this piece. TooLargeError if one grows beyond its bounds."""
-        *lines, rest = _LINE_END.split(self._held + piece)
-        self._held = b"\r" if rest.endswith(b"\r") else b""
+        *lines, rest = _LINE_END.split(self._waiting + piece)
+        self._waiting = b"\r" if rest.endswith(b"\r") else b""
         events = []
         for line in lines:
             if (event := self._line(b"".join([*self._open, line]))) is not None:

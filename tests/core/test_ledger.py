@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.money import credits as ledger
-from shared.core.money.credits import Account, Move, Plan
+from shared.core.money import ledger
+from shared.core.money.ledger import Account, Move, Plan
 from shared.core.reasons import Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

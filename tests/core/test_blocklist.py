@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.safety.blocklist import Blocklist, BlocklistError
 from shared.core.safety.folding import folded
 from shared.core.safety.moderation import Category, Topic
 from shared.core.safety.spelling import of_chunk, spaced
-from shared.core.safety.terms import TermList, TermsError
 
-FILE = Path(__file__).parents[2] / "shared" / "core" / "safety" / "terms.toml"
-TERMS = TermList.parse(FILE.read_text(encoding="utf-8"))
+FILE = Path(__file__).parents[2] / "shared" / "core" / "safety" / "blocklist.toml"
+BLOCKLIST = Blocklist.parse(FILE.read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("moderation_cases.toml").read_text(encoding="utf-8")
 )["cases"]
@@ -33,8 +33,8 @@ def text_of(case: dict[str, Any]) -> str:
 
 def is_found(text: str) -> bool:
     """Whether the list has anything to say to a text."""
-    verdict = TERMS.look(text)
-    return bool(verdict.severities or verdict.topics)
+    assessment = BLOCKLIST.look(text)
+    return bool(assessment.severities or assessment.topics)
 
 
 def test_there_are_cases_enough_of_every_kind() -> None:
@@ -48,7 +48,7 @@ def test_there_are_cases_enough_of_every_kind() -> None:
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['kind']} {number}" for number, case in enumerate(CASES)])
 def test_every_case_is_judged_as_it_should_be(case: dict[str, Any]) -> None:
     """By the list alone, whatever the service would say."""
-    assert is_found(text_of(case)) == (case["terms"] == "refused")
+    assert is_found(text_of(case)) == (case["blocklist"] == "refused")
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,20 @@ def test_every_case_is_judged_as_it_should_be(case: dict[str, Any]) -> None:
 )
 def test_a_hit_has_its_category_at_high_severity(text: str, category: Category) -> None:
     """And nothing is said of the other categories."""
-    assert TERMS.look(text).severities == {category: 6}
+    assert BLOCKLIST.look(text).severities == {category: 6}
 
 
 def test_a_topic_is_found_beside_a_category() -> None:
     """One text may be both."""
-    verdict = TERMS.look("child porn")
-    assert verdict.topics == {Topic.MINORS}
-    assert verdict.severities == {Category.SEXUAL: 6}
+    assessment = BLOCKLIST.look("child porn")
+    assert assessment.topics == {Topic.MINORS}
+    assert assessment.severities == {Category.SEXUAL: 6}
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_read(text: str) -> None:
     """Nothing that a user can write raises, and folding twice is folding once."""
-    TERMS.look(text)
+    BLOCKLIST.look(text)
     assert folded(folded(text)) == folded(text)
 
 
@@ -106,7 +106,7 @@ def milliseconds(text: str, times: int) -> list[float]:
     taken = []
     for _ in range(times):
         began = time.process_time()
-        TERMS.look(text)
+        BLOCKLIST.look(text)
         taken.append((time.process_time() - began) * 1000)
     return taken
 
@@ -147,7 +147,7 @@ def test_hostile_texts_take_no_longer_than_their_length(kind: str) -> None:
 )
 def test_a_chunk_is_read_in_each_way(chunk: str, read: set[str]) -> None:
     """What is not disguised is read once; what may be, without its disguises too."""
-    assert {reading.letters for reading in of_chunk(chunk)} == read
+    assert {reading.dead_letters for reading in of_chunk(chunk)} == read
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_chunk_is_read_in_each_way(chunk: str, read: set[str]) -> None:
 )
 def test_what_is_written_one_letter_at_a_time_is_put_together(text: str, read: set[str]) -> None:
     """Parted where a gap is wider; an article before it may be none of it."""
-    assert {reading.letters for reading in spaced(text)} == read
+    assert {reading.dead_letters for reading in spaced(text)} == read
 
 
 def listed(terms: str, innocent: str = "[]") -> str:
@@ -206,8 +206,8 @@ GROUP = '[[terms]]\ntopic = "crime"\nwords = '
 )
 def test_a_bad_list_names_its_place_and_never_a_term(text: str, named: str) -> None:
     """An operator finds the place at once; patterns that could explode are not taken."""
-    with pytest.raises(TermsError) as caught:
-        TermList.parse(text, file="mine.toml")
+    with pytest.raises(BlocklistError) as caught:
+        Blocklist.parse(text, file="mine.toml")
     assert str(caught.value).startswith("mine.toml")
     assert named in str(caught.value)
 
@@ -218,8 +218,8 @@ def test_what_is_taken_is_an_expression(pieces: list[str]) -> None:
     word = "".join(pieces)
     refused = ""
     try:
-        terms = TermList.parse(listed(GROUP + json.dumps([word, "marker"])))
-    except TermsError as error:
+        terms = Blocklist.parse(listed(GROUP + json.dumps([word, "marker"])))
+    except BlocklistError as error:
         refused = str(error)
     if refused:
         assert "word 1" in refused
@@ -230,7 +230,7 @@ def test_what_is_taken_is_an_expression(pieces: list[str]) -> None:
 
 def test_a_blank_is_up_to_five_signs_and_may_be_none_where_it_says_so() -> None:
     """Between words there may be something, or nothing: who leaves the blank out is understood by any model."""
-    terms = TermList.parse(listed(GROUP + '["bad thing", "bad ?word"]'))
+    terms = Blocklist.parse(listed(GROUP + '["bad thing", "bad ?word"]'))
     assert all(terms.look(text).topics for text in ("bad thing", "bad -_-_thing", "badthing", "badword", "bad.word"))
     assert not any(
         terms.look(text).topics for text in ("bad\n\n\n\n\n\nthing", "bad, sad thing", "bad" + " ." * 4 + "word")
@@ -239,7 +239,7 @@ def test_a_blank_is_up_to_five_signs_and_may_be_none_where_it_says_so() -> None:
 
 def test_the_tree_is_made_for_the_first_text() -> None:
     """Whoever never looks at a text does not wait for it, and it is made once."""
-    terms = TermList.parse(listed(GROUP + '["uncommon"]'))
+    terms = Blocklist.parse(listed(GROUP + '["uncommon"]'))
     assert terms._tree == []
     terms.look("a lighthouse")
     tree = terms._tree[0]

@@ -18,13 +18,13 @@ from dev.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.telemetry import FakeTelemetry
 from dev.fakes.world import World
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.keys import Key
 from shared.core.provider.webhook import Callback, callback_url, sign
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
-from shared.triggers.replicate_webhook import Answer, Entrance, receive
+from shared.triggers.replicate_webhook import Answer, WebhookDependencies, receive
 
 OLD_SECRET = "whsec_" + "b2xkIHNlY3JldCwgMjQgYnl0ZXMu"
 OTHER_SECRET = "whsec_" + "b3RoZXIgc2VjcmV0LCAyNCBieXRl"
@@ -112,14 +112,14 @@ class Porch:
     networks: tuple[str, ...] = ()
 
     @property
-    def entrance(self) -> Entrance:
+    def webhook_dependencies(self) -> WebhookDependencies:
         """What ``receive`` needs."""
         allowed = tuple(ip_network(network) for network in self.networks)
-        return Entrance(self.secrets, self.messenger, self.telemetry, allowed, lambda: NOW)
+        return WebhookDependencies(self.secrets, self.messenger, self.telemetry, allowed, lambda: NOW)
 
     async def take(self, knock: Delivery) -> Answer:
         """One delivery at the door."""
-        return await receive(self.entrance, headers=knock.headers, query=knock.query, body=knock.body)
+        return await receive(self.webhook_dependencies, headers=knock.headers, query=knock.query, body=knock.body)
 
     @property
     def queued(self) -> list[PredictionEvent]:
@@ -137,7 +137,7 @@ ENVIRONMENT = {
 }
 
 
-class FakeRooms:
+class FakeApp:
     """A wiring on a world: what the doors do is real, the rooms behind them are in memory."""
 
     def __init__(self) -> None:
@@ -147,11 +147,13 @@ class FakeRooms:
         self.secrets = FakeSecrets(SIGNING_SECRET)
         self.screener: FakeScreener = self.world.screener
         self.world.messenger, self.world.replicate = self.messenger, self.replicate
-        self.world.house = replace(self.world.house, messenger=self.messenger, provider=self.replicate)
-        self.wiring = Wiring(Settings.from_env(ENVIRONMENT))
+        self.world.deps = replace(self.world.deps, messenger=self.messenger, provider=self.replicate)
+        self.app = App(Settings.from_env(ENVIRONMENT))
         rooms: dict[str, Any] = {
-            "house": self.world.house,
-            "entrance": Entrance(self.secrets, self.messenger, self.world.telemetry, (), lambda: NOW),
+            "deps": self.world.deps,
+            "webhook_dependencies": WebhookDependencies(
+                self.secrets, self.messenger, self.world.telemetry, (), lambda: NOW
+            ),
             "store": self.world.store,
             "blobs": self.world.blobs,
             "messenger": self.messenger,
@@ -161,7 +163,7 @@ class FakeRooms:
             "replicate": self.replicate,
         }
         # Each room of a Wiring is a cached property: what stands in its __dict__ is not made.
-        vars(self.wiring).update(rooms)
+        vars(self.app).update(rooms)
 
     def requests(self) -> list[GenerationRequest]:
         """The requests that were put off or scheduled again."""

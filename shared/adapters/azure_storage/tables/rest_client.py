@@ -54,7 +54,7 @@ class Answer:
     body: bytes
 
 
-class Line:
+class TableRestClient:
     """The connections to one account, opened at first use. ``options`` go to aiohttp's session."""
 
     def __init__(self, account: StorageAccount, *, pauses_s: Sequence[float] = PAUSES_S, **options: Any) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from dev.bench.peers.house import doors
+from dev.bench.peers.darkroom import doors
 from shared.adapters.net.input_files import InputFetcher
-from shared.composition.app import Wiring, use
+from shared.composition.app import App, use
 from shared.config.settings import Settings
-from shared.ports import House
+from shared.ports import Dependencies
 
 app = doors()
 
@@ -29,11 +29,11 @@ async def resolve(host: str) -> Sequence[str]:
     return [NAMES[host]]
 
 
-class PictureWiring(Wiring):
+class PictureWiring(App):
     """The wiring of the product, with a fetcher that knows one server on loopback."""
 
     @cached_property
-    def house(self) -> House:
+    def deps(self) -> Dependencies:
         """Everything that the corridor needs."""
         fetcher = InputFetcher(
             resolve=resolve,
@@ -41,7 +41,7 @@ class PictureWiring(Wiring):
             tls=ssl.create_default_context(cafile=os.environ["PICTURES_CA"]),
             total_s=5,
         )
-        return replace(super().house, inputs=fetcher)
+        return replace(super().deps, inputs=fetcher)
 
 
 use(PictureWiring(Settings.from_env(os.environ)))

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.azure_storage.access import SharedAccessSignature, StorageAccount
-from shared.adapters.azure_storage.tables.line import Line
+from shared.adapters.azure_storage.tables.rest_client import TableRestClient
 from tests.adapters.simulators import scripted
 from tests.adapters.trouble import SAS
 
@@ -28,7 +28,7 @@ async def test_the_etag_is_found_wherever_it_is(headers: dict[str, str], more: d
     """Storage has it in a header, Cosmos DB for Table in the row alone; without one a row could never be replaced."""
     answer = web.Response(body=json.dumps({**ROW, **more}).encode(), headers=headers)
     async with scripted(answer) as service:
-        line = Line(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=())
+        line = TableRestClient(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=())
         row, found = await line.read("state", ROW)
         await line.close()
 

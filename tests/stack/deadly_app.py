@@ -1,4 +1,4 @@
-"""What the Functions host of test_lost_workers.py runs: the rooms of picture_rooms.py, but for one.
+"""What the Functions host of test_lost_workers.py runs: the rooms of picture_app.py, but for one.
 
 The images end the worker with SIGKILL when they are to decode a picture of certain widths in it, as the kernel does
 when memory is gone. Decoded alone, most are decoded by the real ones; some end the worker even then.
@@ -14,8 +14,8 @@ from shared.adapters.media.images import PillowImages
 from shared.adapters.media.images.alone import Alone
 from shared.composition.app import use
 from shared.config.settings import Settings
-from shared.ports import House, Images, Picture
-from tests.stack.picture_rooms import PictureWiring, app
+from shared.ports import Dependencies, Images, Picture
+from tests.stack.picture_app import PictureWiring, app
 
 __all__ = ["app"]
 
@@ -51,9 +51,9 @@ class DeadlyWiring(PictureWiring):
     """The wiring of the product, with these images."""
 
     @cached_property
-    def house(self) -> House:
+    def deps(self) -> Dependencies:
         """Everything that the corridor needs."""
-        return replace(super().house, images=DeadlyImages())
+        return replace(super().deps, images=DeadlyImages())
 
 
 use(DeadlyWiring(Settings.from_env(os.environ)))

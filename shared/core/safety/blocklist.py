@@ -1,7 +1,7 @@
 """The own term list: words that are refused wherever they stand as words. It costs nothing and runs first.
 
 Rules of this file:
-1. The list is data (terms.toml), checked whole when it is read. It is for what is never wanted; what depends on the
+1. The list is data (blocklist.toml), checked whole when it is read. It is for what is never wanted; what depends on the
    sense is for the other screeners.
 2. A term is a word of its own, or several: letters before or after it make it another word. A term that
    overlaps an innocent phrase is none.
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from shared.core.safety.folding import faces, folded
-from shared.core.safety.moderation import MOST_SEVERE, TERMS, Category, Topic, Verdict
+from shared.core.safety.moderation import BLOCKLIST, MOST_SEVERE, Assessment, Category, Topic
 from shared.core.safety.patterns import PatternError, parts
 from shared.core.safety.spelling import Reading, chunks, fits, key, normal, of_chunk, spaced
 
@@ -48,7 +48,7 @@ _INNOCENT = -1
 _Pattern = tuple[tuple[str, ...], ...]
 
 
-class TermsError(ValueError):
+class BlocklistError(ValueError):
     """The term list cannot be used; the text names the file and the place, and no term."""
 
 
@@ -77,7 +77,7 @@ class _Word(NamedTuple):
 
     start: int
     end: int
-    letters: str
+    dead_letters: str
     key: str
 
 
@@ -150,8 +150,8 @@ class _Tree:
         for number, word in enumerate(words, start=1):
             found = known.get(word)
             if found is None:
-                letters = normal(word)
-                found = known[word] = (letters, key(letters))
+                dead_letters = normal(word)
+                found = known[word] = (dead_letters, key(dead_letters))
                 self._keys.add(found[1])
             target = after if number == len(words) else _Node()
             node.words.setdefault(found[1], []).append((found[0], target))
@@ -168,15 +168,15 @@ class _Tree:
                         self._chunks.clear()
                     self._chunks[chunk[0]] = known
             at = chunk.start()
-            for start, end, letters, own in known:
-                yield _Word(start + at, end + at, letters, own)
+            for start, end, dead_letters, own in known:
+                yield _Word(start + at, end + at, dead_letters, own)
         yield from self._among(spaced(text))
 
     def _among(self, found: Iterable[Reading]) -> Iterator[_Word]:
-        for start, end, letters in dict.fromkeys(found):
-            own = key(letters)
+        for start, end, dead_letters in dict.fromkeys(found):
+            own = key(dead_letters)
             if own in self._keys:
-                yield _Word(start, end, letters, own)
+                yield _Word(start, end, dead_letters, own)
 
     def hits(self, text: str) -> Iterator[_Hit]:
         """All phrases of the tree that stand in a text."""
@@ -186,7 +186,9 @@ class _Tree:
             starts.setdefault(word.start, []).append(word)
         nearby: dict[int, list[_Word]] = {}
         for first in words:
-            ways = [(after, first) for own, after in self.root.words.get(first.key, ()) if fits(first.letters, own)]
+            ways = [
+                (after, first) for own, after in self.root.words.get(first.key, ()) if fits(first.dead_letters, own)
+            ]
             seen: set[tuple[int, int]] = set()
             while ways:
                 node, last = ways.pop()
@@ -209,7 +211,7 @@ def _after(starts: Mapping[int, Sequence[_Word]], end: int) -> list[_Word]:
 def _on(node: _Node, nearby: Iterable[_Word]) -> Iterator[tuple[_Node, _Word]]:
     for word in nearby:
         for own, after in node.words.get(word.key, ()):
-            if fits(word.letters, own):
+            if fits(word.dead_letters, own):
                 yield after, word
 
 
@@ -230,7 +232,7 @@ def _written(phrase: str) -> Iterable[tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class TermList:
+class Blocklist:
     """All terms, ready to be looked for."""
 
     version: str
@@ -239,23 +241,23 @@ class TermList:
     _tree: list[_Tree] = field(default_factory=list)
 
     @classmethod
-    def parse(cls, text: str, file: str = "terms.toml") -> "TermList":
+    def parse(cls, text: str, file: str = "blocklist.toml") -> "Blocklist":
         """Read a term list from TOML; TermsError on the first thing that is wrong."""
         try:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise TermsError(f"{file}: not TOML: {error}") from error
+            raise BlocklistError(f"{file}: not TOML: {error}") from error
         version, terms, near = raw.get("version"), raw.get("terms"), raw.get("near", [])
         if not isinstance(version, str) or not version or not isinstance(terms, list) or not terms:
-            raise TermsError(f"{file}: version must be a text, and terms a list of tables")
+            raise BlocklistError(f"{file}: version must be a text, and terms a list of tables")
         if not isinstance(near, list):
-            raise TermsError(f"{file}: near must be a list of tables")
+            raise BlocklistError(f"{file}: near must be a list of tables")
         groups = [_single(f"{file}, terms {number}", table) for number, table in enumerate(terms, start=1)]
         groups += [_together(f"{file}, near {number}", table) for number, table in enumerate(near, start=1)]
         innocent = _words(f"{file}, innocent", {"words": raw.get("innocent", [])}, may_be_empty=True)
         return cls(version, tuple(groups), innocent)
 
-    def look(self, text: str) -> Verdict:
+    def look(self, text: str) -> Assessment:
         """What of the list stands in a text: a severity only for categories that were found, and topics."""
         severities: dict[Category, int] = {}
         topics: set[Topic] = set()
@@ -265,7 +267,7 @@ class TermList:
                     topics.add(group.topic)
                 if group.category is not None:
                     severities[group.category] = max(group.severity, severities.get(group.category, 0))
-        return Verdict(severities, frozenset(topics), screeners=(TERMS,))
+        return Assessment(severities, frozenset(topics), screeners=(BLOCKLIST,))
 
     def _found(self, text: str) -> set[_Group]:
         if not self._tree:
@@ -311,10 +313,10 @@ def _single(where: str, table: object) -> _Group:
 def _together(where: str, table: object) -> _Group:
     lists = table.get("all") if isinstance(table, dict) else None
     if not isinstance(table, dict) or not isinstance(lists, list) or not 2 <= len(lists) <= _MOST_NEAR:
-        raise TermsError(f"{where}, all: must be 2 to {_MOST_NEAR} lists of patterns")
+        raise BlocklistError(f"{where}, all: must be 2 to {_MOST_NEAR} lists of patterns")
     within = table.get("within")
     if not isinstance(within, int) or isinstance(within, bool) or not 1 <= within <= _MOST_WITHIN:
-        raise TermsError(f"{where}, within: must be from 1 to {_MOST_WITHIN} words")
+        raise BlocklistError(f"{where}, within: must be from 1 to {_MOST_WITHIN} words")
     lists_ = tuple(_words(f"{where}, list {number}", {"words": own}) for number, own in enumerate(lists, start=1))
     return _Group(*_meaning(where, table), lists_, within)
 
@@ -325,25 +327,25 @@ def _meaning(where: str, raw: object) -> tuple[Category | None, int, Topic | Non
     if "topic" in table:
         topics = {topic.value: topic for topic in Topic}
         if table["topic"] not in topics:
-            raise TermsError(f"{where}, topic: must be one of {', '.join(sorted(topics))}")
+            raise BlocklistError(f"{where}, topic: must be one of {', '.join(sorted(topics))}")
         return None, 0, topics[table["topic"]]
     categories = {category.value: category for category in Category}
     if table.get("category") not in categories:
-        raise TermsError(f"{where}, category: must be one of {', '.join(categories)}, or there must be a topic")
+        raise BlocklistError(f"{where}, category: must be one of {', '.join(categories)}, or there must be a topic")
     severity = table.get("severity")
     if not isinstance(severity, int) or isinstance(severity, bool) or not 1 <= severity <= MOST_SEVERE:
-        raise TermsError(f"{where}, severity: must be from 1 to {MOST_SEVERE}")
+        raise BlocklistError(f"{where}, severity: must be from 1 to {MOST_SEVERE}")
     return categories[table["category"]], severity, None
 
 
 def _words(where: str, table: object, *, may_be_empty: bool = False) -> tuple[_Pattern, ...]:
     words = table.get("words") if isinstance(table, dict) else None
     if not isinstance(words, list) or not (words or may_be_empty) or len(words) > _MOST_TERMS:
-        raise TermsError(f"{where}, words: must be a list of 1 to {_MOST_TERMS} patterns")
+        raise BlocklistError(f"{where}, words: must be a list of 1 to {_MOST_TERMS} patterns")
     found: list[_Pattern] = []
     for number, word in enumerate(words, start=1):
         try:
             found.append(tuple(map(tuple, parts(word if isinstance(word, str) else ""))))
         except PatternError as error:
-            raise TermsError(f"{where}, word {number}: {error}") from None
+            raise BlocklistError(f"{where}, word {number}: {error}") from None
     return tuple(found)

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 from PIL import Image
 
-from shared.worker.spooled_output import Held
+from shared.worker.spooled_output import SpooledOutput
 
 MOST = 1000
 SIZES = (1, 99, 300, 0, 599)
@@ -16,16 +16,16 @@ WHOLE = b"".join(bytes([number]) * size for number, size in enumerate(SIZES, 1))
 
 
 @pytest.fixture(params=[MOST, 500, 0], ids=["memory", "halfway", "disk"])
-def held(request: pytest.FixtureRequest) -> Iterator[Held]:
+def held(request: pytest.FixtureRequest) -> Iterator[SpooledOutput]:
     """A file of some pieces, in memory or on disk."""
-    with Held(request.param) as file:
+    with SpooledOutput(request.param) as file:
         for number, size in enumerate(SIZES, 1):
             assert file.write(bytes([number]) * size) == size
         assert file.is_on_disk is (request.param < len(WHOLE))
         yield file
 
 
-def test_it_reads_like_any_file(held: Held) -> None:
+def test_it_reads_like_any_file(held: SpooledOutput) -> None:
     """From every place, any number of bytes: what a BytesIO of the same gives, and standing where that stands."""
     plain = io.BytesIO(WHOLE)
     assert held.tell() == len(WHOLE)
@@ -42,7 +42,7 @@ def test_it_reads_like_any_file(held: Held) -> None:
     assert (held.readable(), held.writable(), held.seekable()) == (True, True, True)
 
 
-def test_it_is_read_in_parts_to_its_end(held: Held) -> None:
+def test_it_is_read_in_parts_to_its_end(held: SpooledOutput) -> None:
     """Whoever sends it on asks for as much as is at hand; together that is all of it."""
     held.seek(50)
     parts = []
@@ -52,7 +52,7 @@ def test_it_is_read_in_parts_to_its_end(held: Held) -> None:
     assert b"".join(parts) == WHOLE[50:]
 
 
-def test_it_is_written_at_its_end(held: Held) -> None:
+def test_it_is_written_at_its_end(held: SpooledOutput) -> None:
     """Wherever it was read before."""
     held.seek(10)
     held.write(b"more")
@@ -62,7 +62,7 @@ def test_it_is_written_at_its_end(held: Held) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 250, len(WHOLE)])
-def test_it_can_be_cut(held: Held, keep: int) -> None:
+def test_it_can_be_cut(held: SpooledOutput, keep: int) -> None:
     """What comes after the place is gone, and what is written then follows what is left."""
     held.seek(keep)
     assert held.truncate() == keep
@@ -77,7 +77,7 @@ def test_it_can_be_cut(held: Held, keep: int) -> None:
 def test_in_memory_nothing_is_copied() -> None:
     """What comes out piece by piece is what went in."""
     pieces = [bytes([number]) * 100 for number in range(3)]
-    with Held(MOST) as file:
+    with SpooledOutput(MOST) as file:
         for piece in pieces:
             file.write(piece)
         file.seek(0)
@@ -86,7 +86,7 @@ def test_in_memory_nothing_is_copied() -> None:
 
 def test_what_is_too_large_leaves_memory() -> None:
     """With the piece that is too much all of it is on disk, nothing stays; and closing removes the file."""
-    with Held(MOST) as file:
+    with SpooledOutput(MOST) as file:
         file.write(bytes(MOST))
         before = file.is_on_disk
         file.write(b"x")
@@ -103,7 +103,7 @@ def test_a_picture_can_be_opened_in_it() -> None:
     buffer = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(buffer, "PNG")
     content = buffer.getvalue()
-    with Held(len(content)) as file:
+    with SpooledOutput(len(content)) as file:
         for start in range(0, len(content), 700):
             file.write(content[start : start + 700])
         file.seek(0)

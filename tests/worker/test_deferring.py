@@ -15,7 +15,7 @@ from shared.core.provider.prediction import NotCreated, Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
 from shared.ports import Unavailable
-from shared.worker.deferring import backoff_s, put_off_until
+from shared.worker.deferring import backoff_s, deferred_until
 
 
 class LeftAlone(FakeReplicate):
@@ -43,7 +43,7 @@ async def running(wait_s: float) -> tuple[World, LeftAlone]:
     world = World()
     await world.open_account()
     replicate = LeftAlone(world.now)
-    world.replicate, world.house = replicate, replace(world.house, provider=replicate)
+    world.replicate, world.deps = replicate, replace(world.deps, provider=replicate)
     await world.ask()
     replicate.wait_s = wait_s
     return world, replicate
@@ -58,7 +58,7 @@ def test_waits_grow_and_chance_shortens_them() -> None:
 @pytest.mark.parametrize(("chance", "seconds"), [(0, 40), (0.5, 45), (1, 50)])
 def test_a_hint_that_many_were_given_is_spread(chance: float, seconds: float) -> None:
     """Nobody comes before it, and not all at the same moment."""
-    assert put_off_until(START, 0, 40, chance) == START + timedelta(seconds=seconds)
+    assert deferred_until(START, 0, 40, chance) == START + timedelta(seconds=seconds)
 
 
 async def test_a_check_is_left_to_the_timer_while_replicate_is_left_alone() -> None:
@@ -84,10 +84,10 @@ async def test_a_check_comes_back_soon_where_the_wait_is_short() -> None:
 
 
 async def test_a_check_that_could_not_read_its_row_comes_back() -> None:
-    """Another neighbour than Replicate, and nothing was moved: the copy is needed, however long it waits."""
+    """Another dependency than Replicate, and nothing was moved: the copy is needed, however long it waits."""
     world, _ = await running(wait_s=0)
     world.pass_time(60)
-    await worker.reconcile(world.house)
+    await worker.reconcile(world.deps)
 
     async def down(key: object) -> None:
         raise Unavailable("tables", "throttled", 120)
@@ -118,7 +118,7 @@ async def test_a_copy_that_had_to_wait_for_long_may_be_late() -> None:
     await world.ask()
     world.messenger.scheduled.clear()  # it is lost, in the end
     assert await world.tick(900 + 400) == 0
-    assert world.generation().state is State.HELD
+    assert world.generation().state is State.WAITING
     assert await world.tick(60) == 1
     assert world.generation().state is State.RUNNING
 

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from azure.functions.timer import TimerRequest
 
-from dev.fakes.rooms import ENVIRONMENT, FakeRooms
+from dev.fakes.app import ENVIRONMENT, FakeApp
 from shared.composition import app, invocation
-from shared.composition.app import Wiring
+from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
 from shared.triggers.health import Health
-from tests.doors.callers import call, http, open_doors, queued, request_body, rooms
+from tests.triggers.callers import call, http, open_doors, queued, request_body, rooms
 
 __all__ = ["rooms"]
 
 
-async def test_two_hundred_who_ask_at_once_are_one_look(rooms: FakeRooms) -> None:
+async def test_two_hundred_who_ask_at_once_are_one_look(rooms: FakeApp) -> None:
     """Each gets the one answer, also when the first to ask has gone; the next look is when that answer is old."""
     await open_doors(rooms)
     began, go_on = asyncio.Event(), asyncio.Event()
@@ -43,13 +43,13 @@ async def test_two_hundred_who_ask_at_once_are_one_look(rooms: FakeRooms) -> Non
     assert {answer.status_code for answer in await asyncio.gather(*others)} == {200}
     assert (await call("health", request)).status_code == 200
     assert asked == ["account"]
-    assert rooms.wiring._health._looking is None
+    assert rooms.app._health._looking is None
 
 
-async def test_a_look_that_breaks_is_not_the_last(rooms: FakeRooms) -> None:
+async def test_a_look_that_breaks_is_not_the_last(rooms: FakeApp) -> None:
     """What was wrong is raised to all who waited, and the next who asks looks anew."""
     await open_doors(rooms)
-    health = rooms.wiring._health
+    health = rooms.app._health
     pings = health._pings
 
     def broken() -> Any:
@@ -65,7 +65,7 @@ async def test_a_look_that_breaks_is_not_the_last(rooms: FakeRooms) -> None:
 BROKEN_FILES = [
     ("MODERATION_FILE", "/nowhere/policy.toml", "MODERATION_FILE: /nowhere/policy.toml cannot be read"),
     ("CATALOG_FILE", "/nowhere/catalog.toml", "CATALOG_FILE: /nowhere/catalog.toml cannot be read"),
-    ("TERMS_FILE", "/nowhere/terms.toml", "TERMS_FILE: /nowhere/terms.toml cannot be read"),
+    ("BLOCKLIST_FILE", "/nowhere/blocklist.toml", "BLOCKLIST_FILE: /nowhere/blocklist.toml cannot be read"),
     ("MODERATION_FILE", __file__, "(MODERATION_FILE)"),
     ("CATALOG_FILE", __file__, "(CATALOG_FILE)"),
 ]
@@ -73,7 +73,7 @@ BROKEN_FILES = [
 
 @pytest.mark.parametrize(("setting", "place", "why"), BROKEN_FILES)
 async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
-    rooms: FakeRooms,
+    rooms: FakeApp,
     setting: str,
     place: str,
     why: str,
@@ -84,10 +84,10 @@ async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
     monkeypatch.setattr("shared.composition.invocation.UNREADY_PAUSE_S", 0)
     said: dict[str, float] = {}
     monkeypatch.setattr("shared.composition.invocation._said", said)
-    made = Wiring(Settings.from_env(ENVIRONMENT | {setting: place}))
+    made = App(Settings.from_env(ENVIRONMENT | {setting: place}))
     made._health = Health(lambda: {"settings": made._pings()["settings"]})
     app.use(made)
-    health = await invocation.look()
+    health = await invocation.check_health()
     assert health["settings"] == f"{setting} cannot be used; the log says why"
     assert place not in json.dumps(dict(health))
     caplog.clear()
@@ -106,12 +106,12 @@ async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
     await made.close()
 
 
-async def test_health_says_which_settings_are_missing(rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_says_which_settings_are_missing(rooms: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """503 with what each should look like, where there is no house at all; a timer's call does not fail."""
     for name in ("ServiceBus", "STORAGE_CONNECTION_STRING", "REPLICATE_API_TOKEN", "PUBLIC_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPLICATE_API_TOKEN", "whsec_s3cr3t")
-    app._wirings.pop(asyncio.get_running_loop(), None)
+    app._apps.pop(asyncio.get_running_loop(), None)
     answer = await call("health", http("GET", "https://darkroom.example/api/health"))
     assert answer.status_code == 503
     text = json.loads(answer.get_body())["settings"]

@@ -53,8 +53,8 @@ def test_every_function_is_indexed_without_a_setting() -> None:
     assert queues == {
         "generate": "%GENERATION_QUEUE%",
         "observe": "%PREDICTION_QUEUE%",
-        "bury_requests": "%GENERATION_QUEUE%/$DeadLetterQueue",
-        "bury_events": "%PREDICTION_QUEUE%/$DeadLetterQueue",
+        "dead_letter_requests": "%GENERATION_QUEUE%/$DeadLetterQueue",
+        "dead_letter_events": "%PREDICTION_QUEUE%/$DeadLetterQueue",
     }
     for name in queues:
         assert (found[name]["connection"], found[name]["dataType"]) == ("ServiceBus", "BINARY"), name

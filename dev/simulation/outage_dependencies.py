@@ -1,9 +1,9 @@
-"""The neighbours of the outage: Replicate's twin that fails as it is told, and fakes that hold 400,000 generations.
+"""The dependencies of the outage: Replicate's twin that fails as it is told, and fakes that hold 400,000 generations.
 
 Rules of this file:
 1. Replicate's twin is FakeReplicate behind a line: latencies, limits of the account, and one trouble for as long as it
    lasts. It counts what reaches it, second by second.
-2. What a real neighbour would find out by an index, these find out by a set; otherwise they are the fakes.
+2. What a real dependency would find out by an index, these find out by a set; otherwise they are the fakes.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from dev.simulation.clockwork import Pause
 from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.money.credits import LedgerEntry
+from shared.core.money.ledger import LedgerEntry
 from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
 
@@ -161,7 +161,7 @@ class Account:
             self.replicate.delete_outputs(prediction_id)
 
 
-class Line:
+class TableRestClient:
     """ports.Provider: one instance's way to the account. ``is_probe`` says whether its breaker is trying just now."""
 
     def __init__(self, account: Account) -> None:
@@ -251,14 +251,14 @@ class CountingTelemetry(FakeTelemetry):
         super().__init__()
         self.names_seen: Counter[str] = Counter()
         self.why: Counter[str] = Counter()
-        self.put_off: Counter[Key] = Counter()
+        self.defer: Counter[Key] = Counter()
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
         """Count a step."""
         self.names_seen[name] += 1
-        if name == "create_put_off":
+        if name == "create_deferred":
             self.why[str(facts["why"])] += 1
-            self.put_off[key] += 1
+            self.defer[key] += 1
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
         """Count a metric."""

@@ -18,7 +18,7 @@ def told() -> Any:
     """What the library said of the app, and of every scenario."""
     installed = importlib.util.find_spec("azure_functions_runtime") is not None
     folder = [] if installed else [str(PROJECT.functions_runtime)]
-    command = [sys.executable, "-m", "tests.doors.worker_library", *folder]
+    command = [sys.executable, "-m", "tests.triggers.worker_library", *folder]
     done = subprocess.run(command, cwd=PROJECT.root, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -33,8 +33,8 @@ def test_the_library_indexes_every_function(told: Any) -> None:
     assert set(bindings) == {
         "generate",
         "observe",
-        "bury_requests",
-        "bury_events",
+        "dead_letter_requests",
+        "dead_letter_events",
         "replicate_webhook",
         "reconcile",
         "audit",
@@ -49,7 +49,7 @@ def test_the_library_indexes_every_function(told: Any) -> None:
 def test_a_generation_walks_through_the_library(told: Any) -> None:
     """Every door once: done, with nothing returned but HTTP answers; the picture is paid."""
     road = told["whole_road"]
-    for name in ("generate", "observe", "bury_requests", "bury_events", "reconcile", "audit"):
+    for name in ("generate", "observe", "dead_letter_requests", "dead_letter_events", "reconcile", "audit"):
         assert road[name] == DONE, name
     assert (road["webhook"]["status"], road["webhook"]["body"]) == ("202", "queued")
     assert road["unsigned"]["status"] == "401"
@@ -69,7 +69,7 @@ def test_garbage_is_no_failure(told: Any) -> None:
 def test_a_bodys_keys_stay_in_the_body(told: Any) -> None:
     """Keys such as messageId in a JSON body change nothing about the message: the envelope is the broker's."""
     found = told["metadata_keys"]
-    assert found == {"told": DONE, "message_id": "ada/one/deferred/generate/3/20261120T100000.000000", "tries": 3}
+    assert found == {"told": DONE, "message_id": "ada/one/deferred/generate/3/20261120T100000.000000", "deferrals": 3}
 
 
 def test_a_failure_is_reported(told: Any) -> None:

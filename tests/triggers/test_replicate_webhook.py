@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.fakes.app import BODY, KEY, NOW, OLD_SECRET, OTHER_SECRET, PROMPT, Delivery, FakeSecrets, Porch, delivery
 from dev.fakes.messenger import EVENTS
 from dev.fakes.provider import SIGNING_SECRET
-from dev.fakes.rooms import BODY, KEY, NOW, OLD_SECRET, OTHER_SECRET, PROMPT, Delivery, FakeSecrets, Porch, delivery
 from shared.core.provider.prediction import Status
 from shared.core.provider.webhook import sign
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES, Answer

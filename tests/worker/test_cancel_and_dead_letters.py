@@ -79,7 +79,7 @@ async def test_a_cancel_while_the_outcome_is_unknown_ends_when_it_is_known(world
     world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=created)
     await world.ask()
     await world.cancel()
-    assert world.generation().ending is Reason.CANCELED_BY_USER
+    assert world.generation().requested_end is Reason.CANCELED_BY_USER
     await world.settle()
     assert world.events[0].outcome == "canceled"
     assert len(world.replicate.creates) == 1
@@ -102,21 +102,21 @@ async def test_a_cancel_while_replicate_is_down_is_carried_out_later(world: Worl
     await world.ask()
     world.replicate.down = True
     await world.cancel()
-    assert world.generation().ending is Reason.CANCELED_BY_USER
+    assert world.generation().requested_end is Reason.CANCELED_BY_USER
     world.replicate.down = False
     await world.settle()
     assert world.events[0].outcome == "canceled"
     world.at_rest()
 
 
-async def bury(world: World, raw: bytes = REQUEST, queue: str = REQUESTS) -> None:
+async def dead_letter(world: World, raw: bytes = REQUEST, queue: str = REQUESTS) -> None:
     """One delivery from the dead-letter queue."""
-    await worker.bury(world.house, read(raw, queue), raw, queue)
+    await worker.dead_letter(world.deps, read(raw, queue), raw, queue)
 
 
 async def test_a_dead_request_that_never_opened_ends_as_failed(world: World) -> None:
     """Kept whole with its reason, told to the app, nothing charged."""
-    await bury(world)
+    await dead_letter(world)
     (blob,) = world.blobs.dead_letters.values()
     assert blob.content == REQUEST
     assert blob.metadata["reason"] == "dead-lettered"
@@ -130,7 +130,7 @@ async def test_a_dead_letter_of_a_running_generation_releases_its_hold(world: Wo
     """The prediction is canceled, the hold released, the app told."""
     await world.ask()
     raw = REQUEST if queue == REQUESTS else b'{"type": "check", "user_id": "ada", "generation_id": "one"}'
-    await bury(world, raw, queue)
+    await dead_letter(world, raw, queue)
     assert world.replicate.canceled == [world.replicate.only_id]
     assert world.events[0].reason is Reason.DEAD_LETTERED
     assert world.balances() == (10, 0, 0)
@@ -141,7 +141,7 @@ async def test_a_dead_letter_of_a_held_generation_releases_its_hold(world: World
     """Nothing was created; what was held is given back."""
     world.replicate.answer_next_create_with(NotCreated("throttled", 30))
     await world.ask()
-    await bury(world)
+    await dead_letter(world)
     world.messenger.scheduled.clear()
     assert world.balances() == (10, 0, 0)
     world.at_rest()
@@ -151,7 +151,7 @@ async def test_a_dead_copy_of_a_request_does_not_lose_a_paid_picture(world: Worl
     """Replicate has finished meanwhile: the picture is delivered, not thrown away."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
-    await bury(world)
+    await dead_letter(world)
     assert world.generation().state is State.RUNNING
     await world.settle()
     assert world.events[0].outcome == "succeeded"
@@ -165,14 +165,14 @@ async def test_a_dead_letter_of_what_has_ended_changes_nothing(world: World) -> 
     world.replicate.succeed(world.replicate.only_id)
     await world.webhook(world.replicate.only_id)
     before = (world.generation(), world.account(), list(world.events))
-    await bury(world)
+    await dead_letter(world)
     assert (world.generation(), world.account(), list(world.events)) == before
     assert len(world.blobs.dead_letters) == 1
 
 
 async def test_dead_garbage_is_kept(world: World) -> None:
     """It names nobody, so nothing else happens."""
-    await bury(world, b"garbage")
+    await dead_letter(world, b"garbage")
     assert [blob.content for blob in world.blobs.dead_letters.values()] == [b"garbage"]
     assert not world.events
 
@@ -182,7 +182,7 @@ async def test_malformed_letters_do_not_end_what_runs(world: World) -> None:
     await world.ask()
     raw = b'{"user_id": "ada", "generation_id": "one", "prompt": 7}'
     assert isinstance(read(raw, REQUESTS), Malformed)
-    await bury(world, raw)
+    await dead_letter(world, raw)
     assert world.generation().state is State.RUNNING
 
 
@@ -191,9 +191,9 @@ async def test_a_burial_that_fails_is_tried_again(world: World) -> None:
     await world.ask()
     world.messenger.down = True
     with pytest.raises(Unavailable):
-        await bury(world)
+        await dead_letter(world)
     world.messenger.down = False
-    await bury(world)
+    await dead_letter(world)
     assert world.balances() == (10, 0, 0)
     assert len(world.events) == 1
     world.at_rest()
@@ -211,7 +211,7 @@ async def test_an_outage_of_the_blobs_holds_back_no_event(world: World, dead: bo
     world.blobs.discard_outputs = down  # type: ignore[method-assign, assignment]
     world.blobs.outputs["ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
     before = world.time
-    await (bury(world) if dead else world.cancel())
+    await (dead_letter(world) if dead else world.cancel())
     assert [event.outcome for event in world.events] == ["failed" if dead else "canceled"]
     assert world.balances() == (10, 0, 0)
     assert (world.dead, world.messenger.scheduled) == ([], [])
@@ -242,7 +242,7 @@ async def test_a_burial_does_not_wait_for_replicate(world: World) -> None:
     """The user's credits are released although the prediction cannot be canceled now; Cancel-After bounds it."""
     await world.ask()
     world.replicate.down = True
-    await bury(world)
+    await dead_letter(world)
     assert world.balances() == (10, 0, 0)
     world.replicate.down = False
     # When it is heard of again it is canceled: nobody waits for it.

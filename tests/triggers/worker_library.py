@@ -1,6 +1,6 @@
 """Runs function_app.py under the library that the Functions worker runs it with, and prints what came of it as JSON.
 
-    python -m tests.doors.worker_library FOLDER_OF_THE_LIBRARY_OR_NOTHING
+    python -m tests.triggers.worker_library FOLDER_OF_THE_LIBRARY_OR_NOTHING
 
 Rules of this file:
 1. It is a process of its own: the library keeps its state in module globals, and indexes an app once.
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from dev.fakes.rooms import BODY, Delivery, FakeRooms, delivery
+from dev.fakes.app import BODY, Delivery, FakeApp, delivery
 from shared.composition import app
 
 ROOT = Path(__file__).parents[2]
@@ -95,8 +95,8 @@ class Worker:
             "SequenceNumber": datum(7, "int"),
             "LockToken": datum("token", "string"),
             "EnqueuedTimeUtc": datum('"2026-11-20T10:00:00"', "json"),
-            "ApplicationProperties": datum('{"tries": 2}', "json"),
-            "UserProperties": datum('{"tries": 2}', "json"),
+            "ApplicationProperties": datum('{"deferrals": 2}', "json"),
+            "UserProperties": datum('{"deferrals": 2}', "json"),
         }
         return await self._invoked(function, [("msg", datum(body, "bytes"))], metadata)
 
@@ -128,11 +128,11 @@ class Worker:
         return told
 
 
-Scenario = Callable[[Worker, FakeRooms], Awaitable[Any]]
+Scenario = Callable[[Worker, FakeApp], Awaitable[Any]]
 REQUEST = {"generation_id": "one", "user_id": "ada", "prompt": "A kingfisher", "model": "flux-schnell"}
 
 
-async def whole_road(worker: Worker, rooms: FakeRooms) -> Any:
+async def whole_road(worker: Worker, rooms: FakeApp) -> Any:
     """generate, webhook, observe, bury, reconcile, audit, health."""
     told = {"generate": await worker.message("generate", json.dumps(REQUEST).encode())}
     replicate = rooms.replicate
@@ -140,8 +140,8 @@ async def whole_road(worker: Worker, rooms: FakeRooms) -> Any:
     told["webhook"] = await worker.http("replicate_webhook", "POST", delivery())
     event = json.dumps(replicate.event(replicate.only_id).to_json()).encode()
     told["observe"] = await worker.message("observe", event)
-    told["bury_requests"] = await worker.message("bury_requests", json.dumps(REQUEST).encode())
-    told["bury_events"] = await worker.message("bury_events", event)
+    told["dead_letter_requests"] = await worker.message("dead_letter_requests", json.dumps(REQUEST).encode())
+    told["dead_letter_events"] = await worker.message("dead_letter_events", event)
     told["reconcile"] = await worker.tick("reconcile")
     told["audit"] = await worker.tick("audit")
     told["health"] = await worker.http("health", "GET", Delivery({}, {}, b""))
@@ -150,24 +150,24 @@ async def whole_road(worker: Worker, rooms: FakeRooms) -> Any:
     return told | {"state": rooms.world.generation().state, "balances": rooms.world.balances()}
 
 
-async def garbage(worker: Worker, rooms: FakeRooms) -> Any:
+async def garbage(worker: Worker, rooms: FakeApp) -> Any:
     """Bodies that are no message, to both queues and both dead-letter queues."""
     bodies = [b"", b"\xff\x00", b"[]", b"7", b"{", b'"' + b"x" * 300_000 + b'"', b'{"user_id": "a/b"}']
-    queues = ("generate", "observe", "bury_requests", "bury_events")
+    queues = ("generate", "observe", "dead_letter_requests", "dead_letter_events")
     told = [await worker.message(queue, body) for queue in queues for body in bodies]
     return {"told": told, "archived": len(rooms.world.blobs.dead_letters)}
 
 
-async def metadata_keys(worker: Worker, rooms: FakeRooms) -> Any:
+async def metadata_keys(worker: Worker, rooms: FakeApp) -> Any:
     """A body with keys of the message's metadata; Content Safety is down, so a copy shows the envelope."""
     rooms.screener.down = True
     body = REQUEST | {"messageId": "other", "deliveryCount": 99, "State": "x", "expiresAtUtc": "2020-01-01T00:00:00"}
     told = await worker.message("generate", json.dumps(body).encode(), "m-7~2")
     (sent,) = rooms.messenger.scheduled
-    return {"told": told, "message_id": sent.envelope.message_id, "tries": sent.envelope.tries}
+    return {"told": told, "message_id": sent.envelope.message_id, "deferrals": sent.envelope.deferrals}
 
 
-async def failing(worker: Worker, rooms: FakeRooms) -> Any:
+async def failing(worker: Worker, rooms: FakeApp) -> Any:
     """A handler that raises."""
 
     async def broken(*_: Any) -> None:
@@ -177,7 +177,7 @@ async def failing(worker: Worker, rooms: FakeRooms) -> Any:
     return await worker.message("generate", json.dumps(REQUEST).encode())
 
 
-async def cancelled(worker: Worker, rooms: FakeRooms) -> Any:
+async def cancelled(worker: Worker, rooms: FakeApp) -> Any:
     """A library below gives up by cancelling: without a bound the worker would never answer."""
 
     async def gives_up(*_: Any) -> None:
@@ -198,9 +198,9 @@ async def main() -> dict[str, Any]:
     await worker.start()
     told: dict[str, Any] = {"metadata": worker.metadata}
     for name, scenario in SCENARIOS.items():
-        rooms = FakeRooms()
+        rooms = FakeApp()
         await rooms.world.open_account()
-        app.use(rooms.wiring)
+        app.use(rooms.app)
         told[name] = await scenario(worker, rooms)
     worker.runtime.stop_threadpool_executor()
     return told

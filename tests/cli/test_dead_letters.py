@@ -15,10 +15,10 @@ from tests.cli.counter import Counter
 REQUEST = json.dumps({"user_id": "ada", "generation_id": "one", "prompt": "A secret garden", "no_such": 1}).encode()
 
 
-def bury(counter: Counter, raw: bytes, key: Key | None = KEY, queue: str = REQUESTS) -> str:
+def dead_letter(counter: Counter, raw: bytes, key: Key | None = KEY, queue: str = REQUESTS) -> str:
     """Archive a raw message as the app does; returns its name."""
     before = set(counter.blobs.dead_letters)
-    asyncio.run(archive(counter.house, raw, key, "dead-lettered", queue))
+    asyncio.run(archive(counter.deps, raw, key, "dead-lettered", queue))
     (name,) = set(counter.blobs.dead_letters) - before
     return name
 
@@ -26,8 +26,8 @@ def bury(counter: Counter, raw: bytes, key: Key | None = KEY, queue: str = REQUE
 def test_list_shows_each_letter(counter: Counter) -> None:
     """Reason, ids and name, in one line each; or that there is none."""
     assert counter.call("dead-letters", "list").out == "There are no dead letters.\n"
-    name = bury(counter, REQUEST)
-    garbage = bury(counter, b"garbage", key=None, queue=EVENTS)
+    name = dead_letter(counter, REQUEST)
+    garbage = dead_letter(counter, b"garbage", key=None, queue=EVENTS)
     called = counter.call("dead-letters", "list")
     assert called.code == 0
     heads, first, second = (line.split() for line in called.out.splitlines())
@@ -38,8 +38,8 @@ def test_list_shows_each_letter(counter: Counter) -> None:
 
 def test_list_of_one_queue(counter: Counter) -> None:
     """A queue that is not the app's is refused, with those that are."""
-    name = bury(counter, REQUEST)
-    bury(counter, b"garbage", key=None, queue=EVENTS)
+    name = dead_letter(counter, REQUEST)
+    dead_letter(counter, b"garbage", key=None, queue=EVENTS)
     called = counter.call("dead-letters", "list", "--queue", REQUESTS, "--limit", "1")
     assert name in called.out
     assert EVENTS not in called.out
@@ -51,7 +51,7 @@ def test_list_of_one_queue(counter: Counter) -> None:
 
 def test_show_says_what_a_letter_is_about(counter: Counter) -> None:
     """Without what is in it."""
-    called = counter.call("dead-letters", "show", bury(counter, REQUEST))
+    called = counter.call("dead-letters", "show", dead_letter(counter, REQUEST))
     assert called.code == 0
     told = dict(line.split(maxsplit=1) for line in called.out.splitlines() if not line.startswith("generation is"))
     assert told["message"].strip() == "the request of generation"
@@ -62,14 +62,16 @@ def test_show_says_what_a_letter_is_about(counter: Counter) -> None:
 
 def test_show_raw_prints_the_message(counter: Counter) -> None:
     """Whatever it is, without steering the terminal."""
-    assert json.loads(counter.call("dead-letters", "show", bury(counter, REQUEST), "--raw").out) == json.loads(REQUEST)
-    garbage = bury(counter, b"\x1b[2J\xff[red]\n\x00", key=None)
+    assert json.loads(counter.call("dead-letters", "show", dead_letter(counter, REQUEST), "--raw").out) == json.loads(
+        REQUEST
+    )
+    garbage = dead_letter(counter, b"\x1b[2J\xff[red]\n\x00", key=None)
     assert counter.call("dead-letters", "show", garbage, "--raw").out == "\\x1b[2J\\xff[red]\n\\x00\n"
 
 
 def test_replay_sends_the_request_again(counter: Counter) -> None:
     """Under a new message id each time; the letter stays."""
-    name = bury(counter, REQUEST)
+    name = dead_letter(counter, REQUEST)
     for _ in range(2):
         called = counter.call("dead-letters", "replay", name, "--yes")
         assert called.code == 0
@@ -85,7 +87,7 @@ def test_replay_sends_the_request_again(counter: Counter) -> None:
 def test_replay_says_first_that_an_end_is_final(counter: Counter) -> None:
     """Then asks; without a yes nothing is sent."""
     counter.have_made(KEY)
-    name = bury(counter, REQUEST)
+    name = dead_letter(counter, REQUEST)
     called = counter.call("dead-letters", "replay", name, answer="n\n")
     assert called.code == 1
     assert "has ended (succeeded), and ended is final" in called.out
@@ -98,7 +100,7 @@ def test_replay_says_first_that_an_end_is_final(counter: Counter) -> None:
 def test_replay_of_news_goes_to_its_own_queue(counter: Counter) -> None:
     """And says that the generation is open."""
     counter.have_asked(KEY)
-    name = bury(counter, json.dumps(Check(KEY).to_json()).encode(), queue=EVENTS)
+    name = dead_letter(counter, json.dumps(Check(KEY).to_json()).encode(), queue=EVENTS)
     called = counter.call("dead-letters", "replay", name, "--yes")
     assert "is open (running)" in called.out
     assert (counter.sent().queue, counter.sent().message) == (EVENTS, Check(KEY))
@@ -106,7 +108,7 @@ def test_replay_of_news_goes_to_its_own_queue(counter: Counter) -> None:
 
 def test_replay_refuses_what_is_no_message(counter: Counter) -> None:
     """It would only be archived again."""
-    called = counter.call("dead-letters", "replay", bury(counter, b"garbage", key=None), "--yes")
+    called = counter.call("dead-letters", "replay", dead_letter(counter, b"garbage", key=None), "--yes")
     assert called.code == 1
     assert "no message: the message is not JSON" in called.err
     assert counter.messenger.sent == []
@@ -118,6 +120,6 @@ def test_a_letter_that_is_not_there(counter: Counter, command: str) -> None:
     name = f"{REQUESTS}/2026-11-21/{'0' * 32}.json"
     assert "There is no dead letter" in counter.call("dead-letters", command, name).err
     assert counter.call("dead-letters", command, "nonsense").code == 2
-    other = bury(counter, REQUEST, queue="others")
+    other = dead_letter(counter, REQUEST, queue="others")
     assert "none of the app's queues" in counter.call("dead-letters", command, other).err
     assert counter.messenger.sent == []

@@ -1,4 +1,4 @@
-"""Neighbours that are down, and secrets that change."""
+"""Dependencies that are down, and secrets that change."""
 
 import json
 import sys
@@ -15,10 +15,10 @@ from tests.stack.road import Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
-NEIGHBOURS = {"settings", "tables", "blobs", "service bus", "content safety", "secrets", "replicate"}
+DEPENDENCIES = {"settings", "tables", "blobs", "service bus", "content safety", "secrets", "replicate"}
 
 #: The functions that would take the shared stack's messages away from its own host.
-_QUIET = ("generate", "observe", "bury_requests", "bury_events", "reconcile", "audit")
+_QUIET = ("generate", "observe", "dead_letter_requests", "dead_letter_events", "reconcile", "audit")
 
 
 async def test_while_content_safety_is_down_the_request_waits(road: Road) -> None:
@@ -28,8 +28,8 @@ async def test_while_content_safety_is_down_the_request_waits(road: Road) -> Non
     (await road.safety.post("/_sim/faults", json={"kind": "down", "times": -1, "on": "text"})).raise_for_status()
     try:
         await road.send(message)
-        put_off = await road.log.step(key, "put_off")
-        assert put_off["neighbour"] == "content safety"
+        defer = await road.log.step(key, "deferred")
+        assert defer["dependency"] == "content safety"
         assert await road.balances(key.user_id) == (10, 0, 0)
     finally:
         (await road.safety.delete("/_sim/faults")).raise_for_status()
@@ -43,9 +43,9 @@ async def test_while_no_output_can_be_screened_none_is_shown(road: Road) -> None
     (await road.safety.post("/_sim/faults", json={"kind": "down", "times": -1, "on": "image"})).raise_for_status()
     try:
         await road.send(message)
-        await road.log.step(key, "put_off")
+        await road.log.step(key, "deferred")
         with pytest.raises(FileNotFoundError):
-            await road.stack.wiring.blobs.read_output(f"{key}/1-0.webp")
+            await road.stack.app.blobs.read_output(f"{key}/1-0.webp")
     finally:
         (await road.safety.delete("/_sim/faults")).raise_for_status()
     await road.paid_once(await road.ended(key), message["prompt"])
@@ -56,7 +56,7 @@ async def test_health_says_ok_of_every_neighbour(road: Road) -> None:
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"{road.stack.host_url}/api/health")
     assert answer.status_code == 200
-    assert answer.json() == dict.fromkeys(NEIGHBOURS, "ok")
+    assert answer.json() == dict.fromkeys(DEPENDENCIES, "ok")
 
 
 async def test_health_names_the_neighbour_that_has_stopped(road: Road, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ async def test_health_names_the_neighbour_that_has_stopped(road: Road, tmp_path:
     assert answer.status_code == 503
     states = answer.json()
     assert states.pop("content safety") != "ok"
-    assert states == dict.fromkeys(NEIGHBOURS - {"content safety"}, "ok")
+    assert states == dict.fromkeys(DEPENDENCIES - {"content safety"}, "ok")
 
 
 @asynccontextmanager

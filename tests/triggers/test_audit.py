@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 import function_app
-from dev.fakes.rooms import FakeRooms
+from dev.fakes.app import FakeApp
 from dev.fakes.store import FakeStore
 from shared import worker
-from shared.core.money.credits import LedgerEntry
+from shared.core.money.ledger import LedgerEntry
 from shared.ports import Unavailable
 from shared.triggers import audit
 from shared.worker.accounts import AT_ONCE
@@ -33,21 +33,21 @@ class StuckStore(FakeStore):
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> FakeRooms:
+def rooms(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
     """Rooms whose nights are short and whose ledgers may get stuck."""
     monkeypatch.setattr(audit, "AUDIT_S", 0.2)
-    made = FakeRooms()
+    made = FakeApp()
     made.world.store = StuckStore()
-    made.world.house = replace(made.world.house, store=made.world.store)
-    vars(made.wiring).update(house=made.world.house, store=made.world.store)
+    made.world.deps = replace(made.world.deps, store=made.world.store)
+    vars(made.app).update(deps=made.world.deps, store=made.world.store)
     return made
 
 
-async def crowd(rooms: FakeRooms, size: int) -> list[str]:
+async def crowd(rooms: FakeApp, size: int) -> list[str]:
     """So many accounts; returns their users in the order in which tonight's audit comes to them."""
     for number in range(size):
         await rooms.world.open_account(f"user{number}")
-    return [user_id async for user_id, _ in worker.audit_tonight(rooms.world.house)]
+    return [user_id async for user_id, _ in worker.audit_tonight(rooms.world.deps)]
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -55,17 +55,15 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_an_audit_that_comes_to_its_end_says_nothing(rooms: FakeRooms, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_audit_that_comes_to_its_end_says_nothing(rooms: FakeApp, caplog: pytest.LogCaptureFixture) -> None:
     """All books agree, and all were looked at."""
     await crowd(rooms, 3 * AT_ONCE)
-    assert await rooms.wiring.audit() == 0
+    assert await rooms.app.audit() == 0
     assert errors(caplog) == []
     assert rooms.world.telemetry.total("darkroom.audits_unfinished") == 0
 
 
-async def test_an_audit_that_is_cut_off_says_how_far_it_came(
-    rooms: FakeRooms, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_audit_that_is_cut_off_says_how_far_it_came(rooms: FakeApp, caplog: pytest.LogCaptureFixture) -> None:
     """What it had found is told as ever, then the number of accounts and the last of them; nothing is left running."""
     order = await crowd(rooms, 30)
     store = rooms.world.store
@@ -74,7 +72,7 @@ async def test_an_audit_that_is_cut_off_says_how_far_it_came(
     store.put_account(replace(rooms.world.account(order[3]), available=9, captured=1))
     mine = asyncio.all_tasks()
     async with asyncio.timeout(5):
-        assert await rooms.wiring.audit() == 2
+        assert await rooms.app.audit() == 2
     assert errors(caplog) == [
         f"audit: account {order[3]}, ledger available: the account says 9, counted were 10; mend it with a correction",
         f"audit: account {order[3]}, ledger captured: the account says 1, counted were 0; mend it with a correction",
@@ -85,20 +83,20 @@ async def test_an_audit_that_is_cut_off_says_how_far_it_came(
 
 
 async def test_an_audit_that_cannot_go_on_says_how_far_it_came(
-    rooms: FakeRooms, caplog: pytest.LogCaptureFixture
+    rooms: FakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The same where the tables give up in the middle, with their word for it."""
     order = await crowd(rooms, 30)
     assert isinstance(rooms.world.store, StuckStore)
     rooms.world.store.broken = order[7]
-    assert await rooms.wiring.audit() == 0
+    assert await rooms.app.audit() == 0
     (told,) = errors(caplog)
     why = "tables is not available: a row cannot be read"
     assert told == f"audit: not finished, {why}: looked at 7 accounts, the last was {order[6]}"
 
 
 async def test_a_sweep_that_takes_the_night_is_told_too(
-    rooms: FakeRooms, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    rooms: FakeApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was looked at."""
     await crowd(rooms, 3)
@@ -107,7 +105,7 @@ async def test_a_sweep_that_takes_the_night_is_told_too(
         return await asyncio.sleep(60, 0)
 
     monkeypatch.setattr(rooms.world.blobs, "sweep", sweep)
-    assert await rooms.wiring.audit() == 0
+    assert await rooms.app.audit() == 0
     assert errors(caplog) == ["audit: not finished, out of time: looked at 0 accounts, the last was nobody's"]
 
 

@@ -10,25 +10,25 @@ import pytest
 from azure.functions.servicebus import ServiceBusMessage
 
 import function_app
-from dev.fakes.rooms import FakeRooms
+from dev.fakes.app import FakeApp
 from shared.composition import app, invocation
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRooms]:
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApp]:
     """Rooms in memory, which the doors use until the test is over; what fails there fails soon."""
     monkeypatch.setattr(invocation, "FAILED_PAUSE_S", 0.01)
-    monkeypatch.setattr(invocation, "BURY_PAUSE_S", 0.02)
-    made = FakeRooms()
-    before = dict(app._wirings)
+    monkeypatch.setattr(invocation, "DEAD_LETTER_PAUSE_S", 0.02)
+    made = FakeApp()
+    before = dict(app._apps)
     yield made
-    app._wirings.clear()
-    app._wirings.update(before)
+    app._apps.clear()
+    app._apps.update(before)
 
 
-async def open_doors(rooms: FakeRooms) -> None:
+async def open_doors(rooms: FakeApp) -> None:
     """Let the doors of this loop lead into the rooms; ada has her credits."""
-    app.use(rooms.wiring)
+    app.use(rooms.app)
     await rooms.world.open_account()
 
 

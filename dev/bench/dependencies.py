@@ -1,4 +1,4 @@
-"""The neighbours of a measurement, each a process: Azurite for tables, the Replicate simulator, the stubs.
+"""The dependencies of a measurement, each a process: Azurite for tables, the Replicate simulator, the stubs.
 
 They run on the second core, with the bench itself; what is measured has the first for itself.
 """
@@ -39,7 +39,7 @@ class Neighbours:
         await self._told("pictures", {"mode": "plain", "bytes": picture_bytes})
 
     async def counts(self) -> Counter[str]:
-        """The requests since the last look, by neighbour and kind."""
+        """The requests since the last look, by dependency and kind."""
         async with self.session.get(f"{self.stubs.text('url')}/_bench/counts") as answer:
             counts = Counter(await answer.json())
         counts.pop("blob bytes", None)
