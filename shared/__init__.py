@@ -9,7 +9,7 @@ The map of the house. Imports run one way, downwards; import-linter holds that i
     shared/worker/    the corridor: handle() reads every message; saving.py is the only place that saves
     shared/triggers/replicate_webhook.py   what the webhook's door does itself: size, signature, callback, shape
     shared/adapters/  a file or a folder per dependency: it parses at its border and owns its errors
-    shared/ports.py   House and its Protocols: all that is needed from outside, on one page
+    shared/ports/     Dependencies and its Protocols: all that is needed from outside
     shared/core/      pure: the state machine, the credits, the catalogue, the messages
     shared/config/settings.py        the environment, read in one place
     shared/config/data_files.py       the catalogue, the policy and the term list, read from their files

@@ -7,7 +7,7 @@ columns.py   one row's columns, by name and type
 service.py   the two ways to an account: the line, and the SDK
 line.py      point reads, writes and transactions, with little CPU
 entities.py  rows and transactions on the wire
-errors.py    what Tables answers, in the words of shared/ports.py
+errors.py    what Tables answers, in the words of shared/ports
 """
 
 from shared.adapters.azure_storage.tables.errors import TablesRefused

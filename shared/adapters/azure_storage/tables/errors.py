@@ -1,4 +1,4 @@
-"""What goes wrong with Tables, in the words of shared/ports.py.
+"""What goes wrong with Tables, in the words of shared/ports.
 
 Rules of this file:
 1. What may work later is Unavailable, wrong access and a missing table among it: an operator mends them, and the

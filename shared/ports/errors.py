@@ -1,0 +1,45 @@
+"""What a port may raise. See the rules in the package."""
+
+from shared.core.reasons import Reason, Refusal
+
+
+class Unavailable(Exception):  # noqa: N818  # it names a state of the dependency, and reads so where it is caught
+    """A dependency is down, busy, or answers what cannot be read. ``retry_after_s`` is its own hint, if it gave one."""
+
+    def __init__(self, dependency: str, why: str, retry_after_s: float | None = None) -> None:
+        super().__init__(f"{dependency} is not available: {why}")
+        self.dependency = dependency
+        self.why = why
+        self.retry_after_s = retry_after_s
+
+
+class Conflict(Exception):  # noqa: N818  # as above
+    """Somebody else saved the generation or the account since it was loaded."""
+
+
+class UnreadableRow(Exception):  # noqa: N818  # as above
+    """A row that this version cannot read. The text names the row and the column, never what is in it."""
+
+    def __init__(self, text: str, user_id: str = "") -> None:
+        super().__init__(text)
+        self.user_id = user_id
+
+
+class OutputUnfit(Exception):  # noqa: N818  # as above
+    """An output that is gone, too large, or not what it should be."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
+
+
+class PictureUnfit(OutputUnfit):
+    """A picture that is what it says, and is not taken. ``why`` is a sentence for its user: it names the bound."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Refusal(Reason.OUTPUT_INVALID, f"The result cannot be used. {why} Nothing was charged."))
+        self.why = why
+
+
+class CutShort(OutputUnfit):
+    """An output that should be longer, by what is in it: fetched again it may be whole."""
