@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from dev.servicebus import codec, entities
-from dev.servicebus.broker import Broker, Use
-from dev.servicebus.errors import LOCK_LOST, MESSAGE_NOT_FOUND, NOT_ALLOWED, NOT_FOUND, ServiceError
-from dev.servicebus.queues import Message, State
-from tests.dev.servicebus.brokers import ENTITIES, World
+from servicebus_emulator import codec, entities
+from servicebus_emulator.broker import Broker, Use
+from servicebus_emulator.errors import LOCK_LOST, MESSAGE_NOT_FOUND, NOT_ALLOWED, NOT_FOUND, ServiceError
+from servicebus_emulator.queues import Message, State
+from servicebus_emulator_tests.brokers import ENTITIES, World
 
 
 @pytest.fixture

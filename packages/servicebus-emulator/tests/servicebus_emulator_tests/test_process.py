@@ -16,7 +16,7 @@ from azure.servicebus.exceptions import MessageLockLostError
 
 pytestmark = pytest.mark.stack
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def entities(tmp_path: Path) -> Path:
 @contextmanager
 def _process(entities: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
     """A running emulator and its ready line; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "dev.servicebus", "--entities", str(entities), *arguments]
+    command = [sys.executable, "-m", "servicebus_emulator", "--entities", str(entities), *arguments]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

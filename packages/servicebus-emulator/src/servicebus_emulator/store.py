@@ -9,9 +9,9 @@ Rules:
 import sqlite3
 from pathlib import Path
 
-from dev.servicebus.broker import Broker
-from dev.servicebus.message import parse
-from dev.servicebus.queues import Message, State
+from servicebus_emulator.broker import Broker
+from servicebus_emulator.message import parse
+from servicebus_emulator.queues import Message, State
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (

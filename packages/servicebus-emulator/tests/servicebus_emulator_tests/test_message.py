@@ -1,7 +1,7 @@
 """What a sender sent stays as it was, byte by byte."""
 
-from dev.servicebus import codec, message
-from dev.servicebus.message import Content
+from servicebus_emulator import codec, message
+from servicebus_emulator.message import Content
 
 
 def _section(code: int, value: bytes) -> bytes:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from dev.servicebus import codec
-from dev.servicebus.broker import Broker
-from dev.servicebus.message import Content
-from dev.servicebus.queues import Message, Queue
+from servicebus_emulator import codec
+from servicebus_emulator.broker import Broker
+from servicebus_emulator.message import Content
+from servicebus_emulator.queues import Message, Queue
 
 ENTITIES = {
     "queues": [

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from dev.servicebus import codec, entities
-from dev.servicebus.broker import Broker
-from dev.servicebus.errors import LOCK_LOST, ServiceError
-from dev.servicebus.message import Content, Pairs, parse
-from dev.servicebus.queues import Message, Queue, State
-from dev.servicebus.store import Store
+from servicebus_emulator import codec, entities
+from servicebus_emulator.broker import Broker
+from servicebus_emulator.errors import LOCK_LOST, ServiceError
+from servicebus_emulator.message import Content, Pairs, parse
+from servicebus_emulator.queues import Message, Queue, State
+from servicebus_emulator.store import Store
 
 ENTITIES = entities.from_json(
     {"queues": [{"name": "q", "max_delivery_count": 2, "duplicate_detection_window_s": 60, "default_ttl_s": 600}]}

@@ -9,7 +9,7 @@ import pytest
 from azure.servicebus import ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
-from dev.servicebus.emulator import Emulator
+from servicebus_emulator.emulator import Emulator
 
 # Large enough that a message within the limit needs two frames in both directions (1 MiB is the SDK's frame).
 MAX_MESSAGE_BYTES = 1_500_000

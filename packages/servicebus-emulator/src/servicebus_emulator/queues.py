@@ -16,9 +16,9 @@ from enum import IntEnum
 from typing import Protocol
 from uuid import UUID
 
-from dev.servicebus.entities import QueueSpec
-from dev.servicebus.errors import MESSAGE_NOT_FOUND, NOT_ALLOWED, ServiceError, lock_lost
-from dev.servicebus.message import Content
+from servicebus_emulator.entities import QueueSpec
+from servicebus_emulator.errors import MESSAGE_NOT_FOUND, NOT_ALLOWED, ServiceError, lock_lost
+from servicebus_emulator.message import Content
 
 # Sequence numbers are reserved in blocks, so that the journal is written once per block, not per message.
 # A crash skips the rest of a block; numbers only have to grow.

@@ -14,11 +14,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from dev.servicebus import entities
-from dev.servicebus.errors import ServiceError
-from dev.servicebus.hub import Limits
-from dev.servicebus.queues import State
-from dev.servicebus.server import Options, Server
+from servicebus_emulator import entities
+from servicebus_emulator.errors import ServiceError
+from servicebus_emulator.hub import Limits
+from servicebus_emulator.queues import State
+from servicebus_emulator.server import Options, Server
 
 _T = TypeVar("_T")
 
@@ -26,7 +26,7 @@ _START_S = 10  # far more than it takes; a test must not hang when it fails
 
 
 class Emulator:
-    """A Service Bus namespace on loopback. Entities: see dev.servicebus.entities."""
+    """A Service Bus namespace on loopback. Entities: see servicebus_emulator.entities."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from azure.servicebus import (
 )
 from azure.servicebus.exceptions import MessageLockLostError, MessageNotFoundError
 
-from dev.servicebus.emulator import Emulator
+from servicebus_emulator.emulator import Emulator
 
 pytestmark = pytest.mark.stack
 

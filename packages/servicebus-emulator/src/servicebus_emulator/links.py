@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from dev.servicebus import cbs, codec, frames, management, message, requests
-from dev.servicebus.codec import Described
-from dev.servicebus.errors import DECODE_ERROR, NOT_ALLOWED, SIZE_EXCEEDED, ServiceError
-from dev.servicebus.frames import Attach, Disposition, Flow, Transfer
-from dev.servicebus.hub import Hub
-from dev.servicebus.queues import Queue
-from dev.servicebus.rendering import rendered
-from dev.servicebus.requests import Request
-from dev.servicebus.session import Link, Session, address_of
+from servicebus_emulator import cbs, codec, frames, management, message, requests
+from servicebus_emulator.codec import Described
+from servicebus_emulator.errors import DECODE_ERROR, NOT_ALLOWED, SIZE_EXCEEDED, ServiceError
+from servicebus_emulator.frames import Attach, Disposition, Flow, Transfer
+from servicebus_emulator.hub import Hub
+from servicebus_emulator.queues import Queue
+from servicebus_emulator.rendering import rendered
+from servicebus_emulator.requests import Request
+from servicebus_emulator.session import Link, Session, address_of
 
 _CREDIT = 1000  # granted to a sender, and topped up when half of it is used, as the real service does
 _SETTLED = 1  # snd-settle-mode of a receiver that wants messages removed as they are sent

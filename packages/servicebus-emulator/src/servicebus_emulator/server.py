@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from dev.servicebus.broker import Broker
-from dev.servicebus.connection import Connection
-from dev.servicebus.entities import Entities
-from dev.servicebus.hub import Credentials, Hub, Limits
-from dev.servicebus.store import Store
+from servicebus_emulator.broker import Broker
+from servicebus_emulator.connection import Connection
+from servicebus_emulator.entities import Entities
+from servicebus_emulator.hub import Credentials, Hub, Limits
+from servicebus_emulator.store import Store
 
 HOST = "127.0.0.1"
 KEY_NAME = "RootManageSharedAccessKey"

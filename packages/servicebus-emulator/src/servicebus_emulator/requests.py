@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dev.servicebus import codec, message
+from servicebus_emulator import codec, message
 
 _MESSAGE_ID, _REPLY_TO, _CORRELATION_ID = 0, 4, 5  # indices in the properties (OASIS AMQP 1.0, section 3.2.4)
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from dev.servicebus import codec, message, requests
-from dev.servicebus.errors import (
+from servicebus_emulator import codec, message, requests
+from servicebus_emulator.errors import (
     ARGUMENT_ERROR,
     LOCK_LOST,
     MESSAGE_NOT_FOUND,
@@ -18,10 +18,10 @@ from dev.servicebus.errors import (
     SIZE_EXCEEDED,
     ServiceError,
 )
-from dev.servicebus.hub import Hub
-from dev.servicebus.queues import Queue
-from dev.servicebus.rendering import rendered
-from dev.servicebus.requests import Request
+from servicebus_emulator.hub import Hub
+from servicebus_emulator.queues import Queue
+from servicebus_emulator.rendering import rendered
+from servicebus_emulator.requests import Request
 
 _STATUS = {LOCK_LOST: 410, MESSAGE_NOT_FOUND: 404, NOT_IMPLEMENTED: 501}  # all others: 400
 _LOCK_MODE = 1  # receiver-settle-mode "second"

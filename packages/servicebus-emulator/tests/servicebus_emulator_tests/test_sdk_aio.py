@@ -19,8 +19,8 @@ from azure.servicebus.exceptions import (
     ServiceBusServerBusyError,
 )
 
-from dev.servicebus.emulator import Emulator
-from tests.dev.servicebus.conftest import MAX_MESSAGE_BYTES, Desk, until_count
+from servicebus_emulator.emulator import Emulator
+from servicebus_emulator_tests.conftest import MAX_MESSAGE_BYTES, Desk, until_count
 
 pytestmark = pytest.mark.stack
 

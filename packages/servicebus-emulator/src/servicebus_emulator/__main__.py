@@ -1,4 +1,4 @@
-"""The emulator as a process: `python -m dev.servicebus --entities FILE [--port 0] [--db PATH]`.
+"""The emulator as a process: `python -m servicebus_emulator --entities FILE [--port 0] [--db PATH]`.
 
 Prints one JSON line when it is ready and serves until SIGTERM or SIGINT; with --exit-with-stdin also until its
 standard input ends, so that it cannot outlive the process that holds the other end of the pipe.
@@ -15,13 +15,15 @@ import sys
 import threading
 from pathlib import Path
 
-from dev.servicebus import entities
-from dev.servicebus.hub import Limits
-from dev.servicebus.server import Options, Server
+from servicebus_emulator import entities
+from servicebus_emulator.hub import Limits
+from servicebus_emulator.server import Options, Server
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m dev.servicebus", description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m servicebus_emulator", description=__doc__.split("\n", maxsplit=1)[0]
+    )
     parser.add_argument("--entities", type=Path, required=True, help="JSON file with queues and topics")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 chooses a free one")
     parser.add_argument("--db", type=Path, help="SQLite file; without it everything is kept in memory")

@@ -5,12 +5,12 @@ import logging
 from functools import partial
 from uuid import uuid4
 
-from dev.servicebus import frames
-from dev.servicebus.errors import INTERNAL_ERROR
-from dev.servicebus.frames import Begin, Close, End, Open, Performative, SaslInit
-from dev.servicebus.hub import Hub
-from dev.servicebus.links import open_link
-from dev.servicebus.session import WINDOW, Session
+from servicebus_emulator import frames
+from servicebus_emulator.errors import INTERNAL_ERROR
+from servicebus_emulator.frames import Begin, Close, End, Open, Performative, SaslInit
+from servicebus_emulator.hub import Hub
+from servicebus_emulator.links import open_link
+from servicebus_emulator.session import WINDOW, Session
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.servicebus import codec, frames
-from dev.servicebus.codec import Described
-from dev.servicebus.frames import Attach, Disposition, Flow, Open, Performative, Transfer
+from servicebus_emulator import codec, frames
+from servicebus_emulator.codec import Described
+from servicebus_emulator.frames import Attach, Disposition, Flow, Open, Performative, Transfer
 
 INT_TYPES = [
     (codec.ubyte, 0, 2**8 - 1),

@@ -10,9 +10,9 @@ import hashlib
 import hmac
 from urllib.parse import unquote
 
-from dev.servicebus import codec, requests
-from dev.servicebus.hub import Credentials, Hub
-from dev.servicebus.requests import Request
+from servicebus_emulator import codec, requests
+from servicebus_emulator.hub import Credentials, Hub
+from servicebus_emulator.requests import Request
 
 NODE = "$cbs"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dev.servicebus import codec
+from servicebus_emulator import codec
 
 MAX_FRAME_BYTES = 65536  # what the real service announces; a frame beyond it ends the connection
 AMQP_HEADER = b"AMQP\x00\x01\x00\x00"

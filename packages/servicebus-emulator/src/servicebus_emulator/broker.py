@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 from uuid import UUID, uuid4
 
-from dev.servicebus.entities import Entities, QueueSpec, TopicSpec
-from dev.servicebus.errors import NOT_ALLOWED, NOT_FOUND, ServiceError
-from dev.servicebus.message import Content
-from dev.servicebus.queues import Journal, Message, Queue, Shared
+from servicebus_emulator.entities import Entities, QueueSpec, TopicSpec
+from servicebus_emulator.errors import NOT_ALLOWED, NOT_FOUND, ServiceError
+from servicebus_emulator.message import Content
+from servicebus_emulator.queues import Journal, Message, Queue, Shared
 
 DEAD_LETTERS = "/$DeadLetterQueue"
 TRANSFER_DEAD_LETTERS = "/$Transfer/$DeadLetterQueue"

@@ -11,10 +11,10 @@ Rules:
 from collections.abc import Callable
 from typing import Protocol
 
-from dev.servicebus import codec, frames
-from dev.servicebus.codec import Described
-from dev.servicebus.errors import ServiceError
-from dev.servicebus.frames import Attach, Begin, Detach, Disposition, Flow, Performative, Transfer
+from servicebus_emulator import codec, frames
+from servicebus_emulator.codec import Described
+from servicebus_emulator.errors import ServiceError
+from servicebus_emulator.frames import Attach, Begin, Detach, Disposition, Flow, Performative, Transfer
 
 WINDOW = 2**31 - 1  # transfers the client may send: no limit in practice
 _TRANSFER_BYTES = 128  # more than a frame header and a transfer performative with its 16-byte tag ever need

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from dev.servicebus import frames
-from dev.servicebus.emulator import Emulator
+from servicebus_emulator import frames
+from servicebus_emulator.emulator import Emulator
 
 pytestmark = pytest.mark.stack
 

@@ -3,8 +3,8 @@
 Annotation names and types as azure-servicebus 7.15 and Microsoft's AMQP protocol guide have them.
 """
 
-from dev.servicebus import codec
-from dev.servicebus.queues import Message
+from servicebus_emulator import codec
+from servicebus_emulator.queues import Message
 
 _LOCK_TOKEN = codec.symbol("x-opt-lock-token")
 _LOCKED_UNTIL = codec.symbol("x-opt-locked-until")

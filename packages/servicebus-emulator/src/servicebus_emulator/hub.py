@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dev.servicebus.broker import Broker
-from dev.servicebus.errors import ServiceError
-from dev.servicebus.queues import Queue
-from dev.servicebus.store import Store
+from servicebus_emulator.broker import Broker
+from servicebus_emulator.errors import ServiceError
+from servicebus_emulator.queues import Queue
+from servicebus_emulator.store import Store
 
 
 class Receiver(Protocol):
