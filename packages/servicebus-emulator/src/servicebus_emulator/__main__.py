@@ -1,7 +1,8 @@
-"""The emulator as a process: `python -m servicebus_emulator --entities FILE [--port 0] [--db PATH]`.
+"""The emulator as a process: `python -m servicebus_emulator [--queue NAME] [--topic NAME/SUBSCRIPTION]`.
 
-Prints one JSON line when it is ready and serves until SIGTERM or SIGINT; with --exit-with-stdin also until its
-standard input ends, so that it cannot outlive the process that holds the other end of the pipe.
+Prints one JSON line when it is ready, with the connection string, and serves until SIGTERM or SIGINT. Without names
+there are those of Microsoft's emulator: queue.1, topic.1 and its subscription.1.
+With --exit-with-stdin it also ends when its standard input does, so it cannot outlive the process at the other end.
 """
 
 import argparse
@@ -16,20 +17,42 @@ import threading
 from pathlib import Path
 
 from servicebus_emulator import entities
+from servicebus_emulator.entities import Entities
 from servicebus_emulator.hub import Limits
 from servicebus_emulator.server import Options, Server
+
+_DEFAULT_QUEUES, _DEFAULT_TOPICS = ["queue.1"], ["topic.1/subscription.1"]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m servicebus_emulator", description=__doc__.split("\n", maxsplit=1)[0]
+        prog="python -m servicebus_emulator", description="A Service Bus broker on loopback, for the unmodified SDKs."
     )
-    parser.add_argument("--entities", type=Path, required=True, help="JSON file with queues and topics")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 chooses a free one")
+    parser.add_argument("--queue", action="append", default=[], metavar="NAME", help="a queue; may be repeated")
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="NAME/SUBSCRIPTION",
+        help="a topic and a subscription; may be repeated",
+    )
+    parser.add_argument("--entities", type=Path, help="JSON file with queues and topics and their settings")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 (the default) chooses a free one")
     parser.add_argument("--db", type=Path, help="SQLite file; without it everything is kept in memory")
-    parser.add_argument("--max-message-bytes", type=int, default=Limits().message_bytes)
+    parser.add_argument("--max-message-bytes", type=int, default=Limits().message_bytes, help="default: %(default)s")
     parser.add_argument("--exit-with-stdin", action="store_true", help="exit when standard input ends")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.entities and (arguments.queue or arguments.topic):
+        parser.error("--entities names all queues and topics: leave --queue and --topic out")
+    return arguments
+
+
+def _entities(arguments: argparse.Namespace) -> Entities:
+    if arguments.entities:
+        return entities.from_file(arguments.entities)
+    if arguments.queue or arguments.topic:
+        return entities.from_names(arguments.queue, arguments.topic)
+    return entities.from_names(_DEFAULT_QUEUES, _DEFAULT_TOPICS)
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
@@ -60,7 +83,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     try:
         options = Options(
-            entities=entities.from_file(arguments.entities),
+            entities=_entities(arguments),
             port=arguments.port,
             db=arguments.db,
             limits=Limits(message_bytes=arguments.max_message_bytes),

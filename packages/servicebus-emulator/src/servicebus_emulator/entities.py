@@ -8,7 +8,7 @@ Only names are required. Anything misspelt is an error, as a silent default woul
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,24 @@ def from_json(data: Mapping[str, Any]) -> Entities:
 def from_file(path: Path) -> Entities:
     """Read the entities from a JSON file; ValueError names what is wrong in it."""
     return from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def from_names(queues: Sequence[str], topics: Sequence[str]) -> Entities:
+    """Entities with all defaults; a topic is `NAME` or `NAME/SUBSCRIPTION`, once for each of its subscriptions.
+
+    Raises:
+        ValueError: a name is missing or doubled.
+    """
+    subscriptions: dict[str, list[dict[str, str]]] = {}
+    for each in topics:
+        topic, slash, subscription = each.partition("/")
+        subscriptions.setdefault(topic, []).extend([{"name": subscription}] if slash else [])
+    return from_json(
+        {
+            "queues": [{"name": name} for name in queues],
+            "topics": [{"name": name, "subscriptions": items} for name, items in subscriptions.items()],
+        }
+    )
 
 
 def _queue(kind: str, item: Mapping[str, Any]) -> QueueSpec:
