@@ -208,6 +208,14 @@ def raw_items(data: bytes, at: int = 0) -> list[bytes]:
     return items
 
 
+def raw_pairs(data: bytes, at: int = 0) -> tuple[tuple[bytes, bytes], ...]:
+    """The keys and values of the map at `at`, still encoded; null is an empty map."""
+    if data[at : at + 1] == NULL:
+        return ()
+    items = raw_items(data, at)
+    return tuple(zip(items[::2], items[1::2], strict=True))
+
+
 def _compound_head(data: bytes, at: int, code: int) -> tuple[int, int]:
     """The number of items, and where the first one starts."""
     if code >> 4 in {0xC, 0xE}:

@@ -5,7 +5,7 @@ import logging
 from functools import partial
 from uuid import uuid4
 
-from servicebus_emulator import frames
+from servicebus_emulator import foreign, frames
 from servicebus_emulator.errors import INTERNAL_ERROR
 from servicebus_emulator.frames import Begin, Close, End, Open, Performative, SaslInit
 from servicebus_emulator.hub import Hub
@@ -16,6 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 _IDLE_TIME_OUT_S = 240  # announced: azure-servicebus sends something at half of it
 _SILENCE_S = 2 * _IDLE_TIME_OUT_S  # after which a client counts as gone
+_FAREWELL_S = 5  # how long a client that does not speak AMQP has to read why
 _CHANNEL_MAX = 4095  # as the real service
 _MAX_REPLY_FRAME_BYTES = 1 << 20  # what azure-servicebus allows; a client that allows more does not get more
 
@@ -32,6 +33,8 @@ class Connection(asyncio.Protocol):
         self._sessions: dict[int, Session] = {}
         self._transport: asyncio.Transport | None = None
         self._is_closing = False
+        self._is_greeted = False  # the client has begun, with AMQP
+        self._is_foreign = False  # it has begun with something else, and was refused
         self._loop = asyncio.get_running_loop()
         self._last_heard = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
@@ -60,7 +63,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Deal with every whole frame; any error in one ends this connection and no other."""
         self._last_heard = self._loop.time()
+        if self._is_foreign:
+            return
         self._incoming += data
+        if not (self._is_greeted or self._greet()):
+            return
         try:
             while not self._is_closing and (unit := frames.take_unit(self._incoming)) is not None:
                 self._on_unit(unit)
@@ -82,7 +89,11 @@ class Connection(asyncio.Protocol):
         if self._outgoing:
             self._transport.write(bytes(self._outgoing))
             self._outgoing.clear()
-        if self._is_closing:
+        if self._is_foreign:
+            # Not closed at once: the system would then throw away an answer that the client has not read yet.
+            self._transport.write_eof()
+            self._watch_farewell()
+        elif self._is_closing:
             self._transport.close()
 
     def abort(self) -> None:
@@ -99,6 +110,17 @@ class Connection(asyncio.Protocol):
         self._is_closing = True
 
     # ---- receiving ----
+
+    def _greet(self) -> bool:
+        """Whether the client begins with AMQP; one that begins otherwise is refused, once that is certain."""
+        head = bytes(self._incoming[: foreign.HEAD_BYTES])
+        self._is_greeted = foreign.speaks_amqp(head)
+        if not self._is_greeted and (refusal := foreign.refusal(head)) is not None:
+            _LOG.warning("Refused: %s", refusal.text)
+            self._is_foreign = True
+            self._incoming.clear()
+            self._write(refusal.answer)
+        return self._is_greeted
 
     def _on_unit(self, unit: bytes) -> None:
         if unit == frames.SASL_HEADER:
@@ -168,6 +190,11 @@ class Connection(asyncio.Protocol):
             self.abort()
         else:
             self._watch = self._loop.call_later(left_s, self._watch_silence)
+
+    def _watch_farewell(self) -> None:
+        """Cut the connection of a client that was refused and does not go by itself."""
+        if self._keep_alive is None:
+            self._keep_alive = self._loop.call_later(_FAREWELL_S, self.abort)
 
     def _keep_client_awake(self, interval_s: float) -> None:
         """Send empty frames to a client that asked for a sign of life."""

@@ -261,6 +261,12 @@ RELEASED = codec.described(RELEASED_CODE, codec.EMPTY_LIST)
 REJECTED = codec.described(REJECTED_CODE, codec.list_of([codec.NULL]))
 
 
+def modified(*, undeliverable_here: bool) -> bytes:
+    """The outcome "modified": a delivery that failed, or one that is set aside."""
+    flags = [codec.boolean(not undeliverable_here), codec.boolean(undeliverable_here), codec.NULL]
+    return codec.described(MODIFIED_CODE, codec.list_of(flags))
+
+
 def rejected(condition: str, description: str) -> bytes:
     """The outcome "rejected" with its reason."""
     return codec.described(REJECTED_CODE, codec.list_of([error(condition, description)]))

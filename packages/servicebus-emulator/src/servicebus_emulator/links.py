@@ -7,20 +7,22 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from servicebus_emulator import cbs, codec, frames, management, message, requests
-from servicebus_emulator.codec import Described
-from servicebus_emulator.errors import DECODE_ERROR, NOT_ALLOWED, SIZE_EXCEEDED, ServiceError
+from servicebus_emulator import cbs, codec, frames, management, message, outcomes, requests, unsupported
+from servicebus_emulator.errors import DECODE_ERROR, SIZE_EXCEEDED, ServiceError
 from servicebus_emulator.frames import Attach, Disposition, Flow, Transfer
 from servicebus_emulator.hub import Hub
+from servicebus_emulator.outcomes import Outcome
 from servicebus_emulator.queues import Queue
 from servicebus_emulator.rendering import rendered
 from servicebus_emulator.requests import Request
 from servicebus_emulator.session import Link, Session, address_of
+from servicebus_emulator.unsupported import Feature
 
 _CREDIT = 1000  # granted to a sender, and topped up when half of it is used, as the real service does
 _SETTLED = 1  # snd-settle-mode of a receiver that wants messages removed as they are sent
 _SESSION_FILTER = "com.microsoft:session-filter"
 _SOURCE_FILTER = 7  # the index of the field in a source (OASIS AMQP 1.0, section 3.5.3)
+_COORDINATORS = {0x30, "amqp:coordinator:list"}  # the target of a link for transactions (section 4.5.1)
 _MANAGEMENT = "/$management"
 _MAX_REQUEST_MESSAGES = 100  # messages of full size in one request; the real service takes fewer
 
@@ -67,13 +69,15 @@ class Inlet(Link):
             data = bytes(self._received)
             self._first = None
             self._received.clear()
-            self._settle(first, self._outcome(data, first.message_format or 0))
+            self._settle(first, self._outcome(first, data))
 
-    def _outcome(self, data: bytes, message_format: int) -> bytes:
+    def _outcome(self, first: Transfer, data: bytes) -> bytes:
         if len(data) > self._max_bytes:
             return frames.rejected(SIZE_EXCEEDED, f"The limit is {self._max_bytes} bytes.")
         try:
-            self._accept(data, message_format)
+            if outcomes.is_transactional(first.state):
+                raise unsupported.refuse(Feature.TRANSACTIONS, self.target)
+            self._accept(data, first.message_format or 0)
         except ServiceError as error:
             return frames.rejected(error.condition, error.description)
         except codec.MALFORMED:
@@ -159,34 +163,25 @@ class QueueOutlet(Outlet):
         """Stop receiving; what is locked stays locked."""
         self._hub.remove_receiver(self._queue, self)
 
-    def _settle(self, token: UUID, outcome: Described) -> bytes:
+    def _settle(self, token: UUID, outcome: Outcome) -> bytes:
+        """Do what the client chose; what is returned tells it that this was done."""
         now_ms, queue = self._hub.now_ms(), self._queue
-        if outcome.descriptor == frames.ACCEPTED_CODE:
-            queue.complete(token, now_ms)
-            return frames.ACCEPTED
-        if outcome.descriptor == frames.RELEASED_CODE:
-            queue.release(token, now_ms)
-            return frames.RELEASED
-        if outcome.descriptor == frames.REJECTED_CODE:
-            queue.dead_letter(token, *_dead_letter_reason(outcome), now_ms)
-            return frames.REJECTED
-        undeliverable_here = len(outcome.value) > 1 and outcome.value[1]
-        if undeliverable_here:
-            queue.defer(token, now_ms)
-        else:
-            queue.abandon(token, now_ms)
-        return codec.described(
-            frames.MODIFIED_CODE,
-            codec.list_of([codec.boolean(not undeliverable_here), codec.boolean(bool(undeliverable_here)), codec.NULL]),
-        )
-
-
-def _dead_letter_reason(outcome: Described) -> tuple[str | None, str | None]:
-    """Reason and description in the info map of the error of a rejected outcome."""
-    error = outcome.value[0] if outcome.value else None
-    info = error.value[2] if isinstance(error, Described) and len(error.value) > 2 else None
-    info = info or {}
-    return info.get("DeadLetterReason"), info.get("DeadLetterErrorDescription")
+        match outcome.code:
+            case frames.ACCEPTED_CODE:
+                queue.complete(token, now_ms)
+                return frames.ACCEPTED
+            case frames.RELEASED_CODE:
+                queue.release(token, now_ms)
+                return frames.RELEASED
+            case frames.REJECTED_CODE:
+                queue.dead_letter(token, outcome.reason, outcome.description, now_ms, outcome.properties)
+                return frames.REJECTED
+            case frames.MODIFIED_CODE:
+                change = queue.defer if outcome.undeliverable_here else queue.abandon
+                change(token, now_ms, outcome.properties)
+                return frames.modified(undeliverable_here=outcome.undeliverable_here)
+            case _:
+                raise unsupported.refuse(Feature.TRANSACTIONS, queue.path)
 
 
 class ReplyOutlet(Outlet):
@@ -216,16 +211,18 @@ def open_link(hub: Hub, session: Session, attach: Attach) -> Link:
         ServiceError: there is no such entity, or it cannot be used in this way.
     """
     client_receives = attach.role
+    if not client_receives and _is_coordinator(attach.target):
+        raise unsupported.refuse(Feature.TRANSACTIONS, attach.name)
     address = _path(attach.source if client_receives else attach.target)
     if address == cbs.NODE or address.lower().endswith(_MANAGEMENT):
         if client_receives:
             return ReplyOutlet(session, attach)
         return _open_node(hub, session, attach, address)
     if client_receives:
+        queue = hub.broker.entity(address, "receive")
         if _SESSION_FILTER in _filters(attach):
-            text = f"'{address}' does not require sessions, so no session can be accepted from it."
-            raise ServiceError(NOT_ALLOWED, text)
-        return QueueOutlet(session, attach, hub, hub.broker.entity(address, "receive"))
+            raise unsupported.refuse(Feature.SESSIONS, address)
+        return QueueOutlet(session, attach, hub, queue)
     queue = hub.broker.entity(address, "send")
     return Inlet(session, attach, partial(_accept_sent, hub, queue), hub.limits.message_bytes)
 
@@ -236,6 +233,10 @@ def _path(terminus: bytes | None) -> str:
     if "://" in address:
         address = address.partition("://")[2].partition("/")[2]
     return address.strip("/")
+
+
+def _is_coordinator(target: bytes | None) -> bool:
+    return target is not None and target != codec.NULL and codec.decode(target)[0].descriptor in _COORDINATORS
 
 
 def _filters(attach: Attach) -> dict[str, Any]:

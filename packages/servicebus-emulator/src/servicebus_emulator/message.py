@@ -51,12 +51,22 @@ class Content:
     ttl_ms: int | None = None
     scheduled_ms: int | None = None
 
-    def with_application_properties(self, values: dict[str, str]) -> "Content":
-        """The same content with these application properties set, older ones of the name replaced."""
-        keys = {codec.string(name) for name in values} | {codec.symbol(name) for name in values}
-        kept = tuple(pair for pair in self.application_properties if pair[0] not in keys)
-        added = tuple((codec.string(name), codec.string(value)) for name, value in values.items())
-        return replace(self, application_properties=kept + added)
+    def with_application_properties(self, pairs: Pairs) -> "Content":
+        """The same content with these application properties set; older ones of the same name are replaced.
+
+        Keys may be symbols, as those of annotations are; as application properties they become strings.
+
+        Raises:
+            ValueError: a key is neither a string nor a symbol.
+        """
+        if not pairs:
+            return self
+        added = {_name(key): value for key, value in pairs}
+        if None in added:
+            raise ValueError("the name of an application property must be a string")
+        kept = tuple(pair for pair in self.application_properties if _name(pair[0]) not in added)
+        new = tuple((codec.string(name), value) for name, value in added.items() if name is not None)
+        return replace(self, application_properties=kept + new)
 
     def encoded(self, *, delivery_count: int = 0, delivery_annotations: Pairs = (), annotations: Pairs = ()) -> bytes:
         """A complete AMQP message, the broker's annotations before the sender's."""
@@ -79,6 +89,17 @@ class Content:
                 self.body,
             )
         )
+
+
+def texts(values: dict[str, str | None]) -> Pairs:
+    """Encoded pairs of strings; those without a value are left out."""
+    return tuple((codec.string(name), codec.string(text)) for name, text in values.items() if text is not None)
+
+
+def _name(key: bytes) -> str | None:
+    """An encoded key as text; None when it is neither a string nor a symbol."""
+    name = codec.decode(key)[0]
+    return name if isinstance(name, str) else None
 
 
 def _map_section(code: int, pairs: Pairs) -> bytes:
@@ -118,7 +139,7 @@ def parse(data: bytes, new_id: Callable[[], str] = lambda: uuid4().hex) -> Conte
         elif code == PROPERTIES:
             fields["properties"] = codec.raw_items(data, at)
         elif code == APPLICATION_PROPERTIES:
-            fields["application_properties"] = _pairs(data, at)
+            fields["application_properties"] = codec.raw_pairs(data, at)
         elif code == DELIVERY_ANNOTATIONS:
             fields["delivery_annotations"] = _foreign_pairs(data, at)
         elif code == MESSAGE_ANNOTATIONS:
@@ -150,13 +171,8 @@ def _header(data: bytes, at: int) -> dict[str, Any]:
     }
 
 
-def _pairs(data: bytes, at: int) -> Pairs:
-    items = codec.raw_items(data, at)
-    return tuple(zip(items[::2], items[1::2], strict=True))
-
-
 def _foreign_pairs(data: bytes, at: int) -> Pairs:
-    return tuple(pair for pair in _pairs(data, at) if codec.decode(pair[0])[0] not in _SET_BY_BROKER)
+    return tuple(pair for pair in codec.raw_pairs(data, at) if codec.decode(pair[0])[0] not in _SET_BY_BROKER)
 
 
 def _with_message_id(properties: Sequence[bytes], new_id: Callable[[], str]) -> list[bytes]:

@@ -16,9 +16,10 @@ from enum import IntEnum
 from typing import Protocol
 from uuid import UUID
 
+from servicebus_emulator.deadlines import Deadlines
 from servicebus_emulator.entities import QueueSpec
 from servicebus_emulator.errors import MESSAGE_NOT_FOUND, NOT_ALLOWED, ServiceError, lock_lost
-from servicebus_emulator.message import Content
+from servicebus_emulator.message import Content, Pairs, texts
 
 # Sequence numbers are reserved in blocks, so that the journal is written once per block, not per message.
 # A crash skips the rest of a block; numbers only have to grow.
@@ -58,7 +59,7 @@ class Journal(Protocol):
     """Where a queue writes what must survive the process."""
 
     def put(self, path: str, message: Message) -> None:
-        """A new message."""
+        """A new message, or a known one with other content."""
 
     def update(self, path: str, message: Message) -> None:
         """Another state or delivery count of a known message."""
@@ -71,31 +72,6 @@ class Journal(Protocol):
 
     def remember(self, path: str, message_id: bytes, until_ms: int) -> None:
         """A message id seen by duplicate detection."""
-
-
-class Deadlines:
-    """Points in time at which a queue has to look at one of its messages."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Queue, int, UUID | None]] = []
-        self._added = 0  # breaks ties, so that queues are never compared
-
-    def add(self, at_ms: int, queue: "Queue", sequence_number: int, token: UUID | None = None) -> None:
-        """Have `queue` look at the message then; with a token, only for the sake of that lock."""
-        self._added += 1
-        heapq.heappush(self._heap, (at_ms, self._added, queue, sequence_number, token))
-
-    def next_ms(self) -> int | None:
-        """The next point in time that still matters."""
-        while self._heap and self._heap[0][3] not in self._heap[0][2].messages:
-            heapq.heappop(self._heap)  # most messages are settled long before their lock would end
-        return self._heap[0][0] if self._heap else None
-
-    def run(self, now_ms: int) -> None:
-        """Do all that is due."""
-        while self._heap and self._heap[0][0] <= now_ms:
-            _at_ms, _order, queue, sequence_number, token = heapq.heappop(self._heap)
-            queue.look_at(sequence_number, token, now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,22 +170,24 @@ class Queue:
         """The message is done with."""
         self._remove(self.held(token, now_ms).sequence_number)
 
-    def abandon(self, token: UUID, now_ms: int) -> None:
+    def abandon(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
         """The delivery failed; the message may go to the dead letters for it."""
-        self._unlock(self.held(token, now_ms), now_ms, failed=True)
+        self._unlock(_with(self.held(token, now_ms), properties), now_ms, failed=True)
 
     def release(self, token: UUID, now_ms: int) -> None:
         """The delivery never reached anyone: it does not count."""
         self._unlock(self.held(token, now_ms), now_ms, failed=False)
 
-    def defer(self, token: UUID, now_ms: int) -> None:
+    def defer(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
         """Set the message aside until it is asked for by number."""
-        message = self.held(token, now_ms)
+        message = _with(self.held(token, now_ms), properties)
         self._change(replace(message, state=State.DEFERRED, lock=None))
 
-    def dead_letter(self, token: UUID, reason: str | None, description: str | None, now_ms: int) -> None:
+    def dead_letter(
+        self, token: UUID, reason: str | None, description: str | None, now_ms: int, properties: Pairs = ()
+    ) -> None:
         """Move the message to the dead letters."""
-        message = self.held(token, now_ms)
+        message = _with(self.held(token, now_ms), properties)
         if self.dead_letters is None:
             raise ServiceError(NOT_ALLOWED, "A dead-lettered message cannot be dead-lettered again.")
         self._bury(message, reason, description)
@@ -321,7 +299,10 @@ class Queue:
         if before.lock is not None:
             del self._locked[before.lock.token]
         self._put(message)
-        self._shared.journal.update(self.path, message)
+        if message.content is before.content:
+            self._shared.journal.update(self.path, message)
+        else:
+            self._shared.journal.put(self.path, message)
 
     def _remove(self, number: int) -> None:
         message = self.messages.pop(number)
@@ -379,14 +360,17 @@ class Queue:
     def _bury(self, message: Message, reason: str | None, description: str | None) -> None:
         self._remove(message.sequence_number)
         if self.dead_letters is not None:
-            notes = {"DeadLetterReason": reason, "DeadLetterErrorDescription": description}
-            self.dead_letters.receive_dead(message, {name: text for name, text in notes.items() if text is not None})
+            notes = texts({"DeadLetterReason": reason, "DeadLetterErrorDescription": description})
+            self.dead_letters.receive_dead(_with(message, notes))
 
-    def receive_dead(self, message: Message, notes: dict[str, str]) -> None:
+    def receive_dead(self, message: Message) -> None:
         """Take over a message from the main queue: it keeps its number and counts, and never expires."""
-        content = message.content.with_application_properties(notes)
-        self._store(replace(message, content=content, state=State.ACTIVE, lock=None, expires_ms=None))
+        self._store(replace(message, state=State.ACTIVE, lock=None, expires_ms=None))
         self._free(message.sequence_number)
+
+
+def _with(message: Message, properties: Pairs) -> Message:
+    return replace(message, content=message.content.with_application_properties(properties)) if properties else message
 
 
 def _is_expired(message: Message, now_ms: int) -> bool:

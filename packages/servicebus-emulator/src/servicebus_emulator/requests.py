@@ -17,31 +17,44 @@ class Request:
     reply_to: str | None
     properties: dict[str, Any]
     body: Any
+    raw_body: bytes = codec.NULL
 
     @property
     def operation(self) -> str:
         """What is asked for."""
         return str(self.properties.get("operation", ""))
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body of an operation that takes a map; an absent one is empty."""
+        fields: dict[str, Any] = self.body or {}
+        return fields
+
+    def raw_field(self, name: str) -> bytes:
+        """A field of the body as it came, its types kept; null when it is absent."""
+        found = (value for key, value in codec.raw_pairs(self.raw_body) if codec.decode(key)[0] == name)
+        return next(found, codec.NULL)
+
 
 def parse(data: bytes) -> Request:
     """Read a request; codec.MALFORMED when it is none."""
     properties: list[bytes] = []
     application_properties: dict[str, Any] = {}
-    body = None
-    for code, _start, at, _end in message.sections(data):
+    body, raw_body = None, codec.NULL
+    for code, _start, at, end in message.sections(data):
         if code == message.PROPERTIES:
             properties = codec.raw_items(data, at)
         elif code == message.APPLICATION_PROPERTIES:
             application_properties = codec.decode(data, at)[0]
         elif code == message.VALUE:
-            body = codec.decode(data, at)[0]
+            body, raw_body = codec.decode(data, at)[0], data[at:end]
     properties += [codec.NULL] * (_REPLY_TO + 1 - len(properties))
     return Request(
         message_id=properties[_MESSAGE_ID],
         reply_to=codec.decode(properties[_REPLY_TO])[0],
         properties=application_properties,
         body=body,
+        raw_body=raw_body,
     )
 
 

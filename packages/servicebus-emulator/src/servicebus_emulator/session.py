@@ -11,15 +11,15 @@ Rules:
 from collections.abc import Callable
 from typing import Protocol
 
-from servicebus_emulator import codec, frames
-from servicebus_emulator.codec import Described
-from servicebus_emulator.errors import ServiceError
+from servicebus_emulator import codec, frames, outcomes
+from servicebus_emulator.errors import DECODE_ERROR, ServiceError
 from servicebus_emulator.frames import Attach, Begin, Detach, Disposition, Flow, Performative, Transfer
+from servicebus_emulator.outcomes import Outcome
 
 WINDOW = 2**31 - 1  # transfers the client may send: no limit in practice
 _TRANSFER_BYTES = 128  # more than a frame header and a transfer performative with its 16-byte tag ever need
 
-Settle = Callable[[Described], bytes]  # outcome of the client -> the encoded outcome to echo
+Settle = Callable[[Outcome], bytes]  # outcome of the client -> the encoded outcome to echo
 
 
 class Wire(Protocol):
@@ -170,24 +170,24 @@ class Session:
             ids = [first] if first in self._unsettled else []
         else:
             ids = [each for each in self._unsettled if first <= each <= last]
-        state = codec.decode(disposition.state)[0] if disposition.state else None
+        outcome = outcomes.parse(disposition.state)
         for delivery_id in ids:
-            self._settle(delivery_id, state, answer=not disposition.settled)
+            self._settle(delivery_id, outcome, answer=not disposition.settled)
 
-    def _settle(self, delivery_id: int, state: Described | None, *, answer: bool) -> None:
-        if state is None:
+    def _settle(self, delivery_id: int, outcome: Outcome | None, *, answer: bool) -> None:
+        if outcome is None:
             if not answer:
                 del self._unsettled[delivery_id]  # settled without an outcome: only the lock is left
             return
-        if state.descriptor not in frames.OUTCOME_CODES:
-            return
         _handle, settle = self._unsettled.pop(delivery_id)
         try:
-            outcome = settle(state)
+            state = settle(outcome)
         except ServiceError as error:
-            outcome = frames.rejected(error.condition, error.description)
+            state = frames.rejected(error.condition, error.description)
+        except codec.MALFORMED:
+            state = frames.rejected(DECODE_ERROR, "The outcome is not well-formed.")
         if answer:
-            self.send(Disposition(False, delivery_id, delivery_id, True, outcome))  # noqa: FBT003 - wire order
+            self.send(Disposition(False, delivery_id, delivery_id, True, state))  # noqa: FBT003 - wire order
 
     def _on_detach(self, detach: Detach) -> None:
         link = self.links.pop(detach.handle, None)

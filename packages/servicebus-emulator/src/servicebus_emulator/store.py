@@ -59,9 +59,9 @@ class Store:
                 queue.restore_message(_message(*row))
 
     def put(self, path: str, message: Message) -> None:
-        """Insert a message."""
+        """Insert a message, or replace it."""
         self._write(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
             path,
             message.sequence_number,
             int(message.state),

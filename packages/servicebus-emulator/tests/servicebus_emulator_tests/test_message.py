@@ -79,5 +79,6 @@ def test_a_batch_gives_its_messages_and_ignores_its_envelope() -> None:
 def test_application_properties_are_replaced_not_doubled() -> None:
     """A message that is dead-lettered twice in its life carries the last reason only."""
     content = Content(message_id=b"", properties=b"", body=BODY)
-    twice = content.with_application_properties({"r": "1"}).with_application_properties({"r": "2"})
+    once = content.with_application_properties(message.texts({"r": "1", "absent": None}))
+    twice = once.with_application_properties(((codec.symbol("r"), codec.string("2")),))
     assert twice.application_properties == ((codec.string("r"), codec.string("2")),)

@@ -264,7 +264,7 @@ async def test_unknown_entities_and_sessions_are_refused(desk: Desk) -> None:
     with pytest.raises(MessagingEntityNotFoundError):
         await missing.__aenter__()
     session = desk.client.get_queue_receiver("aio", session_id="s")
-    with pytest.raises(ServiceBusError, match="does not require sessions"):
+    with pytest.raises(ServiceBusError, match="does not support message sessions"):
         await session.__aenter__()
     await asyncio.gather(missing.close(), session.close())
 

@@ -22,10 +22,19 @@ def _until_closed(connection: socket.socket) -> bytes:
     [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"AMQP\x00\x09\x09\x09",
-        b"\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x10\x99",
-        b"\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x77\x45",
+        b"\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x10\x45",
+        frames.AMQP_HEADER + b"\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x10\x99",
+        frames.AMQP_HEADER + b"\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x77\x45",
+        frames.AMQP_HEADER + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
-    ids=["not AMQP", "another version", "a broken performative", "an unknown performative"],
+    ids=[
+        "not AMQP",
+        "another version",
+        "a frame before the header",
+        "a broken performative",
+        "an unknown performative",
+        "another protocol later",
+    ],
 )
 def test_garbage_ends_the_connection_and_no_other(emulator: Emulator, garbage: bytes) -> None:
     """The one that sent it is closed; another one, opened before, is still served."""
