@@ -14,8 +14,8 @@ from servicebus_emulator.errors import NOT_ALLOWED, NOT_FOUND, ServiceError
 from servicebus_emulator.message import Content
 from servicebus_emulator.queues import Journal, Message, Queue, Shared
 
-DEAD_LETTERS = "/$DeadLetterQueue"
-TRANSFER_DEAD_LETTERS = "/$Transfer/$DeadLetterQueue"
+DEAD_LETTER_QUEUE = "/$DeadLetterQueue"
+TRANSFER_DEAD_LETTER_QUEUE = "/$Transfer/$DeadLetterQueue"
 
 Use = Literal["send", "receive", "manage"]
 
@@ -115,13 +115,13 @@ class Broker:
         self._shared.deadlines.run(now_ms)
 
     def _add_queue(self, path: str, spec: QueueSpec) -> Queue:
-        dead_letters = Queue(path + DEAD_LETTERS, spec, self._shared)
+        dead_letter_queue = Queue(path + DEAD_LETTER_QUEUE, spec, self._shared)
         # Nothing forwards messages here, so this one stays empty; clients may still look into it.
-        transfers = Queue(path + TRANSFER_DEAD_LETTERS, spec, self._shared)
-        queue = Queue(path, spec, self._shared, dead_letters)
-        for each in (queue, dead_letters, transfers):
+        transfers = Queue(path + TRANSFER_DEAD_LETTER_QUEUE, spec, self._shared)
+        queue = Queue(path, spec, self._shared, dead_letter_queue)
+        for each in (queue, dead_letter_queue, transfers):
             self._register(each)
-        self._not_for_sending.update((dead_letters, transfers))
+        self._not_for_sending.update((dead_letter_queue, transfers))
         return queue
 
     def _register(self, queue: Queue) -> None:

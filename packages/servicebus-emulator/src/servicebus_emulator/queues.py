@@ -85,12 +85,12 @@ class Shared:
 
 
 class Queue:
-    """A queue, a subscription, or (without `dead_letters`) a dead-letter queue."""
+    """A queue, a subscription, or (without `dead_letter_queue`) a dead-letter queue."""
 
-    def __init__(self, path: str, spec: QueueSpec, shared: Shared, dead_letters: "Queue | None" = None) -> None:
+    def __init__(self, path: str, spec: QueueSpec, shared: Shared, dead_letter_queue: "Queue | None" = None) -> None:
         self.path = path
         self.spec = spec
-        self.dead_letters = dead_letters
+        self.dead_letter_queue = dead_letter_queue
         self.messages: dict[int, Message] = {}
         self._shared = shared
         self._ready: list[int] = []
@@ -168,38 +168,38 @@ class Queue:
 
     def complete(self, token: UUID, now_ms: int) -> None:
         """The message is done with."""
-        self._remove(self.held(token, now_ms).sequence_number)
+        self._remove(self.locked(token, now_ms).sequence_number)
 
     def abandon(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
         """The delivery failed; the message may go to the dead letters for it."""
-        self._unlock(_with(self.held(token, now_ms), properties), now_ms, failed=True)
+        self._unlock(_with(self.locked(token, now_ms), properties), now_ms, failed=True)
 
     def release(self, token: UUID, now_ms: int) -> None:
         """The delivery never reached anyone: it does not count."""
-        self._unlock(self.held(token, now_ms), now_ms, failed=False)
+        self._unlock(self.locked(token, now_ms), now_ms, failed=False)
 
     def defer(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
         """Set the message aside until it is asked for by number."""
-        message = _with(self.held(token, now_ms), properties)
+        message = _with(self.locked(token, now_ms), properties)
         self._change(replace(message, state=State.DEFERRED, lock=None))
 
     def dead_letter(
         self, token: UUID, reason: str | None, description: str | None, now_ms: int, properties: Pairs = ()
     ) -> None:
         """Move the message to the dead letters."""
-        message = _with(self.held(token, now_ms), properties)
-        if self.dead_letters is None:
+        message = _with(self.locked(token, now_ms), properties)
+        if self.dead_letter_queue is None:
             raise ServiceError(NOT_ALLOWED, "A dead-lettered message cannot be dead-lettered again.")
-        self._bury(message, reason, description)
+        self._move_to_dead_letter_queue(message, reason, description)
 
     def renew(self, token: UUID, now_ms: int) -> int:
         """Lock for another full duration. Returns until when (milliseconds)."""
-        message = self.held(token, now_ms)
+        message = self.locked(token, now_ms)
         until_ms = now_ms + self._lock_ms
         self._put(replace(message, lock=Lock(token, until_ms)))
         return until_ms
 
-    def held(self, token: UUID, now_ms: int) -> Message:
+    def locked(self, token: UUID, now_ms: int) -> Message:
         """The message under a good lock."""
         message = self.messages.get(self._locked.get(token, -1))
         if message is None or message.lock is None or message.lock.until_ms <= now_ms:
@@ -342,9 +342,9 @@ class Queue:
         count = message.delivery_count + failed
         unlocked = replace(message, lock=None, delivery_count=count)
         self._change(unlocked)
-        if self.dead_letters is not None and failed and count >= self.spec.max_delivery_count:
+        if self.dead_letter_queue is not None and failed and count >= self.spec.max_delivery_count:
             text = f"Message could not be consumed after {count} delivery attempts."
-            self._bury(unlocked, "MaxDeliveryCountExceeded", text)
+            self._move_to_dead_letter_queue(unlocked, "MaxDeliveryCountExceeded", text)
         elif _is_expired(unlocked, now_ms):
             self._expire(unlocked)
         elif unlocked.state is State.ACTIVE:
@@ -353,17 +353,17 @@ class Queue:
     def _expire(self, message: Message) -> None:
         if self.spec.dead_letter_on_expiration:
             text = "The message expired and was dead lettered."
-            self._bury(message, "TTLExpiredException", text)
+            self._move_to_dead_letter_queue(message, "TTLExpiredException", text)
         else:
             self._remove(message.sequence_number)
 
-    def _bury(self, message: Message, reason: str | None, description: str | None) -> None:
+    def _move_to_dead_letter_queue(self, message: Message, reason: str | None, description: str | None) -> None:
         self._remove(message.sequence_number)
-        if self.dead_letters is not None:
+        if self.dead_letter_queue is not None:
             notes = texts({"DeadLetterReason": reason, "DeadLetterErrorDescription": description})
-            self.dead_letters.receive_dead(_with(message, notes))
+            self.dead_letter_queue.accept_dead_lettered(_with(message, notes))
 
-    def receive_dead(self, message: Message) -> None:
+    def accept_dead_lettered(self, message: Message) -> None:
         """Take over a message from the main queue: it keeps its number and counts, and never expires."""
         self._store(replace(message, state=State.ACTIVE, lock=None, expires_ms=None))
         self._free(message.sequence_number)

@@ -178,7 +178,7 @@ def test_values_keep_their_types(way: str) -> None:
         queue.dead_letter(token, None, None, world.now_ms, ODD)
     else:
         getattr(queue, way)(token, world.now_ms, ODD)
-    where = queue.dead_letters if way == "dead_letter" else queue
+    where = queue.dead_letter_queue if way == "dead_letter" else queue
     assert where is not None
     [changed] = where.messages.values()
     names = [codec.string(codec.decode(key)[0]) for key, _value in ODD]

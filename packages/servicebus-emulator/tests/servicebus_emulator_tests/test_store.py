@@ -68,9 +68,9 @@ def test_messages_come_back_as_they_were(tmp_path: Path) -> None:
     before = _run(tmp_path / "bus.db", 1000, work)
     after = _run(tmp_path / "bus.db", 2000, lambda _queue: None)
     assert after.messages == before.messages
-    assert after.dead_letters is not None
-    assert before.dead_letters is not None
-    assert after.dead_letters.messages == before.dead_letters.messages
+    assert after.dead_letter_queue is not None
+    assert before.dead_letter_queue is not None
+    assert after.dead_letter_queue.messages == before.dead_letter_queue.messages
     assert [message.delivery_count for message in after.messages.values()] == [1, 0, 0]
     assert after.messages[3].state is State.DEFERRED
 
