@@ -1,4 +1,4 @@
-"""All entities of a namespace and how they hang together: sub-queues, topics and their subscriptions. Pure.
+"""All entities of a namespace: queues, topics, subscriptions, and their sub-queues. Pure.
 
 Paths are compared without regard to case, as Service Bus does:
 `<queue>`, `<topic>`, `<topic>/Subscriptions/<name>`, and under queues and subscriptions `/$DeadLetterQueue` and
@@ -21,7 +21,7 @@ Use = Literal["send", "receive", "manage"]
 
 
 class Forgetful:
-    """The journal of a broker that keeps everything in memory."""
+    """A journal that keeps nothing: the broker is in memory alone."""
 
     def put(self, path: str, message: Message) -> None:
         """Do nothing."""
@@ -40,7 +40,7 @@ class Forgetful:
 
 
 class Topic(Queue):
-    """A queue that keeps scheduled messages only: what becomes available goes to the subscriptions."""
+    """A topic: it keeps scheduled messages, and copies a message to its subscriptions when it becomes available."""
 
     def __init__(self, spec: TopicSpec, shared: Shared) -> None:
         own = QueueSpec(name=spec.name, duplicate_detection_window_s=spec.duplicate_detection_window_s)
@@ -69,7 +69,7 @@ class Broker:
 
     @property
     def awake(self) -> set[Queue]:
-        """Queues that may have something to deliver; whoever delivers empties it."""
+        """Queues that may have something to deliver. The hub empties the set when it delivers."""
         return self._shared.awake
 
     def add(self, entities: Entities) -> None:
@@ -116,7 +116,7 @@ class Broker:
 
     def _add_queue(self, path: str, spec: QueueSpec) -> Queue:
         dead_letter_queue = Queue(path + DEAD_LETTER_QUEUE, spec, self._shared)
-        # Nothing forwards messages here, so this one stays empty; clients may still look into it.
+        # There is no auto-forwarding, so this queue stays empty; clients may receive from it all the same.
         transfers = Queue(path + TRANSFER_DEAD_LETTER_QUEUE, spec, self._shared)
         queue = Queue(path, spec, self._shared, dead_letter_queue)
         for each in (queue, dead_letter_queue, transfers):

@@ -1,8 +1,8 @@
-"""Claims-based security: the $cbs node takes the tokens that clients sign with the shared access key.
+"""Claims-based security: the $cbs node checks the tokens that clients sign with the shared access key.
 
 A token is `SharedAccessSignature sr=<uri>&sig=<base64 HMAC-SHA256>&se=<unix time>&skn=<key name>`, signed over the
 resource as it stands in the token, a line feed, and the expiry (Microsoft Learn, "Service Bus access control with
-Shared Access Signatures"). A JWT of Microsoft Entra is taken unread: there is nobody here who could check it.
+Shared Access Signatures"). A JWT of Microsoft Entra is accepted unread: the emulator has no key to check it with.
 """
 
 import base64

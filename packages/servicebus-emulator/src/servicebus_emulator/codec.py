@@ -5,7 +5,7 @@ Rules:
   so raw bytes taken from a message can be put back untouched.
 - `decode` gives plain Python values: every integer type and timestamps (milliseconds) as int, strings and
   symbols as str, arrays and lists as list. What must keep its exact type stays raw: see `end_of` and `raw_items`.
-- Malformed bytes raise one of MALFORMED; whoever reads what a client sent treats all alike.
+- Malformed bytes raise one of MALFORMED. A caller that reads what a client sent handles all of them alike.
 """
 
 import struct

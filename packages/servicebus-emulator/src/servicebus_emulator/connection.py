@@ -22,7 +22,7 @@ _MAX_REPLY_FRAME_BYTES = 1 << 20  # what azure-servicebus allows; a client that 
 
 
 class Connection(asyncio.Protocol):
-    """The server's end of a connection; `hub` says when its answers are written."""
+    """The server's end of a connection. The hub has its answers written at the end of a turn."""
 
     def __init__(self, hub: Hub, connections: "set[Connection]") -> None:
         self.max_frame_bytes = frames.MAX_FRAME_BYTES
@@ -43,14 +43,14 @@ class Connection(asyncio.Protocol):
     # ---- asyncio.Protocol ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there."""
+        """A client has connected."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP server has no other kind
         self._transport = transport
         self._connections.add(self)
         self._watch_silence()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the reason does not matter
-        """The client is gone; locks of its messages stay until they expire."""
+        """The client has disconnected. Its locks stay until they expire."""
         self._connections.discard(self)
         self._transport = None
         for timer in (self._watch, self._keep_alive):
@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._sessions.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Deal with every whole frame; any error in one ends this connection and no other."""
+        """Handle every whole frame. An error in one ends this connection and no other."""
         self._last_heard = self._loop.time()
         if self._is_foreign:
             return
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Cut the connection without a word, as a network failure does."""
+        """Cut the connection without a close frame, as a network failure does."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
     # ---- receiving ----
 
     def _greet(self) -> bool:
-        """Whether the client begins with AMQP; one that begins otherwise is refused, once that is certain."""
+        """Whether the client begins with AMQP. Another one is refused as soon as that is certain."""
         head = bytes(self._incoming[: foreign.HEAD_BYTES])
         self._is_greeted = foreign.speaks_amqp(head)
         if not self._is_greeted and (refusal := foreign.refusal(head)) is not None:
@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
     # ---- time ----
 
     def _watch_silence(self) -> None:
-        """Close when nothing was heard for too long; one timer, set anew only when it fires."""
+        """Cut the connection after too long a silence. One timer does it, and it is set again only when it fires."""
         left_s = self._last_heard + _SILENCE_S - self._loop.time()
         if left_s <= 0:
             self.abort()
@@ -192,7 +192,7 @@ class Connection(asyncio.Protocol):
             self._watch = self._loop.call_later(left_s, self._watch_silence)
 
     def _watch_farewell(self) -> None:
-        """Cut the connection of a client that was refused and does not go by itself."""
+        """Cut the connection of a client that was refused and does not close it."""
         if self._keep_alive is None:
             self._keep_alive = self._loop.call_later(_FAREWELL_S, self.abort)
 

@@ -14,7 +14,7 @@ class Watched(Protocol):
         """The sequence numbers of what is in it."""
 
     def look_at(self, number: int, token: UUID | None, now_ms: int) -> None:
-        """Something about this message was to happen now, if it has not changed since."""
+        """A deadline of this message has come."""
 
 
 class Deadlines:
@@ -25,7 +25,7 @@ class Deadlines:
         self._added = 0  # breaks ties, so that queues are never compared
 
     def add(self, at_ms: int, queue: Watched, sequence_number: int, token: UUID | None = None) -> None:
-        """Have `queue` look at the message then; with a token, only for the sake of that lock."""
+        """Have `queue` look at the message then. With a token the deadline is that of the lock, and of no later one."""
         self._added += 1
         heapq.heappush(self._heap, (at_ms, self._added, queue, sequence_number, token))
 
@@ -36,7 +36,7 @@ class Deadlines:
         return self._heap[0][0] if self._heap else None
 
     def run(self, now_ms: int) -> None:
-        """Do all that is due."""
+        """Call `look_at` for every deadline that has come."""
         while self._heap and self._heap[0][0] <= now_ms:
             _at_ms, _order, queue, sequence_number, token = heapq.heappop(self._heap)
             queue.look_at(sequence_number, token, now_ms)

@@ -1,4 +1,4 @@
-"""The emulator inside another program, for tests: a thread with its own event loop.
+"""The emulator inside another program, for tests: it runs in a thread with its own event loop.
 
     with Emulator({"queues": [{"name": "orders"}]}) as emulator:
         client = ServiceBusClient.from_connection_string(emulator.connection_string)
@@ -26,7 +26,7 @@ _START_S = 10  # far more than it takes; a test must not hang when it fails
 
 
 class Emulator:
-    """A Service Bus namespace on loopback. Entities: see servicebus_emulator.entities."""
+    """A Service Bus namespace on loopback. servicebus_emulator.entities has the shape of the entities."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Emulator:
 
     @property
     def connection_string(self) -> str:
-        """What the azure-servicebus SDK takes."""
+        """The connection string for the SDKs."""
         return self._server.connection_string
 
     @property
@@ -55,7 +55,7 @@ class Emulator:
         return self._server.port
 
     def start(self) -> Self:
-        """Start the thread; raises what kept the server from starting."""
+        """Start the thread. Raises OSError when the port is taken, sqlite3.Error when the store cannot be opened."""
         self._thread.start()
         self._loop, self._server = self._started.result(_START_S)
         return self
@@ -83,12 +83,12 @@ class Emulator:
         self._call(lambda: self._server.hub.broker.add(added))
 
     def count(self, path: str, state: State | None = None) -> int:
-        """How many messages lie in a queue, locked ones included."""
+        """How many messages are in a queue: locked, deferred and scheduled ones too, or those of one state."""
         queue = self._server.hub.broker.entity(path)
         return self._call(lambda: sum(1 for each in queue.messages.values() if state is None or each.state is state))
 
     def expire_lock(self, path: str, sequence_number: int) -> None:
-        """Let a lock end now; ServiceError when this message is not locked."""
+        """Expire a lock now. Raises ServiceError when no locked message has this sequence number."""
         hub = self._server.hub
         queue = hub.broker.entity(path)
         self._call(lambda: queue.expire_lock(sequence_number, hub.now_ms()))

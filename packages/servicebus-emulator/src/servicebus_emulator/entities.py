@@ -1,10 +1,10 @@
-"""Which queues, topics and subscriptions there are, read from JSON.
+"""The queues, topics and subscriptions of a namespace, read from JSON.
 
 {"queues": [{"name", "lock_duration_s", "max_delivery_count", "duplicate_detection_window_s", "default_ttl_s",
              "dead_letter_on_expiration"}],
  "topics": [{"name", "duplicate_detection_window_s", "subscriptions": [{"name", ... as a queue}]}]}
 
-Only names are required. Anything misspelt is an error, as a silent default would be searched for a long time.
+Only names are required. Anything misspelt is an error, because a silent default takes long to find.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSpec:
-    """A queue or a subscription; the defaults are those of the Azure portal, where it has one."""
+    """A queue or a subscription. The defaults are those of the Azure portal, where it has one; times are in seconds."""
 
     name: str
     lock_duration_s: float = 60

@@ -109,7 +109,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """Tells the state of deliveries; `role` is True when the receiving end tells."""
+    """Reports the state of deliveries; `role` is True when the receiving end reports."""
 
     role: bool
     first: int
@@ -262,7 +262,7 @@ REJECTED = codec.described(REJECTED_CODE, codec.list_of([codec.NULL]))
 
 
 def modified(*, undeliverable_here: bool) -> bytes:
-    """The outcome "modified": a delivery that failed, or one that is set aside."""
+    """The outcome "modified": the delivery failed, or the message is deferred (`undeliverable_here`)."""
     flags = [codec.boolean(not undeliverable_here), codec.boolean(undeliverable_here), codec.NULL]
     return codec.described(MODIFIED_CODE, codec.list_of(flags))
 

@@ -22,10 +22,10 @@ class Receiver(Protocol):
     """A link that takes messages from a queue."""
 
     def has_room(self) -> bool:
-        """Whether it may be given a message now."""
+        """Whether credit and window allow another message now."""
 
     def give(self) -> bool:
-        """Give it the next message; False when there is none."""
+        """Send it the next message of the queue. Returns False when there is none."""
 
 
 class Channel(Protocol):
@@ -37,7 +37,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`message_bytes` is the largest message or batch, as encoded by the sender."""
+    """`message_bytes` is the size of the largest message or batch, as the sender encodes it."""
 
     message_bytes: int = 262_144  # the Standard tier of Service Bus
 
@@ -76,26 +76,26 @@ class Hub:
 
     @staticmethod
     def now_ms() -> int:
-        """The wall clock, as messages carry it."""
+        """The wall clock in milliseconds since 1970 UTC, as messages carry it."""
         return time.time_ns() // 1_000_000
 
     def end_turn_soon(self, channel: Channel | None = None) -> None:
-        """Something changed, or `channel` has something to write."""
+        """End this turn of the loop soon: the broker changed, or `channel` has something to write."""
         if channel is not None:
             self._unwritten.add(channel)
         if self._turn is None:
             self._turn = self._loop.call_soon(self._end_turn)
 
     def add_receiver(self, queue: Queue, receiver: Receiver) -> None:
-        """A link begins to take messages from a queue."""
+        """Register a link that receives from a queue."""
         self._receivers.setdefault(queue, deque()).append(receiver)
 
     def remove_receiver(self, queue: Queue, receiver: Receiver) -> None:
-        """The link is gone."""
+        """Remove a link that has ended."""
         self._receivers[queue].remove(receiver)
 
     def serve(self, queue: Queue) -> None:
-        """Hand out messages of a queue, round-robin over the receivers with room."""
+        """Deliver messages of a queue, round-robin over the receivers that have room."""
         receivers = self._receivers.get(queue)
         while receivers:
             for _ in range(len(receivers)):

@@ -1,4 +1,4 @@
-"""The links of a client: to send to an entity, to receive from a queue, to ask a node ($management, $cbs)."""
+"""The links of a client: it sends to an entity, receives from a queue, or asks a node ($management, $cbs)."""
 
 from collections import deque
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Inlet(Link):
         self._received = bytearray()
 
     def answer(self, attach: Attach) -> Attach:
-        """Tell the client how large a message may be; a batch is not allowed to be larger."""
+        """Announce the largest message; the limit of a batch is the same."""
         batch_limit = (codec.symbol("com.microsoft:max-message-batch-size"), codec.ulong(self._max_bytes))
         return replace(
             attach,
@@ -95,7 +95,7 @@ class Inlet(Link):
 
 
 class Outlet(Link):
-    """A link on which the client receives. Subclasses say what there is to send."""
+    """A link on which the client receives. A subclass decides what is sent."""
 
     def __init__(self, session: Session, attach: Attach) -> None:
         super().__init__(session, attach)
@@ -121,7 +121,7 @@ class Outlet(Link):
         return self._credit > 0 and self.session.is_open_for_transfers
 
     def use_credit(self) -> None:
-        """Send what there is."""
+        """Send as many messages as the credit allows."""
         raise NotImplementedError
 
     def _count(self) -> None:
@@ -140,7 +140,7 @@ class QueueOutlet(Outlet):
         hub.add_receiver(queue, self)
 
     def use_credit(self) -> None:
-        """Ask for messages; other receivers of the queue get their share."""
+        """Deliver messages of the queue, to the other receivers of the queue too."""
         self._hub.serve(self._queue)
 
     def give(self) -> bool:
@@ -160,11 +160,11 @@ class QueueOutlet(Outlet):
         return True
 
     def on_gone(self) -> None:
-        """Stop receiving; what is locked stays locked."""
+        """Stop receiving. Locks stay until they expire."""
         self._hub.remove_receiver(self._queue, self)
 
     def _settle(self, token: UUID, outcome: Outcome) -> bytes:
-        """Do what the client chose; what is returned tells it that this was done."""
+        """Settle as the client asks. Returns the encoded outcome that confirms it."""
         now_ms, queue = self._hub.now_ms(), self._queue
         match outcome.code:
             case frames.ACCEPTED_CODE:
@@ -270,7 +270,7 @@ def _open_node(hub: Hub, session: Session, attach: Attach, address: str) -> Inle
 
 
 def _reply_outlet(session: Session, reply_to: str | None, node: str) -> ReplyOutlet | None:
-    """Where the reply goes: by the address the client chose for it, or else by the node's own."""
+    """The link of the reply: the one with the address of reply-to, or else the one whose source is the node."""
     outlets = [link for link in session.links.values() if isinstance(link, ReplyOutlet)]
     chosen = [outlet for outlet in outlets if outlet.target == reply_to]
     return next(iter(chosen + [outlet for outlet in outlets if outlet.source == node]), None)

@@ -1,7 +1,7 @@
 """The $management node of an entity: peek, schedule, renew, settle by token, deferred messages.
 
 Operations, names (misspelt ones too) and status codes: Microsoft Learn, "AMQP 1.0 in Azure Service Bus: request
-response-based operations", and azure-servicebus 7.15. Status 204 means that there is nothing.
+response-based operations", and azure-servicebus 7.15. Status 204 means an empty result.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _Field = tuple[str, bytes]
 
 
 def answer(hub: Hub, queue: Queue, request: Request) -> bytes:
-    """The encoded reply to a request; what is wrong with it is told, never raised."""
+    """The encoded reply to a request. A request that is refused gets a reply too; nothing is raised."""
     try:
         operation = _OPERATIONS.get(request.operation, _unknown)
         field = operation(hub, queue, request)

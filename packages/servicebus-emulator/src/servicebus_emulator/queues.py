@@ -1,8 +1,8 @@
 """One queue: messages, locks, delivery counts, deferral, schedule, expiry. Pure: the clock is an argument.
 
 Rules:
-- A message is immutable; every change puts a new one in its place. Heaps hold sequence numbers only, and whoever
-  takes one from a heap looks at the message anew: settled and moved messages need not be searched for.
+- A message is immutable; every change puts a new one in its place. Heaps keep sequence numbers only, and each use of
+  one looks the message up again, so a settled or moved message need not be searched for in a heap.
 - Messages leave in the order of their sequence numbers; an unlocked message goes back to its place.
 - Time is in milliseconds since 1970 UTC, as on the wire.
 - What must survive the process goes to the journal. Locks do not: after a restart their messages are free again.
@@ -36,7 +36,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A receiver's claim to a message."""
+    """A receiver's lock on a message: the token, and when it expires (milliseconds since 1970 UTC)."""
 
     token: UUID
     until_ms: int
@@ -44,7 +44,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message in a queue; `delivery_count` counts failed deliveries."""
+    """A message in a queue; `delivery_count` counts deliveries that failed, so it is 0 at the first."""
 
     sequence_number: int
     content: Content
@@ -65,13 +65,13 @@ class Journal(Protocol):
         """Another state or delivery count of a known message."""
 
     def delete(self, path: str, sequence_number: int) -> None:
-        """The message is gone."""
+        """The message was completed, moved or expired."""
 
     def reserve(self, path: str, sequence_number: int) -> None:
-        """Numbers up to this one may have been given out."""
+        """Sequence numbers up to this one may be in use."""
 
     def remember(self, path: str, message_id: bytes, until_ms: int) -> None:
-        """A message id seen by duplicate detection."""
+        """Duplicate detection drops messages with this id until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,43 +164,43 @@ class Queue:
         numbers = sorted(number for number in self.messages if number >= from_number)
         return [self.messages[number] for number in numbers[:count]]
 
-    # ---- settling; every method raises message-lock-lost for a token that is not (or no longer) good ----
+    # ---- settling; every method raises message-lock-lost for a token that locks nothing (any more) ----
 
     def complete(self, token: UUID, now_ms: int) -> None:
-        """The message is done with."""
+        """Remove the message: it was processed."""
         self._remove(self.locked(token, now_ms).sequence_number)
 
     def abandon(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
-        """The delivery failed; the message may go to the dead letters for it."""
+        """Unlock the message and count a failed delivery; the last one moves it to the dead-letter queue."""
         self._unlock(_with(self.locked(token, now_ms), properties), now_ms, failed=True)
 
     def release(self, token: UUID, now_ms: int) -> None:
-        """The delivery never reached anyone: it does not count."""
+        """Unlock the message without counting: the client gave it back before its code saw it."""
         self._unlock(self.locked(token, now_ms), now_ms, failed=False)
 
     def defer(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
-        """Set the message aside until it is asked for by number."""
+        """Defer the message: from now on it is received by its sequence number only."""
         message = _with(self.locked(token, now_ms), properties)
         self._change(replace(message, state=State.DEFERRED, lock=None))
 
     def dead_letter(
         self, token: UUID, reason: str | None, description: str | None, now_ms: int, properties: Pairs = ()
     ) -> None:
-        """Move the message to the dead letters."""
+        """Move the message to the dead-letter queue."""
         message = _with(self.locked(token, now_ms), properties)
         if self.dead_letter_queue is None:
             raise ServiceError(NOT_ALLOWED, "A dead-lettered message cannot be dead-lettered again.")
         self._move_to_dead_letter_queue(message, reason, description)
 
     def renew(self, token: UUID, now_ms: int) -> int:
-        """Lock for another full duration. Returns until when (milliseconds)."""
+        """Lock for another full duration. Returns when it expires (milliseconds since 1970 UTC)."""
         message = self.locked(token, now_ms)
         until_ms = now_ms + self._lock_ms
         self._put(replace(message, lock=Lock(token, until_ms)))
         return until_ms
 
     def locked(self, token: UUID, now_ms: int) -> Message:
-        """The message under a good lock."""
+        """The message that this token locks."""
         message = self.messages.get(self._locked.get(token, -1))
         if message is None or message.lock is None or message.lock.until_ms <= now_ms:
             raise lock_lost()
@@ -209,7 +209,7 @@ class Queue:
     # ---- time ----
 
     def look_at(self, number: int, token: UUID | None, now_ms: int) -> None:
-        """Something about this message was to happen now, if it has not changed since."""
+        """A deadline of this message has come: expire the lock or the message, or make it active."""
         message = self.messages.get(number)
         if message is None:
             return
@@ -223,7 +223,7 @@ class Queue:
             self._expire(message)
 
     def expire_lock(self, number: int, now_ms: int) -> None:
-        """Let a lock end before its time."""
+        """Expire a lock before its time."""
         message = self.messages.get(number)
         if message is None or message.lock is None:
             raise ServiceError(MESSAGE_NOT_FOUND, f"No locked message has the sequence number {number}.")
@@ -248,7 +248,7 @@ class Queue:
             self._shared.deadlines.add(at_ms, self, number)
 
     def restore_number(self, reserved: int) -> None:
-        """Go on behind the numbers that were reserved."""
+        """Continue behind the numbers that were reserved."""
         self._last_number = self._reserved_number = reserved
 
     def restore_seen(self, message_id: bytes, until_ms: int) -> None:
@@ -364,7 +364,7 @@ class Queue:
             self.dead_letter_queue.accept_dead_lettered(_with(message, notes))
 
     def accept_dead_lettered(self, message: Message) -> None:
-        """Take over a message from the main queue: it keeps its number and counts, and never expires."""
+        """Take a message of the main queue: it keeps its number and its delivery count, and never expires."""
         self._store(replace(message, state=State.ACTIVE, lock=None, expires_ms=None))
         self._free(message.sequence_number)
 

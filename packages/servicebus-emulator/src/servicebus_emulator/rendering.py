@@ -1,4 +1,4 @@
-"""A message as a receiver gets it: the sender's sections and what the broker has to say about them.
+"""A message as a receiver gets it: the sender's sections, and the annotations of the broker.
 
 Annotation names and types as azure-servicebus 7.15 and Microsoft's AMQP protocol guide have them.
 """
@@ -14,7 +14,7 @@ _STATE = codec.symbol("x-opt-message-state")
 
 
 def rendered(message: Message) -> bytes:
-    """The complete encoded message; a locked one carries its lock token and its end."""
+    """The complete encoded message; a locked one carries its lock token and when the lock expires."""
     annotations = [
         (_SEQUENCE_NUMBER, codec.int64(message.sequence_number)),
         (_ENQUEUED_TIME, codec.timestamp(message.enqueued_ms)),

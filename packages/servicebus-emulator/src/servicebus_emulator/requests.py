@@ -1,4 +1,4 @@
-"""Requests to a node and its replies: messages with an operation in the application properties."""
+"""Requests to a node, and its replies: messages whose application properties name an operation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """What is asked for."""
+        """The operation that the request asks for; empty when it names none."""
         return str(self.properties.get("operation", ""))
 
     @property
@@ -37,7 +37,7 @@ class Request:
 
 
 def parse(data: bytes) -> Request:
-    """Read a request; codec.MALFORMED when it is none."""
+    """Read a request. Raises one of codec.MALFORMED when the bytes are none."""
     properties: list[bytes] = []
     application_properties: dict[str, Any] = {}
     body, raw_body = None, codec.NULL

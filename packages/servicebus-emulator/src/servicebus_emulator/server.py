@@ -1,4 +1,4 @@
-"""The emulator on an event loop: listens on loopback, and ends when told to."""
+"""The emulator on an event loop: it listens on loopback until `stopping` is set."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ KEY = "SAS_KEY_VALUE"  # the word that Microsoft's emulator uses; it opens nothi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to run: port 0 is a free one, without `db` nothing is stored."""
+    """How to run: port 0 means a free one; without `db` nothing is stored."""
 
     entities: Entities
     port: int = 0
@@ -55,7 +55,7 @@ class Server:
 
     @property
     def connection_string(self) -> str:
-        """What the azure-servicebus SDK (7.14 or newer) takes."""
+        """The connection string for the SDKs; azure-servicebus understands it from 7.14 on."""
         return (
             f"Endpoint=sb://{HOST}:{self.port};SharedAccessKeyName={KEY_NAME};"
             f"SharedAccessKey={KEY};UseDevelopmentEmulator=true;"

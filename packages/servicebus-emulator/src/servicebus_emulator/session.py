@@ -1,11 +1,11 @@
 """An AMQP session: its windows, its links by handle, its unsettled deliveries (OASIS AMQP 1.0, section 2.5).
 
 Rules:
-- The clients' habits are forgiven: delivery ids and tags that repeat, credit that is overrun, frames for links
-  that were just detached. Nothing is keyed on what the client numbers.
+- Delivery ids and tags may repeat, credit may be overrun, and frames may come for a link that was just detached: the
+  SDKs do all of it. So nothing is looked up by a number that the client chose.
 - Every settled delivery gets a disposition frame of its own: with a range, azure-servicebus would let all
   coroutines but one sleep out a read of 0.2 s.
-- When a link goes, its deliveries are forgotten but their locks stay: the token is still good on $management.
+- When a link ends, its deliveries are dropped but their locks stay: the token still settles on $management.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Wire(Protocol):
 
 
 class Link:
-    """The emulator's end of a link. Frames that this kind of link has no use for are ignored."""
+    """The emulator's end of a link. It ignores frames that its kind of link does not use."""
 
     def __init__(self, session: "Session", attach: Attach) -> None:
         self.session = session
@@ -86,7 +86,7 @@ class Session:
     def send_flow(
         self, handle: int | None = None, delivery_count: int | None = None, credit: int | None = None
     ) -> None:
-        """Tell the windows, and for a link its credit."""
+        """Send the windows of the session, and for a link its credit."""
         self.send(
             Flow(
                 next_incoming_id=self._next_incoming_id,
@@ -114,7 +114,7 @@ class Session:
             self._window -= 1
 
     def handle(self, performative: Performative, payload: bytes) -> None:
-        """Deal with one incoming frame."""
+        """Handle one incoming frame."""
         match performative:
             case Attach():
                 self._on_attach(performative)
@@ -142,7 +142,7 @@ class Session:
         try:
             link = self._open_link(self, attach)
         except ServiceError as error:
-            # Null termini tell the client that the link will not live; with others it would believe it open.
+            # Source and target are null: with others the SDK takes the link for open, and the error is lost.
             self.send(
                 Attach(attach.name, attach.handle, not attach.role, attach.snd_settle_mode, initial_delivery_count=0)
             )

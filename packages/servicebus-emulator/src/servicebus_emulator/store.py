@@ -2,7 +2,7 @@
 
 Rules:
 - One transaction per turn of the event loop, committed before the answers of that turn are written to sockets.
-- WAL with synchronous=NORMAL: proof against the death of the process, not against a power cut.
+- WAL with synchronous=NORMAL: it survives the end of the process, but not a power cut.
 - One process per file: the exclusive locking mode refuses a second one.
 """
 
@@ -46,7 +46,7 @@ class Store:
         self._db.executescript(_SCHEMA)
 
     def load(self, broker: Broker, now_ms: int) -> None:
-        """Put everything back into a fresh broker; rows of entities that are not there any more stay stored."""
+        """Load everything into a fresh broker. Rows of entities that no longer exist stay stored."""
         self._db.execute("DELETE FROM seen WHERE until_ms <= ?", (now_ms,))
         for path, reserved in self._db.execute("SELECT queue, reserved FROM numbers"):
             if queue := broker.find(path):
@@ -86,11 +86,11 @@ class Store:
         self._write("DELETE FROM messages WHERE queue = ? AND sequence_number = ?", path, sequence_number)
 
     def reserve(self, path: str, sequence_number: int) -> None:
-        """Write up to which number a queue may have counted."""
+        """Write the last sequence number that a queue may use before it reserves again."""
         self._write("INSERT OR REPLACE INTO numbers VALUES (?, ?)", path, sequence_number)
 
     def remember(self, path: str, message_id: bytes, until_ms: int) -> None:
-        """Write a message id of duplicate detection."""
+        """Write a message id that duplicate detection drops until then."""
         self._write("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", path, message_id, until_ms)
 
     def commit(self) -> None:
