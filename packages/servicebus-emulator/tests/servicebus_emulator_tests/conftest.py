@@ -8,8 +8,13 @@ from time import monotonic
 import pytest
 from azure.servicebus import ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
+from hypothesis import HealthCheck, settings
 
 from servicebus_emulator.emulator import Emulator
+
+# Time on a busy machine says nothing about the code: neither a slow example nor slow data is a failure.
+settings.register_profile("servicebus_emulator", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("servicebus_emulator")
 
 # Large enough that a message within the limit needs two frames in both directions (1 MiB is the SDK's frame).
 MAX_MESSAGE_BYTES = 1_500_000
@@ -26,6 +31,13 @@ ENTITIES = {
     ],
     "topics": [{"name": "news", "subscriptions": [{"name": "a"}, {"name": "b"}]}],
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What talks over sockets is no quick test, and counts as one with a process."""
+    for item in items:
+        if item.get_closest_marker("stack"):
+            item.add_marker("process")
 
 
 @pytest.fixture(scope="session")
