@@ -29,7 +29,7 @@ _LISTENER = {
 def entities(
     names: Mapping[str, str], lock_s: int, subscriptions: Sequence[str] = (SUBSCRIPTION,)
 ) -> Mapping[str, list[dict[str, object]]]:
-    """All entities, as dev/servicebus/entities.py reads them. ``names``: the settings; ``lock_s``: the queues' lock."""
+    """All entities, for servicebus_emulator.entities. ``names``: the settings; ``lock_s``: the queues' lock."""
     queues: list[dict[str, object]] = [
         {"name": names[name], "lock_duration_s": lock_s, **_INBOUND}
         for name in ("GENERATION_QUEUE", "PREDICTION_QUEUE")

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import clients, setup_step
+from dev import clients, node_tests, setup_step
 from dev.setup_step import SetupError, output_of, say
 
 #: Node for those without one: the newest LTS line that comes as a Python package (206 MB installed, hence on demand).
@@ -59,6 +59,11 @@ class Project:
     def packages(self) -> Path:
         """The exact versions of all Python packages."""
         return self.root / "requirements-dev.lock"
+
+    @property
+    def own_packages(self) -> list[Path]:
+        """The folders of the packages that this repository holds beside the app."""
+        return sorted(path.parent for path in self.root.glob("packages/*/pyproject.toml"))
 
     @property
     def azurite_package(self) -> Path:
@@ -120,6 +125,7 @@ def prepare(project: Project) -> None:
         if version < RUNTIME_PYTHON:
             unpack_functions_runtime(project)
         install_clients(project)
+        install_node_tests(project)
         _write(project.stamp, json.dumps(_stamp(project, node)))
         say(f"Ready after {time.monotonic() - started:.0f} s.")
 
@@ -137,7 +143,8 @@ def is_ready(project: Project) -> bool:
 def _stamp(project: Project, node: Path) -> dict[str, str]:
     inputs = hashlib.sha256()
     installed = (project.packages, project.azurite_package / "package-lock.json", *sorted(clients.PACKAGE.iterdir()))
-    for path in (*installed, Path(__file__)):
+    own = (folder / "pyproject.toml" for folder in project.own_packages)
+    for path in (*installed, *own, *node_tests.locks(project.root), Path(__file__)):
         inputs.update(path.read_bytes())
     # the real path changes when the system's Python is replaced by another one below the environment
     return {"inputs": inputs.hexdigest(), "python": os.path.realpath(project.python), "node": str(node)}
@@ -188,7 +195,17 @@ def install_packages(project: Project) -> None:
     unfinished = _unfinished(project)
     unfinished.touch()
     _run(project, "Python packages", [*_pip(project), "install", "--requirement", str(project.packages)])
+    install_own_packages(project)
     unfinished.unlink()
+
+
+def install_own_packages(project: Project) -> None:
+    """Install `packages/*` editable: `.venv` then has a path to each, and a change of their code needs no set-up."""
+    folders = [argument for folder in project.own_packages for argument in ("--editable", str(folder))]
+    if folders:
+        # The lock has what builds them and what they need; nothing of it may come from the registry in another version.
+        options = ["--no-deps", "--no-build-isolation"]
+        _run(project, "the packages of this repository", [*_pip(project), "install", *options, *folders])
 
 
 def _unfinished(project: Project) -> Path:
@@ -266,6 +283,15 @@ def install_clients(project: Project) -> None:
         clients.install(project.local, _pip(project), npm, run)
     except SetupError as error:
         say(f"  without Replicate's own clients (their test is skipped): {error}")
+
+
+def install_node_tests(project: Project) -> None:
+    """Install what tests of `packages/*` run under Node. Nothing else needs it: without, they are skipped."""
+    try:
+        _, npm = _node_on_path() or _node_from_wheel(project)
+        node_tests.install(project.root, npm, lambda what, command, cwd: _run(project, what, command, cwd))
+    except SetupError as error:
+        say(f"  without the SDKs for Node (their tests are skipped): {error}")
 
 
 # --- the Functions worker's library ---

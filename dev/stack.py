@@ -200,7 +200,7 @@ class Running:
         arguments = ["--entities", str(entities), "--port", str(port)]
         if self._durable:
             arguments += ["--db", str(_made(self._durable) / "servicebus.db")]
-        self._bus = await self._child("service bus emulator", "dev.servicebus", *arguments)
+        self._bus = await self._child("service bus emulator", "servicebus_emulator", *arguments)
         return self._bus
 
     async def _replicate(self) -> process.Child | None:

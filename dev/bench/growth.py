@@ -14,7 +14,7 @@ from dev.bench.dependencies import Neighbours
 from dev.bench.host import entities_of_the_house
 from dev.bench.load import Run
 from dev.bench.report import Cell, Report
-from dev.servicebus.emulator import Emulator
+from servicebus_emulator.emulator import Emulator
 from shared import worker
 from shared.adapters.azure_storage.tables import entities as wire
 from shared.adapters.azure_storage.tables import rows

@@ -27,11 +27,11 @@ from aiohttp import web
 from dev.bench import deployed, usage, wire
 from dev.bench.dependencies import Neighbours
 from dev.bench.usage import Usage
-from dev.servicebus import codec, entities
-from dev.servicebus.hub import Hub
-from dev.servicebus.queues import Queue
-from dev.servicebus.server import Options, Server
 from dev.stack import ROOT
+from servicebus_emulator import codec, entities
+from servicebus_emulator.hub import Hub
+from servicebus_emulator.queues import Queue
+from servicebus_emulator.server import Options, Server
 
 #: How long a worker may take to get ready: the slowest needs 3 s on a busy machine.
 _READY_S = 30.0

@@ -136,7 +136,7 @@ async def emulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
     """The connection string of a running emulator."""
     entities = tmp_path_factory.mktemp("servicebus") / "entities.json"
     entities.write_text(json.dumps(ENTITIES), encoding="utf-8")
-    async with running("dev.servicebus", "--entities", str(entities)) as ready:
+    async with running("servicebus_emulator", "--entities", str(entities)) as ready:
         yield ready["connection_string"]
 
 
@@ -348,7 +348,7 @@ async def test_a_restarted_broker_is_found_again(tmp_path: Path) -> None:
     entities = tmp_path / "entities.json"
     entities.write_text(json.dumps(ENTITIES), encoding="utf-8")
     arguments = ("--entities", str(entities), "--db", str(tmp_path / "bus.db"))
-    async with running("dev.servicebus", *arguments) as ready:
+    async with running("servicebus_emulator", *arguments) as ready:
         connection_string, port = ready["connection_string"], str(ready["port"])
         messenger = messenger_on(connection_string)
         await messenger.send(Check(KEY), Envelope("before"))
@@ -356,7 +356,7 @@ async def test_a_restarted_broker_is_found_again(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         await messenger.send(Check(KEY), Envelope("away"))
     assert time.monotonic() - began < 10
-    async with running("dev.servicebus", *arguments, "--port", port):
+    async with running("servicebus_emulator", *arguments, "--port", port):
         await messenger.send(Check(KEY), Envelope("after"))
         await messenger.close()
         async with ServiceBusClient.from_connection_string(connection_string) as client:

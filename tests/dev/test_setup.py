@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import setup, setup_step
+from dev import node_tests, setup, setup_step
 from dev.setup import PROJECT, Project
 from dev.setup_step import SetupError
 
@@ -64,6 +64,51 @@ def test_a_changed_lock_or_a_lost_part_means_setting_up_again(project: Project, 
     else:
         path.unlink()
     assert not setup.is_ready(project)
+
+
+@pytest.mark.parametrize("path", ["packages/own/pyproject.toml", "packages/own/tests/node/package-lock.json"])
+def test_a_package_of_this_repository_that_is_new_or_changed_means_setting_up_again(
+    project: Project, path: str
+) -> None:
+    """Both what it depends on and what its tests run under Node are part of the stamp."""
+    _complete(project)
+    file = project.root / path
+    file.parent.mkdir(parents=True)
+    for text in ("new", "changed"):
+        file.write_text(text, encoding="utf-8")
+        assert not setup.is_ready(project)
+        _complete(project)
+        assert setup.is_ready(project)
+
+
+#: A build backend that needs no package: it makes a wheel with one path, as an editable installation is.
+BACKEND = """
+import os, zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    name = "own-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("own.pth", os.path.abspath("src"))
+        wheel.writestr("own-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: own\\nVersion: 1.0\\n")
+        wheel.writestr("own-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("own-1.0.dist-info/RECORD", "")
+    return name
+"""
+
+
+@pytest.mark.process
+def test_packages_of_this_repository_are_installed_editable_without_the_registry(project: Project) -> None:
+    """Their code is used where it lies; a changed line counts at once."""
+    folder = project.root / "packages" / "own"
+    (folder / "src").mkdir(parents=True)
+    (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
+    build = '[build-system]\nrequires = ["not-in-any-registry"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (folder / "pyproject.toml").write_text(build, encoding="utf-8")
+    setup.make_venv(project)
+    setup.install_own_packages(project)
+    for version in ("1", "2"):
+        (folder / "src" / "own_package.py").write_text(f"print({version})", encoding="utf-8")
+        assert setup_step.output_of([str(project.python), "-B", "-c", "import own_package"]) == f"{version}\n"
 
 
 def test_without_a_setup_there_is_no_node(project: Project) -> None:
@@ -166,10 +211,11 @@ def test_the_locks_pin_everything_and_name_no_registry() -> None:
         text = (PROJECT.root / name).read_text(encoding="utf-8")
         wanted = set(re.findall(r"^([A-Za-z][\w.-]*)", text, re.MULTILINE))
         assert wanted <= pinned, f"{name} asks for more than is locked"
-    npm = json.loads((PROJECT.azurite_package / "package-lock.json").read_text(encoding="utf-8"))
-    packages = [package for path, package in npm["packages"].items() if path]
-    assert packages
-    assert all("resolved" not in package and "integrity" in package for package in packages)
+    for path in (PROJECT.azurite_package / "package-lock.json", *node_tests.locks(PROJECT.root)):
+        npm = json.loads(path.read_text(encoding="utf-8"))
+        packages = [package for path, package in npm["packages"].items() if path]
+        assert packages
+        assert all("resolved" not in package and "integrity" in package for package in packages)
 
 
 @pytest.mark.process

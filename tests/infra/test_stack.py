@@ -10,7 +10,7 @@ from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage, Servi
 from azure.servicebus.aio import ServiceBusClient
 
 from dev.entities import SUBSCRIPTION, entities
-from dev.servicebus.emulator import Emulator
+from servicebus_emulator.emulator import Emulator
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "modules" / "messaging.bicep"

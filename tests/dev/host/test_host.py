@@ -14,7 +14,7 @@ from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from dev.process import StartError
-from dev.servicebus.emulator import Emulator
+from servicebus_emulator.emulator import Emulator
 from tests.dev.host import running
 from tests.dev.host.running import RunningHost
 
