@@ -118,7 +118,9 @@ class Running:
         async with asyncio.TaskGroup() as group:
             storage = group.create_task(self._azurite([self._usually(port) for port in ports.AZURITE]))
             bus = group.create_task(self._emulator(self._usually(ports.SERVICE_BUS)))
-            safety = group.create_task(self._on_port("content safety", "dev.content_safety", ports.CONTENT_SAFETY))
+            safety = group.create_task(
+                self._on_port("content safety", "replicate_simulator.content_safety", ports.CONTENT_SAFETY)
+            )
             replicate = group.create_task(self._replicate())
             pictures = group.create_task(self._sampled())
         self._samples = pictures.result()
@@ -206,7 +208,7 @@ class Running:
     async def _replicate(self) -> process.Child | None:
         if self._real:
             return None
-        return await self._on_port("replicate simulator", "dev.replicate", ports.REPLICATE)
+        return await self._on_port("replicate simulator", "replicate_simulator", ports.REPLICATE)
 
     async def _sampled(self) -> process.Child | None:
         if not self._with_samples:

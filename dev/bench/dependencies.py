@@ -66,7 +66,7 @@ async def started() -> AsyncIterator[Neighbours]:
     async with AsyncExitStack() as stack:
         storage = await azurite.start()
         stack.push_async_callback(storage.stop)
-        replicate = await _child(stack, "replicate simulator", "dev.replicate")
+        replicate = await _child(stack, "replicate simulator", "replicate_simulator")
         stubs = await _child(stack, "stubs", "dev.bench.stubs", "--tables", storage.table_url)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Neighbours(_values(replicate, stubs), replicate, stubs, storage, session)

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from dev.fakes.provider import FakeReplicate
-from dev.replicate.models import TRAINER
+from replicate_simulator.models import TRAINER
 from shared.adapters.replicate import Replicate
 from shared.adapters.replicate.sdk.api.files import MOST_BYTES
 from shared.core.keys import Key
@@ -183,7 +183,7 @@ def fake_setting() -> Setting:
 @pytest_asyncio.fixture(scope="session")
 async def trainer() -> AsyncIterator[dict[str, str]]:
     """The Replicate simulator; its trainings wait for a minute before they run, so a test is always faster."""
-    async with running("dev.replicate", "--destination", DESTINATION.partition("/")[2]) as ready:
+    async with running("replicate_simulator", "--destination", DESTINATION.partition("/")[2]) as ready:
         async with httpx.AsyncClient(base_url=ready["url"], trust_env=False) as hands:
             await hands.post("/_sim/run_time", json={"start_s": 60, "run_s": 1})
         yield ready

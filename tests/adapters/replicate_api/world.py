@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import httpx
 from aiohttp import web
 
-from dev.replicate.clock import Clock
-from dev.replicate.engine import Settings, Simulator
-from dev.replicate.faults import read_fault
-from dev.replicate.server import make_app
-from dev.replicate.serving import url_of
+from replicate_simulator.clock import Clock
+from replicate_simulator.engine import Settings, Simulator
+from replicate_simulator.faults import read_fault
+from replicate_simulator.server import make_app
+from replicate_simulator.serving import url_of
 from shared.adapters.replicate import FixedToken, Timeouts
 from shared.adapters.replicate.sdk.api import ReplicateApi
 from tests.adapters.replicate_api import contract

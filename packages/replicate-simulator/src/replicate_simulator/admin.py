@@ -1,0 +1,216 @@
+"""/_sim: what a test or the demo switches, and what it may know. No token is needed: it is loopback's business.
+
+POST   /_sim/faults          {"kind": ..., "times": 1, "match": {"prompt_contains": ...}, ...}   see faults.py
+GET    /_sim/faults          those still to happen       DELETE /_sim/faults   none any more
+GET    /_sim/stats           requests per endpoint, predictions, webhooks, leaks, models
+GET    /_sim/predictions     all of them, with what the API hides or has deleted
+POST   /_sim/run_time        {"start_s": 0.3, "run_s": 0.5}      for predictions created from now on
+POST   /_sim/clock           {"advance_s": 3600}
+POST   /_sim/pictures        {"mode": "painted" | "plain", "bytes": 0}      about so large, if plain and PNG
+POST   /_sim/media           {"bytes": 0}: how large a film, a sound or a training's weights is at least
+POST   /_sim/models          {"name": "darkroom-local/portraits"}: a model of the account's, for a training's version
+POST   /_sim/outage          {"kind": "503" | "402" | "refused", "seconds": 30, "creates_only": false}    see outages.py
+DELETE /_sim/outage          it is over
+POST   /_sim/webhook-secret  {"secret": "whsec_..."}
+POST   /_sim/token           {"token": "r8_..."}
+POST   /_sim/quiet           {"wait_s": 0}: comes to rest, between two tests
+"""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from replicate_simulator.api import ACCOUNT
+from replicate_simulator.engine import SIMULATOR, Record
+from replicate_simulator.faults import read_fault
+from replicate_simulator.outages import KINDS, LONGEST_S, Outage
+from replicate_simulator.predictions import view
+from replicate_simulator.problems import bad_request
+from replicate_simulator.webhooks import key_of
+
+
+async def add_fault(request: web.Request) -> web.Response:
+    """Adds a fault."""
+    given = await _json(request)
+    try:
+        fault = read_fault(given)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
+    request.app[SIMULATOR].faults.waiting.append(fault)
+    return web.json_response(fault.told(), status=201)
+
+
+async def list_faults(request: web.Request) -> web.Response:
+    """Tells the faults that are still to happen."""
+    return web.json_response([fault.told() for fault in request.app[SIMULATOR].faults.waiting])
+
+
+async def clear_faults(request: web.Request) -> web.Response:
+    """Forgets all faults; predictions that carry one keep it."""
+    request.app[SIMULATOR].faults.waiting.clear()
+    return web.Response(status=204)
+
+
+async def stats(request: web.Request) -> web.Response:
+    """Tells the counters."""
+    simulator = request.app[SIMULATOR]
+    alive = len(simulator.alive)
+    return web.json_response(
+        {
+            "now": simulator.clock.now().isoformat(),
+            "requests": dict(simulator.requests),
+            "predictions": len(simulator.records),
+            "alive": alive,
+            "statuses": dict(Counter(record.prediction.status.value for record in simulator.records)),
+            "webhooks_sent": simulator.postman.sent,
+            "webhooks_delivered": simulator.postman.delivered,
+            "webhooks_in_flight": len(simulator.postman.under_way),
+            "leaks": simulator.leaks,
+            "models": sorted(simulator.library.models),
+            "not_served": list(simulator.library.left_out),
+        }
+    )
+
+
+async def all_predictions(request: web.Request) -> web.Response:
+    """Tells all predictions, oldest first, with the truth about each."""
+    simulator = request.app[SIMULATOR]
+    for record in simulator.records:
+        simulator.settle(record)
+    return web.json_response([_truth(record, simulator.base_url) for record in simulator.records])
+
+
+async def set_run_time(request: web.Request) -> web.Response:
+    """Sets how long predictions take, in simulated seconds."""
+    given = await _json(request)
+    settings = request.app[SIMULATOR].settings
+    settings.start_s = _number(given, "start_s", settings.start_s)
+    settings.run_s = _number(given, "run_s", settings.run_s)
+    return web.json_response({"start_s": settings.start_s, "run_s": settings.run_s})
+
+
+async def move_clock(request: web.Request) -> web.Response:
+    """Lets simulated time jump forward."""
+    simulator = request.app[SIMULATOR]
+    simulator.clock.advance(_number(await _json(request), "advance_s", 0))
+    return web.json_response({"now": simulator.clock.now().isoformat()})
+
+
+async def set_pictures(request: web.Request) -> web.Response:
+    """Chooses between painted pictures and plain ones."""
+    given = await _json(request)
+    mode, size_bytes = given.get("mode"), _size_bytes(given)
+    if mode not in {"painted", "plain"}:
+        raise bad_request("mode is painted or plain")
+    settings = request.app[SIMULATOR].settings
+    settings.plain_pictures, settings.picture_bytes = mode == "plain", size_bytes
+    return web.json_response({"mode": mode, "bytes": size_bytes})
+
+
+async def set_media(request: web.Request) -> web.Response:
+    """Sets the least size of the files that are no pictures."""
+    size_bytes = _size_bytes(await _json(request))
+    request.app[SIMULATOR].settings.media_bytes = size_bytes
+    return web.json_response({"bytes": size_bytes})
+
+
+async def add_model(request: web.Request) -> web.Response:
+    """Makes a private model without versions; one that is there stays as it is."""
+    name, library = _text(await _json(request), "name"), request.app[SIMULATOR].library
+    if not re.fullmatch(rf"{ACCOUNT['username']}/[a-z0-9][a-z0-9._-]*", name):
+        raise bad_request(f"name is {ACCOUNT['username']}/ and a name in small letters")
+    card = library.models.get(name) or library.add_model(name, visibility="private", about={})
+    return web.json_response(card.shown(), status=201)
+
+
+async def begin_outage(request: web.Request) -> web.Response:
+    """Lets the whole account fail for so many real seconds."""
+    given, simulator = await _json(request), request.app[SIMULATOR]
+    kind, seconds, creates_only = given.get("kind"), _number(given, "seconds", 30), given.get("creates_only", False)
+    if kind not in KINDS or seconds > LONGEST_S or not isinstance(creates_only, bool):
+        raise bad_request(f"kind is one of {', '.join(KINDS)}, seconds at most {LONGEST_S}, creates_only true or false")
+    if kind != "refused":
+        simulator.outage = Outage(kind, time.monotonic() + seconds, creates_only)
+    elif simulator.door is None:
+        raise bad_request("this simulator does not hold its own door")
+    else:
+        await simulator.door.shut(seconds)
+    return web.json_response({"kind": kind, "seconds": seconds})
+
+
+async def end_outage(request: web.Request) -> web.Response:
+    """Ends an outage; one that refuses connections ends by itself alone, for nobody can say so."""
+    request.app[SIMULATOR].outage = None
+    return web.Response(status=204)
+
+
+async def set_webhook_secret(request: web.Request) -> web.Response:
+    """Rotates the signing secret."""
+    secret = _text(await _json(request), "secret")
+    try:
+        key_of(secret)
+    except ValueError:
+        raise bad_request("secret is whsec_ and the base64 of a key") from None
+    request.app[SIMULATOR].postman.secret = secret
+    return web.Response(status=204)
+
+
+async def set_token(request: web.Request) -> web.Response:
+    """Rotates the token: the old one is worth nothing any more."""
+    request.app[SIMULATOR].settings.token = _text(await _json(request), "token")
+    return web.Response(status=204)
+
+
+async def quiet(request: web.Request) -> web.Response:
+    """Brings the simulator to rest; tells what it had to end for that."""
+    given = await _json(request) if request.can_read_body else {}
+    ended = await request.app[SIMULATOR].come_to_rest(_number(given, "wait_s", 0))
+    return web.json_response({"ended": ended})
+
+
+def _truth(record: Record, base_url: str) -> dict[str, Any]:
+    return {
+        **view(replace(record.prediction, data_removed=False), base_url),
+        "data_removed": record.prediction.data_removed,
+        "seed": record.seed,
+        "answered": record.answered,
+        "faults": {kind: dict(params) for kind, params in record.faults.items()},
+        "webhooks": [{"event": each.event, "id": each.id, "tries": each.tries} for each in record.letters],
+    }
+
+
+async def _json(request: web.Request) -> Mapping[str, Any]:
+    try:
+        given = await request.json()
+    except json.JSONDecodeError:
+        raise bad_request("the body is not JSON") from None
+    if not isinstance(given, dict):
+        raise bad_request("the body is not a JSON object")
+    return given
+
+
+def _number(given: Mapping[str, Any], name: str, default: float) -> float:
+    value = given.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise bad_request(f"{name} is a number of seconds")
+    return value
+
+
+def _size_bytes(given: Mapping[str, Any]) -> int:
+    value = given.get("bytes", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise bad_request("bytes is a whole number")
+    return value
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str) or not value:
+        raise bad_request(f"{name} is a text")
+    return value

@@ -1,0 +1,129 @@
+"""Serves an aiohttp application as a child process of the local stack: one ready line, then until told to stop.
+
+Rules: loopback only. The ready line is one JSON object on standard output, flushed, printed when the port answers. A
+door that is shut for a while opens again by itself, at the same port.
+The process ends on SIGTERM, on SIGINT and, when asked to, when its standard input ends: a parent that dies, however
+it dies, closes that pipe, so no simulator outlives its stack.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from aiohttp import web
+
+# Whoever still waits for an answer when the process is told to stop gets this long; tests stop simulators often.
+_GRACE_S = 0.5
+
+
+class Door:
+    """A port on loopback that a runner, already set up, is reached at."""
+
+    def __init__(self, runner: web.AppRunner, port: int = 0) -> None:
+        self._runner = runner
+        self._port = port
+        self._site: web.TCPSite | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, once it was opened."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def open(self) -> None:
+        """Listens; raises OSError if the port is taken."""
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def shut(self, seconds: float) -> None:
+        """Refuses connections for so many seconds; those that are open end with the answer under way."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+        if self._runner.server is not None:
+            self._runner.server.pre_shutdown()
+        await self._forget_opening()
+        self._opening = asyncio.create_task(self._open_after(seconds))
+
+    async def close(self) -> None:
+        """Stays as it is: the runner closes what is open."""
+        await self._forget_opening()
+
+    async def _open_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.open()
+
+    async def _forget_opening(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._opening
+
+
+async def serve(
+    app: web.Application,
+    port: int,
+    ready: Callable[[str], Mapping[str, str]],
+    *,
+    exit_with_stdin: bool,
+    opened: Callable[[Door], None] | None = None,
+) -> None:
+    """Serves `app` on 127.0.0.1 until the process is told to stop.
+
+    Args:
+        app: the application.
+        port: the port, 0 for any free one.
+        ready: makes the ready line from the base URL (without a slash at its end).
+        exit_with_stdin: whether the end of standard input stops the server too.
+        opened: is given the door once it is open.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    stop = _stop_on_signals()
+    if exit_with_stdin:
+        _stop_with_stdin(stop)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
+    await runner.setup()
+    door = Door(runner, port)
+    try:
+        await door.open()
+        if opened is not None:
+            opened(door)
+        print(json.dumps(dict(ready(door.url))), flush=True)  # noqa: T201  # the parent reads it
+        await stop.wait()
+    finally:
+        await door.close()
+        await runner.cleanup()
+
+
+def url_of(runner: web.AppRunner) -> str:
+    """Returns the base URL of a runner that listens on one loopback port, such as `http://127.0.0.1:40123`."""
+    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Returns an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+def _stop_with_stdin(stop: asyncio.Event) -> None:
+    """Sets the event when standard input ends."""
+    loop = asyncio.get_running_loop()
+
+    def watch() -> None:
+        # os.read and not sys.stdin: a thread inside a buffered reader holds its lock and breaks the interpreter's exit.
+        while os.read(0, 4096):
+            pass
+        loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,82 @@
+"""The simulators as processes: the ready line, and that they end when they are told to."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[4]
+MODULES = {"replicate_simulator": "replicate", "replicate_simulator.content_safety": "content_safety"}
+
+
+@contextmanager
+def started(module: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A simulator process, killed if the test leaves it running."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", module, *options]
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line_of(stream: IO[str] | None) -> dict[str, str]:
+    """The ready line."""
+    assert stream is not None
+    read: dict[str, str] = json.loads(stream.readline())
+    return read
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_it_is_ready_and_ends_with_its_parent(module: str) -> None:
+    """One JSON line, then it answers; when standard input ends it ends, quietly and with 0."""
+    with started(module, "--exit-with-stdin") as process:
+        ready = line_of(process.stdout)
+        assert ready["ready"] == MODULES[module]
+        assert httpx.get(f"{ready['url']}/_sim/stats").status_code == 200
+        out, err = process.communicate(timeout=5)
+        assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_on_a_signal_and_takes_its_options(number: signal.Signals) -> None:
+    """Given secrets are in the ready line and in force; a signal ends it with 0."""
+    options = ("--token", "r8_mine", "--webhook-secret", "whsec_bWluZQ==", "--time-scale", "60")
+    with started("replicate_simulator", *options) as process:
+        ready = line_of(process.stdout)
+        assert (ready["token"], ready["webhook_secret"]) == ("r8_mine", "whsec_bWluZQ==")
+        headers = {"Authorization": "Bearer r8_mine"}
+        answer = httpx.get(f"{ready['url']}/v1/webhooks/default/secret", headers=headers)
+        assert answer.json() == {"key": "whsec_bWluZQ=="}
+        process.send_signal(number)
+        assert process.wait(timeout=5) == 0
+
+
+def test_it_takes_a_catalogue_and_destinations(tmp_path: Path) -> None:
+    """What the catalogue lists runs, and nothing of the app's; the account has its models from the beginning."""
+    catalogue = tmp_path / "catalog.toml"
+    catalogue.write_text('[models.film]\nreplicate = "acme/film"\nmodality = "video"\n', encoding="utf-8")
+    with started("replicate_simulator", "--catalog", str(catalogue), "--destination", "cats") as process:
+        ready = line_of(process.stdout)
+        models = httpx.get(f"{ready['url']}/_sim/stats").json()["models"]
+    assert {"acme/film", "darkroom-local/cats", "darkroom-local/portraits"} <= set(models)
+    assert "luma/ray-2-720p" not in models
+
+
+def test_made_secrets_have_the_real_form() -> None:
+    """A token of 40 characters and a signing secret of 24 bytes."""
+    with started("replicate_simulator", "--exit-with-stdin") as process:
+        ready = line_of(process.stdout)
+        assert (ready["token"][:3], len(ready["token"])) == ("r8_", 40)
+        assert len(ready["webhook_secret"]) == len("whsec_") + 32
+        process.communicate(timeout=5)
