@@ -6,7 +6,7 @@
     clock.py           simulated time: compressed, and moved forward on demand
     problems.py        the error bodies Replicate really sends
     models.py          what a model is; those that are written by hand
-    catalogue.py       the models of the app's catalogue
+    catalog.py       the models of the app's catalog
     schemas.py         a request body and its headers, checked as the API checks them
     targets.py         what a request names: a model, a version, a deployment, a trainer
     forms.py           PURE: what an input asks for: size, length, file format
@@ -34,7 +34,7 @@
     server.py          all of it put together
     serving.py         a process that serves until it is told to stop
 
-Every model of the app's catalogue runs here but the retired ones: an official model by its name, a community model by
+Every model of the app's catalog runs here but the retired ones: an official model by its name, a community model by
 its version. Of the account's own models there is `darkroom-local/portraits` from the beginning, for a training's
 version; --destination adds others.
 

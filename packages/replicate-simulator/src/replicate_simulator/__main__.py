@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from replicate_simulator.api import ACCOUNT
-from replicate_simulator.catalogue import read_catalogue
+from replicate_simulator.catalog import read_catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.server import make_app
@@ -28,7 +28,7 @@ def main() -> None:
     )
     parser.add_argument("--webhook-secret", default=_new_secret(), help="whsec_... (default: a new one)")
     parser.add_argument("--time-scale", type=float, default=1.0, help="simulated seconds per second")
-    parser.add_argument("--catalog", type=Path, help="a catalogue in TOML (default: the app's own)")
+    parser.add_argument("--catalog", type=Path, help="a catalog in TOML (default: the app's own)")
     parser.add_argument(
         "--destination",
         action="append",
@@ -40,8 +40,8 @@ def main() -> None:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    catalogue = read_catalogue(options.catalog.read_text(encoding="utf-8")) if options.catalog else None
-    simulator = Simulator(Settings(options.token), options.webhook_secret, Clock(options.time_scale), catalogue)
+    catalog = read_catalog(options.catalog.read_text(encoding="utf-8")) if options.catalog else None
+    simulator = Simulator(Settings(options.token), options.webhook_secret, Clock(options.time_scale), catalog)
     for name in (_DESTINATION, *options.destination):
         simulator.library.add_model(f"{ACCOUNT['username']}/{name}", visibility="private", about={})
 

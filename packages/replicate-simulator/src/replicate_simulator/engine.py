@@ -17,7 +17,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from replicate_simulator import predictions
-from replicate_simulator.catalogue import Catalogue, app_catalogue
+from replicate_simulator.catalog import Catalog, app_catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.faults import PREDICTION_KINDS, FaultList
 from replicate_simulator.fetching import Reader
@@ -78,17 +78,15 @@ class Record:
 class Simulator:
     """One Replicate account. To be made and used on one event loop.
 
-    Beside the models that are written by hand it runs those of a catalogue, which is the app's where none is given.
+    Beside the models that are written by hand it runs those of a catalog, which is the app's where none is given.
     """
 
-    def __init__(
-        self, settings: Settings, webhook_secret: str, clock: Clock, catalogue: Catalogue | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, webhook_secret: str, clock: Clock, catalog: Catalog | None = None) -> None:
         self.settings = settings
         self.clock = clock
         self.postman = Postman(clock, webhook_secret)
         self.faults = FaultList()
-        self.library = Library(clock, app_catalogue() if catalogue is None else catalogue)
+        self.library = Library(clock, app_catalog() if catalog is None else catalog)
         self.reader = Reader(self.library, lambda: self.base_url)
         #: What keeps the whole account from working, or did.
         self.outage: Outage | None = None

@@ -1,6 +1,6 @@
 """What an account sees besides its predictions: models with their versions, deployments, files. Kept in memory.
 
-Beside the models that run here, as their owners publish them (those of models.py, then those of the app's catalogue),
+Beside the models that run here, as their owners publish them (those of models.py, then those of the app's catalog),
 stand those that the account makes itself: empty, until a training gives them a version.
 """
 
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
-from replicate_simulator.catalogue import Catalogue
+from replicate_simulator.catalog import Catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.models import MODELS, TRAINER, Input, Model, trained
 from replicate_simulator.predictions import written
@@ -128,20 +128,20 @@ class File:
 class Library:
     """The models, deployments and files."""
 
-    def __init__(self, clock: Clock, catalogue: Catalogue) -> None:
+    def __init__(self, clock: Clock, catalog: Catalog) -> None:
         self.models: dict[str, Card] = {}
         self.deployments: dict[str, Deployment] = {}
-        #: The models of the catalogue that do not run here, and why.
-        self.left_out = catalogue.left_out
+        #: The models of the catalog that do not run here, and why.
+        self.left_out = catalog.left_out
         #: Signs downloads of files.
         self.files_secret = secrets.token_urlsafe(24)
         self._files: dict[str, File] = {}
         self._clock = clock
         self._numbers = count()
         by_hand = {**MODELS, TRAINER.name: TRAINER}
-        for model in catalogue.models:
+        for model in catalog.models:
             written = by_hand.get(model.name)
-            # What is written by hand knows all inputs; the catalogue may have pinned another version of it.
+            # What is written by hand knows all inputs; the catalog may have pinned another version of it.
             if written is None or model.version not in {None, written.version}:
                 self._publish(replace(written, version=model.version) if written else model)
         for model in by_hand.values():

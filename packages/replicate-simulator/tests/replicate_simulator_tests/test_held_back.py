@@ -72,7 +72,7 @@ async def test_metadata_may_come_field_by_field(world: World) -> None:
     assert refused.status_code == 422
 
 
-async def test_a_model_of_the_catalogue_has_a_readme(world: World) -> None:
+async def test_a_model_of_the_catalog_has_a_readme(world: World) -> None:
     """Its name and what it is; one of one's own has the one that was written, or none."""
     answer = await world.http.get(f"{SCHNELL}/readme", headers=LOGIN)
     assert answer.text.startswith("# black-forest-labs/flux-schnell\n")

@@ -62,11 +62,11 @@ def test_it_ends_on_a_signal_and_takes_its_options(number: signal.Signals) -> No
         assert process.wait(timeout=5) == 0
 
 
-def test_it_takes_a_catalogue_and_destinations(tmp_path: Path) -> None:
-    """What the catalogue lists runs, and nothing of the app's; the account has its models from the beginning."""
-    catalogue = tmp_path / "catalog.toml"
-    catalogue.write_text('[models.film]\nreplicate = "acme/film"\nmodality = "video"\n', encoding="utf-8")
-    with started("replicate_simulator", "--catalog", str(catalogue), "--destination", "cats") as process:
+def test_it_takes_a_catalog_and_destinations(tmp_path: Path) -> None:
+    """What the catalog lists runs, and nothing of the app's; the account has its models from the beginning."""
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text('[models.film]\nreplicate = "acme/film"\nmodality = "video"\n', encoding="utf-8")
+    with started("replicate_simulator", "--catalog", str(catalog), "--destination", "cats") as process:
         ready = line_of(process.stdout)
         models = httpx.get(f"{ready['url']}/_sim/stats").json()["models"]
     assert {"acme/film", "darkroom-local/cats", "darkroom-local/portraits"} <= set(models)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from replicate_simulator import targets
-from replicate_simulator.catalogue import Catalogue
+from replicate_simulator.catalog import Catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.forms import picture_format
 from replicate_simulator.library import Library
@@ -20,7 +20,7 @@ FLUX = "black-forest-labs/flux-schnell"
 
 def library() -> Library:
     """The models that are written by hand."""
-    return Library(Clock(), Catalogue())
+    return Library(Clock(), Catalog())
 
 
 def order(model: str = "flux-schnell", **body: Any) -> Order:

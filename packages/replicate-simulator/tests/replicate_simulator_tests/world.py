@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 from aiohttp import web
 
-from replicate_simulator.catalogue import Catalogue
+from replicate_simulator.catalog import Catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.models import TRAINER
@@ -157,9 +157,9 @@ class Receiver:
 
 
 @asynccontextmanager
-async def running_world(time_scale: float = 1.0, catalogue: Catalogue | None = None) -> AsyncIterator[World]:
+async def running_world(time_scale: float = 1.0, catalog: Catalog | None = None) -> AsyncIterator[World]:
     """A simulator whose predictions take 50 ms."""
-    simulator = Simulator(Settings(TOKEN, start_s=0.02, run_s=0.03), SECRET, Clock(time_scale), catalogue)
+    simulator = Simulator(Settings(TOKEN, start_s=0.02, run_s=0.03), SECRET, Clock(time_scale), catalog)
     async with _serving(make_app(simulator)) as door:
         simulator.base_url, simulator.door = door.url, door
         # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.

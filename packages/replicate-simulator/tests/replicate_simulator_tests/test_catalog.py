@@ -1,4 +1,4 @@
-"""The catalogue's models: how they are read, by what they run, and that all of the app's own run here."""
+"""The catalog's models: how they are read, by what they run, and that all of the app's own run here."""
 
 import io
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from replicate_simulator.catalogue import Catalogue, app_catalogue, read_catalogue
+from replicate_simulator.catalog import Catalog, app_catalog, read_catalog
 from replicate_simulator.forms import picture_format
 from replicate_simulator.models import MODELS, TRAINER, Input, Model
 from replicate_simulator_tests.world import TOKEN, World, running_world
@@ -82,14 +82,14 @@ status = "hidden"
 
 @pytest_asyncio.fixture
 async def acme() -> AsyncIterator[World]:
-    """A simulator with this catalogue."""
-    async with running_world(catalogue=read_catalogue(TOML)) as world:
+    """A simulator with this catalog."""
+    async with running_world(catalog=read_catalog(TOML)) as world:
         yield world
 
 
-def test_a_catalogue_is_read_as_the_model_sees_it() -> None:
+def test_a_catalog_is_read_as_the_model_sees_it() -> None:
     """Types, choices, ranges, defaults, what is needed; the shape, the version, the input that is the duration."""
-    kontext, film, tune, unwanted = read_catalogue(TOML).models
+    kontext, film, tune, unwanted = read_catalog(TOML).models
     assert (kontext.name, kontext.output, kontext.official, kontext.step) == ("acme/kontext", "single", True, 32)
     assert kontext.inputs["pictures"] == Input("array", required=True, holds="image")
     assert kontext.inputs["prompt"] == Input("string", required=True)
@@ -105,7 +105,7 @@ def test_a_catalogue_is_read_as_the_model_sees_it() -> None:
 
 def test_two_entries_for_a_model_are_one_that_takes_either() -> None:
     """The wider range, all choices, and nothing needed that one of them does not send."""
-    tune = read_catalogue(TOML).models[2]
+    tune = read_catalog(TOML).models[2]
     assert tune.inputs["strength"] == Input("number", minimum=-1, maximum=1)
     assert tune.inputs["kind"].enum == ("stereo", "mono")
     assert tune.inputs["prompt"].required
@@ -126,14 +126,14 @@ def test_two_entries_for_a_model_are_one_that_takes_either() -> None:
 )
 def test_what_cannot_be_read_leaves_out_one_model(entry: str, why: str) -> None:
     """With its reason; the others are there."""
-    read = read_catalogue(f'[models.bad]\n{entry}\n[models.good]\nreplicate = "a/good"\n')
+    read = read_catalog(f'[models.bad]\n{entry}\n[models.good]\nreplicate = "a/good"\n')
     assert [model.name for model in read.models] == ["a/good"]
     assert read.left_out[0].startswith(f"bad: {why}")
 
 
 def test_a_file_that_is_no_toml_leaves_those_that_are_written_by_hand() -> None:
     """It is told, and nothing breaks."""
-    assert read_catalogue("[models").left_out[0].startswith("all: not TOML")
+    assert read_catalog("[models").left_out[0].startswith("all: not TOML")
 
 
 async def test_official_models_run_by_name_and_community_ones_by_version(acme: World) -> None:
@@ -170,7 +170,7 @@ async def test_a_retired_model_is_not_there_and_a_hidden_one_is(acme: World) -> 
         ({"pictures": [], "seed": 1}, "additional_property_not_allowed", "input"),
     ],
 )
-async def test_inputs_are_held_to_the_catalogue(acme: World, given: Any, kind: str, field: str) -> None:
+async def test_inputs_are_held_to_the_catalog(acme: World, given: Any, kind: str, field: str) -> None:
     """Lists of addresses, ranges, choices and what is not listed: 422, and no prediction."""
     answer = await acme.call("POST", "/v1/models/acme/kontext/predictions", json={"input": {"prompt": "x", **given}})
     fields = answer.json()["invalid_fields"]
@@ -203,10 +203,10 @@ async def test_a_community_models_version_shows_its_schema(acme: World) -> None:
 
 
 async def test_what_is_written_by_hand_stays_as_it_is() -> None:
-    """The catalogue adds no input to it; a version that the catalogue pins runs beside the one that is known."""
+    """The catalog adds no input to it; a version that the catalog pins runs beside the one that is known."""
     text = '[models.schnell]\nreplicate = "black-forest-labs/flux-schnell"\ninputs = { x = { type = "text" } }\n'
     text += f'[models.trainer]\nreplicate = "{TRAINER.name}:{HASH}"\nmodality = "training"\n'
-    async with running_world(catalogue=read_catalogue(text)) as world:
+    async with running_world(catalog=read_catalog(text)) as world:
         assert (
             await world.call("POST", f"/v1/models/{SCHNELL}/predictions", json={"input": {"x": "y"}})
         ).status_code == 422
@@ -217,13 +217,13 @@ async def test_what_is_written_by_hand_stays_as_it_is() -> None:
         assert versions[0]["openapi_schema"] == versions[1]["openapi_schema"]
 
 
-def test_every_model_of_the_apps_catalogue_is_told_from_it() -> None:
+def test_every_model_of_the_apps_catalog_is_told_from_it() -> None:
     """None is left out."""
-    assert app_catalogue().left_out == ()
-    assert len(app_catalogue().models) > len(MODELS)
+    assert app_catalog().left_out == ()
+    assert len(app_catalog().models) > len(MODELS)
 
 
-async def test_nothing_of_the_apps_catalogue_has_drifted(world: World) -> None:
+async def test_nothing_of_the_apps_catalog_has_drifted(world: World) -> None:
     """As `catalog check` sees it: each model is there, takes what is sent, and gives what is read."""
     api = ReplicateApi.at(FixedToken(TOKEN), api_url=f"{world.url}/v1")
     try:
@@ -233,8 +233,8 @@ async def test_nothing_of_the_apps_catalogue_has_drifted(world: World) -> None:
         await api.close()
 
 
-@pytest.mark.parametrize("model", app_catalogue().models, ids=lambda model: model.name)
-async def test_every_model_of_the_apps_catalogue_runs(world: World, model: Model) -> None:
+@pytest.mark.parametrize("model", app_catalog().models, ids=lambda model: model.name)
+async def test_every_model_of_the_apps_catalog_runs(world: World, model: Model) -> None:
     """With all that it takes, by its name or its version; what it makes is of its kind and its shape."""
     if model.modality == "training":
         return  # trainings have a file of their own
@@ -289,7 +289,7 @@ def test_a_picture_has_the_size_that_its_model_is_asked_for(
     model: str, given: Any, size: tuple[int, int], extension: str
 ) -> None:
     """By megapixels, by a ratio, by free sides; and the format that the model has by itself."""
-    (found,) = [each for each in app_catalogue().models if each.name == model]
+    (found,) = [each for each in app_catalog().models if each.name == model]
     form = picture_format(found, {"prompt": "x", **given})
     assert ((form.width, form.height), form.extension) == (size, extension)
 
@@ -303,7 +303,7 @@ async def test_a_jpeg_is_a_jpg(acme: World) -> None:
 
 async def test_stats_tell_what_runs_and_what_does_not() -> None:
     """All names, and the reasons."""
-    async with running_world(catalogue=Catalogue(left_out=("x: why",))) as world:
+    async with running_world(catalog=Catalog(left_out=("x: why",))) as world:
         stats = await world.look("stats")
     assert stats["models"] == sorted([*MODELS, TRAINER.name])
     assert stats["not_served"] == ["x: why"]

@@ -1,10 +1,10 @@
-"""The models of the app's catalogue (shared/core/catalog/catalog.toml), as far as a model can be told from it.
+"""The models of the app's catalog (shared/core/catalog/catalog.toml), as far as a model can be told from it.
 
 What is taken is the model's own side: its inputs with their types, choices, ranges and defaults, the shape of its
 output, and whether it runs by its name or by its version.
 
 Rules: a model that is retired is not there, as at Replicate. What cannot be read leaves one model out, with the reason,
-and never the others: the catalogue is the app's, and the app is stricter. Two entries for one model are two ways to
+and never the others: the catalog is the app's, and the app is stricter. Two entries for one model are two ways to
 use it, and the model takes what either sends.
 """
 
@@ -31,30 +31,30 @@ _KINDS: Final[Mapping[str, Input]] = {
     "audio": Input("string", holds="audio"),
     "archive": Input("string", holds="archive"),
 }
-#: The shape that a modality has where the catalogue names none.
+#: The shape that a modality has where the catalog names none.
 _SHAPES: Final[Mapping[str, Shape]] = {"image": "list", "text": "chunks", "training": "version"}
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalog:
     """The models, and what was left out: "our name: why"."""
 
     models: tuple[Model, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
-def app_catalogue() -> Catalogue:
-    """Returns the models of the app's own catalogue."""
-    return read_catalogue((files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
+def app_catalog() -> Catalog:
+    """Returns the models of the app's own catalog."""
+    return read_catalog((files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 
 @cache
-def read_catalogue(text: str) -> Catalogue:
-    """Returns the models of a catalogue in TOML."""
+def read_catalog(text: str) -> Catalog:
+    """Returns the models of a catalog in TOML."""
     try:
         entries = tomllib.loads(text).get("models", {})
     except tomllib.TOMLDecodeError as error:
-        return Catalogue(left_out=(f"all: not TOML: {error}",))
+        return Catalog(left_out=(f"all: not TOML: {error}",))
     models: dict[str, Model] = {}
     left_out: list[str] = []
     for ours, entry in entries.items():
@@ -65,7 +65,7 @@ def read_catalogue(text: str) -> Catalogue:
                 models[entry["replicate"]] = _either(before, model) if before else model
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             left_out.append(f"{ours}: {type(error).__name__}: {error}")
-    return Catalogue(tuple(models.values()), tuple(left_out))
+    return Catalog(tuple(models.values()), tuple(left_out))
 
 
 def _model(entry: Mapping[str, Any]) -> Model:
@@ -103,7 +103,7 @@ def _input(name: str, given: Mapping[str, Any]) -> Input:
         choices,
         given.get("from"),
         given.get("to"),
-        # A prompt is what nearly every model cannot do without, and the catalogue need not say so.
+        # A prompt is what nearly every model cannot do without, and the catalog need not say so.
         required=bool(given.get("required", name == "prompt")),
         holds=base.holds,
     )
