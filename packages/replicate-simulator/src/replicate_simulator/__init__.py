@@ -35,7 +35,7 @@
     serving.py         a process that serves until it is told to stop
 
 Every model of the app's catalog runs here but the retired ones: an official model by its name, a community model by
-its version. Of the account's own models there is `darkroom-local/portraits` from the beginning, for a training's
+its version. Of the account's own models there is `local/portraits` from the beginning, for a training's
 version; --destination adds others.
 
 Not simulated: rate limits by themselves (a fault gives them), and what a model makes of an input beyond its prompt, its

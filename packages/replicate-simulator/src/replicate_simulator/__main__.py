@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from replicate_simulator.api import ACCOUNT
 from replicate_simulator.catalog import read_catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.server import make_app
 from replicate_simulator.serving import Door, serve
+from replicate_simulator.unspoken import log_to_stderr
 
 #: A model that there is from the beginning, for a training's version: the account's name and this.
 _DESTINATION: Final = "portraits"
@@ -28,7 +28,10 @@ def main() -> None:
     )
     parser.add_argument("--webhook-secret", default=_new_secret(), help="whsec_... (default: a new one)")
     parser.add_argument("--time-scale", type=float, default=1.0, help="simulated seconds per second")
-    parser.add_argument("--catalog", type=Path, help="a catalog in TOML (default: the app's own)")
+    parser.add_argument(
+        "--username", default="local", help="the account's name, which owns its models (default: local)"
+    )
+    parser.add_argument("--catalog", type=Path, help="more models, in TOML (README.md has the form)")
     parser.add_argument(
         "--destination",
         action="append",
@@ -36,14 +39,17 @@ def main() -> None:
         help="a model of the account's own for trainings (may be repeated)",
     )
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
-    asyncio.run(_serve(parser.parse_args()))
+    options = parser.parse_args()
+    log_to_stderr()
+    asyncio.run(_serve(options))
 
 
 async def _serve(options: argparse.Namespace) -> None:
     catalog = read_catalog(options.catalog.read_text(encoding="utf-8")) if options.catalog else None
-    simulator = Simulator(Settings(options.token), options.webhook_secret, Clock(options.time_scale), catalog)
+    settings = Settings(options.token, options.username)
+    simulator = Simulator(settings, options.webhook_secret, Clock(options.time_scale), catalog)
     for name in (_DESTINATION, *options.destination):
-        simulator.library.add_model(f"{ACCOUNT['username']}/{name}", visibility="private", about={})
+        simulator.library.add_model(f"{options.username}/{name}", visibility="private", about={})
 
     def ready(url: str) -> Mapping[str, str]:
         simulator.base_url = url

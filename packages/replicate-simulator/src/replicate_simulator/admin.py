@@ -8,7 +8,7 @@ POST   /_sim/run_time        {"start_s": 0.3, "run_s": 0.5}      for predictions
 POST   /_sim/clock           {"advance_s": 3600}
 POST   /_sim/pictures        {"mode": "painted" | "plain", "bytes": 0}      about so large, if plain and PNG
 POST   /_sim/media           {"bytes": 0}: how large a film, a sound or a training's weights is at least
-POST   /_sim/models          {"name": "darkroom-local/portraits"}: a model of the account's, for a training's version
+POST   /_sim/models          {"name": "local/portraits"}: a model of the account's, for a training's version
 POST   /_sim/outage          {"kind": "503" | "402" | "refused", "seconds": 30, "creates_only": false}    see outages.py
 DELETE /_sim/outage          it is over
 POST   /_sim/webhook-secret  {"secret": "whsec_..."}
@@ -26,7 +26,6 @@ from typing import Any
 
 from aiohttp import web
 
-from replicate_simulator.api import ACCOUNT
 from replicate_simulator.engine import SIMULATOR, Record
 from replicate_simulator.faults import read_fault
 from replicate_simulator.outages import KINDS, LONGEST_S, Outage
@@ -123,8 +122,9 @@ async def set_media(request: web.Request) -> web.Response:
 async def add_model(request: web.Request) -> web.Response:
     """Makes a private model without versions; one that is there stays as it is."""
     name, library = _text(await _json(request), "name"), request.app[SIMULATOR].library
-    if not re.fullmatch(rf"{ACCOUNT['username']}/[a-z0-9][a-z0-9._-]*", name):
-        raise bad_request(f"name is {ACCOUNT['username']}/ and a name in small letters")
+    username = request.app[SIMULATOR].settings.username
+    if not re.fullmatch(rf"{re.escape(username)}/[a-z0-9][a-z0-9._-]*", name):
+        raise bad_request(f"name is {username}/ and a name in small letters")
     card = library.models.get(name) or library.add_model(name, visibility="private", about={})
     return web.json_response(card.shown(), status=201)
 

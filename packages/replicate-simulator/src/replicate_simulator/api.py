@@ -32,15 +32,6 @@ _INLINE_BYTES: Final = 5 * 1024 * 1024
 TargetOf = Callable[[Mapping[str, Any]], Target]
 
 
-#: What one account has: `username` is the owner of its models and deployments.
-ACCOUNT: Final[Mapping[str, str]] = {
-    "type": "organization",
-    "username": "darkroom-local",
-    "name": "Darkroom on a laptop",
-    "github_url": "https://github.com/darkroom-local",
-}
-
-
 def check_token(request: web.Request) -> None:
     """Raises a 401 problem unless the request carries the account's token."""
     given = request.headers.get("Authorization")
@@ -103,9 +94,9 @@ async def list_predictions(request: web.Request) -> web.Response:
     return paged(request, matching, _PAGE, simulator.shown)
 
 
-async def account(_request: web.Request) -> web.Response:
+async def account(request: web.Request) -> web.Response:
     """GET /v1/account."""
-    return web.json_response(dict(ACCOUNT))
+    return web.json_response(request.app[SIMULATOR].settings.account)
 
 
 async def webhook_secret(request: web.Request) -> web.Response:

@@ -13,7 +13,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, cast, get_args
 
 from replicate_simulator.models import Input, Modality, Model, Shape
@@ -41,11 +40,6 @@ class Catalog:
 
     models: tuple[Model, ...] = ()
     left_out: tuple[str, ...] = ()
-
-
-def app_catalog() -> Catalog:
-    """Returns the models of the app's own catalog."""
-    return read_catalog((files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -30,6 +30,7 @@ from PIL import Image
 
 from replicate_simulator.markers import find_markers
 from replicate_simulator.serving import serve
+from replicate_simulator.unspoken import log_to_stderr, not_spoken, refused
 
 CATEGORIES: Final = ("Hate", "SelfHarm", "Sexual", "Violence")
 #: Words, and phrases, that stand for harm of a category and a severity.
@@ -46,6 +47,14 @@ _SIDE_PIXELS: Final = range(50, 7200 + 1)
 _FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 # An image over the limit has to arrive before it can be refused.
 _BODY_BYTES: Final = 32 * 1024 * 1024
+#: Where a caller with a wrong path finds what is spoken.
+_PLACES: Final = "text:analyze and image:analyze are spoken, under /contentsafety"
+#: What a body may have of the service's, for which the simulator has no answer.
+_UNSPOKEN: Final[Mapping[str, str]] = {
+    "blocklistNames": "it has no blocklists",
+    "outputType": "it knows the four severities 0, 2, 4 and 6 alone",
+    "image.blobUrl": "there is no storage that it could read; send the picture as image.content",
+}
 
 #: The faults and their parameters. `keep_name` leaves the category in the answer, without its severity.
 FAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -177,6 +186,7 @@ async def _analyze(
     if fault is not None and (answer := await _disturb(fault)) is not None:
         return answer
     body = await _json(request)
+    _check_spoken(body)
     categories = body.get("categories") or CATEGORIES
     if not isinstance(categories, list | tuple) or any(each not in CATEGORIES for each in categories):
         raise _bad_request("The categories are not known.")
@@ -186,6 +196,19 @@ async def _analyze(
         analysis = _with_gap(analysis, fault)
     extra: dict[str, Any] = {"blocklistsMatch": []} if what == "text" else {}
     return web.json_response({**extra, "categoriesAnalysis": analysis})
+
+
+def _check_spoken(body: Mapping[str, Any]) -> None:
+    """Refuses what the simulator would otherwise ignore: a caller would take silence for an answer."""
+    image = body.get("image")
+    asked = {
+        "blocklistNames": bool(body.get("blocklistNames")),
+        "outputType": body.get("outputType") not in {None, "FourSeverityLevels"},
+        "image.blobUrl": isinstance(image, dict) and image.get("blobUrl") is not None,
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise _bad_request(not_spoken(name, _UNSPOKEN[name]))
 
 
 async def _disturb(fault: Fault) -> web.Response | None:
@@ -224,7 +247,7 @@ async def _image_severities(body: Mapping[str, Any]) -> Mapping[str, int]:
     image = body.get("image")
     encoded = image.get("content") if isinstance(image, dict) else None
     if not isinstance(encoded, str):
-        raise _bad_request("The field image.content is missing.")  # blobUrl: there is no blob the simulator could read
+        raise _bad_request("The field image.content is missing.")
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
@@ -309,10 +332,14 @@ def _fits(name: str, value: object) -> bool:
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Writes refusals as answers, and counts what was answered."""
-    try:
-        response = await handler(request)
-    except RefusedError as refused:
-        response = refused.response()
+    response: web.StreamResponse
+    if (missing := request.match_info.http_exception) is not None:
+        response = RefusedError(missing.status, str(missing.status), refused(request, _PLACES)).response()
+    else:
+        try:
+            response = await handler(request)
+        except RefusedError as error:
+            response = error.response()
     if not request.path.startswith("/_sim/"):
         request.app[SERVICE].answers[response.status] += 1
     return response
@@ -327,6 +354,7 @@ def main() -> None:
     parser.add_argument("--key", default=secrets.token_hex(16), help="the subscription key (default: a new one)")
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
     options = parser.parse_args()
+    log_to_stderr()
 
     def ready(url: str) -> Mapping[str, str]:
         return {"ready": "content_safety", "url": url, "key": options.key}

@@ -6,7 +6,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from replicate_simulator import problems
-from replicate_simulator.api import ACCOUNT, json_object
+from replicate_simulator.api import json_object
 from replicate_simulator.engine import SIMULATOR
 from replicate_simulator.library import Deployment
 from replicate_simulator.model_api import HARDWARE
@@ -34,13 +34,13 @@ async def create(request: web.Request) -> web.Response:
     body = await json_object(request)
     if faults := list(faults_of("", _CREATE, body)):
         raise invalid(faults)
-    name = f"{ACCOUNT['username']}/{body['name']}"
+    name = f"{request.app[SIMULATOR].settings.username}/{body['name']}"
     if name in request.app[SIMULATOR].library.deployments:
         raise invalid([InvalidField("unique", "name", "A deployment with that name already exists")])
     _check_version(request, body["model"], body["version"])
     configuration = {key: body[key] for key in _CONFIGURATION}
     deployment = request.app[SIMULATOR].library.deploy(name, body["model"], body["version"], configuration)
-    return web.json_response(_shown(deployment))
+    return web.json_response(_shown(request, deployment))
 
 
 async def update(request: web.Request) -> web.Response:
@@ -52,18 +52,20 @@ async def update(request: web.Request) -> web.Response:
     _check_version(request, before.model, version)
     name = _deployment(request).name
     configuration = {**before.configuration, **body}
-    return web.json_response(_shown(request.app[SIMULATOR].library.deploy(name, before.model, version, configuration)))
+    return web.json_response(
+        _shown(request, request.app[SIMULATOR].library.deploy(name, before.model, version, configuration))
+    )
 
 
 async def get(request: web.Request) -> web.Response:
     """GET /v1/deployments/{owner}/{name}."""
-    return web.json_response(_shown(_deployment(request)))
+    return web.json_response(_shown(request, _deployment(request)))
 
 
 async def list_(request: web.Request) -> web.Response:
     """GET /v1/deployments."""
     deployments = list(request.app[SIMULATOR].library.deployments.values())
-    return paged(request, deployments[::-1], _PAGE, _shown)
+    return paged(request, deployments[::-1], _PAGE, lambda each: _shown(request, each))
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -89,7 +91,7 @@ def _check_version(request: web.Request, model: str, version: str) -> None:
         raise problems.unknown_version()
 
 
-def _shown(deployment: Deployment) -> dict[str, Any]:
+def _shown(request: web.Request, deployment: Deployment) -> dict[str, Any]:
     owner, name = deployment.name.split("/")
     release = deployment.release
     return {
@@ -100,7 +102,7 @@ def _shown(deployment: Deployment) -> dict[str, Any]:
             "model": release.model,
             "version": release.version,
             "created_at": written(release.created_at, digits=6),
-            "created_by": dict(ACCOUNT),
+            "created_by": request.app[SIMULATOR].settings.account,
             "configuration": dict(release.configuration),
         },
     }

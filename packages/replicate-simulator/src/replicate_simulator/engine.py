@@ -17,7 +17,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from replicate_simulator import predictions
-from replicate_simulator.catalog import Catalog, app_catalog
+from replicate_simulator.catalog import Catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.faults import PREDICTION_KINDS, FaultList
 from replicate_simulator.fetching import Reader
@@ -37,6 +37,8 @@ class Settings:
     """What may be changed while the simulator runs; times in simulated seconds."""
 
     token: str
+    #: Whose account it is: the owner of its models and deployments.
+    username: str = "local"
     start_s: float = 0.3
     run_s: float = 0.5
     plain_pictures: bool = False
@@ -44,6 +46,20 @@ class Settings:
     picture_bytes: int = 0
     #: How large a film, a sound or a training's weights is at least; 0: as small as it comes.
     media_bytes: int = 0
+
+    @property
+    def account(self) -> dict[str, str]:
+        """The account as the API shows it."""
+        return {
+            "type": "organization",
+            "username": self.username,
+            "name": f"{self.username}, simulated",
+            "github_url": f"https://github.com/{self.username}",
+        }
+
+    def owns(self, name: str) -> bool:
+        """Whether a model or a deployment, owner/name, is the account's own."""
+        return name.startswith(f"{self.username}/")
 
 
 @dataclass(slots=True)
@@ -78,7 +94,7 @@ class Record:
 class Simulator:
     """One Replicate account. To be made and used on one event loop.
 
-    Beside the models that are written by hand it runs those of a catalog, which is the app's where none is given.
+    Beside the models that are written by hand (models.py) it runs those of a catalog (catalog.py), where one is given.
     """
 
     def __init__(self, settings: Settings, webhook_secret: str, clock: Clock, catalog: Catalog | None = None) -> None:
@@ -86,7 +102,7 @@ class Simulator:
         self.clock = clock
         self.postman = Postman(clock, webhook_secret)
         self.faults = FaultList()
-        self.library = Library(clock, app_catalog() if catalog is None else catalog)
+        self.library = Library(clock, catalog or Catalog())
         self.reader = Reader(self.library, lambda: self.base_url)
         #: What keeps the whole account from working, or did.
         self.outage: Outage | None = None

@@ -1,6 +1,6 @@
 """What an account sees besides its predictions: models with their versions, deployments, files. Kept in memory.
 
-Beside the models that run here, as their owners publish them (those of models.py, then those of the app's catalog),
+Beside the models that run here, as their owners publish them (those of models.py, then those of the catalog),
 stand those that the account makes itself: empty, until a training gives them a version.
 """
 

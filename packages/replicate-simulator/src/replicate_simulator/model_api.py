@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from replicate_simulator import problems
-from replicate_simulator.api import ACCOUNT, json_object
+from replicate_simulator.api import json_object
 from replicate_simulator.engine import SIMULATOR, Record
 from replicate_simulator.library import Card, Version
 from replicate_simulator.models import Input
@@ -90,7 +90,7 @@ async def create_model(request: web.Request) -> web.Response:
     if faults := list(faults_of("", _CREATE, body)):
         raise invalid(faults)
     library, name = request.app[SIMULATOR].library, f"{body['owner']}/{body['name']}"
-    if body["owner"] != ACCOUNT["username"]:
+    if body["owner"] != request.app[SIMULATOR].settings.username:
         raise problems.not_found()
     if name in library.models:
         raise invalid([InvalidField("unique", "name", "A model with that name and owner already exists")])
@@ -138,7 +138,7 @@ async def get_readme(request: web.Request) -> web.Response:
     """GET /v1/models/{owner}/{name}/readme: Markdown."""
     card = _card(request)
     readme = card.about.get("readme")
-    if readme is None and card.name.startswith(f"{ACCOUNT['username']}/"):
+    if readme is None and request.app[SIMULATOR].settings.owns(card.name):
         raise problems.not_found()
     readme = readme or f"# {card.name}\n\n{card.about.get('description', '')}\n"
     return web.Response(text=readme, content_type="text/plain")
@@ -202,7 +202,7 @@ def _card(request: web.Request) -> Card:
 
 def _own_card(request: web.Request) -> Card:
     card = _card(request)
-    if not card.name.startswith(f"{ACCOUNT['username']}/"):
+    if not request.app[SIMULATOR].settings.owns(card.name):
         raise problems.not_found()
     return card
 

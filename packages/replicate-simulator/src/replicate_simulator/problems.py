@@ -93,6 +93,11 @@ def not_found() -> ProblemError:
     return _titled(404, "Not found", "The requested resource could not be found.")
 
 
+def not_simulated(status: int, detail: str) -> ProblemError:
+    """404 or 405, of the simulator's own: no such operation is spoken here."""
+    return _titled(status, "Not simulated", detail)
+
+
 def bad_request(detail: str) -> ProblemError:
     """400: the body is no JSON object."""
     return _titled(400, "Bad request", detail)

@@ -2,16 +2,22 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
 
 from replicate_simulator import admin, api, delivery, deployment_api, file_api, model_api, streaming, training_api
 from replicate_simulator.engine import SIMULATOR, Simulator
-from replicate_simulator.problems import ProblemError
+from replicate_simulator.problems import ProblemError, not_simulated
+from replicate_simulator.serving import listening
+from replicate_simulator.unspoken import refused
 
 # The API takes inline files of up to 10 MB, which base64 makes a third longer.
 _BODY_BYTES: Final = 16 * 1024 * 1024
+
+#: Where a caller with a wrong path finds what is spoken.
+_PLACES: Final = "Replicate's API is at /v1, what tests switch is at /_sim, and README.md lists both"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,6 +64,14 @@ def make_app(simulator: Simulator) -> web.Application:
         ]
     )
     return app
+
+
+@asynccontextmanager
+async def running(simulator: Simulator, port: int = 0) -> AsyncIterator[str]:
+    """Serves a simulator on 127.0.0.1 in this process while the block runs; yields its address without /v1."""
+    async with listening(make_app(simulator), port) as door:
+        simulator.base_url, simulator.door = door.url, door
+        yield door.url
 
 
 def _models() -> list[web.RouteDef]:
@@ -114,6 +128,8 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             if outage is not None and (answer := outage.answer(request)) is not None:
                 return answer
             api.check_token(request)
+        if (missing := request.match_info.http_exception) is not None:
+            raise not_simulated(missing.status, refused(request, _PLACES))
         return await handler(request)
     except ProblemError as problem:
         return problem.response()

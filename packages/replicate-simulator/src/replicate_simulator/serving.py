@@ -11,8 +11,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
@@ -88,23 +88,29 @@ async def serve(
     stop = _stop_on_signals()
     if exit_with_stdin:
         _stop_with_stdin(stop)
+    async with listening(app, port) as door:
+        if opened is not None:
+            opened(door)
+        print(json.dumps(dict(ready(door.url))), flush=True)  # noqa: T201  # the parent reads it
+        await stop.wait()
+
+
+@asynccontextmanager
+async def listening(app: web.Application, port: int = 0) -> AsyncIterator[Door]:
+    """Serves `app` on 127.0.0.1 in this process while the block runs; port 0 is any free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
     door = Door(runner, port)
     try:
         await door.open()
-        if opened is not None:
-            opened(door)
-        print(json.dumps(dict(ready(door.url))), flush=True)  # noqa: T201  # the parent reads it
-        await stop.wait()
+        yield door
     finally:
         await door.close()
         await runner.cleanup()
-
-
-def url_of(runner: web.AppRunner) -> str:
-    """Returns the base URL of a runner that listens on one loopback port, such as `http://127.0.0.1:40123`."""
-    return f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
 def _stop_on_signals() -> asyncio.Event:

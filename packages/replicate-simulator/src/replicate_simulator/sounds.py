@@ -61,7 +61,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 def _mp3(key: bytes, seconds: float, size_bytes: int) -> bytes:
     frames = _SILENT_FRAME * max(1, round(seconds * _FRAMES_PER_S))
-    told = b"darkroom\0" + hashlib.sha256(key).digest()
+    told = b"simulated\0" + hashlib.sha256(key).digest()
     missing = size_bytes - len(frames) - len(told) - 20
     told += random.Random(key).randbytes(max(0, missing))
     private = b"PRIV" + struct.pack(">I2x", len(told)) + told

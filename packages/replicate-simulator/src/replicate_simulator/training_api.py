@@ -6,7 +6,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from replicate_simulator import problems, targets
-from replicate_simulator.api import ACCOUNT, created, json_object, named
+from replicate_simulator.api import created, json_object, named
 from replicate_simulator.engine import SIMULATOR, Record
 from replicate_simulator.models import Input, Model
 from replicate_simulator.paging import paged
@@ -58,7 +58,7 @@ def _order(request: web.Request, target: Target, body: Mapping[str, Any]) -> Ord
     _check(target.model, body)
     destination = body["destination"]
     models = request.app[SIMULATOR].library.models
-    if destination not in models or not destination.startswith(f"{ACCOUNT['username']}/"):
+    if destination not in models or not request.app[SIMULATOR].settings.owns(destination):
         raise problems.no_destination()
     return Order(
         target=target,

@@ -1,10 +1,12 @@
-"""Checks answers against Replicate's published OpenAPI document, where a copy of it lies beside the checkout.
+"""Checks answers against Replicate's published OpenAPI document, where there is a copy of it.
 
-Without the copy every check passes, and the test that is marked with ``needs_document`` is skipped and says so.
+The copy lies in the folder that REPLICATE_CONTRACTS names, or in `shared/contracts` beside the checkout. Without it no
+answer can be checked: the tests that are marked with ``needs_document`` are skipped and say so, one for all answers.
 The validator knows the part of JSON Schema that the document uses.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
@@ -13,7 +15,8 @@ from typing import Any, Final
 
 import pytest
 
-_FOLDER: Final = Path(__file__).parents[4].parent / "shared" / "contracts"
+_BESIDE: Final = Path(__file__).parents[4].parent / "shared" / "contracts"
+_FOLDER: Final = Path(os.environ.get("REPLICATE_CONTRACTS") or _BESIDE)
 _DOCUMENT: Final = _FOLDER / "replicate-openapi.json"
 MODELS: Final = _FOLDER / "replicate-model-schemas.json"
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -27,7 +30,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 needs_document = pytest.mark.skipif(
     not _DOCUMENT.exists(),
-    reason=f"there is no copy of Replicate's OpenAPI document at {_DOCUMENT}: no answer is held against it",
+    reason=f"there is no copy of Replicate's OpenAPI document at {_DOCUMENT}: no answer of any test is held against it",
 )
 needs_models = pytest.mark.skipif(not MODELS.exists(), reason=f"there is no copy of the models' schemas at {MODELS}")
 
@@ -40,6 +43,16 @@ def violations(answer: object, method: str, path: str, status: int) -> list[str]
     if str(status) not in responses:
         return [f"status {status} is not among {sorted(responses)}"]
     return list(_check(answer, responses[str(status)]["content"]["application/json"]["schema"], "answer"))
+
+
+def operations() -> list[tuple[str, str]]:
+    """The document's operations: method and path, without /v1."""
+    return [
+        (method.upper(), path)
+        for path, item in _document()["paths"].items()
+        for method in item
+        if method != "parameters"
+    ]
 
 
 @cache

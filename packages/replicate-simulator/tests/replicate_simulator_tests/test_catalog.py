@@ -1,23 +1,18 @@
-"""The catalog's models: how they are read, by what they run, and that all of the app's own run here."""
+"""The models of a catalog: how they are read, by what they run, and what they are asked for."""
 
 import io
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from PIL import Image
 
-from replicate_simulator.catalog import Catalog, app_catalog, read_catalog
+from replicate_simulator.catalog import Catalog, read_catalog
 from replicate_simulator.forms import picture_format
-from replicate_simulator.models import MODELS, TRAINER, Input, Model
-from replicate_simulator_tests.world import TOKEN, World, running_world
-from shared.adapters.replicate import FixedToken
-from shared.adapters.replicate.drift import drift
-from shared.adapters.replicate.sdk.api import ReplicateApi
-from shared.core.catalog.file import parse_catalog
-from shared.core.provider.file_types import media_of
+from replicate_simulator.models import MODELS, TRAINER, Input
+from replicate_simulator_tests.world import MODELS as CATALOG
+from replicate_simulator_tests.world import World, running_world
 
 HASH = "ab" * 32
 SCHNELL = "black-forest-labs/flux-schnell"
@@ -217,62 +212,6 @@ async def test_what_is_written_by_hand_stays_as_it_is() -> None:
         assert versions[0]["openapi_schema"] == versions[1]["openapi_schema"]
 
 
-def test_every_model_of_the_apps_catalog_is_told_from_it() -> None:
-    """None is left out."""
-    assert app_catalog().left_out == ()
-    assert len(app_catalog().models) > len(MODELS)
-
-
-async def test_nothing_of_the_apps_catalog_has_drifted(world: World) -> None:
-    """As `catalog check` sees it: each model is there, takes what is sent, and gives what is read."""
-    api = ReplicateApi.at(FixedToken(TOKEN), api_url=f"{world.url}/v1")
-    try:
-        text = (files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8")
-        assert await drift(api, parse_catalog(text)) == []
-    finally:
-        await api.close()
-
-
-@pytest.mark.parametrize("model", app_catalog().models, ids=lambda model: model.name)
-async def test_every_model_of_the_apps_catalog_runs(world: World, model: Model) -> None:
-    """With all that it takes, by its name or its version; what it makes is of its kind and its shape."""
-    if model.modality == "training":
-        return  # trainings have a file of their own
-    given = {name: await sample(world, each) for name, each in model.inputs.items()}
-    done = await world.run(f"{model.name}:{model.version}" if model.version else model.name, **given)
-    assert (done["status"], done["error"]) == ("succeeded", None)
-    if model.modality == "text":
-        assert "".join(done["output"]).strip()
-        return
-    assert type(done["output"]).__name__ == {"list": "list", "single": "str", "object": "dict"}[model.output]
-    for url in addresses(done["output"]):
-        content = (await world.http.get(url)).content
-        if model.modality == "image":
-            assert Image.open(io.BytesIO(content)).size[0] >= 256
-        else:
-            assert media_of(content[:16], model.modality) is not None
-
-
-async def sample(world: World, each: Input) -> Any:
-    """A value that an input takes."""
-    if each.enum:
-        return each.enum[-1]
-    if each.holds:
-        head = {"image": b"\x89PNG\r\n", "audio": b"ID3", "archive": b"PK\x03\x04"}[each.holds]
-        address = await world.upload(head + bytes(20))
-        return [address] if each.kind == "array" else address
-    if each.minimum is not None:
-        return each.minimum
-    return {"string": "a fox", "integer": 1024, "number": 1, "boolean": True}[each.kind]
-
-
-def addresses(output: Any) -> list[str]:
-    """The addresses in an output of any shape."""
-    if isinstance(output, str):
-        return [output]
-    return list(output.values()) if isinstance(output, dict) else list(output)
-
-
 @pytest.mark.parametrize(
     ("model", "given", "size", "extension"),
     [
@@ -289,7 +228,7 @@ def test_a_picture_has_the_size_that_its_model_is_asked_for(
     model: str, given: Any, size: tuple[int, int], extension: str
 ) -> None:
     """By megapixels, by a ratio, by free sides; and the format that the model has by itself."""
-    (found,) = [each for each in app_catalog().models if each.name == model]
+    (found,) = [each for each in CATALOG.models if each.name == model]
     form = picture_format(found, {"prompt": "x", **given})
     assert ((form.width, form.height), form.extension) == (size, extension)
 

@@ -3,73 +3,56 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from dev import clients
-from dev.setup import PROJECT
 from replicate_simulator.clients import client_environment, client_lines
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
-from replicate_simulator.server import make_app
-from replicate_simulator.serving import url_of
+from replicate_simulator.server import running
+from replicate_simulator_tests import installed
 
 pytestmark = pytest.mark.process
 
 HERE = Path(__file__).parent / "clients"
 TOKEN = "r8_" + "t" * 37
-VERSIONS = {"python-1": "1.0.7", "python-2": "2.0.0-beta.4", "javascript": "1.4.0"}
 
 
 def command_of(client: str) -> tuple[list[str], dict[str, str]]:
     """How a client's script is run, and where it finds the client."""
-    folder = clients.folder_of(PROJECT.local, client)
-    if client == clients.JAVASCRIPT:
-        node = shutil.which("node") or str(PROJECT.node)
-        return [node, str(HERE / "javascript.cjs")], {"NODE_PATH": str(folder / "node_modules")}
+    folder = installed.folder_of(client)
+    if client == "javascript":
+        return [installed.node(), str(HERE / "javascript.cjs")], {"NODE_PATH": str(folder / "node_modules")}
     script = HERE / f"{client.replace('-', '_')}.py"
     return [sys.executable, "-W", "ignore", str(script)], {"PYTHONPATH": str(folder)}
 
 
 async def said_by(client: str) -> dict[str, Any]:
     """What a client's script got from a simulator of its own."""
-    simulator = Simulator(
-        Settings(TOKEN, start_s=0.05, run_s=0.2, plain_pictures=True), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Clock()
-    )
-    runner = web.AppRunner(make_app(simulator), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    simulator.base_url = url_of(runner)
     command, found = command_of(client)
-    told = client_environment(simulator.base_url, TOKEN)
+    settings = Settings(TOKEN, start_s=0.05, run_s=0.2, plain_pictures=True)
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "SYSTEMROOT")}
-    try:
+    async with running(Simulator(settings, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Clock())) as url:
         process = await asyncio.create_subprocess_exec(
-            *command, env={**kept, **found, **told}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *command,
+            env={**kept, **found, **client_environment(url, TOKEN)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate()
-    finally:
-        await runner.cleanup()
     assert process.returncode == 0, err.decode()[-3000:]
     said: dict[str, Any] = json.loads(out)
     return said
 
 
-@pytest.mark.process
-@pytest.mark.parametrize("client", [*clients.PYTHON, clients.JAVASCRIPT])
+@pytest.mark.parametrize("client", list(installed.VERSIONS))
 async def test_the_main_calls_of_a_client(client: str) -> None:
     """Run, stream, create, wait, cancel, list, search, files, hardware, account, collections, secret, refusal."""
-    if not clients.is_installed(PROJECT.local, client):
-        if os.environ.get("CI"):
-            pytest.fail(f"Replicate's client {client} is not there: set-up installs it (python3 -m dev check)")
-        pytest.skip(f"Replicate's client {client} is not there: set-up installs it (python3 -m dev check)")
     said = await said_by(client)
-    assert said.pop("version") == VERSIONS[client]
+    assert said.pop("version") == installed.VERSIONS[client]
     assert said.pop("readme", True)
     assert said == {
         "picture": "52494646",  # RIFF: a WebP, out of a data URI
@@ -84,7 +67,7 @@ async def test_the_main_calls_of_a_client(client: str) -> None:
         "file": [3, {"customer": "7"}, True],
         "deleted": True,
         "hardware": True,
-        "account": "darkroom-local",
+        "account": "local",
         "collections": ["text-to-image", "language-models"],
         "secret": True,
         "refused": 422,

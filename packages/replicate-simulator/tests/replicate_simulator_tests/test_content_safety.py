@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from aiohttp import web
 from azure.ai.contentsafety import ContentSafetyClient
 from azure.ai.contentsafety.aio import ContentSafetyClient as AsyncContentSafetyClient
 from azure.ai.contentsafety.models import AnalyzeImageOptions, AnalyzeTextOptions, ImageData, TextCategory
@@ -18,7 +17,7 @@ from PIL import Image
 
 from replicate_simulator.content_safety import CATEGORIES, WORDS, make_app
 from replicate_simulator.markers import draw_marker
-from replicate_simulator.serving import url_of
+from replicate_simulator.serving import listening
 
 KEY = "local-key"
 
@@ -49,15 +48,11 @@ class Safety:
 @pytest.fixture
 async def safety() -> AsyncIterator[Safety]:
     """A fresh simulator."""
-    runner = web.AppRunner(make_app(KEY), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = url_of(runner)
-    client = AsyncContentSafetyClient(url, AzureKeyCredential(KEY), retry_total=0)
-    # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.
-    async with client, httpx.AsyncClient(base_url=url, verify=False) as http:
-        yield Safety(url, client, http)
-    await runner.cleanup()
+    async with listening(make_app(KEY)) as door:
+        client = AsyncContentSafetyClient(door.url, AzureKeyCredential(KEY), retry_total=0)
+        # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.
+        async with client, httpx.AsyncClient(base_url=door.url, verify=False) as http:
+            yield Safety(door.url, client, http)
 
 
 def encoded(kind: str = "WEBP", size: tuple[int, int] = (200, 100), marker: tuple[str, int] | None = None) -> bytes:
@@ -107,13 +102,8 @@ def test_the_sync_client_works_too() -> None:
         )
 
     async def serve_and_ask() -> tuple[int | None, int | None]:
-        runner = web.AppRunner(make_app(KEY), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            return await asyncio.to_thread(ask, url_of(runner))
-        finally:
-            await runner.cleanup()
+        async with listening(make_app(KEY)) as door:
+            return await asyncio.to_thread(ask, door.url)
 
     assert asyncio.run(serve_and_ask()) == (4, 2)
 

@@ -12,7 +12,7 @@ import pytest
 from replicate_simulator.models import MODELS
 from replicate_simulator_tests.world import TOKEN, World
 
-OWN = {"owner": "darkroom-local", "name": "own", "visibility": "private", "hardware": "cpu"}
+OWN = {"owner": "local", "name": "own", "visibility": "private", "hardware": "cpu"}
 LLAMA = "meta/meta-llama-3-8b-instruct"
 CHAT = {
     "name": "chat",
@@ -34,9 +34,9 @@ async def ask(world: World, method: str, path: str, **options: Any) -> httpx.Res
     [
         ("POST", "/v1/models", {**OWN, "hardware": "gpu-a40"}, "hardware"),
         ("POST", "/v1/models", {**OWN, "visibility": "secret"}, "visibility"),
-        ("POST", "/v1/models", {"owner": "darkroom-local"}, ""),
+        ("POST", "/v1/models", {"owner": "local"}, ""),
         ("POST", "/v1/models", {**OWN, "price": 1}, ""),
-        ("PATCH", "/v1/models/darkroom-local/own", {"visibility": "public"}, ""),
+        ("PATCH", "/v1/models/local/own", {"visibility": "public"}, ""),
         ("POST", "/v1/deployments", {**CHAT, "min_instances": 6}, "min_instances"),
         ("POST", "/v1/deployments", {**CHAT, "max_instances": "1"}, "max_instances"),
     ],
@@ -57,11 +57,11 @@ async def test_models_have_an_owner_and_a_life(world: World) -> None:
     assert (await ask(world, "DELETE", f"/v1/models/{LLAMA}")).status_code == 404
     assert (await ask(world, "POST", "/v1/models", json=OWN)).status_code == 201
     assert (await ask(world, "POST", "/v1/models", json=OWN)).status_code == 422
-    assert (await ask(world, "GET", "/v1/models/darkroom-local/own/readme")).status_code == 404
+    assert (await ask(world, "GET", "/v1/models/local/own/readme")).status_code == 404
     names = [each["name"] for each in (await ask(world, "GET", "/v1/models")).json()["results"]]
     assert "own" not in names  # it is private
-    assert (await ask(world, "DELETE", "/v1/models/darkroom-local/own")).status_code == 204
-    assert (await ask(world, "GET", "/v1/models/darkroom-local/own")).status_code == 404
+    assert (await ask(world, "DELETE", "/v1/models/local/own")).status_code == 204
+    assert (await ask(world, "GET", "/v1/models/local/own")).status_code == 404
 
 
 async def test_a_deployment_runs_its_own_version(world: World) -> None:
@@ -69,10 +69,10 @@ async def test_a_deployment_runs_its_own_version(world: World) -> None:
     assert (await ask(world, "POST", "/v1/deployments", json=CHAT)).status_code == 200
     assert (await ask(world, "POST", "/v1/deployments", json=CHAT)).status_code == 422
     assert (await ask(world, "POST", "/v1/deployments", json={**CHAT, "version": "0" * 64})).status_code == 422
-    path = "/v1/deployments/darkroom-local/chat"
+    path = "/v1/deployments/local/chat"
     created = await ask(world, "POST", f"{path}/predictions", json={"input": {"prompt": "x"}})
     shown = created.json()
-    assert (shown["model"], shown["deployment"]) == (LLAMA, "darkroom-local/chat")
+    assert (shown["model"], shown["deployment"]) == (LLAMA, "local/chat")
     changed = (await ask(world, "PATCH", path, json={"min_instances": 1})).json()["current_release"]
     assert (changed["number"], changed["configuration"]["min_instances"]) == (2, 1)
     assert (await ask(world, "DELETE", path)).status_code == 400

@@ -17,8 +17,6 @@ from replicate_simulator.sounds import sound
 from replicate_simulator.videos import film
 from replicate_simulator.weights import weights
 from replicate_simulator_tests.world import JSON, SCHNELL, World
-from shared.core.safety.llama_guard import framed, read
-from shared.core.safety.moderation import Category
 
 RAY = "luma/ray-2-720p"
 MUSICGEN = "meta/musicgen:671ac645ce5e552cc63a54a2bbff63fcf798043055d2dac5fc9e36a837eedcfb"
@@ -276,8 +274,8 @@ async def test_faults_of_a_download_hit_every_file(world: World, model: str) -> 
     ],
 )
 async def test_llama_guard_finds_what_the_prompt_is_marked_with(world: World, prompt: str, answer: str) -> None:
-    """Over the frame that the app puts around a text, and in pieces as a model writes them."""
-    assert "".join((await world.run(GUARD, framed(prompt)))["output"]) == answer
+    """In pieces, as a model writes them."""
+    assert "".join((await world.run(GUARD, prompt))["output"]) == answer
 
 
 async def test_llama_guard_reads_the_answer_of_an_assistant_too(world: World) -> None:
@@ -285,16 +283,17 @@ async def test_llama_guard_reads_the_answer_of_an_assistant_too(world: World) ->
     assert "".join((await world.run(GUARD, "hello", assistant="unsafe S7"))["output"]) == "unsafe\nS7"
 
 
-@pytest.mark.parametrize("category", list(Category))
-async def test_unsafe_text_makes_an_answer_unsafe(world: World, category: Category) -> None:
+@pytest.mark.parametrize(
+    ("category", "hazard"), [("Hate", "S10"), ("SelfHarm", "S11"), ("Sexual", "S12"), ("Violence", "S1")]
+)
+async def test_unsafe_text_makes_an_answer_unsafe(world: World, category: str, hazard: str) -> None:
     """What a model writes has a word that Content Safety knows; Llama Guard names the category; the next is safe."""
-    await world.sim("faults", kind="unsafe_text", category=category.value, severity=4, match={"model": LLAMA})
+    await world.sim("faults", kind="unsafe_text", category=category, severity=4, match={"model": LLAMA})
     guard = GUARD.partition(":")[0]
-    await world.sim("faults", kind="unsafe_text", category=category.value, match={"model": guard})
+    await world.sim("faults", kind="unsafe_text", category=category, match={"model": guard})
     texts = ["".join((await world.run(model))["output"]) for model in (LLAMA, LLAMA, GUARD, GUARD)]
-    assert [severities_of_text(text) for text in texts[:2]] == [{category.value: 4}, {}]
-    assert read(texts[2:3]).severities == {category: 6}
-    assert texts[3] == "safe"
+    assert [severities_of_text(text) for text in texts[:2]] == [{category: 4}, {}]
+    assert texts[2:] == [f"unsafe\n{hazard}", "safe"]
 
 
 async def test_a_fault_may_mean_one_model(world: World) -> None:

@@ -69,7 +69,7 @@ def test_it_takes_a_catalog_and_destinations(tmp_path: Path) -> None:
     with started("replicate_simulator", "--catalog", str(catalog), "--destination", "cats") as process:
         ready = line_of(process.stdout)
         models = httpx.get(f"{ready['url']}/_sim/stats").json()["models"]
-    assert {"acme/film", "darkroom-local/cats", "darkroom-local/portraits"} <= set(models)
+    assert {"acme/film", "local/cats", "local/portraits"} <= set(models)
     assert "luma/ray-2-720p" not in models
 
 

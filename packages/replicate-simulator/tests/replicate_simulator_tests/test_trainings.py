@@ -95,7 +95,7 @@ async def test_trainings_are_listed_newest_first_and_canceled(world: World, rece
 async def test_a_training_needs_a_trainer_and_a_destination(world: World) -> None:
     """Each has its real answer; a destination of somebody else's is none."""
     images = await world.upload(ZIP)
-    for destination in ("darkroom-local/none", LLAMA):
+    for destination in ("local/none", LLAMA):
         answer = await world.train(images, destination=destination)
         assert answer.json() == {"detail": "The specified training destination does not exist", "status": 404}
     for model, version in ((LLAMA, MODELS[LLAMA].version), (TRAINER.name, "0" * 64), ("acme/none", TRAINER.version)):
@@ -187,5 +187,5 @@ async def test_a_destination_is_made_at_once(world: World) -> None:
         await world.sim("models", name=DESTINATION)
     shown = (await world.call("GET", f"/v1/models/{DESTINATION}")).json()
     assert (shown["visibility"], shown["latest_version"]) == ("private", None)
-    for name in ("acme/own", "darkroom-local/", "darkroom-local/Own", ""):
+    for name in ("acme/own", "local/", "local/Own", ""):
         assert (await world.http.post("/_sim/models", json={"name": name})).status_code == 400

@@ -5,17 +5,18 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 from aiohttp import web
 
-from replicate_simulator.catalog import Catalog
+from replicate_simulator.catalog import Catalog, read_catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.models import TRAINER
-from replicate_simulator.server import make_app
-from replicate_simulator.serving import Door
+from replicate_simulator.server import running
+from replicate_simulator.serving import listening
 from replicate_simulator_tests import contract
 
 TOKEN: Final = "r8_" + "t" * 37
@@ -23,7 +24,9 @@ SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SCHNELL: Final = "/v1/models/black-forest-labs/flux-schnell/predictions"
 PRO: Final = "/v1/models/black-forest-labs/flux-1.1-pro/predictions"
 TRAININGS: Final = f"/v1/models/{TRAINER.name}/versions/{TRAINER.version}/trainings"
-DESTINATION: Final = "darkroom-local/own"
+DESTINATION: Final = "local/own"
+#: Models beside those of models.py: films, sounds, lists of pictures.
+MODELS: Final = read_catalog((Path(__file__).parent / "models.toml").read_text(encoding="utf-8"))
 TERMINAL: Final = {"succeeded", "failed", "canceled", "aborted"}
 JSON = dict[str, Any]
 
@@ -157,14 +160,12 @@ class Receiver:
 
 
 @asynccontextmanager
-async def running_world(time_scale: float = 1.0, catalog: Catalog | None = None) -> AsyncIterator[World]:
-    """A simulator whose predictions take 50 ms."""
+async def running_world(time_scale: float = 1.0, catalog: Catalog = MODELS) -> AsyncIterator[World]:
+    """A simulator whose predictions take 50 ms, with the models of models.toml or of another catalog."""
     simulator = Simulator(Settings(TOKEN, start_s=0.02, run_s=0.03), SECRET, Clock(time_scale), catalog)
-    async with _serving(make_app(simulator)) as door:
-        simulator.base_url, simulator.door = door.url, door
-        # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.
-        async with httpx.AsyncClient(base_url=door.url, timeout=5, verify=False) as http:
-            yield World(door.url, http, simulator)
+    # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.
+    async with running(simulator) as url, httpx.AsyncClient(base_url=url, timeout=5, verify=False) as http:
+        yield World(url, http, simulator)
 
 
 @asynccontextmanager
@@ -173,22 +174,9 @@ async def running_receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.add_routes([web.post("/hook", receiver._take)])
-    async with _serving(app) as door:
+    async with listening(app) as door:
         receiver.url = f"{door.url}/hook"
         yield receiver
-
-
-@asynccontextmanager
-async def _serving(app: web.Application) -> AsyncIterator[Door]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    door = Door(runner)
-    try:
-        await door.open()
-        yield door
-    finally:
-        await door.close()
-        await runner.cleanup()
 
 
 def _documented(path: str) -> str:

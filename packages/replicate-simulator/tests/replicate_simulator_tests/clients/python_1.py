@@ -7,7 +7,7 @@ import sys
 import replicate  # type: ignore[import-not-found]  # its folder is named when this is run
 from replicate.__about__ import __version__  # type: ignore[import-not-found]
 
-SCHNELL, LLAMA, OWNER = "black-forest-labs/flux-schnell", "meta/meta-llama-3-8b-instruct", "darkroom-local"
+SCHNELL, LLAMA, OWNER = "black-forest-labs/flux-schnell", "meta/meta-llama-3-8b-instruct", "local"
 
 got: dict[str, object] = {"version": __version__}
 (picture,) = replicate.run(SCHNELL, input={"prompt": "a fox"})

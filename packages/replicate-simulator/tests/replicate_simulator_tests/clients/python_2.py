@@ -6,7 +6,7 @@ import sys
 import replicate  # type: ignore[import-not-found]  # its folder is named when this is run
 from replicate import Replicate
 
-SCHNELL, LLAMA, OWNER = "black-forest-labs/flux-schnell", "meta/meta-llama-3-8b-instruct", "darkroom-local"
+SCHNELL, LLAMA, OWNER = "black-forest-labs/flux-schnell", "meta/meta-llama-3-8b-instruct", "local"
 OWNER_OF, NAME_OF = SCHNELL.split("/")
 
 client = Replicate()
