@@ -12,7 +12,7 @@ from replicate_simulator.catalog import read_catalog
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.server import make_app
-from replicate_simulator.serving import Door, serve
+from replicate_simulator.serving import Listener, serve
 from replicate_simulator.unspoken import log_to_stderr
 
 #: A model that there is from the beginning, for a training's version: the account's name and this.
@@ -60,8 +60,8 @@ async def _serve(options: argparse.Namespace) -> None:
             "webhook_secret": options.webhook_secret,
         }
 
-    def opened(door: Door) -> None:
-        simulator.door = door
+    def opened(listener: Listener) -> None:
+        simulator.listener = listener
 
     stdin = options.exit_with_stdin
     await serve(make_app(simulator), options.port, ready, exit_with_stdin=stdin, opened=opened)

@@ -42,12 +42,12 @@ async def add_fault(request: web.Request) -> web.Response:
     except ValueError as error:
         raise bad_request(str(error)) from None
     request.app[SIMULATOR].faults.waiting.append(fault)
-    return web.json_response(fault.told(), status=201)
+    return web.json_response(fault.shown(), status=201)
 
 
 async def list_faults(request: web.Request) -> web.Response:
     """Tells the faults that are still to happen."""
-    return web.json_response([fault.told() for fault in request.app[SIMULATOR].faults.waiting])
+    return web.json_response([fault.shown() for fault in request.app[SIMULATOR].faults.waiting])
 
 
 async def clear_faults(request: web.Request) -> web.Response:
@@ -67,9 +67,9 @@ async def stats(request: web.Request) -> web.Response:
             "predictions": len(simulator.records),
             "alive": alive,
             "statuses": dict(Counter(record.prediction.status.value for record in simulator.records)),
-            "webhooks_sent": simulator.postman.sent,
-            "webhooks_delivered": simulator.postman.delivered,
-            "webhooks_in_flight": len(simulator.postman.under_way),
+            "webhooks_sent": simulator.sender.sent,
+            "webhooks_delivered": simulator.sender.delivered,
+            "webhooks_in_flight": len(simulator.sender.under_way),
             "leaks": simulator.leaks,
             "models": sorted(simulator.library.models),
             "not_served": list(simulator.library.left_out),
@@ -137,10 +137,10 @@ async def begin_outage(request: web.Request) -> web.Response:
         raise bad_request(f"kind is one of {', '.join(KINDS)}, seconds at most {LONGEST_S}, creates_only true or false")
     if kind != "refused":
         simulator.outage = Outage(kind, time.monotonic() + seconds, creates_only)
-    elif simulator.door is None:
-        raise bad_request("this simulator does not hold its own door")
+    elif simulator.listener is None:
+        raise bad_request("this simulator does not hold its own listener")
     else:
-        await simulator.door.shut(seconds)
+        await simulator.listener.shut(seconds)
     return web.json_response({"kind": kind, "seconds": seconds})
 
 
@@ -157,7 +157,7 @@ async def set_webhook_secret(request: web.Request) -> web.Response:
         key_of(secret)
     except ValueError:
         raise bad_request("secret is whsec_ and the base64 of a key") from None
-    request.app[SIMULATOR].postman.secret = secret
+    request.app[SIMULATOR].sender.secret = secret
     return web.Response(status=204)
 
 
@@ -181,7 +181,7 @@ def _truth(record: Record, base_url: str) -> dict[str, Any]:
         "seed": record.seed,
         "answered": record.answered,
         "faults": {kind: dict(params) for kind, params in record.faults.items()},
-        "webhooks": [{"event": each.event, "id": each.id, "tries": each.tries} for each in record.letters],
+        "webhooks": [{"event": each.event, "id": each.id, "tries": each.tries} for each in record.webhooks],
     }
 
 

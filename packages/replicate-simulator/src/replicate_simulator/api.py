@@ -101,7 +101,7 @@ async def account(request: web.Request) -> web.Response:
 
 async def webhook_secret(request: web.Request) -> web.Response:
     """GET /v1/webhooks/default/secret."""
-    return web.json_response({"key": request.app[SIMULATOR].postman.secret})
+    return web.json_response({"key": request.app[SIMULATOR].sender.secret})
 
 
 async def _create(request: web.Request, target_of: TargetOf, *, takes_version: bool) -> web.Response:

@@ -90,7 +90,7 @@ class Fault:
     on: str | None
     params: Mapping[str, Any]
 
-    def told(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, Any]:
         """Returns the fault as JSON, in the form in which it is given."""
         return {"kind": self.kind, "times": self.times, "on": self.on, **self.params}
 
@@ -286,12 +286,12 @@ async def add_fault(request: web.Request) -> web.Response:
     """Adds a fault."""
     fault = _read_fault(await _json(request))
     request.app[SERVICE].faults.append(fault)
-    return web.json_response(fault.told(), status=201)
+    return web.json_response(fault.shown(), status=201)
 
 
 async def list_faults(request: web.Request) -> web.Response:
     """Tells the faults that are still to happen."""
-    return web.json_response([fault.told() for fault in request.app[SERVICE].faults])
+    return web.json_response([fault.shown() for fault in request.app[SERVICE].faults])
 
 
 async def clear_faults(request: web.Request) -> web.Response:

@@ -28,8 +28,8 @@ from replicate_simulator.pictures import Scene
 from replicate_simulator.plans import plan_of
 from replicate_simulator.predictions import Event, Prediction
 from replicate_simulator.schemas import Order
-from replicate_simulator.serving import Door
-from replicate_simulator.webhooks import Letter, Postman
+from replicate_simulator.serving import Listener
+from replicate_simulator.webhooks import Sender, Webhook
 
 
 @dataclass(slots=True)
@@ -72,8 +72,8 @@ class Record:
     faults: Mapping[str, Mapping[str, Any]]
     #: Whether the answer to the create request was sent.
     answered: bool = True
-    letters: list[Letter] = field(default_factory=list)
-    held_letters: list[Letter] = field(default_factory=list)
+    webhooks: list[Webhook] = field(default_factory=list)
+    waiting_webhooks: list[Webhook] = field(default_factory=list)
 
     @property
     def prompt(self) -> str:
@@ -100,14 +100,14 @@ class Simulator:
     def __init__(self, settings: Settings, webhook_secret: str, clock: Clock, catalog: Catalog | None = None) -> None:
         self.settings = settings
         self.clock = clock
-        self.postman = Postman(clock, webhook_secret)
+        self.sender = Sender(clock, webhook_secret)
         self.faults = FaultList()
         self.library = Library(clock, catalog or Catalog())
         self.reader = Reader(self.library, lambda: self.base_url)
         #: What keeps the whole account from working, or did.
         self.outage: Outage | None = None
         #: The port it is reached at, where it can be shut.
-        self.door: Door | None = None
+        self.listener: Listener | None = None
         #: Where this simulator is reached; known once its port is open.
         self.base_url = ""
         #: All predictions, oldest first: a record's number is its place here.
@@ -228,7 +228,7 @@ class Simulator:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                while under_way := {*self._lives.values(), *self.postman.under_way}:
+                while under_way := {*self._lives.values(), *self.sender.under_way}:
                     await asyncio.wait(under_way)
         alive = self.alive
         ended = {"faults": len(self.faults.waiting), "predictions": len(alive)}
@@ -236,7 +236,7 @@ class Simulator:
         for record in alive:
             record.prediction, _ = predictions.cancel(record.prediction, self.clock.now())
             self._end_life(record)
-        return {**ended, "webhooks": await self.postman.drop()}
+        return {**ended, "webhooks": await self.sender.drop()}
 
     async def close(self) -> None:
         """Ends all tasks."""
@@ -244,7 +244,7 @@ class Simulator:
         for life in lives:
             life.cancel()
         await asyncio.gather(*lives, return_exceptions=True)
-        await self.postman.close()
+        await self.sender.close()
         await self.reader.close()
         self._painter.shutdown()
 
@@ -263,17 +263,17 @@ class Simulator:
             life.cancel()
 
     def _tell(self, record: Record, events: tuple[Event, ...]) -> None:
-        letters = [letter for event in events if (letter := self._letter(record, event)) is not None]
-        record.letters += letters
+        webhooks = [webhook for event in events if (webhook := self._webhook(record, event)) is not None]
+        record.webhooks += webhooks
         if "webhook_reordered" in record.faults:
-            record.held_letters += [letter for letter in letters if letter.event != "completed"]
-            letters = [letter for letter in letters if letter.event == "completed"]
-            if letters:
-                letters += record.held_letters
-        if letters:
-            self.postman.deliver(letters, record.faults)
+            record.waiting_webhooks += [webhook for webhook in webhooks if webhook.event != "completed"]
+            webhooks = [webhook for webhook in webhooks if webhook.event == "completed"]
+            if webhooks:
+                webhooks += record.waiting_webhooks
+        if webhooks:
+            self.sender.deliver(webhooks, record.faults)
 
-    def _letter(self, record: Record, event: Event) -> Letter | None:
+    def _webhook(self, record: Record, event: Event) -> Webhook | None:
         order = event.prediction.order
         if order.webhook is None or event.name not in order.events:
             return None
@@ -281,7 +281,7 @@ class Simulator:
         shown = view(event.prediction, self.base_url)
         if "webhook_empty" in record.faults:
             shown["output"] = None
-        return Letter(event.name, order.webhook, json.dumps(shown).encode())
+        return Webhook(event.name, order.webhook, json.dumps(shown).encode())
 
 
 #: Where an application keeps its simulator.

@@ -88,7 +88,7 @@ class Fault:
     match: Mapping[str, str]
     params: Mapping[str, Any]
 
-    def told(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, Any]:
         """Returns the fault as JSON, in the form in which it is given."""
         match = {"match": dict(self.match)} if self.match else {}
         return {"kind": self.kind, "times": self.times, **match, **self.params}

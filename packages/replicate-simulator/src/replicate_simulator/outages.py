@@ -2,7 +2,7 @@
 
 503       the proxy's page
 402       no credit left; `creates_only`: for what would cost something, as the real one has it
-refused   nobody listens: no connection is made at all, to this API, its outputs and /_sim alike (serving.Door)
+refused   nobody listens: no connection is made at all, to this API, its outputs and /_sim alike (serving.Listener)
 """
 
 import time

@@ -86,10 +86,10 @@ def _written(picture: Image.Image, scene: Scene) -> Image.Image:
     width, height = picture.size
     size = max(10, min(width, height) // 36)
     font = ImageFont.load_default(size)
-    told = "".join(char if char.isprintable() and ord(char) < _ASCII else "?" for char in scene.prompt)
+    text = "".join(char if char.isprintable() and ord(char) < _ASCII else "?" for char in scene.prompt)
     lines = ["  ".join(filter(None, ["SIMULATED", scene.model, f"seed {scene.seed}"]))]
     most = max(8, width // max(1, round(size * 0.6)))
-    lines += textwrap.wrap(told, most, max_lines=2, placeholder=" ...")
+    lines += textwrap.wrap(text, most, max_lines=2, placeholder=" ...")
     draw = ImageDraw.Draw(picture)
     # Between the corners of the markers (markers.py), whose squares are an eighth of the shorter side.
     left, top = min(width, height) // 7, height - (len(lines) + 1) * round(size * 1.3)

@@ -69,9 +69,9 @@ def make_app(simulator: Simulator) -> web.Application:
 @asynccontextmanager
 async def running(simulator: Simulator, port: int = 0) -> AsyncIterator[str]:
     """Serves a simulator on 127.0.0.1 in this process while the block runs; yields its address without /v1."""
-    async with listening(make_app(simulator), port) as door:
-        simulator.base_url, simulator.door = door.url, door
-        yield door.url
+    async with listening(make_app(simulator), port) as listener:
+        simulator.base_url, simulator.listener = listener.url, listener
+        yield listener.url
 
 
 def _models() -> list[web.RouteDef]:

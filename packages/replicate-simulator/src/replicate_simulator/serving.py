@@ -1,7 +1,7 @@
 """Serves an aiohttp application as a child process of the local stack: one ready line, then until told to stop.
 
 Rules: loopback only. The ready line is one JSON object on standard output, flushed, printed when the port answers. A
-door that is shut for a while opens again by itself, at the same port.
+listener that is shut for a while opens again by itself, at the same port.
 The process ends on SIGTERM, on SIGINT and, when asked to, when its standard input ends: a parent that dies, however
 it dies, closes that pipe, so no simulator outlives its stack.
 """
@@ -20,7 +20,7 @@ from aiohttp import web
 _GRACE_S = 0.5
 
 
-class Door:
+class Listener:
     """A port on loopback that a runner, already set up, is reached at."""
 
     def __init__(self, runner: web.AppRunner, port: int = 0) -> None:
@@ -71,7 +71,7 @@ async def serve(
     ready: Callable[[str], Mapping[str, str]],
     *,
     exit_with_stdin: bool,
-    opened: Callable[[Door], None] | None = None,
+    opened: Callable[[Listener], None] | None = None,
 ) -> None:
     """Serves `app` on 127.0.0.1 until the process is told to stop.
 
@@ -80,7 +80,7 @@ async def serve(
         port: the port, 0 for any free one.
         ready: makes the ready line from the base URL (without a slash at its end).
         exit_with_stdin: whether the end of standard input stops the server too.
-        opened: is given the door once it is open.
+        opened: is given the listener once it is open.
 
     Raises:
         OSError: the port is taken.
@@ -88,15 +88,15 @@ async def serve(
     stop = _stop_on_signals()
     if exit_with_stdin:
         _stop_with_stdin(stop)
-    async with listening(app, port) as door:
+    async with listening(app, port) as listener:
         if opened is not None:
-            opened(door)
-        print(json.dumps(dict(ready(door.url))), flush=True)  # noqa: T201  # the parent reads it
+            opened(listener)
+        print(json.dumps(dict(ready(listener.url))), flush=True)  # noqa: T201  # the parent reads it
         await stop.wait()
 
 
 @asynccontextmanager
-async def listening(app: web.Application, port: int = 0) -> AsyncIterator[Door]:
+async def listening(app: web.Application, port: int = 0) -> AsyncIterator[Listener]:
     """Serves `app` on 127.0.0.1 in this process while the block runs; port 0 is any free one.
 
     Raises:
@@ -104,12 +104,12 @@ async def listening(app: web.Application, port: int = 0) -> AsyncIterator[Door]:
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
-    door = Door(runner, port)
+    listener = Listener(runner, port)
     try:
-        await door.open()
-        yield door
+        await listener.open()
+        yield listener
     finally:
-        await door.close()
+        await listener.close()
         await runner.cleanup()
 
 

@@ -61,10 +61,10 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 def _mp3(key: bytes, seconds: float, size_bytes: int) -> bytes:
     frames = _SILENT_FRAME * max(1, round(seconds * _FRAMES_PER_S))
-    told = b"simulated\0" + hashlib.sha256(key).digest()
-    missing = size_bytes - len(frames) - len(told) - 20
-    told += random.Random(key).randbytes(max(0, missing))
-    private = b"PRIV" + struct.pack(">I2x", len(told)) + told
+    tag = b"simulated\0" + hashlib.sha256(key).digest()
+    missing = size_bytes - len(frames) - len(tag) - 20
+    tag += random.Random(key).randbytes(max(0, missing))
+    private = b"PRIV" + struct.pack(">I2x", len(tag)) + tag
     return b"ID3\x03\x00\x00" + _synchsafe(len(private)) + private + frames
 
 

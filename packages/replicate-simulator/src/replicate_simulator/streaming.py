@@ -53,13 +53,13 @@ async def _spoil(request: web.Request, response: web.StreamResponse, kind: str) 
 
 async def _events(simulator: Simulator, record: Record) -> AsyncIterator[str]:
     """The events of a prediction, each when it happens."""
-    pieces, told, quiet_since = record.prediction.plan.outputs, 0, simulator.clock.now()
+    pieces, given, quiet_since = record.prediction.plan.outputs, 0, simulator.clock.now()
     while True:
         simulator.settle(record)
         now = simulator.clock.now()
-        while told < _written(record, now):
-            yield _event("output", pieces[told], f"{int(record.prediction.created_at.timestamp())}:{told}")
-            told, quiet_since = told + 1, now
+        while given < _written(record, now):
+            yield _event("output", pieces[given], f"{int(record.prediction.created_at.timestamp())}:{given}")
+            given, quiet_since = given + 1, now
         if record.prediction.is_terminal:
             break
         if now - quiet_since > _SILENCE:

@@ -31,7 +31,7 @@ Faults = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(slots=True)
-class Letter:
+class Webhook:
     """One webhook, and how each try of it went: a status, `lost`, or the name of a network error."""
 
     event: str
@@ -57,8 +57,8 @@ def sign(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-class Postman:
-    """Delivers letters in the background; `secret` may be changed while it works."""
+class Sender:
+    """Delivers webhooks in the background; `secret` may be changed while it works."""
 
     def __init__(self, clock: Clock, secret: str) -> None:
         self.secret = secret
@@ -71,12 +71,12 @@ class Postman:
 
     @property
     def under_way(self) -> frozenset[asyncio.Task[None]]:
-        """The rounds of letters that are on their way or wait for their next try."""
+        """The rounds of webhooks that are on their way or wait for their next try."""
         return frozenset(self._rounds)
 
-    def deliver(self, letters: Sequence[Letter], faults: Faults) -> None:
-        """Delivers letters one after the other, in the background."""
-        task = asyncio.create_task(self._deliver_round(letters, faults))
+    def deliver(self, webhooks: Sequence[Webhook], faults: Faults) -> None:
+        """Delivers webhooks one after the other, in the background."""
+        task = asyncio.create_task(self._deliver_round(webhooks, faults))
         self._rounds.add(task)
         task.add_done_callback(self._rounds.discard)
 
@@ -94,45 +94,45 @@ class Postman:
         if self._session is not None:
             await self._session.close()
 
-    async def _deliver_round(self, letters: Iterable[Letter], faults: Faults) -> None:
-        for letter in letters:
-            if _hit("webhook_lost", letter, faults) is not None:
-                letter.tries.append("lost")
+    async def _deliver_round(self, webhooks: Iterable[Webhook], faults: Faults) -> None:
+        for webhook in webhooks:
+            if _hit("webhook_lost", webhook, faults) is not None:
+                webhook.tries.append("lost")
                 continue
-            if (late := _hit("webhook_late", letter, faults)) is not None:
+            if (late := _hit("webhook_late", webhook, faults)) is not None:
                 await self._clock.sleep(late["seconds"])
-            forged = _hit("webhook_bad_signature", letter, faults) is not None
-            copies = 2 if _hit("webhook_doubled", letter, faults) is not None else 1
-            await asyncio.gather(*(self._try_until_done(letter, forged=forged) for _ in range(copies)))
+            forged = _hit("webhook_bad_signature", webhook, faults) is not None
+            copies = 2 if _hit("webhook_doubled", webhook, faults) is not None else 1
+            await asyncio.gather(*(self._try_until_done(webhook, forged=forged) for _ in range(copies)))
 
-    async def _try_until_done(self, letter: Letter, *, forged: bool) -> None:
-        pauses = RETRY_PAUSES_S if letter.event == "completed" else ()
+    async def _try_until_done(self, webhook: Webhook, *, forged: bool) -> None:
+        pauses = RETRY_PAUSES_S if webhook.event == "completed" else ()
         for pause_s in (*pauses, None):
-            if await self._try(letter, forged=forged) or pause_s is None:
+            if await self._try(webhook, forged=forged) or pause_s is None:
                 return
             await self._clock.sleep(pause_s)
 
-    async def _try(self, letter: Letter, *, forged: bool) -> bool:
-        """Sends a letter once; returns False if it should be tried again."""
+    async def _try(self, webhook: Webhook, *, forged: bool) -> bool:
+        """Sends a webhook once; returns False if it should be tried again."""
         timestamp = str(int(time.time()))  # real time: the receiver compares it with its own clock
         secret = _FOREIGN_SECRET if forged else self.secret
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Replicate/1.0 (simulator)",
-            "webhook-id": letter.id,
+            "webhook-id": webhook.id,
             "webhook-timestamp": timestamp,
-            "webhook-signature": sign(secret, letter.id, timestamp, letter.body),
+            "webhook-signature": sign(secret, webhook.id, timestamp, webhook.body),
         }
         self.sent += 1
         try:
             async with self._open_session().post(
-                letter.url, data=letter.body, headers=headers, allow_redirects=False
+                webhook.url, data=webhook.body, headers=headers, allow_redirects=False
             ) as answer:
                 status = answer.status
         except (ClientError, TimeoutError, OSError) as error:
-            letter.tries.append(type(error).__name__)
+            webhook.tries.append(type(error).__name__)
             return False
-        letter.tries.append(status)
+        webhook.tries.append(status)
         self.delivered += status < 300
         return status < 400
 
@@ -145,7 +145,7 @@ class Postman:
         return self._session
 
 
-def _hit(kind: str, letter: Letter, faults: Faults) -> Mapping[str, Any] | None:
-    """Returns the parameters of a fault if it is there and means this letter's event."""
+def _hit(kind: str, webhook: Webhook, faults: Faults) -> Mapping[str, Any] | None:
+    """Returns the parameters of a fault if it is there and means this webhook's event."""
     params = faults.get(kind)
-    return params if params is not None and params["event"] in {None, letter.event} else None
+    return params if params is not None and params["event"] in {None, webhook.event} else None

@@ -48,11 +48,11 @@ class Safety:
 @pytest.fixture
 async def safety() -> AsyncIterator[Safety]:
     """A fresh simulator."""
-    async with listening(make_app(KEY)) as door:
-        client = AsyncContentSafetyClient(door.url, AzureKeyCredential(KEY), retry_total=0)
+    async with listening(make_app(KEY)) as listener:
+        client = AsyncContentSafetyClient(listener.url, AzureKeyCredential(KEY), retry_total=0)
         # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.
-        async with client, httpx.AsyncClient(base_url=door.url, verify=False) as http:
-            yield Safety(door.url, client, http)
+        async with client, httpx.AsyncClient(base_url=listener.url, verify=False) as http:
+            yield Safety(listener.url, client, http)
 
 
 def encoded(kind: str = "WEBP", size: tuple[int, int] = (200, 100), marker: tuple[str, int] | None = None) -> bytes:
@@ -102,8 +102,8 @@ def test_the_sync_client_works_too() -> None:
         )
 
     async def serve_and_ask() -> tuple[int | None, int | None]:
-        async with listening(make_app(KEY)) as door:
-            return await asyncio.to_thread(ask, door.url)
+        async with listening(make_app(KEY)) as listener:
+            return await asyncio.to_thread(ask, listener.url)
 
     assert asyncio.run(serve_and_ask()) == (4, 2)
 
@@ -218,8 +218,8 @@ async def test_missing_category(safety: Safety, keep_name: bool) -> None:
 async def test_faults_are_listed_cleared_and_checked(safety: Safety) -> None:
     """GET shows them, DELETE forgets them, nonsense is 400."""
     await safety.fault(kind="down", times=-1)
-    told = {"kind": "down", "times": -1, "on": None}
-    assert (await safety.http.get("/_sim/faults")).json() == [told]
+    shown = {"kind": "down", "times": -1, "on": None}
+    assert (await safety.http.get("/_sim/faults")).json() == [shown]
     assert (await safety.http.delete("/_sim/faults")).status_code == 204
     assert await safety.text("x") == dict.fromkeys(CATEGORIES, 0)
     for bad in (

@@ -38,8 +38,8 @@ async def running_shelf() -> AsyncIterator[Shelf]:
     """A server of files."""
     shelf, app = Shelf(), web.Application()
     app.add_routes([web.get("/{name}", shelf.give)])
-    async with listening(app) as door:
-        shelf.url = door.url
+    async with listening(app) as listener:
+        shelf.url = listener.url
         yield shelf
 
 

@@ -40,8 +40,8 @@ async def test_what_failed_is_held_back_as_failed(world: World) -> None:
     """A failure is an end."""
     await world.sim("faults", kind="failed", error="list index out of range")
     body = {"input": {"prompt": "foxes"}}
-    told = (await world.call("POST", f"{SCHNELL}/predictions", json=body, headers={"Prefer": "wait"})).json()
-    assert (told["status"], told["error"], told["output"]) == ("failed", "list index out of range", None)
+    shown = (await world.call("POST", f"{SCHNELL}/predictions", json=body, headers={"Prefer": "wait"})).json()
+    assert (shown["status"], shown["error"], shown["output"]) == ("failed", "list index out of range", None)
 
 
 async def test_what_outlasts_the_wait_has_no_output(world: World) -> None:
@@ -49,8 +49,8 @@ async def test_what_outlasts_the_wait_has_no_output(world: World) -> None:
     await world.sim("run_time", start_s=60, run_s=60)
     body = {"input": {"prompt": "foxes"}}
     async with asyncio.timeout(10):
-        told = (await world.call("POST", f"{SCHNELL}/predictions", json=body, headers={"Prefer": "wait=1"})).json()
-    assert (told["status"], told["output"]) == ("starting", None)
+        shown = (await world.call("POST", f"{SCHNELL}/predictions", json=body, headers={"Prefer": "wait=1"})).json()
+    assert (shown["status"], shown["output"]) == ("starting", None)
 
 
 async def test_a_search_in_quotes_finds_what_it_finds_without(world: World) -> None:

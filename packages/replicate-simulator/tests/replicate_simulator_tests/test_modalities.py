@@ -182,10 +182,10 @@ async def test_a_text_ends_at_its_limit_and_streams(world: World) -> None:
 )
 async def test_a_success_tells_what_it_is_billed_by(world: World, model: str, given: JSON, metrics: JSON) -> None:
     """The counts of its modality, the time it took, and nothing else."""
-    told = (await world.run(model, "a red fox", **given))["metrics"]
-    assert told.pop("predict_time") == pytest.approx(0.03)
-    assert told.pop("total_time") == pytest.approx(0.05)
-    assert told == metrics
+    shown = (await world.run(model, "a red fox", **given))["metrics"]
+    assert shown.pop("predict_time") == pytest.approx(0.03)
+    assert shown.pop("total_time") == pytest.approx(0.05)
+    assert shown == metrics
 
 
 @pytest.mark.parametrize("model", ALL)

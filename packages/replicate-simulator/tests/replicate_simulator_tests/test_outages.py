@@ -71,10 +71,10 @@ async def test_a_shut_door_refuses_connections_and_opens_again(world: World) -> 
 
 async def test_a_door_that_is_shut_again_opens_later(world: World) -> None:
     """The last word counts."""
-    door = world.simulator.door
-    assert door is not None
-    await door.shut(0.05)
-    await door.shut(0.4)
+    listener = world.simulator.listener
+    assert listener is not None
+    await listener.shut(0.05)
+    await listener.shut(0.4)
     await asyncio.sleep(0.15)
     with pytest.raises(httpx.ConnectError):
         await world.http.get("/v1/account")
@@ -84,9 +84,9 @@ async def test_a_door_that_is_shut_again_opens_later(world: World) -> None:
 
 async def test_a_simulator_without_a_door_says_so(world: World) -> None:
     """Whoever serves it otherwise cannot shut it."""
-    world.simulator.door = None
+    world.simulator.listener = None
     answer = await world.http.post("/_sim/outage", json={"kind": "refused"})
-    assert (answer.status_code, "door" in answer.json()["detail"]) == (400, True)
+    assert (answer.status_code, "listener" in answer.json()["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize(

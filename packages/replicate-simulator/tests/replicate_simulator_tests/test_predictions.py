@@ -74,10 +74,10 @@ def test_every_end_is_reached_as_planned(
     events: list[str],
 ) -> None:
     """Status, time, error, start and events of each way to end; `aborted` tells nobody."""
-    done, told = advance(prediction(plan, cancel_after_s), at(100))
+    done, shown = advance(prediction(plan, cancel_after_s), at(100))
     assert (done.status, done.completed_at, done.error) == (status, at(ends_s), error)
     assert (done.started_at is not None) == started
-    assert [each.name for each in told] == events
+    assert [each.name for each in shown] == events
 
 
 def test_stuck_never_changes_by_itself() -> None:

@@ -53,9 +53,9 @@ async def test_the_weights_are_a_tar(world: World) -> None:
     assert answer.headers["content-type"] == "application/x-tar"
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as tar:
         config, lora = tar.getnames()
-        told = tar.extractfile(config)
-        assert told is not None
-        assert b'trigger_word: "MYCAT"' in told.read()
+        shown = tar.extractfile(config)
+        assert shown is not None
+        assert b'trigger_word: "MYCAT"' in shown.read()
     assert lora.endswith(".safetensors")
     assert len(answer.content) < 20_000
     assert (await world.trained(done["id"]))["output"] == done["output"]

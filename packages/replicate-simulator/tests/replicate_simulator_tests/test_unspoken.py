@@ -29,8 +29,8 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest_asyncio.fixture
 async def safety() -> AsyncIterator[str]:
     """A fresh Content Safety simulator."""
-    async with listening(make_app(KEY)) as door:
-        yield door.url
+    async with listening(make_app(KEY)) as listener:
+        yield listener.url
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ async def test_every_documented_operation_is_spoken_or_refused_by_name(world: Wo
     for method, path in operations:
         answer = await world.http.request(method, "/v1" + re.sub(r"\{\w+\}", "none", path), headers=LOGIN)
         if answer.status_code in {404, 405}:
-            told = answer.json()
-            assert "detail" in told, f"{method} {path}"
-            unspoken += [f"{method} {path}"] if told.get("title") == "Not simulated" else []
+            shown = answer.json()
+            assert "detail" in shown, f"{method} {path}"
+            unspoken += [f"{method} {path}"] if shown.get("title") == "Not simulated" else []
     assert unspoken == []
 
 

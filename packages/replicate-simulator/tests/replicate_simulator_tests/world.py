@@ -174,8 +174,8 @@ async def running_receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.add_routes([web.post("/hook", receiver._take)])
-    async with listening(app) as door:
-        receiver.url = f"{door.url}/hook"
+    async with listening(app) as listener:
+        receiver.url = f"{listener.url}/hook"
         yield receiver
 
 
