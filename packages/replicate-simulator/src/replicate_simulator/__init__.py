@@ -1,43 +1,43 @@
-"""A Replicate simulator: the whole HTTP API, outputs, streams and webhooks, on loopback, with faults on demand.
+"""A simulator of Replicate's HTTP API on loopback, with faults on demand, and one of Azure AI Content Safety.
 
-    python -m replicate_simulator [--port 0] [--token r8_...] [--webhook-secret whsec_...] [--time-scale 1.0]
-                            [--catalog FILE] [--destination NAME] [--exit-with-stdin]
+README.md says how to use them, what they speak and what they do not. The modules:
 
-    clock.py           simulated time: compressed, and moved forward on demand
-    problems.py        the error bodies Replicate really sends
-    models.py          what a model is; those that are written by hand
-    catalog.py       the models of the app's catalog
-    schemas.py         a request body and its headers, checked as the API checks them
-    targets.py         what a request names: a model, a version, a deployment, a trainer
-    forms.py           PURE: what an input asks for: size, length, file format
-    metrics.py         PURE: what a prediction is billed by
-    predictions.py     PURE: the life of one prediction, or training
-    plans.py           PURE: how it will go, with what its faults do to it
-    library.py         models with their versions, deployments, files
-    outputs.py         what a prediction makes, and its files:
-    pictures.py  videos.py  sounds.py  texts.py  weights.py
-    fetching.py        the files that an input names
-    webhooks.py        signature, delivery, retries
-    faults.py          what shall go wrong, how often, and for whom
-    outages.py         what shall go wrong with everything, for how long
+    clock.py           simulated time: it runs faster than real time, and jumps forward on demand
+    models.py          what a model is, and the models that are built in
+    catalog.py         more models, from a file
+    library.py         what the account sees besides predictions: models, versions, deployments, files
+    schemas.py         checks a request's body and headers as the API does
+    targets.py         finds what a request names: a model, a version, a deployment, a trainer
+    forms.py           PURE: the size, length and file format that an input asks for
+    predictions.py     PURE: the life of a prediction or a training
+    plans.py           PURE: how a prediction will go, given its faults
+    metrics.py         PURE: the counts that a prediction is billed by
+    outputs.py         makes what a prediction has as output, with
+                       pictures.py  videos.py  sounds.py  texts.py  weights.py
+    fetching.py        reads the files that an input names
+    webhooks.py        signs webhooks, sends them, tries again
+    faults.py          what goes wrong, how often, and for which request
+    outages.py         what goes wrong with every request, for how long
     engine.py          the running simulator: predictions, their tasks, the counters
-    api.py             /v1: predictions, account, webhook secret, as an account sees them
+    api.py             /v1: predictions, account, webhook secret
     model_api.py       /v1: models, versions, collections, hardware, search
     deployment_api.py  /v1: deployments
     training_api.py    /v1: trainings
     file_api.py        /v1: files
-    paging.py          lists, page by page
-    streaming.py       /stream: outputs as server-sent events
-    clients.py         what Replicate's own clients want to know
+    paging.py          a list, page by page
+    streaming.py       /stream: an output as server-sent events
     delivery.py        /delivery: the output files
-    admin.py           /_sim: what a test or the demo switches
-    server.py          all of it put together
-    serving.py         a process that serves until it is told to stop
+    admin.py           /_sim: what a test switches
+    problems.py        the bodies of Replicate's errors
+    unspoken.py        refuses by its name what is not simulated
+    server.py          all routes in one application
+    serving.py         serves an application on loopback, in a process of its own or in this one
+    child.py           runs the simulator as a child process
+    clients.py         the environment that Replicate's own clients read
 
-Every model of the app's catalog runs here but the retired ones: an official model by its name, a community model by
-its version. Of the account's own models there is `local/portraits` from the beginning, for a training's
-version; --destination adds others.
+    content_safety.py  the Content Safety simulator
+    markers.py         the square that makes a picture unsafe: one simulator draws it, the other finds it
 
-Not simulated: rate limits by themselves (a fault gives them), and what a model makes of an input beyond its prompt, its
-seed, its size and its length.
+Rules: nothing leaves the machine. Nothing here imports a program that is tested with it; what the simulator has to know
+of such a program is an argument or a file.
 """

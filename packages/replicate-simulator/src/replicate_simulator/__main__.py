@@ -1,4 +1,4 @@
-"""`python -m replicate_simulator`: prints a line with its address and secrets, then serves until it is told to stop."""
+"""`python -m replicate_simulator`: prints a line with its address and secrets, then serves until a signal stops it."""
 
 import argparse
 import asyncio

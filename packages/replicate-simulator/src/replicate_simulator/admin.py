@@ -1,19 +1,6 @@
-"""/_sim: what a test or the demo switches, and what it may know. No token is needed: it is loopback's business.
+"""/_sim: what a test switches, and what it may read. No token is needed, because only this machine reaches it.
 
-POST   /_sim/faults          {"kind": ..., "times": 1, "match": {"prompt_contains": ...}, ...}   see faults.py
-GET    /_sim/faults          those still to happen       DELETE /_sim/faults   none any more
-GET    /_sim/stats           requests per endpoint, predictions, webhooks, leaks, models
-GET    /_sim/predictions     all of them, with what the API hides or has deleted
-POST   /_sim/run_time        {"start_s": 0.3, "run_s": 0.5}      for predictions created from now on
-POST   /_sim/clock           {"advance_s": 3600}
-POST   /_sim/pictures        {"mode": "painted" | "plain", "bytes": 0}      about so large, if plain and PNG
-POST   /_sim/media           {"bytes": 0}: how large a film, a sound or a training's weights is at least
-POST   /_sim/models          {"name": "local/portraits"}: a model of the account's, for a training's version
-POST   /_sim/outage          {"kind": "503" | "402" | "refused", "seconds": 30, "creates_only": false}    see outages.py
-DELETE /_sim/outage          it is over
-POST   /_sim/webhook-secret  {"secret": "whsec_..."}
-POST   /_sim/token           {"token": "r8_..."}
-POST   /_sim/quiet           {"wait_s": 0}: comes to rest, between two tests
+README.md lists the requests. Times are simulated seconds, unless a docstring says otherwise.
 """
 
 import json
@@ -46,18 +33,18 @@ async def add_fault(request: web.Request) -> web.Response:
 
 
 async def list_faults(request: web.Request) -> web.Response:
-    """Tells the faults that are still to happen."""
+    """Returns the faults that are still to happen."""
     return web.json_response([fault.shown() for fault in request.app[SIMULATOR].faults.waiting])
 
 
 async def clear_faults(request: web.Request) -> web.Response:
-    """Forgets all faults; predictions that carry one keep it."""
+    """Removes all faults; predictions that carry one keep it."""
     request.app[SIMULATOR].faults.waiting.clear()
     return web.Response(status=204)
 
 
 async def stats(request: web.Request) -> web.Response:
-    """Tells the counters."""
+    """Returns the counters: requests per endpoint, predictions, webhooks, leaked tokens, models."""
     simulator = request.app[SIMULATOR]
     alive = len(simulator.alive)
     return web.json_response(
@@ -78,7 +65,7 @@ async def stats(request: web.Request) -> web.Response:
 
 
 async def all_predictions(request: web.Request) -> web.Response:
-    """Tells all predictions, oldest first, with the truth about each."""
+    """Returns all predictions, oldest first, each with what the API hides or has deleted."""
     simulator = request.app[SIMULATOR]
     for record in simulator.records:
         simulator.settle(record)
@@ -86,7 +73,7 @@ async def all_predictions(request: web.Request) -> web.Response:
 
 
 async def set_run_time(request: web.Request) -> web.Response:
-    """Sets how long predictions take, in simulated seconds."""
+    """Sets how long predictions take that are created from now on."""
     given = await _json(request)
     settings = request.app[SIMULATOR].settings
     settings.start_s = _number(given, "start_s", settings.start_s)
@@ -102,7 +89,7 @@ async def move_clock(request: web.Request) -> web.Response:
 
 
 async def set_pictures(request: web.Request) -> web.Response:
-    """Chooses between painted pictures and plain ones."""
+    """Chooses painted or plain pictures; `bytes` is about how large a plain PNG is."""
     given = await _json(request)
     mode, size_bytes = given.get("mode"), _size_bytes(given)
     if mode not in {"painted", "plain"}:
@@ -113,7 +100,7 @@ async def set_pictures(request: web.Request) -> web.Response:
 
 
 async def set_media(request: web.Request) -> web.Response:
-    """Sets the least size of the files that are no pictures."""
+    """Sets the least size of films, sounds and weights."""
     size_bytes = _size_bytes(await _json(request))
     request.app[SIMULATOR].settings.media_bytes = size_bytes
     return web.json_response({"bytes": size_bytes})
@@ -138,14 +125,14 @@ async def begin_outage(request: web.Request) -> web.Response:
     if kind != "refused":
         simulator.outage = Outage(kind, time.monotonic() + seconds, creates_only)
     elif simulator.listener is None:
-        raise bad_request("this simulator does not hold its own listener")
+        raise bad_request("this simulator does not own its listener, so it cannot refuse connections")
     else:
         await simulator.listener.shut(seconds)
     return web.json_response({"kind": kind, "seconds": seconds})
 
 
 async def end_outage(request: web.Request) -> web.Response:
-    """Ends an outage; one that refuses connections ends by itself alone, for nobody can say so."""
+    """Ends an outage. One that refuses connections ends by itself only, because this request is refused too."""
     request.app[SIMULATOR].outage = None
     return web.Response(status=204)
 
@@ -162,13 +149,13 @@ async def set_webhook_secret(request: web.Request) -> web.Response:
 
 
 async def set_token(request: web.Request) -> web.Response:
-    """Rotates the token: the old one is worth nothing any more."""
+    """Rotates the token; the old one is refused from now on."""
     request.app[SIMULATOR].settings.token = _text(await _json(request), "token")
     return web.Response(status=204)
 
 
 async def quiet(request: web.Request) -> web.Response:
-    """Brings the simulator to rest; tells what it had to end for that."""
+    """Brings the simulator to rest, after `wait_s` real seconds at most; returns what it had to end."""
     given = await _json(request) if request.can_read_body else {}
     ended = await request.app[SIMULATOR].come_to_rest(_number(given, "wait_s", 0))
     return web.json_response({"ended": ended})

@@ -1,7 +1,7 @@
-"""/v1: predictions, account and webhook secret, as an account with its token sees them.
+"""/v1: predictions, account and webhook secret.
 
-Order of the answers to a create request, as far as it can be seen from outside: token, throttling and credit, body and
-input. A request is refused before anything is created, or it has created.
+Rules: a create request is checked in the order that can be seen from outside: token, throttling and credit, body and
+input. A request that is refused has created nothing.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ async def create_by_deployment(request: web.Request) -> web.Response:
 
 
 async def get_prediction(request: web.Request) -> web.Response:
-    """GET /v1/predictions/{id}: a training is found here too, for its addresses lead here when it is created."""
+    """GET /v1/predictions/{id}: a training is found here too, because the create's answer has its address here."""
     simulator = request.app[SIMULATOR]
     record = _record(request)
     fault = simulator.faults.take(("get_5xx", "get_404", "get_empty"), record.prompt, record.model)
@@ -77,7 +77,7 @@ async def get_prediction(request: web.Request) -> web.Response:
 
 
 async def cancel_prediction(request: web.Request) -> web.Response:
-    """POST /v1/predictions/{id}/cancel: one that has ended is answered as it is."""
+    """POST /v1/predictions/{id}/cancel: one that has ended stays as it is."""
     record = _record(request)
     request.app[SIMULATOR].cancel(record)
     return web.json_response(request.app[SIMULATOR].shown(record))
@@ -118,7 +118,7 @@ async def _create(request: web.Request, target_of: TargetOf, *, takes_version: b
 
 
 def named(target_of: TargetOf, body: Mapping[str, Any]) -> tuple[Target | None, ProblemError | None]:
-    """Returns what a body names, or why it names nothing: a fault of the account's comes before either."""
+    """Returns what a body names, or why it names nothing; the caller raises it after the faults that come first."""
     try:
         return target_of(body), None
     except ProblemError as problem:
@@ -132,7 +132,7 @@ async def created(
     order_of_body: Callable[[], Order],
     shown: Callable[[Record], dict[str, Any]],
 ) -> web.Response:
-    """Creates what a checked body orders, with what the faults do to that, and answers as it is shown."""
+    """Creates what a body orders, unless a fault or the body's check refuses it, and answers with what was created."""
     simulator, prompt = request.app[SIMULATOR], _prompt_of(body)
     model = None if target is None else target.model.name
     if (refusal := _refusal(simulator, prompt, model, by_version="version" in body)) is not None:
@@ -156,10 +156,10 @@ async def created(
 async def held_back(
     simulator: Simulator, record: Record, wait_s: float, shown: Callable[[Record], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Returns what `Prefer: wait` answers, as it was recorded: a success comes a moment before it is one.
+    """Returns what `Prefer: wait` answers.
 
-    It is "processing" with the whole output, without an end and without metrics, and its files are data URIs as long as
-    they are small. What failed has ended; what still runs is shown as any other.
+    A success is answered as "processing", with the whole output but without its end and metrics, because recorded
+    answers are. Small files are data URIs. What failed has ended; what still runs is shown as any other.
     """
     await simulator.ended(record, wait_s)
     answer, prediction = shown(record), record.prediction

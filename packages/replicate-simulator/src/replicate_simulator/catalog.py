@@ -1,11 +1,8 @@
-"""The models of the app's catalog (shared/core/catalog/catalog.toml), as far as a model can be told from it.
+"""The models of a catalog: a file in TOML, whose form README.md describes.
 
-What is taken is the model's own side: its inputs with their types, choices, ranges and defaults, the shape of its
-output, and whether it runs by its name or by its version.
-
-Rules: a model that is retired is not there, as at Replicate. What cannot be read leaves one model out, with the reason,
-and never the others: the catalog is the app's, and the app is stricter. Two entries for one model are two ways to
-use it, and the model takes what either sends.
+Rules: a model that is retired is left out, because Replicate does not run it either. An entry that cannot be read
+leaves out one model, with the reason, and no other: a catalog may be written for another program, and have more than is
+read here. Two entries for one model are two ways to use it, so the model takes what either sends.
 """
 
 import re
@@ -36,7 +33,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {"image": "list", "text": "chunks", "train
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The models, and what was left out: "our name: why"."""
+    """The models, and what was left out: `name of the entry: why`."""
 
     models: tuple[Model, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -104,7 +101,7 @@ def _input(name: str, given: Mapping[str, Any]) -> Input:
 
 
 def _either(one: Model, other: Model) -> Model:
-    """Returns a model that takes what either does."""
+    """Returns a model that takes what either of two takes."""
     both = one.inputs.keys() & other.inputs.keys()
     inputs = {
         **{name: replace(each, required=False) for name, each in {**one.inputs, **other.inputs}.items()},

@@ -1,9 +1,9 @@
-"""Runs the simulator as a child process: for tests and for tools that are not asynchronous.
+"""Runs the simulator as a child process, for tests and tools that are not asynchronous.
 
     with started("--time-scale", "10") as simulator:
         client = replicate.Client(api_token=simulator.token, base_url=simulator.url)
 
-Rule: the child reads its end from its standard input, so that it ends with its parent, however the parent ends.
+Rule: the child ends when its standard input ends, so that it ends with its parent, however the parent ends.
 """
 
 import json

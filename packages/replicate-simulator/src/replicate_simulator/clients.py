@@ -1,4 +1,4 @@
-"""What Replicate's own clients want to know to talk to a simulator, in their variables of the environment."""
+"""The environment that Replicate's own clients read."""
 
 from collections.abc import Mapping
 

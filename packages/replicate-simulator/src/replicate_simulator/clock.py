@@ -1,8 +1,8 @@
-"""Simulated time: it runs `scale` times as fast as real time, and jumps forward when told to.
+"""Simulated time: it runs `scale` times as fast as real time, and jumps forward on demand.
 
-Predictions, deadlines, the one-hour deletion and the pauses between webhook tries all live on this clock, so an hour
-passes in a test. What another program compares with its own clock stays on real time: the timestamp in a webhook's
-signature.
+Rules: predictions, deadlines, the deletion after an hour and the pauses between two sends of a webhook are on this
+clock, so that an hour passes in a test. The timestamp in a webhook's signature is real time, because its receiver
+compares it with a clock of its own.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Clock:
         return self._origin + timedelta(seconds=(time.monotonic() - self._started_s) * self._scale)
 
     def advance(self, seconds: float) -> None:
-        """Jumps forward by simulated seconds; whoever sleeps looks at the time anew."""
+        """Jumps forward by simulated seconds, and wakes what sleeps on this clock."""
         self._origin += timedelta(seconds=seconds)
         jumped, self._jumped = self._jumped, asyncio.Event()
         jumped.set()

@@ -1,16 +1,17 @@
-"""A Content Safety simulator: what azure-ai-contentsafety 1.0 needs of Azure AI Content Safety, on loopback.
+"""A simulator of Azure AI Content Safety on loopback, for azure-ai-contentsafety 1.0.
 
     python -m replicate_simulator.content_safety [--port 0] [--key KEY] [--exit-with-stdin]
 
     POST   /contentsafety/text:analyze    severities from a short list of words
-    POST   /contentsafety/image:analyze   severities from the marker of markers.py
+    POST   /contentsafety/image:analyze   severities from the square that markers.py draws
     POST   /_sim/faults   {"kind": ..., "times": 1, "on": "text" | "image" | null, ...}; times -1: until cleared
-    GET    /_sim/faults   those still to happen       DELETE /_sim/faults   none any more
-    GET    /_sim/stats    requests and answers
+    GET    /_sim/faults   the faults that are still to happen
+    DELETE /_sim/faults   removes them
+    GET    /_sim/stats    the counts of requests and answers
 
-Rules: the limits are the documented ones (10,000 characters; 4 MB; 50 to 7,200 pixels), and what breaks them is 400
-with the service's error body. The SDK itself repeats what was answered 429 or 503, up to three times: a fault that
-shall be seen by its caller needs more `times`. Neither texts nor pictures are kept or logged.
+Rules: the limits are the documented ones (10,000 characters; 4 MB; 50 to 7,200 pixels), and a request beyond them is
+400 with the service's error body. The SDK repeats a request that was answered 429 or 503 up to three times, so a fault
+that its caller is to see needs more `times`. Texts and pictures are neither kept nor logged.
 """
 
 import argparse
@@ -68,7 +69,7 @@ FAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(eq=False)
 class RefusedError(Exception):
-    """A request that is answered with an error, in the service's shape."""
+    """A request is refused, in the shape of the service's errors."""
 
     status: int
     code: str
@@ -199,7 +200,7 @@ async def _analyze(
 
 
 def _check_spoken(body: Mapping[str, Any]) -> None:
-    """Refuses what the simulator would otherwise ignore: a caller would take silence for an answer."""
+    """Refuses a field that the simulator would ignore, because the caller would take that for an answer."""
     image = body.get("image")
     asked = {
         "blocklistNames": bool(body.get("blocklistNames")),
@@ -212,7 +213,7 @@ def _check_spoken(body: Mapping[str, Any]) -> None:
 
 
 async def _disturb(fault: Fault) -> web.Response | None:
-    """Does what a fault does before the analysis; returns the answer if there shall be none."""
+    """Does what a fault does before the analysis; returns the answer that takes the analysis' place, or None."""
     match fault.kind:
         case "down":
             raise RefusedError(503, "ServerBusy", "The server cannot process the request temporarily.")
@@ -290,18 +291,18 @@ async def add_fault(request: web.Request) -> web.Response:
 
 
 async def list_faults(request: web.Request) -> web.Response:
-    """Tells the faults that are still to happen."""
+    """Returns the faults that are still to happen."""
     return web.json_response([fault.shown() for fault in request.app[SERVICE].faults])
 
 
 async def clear_faults(request: web.Request) -> web.Response:
-    """Forgets all faults."""
+    """Removes all faults."""
     request.app[SERVICE].faults.clear()
     return web.Response(status=204)
 
 
 async def stats(request: web.Request) -> web.Response:
-    """Tells the counters."""
+    """Returns the counters."""
     service = request.app[SERVICE]
     answers = {str(status): count for status, count in service.answers.items()}
     return web.json_response({"requests": dict(service.requests), "answers": answers})
@@ -331,7 +332,7 @@ def _fits(name: str, value: object) -> bool:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Writes refusals as answers, and counts what was answered."""
+    """Turns a refusal into its answer, and counts the answers by status."""
     response: web.StreamResponse
     if (missing := request.match_info.http_exception) is not None:
         response = RefusedError(missing.status, str(missing.status), refused(request, _PLACES)).response()

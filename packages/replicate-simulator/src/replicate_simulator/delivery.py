@@ -1,9 +1,7 @@
-"""/delivery: the output files, public as on replicate.delivery, until an hour after the prediction's end.
+"""/delivery: the output files. They are public, as on replicate.delivery, and gone an hour after the prediction ended.
 
-What a training has made stays.
-
-Rule: whoever sends an Authorization header here would hand the account's token to another host in real life. That is
-counted as a leak and answered 400.
+Rules: what a training made stays. A request with an Authorization header is a leak, is counted as one and answered 400,
+because in production it would give the account's token to another host.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""The running simulator: the account's predictions, a task for each that is alive, and the counters.
+"""The running simulator: the account's predictions, a task for each that has not ended, and the counters.
 
-Rules: a prediction changes only through `predictions.py`; `settle` brings one up to the clock and is called before
+Rules: a prediction changes only through `predictions.py`. `settle` brings it up to the clock, and is called before
 every look at it. What a fault does to a prediction is decided when the prediction is created.
 """
 
@@ -64,7 +64,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Record:
-    """A prediction and what only the simulator knows of it."""
+    """A prediction, and what the API does not show of it."""
 
     number: int
     prediction: Prediction
@@ -92,9 +92,9 @@ class Record:
 
 
 class Simulator:
-    """One Replicate account. To be made and used on one event loop.
+    """One Replicate account. It is made and used on one event loop.
 
-    Beside the models that are written by hand (models.py) it runs those of a catalog (catalog.py), where one is given.
+    It runs the models that are built in (models.py), and those of a catalog (catalog.py) where one is given.
     """
 
     def __init__(self, settings: Settings, webhook_secret: str, clock: Clock, catalog: Catalog | None = None) -> None:
@@ -123,11 +123,11 @@ class Simulator:
         self._painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="painter")
 
     def create(self, order: Order, unreadable: str | None = None) -> Record:
-        """Creates a prediction; it lives from now on.
+        """Creates a prediction, whose life begins.
 
         Args:
             order: what was asked.
-            unreadable: why the model cannot read a file that its input names (fetching.py): so it will fail.
+            unreadable: why the model cannot read a file that its input names (fetching.py); the prediction will fail.
         """
         prompt, model = str(order.input.get("prompt", "")), order.target.model.name
         taken = ((kind, self.faults.take((kind,), prompt, model)) for kind in PREDICTION_KINDS)
@@ -169,7 +169,7 @@ class Simulator:
         return found if there else None
 
     def settle(self, record: Record) -> None:
-        """Brings a prediction up to the clock and sends what it has to tell."""
+        """Brings a prediction up to the clock, and sends the webhooks that are due by then."""
         record.prediction, events = predictions.advance(record.prediction, self.clock.now())
         if record.trains and events and record.prediction.outputs is not None:
             self.library.add_trained(record.prediction.outputs[0])
@@ -221,10 +221,10 @@ class Simulator:
         return [record for record in self.records if not record.prediction.is_terminal]
 
     async def come_to_rest(self, wait_s: float) -> dict[str, int]:
-        """Waits up to so many real seconds until nothing is under way, then ends the rest without telling anyone.
+        """Waits up to so many real seconds until nothing is under way, then ends the rest without a webhook.
 
         Returns:
-            What had to be ended: faults, predictions (canceled, without a webhook), rounds of webhooks.
+            How many had to be ended: faults, predictions, rounds of webhooks.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
@@ -249,7 +249,7 @@ class Simulator:
         self._painter.shutdown()
 
     async def _live(self, record: Record) -> None:
-        """Lets a prediction come to its end; its deletion is seen when someone looks."""
+        """Brings a prediction to its end; the deletion of its data is computed when it is looked at."""
         while not record.prediction.is_terminal:
             due = predictions.next_change(record.prediction)
             if due is None:  # stuck: only its user can end it

@@ -1,12 +1,12 @@
-"""What shall go wrong: a list of faults that tests and the demo fill over HTTP.
+"""What goes wrong: a list of faults that a test fills over HTTP.
 
     {"kind": "create_429", "times": 2, "match": {"prompt_contains": "fox"}, "hint": "header", "seconds": 3}
 
-Rules: a fault is used up `times` times (default 1; -1: until cleared), oldest first. Its kind says which act uses it
-up: `create_*` and `model_gone` a create request, `get_5xx` a read, `output_*` a download, `stream_*` a connection to a
-stream, all others the prediction or training that is created, for its whole life. `match` may name a part of the prompt
-(`prompt_contains`), the model (`model`: owner/name) or both; it never fits a request that has none of it: a training
-has no prompt, the list has neither.
+Rules: a fault is used `times` times (default 1; -1 is until cleared), the oldest first. Its kind says what uses it: a
+create request (`create_*`, `model_gone`), a read (`get_*`), a download (`output_*`), a connection to a stream
+(`stream_*`). Any other is used by the prediction or training that is created next, for its whole life. `match` names a
+part of the prompt (`prompt_contains`), the model (`model`: owner/name) or both. It does not fit a request without them:
+a training has no prompt, a list has neither.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,9 +1,9 @@
-"""The files that an input names, looked at as the model would look at them: is there one, and is it of the right kind?
+"""Reads the files that an input names, as the model would: is there one, and is it of the right kind?
 
-Rules: a file of the simulator's own Files API is found without asking, for the account's own models may read it. An
-address on loopback is asked; any other is believed, for nothing here leaves the machine. What cannot be read does not
-refuse the request: the prediction fails, as it does at Replicate, with the texts that requests, Pillow and zipfile
-have. Unlike there the file is read when the prediction is created, and not when it starts.
+Rules: a file of the simulator's own Files API is found without a request, because the account's models may read it. An
+address on loopback is fetched. Any other address is taken as good, because nothing leaves the machine. A file that
+cannot be read does not refuse the request: the prediction fails, as it does at Replicate, with the text of requests,
+Pillow or zipfile. The file is read when the prediction is created; at Replicate it is read when the prediction starts.
 """
 
 import base64

@@ -1,7 +1,7 @@
-"""What an account sees besides its predictions: models with their versions, deployments, files. Kept in memory.
+"""What an account sees besides its predictions: models with their versions, deployments, files. All is kept in memory.
 
-Beside the models that run here, as their owners publish them (those of models.py, then those of the catalog),
-stand those that the account makes itself: empty, until a training gives them a version.
+Rules: the models that run are published from the beginning: those of models.py, then those of the catalog. A model that
+the account makes itself is empty until a training gives it a version.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
-"""What a model is here, and those that are written by hand: FLUX, a Llama that streams, Llama Guard, a trainer.
+"""What a model is, and the models that are built in: FLUX, a Llama that streams, Llama Guard, a trainer.
 
-All others come from a catalog (catalog.py). Inputs as on the models' API pages (flux-schnell, flux-dev,
-llama-3-8b, llama-guard: April 2026). A model's `version` is one that the API accepts in place of its name, where one is
-known.
+Inputs are as on the models' API pages (flux-schnell, flux-dev, llama-3-8b, llama-guard: April 2026). A model's
+`version` is one that the API accepts in place of its name, where one is known. Other models come from a catalog
+(catalog.py).
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""An outage of the whole account: for so many real seconds every request to the API is answered with the same trouble.
+"""An outage of the whole account: for so many real seconds every request to the API gets the same error.
 
 503       the proxy's page
-402       no credit left; `creates_only`: for what would cost something, as the real one has it
-refused   nobody listens: no connection is made at all, to this API, its outputs and /_sim alike (serving.Listener)
+402       no credit is left; with `creates_only` for creates alone, as at Replicate
+refused   no connection is made at all: to the API, to the outputs and to /_sim (serving.Listener)
 """
 
 import time
@@ -32,7 +32,7 @@ class Outage:
         return max(0.0, self.until_s - time.monotonic())
 
     def answer(self, request: web.Request) -> web.Response | None:
-        """Returns what a request to the API is answered, or None if the outage is over or does not mean it."""
+        """Returns the answer to a request to the API, or None if the outage is over or spares this request."""
         creates = request.method == "POST" and request.path.endswith(("/predictions", "/trainings"))
         if not self.left_s or (self.creates_only and not creates):
             return None

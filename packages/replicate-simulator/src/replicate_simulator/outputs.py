@@ -1,4 +1,4 @@
-"""What a prediction makes: addresses of files, or a text, or a version; and the files, once they are fetched."""
+"""What a prediction makes: addresses of files, a text, or a version; and the content of the files."""
 
 import secrets
 import string

@@ -1,4 +1,4 @@
-"""Pages of a list, newest first: `next` and `previous` are absolute and hold still while new things come."""
+"""A list by pages, newest first. `next` and `previous` are absolute, and stay valid when the list grows."""
 
 import base64
 import binascii

@@ -96,7 +96,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a webhook may tell: its name (see `schemas.EVENTS`) and the prediction as it was then."""
+    """What a webhook may announce: its name (see `schemas.EVENTS`) and the prediction as it was then."""
 
     name: str
     prediction: Prediction

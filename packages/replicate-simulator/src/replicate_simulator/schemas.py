@@ -1,8 +1,8 @@
-"""A request to create a prediction, checked as the API checks it: body, model input, `Cancel-After`.
+"""Checks a request to create a prediction as the API does: its body, the model's input, `Cancel-After`.
 
-Rules: an unknown key of the body is 422, and so is an unknown input (the real API drops some of those silently: here a
-caller learns of it). Everything wrong is told in one answer. `null` is not "left out". An input that is a file is an
-address; whether there is a file at it is seen when the model reads it (fetching.py).
+Rules: an unknown key of the body is 422, and so is an unknown input. The API drops some of those without a word; here
+the caller learns of it. One answer names everything that is wrong. `null` is a value, not "left out". An input that is
+a file is an address; whether there is a file is seen when the model reads it (fetching.py).
 """
 
 import json

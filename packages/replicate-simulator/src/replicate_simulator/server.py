@@ -1,4 +1,4 @@
-"""The application: the three surfaces, with the token asked for on /v1 and every request counted."""
+"""The application: all routes, the check of the token on /v1, and the count of requests."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(simulator: Simulator) -> web.Application:
-    """Returns the application of a simulator, which it closes at its end."""
+    """Returns the application of a simulator; the simulator is closed when the application is."""
     app = web.Application(middlewares=[_guard], client_max_size=_BODY_BYTES)
     app[SIMULATOR] = simulator
     app.on_response_prepare.append(_trace)
@@ -117,7 +117,7 @@ def _deployments_and_files() -> list[web.RouteDef]:
 
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Counts the request, asks for the token where one is needed, and writes problems as answers."""
+    """Counts the request, checks the token on /v1, refuses what no route takes, and turns a problem into its answer."""
     resource = request.match_info.route.resource
     if not request.path.startswith("/_sim/"):
         place = "unknown" if resource is None else resource.canonical

@@ -1,9 +1,8 @@
-"""Serves an aiohttp application as a child process of the local stack: one ready line, then until told to stop.
+"""Serves an aiohttp application on loopback: in a process of its own, or in this one.
 
-Rules: loopback only. The ready line is one JSON object on standard output, flushed, printed when the port answers. A
-listener that is shut for a while opens again by itself, at the same port.
-The process ends on SIGTERM, on SIGINT and, when asked to, when its standard input ends: a parent that dies, however
-it dies, closes that pipe, so no simulator outlives its stack.
+Rules: it listens on 127.0.0.1 and nowhere else. A process prints one JSON object on standard output when its port
+answers. It ends on SIGTERM, on SIGINT, and with its standard input where it is asked to: the pipe of a parent that dies
+is closed, so no simulator outlives its parent. A listener that was shut for a while opens again at the same port.
 """
 
 import asyncio
@@ -16,12 +15,12 @@ from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
-# Whoever still waits for an answer when the process is told to stop gets this long; tests stop simulators often.
+# An answer that is under way when the process stops gets this long: half a second, because tests stop simulators often.
 _GRACE_S = 0.5
 
 
 class Listener:
-    """A port on loopback that a runner, already set up, is reached at."""
+    """A port on loopback, at which a runner that is set up already is reached."""
 
     def __init__(self, runner: web.AppRunner, port: int = 0) -> None:
         self._runner = runner
@@ -51,7 +50,7 @@ class Listener:
         self._opening = asyncio.create_task(self._open_after(seconds))
 
     async def close(self) -> None:
-        """Stays as it is: the runner closes what is open."""
+        """Drops an opening that is planned; the runner closes what is open."""
         await self._forget_opening()
 
     async def _open_after(self, seconds: float) -> None:
@@ -73,14 +72,14 @@ async def serve(
     exit_with_stdin: bool,
     opened: Callable[[Listener], None] | None = None,
 ) -> None:
-    """Serves `app` on 127.0.0.1 until the process is told to stop.
+    """Serves `app` on 127.0.0.1 until a signal stops the process.
 
     Args:
         app: the application.
         port: the port, 0 for any free one.
         ready: makes the ready line from the base URL (without a slash at its end).
         exit_with_stdin: whether the end of standard input stops the server too.
-        opened: is given the listener once it is open.
+        opened: is called with the listener once it is open.
 
     Raises:
         OSError: the port is taken.

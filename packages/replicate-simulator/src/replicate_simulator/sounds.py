@@ -1,8 +1,8 @@
 """Sounds: a tune that plays, the same bytes for the same prompt and seed.
 
-As WAV (16 bit, mono) it is heard: a note each quarter of a second. As MP3 it is silence of the asked length, for
-nothing here can encode a tune, and its tag tells one from another. What a file lacks of the bytes that were asked for
-is noise, in a chunk (WAV) or a frame of the tag (MP3) that players skip.
+A WAV (16 bit, mono) has a note each quarter of a second. An MP3 is silence of the asked length, because nothing here
+can encode a tune; its tag makes two different. Where more bytes are asked for, the rest is noise, in a chunk (WAV) or a
+frame of the tag (MP3) that players skip.
 """
 
 import array

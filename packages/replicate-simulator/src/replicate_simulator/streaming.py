@@ -1,10 +1,8 @@
-"""/stream: outputs as server-sent events: a text while it is written, the addresses of files when they are there.
+"""/stream: an output as server-sent events: a text while it is written, the addresses of files when they are there.
 
-The address is the key: no token is asked for.
-
-Whoever connects, and connects again, gets all pieces from the first on, with the same ids. The pieces of a text are
-spread evenly over the time that its prediction runs. After 30 simulated seconds without an event the answer ends with
-the comment `:408: 408 Request Timeout`, as Replicate's does.
+Rules: the address is the secret, so no token is needed. Each connection gets all events from the first on, with the
+same ids. The pieces of a text are spread evenly over the time that its prediction runs. After 30 simulated seconds
+without an event the answer ends with the comment `:408: 408 Request Timeout`, as Replicate's does.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""What a request to create something names: a model, a version, a deployment or a trainer.
+"""Finds what a request names: a model, a version, a deployment or a trainer.
 
-Rules: an official model runs by its name; a community model runs by a version only, and by its name it is 404. What a
-training has made is a community model of the account's own.
+Rules: an official model runs by its name. A community model runs by a version only, and its name is 404. What a
+training made is a community model of the account's own.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def by_version(library: Library, body: Mapping[str, Any]) -> Target:
     """Returns what `version` names: 64 hex digits, `owner/name:` and those, or an official model's `owner/name`.
 
     Raises:
-        ProblemError: 422, it names nothing. A missing or wrongly typed one is told with all else that is wrong.
+        ProblemError: 422, it names nothing. A missing or wrongly typed one is reported with all else that is wrong.
     """
     version = body.get("version")
     if not isinstance(version, str):

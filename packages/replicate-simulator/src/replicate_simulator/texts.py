@@ -1,12 +1,12 @@
-"""PURE: what language models write: the prompt with a few words before it, and Llama Guard its verdict.
+"""PURE: what a language model writes: a few words and the prompt; and what Llama Guard answers.
 
-Llama Guard finds what a test or the demo has put into the prompt:
+Llama Guard finds what a test has put into the prompt:
 
-    "... unsafe S1 ..."  or  "... unsafe S2,S9 ..."     answered `unsafe`, and these categories on a second line
-    anything else                                       answered `safe`
+    "... unsafe S1 ..."  or  "... unsafe S2,S9 ..."     it answers `unsafe`, and these categories on a second line
+    anything else                                       it answers `safe`
 
-The fault `unsafe_text` makes any prompt's answer unsafe: Llama Guard's by the category that is nearest to the fault's,
-any other model's by a word that the Content Safety simulator knows for this category and severity.
+The fault `unsafe_text` makes the answer to any prompt unsafe: Llama Guard's by the category that is nearest to the
+fault's, any other model's by a word that the Content Safety simulator knows for this category and severity.
 """
 
 import re

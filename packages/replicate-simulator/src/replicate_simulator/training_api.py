@@ -1,4 +1,4 @@
-"""/v1: trainings. They live as predictions do, and end with a new version of the destination."""
+"""/v1: trainings. A training lives as a prediction does, and ends with a new version of its destination."""
 
 from collections.abc import Mapping
 from typing import Any, Final

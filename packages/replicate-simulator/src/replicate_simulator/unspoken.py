@@ -1,8 +1,8 @@
-"""What a simulator does not speak: it refuses it by its name, in the answer and in one line of the log.
+"""Refuses what a simulator does not speak by its name: in the answer, and in one line of the log.
 
-Rules: a request that no route takes gets a sentence of the simulator's own, because an error that looks like the real
-one would be searched for in the caller's code. A request is named by its method and path alone: a query may hold a
-secret. A name is cut and written in ASCII, so that no caller can write lines of the log.
+Rules: the sentence is the simulator's own, because an error that looks like the service's would be searched for in the
+caller's code. A request is named by its method and path alone, because a query may hold a secret. The path is cut and
+stays percent-encoded, so that no caller can write lines of the log.
 """
 
 import logging

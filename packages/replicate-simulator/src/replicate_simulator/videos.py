@@ -1,9 +1,9 @@
-"""Films: an MP4 that plays, of pictures as pictures.py paints them, the same bytes for the same prompt and seed.
+"""Films: an MP4 that plays, of pictures that pictures.py paints, the same bytes for the same prompt and seed.
 
     ftyp   moov( mvhd  trak( tkhd  mdia( mdhd  hdlr  minf( vmhd  dinf  stbl ) ) ) )   mdat   [free]
 
-One frame for each second, at most eight, each a JPEG (ISO/IEC 14496-12 for the boxes, 14496-1 for `esds`; object type
-6C is JPEG). What a film lacks of the bytes that were asked for is noise in a `free` box, which players skip.
+There is one frame for each second, at most eight, each a JPEG (ISO/IEC 14496-12 for the boxes, 14496-1 for `esds`;
+object type 6C is JPEG). Where more bytes are asked for, the rest is noise in a `free` box, which players skip.
 """
 
 import random

@@ -1,8 +1,8 @@
-"""Webhooks: the Standard Webhooks signature, and delivery by Replicate's rules.
+"""Webhooks: the Standard Webhooks signature, and how Replicate sends them.
 
-Rules, as documented: `start` and `completed` are always sent. Only the terminal webhook is tried again, on a network
-failure or a 4xx or 5xx, with exponential back-off, the last time about a minute after the prediction's end. A redirect
-is not followed and not tried again. Every try of a webhook has the same id and a fresh timestamp.
+Rules, as documented: `start` and `completed` are always sent. The terminal webhook alone is sent again, after a network
+failure, a 4xx or a 5xx, with exponential back-off, the last time about a minute after the prediction ended. A redirect
+is neither followed nor sent again. Every send of a webhook has the same id and a fresh timestamp.
 """
 
 import asyncio
