@@ -3,15 +3,18 @@
     with started("--time-scale", "10") as simulator:
         client = replicate.Client(api_token=simulator.token, base_url=simulator.url)
 
-Rule: the child ends when its standard input ends, so that it ends with its parent, however the parent ends.
+Rules: the child ends when its standard input ends, so that it ends with its parent, however the parent ends. It runs
+the package that started it, so that it is the same one where several are installed, or none.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -35,6 +38,12 @@ class Running:
         build_opener(ProxyHandler({})).open(request, timeout=_END_S).close()
 
 
+def environment() -> dict[str, str]:
+    """Returns this process' environment, with this package first on PYTHONPATH."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 @contextmanager
 def started(*options: str) -> Iterator[Running]:
     """Starts `python -m replicate_simulator` with these options and yields where it is; it ends with the block.
@@ -44,7 +53,8 @@ def started(*options: str) -> Iterator[Running]:
     """
     command = [sys.executable, "-m", "replicate_simulator", "--exit-with-stdin", *options]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603  # a command of its own
+    # The command is this package's own.
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment()) as process:  # noqa: S603
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line:

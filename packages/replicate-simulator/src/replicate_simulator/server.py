@@ -46,21 +46,7 @@ def make_app(simulator: Simulator) -> web.Application:
         [
             web.get("/delivery/{path:.+}", delivery.get_output),
             web.get("/stream/{id}", streaming.get_stream),
-            web.post("/_sim/faults", admin.add_fault),
-            web.get("/_sim/faults", admin.list_faults),
-            web.delete("/_sim/faults", admin.clear_faults),
-            web.get("/_sim/stats", admin.stats),
-            web.get("/_sim/predictions", admin.all_predictions),
-            web.post("/_sim/run_time", admin.set_run_time),
-            web.post("/_sim/clock", admin.move_clock),
-            web.post("/_sim/pictures", admin.set_pictures),
-            web.post("/_sim/media", admin.set_media),
-            web.post("/_sim/models", admin.add_model),
-            web.post("/_sim/outage", admin.begin_outage),
-            web.delete("/_sim/outage", admin.end_outage),
-            web.post("/_sim/webhook-secret", admin.set_webhook_secret),
-            web.post("/_sim/token", admin.set_token),
-            web.post("/_sim/quiet", admin.quiet),
+            *_switches(),
         ]
     )
     return app
@@ -72,6 +58,26 @@ async def running(simulator: Simulator, port: int = 0) -> AsyncIterator[str]:
     async with listening(make_app(simulator), port) as listener:
         simulator.base_url, simulator.listener = listener.url, listener
         yield listener.url
+
+
+def _switches() -> list[web.RouteDef]:
+    return [
+        web.post("/_sim/faults", admin.add_fault),
+        web.get("/_sim/faults", admin.list_faults),
+        web.delete("/_sim/faults", admin.clear_faults),
+        web.get("/_sim/stats", admin.stats),
+        web.get("/_sim/predictions", admin.all_predictions),
+        web.post("/_sim/run_time", admin.set_run_time),
+        web.post("/_sim/clock", admin.move_clock),
+        web.post("/_sim/pictures", admin.set_pictures),
+        web.post("/_sim/media", admin.set_media),
+        web.post("/_sim/models", admin.add_model),
+        web.post("/_sim/outage", admin.begin_outage),
+        web.delete("/_sim/outage", admin.end_outage),
+        web.post("/_sim/webhook-secret", admin.set_webhook_secret),
+        web.post("/_sim/token", admin.set_token),
+        web.post("/_sim/quiet", admin.quiet),
+    ]
 
 
 def _models() -> list[web.RouteDef]:

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from urllib.error import HTTPError
 
 import httpx
 import pytest
 
+from replicate_simulator.child import environment
+from replicate_simulator.child import started as running
+
 pytestmark = pytest.mark.process
 
-ROOT = Path(__file__).parents[4]
 MODULES = {"replicate_simulator": "replicate", "replicate_simulator.content_safety": "content_safety"}
 
 
@@ -23,7 +26,7 @@ def started(module: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A simulator process, killed if the test leaves it running."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-m", module, *options]
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:
@@ -80,3 +83,22 @@ def test_made_secrets_have_the_real_form() -> None:
         assert (ready["token"][:3], len(ready["token"])) == ("r8_", 40)
         assert len(ready["webhook_secret"]) == len("whsec_") + 32
         process.communicate(timeout=5)
+
+
+def test_a_child_is_switched_and_ends_with_its_block() -> None:
+    """It takes its options, its faults are counted, and nobody answers when the block has ended."""
+    with running("--token", "r8_mine") as child:
+        assert (child.token, "r8_mine" in repr(child)) == ("r8_mine", False)
+        child.switch("faults", kind="create_402", times=2)
+        assert [each["times"] for each in httpx.get(f"{child.url}/_sim/faults").json()] == [2]
+        with pytest.raises(HTTPError, match="400"):
+            child.switch("faults", kind="weather")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{child.url}/_sim/stats")
+
+
+def test_a_child_that_does_not_start_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    """The reason is on its standard error."""
+    with pytest.raises(RuntimeError, match="did not start"), running("--port", "none"):
+        pass
+    assert "invalid int value: 'none'" in capfd.readouterr().err

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from replicate_simulator import content_safety
 from replicate_simulator.catalog import read_catalog
+from replicate_simulator.child import environment
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.faults import KINDS
@@ -81,11 +82,11 @@ async def test_the_switches_and_the_faults_are_those_of_the_code() -> None:
     assert set(content_safety.FAULTS) <= named_in("The Content Safety simulator", "[a-z_]+")
 
 
+@pytest.mark.process
 def test_the_options_are_those_of_the_command() -> None:
     """Each option of `python -m replicate_simulator`, and no other."""
     command = [sys.executable, "-m", "replicate_simulator", "--help"]
-    env = {**os.environ, "PYTHONPATH": str(FOLDER / "src")}
-    said = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment()).stdout
     listed = {each.split()[0] for each in named_in("Options", "--.*")}
     assert listed == set(re.findall(r"--[a-z-]+", said)) - {"--help"}
 
