@@ -76,6 +76,28 @@ def test_it_takes_a_catalog_and_destinations(tmp_path: Path) -> None:
     assert "luma/ray-2-720p" not in models
 
 
+def test_the_accounts_name_is_an_option() -> None:
+    """It owns the destinations, and is what the API shows."""
+    with started("replicate_simulator", "--username", "studio", "--token", "r8_mine") as process:
+        url = line_of(process.stdout)["url"]
+        headers = {"Authorization": "Bearer r8_mine"}
+        assert httpx.get(f"{url}/v1/account", headers=headers).json()["username"] == "studio"
+        assert httpx.get(f"{url}/v1/models/studio/portraits", headers=headers).json()["owner"] == "studio"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_is_not_spoken_is_one_line_on_standard_error(module: str) -> None:
+    """With its time and its logger; what is spoken writes none."""
+    with started(module, "--exit-with-stdin") as process:
+        ready = line_of(process.stdout)
+        headers = {"Authorization": f"Bearer {ready.get('token')}"}
+        assert httpx.get(f"{ready['url']}/_sim/stats").status_code == 200
+        assert httpx.get(f"{ready['url']}/v1/pipelines", headers=headers).status_code == 404
+        _, err = process.communicate(timeout=5)
+    (line,) = err.splitlines()
+    assert "WARNING replicate_simulator: The simulator does not speak GET /v1/pipelines: " in line
+
+
 def test_made_secrets_have_the_real_form() -> None:
     """A token of 40 characters and a signing secret of 24 bytes."""
     with started("replicate_simulator", "--exit-with-stdin") as process:
