@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from dev import running
 from dev.process import StartError
-from dev.replicate.clients import client_environment
+from replicate_simulator.clients import client_environment
 
 
 def main(argv: list[str]) -> int:

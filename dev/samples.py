@@ -27,8 +27,8 @@ import trustme
 from aiohttp import web
 
 from dev import process
-from dev.replicate.models import PictureFormat
-from dev.replicate.pictures import Scene, render
+from replicate_simulator.models import PictureFormat
+from replicate_simulator.pictures import Scene, render
 
 #: The host of the pages' examples.
 HOST = "pictures.example.com"

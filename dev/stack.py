@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import azurite, ports, process
+from dev import azurite, ports, process, simulated_replicate
 from dev.entities import SUBSCRIPTION
 from dev.entities import entities as made_of
 from dev.local_settings import local_values, of_environment, real_replicate
@@ -118,7 +118,9 @@ class Running:
         async with asyncio.TaskGroup() as group:
             storage = group.create_task(self._azurite([self._usually(port) for port in ports.AZURITE]))
             bus = group.create_task(self._emulator(self._usually(ports.SERVICE_BUS)))
-            safety = group.create_task(self._on_port("content safety", "dev.content_safety", ports.CONTENT_SAFETY))
+            safety = group.create_task(
+                self._on_port("content safety", "replicate_simulator.content_safety", ports.CONTENT_SAFETY)
+            )
             replicate = group.create_task(self._replicate())
             pictures = group.create_task(self._sampled())
         self._samples = pictures.result()
@@ -206,7 +208,8 @@ class Running:
     async def _replicate(self) -> process.Child | None:
         if self._real:
             return None
-        return await self._on_port("replicate simulator", "dev.replicate", ports.REPLICATE)
+        arguments = simulated_replicate.arguments()
+        return await self._on_port("replicate simulator", "replicate_simulator", ports.REPLICATE, *arguments)
 
     async def _sampled(self) -> process.Child | None:
         if not self._with_samples:
@@ -215,8 +218,8 @@ class Running:
         (self._folder / "samples.pem").write_text(child.text("ca"), encoding="utf-8")
         return child
 
-    async def _on_port(self, name: str, module: str, usual: int) -> process.Child:
-        return await self._child(name, module, "--port", str(self._usually(usual)))
+    async def _on_port(self, name: str, module: str, usual: int, *arguments: str) -> process.Child:
+        return await self._child(name, module, "--port", str(self._usually(usual)), *arguments)
 
     def _usually(self, port: int) -> int:
         return ports.free_or(port) if self._usual else 0

@@ -10,9 +10,9 @@ from pathlib import Path
 from dev import events, running, samples
 from dev.entities import SUBSCRIPTION
 from dev.local_settings import LOCAL_SETTINGS, of_environment
-from dev.replicate.clients import client_lines
 from dev.stack import LOCAL, Running, Stack
 from dev.trouble import TROUBLE, sentences
+from replicate_simulator.clients import client_lines
 
 _WELCOME = """The local stack is up.
 

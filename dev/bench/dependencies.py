@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from dev import azurite, process
+from dev import azurite, process, simulated_replicate
 from dev.azurite import ACCOUNT, ACCOUNT_KEY
 from dev.local_settings import local_values
 from dev.stack import ROOT, UNPACED
@@ -66,7 +66,7 @@ async def started() -> AsyncIterator[Neighbours]:
     async with AsyncExitStack() as stack:
         storage = await azurite.start()
         stack.push_async_callback(storage.stop)
-        replicate = await _child(stack, "replicate simulator", "dev.replicate")
+        replicate = await _child(stack, "replicate simulator", "replicate_simulator", *simulated_replicate.arguments())
         stubs = await _child(stack, "stubs", "dev.bench.stubs", "--tables", storage.table_url)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Neighbours(_values(replicate, stubs), replicate, stubs, storage, session)

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from dev import stack
 from dev.bench.dependencies import Neighbours
-from dev.replicate.webhooks import sign
+from replicate_simulator.webhooks import sign
 from shared import worker
 from shared.composition.app import App
 from shared.config.settings import Settings

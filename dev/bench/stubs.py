@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from dev.bench import usage
-from dev.replicate.serving import serve
+from replicate_simulator.serving import serve
 
 _CATEGORIES = ("Hate", "SelfHarm", "Sexual", "Violence")
 _SAFE, _HARMFUL = ([{"category": name, "severity": severity} for name in _CATEGORIES] for severity in (0, 6))

@@ -17,7 +17,7 @@ from dev.bench import host as hosts
 from dev.bench.host import Host
 from dev.bench.load import APPS
 from dev.bench.report import Cell, Report
-from dev.replicate.webhooks import sign
+from replicate_simulator.webhooks import sign
 from shared.core.provider.webhook import Callback, callback_url, verify
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 

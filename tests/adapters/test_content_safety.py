@@ -19,7 +19,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from PIL import Image
 
 from dev.fakes.screener import UNSAFE_IMAGE, FakeScreener
-from dev.markers import draw_marker
+from replicate_simulator.markers import draw_marker
 from shared.adapters.content_safety import ContentSafety, _ImageBody
 from shared.core.safety.chunks import OVERLAP_CHARACTERS, TEXT_CHARACTERS, pieces_of
 from shared.core.safety.moderation import Category, Policy, Topic, evaluate
@@ -310,7 +310,7 @@ class Setting:
 @pytest_asyncio.fixture(scope="session")
 async def simulator() -> AsyncIterator[dict[str, str]]:
     """The Content Safety simulator."""
-    async with running("dev.content_safety") as ready:
+    async with running("replicate_simulator.content_safety") as ready:
         yield ready
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from dev import simulated_replicate
 from dev.fakes.provider import FakeReplicate
 from shared.adapters.replicate import Replicate
 from shared.core.keys import Key
@@ -59,7 +60,7 @@ def fake_setting() -> Setting:
 @pytest_asyncio.fixture(scope="session")
 async def simulator() -> AsyncIterator[dict[str, str]]:
     """The Replicate simulator; its predictions wait a minute before they run, so a test is always faster."""
-    async with running("dev.replicate") as ready:
+    async with running("replicate_simulator", *simulated_replicate.arguments()) as ready:
         async with httpx.AsyncClient(base_url=ready["url"], trust_env=False) as hands:
             await hands.post("/_sim/run_time", json={"start_s": 60, "run_s": 1})
             await hands.post("/_sim/pictures", json={"mode": "plain"})

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from dev import simulated_replicate
 from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
 from shared.composition.app import App
 from shared.config.settings import Settings
@@ -63,7 +64,7 @@ class Road:
 @pytest_asyncio.fixture(scope="module")
 async def simulator() -> AsyncIterator[dict[str, str]]:
     """The Replicate simulator; its predictions wait a minute before they run: nobody hears their webhooks here."""
-    async with running("dev.replicate") as ready:
+    async with running("replicate_simulator", *simulated_replicate.arguments()) as ready:
         async with httpx.AsyncClient(base_url=ready["url"], trust_env=False) as hands:
             await hands.post("/_sim/run_time", json={"start_s": 60, "run_s": 1})
         yield ready

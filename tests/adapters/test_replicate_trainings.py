@@ -12,8 +12,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from dev import simulated_replicate
 from dev.fakes.provider import FakeReplicate
-from dev.replicate.models import TRAINER
+from replicate_simulator.models import TRAINER
 from shared.adapters.replicate import Replicate
 from shared.adapters.replicate.sdk.api.files import MOST_BYTES
 from shared.core.keys import Key
@@ -28,7 +29,7 @@ from tests.adapters.simulators import running, scripted
 
 KEY = Key("ada", "one")
 ID = "p" * 26
-DESTINATION = "darkroom-local/lighthouses"
+DESTINATION = f"{simulated_replicate.USERNAME}/lighthouses"
 ZIP = b"PK\x03\x04" + bytes(300)
 _numbers = count(1)
 
@@ -183,7 +184,8 @@ def fake_setting() -> Setting:
 @pytest_asyncio.fixture(scope="session")
 async def trainer() -> AsyncIterator[dict[str, str]]:
     """The Replicate simulator; its trainings wait for a minute before they run, so a test is always faster."""
-    async with running("dev.replicate", "--destination", DESTINATION.partition("/")[2]) as ready:
+    destination = DESTINATION.partition("/")[2]
+    async with running("replicate_simulator", *simulated_replicate.arguments(), "--destination", destination) as ready:
         async with httpx.AsyncClient(base_url=ready["url"], trust_env=False) as hands:
             await hands.post("/_sim/run_time", json={"start_s": 60, "run_s": 1})
         yield ready
@@ -286,7 +288,9 @@ async def test_an_empty_file_is_not_taken(setting: Setting) -> None:
 async def test_a_destination_that_is_not_there_is_said_so(real_setting: Setting) -> None:
     """It is no model that is gone: no other trainer could train into it."""
     pictures = await real_setting.provider.upload("pictures.zip", io.BytesIO(ZIP))
-    outcome = await real_setting.provider.create(KEY, replace(wanted(pictures), destination="darkroom-local/none"))
+    outcome = await real_setting.provider.create(
+        KEY, replace(wanted(pictures), destination=f"{simulated_replicate.USERNAME}/none")
+    )
     assert isinstance(outcome, CreateRefused)
     assert outcome.reason is Reason.PROVIDER_REFUSED
     assert "destination" in outcome.text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dev.content_safety import severities_of_text
+from replicate_simulator.content_safety import severities_of_text
 from shared.adapters.screening import BlocklistScreener, ImageLink, LlamaGuard, ScreenerChain, TextLink
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal

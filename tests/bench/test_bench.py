@@ -21,8 +21,8 @@ from dev.bench import deployed, report, stubs, usage, wire
 from dev.bench.hiding import hide
 from dev.bench.host import Host
 from dev.bench.report import Report
-from dev.replicate.models import PictureFormat
-from dev.replicate.pictures import Scene, render
+from replicate_simulator.models import PictureFormat
+from replicate_simulator.pictures import Scene, render
 from tests.adapters.simulators import running, scripted
 
 
@@ -216,7 +216,7 @@ def test_a_picture_is_about_as_large_as_was_asked(size_bytes: int) -> None:
 @pytest.mark.process
 async def test_an_answer_waits_for_the_end_where_it_is_asked_to() -> None:
     """`Prefer: wait`, which the official SDK sends: the output is there, a moment before its end."""
-    async with running("dev.replicate") as ready, aiohttp.ClientSession() as session:
+    async with running("replicate_simulator") as ready, aiohttp.ClientSession() as session:
         await session.post(f"{ready['url']}/_sim/run_time", json={"start_s": 0, "run_s": 0.2})
         url = f"{ready['url']}/v1/models/black-forest-labs/flux-schnell/predictions"
         login = {"Authorization": f"Bearer {ready['token']}"}

@@ -15,8 +15,8 @@ from PIL import Image
 
 from dev import process
 from dev.app import App
-from dev.markers import draw_marker
 from dev.stack import ROOT, Running
+from replicate_simulator.markers import draw_marker
 from tests.stack.road import HostLog, Road
 
 HOST = "pictures.example"

@@ -61,7 +61,7 @@ async def test_health_says_ok_of_every_neighbour(road: Road) -> None:
 
 async def test_health_names_the_neighbour_that_has_stopped(road: Road, tmp_path: Path) -> None:
     """503: Content Safety was there when the host started, and is gone now; the others are ok."""
-    command = [sys.executable, "-m", "dev.content_safety", "--exit-with-stdin"]
+    command = [sys.executable, "-m", "replicate_simulator.content_safety", "--exit-with-stdin"]
     safety = await process.start("content safety", command, cwd=ROOT)
     overrides = {"CONTENT_SAFETY_ENDPOINT": safety.text("url"), "CONTENT_SAFETY_KEY": safety.text("key")}
     async with _second_host(road, overrides, tmp_path) as url, httpx.AsyncClient(timeout=20) as client:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dev.replicate.models import MODELS, Input
-from dev.replicate.models import Model as Live
+from replicate_simulator.models import MODELS, Input
+from replicate_simulator.models import Model as Live
 from shared.adapters.replicate.drift import Drift, drift
 from shared.adapters.replicate.sdk import errors
 from shared.core.catalog.catalog import Catalog

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dev.replicate.models import TRAINER as TRAINER_MODEL
+from replicate_simulator.models import TRAINER as TRAINER_MODEL
 from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
 from shared.adapters.replicate.sdk.api.files import signed
 from shared.adapters.replicate.sdk.operations import OPERATIONS

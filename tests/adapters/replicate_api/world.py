@@ -5,20 +5,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
-from aiohttp import web
 
-from dev.replicate.clock import Clock
-from dev.replicate.engine import Settings, Simulator
-from dev.replicate.faults import read_fault
-from dev.replicate.server import make_app
-from dev.replicate.serving import url_of
+from dev import simulated_replicate
+from replicate_simulator.clock import Clock
+from replicate_simulator.engine import Settings, Simulator
+from replicate_simulator.faults import read_fault
+from replicate_simulator.server import running
 from shared.adapters.replicate import FixedToken, Timeouts
 from shared.adapters.replicate.sdk.api import ReplicateApi
 from tests.adapters.replicate_api import contract
 
 TOKEN = "r8_" + "t" * 37
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-OWNER = "darkroom-local"
+OWNER = simulated_replicate.USERNAME
 SCHNELL = "black-forest-labs/flux-schnell"
 LLAMA = "meta/meta-llama-3-8b-instruct"
 TRAINER = "ostris/flux-dev-lora-trainer"
@@ -84,16 +83,13 @@ def watch(api: ReplicateApi, witness: Witness) -> None:
 @asynccontextmanager
 async def running_world(start_s: float = 0.01, run_s: float = 0.02) -> AsyncIterator[World]:
     """A fresh simulator whose predictions take 30 ms."""
-    simulator = Simulator(Settings(TOKEN, start_s=start_s, run_s=run_s, plain_pictures=True), SECRET, Clock())
-    runner = web.AppRunner(make_app(simulator), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    simulator.base_url = url_of(runner)
-    world = World(simulator.base_url, simulator, api_at(simulator.base_url), Witness())
-    watch(world.api, world.witness)
-    try:
-        yield world
-        assert world.witness.wrong == []
-    finally:
-        await world.api.close()
-        await runner.cleanup()
+    settings = Settings(TOKEN, OWNER, start_s=start_s, run_s=run_s, plain_pictures=True)
+    simulator = Simulator(settings, SECRET, Clock(), simulated_replicate.catalog())
+    async with running(simulator) as url:
+        world = World(url, simulator, api_at(url), Witness())
+        watch(world.api, world.witness)
+        try:
+            yield world
+            assert world.witness.wrong == []
+        finally:
+            await world.api.close()
