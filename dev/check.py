@@ -1,14 +1,23 @@
 """`python3 -m dev check`: formatting, lint, types, imports, templates. All of them run, even when one fails."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 #: Where pip put the commands of the packages; `.venv` need not be activated.
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+#: A terminal's colours, and the last line of a pytest: what became of how many, and in how long.
+COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
+PYTEST_ENDS = re.compile(r"\b(?:passed|failed|skipped|deselected|errors?|no tests ran)\b.* in [\d.]+s\b")
 
 CHECKS = {
     "format": ["ruff", "format", "--check"],
@@ -27,9 +36,24 @@ def main(argv: list[str]) -> int:
     return run_all(CHECKS)
 
 
-def run_all(checks: dict[str, list[str]]) -> int:
-    """Run commands of `.venv`, each named with its time; returns 1 when one of them failed."""
-    failed = [name for name, command in checks.items() if not _passes(name, command)]
+def run_all(*lanes: Mapping[str, list[str]]) -> int:
+    """Run commands of `.venv`, each named with its time; returns 1 when one of them failed.
+
+    Args:
+        lanes: by name, commands that run one after the other. The lanes run side by side: the last one is seen as it
+            goes, of the others each command is shown when it ends. At the end the tests that were skipped are counted.
+    """
+    printing = threading.RLock()
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        running = [
+            pool.submit(_lane, commands, printing, seen=number == len(lanes))
+            for number, commands in enumerate(lanes, 1)
+        ]
+        ended = [each for lane in running for each in lane.result()]
+    counts = [each.skipped for each in ended if each.skipped is not None]
+    if counts:
+        print(f"\nskipped: {sum(counts)} tests, each with its reason above", flush=True)
+    failed = [each.name for each in ended if each.code]
     if failed:
         print(f"\nfailed: {', '.join(failed)}", flush=True)
     return 1 if failed else 0
@@ -43,9 +67,56 @@ def compiling() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def _passes(name: str, command: list[str]) -> bool:
-    print(f"--- {name}: {' '.join(command)}", flush=True)
-    started = time.monotonic()
-    code = subprocess.run([str(SCRIPTS / command[0]), *command[1:]], env=compiling(), check=False).returncode
-    print(f"--- {name}: {'passed' if code == 0 else 'FAILED'} in {time.monotonic() - started:.1f} s", flush=True)
-    return code == 0
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A command that ran: its exit code, and how many tests it skipped; None where it ran none."""
+
+    name: str
+    code: int
+    skipped: int | None
+
+
+def _lane(commands: Mapping[str, list[str]], printing: threading.RLock, *, seen: bool) -> list[_Ended]:
+    """One after the other, even when one fails."""
+    return [_ran(name, command, printing, seen=seen) for name, command in commands.items()]
+
+
+def _ran(name: str, command: list[str], printing: threading.RLock, *, seen: bool) -> _Ended:
+    """Run one; what it says is printed as it comes where it is to be seen, and else at once when it has ended."""
+    head, started, said = f"--- {name}: {' '.join(command)}\n", time.monotonic(), list[str]()
+
+    def say(text: str) -> None:
+        if seen:
+            with printing:
+                print(text, end="", flush=True)
+
+    say(head)
+    program = [str(SCRIPTS / command[0]), *command[1:]]
+    pipe, both = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(
+        program, env=_environment(), stdout=pipe, stderr=both, text=True, errors="replace"
+    ) as process:
+        for line in process.stdout or ():
+            said.append(line)
+            say(line)
+    code = process.returncode
+    foot = f"--- {name}: {'passed' if code == 0 else 'FAILED'} in {time.monotonic() - started:.1f} s\n"
+    say(foot)
+    if not seen:
+        with printing:
+            print(head, *said, foot, sep="", end="", flush=True)
+    return _Ended(name, code, skipped_of(said[-1]) if said else None)
+
+
+def skipped_of(line: str) -> int | None:
+    """How many tests pytest's last line says were skipped; None where it is no such line."""
+    plain = COLOUR.sub("", line)
+    if not PYTEST_ENDS.search(plain):
+        return None
+    found = re.search(r"(\d+) skipped", plain)
+    return int(found[1]) if found else 0
+
+
+def _environment() -> dict[str, str]:
+    """Ours; in colours where somebody sees them."""
+    return compiling() | ({"FORCE_COLOR": "1"} if sys.stdout.isatty() else {})

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from dev.fakes.blobs import FakeBlobs
@@ -79,11 +80,14 @@ class World:
             timing=Timing(),
             limits=Limits(),
             now=self.now,
-            new_seed=lambda: next(self._seeds),
+            new_seed=self._new_seed,
             chance=lambda: 0.5,
             sleep=self.sleep,
         )
         self._credits = credits
+
+    def _new_seed(self) -> int:
+        return next(self._seeds)
 
     async def open_account(self, user_id: str = "ada", amount: int | None = None) -> None:
         """Grant a user their credits, on the premium plan."""
@@ -235,6 +239,7 @@ class World:
             assert len({event.event_id for event in self.events if event.key == key}) == 1, key
 
 
+@lru_cache(4096)
 def read(raw: bytes, queue: str) -> Message:
     """The message in ``raw``, as the door of this queue reads it."""
     return parse_request(raw)[0] if queue == REQUESTS else parse_event(raw)

@@ -53,27 +53,35 @@ def _house(stage: Stage) -> None:
 # What is asked for, and what the provider makes of it.
 
 
+def _says(stage: Stage, prediction_id: str, end: End) -> None:
+    stage.world.replicate.say(prediction_id, "a go", "ry tale" if end is End.UNSAFE else "od tale")
+
+
+def _sounds(stage: Stage, prediction_id: str, end: End) -> None:
+    stage.world.replicate.succeed(prediction_id, [_WAV])
+
+
+def _trains(stage: Stage, prediction_id: str, end: End) -> None:
+    stage.world.replicate.train(prediction_id, _TAR)
+
+
 def _text(stage: Stage) -> GenerationRequest:
     _house(stage)
-
-    def say(prediction_id: str, end: End) -> None:
-        stage.world.replicate.say(prediction_id, "a go", "ry tale" if end is End.UNSAFE else "od tale")
-
-    stage.makes = say
-    name = "writer-with-next" if stage.end in _NEXT else "writer"
+    stage.makes = _says
+    name = "writer-with-next" if stage.ends_in(*_NEXT) else "writer"
     return GenerationRequest(key=KEY, prompt="Tell me a tale", system_prompt="Be brief.", model=name)
 
 
 def _sound(stage: Stage) -> GenerationRequest:
     _house(stage)
-    stage.makes = lambda prediction_id, _: stage.world.replicate.succeed(prediction_id, [_WAV])
+    stage.makes = _sounds
     return GenerationRequest(key=KEY, prompt="A horn in the fog", model="song", input_file="ada/horn.wav")
 
 
 def _training(stage: Stage) -> GenerationRequest:
     _house(stage)
-    stage.makes = lambda prediction_id, _: stage.world.replicate.train(prediction_id, _TAR)
-    name = "trainer-with-next" if stage.end in _NEXT else "trainer"
+    stage.makes = _trains
+    name = "trainer-with-next" if stage.ends_in(*_NEXT) else "trainer"
     return GenerationRequest(
         key=KEY, model=name, input_file="ada/pictures.zip", destination="ada/lora", trigger_word="LGHT"
     )

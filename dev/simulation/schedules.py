@@ -9,15 +9,15 @@ Rules of this file:
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dev.fakes.messenger import queue_of
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
-from dev.simulation.effects import Crash, Fault, Mode, modes_of, run, watched
-from dev.simulation.invariants import CircuitBreaker, after_step, at_rest, require
+from dev.simulation.effects import Crash, Fault, Mode, watched
+from dev.simulation.invariants import CircuitBreaker, after_step, require
 from shared import worker
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
@@ -54,10 +54,9 @@ class End(StrEnum):
     EXPIRED = "output expired"
     EXPIRES = "second output expires at the fault"
 
-    @property
-    def model(self) -> str:
-        """A model with a fallback where it matters."""
-        return "flux-dev" if self in (End.TRANSIENT_NEXT, End.ABORTED_NEXT) else "flux-schnell"
+
+#: Every webhook with every end.
+EVERY: frozenset[tuple[End, Webhook]] = frozenset((end, webhook) for end in End for webhook in Webhook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +105,66 @@ class Schedule:
 
 
 class Stage:
-    """One world, one generation of two images, one fault."""
+    """One world, one generation of two images, one fault.
+
+    ``alike`` are the ends and webhooks with which all would have gone the same way so far: whoever looks at the end or
+    the webhook takes out those for which the answer is another.
+    """
 
     def __init__(self, end: End, webhook: Webhook, fault: Fault, world: World | None = None) -> None:
         self.world = world or World()
         self.watch = CircuitBreaker(self.world)
-        self.end = end
-        self.webhook = webhook
+        self._end = end
+        self._webhook = webhook
+        self.alike = EVERY
         self.fault = fault
         self.told: set[str] = set()
         self.late: list[PredictionEvent] = []
         self.world.replicate.chunk_bytes = 5  # two chunks an image
         fault.strikes = self._expire_second
-        fault.after_create = self._early if webhook is Webhook.EARLY else None
+        fault.after_create = self._early
         fault.meanwhile = self._meanwhile
         self.faced = Faced(None)
         #: How a prediction succeeds, in the way that the schedule says.
-        self.makes: Callable[[str, End], object] = self._pictures
+        self.makes: Callable[[Stage, str, End], object] = _pictures
         #: A message of somebody else's, that comes together with the double.
         self.rival: GenerationRequest | None = None
+
+    # How it ends, and how it is told.
+
+    @property
+    def end(self) -> End:
+        """How the first prediction ends."""
+        self.alike = frozenset(each for each in self.alike if each[0] is self._end)
+        return self._end
+
+    def ends_in(self, *ends: End) -> bool:
+        """Whether it is one of these, whichever it is."""
+        answer = self._end in ends
+        self.alike = frozenset(each for each in self.alike if (each[0] in ends) is answer)
+        return answer
+
+    @property
+    def webhook(self) -> Webhook:
+        """How Replicate's webhooks come."""
+        self.alike = frozenset(each for each in self.alike if each[1] is self._webhook)
+        return self._webhook
+
+    def is_told(self, webhook: Webhook) -> bool:
+        """Whether they come in this way, whichever the other would be."""
+        answer = self._webhook is webhook
+        self.alike = frozenset(each for each in self.alike if (each[1] is webhook) is answer)
+        return answer
+
+    def turned(self, end: End, webhook: Webhook) -> None:
+        """From here on with another end or webhook; so far all was as it would have been with it."""
+        require((end, webhook) in self.alike, "what is turned has gone the same way so far", (end, webhook))
+        self._end, self._webhook = end, webhook
+
+    @property
+    def model(self) -> str:
+        """A model with a fallback where it matters."""
+        return "flux-dev" if self.ends_in(End.TRANSIENT_NEXT, End.ABORTED_NEXT) else "flux-schnell"
 
     # What comes before.
 
@@ -134,11 +174,11 @@ class Stage:
 
     async def ask(self) -> None:
         """The request, without a fault."""
-        await self.world.ask(model=self.end.model, num_outputs=2)
+        await self.world.ask(model=self.model, num_outputs=2)
 
     def request(self) -> GenerationRequest:
         """The request as a message."""
-        return GenerationRequest(key=KEY, prompt="A lighthouse at night", model=self.end.model, num_outputs=2)
+        return GenerationRequest(key=KEY, prompt="A lighthouse at night", model=self.model, num_outputs=2)
 
     def finish(self, prediction_id: str) -> None:
         """A prediction ends: the first as the schedule says, any further one well."""
@@ -155,15 +195,12 @@ class Stage:
         elif end in (End.ABORTED, End.ABORTED_NEXT):
             replicate.abort(prediction_id)
         else:
-            self.makes(prediction_id, end)
+            self.makes(self, prediction_id, end)
         if end is End.EXPIRED:
             replicate.files.clear()
 
-    def _pictures(self, prediction_id: str, end: End) -> None:
-        self.world.replicate.succeed(prediction_id, _IMAGES[end])
-
     def _expire_second(self) -> None:
-        if self.end is End.EXPIRES:
+        if self.ends_in(End.EXPIRES):
             for uri in [uri for uri in self.world.replicate.files if uri.endswith("out-1.png")]:
                 del self.world.replicate.files[uri]
 
@@ -216,7 +253,9 @@ class Stage:
     # Replicate's part.
 
     async def _early(self) -> None:
-        """The whole life of the prediction while its create is still on the way back."""
+        """The whole life of the prediction while its create is still on the way back, if it is told that early."""
+        if not self.is_told(Webhook.EARLY):
+            return
         prediction_id = self.world.replicate.ids()[-1]
         self.told.add(prediction_id)
         self.world.replicate.start(prediction_id)
@@ -231,7 +270,7 @@ class Stage:
         for prediction_id in fresh:
             self.told.add(prediction_id)
             started = replicate.event(prediction_id)
-            if not started.prediction.status.finished and self.end not in (End.ABORTED, End.ABORTED_NEXT):
+            if not started.prediction.status.finished and not self.ends_in(End.ABORTED, End.ABORTED_NEXT):
                 replicate.start(prediction_id)
                 started = replicate.event(prediction_id)
             self.finish(prediction_id)
@@ -303,44 +342,10 @@ _IMAGES = {
 }
 
 
+def _pictures(stage: Stage, prediction_id: str, end: End) -> None:
+    stage.world.replicate.succeed(prediction_id, _IMAGES[end])
+
+
 def raw_of(message: Sendable) -> bytes:
     """The message as it lies in its queue."""
     return json.dumps(message.to_json()).encode()
-
-
-async def perform(schedule: Schedule) -> Stage:
-    """Run one schedule from an empty world to rest, with every invariant on the way; returns the stage."""
-    stage = Stage(schedule.end, schedule.webhook, Fault(schedule.effect, schedule.mode))
-    await stage.open()
-    faced = await schedule.flow.prepare(stage)
-    done = await stage.face(faced)
-    after_step(stage.watch, KEY.user_id)
-    if not done and schedule.again_last:
-        await stage.world.pump()
-        await stage.news()
-    if not done:
-        await stage.again(faced)
-    await stage.settle()
-    at_rest(stage.watch)
-    return stage
-
-
-#: The webhooks that come before what died is delivered again, if that comes last.
-_TELLING = (Webhook.ONCE, Webhook.TWICE, Webhook.DISORDERED)
-
-
-def schedules(flow: Flow) -> Iterator[Schedule]:
-    """Every schedule of a flow: each effect of it, however the webhook comes and the prediction ends."""
-    for end in flow.ends:
-        for webhook in Webhook:
-            if webhook is Webhook.EARLY and not flow.creates:
-                continue
-            whole = Schedule(flow, 0, Mode.CRASH_BEFORE, webhook, end)
-            yield whole
-            names = run(perform(whole)).fault.names
-            for number, name in enumerate(names, start=1):
-                for mode in modes_of(name):
-                    schedule = replace(whole, effect=number, mode=mode)
-                    yield schedule
-                    if mode in (Mode.CRASH_BEFORE, Mode.CRASH_AFTER) and webhook in _TELLING:
-                        yield replace(schedule, again_last=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from dev.simulation.effects import run
 from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import Broken
-from dev.simulation.schedules import perform, schedules
+from dev.simulation.performing import Shared, perform, schedules
 
 #: How long another process is waited for between two looks. Who waits is ended by its test's own time.
 LOOK_S = 0.05
@@ -31,10 +31,10 @@ class Tally:
 def play(name: str) -> Tally:
     """Run every schedule of the flow of this name, up to the first that breaks a promise."""
     (flow,) = [flow for flow in FLOWS if flow.name == name]
-    count, struck = 0, Counter[str]()
-    for schedule in schedules(flow):
+    count, struck, shared = 0, Counter[str](), Shared()
+    for schedule in schedules(flow, shared):
         try:
-            stage = run(perform(schedule))
+            stage = run(perform(schedule, shared))
         except (Broken, AssertionError) as broken:
             return Tally(count, struck, f"{schedule}: {broken}")
         count += 1

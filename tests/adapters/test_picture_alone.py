@@ -31,9 +31,10 @@ async def shown(images: Images, content: bytes) -> bytes:
     return await images.for_screening(io.BytesIO(content), picture)
 
 
-@pytest.mark.parametrize("content", [saved("JPEG", (200, 100), "RGB"), saved("WEBP", (3000, 3000), "RGBA")])
-async def test_it_comes_to_the_same(images: Images, content: bytes) -> None:
+@pytest.mark.parametrize(("form", "size", "mode"), [("JPEG", (200, 100), "RGB"), ("WEBP", (3000, 3000), "RGBA")])
+async def test_it_comes_to_the_same(images: Images, form: str, size: tuple[int, int], mode: str) -> None:
     """The file as it is, or the very copy that is made here."""
+    content = saved(form, size, mode)
     assert await shown(images, content) == await shown(PillowImages(), content)
 
 

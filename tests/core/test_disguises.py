@@ -32,12 +32,11 @@ def test_every_trick_is_played_and_every_term_is_one() -> None:
     assert len({text for *_, text in cases}) > COUNT * 0.9
 
 
-@pytest.mark.skipif(
-    not disguises.harmless(SEED, 12), reason="apt-get install fortunes fortunes-de fortunes-es ...: not here"
-)
 def test_harmless_sentences_of_ten_languages_are_not_hit() -> None:
     """5,000 sentences that others wrote, less those that plainly say a word of the list."""
     found = disguises.harmless(SEED, 5000)
+    if not found:
+        pytest.skip("apt-get install fortunes fortunes-de fortunes-es ...: not here")
     assert len(found) >= 10
     assert sum(map(len, found.values())) >= 4500
     hit = [text for own in found.values() for text in own if disguises.is_found(BLOCKLIST, text)]

@@ -6,8 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from _pytest.mark import MarkMatcher
+from _pytest.mark.expression import Expression
 
-from dev import commands
+from dev import check, commands
 from dev import test as command
 from dev.check import compiling
 
@@ -15,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 #: What the quick tests never are: each takes minutes of a core, or is a run of others.
 LONG = ("crash_points", "guards", "machine", "outage", "simulation", "twin")
+
+#: The folders that have tests without a process.
+FOLDERS = {"adapters", "bench", "cli", "core", "dev", "doors", "infra", "reliability", "worker"}
 
 #: The guard of tests/conftest.py, and five tests of which it fails those that start a process and do not say so.
 EXAMPLE = """
@@ -31,26 +36,34 @@ def test_talks_to_the_stack(): subprocess.run([sys.executable, "--version"])
 """
 
 
-@pytest.mark.process
-@pytest.mark.timeout(600)  # it imports every test there is: ten seconds, and minutes on a busy machine
-def test_it_is_all_but_processes_and_the_long_ones() -> None:
-    """Most tests of every folder that has any without a process, and none of the long ones or of the stack."""
+def chosen(session: pytest.Session) -> list[str]:
+    """The quick tests: of this run where it is of all tests, for it has collected them; else pytest is asked."""
     choice = command.QUICK[command.QUICK.index("-m") :]
+    if {item.path.relative_to(ROOT).parts[1] for item in session.items} >= FOLDERS:
+        fits = Expression.compile(choice[1])
+        return [item.nodeid for item in session.items if fits.evaluate(MarkMatcher.from_markers(item.iter_markers()))]
     pytests = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider", *choice]
     done = subprocess.run(pytests, cwd=ROOT, env=compiling(), capture_output=True, text=True, check=True, timeout=580)
-    quick = [line for line in done.stdout.splitlines() if "::" in line]
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+@pytest.mark.process
+@pytest.mark.timeout(600)  # alone it imports every test there is: ten seconds, and minutes on a busy machine
+def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureRequest) -> None:
+    """Most tests of every folder that has any without a process, and none of the long ones or of the stack."""
+    quick = chosen(request.session)
     assert len(quick) > 3000
     assert not [test for test in quick if any(f"test_{name}.py" in test for name in LONG)]
     folders = Counter(test.split("/")[1] for test in quick)
-    assert {"adapters", "bench", "cli", "core", "dev", "doors", "infra", "reliability", "worker"} <= set(folders)
+    assert set(folders) >= FOLDERS
     assert "stack" not in folders
 
 
 def test_all_of_them_run_without_it() -> None:
     """The whole command leaves nothing out: no mark, no choice; what one go ignores is what the other is."""
-    two, one = (arguments[1:] for arguments in command.tests([]).values())
+    one, two = (arguments[1:] for arguments in command.tests([]).values())
     ignored = [argument.partition("=")[2] for argument in two if argument.startswith("--ignore")]
-    assert [argument for argument in one if not argument.startswith("-")] == ignored
+    assert one[-len(ignored) :] == ignored
     assert not {"-m", "-k", "--deselect"} & {*one, *two}
 
 
@@ -62,7 +75,7 @@ def test_it_takes_pytests_arguments(argv: list[str], last: list[str]) -> None:
     """They come after its own choice, wherever the option stands."""
     (arguments,) = command.tests(argv).values()
     assert arguments == [*command.QUICK, *last]
-    assert command.tests(["tests/core"]) == {"tests": ["pytest", "tests/core"]}
+    assert command.tests(["tests/core"]) == {"tests": ["pytest", "-rs", "tests/core"]}
 
 
 def test_it_is_in_the_help_and_in_the_readme() -> None:
@@ -98,3 +111,37 @@ def test_who_starts_a_process_without_a_word_fails(tmp_path: Path) -> None:
     assert failed == {"test_starts_one", "test_forks"}, done.stdout
     assert "3 passed" in done.stdout
     assert "mark it as pytest.mark.process" in done.stdout
+
+
+@pytest.mark.process
+def test_what_runs_beside_is_shown_whole_and_what_was_skipped_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lanes run at the same time; each command's lines stay together, and one that fails is named at the end."""
+    monkeypatch.setattr(check, "SCRIPTS", tmp_path)
+    for name, lines in {
+        "one": 'touch here; echo one; while [ ! -e there ]; do sleep 0.05; done; echo "2 passed, 3 skipped in 0.1s"',
+        "two": 'while [ ! -e here ]; do sleep 0.05; done; touch there; echo "1 failed, 1 skipped in 2.5s"; exit 1',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    assert check.run_all({"the first": ["one"]}, {"the second": ["two"]}) == 1
+    told = capsys.readouterr().out
+    assert "--- the first: one\none\n2 passed, 3 skipped in 0.1s\n--- the first: passed in " in told
+    assert told.endswith("skipped: 4 tests, each with its reason above\n\nfailed: the second\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "skipped"),
+    [
+        ("2 failed, 6819 passed, 3 skipped in 1133.12s (0:18:53)\n", 3),
+        ("\x1b[32m\x1b[1m12 passed\x1b[0m\x1b[32m, \x1b[33m1 skipped\x1b[0m\x1b[32m in 0.52s\x1b[0m\n", 1),
+        ("=== 8 passed in 0.52s ===", 0),
+        ("3 skipped in 0.01s", 3),
+        ("Success: no issues found in 638 source files", None),
+        ("Contracts: 7 kept, 0 broken.", None),
+    ],
+)
+def test_pytests_last_line_says_how_many_were_skipped(line: str, skipped: int | None) -> None:
+    """With and without colours; what is no such line counts nothing."""
+    assert check.skipped_of(line) == skipped

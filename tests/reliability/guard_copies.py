@@ -93,7 +93,10 @@ def opened(folder: Path, tests: tuple[str, ...]) -> Iterator[Copy]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=compiling()) as server:
         try:
-            _asked(server, tests)
+            warmed = _asked(server, tests)
+            assert not warmed["trouble"], (
+                f"the guards' tests cannot be collected: {warmed['trouble']}\n{warmed['said']}"
+            )
             yield Copy(folder, server)
         finally:
             assert server.stdin is not None

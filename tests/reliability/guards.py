@@ -305,7 +305,7 @@ GUARDS: tuple[Guard, ...] = (
         "no more is captured than was held",
         CORE + "money/ledger.py",
         (("    if not 0 <= captured <= held:\n", "    if captured < 0:\n"),),
-        core_test("test_credits.py::test_resolve_captures_no_more_than_was_held"),
+        core_test("test_ledger.py::test_resolve_captures_no_more_than_was_held"),
     ),
     Guard(
         "no more outputs are taken than were asked for",

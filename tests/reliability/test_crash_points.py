@@ -9,7 +9,8 @@ import pytest
 
 from dev.simulation.effects import OVERTAKEN, READS, Crash, Fault, Mode, modes_of, run
 from dev.simulation.flows import FLOWS
-from dev.simulation.schedules import End, Flow, Schedule, Webhook, perform
+from dev.simulation.performing import perform
+from dev.simulation.schedules import End, Flow, Schedule, Webhook
 from dev.simulation.tallies import Tallies
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long

@@ -12,6 +12,8 @@ def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
     """Its text is found once, and the copy without it is another text that is still Python."""
     text = (PROJECT / guard.file).read_text(encoding="utf-8")
     compile(without(guard, text), guard.file, "exec")
+    file, _, test = guard.killer.partition("::")
+    assert f"def {test.partition('[')[0]}(" in (PROJECT / file).read_text(encoding="utf-8") or not test
 
 
 def test_every_table_of_the_folder_is_taken_out() -> None:

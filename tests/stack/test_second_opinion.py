@@ -11,6 +11,7 @@ import pytest_asyncio
 from dev.stack import ROOT
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.state import State
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.core.safety.screening_record import ScreeningRecord
 from tests.stack.road import Outcome, Road, key_of, open_road
@@ -172,5 +173,9 @@ async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> No
 
 async def _nothing_yet(road: Road, message: dict[str, Any], key: Key) -> None:
     assert await road.balances(key.user_id) == (10, 0, 0)
-    assert (await road.deps.store.load(key)).generation is None
+    waiting = (await road.deps.store.load(key)).generation
+    assert waiting is None or (waiting.state, waiting.held_credits) == (
+        State.RECEIVED,
+        0,
+    )  # taken in at most
     assert set(await made(road, message)) == {GUARD}

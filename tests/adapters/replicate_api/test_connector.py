@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -95,9 +96,11 @@ async def test_a_failed_inference_is_an_answer(world: World, connector: Replicat
 
 async def test_inference_tells_replicate_its_deadline(world: World, connector: ReplicateConnector) -> None:
     """Should this process end, nothing runs on for long: not under 5 s, which is the least there is."""
-    await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=1)
+    with suppress(errors.TimedOutError):  # a busy machine may not make it in a second, and cancels: that is no create
+        await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=1)
     await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=60)
-    creates = [request for request in world.witness.requests if request.method == "POST"]
+    asked = [request for request in world.witness.requests if request.method == "POST"]
+    creates = [request for request in asked if not request.url.path.endswith("/cancel")]
     sent = [(request.headers["cancel-after"], request.headers.get("prefer")) for request in creates]
     assert sent == [("5s", None), ("60s", "wait=59")]
 

@@ -1,0 +1,82 @@
+"""Snapshots: what has gone the same way once need not go it again.
+
+Rules of this file:
+1. All that can change is copied, by ``pickle``: it reaches everything, and refuses what it does not understand. What is
+   frozen is shared, for nobody can change it; so is a function that remembers nothing.
+2. Dependencies are frozen, and their ports are not: they are copied.
+3. A copy goes on exactly as what came there by itself: tests/reliability/test_snapshots.py compares them.
+"""
+
+import io
+import pickle
+from dataclasses import is_dataclass
+from datetime import date, timedelta
+from enum import Enum
+from types import FunctionType
+from typing import Any, Generic, TypeVar
+
+from shared.ports import Dependencies
+
+T = TypeVar("T")
+
+
+class Snapshot(Generic[T]):
+    """Something as it was when this was made, for as many copies as are wanted."""
+
+    def __init__(self, whole: T) -> None:
+        buffer = io.BytesIO()
+        writer = _Writer(buffer)
+        writer.dump(whole)
+        self._written = buffer.getvalue()
+        self._frozen = writer.frozen
+
+    def copy(self) -> T:
+        """Another one, which shares nothing with any other that can change."""
+        whole: T = _Reader(io.BytesIO(self._written), self._frozen).load()
+        return whole
+
+
+class _Writer(pickle.Pickler):
+    """Leaves out what is frozen, and keeps it beside."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self.frozen: list[Any] = []
+        self._places: dict[int, int] = {}
+
+    def persistent_id(self, each: Any) -> int | None:
+        """The place of what is frozen; nothing of what is to be copied."""
+        kind = type(each)
+        if kind not in _FROZEN:
+            _FROZEN[kind] = _is_frozen(kind)
+        if not _FROZEN[kind]:
+            return None
+        if isinstance(each, FunctionType) and each.__closure__:
+            raise pickle.PicklingError(f"{each.__qualname__} remembers something that can change")
+        place = self._places.setdefault(id(each), len(self.frozen))
+        if place == len(self.frozen):
+            self.frozen.append(each)
+        return place
+
+
+class _Reader(pickle.Unpickler):
+    """Puts what is frozen back into its places."""
+
+    def __init__(self, file: io.BytesIO, frozen: list[Any]) -> None:
+        super().__init__(file)
+        self._frozen = frozen
+
+    def persistent_load(self, place: Any) -> Any:
+        """What stands there."""
+        return self._frozen[place]
+
+
+#: What was found out so far: it is asked for everything that is written.
+_FROZEN: dict[type[Any], bool] = {}
+
+
+def _is_frozen(kind: type[Any]) -> bool:
+    """Whether nothing of this kind ever changes. Plain values are copied, which is quicker than to keep them."""
+    if issubclass(kind, (Enum, date, timedelta, FunctionType)):
+        return True
+    return is_dataclass(kind) and kind.__dataclass_params__.frozen and kind is not Dependencies  # type: ignore[attr-defined]
