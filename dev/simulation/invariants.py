@@ -33,7 +33,7 @@ def require(holds: object, promise: str, whose: object) -> None:
         raise Broken(f"{promise}: {whose}")
 
 
-class CircuitBreaker:
+class Observer:
     """Looks at every save of a world's store, and counts what it looked at."""
 
     def __init__(self, world: World) -> None:
@@ -156,7 +156,7 @@ def _written(request: GenerationRequest) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-def after_step(watch: CircuitBreaker, *user_ids: str) -> None:
+def after_step(watch: Observer, *user_ids: str) -> None:
     """What must hold after every step, for the users that it was about."""
     for user_id in user_ids:
         if user_id in watch.touched:
@@ -173,7 +173,7 @@ def _open_is_known(world: World) -> None:
             require(key in world.index.rows, "what is open is in the open index", key)
 
 
-def _stored_is_safe(watch: CircuitBreaker) -> None:
+def _stored_is_safe(watch: Observer) -> None:
     """Whatever is in the users' container has passed."""
     policy, screener = watch.world.deps.policy, watch.world.screener
     for name, blob in watch.world.blobs.outputs.items():
@@ -184,7 +184,7 @@ def _stored_is_safe(watch: CircuitBreaker) -> None:
             watch.safe[name] = blob
 
 
-def at_rest(watch: CircuitBreaker) -> None:
+def at_rest(watch: Observer) -> None:
     """What must hold when nothing is left to do."""
     world = watch.world
     watch.touched |= {*world.store.saved_accounts, *(key.user_id for key in world.store.saved_generations)}
@@ -220,7 +220,7 @@ def _outputs(world: World) -> None:
     require(stored == paid, "each stored output is paid for, and each paid one is stored", stored ^ paid)
 
 
-def _asked_once(watch: CircuitBreaker) -> None:
+def _asked_once(watch: Observer) -> None:
     """Each save of SUBMITTING is POSTed at most once, with a prompt that was screened; extras are what got lost."""
     world = watch.world
     creates = Counter((key, attempt.number, attempt.posts) for key, attempt in world.replicate.creates)

@@ -85,8 +85,8 @@ class Figures:
     probes_in_outage: int = 0
     questions_in_outage: int = 0
     returns_in_outage: int = 0
-    put_off_mean: float = 0
-    put_off_most: int = 0
+    deferrals_mean: float = 0
+    deferrals_most: int = 0
     peak_per_s: int = 0
     peak_per_minute: int = 0
     throttled: int = 0
@@ -332,8 +332,8 @@ class Outage:
         figures.peak_per_minute = max(minutes.values(), default=0)
         figures.throttled = seen.throttled
         figures.handled_peak_per_s = max(self._handled.values(), default=0)
-        figures.put_off_mean = self.telemetry.defer.total() / max(1, self._asked)
-        figures.put_off_most = max(self.telemetry.defer.values(), default=0)
+        figures.deferrals_mean = self.telemetry.deferrals.total() / max(1, self._asked)
+        figures.deferrals_most = max(self.telemetry.deferrals.values(), default=0)
         figures.why = self.telemetry.why
         made = Counter(key for key, _ in self.world.replicate.made_for.values())
         figures.extra_predictions = sum(number - 1 for number in made.values())

@@ -251,14 +251,14 @@ class CountingTelemetry(FakeTelemetry):
         super().__init__()
         self.names_seen: Counter[str] = Counter()
         self.why: Counter[str] = Counter()
-        self.defer: Counter[Key] = Counter()
+        self.deferrals: Counter[Key] = Counter()
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
         """Count a step."""
         self.names_seen[name] += 1
         if name == "create_deferred":
             self.why[str(facts["why"])] += 1
-            self.defer[key] += 1
+            self.deferrals[key] += 1
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
         """Count a metric."""

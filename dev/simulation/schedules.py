@@ -17,7 +17,7 @@ from dev.fakes.messenger import queue_of
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, watched
-from dev.simulation.invariants import CircuitBreaker, after_step, require
+from dev.simulation.invariants import Observer, after_step, require
 from shared import worker
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
@@ -113,7 +113,7 @@ class Stage:
 
     def __init__(self, end: End, webhook: Webhook, fault: Fault, world: World | None = None) -> None:
         self.world = world or World()
-        self.watch = CircuitBreaker(self.world)
+        self.watch = Observer(self.world)
         self._end = end
         self._webhook = webhook
         self.alike = EVERY

@@ -17,7 +17,7 @@ from dev.fakes.messenger import EVENTS, REQUESTS, Sent
 from dev.fakes.world import DELIVERIES, START, World
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
 from dev.simulation.effects import DEPENDENCIES, Crash, Mode, failed, watched
-from dev.simulation.invariants import CircuitBreaker, after_step, at_rest, require
+from dev.simulation.invariants import Observer, after_step, at_rest, require
 from dev.simulation.replicate_life import ReplicateLife
 from dev.simulation.weather import Rates, Weather
 from shared import worker
@@ -72,8 +72,8 @@ class Simulation:
         self.world.time = START.replace(hour=22, minute=50)
         self.weather = Weather(seed, rates or Rates())
         self.clock = Clockwork(self.world, processes=2)
-        self.watch = CircuitBreaker(self.world)
-        self.transitions = ReplicateLife(self.clock, self.weather, self._tell)
+        self.watch = Observer(self.world)
+        self.life = ReplicateLife(self.clock, self.weather, self._tell)
         self.users = [f"user{number}" for number in range(users)]
         self.generations = generations
         self.steps = 0
@@ -139,9 +139,9 @@ class Simulation:
     def _replicate_did(self, name: str, before: tuple[int, int]) -> None:
         replicate = self.world.replicate
         if name == "provider.create" and len(replicate.made_for) > before[0]:
-            self.transitions.born(replicate.ids()[-1])
+            self.life.born(replicate.ids()[-1])
         if name == "provider.cancel" and len(replicate.running) < before[1]:
-            self.transitions.canceled(replicate.canceled[-1])
+            self.life.canceled(replicate.canceled[-1])
 
     # The users.
 

@@ -27,7 +27,7 @@ class Rates:
     reply_lost: float = 0.005
     stall: float = 0.002  # a handler sleeps for minutes
     outages: int = 6  # of one dependency each, some minutes long
-    create_put_off: float = 0.12  # 429, 401, 402
+    create_deferred: float = 0.12  # 429, 401, 402
     create_refused: float = 0.02
     create_lost: float = 0.12  # really made or not, at even chance
     redelivered: float = 0.05  # a lock is lost: the same message comes again while the first delivery works

@@ -7,7 +7,7 @@ import pytest
 
 from dev.fakes.world import World
 from dev.simulation.effects import OVERTAKEN, Crash, Fault, Mode, run, watched
-from dev.simulation.invariants import CircuitBreaker, after_step
+from dev.simulation.invariants import Observer, after_step
 from shared import worker
 from shared.ports import Dependencies, Unavailable
 
@@ -34,7 +34,7 @@ def test_what_is_given_again_is_given_once(
     async def twice() -> World:
         world = World()
         await world.open_account()
-        watch = CircuitBreaker(world)
+        watch = Observer(world)
         try:
             await give(watched(world.deps, Fault(effect, mode)))
         except (Crash, Unavailable):

@@ -11,7 +11,7 @@ from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import World
 from dev.simulation.effects import Crash, Fault, Mode, run, watched
-from dev.simulation.invariants import Broken, CircuitBreaker, after_step, at_rest
+from dev.simulation.invariants import Broken, Observer, after_step, at_rest
 from shared import worker
 from shared.core.keys import Key
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
@@ -45,7 +45,7 @@ class Play(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(credits=6)
-        self.watch = CircuitBreaker(self.world)
+        self.watch = Observer(self.world)
         self.unfinished: list[Message] = []
 
     @initialize()

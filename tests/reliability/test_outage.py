@@ -43,8 +43,8 @@ def test_an_outage_loses_nothing_and_makes_no_storm(trouble: Trouble) -> None:
     assert found.extra_predictions == 0
     assert 0 < found.creates_in_outage <= TRIED_MOST
     assert found.questions_in_outage <= 200
-    assert found.put_off_mean < 3
-    assert found.put_off_most <= 15
+    assert found.deferrals_mean < 3
+    assert found.deferrals_most <= 15
     assert found.peak_per_minute <= MINUTE_MOST
     assert found.throttled == 0
     assert found.worked_off_s < WORKED_OFF_S

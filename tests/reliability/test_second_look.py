@@ -3,7 +3,7 @@
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import World
 from dev.simulation.effects import Crash, Fault, Mode, run, watched
-from dev.simulation.invariants import CircuitBreaker, after_step, at_rest
+from dev.simulation.invariants import Observer, after_step, at_rest
 
 
 def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
@@ -11,7 +11,7 @@ def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
 
     async def play() -> World:
         world = World()
-        watch = CircuitBreaker(world)
+        watch = Observer(world)
         await world.open_account()
         await world.ask()
         prediction_id = world.replicate.only_id
