@@ -51,8 +51,20 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a system prompt is screened",
         WORKER + "screening.py",
-        (("    written = (message.system_prompt, message.prompt,", "    written = (message.prompt,"),),
+        (('"\n\n".join(message.written_texts)', "message.prompt"),),
         flow_test("request for a text"),
+    ),
+    Guard(
+        "every text that a user writes is screened",
+        CORE + "requests/fields.py",
+        (("tuple(field.name for field in FIELDS if field.written)", 'FIELDS[0].name, "prompt", "negative_prompt"'),),
+        worker_test("test_screened_fields.py::test_every_written_text_is_screened[trigger_word]"),
+    ),
+    Guard(
+        "a text that is no name is written",
+        CORE + "requests/fields.py",
+        (('"trigger_word", _written(60)', '"trigger_word", _name(60)'),),
+        core_test("test_request_fields.py::test_every_text_of_a_request_is_written_or_a_name"),
     ),
 )
 

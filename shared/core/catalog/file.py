@@ -21,8 +21,8 @@ from shared.core.catalog.mapping import KINDS, Input
 from shared.core.catalog.sizes import Sizing
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
+from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import GenerationRequest
-from shared.core.requests.parsing import MODALITIES
 
 Table = Mapping[str, Any]
 E = TypeVar("E", bound=StrEnum)
