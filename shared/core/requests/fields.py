@@ -10,6 +10,7 @@ Rules of this file:
    for they are screened as one text in this order.
 4. Numbers are bounded so that none can upset a store. What a model really takes is the catalogue's matter.
 5. The ids and ``type`` of a message are no fields of this table: they say whose message it is, not what is wanted.
+6. The classes have no comparison and no repr: nobody needs them, and each costs every worker's start.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from shared.core.keys import ID_PATTERN
 MODALITIES = ("image", "video", "audio", "text", "training")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Text:
     """A text of at most ``most`` characters; None: only the size of the message bounds it.
 
@@ -36,7 +37,7 @@ class Text:
     form: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Number:
     """A number from ``low`` to ``high``, both taken; ``whole``: no fractions."""
 
@@ -45,14 +46,14 @@ class Number:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Flag:
     """True or false. ``default`` is what a request has that does not say it."""
 
     default: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pairs:
     """At most ``most`` pairs of texts, each text of at most ``characters``. They are given back, and reach no model."""
 
@@ -63,7 +64,7 @@ class Pairs:
 FieldType = Text | Number | Flag | Pairs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Field:
     """One field of a request.
 
