@@ -67,6 +67,12 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
         core_test("test_request_fields.py::test_every_text_of_a_request_is_written_or_a_name"),
     ),
     Guard(
+        "an error quotes no text of any field",
+        CORE + "lifecycle/transitions.py",
+        (("    asked = request.written_texts if request else ()", "    asked: tuple[str, ...] = ()"),),
+        worker_test("test_fallback.py::test_an_error_quotes_no_field_that_a_user_wrote[negative_prompt]"),
+    ),
+    Guard(
         "no model gets a text that was not screened",
         CORE + "catalog/file.py",
         ((" and field not in WRITTEN:", " and field not in WRITTEN and not _is_ours(field):"),),
