@@ -92,25 +92,38 @@ def test_the_schema_in_docs_is_the_one_of_the_table() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == schema_text()
 
 
-_ODD: st.SearchStrategy[Any] = st.sampled_from(
-    [None, "", " ", "\n", "a\x00", "\ud800", "🙂", "x\n", True, False, 0, 1, -1, 0.5, 10**400, [], {}, ["a"], "a/b"]
-)
+#: Values of other types, and texts that are hardly any.
+ODD: list[Any] = [None, "", " ", "\n", "a\x00", "\ud800", "🙂", "x\n", True, False, 0, 1, -1, 0.5, 10**400]
+ODD += [[], {}, ["a"], "ada/b"]
+_ODD = st.sampled_from(ODD)
+
+
+def near(field: Field) -> list[Any]:
+    """Values at the bounds of a field, and just beyond them."""
+    match field.type:
+        case Text(most=most, choices=choices):
+            lengths = [] if most is None else ["x" * most, "x" * (most + 1), "🙂" * most, "🙂" * (most + 1)]
+            return [field.example, f"{field.example}\n", f"{field.example}\x00", *choices, *lengths]
+        case Number(low, high, _):
+            return [low, high, low - 1, high + 1, (low + high) / 2, low - 0.5, high + 0.5, str(low), float(low)]
+        case Flag():
+            return [True, False, "true", 1]
+        case Pairs(most, characters):
+            full = {str(number): "x" * characters for number in range(most)}
+            long = {"x": "x" * (characters + 1)}
+            return [
+                full,
+                full | {"more": ""},
+                long,
+                {"x": 1},
+                {"x" * (characters + 1): ""},
+                {"\x00": ""},
+                {"": "\ud800"},
+            ]
 
 
 def _values(field: Field) -> st.SearchStrategy[Any]:
-    """Values at the bounds of a field, just beyond them, and of other types."""
-    match field.type:
-        case Text(most=most, choices=choices):
-            lengths = [] if most is None else ["x" * most, "x" * (most + 1), "🙂" * most]
-            near: list[Any] = [field.example, f"{field.example}\n", *choices, *lengths]
-        case Number(low, high, _):
-            near = [low, high, low - 1, high + 1, (low + high) / 2, str(low), float(low)]
-        case Flag():
-            near = [True, False, "true", 1]
-        case Pairs(most, characters):
-            full = {str(number): "x" * characters for number in range(most)}
-            near = [full, full | {"more": ""}, {"x": 1}, {"x" * (characters + 1): ""}, {"\x00": ""}, {"": ""}]
-    return st.sampled_from(near) | _ODD
+    return st.sampled_from(near(field)) | _ODD
 
 
 #: Paths in the user's own folder and outside any: a folder of somebody else is what the schema cannot know of.
@@ -156,6 +169,16 @@ _SMALL = st.builds(
 def test_what_the_schema_allows_the_parser_takes_and_the_other_way_round(body: dict[str, Any]) -> None:
     """For messages at every bound, and beyond it."""
     assert VALIDATOR.is_valid(body) == is_taken(body)
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_at_every_bound_of_a_field_schema_and_parser_agree(field: Field) -> None:
+    """Each value by itself, in a message that is good without it, and in a training's, which needs no prompt."""
+    for base in ({"prompt": "A lighthouse", "input_file": "ada/a.wav"}, {"destination": "ada/lora"}):
+        bodies = [IDS | base | {field.name: value} for value in (*near(field), *ODD)]
+        differ = [body for body in bodies if VALIDATOR.is_valid(body) != is_taken(body)]
+        assert not differ
+        assert {is_taken(body) for body in bodies} == {True, False}
 
 
 def test_what_no_schema_can_say_is_refused_by_the_parser() -> None:
