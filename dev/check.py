@@ -24,6 +24,7 @@ CHECKS = {
     "lint": ["ruff", "check"],
     "types": ["mypy"],
     "imports": ["lint-imports"],
+    "fields": ["python", "-m", "dev.fields"],
     "templates": ["python", "-m", "dev.templates"],
 }
 

@@ -25,6 +25,7 @@ from shared.adapters.service_bus import read_envelope
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
+from shared.core.requests.fields import FIELDS
 from shared.core.requests.messages import GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 
@@ -39,24 +40,11 @@ _IDS = ("ada", "one", "ada+x@example.com", "us-east-1:7f3c", "auth0|5f7c", "o'br
 _REQUEST: Mapping[str, Any] = {
     "user_id": "ada",
     "generation_id": "one",
-    "prompt": "A lighthouse at night",
-    "model": "flux-schnell",
-    "width": 1024,
-    "height": 768,
-    "num_outputs": 2,
-    "guidance_scale": 3.5,
-    "seed": 7,
-    "output_format": "png",
-    "aspect_ratio": "16:9",
-    "image_url": "https://pictures.example/cat.png",
-    "input_file": "ada/a.wav",
-    "destination": "ada/lora",
-    "metadata": {"order": "7"},
-    "max_credits": 5,
+    "type": "generate",
+    **{field.name: field.example for field in FIELDS},
     "allow_fallback": True,
     "strict": False,
     "continuation": None,
-    "type": "generate",
 }
 _PREDICTION: Mapping[str, Any] = {
     "id": "prediction0000000000000001",

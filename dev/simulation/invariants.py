@@ -19,6 +19,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
 from shared.core.money.ledger import Account, Move
+from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import evaluate
 
@@ -152,8 +153,12 @@ def price_of(generation: Generation, catalog: Catalog) -> int:
 
 def _written(request: GenerationRequest) -> str:
     """All that a user wrote, as it is to be screened: at once."""
-    texts = (request.system_prompt, request.prompt, request.negative_prompt, request.trigger_word)
-    return "\n\n".join(text for text in texts if text)
+    return "\n\n".join(_texts(request))
+
+
+def _texts(request: GenerationRequest) -> list[str]:
+    """Each text that a user wrote, as the table of fields says."""
+    return [text for name in WRITTEN if (text := getattr(request, name))]
 
 
 def after_step(watch: Observer, *user_ids: str) -> None:
@@ -243,7 +248,7 @@ def nothing_secret(world: World) -> None:
     for generation in world.store.saved_generations.values():
         request = generation.request
         if request is not None:
-            secrets |= {text for text in (request.prompt, request.system_prompt, request.trigger_word) if text}
+            secrets |= set(_texts(request))
         secrets |= {output.text for output in generation.outputs if output.text}
     said: set[str] = set()
     for name, _, facts in world.telemetry.steps:

@@ -13,7 +13,7 @@ from shared.cli.context import CommandContext, Operations, RefusedError, command
 from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
 from shared.core.money.pricing import Price
 from shared.core.money.usage import usd
-from shared.core.requests.parsing import MODALITIES
+from shared.core.requests.fields import MODALITIES
 
 catalog = typer.Typer(help="The models that are offered: list, check.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -3,14 +3,14 @@
 Rules of this file:
 1. A request is sent to the queue, as the app sends it; nothing here changes a generation.
 2. A message is read back by the corridor's own parser before it is sent, so that a bad value is refused here.
-3. Every field of a request has its option (a test compares them); which model takes what, the catalogue knows.
+3. The options are made from the table of fields (core/requests/fields.py); which model takes what, the catalogue knows.
 """
 
 import inspect
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
+from functools import partial, wraps
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -20,8 +20,9 @@ from shared.cli.context import CommandContext, Operations, RefusedError, command
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
+from shared.core.requests.fields import FIELD, FIELDS, Field, Flag, Number, Pairs, Text
 from shared.core.requests.messages import GenerationRequest, Malformed
-from shared.core.requests.parsing import MODALITIES, parse_request
+from shared.core.requests.parsing import parse_request
 from shared.ports import Envelope
 
 #: How long --wait waits by itself, and how often it looks. A picture takes seconds, a video minutes.
@@ -31,67 +32,71 @@ _LOOK_EVERY_S = 0.5
 _DAY_S = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class _Option:
-    """The option of one field: its kind, its help, what its value is called; ``flag``: where it has another name."""
+#: The options whose name is not the field's own.
+_NAMES = {"output_format": "--format", "duration_s": "--duration"}
 
-    field: str
-    kind: type
-    help: str
-    metavar: str = ""
-    flag: str = ""
+#: Fields that ``submit`` takes in a form of its own: an argument, a flag that says no, pairs.
+_OWN_FORM = ("prompt", "allow_fallback", "metadata")
 
-    @property
-    def parameter(self) -> inspect.Parameter:
-        """As typer reads it in a function's signature."""
-        name = self.flag or f"--{self.field.replace('_', '-')}"
-        flags = f"{name}/--no-{name.removeprefix('--')}" if self.kind is bool else name
-        option = typer.Option(flags, help=self.help, metavar=self.metavar or None, show_default=False)
-        annotation = Annotated[self.kind | None, option]  # type: ignore[name-defined]  # it is made at run time
-        return inspect.Parameter(self.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+#: In the order of the table, which is that of the help.
+OPTIONS: tuple[Field, ...] = tuple(field for field in FIELDS if field.name not in _OWN_FORM)
 
 
-#: In the order in which the help lists them: what is made, then how, then with what.
-OPTIONS: tuple[_Option, ...] = (
-    _Option("modality", str, "What to make, where no model is named.", "|".join(MODALITIES)),
-    _Option("model", str, "A model of the catalogue; default: by the user's plan.", "MODEL"),
-    _Option("quality", str, "In place of a model: economy, standard, premium.", "QUALITY"),
-    _Option("width", int, "The width that is wanted.", "PIXELS"),
-    _Option("height", int, "The height that is wanted.", "PIXELS"),
-    _Option("aspect_ratio", str, "Such as 16:9, in place of width and height.", "W:H"),
-    _Option("num_outputs", int, "How many.", "N"),
-    _Option("seed", int, "The same seed makes the same picture.", "N"),
-    _Option("output_format", str, "Such as webp, png, jpg, mp3, wav.", "FORMAT", "--format"),
-    _Option("negative_prompt", str, "What not to make.", "TEXT"),
-    _Option("num_inference_steps", int, "How many steps.", "N"),
-    _Option("guidance_scale", float, "How closely to follow the prompt.", "X"),
-    _Option("image_url", str, "The https address of a picture to start from.", "URL"),
-    _Option("prompt_strength", float, "How far to leave that picture, 0 to 1.", "X"),
-    _Option("duration_s", int, "How long a video or a sound.", "SECONDS", "--duration"),
-    _Option("resolution", str, "As the model names it, such as 1 MP.", "NAME"),
-    _Option("system_prompt", str, "How a text model should behave.", "TEXT"),
-    _Option("max_tokens", int, "The longest text.", "N"),
-    _Option("temperature", float, "How freely a model chooses.", "X"),
-    _Option("continuation", bool, "Go on from the sound of --input-file."),
-    _Option("input_file", str, "A sound, or a training's archive: what `upload` printed.", "USER/NAME"),
-    _Option("destination", str, "The model that a training makes a version of.", "OWNER/NAME"),
-    _Option("trigger_word", str, "The word that calls what was trained.", "WORD"),
-    _Option("training_steps", int, "How long to train.", "N"),
-    _Option("max_credits", int, "The most it may cost.", "N"),
-    _Option("strict", bool, "Refuse what would be ignored."),
-)
+def option_name(field: Field) -> str:
+    """What the option of a field is called: ``--aspect-ratio``."""
+    return _NAMES.get(field.name, f"--{field.name.replace('_', '-')}")
 
 
+def _kind(field: Field) -> type:
+    match field.type:
+        case Text():
+            return str
+        case Number(whole=whole):
+            return int if whole else float
+        case Flag():
+            return bool
+        case Pairs():
+            raise TypeError(f"{field.name} has no option of this form")
+
+
+def _parameter(field: Field) -> inspect.Parameter:
+    """The option of a field, as typer reads it in a function's signature."""
+    name, kind = option_name(field), _kind(field)
+    flags = f"{name}/--no-{name.removeprefix('--')}" if kind is bool else name
+    option = typer.Option(flags, help=field.help, metavar=field.unit or None, show_default=False)
+    annotation = Annotated[kind | None, option]  # type: ignore[valid-type]  # it is made at run time
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command with an option for each field in place of its ``**fields``.
+
+    typer makes the options of a command from its signature, and has no other way in: its options by hand need types
+    that it keeps for itself. A callable may say its signature in ``__signature__`` (PEP 362), so this one does.
+    """
+    own = inspect.signature(command)
+    fixed = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    at = [each.name for each in fixed].index("user") + 1
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        command(**given)
+
+    parameters = [*fixed[:at], *map(_parameter, OPTIONS), *fixed[at:]]
+    with_options.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # PEP 362
+    return with_options
+
+
+@_with_options
 def submit(  # noqa: PLR0913  # each is an option of the command
     context: typer.Context,
-    prompt: Annotated[
-        str | None, typer.Argument(help="What to make; only a training needs none.", metavar="PROMPT")
-    ] = None,
+    prompt: Annotated[str | None, typer.Argument(help=FIELD["prompt"].help, metavar=FIELD["prompt"].unit)] = None,
     *,
     user: User,
     no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Try no other model if it fails.")] = False,
     metadata: Annotated[
-        list[str] | None, typer.Option(help="Given back in the event; may be repeated.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option(help=f"{FIELD['metadata'].help} May be repeated.", metavar=FIELD["metadata"].unit),
     ] = None,
     generation_id: Annotated[
         str | None, typer.Option("--id", help="The generation's id; default: a new one.", metavar="ID")
@@ -111,18 +116,6 @@ def submit(  # noqa: PLR0913  # each is an option of the command
     message = read_back(key, said)
     command_context = command_context_of(context)
     command_context.do(partial(_submitted, command_context, message, wait_s=within if wait else 0))
-
-
-def _with_options() -> inspect.Signature:
-    """What typer reads in place of ``**fields``: an option for each."""
-    own = inspect.signature(submit)
-    *fixed, _ = own.parameters.values()
-    first = [each for each in fixed if each.name in ("context", "prompt", "user")]
-    last = [each for each in fixed if each not in first]
-    return own.replace(parameters=[*first, *(option.parameter for option in OPTIONS), *last])
-
-
-vars(submit)["__signature__"] = _with_options()
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

@@ -11,7 +11,9 @@ Rules of this file:
 import re
 from dataclasses import dataclass
 
-_ID = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._@|+:=~'-]{0,126}[A-Za-z0-9_@|+:=~'-])?")
+#: What an id may be, as a pattern for the whole of it.
+ID_PATTERN = r"[A-Za-z0-9_-](?:[A-Za-z0-9._@|+:=~'-]{0,126}[A-Za-z0-9_@|+:=~'-])?"
+_ID = re.compile(ID_PATTERN)
 
 #: What an id may be, in words.
 ID_RULE = "1 to 128 letters, digits and . _ @ | - + : = ~ ', starting with a letter, a digit, _ or -, no dot at the end"

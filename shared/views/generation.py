@@ -15,33 +15,15 @@ from typing import Any
 from shared.core.events.generation_event import Output
 from shared.core.lifecycle.generation import Generation
 from shared.core.money.usage import usd
+from shared.core.requests.fields import FIELDS, WRITTEN
 from shared.ports import OpenRow
 from shared.views.times import moment, seen_from, span
 
 #: What of a request says what was wanted, in the order in which it is told; none of it is a text for a model.
-_ASKED = (
-    "modality",
-    "model",
-    "quality",
-    "width",
-    "height",
-    "aspect_ratio",
-    "num_outputs",
-    "duration_s",
-    "resolution",
-    "max_tokens",
-    "temperature",
-    "continuation",
-    "input_file",
-    "destination",
-    "training_steps",
-)
+_ASKED = tuple(field.name for field in FIELDS if field.shown)
 
 #: What of a model's inputs are words, and never a user's own.
 _WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
-
-#: What a user wrote.
-_PROMPTS = ("prompt", "negative_prompt", "system_prompt", "trigger_word")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +133,7 @@ class GenerationView:
         request = self.generation.request if self.prompt else None
         if not self.prompt:
             return {}
-        return {name: getattr(request, name, None) or None for name in _PROMPTS}
+        return {name: getattr(request, name, None) or None for name in WRITTEN}
 
     def _output_json(self, output: Output) -> dict[str, Any]:
         told = asdict(output) | {"text_characters": len(output.text)}

@@ -92,8 +92,7 @@ def _unseen(deps: Dependencies, message: GenerationRequest, kind: str, plan: Pla
 
 async def _look_at_texts(deps: Dependencies, message: GenerationRequest, plan: Plan) -> ScreenedRequest:
     """Everything that the user wrote, as one: what is harmless in two fields may not be so together."""
-    written = (message.system_prompt, message.prompt, message.negative_prompt, message.trigger_word)
-    texts = "\n\n".join(text for text in written if text)
+    texts = "\n\n".join(message.written_texts)
     if not texts:
         return ScreenedRequest(message, None)
     with deps.telemetry.span("screen prompt", message.key):

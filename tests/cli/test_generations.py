@@ -11,6 +11,7 @@ from dev.fakes.blobs import Blob
 from dev.fakes.world import KEY
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
+from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import CancelRequest, GenerationRequest
 from tests.adapters import examples
 from tests.cli.counter import Counter
@@ -127,9 +128,7 @@ def test_show_tells_a_text_only_when_asked(counter: Counter, tmp_path: Path) -> 
 
 def test_show_tells_no_word_that_a_user_wrote(counter: Counter) -> None:
     """Not one of any text field, unless it is asked for; what names something is told."""
-    texts: dict[str, Any] = {
-        name: f"secret-{name}" for name in ("prompt", "negative_prompt", "system_prompt", "trigger_word")
-    }
+    texts: dict[str, Any] = {name: f"secret-{name}" for name in WRITTEN}
     request = GenerationRequest(key=KEY, input_file="ada/a.zip", metadata={"note": "secret-note"}, **texts)
     inputs: dict[str, Any] = {
         "words": "secret-words",

@@ -10,7 +10,7 @@ import typer
 from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import KEY
 from shared.cli.main import app
-from shared.cli.submitting import OPTIONS
+from shared.cli.submitting import OPTIONS, option_name
 from shared.core.lifecycle.state import State
 from shared.core.requests.messages import GenerationRequest
 from tests.cli.counter import Counter
@@ -132,10 +132,12 @@ def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
 def test_every_field_of_a_request_has_its_option(counter: Counter) -> None:
     """A field that is new is missing here until it has one; each says in the help what it is for."""
     steering = {"key", "prompt", "allow_fallback", "metadata", "unknown_fields"}
-    assert {option.field for option in OPTIONS} == {field.name for field in fields(GenerationRequest)} - steering
+    assert {option.name for option in OPTIONS} == {field.name for field in fields(GenerationRequest)} - steering
     command = typer.main.get_command(app).commands["submit"]  # type: ignore[attr-defined]  # it is a group
     helped = {name for parameter in command.params if getattr(parameter, "help", "") for name in parameter.opts}
-    assert {option.flag or f"--{option.field.replace('_', '-')}" for option in OPTIONS} <= helped
+    assert {option_name(field) for field in OPTIONS} <= helped
+    helps = {parameter.name: getattr(parameter, "help", "") for parameter in command.params}
+    assert [field.name for field in OPTIONS if helps[field.name] != field.help] == []
 
 
 def test_submit_of_every_other_modality(counter: Counter) -> None:

@@ -12,8 +12,8 @@ from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Unit
+from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import GenerationRequest
-from shared.core.requests.parsing import MODALITIES
 
 ACTIVE = [model for model in REAL.models.values() if model.status is Status.ACTIVE]
 RETIRED = [model for model in REAL.models.values() if model.status is Status.RETIRED]

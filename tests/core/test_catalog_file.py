@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dev.fakes.catalogs import RATIO, SEED, TEXT, VERSION, model
 from shared.core.catalog.file import CatalogError, build_catalog
+from shared.core.requests.fields import FIELDS, Text
 
 
 def wrong(table: Any, name: str = "m", **more: Any) -> str:
@@ -122,6 +123,8 @@ def test_a_wrong_field_is_named_with_its_file_and_model(changes: dict[str, Any],
         ({"type": "text"}, ": field own_name is no field of a request"),
         ({"type": "text", "field": "promt"}, ": field promt is no field of a request"),
         ({"type": "text", "field": ["prompt"]}, ": field ['prompt'] is no field of a request"),
+        ({"type": "text", "field": "resolution"}, ": resolution is not screened, so its type must be choice"),
+        ({"type": "text", "field": "metadata"}, ": metadata is not screened, so its type must be choice"),
         ({"type": "whole", "field": "seed", "from": "0"}, ", from: must be a number"),
         ({"type": "whole", "field": "seed", "to": float("nan")}, ", to: must be a number"),
         ({"type": "whole", "field": "seed", "to": True}, ", to: must be a number"),
@@ -143,10 +146,21 @@ def test_a_wrong_input_is_named_with_its_file_model_and_name(item: Any, named: s
     assert text.startswith(f"mine.toml: model m, inputs.own_name{named}")
 
 
+def test_a_text_that_is_not_screened_fills_a_choice_only() -> None:
+    """A name goes to a model as one of the words that the catalogue lists, and in no other way."""
+    named = {field.name for field in FIELDS if isinstance(field.type, Text) and not field.written}
+    assert "resolution" in named
+    for name in named:
+        assert f"{name} is not screened" in wrong(model({"prompt": TEXT, "own_name": {"type": "text", "field": name}}))
+    listed = {"type": "choice", "field": "resolution", "choices": ["1 MP"]}
+    tables = {"m": model({"prompt": TEXT, "size": listed}) | {"status": "hidden"}}
+    assert build_catalog({"models": tables}).models["m"].inputs["size"].choices == ("1 MP",)
+
+
 @pytest.mark.parametrize(
     ("inputs", "sizing", "named"),
     [
-        ({"aspect_ratio": {"type": "text"}}, "ratio", "with choices such as 4:3"),
+        ({"aspect_ratio": {"type": "whole"}}, "ratio", "with choices such as 4:3"),
         ({"aspect_ratio": RATIO | {"choices": ["square", "wide"]}}, "ratio", "with choices such as 4:3"),
         (
             {"aspect_ratio": RATIO | {"choices": ["1:1", "auto:best"]}},

@@ -13,7 +13,7 @@ from shared.core.catalog.mapping import Mapped, inputs_of, misses_of, seed_of
 from shared.core.events.generation_event import ChosenBy
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests import parsing
+from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import GenerationRequest
 
 PICTURE = "https://pictures.example/cat.png"
@@ -114,7 +114,7 @@ def test_custom_keeps_the_size(name: str) -> None:
 
 #: Values as people send them: each field's own, in and out of what models take.
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "modality": st.sampled_from(parsing.MODALITIES),
+    "modality": st.sampled_from(MODALITIES),
     "quality": st.sampled_from(["economy", "standard", "premium"]),
     "model": st.sampled_from([m.name for m in REAL.models.values() if m.status is not Status.HIDDEN]),
     "negative_prompt": st.just("people"),

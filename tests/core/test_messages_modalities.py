@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.reasons import Reason
+from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import GenerationRequest, Malformed
-from shared.core.requests.parsing import MODALITIES, parse_request
+from shared.core.requests.parsing import parse_request
 
 KEY = Key("ada@x.org", "gen-1")
 BASE = {"generation_id": "gen-1", "user_id": "ada@x.org", "prompt": "A lighthouse at night"}

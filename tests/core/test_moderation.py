@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason
-from shared.core.requests.parsing import MODALITIES
+from shared.core.requests.fields import MODALITIES
 from shared.core.safety.moderation import (
     BLOCKLIST,
     CONTENT_SAFETY,

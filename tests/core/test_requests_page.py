@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dev.fields import with_table
 from shared.core.catalog.catalog import Catalog, Quote, Status, quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import inputs_of
@@ -18,8 +19,9 @@ from shared.core.keys import Key
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
+from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import CancelRequest, GenerationRequest
-from shared.core.requests.parsing import MODALITIES, parse_request
+from shared.core.requests.parsing import parse_request
 from shared.worker.delivery import INLINE_CHARACTERS
 
 ROOT = Path(__file__).parents[2]
@@ -53,23 +55,23 @@ def test_every_field_of_a_request_is_told_and_no_other() -> None:
     assert len(FIELDS) == len(rows("Field"))
 
 
-def test_every_type_and_bound_is_the_parsers() -> None:
-    """Texts by their length, numbers by their range; what has a form of its own says so after it."""
-    rules = {name: row[1] for name, row in FIELDS.items()}
-    for name, most in parsing._TEXT.items():
-        if name == "modality":
-            assert rules.pop(name) == f"text, one of {', '.join(f'`{each}`' for each in MODALITIES)}"
-            continue
-        assert re.fullmatch(rf"text, at most {most:,} characters(, `.*`)?", rules.pop(name)), name
-    for name, (low, high) in parsing._WHOLE.items():
-        assert rules.pop(name) == f"whole number, {low:,} to {high:,}", name
-    for name, (least, greatest) in parsing._REAL.items():
-        assert rules.pop(name) == f"number, {least:g} to {greatest:g}", name
-    assert {rules.pop(name) for name in ("continuation", "allow_fallback", "strict")} == {"true or false"}
-    assert set(rules) == {"type", "generation_id", "user_id", "prompt", "metadata"}
+def test_the_table_is_the_one_that_the_code_has() -> None:
+    """Whole, as `python3 -m dev fields --write` writes it; and the bound of the message above it."""
+    assert with_table(PAGE) == PAGE
     assert f"at most {parsing.REQUEST_BYTES // 1024} KiB" in PAGE
-    assert f"at most {parsing._METADATA_PAIRS} texts" in rules["metadata"]
-    assert f"at most {parsing._METADATA_CHARACTERS} characters" in rules["metadata"]
+
+
+def test_every_type_and_bound_is_told_in_words() -> None:
+    """One of each kind, as the page has it."""
+    rules = {name: row[1] for name, row in FIELDS.items()}
+    assert rules["modality"] == "text, one of `image`, `video`, `audio`, `text`, `training`"
+    assert rules["negative_prompt"] == "text, at most 2,000 characters"
+    assert rules["destination"] == "text, at most 140 characters, `owner/name`"
+    assert rules["prompt"] == "text, not blank, 3 to 500 characters unless the model has other bounds"
+    assert rules["seed"] == "whole number, 0 to 4,294,967,295"
+    assert rules["guidance_scale"] == "number, 0 to 100"
+    assert rules["strict"] == "true or false"
+    assert rules["metadata"] == "object of at most 16 texts, names and values of at most 256 characters"
 
 
 def takers(catalog: Catalog, field: str) -> list[str]:

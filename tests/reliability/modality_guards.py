@@ -27,13 +27,13 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "one user's file is never another's",
         CORE + "requests/parsing.py",
-        (("if folder != key.user_id or not parts", "if not parts"),),
+        ((' and not given["input_file"].startswith(f"{key.user_id}/")', ' and "/" not in given["input_file"]'),),
         core_test("test_messages_modalities.py::test_a_file_of_somebody_else_or_nowhere_is_refused"),
     ),
     Guard(
         "no way leads out of a user's folder",
-        CORE + "requests/parsing.py",
-        ((" or not all(_FILE_PART.fullmatch(part) for part in parts)", ""),),
+        CORE + "requests/fields.py",
+        (("            pattern=_UPLOAD,\n", ""),),
         core_test("test_messages_modalities.py::test_whatever_is_taken_stays_in_the_folder"),
     ),
     Guard(
@@ -51,8 +51,32 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a system prompt is screened",
         WORKER + "screening.py",
-        (("    written = (message.system_prompt, message.prompt,", "    written = (message.prompt,"),),
+        (("join(message.written_texts)", "join([message.prompt])"),),
         flow_test("request for a text"),
+    ),
+    Guard(
+        "every text that a user writes is screened",
+        CORE + "requests/messages.py",
+        (("for name in WRITTEN if (text", "for name in WRITTEN[:-1] if (text"),),
+        worker_test("test_screened_fields.py::test_every_written_text_is_screened[trigger_word]"),
+    ),
+    Guard(
+        "a text that is no name is written",
+        CORE + "requests/fields.py",
+        (('"trigger_word", _written(60)', '"trigger_word", _name(60)'),),
+        core_test("test_request_fields.py::test_every_text_of_a_request_is_written_or_a_name"),
+    ),
+    Guard(
+        "an error quotes no text of any field",
+        CORE + "lifecycle/transitions.py",
+        (("    asked = request.written_texts if request else ()", "    asked: tuple[str, ...] = ()"),),
+        worker_test("test_fallback.py::test_an_error_quotes_no_field_that_a_user_wrote[negative_prompt]"),
+    ),
+    Guard(
+        "no model gets a text that was not screened",
+        CORE + "catalog/file.py",
+        ((" and field not in WRITTEN:", " and field not in WRITTEN and not _is_ours(field):"),),
+        core_test("test_catalog_file.py::test_a_text_that_is_not_screened_fills_a_choice_only"),
     ),
 )
 

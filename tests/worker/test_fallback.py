@@ -11,6 +11,7 @@ from shared.core.events.generation_event import ChosenBy
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import SENTENCES, Reason
+from shared.core.requests.fields import WRITTEN
 from tests.worker.modalities import opened
 
 PICTURE = "https://pictures.example/cat.png"
@@ -235,6 +236,15 @@ async def test_operators_read_the_providers_own_words_and_no_prompt() -> None:
     assert world.generation().provider_error == "the second one broke too"
     assert "secret" not in str(world.telemetry.steps)
     assert "broke" not in str(world.events)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+async def test_an_error_quotes_no_field_that_a_user_wrote(name: str) -> None:
+    """Also one that the model was not sent: a provider's log may have it from elsewhere."""
+    fields: dict[str, Any] = {name: "A secret garden behind the house"}
+    world = await asked(**fields)
+    await failed(world, "Cannot draw 'a secret garden behind the house' (E9828)")
+    assert world.generation().provider_error == "Cannot draw '[..]' (E9828)"
 
 
 async def test_a_model_that_broke_is_no_fault_of_the_user() -> None:

@@ -21,8 +21,8 @@ from shared.core.catalog.mapping import KINDS, Input
 from shared.core.catalog.sizes import Sizing
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
+from shared.core.requests.fields import MODALITIES, WRITTEN
 from shared.core.requests.messages import GenerationRequest
-from shared.core.requests.parsing import MODALITIES
 
 Table = Mapping[str, Any]
 E = TypeVar("E", bound=StrEnum)
@@ -202,6 +202,10 @@ def _input(where: str, name: str, raw: Any) -> Input:
         raise CatalogError(f"{where}, value: must be a text, a number, true or false")
     if value is None and not _is_ours(field) and name not in _MAPPED_BY_RULE:
         raise CatalogError(f"{where}: field {field} is no field of a request")
+    if value is None and kind == "text" and not choices and field not in WRITTEN:
+        raise CatalogError(
+            f"{where}: {field} is not screened, so its type must be choice: no model gets it as free text"
+        )
     given = Input(
         name=name,
         kind=kind,

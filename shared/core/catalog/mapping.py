@@ -21,6 +21,7 @@ from typing import Protocol
 from shared.core.catalog.chat_template import plain
 from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sized
 from shared.core.reasons import Reason, Refusal
+from shared.core.requests.fields import FIELDS
 from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]
@@ -140,17 +141,7 @@ def references(inputs: Inputs) -> list[str]:
 
 
 #: Request fields that steer Darkroom, and so are never "ignored".
-_STEERING = {
-    "key",
-    "model",
-    "modality",
-    "quality",
-    "max_credits",
-    "allow_fallback",
-    "strict",
-    "metadata",
-    "unknown_fields",
-}
+_STEERING = {"key", "unknown_fields", *(field.name for field in FIELDS if field.steers)}
 
 #: What makes another thing, or another bill, where it is left out (rule 3).
 _NEVER_LEFT_OUT = ("image_url", "input_file", "duration_s", "destination")

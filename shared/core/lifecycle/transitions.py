@@ -223,7 +223,7 @@ def _written(generation: Generation) -> list[str]:
     """The texts that a user may have written, which an error may quote: none of them is anybody else's business."""
     attempt, request = generation.attempt, generation.request
     sent = attempt.inputs.values() if attempt else ()
-    asked = (request.prompt, request.negative_prompt, request.system_prompt, request.trigger_word) if request else ()
+    asked = request.written_texts if request else ()
     return [text for text in (*sent, *asked) if isinstance(text, str)]
 
 

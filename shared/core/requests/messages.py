@@ -12,12 +12,14 @@ from typing import Any
 from shared.core.keys import GivenIds, Key
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
+from shared.core.requests.fields import WRITTEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """What the app asks for. None means "not said": the catalogue's default serves.
 
+    Its fields are those of the table in fields.py, written here once more for the type checker (a test compares them).
     ``prompt`` is empty for a training only. ``input_file`` names a file in the app's own container of uploads, in the
     user's folder: a sound to go on from, or the archive of a training, whose result goes to ``destination``.
     """
@@ -54,6 +56,11 @@ class GenerationRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     #: Names of fields that nobody knows, fit for a log and an event. They are no field of the message.
     unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def written_texts(self) -> tuple[str, ...]:
+        """What the user wrote, in the order in which a model reads it (fields.py); without what was not said."""
+        return tuple(text for name in WRITTEN if (text := getattr(self, name)))
 
     def to_json(self) -> dict[str, Any]:
         """The message that ``parse_request`` reads back; without what was not said. Of unknown fields, the names."""

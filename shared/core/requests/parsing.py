@@ -5,74 +5,34 @@ Rules of this file:
    with a reason and never an exception.
 2. Unknown fields are kept out and named, so that a typo is seen; with ``strict`` they are refused.
 3. A field that is null is not there.
+4. Names, types and bounds are those of the table (fields.py). Here are only the rules of more than one field: the
+   prompt that everything but a training needs, the file in the user's own folder, the sound to go on from.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.core.keys import ID_RULE, GivenIds, Key, is_id
 from shared.core.provider.prediction import Prediction
+from shared.core.requests.fields import FIELD, UPLOAD_RULE, Field, Flag, Number, Pairs, Text
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
 
 #: The largest body that is looked at; a generous bound for 20,000 characters of prompt and the rest.
 REQUEST_BYTES = 256 * 1024
 
-#: Type and bounds of every optional field. Numbers are bounded here so that none can upset a store;
-#: what a model really takes is the catalogue's matter.
-_TEXT: dict[str, int] = {
-    "model": 200,
-    "negative_prompt": 2000,
-    "aspect_ratio": 20,
-    "image_url": 8192,  # one that is signed with a role's token is long
-    "output_format": 10,
-    "quality": 20,
-    "modality": 20,
-    "system_prompt": 20_000,
-    "resolution": 20,
-    "input_file": 512,
-    "destination": 140,
-    "trigger_word": 60,
-}
-_WHOLE: dict[str, tuple[int, int]] = {
-    "width": (64, 8192),
-    "height": (64, 8192),
-    "num_outputs": (1, 100),
-    "num_inference_steps": (1, 1000),
-    "seed": (0, 2**32 - 1),
-    "max_tokens": (1, 1_000_000),
-    "duration_s": (1, 3600),
-    "training_steps": (1, 100_000),
-    "max_credits": (0, 1_000_000_000),
-}
-_REAL: dict[str, tuple[float, float]] = {"guidance_scale": (0, 100), "prompt_strength": (0, 1), "temperature": (0, 10)}
-_FIELDS = {item.name for item in fields(GenerationRequest)} - {"key", "unknown_fields"}
-_FIELDS |= {"type", "user_id", "generation_id"}
+#: Every name that a message may have.
+_KNOWN = frozenset({*FIELD, "type", "user_id", "generation_id"})
 
 #: So many unknown fields are named; a body may hold thousands.
 _UNKNOWN_NAMED = 20
-
-#: What Darkroom makes.
-MODALITIES = ("image", "video", "audio", "text", "training")
-
-_DESTINATION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}")
-
-#: A name within the user's folder: parts of harmless characters, none of them all dots.
-_FILE_PART = re.compile(r"(?!\.+$)[A-Za-z0-9 ._()@+=-]{1,200}")
-
-#: Bounds of the app's own metadata, which is echoed in the event: 16 pairs of texts.
-_METADATA_PAIRS, _METADATA_CHARACTERS = 16, 256
 
 #: What is told to its sender where it is no id: a text of at most so many characters, or a number of 64 bits.
 _GIVEN_ID_CHARACTERS = 256
 
 #: A generation has fewer attempts than this, by far.
 _MOST_ATTEMPTS = 1_000_000
-
-
-Flag = TypeVar("Flag", bool, None)
 
 
 class _FieldError(Exception):
@@ -157,54 +117,48 @@ def _is_telling(value: object) -> bool:
 
 def _unknown(body: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of unknown fields, fit for a log, no more than some of them."""
-    return tuple(sorted({_printable(name) for name in body.keys() - _FIELDS})[:_UNKNOWN_NAMED])
+    return tuple(sorted({_printable(name) for name in body.keys() - _KNOWN})[:_UNKNOWN_NAMED])
 
 
 def _request(key: Key, body: Mapping[str, Any], unknown: tuple[str, ...]) -> GenerationRequest:
-    given: dict[str, Any] = {"strict": _flag("strict", body.get("strict"), default=False)}
-    if given["strict"] and unknown:
+    if _value(FIELD["strict"], body.get("strict")) and unknown:
         raise _FieldError(_unknown_refused(unknown))
-    for name, most in _TEXT.items():
-        given[name] = _text(name, body.get(name), most)
-    for name, bounds in _WHOLE.items():
-        given[name] = _number(name, body.get(name), bounds, whole=True)
-    for name, bounds_real in _REAL.items():
-        given[name] = _number(name, body.get(name), bounds_real, whole=False)
-    given["continuation"] = _flag("continuation", body.get("continuation"), default=None)
-    _check_names(key, given)
+    given = {name: _value(field, body.get(name)) for name, field in FIELD.items() if name != "prompt"}
+    _check_together(key, given)
     trains = given["modality"] == "training" or given["destination"] is not None
-    return GenerationRequest(
-        key=key,
-        prompt=_prompt(body.get("prompt"), needed=not trains),
-        allow_fallback=_flag("allow_fallback", body.get("allow_fallback"), default=True),
-        metadata=_metadata(body.get("metadata")),
-        unknown_fields=unknown,
-        **given,
-    )
+    prompt = _prompt(body.get("prompt"), needed=not trains)
+    return GenerationRequest(key=key, prompt=prompt, unknown_fields=unknown, **given)
+
+
+def _value(field: Field, value: object) -> Any:
+    """The value of a field as its type reads it; what a request has that does not say it, where it is null."""
+    match field.type:
+        case Text() as text:
+            return _text(field.name, value, text)
+        case Number() as number:
+            return _number(field.name, value, number)
+        case Flag(default):
+            return _flag(field.name, value, default=default)
+        case Pairs() as pairs:
+            return _pairs(field.name, value, pairs)
 
 
 def _unknown_refused(unknown: tuple[str, ...]) -> str:
     """What is wrong and what may have been meant: ``widht`` is near to ``width``."""
     import difflib  # noqa: PLC0415  # 2 ms of a start, for what hardly ever is needed
 
-    near = [(name, difflib.get_close_matches(name, _FIELDS, 1)) for name in unknown]
+    near = [(name, difflib.get_close_matches(name, _KNOWN, 1)) for name in unknown]
     told = [f"{name} (did you mean {found[0]}?)" if found else name for name, found in near]
     return f"strict refuses fields that are not known: {', '.join(told)}"
 
 
-def _check_names(key: Key, given: Mapping[str, Any]) -> None:
-    """The texts that name something: each has a form of its own."""
-    if given["modality"] not in (None, *MODALITIES):
-        raise _FieldError(f"modality must be one of {', '.join(MODALITIES)}")
-    if given["destination"] is not None and not _DESTINATION.fullmatch(given["destination"]):
-        raise _FieldError("destination must be owner/name of a model: small letters, digits and . _ -")
+def _check_together(key: Key, given: Mapping[str, Any]) -> None:
+    """The rules of more than one field."""
     if given["continuation"] and given["input_file"] is None:
         raise _FieldError("continuation needs an input_file: the sound to go on from")
-    if given["input_file"] is not None:
-        folder, *parts = given["input_file"].split("/")
-        # One user's file is never another's: the folder is the user's own.
-        if folder != key.user_id or not parts or not all(_FILE_PART.fullmatch(part) for part in parts):
-            raise _FieldError("input_file must be a file in the user's own folder of uploads: <user_id>/<name>")
+    # One user's file is never another's: the folder is the user's own.
+    if given["input_file"] is not None and not given["input_file"].startswith(f"{key.user_id}/"):
+        raise _FieldError(UPLOAD_RULE)
 
 
 def _prompt(value: object, *, needed: bool) -> str:
@@ -215,12 +169,18 @@ def _prompt(value: object, *, needed: bool) -> str:
     return _storable("prompt", value)
 
 
-def _text(name: str, value: object, most: int) -> str | None:
+def _text(name: str, value: object, rule: Text) -> str | None:
+    """The text; None where it is empty, for an app may send its empty form fields."""
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > most:
-        raise _FieldError(f"{name} must be a text of at most {most} characters")
-    return _storable(name, value) or None
+    if not isinstance(value, str) or (rule.most is not None and len(value) > rule.most):
+        raise _FieldError(f"{name} must be a text of at most {rule.most} characters")
+    text = _storable(name, value) or None
+    if text is not None and rule.choices and text not in rule.choices:
+        raise _FieldError(f"{name} must be one of {', '.join(rule.choices)}")
+    if text is not None and rule.pattern and not re.fullmatch(rule.pattern, text):
+        raise _FieldError(rule.rule)
+    return text
 
 
 def _storable(name: str, value: str) -> str:
@@ -230,18 +190,17 @@ def _storable(name: str, value: str) -> str:
     return value
 
 
-def _number(name: str, value: object, bounds: tuple[float, float], *, whole: bool) -> int | float | None:
+def _number(name: str, value: object, rule: Number) -> int | float | None:
     if value is None:
         return None
-    low, high = bounds
-    kind = "a whole number" if whole else "a number"
-    good = isinstance(value, int) or (not whole and isinstance(value, float))
-    if not good or isinstance(value, bool) or not low <= value <= high:  # type: ignore[operator]  # good says so
-        raise _FieldError(f"{name} must be {kind} from {low} to {high}")
+    kind = "a whole number" if rule.whole else "a number"
+    good = isinstance(value, int) or (not rule.whole and isinstance(value, float))
+    if not good or isinstance(value, bool) or not rule.low <= value <= rule.high:  # type: ignore[operator]  # good says so
+        raise _FieldError(f"{name} must be {kind} from {rule.low} to {rule.high}")
     return value  # type: ignore[return-value]  # narrowed by good
 
 
-def _flag(name: str, value: object, *, default: Flag) -> bool | Flag:
+def _flag(name: str, value: object, *, default: bool | None) -> bool | None:
     if value is None:
         return default
     if not isinstance(value, bool):
@@ -249,16 +208,16 @@ def _flag(name: str, value: object, *, default: Flag) -> bool | Flag:
     return value
 
 
-def _metadata(value: object) -> dict[str, str]:
+def _pairs(name: str, value: object, rule: Pairs) -> dict[str, str]:
     if value is None:
         return {}
-    rule = f"metadata must be at most {_METADATA_PAIRS} pairs of texts of at most {_METADATA_CHARACTERS} characters"
-    if not isinstance(value, dict) or len(value) > _METADATA_PAIRS:
-        raise _FieldError(rule)
-    for name, item in value.items():
-        if not isinstance(item, str) or max(len(name), len(item)) > _METADATA_CHARACTERS:
-            raise _FieldError(rule)
-        _storable("metadata", name + item)
+    told = f"{name} must be at most {rule.most} pairs of texts of at most {rule.characters} characters"
+    if not isinstance(value, dict) or len(value) > rule.most:
+        raise _FieldError(told)
+    for key, item in value.items():
+        if not isinstance(item, str) or max(len(key), len(item)) > rule.characters:
+            raise _FieldError(told)
+        _storable(name, key + item)
     return dict(value)
 
 

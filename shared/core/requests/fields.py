@@ -1,0 +1,329 @@
+"""The table of request fields: everything that is known about a field stands here, once.
+
+Rules of this file:
+1. Parser, command line, JSON Schema, the table of docs/requests.md, what is screened, what is shown and what an error
+   may not quote are made from this table. None of them lists a field itself: a list by hand forgets the next field.
+2. Every text says whether it is ``written``. A written text is a user's own words, and a model may get it: it is
+   screened, shown only when asked for, and taken out of errors. Any other text is a name or a choice: Darkroom or the
+   catalogue compares it with what is known, and no model gets it as free text.
+3. Fields stand in the order in which help and views list them; written texts in the order in which a model reads them,
+   for they are screened as one text in this order.
+4. Numbers are bounded so that none can upset a store. What a model really takes is the catalogue's matter.
+5. The ids and ``type`` of a message are no fields of this table: they say whose message it is, not what is wanted.
+6. The classes have no comparison and no repr: nobody needs them, and each costs every worker's start.
+"""
+
+from dataclasses import dataclass
+
+from shared.core.keys import ID_PATTERN
+
+#: What Darkroom makes.
+MODALITIES = ("image", "video", "audio", "text", "training")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Text:
+    """A text of at most ``most`` characters; None: only the size of the message bounds it.
+
+    ``written``: see rule 2. ``choices`` are all values that there are; ``pattern`` is what the whole text has to match,
+    ``rule`` the sentence that says so in an error, ``form`` the same in short, for the page.
+    """
+
+    most: int | None
+    written: bool
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    rule: str = ""
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Number:
+    """A number from ``low`` to ``high``, both taken; ``whole``: no fractions."""
+
+    low: int
+    high: int
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Flag:
+    """True or false. ``default`` is what a request has that does not say it."""
+
+    default: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Pairs:
+    """At most ``most`` pairs of texts, each text of at most ``characters``. They are given back, and reach no model."""
+
+    most: int
+    characters: int
+
+
+FieldType = Text | Number | Flag | Pairs
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Field:
+    """One field of a request.
+
+    ``help`` is one sentence for the command line; ``more`` follows it on the page and in the schema. ``unit`` is what
+    the command line calls a value. ``modalities`` are those with a model that takes the field; empty: it steers
+    Darkroom itself, whatever is made. ``shown``: a view tells it without being asked for what a user wrote.
+    """
+
+    name: str
+    type: FieldType
+    help: str
+    example: object
+    modalities: tuple[str, ...] = ()
+    unit: str = ""
+    more: str = ""
+    shown: bool = False
+
+    @property
+    def steers(self) -> bool:
+        """Whether Darkroom itself goes by it, so that it is never without use."""
+        return not self.modalities
+
+    @property
+    def sentences(self) -> str:
+        """What it says, as the page and the schema have it."""
+        return f"{self.help} {self.more}".rstrip()
+
+    @property
+    def written(self) -> bool:
+        """Whether it is a user's own words for a model (rule 2)."""
+        return isinstance(self.type, Text) and self.type.written
+
+
+def _name(most: int, **rest: tuple[str, ...] | str) -> Text:
+    return Text(most, False, **rest)  # type: ignore[arg-type]  # noqa: FBT003  # as Text has them
+
+
+def _written(most: int | None, form: str = "") -> Text:
+    return Text(most, True, form=form)  # noqa: FBT003  # the name of the function says it
+
+
+_OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
+
+#: A folder, then parts of harmless characters, none of them all dots. That the folder is the user's, the parser knows.
+_UPLOAD = rf"{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
+
+UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <user_id>/<name>"
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "system_prompt",
+        _written(20_000),
+        "How a text model should behave.",
+        "You answer in one sentence.",
+        ("text",),
+        "TEXT",
+        "It is written before the prompt, as the model was taught. Marks of chat templates (`<|eot_id|>`, `[INST]`, "
+        "`<start_of_turn>` and their siblings) in it or in the prompt of a text model lose their first sign to one "
+        "that looks like it, so that a text cannot speak as somebody else.",
+    ),
+    Field(
+        "prompt",
+        _written(None, "not blank, 3 to 500 characters unless the model has other bounds"),
+        "What to make; only a training needs none.",
+        "A lighthouse at night",
+        MODALITIES,
+        "PROMPT",
+    ),
+    Field(
+        "modality",
+        _name(20, choices=MODALITIES),
+        "What to make, where no model is named.",
+        "image",
+        (),
+        "|".join(MODALITIES),
+        "Absent: `image`, or `training` where there is a `destination`.",
+        shown=True,
+    ),
+    Field(
+        "model",
+        _name(200),
+        "A model of the catalogue; default: by the user's plan.",
+        "flux-schnell",
+        (),
+        "MODEL",
+        "By our name, or by Replicate's `owner/name`.",
+        shown=True,
+    ),
+    Field(
+        "quality",
+        _name(20),
+        "In place of a model: economy, standard, premium.",
+        "standard",
+        (),
+        "QUALITY",
+        shown=True,
+    ),
+    Field(
+        "width",
+        Number(64, 8192),
+        "The width that is wanted.",
+        1024,
+        ("image", "video"),
+        "PIXELS",
+        "In pixels; mapped to the nearest size that the model has.",
+        shown=True,
+    ),
+    Field(
+        "height",
+        Number(64, 8192),
+        "The height that is wanted.",
+        768,
+        ("image", "video"),
+        "PIXELS",
+        "In pixels; mapped to the nearest size that the model has.",
+        shown=True,
+    ),
+    Field(
+        "aspect_ratio",
+        _name(20),
+        "Such as 16:9, in place of width and height.",
+        "16:9",
+        ("image", "video"),
+        "W:H",
+        "With them it is the shape, while they say how large; where they have another shape, they are left out. "
+        "`custom`: width and height alone.",
+        shown=True,
+    ),
+    Field("num_outputs", Number(1, 100), "How many.", 2, ("image",), "N", "Each costs.", shown=True),
+    Field(
+        "seed",
+        Number(0, 2**32 - 1),
+        "The same seed makes the same picture.",
+        7,
+        ("image", "video", "audio"),
+        "N",
+        "So it does a video or a sound. Absent: one is chosen and recorded.",
+    ),
+    Field("output_format", _name(10), "Such as webp, png, jpg, mp3, wav.", "png", ("image", "audio"), "FORMAT"),
+    Field("negative_prompt", _written(2000), "What not to make.", "fog", ("image",), "TEXT"),
+    Field("num_inference_steps", Number(1, 1000), "How many steps.", 28, ("image",), "N"),
+    Field("guidance_scale", Number(0, 100, whole=False), "How closely to follow the prompt.", 3.5, ("image",), "X"),
+    Field(
+        "image_url",
+        _name(8192),  # one that is signed with a role's token is long
+        "The https address of a picture to start from.",
+        "https://pictures.example.com/ada/beach.jpg",
+        ("image", "video"),
+        "URL",
+        "It is fetched and looked at here; the model gets our copy.",
+    ),
+    Field(
+        "prompt_strength",
+        Number(0, 1, whole=False),
+        "How far to leave that picture, 0 to 1.",
+        0.7,
+        ("image",),
+        "X",
+    ),
+    Field(
+        "duration_s",
+        Number(1, 3600),
+        "How long a video or a sound.",
+        5,
+        ("video", "audio"),
+        "SECONDS",
+        "In seconds.",
+        shown=True,
+    ),
+    Field("resolution", _name(20), "As the model names it, such as 1 MP.", "1 MP", ("image",), "NAME", shown=True),
+    Field("max_tokens", Number(1, 1_000_000), "The longest text.", 200, ("text",), "N", "In tokens.", shown=True),
+    Field(
+        "temperature",
+        Number(0, 10, whole=False),
+        "How freely a model chooses.",
+        0.8,
+        ("audio", "text"),
+        "X",
+        shown=True,
+    ),
+    Field(
+        "continuation",
+        Flag(),
+        "Go on from the sound of the input file.",
+        example=True,
+        modalities=("audio",),
+        more="So it needs an `input_file`.",
+        shown=True,
+    ),
+    Field(
+        "input_file",
+        _name(
+            512,
+            pattern=_UPLOAD,
+            rule=UPLOAD_RULE,
+            form="`<user_id>/<name>`",
+        ),
+        "A sound, or a training's archive: what `upload` printed.",
+        "ada/melody.wav",
+        ("audio", "training"),
+        "USER/NAME",
+        "Your app puts it into the container `uploads`.",
+        shown=True,
+    ),
+    Field(
+        "destination",
+        _name(
+            140,
+            pattern=_OWNER_NAME,
+            rule="destination must be owner/name of a model: small letters, digits and . _ -",
+            form="`owner/name`",
+        ),
+        "The model that a training makes a version of.",
+        "darkroom-local/ada-portraits",
+        ("training",),
+        "OWNER/NAME",
+        "One that is there already at Replicate, in the account whose token Darkroom has; small letters, digits and "
+        "`. _ -`.",
+        shown=True,
+    ),
+    Field("trigger_word", _written(60), "The word that calls what was trained.", "ADAPRT", ("training",), "WORD"),
+    Field(
+        "training_steps", Number(1, 100_000), "How long to train.", 1000, ("training",), "N", "In steps.", shown=True
+    ),
+    Field(
+        "max_credits",
+        Number(0, 1_000_000_000),
+        "The most it may cost.",
+        5,
+        (),
+        "N",
+        "Dearer is refused, and dearer fallbacks are left out.",
+    ),
+    Field(
+        "allow_fallback",
+        Flag(default=True),
+        "Try another model where one is retired, or fails for a passing reason.",
+        example=False,
+        more="It serves within the hold. Default: `true`.",
+    ),
+    Field(
+        "strict",
+        Flag(default=False),
+        "Refuse what would be ignored.",
+        example=True,
+        more="That is a field that is unknown, or of no use to the chosen model. Default: `false`.",
+    ),
+    Field(
+        "metadata",
+        Pairs(16, 256),
+        "Given back in the event.",
+        {"order": "7"},
+        (),
+        "NAME=VALUE",
+    ),
+)
+
+#: The same by name.
+FIELD: dict[str, Field] = {field.name: field for field in FIELDS}
+
+#: The names of what a user wrote, in the order in which a model reads it (rules 2 and 3).
+WRITTEN: tuple[str, ...] = tuple(field.name for field in FIELDS if field.written)

@@ -1,0 +1,105 @@
+"""The JSON Schema of a message of the request queue, made from the table of fields.
+
+Rules of this file:
+1. Whatever the schema allows, the parser takes, and the other way round, but for three things that no schema can say:
+   a whole number is written without a fraction (``64``, not ``64.0``), the folder of an ``input_file`` is the user's
+   own, and the message as a whole is bounded in bytes.
+2. Patterns are read alike by Python and ECMAScript: an end is "no character follows", for Python's ``$`` lets a line
+   break follow.
+3. A null is the same as an absent field, so every type allows it; an empty text says nothing, so it is no choice's or
+   pattern's matter.
+"""
+
+from typing import Any
+
+from shared.core.keys import ID_PATTERN, ID_RULE
+from shared.core.requests.fields import FIELDS, Field, Flag, Number, Pairs, Text
+
+Schema = dict[str, Any]
+
+_END = r"(?![\s\S])"
+
+#: What every store takes: no NUL, no half of a surrogate pair.
+_STORABLE = rf"^[^\u0000\uD800-\uDFFF]*{_END}"
+
+_COMMENT = (
+    "Made by `python3 -m dev fields --write` from shared/core/requests/fields.py. Beyond it: a whole number has no "
+    "fraction (64, not 64.0), the folder of input_file is the user's own, and a message has at most 256 KiB."
+)
+
+
+def request_schema() -> Schema:
+    """The schema of a request to generate or to cancel, as JSON values."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": _COMMENT,
+        "title": "A request to Darkroom: to generate, or to cancel",
+        "type": "object",
+        "required": ["user_id", "generation_id"],
+        "properties": {
+            "type": {"enum": ["generate", "cancel", None], "description": "What is wanted; absent: generate."},
+            "user_id": _id("Whose credits, whose files."),
+            "generation_id": _id("Yours: the same pair of ids again is the same generation."),
+        },
+        "if": {"properties": {"type": {"const": "cancel"}}, "required": ["type"]},
+        "else": {"$ref": "#/$defs/generation"},
+        "$defs": {"generation": _generation()},
+    }
+
+
+def _id(says: str) -> Schema:
+    return {"type": "string", "pattern": f"^{ID_PATTERN}{_END}", "description": f"{says} {ID_RULE}."}
+
+
+def _generation() -> Schema:
+    known = ["type", "user_id", "generation_id", *(field.name for field in FIELDS)]
+    training = {"anyOf": [_says("modality", {"const": "training"}), _says("destination", {"minLength": 1})]}
+    a_file = {"required": ["input_file"], "properties": {"input_file": {"type": "string", "minLength": 1}}}
+    a_prompt = {"required": ["prompt"], "properties": {"prompt": {"type": "string", "pattern": r"\S"}}}
+    return {
+        "properties": {field.name: {**_type(field), **_said(field)} for field in FIELDS},
+        "allOf": [
+            {"if": training, "else": a_prompt},
+            {"if": _says("continuation", {"const": True}), "then": a_file},
+            {"if": _says("strict", {"const": True}), "then": {"propertyNames": {"enum": known}}},
+        ],
+    }
+
+
+def _says(name: str, value: Schema) -> Schema:
+    """The message has this field, with a value that is no null."""
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}, **value}}}
+
+
+def _said(field: Field) -> Schema:
+    said: Schema = {"description": field.sentences, "examples": [field.example]}
+    if isinstance(field.type, Flag) and field.type.default is not None:
+        said["default"] = field.type.default
+    return said
+
+
+def _type(field: Field) -> Schema:
+    match field.type:
+        case Text() as text:
+            return _text(text)
+        case Number(low, high, whole):
+            return {"type": ["integer" if whole else "number", "null"], "minimum": low, "maximum": high}
+        case Flag():
+            return {"type": ["boolean", "null"]}
+        case Pairs(most, characters):
+            one = {"type": "string", "maxLength": characters, "pattern": _STORABLE}
+            return {
+                "type": ["object", "null"],
+                "maxProperties": most,
+                "propertyNames": one,
+                "additionalProperties": one,
+            }
+
+
+def _text(text: Text) -> Schema:
+    if text.choices:
+        return {"enum": [*text.choices, "", None]}
+    schema: Schema = {"type": ["string", "null"]}
+    if text.most is not None:
+        schema["maxLength"] = text.most
+    return schema | {"pattern": f"^(?:{text.pattern})?{_END}" if text.pattern else _STORABLE}

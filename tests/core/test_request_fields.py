@@ -1,0 +1,189 @@
+"""The table of request fields: everything that is made from it, and that nothing is made past it."""
+
+import json
+from dataclasses import MISSING, fields
+from typing import Any, get_type_hints
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dev.fields import SCHEMA, schema_text
+from shared.core.keys import Key
+from shared.core.requests.fields import FIELD, FIELDS, WRITTEN, Field, Flag, Number, Pairs, Text
+from shared.core.requests.json_schema import request_schema
+from shared.core.requests.messages import GenerationRequest, Malformed
+from shared.core.requests.parsing import parse_request
+
+IDS = {"user_id": "ada", "generation_id": "one"}
+
+#: Texts that are no words for a model: each is compared with what is known, or goes to nobody. A text field that is
+#: neither here nor screened fails the tests below; before it is added here, see that no model gets it as free text.
+NAMES = {"modality", "model", "quality", "aspect_ratio", "output_format", "resolution"}
+NAMES |= {"image_url", "input_file", "destination", "metadata"}
+
+#: What a request has and its message says in another way.
+OUTSIDE = {"key", "unknown_fields"}
+
+
+def validator() -> Any:
+    """The schema's, for which 64.0 is no whole number: the one difference of numbers that no schema can say."""
+    draft = jsonschema.Draft202012Validator
+    strict = draft.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    return jsonschema.validators.extend(draft, type_checker=strict)(request_schema())
+
+
+VALIDATOR = validator()
+
+
+def is_taken(body: object) -> bool:
+    """Whether the parser takes a message."""
+    return not isinstance(parse_request(json.dumps(body).encode())[0], Malformed)
+
+
+def test_the_dataclass_has_the_fields_of_the_table_and_no_other() -> None:
+    """By name, by type, and by what it is that is not said."""
+    hints = get_type_hints(GenerationRequest)
+    have = {each.name: each for each in fields(GenerationRequest) if each.name not in OUTSIDE}
+    assert set(have) == set(FIELD)
+    assert len(FIELD) == len(FIELDS)
+    for field in FIELDS:
+        default = have[field.name].default
+        match field.type:
+            case Text():
+                wanted: tuple[object, object] = (str, "") if field.name == "prompt" else (str | None, None)
+            case Number(whole=whole):
+                wanted = ((int if whole else float) | None, None)
+            case Flag(said):
+                wanted = (bool | None if said is None else bool, said)
+            case Pairs():
+                assert have[field.name].default_factory is not MISSING
+                continue
+        assert (hints[field.name], default) == wanted, field.name
+
+
+def test_every_text_of_a_request_is_written_or_a_name() -> None:
+    """None is both, and none is neither: a new text has to be one of them before this is green."""
+    hints = get_type_hints(GenerationRequest)
+    texts = {name for name, hint in hints.items() if name not in OUTSIDE and "str" in str(hint)}
+    assert set(WRITTEN) | NAMES == texts
+    assert not set(WRITTEN) & NAMES
+    request = GenerationRequest(key=Key("ada", "one"), **{name: f"w-{name}" for name in WRITTEN})  # type: ignore[arg-type]
+    assert request.written_texts == tuple(f"w-{name}" for name in WRITTEN)
+    assert GenerationRequest(key=Key("ada", "one")).written_texts == ()
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_every_field_has_an_example_that_is_taken_and_explains_itself(field: Field) -> None:
+    """By the parser, under its name; the help is a sentence."""
+    body = IDS | {"prompt": "A lighthouse", "input_file": "ada/a.wav"} | {field.name: field.example}
+    message, unknown = parse_request(json.dumps(body).encode())
+    assert isinstance(message, GenerationRequest)
+    assert unknown == ()
+    assert getattr(message, field.name) == field.example
+    assert field.help.endswith(".")
+    assert not field.more or field.more.endswith(".")
+
+
+def test_the_schema_in_docs_is_the_one_of_the_table() -> None:
+    """A schema itself, and as `python3 -m dev fields --write` writes it."""
+    jsonschema.Draft202012Validator.check_schema(request_schema())
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text()
+
+
+#: Values of other types, and texts that are hardly any.
+ODD: list[Any] = [None, "", " ", "\n", "a\x00", "\ud800", "🙂", "x\n", True, False, 0, 1, -1, 0.5, 10**400]
+ODD += [[], {}, ["a"], "ada/b"]
+_ODD = st.sampled_from(ODD)
+
+
+def near(field: Field) -> list[Any]:
+    """Values at the bounds of a field, and just beyond them."""
+    match field.type:
+        case Text(most=most, choices=choices):
+            lengths = [] if most is None else ["x" * most, "x" * (most + 1), "🙂" * most, "🙂" * (most + 1)]
+            return [field.example, f"{field.example}\n", f"{field.example}\x00", *choices, *lengths]
+        case Number(low, high, _):
+            return [low, high, low - 1, high + 1, (low + high) / 2, low - 0.5, high + 0.5, str(low), float(low)]
+        case Flag():
+            return [True, False, "true", 1]
+        case Pairs(most, characters):
+            full = {str(number): "x" * characters for number in range(most)}
+            long = {"x": "x" * (characters + 1)}
+            return [
+                full,
+                full | {"more": ""},
+                long,
+                {"x": 1},
+                {"x" * (characters + 1): ""},
+                {"\x00": ""},
+                {"": "\ud800"},
+            ]
+
+
+def _values(field: Field) -> st.SearchStrategy[Any]:
+    return st.sampled_from(near(field)) | _ODD
+
+
+#: Paths in the user's own folder and outside any: a folder of somebody else is what the schema cannot know of.
+_FILES = st.text(alphabet="ab/.% ~\x00\n", max_size=9).map(lambda rest: f"ada/{rest}") | st.sampled_from(
+    ["ada", "/ada/x", "", None, 7, "a?b/", "ada/" + "x" * 201, "ada/" + "/".join(["x" * 100] * 6)]
+)
+_MESSAGES = st.fixed_dictionaries(
+    {
+        "user_id": st.just("ada"),
+        "generation_id": st.sampled_from(["one", "a@b.c", "x" * 128])
+        | st.sampled_from(["x" * 129, "a.", "", 7, "a\n"]),
+    },
+    optional={
+        **{field.name: _values(field) for field in FIELDS if field.name != "input_file"},
+        "input_file": _FILES,
+        "type": st.sampled_from(["generate", None]) | st.sampled_from(["cancel", "Generate", 7]),
+        "widht": _ODD,
+    },
+)
+#: As above, with few fields: most of them are good messages.
+_SMALL = st.builds(
+    lambda chosen: IDS | {"prompt": "A lighthouse"} | dict(chosen),
+    st.lists(
+        st.sampled_from(FIELDS).flatmap(
+            lambda field: st.tuples(
+                st.just(field.name), _FILES if field.name == "input_file" else _values(field) | st.just(field.example)
+            )
+        ),
+        max_size=4,
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_SMALL | _MESSAGES)
+@example(IDS | {"prompt": "a", "strict": True, "widht": None})
+@example(IDS | {"modality": "training", "prompt": " "})
+@example(IDS | {"destination": "ada/lora\n"})
+@example(IDS | {"destination": ""})
+@example(IDS | {"prompt": "a", "continuation": True, "input_file": ""})
+@example(IDS | {"type": "cancel", "prompt": 7})
+@example(IDS | {"prompt": "a", "width": 1024, "metadata": {"\ud800": "a"}})
+def test_what_the_schema_allows_the_parser_takes_and_the_other_way_round(body: dict[str, Any]) -> None:
+    """For messages at every bound, and beyond it."""
+    assert VALIDATOR.is_valid(body) == is_taken(body)
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_at_every_bound_of_a_field_schema_and_parser_agree(field: Field) -> None:
+    """Each value by itself, in a message that is good without it, and in a training's, which needs no prompt."""
+    for base in ({"prompt": "A lighthouse", "input_file": "ada/a.wav"}, {"destination": "ada/lora"}):
+        bodies = [IDS | base | {field.name: value} for value in (*near(field), *ODD)]
+        differ = [body for body in bodies if VALIDATOR.is_valid(body) != is_taken(body)]
+        assert not differ
+        assert {is_taken(body) for body in bodies} == {True, False}
+
+
+def test_what_no_schema_can_say_is_refused_by_the_parser() -> None:
+    """Somebody else's folder; and a whole number with a fraction of none, for which JSON has no type."""
+    for said in ({"input_file": "bob/a.wav"}, {"width": 1024.0}):
+        body = IDS | {"prompt": "a"} | said
+        assert jsonschema.Draft202012Validator(request_schema()).is_valid(body)
+        assert not is_taken(body)

@@ -1,0 +1,38 @@
+"""The simulator's own check for leaks: what it would find, found."""
+
+from typing import Any
+
+import pytest
+
+from dev.fakes.world import KEY, World
+from dev.simulation.invariants import Broken, nothing_secret
+from shared.core.requests.fields import WRITTEN
+from shared.core.requests.messages import GenerationRequest
+
+
+async def opened(name: str) -> World:
+    """A world with a generation whose written field of this name says something of its own."""
+    world = World()
+    await world.open_account()
+    fields: dict[str, Any] = {name: "a-secret-of-mine"}
+    await world.ask(**fields)
+    request = world.generation().request
+    assert isinstance(request, GenerationRequest)
+    assert getattr(request, name) == "a-secret-of-mine"
+    nothing_secret(world)
+    return world
+
+
+@pytest.mark.parametrize("place", ["step", "count", "archive"])
+@pytest.mark.parametrize("name", WRITTEN)
+async def test_a_leak_of_each_written_field_is_found(name: str, place: str) -> None:
+    """In a step, in a count, in the archive's metadata; without it nothing is found."""
+    world = await opened(name)
+    if place == "step":
+        world.telemetry.step("failed", KEY, text="it said: a-secret-of-mine")
+    elif place == "count":
+        world.telemetry.count("failed", model="a-secret-of-mine")
+    else:
+        await world.blobs.archive("ada/one.json", b"{}", {"why": "a-secret-of-mine"})
+    with pytest.raises(Broken, match="nothing secret is told"):
+        nothing_secret(world)

@@ -1,0 +1,30 @@
+"""What of a request is screened: every text that a user writes, whichever field has it."""
+
+from typing import Any, get_type_hints
+
+import pytest
+
+from dev.fakes.world import World
+from shared.core.lifecycle.state import State
+from shared.core.reasons import Reason
+from shared.core.requests.messages import GenerationRequest
+from tests.core.test_request_fields import NAMES, OUTSIDE
+
+#: By the dataclass, not by the table that the code goes by: a text that is new is here until it is declared a name.
+TEXTS = sorted(name for name, hint in get_type_hints(GenerationRequest).items() if "str" in str(hint))
+WRITTEN = [name for name in TEXTS if name not in NAMES | OUTSIDE]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+async def test_every_written_text_is_screened(name: str) -> None:
+    """Before anything is created; and it is refused for what it says, with nothing held or created."""
+    world = World()
+    await world.open_account()
+    fields: dict[str, Any] = {name: "a gory sight"}
+    await world.ask(**fields)
+    (screened,) = world.screener.texts
+    assert "a gory sight" in screened.split("\n\n")
+    generation = world.generation()
+    assert (generation.state, generation.reason) == (State.REJECTED, Reason.PROMPT_REFUSED)
+    assert not world.replicate.creates
+    assert not generation.held_credits
