@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
-from shared.adapters.azure_storage.blobs import DeadLetter
+from shared.ports import DeadLetter
 
-#: Fakes have no clock: every letter was archived at this moment.
+#: Fakes have no clock: every dead letter was archived at this moment.
 ARCHIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 

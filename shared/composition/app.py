@@ -6,8 +6,7 @@ import os
 import random
 import weakref
 from collections.abc import Callable, Mapping
-
-import azure.functions as func
+from typing import TYPE_CHECKING
 
 from shared import worker
 from shared.composition.container import Container, now
@@ -18,6 +17,9 @@ from shared.ports import Unavailable
 from shared.triggers import audit
 from shared.triggers.health import Health, Ping
 from shared.triggers.replicate_webhook import Answer, receive
+
+if TYPE_CHECKING:
+    import azure.functions as func
 
 logger = logging.getLogger("darkroom.app")
 
@@ -45,23 +47,23 @@ class App(Container):
         super().__init__(settings)
         self._health = Health(self._pings)
 
-    async def generate(self, delivery: func.ServiceBusMessage) -> None:
+    async def generate(self, delivery: "func.ServiceBusMessage") -> None:
         """A request, or a cancel."""
         await self._handle(_read(_request_of, delivery), delivery, self.settings.generation_queue)
 
-    async def observe(self, delivery: func.ServiceBusMessage) -> None:
+    async def observe(self, delivery: "func.ServiceBusMessage") -> None:
         """News of a prediction, or a check of the timer's."""
         await self._handle(_read(parse_event, delivery), delivery, self.settings.prediction_queue)
 
-    async def dead_letter_requests(self, delivery: func.ServiceBusMessage) -> None:
+    async def dead_letter_requests(self, delivery: "func.ServiceBusMessage") -> None:
         """A request that died."""
         await self._dead_letter(_read(_request_of, delivery), _body(delivery), self.settings.generation_queue)
 
-    async def dead_letter_events(self, delivery: func.ServiceBusMessage) -> None:
+    async def dead_letter_events(self, delivery: "func.ServiceBusMessage") -> None:
         """News that died."""
         await self._dead_letter(_read(parse_event, delivery), _body(delivery), self.settings.prediction_queue)
 
-    async def _handle(self, message: Message, delivery: func.ServiceBusMessage, queue: str) -> None:
+    async def _handle(self, message: Message, delivery: "func.ServiceBusMessage", queue: str) -> None:
         """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
         from shared.adapters.service_bus import read_envelope  # noqa: PLC0415  # not needed before the first message
 
@@ -122,12 +124,12 @@ class App(Container):
         }
 
 
-def _body(delivery: func.ServiceBusMessage) -> bytes:
+def _body(delivery: "func.ServiceBusMessage") -> bytes:
     """The bytes of a message; none where it has none."""
     return delivery.get_body() or b""
 
 
-def _read(parse: Callable[[bytes], Message], delivery: func.ServiceBusMessage) -> Message:
+def _read(parse: Callable[[bytes], Message], delivery: "func.ServiceBusMessage") -> Message:
     """The message, whatever its bytes are.
 
     What ``parse`` raises is a bug of ours, and would be raised again at every delivery: the message is kept instead.

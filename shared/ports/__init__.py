@@ -19,16 +19,19 @@ from shared.ports.files import Blobs, Inputs
 from shared.ports.messages import Envelope, Messenger, Sendable
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.provider import Provider
+from shared.ports.reading import Archive, DeadLetter, Records
 from shared.ports.safety import Screener
 from shared.ports.state import Loaded, OpenIndex, OpenRow, Store
 from shared.ports.telemetry import Telemetry
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
+    "Archive",
     "Blobs",
     "Cleaned",
     "Conflict",
     "CutShort",
+    "DeadLetter",
     "Dependencies",
     "Envelope",
     "Images",
@@ -42,6 +45,7 @@ __all__ = [
     "Picture",
     "PictureUnfit",
     "Provider",
+    "Records",
     "Screener",
     "Sendable",
     "Store",

@@ -17,7 +17,6 @@ import os
 import string
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
@@ -28,7 +27,7 @@ from azure.storage.blob import BlobProperties, BlobSasPermissions, ContentSettin
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from shared.adapters.azure_storage.blobs.errors import BlobKept, is_container_missing, translated
-from shared.ports import Unavailable
+from shared.ports import DeadLetter, Unavailable
 
 #: A picture is a few MiB: most are one request, and what is larger needs no more memory than one block.
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -57,16 +56,6 @@ _CLOCK_SKEW, _DELEGATION_LIFE = timedelta(minutes=15), timedelta(days=1)
 
 #: What stands in a header as it is. A space would not survive at either end.
 _HEADER_SAFE = string.ascii_letters + string.digits + string.punctuation.replace("%", "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """One archived message, as it is listed."""
-
-    name: str
-    size_bytes: int
-    metadata: Mapping[str, str]
-    archived_at: datetime
 
 
 class BlobContainers:
