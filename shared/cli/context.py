@@ -23,7 +23,17 @@ from shared.cli.printing import Screen
 from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
 from shared.core.keys import ID_RULE, Key, is_id
-from shared.ports import Archive, Dependencies, Messenger, OpenIndex, Records, Unavailable, UnreadableRow
+from shared.ports import (
+    Dependencies,
+    FillUploads,
+    Messenger,
+    OpenIndex,
+    ReadDeadLetters,
+    ReadOutputs,
+    Records,
+    Unavailable,
+    UnreadableRow,
+)
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -69,8 +79,16 @@ class Operations(Protocol):
         """The open index."""
 
     @property
-    def blobs(self) -> Archive:
-        """The containers."""
+    def outputs(self) -> ReadOutputs:
+        """What is stored."""
+
+    @property
+    def uploads(self) -> FillUploads:
+        """The files that models are to read."""
+
+    @property
+    def dead_letters(self) -> ReadDeadLetters:
+        """The archive of messages that died."""
 
     @property
     def messenger(self) -> Messenger:

@@ -65,7 +65,7 @@ class App(Container):
 
     async def _handle(self, message: Message, delivery: "func.ServiceBusMessage", queue: str) -> None:
         """Walk a message of ``queue`` through the corridor, within the bound of one invocation."""
-        from shared.adapters.service_bus import read_envelope  # noqa: PLC0415  # not needed before the first message
+        from shared.adapters.service_bus import read_envelope  # not needed before the first message
 
         envelope = read_envelope(
             delivery.message_id,
@@ -115,7 +115,7 @@ class App(Container):
         return {
             "settings": self.check,
             "tables": lambda: self.store.load_account("health"),
-            "blobs": lambda: self.blobs.list_dead_letters("health", 1),
+            "blobs": lambda: self.dead_letters.list_dead_letters("health", 1),
             "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # as all of them: not before it is asked
             # The service alone: the chain may ask a model that has to be paid, and anybody may ask here.
             "content safety": lambda: self.content_safety.text("health"),

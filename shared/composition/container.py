@@ -25,9 +25,17 @@ from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.storage.blob.aio import BlobServiceClient
 
-    from shared.adapters.azure_storage.blobs import BlobContainers
-    from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs, Uploads
+    from shared.adapters.azure_storage.blobs import (
+        BlobDeadLetters,
+        BlobInputFiles,
+        BlobOutputs,
+        BlobQuarantine,
+        BlobRestClient,
+        BlobSdk,
+        BlobUploads,
+    )
     from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
     from shared.adapters.content_safety import ContentSafety
     from shared.adapters.key_vault import CachedSecret, Source, VaultSource
@@ -63,7 +71,7 @@ class Container:
     async def load_data_files(self) -> None:
         """Fetch the data files that lie in blobs, once: to be awaited before the house. SettingsError, Unavailable."""
         if self._texts is None:
-            self._texts = await data_files.fetch(self.settings, lambda: self._uploads.read)
+            self._texts = await data_files.fetch(self.settings, lambda: self._blob_client.read)
 
     async def check(self) -> None:
         """Read whatever every message needs: the data files, and all that is made of settings. As ``furnish``."""
@@ -79,8 +87,8 @@ class Container:
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
     def _built(self) -> Dependencies:
-        from shared.adapters.media.images import PillowImages  # noqa: PLC0415  # see rule 1
-        from shared.adapters.net.input_files import InputFetcher  # noqa: PLC0415  # see rule 1
+        from shared.adapters.media.images import PillowImages
+        from shared.adapters.net.input_files import InputFetcher
 
         settings = self.settings
         return Dependencies(
@@ -90,7 +98,11 @@ class Container:
             images=PillowImages(),
             screener=self.screener,
             inputs=InputFetcher(),
-            blobs=self._streamed_blobs,
+            outputs=self.outputs,
+            input_files=self.input_files,
+            uploads=self.uploads,
+            quarantine=self.quarantine,
+            dead_letters=self.dead_letters,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=data_files.catalog(settings, self._texts),
@@ -130,17 +142,17 @@ class Container:
     def telemetry(self) -> "LogTelemetry":
         """Steps and counts as log records; with TELEMETRY=opentelemetry as spans and metrics too."""
         if self.settings.telemetry == "opentelemetry":
-            from shared.adapters.telemetry.tracing import OpenTelemetry  # noqa: PLC0415  # see rule 1
+            from shared.adapters.telemetry.tracing import OpenTelemetry
 
             return OpenTelemetry()
-        from shared.adapters.telemetry import LogTelemetry  # noqa: PLC0415  # see rule 1
+        from shared.adapters.telemetry import LogTelemetry
 
         return LogTelemetry()
 
     @cached_property
     def messenger(self) -> "ServiceBusMessenger":
         """The sending side of Service Bus."""
-        from shared.adapters import service_bus  # noqa: PLC0415  # see rule 1
+        from shared.adapters import service_bus
 
         settings = self.settings
         if settings.service_bus:
@@ -159,7 +171,7 @@ class Container:
     @cached_property
     def credential(self) -> "AsyncTokenCredential":
         """The app's managed identity. Only used where a dependency has no connection string or key."""
-        from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415  # see rule 1
+        from azure.identity.aio import ManagedIdentityCredential
 
         credential = ManagedIdentityCredential(client_id=self.settings.azure_client_id or None)
         self._closing.push_async_callback(credential.close)
@@ -167,8 +179,8 @@ class Container:
 
     @cached_property
     def _tables(self) -> "TableService":
-        from shared.adapters.azure_storage.access import StorageAccount  # noqa: PLC0415  # see rule 1
-        from shared.adapters.azure_storage.tables import TableService  # noqa: PLC0415  # see rule 1
+        from shared.adapters.azure_storage.access import StorageAccount
+        from shared.adapters.azure_storage.tables import TableService
 
         settings = self.settings
         if settings.storage:
@@ -182,43 +194,41 @@ class Container:
     @cached_property
     def store(self) -> "TableStore":
         """The state."""
-        from shared.adapters.azure_storage.tables import TableStore  # noqa: PLC0415  # see rule 1
+        from shared.adapters.azure_storage.tables import TableStore
 
         return TableStore(self._tables, self.settings.state_table)
 
     @cached_property
     def index(self) -> "TableIndex":
         """The open index."""
-        from shared.adapters.azure_storage.tables import TableIndex  # noqa: PLC0415  # see rule 1
+        from shared.adapters.azure_storage.tables import TableIndex
 
         return TableIndex(self._tables, self.settings.open_table)
 
     @cached_property
-    def _uploads(self) -> "Uploads":
-        from shared.adapters.azure_storage.access import StorageAccount  # noqa: PLC0415  # see rule 1
-        from shared.adapters.azure_storage.blobs.streaming import Uploads  # noqa: PLC0415  # see rule 1
+    def _blob_client(self) -> "BlobRestClient":
+        from shared.adapters.azure_storage.access import StorageAccount
+        from shared.adapters.azure_storage.blobs import BlobRestClient
 
         settings = self.settings
         if settings.storage:
             account = StorageAccount.by_string(settings.storage, "blob")
         else:
             account = StorageAccount.by_identity(settings.blob_url, self.credential)
-        uploads = Uploads(account)
-        self._closing.push_async_callback(uploads.close)
-        return uploads
+        client = BlobRestClient(account)
+        self._closing.push_async_callback(client.close)
+        return client
 
     @cached_property
-    def _streamed_blobs(self) -> "StreamedBlobs":
-        from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs  # noqa: PLC0415  # see rule 1
+    def _blob_sdk(self) -> "BlobSdk":
+        from shared.adapters.azure_storage.blobs import BlobSdk
 
-        return StreamedBlobs(self._uploads, self.settings.outputs_container, lambda: self.blobs)
+        return BlobSdk(self._blob_service)
 
-    @cached_property
-    def blobs(self) -> "BlobContainers":
-        """The containers, by the SDK."""
-        from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # see rule 1
+    def _blob_service(self) -> "BlobServiceClient":
+        from azure.storage.blob.aio import BlobServiceClient
 
-        from shared.adapters.azure_storage.blobs import CLIENT_OPTIONS, BlobContainers  # noqa: PLC0415  # see rule 1
+        from shared.adapters.azure_storage.blobs import CLIENT_OPTIONS
 
         settings = self.settings
         if settings.storage:
@@ -226,14 +236,42 @@ class Container:
         else:
             service = BlobServiceClient(settings.blob_url, credential=self.credential, **CLIENT_OPTIONS)
         self._closing.push_async_callback(service.close)
-        return BlobContainers(
-            service,
-            settings.outputs_container,
-            settings.dead_letters_container,
-            settings.inputs_container,
-            settings.quarantine_container,
-            settings.uploads_container,
-        )
+        return service
+
+    @cached_property
+    def outputs(self) -> "BlobOutputs":
+        """What models made and users may see."""
+        from shared.adapters.azure_storage.blobs import BlobOutputs
+
+        return BlobOutputs(self._blob_client, self._blob_sdk, self.settings.outputs_container)
+
+    @cached_property
+    def input_files(self) -> "BlobInputFiles":
+        """Inputs that were screened."""
+        from shared.adapters.azure_storage.blobs import BlobInputFiles
+
+        return BlobInputFiles(self._blob_sdk, self.settings.inputs_container)
+
+    @cached_property
+    def uploads(self) -> "BlobUploads":
+        """Files that the app has put there."""
+        from shared.adapters.azure_storage.blobs import BlobUploads
+
+        return BlobUploads(self._blob_sdk, self.settings.uploads_container)
+
+    @cached_property
+    def quarantine(self) -> "BlobQuarantine":
+        """Outputs that were refused."""
+        from shared.adapters.azure_storage.blobs import BlobQuarantine
+
+        return BlobQuarantine(self._blob_sdk, self.settings.quarantine_container)
+
+    @cached_property
+    def dead_letters(self) -> "BlobDeadLetters":
+        """The archive of messages that died."""
+        from shared.adapters.azure_storage.blobs import BlobDeadLetters
+
+        return BlobDeadLetters(self._blob_sdk, self.settings.dead_letters_container)
 
     @cached_property
     def policy(self) -> Policy:
@@ -243,7 +281,7 @@ class Container:
     @cached_property
     def screener(self) -> "ScreenerChain":
         """The screeners, in the order of the settings."""
-        from shared.adapters.screening import ImageLink, ScreenerChain, TextLink  # noqa: PLC0415  # see rule 1
+        from shared.adapters.screening import ImageLink, ScreenerChain, TextLink
 
         service = self.content_safety
         made = {CONTENT_SAFETY: lambda: service, BLOCKLIST: self._blocklist, LLAMA_GUARD: self._llama_guard}
@@ -253,7 +291,7 @@ class Container:
     @cached_property
     def content_safety(self) -> "ContentSafety":
         """The service that measures every category."""
-        from shared.adapters.content_safety import ContentSafety  # noqa: PLC0415  # see rule 1
+        from shared.adapters.content_safety import ContentSafety
 
         settings = self.settings
         key = settings.content_safety_key or None
@@ -268,13 +306,13 @@ class Container:
         return service
 
     def _blocklist(self) -> "TextScreener":
-        from shared.adapters.screening import BlocklistScreener  # noqa: PLC0415  # see rule 1
+        from shared.adapters.screening import BlocklistScreener
 
         return BlocklistScreener(data_files.blocklist(self.settings, self._texts))
 
     def _llama_guard(self) -> "TextScreener":
-        from shared.adapters.replicate.running import ModelRunner  # noqa: PLC0415  # see rule 1
-        from shared.adapters.screening import LlamaGuard  # noqa: PLC0415  # see rule 1
+        from shared.adapters.replicate.running import ModelRunner
+        from shared.adapters.screening import LlamaGuard
 
         # A little less than the chain waits, so that what is said is the model's trouble and not only "too slow".
         within_s = max(1.0, self.policy.rule(LLAMA_GUARD).timeout_s - 1)
@@ -283,7 +321,7 @@ class Container:
     @cached_property
     def provider(self) -> "ResilientProvider":
         """Replicate as the corridor asks it: at this instance's part of the account's pace; left alone in an outage."""
-        from shared.adapters.replicate.resilience.guarded import ResilientProvider  # noqa: PLC0415  # see rule 1
+        from shared.adapters.replicate.resilience.guarded import ResilientProvider
 
         settings = self.settings
         limit = (settings.replicate_creates_per_minute, settings.instances)
@@ -292,7 +330,7 @@ class Container:
     @cached_property
     def replicate(self) -> "Replicate":
         """Replicate."""
-        from shared.adapters.replicate import Replicate, Timeouts  # noqa: PLC0415  # see rule 1
+        from shared.adapters.replicate import Replicate, Timeouts
 
         settings = self.settings
         replicate = Replicate(
@@ -313,7 +351,7 @@ class Container:
     @cached_property
     def token(self) -> "CachedSecret":
         """Replicate's API token: from the vault, or from the environment when there is none."""
-        from shared.adapters.key_vault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
+        from shared.adapters.key_vault import CachedSecret, environment_source
 
         settings = self.settings
         if settings.key_vault_url:
@@ -323,8 +361,8 @@ class Container:
     @cached_property
     def signing_secret(self) -> "CachedSecret":
         """The webhook signing secret: from the vault, the environment, or Replicate itself."""
-        from shared.adapters.key_vault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
-        from shared.core.provider.pasted_secrets import signing_secret  # noqa: PLC0415  # see rule 1
+        from shared.adapters.key_vault import CachedSecret, environment_source
+        from shared.core.provider.pasted_secrets import signing_secret
 
         settings, name = self.settings, "replicate webhook secret"
         if settings.key_vault_url:
@@ -339,7 +377,7 @@ class Container:
         return await self.replicate.signing_secret()
 
     def _vault(self, secret: str) -> "VaultSource":
-        from shared.adapters.key_vault import VaultSource  # noqa: PLC0415  # see rule 1
+        from shared.adapters.key_vault import VaultSource
 
         source = VaultSource(self.settings.key_vault_url, secret, self.credential)
         self._closing.push_async_callback(source.close)

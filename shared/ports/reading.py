@@ -44,17 +44,25 @@ class DeadLetter:
     archived_at: datetime
 
 
-class Archive(Protocol):
-    """What is read of the containers, and put there by hand."""
+class ReadOutputs(Protocol):
+    """Reading what is stored."""
 
     async def read_output(self, name: str) -> bytes:
         """A stored output, whole. FileNotFoundError where there is none."""
+
+
+class FillUploads(Protocol):
+    """Putting files into the uploads, as the app does."""
 
     async def upload_size(self, name: str) -> int | None:
         """How many bytes a file of the uploads has; None where there is none."""
 
     async def put_upload(self, name: str, file: BinaryIO) -> None:
         """Store a file in the uploads, overwriting one of its name."""
+
+
+class ReadDeadLetters(Protocol):
+    """Looking into the archive of messages that died."""
 
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
         """At most ``limit`` dead letters whose names begin with ``prefix``, in the order of their names."""

@@ -101,10 +101,10 @@ async def test_a_sweep_that_takes_the_night_is_told_too(
     """Nothing was looked at."""
     await crowd(rooms, 3)
 
-    async def sweep(**_: object) -> int:
+    async def sweep(_: object) -> int:
         return await asyncio.sleep(60, 0)
 
-    monkeypatch.setattr(rooms.world.blobs, "sweep", sweep)
+    monkeypatch.setattr(rooms.world.blobs, "sweep_inputs", sweep)
     assert await rooms.app.audit() == 0
     assert errors(caplog) == ["audit: not finished, out of time: looked at 0 accounts, the last was nobody's"]
 

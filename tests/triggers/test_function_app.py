@@ -73,7 +73,7 @@ async def test_while_the_data_files_cannot_be_fetched_messages_are_put_off(rooms
     await open_doors(rooms)
     shelf = Shelf()
     rooms.app.settings = Settings.from_env(ENVIRONMENT | {"CATALOG_FILE": "blob:config/catalog.toml"})
-    vars(rooms.app)["_uploads"] = shelf
+    vars(rooms.app)["_blob_client"] = shelf
     await call("generate", queued(request_body(), "m-7~1", deferrals=1))
     (sent,) = rooms.messenger.scheduled
     assert (sent.envelope.message_id, sent.envelope.deferrals) == ("ada/one/deferred/generate/2/", 2)
