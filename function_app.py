@@ -39,7 +39,7 @@ _BINARY = func.DataType.BINARY
 async def generate(msg: func.ServiceBusMessage) -> None:
     """A request, or a cancel."""
     async with app_for_messages() as ready:
-        await ready.generate(msg)
+        await ready.handlers.generate(msg)
 
 
 @app.function_name("observe")
@@ -48,7 +48,7 @@ async def generate(msg: func.ServiceBusMessage) -> None:
 async def observe(msg: func.ServiceBusMessage) -> None:
     """News of a prediction, or a check of the timer's."""
     async with app_for_messages() as ready:
-        await ready.observe(msg)
+        await ready.handlers.observe(msg)
 
 
 @app.function_name("dead_letter_requests")
@@ -57,7 +57,7 @@ async def observe(msg: func.ServiceBusMessage) -> None:
 async def dead_letter_requests(msg: func.ServiceBusMessage) -> None:
     """A request that died."""
     async with app_for_dead_letters() as ready:
-        await ready.dead_letter_requests(msg)
+        await ready.handlers.dead_letter_requests(msg)
 
 
 @app.function_name("dead_letter_events")
@@ -66,7 +66,7 @@ async def dead_letter_requests(msg: func.ServiceBusMessage) -> None:
 async def dead_letter_events(msg: func.ServiceBusMessage) -> None:
     """News that died."""
     async with app_for_dead_letters() as ready:
-        await ready.dead_letter_events(msg)
+        await ready.handlers.dead_letter_events(msg)
 
 
 @app.function_name("replicate_webhook")
@@ -83,7 +83,7 @@ async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
 @bounded(LAST_RESORT_S)
 async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the host binds it by this name
     """Send a check for whatever is overdue."""
-    await run_on_timer(lambda ready: ready.reconcile())
+    await run_on_timer(lambda ready: ready.handlers.reconcile())
 
 
 @app.function_name("audit")
@@ -91,7 +91,7 @@ async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the ho
 @bounded(LAST_RESORT_S)
 async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
     """Compare every account with its ledger."""
-    await run_on_timer(lambda ready: ready.audit())
+    await run_on_timer(lambda ready: ready.handlers.audit())
 
 
 @app.function_name("health")

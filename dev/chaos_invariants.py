@@ -84,6 +84,6 @@ def _predictions(generations: Sequence[Generation], truth: Truth) -> list[str]:
 async def _blobs(app: App, generations: Sequence[Generation]) -> list[str]:
     """Exactly the outputs of succeeded generations are in the user's container."""
     named = {output.name for generation in generations for output in generation.outputs}
-    stored = set(await app.blobs.list_outputs())
+    stored = set(await app.outputs.list_outputs())
     problems = [f"output {name} is missing" for name in sorted(named - stored)]
     return problems + [f"output {name} belongs to nobody" for name in sorted(stored - named)]

@@ -217,7 +217,7 @@ async def _show_account(stack: Stack, user: str, when: str) -> None:
 
 async def _saved(stack: Stack, name: str) -> Path:
     """The stored picture, saved where a person can open it."""
-    content = await stack.app.blobs.read_output(name)
+    content = await stack.app.outputs.read_output(name)
     file = LOCAL / "demo" / f"sunset{Path(name).suffix}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)

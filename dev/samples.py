@@ -74,13 +74,13 @@ async def _picture(request: web.Request) -> web.Response:
 
 def open_to_inputs(port: int, authority: Path) -> None:
     """Let this process's input fetcher reach the samples, and nothing else on loopback, as if they were on 443."""
-    from shared.adapters.net import input_files  # noqa: PLC0415  # the local host alone, where there are samples
+    from shared.adapters.net import input_files, public_client  # noqa: PLC0415  # the local host alone, where there are samples
 
     tls = ssl.create_default_context()
     tls.load_verify_locations(authority)
 
     async def resolve(host: str) -> Sequence[str]:
-        return ["127.0.0.1"] if host == HOST else await input_files._system(host)  # noqa: SLF001
+        return ["127.0.0.1"] if host == HOST else await public_client.resolve_by_system(host)
 
     opened = functools.partial(input_files.InputFetcher, resolve=resolve, opened={HOST: port}, tls=tls)
     vars(input_files)["InputFetcher"] = opened

@@ -244,7 +244,8 @@ async def _killed(child: process.Child | None) -> None:
 
 async def ensure(app: App) -> None:
     """Create the tables and containers, which in production the deployment creates."""
-    await asyncio.gather(app.store.ensure(), app.index.ensure(), app.blobs.ensure())
+    containers = (app.outputs, app.input_files, app.uploads, app.quarantine, app.dead_letters)
+    await asyncio.gather(app.store.ensure(), app.index.ensure(), *(each.ensure() for each in containers))
 
 
 def _simulated(simulator: process.Child) -> dict[str, str]:

@@ -76,7 +76,7 @@ async def _darkroom(values: dict[str, str]) -> Move:
                 async for piece in pieces:
                     file.write(piece)
             file.seek(0)
-            await deps.blobs.put_output(name, file, "image/png", {})
+            await deps.outputs.put_output(name, file, "image/png", {})
 
     return move
 

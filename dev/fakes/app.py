@@ -155,7 +155,7 @@ class FakeApp:
                 self.secrets, self.messenger, self.world.telemetry, (), lambda: NOW
             ),
             "store": self.world.store,
-            "blobs": self.world.blobs,
+            **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), self.world.blobs),
             "messenger": self.messenger,
             "screener": self.screener,
             "content_safety": self.screener,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
-from shared.adapters.azure_storage.blobs import DeadLetter
+from shared.ports import DeadLetter
 
-#: Fakes have no clock: every letter was archived at this moment.
+#: Fakes have no clock: every dead letter was archived at this moment.
 ARCHIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -23,7 +23,9 @@ class Blob:
 
 
 class FakeBlobs:
-    """Implements ``Blobs`` and the reading side of ``BlobContainers``. Tests read the containers as they are.
+    """Implements the five ports of shared/ports/files.py, and what operators read.
+
+    Tests read the containers as they are.
 
     ``written_at`` says when each blob of ``inputs`` and ``quarantined`` was stored, by the clock ``now``.
     """
@@ -42,24 +44,24 @@ class FakeBlobs:
         self.uploads: dict[str, bytes] = {}
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
-        """See ``Blobs``. Reads from where the file stands."""
+        """See shared/ports/files.py. Reads from where the file stands."""
         await asyncio.sleep(0)
         self.outputs[name] = Blob(file.read(), content_type, dict(metadata))
         return self.container
 
     async def discard_outputs(self, prefix: str) -> int:
-        """See ``Blobs``."""
+        """See shared/ports/files.py."""
         await asyncio.sleep(0)
         return self._discard(self.outputs, prefix)
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
-        """See ``Blobs``."""
+        """See shared/ports/files.py."""
         await asyncio.sleep(0)
         self.inputs[name] = Blob(content, content_type, {})
         self.written_at[name] = self.now()
 
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
-        """See ``Blobs``. The address says what it leads to and until when."""
+        """See shared/ports/files.py. The address says what it leads to and until when."""
         await asyncio.sleep(0)
         if name not in self.inputs:
             return None
@@ -69,37 +71,37 @@ class FakeBlobs:
         return f"https://inputs.example/{name}?until={self.now() + timedelta(seconds=life_s):%Y-%m-%dT%H:%M:%SZ}"
 
     async def read_input(self, name: str, file: BinaryIO) -> bool:
-        """See ``Blobs``."""
+        """See shared/ports/files.py."""
         await asyncio.sleep(0)
         if name in self.inputs:
             file.write(self.inputs[name].content)
         return name in self.inputs
 
     async def put_upload(self, name: str, file: BinaryIO) -> None:
-        """See ``BlobContainers``. Reads from where the file stands."""
+        """As operators do. Reads from where the file stands."""
         await asyncio.sleep(0)
         self.uploads[name] = file.read()
 
     async def upload_size(self, name: str) -> int | None:
-        """See ``Blobs``."""
+        """See shared/ports/files.py."""
         await asyncio.sleep(0)
         return len(self.uploads[name]) if name in self.uploads else None
 
     async def read_upload(self, name: str, file: BinaryIO) -> bool:
-        """See ``Blobs``."""
+        """See shared/ports/files.py."""
         await asyncio.sleep(0)
         file.write(self.uploads.get(name, b""))
         return name in self.uploads
 
     async def upload_address(self, name: str, life_s: int) -> str | None:
-        """See ``Blobs``. The address says what it leads to and until when."""
+        """See shared/ports/files.py. The address says what it leads to and until when."""
         await asyncio.sleep(0)
         if name not in self.uploads:
             return None
         return f"https://uploads.example/{name}?until={self.now() + timedelta(seconds=life_s):%Y-%m-%dT%H:%M:%SZ}"
 
     async def discard_inputs(self, prefix: str) -> int:
-        """See ``Blobs``."""
+        """See shared/ports/files.py."""
         await asyncio.sleep(0)
         return self._discard(self.inputs, prefix)
 
@@ -110,34 +112,40 @@ class FakeBlobs:
                 del blobs[name]
         return len(self.kept.intersection(found))
 
-    async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
-        """See ``Blobs``. Reads from where the file stands."""
+    async def put_refused(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
+        """See shared/ports/files.py. Reads from where the file stands."""
         await asyncio.sleep(0)
         self.quarantined[name] = Blob(file.read(), content_type, dict(metadata))
         self.written_at[name] = self.now()
 
-    async def sweep(self, *, inputs_before: datetime, quarantine_before: datetime) -> int:
-        """See ``Blobs``."""
+    async def sweep_inputs(self, before: datetime) -> int:
+        """See ``InputFiles``."""
         await asyncio.sleep(0)
-        swept = 0
-        for blobs, before in ((self.inputs, inputs_before), (self.quarantined, quarantine_before)):
-            for name in [name for name in blobs if self.written_at[name] < before]:
-                del blobs[name]
-                swept += 1
-        return swept
+        return self._sweep(self.inputs, before)
+
+    async def sweep_refused(self, before: datetime) -> int:
+        """See ``Quarantine``."""
+        await asyncio.sleep(0)
+        return self._sweep(self.quarantined, before)
+
+    def _sweep(self, blobs: dict[str, Blob], before: datetime) -> int:
+        old = [name for name in blobs if self.written_at[name] < before]
+        for name in old:
+            del blobs[name]
+        return len(old)
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
-        """See ``Blobs``."""
+        """See shared/ports/files.py."""
         await asyncio.sleep(0)
         self.dead_letters[name] = Blob(raw, "application/json", dict(metadata))
 
     async def read_output(self, name: str) -> bytes:
-        """See ``BlobContainers``."""
+        """See shared/ports/reading.py."""
         await asyncio.sleep(0)
         return _content(self.outputs, name)
 
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
-        """See ``BlobContainers``."""
+        """See shared/ports/reading.py."""
         await asyncio.sleep(0)
         names = sorted(name for name in self.dead_letters if name.startswith(prefix))[:limit]
         return [
@@ -146,7 +154,7 @@ class FakeBlobs:
         ]
 
     async def read_dead_letter(self, name: str) -> bytes:
-        """See ``BlobContainers``."""
+        """See shared/ports/reading.py."""
         await asyncio.sleep(0)
         return _content(self.dead_letters, name)
 

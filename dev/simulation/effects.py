@@ -61,11 +61,11 @@ READS = frozenset(
         "screener.text",
         "screener.image",
         "inputs.get",
-        "blobs.input_address",
-        "blobs.upload_size",
-        "blobs.read_upload",
-        "blobs.read_input",
-        "blobs.upload_address",
+        "input_files.input_address",
+        "uploads.upload_size",
+        "uploads.read_upload",
+        "input_files.read_input",
+        "uploads.upload_address",
     }
 )
 
@@ -85,7 +85,7 @@ DEPENDENCIES = {
     "provider": "replicate",
     "screener": "content safety",
     "images": "images",
-    "blobs": "blobs",
+    **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), "blobs"),
     "messenger": "service bus",
 }
 

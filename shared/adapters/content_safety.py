@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
+from shared.adapters.net.hints import retry_after_s
 from shared.core.reasons import Reason, Refusal
 from shared.core.safety.chunks import pieces_of
 from shared.core.safety.moderation import CONTENT_SAFETY, MOST_SEVERE, Assessment, Category, Topic, merged
@@ -228,6 +229,5 @@ def _trouble(error: "HttpResponseError", what: str) -> Exception:
     if what == "image" and error.status_code in _ABOUT_THE_PICTURE and not any(word in code for word in _ABOUT_US):
         return OutputUnfit(Refusal(Reason.OUTPUT_INVALID, PICTURES_TAKEN))
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    hint = headers.get("Retry-After", "")
-    retry_after_s = float(hint) if hint.isascii() and hint.isdigit() else None
-    return Unavailable("content safety", f"answered {error.status_code}", retry_after_s)
+    hint_s = retry_after_s(headers.get("Retry-After"))
+    return Unavailable("content safety", f"answered {error.status_code}", hint_s)

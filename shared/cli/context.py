@@ -11,11 +11,11 @@ Rules of this file:
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -23,10 +23,17 @@ from shared.cli.printing import Screen
 from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
 from shared.core.keys import ID_RULE, Key, is_id
-from shared.core.lifecycle.generation import Generation
-from shared.core.money.ledger import Account, LedgerEntry
-from shared.core.money.usage import Used
-from shared.ports import Dependencies, Loaded, Messenger, OpenIndex, Unavailable, UnreadableRow
+from shared.ports import (
+    Dependencies,
+    FillUploads,
+    Messenger,
+    OpenIndex,
+    ReadDeadLetters,
+    ReadOutputs,
+    Records,
+    Unavailable,
+    UnreadableRow,
+)
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -44,66 +51,8 @@ class RefusedError(Exception):
     """What was asked cannot be done; the text tells the operator why, and what would help."""
 
 
-class Records(Protocol):
-    """What commands read of the store."""
-
-    async def load(self, key: Key) -> Loaded:
-        """Read the generation and its user's account."""
-
-    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
-        """Read one account and its ETag."""
-
-    def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
-        """All ledger entries of one account."""
-
-    async def find(self, generation_id: str) -> list[Generation]:
-        """The generations of this id, whoever's they are."""
-
-    def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
-        """What generations used: of one user or of all, on one model or on all, opened since then or ever."""
-
-
-class Letter(Protocol):
-    """One dead letter, as it is listed."""
-
-    @property
-    def name(self) -> str:
-        """``queue/date/digest.json``."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Of the raw message."""
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """``reason`` and ``queue``; ``user_id`` and ``generation_id`` where they could be read."""
-
-    @property
-    def archived_at(self) -> datetime:
-        """When it was archived."""
-
-
-class Archive(Protocol):
-    """What commands read of the containers."""
-
-    async def read_output(self, name: str) -> bytes:
-        """A stored output, whole. FileNotFoundError where there is none."""
-
-    async def upload_size(self, name: str) -> int | None:
-        """How many bytes a file of the uploads has; None where there is none."""
-
-    async def put_upload(self, name: str, file: BinaryIO) -> None:
-        """Store a file in the uploads, overwriting one of its name."""
-
-    async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[Letter]:
-        """At most ``limit`` dead letters whose names begin with ``prefix``, in the order of their names."""
-
-    async def read_dead_letter(self, name: str) -> bytes:
-        """The raw message of a dead letter. FileNotFoundError where there is none."""
-
-
 class Connected(Protocol):
-    """What commands use of Replicate beyond the corridor's port."""
+    """What commands use of Replicate beyond the port. It stays here: it speaks of the client library's own types."""
 
     @property
     def api(self) -> "ReplicateApi":
@@ -130,8 +79,16 @@ class Operations(Protocol):
         """The open index."""
 
     @property
-    def blobs(self) -> Archive:
-        """The containers."""
+    def outputs(self) -> ReadOutputs:
+        """What is stored."""
+
+    @property
+    def uploads(self) -> FillUploads:
+        """The files that models are to read."""
+
+    @property
+    def dead_letters(self) -> ReadDeadLetters:
+        """The archive of messages that died."""
 
     @property
     def messenger(self) -> Messenger:

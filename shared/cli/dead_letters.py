@@ -45,7 +45,7 @@ def list_dead_letters(
 
     async def command(rooms: Operations) -> int:
         prefix = f"{_own_queue(rooms.settings, queue)}/" if queue is not None else ""
-        found = await rooms.blobs.list_dead_letters(prefix, limit)
+        found = await rooms.dead_letters.list_dead_letters(prefix, limit)
         if not found:
             command_context.screen.say("There are no dead letters.")
             return 0
@@ -80,7 +80,7 @@ def show_dead_letter(
             lines = content.decode(errors="backslashreplace").splitlines()
             command_context.screen.say("\n".join(plain(line) for line in lines))
             return 0
-        (letter,) = await rooms.blobs.list_dead_letters(name, 1) or (None,)
+        (letter,) = await rooms.dead_letters.list_dead_letters(name, 1) or (None,)
         message = _parsed(rooms.settings, queue, content)
         command_context.screen.facts(
             [
@@ -167,7 +167,7 @@ def _parsed(settings: Settings, queue: str, content: bytes) -> Message:
 
 async def _content(rooms: Operations, name: str) -> bytes:
     try:
-        return await rooms.blobs.read_dead_letter(name)
+        return await rooms.dead_letters.read_dead_letter(name)
     except FileNotFoundError:
         raise RefusedError(f"There is no dead letter {name}.") from None
 

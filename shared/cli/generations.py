@@ -130,7 +130,7 @@ async def _save(command_context: CommandContext, rooms: Operations, generation: 
         raise RefusedError("It has no outputs to save.")
     for output in generation.outputs:
         try:
-            content = await rooms.blobs.read_output(output.name)
+            content = await rooms.outputs.read_output(output.name)
         except FileNotFoundError:
             raise RefusedError(f"The output {output.container}/{output.name} is not there any more.") from None
         file = folder / f"{generation.key.generation_id}-{PurePosixPath(output.name).name}"

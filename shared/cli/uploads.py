@@ -43,14 +43,14 @@ def upload(
             raise RefusedError(
                 f"Nothing was sent: {file} has {size_bytes} bytes, not 1 to {most} ({most // _MIB} MiB)."
             )
-        if not replace and await rooms.blobs.upload_size(target) is not None:
+        if not replace and await rooms.uploads.upload_size(target) is not None:
             raise RefusedError(f"Nothing was sent: there is a file {target} already. --replace overwrites it.")
         try:
             content = file.open("rb")
         except OSError as error:
             raise RefusedError(f"{file} cannot be read: {error.strerror}") from None
         with content:
-            await rooms.blobs.put_upload(target, content)
+            await rooms.uploads.put_upload(target, content)
         command_context.screen.say(target)
         return 0
 

@@ -1,6 +1,9 @@
-"""Settings -> House: every adapter, made lazily. The only importer of adapters.
+"""Settings -> Dependencies: every adapter, made lazily. With the parts beside it the only importer of adapters.
 
-Rules of this file:
+part.py -> azure.py -> replicate.py -> safety.py -> Container: each part makes, asks and closes its own
+dependencies, and may use those of the parts before it. A tool or a test takes one's place by its property.
+
+Rules of these files:
 1. Nothing is imported, read or connected before it is used for the first time: a cold start is paid by a user,
    and indexing must work with no setting at all. So SDKs are imported inside the properties that need them.
 2. Clients live on the loop that made them, pooled, for as long as the process lives. The Functions worker has one
@@ -8,62 +11,38 @@ Rules of this file:
 """
 
 import asyncio
-import logging
 import random
-import time
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from shared.composition.part import Ping
+from shared.composition.safety import SafetyPart
 from shared.config import data_files
-from shared.config.settings import WEBHOOK_PATH, Settings, SettingsError
+from shared.config.settings import SettingsError
 from shared.core.lifecycle.attempt import Timing
-from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Policy
 from shared.ports import Dependencies, Limits
 from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-
-    from shared.adapters.azure_storage.blobs import BlobContainers
-    from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs, Uploads
-    from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
-    from shared.adapters.content_safety import ContentSafety
-    from shared.adapters.key_vault import CachedSecret, Source, VaultSource
-    from shared.adapters.replicate import Replicate
-    from shared.adapters.replicate.resilience.guarded import ResilientProvider
-    from shared.adapters.screening import ScreenerChain
-    from shared.adapters.screening.chain import TextScreener
-    from shared.adapters.service_bus import ServiceBusMessenger
     from shared.adapters.telemetry import LogTelemetry
 
 #: Seeds are 32 bits, as every model takes them. From the system's own source: two workers must never agree by accident.
 _seeds = random.SystemRandom()
 
-#: Libraries that log every request at INFO, some with a signed URL in it.
-_CHATTY = ("azure", "httpx", "httpcore", "aiohttp", "PIL")
 
+class Container(SafetyPart):
+    """All dependencies."""
 
-class Container:
-    """The rooms. ``settings`` are read once."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._closing = AsyncExitStack()
-        self._texts: data_files.Texts | None = None
-        logging.getLogger("darkroom").setLevel(settings.log_level)
-        for name in _CHATTY:
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-    async def close(self) -> None:
-        """Close every client that was opened. Only tools and tests come to an end."""
-        await self._closing.aclose()
+    def pings(self) -> Mapping[str, Ping]:
+        """See ``Part``."""
+        return {"settings": self.check, **super().pings()}
 
     async def load_data_files(self) -> None:
         """Fetch the data files that lie in blobs, once: to be awaited before the house. SettingsError, Unavailable."""
         if self._texts is None:
-            self._texts = await data_files.fetch(self.settings, lambda: self._uploads.read)
+            self._texts = await data_files.fetch(self.settings, lambda: self._blob_client.read)
 
     async def check(self) -> None:
         """Read whatever every message needs: the data files, and all that is made of settings. As ``furnish``."""
@@ -79,8 +58,8 @@ class Container:
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
     def _built(self) -> Dependencies:
-        from shared.adapters.media.images import PillowImages  # noqa: PLC0415  # see rule 1
-        from shared.adapters.net.input_files import InputFetcher  # noqa: PLC0415  # see rule 1
+        from shared.adapters.media.images import PillowImages
+        from shared.adapters.net.input_files import InputFetcher
 
         settings = self.settings
         return Dependencies(
@@ -90,7 +69,11 @@ class Container:
             images=PillowImages(),
             screener=self.screener,
             inputs=InputFetcher(),
-            blobs=self._streamed_blobs,
+            outputs=self.outputs,
+            input_files=self.input_files,
+            uploads=self.uploads,
+            quarantine=self.quarantine,
+            dead_letters=self.dead_letters,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=data_files.catalog(settings, self._texts),
@@ -130,220 +113,12 @@ class Container:
     def telemetry(self) -> "LogTelemetry":
         """Steps and counts as log records; with TELEMETRY=opentelemetry as spans and metrics too."""
         if self.settings.telemetry == "opentelemetry":
-            from shared.adapters.telemetry.tracing import OpenTelemetry  # noqa: PLC0415  # see rule 1
+            from shared.adapters.telemetry.tracing import OpenTelemetry
 
             return OpenTelemetry()
-        from shared.adapters.telemetry import LogTelemetry  # noqa: PLC0415  # see rule 1
+        from shared.adapters.telemetry import LogTelemetry
 
         return LogTelemetry()
-
-    @cached_property
-    def messenger(self) -> "ServiceBusMessenger":
-        """The sending side of Service Bus."""
-        from shared.adapters import service_bus  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.service_bus:
-            connected = service_bus.connected_by_string(settings.service_bus)
-        else:
-            connected = service_bus.connected_by_identity(settings.service_bus_namespace, self.credential)
-        messenger = service_bus.ServiceBusMessenger(
-            connected,
-            request_queue=settings.generation_queue,
-            event_queue=settings.prediction_queue,
-            topic=settings.events_topic,
-        )
-        self._closing.push_async_callback(messenger.close)
-        return messenger
-
-    @cached_property
-    def credential(self) -> "AsyncTokenCredential":
-        """The app's managed identity. Only used where a dependency has no connection string or key."""
-        from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415  # see rule 1
-
-        credential = ManagedIdentityCredential(client_id=self.settings.azure_client_id or None)
-        self._closing.push_async_callback(credential.close)
-        return credential
-
-    @cached_property
-    def _tables(self) -> "TableService":
-        from shared.adapters.azure_storage.access import StorageAccount  # noqa: PLC0415  # see rule 1
-        from shared.adapters.azure_storage.tables import TableService  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.storage:
-            account = StorageAccount.by_string(settings.storage, "table")
-        else:
-            account = StorageAccount.by_identity(settings.table_url, self.credential)
-        service = TableService(account)
-        self._closing.push_async_callback(service.close)
-        return service
-
-    @cached_property
-    def store(self) -> "TableStore":
-        """The state."""
-        from shared.adapters.azure_storage.tables import TableStore  # noqa: PLC0415  # see rule 1
-
-        return TableStore(self._tables, self.settings.state_table)
-
-    @cached_property
-    def index(self) -> "TableIndex":
-        """The open index."""
-        from shared.adapters.azure_storage.tables import TableIndex  # noqa: PLC0415  # see rule 1
-
-        return TableIndex(self._tables, self.settings.open_table)
-
-    @cached_property
-    def _uploads(self) -> "Uploads":
-        from shared.adapters.azure_storage.access import StorageAccount  # noqa: PLC0415  # see rule 1
-        from shared.adapters.azure_storage.blobs.streaming import Uploads  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.storage:
-            account = StorageAccount.by_string(settings.storage, "blob")
-        else:
-            account = StorageAccount.by_identity(settings.blob_url, self.credential)
-        uploads = Uploads(account)
-        self._closing.push_async_callback(uploads.close)
-        return uploads
-
-    @cached_property
-    def _streamed_blobs(self) -> "StreamedBlobs":
-        from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs  # noqa: PLC0415  # see rule 1
-
-        return StreamedBlobs(self._uploads, self.settings.outputs_container, lambda: self.blobs)
-
-    @cached_property
-    def blobs(self) -> "BlobContainers":
-        """The containers, by the SDK."""
-        from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # see rule 1
-
-        from shared.adapters.azure_storage.blobs import CLIENT_OPTIONS, BlobContainers  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.storage:
-            service = BlobServiceClient.from_connection_string(settings.storage, **CLIENT_OPTIONS)
-        else:
-            service = BlobServiceClient(settings.blob_url, credential=self.credential, **CLIENT_OPTIONS)
-        self._closing.push_async_callback(service.close)
-        return BlobContainers(
-            service,
-            settings.outputs_container,
-            settings.dead_letters_container,
-            settings.inputs_container,
-            settings.quarantine_container,
-            settings.uploads_container,
-        )
-
-    @cached_property
-    def policy(self) -> Policy:
-        """What is refused."""
-        return data_files.policy(self.settings, self._texts)
-
-    @cached_property
-    def screener(self) -> "ScreenerChain":
-        """The screeners, in the order of the settings."""
-        from shared.adapters.screening import ImageLink, ScreenerChain, TextLink  # noqa: PLC0415  # see rule 1
-
-        service = self.content_safety
-        made = {CONTENT_SAFETY: lambda: service, BLOCKLIST: self._blocklist, LLAMA_GUARD: self._llama_guard}
-        texts = [TextLink(name, made[name]()) for name in self.settings.screeners]
-        return ScreenerChain(self.policy, texts, [ImageLink(CONTENT_SAFETY, service)], time.monotonic)
-
-    @cached_property
-    def content_safety(self) -> "ContentSafety":
-        """The service that measures every category."""
-        from shared.adapters.content_safety import ContentSafety  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        key = settings.content_safety_key or None
-        credential = None if key else self.credential
-        service = ContentSafety(
-            settings.content_safety_endpoint,
-            key=key,
-            credential=credential,
-            blocklists=settings.content_safety_blocklists,
-        )
-        self._closing.push_async_callback(service.close)
-        return service
-
-    def _blocklist(self) -> "TextScreener":
-        from shared.adapters.screening import BlocklistScreener  # noqa: PLC0415  # see rule 1
-
-        return BlocklistScreener(data_files.blocklist(self.settings, self._texts))
-
-    def _llama_guard(self) -> "TextScreener":
-        from shared.adapters.replicate.running import ModelRunner  # noqa: PLC0415  # see rule 1
-        from shared.adapters.screening import LlamaGuard  # noqa: PLC0415  # see rule 1
-
-        # A little less than the chain waits, so that what is said is the model's trouble and not only "too slow".
-        within_s = max(1.0, self.policy.rule(LLAMA_GUARD).timeout_s - 1)
-        return LlamaGuard(ModelRunner(lambda: self.replicate.api), self.settings.llama_guard_model, within_s)
-
-    @cached_property
-    def provider(self) -> "ResilientProvider":
-        """Replicate as the corridor asks it: at this instance's part of the account's pace; left alone in an outage."""
-        from shared.adapters.replicate.resilience.guarded import ResilientProvider  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        limit = (settings.replicate_creates_per_minute, settings.instances)
-        return ResilientProvider(self.replicate, *limit, now=time.monotonic, chance=random.random)
-
-    @cached_property
-    def replicate(self) -> "Replicate":
-        """Replicate."""
-        from shared.adapters.replicate import Replicate, Timeouts  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        replicate = Replicate(
-            connections=settings.replicate_connections,
-            timeouts=Timeouts.of(settings.replicate_connect_timeout_s, settings.replicate_timeout_s),
-            webhook_url=settings.public_url + WEBHOOK_PATH,
-            token=self.token,
-            signing_secret=self._current_signing_secret,
-            api_url=settings.replicate_api_url,
-            delivery_url=settings.replicate_delivery_url,
-        )
-        self._closing.push_async_callback(replicate.close)
-        return replicate
-
-    async def _current_signing_secret(self) -> str:
-        return await self.signing_secret.value()
-
-    @cached_property
-    def token(self) -> "CachedSecret":
-        """Replicate's API token: from the vault, or from the environment when there is none."""
-        from shared.adapters.key_vault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
-
-        settings = self.settings
-        if settings.key_vault_url:
-            return CachedSecret("replicate api token", self._vault("replicate-api-token"))
-        return CachedSecret("replicate api token", environment_source(settings.replicate_api_token))
-
-    @cached_property
-    def signing_secret(self) -> "CachedSecret":
-        """The webhook signing secret: from the vault, the environment, or Replicate itself."""
-        from shared.adapters.key_vault import CachedSecret, environment_source  # noqa: PLC0415  # see rule 1
-        from shared.core.provider.pasted_secrets import signing_secret  # noqa: PLC0415  # see rule 1
-
-        settings, name = self.settings, "replicate webhook secret"
-        if settings.key_vault_url:
-            source: Source = self._vault("replicate-webhook-secret")
-        elif settings.replicate_webhook_secret:
-            source = environment_source(settings.replicate_webhook_secret)
-        else:
-            source = self._secret_of_replicate
-        return CachedSecret(name, source, read=signing_secret)
-
-    async def _secret_of_replicate(self) -> str:
-        return await self.replicate.signing_secret()
-
-    def _vault(self, secret: str) -> "VaultSource":
-        from shared.adapters.key_vault import VaultSource  # noqa: PLC0415  # see rule 1
-
-        source = VaultSource(self.settings.key_vault_url, secret, self.credential)
-        self._closing.push_async_callback(source.close)
-        return source
 
 
 def now() -> datetime:

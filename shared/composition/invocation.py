@@ -60,14 +60,14 @@ def bounded(timeout_s: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[
 
 def running_app() -> "App":
     """The app of this event loop. SettingsError where a setting is missing."""
-    from shared.composition import app  # noqa: PLC0415  # rule 1
+    from shared.composition import app  # rule 1
 
     return app.running_app()
 
 
 async def check_health() -> Mapping[str, str]:
     """How everything is; where the app cannot be built, which settings are to blame: never their values."""
-    from shared.config.settings import SettingsError  # noqa: PLC0415  # rule 1
+    from shared.config.settings import SettingsError  # rule 1
 
     try:
         ready = running_app()
@@ -78,7 +78,7 @@ async def check_health() -> Mapping[str, str]:
 
 async def run_on_timer(act: Callable[["App"], Awaitable[object]]) -> None:
     """What a timer does (rule 4)."""
-    from shared.config.settings import SettingsError  # noqa: PLC0415  # rule 1
+    from shared.config.settings import SettingsError  # rule 1
 
     try:
         await act(running_app())
@@ -93,7 +93,7 @@ async def run_on_timer(act: Callable[["App"], Awaitable[object]]) -> None:
 @asynccontextmanager
 async def app_for_messages(pause_s: float | None = None) -> AsyncIterator["App"]:
     """The same, for what comes from a queue (rule 3)."""
-    from shared.config.settings import SettingsError  # noqa: PLC0415  # rule 1
+    from shared.config.settings import SettingsError  # rule 1
 
     try:
         yield running_app()

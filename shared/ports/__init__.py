@@ -15,23 +15,27 @@ Rules of this file:
 
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
 from shared.ports.errors import Conflict, CutShort, OutputUnfit, PictureUnfit, Unavailable, UnreadableRow
-from shared.ports.files import Blobs, Inputs
+from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.provider import Provider
+from shared.ports.reading import DeadLetter, FillUploads, ReadDeadLetters, ReadOutputs, Records
 from shared.ports.safety import Screener
 from shared.ports.state import Loaded, OpenIndex, OpenRow, Store
 from shared.ports.telemetry import Telemetry
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
-    "Blobs",
     "Cleaned",
     "Conflict",
     "CutShort",
+    "DeadLetter",
+    "DeadLetters",
     "Dependencies",
     "Envelope",
+    "FillUploads",
     "Images",
+    "InputFiles",
     "Inputs",
     "Limits",
     "Loaded",
@@ -39,13 +43,19 @@ __all__ = [
     "OpenIndex",
     "OpenRow",
     "OutputUnfit",
+    "Outputs",
     "Picture",
     "PictureUnfit",
     "Provider",
+    "Quarantine",
+    "ReadDeadLetters",
+    "ReadOutputs",
+    "Records",
     "Screener",
     "Sendable",
     "Store",
     "Telemetry",
     "Unavailable",
     "UnreadableRow",
+    "Uploads",
 ]

@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.core.catalog.catalog import Catalog
 from shared.core.lifecycle.attempt import Timing
 from shared.core.safety.moderation import Policy
-from shared.ports.files import Blobs, Inputs
+from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
 from shared.ports.pictures import Images
 from shared.ports.provider import Provider
@@ -52,7 +52,11 @@ class Dependencies:
     images: Images
     screener: Screener
     inputs: Inputs
-    blobs: Blobs
+    outputs: Outputs
+    input_files: InputFiles
+    uploads: Uploads
+    quarantine: Quarantine
+    dead_letters: DeadLetters
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog

@@ -14,14 +14,18 @@ class Inputs(Protocol):
         """The bytes at a public https address, within bounds of time and size; or why not."""
 
 
-class Blobs(Protocol):
-    """The containers: outputs, inputs, what was refused, and the archive of dead letters."""
+class Outputs(Protocol):
+    """What models made and users may see."""
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
         """Store an output under its name, overwriting what an earlier try left; returns the container."""
 
     async def discard_outputs(self, prefix: str) -> int:
         """Delete every output whose name begins with ``prefix``. Returns how many may not be deleted: leased, held."""
+
+
+class InputFiles(Protocol):
+    """Inputs that were screened and wait for their model."""
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """Store an input that was screened, where no user reaches it."""
@@ -35,6 +39,16 @@ class Blobs(Protocol):
     async def read_input(self, name: str, file: BinaryIO) -> bool:
         """Write an input that was screened into ``file``; False where it is gone."""
 
+    async def discard_inputs(self, prefix: str) -> int:
+        """Delete every input whose name begins with ``prefix``. Returns how many may not be deleted."""
+
+    async def sweep_inputs(self, before: datetime) -> int:
+        """Delete what was stored before, as far as it may be; returns how many went."""
+
+
+class Uploads(Protocol):
+    """Files that the app has put there for models to read."""
+
     async def upload_size(self, name: str) -> int | None:
         """How many bytes a file has that the app has put into its uploads; None where there is none."""
 
@@ -44,14 +58,19 @@ class Blobs(Protocol):
     async def upload_address(self, name: str, life_s: int) -> str | None:
         """Where a model can read an upload for ``life_s`` seconds; None where it is gone."""
 
-    async def discard_inputs(self, prefix: str) -> int:
-        """Delete every input whose name begins with ``prefix``. Returns how many may not be deleted."""
 
-    async def quarantine(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
+class Quarantine(Protocol):
+    """Outputs that were refused, where no user reaches them."""
+
+    async def put_refused(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
         """Keep an output that was refused, where no user reaches it."""
 
-    async def sweep(self, *, inputs_before: datetime, quarantine_before: datetime) -> int:
-        """Delete the inputs and the refused outputs that were stored before; returns how many there were."""
+    async def sweep_refused(self, before: datetime) -> int:
+        """Delete what was stored before, as far as it may be; returns how many went."""
+
+
+class DeadLetters(Protocol):
+    """The archive of messages that died."""
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
         """Keep a raw message in the dead-letters container."""

@@ -269,10 +269,10 @@ async def _store(task: _Task, index: int, seen: _Seen) -> Output:
     }
     if seen.cleaned.manifest:
         manifest = io.BytesIO(seen.cleaned.manifest)
-        await task.deps.blobs.put_output(f"{task.stem(index)}c2pa", manifest, "application/c2pa", metadata)
+        await task.deps.outputs.put_output(f"{task.stem(index)}c2pa", manifest, "application/c2pa", metadata)
     size_bytes = file.seek(0, io.SEEK_END)
     file.seek(0)
-    container = await task.deps.blobs.put_output(name, file, picture.content_type, metadata)
+    container = await task.deps.outputs.put_output(name, file, picture.content_type, metadata)
     task.deps.telemetry.step("output_stored", task.key, index=index, bytes=size_bytes)
     return Output(
         container=container,
@@ -288,9 +288,11 @@ async def _store(task: _Task, index: int, seen: _Seen) -> Output:
 async def _put_away(task: _Task, index: int, seen: _Seen, category: str) -> None:
     """A refused output: kept for an appeal where the operator wishes so, and out of the user's reach."""
     # An earlier try may have passed and stored it before it died: what is refused now goes.
-    await task.deps.blobs.discard_outputs(task.stem(index))
+    await task.deps.outputs.discard_outputs(task.stem(index))
     if task.deps.limits.quarantine_days:
         picture, file = seen.picture, seen.file
         file.seek(0)
         metadata = {"generation_id": task.key.generation_id, "category": category}
-        await task.deps.blobs.quarantine(f"{task.stem(index)}{picture.extension}", file, picture.content_type, metadata)
+        await task.deps.quarantine.put_refused(
+            f"{task.stem(index)}{picture.extension}", file, picture.content_type, metadata
+        )

@@ -118,15 +118,15 @@ async def delete_unpaid_blobs(deps: Dependencies, generation: Generation) -> int
     if request is None or request.image_url is not None:
         # Also where what is saved has no reference to it: a delivery may have stored it and died, and the next was
         # refused, or buried.
-        kept += await deps.blobs.discard_inputs(prefix)
+        kept += await deps.input_files.discard_inputs(prefix)
     if attempt is None:
         return kept
     if generation.state is not State.SUCCEEDED:
-        return kept + await deps.blobs.discard_outputs(prefix)
+        return kept + await deps.outputs.discard_outputs(prefix)
     for index in range(attempt.outputs):
         name = f"{prefix}{attempt.number}-{index}."
         if not any(output.name.startswith(name) for output in generation.outputs):
-            kept += await deps.blobs.discard_outputs(name)
+            kept += await deps.outputs.discard_outputs(name)
     return kept
 
 
@@ -139,7 +139,8 @@ async def sweep(deps: Dependencies) -> int:
     """Delete what was kept long enough: refused outputs, and inputs that nobody came back for. Returns how many."""
     now = deps.now()
     kept = timedelta(days=deps.limits.quarantine_days)
-    swept = await deps.blobs.sweep(inputs_before=now - _INPUT_LIFE, quarantine_before=now - kept)
+    swept = await deps.input_files.sweep_inputs(now - _INPUT_LIFE)
+    swept += await deps.quarantine.sweep_refused(now - kept)
     deps.telemetry.count("darkroom.swept", swept)
     return swept
 
@@ -150,7 +151,7 @@ async def archive(deps: Dependencies, raw: bytes, key: Key | None, reason: str, 
     metadata = {"reason": reason, "queue": queue}
     if key is not None:
         metadata |= {"user_id": key.user_id, "generation_id": key.generation_id}
-    await deps.blobs.archive(name, raw, metadata)
+    await deps.dead_letters.archive(name, raw, metadata)
     return name
 
 

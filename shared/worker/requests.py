@@ -103,7 +103,7 @@ async def _after_opening(deps: Dependencies, generation: Generation, loaded: Loa
 async def _drop_input(deps: Dependencies, message: GenerationRequest, generation: Generation) -> None:
     """A cancel was faster than the request that has stored its input, here or before it died: nobody wants it."""
     if message.image_url is not None and generation.state.ended:
-        await deps.blobs.discard_inputs(output_prefix(generation.key))
+        await deps.input_files.discard_inputs(output_prefix(generation.key))
 
 
 def _plan(account: Account | None) -> Plan:

@@ -107,7 +107,7 @@ async def _look_at_texts(deps: Dependencies, message: GenerationRequest, plan: P
 
 async def _weighed(deps: Dependencies, name: str) -> Refusal | None:
     """Whether an upload can go to a model: None, or why not."""
-    size_bytes = await deps.blobs.upload_size(name)
+    size_bytes = await deps.uploads.upload_size(name)
     if size_bytes is None:
         return _FILE_MISSING
     most = deps.limits.upload_bytes
@@ -137,7 +137,7 @@ async def _look_at_input(deps: Dependencies, message: GenerationRequest, url: st
         return ScreenedRequest(message, verdict.refusal(Reason.INPUT_REFUSED), (kept,))
     # Named by its content: a second try that fetches another picture cannot take the place of the one that passed.
     name = f"{output_prefix(message.key)}{hashlib.sha256(content).hexdigest()[:32]}.{picture.extension}"
-    await deps.blobs.put_input(name, content, picture.content_type)
+    await deps.input_files.put_input(name, content, picture.content_type)
     deps.telemetry.step("input_stored", message.key, bytes=len(content))
     return ScreenedRequest(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
 
@@ -201,14 +201,14 @@ async def _address(deps: Dependencies, attempt: Attempt, kind: str, value: Value
     address: str | None = None
     closed = deps.limits.hand_files_over
     if kind == "archive" or (kind == "audio" and closed):
-        address = await _handed_over(deps, named, deps.blobs.read_upload)
+        address = await _handed_over(deps, named, deps.uploads.read_upload)
     elif kind == "audio":
-        address = await deps.blobs.upload_address(named, life_s)
+        address = await deps.uploads.upload_address(named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
-        address = await deps.blobs.input_address(blob, life_s, deps.limits.inline_bytes)
+        address = await deps.input_files.input_address(blob, life_s, deps.limits.inline_bytes)
         if closed and address is not None and not address.startswith("data:"):
-            address = await _handed_over(deps, blob, deps.blobs.read_input)
+            address = await _handed_over(deps, blob, deps.input_files.read_input)
     if address is None:
         raise OutputUnfit(_FILE_MISSING if kind in ("archive", "audio") else Refusal.of(Reason.INPUT_INVALID))
     return address

@@ -1,17 +1,20 @@
 """Fixtures of the adapters' tests: each case runs on the fake and on the real thing (marked ``stack``)."""
 
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from azure.storage.blob.aio import BlobServiceClient
 
+from dev.azurite import Azurite
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.index import FakeIndex
 from dev.fakes.store import FakeStore
-from shared.adapters.azure_storage.blobs import BlobContainers
+from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
 from tests.adapters.azurite import azurite, blob_service, table_service
+from tests.adapters.containers import AllBlobs
 
 __all__ = ["azurite", "blob_service", "table_service"]
 
@@ -35,11 +38,14 @@ async def table_index(table_service: TableService) -> TableIndex:
 
 
 @pytest_asyncio.fixture
-async def blob_containers(blob_service: BlobServiceClient) -> BlobContainers:
+async def blob_containers(blob_service: BlobServiceClient, azurite: Azurite) -> AsyncIterator[AllBlobs]:  # a fixture
     """Containers of its own."""
-    made = BlobContainers(blob_service, *(fresh_name() for _ in range(5)))
+    account = StorageAccount.by_string(azurite.connection_string, "blob")
+    outputs, dead_letters, inputs, quarantine, uploads = (fresh_name() for _ in range(5))
+    made = AllBlobs(blob_service, outputs, dead_letters, inputs, quarantine, uploads, account)
     await made.ensure()
-    return made
+    yield made
+    await made.client.close()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)
@@ -57,9 +63,9 @@ def index(request: pytest.FixtureRequest) -> FakeIndex | TableIndex:
 
 
 @pytest.fixture(params=FAKE_AND_REAL)
-def blobs(request: pytest.FixtureRequest) -> FakeBlobs | BlobContainers:
+def blobs(request: pytest.FixtureRequest) -> FakeBlobs | AllBlobs:
     """Empty containers."""
-    real: BlobContainers | None = None if request.param == "fake" else request.getfixturevalue("blob_containers")
+    real: AllBlobs | None = None if request.param == "fake" else request.getfixturevalue("blob_containers")
     return real or FakeBlobs()
 
 

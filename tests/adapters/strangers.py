@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import trustme
 from aiohttp import web
 
-from shared.adapters.net.input_files import InputFetcher, Resolve
+from shared.adapters.net.input_files import InputFetcher
+from shared.adapters.net.public_client import Resolve
 from shared.core.reasons import Reason, Refusal
 
 AUTHORITY = trustme.CA()

@@ -15,17 +15,19 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import ACCOUNT, Azurite
 from dev.fakes.blobs import FakeBlobs
-from shared.adapters.azure_storage.blobs import BLOCK_BYTES, CLIENT_OPTIONS, BlobContainers
+from shared.adapters.azure_storage.access import StorageAccount
+from shared.adapters.azure_storage.blobs import BLOCK_BYTES, CLIENT_OPTIONS, BlobSdk
 from shared.adapters.azure_storage.blobs.errors import BlobsRefused
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
+from tests.adapters.containers import AllBlobs
 from tests.adapters.examples import AWKWARD_IDS
 from tests.adapters.trouble import SAS, WRONG_KEY, answering, assert_discreet
 
 #: aiohttp would rather have a file than 4 MiB of bytes; the SDK gives it bytes. A block takes it about a millisecond.
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 
-Containers = FakeBlobs | BlobContainers
+Containers = FakeBlobs | AllBlobs
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100
 
@@ -83,7 +85,7 @@ async def test_discarding_takes_what_begins_with_the_prefix(blobs: Containers) -
 
 
 @pytest.mark.stack
-async def test_a_leased_blob_stays_and_holds_up_nothing(blob_containers: BlobContainers) -> None:
+async def test_a_leased_blob_stays_and_holds_up_nothing(blob_containers: AllBlobs) -> None:
     """What was to be deleted is counted, and the rest goes; what is there already need not be written again."""
     blobs = blob_containers
     for name in ("a/b/1-0.png", "a/b/1-1.png", "a/b/1-2.png"):
@@ -91,17 +93,17 @@ async def test_a_leased_blob_stays_and_holds_up_nothing(blob_containers: BlobCon
     await blobs.put_input("a/b/in.png", PNG, "image/png")
     await blobs.archive("requests/2026-11-21/ab.json", b"{}", {"reason": "x"})
     for container, name in (
-        (blobs._outputs, "a/b/1-1.png"),
-        (blobs._inputs, "a/b/in.png"),
-        (blobs._dead_letters, "requests/2026-11-21/ab.json"),
+        (blobs.outputs, "a/b/1-1.png"),
+        (blobs.input_files, "a/b/in.png"),
+        (blobs.dead_letters, "requests/2026-11-21/ab.json"),
     ):
-        await container.get_blob_client(name).acquire_lease()
+        await container._container.client.get_blob_client(name).acquire_lease()
 
     assert await blobs.discard_outputs("a/b/") == 1
     assert await _there(blobs) == {"a/b/1-1.png"}
     assert await blobs.discard_inputs("a/b/") == 1
     later = datetime.now(UTC) + timedelta(days=1)
-    assert await blobs.sweep(inputs_before=later, quarantine_before=later) == 0
+    assert await blobs.sweep_inputs(later) == 0
     await blobs.archive("requests/2026-11-21/ab.json", b"{}", {"reason": "x"})
     await blobs.put_output("a/b/1-1.png", io.BytesIO(PNG), "image/png", {})
     with pytest.raises(Unavailable, match="may not be changed"):
@@ -146,10 +148,11 @@ async def test_what_is_not_there_is_not_found(blobs: Containers) -> None:
 
 
 @pytest.mark.stack
-async def test_content_type_and_metadata_are_set(blob_service: BlobServiceClient) -> None:
+async def test_content_type_and_metadata_are_set(blob_service: BlobServiceClient, azurite: Azurite) -> None:
     """As an app that reads the container sees them; put_output says which container that is."""
     outputs = fresh_name()
-    blobs = BlobContainers(blob_service, outputs, fresh_name())
+    account = StorageAccount.by_string(azurite.connection_string, "blob")
+    blobs = AllBlobs(blob_service, outputs, fresh_name(), account=account)
     await blobs.ensure()
     await blobs.ensure()
 
@@ -162,7 +165,7 @@ async def test_content_type_and_metadata_are_set(blob_service: BlobServiceClient
 
 
 @pytest.mark.stack
-async def test_a_large_file_is_never_in_memory(blob_containers: BlobContainers) -> None:
+async def test_a_large_file_is_never_in_memory(blob_containers: AllBlobs) -> None:
     """20 MB from disk need a few blocks of memory, not 20 MB."""
     with tempfile.TemporaryFile() as file:
         for _ in range(20):
@@ -179,7 +182,7 @@ async def test_a_large_file_is_never_in_memory(blob_containers: BlobContainers) 
 
 
 @pytest.mark.stack
-async def test_a_small_file_is_not_written_to_disk(blob_containers: BlobContainers) -> None:
+async def test_a_small_file_is_not_written_to_disk(blob_containers: AllBlobs) -> None:
     """A spooled file stays in memory: asked for its descriptor it would go to disk."""
     with tempfile.SpooledTemporaryFile(max_size=len(PNG) + 1) as spool:
         spool.write(PNG)
@@ -190,10 +193,9 @@ async def test_a_small_file_is_not_written_to_disk(blob_containers: BlobContaine
     assert await blob_containers.read_output("a/b/1-0.png") == PNG
 
 
-def works(blobs: BlobContainers) -> list[Coroutine[Any, Any, object]]:
+def works(blobs: AllBlobs) -> list[Coroutine[Any, Any, object]]:
     """One call of each kind, not begun."""
     return [
-        blobs.put_output("a", io.BytesIO(PNG), "image/png", {}),
         blobs.discard_outputs("a"),
         blobs.archive("a", b"", {}),
         blobs.read_output("a"),
@@ -204,7 +206,7 @@ def works(blobs: BlobContainers) -> list[Coroutine[Any, Any, object]]:
 @pytest.mark.stack
 async def test_a_missing_container_is_no_missing_blob(blob_service: BlobServiceClient) -> None:
     """The deployment is not finished, and the messages wait for it."""
-    for work in works(BlobContainers(blob_service, fresh_name(), fresh_name())):
+    for work in works(AllBlobs(blob_service, fresh_name(), fresh_name())):
         with pytest.raises(Unavailable, match="a container does not exist: deploy"):
             await work
 
@@ -215,7 +217,7 @@ async def test_a_wrong_key_says_what_is_needed(azurite: Azurite) -> None:
     wrong = {"account_name": ACCOUNT, "account_key": WRONG_KEY}
     async with BlobServiceClient(azurite.blob_url, credential=wrong, **CLIENT_OPTIONS) as service:
         with pytest.raises(Unavailable, match="Storage Blob Data Contributor") as caught:
-            await BlobContainers(service, "outputs", "dead-letters").archive("a", b"", {})
+            await AllBlobs(service, "outputs", "dead-letters").archive("a", b"", {})
 
     assert_discreet(caught.value)
 
@@ -224,7 +226,7 @@ async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
     """Without the address or the signature in it."""
     url = f"http://127.0.0.1:{unused_tcp_port}/account"
     async with BlobServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service:
-        blobs = BlobContainers(service, "outputs", "dead-letters")
+        blobs = AllBlobs(service, "outputs", "dead-letters")
         for work in (*works(blobs), blobs.ensure()):
             with pytest.raises(Unavailable, match="blobs is not available: no connection") as caught:
                 await work
@@ -239,7 +241,7 @@ async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after
         BlobServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service,
     ):
         with pytest.raises(Unavailable, match=f"it answered {status}") as caught:
-            await BlobContainers(service, "outputs", "dead-letters").archive("a", b"", {})
+            await AllBlobs(service, "outputs", "dead-letters").archive("a", b"", {})
 
     assert caught.value.retry_after_s == retry_after_s
     assert_discreet(caught.value)
@@ -252,7 +254,7 @@ async def test_what_will_never_be_accepted_is_refused_for_good() -> None:
         BlobServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service,
     ):
         with pytest.raises(BlobsRefused, match="400 InvalidResourceName") as caught:
-            await BlobContainers(service, "outputs", "dead-letters").archive("a", b"", {})
+            await AllBlobs(service, "outputs", "dead-letters").archive("a", b"", {})
 
     assert_discreet(caught.value)
 
@@ -296,17 +298,17 @@ async def test_what_is_old_enough_is_swept(blobs: Containers) -> None:
     never, always = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
     await blobs.put_output("a/b/1-0.png", io.BytesIO(PNG), "image/png", {})
     await blobs.put_input("a/b/c.png", b"a cat", "image/png")
-    await blobs.quarantine("a/b/1-1.png", io.BytesIO(PNG), "image/png", {"category": "Sexual"})
+    await blobs.put_refused("a/b/1-1.png", io.BytesIO(PNG), "image/png", {"category": "Sexual"})
 
-    assert await blobs.sweep(inputs_before=never, quarantine_before=never) == 0
-    assert await blobs.sweep(inputs_before=always, quarantine_before=never) == 1
-    assert await blobs.sweep(inputs_before=never, quarantine_before=always) == 1
-    assert await blobs.sweep(inputs_before=always, quarantine_before=always) == 0
+    assert (await blobs.sweep_inputs(never), await blobs.sweep_refused(never)) == (0, 0)
+    assert (await blobs.sweep_inputs(always), await blobs.sweep_refused(never)) == (1, 0)
+    assert (await blobs.sweep_inputs(never), await blobs.sweep_refused(always)) == (0, 1)
+    assert (await blobs.sweep_inputs(always), await blobs.sweep_refused(always)) == (0, 0)
     assert await blobs.read_output("a/b/1-0.png") == PNG
 
 
 @pytest.mark.stack
-async def test_a_larger_input_is_read_by_whoever_has_its_address(blob_containers: BlobContainers) -> None:
+async def test_a_larger_input_is_read_by_whoever_has_its_address(blob_containers: AllBlobs) -> None:
     """Without a login, for reading only, and not without the signature or after its time."""
     await blob_containers.put_input("a/b/c.png", PNG, "image/png")
     address = await blob_containers.input_address("a/b/c.png", 60, 100)
@@ -346,12 +348,12 @@ class Delegating:
 async def test_an_identity_signs_with_a_key_that_is_lent_to_it() -> None:
     """Asked for once, and again only for what would outlive it."""
     service = Delegating()
-    containers = BlobContainers(cast("BlobServiceClient", service), "outputs", "dead-letters")
+    sdk = BlobSdk(lambda: cast("BlobServiceClient", service))
     now = datetime.now(UTC)
-    first = await containers._signing(now + timedelta(hours=1))
-    second = await containers._signing(now + timedelta(hours=2))
+    first = await sdk.signing(now + timedelta(hours=1))
+    second = await sdk.signing(now + timedelta(hours=2))
     assert first == second
     assert set(first) == {"user_delegation_key"}
     assert service.given == 1
-    await containers._signing(now + timedelta(days=2))
+    await sdk.signing(now + timedelta(days=2))
     assert service.given == 2

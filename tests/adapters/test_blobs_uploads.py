@@ -11,15 +11,14 @@ from azure.core.credentials import AzureSasCredential
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.fakes.blobs import FakeBlobs
-from shared.adapters.azure_storage.access import StorageAccount
-from shared.adapters.azure_storage.blobs import BLOCK_BYTES, BlobContainers
-from shared.adapters.azure_storage.blobs.streaming import StreamedBlobs, Uploads
+from shared.adapters.azure_storage.blobs import BLOCK_BYTES
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
+from tests.adapters.containers import AllBlobs
 from tests.adapters.trouble import SAS, assert_discreet
 
 #: The fake's addresses lead nowhere; one of the service's leads to the bytes.
-Containers = FakeBlobs | BlobContainers
+Containers = FakeBlobs | AllBlobs
 
 
 def fresh() -> str:
@@ -66,7 +65,7 @@ async def test_an_upload_that_is_not_there(blobs: Containers) -> None:
 
 
 @pytest.mark.stack
-async def test_the_address_of_an_upload_leads_to_it(blob_containers: BlobContainers) -> None:
+async def test_the_address_of_an_upload_leads_to_it(blob_containers: AllBlobs) -> None:
     """For whoever has the address, and to nothing else."""
     name, other = fresh(), fresh()
     for each in (name, other):
@@ -83,7 +82,7 @@ async def test_the_address_of_an_upload_leads_to_it(blob_containers: BlobContain
 
 
 @pytest.mark.stack
-async def test_the_address_of_an_upload_reads_and_ends(blob_containers: BlobContainers) -> None:
+async def test_the_address_of_an_upload_reads_and_ends(blob_containers: AllBlobs) -> None:
     """It writes nothing, and leads nowhere after its time."""
     name = fresh()
     await blob_containers.put_upload(name, io.BytesIO(b"mine"))
@@ -99,7 +98,7 @@ async def test_the_address_of_an_upload_reads_and_ends(blob_containers: BlobCont
 
 
 @pytest.mark.stack
-async def test_a_large_upload_is_never_in_memory(blob_containers: BlobContainers) -> None:
+async def test_a_large_upload_is_never_in_memory(blob_containers: AllBlobs) -> None:
     """40 MB go into a file on disk by a few blocks of memory: an archive may have 100."""
     name = fresh()
     with tempfile.TemporaryFile() as file:
@@ -122,7 +121,7 @@ async def test_a_large_upload_is_never_in_memory(blob_containers: BlobContainers
 @pytest.mark.stack
 async def test_missing_uploads_are_no_missing_file(blob_service: BlobServiceClient) -> None:
     """The deployment is not finished: a user is not told that the file is not there."""
-    blobs = BlobContainers(blob_service, fresh_name(), fresh_name(), uploads=fresh_name())
+    blobs = AllBlobs(blob_service, fresh_name(), fresh_name(), uploads=fresh_name())
     for work in (blobs.upload_size("a/b"), blobs.read_upload("a/b", io.BytesIO()), blobs.upload_address("a/b", 60)):
         with pytest.raises(Unavailable, match="a container does not exist: deploy"):
             await work
@@ -132,22 +131,8 @@ async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
     """Without the address or the signature in it."""
     url = f"http://127.0.0.1:{unused_tcp_port}/account"
     async with BlobServiceClient(url, credential=AzureSasCredential(SAS), retry_total=0) as service:
-        blobs = BlobContainers(service, "outputs", "dead-letters")
+        blobs = AllBlobs(service, "outputs", "dead-letters")
         for work in (blobs.upload_size("a/b"), blobs.read_upload("a/b", io.BytesIO()), blobs.upload_address("a/b", 60)):
             with pytest.raises(Unavailable, match="blobs is not available: no connection") as caught:
                 await work
             assert_discreet(caught.value)
-
-
-async def test_the_streamed_way_reads_uploads_too() -> None:
-    """By the containers that it has for all but outputs."""
-    fake = FakeBlobs()
-    fake.uploads["ada/a.zip"] = b"archive"
-    account = StorageAccount.by_string(f"BlobEndpoint=https://b.example;SharedAccessSignature=?{SAS}", "blob")
-    blobs = StreamedBlobs(Uploads(account), "outputs", lambda: fake)
-    read = io.BytesIO()
-    assert await blobs.upload_size("ada/a.zip") == 7
-    assert await blobs.read_upload("ada/a.zip", read)
-    assert read.getvalue() == b"archive"
-    assert await blobs.upload_address("ada/a.zip", 60) == await fake.upload_address("ada/a.zip", 60)
-    assert not await blobs.read_upload("ada/b.zip", read)

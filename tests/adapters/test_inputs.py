@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.net.input_files import InputFetcher
+from shared.adapters.net.public_client import PublicClient
 from shared.composition.app import App
 from shared.config.settings import Settings
 from tests.adapters.strangers import Names, moved, picture, raw_site, site, trusting, why
@@ -185,15 +186,16 @@ def test_the_wiring_opens_nothing() -> None:
     storage = {"STORAGE_CONNECTION_STRING": "AccountName=darkroom;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"}
     fetcher = App(Settings.from_env(ENV | storage)).deps.inputs
     assert isinstance(fetcher, InputFetcher)
-    assert vars(fetcher) == vars(InputFetcher())
-    assert not fetcher._opened
+    assert vars(fetcher) | {"_client": None} == vars(InputFetcher()) | {"_client": None}
+    assert vars(fetcher._client) == vars(PublicClient())
+    assert not fetcher._client._opened
 
 
 def test_the_bounds_are_those_that_are_promised() -> None:
     """20 MB, 20 seconds, and https at its own port."""
     fetcher = InputFetcher()
     assert (fetcher._most_bytes, fetcher._total_s) == (20 * 1024 * 1024, 20)
-    assert fetcher._checked("https://pictures.example/a.png") is not None
+    assert fetcher._client.check("https://pictures.example/a.png") is not None
 
 
 @pytest.mark.parametrize(

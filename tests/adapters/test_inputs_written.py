@@ -5,7 +5,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.net.input_files import InputFetcher
+from shared.adapters.net.public_client import PublicClient
 from shared.core.reasons import Refusal
 from tests.adapters.strangers import Handler, moved, picture, raw_site, site, why
 
@@ -96,5 +96,5 @@ async def test_what_cannot_stand_in_a_request_is_encoded(path: str, asked: str) 
 @given(st.text("/\\@:?#[]%.;&=~'\" 2ea\u00fc", max_size=30))
 def test_no_path_leads_to_another_host(path: str) -> None:
     """Whatever comes after the host: it is refused, or host and port are those that were checked."""
-    checked = InputFetcher()._checked(f"https://pictures.example/{path}")
+    checked = PublicClient().check(f"https://pictures.example/{path}")
     assert checked is None or (checked.scheme, checked.raw_host, checked.port) == ("https", "pictures.example", 443)

@@ -22,10 +22,12 @@ from shared.adapters.azure_storage.access import (
     SharedAccessSignature,
     StorageAccount,
 )
-from shared.adapters.azure_storage.blobs import BlobContainers
-from shared.adapters.azure_storage.blobs.streaming import CHUNK_BYTES, StreamedBlobs, UploadRefused, Uploads
+from shared.adapters.azure_storage.blobs import BlobOutputs, BlobRestClient
+from shared.adapters.azure_storage.blobs.errors import BlobsRefused
+from shared.adapters.azure_storage.blobs.rest_client import CHUNK_BYTES
 from shared.ports import Unavailable
 from tests.adapters.conftest import fresh_name
+from tests.adapters.containers import AllBlobs
 from tests.adapters.examples import AWKWARD_IDS
 from tests.adapters.simulators import scripted
 from tests.adapters.trouble import SAS, WRONG_KEY, answering, assert_discreet
@@ -33,13 +35,14 @@ from tests.adapters.trouble import SAS, WRONG_KEY, answering, assert_discreet
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100
 
 
-async def uploaded(blob_service: BlobServiceClient, azurite: Azurite) -> tuple[StreamedBlobs, BlobContainers, Uploads]:
-    """Containers of its own, written by uploads and read by the SDK."""
-    name = fresh_name()
-    containers = BlobContainers(blob_service, name, fresh_name())
+async def uploaded(
+    blob_service: BlobServiceClient, azurite: Azurite
+) -> tuple[BlobOutputs, BlobOutputs, BlobRestClient]:
+    """A container of its own, written without the SDK and read by it."""
+    account = StorageAccount.by_string(azurite.connection_string, "blob")
+    containers = AllBlobs(blob_service, fresh_name(), fresh_name(), account=account)
     await containers.ensure()
-    uploads = Uploads(StorageAccount.by_string(azurite.connection_string, "blob"))
-    return StreamedBlobs(uploads, name, lambda: containers), containers, uploads
+    return containers.outputs, containers.outputs, containers.client
 
 
 @pytest.mark.stack
@@ -131,7 +134,7 @@ async def test_wrong_access_and_missing_containers_are_named(azurite: Azurite) -
     right = StorageAccount.by_string(azurite.connection_string, "blob")
     wrong = StorageAccount(azurite.blob_url, AccountKey(ACCOUNT, base64.b64decode(WRONG_KEY), "blob"))
     for account, said in ((wrong, "Storage Blob Data Contributor"), (right, "a container does not exist: deploy")):
-        uploads = Uploads(account, pauses_s=())
+        uploads = BlobRestClient(account, pauses_s=())
         with pytest.raises(Unavailable, match=said) as caught:
             await uploads.put("nothere", "a", io.BytesIO(PNG), "image/png", {})
         assert_discreet(caught.value)
@@ -142,7 +145,7 @@ async def test_wrong_access_and_missing_containers_are_named(azurite: Azurite) -
 async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after_s: float | None) -> None:
     """With its own hint, if it is a number; without the signature."""
     async with answering(status, {"Retry-After": hint}) as url:
-        uploads = Uploads(StorageAccount(url, SharedAccessSignature(SAS)), pauses_s=())
+        uploads = BlobRestClient(StorageAccount(url, SharedAccessSignature(SAS)), pauses_s=())
         with pytest.raises(Unavailable, match=f"it answered {status}") as caught:
             await uploads.put("outputs", "a", io.BytesIO(PNG), "image/png", {})
         await uploads.close()
@@ -168,7 +171,7 @@ async def test_a_file_in_pieces_is_sent_as_it_is() -> None:
     file = InPieces(PNG)
     file.seek(5)
     async with scripted(web.Response(status=201)) as service:
-        uploads = Uploads(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=())
+        uploads = BlobRestClient(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=())
         await uploads.put("outputs", "a", file, "image/png", {})
         await uploads.close()
 
@@ -180,7 +183,7 @@ async def test_a_file_in_pieces_is_sent_as_it_is() -> None:
 async def test_a_second_try_sends_the_whole_file_again() -> None:
     """The first is answered 503 after the file was read; the second has all of it, and its signature in the query."""
     async with scripted(web.Response(status=503), web.Response(status=201)) as service:
-        uploads = Uploads(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=(0,))
+        uploads = BlobRestClient(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=(0,))
         await uploads.put("outputs", "a b", io.BytesIO(PNG), "image/png", {})
         await uploads.close()
 
@@ -191,8 +194,8 @@ async def test_a_second_try_sends_the_whole_file_again() -> None:
 async def test_what_will_never_be_accepted_is_refused_for_good() -> None:
     """Not Unavailable, or it would be tried again for ever."""
     async with answering(400, {"x-ms-error-code": "InvalidResourceName"}) as url:
-        uploads = Uploads(StorageAccount(url, SharedAccessSignature(SAS)))
-        with pytest.raises(UploadRefused, match="400 InvalidResourceName") as caught:
+        uploads = BlobRestClient(StorageAccount(url, SharedAccessSignature(SAS)))
+        with pytest.raises(BlobsRefused, match="400 InvalidResourceName") as caught:
             await uploads.put("outputs", "a", io.BytesIO(PNG), "image/png", {})
         await uploads.close()
 
@@ -201,7 +204,9 @@ async def test_what_will_never_be_accepted_is_refused_for_good() -> None:
 
 async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
     """Without the address or the signature in it."""
-    uploads = Uploads(StorageAccount(f"http://127.0.0.1:{unused_tcp_port}", SharedAccessSignature(SAS)), pauses_s=())
+    uploads = BlobRestClient(
+        StorageAccount(f"http://127.0.0.1:{unused_tcp_port}", SharedAccessSignature(SAS)), pauses_s=()
+    )
     with pytest.raises(Unavailable, match="blobs is not available: no connection") as caught:
         await uploads.put("outputs", "a", io.BytesIO(PNG), "image/png", {})
     assert_discreet(caught.value)
@@ -246,7 +251,7 @@ async def test_no_token_is_unavailable() -> None:
     account = StorageAccount.by_identity("https://example.blob.core.windows.net", cast("Any", credential))
     with pytest.raises(NoToken):
         await account.access.sign("PUT", "/a", {})
-    uploads = Uploads(account, pauses_s=())
+    uploads = BlobRestClient(account, pauses_s=())
     with pytest.raises(Unavailable, match="no token for the identity") as caught:
         await uploads.put("outputs", "a", io.BytesIO(PNG), "image/png", {})
 
@@ -307,7 +312,9 @@ async def test_a_blob_that_cannot_be_read_says_why(blob_service: BlobServiceClie
         with pytest.raises(FileNotFoundError, match="it is not there"):
             await uploads.read(folder, name, 10)
     await uploads.close()
-    stranger = Uploads(StorageAccount(azurite.blob_url, AccountKey(ACCOUNT, base64.b64decode(WRONG_KEY), "blob")))
+    stranger = BlobRestClient(
+        StorageAccount(azurite.blob_url, AccountKey(ACCOUNT, base64.b64decode(WRONG_KEY), "blob"))
+    )
     with pytest.raises(PermissionError, match="Storage Blob Data Reader") as caught:
         await stranger.read(container, "a", 10)
     await stranger.close()
@@ -318,11 +325,11 @@ async def test_a_read_that_may_work_later_is_tried_again() -> None:
     """A few times; then it is Unavailable."""
     busy, there = web.Response(status=503), web.Response(status=206, body=b"text")
     async with scripted(busy, there) as service:
-        uploads = Uploads(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=(0,))
+        uploads = BlobRestClient(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=(0,))
         assert await uploads.read("config", "a", 10) == b"text"
         await uploads.close()
     async with answering(503, {}) as url:
-        uploads = Uploads(StorageAccount(url, SharedAccessSignature(SAS)), pauses_s=(0,))
+        uploads = BlobRestClient(StorageAccount(url, SharedAccessSignature(SAS)), pauses_s=(0,))
         with pytest.raises(Unavailable, match="it answered 503") as caught:
             await uploads.read("config", "a", 10)
         await uploads.close()

@@ -88,6 +88,13 @@ class FakeApp:
         return self.found
 
     @property
+    def outputs(self) -> FakeBlobs:
+        """What is stored."""
+        return self.blobs
+
+    uploads = dead_letters = outputs
+
+    @property
     def replicate(self) -> Connected:
         """No test of these asks it: see tests/adapters/replicate_api/test_check.py."""
         raise NotImplementedError

@@ -105,7 +105,7 @@ async def test_a_file_is_uploaded_for_its_user(stack: Stack, tmp_path: Path) -> 
     file = tmp_path / "portraits.zip"
     file.write_bytes(b"PK\x03\x04" + bytes(500_000))
     assert await ok(stack, "upload", "ada", str(file)) == "ada/portraits.zip\n"
-    assert await stack.app.blobs.upload_size("ada/portraits.zip") == file.stat().st_size
+    assert await stack.app.uploads.upload_size("ada/portraits.zip") == file.stat().st_size
     assert (await call(stack, "upload", "ada", str(file))).code == 1
     await ok(stack, "upload", "ada", str(file), "--replace")
 
@@ -115,7 +115,7 @@ async def test_garbage_among_the_dead_letters(stack: Stack) -> None:
     connection, queue = stack.values["ServiceBus"], stack.values["GENERATION_QUEUE"]
     async with ServiceBusClient.from_connection_string(connection) as bus, bus.get_queue_sender(queue) as sender:
         await sender.send_messages(ServiceBusMessage(b"garbage"))
-    (letter,) = await until(lambda: stack.app.blobs.list_dead_letters("", 10))
+    (letter,) = await until(lambda: stack.app.dead_letters.list_dead_letters("", 10))
 
     assert letter.name in await ok(stack, "dead-letters", "list")
     assert await ok(stack, "dead-letters", "show", letter.name, "--raw") == "garbage\n"
@@ -130,7 +130,7 @@ async def test_a_dead_request_is_sent_again(stack: Stack) -> None:
     await grant(stack.app.deps, "bob", 10, grant_id="welcome")
     request = {"user_id": key.user_id, "generation_id": key.generation_id, "prompt": "A walled garden"}
     await archive(stack.app.deps, json.dumps(request).encode(), key, "dead-lettered", stack.values["GENERATION_QUEUE"])
-    dead_letters = await stack.app.blobs.list_dead_letters("", 10)
+    dead_letters = await stack.app.dead_letters.list_dead_letters("", 10)
     (name,) = (letter.name for letter in dead_letters if letter.metadata.get("user_id") == "bob")
 
     told = await ok(stack, "dead-letters", "replay", name, "--yes")

@@ -21,7 +21,7 @@ OPERATIONS: dict[str, dict[str, int]] = {
     "index.remove": {"Tables, rows written": 1},
     "screener.text": {"Content Safety, texts": 1},
     "screener.image": {"Content Safety, images": 1},
-    "blobs.put_output": {"Blobs, uploads": 1},
+    "outputs.put_output": {"Blobs, uploads": 1},
     "provider.create": {"Replicate, creates": 1},
     "provider.fetch": {"Replicate, downloads": 1},
     "messenger.publish": {"Events published": 1},
@@ -64,7 +64,7 @@ async def counted_world() -> tuple[World, "Counter[str]"]:
     world, counter = World(), Counter[str]()
     await world.open_account()
     deps = world.deps
-    ports = ("store", "index", "provider", "screener", "blobs", "messenger")
+    ports = ("store", "index", "provider", "screener", "outputs", "input_files", "uploads", "messenger")
     counted: dict[str, Any] = {name: Counted(name, getattr(deps, name), counter) for name in ports}
     world.deps = replace(deps, **counted)
     return world, counter

@@ -215,7 +215,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an output that is refused on a second look goes",
         WORKER + "delivery.py",
-        (("    await task.deps.blobs.discard_outputs(task.stem(index))\n", ""),),
+        (("    await task.deps.outputs.discard_outputs(task.stem(index))\n", ""),),
         "tests/reliability/test_second_look.py",
     ),
     Guard(

@@ -26,9 +26,9 @@ EFFECTS = {
     *("provider.create", "provider.get", "provider.cancel", "provider.recent"),
     *("provider.upload", "provider.fetch", "provider.fetch chunk"),
     *("images.clean", "images.inspect", "images.is_black", "images.for_screening"),
-    *("screener.text", "screener.image", "blobs.put_output", "blobs.discard_outputs", "blobs.archive"),
-    *("inputs.get", "blobs.put_input", "blobs.input_address", "blobs.discard_inputs"),
-    *("blobs.upload_size", "blobs.read_upload", "blobs.upload_address"),
+    *("screener.text", "screener.image", "outputs.put_output", "outputs.discard_outputs", "dead_letters.archive"),
+    *("inputs.get", "input_files.put_input", "input_files.input_address", "input_files.discard_inputs"),
+    *("uploads.upload_size", "uploads.read_upload", "uploads.upload_address"),
     *("messenger.send", "messenger.publish"),
 }
 
@@ -68,7 +68,7 @@ def test_the_schedules_are_all_there(
 
 def test_a_write_goes_wrong_in_every_way_and_a_read_in_the_two_that_differ() -> None:
     """What is not known as a read is taken for a write."""
-    assert set(modes_of("blobs.something_new")) == set(Mode)
+    assert set(modes_of("outputs.something_new")) == set(Mode)
     assert {mode for read in READS for mode in modes_of(read)} == {Mode.CRASH_BEFORE, Mode.FAILS}
     assert set(Mode) > OVERTAKEN
 

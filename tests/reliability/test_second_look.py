@@ -16,7 +16,7 @@ def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
         await world.ask()
         prediction_id = world.replicate.only_id
         world.replicate.succeed(prediction_id, [b"fine"])
-        await _dies_after(world, prediction_id, "blobs.put_output")
+        await _dies_after(world, prediction_id, "outputs.put_output")
         assert world.blobs.outputs
         world.screener.marks[b"fine"] = world.screener.marks[UNSAFE_IMAGE]
         await _dies_after(world, prediction_id, "screener.image", effects_later=2)

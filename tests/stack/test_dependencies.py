@@ -45,7 +45,7 @@ async def test_while_no_output_can_be_screened_none_is_shown(road: Road) -> None
         await road.send(message)
         await road.log.step(key, "deferred")
         with pytest.raises(FileNotFoundError):
-            await road.stack.app.blobs.read_output(f"{key}/1-0.webp")
+            await road.stack.app.outputs.read_output(f"{key}/1-0.webp")
     finally:
         (await road.safety.delete("/_sim/faults")).raise_for_status()
     await road.paid_once(await road.ended(key), message["prompt"])

@@ -57,7 +57,7 @@ async def test_a_partial_delivery_is_paid_in_part(road: Road) -> None:
         await road.fault(kind, message, **params)
         outcome = await road.outcome(message)
         stored = [output["name"] for output in outcome.event["data"]["outputs"]]
-        assert all([await road.stack.app.blobs.read_output(name) for name in stored])
+        assert all([await road.stack.app.outputs.read_output(name) for name in stored])
         await road.paid_once(outcome, message["prompt"], captured=len(stored))
         return outcome
 
@@ -70,7 +70,7 @@ async def test_a_partial_delivery_is_paid_in_part(road: Road) -> None:
     (kept,) = unsafe.event["data"]["outputs"]
     assert kept["name"].endswith("/1-1.webp")
     with pytest.raises(FileNotFoundError):
-        await road.stack.app.blobs.read_output(kept["name"].replace("1-1", "1-0"))
+        await road.stack.app.outputs.read_output(kept["name"].replace("1-1", "1-0"))
 
 
 async def test_an_output_that_cannot_be_had_or_shown_costs_nothing(road: Road) -> None:
@@ -86,7 +86,7 @@ async def test_an_output_that_cannot_be_had_or_shown_costs_nothing(road: Road) -
     for outcome in outcomes:
         await road.paid_nothing(outcome)
         with pytest.raises(FileNotFoundError):
-            await road.stack.app.blobs.read_output(f"{outcome.key}/1-0.webp")
+            await road.stack.app.outputs.read_output(f"{outcome.key}/1-0.webp")
 
 
 async def test_an_output_that_is_not_there_yet_is_fetched_again(road: Road) -> None:

@@ -132,7 +132,7 @@ async def _dead_letter_a_copy(road: Road, message: Mapping[str, Any]) -> None:
 async def _archived(road: Road, raw: bytes) -> Mapping[str, str]:
     """The metadata of the archived message with these bytes, as soon as it is there."""
     digest = hashlib.sha256(raw).hexdigest()[:32]
-    blobs = road.stack.app.blobs
+    blobs = road.stack.app.dead_letters
     async with asyncio.timeout(PATIENCE_S):
         while True:
             for letter in await blobs.list_dead_letters("", 500):

@@ -35,7 +35,7 @@ class Place:
 
     async def inputs(self) -> list[str]:
         """What is stored of inputs."""
-        return [name async for name in self.road.stack.app.blobs._inputs.list_blob_names()]
+        return [name async for name in self.road.stack.app.input_files._container.client.list_blob_names()]
 
     async def refused(self, outcome: Outcome, prompt: str) -> None:
         """Nothing is charged, stored, or made."""
@@ -69,7 +69,7 @@ async def test_a_small_picture_goes_to_the_model_as_the_bytes_that_passed(place:
     assert place.pictures.asked.count("/small.png") == 1
     assert len(road.log.steps(outcome.key, "input_stored")) == 1
     (output,) = outcome.event["data"]["outputs"]
-    with Image.open(io.BytesIO(await road.stack.app.blobs.read_output(output["name"]))) as picture:
+    with Image.open(io.BytesIO(await road.stack.app.outputs.read_output(output["name"]))) as picture:
         picture.load()
     assert await place.inputs() == []
     prompt, seen, made_of_it = outcome.generation.screenings
@@ -173,12 +173,13 @@ async def test_a_refused_output_waits_in_quarantine_where_no_user_comes(place: P
     assert outcome.reason == "OUTPUT_REFUSED"
     await place.road.paid_nothing(outcome)
     name = f"{outcome.key}/1-0.webp"
-    blobs = place.road.stack.app.blobs
-    kept = await blobs._quarantine.get_blob_client(name).get_blob_properties()
+    app = place.road.stack.app
+    refused = app.quarantine._container.client.get_blob_client(name)
+    kept = await refused.get_blob_properties()
     assert kept.metadata == {"generation_id": outcome.key.generation_id, "category": "Sexual"}
-    assert name not in await blobs.list_outputs()
+    assert name not in await app.outputs.list_outputs()
     async with httpx.AsyncClient() as anybody:
-        assert (await anybody.get(blobs._quarantine.get_blob_client(name).url)).status_code in {403, 404, 409}
+        assert (await anybody.get(refused.url)).status_code in {403, 404, 409}
 
 
 async def test_no_address_of_a_users_is_in_the_log(place: Place) -> None:

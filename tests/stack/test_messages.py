@@ -89,7 +89,7 @@ async def test_what_nobody_can_read_is_kept_once_and_told_in_one_line(road: Road
     assert line["level"] == "WARNING"
     assert says in line["message"]
     archived = line["message"].partition("kept as ")[2].partition(": ")[0]
-    await road.stack.app.blobs.read_dead_letter(archived)
+    await road.stack.app.dead_letters.read_dead_letter(archived)
     await asyncio.sleep(0.5)
     assert len(_kept(road)) == seen + 1
     assert len(road.log.failures()) == failures
@@ -118,7 +118,7 @@ async def test_the_ids_of_identity_providers_walk_the_whole_road(road: Road, sub
     await road.paid_once(outcome, message["prompt"])
     (output,) = outcome.event["data"]["outputs"]
     assert output["name"].startswith(f"{user}/{generation}/1-0.")
-    assert await road.stack.app.blobs.read_output(output["name"])
+    assert await road.stack.app.outputs.read_output(output["name"])
 
 
 async def test_a_number_for_an_id_is_refused_to_its_sender(road: Road) -> None:

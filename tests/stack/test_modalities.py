@@ -50,7 +50,7 @@ async def output_of(road: Road, outcome: Outcome, captured: int) -> tuple[Mappin
     await road.books_balance(outcome.key.user_id)
     await road.closed(outcome.key)
     (output,) = outcome.event["data"]["outputs"]
-    content = await road.stack.app.blobs.read_output(output["name"])
+    content = await road.stack.app.outputs.read_output(output["name"])
     assert len(content) == output["size_bytes"]
     return output, content
 
@@ -87,7 +87,7 @@ async def test_a_sound_goes_on_from_one_that_the_app_has_uploaded(road: Road) ->
     """MusicGen reads the file at an address with a signature, which nobody else is told."""
     user = await road.user(1000)
     name = f"{user}/theme.wav"
-    await road.stack.app.blobs.put_upload(name, io.BytesIO(_wav()))
+    await road.stack.app.uploads.put_upload(name, io.BytesIO(_wav()))
     message = await road.message(user_id=user, model="musicgen", duration_s=12, continuation=True, input_file=name)
     outcome = await road.outcome(message)
     output, content = await output_of(road, outcome, captured=12)
@@ -110,7 +110,7 @@ async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
     """The archive goes to Replicate's files, the version is told, the weights are a blob."""
     user = await road.user(1000)
     name = f"{user}/faces.zip"
-    await road.stack.app.blobs.put_upload(name, io.BytesIO(b"PK\x03\x04 pictures"))
+    await road.stack.app.uploads.put_upload(name, io.BytesIO(b"PK\x03\x04 pictures"))
     message = {
         "generation_id": uuid4().hex,
         "user_id": user,
@@ -144,7 +144,7 @@ async def test_an_archive_that_cannot_go_costs_nothing(road: Road, fields: dict[
     """Known before anything is held: it is not there, or Replicate would not take it."""
     user = await road.user(1000)
     if "huge" in fields["input_file"]:
-        await road.stack.app.blobs.put_upload(f"{user}/huge.zip", io.BytesIO(bytes(100 * 1024**2 + 1)))
+        await road.stack.app.uploads.put_upload(f"{user}/huge.zip", io.BytesIO(bytes(100 * 1024**2 + 1)))
     named = {name: value.format(user=user) for name, value in fields.items()}
     outcome = await road.outcome({"generation_id": uuid4().hex, "user_id": user, "modality": "training", **named})
     assert outcome.reason == "INPUT_INVALID"

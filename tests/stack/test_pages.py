@@ -182,7 +182,7 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
         await place.app.event("7f3c", timeout_s=60)
     await place.app.send(b"no message")
     for _ in range(600):  # a minute, on a machine that has others
-        dead_letters = await place.stack.app.blobs.list_dead_letters("", 1)
+        dead_letters = await place.stack.app.dead_letters.list_dead_letters("", 1)
         if dead_letters:
             break
         await asyncio.sleep(0.1)

@@ -39,7 +39,7 @@ async def test_a_long_answer_is_looked_at_whole_and_stored(road: Road) -> None:
     assert outcome.event["type"] == "darkroom.generation.succeeded", outcome.event
     assert await asked(road) - before == 4
     (output,) = outcome.event["data"]["outputs"]
-    stored = await road.stack.app.blobs.read_output(output["name"])
+    stored = await road.stack.app.outputs.read_output(output["name"])
     assert len(stored.decode()) > TEXT_CHARACTERS
     seen = [(record.subject, dict(record.severities)) for record in outcome.generation.screenings]
     safe = {category.value: 0 for category in Category}
@@ -68,7 +68,7 @@ async def test_an_answer_is_judged_as_it_is_read_and_not_as_it_comes(road: Road)
     )
     assert not outcome.event["data"]["outputs"]
     await road.paid_nothing(outcome)
-    assert not [name for name in await road.stack.app.blobs.list_outputs() if outcome.key.generation_id in name]
+    assert not [name for name in await road.stack.app.outputs.list_outputs() if outcome.key.generation_id in name]
 
 
 async def test_what_a_model_is_told_beside_the_prompt_is_screened_with_it(road: Road) -> None:

@@ -58,7 +58,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_an_audit_that_comes_to_its_end_says_nothing(rooms: FakeApp, caplog: pytest.LogCaptureFixture) -> None:
     """All books agree, and all were looked at."""
     await crowd(rooms, 3 * AT_ONCE)
-    assert await rooms.app.audit() == 0
+    assert await rooms.app.handlers.audit() == 0
     assert errors(caplog) == []
     assert rooms.world.telemetry.total("darkroom.audits_unfinished") == 0
 
@@ -72,7 +72,7 @@ async def test_an_audit_that_is_cut_off_says_how_far_it_came(rooms: FakeApp, cap
     store.put_account(replace(rooms.world.account(order[3]), available=9, captured=1))
     mine = asyncio.all_tasks()
     async with asyncio.timeout(5):
-        assert await rooms.app.audit() == 2
+        assert await rooms.app.handlers.audit() == 2
     assert errors(caplog) == [
         f"audit: account {order[3]}, ledger available: the account says 9, counted were 10; mend it with a correction",
         f"audit: account {order[3]}, ledger captured: the account says 1, counted were 0; mend it with a correction",
@@ -89,7 +89,7 @@ async def test_an_audit_that_cannot_go_on_says_how_far_it_came(
     order = await crowd(rooms, 30)
     assert isinstance(rooms.world.store, StuckStore)
     rooms.world.store.broken = order[7]
-    assert await rooms.app.audit() == 0
+    assert await rooms.app.handlers.audit() == 0
     (told,) = errors(caplog)
     why = "tables is not available: a row cannot be read"
     assert told == f"audit: not finished, {why}: looked at 7 accounts, the last was {order[6]}"
@@ -101,11 +101,11 @@ async def test_a_sweep_that_takes_the_night_is_told_too(
     """Nothing was looked at."""
     await crowd(rooms, 3)
 
-    async def sweep(**_: object) -> int:
+    async def sweep(_: object) -> int:
         return await asyncio.sleep(60, 0)
 
-    monkeypatch.setattr(rooms.world.blobs, "sweep", sweep)
-    assert await rooms.app.audit() == 0
+    monkeypatch.setattr(rooms.world.blobs, "sweep_inputs", sweep)
+    assert await rooms.app.handlers.audit() == 0
     assert errors(caplog) == ["audit: not finished, out of time: looked at 0 accounts, the last was nobody's"]
 
 

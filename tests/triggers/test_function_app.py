@@ -19,6 +19,7 @@ from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import Unavailable
+from shared.triggers import handlers
 from shared.triggers.health import HEALTH_FRESH_S
 from tests.triggers.callers import call, http, open_doors, queued, request_body, rooms
 
@@ -73,7 +74,7 @@ async def test_while_the_data_files_cannot_be_fetched_messages_are_put_off(rooms
     await open_doors(rooms)
     shelf = Shelf()
     rooms.app.settings = Settings.from_env(ENVIRONMENT | {"CATALOG_FILE": "blob:config/catalog.toml"})
-    vars(rooms.app)["_uploads"] = shelf
+    vars(rooms.app)["_blob_client"] = shelf
     await call("generate", queued(request_body(), "m-7~1", deferrals=1))
     (sent,) = rooms.messenger.scheduled
     assert (sent.envelope.message_id, sent.envelope.deferrals) == ("ada/one/deferred/generate/2/", 2)
@@ -164,7 +165,7 @@ async def test_what_a_parser_cannot_bear_is_kept_and_done_with(
     def bug(raw: bytes) -> Any:
         raise RecursionError("x" * 100_000)
 
-    monkeypatch.setattr(app, "parse_event", bug)
+    monkeypatch.setattr(handlers, "parse_event", bug)
     assert await call("observe", queued(b"news")) is None
     assert await call("dead_letter_events", queued(b"news")) is None
     assert [blob.content for blob in rooms.world.blobs.dead_letters.values()] == [b"news"]

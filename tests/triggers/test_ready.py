@@ -85,7 +85,7 @@ async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
     said: dict[str, float] = {}
     monkeypatch.setattr("shared.composition.invocation._said", said)
     made = App(Settings.from_env(ENVIRONMENT | {setting: place}))
-    made._health = Health(lambda: {"settings": made._pings()["settings"]})
+    made._health = Health(lambda: {"settings": made.pings()["settings"]})
     app.use(made)
     health = await invocation.check_health()
     assert health["settings"] == f"{setting} cannot be used; the log says why"

@@ -221,7 +221,8 @@ class UsualWiring(App):
         return SdkIndex(self._sdk_tables, self.settings.open_table)
 
     @cached_property
-    def _streamed_blobs(self) -> Any:
+    def outputs(self) -> Any:
+        """What models made."""
         service = BlobServiceClient.from_connection_string(self.settings.storage)
         return SdkBlobs(service, self.settings.outputs_container)
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from shared.adapters.azure_storage.tables.errors import Answered
+from shared.adapters.azure_storage.errors import Answered
 
 Row = Mapping[str, Any]
 

@@ -9,8 +9,9 @@ import heapq
 from collections.abc import Sequence
 from datetime import datetime
 
+from shared.adapters.azure_storage.errors import Answered, answered_by_sdk
 from shared.adapters.azure_storage.tables import rows
-from shared.adapters.azure_storage.tables.errors import Answered, answered_by_sdk, sdk_translated, translated
+from shared.adapters.azure_storage.tables.errors import is_row_missing, sdk_translated, translated
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
 from shared.ports import OpenRow
@@ -43,7 +44,7 @@ class TableIndex:
             try:
                 await table.update_entity({**_keys(key), "due_at": due_at}, mode=UpdateMode.MERGE)
             except HttpResponseError as error:
-                if not answered_by_sdk(error).is_row_missing:
+                if not is_row_missing(answered_by_sdk(error)):
                     raise
 
     async def get(self, key: Key) -> OpenRow | None:
@@ -52,7 +53,7 @@ class TableIndex:
             try:
                 row, _ = await self._service.line.read(self._name, _keys(key))
             except Answered as answered:
-                if answered.is_row_missing:
+                if is_row_missing(answered):
                     return None
                 raise
         return rows.open_of(row)
@@ -63,7 +64,7 @@ class TableIndex:
             try:
                 await self._service.line.delete(self._name, _keys(key))
             except Answered as answered:
-                if not answered.is_row_missing:
+                if not is_row_missing(answered):
                     raise
 
     async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:

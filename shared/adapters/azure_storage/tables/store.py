@@ -21,10 +21,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.adapters.azure_storage.errors import Answered
 from shared.adapters.azure_storage.tables import rows
 from shared.adapters.azure_storage.tables.columns import Row
 from shared.adapters.azure_storage.tables.entities import Write
-from shared.adapters.azure_storage.tables.errors import Answered, sdk_translated, translated
+from shared.adapters.azure_storage.tables.errors import is_rivalry, is_row_missing, sdk_translated, translated
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
@@ -151,7 +152,7 @@ class TableStore:
             try:
                 return await self._send(writes)
             except Answered as answered:
-                if not answered.is_rivalry:
+                if not is_rivalry(answered):
                     raise
         witness, _ = writes[-1]
         stored, _ = await self._row(witness["PartitionKey"], witness["RowKey"])
@@ -174,7 +175,7 @@ class TableStore:
             try:
                 return await self._service.line.read(self._name, {"PartitionKey": partition_key, "RowKey": row_key})
             except Answered as answered:
-                if answered.is_row_missing:
+                if is_row_missing(answered):
                     return None, ""
                 raise
 

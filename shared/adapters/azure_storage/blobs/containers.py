@@ -1,0 +1,141 @@
+"""The five containers, each with its port of shared/ports/files.py, and what operators read there."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import BinaryIO
+from urllib.parse import unquote
+
+from shared.adapters.azure_storage.blobs.errors import BlobKept
+from shared.adapters.azure_storage.blobs.rest_client import BlobRestClient
+from shared.adapters.azure_storage.blobs.sdk import BlobSdk, Container
+from shared.ports import DeadLetter
+
+
+class _InContainer:
+    """What all have."""
+
+    def __init__(self, sdk: BlobSdk, name: str) -> None:
+        self._container = Container(sdk, name)
+
+    async def ensure(self) -> None:
+        """Create the container if it is missing. In production the deployment does that."""
+        await self._container.ensure()
+
+
+class BlobOutputs(_InContainer):
+    """ports.Outputs, where users' apps find them. Each is written without the SDK."""
+
+    def __init__(self, client: BlobRestClient, sdk: BlobSdk, name: str) -> None:
+        super().__init__(sdk, name)
+        self._client = client
+
+    async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
+        """See ``Outputs``. Reads from where the file stands to its end."""
+        await self._client.put(self._container.name, name, file, content_type, metadata)
+        return self._container.name
+
+    async def discard_outputs(self, prefix: str) -> int:
+        """See ``Outputs``."""
+        return await self._container.discard(prefix)
+
+    async def read_output(self, name: str) -> bytes:
+        """A stored output, whole. FileNotFoundError where there is none."""
+        return await self._container.read(name)
+
+    async def list_outputs(self) -> Sequence[str]:
+        """The names of all stored outputs, for a look at the whole."""
+        return await self._container.names()
+
+
+class BlobInputFiles(_InContainer):
+    """ports.InputFiles."""
+
+    async def put_input(self, name: str, content: bytes, content_type: str) -> None:
+        """See ``InputFiles``."""
+        await self._container.put(name, content, content_type, {})
+
+    async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
+        """See ``InputFiles``. The signature is of the identity where there is one, else of the account's key."""
+        properties = await self._container.properties(name)
+        if properties is None:
+            return None
+        if properties.size <= inline_bytes:
+            content = await self._container.read(name)
+            return f"data:{properties.content_settings.content_type};base64,{base64.b64encode(content).decode()}"
+        return await self._container.address(name, life_s)
+
+    async def read_input(self, name: str, file: BinaryIO) -> bool:
+        """See ``InputFiles``."""
+        return await self._container.read_into(name, file)
+
+    async def discard_inputs(self, prefix: str) -> int:
+        """See ``InputFiles``."""
+        return await self._container.discard(prefix)
+
+    async def sweep_inputs(self, before: datetime) -> int:
+        """See ``InputFiles``."""
+        return await self._container.discard_old(before)
+
+
+class BlobUploads(_InContainer):
+    """ports.Uploads."""
+
+    async def put_upload(self, name: str, file: BinaryIO) -> None:
+        """Store a file in the uploads, from where it stands to its end: what the app does, for operators."""
+        await self._container.put_file(name, file, "application/octet-stream")
+
+    async def upload_size(self, name: str) -> int | None:
+        """See ``Uploads``."""
+        properties = await self._container.properties(name)
+        return properties.size if properties else None
+
+    async def read_upload(self, name: str, file: BinaryIO) -> bool:
+        """See ``Uploads``."""
+        return await self._container.read_into(name, file)
+
+    async def upload_address(self, name: str, life_s: int) -> str | None:
+        """See ``Uploads``."""
+        if await self._container.properties(name) is None:
+            return None
+        return await self._container.address(name, life_s)
+
+
+class BlobQuarantine(_InContainer):
+    """ports.Quarantine."""
+
+    async def put_refused(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
+        """See ``Quarantine``. Reads from where the file stands to its end."""
+        await self._container.put_file(name, file, content_type, metadata)
+
+    async def sweep_refused(self, before: datetime) -> int:
+        """See ``Quarantine``."""
+        return await self._container.discard_old(before)
+
+
+class BlobDeadLetters(_InContainer):
+    """ports.DeadLetters."""
+
+    async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
+        """See ``DeadLetters``."""
+        try:
+            await self._container.put(name, raw, "application/json", metadata)
+        except BlobKept:  # under a name that its content decides: it is archived
+            return
+
+    async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
+        """At most ``limit`` (> 0) dead letters whose names begin with ``prefix``, in the order of their names."""
+        return [
+            DeadLetter(
+                name=blob.name,
+                size_bytes=blob.size,
+                # In a listing an empty value is None, whatever the SDK's types say.
+                metadata={key: unquote(value or "") for key, value in (blob.metadata or {}).items()},
+                archived_at=blob.last_modified,
+            )
+            for blob in await self._container.listed(prefix, limit)
+        ]
+
+    async def read_dead_letter(self, name: str) -> bytes:
+        """The raw message of a dead letter. FileNotFoundError where there is none."""
+        return await self._container.read(name)

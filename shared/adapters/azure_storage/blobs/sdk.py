@@ -1,0 +1,233 @@
+"""One container by the SDK: what few generations need.
+
+Rules of this file:
+1. The SDK takes 250 ms to be imported: it is, and its client made, at the first use of any container.
+2. A file is streamed in blocks of 4 MiB; it is never in memory as a whole. Writing the same name twice is once.
+3. Metadata travels as HTTP headers, so values are percent-encoded and read back decoded.
+4. A blob that may not be changed (a lease, a legal hold, a policy of immutability) is no trouble: what was to be
+   deleted stays and is counted.
+5. What the SDK raises goes through errors.py: what may work later is Unavailable, and the SDK's own texts stay there.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.request import getproxies
+
+from shared.adapters.azure_storage.blobs.errors import BlobKept, is_container_missing, sdk_translated
+from shared.adapters.azure_storage.errors import answered_by_sdk
+from shared.adapters.azure_storage.transport import header_text
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import ResourceNotFoundError
+    from azure.storage.blob import BlobProperties, UserDelegationKey
+    from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+
+#: A picture is a few MiB: most are one request, and what is larger needs no more memory than one block.
+BLOCK_BYTES = 4 * 1024 * 1024
+
+#: For BlobServiceClient. Its own retries start after 15 s, which is too long for a function call: a message that
+#: fails is put off and comes again, so 3 retries (about 1, 3 and 5 s apart) are enough.
+CLIENT_OPTIONS: Mapping[str, Any] = {
+    "max_single_put_size": BLOCK_BYTES,
+    "max_block_size": BLOCK_BYTES,
+    # Its own 32 MiB would be in memory twice before the first of them is handed on.
+    "max_single_get_size": BLOCK_BYTES,
+    "max_chunk_get_size": BLOCK_BYTES,
+    "retry_total": 3,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+    "connection_timeout": 5,
+    "read_timeout": 20,
+    # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
+    "use_env_settings": bool(getproxies()),
+}
+
+#: A signature begins a little earlier, for clocks differ; a key to sign with is asked for anew once a day at most (the
+#: service gives it for seven).
+_CLOCK_SKEW, _DELEGATION_LIFE = timedelta(minutes=15), timedelta(days=1)
+
+
+class BlobSdk:
+    """One account by the SDK. ``make`` makes its client with ``CLIENT_OPTIONS``; the client belongs to the caller."""
+
+    def __init__(self, make: "Callable[[], BlobServiceClient]") -> None:
+        self._make = make
+        self._delegation: tuple[datetime, UserDelegationKey] | None = None
+
+    @cached_property
+    def service(self) -> "BlobServiceClient":
+        """The SDK's client, made at first use."""
+        return self._make()
+
+    async def signing(self, until: datetime) -> Mapping[str, Any]:
+        """What signs an address: the account's key, or a key that the identity was given for a day."""
+        key = getattr(self.service.credential, "account_key", None)
+        if key is not None:
+            return {"account_key": key}
+        if self._delegation is None or self._delegation[0] < until:
+            now = datetime.now(UTC)
+            expiry = max(until, now) + _DELEGATION_LIFE
+            with sdk_translated():
+                self._delegation = (expiry, await self.service.get_user_delegation_key(now - _CLOCK_SKEW, expiry))
+        return {"user_delegation_key": self._delegation[1]}
+
+
+class Container:
+    """One container."""
+
+    def __init__(self, sdk: BlobSdk, name: str) -> None:
+        self._sdk = sdk
+        self.name = name
+
+    @cached_property
+    def client(self) -> "ContainerClient":
+        """The SDK's client of it."""
+        return self._sdk.service.get_container_client(self.name)
+
+    async def ensure(self) -> None:
+        """Create it if it is missing. In production the deployment does that."""
+        from azure.core.exceptions import ResourceExistsError
+
+        with sdk_translated(), suppress(ResourceExistsError):
+            await self.client.create_container()
+
+    async def put_file(
+        self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Write a file, from where it stands to its end."""
+        start = file.tell()
+        # Given the length, the SDK does not ask the file for its descriptor, which would write a spooled one to disk.
+        length = file.seek(0, os.SEEK_END) - start
+        file.seek(start)
+        await self._put(name, file, length, content_type, metadata or {})
+
+    async def put(self, name: str, content: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
+        """Write what is in memory. BlobKept where a blob of this name may not be changed."""
+        await self._put(name, content, len(content), content_type, metadata)
+
+    async def _put(
+        self, name: str, data: BinaryIO | bytes, length: int, content_type: str, metadata: Mapping[str, str]
+    ) -> None:
+        from azure.storage.blob import ContentSettings
+
+        with sdk_translated():
+            await self.client.upload_blob(
+                name,
+                data,
+                length=length,
+                metadata={key: header_text(value) for key, value in metadata.items()},
+                overwrite=True,
+                content_settings=ContentSettings(content_type=content_type),
+                max_concurrency=1,
+            )
+
+    async def properties(self, name: str) -> "BlobProperties | None":
+        """What is known of a blob without reading it; None where there is none."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with sdk_translated():
+            try:
+                return await self.client.get_blob_client(name).get_blob_properties()
+            except ResourceNotFoundError as error:
+                _expect_container(error)
+        return None
+
+    async def read(self, name: str) -> bytes:
+        """A blob, whole. FileNotFoundError where there is none."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with sdk_translated():
+            try:
+                download = await self.client.download_blob(name)
+                return await download.readall()
+            except ResourceNotFoundError as error:
+                _expect_container(error)
+        raise FileNotFoundError(name)
+
+    async def read_into(self, name: str, file: BinaryIO) -> bool:
+        """Write a blob into a file by its chunks; False where there is none."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with sdk_translated():
+            try:
+                download = await self.client.download_blob(name)
+                async for chunk in download.chunks():
+                    file.write(chunk)
+            except ResourceNotFoundError as error:
+                _expect_container(error)
+                return False
+        return True
+
+    async def names(self) -> Sequence[str]:
+        """The names of all its blobs."""
+        with sdk_translated():
+            return [name async for name in self.client.list_blob_names()]
+
+    async def listed(self, prefix: str, limit: int) -> "Sequence[BlobProperties]":
+        """At most ``limit`` (> 0) blobs whose names begin with ``prefix``, in the order of their names."""
+        found: list[BlobProperties] = []
+        with sdk_translated():
+            pages = self.client.list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=min(limit, 1000)
+            )
+            async for blob in pages:
+                found.append(blob)
+                if len(found) == limit:
+                    break
+        return found
+
+    async def discard(self, prefix: str) -> int:
+        """Delete what begins with a prefix; returns how many may not be deleted."""
+        kept = 0
+        with sdk_translated():
+            async for name in self.client.list_blob_names(name_starts_with=prefix):
+                kept += not await self._delete(name)
+        return kept
+
+    async def discard_old(self, before: datetime) -> int:
+        """Delete what was last written before, as far as it may be; returns how many went."""
+        swept = 0
+        with sdk_translated():
+            async for blob in self.client.list_blobs():
+                if blob.last_modified < before:
+                    swept += await self._delete(blob.name)
+        return swept
+
+    async def _delete(self, name: str) -> bool:
+        """Delete a blob; False where it may not be."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            with sdk_translated(), suppress(ResourceNotFoundError):  # another was faster
+                await self.client.delete_blob(name, delete_snapshots="include")
+        except BlobKept:
+            return False
+        return True
+
+    async def address(self, name: str, life_s: int) -> str:
+        """An address with a signature that reads one blob for so long."""
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        blob, now = self.client.get_blob_client(name), datetime.now(UTC)
+        signature = generate_blob_sas(
+            account_name=str(self._sdk.service.account_name),
+            container_name=self.name,
+            blob_name=name,
+            permission=BlobSasPermissions(read=True),
+            start=now - _CLOCK_SKEW,
+            expiry=now + timedelta(seconds=life_s),
+            protocol="https,http" if blob.url.startswith("http:") else "https",
+            **await self._sdk.signing(now + timedelta(seconds=life_s)),
+        )
+        return f"{blob.url}?{signature}"
+
+
+def _expect_container(error: "ResourceNotFoundError") -> None:
+    """A blob that is not there is an answer; a container that is not there is trouble, and raised again."""
+    if is_container_missing(answered_by_sdk(error)):
+        raise error

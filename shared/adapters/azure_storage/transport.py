@@ -1,0 +1,127 @@
+"""Requests to a storage account without an SDK: signed, sent, and sent again where that may help.
+
+One for tables and for blobs. What the SDKs would cost instead: docs/performance.md.
+
+Rules of this file:
+1. A request that found no service, or a busy one, is sent again a few times: every request made here may be, for
+   writes to tables carry ETags and know themselves again (tables/store.py), and a blob is written whole.
+2. What cannot be had is Unavailable; what was answered and is no success is ``Answered``, for the caller to read.
+3. No error quotes an address: it may carry a signature.
+"""
+
+import asyncio
+import string
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+from urllib.request import getproxies
+
+import aiohttp
+import yarl
+
+from shared.adapters.azure_storage.access import NoToken, StorageAccount
+from shared.adapters.azure_storage.errors import Answered
+from shared.ports import Unavailable
+
+#: A hint longer than this is for the message handler, which has more patience than a function call.
+LONGEST_HINT_S = 3.0
+
+#: Idle connections are kept so long: short of the 4 minutes after which Azure's outbound NAT forgets them.
+_IDLE_S = 60
+
+_CONNECT_S = 5
+
+#: What stands in a header as it is. A space would not survive at either end.
+_HEADER_SAFE = string.ascii_letters + string.digits + string.punctuation.replace("%", "")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is a success."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """The connections to one service of an account, opened at first use. ``options`` go to aiohttp's session.
+
+    ``pauses_s`` are the pauses before each further try; for longer outages the message handler defers a message.
+    """
+
+    def __init__(  # what tables and blobs differ in, each by name
+        self,
+        account: StorageAccount,
+        dependency: str,
+        *,
+        pauses_s: Sequence[float],
+        connections: int,
+        read_s: float,
+        **options: Any,
+    ) -> None:
+        self.account = account
+        self._dependency = dependency
+        self._path = yarl.URL(account.url).raw_path.rstrip("/")
+        self._pauses_s = tuple(pauses_s)
+        self._connections = connections
+        self._read_s = read_s
+        self._options = options
+        self._session: aiohttp.ClientSession | None = None
+
+    async def retried(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Do a step, and again after each pause while its trouble is temporary and hints at no longer one."""
+        pauses_s = iter(self._pauses_s)
+        while True:
+            try:
+                return await step()
+            except (Answered, Unavailable) as trouble:
+                pause_s, hint_s = next(pauses_s, None), trouble.retry_after_s or 0
+                final = isinstance(trouble, Answered) and not trouble.is_temporary
+                if final or pause_s is None or hint_s > LONGEST_HINT_S:
+                    raise
+            await asyncio.sleep(max(pause_s, hint_s))
+
+    async def send(self, verb: str, target: str, headers: Mapping[str, str], body: Any = None) -> Answer:
+        """Send one request, once."""
+        signed = dict(headers)
+        try:
+            query = await self.account.access.sign(verb, f"{self._path}/{target}", signed)
+        except NoToken as trouble:
+            raise Unavailable(self._dependency, str(trouble)) from None
+        url = yarl.URL(f"{self.account.url}/{target}{'?' if query else ''}{query}", encoded=True)
+        try:
+            async with self._opened().request(verb, url, data=body, headers=signed, allow_redirects=False) as response:
+                answer = Answer(response.headers, await response.read())
+        except aiohttp.ClientConnectorError:
+            raise Unavailable(self._dependency, "no connection") from None
+        except (aiohttp.ClientError, OSError):  # a TimeoutError is an OSError
+            raise Unavailable(self._dependency, "the answer was lost") from None
+        if response.status >= 300:
+            raise Answered.read(response.status, answer.headers, answer.body)
+        return answer
+
+    async def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=self._read_s),
+                # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
+                trust_env=bool(getproxies()),
+                **self._options,
+            )
+        return self._session
+
+
+def header_text(value: str) -> str:
+    """A value of a blob's metadata, which travels as a header."""
+    return quote(value, safe=_HEADER_SAFE)

@@ -1,0 +1,160 @@
+"""The platform: the managed identity, the storage account, and Service Bus."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.composition.part import Part, Ping
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.storage.blob.aio import BlobServiceClient
+
+    from shared.adapters.azure_storage.blobs import (
+        BlobDeadLetters,
+        BlobInputFiles,
+        BlobOutputs,
+        BlobQuarantine,
+        BlobRestClient,
+        BlobSdk,
+        BlobUploads,
+    )
+    from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
+    from shared.adapters.service_bus import ServiceBusMessenger
+
+
+class AzurePart(Part):
+    """The platform."""
+
+    def pings(self) -> Mapping[str, Ping]:
+        """See ``Part``."""
+        return {
+            **super().pings(),
+            "tables": lambda: self.store.load_account("health"),
+            "blobs": lambda: self.dead_letters.list_dead_letters("health", 1),
+            "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # as all of them: not before it is asked
+        }
+
+    @cached_property
+    def credential(self) -> "AsyncTokenCredential":
+        """The app's managed identity. Only used where a dependency has no connection string or key."""
+        from azure.identity.aio import ManagedIdentityCredential
+
+        credential = ManagedIdentityCredential(client_id=self.settings.azure_client_id or None)
+        self._closing.push_async_callback(credential.close)
+        return credential
+
+    @cached_property
+    def _tables(self) -> "TableService":
+        from shared.adapters.azure_storage.access import StorageAccount
+        from shared.adapters.azure_storage.tables import TableService
+
+        settings = self.settings
+        if settings.storage:
+            account = StorageAccount.by_string(settings.storage, "table")
+        else:
+            account = StorageAccount.by_identity(settings.table_url, self.credential)
+        service = TableService(account)
+        self._closing.push_async_callback(service.close)
+        return service
+
+    @cached_property
+    def store(self) -> "TableStore":
+        """The state."""
+        from shared.adapters.azure_storage.tables import TableStore
+
+        return TableStore(self._tables, self.settings.state_table)
+
+    @cached_property
+    def index(self) -> "TableIndex":
+        """The open index."""
+        from shared.adapters.azure_storage.tables import TableIndex
+
+        return TableIndex(self._tables, self.settings.open_table)
+
+    @cached_property
+    def _blob_client(self) -> "BlobRestClient":
+        from shared.adapters.azure_storage.access import StorageAccount
+        from shared.adapters.azure_storage.blobs import BlobRestClient
+
+        settings = self.settings
+        if settings.storage:
+            account = StorageAccount.by_string(settings.storage, "blob")
+        else:
+            account = StorageAccount.by_identity(settings.blob_url, self.credential)
+        client = BlobRestClient(account)
+        self._closing.push_async_callback(client.close)
+        return client
+
+    @cached_property
+    def _blob_sdk(self) -> "BlobSdk":
+        from shared.adapters.azure_storage.blobs import BlobSdk
+
+        return BlobSdk(self._blob_service)
+
+    def _blob_service(self) -> "BlobServiceClient":
+        from azure.storage.blob.aio import BlobServiceClient
+
+        from shared.adapters.azure_storage.blobs import CLIENT_OPTIONS
+
+        settings = self.settings
+        if settings.storage:
+            service = BlobServiceClient.from_connection_string(settings.storage, **CLIENT_OPTIONS)
+        else:
+            service = BlobServiceClient(settings.blob_url, credential=self.credential, **CLIENT_OPTIONS)
+        self._closing.push_async_callback(service.close)
+        return service
+
+    @cached_property
+    def outputs(self) -> "BlobOutputs":
+        """What models made and users may see."""
+        from shared.adapters.azure_storage.blobs import BlobOutputs
+
+        return BlobOutputs(self._blob_client, self._blob_sdk, self.settings.outputs_container)
+
+    @cached_property
+    def input_files(self) -> "BlobInputFiles":
+        """Inputs that were screened."""
+        from shared.adapters.azure_storage.blobs import BlobInputFiles
+
+        return BlobInputFiles(self._blob_sdk, self.settings.inputs_container)
+
+    @cached_property
+    def uploads(self) -> "BlobUploads":
+        """Files that the app has put there."""
+        from shared.adapters.azure_storage.blobs import BlobUploads
+
+        return BlobUploads(self._blob_sdk, self.settings.uploads_container)
+
+    @cached_property
+    def quarantine(self) -> "BlobQuarantine":
+        """Outputs that were refused."""
+        from shared.adapters.azure_storage.blobs import BlobQuarantine
+
+        return BlobQuarantine(self._blob_sdk, self.settings.quarantine_container)
+
+    @cached_property
+    def dead_letters(self) -> "BlobDeadLetters":
+        """The archive of messages that died."""
+        from shared.adapters.azure_storage.blobs import BlobDeadLetters
+
+        return BlobDeadLetters(self._blob_sdk, self.settings.dead_letters_container)
+
+    @cached_property
+    def messenger(self) -> "ServiceBusMessenger":
+        """The sending side of Service Bus."""
+        from shared.adapters import service_bus
+
+        settings = self.settings
+        if settings.service_bus:
+            connected = service_bus.connected_by_string(settings.service_bus)
+        else:
+            connected = service_bus.connected_by_identity(settings.service_bus_namespace, self.credential)
+        messenger = service_bus.ServiceBusMessenger(
+            connected,
+            request_queue=settings.generation_queue,
+            event_queue=settings.prediction_queue,
+            topic=settings.events_topic,
+        )
+        self._closing.push_async_callback(messenger.close)
+        return messenger

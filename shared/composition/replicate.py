@@ -1,0 +1,93 @@
+"""Replicate, its secrets, and the port that asks it with care."""
+
+import random
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.composition.azure import AzurePart
+from shared.composition.part import Ping
+from shared.config.settings import WEBHOOK_PATH
+
+if TYPE_CHECKING:
+    from shared.adapters.key_vault import CachedSecret, Source, VaultSource
+    from shared.adapters.replicate import Replicate
+    from shared.adapters.replicate.resilience.guarded import ResilientProvider
+
+
+class ReplicatePart(AzurePart):
+    """Replicate and its secrets."""
+
+    def pings(self) -> Mapping[str, Ping]:
+        """See ``Part``."""
+        return {
+            **super().pings(),
+            "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # not before it is asked
+            "replicate": lambda: self.replicate.account(),  # noqa: PLW0108  # as above
+        }
+
+    @cached_property
+    def provider(self) -> "ResilientProvider":
+        """Replicate as the corridor asks it: at this instance's part of the account's pace; left alone in an outage."""
+        from shared.adapters.replicate.resilience.guarded import ResilientProvider
+
+        settings = self.settings
+        limit = (settings.replicate_creates_per_minute, settings.instances)
+        return ResilientProvider(self.replicate, *limit, now=time.monotonic, chance=random.random)
+
+    @cached_property
+    def replicate(self) -> "Replicate":
+        """Replicate."""
+        from shared.adapters.replicate import Replicate, Timeouts
+
+        settings = self.settings
+        replicate = Replicate(
+            connections=settings.replicate_connections,
+            timeouts=Timeouts.of(settings.replicate_connect_timeout_s, settings.replicate_timeout_s),
+            webhook_url=settings.public_url + WEBHOOK_PATH,
+            token=self.token,
+            signing_secret=self._current_signing_secret,
+            api_url=settings.replicate_api_url,
+            delivery_url=settings.replicate_delivery_url,
+        )
+        self._closing.push_async_callback(replicate.close)
+        return replicate
+
+    async def _current_signing_secret(self) -> str:
+        return await self.signing_secret.value()
+
+    @cached_property
+    def token(self) -> "CachedSecret":
+        """Replicate's API token: from the vault, or from the environment when there is none."""
+        from shared.adapters.key_vault import CachedSecret, environment_source
+
+        settings = self.settings
+        if settings.key_vault_url:
+            return CachedSecret("replicate api token", self._vault("replicate-api-token"))
+        return CachedSecret("replicate api token", environment_source(settings.replicate_api_token))
+
+    @cached_property
+    def signing_secret(self) -> "CachedSecret":
+        """The webhook signing secret: from the vault, the environment, or Replicate itself."""
+        from shared.adapters.key_vault import CachedSecret, environment_source
+        from shared.core.provider.pasted_secrets import signing_secret
+
+        settings, name = self.settings, "replicate webhook secret"
+        if settings.key_vault_url:
+            source: Source = self._vault("replicate-webhook-secret")
+        elif settings.replicate_webhook_secret:
+            source = environment_source(settings.replicate_webhook_secret)
+        else:
+            source = self._secret_of_replicate
+        return CachedSecret(name, source, read=signing_secret)
+
+    async def _secret_of_replicate(self) -> str:
+        return await self.replicate.signing_secret()
+
+    def _vault(self, secret: str) -> "VaultSource":
+        from shared.adapters.key_vault import VaultSource
+
+        source = VaultSource(self.settings.key_vault_url, secret, self.credential)
+        self._closing.push_async_callback(source.close)
+        return source

@@ -1,0 +1,52 @@
+"""The five containers of an account in one hand, with the methods of all of them, as FakeBlobs has them."""
+
+import asyncio
+from typing import Any, cast
+
+from azure.storage.blob.aio import BlobServiceClient
+
+from shared.adapters.azure_storage.access import StorageAccount
+from shared.adapters.azure_storage.blobs import (
+    BlobDeadLetters,
+    BlobInputFiles,
+    BlobOutputs,
+    BlobQuarantine,
+    BlobRestClient,
+    BlobSdk,
+    BlobUploads,
+)
+
+
+class AllBlobs:
+    """Outputs go by ``account``; everything else by ``service``."""
+
+    def __init__(  # names of containers, in the order of the fixtures
+        self,
+        service: BlobServiceClient,
+        outputs: str = "outputs",
+        dead_letters: str = "dead-letters",
+        inputs: str = "inputs",
+        quarantine: str = "quarantine",
+        uploads: str = "uploads",
+        account: StorageAccount | None = None,
+    ) -> None:
+        self.sdk = BlobSdk(lambda: service)
+        self.client = BlobRestClient(account, pauses_s=()) if account else cast("BlobRestClient", None)
+        self.outputs = BlobOutputs(self.client, self.sdk, outputs)
+        self.input_files = BlobInputFiles(self.sdk, inputs)
+        self.uploads = BlobUploads(self.sdk, uploads)
+        self.quarantine = BlobQuarantine(self.sdk, quarantine)
+        self.dead_letters = BlobDeadLetters(self.sdk, dead_letters)
+        self._parts = (self.outputs, self.input_files, self.uploads, self.quarantine, self.dead_letters)
+
+    async def ensure(self) -> None:
+        """Create what is missing."""
+        await asyncio.gather(*(part.ensure() for part in self._parts))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        for part in self._parts:
+            if hasattr(part, name):
+                return getattr(part, name)
+        raise AttributeError(name)
