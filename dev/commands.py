@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "formatting, lint, types, import contracts",
     "fields": "docs/requests.md and the JSON Schema against the table of request fields (--write makes them anew)",
     "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew)",
+    "words": "where a retired word is still used, and what replaces it (arguments: paths; --write)",
     "checkov": "the rules of checkov over what infra/ would deploy",
     "bench": "measure the local stack",
     "disguises": "disguised words against the term list, and harmless sentences (arguments: --seed, --harmless)",
