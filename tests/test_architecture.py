@@ -1,5 +1,6 @@
 """docs/architecture.md: its diagram and its table are what the code says, and its tree has every folder."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,18 @@ PAGE = architecture.PAGE.read_text(encoding="utf-8")
 def test_the_page_is_what_the_code_says() -> None:
     """`python3 -m dev architecture --write` makes diagram and table anew; a folder's line is written by hand."""
     assert list(architecture.stale(PAGE)) == []
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md"])
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    """In backticks and with a folder in front, or as the target of a link."""
+    file = architecture.ROOT / page
+    text = file.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:shared|dev|docs|infra|packages|tests)/[\w./-]*)`", text)
+    linked = re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", text)
+    missing = [name for name in named if not (architecture.ROOT / name).exists()]
+    assert named
+    assert missing + [name for name in linked if not (file.parent / name).exists()] == []
 
 
 def test_every_fact_has_a_sentence_and_every_state_a_sample() -> None:
