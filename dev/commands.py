@@ -33,7 +33,7 @@ COMMANDS = {
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",
     "outage": "an hour without Replicate under load, on virtual time",
-    "fuzz": "mutated pictures, or messages, by the thousand: nothing may come loose",
+    "fuzz": "mutated pictures, or messages, by the thousand: every one is read or refused",
 }
 
 HELP = """usage: python3 -m dev COMMAND [arguments]
