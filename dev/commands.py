@@ -25,13 +25,15 @@ COMMANDS = {
     "check": "formatting, lint, types, import contracts",
     "fields": "docs/requests.md and the JSON Schema against the table of request fields (--write makes them anew)",
     "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew)",
+    "architecture": "docs/architecture.md against the code (--write makes its diagram and table anew)",
+    "words": "where a retired word is still used, and what replaces it (arguments: paths; --write)",
     "checkov": "the rules of checkov over what infra/ would deploy",
     "bench": "measure the local stack",
     "disguises": "disguised words against the term list, and harmless sentences (arguments: --seed, --harmless)",
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",
     "outage": "an hour without Replicate under load, on virtual time",
-    "fuzz": "mutated pictures, or messages, by the thousand: nothing may come loose",
+    "fuzz": "mutated pictures, or messages, by the thousand: every one is read or refused",
 }
 
 HELP = """usage: python3 -m dev COMMAND [arguments]
@@ -64,7 +66,7 @@ def main(argv: list[str]) -> int:
 
 
 def _help() -> str:
-    return HELP.format(commands="\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()))
+    return HELP.format(commands="\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items()))
 
 
 def _again_inside_venv(argv: list[str]) -> int:

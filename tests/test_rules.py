@@ -1,7 +1,6 @@
 """The rules that no linter holds."""
 
 import ast
-import fnmatch
 import json
 import re
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import function_app
 from dev.commands import COMMANDS
 from dev.host.settings import read
+from dev.project_files import project_files, text_of
 from shared.config.settings import HOST_NAMES, NAMES, Settings
 from shared.core.reasons import Reason
 
@@ -75,18 +75,7 @@ PLATFORM = re.compile(r"APPLICATIONINSIGHTS_\w+|PYTHON_\w+|AzureWebJobsStorage__
 @cache
 def files() -> tuple[Path, ...]:
     """Every file that belongs to the project: what .gitignore names is not looked into."""
-    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
-
-    def walk(folder: Path) -> Iterator[Path]:
-        for path in sorted(folder.iterdir()):
-            if path.name == ".git" or any(fnmatch.fnmatch(path.name, pattern) for pattern in ignored):
-                continue
-            if path.is_dir():
-                yield from walk(path)
-            else:
-                yield path
-
-    return tuple(walk(ROOT))
+    return project_files(ROOT)
 
 
 def python(*folders: str) -> list[Path]:
@@ -104,14 +93,6 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
-
-
-def text_of(path: Path) -> str:
-    """The text of a file; nothing of one that is no text."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return ""
 
 
 def name_of(path: Path) -> str:

@@ -2,140 +2,46 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.catalog.catalog import quote
+from dev import architecture
+from dev.architecture.facts import (
+    CATALOG,
+    DONE,
+    FACTS,
+    FOREIGN,
+    HOLDING,
+    LATER,
+    MUCH_LATER,
+    NOW,
+    PREDICTION,
+    RECEIVED,
+    REQUEST,
+    RUNNING,
+    STATES,
+    SUBMITTING,
+    TIMING,
+    WAITING,
+    ended,
+    missing,
+    refused,
+    step,
+)
 from shared.core.catalog.file import parse_catalog
-from shared.core.events.generation_event import Output
-from shared.core.keys import Key
-from shared.core.lifecycle import opening, transitions
-from shared.core.lifecycle.attempt import Delivery, Timing
+from shared.core.lifecycle import transitions
+from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
-from shared.core.money.ledger import Account, Plan
-from shared.core.provider.prediction import Prediction, Status
-from shared.core.reasons import SENTENCES, Reason, Refusal
-from shared.core.requests.messages import GenerationRequest
+from shared.core.provider.prediction import Status
+from shared.core.reasons import SENTENCES, Reason
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-LATER = NOW + timedelta(seconds=1000)
-MUCH_LATER = NOW + timedelta(hours=9)
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
-TIMING = Timing()
-ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
-REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
-PREDICTION = "p" * 26
-OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_bytes=1, width=1, height=1)
-
-
-def opened() -> tuple[Generation, Account]:
-    """A generation that was just opened on flux-dev, which falls back to flux-schnell."""
-    start = opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
-    assert start.account is not None
-    return start.generation, start.account
-
-
-SUBMITTING, HOLDING = opened()
-
-
-def step(transition: Transition | None) -> Generation:
-    """The generation after a transition that must be possible."""
-    assert transition is not None
-    return transition.generation
-
-
-def missing(generation: Generation, since: datetime = NOW) -> Generation:
-    """The same, and Replicate does not know its prediction."""
-    attempt = replace(generation.attempt, missing_since=since) if generation.attempt else None
-    return replace(generation, attempt=attempt)
-
-
-RECEIVED = opening.received(REQUEST, Refusal.of(Reason.SAFETY_UNAVAILABLE), NOW).generation
-WAITING = step(transitions.deferred(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
-RUNNING = step(transitions.adopted(SUBMITTING, 1, PREDICTION))
-ENDING = step(transitions.end_requested(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
-DONE = Prediction(prediction_id=PREDICTION, status=Status.SUCCEEDED)
-FOREIGN = replace(DONE, prediction_id="q" * 26)
-SUCCEEDED = step(transitions.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW))
-FAILED = step(transitions.dead_lettered(RUNNING, HOLDING, NOW))
-CANCELED = step(transitions.end_requested(WAITING, HOLDING, Reason.CANCELED_BY_USER, NOW))
-REJECTED = opening.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
 _BEFORE_ITS_END = NOW + timedelta(seconds=(SUBMITTING.attempt.cancel_after_s if SUBMITTING.attempt else 0) + 59)
 _LONG_MISSING = missing(RUNNING, NOW - timedelta(hours=1))
-STATES = {
-    "received": RECEIVED,
-    "submitting": SUBMITTING,
-    "waiting": WAITING,
-    "running": RUNNING,
-    "ending": ENDING,
-    "succeeded": SUCCEEDED,
-    "failed": FAILED,
-    "canceled": CANCELED,
-    "rejected": REJECTED,
-}
-
-
-def ended(status: Status, error: str = "") -> Prediction:
-    """The prediction with this status."""
-    return Prediction(prediction_id=PREDICTION, status=status, error=error)
-
-
-def attempt_failed(prediction: Prediction) -> Callable[[Generation], Transition | None]:
-    """What a fallen prediction makes of a generation."""
-    return lambda g: transitions.attempt_failed(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW)
-
-
-def refused(reason: Reason, number: int = 1) -> Callable[[Generation], Transition | None]:
-    """What a create that was refused makes of a generation."""
-    return lambda g: transitions.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW)
-
-
-def opens(generation: Generation) -> Transition | None:
-    """What the request of a generation makes of it, when it can be decided."""
-    if not opening.unopened(generation):
-        return None
-    return opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
-
-
-def turned_away(generation: Generation) -> Transition | None:
-    """What a request that cannot be paid makes of it."""
-    if not opening.unopened(generation):
-        return None
-    return opening.opened(REQUEST, None, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
-
-
-FACTS: dict[str, Callable[[Generation], Transition | None]] = {
-    "opens": opens,
-    "turned away": turned_away,
-    "never opens": lambda g: opening.given_up(g, NOW),
-    "not created": lambda g: transitions.deferred(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
-    "wait over": lambda g: transitions.retried(g, LATER),
-    "given up": lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER),
-    "create refused": refused(Reason.PROVIDER_REFUSED),
-    "model is gone": refused(Reason.UNKNOWN_MODEL),
-    "adopted": lambda g: transitions.adopted(g, 1, PREDICTION),
-    "lost": lambda g: transitions.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER),
-    "delivered": lambda g: transitions.delivered(g, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW),
-    "all refused": lambda g: transitions.delivered(
-        g, HOLDING, 1, DONE, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
-    ),
-    "failed": attempt_failed(ended(Status.FAILED, "NSFW content")),
-    "interrupted": attempt_failed(ended(Status.FAILED, "(code: PA)")),
-    "canceled there": attempt_failed(ended(Status.CANCELED)),
-    "aborted there": attempt_failed(ended(Status.ABORTED)),
-    "cancel wished": lambda g: transitions.end_requested(g, HOLDING, Reason.CANCELED_BY_USER, NOW),
-    "unheard": lambda g: transitions.unheard(g, HOLDING, TIMING, MUCH_LATER),
-    "missed": lambda g: transitions.missed(g, 1, PREDICTION, NOW),
-    "known again": lambda g: transitions.known_again(missing(g), 1, PREDICTION),
-    "promised": lambda g: transitions.promised(g, 1, PREDICTION),
-    "vanished": lambda g: transitions.vanished(missing(g), HOLDING, TIMING, LATER),
-    "dead-lettered": lambda g: transitions.dead_lettered(g, HOLDING, NOW),
-}
 
 #: Every state meets every fact: the state after it, or "-" for "nothing to say". An ended state says nothing, ever.
 TABLE = """
@@ -156,7 +62,7 @@ failed          -           -           -           failed      canceled
 interrupted     -           -           -           waiting     canceled
 canceled there  -           -           -           failed      canceled
 aborted there   -           -           -           waiting     canceled
-cancel wished   canceled    submitting  canceled    running     -
+end requested   canceled    submitting  canceled    running     -
 unheard         -           -           -           failed      canceled
 missed          -           -           -           running     running
 known again     -           -           -           running     running
@@ -203,6 +109,20 @@ def test_every_state_meets_every_fact(state: str, fact: str, expected: str) -> N
             0,
             captured,
         )
+
+
+def test_the_page_shows_the_same_table() -> None:
+    """What the command makes by running the transitions, read from docs/architecture.md, is the table above."""
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    header, *rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith(("| Fact |", "| `"))
+    ]
+    assert header[0] == "Fact"
+    shown = {(state, row[0], cell) for row in rows for state, cell in zip(header[2:], row[2:], strict=True)}
+    assert shown == {case for case in expectations() if case[0] in header}
+    assert {case[0] for case in expectations()} - set(header) == {state.value for state in State if state.ended}
 
 
 @pytest.mark.parametrize("state", State)
@@ -256,7 +176,7 @@ def test_a_second_prediction_of_a_running_attempt_is_not_adopted() -> None:
 
 
 def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
-    """Flux-dev fell; flux-schnell is asked next, for less, within the hold."""
+    """Flux-dev failed; flux-schnell is asked next, for less, within the hold."""
     after = step(FACTS["interrupted"](RUNNING))
     assert after.attempt is not None
     assert (after.attempt.number, after.attempt.posts, after.attempt.model) == (2, 0, "flux-schnell")

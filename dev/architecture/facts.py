@@ -1,0 +1,169 @@
+"""The state machine's samples: a generation in each state, and every fact as a transition that such a generation meets.
+
+`python3 -m dev architecture` draws docs/architecture.md from them, and tests/core/test_generation.py compares them with
+its own table of expectations.
+
+Rules of this file:
+1. A fact is a name, a sentence (``MEANINGS``) and a call of one transition of the core on a sample (``FACTS``). A new
+   transition gets all three; the test then asks for its row.
+2. ``STATES`` has each state once, and "ending": a running generation whose end was requested.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from shared.core.catalog.catalog import quote
+from shared.core.catalog.file import parse_catalog
+from shared.core.events.generation_event import Output
+from shared.core.keys import Key
+from shared.core.lifecycle import opening, transitions
+from shared.core.lifecycle.attempt import Delivery, Timing
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.money.ledger import Account, Plan
+from shared.core.provider.prediction import Prediction, Status
+from shared.core.reasons import Reason, Refusal
+from shared.core.requests.messages import GenerationRequest
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=1000)
+MUCH_LATER = NOW + timedelta(hours=9)
+CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
+TIMING = Timing()
+ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
+REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
+PREDICTION = "p" * 26
+OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_bytes=1, width=1, height=1)
+
+
+def _opened() -> tuple[Generation, Account]:
+    """A generation that was just opened on flux-dev, which falls back to flux-schnell."""
+    start = opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+    if start.account is None:
+        raise AssertionError("the sample's account can pay")
+    return start.generation, start.account
+
+
+SUBMITTING, HOLDING = _opened()
+
+
+def step(transition: Transition | None) -> Generation:
+    """The generation after a transition that must be possible."""
+    if transition is None:
+        raise AssertionError("a sample's transition says nothing")
+    return transition.generation
+
+
+def missing(generation: Generation, since: datetime = NOW) -> Generation:
+    """The same, and Replicate does not know its prediction."""
+    attempt = replace(generation.attempt, missing_since=since) if generation.attempt else None
+    return replace(generation, attempt=attempt)
+
+
+RECEIVED = opening.received(REQUEST, Refusal.of(Reason.SAFETY_UNAVAILABLE), NOW).generation
+WAITING = step(transitions.deferred(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
+RUNNING = step(transitions.adopted(SUBMITTING, 1, PREDICTION))
+ENDING = step(transitions.end_requested(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
+DONE = Prediction(prediction_id=PREDICTION, status=Status.SUCCEEDED)
+FOREIGN = replace(DONE, prediction_id="q" * 26)
+SUCCEEDED = step(transitions.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW))
+FAILED = step(transitions.dead_lettered(RUNNING, HOLDING, NOW))
+CANCELED = step(transitions.end_requested(WAITING, HOLDING, Reason.CANCELED_BY_USER, NOW))
+REJECTED = opening.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
+STATES = {
+    "received": RECEIVED,
+    "submitting": SUBMITTING,
+    "waiting": WAITING,
+    "running": RUNNING,
+    "ending": ENDING,
+    "succeeded": SUCCEEDED,
+    "failed": FAILED,
+    "canceled": CANCELED,
+    "rejected": REJECTED,
+}
+
+
+def ended(status: Status, error: str = "") -> Prediction:
+    """The prediction with this status."""
+    return Prediction(prediction_id=PREDICTION, status=status, error=error)
+
+
+def attempt_failed(prediction: Prediction) -> Callable[[Generation], Transition | None]:
+    """What a failed prediction makes of a generation."""
+    return lambda g: transitions.attempt_failed(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW)
+
+
+def refused(reason: Reason, number: int = 1) -> Callable[[Generation], Transition | None]:
+    """What a create that was refused makes of a generation."""
+    return lambda g: transitions.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW)
+
+
+def _opens(generation: Generation) -> Transition | None:
+    """What the request of a generation makes of it, when it can be decided."""
+    if not opening.unopened(generation):
+        return None
+    return opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+
+
+def _turned_away(generation: Generation) -> Transition | None:
+    """What a request that cannot be paid makes of it."""
+    if not opening.unopened(generation):
+        return None
+    return opening.opened(REQUEST, None, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+
+
+FACTS: dict[str, Callable[[Generation], Transition | None]] = {
+    "opens": _opens,
+    "turned away": _turned_away,
+    "never opens": lambda g: opening.given_up(g, NOW),
+    "not created": lambda g: transitions.deferred(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
+    "wait over": lambda g: transitions.retried(g, LATER),
+    "given up": lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER),
+    "create refused": refused(Reason.PROVIDER_REFUSED),
+    "model is gone": refused(Reason.UNKNOWN_MODEL),
+    "adopted": lambda g: transitions.adopted(g, 1, PREDICTION),
+    "lost": lambda g: transitions.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER),
+    "delivered": lambda g: transitions.delivered(g, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW),
+    "all refused": lambda g: transitions.delivered(
+        g, HOLDING, 1, DONE, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
+    ),
+    "failed": attempt_failed(ended(Status.FAILED, "NSFW content")),
+    "interrupted": attempt_failed(ended(Status.FAILED, "(code: PA)")),
+    "canceled there": attempt_failed(ended(Status.CANCELED)),
+    "aborted there": attempt_failed(ended(Status.ABORTED)),
+    "end requested": lambda g: transitions.end_requested(g, HOLDING, Reason.CANCELED_BY_USER, NOW),
+    "unheard": lambda g: transitions.unheard(g, HOLDING, TIMING, MUCH_LATER),
+    "missed": lambda g: transitions.missed(g, 1, PREDICTION, NOW),
+    "known again": lambda g: transitions.known_again(missing(g), 1, PREDICTION),
+    "promised": lambda g: transitions.promised(g, 1, PREDICTION),
+    "vanished": lambda g: transitions.vanished(missing(g), HOLDING, TIMING, LATER),
+    "dead-lettered": lambda g: transitions.dead_lettered(g, HOLDING, NOW),
+}
+
+#: What each fact is, in one sentence.
+MEANINGS = {
+    "opens": "The request passed screening, and its account can pay the worst case.",
+    "turned away": "The request is valid, and its account cannot pay it.",
+    "never opens": "The request waited to open until its deadline passed.",
+    "not created": "The create surely made no prediction, and may be sent again later.",
+    "wait over": "`retry_at` has passed.",
+    "given up": "The create could not be sent until its deadline passed.",
+    "create refused": "The provider refused the input; another model would refuse it too.",
+    "model is gone": "The provider does not know the model, and the chain has another one.",
+    "adopted": "The prediction of this attempt is known: by the create's answer, a webhook, or the provider's list.",
+    "lost": "The create's answer never came, and `Cancel-After` has passed: no prediction of it can be running.",
+    "delivered": "The prediction succeeded, and outputs passed screening and were stored.",
+    "all refused": "The prediction succeeded, and screening refused every output.",
+    "failed": "The prediction failed because of its input; another model would refuse it too.",
+    "interrupted": "The prediction failed for a reason of the provider's own, and the chain has another model.",
+    "canceled there": "The provider reports the prediction as canceled: it ran into `Cancel-After`.",
+    "aborted there": "The provider reports the prediction as aborted before it ran.",
+    "end requested": "The user cancels, or an operator does.",
+    "unheard": "The attempt is overdue, and the provider reports no end.",
+    "missed": "The provider answers 404 to the prediction for the first time.",
+    "known again": "The provider knows the prediction again after a 404.",
+    "promised": "The provider says that the prediction succeeded, and its outputs are not complete yet.",
+    "vanished": "The provider has answered 404 to the prediction for too long.",
+    "dead-lettered": "A message of the generation is in a dead-letter queue.",
+}

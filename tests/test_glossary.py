@@ -1,0 +1,60 @@
+"""docs/glossary.md: sorted, a line for each term, nothing that nobody uses, and every word of the design."""
+
+import re
+from pathlib import Path
+
+from dev.project_files import project_files, text_of
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "glossary.md"
+
+#: The terms that the project's design names. A page or a name that needs one of them may rely on the glossary.
+DESIGN = """
+account, user, plan, hold, capture, release, grant, ledger, generation, prediction, attempt, post, output, trigger,
+message handler, dependency, dead letter, dead-letter, defer, circuit breaker, circuit open, successor, fallback, chain,
+blocklist, secondary screener, assessment, verdict, screening record, SSRF, optimistic concurrency, ETag, idempotency,
+deduplication, open index, rank, step, fact, transition, requested end, Cancel-After, virtual queue, pace, quarantine,
+upload, modality, catalogue, tier, policy, state, waiting, provider, port, adapter, composition
+"""
+
+
+def rows() -> list[tuple[str, str]]:
+    """(term, what it is) of each line."""
+    return re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+TERMS = [term for term, _ in rows()]
+
+
+def test_the_terms_are_sorted_and_each_is_there_once() -> None:
+    """In alphabetical order; case and hyphens do not count."""
+    keys = [term.casefold().replace("-", " ") for term in TERMS]
+    assert keys == sorted(keys)
+    assert len(set(TERMS)) == len(TERMS) > 60
+
+
+def test_each_line_of_the_table_is_a_term_with_a_sentence() -> None:
+    """A line that the reading above passes over would be held by nothing."""
+    table = [line for line in text_of(PAGE).splitlines() if line.startswith("|")][2:]
+    assert len(table) == len(TERMS)
+    assert [said for _, said in rows() if not said.endswith(".")] == []
+
+
+def test_every_word_of_the_design_is_a_term() -> None:
+    """One word for one thing, and this page says which thing."""
+    design = {term.strip() for term in DESIGN.replace("\n", " ").split(",")}
+    assert design - set(TERMS) == set()
+
+
+def test_every_term_is_used_elsewhere() -> None:
+    """In code, in docs or in tests, as words or as a name."""
+    files = [path for path in project_files(ROOT) if path.suffix in {".py", ".md", ".toml", ".bicep"} and path != PAGE]
+    used = "\n".join(text_of(path) for path in files if path != Path(__file__).resolve())
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_-]+", " ", used).casefold()
+    assert [term for term in TERMS if term.casefold().replace("-", " ") not in plain] == []
+
+
+def test_the_readme_and_the_architecture_lead_to_it() -> None:
+    """A reader who meets a word finds it."""
+    assert "(docs/glossary.md)" in text_of(ROOT / "README.md")
+    assert "(glossary.md)" in text_of(ROOT / "docs" / "architecture.md")
