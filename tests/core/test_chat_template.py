@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import REAL, REQUEST
+from shared.core.catalog import chat_template
 from shared.core.catalog.chat_template import plain
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.requests.messages import GenerationRequest
@@ -104,3 +105,20 @@ def test_a_prompt_for_a_picture_stays_as_it_is() -> None:
     picture = next(model for model in REAL.models.values() if model.modality == "image")
     text = "a sign that says <|eot_id|> [INST]"
     assert text in made(REQUEST.__class__(key=REQUEST.key, prompt=text), picture.name)
+
+
+def test_the_marks_cost_nothing_before_a_text_may_have_one() -> None:
+    """They are compiled at the first sign of one: to compile them takes a good part of a worker's cold start."""
+    marks = chat_template._mark
+    marks.cache_clear()
+    assert plain("A kingfisher over water, | by night / by day: in oils.") != ""
+    assert marks.cache_info().currsize == 0
+    assert plain("[INST] a kingfisher") != "[INST] a kingfisher"
+    assert marks.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("mark", ALL)
+def test_every_mark_begins_with_a_first_sign(mark: str) -> None:
+    """What the quick look does not see would be left in the text."""
+    assert chat_template._FIRST.match(mark)
+    assert set(chat_template._INSTEAD) == {ord(sign) for sign in "<[＜［#"}  # noqa: RUF001

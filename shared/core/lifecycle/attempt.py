@@ -21,6 +21,9 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 
+#: The signs by which an address says another sign than itself.
+_ESCAPES = frozenset("%+")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -172,6 +175,9 @@ def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
     unique: two requests of a user may well share a seed of the user's.
     """
     if prediction.webhook:
+        # Most of a list are not this one. An address without escapes says its ids as they are: no need to parse it.
+        if key.generation_id not in prediction.webhook and not _ESCAPES.intersection(prediction.webhook):
+            return False
         return named_callback(prediction.webhook) == Callback(key.user_id, key.generation_id, attempt.number)
     same_model = not prediction.model or prediction.model == attempt.replicate.partition(":")[0]
     return attempt.own_seed and same_model and prediction.seed == attempt.seed
