@@ -220,7 +220,7 @@ async def walking(around: Neighbours) -> AsyncIterator[Walk]:
     app = LocalWiring(Settings.from_env(values))
     try:
         await stack.ensure(app)
-        granted, entry = ledger.grant(Account(user_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
+        granted, entry = ledger.grant(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
         await app.store.post(granted, "", entry)
         await around.runs_for(0.3, 0)
         yield Walk(around, app)

@@ -202,8 +202,8 @@ class World:
     def books_balance(self) -> None:
         """What must hold at any moment: money, holds, ledger, ends, outputs."""
         for user_id, account in self.store.saved_accounts.items():
-            replay = Account(user_id=user_id)
-            for entry in (entry for entry in self.store.entries if entry.user_id == user_id):
+            replay = Account(account_id=user_id)
+            for entry in (entry for entry in self.store.entries if entry.account_id == user_id):
                 replay = moved(replay, entry)
             have = (account.granted, account.available, account.held, account.captured)
             assert have == (replay.granted, replay.available, replay.held, replay.captured), user_id

@@ -87,7 +87,7 @@ class Observer:
         moves: Counter[tuple[str, Move]] = Counter()
         replay = [0, 0, 0, 0]
         for entry in store.entries:
-            if entry.user_id == user_id:
+            if entry.account_id == user_id:
                 moves[entry.entry_id, entry.move] += 1
                 for index, change in enumerate((entry.granted, entry.available, entry.held, entry.captured)):
                     replay[index] += change
@@ -100,7 +100,7 @@ class Observer:
             self._holds(generation, moves)
 
     def _books(self, account: Account, replay: list[int], mine: Iterable[Generation]) -> None:
-        whose = account.user_id
+        whose = account.account_id
         require(account.granted == account.available + account.held + account.captured, "money is conserved", whose)
         require(min(account.available, account.held, account.captured) >= 0, "no balance is negative", whose)
         have = [account.granted, account.available, account.held, account.captured]

@@ -191,7 +191,7 @@ def _balances(account: Account, today: date) -> list[tuple[str, str]]:
     limit = account.daily_limit_credits
     spent = account.day_credits if account.day == today else 0
     return [
-        ("user", account.user_id),
+        ("account", account.account_id),
         ("plan", account.plan.label),
         ("available", str(account.available)),
         ("held", str(account.held)),
@@ -203,7 +203,7 @@ def _balances(account: Account, today: date) -> list[tuple[str, str]]:
 
 def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> dict[str, Any]:
     return {
-        "user_id": account.user_id,
+        "account_id": account.account_id,
         "plan": account.plan.label,
         **{name: getattr(account, name) for name in BALANCES},
         "daily_limit_credits": account.daily_limit_credits,
@@ -222,7 +222,7 @@ def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> 
 
 
 def _show_entries(command_context: CommandContext, entries: list[LedgerEntry]) -> None:
-    heads = ("TIME", "MOVE", "BELONGS TO", "GRANTED", "AVAILABLE", "WAITING", "CAPTURED", "NOTE")
+    heads = ("TIME", "MOVE", "BELONGS TO", "GRANTED", "AVAILABLE", "HELD", "CAPTURED", "NOTE")
     rows = [(moment(entry.at), entry.move.value, entry.entry_id, *_changes(entry), entry.note) for entry in entries]
     command_context.screen.table(heads, rows)
 
@@ -254,7 +254,7 @@ def audit(
             return 0
         heads = ("USER", "WHAT", "ACCOUNT SAYS", "COUNTED", "DIFFERENCE")
         rows = [
-            (each.user_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}")
+            (each.account_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}")
             for each in found
             if not each.unreadable
         ]
@@ -272,11 +272,11 @@ def audit(
 def _advice(command_context: CommandContext, found: list[Difference]) -> list[str]:
     """What to consider, a line for each account and kind of difference. Which side is right only a person can say."""
     lines = []
-    for user in dict.fromkeys(each.user_id for each in found):
+    for user in dict.fromkeys(each.account_id for each in found):
         gaps = {
             each.what: each.account - each.counted
             for each in found
-            if each.user_id == user and each.what != "unreadable"
+            if each.account_id == user and each.what != "unreadable"
         }
         line = f"{command_context.program} correct {shlex.quote(user)}"
         extra = gaps.pop("open holds", 0)

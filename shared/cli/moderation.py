@@ -108,7 +108,7 @@ def diff(
         flips: list[_Flip] = []
         looked = 0
         async for account in deps.store.accounts():
-            async for generation in deps.store.generations(account.user_id):
+            async for generation in deps.store.generations(account.account_id):
                 records = [record for record in generation.screenings if record.at >= after]
                 looked += len(records)
                 flips += _flips(generation, records, candidate)

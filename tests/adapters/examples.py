@@ -191,7 +191,7 @@ def output(key: Key, index: int) -> Output:
 def full_account(user_id: str) -> Account:
     """An account in which every field says something, in numbers beyond 32 bits."""
     return Account(
-        user_id=user_id,
+        account_id=user_id,
         plan=Plan.PREMIUM,
         granted=3 * HUGE,
         available=HUGE,
@@ -211,6 +211,6 @@ def open_row(key: Key, *, due_s: float = 0, expires_s: float = 3600) -> OpenRow:
 
 async def give(store: Store, user_id: str, amount: int = 1000) -> Account:
     """Grant credits to a new account."""
-    account, entry = ledger.grant(Account(user_id=user_id), amount, grant_id="welcome", at=NOW)
+    account, entry = ledger.grant(Account(account_id=user_id), amount, grant_id="welcome", at=NOW)
     assert await store.post(account, "", entry)
     return account

@@ -253,7 +253,7 @@ def test_different_keys_never_share_a_row_or_a_name(one: Key, other: Key) -> Non
 
     def places(key: Key) -> dict[str, object]:
         entries = [
-            LedgerEntry(user_id=key.user_id, entry_id=key.generation_id, move=move, at=NOW, held=0, available=0)
+            LedgerEntry(account_id=key.user_id, entry_id=key.generation_id, move=move, at=NOW, held=0, available=0)
             for move in (Move.HOLD, Move.RESOLVE)
         ]
         state = {rows.generation_key(key.generation_id), *map(rows.entry_key, entries)}

@@ -20,9 +20,9 @@ def test_the_first_grant_opens_the_account(counter: Counter) -> None:
     called = counter.call("grant", "bob", "5", "--plan", "basic", "--daily-limit", "3")
     assert called.code == 0
     assert counter.account("bob") == Account(
-        user_id="bob", plan=Plan.BASIC, granted=5, available=5, daily_limit_credits=3
+        account_id="bob", plan=Plan.BASIC, granted=5, available=5, daily_limit_credits=3
     )
-    (entry,) = [entry for entry in counter.records.entries if entry.user_id == "bob"]
+    (entry,) = [entry for entry in counter.records.entries if entry.account_id == "bob"]
     assert entry.move is Move.GRANT
     assert f"granted 5 credits to bob, grant {entry.entry_id}" in called.out
 

@@ -19,7 +19,7 @@ from shared.core.reasons import Reason, Refusal
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)
-ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=1000, available=1000)
+ADA = Account(account_id="ada", plan=Plan.PREMIUM, granted=1000, available=1000)
 
 ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
 GPU = [{"unit": "gpu_second", "usd_micros": 1_000}]

@@ -12,12 +12,12 @@ from shared.core.money.ledger import Account, Move, Plan
 from shared.core.reasons import Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-RICH = Account(user_id="ada", granted=10, available=10)
+RICH = Account(account_id="ada", granted=10, available=10)
 
 
 def test_grant_adds_to_granted_and_available() -> None:
     """A grant gives credits that can be held."""
-    after, entry = ledger.grant(Account(user_id="ada"), 7, grant_id="g1", at=NOW)
+    after, entry = ledger.grant(Account(account_id="ada"), 7, grant_id="g1", at=NOW)
     assert (after.granted, after.available, after.held, after.captured) == (7, 7, 0, 0)
     assert (entry.move, entry.granted, entry.available) == (Move.GRANT, 7, 7)
 
@@ -55,7 +55,7 @@ def test_resolve_captures_no_more_than_was_held(captured: int) -> None:
 def test_an_account_that_does_not_add_up_cannot_be_constructed() -> None:
     """That granted == available + held + captured is a property of the type."""
     with pytest.raises(ValueError, match="add up"):
-        Account(user_id="ada", granted=10, available=9)
+        Account(account_id="ada", granted=10, available=9)
 
 
 def test_daily_limit_counts_what_was_held_today() -> None:
@@ -80,7 +80,7 @@ def test_plans_are_ordered_and_named() -> None:
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=30))
 def test_any_history_of_moves_keeps_the_money_whole(moves: list[tuple[int, int]]) -> None:
     """Grants, holds and resolves in any order: the account equals the replay of its ledger."""
-    account, entries = Account(user_id="ada"), []
+    account, entries = Account(account_id="ada"), []
     account, first = ledger.grant(account, 500, grant_id="g", at=NOW)
     entries.append(first)
     for number, (amount, wish) in enumerate(moves):
@@ -90,7 +90,7 @@ def test_any_history_of_moves_keeps_the_money_whole(moves: list[tuple[int, int]]
         entries.append(entry)
         account, entry = ledger.resolve(account, amount, min(wish, amount), generation_id=str(number), at=NOW)
         entries.append(entry)
-    replay = Account(user_id="ada")
+    replay = Account(account_id="ada")
     for entry in entries:
         replay = ledger.moved(replay, entry)
     assert replay == replace(account, day=None, day_credits=0)
@@ -109,7 +109,7 @@ def test_no_credits_says_how_many() -> None:
     short = ledger.refusal(held, 5, NOW)
     assert short is not None
     assert short.text.startswith("This needs up to 5 credits; available: 2 (8 more held for what is still running).")
-    poor = ledger.refusal(Account(user_id="ada"), 1, NOW)
+    poor = ledger.refusal(Account(account_id="ada"), 1, NOW)
     assert poor is not None
     assert poor.text.startswith("This needs up to 1 credit; available: 0. Add credits")
 

@@ -56,13 +56,13 @@ def whole(name: str, value: object, low: int, high: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One user's credits.
+    """What pays: the credits of a person, a team or a customer. Users belong to it.
 
     ``daily_limit_credits`` bounds what may be held in one UTC day (None: no bound). ``day`` and
     ``day_credits`` count it: what was held on that day, less what of it was released on the same day.
     """
 
-    user_id: str
+    account_id: str
     plan: Plan = Plan.FREE
     granted: int = 0
     available: int = 0
@@ -74,9 +74,9 @@ class Account:
 
     def __post_init__(self) -> None:
         if self.granted != self.available + self.held + self.captured:
-            raise ValueError(f"credits of account {self.user_id!r} do not add up")
+            raise ValueError(f"credits of account {self.account_id!r} do not add up")
         if min(self.available, self.held, self.captured) < 0:
-            raise ValueError(f"credits of account {self.user_id!r} would be negative")
+            raise ValueError(f"credits of account {self.account_id!r} would be negative")
         for name in ("granted", "available", "held", "captured", "day_credits"):
             whole(name, getattr(self, name), 0, _MOST_SUM)
         if self.daily_limit_credits is not None:
@@ -103,7 +103,7 @@ class LedgerEntry:
     resolve, the operator's or the app's own id for a grant or a correction.
     """
 
-    user_id: str
+    account_id: str
     entry_id: str
     move: Move
     at: datetime
@@ -124,7 +124,13 @@ def grant(account: Account, amount: int, *, grant_id: str, at: datetime, note: s
     """Give the account ``amount`` credits (> 0)."""
     whole("amount", amount, 1, MOST_CREDITS)
     entry = LedgerEntry(
-        user_id=account.user_id, entry_id=grant_id, move=Move.GRANT, at=at, granted=amount, available=amount, note=note
+        account_id=account.account_id,
+        entry_id=grant_id,
+        move=Move.GRANT,
+        at=at,
+        granted=amount,
+        available=amount,
+        note=note,
     )
     return moved(account, entry), entry
 
@@ -164,7 +170,7 @@ def changed(account: Account, terms: Terms, *, change_id: str, at: datetime) -> 
     """Another plan or limit: the entry says which, and no credit moves."""
     if not terms:
         raise ValueError("a change needs a plan or a daily limit")
-    entry = LedgerEntry(user_id=account.user_id, entry_id=change_id, move=Move.TERMS, at=at, note=str(terms))
+    entry = LedgerEntry(account_id=account.account_id, entry_id=change_id, move=Move.TERMS, at=at, note=str(terms))
     return terms.of(account), entry
 
 
@@ -175,7 +181,7 @@ def correct(
     for name, change in (("available", available), ("held", held), ("captured", captured)):
         whole(name, change, -_MOST_SUM, _MOST_SUM)
     entry = LedgerEntry(
-        user_id=account.user_id,
+        account_id=account.account_id,
         entry_id=correction_id,
         move=Move.CORRECTION,
         at=at,
@@ -192,7 +198,7 @@ def hold(account: Account, amount: int, *, generation_id: str, at: datetime) -> 
     """Set ``amount`` credits aside for a generation; the caller has asked ``can_hold`` before."""
     whole("amount", amount, 0, _MOST_SUM)
     entry = LedgerEntry(
-        user_id=account.user_id,
+        account_id=account.account_id,
         entry_id=generation_id,
         move=Move.HOLD,
         at=at,
@@ -211,7 +217,7 @@ def resolve(
         raise ValueError(f"cannot capture {captured} of {held} held credits")
     released = held - captured
     entry = LedgerEntry(
-        user_id=account.user_id,
+        account_id=account.account_id,
         entry_id=generation_id,
         move=Move.RESOLVE,
         at=at,

@@ -56,7 +56,7 @@ def entry_key(entry: LedgerEntry) -> str:
 def account_row(account: Account) -> Row:
     """An account as a row."""
     return {
-        "PartitionKey": account.user_id,
+        "PartitionKey": account.account_id,
         "RowKey": ACCOUNT,
         "plan": account.plan.label,
         **_balances(account),
@@ -72,7 +72,7 @@ def account_of(row: Mapping[str, Any]) -> Account:
     day = columns.maybe("day", str)
     try:
         return Account(
-            user_id=columns.get("PartitionKey", str),
+            account_id=columns.get("PartitionKey", str),
             plan=Plan.named(columns.get("plan", str)),
             **columns.balances(),
             daily_limit_credits=columns.maybe("daily_limit_credits", int),
@@ -86,7 +86,7 @@ def account_of(row: Mapping[str, Any]) -> Account:
 def entry_row(entry: LedgerEntry) -> Row:
     """A ledger entry as a row."""
     return {
-        "PartitionKey": entry.user_id,
+        "PartitionKey": entry.account_id,
         "RowKey": entry_key(entry),
         "entry_id": entry.entry_id,
         "move": entry.move.value,
@@ -101,7 +101,7 @@ def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
     columns = Columns(row)
     try:
         return LedgerEntry(
-            user_id=columns.get("PartitionKey", str),
+            account_id=columns.get("PartitionKey", str),
             entry_id=columns.get("entry_id", str),
             move=columns.one_of("move", Move),
             at=columns.time("at"),

@@ -34,10 +34,10 @@ from shared.core.money.usage import Used
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 #: Each kind of row is a range of RowKeys: ";" is the character after ":".
-_GENERATIONS = "PartitionKey eq @user and RowKey ge 'generation:' and RowKey lt 'generation;'"
+_GENERATIONS = "PartitionKey eq @account and RowKey ge 'generation:' and RowKey lt 'generation;'"
 _ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
 _LEDGER = (
-    "PartitionKey eq @user and ("
+    "PartitionKey eq @account and ("
     "(RowKey ge 'correction:' and RowKey lt 'correction;')"
     " or (RowKey ge 'grant:' and RowKey lt 'grant;')"
     " or (RowKey ge 'ledger:' and RowKey lt 'ledger;'))"
@@ -68,9 +68,9 @@ class TableStore:
             generation_etag=generation_etag,
         )
 
-    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+    async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
-        row, etag = await self._row(user_id, rows.ACCOUNT)
+        row, etag = await self._row(account_id, rows.ACCOUNT)
         return (rows.account_of(row) if row else None), etag
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
@@ -96,19 +96,19 @@ class TableStore:
         try:
             await self._write([(rows.account_row(account), etag), (rows.entry_row(entry), "")])
         except Conflict:
-            if (await self._row(entry.user_id, rows.entry_key(entry)))[0] is None:
+            if (await self._row(entry.account_id, rows.entry_key(entry)))[0] is None:
                 raise
             return False
         return True
 
-    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
-        async for row in self._query(_LEDGER, user=user_id):
+        async for row in self._query(_LEDGER, account=account_id):
             yield rows.entry_of(row)
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """See ``Store``. Reads the whole table, on the server: for audits."""
-        async for row in self._query("RowKey eq @account", account=rows.ACCOUNT):
+        async for row in self._query("RowKey eq @row", row=rows.ACCOUNT):
             found: Account | UnreadableRow
             try:
                 found = rows.account_of(row)
@@ -116,9 +116,9 @@ class TableStore:
                 found = unreadable
             yield found
 
-    async def generations(self, user_id: str) -> AsyncIterator[Generation]:
+    async def generations(self, account_id: str) -> AsyncIterator[Generation]:
         """See ``Store``."""
-        async for row in self._query(_GENERATIONS, user=user_id):
+        async for row in self._query(_GENERATIONS, account=account_id):
             yield rows.generation_of(row)
 
     async def find(self, generation_id: str) -> list[Generation]:
@@ -136,7 +136,7 @@ class TableStore:
             query += " and model eq @model"
         if since is not None:
             query += " and opened_at ge @since"
-        async for row in self._query(query, rows.USED_COLUMNS, user=user_id, model=model, since=since):
+        async for row in self._query(query, rows.USED_COLUMNS, account=user_id, model=model, since=since):
             yield rows.used_of(row)
 
     async def _write(self, writes: Sequence[tuple[Row, str]]) -> list[str] | None:
