@@ -232,7 +232,7 @@ def _delivery(secret: str) -> tuple[dict[str, str], dict[str, str], bytes]:
     """A signed delivery of a webhook, of a generation that nobody knows."""
     body = json.dumps({"id": secrets.token_hex(13), "status": "processing", "model": "any"}).encode()
     message_id, timestamp = f"msg_{secrets.token_hex(13)}", str(int(time.time()))
-    url = callback_url("http://127.0.0.1", Callback(USER, uuid.uuid4().hex, 1), secret)
+    url = callback_url("http://127.0.0.1", Callback(Key(USER, uuid.uuid4().hex), 1), secret)
     headers = {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,

@@ -9,7 +9,7 @@ Rules of this file:
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from shared.core.keys import Key
+from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.ports import Conflict, Loaded, UnreadableRow
@@ -31,10 +31,11 @@ class FakeStore:
         self._etags: dict[str | Key, str] = {}
         self._written = 0
 
-    def entries_of(self, generation_id: str) -> dict[Move, LedgerEntry]:
+    def entries_of(self, key: Key) -> dict[Move, LedgerEntry]:
         """The moves of one generation: its hold and, once it has ended, its resolve."""
         moves = (Move.HOLD, Move.RESOLVE)
-        return {entry.move: entry for entry in self.entries if entry.entry_id == generation_id and entry.move in moves}
+        mine = [entry for entry in self.entries if (entry.account_id, entry.entry_id) == (key.account_id, row_key(key))]
+        return {entry.move: entry for entry in mine if entry.move in moves}
 
     def put_account(self, account: Account) -> None:
         """Set an account without a ledger entry: a shortcut for tests that are not about the books."""
@@ -63,7 +64,7 @@ class FakeStore:
         await _turn()
         generation, account, entry = transition.generation, transition.account, transition.entry
         key = generation.key
-        if {key.user_id} != {part.account_id for part in (account, entry) if part is not None} | {key.user_id}:
+        if any(part.account_id != key.account_id for part in (account, entry) if part is not None):
             raise ValueError("a transaction is about one account")
         expected = loaded.generation_etag if loaded.generation is not None else ""
         if self._etags.get(key, "") != expected:
@@ -110,13 +111,13 @@ class FakeStore:
         """See ``Store``."""
         await _turn()
         for key, generation in list(self.saved_generations.items()):
-            if key.user_id == account_id:
+            if key.account_id == account_id:
                 yield generation
 
     def _loaded(self, key: Key) -> Loaded:
         return Loaded(
-            account=self.saved_accounts.get(key.user_id),
-            account_etag=self._etags.get(key.user_id, ""),
+            account=self.saved_accounts.get(key.account_id),
+            account_etag=self._etags.get(key.account_id, ""),
             generation=self.saved_generations.get(key),
             generation_etag=self._etags.get(key, ""),
         )

@@ -172,6 +172,6 @@ def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
     unique: two requests of a user may well share a seed of the user's.
     """
     if prediction.webhook:
-        return named_callback(prediction.webhook) == Callback(key.user_id, key.generation_id, attempt.number)
+        return named_callback(prediction.webhook) == Callback(key, attempt.number)
     same_model = not prediction.model or prediction.model == attempt.replicate.partition(":")[0]
     return attempt.own_seed and same_model and prediction.seed == attempt.seed

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 
+from shared.core.keys import Key, row_key
 from shared.core.reasons import Reason, Refusal, counted
 
 
@@ -56,7 +57,7 @@ def whole(name: str, value: object, low: int, high: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What pays: the credits of a person, a team or a customer. Users belong to it.
+    """What pays: the credits of a person, a team or a customer. Users belong to it, by default one of the same id.
 
     ``daily_limit_credits`` bounds what may be held in one UTC day (None: no bound). ``day`` and
     ``day_credits`` count it: what was held on that day, less what of it was released on the same day.
@@ -99,8 +100,9 @@ class Move(StrEnum):
 class LedgerEntry:
     """One move, as it is inserted into the ledger: what each balance changes by.
 
-    ``entry_id`` is unique within the account and says what the move belongs to: a generation for hold and
-    resolve, the operator's or the app's own id for a grant or a correction.
+    ``entry_id`` is unique among the account's moves of its kind and says what the move belongs to: a generation for
+    hold and resolve (``row_key``), the operator's or the app's own id for a grant or a correction. ``user_id`` and
+    ``generation_id`` name the generation; they are empty where there is none.
     """
 
     account_id: str
@@ -112,6 +114,8 @@ class LedgerEntry:
     held: int = 0
     captured: int = 0
     note: str = ""
+    user_id: str = ""
+    generation_id: str = ""
 
     def __post_init__(self) -> None:
         for name in ("granted", "available", "held", "captured"):
@@ -194,12 +198,14 @@ def correct(
     return moved(account, entry), entry
 
 
-def hold(account: Account, amount: int, *, generation_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
+def hold(account: Account, amount: int, *, key: Key, at: datetime) -> tuple[Account, LedgerEntry]:
     """Set ``amount`` credits aside for a generation; the caller has asked ``can_hold`` before."""
     whole("amount", amount, 0, _MOST_SUM)
     entry = LedgerEntry(
         account_id=account.account_id,
-        entry_id=generation_id,
+        entry_id=row_key(key),
+        user_id=key.user_id,
+        generation_id=key.generation_id,
         move=Move.HOLD,
         at=at,
         available=-amount,
@@ -209,16 +215,16 @@ def hold(account: Account, amount: int, *, generation_id: str, at: datetime) -> 
     return replace(moved(account, entry), day=at.date(), day_credits=spent + amount), entry
 
 
-def resolve(
-    account: Account, held: int, captured: int, *, generation_id: str, at: datetime
-) -> tuple[Account, LedgerEntry]:
+def resolve(account: Account, held: int, captured: int, *, key: Key, at: datetime) -> tuple[Account, LedgerEntry]:
     """End a hold of ``held`` credits: ``captured`` of them are spent, the rest is available again."""
     if not 0 <= captured <= held:
         raise ValueError(f"cannot capture {captured} of {held} held credits")
     released = held - captured
     entry = LedgerEntry(
         account_id=account.account_id,
-        entry_id=generation_id,
+        entry_id=row_key(key),
+        user_id=key.user_id,
+        generation_id=key.generation_id,
         move=Move.RESOLVE,
         at=at,
         available=released,

@@ -1,12 +1,14 @@
 """The state in Azure Tables: implements ``Store``.
 
-One table, PartitionKey = user_id, so that all of a user's rows can be part of one transaction:
+One table, PartitionKey = account id, so that all that an account pays for can be part of one transaction:
 
-    account                          the balances
-    generation:{generation_id}       the generation
-    ledger:{generation_id}:hold      credits set aside when it opened
-    ledger:{generation_id}:resolve   captured and released when it ended
-    grant:{id}, correction:{id}      what operators and the app post
+    account                       the balances
+    generation:{user;id}          the generation
+    ledger:{user;id}:hold         credits set aside when it opened
+    ledger:{user;id}:resolve      captured and released when it ended
+    grant:{id}, correction:{id}   what operators and the app post
+
+``{user;id}`` is ``row_key`` of core/keys.py.
 
 Rules of this file:
 1. A ledger row is inserted, never updated: the table itself refuses a second hold or resolve.
@@ -59,7 +61,7 @@ class TableStore:
     async def load(self, key: Key) -> Loaded:
         """See ``Store``. Two point reads at once."""
         (generation, generation_etag), (account, account_etag) = await asyncio.gather(
-            self._row(key.user_id, rows.generation_key(key.generation_id)), self._row(key.user_id, rows.ACCOUNT)
+            self._row(key.account_id, rows.generation_key(key)), self._row(key.account_id, rows.ACCOUNT)
         )
         return Loaded(
             account=rows.account_of(account) if account else None,
@@ -123,20 +125,26 @@ class TableStore:
 
     async def find(self, generation_id: str) -> list[Generation]:
         """The generations of this id, whoever's they are. Reads the whole table, on the server: for operators."""
-        query = self._query("RowKey eq @row", row=rows.generation_key(generation_id))
+        query = self._query(f"{_ALL_GENERATIONS} and generation_id eq @id", id=generation_id)
         return [rows.generation_of(row) async for row in query]
 
-    async def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
-        """What generations used: of one user or of all, on one model or on all, opened since then or ever.
+    async def used(
+        self, account_id: str = "", user_id: str = "", model: str = "", since: datetime | None = None
+    ) -> AsyncIterator[Used]:
+        """What generations used: of one account, user and model, or of all; opened since then, or ever.
 
-        The server chooses rows and columns: no prompt is read. Without a user it reads the whole table: for operators.
+        The server chooses rows and columns: no prompt is read. Without an account it reads the whole table: for
+        operators.
         """
-        query = _GENERATIONS if user_id else _ALL_GENERATIONS
+        query = _GENERATIONS if account_id else _ALL_GENERATIONS
+        if user_id:
+            query += " and user_id eq @user"
         if model:
             query += " and model eq @model"
         if since is not None:
             query += " and opened_at ge @since"
-        async for row in self._query(query, rows.USED_COLUMNS, account=user_id, model=model, since=since):
+        asked = {"account": account_id, "user": user_id, "model": model, "since": since}
+        async for row in self._query(query, rows.USED_COLUMNS, **asked):
             yield rows.used_of(row)
 
     async def _write(self, writes: Sequence[tuple[Row, str]]) -> list[str] | None:
