@@ -60,9 +60,7 @@ def usage(
     Credits are those captured. The cost is an estimate, by the catalogue's prices and what the provider measured;
     that of all attempts stands with the model that answered last. Without --user and --account the whole table is read.
     """
-    if user is not None:
-        valid_id("the user", user)
-    paying = valid_account(account) or user
+    paying = _paying(user, account)
     command_context = command_context_of(context)
     span = back(since) if since is not None else None
 
@@ -88,6 +86,13 @@ def usage(
         return 0
 
     command_context.do(command)
+
+
+def _paying(user: str | None, account: str | None) -> str | None:
+    """The account that is asked for, if one is. Raises typer.BadParameter."""
+    if user is not None:
+        valid_id("the user", user)
+    return valid_account(account) or user
 
 
 def _opened(number: int, after: datetime | None) -> str:
