@@ -29,11 +29,13 @@ async def broken(app: App, truth: Truth) -> list[str]:
     async for account in app.store.accounts():
         if not isinstance(account, Account):
             continue  # the audit has told of it
-        mine = [generation async for generation in app.store.generations(account.user_id)]
+        mine = [generation async for generation in app.store.generations(account.account_id)]
         generations += mine
         captured = sum(generation.captured_credits for generation in mine)
         if (account.captured, account.held) != (captured, 0):
-            problems.append(f"{account.user_id}: captured {account.captured} of {captured}, still held {account.held}")
+            problems.append(
+                f"{account.account_id}: captured {account.captured} of {captured}, still held {account.held}"
+            )
     for generation in generations:
         problems += _generation(generation, truth.events.get(generation.key.generation_id, ()))
     problems += _asked_for(generations, truth)

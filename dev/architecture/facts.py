@@ -31,7 +31,7 @@ LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
 CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
 TIMING = Timing()
-ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
+ADA = Account(account_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
 PREDICTION = "p" * 26
 OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_bytes=1, width=1, height=1)

@@ -220,7 +220,7 @@ async def walking(around: Neighbours) -> AsyncIterator[Walk]:
     app = LocalWiring(Settings.from_env(values))
     try:
         await stack.ensure(app)
-        granted, entry = ledger.grant(Account(user_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
+        granted, entry = ledger.grant(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
         await app.store.post(granted, "", entry)
         await around.runs_for(0.3, 0)
         yield Walk(around, app)
@@ -232,7 +232,7 @@ def _delivery(secret: str) -> tuple[dict[str, str], dict[str, str], bytes]:
     """A signed delivery of a webhook, of a generation that nobody knows."""
     body = json.dumps({"id": secrets.token_hex(13), "status": "processing", "model": "any"}).encode()
     message_id, timestamp = f"msg_{secrets.token_hex(13)}", str(int(time.time()))
-    url = callback_url("http://127.0.0.1", Callback(USER, uuid.uuid4().hex, 1), secret)
+    url = callback_url("http://127.0.0.1", Callback(Key(USER, uuid.uuid4().hex), 1), secret)
     headers = {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,

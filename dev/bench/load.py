@@ -157,7 +157,7 @@ async def prepare(dependencies: Neighbours, values: Mapping[str, str], users: in
     try:
         await stack.ensure(app)
         for user in range(users):
-            account = Account(user_id=f"user-{user}")
+            account = Account(account_id=f"user-{user}")
             granted, entry = ledger.grant(account, _CREDITS, grant_id="bench", at=datetime.now(UTC))
             await app.store.post(granted, "", entry)
     finally:

@@ -18,6 +18,7 @@ from dev.bench.host import Host
 from dev.bench.load import APPS
 from dev.bench.report import Cell, Report
 from replicate_simulator.webhooks import sign
+from shared.core.keys import Key
 from shared.core.provider.webhook import Callback, callback_url, verify
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 
@@ -103,7 +104,7 @@ async def _driven(host: Host, make: Callable[[], Delivery], in_flight: int, coun
 
 def _valid(secret: str) -> Delivery:
     # Of a generation that nobody knows: what the door does is the same, and the corridor has nothing to do.
-    callback = Callback("user-0", secrets.token_hex(16), 1)
+    callback = Callback(Key("user-0", secrets.token_hex(16)), 1)
     url = callback_url("http://127.0.0.1/api/webhooks/replicate", callback, secret)
     body = json.dumps(_prediction()).encode()
     return Delivery(url, _headers(secret, body), body)

@@ -98,7 +98,7 @@ def delivery(
         "webhook-timestamp": str(sent_at),
         "webhook-signature": sign(secret, webhook_id, sent_at, body),
     }
-    url = callback_url(WEBHOOK_URL, Callback(KEY.user_id, KEY.generation_id, 1), address_secret or secret)
+    url = callback_url(WEBHOOK_URL, Callback(KEY, 1), address_secret or secret)
     return Delivery(headers, dict(parse_qsl(urlsplit(url).query)), body)
 
 

@@ -242,7 +242,7 @@ class FakeReplicate:
     def _make(self, key: Key, attempt: Attempt) -> Prediction:
         prediction_id = f"prediction{len(self.made_for) + 1:016d}"  # 26 characters, as Replicate's
         self.made_for[prediction_id] = (key, attempt)
-        callback = Callback(key.user_id, key.generation_id, attempt.number)
+        callback = Callback(key, attempt.number)
         seed = attempt.inputs.get("seed")
         return self._set(
             Prediction(

@@ -9,7 +9,7 @@ Rules of this file:
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from shared.core.keys import Key
+from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.ports import Conflict, Loaded, UnreadableRow
@@ -31,15 +31,16 @@ class FakeStore:
         self._etags: dict[str | Key, str] = {}
         self._written = 0
 
-    def entries_of(self, generation_id: str) -> dict[Move, LedgerEntry]:
+    def entries_of(self, key: Key) -> dict[Move, LedgerEntry]:
         """The moves of one generation: its hold and, once it has ended, its resolve."""
         moves = (Move.HOLD, Move.RESOLVE)
-        return {entry.move: entry for entry in self.entries if entry.entry_id == generation_id and entry.move in moves}
+        mine = [entry for entry in self.entries if (entry.account_id, entry.entry_id) == (key.account_id, row_key(key))]
+        return {entry.move: entry for entry in mine if entry.move in moves}
 
     def put_account(self, account: Account) -> None:
         """Set an account without a ledger entry: a shortcut for tests that are not about the books."""
-        self.saved_accounts[account.user_id] = account
-        self._etags[account.user_id] = self._new_etag()
+        self.saved_accounts[account.account_id] = account
+        self._etags[account.account_id] = self._new_etag()
 
     def put_generation(self, generation: Generation) -> None:
         """Set a generation as if it had been saved: a shortcut into the middle of its life."""
@@ -51,25 +52,25 @@ class FakeStore:
         await _turn()
         return self._loaded(key)
 
-    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+    async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
         await _turn()
-        if user_id in self.unreadable:
-            raise self.unreadable[user_id]
-        return self.saved_accounts.get(user_id), self._etags.get(user_id, "")
+        if account_id in self.unreadable:
+            raise self.unreadable[account_id]
+        return self.saved_accounts.get(account_id), self._etags.get(account_id, "")
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
         """See ``Store``."""
         await _turn()
         generation, account, entry = transition.generation, transition.account, transition.entry
         key = generation.key
-        if {key.user_id} != {part.user_id for part in (key, account, entry) if part is not None}:
-            raise ValueError("a transaction is about one user")
+        if any(part.account_id != key.account_id for part in (account, entry) if part is not None):
+            raise ValueError("a transaction is about one account")
         expected = loaded.generation_etag if loaded.generation is not None else ""
         if self._etags.get(key, "") != expected:
             raise Conflict
         if account is not None:
-            self._expect_account(account.user_id, loaded.account_etag)
+            self._expect_account(account.account_id, loaded.account_etag)
         if entry is not None and self._is_posted(entry):
             raise Conflict
         for look in self.before_commit:
@@ -84,50 +85,50 @@ class FakeStore:
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
         """See ``Store``."""
         await _turn()
-        if account.user_id != entry.user_id:
-            raise ValueError("a transaction is about one user")
+        if account.account_id != entry.account_id:
+            raise ValueError("a transaction is about one account")
         if self._is_posted(entry):
             return False
-        self._expect_account(account.user_id, etag)
+        self._expect_account(account.account_id, etag)
         self.put_account(account)
         self.entries.append(entry)
         return True
 
-    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
         await _turn()
         for entry in list(self.entries):
-            if entry.user_id == user_id:
+            if entry.account_id == account_id:
                 yield entry
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """See ``Store``."""
         await _turn()
-        for user_id, account in list(self.saved_accounts.items()):
-            yield self.unreadable.get(user_id, account)
+        for account_id, account in list(self.saved_accounts.items()):
+            yield self.unreadable.get(account_id, account)
 
-    async def generations(self, user_id: str) -> AsyncIterator[Generation]:
+    async def generations(self, account_id: str) -> AsyncIterator[Generation]:
         """See ``Store``."""
         await _turn()
         for key, generation in list(self.saved_generations.items()):
-            if key.user_id == user_id:
+            if key.account_id == account_id:
                 yield generation
 
     def _loaded(self, key: Key) -> Loaded:
         return Loaded(
-            account=self.saved_accounts.get(key.user_id),
-            account_etag=self._etags.get(key.user_id, ""),
+            account=self.saved_accounts.get(key.account_id),
+            account_etag=self._etags.get(key.account_id, ""),
             generation=self.saved_generations.get(key),
             generation_etag=self._etags.get(key, ""),
         )
 
-    def _expect_account(self, user_id: str, etag: str) -> None:
-        if self._etags.get(user_id, "") != etag:
+    def _expect_account(self, account_id: str, etag: str) -> None:
+        if self._etags.get(account_id, "") != etag:
             raise Conflict
 
     def _is_posted(self, entry: LedgerEntry) -> bool:
-        wanted = (entry.user_id, entry.entry_id, entry.move)
-        return any(wanted == (posted.user_id, posted.entry_id, posted.move) for posted in self.entries)
+        wanted = (entry.account_id, entry.entry_id, entry.move)
+        return any(wanted == (posted.account_id, posted.entry_id, posted.move) for posted in self.entries)
 
     def _new_etag(self) -> str:
         self._written += 1

@@ -93,10 +93,10 @@ class World:
     def _new_seed(self) -> int:
         return next(self._seeds)
 
-    async def open_account(self, user_id: str = "ada", amount: int | None = None) -> None:
-        """Grant a user their credits, on the premium plan."""
+    async def open_account(self, account_id: str = "ada", amount: int | None = None) -> None:
+        """Grant an account its credits, on the premium plan."""
         granted = self._credits if amount is None else amount
-        await worker.grant(self.deps, user_id, granted, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(self.deps, account_id, granted, grant_id="welcome", plan=Plan.PREMIUM)
 
     def now(self) -> datetime:
         """The world's time."""
@@ -115,8 +115,7 @@ class World:
     async def ask(self, key: Key = KEY, **fields: Any) -> None:
         """The app sends a request; flux-schnell unless a model is named."""
         body = {
-            "generation_id": key.generation_id,
-            "user_id": key.user_id,
+            **key.in_message,
             "prompt": "A lighthouse at night",
             "model": "flux-schnell",
         }
@@ -124,7 +123,7 @@ class World:
 
     async def cancel(self, key: Key = KEY) -> None:
         """The app sends a cancel."""
-        body = {"type": "cancel", "user_id": key.user_id, "generation_id": key.generation_id}
+        body = {"type": "cancel", **key.in_message}
         await self.deliver(json.dumps(body).encode(), REQUESTS)
 
     async def webhook(self, prediction_id: str) -> None:
@@ -181,13 +180,13 @@ class World:
         """The generation as it is saved."""
         return self.store.saved_generations[key]
 
-    def account(self, user_id: str = "ada") -> Account:
+    def account(self, account_id: str = "ada") -> Account:
         """The account as it is saved."""
-        return self.store.saved_accounts[user_id]
+        return self.store.saved_accounts[account_id]
 
-    def balances(self, user_id: str = "ada") -> tuple[int, int, int]:
+    def balances(self, account_id: str = "ada") -> tuple[int, int, int]:
         """Available, held, captured."""
-        account = self.account(user_id)
+        account = self.account(account_id)
         return account.available, account.held, account.captured
 
     @property
@@ -201,22 +200,22 @@ class World:
 
     def books_balance(self) -> None:
         """What must hold at any moment: money, holds, ledger, ends, outputs."""
-        for user_id, account in self.store.saved_accounts.items():
-            replay = Account(user_id=user_id)
-            for entry in (entry for entry in self.store.entries if entry.user_id == user_id):
+        for account_id, account in self.store.saved_accounts.items():
+            replay = Account(account_id=account_id)
+            for entry in (entry for entry in self.store.entries if entry.account_id == account_id):
                 replay = moved(replay, entry)
             have = (account.granted, account.available, account.held, account.captured)
-            assert have == (replay.granted, replay.available, replay.held, replay.captured), user_id
-            mine = [each for key, each in self.store.saved_generations.items() if key.user_id == user_id]
-            assert account.held == sum(each.held_credits for each in mine if not each.state.ended), user_id
-            assert account.captured == sum(each.captured_credits for each in mine), user_id
+            assert have == (replay.granted, replay.available, replay.held, replay.captured), account_id
+            mine = [each for key, each in self.store.saved_generations.items() if key.account_id == account_id]
+            assert account.held == sum(each.held_credits for each in mine if not each.state.ended), account_id
+            assert account.captured == sum(each.captured_credits for each in mine), account_id
         for generation in self.store.saved_generations.values():
             self._generation_is_sound(generation)
         self._outputs_are_sound()
 
     def _generation_is_sound(self, generation: Generation) -> None:
         key = generation.key
-        moves = self.store.entries_of(key.generation_id)
+        moves = self.store.entries_of(key)
         assert (Move.HOLD in moves) == (generation.held_credits > 0), key
         assert (Move.RESOLVE in moves) == (generation.held_credits > 0 and generation.state.ended), key
         assert bool(generation.outputs) == (generation.state is State.SUCCEEDED), key

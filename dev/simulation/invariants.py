@@ -1,7 +1,7 @@
 """What Darkroom promises, as sentences that can be false.
 
 Rules of this file:
-1. ``Watch`` sees every save as it happens: what a save may do. ``user_is_sound`` is what must hold for a user's
+1. ``Watch`` sees every save as it happens: what a save may do. ``account_is_sound`` is what must hold for an account's
    partition after every step. ``at_rest`` is what must hold when nothing is left to do.
 2. Nothing here asks the corridor: all is computed anew from what the dependencies hold.
 """
@@ -15,7 +15,7 @@ from dev.fakes.blobs import Blob
 from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from shared.core.catalog.catalog import Catalog, unit_credits
-from shared.core.keys import Key
+from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
 from shared.core.money.ledger import Account, Move
@@ -46,7 +46,7 @@ class Observer:
         self.attempt_failed: Counter[Key] = Counter()
         #: The predictions that some attempt took as its own.
         self.adopted: set[str] = set()
-        #: Users whose rows were saved since they were last looked at, and the blobs that were found safe.
+        #: Accounts whose rows were saved since they were last looked at, and the blobs that were found safe.
         self.touched: set[str] = set()
         self.safe: dict[str, Blob] = {}
         world.store.before_commit.append(self.save)
@@ -55,7 +55,7 @@ class Observer:
         """One save: states only grow, ended is final, a credit move goes with the state that it belongs to."""
         after, key = transition.generation, transition.generation.key
         self.checks += 1
-        self.touched.add(key.user_id)
+        self.touched.add(key.account_id)
         if after.attempt is not None and after.attempt.prediction_id is not None:
             self.adopted.add(after.attempt.prediction_id)
         require(after.state in NEXT[before.state if before else None], "a step of the state machine", key)
@@ -80,27 +80,27 @@ class Observer:
         if before.attempt is not None and after.attempt is not None and after.attempt.number > before.attempt.number:
             (self.lost if before.state is State.SUBMITTING else self.attempt_failed)[after.key] += 1
 
-    def user_is_sound(self, user_id: str) -> None:
-        """A user's books and generations, after any step."""
+    def account_is_sound(self, account_id: str) -> None:
+        """An account's books and generations, after any step."""
         self.checks += 1
         store = self.world.store
         moves: Counter[tuple[str, Move]] = Counter()
         replay = [0, 0, 0, 0]
         for entry in store.entries:
-            if entry.user_id == user_id:
+            if entry.account_id == account_id:
                 moves[entry.entry_id, entry.move] += 1
                 for index, change in enumerate((entry.granted, entry.available, entry.held, entry.captured)):
                     replay[index] += change
-        require(not moves or max(moves.values()) == 1, "at most one hold and one resolve", user_id)
-        mine = [each for key, each in store.saved_generations.items() if key.user_id == user_id]
-        account = store.saved_accounts.get(user_id)
+        require(not moves or max(moves.values()) == 1, "at most one hold and one resolve", account_id)
+        mine = [each for key, each in store.saved_generations.items() if key.account_id == account_id]
+        account = store.saved_accounts.get(account_id)
         if account is not None:
             self._books(account, replay, mine)
         for generation in mine:
             self._holds(generation, moves)
 
     def _books(self, account: Account, replay: list[int], mine: Iterable[Generation]) -> None:
-        whose = account.user_id
+        whose = account.account_id
         require(account.granted == account.available + account.held + account.captured, "money is conserved", whose)
         require(min(account.available, account.held, account.captured) >= 0, "no balance is negative", whose)
         have = [account.granted, account.available, account.held, account.captured]
@@ -114,7 +114,7 @@ class Observer:
 
     def _holds(self, generation: Generation, moves: Counter[tuple[str, Move]]) -> None:
         key, ended = generation.key, generation.state.ended
-        holds, resolves = moves[key.generation_id, Move.HOLD], moves[key.generation_id, Move.RESOLVE]
+        holds, resolves = moves[row_key(key), Move.HOLD], moves[row_key(key), Move.RESOLVE]
         require(holds == (generation.held_credits > 0), "a hold for each generation that opened", key)
         require(resolves == (holds if ended else 0), "resolved exactly when ended", key)
         require(bool(generation.outputs) == (generation.state is State.SUCCEEDED), "outputs mean success", key)
@@ -161,12 +161,12 @@ def _texts(request: GenerationRequest) -> list[str]:
     return [text for name in WRITTEN if (text := getattr(request, name))]
 
 
-def after_step(watch: Observer, *user_ids: str) -> None:
-    """What must hold after every step, for the users that it was about."""
-    for user_id in user_ids:
-        if user_id in watch.touched:
-            watch.user_is_sound(user_id)
-            watch.touched.discard(user_id)
+def after_step(watch: Observer, *account_ids: str) -> None:
+    """What must hold after every step, for the accounts that it was about."""
+    for account_id in account_ids:
+        if account_id in watch.touched:
+            watch.account_is_sound(account_id)
+            watch.touched.discard(account_id)
     _open_is_known(watch.world)
     _stored_is_safe(watch)
 
@@ -192,7 +192,7 @@ def _stored_is_safe(watch: Observer) -> None:
 def at_rest(watch: Observer) -> None:
     """What must hold when nothing is left to do."""
     world = watch.world
-    watch.touched |= {*world.store.saved_accounts, *(key.user_id for key in world.store.saved_generations)}
+    watch.touched |= {*world.store.saved_accounts, *(key.account_id for key in world.store.saved_generations)}
     after_step(watch, *sorted(watch.touched))
     require(not world.index.rows, "nothing is open", list(world.index.rows))
     require(not world.replicate.running, "no prediction runs", [each.prediction_id for each in world.replicate.running])

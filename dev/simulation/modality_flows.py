@@ -47,7 +47,7 @@ def _house(stage: Stage) -> None:
     world = stage.world
     policy = replace(world.deps.policy, unscreened=UNSCREENED_MODALITIES)
     world.deps = replace(world.deps, catalog=CATALOG, policy=policy)
-    world.blobs.uploads |= {"ada/horn.wav": b"a horn", "ada/pictures.zip": b"pictures"}
+    world.blobs.uploads |= {"ada/ada/horn.wav": b"a horn", "ada/ada/pictures.zip": b"pictures"}
 
 
 # What is asked for, and what the provider makes of it.
@@ -75,7 +75,7 @@ def _text(stage: Stage) -> GenerationRequest:
 def _sound(stage: Stage) -> GenerationRequest:
     _house(stage)
     stage.makes = _sounds
-    return GenerationRequest(key=KEY, prompt="A horn in the fog", model="song", input_file="ada/horn.wav")
+    return GenerationRequest(key=KEY, prompt="A horn in the fog", model="song", input_file="ada/ada/horn.wav")
 
 
 def _training(stage: Stage) -> GenerationRequest:
@@ -83,7 +83,7 @@ def _training(stage: Stage) -> GenerationRequest:
     stage.makes = _trains
     name = "trainer-with-next" if stage.ends_in(*_NEXT) else "trainer"
     return GenerationRequest(
-        key=KEY, model=name, input_file="ada/pictures.zip", destination="ada/lora", trigger_word="LGHT"
+        key=KEY, model=name, input_file="ada/ada/pictures.zip", destination="ada/lora", trigger_word="LGHT"
     )
 
 

@@ -216,7 +216,7 @@ class _Entries(list[LedgerEntry]):
     def append(self, entry: LedgerEntry) -> None:
         """One more."""
         super().append(entry)
-        self.keys.add((entry.user_id, entry.entry_id, entry.move))
+        self.keys.add((entry.account_id, entry.entry_id, entry.move))
 
 
 class LargeStore(FakeStore):
@@ -228,7 +228,7 @@ class LargeStore(FakeStore):
         self.entries = self._kept
 
     def _is_posted(self, entry: LedgerEntry) -> bool:
-        return (entry.user_id, entry.entry_id, entry.move) in self._kept.keys
+        return (entry.account_id, entry.entry_id, entry.move) in self._kept.keys
 
 
 class TellingMessenger(FakeMessenger):

@@ -54,7 +54,7 @@ async def met(schedule: Schedule, shared: Shared | None = None) -> tuple[Stage, 
     await stage.open()
     faced = await schedule.flow.prepare(stage)
     done = await stage.face(faced)
-    after_step(stage.watch, KEY.user_id)
+    after_step(stage.watch, KEY.account_id)
     if not done and not schedule.again_last:
         await stage.again(faced)
         done = True

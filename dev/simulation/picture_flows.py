@@ -31,7 +31,7 @@ async def request_lost_often(stage: Stage) -> Faced:
 async def bury_with_image(stage: Stage) -> Faced:
     """A dead letter, of which a delivery had stored the input before it died."""
     faced = await request_with_image(stage)
-    await stage.world.blobs.put_input("ada/one/stored.png", b"a lighthouse", "image/png")
+    await stage.world.blobs.put_input("ada/ada/one/stored.png", b"a lighthouse", "image/png")
     return replace(faced, dead=True)
 
 

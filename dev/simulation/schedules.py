@@ -248,7 +248,7 @@ class Stage:
             await self.world.tick()
         await self.world.pump()
         await self.news()
-        after_step(self.watch, KEY.user_id)
+        after_step(self.watch, KEY.account_id)
 
     # Replicate's part.
 
@@ -277,7 +277,7 @@ class Stage:
             completed = replicate.event(prediction_id)
             for event in self._told(started, completed):
                 await self.hear(event)
-                after_step(self.watch, KEY.user_id)
+                after_step(self.watch, KEY.account_id)
         return bool(fresh)
 
     def _told(self, started: PredictionEvent, completed: PredictionEvent) -> list[PredictionEvent]:
@@ -305,7 +305,7 @@ class Stage:
         bound = self.world.time + BOUND
         while True:
             await self.world.pump()
-            after_step(self.watch, KEY.user_id)
+            after_step(self.watch, KEY.account_id)
             if await self.news():
                 continue
             moments = list(self._moments())

@@ -176,8 +176,7 @@ class Simulation:
         """A request; now and then twice, with a seed of the user's, unsafe, malformed, or canceled later."""
         weather = self.weather
         body: dict[str, Any] = {
-            "user_id": key.user_id,
-            "generation_id": key.generation_id,
+            **key.in_message,
             "prompt": f"A lighthouse at night, {key}",
             "model": weather.one_of(("flux-schnell", "flux-schnell", "flux-dev", "flux-1.1-pro")),
         }
@@ -193,7 +192,7 @@ class Simulation:
         for copy in range(2 if draw() < 0.1 else 1):
             self._post(REQUESTS, body, f"{key}:app:{copy}")
         if draw() < 0.12:
-            cancel = {"type": "cancel", "user_id": key.user_id, "generation_id": key.generation_id}
+            cancel = {"type": "cancel", **key.in_message}
             self.clock.plan(weather.between(0, 60), lambda: self._post(REQUESTS, cancel, f"{key}:cancel"))
 
     # The broker.
@@ -255,14 +254,14 @@ class Simulation:
 
         if dead:
             self.weather.faults["buried"] += 1
-        user_id = message.key.user_id if message.key else ""
-        self._call(f"{'burial' if dead else 'delivery'} of {envelope.message_id}", walk, user_id, done)
+        account_id = message.key.account_id if message.key else ""
+        self._call(f"{'burial' if dead else 'delivery'} of {envelope.message_id}", walk, account_id, done)
 
     def _call(
         self,
         name: str,
         walk: Callable[[Dependencies], Awaitable[None]],
-        user_id: str,
+        account_id: str,
         done: Callable[[BaseException | None], None],
     ) -> None:
         """A handler starts in one of the processes; after it every promise is looked at."""
@@ -272,7 +271,7 @@ class Simulation:
         def ended(error: BaseException | None) -> None:
             self.underway -= 1
             self.steps += 1
-            after_step(self.watch, user_id)
+            after_step(self.watch, account_id)
             done(error)
 
         async def handler() -> None:

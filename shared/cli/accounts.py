@@ -31,7 +31,9 @@ _NOTE_CHARACTERS = 500
 
 BALANCES = ("granted", "available", "held", "captured")
 
-User = Annotated[str, typer.Argument(help="The user's id.", metavar="USER")]
+AccountId = Annotated[
+    str, typer.Argument(help="The account's id: a user's own, unless requests name another.", metavar="ACCOUNT")
+]
 Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", metavar="N", show_default=False)]
 
 _PLANS = "|".join(plan.label for plan in Plan)
@@ -51,27 +53,27 @@ _GrantId = Annotated[
 
 def grant(
     context: typer.Context,
-    user: User,
+    account_id: AccountId,
     credits_: Annotated[str, typer.Argument(help="How many credits.", metavar="CREDITS")],
     plan: _PlanToo = None,
     daily_limit: _LimitToo = None,
     grant_id: _GrantId = None,
 ) -> None:
-    """Give a user credits. The first grant opens the account.
+    """Give an account credits. The first grant opens it.
 
     The same --id twice gives once, so a grant whose answer was lost can be given again.
     """
     amount = _amount(credits_)
     entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
-    valid_id("the user", user)
+    valid_id("the account", account_id)
     chosen = _plan(plan) if plan is not None else None
     command_context = command_context_of(context)
 
     async def command(rooms: Operations) -> int:
-        before = await _posted(rooms, user, Move.GRANT, entry_id)
+        before = await _posted(rooms, account_id, Move.GRANT, entry_id)
         try:
             account = await worker.grant(
-                rooms.deps, user, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
+                rooms.deps, account_id, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
@@ -81,7 +83,7 @@ def grant(
                 f"Grant {entry_id} was given before: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
             )
             return 0
-        command_context.screen.say(f"granted {counted(amount, 'credit')} to {user}, grant {entry_id}")
+        command_context.screen.say(f"granted {counted(amount, 'credit')} to {account_id}, grant {entry_id}")
         command_context.screen.facts(_balances(account, rooms.deps.now().date()))
         return 0
 
@@ -90,7 +92,7 @@ def grant(
 
 def terms(
     context: typer.Context,
-    user: User,
+    account_id: AccountId,
     plan: _NewPlan = None,
     daily_limit: _NewLimit = None,
     no_daily_limit: Annotated[bool, typer.Option("--no-daily-limit", help="Take the daily limit away.")] = False,
@@ -98,8 +100,8 @@ def terms(
         str | None, typer.Option("--id", help="The change's id, such as a ticket number; default: a new one.")
     ] = None,
 ) -> None:
-    """Change a user's plan or daily limit, without a credit."""
-    valid_id("the user", user)
+    """Change an account's plan or daily limit, without a credit."""
+    valid_id("the account", account_id)
     entry_id = valid_id("--id", uuid4().hex if change_id is None else change_id)
     chosen = _plan(plan) if plan is not None else None
     if chosen is None and daily_limit is None and not no_daily_limit:
@@ -109,11 +111,11 @@ def terms(
     command_context = command_context_of(context)
 
     async def command(rooms: Operations) -> int:
-        await _account(command_context, rooms, user)
+        await _account(command_context, rooms, account_id)
         try:
             account = await worker.change_terms(
                 rooms.deps,
-                user,
+                account_id,
                 change_id=entry_id,
                 plan=chosen,
                 daily_limit_credits=daily_limit,
@@ -121,7 +123,7 @@ def terms(
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
-        command_context.screen.say(f"changed the terms of {user}, change {entry_id}")
+        command_context.screen.say(f"changed the terms of {account_id}, change {entry_id}")
         command_context.screen.facts(_balances(account, rooms.deps.now().date()))
         return 0
 
@@ -143,9 +145,9 @@ def _plan(name: str) -> Plan:
         raise typer.BadParameter(str(error)) from None
 
 
-async def _posted(rooms: Operations, user: str, move: Move, entry_id: str) -> LedgerEntry | None:
+async def _posted(rooms: Operations, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
     """The entry of this kind and id, if there is one."""
-    async for entry in rooms.store.ledger(user):
+    async for entry in rooms.store.ledger(account_id):
         if (entry.move, entry.entry_id) == (move, entry_id):
             return entry
     return None
@@ -153,17 +155,17 @@ async def _posted(rooms: Operations, user: str, move: Move, entry_id: str) -> Le
 
 def account(
     context: typer.Context,
-    user: User,
+    account_id: AccountId,
     last: Annotated[int, typer.Option(help="So many of the last ledger entries.", metavar="N", min=0, max=10_000)] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a user's credits, plan and limit, and what moved last."""
-    valid_id("the user", user)
+    """Show an account's credits, plan and limit, and what moved last."""
+    valid_id("the account", account_id)
     command_context = command_context_of(context)
 
     async def command(rooms: Operations) -> int:
-        found = await _account(command_context, rooms, user)
-        entries = [entry async for entry in rooms.store.ledger(user)]
+        found = await _account(command_context, rooms, account_id)
+        entries = [entry async for entry in rooms.store.ledger(account_id)]
         recent = heapq.nlargest(last, entries, key=lambda entry: (entry.at, entry.entry_id))
         today = rooms.deps.now().date()
         if as_json:
@@ -178,11 +180,12 @@ def account(
     command_context.do(command)
 
 
-async def _account(command_context: CommandContext, rooms: Operations, user: str) -> Account:
-    found, _ = await rooms.store.load_account(user)
+async def _account(command_context: CommandContext, rooms: Operations, account_id: str) -> Account:
+    found, _ = await rooms.store.load_account(account_id)
     if found is None:
         raise RefusedError(
-            f"There is no account {user!r}. Open it with: {command_context.program} grant {shlex.quote(user)} CREDITS"
+            f"There is no account {account_id!r}."
+            f" Open it with: {command_context.program} grant {shlex.quote(account_id)} CREDITS"
         )
     return found
 
@@ -191,7 +194,7 @@ def _balances(account: Account, today: date) -> list[tuple[str, str]]:
     limit = account.daily_limit_credits
     spent = account.day_credits if account.day == today else 0
     return [
-        ("user", account.user_id),
+        ("account", account.account_id),
         ("plan", account.plan.label),
         ("available", str(account.available)),
         ("held", str(account.held)),
@@ -203,7 +206,7 @@ def _balances(account: Account, today: date) -> list[tuple[str, str]]:
 
 def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> dict[str, Any]:
     return {
-        "user_id": account.user_id,
+        "account_id": account.account_id,
         "plan": account.plan.label,
         **{name: getattr(account, name) for name in BALANCES},
         "daily_limit_credits": account.daily_limit_credits,
@@ -212,7 +215,8 @@ def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> 
             {
                 "at": entry.at.isoformat(),
                 "move": entry.move.value,
-                "belongs_to": entry.entry_id,
+                "belongs_to": entry.generation_id or entry.entry_id,
+                "user_id": entry.user_id or None,
                 **{name: getattr(entry, name) for name in BALANCES},
                 "note": entry.note,
             }
@@ -222,9 +226,16 @@ def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> 
 
 
 def _show_entries(command_context: CommandContext, entries: list[LedgerEntry]) -> None:
-    heads = ("TIME", "MOVE", "BELONGS TO", "GRANTED", "AVAILABLE", "WAITING", "CAPTURED", "NOTE")
-    rows = [(moment(entry.at), entry.move.value, entry.entry_id, *_changes(entry), entry.note) for entry in entries]
+    heads = ("TIME", "MOVE", "BELONGS TO", "GRANTED", "AVAILABLE", "HELD", "CAPTURED", "NOTE")
+    rows = [(moment(entry.at), entry.move.value, _belongs_to(entry), *_changes(entry), entry.note) for entry in entries]
     command_context.screen.table(heads, rows)
+
+
+def _belongs_to(entry: LedgerEntry) -> str:
+    """A generation, with its user where that is not the account's namesake; or the operator's own id."""
+    if not entry.generation_id:
+        return entry.entry_id
+    return entry.generation_id if entry.user_id == entry.account_id else f"{entry.user_id}/{entry.generation_id}"
 
 
 def _changes(entry: LedgerEntry) -> list[str]:
@@ -234,27 +245,29 @@ def _changes(entry: LedgerEntry) -> list[str]:
 
 def audit(
     context: typer.Context,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="One account only.", metavar="USER")] = None,
+    account_id: Annotated[
+        str | None, typer.Option("--account", "-a", help="One account only.", metavar="ACCOUNT")
+    ] = None,
 ) -> None:
     """Compare accounts with their books.
 
     An account must say what its ledger entries add up to, and hold what its open generations hold.
     Nothing is mended. The exit code is 1 if there is a difference.
     """
-    if user is not None:
-        valid_id("the user", user)
+    if account_id is not None:
+        valid_id("the account", account_id)
     command_context = command_context_of(context)
 
     async def command(rooms: Operations) -> int:
-        if user is not None:
-            await _account(command_context, rooms, user)
-        found = [each async for each in worker.audit(rooms.deps, user)]
+        if account_id is not None:
+            await _account(command_context, rooms, account_id)
+        found = [each async for each in worker.audit(rooms.deps, account_id)]
         if not found:
             command_context.screen.say("No difference.")
             return 0
-        heads = ("USER", "WHAT", "ACCOUNT SAYS", "COUNTED", "DIFFERENCE")
+        heads = ("ACCOUNT", "WHAT", "ACCOUNT SAYS", "COUNTED", "DIFFERENCE")
         rows = [
-            (each.user_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}")
+            (each.account_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}")
             for each in found
             if not each.unreadable
         ]
@@ -272,24 +285,25 @@ def audit(
 def _advice(command_context: CommandContext, found: list[Difference]) -> list[str]:
     """What to consider, a line for each account and kind of difference. Which side is right only a person can say."""
     lines = []
-    for user in dict.fromkeys(each.user_id for each in found):
+    for account_id in dict.fromkeys(each.account_id for each in found):
         gaps = {
             each.what: each.account - each.counted
             for each in found
-            if each.user_id == user and each.what != "unreadable"
+            if each.account_id == account_id and each.what != "unreadable"
         }
-        line = f"{command_context.program} correct {shlex.quote(user)}"
+        line = f"{command_context.program} correct {shlex.quote(account_id)}"
         extra = gaps.pop("open holds", 0)
         if extra:
             moves = f"--held {-extra} --available {extra}"
             lines.append(
-                f"{user}: if no generation is about to end, consider: {line} {moves} --note 'audit: open holds' --id ID"
+                f"{account_id}: if no generation is about to end, consider:"
+                f" {line} {moves} --note 'audit: open holds' --id ID"
             )
         parts = {name: gaps.get(f"ledger {name}", 0) for name in ("available", "held", "captured")}
         if any(gaps.values()):
             moves = " ".join(f"--{name} {gap}" for name, gap in parts.items() if gap)
             lines.append(
-                f"{user}: the ledger does not explain the account. If the account is right, consider:"
+                f"{account_id}: the ledger does not explain the account. If the account is right, consider:"
                 f" {line} {moves} --ledger-only --note 'audit: ledger' --id ID"
             )
     return lines
@@ -297,7 +311,7 @@ def _advice(command_context: CommandContext, found: list[Difference]) -> list[st
 
 def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
-    user: User,
+    account_id: AccountId,
     note: Annotated[
         str, typer.Option(help=f"Why, in at most {_NOTE_CHARACTERS} characters; kept in the ledger.", metavar="TEXT")
     ],
@@ -316,14 +330,14 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
 
     Each balance changes by the number given, "granted" by their sum. The same --id twice corrects once.
     """
-    valid_id("the user", user)
+    valid_id("the account", account_id)
     valid_id("--id", correction_id)
     if not note.strip() or len(note) > _NOTE_CHARACTERS or not note.isprintable():
         raise typer.BadParameter(f"--note must be one line of 1 to {_NOTE_CHARACTERS} characters")
     if not 0 < max(abs(available), abs(held), abs(captured)) <= _MOST:
         raise typer.BadParameter(f"--available, --held or --captured must say a change, each of at most {_MOST}")
     command_context = command_context_of(context)
-    asked = _Correction(user, correction_id, note, available, held, captured, ledger_only)
+    asked = _Correction(account_id, correction_id, note, available, held, captured, ledger_only)
     command_context.do(partial(_corrected, command_context, asked, ask=not yes))
 
 
@@ -331,7 +345,7 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
 class _Correction:
     """What the operator asked for."""
 
-    user: str
+    account_id: str
     correction_id: str
     note: str
     available: int
@@ -347,8 +361,8 @@ class _Correction:
 
 
 async def _corrected(command_context: CommandContext, asked: _Correction, rooms: Operations, *, ask: bool) -> int:
-    before = await _account(command_context, rooms, asked.user)
-    posted = await _posted(rooms, asked.user, Move.CORRECTION, asked.correction_id)
+    before = await _account(command_context, rooms, asked.account_id)
+    posted = await _posted(rooms, asked.account_id, Move.CORRECTION, asked.correction_id)
     if posted is not None:
         command_context.screen.say(
             f"Correction {asked.correction_id} was posted before, {moment(posted.at)}. Nothing was changed."
@@ -360,11 +374,11 @@ async def _corrected(command_context: CommandContext, asked: _Correction, rooms:
     ]
     command_context.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
     if ask:
-        command_context.screen.confirm(f"Post correction {asked.correction_id} to {asked.user}?")
+        command_context.screen.confirm(f"Post correction {asked.correction_id} to {asked.account_id}?")
     try:
         await worker.correct(
             rooms.deps,
-            asked.user,
+            asked.account_id,
             available=asked.available,
             held=asked.held,
             captured=asked.captured,
@@ -374,5 +388,5 @@ async def _corrected(command_context: CommandContext, asked: _Correction, rooms:
         )
     except ValueError as error:
         raise RefusedError(f"Nothing was changed: {error}") from None
-    command_context.screen.say(f"posted correction {asked.correction_id} to {asked.user}")
+    command_context.screen.say(f"posted correction {asked.correction_id} to {asked.account_id}")
     return 0

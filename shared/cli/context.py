@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -121,6 +121,12 @@ class OperatorsApp(App):
         return credential
 
 
+#: The option that says who pays, beside one that names a user.
+AccountToo = Annotated[
+    str | None,
+    typer.Option("--account", "-a", help="The account that pays; default: that of the user's id.", metavar="ACCOUNT"),
+]
+
 #: A command: does its work with the rooms and returns the exit code.
 Command = Callable[[Operations], Awaitable[int]]
 
@@ -188,6 +194,12 @@ def back(text: str) -> timedelta:
     return span
 
 
-def valid_key(user_id: str, generation_id: str) -> Key:
-    """The key of a user's generation. Raises typer.BadParameter."""
-    return Key(valid_id("the user", user_id), valid_id("the generation", generation_id))
+def valid_key(user_id: str, generation_id: str, account_id: str | None) -> Key:
+    """The key of a user's generation; without an account, that of the user's id. Raises typer.BadParameter."""
+    user_id, generation_id = valid_id("the user", user_id), valid_id("the generation", generation_id)
+    return Key(user_id, generation_id, valid_account(account_id) or "")
+
+
+def valid_account(account_id: str | None) -> str | None:
+    """The account that ``--account`` names, if it is said. Raises typer.BadParameter."""
+    return None if account_id is None else valid_id("the account", account_id)

@@ -16,10 +16,12 @@ import typer
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.cli.printing import plain
 from shared.config.settings import Settings
+from shared.core.keys import user_named
 from shared.core.lifecycle.generation import Generation
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, Sendable
+from shared.ports.reading import DeadLetter
 from shared.views.times import moment
 
 dead_letters = typer.Typer(
@@ -51,7 +53,7 @@ def list_dead_letters(
             return 0
         rows = []
         for letter in found:
-            owner, generation = letter.metadata.get("user_id", "-"), letter.metadata.get("generation_id", "-")
+            owner, generation = _whose(letter), letter.metadata.get("generation_id", "-")
             reason = letter.metadata.get("reason", "-")
             rows.append((moment(letter.archived_at), reason, owner, generation, letter.size_bytes, letter.name))
         command_context.screen.table(("ARCHIVED", "REASON", "USER", "GENERATION", "BYTES", "NAME"), rows)
@@ -90,6 +92,7 @@ def show_dead_letter(
                 ("reason", letter.metadata.get("reason", "") if letter else ""),
                 ("bytes", str(len(content))),
                 ("message", _kind(message)),
+                ("account", message.key.account_id if message.key else ""),
                 ("user", message.key.user_id if message.key else ""),
                 ("generation", message.key.generation_id if message.key else ""),
                 ("generation is", await _standing(rooms, message)),
@@ -142,6 +145,11 @@ async def _warn(command_context: CommandContext, rooms: Operations, message: Sen
     else:
         text += f" The generation is open ({_state(generation)}) and carries on from there."
     command_context.screen.say(text)
+
+
+def _whose(letter: DeadLetter) -> str:
+    user_id = letter.metadata.get("user_id")
+    return user_named(letter.metadata.get("account_id", user_id), user_id) if user_id else "-"
 
 
 def _queue_of(name: str) -> str:

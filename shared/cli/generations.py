@@ -13,7 +13,16 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_id, valid_key
+from shared.cli.context import (
+    AccountToo,
+    CommandContext,
+    Operations,
+    RefusedError,
+    command_context_of,
+    valid_account,
+    valid_id,
+    valid_key,
+)
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
 from shared.core.requests.messages import CancelRequest
@@ -29,23 +38,25 @@ User = Annotated[str, typer.Option("--user", "-u", help="Whose generation it is.
 
 def show_line(command_context: CommandContext, key: Key) -> str:
     """The line that shows a generation."""
-    return f"{command_context.program} show {shlex.quote(key.generation_id)} --user {shlex.quote(key.user_id)}"
+    line = f"{command_context.program} show {shlex.quote(key.generation_id)} --user {shlex.quote(key.user_id)}"
+    return line if key.account_id == key.user_id else f"{line} --account {shlex.quote(key.account_id)}"
 
 
 def cancel(
     context: typer.Context,
     generation_id: Annotated[str, typer.Argument(help="The generation's id.", metavar="GENERATION")],
     user: User,
+    account: AccountToo = None,
 ) -> None:
     """Ask for a generation to be canceled, as the app would.
 
     What has ended stays as it is, and what succeeds before the cancel arrives is delivered.
     """
-    key = valid_key(user, generation_id)
+    key = valid_key(user, generation_id, account)
     command_context = command_context_of(context)
 
     async def command(rooms: Operations) -> int:
-        generation = await one(rooms, generation_id, user)
+        generation = await one(rooms, generation_id, user, account)
         if generation.state.ended:
             raise RefusedError(f"It has ended already: {generation.state}. Nothing was sent.")
         await rooms.messenger.send(CancelRequest(key), Envelope(f"cli:{uuid4().hex}"))
@@ -55,13 +66,14 @@ def cancel(
     command_context.do(command)
 
 
-def show(
+def show(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
     generation_id: Annotated[str, typer.Argument(help="The generation's id.", metavar="GENERATION")],
     user: Annotated[
         str | None,
         typer.Option("--user", "-u", help="Whose it is; without it the whole table is searched.", metavar="USER"),
     ] = None,
+    account: AccountToo = None,
     save: Annotated[
         Path | None, typer.Option(help="Save the outputs as files in this folder.", metavar="FOLDER", file_okay=False)
     ] = None,
@@ -74,13 +86,11 @@ def show(
     And why, what it cost, and where its outputs are. Prompts and texts are its user's own, and are shown only with
     --prompt and --text.
     """
-    valid_id("the generation", generation_id)
-    if user is not None:
-        valid_id("the user", user)
+    valid_names(generation_id, user, account)
     command_context = command_context_of(context)
 
     async def command(rooms: Operations) -> int:
-        generation = await one(rooms, generation_id, user)
+        generation = await one(rooms, generation_id, user, account)
         await show_generation(command_context, rooms, generation, prompt=prompt, text=text, json_wanted=as_json)
         if save is not None:
             await _save(command_context, rooms, generation, save)
@@ -89,21 +99,32 @@ def show(
     command_context.do(command)
 
 
-async def one(rooms: Operations, generation_id: str, user: str | None) -> Generation:
+def valid_names(generation_id: str, user: str | None, account: str | None) -> None:
+    """What names a generation for ``one``. Raises typer.BadParameter."""
+    valid_id("the generation", generation_id)
+    if user is not None:
+        valid_id("the user", user)
+    valid_account(account)
+
+
+async def one(rooms: Operations, generation_id: str, user: str | None, account: str | None) -> Generation:
     """The one generation of this id: a user's, or whosever it is. RefusedError if there is none, or several."""
     if user is not None:
-        generation = (await rooms.store.load(Key(user, generation_id))).generation
+        key = Key(user, generation_id, account or "")
+        generation = (await rooms.store.load(key)).generation
         if generation is None:
+            of_account = f" of account {account!r}" if account else ""
             raise RefusedError(
-                f"User {user!r} has no generation {generation_id!r}. A request may still be in the queue."
+                f"User {user!r}{of_account} has no generation {generation_id!r}. A request may still be in the queue."
             )
         return generation
-    found = await rooms.store.find(generation_id)
+    found = [each for each in await rooms.store.find(generation_id) if account in (None, each.key.account_id)]
     if not found:
         raise RefusedError(f"There is no generation {generation_id!r}. A request may still be in the queue.")
     if len(found) > 1:
-        owners = ", ".join(sorted(generation.key.user_id for generation in found))
-        raise RefusedError(f"Several users have a generation {generation_id!r}; choose one with --user: {owners}")
+        owners = ", ".join(sorted(each.key.whose for each in found))
+        how = "--user" if all(each.key.account_id == each.key.user_id for each in found) else "--account and --user"
+        raise RefusedError(f"Several users have a generation {generation_id!r}; choose one with {how}: {owners}")
     return found[0]
 
 
@@ -167,7 +188,7 @@ def open_(
             heads,
             [
                 (
-                    row.key.user_id,
+                    row.key.whose,
                     row.key.generation_id,
                     seen_from(now, row.due_at),
                     f"{moment(row.expires_at)}, {seen_from(now, row.expires_at)}",

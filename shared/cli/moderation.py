@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.context import Operations, back, command_context_of, valid_id
-from shared.cli.generations import one
+from shared.cli.context import AccountToo, Operations, back, command_context_of
+from shared.cli.generations import one, valid_names
 from shared.config.data_files import overridden
 from shared.core.lifecycle.generation import Generation
 from shared.core.reasons import counted
@@ -33,19 +33,18 @@ def explain(
         str | None,
         typer.Option("--user", "-u", help="Whose it is; without it the whole table is searched.", metavar="USER"),
     ] = None,
+    account: AccountToo = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell why a generation was refused, or why it passed.
 
     Every look that was taken at it: what was seen, by whom, and which policy judged.
     """
-    valid_id("the generation", generation_id)
-    if user is not None:
-        valid_id("the user", user)
+    valid_names(generation_id, user, account)
     command_context = command_context_of(context)
 
     async def command(rooms: Operations) -> int:
-        generation = await one(rooms, generation_id, user)
+        generation = await one(rooms, generation_id, user, account)
         if as_json:
             command_context.screen.json([record.to_json() for record in generation.screenings])
             return 0
@@ -108,7 +107,7 @@ def diff(
         flips: list[_Flip] = []
         looked = 0
         async for account in deps.store.accounts():
-            async for generation in deps.store.generations(account.user_id):
+            async for generation in deps.store.generations(account.account_id):
                 records = [record for record in generation.screenings if record.at >= after]
                 looked += len(records)
                 flips += _flips(generation, records, candidate)
@@ -139,7 +138,7 @@ class _Flip:
         key, allowed = self.generation.key, self.verdict.allowed
         found = (self.record.category or self._found) if allowed else self._found
         was, would_be = ("refused", "allowed") if allowed else ("allowed", "refused")
-        return (key.user_id, key.generation_id, self.record.subject, was, would_be, found)
+        return (key.whose, key.generation_id, self.record.subject, was, would_be, found)
 
     @property
     def _found(self) -> str:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_key
+from shared.cli.context import AccountToo, CommandContext, Operations, RefusedError, command_context_of, valid_key
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
@@ -93,6 +93,7 @@ def submit(  # noqa: PLR0913  # each is an option of the command
     prompt: Annotated[str | None, typer.Argument(help=FIELD["prompt"].help, metavar=FIELD["prompt"].unit)] = None,
     *,
     user: User,
+    account: AccountToo = None,
     no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Try no other model if it fails.")] = False,
     metadata: Annotated[
         list[str] | None,
@@ -111,7 +112,7 @@ def submit(  # noqa: PLR0913  # each is an option of the command
 
     With --wait the exit code is 0 only if it succeeded.
     """
-    key = valid_key(user, uuid4().hex if generation_id is None else generation_id)
+    key = valid_key(user, uuid4().hex if generation_id is None else generation_id, account)
     said = {"prompt": prompt, **fields, "allow_fallback": not no_fallback, "metadata": _pairs(metadata or [])}
     message = read_back(key, said)
     command_context = command_context_of(context)
@@ -127,7 +128,7 @@ def _pairs(given: list[str]) -> dict[str, str]:
 
 def read_back(key: Key, fields: dict[str, Any]) -> GenerationRequest:
     """The request with these fields, as the corridor reads it. Raises typer.BadParameter with its own reason."""
-    body = {"generation_id": key.generation_id, "user_id": key.user_id}
+    body: dict[str, Any] = {**key.in_message}
     said = {name: value for name, value in fields.items() if value is not None}
     message, _ = parse_request(json.dumps(body | said).encode())
     if isinstance(message, Malformed):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.context import Operations, RefusedError, command_context_of, valid_key
+from shared.cli.context import AccountToo, Operations, RefusedError, command_context_of, valid_key
 from shared.cli.submitting import read_back
 
 _MIB = 1024 * 1024
@@ -25,6 +25,7 @@ def upload(
         Path,
         typer.Argument(help="A sound, or a training's archive.", metavar="FILE", exists=True, dir_okay=False),
     ],
+    account: AccountToo = None,
     name: Annotated[str | None, typer.Option(help="Its name there; default: the file's own.", metavar="NAME")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file of this name.")] = False,
 ) -> None:
@@ -32,8 +33,8 @@ def upload(
 
     Prints its name there, for `submit --input-file`. It must have from 1 byte to 100 MiB.
     """
-    key = valid_key(user, "upload")
-    target = f"{user}/{name or file.name}"
+    key = valid_key(user, "upload", account)
+    target = f"{key.account_id}/{key.user_id}/{name or file.name}"
     read_back(key, {"prompt": "upload", "input_file": target})  # a name that no request could say is refused
     command_context = command_context_of(context)
 

@@ -11,10 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.cli.context import CommandContext, Operations, RefusedError, back, command_context_of, valid_id
+from shared.cli.context import (
+    CommandContext,
+    Operations,
+    RefusedError,
+    back,
+    command_context_of,
+    valid_account,
+    valid_id,
+)
 from shared.cli.printing import Amount
 from shared.core.catalog.shortfall import nearest_names
-from shared.core.money.usage import Sum, Usage, usd
+from shared.core.keys import user_named
+from shared.core.money.usage import Sum, Usage, User, usd
 from shared.core.reasons import counted
 from shared.views.times import moment
 
@@ -28,21 +37,30 @@ _Since = Annotated[
     typer.Option("--since", help="Opened since: such as 90m, 12h, 7d, 4w; default: ever.", metavar="SPAN"),
 ]
 
+_User = Annotated[str | None, typer.Option("--user", "-u", help="One user only.", metavar="USER")]
+_Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account", "-a", help="One account only; with --user, default: that of the user's id.", metavar="ACCOUNT"
+    ),
+]
+_Model = Annotated[str | None, typer.Option("--model", "-m", help="One model only.", metavar="MODEL")]
+
 
 def usage(
     context: typer.Context,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="One user only.", metavar="USER")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="One model only.", metavar="MODEL")] = None,
+    user: _User = None,
+    account: _Account = None,
+    model: _Model = None,
     since: _Since = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Sum up generations, credits and the provider's cost.
 
     Credits are those captured. The cost is an estimate, by the catalogue's prices and what the provider measured;
-    that of all attempts stands with the model that answered last. Without --user the whole table is read.
+    that of all attempts stands with the model that answered last. Without --user and --account the whole table is read.
     """
-    if user is not None:
-        valid_id("the user", user)
+    paying = _paying(user, account)
     command_context = command_context_of(context)
     span = back(since) if since is not None else None
 
@@ -54,20 +72,27 @@ def usage(
         if model is not None and not name:
             raise RefusedError("--model must be the name of a model, or be left out.")
         sums = Usage()
-        async for used in rooms.store.used(user or "", name, after):
+        async for used in rooms.store.used(paying or "", user or "", name, after):
             sums.add(used)
         if as_json:
             command_context.screen.json({"since": after.isoformat() if after else None, **_as_json(sums)})
             return 0
         number = sums.total().generations
         if not number:
-            await _expect_known(command_context, rooms, user, "" if known else name)
+            await _expect_known(command_context, rooms, paying, "" if known else name)
         else:
             _show(command_context, sums)
         command_context.screen.complain(_opened(number, after))
         return 0
 
     command_context.do(command)
+
+
+def _paying(user: str | None, account: str | None) -> str | None:
+    """The account that is asked for, if one is. Raises typer.BadParameter."""
+    if user is not None:
+        valid_id("the user", user)
+    return valid_account(account) or user
 
 
 def _opened(number: int, after: datetime | None) -> str:
@@ -77,30 +102,30 @@ def _opened(number: int, after: datetime | None) -> str:
     return said[0].upper() + said[1:]
 
 
-async def _expect_known(command_context: CommandContext, rooms: Operations, user: str | None, model: str) -> None:
-    """Where nothing was found: RefusedError for a model or a user that there is not, for it may be a typing error."""
+async def _expect_known(command_context: CommandContext, rooms: Operations, account: str | None, model: str) -> None:
+    """Where nothing was found: RefusedError for a model or an account that is not there. It may be a typing error."""
     if model:
         offered = {each.name: each.replicate.partition(":")[0] for each in rooms.deps.catalog.models.values()}
         near = nearest_names(model, offered)
         hint = f" The nearest names are {' and '.join(near)}." if near else ""
         raise RefusedError(f"There is no model {model!r}, and nothing was booked under that name.{hint}")
-    if user is not None and (await rooms.store.load_account(user))[0] is None:
+    if account is not None and (await rooms.store.load_account(account))[0] is None:
         raise RefusedError(
-            f"There is no account {user!r}, and no generation. See: {command_context.program} account --help"
+            f"There is no account {account!r}, and no generation. See: {command_context.program} account --help"
         )
 
 
 def _show(command_context: CommandContext, sums: Usage) -> None:
     command_context.screen.table(
         ("USER", "MODEL", *_HEADS),
-        [(user, model or _NO_MODEL, *_cells(each)) for user, model, each in sums.by_user_and_model()],
+        [(user_named(*user), model or _NO_MODEL, *_cells(each)) for user, model, each in sums.by_user_and_model()],
     )
     command_context.screen.say("")
     command_context.screen.table(
         ("MODEL", *_HEADS), [(model or _NO_MODEL, *_cells(each)) for model, each in sums.by_model().items()]
     )
     command_context.screen.say("")
-    rows = [(user, *_cells(each)) for user, each in sums.by_user().items()]
+    rows = [(user_named(*user), *_cells(each)) for user, each in sums.by_user().items()]
     # No id looks like this: an id begins with a letter or a digit.
     command_context.screen.table(("USER", *_HEADS), [*rows, ("(all)", *_cells(sums.total()))])
 
@@ -112,12 +137,17 @@ def _cells(each: Sum) -> tuple[int | str, ...]:
 def _as_json(sums: Usage) -> dict[str, Any]:
     return {
         "by_user_and_model": [
-            {"user_id": user, "model": model or None, **_fields(each)} for user, model, each in sums.by_user_and_model()
+            {**_ids(user), "model": model or None, **_fields(each)} for user, model, each in sums.by_user_and_model()
         ],
         "by_model": [{"model": model or None, **_fields(each)} for model, each in sums.by_model().items()],
-        "by_user": [{"user_id": user, **_fields(each)} for user, each in sums.by_user().items()],
+        "by_user": [{**_ids(user), **_fields(each)} for user, each in sums.by_user().items()],
         "total": _fields(sums.total()),
     }
+
+
+def _ids(user: User) -> dict[str, str]:
+    account_id, user_id = user
+    return {"account_id": account_id, "user_id": user_id}
 
 
 def _fields(each: Sum) -> dict[str, int]:

@@ -20,9 +20,9 @@ class Conflict(Exception):  # noqa: N818  # as above
 class UnreadableRow(Exception):  # noqa: N818  # as above
     """A row that this version cannot read. The text names the row and the column, never what is in it."""
 
-    def __init__(self, text: str, user_id: str = "") -> None:
+    def __init__(self, text: str, account_id: str = "") -> None:
         super().__init__(text)
-        self.user_id = user_id
+        self.account_id = account_id
 
 
 class OutputUnfit(Exception):  # noqa: N818  # as above

@@ -27,15 +27,17 @@ class Records(Protocol):
     async def find(self, generation_id: str) -> list[Generation]:
         """The generations of this id, whoever's they are."""
 
-    def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
-        """What generations used: of one user or of all, on one model or on all, opened since then or ever."""
+    def used(
+        self, account_id: str = "", user_id: str = "", model: str = "", since: datetime | None = None
+    ) -> AsyncIterator[Used]:
+        """What generations used: of one account, user and model, or of all; opened since then, or ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """One archived message, as it is listed. Its name is ``queue/date/digest.json``.
 
-    ``metadata`` has ``reason`` and ``queue``; ``user_id`` and ``generation_id`` where they could be read.
+    ``metadata`` has ``reason`` and ``queue``; the ids of account, user and generation where they could be read.
     """
 
     name: str

@@ -13,7 +13,7 @@ from shared.ports.errors import UnreadableRow
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A user's account and one generation as they were read together with their ETags; None where there is none."""
+    """An account and one generation of it as they were read together with their ETags; None where there is none."""
 
     account: Account | None
     account_etag: str
@@ -22,12 +22,12 @@ class Loaded:
 
 
 class Store(Protocol):
-    """The state: one partition per user with account, generations and ledger."""
+    """The state: one partition per account, with the account, its users' generations and the ledger."""
 
     async def load(self, key: Key) -> Loaded:
-        """Read the generation and its user's account."""
+        """Read the generation and the account that pays for it."""
 
-    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+    async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """Read one account and its ETag."""
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
@@ -39,14 +39,14 @@ class Store(Protocol):
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
         """Save a grant, a correction or other terms with the account. False if this entry id was posted before."""
 
-    def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+    def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """All ledger entries of one account."""
 
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """All accounts; in place of one that cannot be read, what says so."""
 
-    def generations(self, user_id: str) -> AsyncIterator[Generation]:
-        """All generations of one user."""
+    def generations(self, account_id: str) -> AsyncIterator[Generation]:
+        """All generations of one account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

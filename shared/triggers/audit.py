@@ -26,7 +26,7 @@ async def audit(deps: Dependencies) -> int:
                 looked_at += 1
                 found += len(differences)
                 for difference in differences:
-                    logger.error("audit: %s; mend it with a correction", difference, extra={"user_id": last})
+                    logger.error("audit: %s; mend it with a correction", difference, extra={"account_id": last})
     except (TimeoutError, Unavailable) as trouble:
         why = str(trouble) or "out of time"
         deps.telemetry.count("darkroom.audits_unfinished")

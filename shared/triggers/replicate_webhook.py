@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.config.settings import Network
-from shared.core.keys import Key
 from shared.core.provider.prediction import Prediction
 from shared.core.provider.webhook import Callback, SignatureError, read_callback, verify
 from shared.core.requests.lenient_json import parsed
@@ -102,7 +101,7 @@ async def _enqueued(
     prediction = Prediction.read(parsed(body))
     if prediction is None:
         return Answer(400, "the body is not a prediction")
-    key = Key(callback.user_id, callback.generation_id)
+    key = callback.key
     # The same delivery again has the same id, so the broker drops it; start and completed differ in their bodies.
     message_id = hashlib.sha256(f"{webhook_id}\n".encode() + body).hexdigest()[:32]
     try:

@@ -40,8 +40,7 @@ class GenerationView:
         generation, row = self.generation, self.row
         attempt = generation.attempt
         return {
-            "generation_id": generation.key.generation_id,
-            "user_id": generation.key.user_id,
+            **generation.key.properties,
             "state": generation.state.value,
             "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
             "requested_end": generation.requested_end.value if generation.requested_end else None,
@@ -78,6 +77,7 @@ class GenerationView:
         generation = self.generation
         yield "generation", generation.key.generation_id
         yield "user", generation.key.user_id
+        yield "account", generation.key.account_id
         yield "state", generation.state.value
         yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
         yield (

@@ -29,7 +29,7 @@ NIGHTS = 7
 
 async def grant(
     deps: Dependencies,
-    user_id: str,
+    account_id: str,
     amount: int,
     *,
     grant_id: str,
@@ -42,19 +42,19 @@ async def grant(
     ValueError, with the name of what is wrong, before anything moves; also where the grant id was used for another
     amount, plan or limit: it is one grant.
     """
-    _checked(user_id, grant_id)
+    _checked(account_id, grant_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def given(account: Account | None) -> tuple[Account, LedgerEntry]:
-        on = terms.of(account or Account(user_id=user_id))
+        on = terms.of(account or Account(account_id=account_id))
         return ledger.grant(on, amount, grant_id=grant_id, at=deps.now(), note=str(terms))
 
-    return await _posted(deps, user_id, given)
+    return await _posted(deps, account_id, given)
 
 
 async def change_terms(
     deps: Dependencies,
-    user_id: str,
+    account_id: str,
     *,
     change_id: str,
     plan: Plan | None = None,
@@ -65,23 +65,23 @@ async def change_terms(
 
     ValueError, with the name of what is wrong, and where there is no account; the same id twice is one change.
     """
-    _checked(user_id, change_id)
+    _checked(account_id, change_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def changed(account: Account | None) -> tuple[Account, LedgerEntry]:
         if account is None:
-            raise ValueError(f"there is no account {user_id!r}")
+            raise ValueError(f"there is no account {account_id!r}")
         return ledger.changed(account, terms, change_id=change_id, at=deps.now())
 
-    return await _posted(deps, user_id, changed)
+    return await _posted(deps, account_id, changed)
 
 
 async def _posted(
-    deps: Dependencies, user_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]
+    deps: Dependencies, account_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]
 ) -> Account:
     """Save a move of an account, once; one that was saved before must have been the same."""
     for _ in range(CONFLICT_TRIES):
-        account, etag = await deps.store.load_account(user_id)
+        account, etag = await deps.store.load_account(account_id)
         after, entry = move(account)
         try:
             if await deps.store.post(after, etag, entry):
@@ -90,14 +90,14 @@ async def _posted(
             await deps.sleep(deps.chance() / 10)
             continue
         await _expect_the_same(deps, entry)
-        current, _ = await deps.store.load_account(user_id)
+        current, _ = await deps.store.load_account(account_id)
         return current or after
     raise Unavailable("tables", "the account is being changed by too many at once")
 
 
 async def _expect_the_same(deps: Dependencies, wanted: LedgerEntry) -> None:
     """ValueError if the id of an entry that is there stands for something else than what is wanted now."""
-    async for posted in deps.store.ledger(wanted.user_id):
+    async for posted in deps.store.ledger(wanted.account_id):
         if (posted.move, posted.entry_id) != (wanted.move, wanted.entry_id):
             continue
         if (posted.granted, posted.note) != (wanted.granted, wanted.note):
@@ -107,7 +107,7 @@ async def _expect_the_same(deps: Dependencies, wanted: LedgerEntry) -> None:
 
 async def correct(  # noqa: PLR0913  # each is a column of the entry
     deps: Dependencies,
-    user_id: str,
+    account_id: str,
     *,
     available: int,
     held: int,
@@ -121,11 +121,11 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     It moves the account too, unless ``ledger_only``: then the account was right, and the ledger did not explain it.
     ValueError if there is no account, the id was used before, or a balance would become negative.
     """
-    _checked(user_id, correction_id)
+    _checked(account_id, correction_id)
     for _ in range(CONFLICT_TRIES):
-        account, etag = await deps.store.load_account(user_id)
+        account, etag = await deps.store.load_account(account_id)
         if account is None:
-            raise ValueError(f"there is no account {user_id!r}")
+            raise ValueError(f"there is no account {account_id!r}")
         corrected, entry = ledger.correct(
             account,
             available=available,
@@ -147,9 +147,9 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     raise Unavailable("tables", "the account is being changed by too many at once")
 
 
-def _checked(user_id: str, entry_id: str) -> None:
+def _checked(account_id: str, entry_id: str) -> None:
     """Both become keys of a table, so both are held to the rule for ids."""
-    for name, value in (("user id", user_id), ("entry id", entry_id)):
+    for name, value in (("account id", account_id), ("entry id", entry_id)):
         if not is_id(value):
             raise ValueError(f"the {name} must be {ID_RULE}")
 
@@ -158,7 +158,7 @@ def _checked(user_id: str, entry_id: str) -> None:
 class Difference:
     """One account whose books do not agree: what was compared, and the two numbers. Or cannot be read: then why."""
 
-    user_id: str
+    account_id: str
     what: str
     account: int
     counted: int
@@ -166,13 +166,13 @@ class Difference:
 
     def __str__(self) -> str:
         if self.unreadable:
-            return f"account {self.user_id} cannot be compared: {self.unreadable}"
-        return f"account {self.user_id}, {self.what}: the account says {self.account}, counted were {self.counted}"
+            return f"account {self.account_id} cannot be compared: {self.unreadable}"
+        return f"account {self.account_id}, {self.what}: the account says {self.account}, counted were {self.counted}"
 
 
-async def audit(deps: Dependencies, user_id: str | None = None) -> AsyncIterator[Difference]:
+async def audit(deps: Dependencies, account_id: str | None = None) -> AsyncIterator[Difference]:
     """Compare every account, or one user's, with its ledger and open generations; counts and yields differences."""
-    async for _, differences in _looked_at(deps, _audited(deps, user_id)):
+    async for _, differences in _looked_at(deps, _audited(deps, account_id)):
         for difference in differences:
             yield difference
 
@@ -194,7 +194,7 @@ async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
     today = deps.now().toordinal() % NIGHTS
     for first in (True, False):
         async for account in deps.store.accounts():
-            if (crc32(account.user_id.encode()) % NIGHTS == today) is first:
+            if (crc32(account.account_id.encode()) % NIGHTS == today) is first:
                 yield account
 
 
@@ -222,22 +222,22 @@ async def _look(deps: Dependencies, account: Found) -> tuple[str, list[Differenc
             raise account
         differences = await _differences(deps, account)
     except UnreadableRow as unreadable:
-        differences = [Difference(account.user_id, "unreadable", 0, 0, str(unreadable))]
+        differences = [Difference(account.account_id, "unreadable", 0, 0, str(unreadable))]
     for difference in differences:
-        deps.telemetry.count("darkroom.audit_differences", user_id=difference.user_id, what=difference.what)
-    return account.user_id, differences
+        deps.telemetry.count("darkroom.audit_differences", account_id=difference.account_id, what=difference.what)
+    return account.account_id, differences
 
 
-async def _audited(deps: Dependencies, user_id: str | None) -> AsyncIterator[Found]:
-    if user_id is None:
+async def _audited(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
+    if account_id is None:
         async for account in deps.store.accounts():
             yield account
         return
     found: Found | None
     try:
-        found, _ = await deps.store.load_account(user_id)
+        found, _ = await deps.store.load_account(account_id)
     except UnreadableRow as unreadable:
-        found = UnreadableRow(str(unreadable), user_id)
+        found = UnreadableRow(str(unreadable), account_id)
     if found is not None:
         yield found
 
@@ -247,18 +247,18 @@ async def _differences(deps: Dependencies, account: Account) -> list[Difference]
     first = await _compared(deps, account)
     if not first:
         return []
-    again, _ = await deps.store.load_account(account.user_id)
+    again, _ = await deps.store.load_account(account.account_id)
     return await _compared(deps, again) if again else []
 
 
 async def _compared(deps: Dependencies, account: Account) -> list[Difference]:
     replayed = {"granted": 0, "available": 0, "held": 0, "captured": 0}
-    async for entry in deps.store.ledger(account.user_id):
+    async for entry in deps.store.ledger(account.account_id):
         for name in replayed:
             replayed[name] += getattr(entry, name)
     open_held = 0
-    async for generation in deps.store.generations(account.user_id):
+    async for generation in deps.store.generations(account.account_id):
         open_held += 0 if generation.state.ended else generation.held_credits
     pairs = [(f"ledger {name}", getattr(account, name), total) for name, total in replayed.items()]
     pairs.append(("open holds", account.held, open_held))
-    return [Difference(account.user_id, what, have, want) for what, have, want in pairs if have != want]
+    return [Difference(account.account_id, what, have, want) for what, have, want in pairs if have != want]

@@ -4,7 +4,7 @@ Rules of this file:
 1. No output is in the user's container before it passed. Until then it is in memory, or in a temporary file when
    it is larger than the buffer.
 2. What cannot be used (gone, too large, no picture) is left out and named; what cannot be had now is Unavailable.
-3. The name says whose it is and which: ``{user_id}/{generation_id}/{attempt}-{index}.{extension}``.
+3. The name says whose it is and which: ``{account_id}/{user_id}/{generation_id}/{attempt}-{index}.{extension}``.
 4. What nobody can look at (a video, a sound, trained weights) has a verdict that says so, and passes only where the
    policy lets it.
 5. A text is stored as UTF-8, and told in the event too where it is short. A training's version is told, its weights

@@ -132,7 +132,7 @@ async def delete_unpaid_blobs(deps: Dependencies, generation: Generation) -> int
 
 def output_prefix(key: Key) -> str:
     """Where a generation's outputs are, within their container; its inputs and refused outputs within theirs."""
-    return f"{key.user_id}/{key.generation_id}/"
+    return f"{key}/"
 
 
 async def sweep(deps: Dependencies) -> int:
@@ -150,7 +150,7 @@ async def archive(deps: Dependencies, raw: bytes, key: Key | None, reason: str, 
     name = f"{queue}/{deps.now():%Y-%m-%d}/{_digest(raw)}.json"
     metadata = {"reason": reason, "queue": queue}
     if key is not None:
-        metadata |= {"user_id": key.user_id, "generation_id": key.generation_id}
+        metadata |= key.properties
     await deps.dead_letters.archive(name, raw, metadata)
     return name
 

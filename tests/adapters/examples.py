@@ -39,15 +39,13 @@ def opening(key: Key, account: Account, amount: int = 5) -> Transition:
         chain=("flux-schnell",),
         held_credits=amount,
     )
-    after, entry = ledger.hold(account, amount, generation_id=key.generation_id, at=NOW)
+    after, entry = ledger.hold(account, amount, key=key, at=NOW)
     return Transition(generation, after, entry)
 
 
 def ending(generation: Generation, account: Account, captured: int = 3) -> Transition:
     """The end of a generation that holds credits."""
-    after, entry = ledger.resolve(
-        account, generation.held_credits, captured, generation_id=generation.key.generation_id, at=NOW
-    )
+    after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=NOW)
     ended = replace(generation, state=State.SUCCEEDED, captured_credits=captured, ended_at=NOW)
     return Transition(ended, after, entry)
 
@@ -163,7 +161,7 @@ def full_request(key: Key) -> GenerationRequest:
         duration_s=9,
         resolution="1 MP",
         continuation=False,
-        input_file=f"{key.user_id}/a b/voice.wav",
+        input_file=f"{key.account_id}/{key.user_id}/a b/voice.wav",
         destination="ada/lighthouses",
         trigger_word="LGHT",
         training_steps=1000,
@@ -179,7 +177,7 @@ def output(key: Key, index: int) -> Output:
     """A stored output."""
     return Output(
         container="outputs",
-        name=f"{key.user_id}/{key.generation_id}/2-{index}.png",
+        name=f"{key}/2-{index}.png",
         content_type="image/png",
         size_bytes=HUGE,
         width=1024,
@@ -191,7 +189,7 @@ def output(key: Key, index: int) -> Output:
 def full_account(user_id: str) -> Account:
     """An account in which every field says something, in numbers beyond 32 bits."""
     return Account(
-        user_id=user_id,
+        account_id=user_id,
         plan=Plan.PREMIUM,
         granted=3 * HUGE,
         available=HUGE,
@@ -211,6 +209,6 @@ def open_row(key: Key, *, due_s: float = 0, expires_s: float = 3600) -> OpenRow:
 
 async def give(store: Store, user_id: str, amount: int = 1000) -> Account:
     """Grant credits to a new account."""
-    account, entry = ledger.grant(Account(user_id=user_id), amount, grant_id="welcome", at=NOW)
+    account, entry = ledger.grant(Account(account_id=user_id), amount, grant_id="welcome", at=NOW)
     assert await store.post(account, "", entry)
     return account

@@ -186,10 +186,10 @@ async def test_the_list_is_newest_first_and_recognises_our_own(setting: Setting)
         if each.webhook:
             callback = named_callback(each.webhook)
             assert callback is not None
-            assert callback.user_id == "ada"
+            assert callback.key.user_id == "ada"
     newest = found[0]
     assert newest.created_at is not None
-    assert named_callback(newest.webhook) in (None, Callback("ada", "list-2", 1))
+    assert named_callback(newest.webhook) in (None, Callback(Key("ada", "list-2"), 1))
 
 
 async def test_the_list_leaves_out_what_is_older(setting: Setting) -> None:

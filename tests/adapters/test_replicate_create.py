@@ -11,6 +11,7 @@ from shared.adapters.net.tls import tls_context
 from shared.adapters.replicate.creating import START_NEWS_FROM_S
 from shared.adapters.replicate.sdk import http as replicate_http
 from shared.adapters.replicate.sdk.answers import refused_fields
+from shared.core.keys import Key
 from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Status
 from shared.core.provider.webhook import Callback, read_callback
 from shared.core.reasons import SENTENCES, Reason
@@ -32,7 +33,7 @@ async def test_a_create_sends_what_replicate_documents() -> None:
     address, _, query = webhook.partition("?")
     assert address == "https://app.example/api/webhooks/replicate"
     given = dict(pair.split("=") for pair in query.split("&"))
-    assert read_callback(given, [SECRET]) == Callback("ada", "one", 1)
+    assert read_callback(given, [SECRET]) == Callback(Key("ada", "one"), 1)
     assert isinstance(outcome, Created)
     assert outcome.prediction.prediction_id == "p" * 26
     assert outcome.prediction.status is Status.STARTING

@@ -65,7 +65,7 @@ async def test_a_training_is_created_as_replicate_documents_it() -> None:
         "destination": DESTINATION,
         "input": {"input_images": "https://api.replicate.com/v1/files/abc", "trigger_word": "LGHT", "steps": 20},
     }
-    assert named_callback(webhook) == Callback("ada", "one", 1)
+    assert named_callback(webhook) == Callback(Key("ada", "one"), 1)
     assert isinstance(outcome, Created)
 
 

@@ -231,7 +231,7 @@ async def test_the_same_id_comes_once(setting: Setting) -> None:
         await setting.messenger.publish(ended("failed"))
     assert len(await setting.arrived(EVENTS, 2)) == 2
     ((body, message_id),) = await setting.arrived(TOPIC, 1)
-    assert message_id == body["id"] == "ada/one/failed"
+    assert message_id == body["id"] == "ada/ada/one/failed"
 
 
 async def test_a_scheduled_message_is_not_there_yet(setting: Setting) -> None:

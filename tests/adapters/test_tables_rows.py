@@ -6,17 +6,15 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from shared.adapters.azure_storage.tables import UnreadableRow, entities, rows
-from shared.core.keys import Key, is_id
+from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import LedgerEntry, Move
+from shared.core.money.ledger import Move
 from shared.core.money.pricing import Price, Unit
-from shared.worker.finishing import output_prefix
 from tests.adapters import examples
-from tests.adapters.examples import NOW
+from tests.core.test_keys import KEYS
 
 KEY = Key("ada", "one")
 
@@ -172,7 +170,7 @@ def test_an_unreadable_row_is_named_and_not_quoted(column: str, value: object) -
     with pytest.raises(UnreadableRow) as caught:
         rows.generation_of(generation_row() | {column: value})
 
-    assert str(caught.value) == f"row ada/generation:one: {column} cannot be read"
+    assert str(caught.value) == f"row ada/generation:ada;one: {column} cannot be read"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
@@ -192,7 +190,7 @@ def test_a_ledger_entry_that_does_not_add_up_is_unreadable() -> None:
     entry = examples.opening(KEY, examples.full_account("ada")).entry
     assert entry is not None
 
-    with pytest.raises(UnreadableRow, match="row ada/ledger:one:hold: "):
+    with pytest.raises(UnreadableRow, match="row ada/ledger:ada;one:hold: "):
         rows.entry_of(rows.entry_row(entry) | {"held": 77})
 
 
@@ -203,29 +201,32 @@ def test_the_open_index_has_16_partitions() -> None:
     assert partitions == set("0123456789abcdef")
 
 
-@pytest.mark.parametrize(("user", "generation"), [(1, 1), (126, 128), (127, 128), (128, 127), (128, 128)])
+@pytest.mark.parametrize(("user", "generation"), [(1, 1), (55, 56), (56, 56), (128, 127), (128, 128)])
 def test_a_key_of_the_open_index_fits_every_table(user: int, generation: int) -> None:
-    """Cosmos DB takes 255 bytes; two ids and what is between them may be 257."""
-    row = examples.open_row(Key("u" * user, "g" * generation))
+    """Cosmos DB takes 255 bytes; three ids and what is between them may be 386."""
+    row = examples.open_row(Key("u" * user, "g" * generation, "a" * 128))
     stored = rows.open_row(row)
 
     assert len(stored["RowKey"].encode()) <= 255
     assert rows.open_of(stored) == row
 
 
-def test_every_key_of_the_state_fits_too() -> None:
-    """With ids of 128 characters, the most there are."""
-    entry = examples.opening(Key("u" * 128, "g" * 128), examples.full_account("u" * 128)).entry
-    assert entry is not None
-    keys = [rows.generation_key("g" * 128), *(rows.entry_key(replace(entry, move=move)) for move in Move)]
+@pytest.mark.parametrize(("user", "longest"), [(111, 255), (112, 112 + 66 + 15), (128, 128 + 66 + 15)])
+def test_every_key_of_the_state_fits_too(user: int, longest: int) -> None:
+    """Whole where user and id have at most 240 characters together, with a digest where they have more."""
+    key = Key("u" * user, "g" * 128, "a" * 128)
+    opening = examples.opening(key, examples.full_account(key.account_id))
+    assert opening.entry is not None
+    keys = [rows.generation_key(key), *(rows.entry_key(replace(opening.entry, move=move)) for move in Move)]
 
-    assert max(len(key) for key in keys) == 143
+    assert max(len(key) for key in keys) == longest
+    assert rows.entry_of(rows.entry_row(opening.entry)) == opening.entry
 
 
 def test_long_keys_of_the_open_index_are_not_mixed_up() -> None:
     """Ids that differ in their last character, or in where the one ends, are rows of their own."""
     keys = [Key("u" * 128, "g" * 127 + last) for last in "abc"]
-    keys += [Key("u" * 127, "u" + "g" * 127), Key("u" * 128, "g" * 127)]
+    keys += [Key("u" * 127, "u" + "g" * 127), Key("u" * 128, "g" * 127), Key("u" * 128, "g" * 127, "u" * 127)]
 
     assert len({rows.open_keys(key)[1] for key in keys}) == len(keys)
 
@@ -235,45 +236,27 @@ def test_a_row_of_the_open_index_without_its_ids_is_unreadable() -> None:
     stored = rows.open_row(examples.open_row(Key("ada", "one")))
     del stored["generation_id"]
 
-    with pytest.raises(UnreadableRow, match=r"row ./ada;one: generation_id cannot be read"):
+    with pytest.raises(UnreadableRow, match=r"row ./ada;ada;one: generation_id cannot be read"):
         rows.open_of(stored)
 
 
-#: Ids of few characters, among them all that keys are put together with: so that two of them are likely to collide.
-_IDS = st.text("aA:;/|.-_@+=~'0", min_size=1, max_size=6).filter(is_id)
-_LONG_IDS = st.builds(lambda start, end, size: start + "x" * size + end, _IDS, _IDS, st.integers(110, 116)).filter(
-    is_id
-)
-_KEYS = st.builds(Key, _IDS | _LONG_IDS, _IDS | _LONG_IDS)
-
-
-@given(_KEYS, _KEYS)
-def test_different_keys_never_share_a_row_or_a_name(one: Key, other: Key) -> None:
-    """In the open index, in the state with its ledger, in the topic, and in the outputs; the same key always does."""
+@given(KEYS, KEYS)
+def test_different_keys_never_share_a_row(one: Key, other: Key) -> None:
+    """In the open index, and in the state with its ledger; each row says its whole key, in columns."""
 
     def places(key: Key) -> dict[str, object]:
-        entries = [
-            LedgerEntry(user_id=key.user_id, entry_id=key.generation_id, move=move, at=NOW, held=0, available=0)
-            for move in (Move.HOLD, Move.RESOLVE)
-        ]
-        state = {rows.generation_key(key.generation_id), *map(rows.entry_key, entries)}
+        holding = examples.opening(key, examples.full_account(key.account_id)).entry
+        assert holding is not None
+        entries = [replace(holding, move=move) for move in (Move.HOLD, Move.RESOLVE)]
+        state = {rows.generation_key(key), *map(rows.entry_key, entries)}
         assert len(state) == 3
-        return {
-            "open": rows.open_keys(key),
-            "state": frozenset((key.user_id, row_key) for row_key in state),
-            "names": key.named("try", 1, 2),
-            "event": key.named("rejected"),
-            "outputs": output_prefix(key),
-        }
+        return {"open": rows.open_keys(key), "state": frozenset((key.account_id, row_key) for row_key in state)}
 
     for place, name in places(one).items():
         assert (name == places(other)[place]) == (one == other), place
     assert rows.open_of(rows.open_row(examples.open_row(one))).key == one
-    generation = examples.opening(one, examples.full_account(one.user_id)).generation
+    generation = examples.opening(one, examples.full_account(one.account_id)).generation
     assert rows.generation_of(rows.generation_row(generation)).key == one
-    for text in rows.open_keys(one):
-        assert len(text.encode()) <= rows.ROW_KEY_BYTES
-        assert not set(text) & set("/\\#?%")
 
 
 def test_half_a_character_of_a_strangers_does_not_cost_the_row() -> None:

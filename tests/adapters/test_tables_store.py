@@ -50,7 +50,7 @@ async def test_every_field_survives(store: Store) -> None:
     """Unicode, numbers beyond 32 bits, microseconds, and every optional field."""
     generation, account = examples.full_generation(KEY), examples.full_account("ada")
     entry = LedgerEntry(
-        user_id="ada",
+        account_id="ada",
         entry_id="one",
         move=Move.CORRECTION,
         at=NOW,
@@ -129,8 +129,8 @@ async def test_users_do_not_see_each_other(store: Store) -> None:
         await store.commit(await store.load(key), opening(key, account))
 
     assert [each.key async for each in store.generations("ada")] == [KEY]
-    assert {each.user_id async for each in store.ledger("ada")} == {"ada"}
-    assert sorted([each.user_id async for each in store.accounts()]) == ["ada", "adam"]
+    assert {each.account_id async for each in store.ledger("ada")} == {"ada"}
+    assert sorted([each.account_id async for each in store.accounts()]) == ["ada", "adam"]
 
 
 async def test_the_same_opening_twice_is_a_conflict(store: Store) -> None:
@@ -206,14 +206,14 @@ async def test_a_hold_is_resolved_once(store: Store) -> None:
     assert await store.load(KEY) == ended
 
 
-async def test_a_transaction_is_about_one_user(store: Store) -> None:
-    """A mix-up of two users is a bug, and nothing of it is saved."""
+async def test_a_transaction_is_about_one_account(store: Store) -> None:
+    """A mix-up of two accounts is a bug, and nothing of it is saved."""
     account = await give(store, "ada")
     transition = opening(KEY, account)
 
-    with pytest.raises(ValueError, match=r"one user|must all be the same"):
+    with pytest.raises(ValueError, match=r"one account|must all be the same"):
         await store.commit(
-            await store.load(KEY), Transition(transition.generation, Account(user_id="eve"), transition.entry)
+            await store.load(KEY), Transition(transition.generation, Account(account_id="eve"), transition.entry)
         )
 
     assert (await store.load(KEY)).generation is None

@@ -49,6 +49,7 @@ async def test_what_one_generation_used(used_store: UsedStore) -> None:
     assert made.captured_credits == made.attempt.unit_credits * len(made.outputs)
     assert await told(used_store) == [
         Used(
+            account_id="ada",
             user_id="ada",
             model="flux-schnell",
             succeeded=True,
@@ -65,7 +66,9 @@ async def test_what_was_refused_has_no_model(used_store: UsedStore) -> None:
     await used_store.commit(Loaded(None, "", None, ""), Transition(refused))
 
     assert await told(used_store) == [
-        Used(user_id="bob", model="", succeeded=False, outputs=0, captured_credits=0, cost_usd_micros=0)
+        Used(
+            account_id="bob", user_id="bob", model="", succeeded=False, outputs=0, captured_credits=0, cost_usd_micros=0
+        )
     ]
 
 

@@ -24,7 +24,7 @@ def test_the_straight_way_is_one_record(caplog: pytest.LogCaptureFixture) -> Non
     """At INFO a generation that goes well leaves its end only; it may be four records at most."""
     caplog.set_level(logging.INFO, logger="darkroom")
     walked(LogTelemetry())
-    assert [record.getMessage() for record in caplog.records] == ["published ada/one outcome=succeeded"]
+    assert [record.getMessage() for record in caplog.records] == ["published ada/ada/one outcome=succeeded"]
 
 
 def test_every_step_is_there_at_debug(caplog: pytest.LogCaptureFixture) -> None:
@@ -32,7 +32,7 @@ def test_every_step_is_there_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="darkroom")
     walked(LogTelemetry())
     assert len(caplog.records) == 9
-    assert "output_stored ada/one index=0 bytes=1234" in caplog.text
+    assert "output_stored ada/ada/one index=0 bytes=1234" in caplog.text
 
 
 def test_a_step_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:

@@ -65,7 +65,7 @@ def test_spans_are_linked_to_the_trace_of_the_opening_and_metrics_are_counted() 
     seen = json.loads(done.stdout)
     assert seen["names"] == ["request", "observe"]
     assert seen["ids"] == ["one", "one"]
-    assert seen["events"] == [["held", {"credits": 1}]]
+    assert seen["events"] == [["credits_held", {"credits": 1}]]
     assert seen["links"] == [[], [seen["parent"].split("-")[1]]]
     assert (seen["generations"], seen["labels"], seen["slack"]) == (2, {"outcome": "succeeded"}, -3)
 

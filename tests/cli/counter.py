@@ -48,15 +48,22 @@ class FindingStore(FakeStore):
         await asyncio.sleep(0)
         return [found for key, found in self.saved_generations.items() if key.generation_id == generation_id]
 
-    async def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
+    async def used(
+        self, account_id: str = "", user_id: str = "", model: str = "", since: datetime | None = None
+    ) -> AsyncIterator[Used]:
         """See ``TableStore``."""
         await asyncio.sleep(0)
         for key, found in self.saved_generations.items():
             answered = found.attempt.model if found.attempt else ""
-            if user_id not in ("", key.user_id) or model not in ("", answered):
+            if (
+                account_id not in ("", key.account_id)
+                or user_id not in ("", key.user_id)
+                or model not in ("", answered)
+            ):
                 continue
             if since is None or found.opened_at >= since:
                 yield Used(
+                    account_id=key.account_id,
                     user_id=key.user_id,
                     model=answered,
                     succeeded=found.state is State.SUCCEEDED,

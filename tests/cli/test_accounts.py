@@ -20,9 +20,9 @@ def test_the_first_grant_opens_the_account(counter: Counter) -> None:
     called = counter.call("grant", "bob", "5", "--plan", "basic", "--daily-limit", "3")
     assert called.code == 0
     assert counter.account("bob") == Account(
-        user_id="bob", plan=Plan.BASIC, granted=5, available=5, daily_limit_credits=3
+        account_id="bob", plan=Plan.BASIC, granted=5, available=5, daily_limit_credits=3
     )
-    (entry,) = [entry for entry in counter.records.entries if entry.user_id == "bob"]
+    (entry,) = [entry for entry in counter.records.entries if entry.account_id == "bob"]
     assert entry.move is Move.GRANT
     assert f"granted 5 credits to bob, grant {entry.entry_id}" in called.out
 
@@ -62,7 +62,7 @@ def test_terms_change_without_a_credit(counter: Counter) -> None:
         (("ada", "--daily-limit", "1", "--no-daily-limit"), 2, "contradict"),
         (("ada", "--daily-limit", "-1"), 2, "--daily-limit"),
         (("bob", "--plan", "free"), 1, "There is no account 'bob'"),
-        (("a/b", "--plan", "free"), 2, "the user must be"),
+        (("a/b", "--plan", "free"), 2, "the account must be"),
     ],
 )
 def test_terms_that_cannot_be_meant_are_refused(counter: Counter, argv: tuple[str, ...], code: int, says: str) -> None:
@@ -84,7 +84,7 @@ def test_terms_that_cannot_be_meant_are_refused(counter: Counter, argv: tuple[st
         (("ada", "99999999999999999999"), "CREDITS must be a whole number"),
         (("ada", "5", "--plann", "basic"), "--plann"),
         (("ada", "5", "--id", ""), "--id must be 1 to 128 letters"),
-        (("a/b", "5"), "the user must be 1 to 128 letters"),
+        (("a/b", "5"), "the account must be 1 to 128 letters"),
         (("ada", "5", "--id", "a b"), "--id must be 1 to 128 letters"),
         (("ada", "5", "--plan", "gold"), "choose one of free, basic, premium"),
         (("ada", "5", "--daily-limit", "-1"), "--daily-limit"),
@@ -172,9 +172,9 @@ def test_the_audit_of_one_account(counter: Counter) -> None:
     """Others' differences are not told; an account that is not there is."""
     counter.call("grant", "bob", "5")
     counter.records.put_account(replace(counter.account("bob"), granted=6, available=6))
-    assert counter.call("audit", "--user", "ada").code == 0
-    assert counter.call("audit", "--user", "bob").code == 1
-    assert "There is no account 'eve'" in counter.call("audit", "--user", "eve").err
+    assert counter.call("audit", "--account", "ada").code == 0
+    assert counter.call("audit", "--account", "bob").code == 1
+    assert "There is no account 'eve'" in counter.call("audit", "--account", "eve").err
 
 
 def test_a_correction_is_shown_asked_for_and_posted(counter: Counter) -> None:

@@ -51,7 +51,7 @@ def test_show_tells_what_was_asked_sent_and_paid(counter: Counter) -> None:
     assert lines["sent"].strip() == "aspect_ratio 4:3, megapixels 1"
     assert lines["prediction"].strip() == counter.replicate.only_id
     assert lines["credits"].strip() == "1 held, of these 1 captured and 0 released"
-    assert lines["output"].strip().startswith("outputs/ada/one/1-0.png, image/png, ")
+    assert lines["output"].strip().startswith("outputs/ada/ada/one/1-0.png, image/png, ")
     assert lines["ended"].strip().startswith("2026-11-21 12:00:00Z")
     assert "garden" not in called.out
 
@@ -78,7 +78,7 @@ def test_show_as_json(counter: Counter) -> None:
     assert told["asked"] == {"model": "flux-schnell", "width": 1024, "height": 768}
     assert told["sent"] == {"aspect_ratio": "4:3", "megapixels": "1"}
     assert told["credits"] == {"held": 1, "captured": 1, "released": 0}
-    assert told["outputs"][0]["name"] == "ada/one/1-0.png"
+    assert told["outputs"][0]["name"] == "ada/ada/one/1-0.png"
     assert told["announced"] is True
     assert told["ended_at"] == "2026-11-21T12:00:00+00:00"
 
@@ -105,7 +105,7 @@ def test_show_tells_who_answered_and_why(counter: Counter) -> None:
 
 def test_show_tells_a_text_only_when_asked(counter: Counter, tmp_path: Path) -> None:
     """How long it is, always; the file is saved as any other."""
-    made = replace(examples.output(KEY, 0), name="ada/one/1-0.txt", content_type="text/plain; charset=utf-8")
+    made = replace(examples.output(KEY, 0), name="ada/ada/one/1-0.txt", content_type="text/plain; charset=utf-8")
     made = replace(made, width=0, height=0, size_bytes=16, text="A secret\ngarden")
     request = replace(examples.full_request(KEY), system_prompt="Be a gardener.", trigger_word="GRDN")
     counter.records.put_generation(replace(examples.full_generation(KEY), outputs=(made,), request=request))
@@ -113,7 +113,7 @@ def test_show_tells_a_text_only_when_asked(counter: Counter, tmp_path: Path) -> 
 
     called = counter.call("show", "one", "--save", str(tmp_path))
     assert re.search(
-        r"^output +outputs/ada/one/1-0\.txt, .*, 16 bytes, text of 15 characters$", called.out, re.MULTILINE
+        r"^output +outputs/ada/ada/one/1-0\.txt, .*, 16 bytes, text of 15 characters$", called.out, re.MULTILINE
     )
     assert (tmp_path / "one-1-0.txt").read_bytes() == b"A secret\ngarden"
     quiet = json.loads(counter.call("show", "one", "--json").out)
@@ -129,7 +129,7 @@ def test_show_tells_a_text_only_when_asked(counter: Counter, tmp_path: Path) -> 
 def test_show_tells_no_word_that_a_user_wrote(counter: Counter) -> None:
     """Not one of any text field, unless it is asked for; what names something is told."""
     texts: dict[str, Any] = {name: f"secret-{name}" for name in WRITTEN}
-    request = GenerationRequest(key=KEY, input_file="ada/a.zip", metadata={"note": "secret-note"}, **texts)
+    request = GenerationRequest(key=KEY, input_file="ada/ada/a.zip", metadata={"note": "secret-note"}, **texts)
     inputs: dict[str, Any] = {
         "words": "secret-words",
         "image": "input:secret",
@@ -141,7 +141,7 @@ def test_show_tells_no_word_that_a_user_wrote(counter: Counter) -> None:
     counter.records.put_generation(replace(full, request=request, attempt=replace(full.attempt, inputs=inputs)))
     told = counter.call("show", "one").out + counter.call("show", "one", "--json").out
     assert "secret" not in told
-    assert "ada/a.zip" in told
+    assert "ada/ada/a.zip" in told
     assert "720p" in told
 
 

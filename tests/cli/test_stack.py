@@ -104,8 +104,8 @@ async def test_a_file_is_uploaded_for_its_user(stack: Stack, tmp_path: Path) -> 
     """Into the container of the settings; a second time only on demand."""
     file = tmp_path / "portraits.zip"
     file.write_bytes(b"PK\x03\x04" + bytes(500_000))
-    assert await ok(stack, "upload", "ada", str(file)) == "ada/portraits.zip\n"
-    assert await stack.app.uploads.upload_size("ada/portraits.zip") == file.stat().st_size
+    assert await ok(stack, "upload", "ada", str(file)) == "ada/ada/portraits.zip\n"
+    assert await stack.app.uploads.upload_size("ada/ada/portraits.zip") == file.stat().st_size
     assert (await call(stack, "upload", "ada", str(file))).code == 1
     await ok(stack, "upload", "ada", str(file), "--replace")
 

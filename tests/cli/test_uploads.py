@@ -19,8 +19,8 @@ def archive(tmp_path: Path) -> Path:
 def test_a_file_is_stored_in_its_users_folder(counter: Counter, archive: Path) -> None:
     """What is printed is what a request says, and nothing else is."""
     called = counter.call("upload", "ada", str(archive))
-    assert (called.code, called.out, called.err) == (0, "ada/portraits.zip\n", "")
-    assert counter.blobs.uploads == {"ada/portraits.zip": archive.read_bytes()}
+    assert (called.code, called.out, called.err) == (0, "ada/ada/portraits.zip\n", "")
+    assert counter.blobs.uploads == {"ada/ada/portraits.zip": archive.read_bytes()}
     assert (
         counter.call("submit", "--user", "ada", "--modality", "training", "--input-file", called.out.strip()).code == 0
     )
@@ -28,19 +28,19 @@ def test_a_file_is_stored_in_its_users_folder(counter: Counter, archive: Path) -
 
 def test_it_may_have_another_name(counter: Counter, archive: Path) -> None:
     """A folder too."""
-    assert counter.call("upload", "ada", str(archive), "--name", "summer/2.zip").out == "ada/summer/2.zip\n"
-    assert list(counter.blobs.uploads) == ["ada/summer/2.zip"]
+    assert counter.call("upload", "ada", str(archive), "--name", "summer/2.zip").out == "ada/ada/summer/2.zip\n"
+    assert list(counter.blobs.uploads) == ["ada/ada/summer/2.zip"]
 
 
 def test_what_is_there_is_not_replaced_unasked(counter: Counter, archive: Path) -> None:
     """A request that waits may still read it."""
-    counter.blobs.uploads["ada/portraits.zip"] = b"before"
+    counter.blobs.uploads["ada/ada/portraits.zip"] = b"before"
     called = counter.call("upload", "ada", str(archive))
     assert (called.code, called.out) == (1, "")
-    assert "there is a file ada/portraits.zip already" in called.err
-    assert counter.blobs.uploads == {"ada/portraits.zip": b"before"}
+    assert "there is a file ada/ada/portraits.zip already" in called.err
+    assert counter.blobs.uploads == {"ada/ada/portraits.zip": b"before"}
     assert counter.call("upload", "ada", str(archive), "--replace").code == 0
-    assert counter.blobs.uploads == {"ada/portraits.zip": archive.read_bytes()}
+    assert counter.blobs.uploads == {"ada/ada/portraits.zip": archive.read_bytes()}
 
 
 @pytest.mark.parametrize("size_bytes", [0, 100 * 1024 * 1024 + 1])

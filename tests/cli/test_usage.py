@@ -53,10 +53,10 @@ def test_everything_is_summed_by_user_and_model(busy: Counter) -> None:
     answer = told(busy)
     assert answer["since"] is None
     assert answer["by_user_and_model"] == [
-        line(1, 1, 1, 2, 25_000, user_id="ada", model="flux-dev"),
-        line(2, 1, 1, 1, 3_000, user_id="ada", model="flux-schnell"),
-        line(1, 0, 0, 0, 0, user_id="bob", model=None),
-        line(1, 1, 1, 1, 3_000, user_id="eve", model="flux-schnell"),
+        line(1, 1, 1, 2, 25_000, account_id="ada", user_id="ada", model="flux-dev"),
+        line(2, 1, 1, 1, 3_000, account_id="ada", user_id="ada", model="flux-schnell"),
+        line(1, 0, 0, 0, 0, account_id="bob", user_id="bob", model=None),
+        line(1, 1, 1, 1, 3_000, account_id="eve", user_id="eve", model="flux-schnell"),
     ]
     assert answer["by_model"] == [
         line(1, 0, 0, 0, 0, model=None),
@@ -64,9 +64,9 @@ def test_everything_is_summed_by_user_and_model(busy: Counter) -> None:
         line(3, 2, 2, 2, 6_000, model="flux-schnell"),
     ]
     assert answer["by_user"] == [
-        line(3, 2, 2, 3, 28_000, user_id="ada"),
-        line(1, 0, 0, 0, 0, user_id="bob"),
-        line(1, 1, 1, 1, 3_000, user_id="eve"),
+        line(3, 2, 2, 3, 28_000, account_id="ada", user_id="ada"),
+        line(1, 0, 0, 0, 0, account_id="bob", user_id="bob"),
+        line(1, 1, 1, 1, 3_000, account_id="eve", user_id="eve"),
     ]
     assert answer["total"] == line(5, 3, 3, 4, 31_000)
 

@@ -61,7 +61,7 @@ def request_for(model: Model) -> GenerationRequest:
         prompt="" if model.modality == "training" else "A lighthouse at night",
         model=model.name,
         image_url="https://app.example/in.png" if takes(model, "image_url") else None,
-        input_file="ada/in.zip" if takes(model, "input_file") else None,
+        input_file="ada/ada/in.zip" if takes(model, "input_file") else None,
         destination="ada/lora" if model.modality == "training" else None,
     )
 

@@ -226,7 +226,7 @@ def test_a_quality_is_the_cheapest_of_its_class(plan: Plan, said: dict[str, Any]
 def test_the_cheapest_is_the_one_that_can_do_it() -> None:
     """A dearer one that takes the picture, or the number of outputs, goes before a cheaper one that does not."""
     assert quoted(quality="premium", image_url=PICTURE).model.name == "best-of-pictures"
-    assert quoted(Plan.FREE, quality="economy", modality="audio", input_file="ada/a.wav").model.name == "song"
+    assert quoted(Plan.FREE, quality="economy", modality="audio", input_file="ada/ada/a.wav").model.name == "song"
 
 
 def test_what_none_of_the_class_can_do_is_refused_by_its_field() -> None:
@@ -306,7 +306,7 @@ def test_a_chain_keeps_what_was_asked() -> None:
     assert quoted(model="film", duration_s=5).chain == ("film",)
     assert quoted(model="film", image_url=PICTURE).chain == ("film",)
     assert quoted(model="film").chain == ("film", "short-film")
-    assert quoted(model="song", input_file="ada/a.wav").chain == ("song",)
+    assert quoted(model="song", input_file="ada/ada/a.wav").chain == ("song",)
     assert quoted(model="song").chain == ("song", "hum")
 
 

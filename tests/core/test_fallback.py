@@ -19,7 +19,7 @@ from shared.core.reasons import Reason, Refusal
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)
-ADA = Account(user_id="ada", plan=Plan.PREMIUM, granted=1000, available=1000)
+ADA = Account(account_id="ada", plan=Plan.PREMIUM, granted=1000, available=1000)
 
 ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
 GPU = [{"unit": "gpu_second", "usd_micros": 1_000}]
@@ -47,7 +47,7 @@ MODELS: dict[str, Any] = {
     "trainer-too": trainer("trainer-too"),
 }
 CATALOG = catalog(MODELS)
-TRAINING = {"model": "trainer", "input_file": "ada/a.zip", "destination": "ada/lora", "prompt": ""}
+TRAINING = {"model": "trainer", "input_file": "ada/ada/a.zip", "destination": "ada/lora", "prompt": ""}
 
 
 def submitting(**said: Any) -> tuple[Generation, Account]:
@@ -288,7 +288,7 @@ def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
 
 def test_a_training_needs_a_destination() -> None:
     """It is said by its field before anything is held."""
-    request = replace(REQUEST, model="trainer", input_file="ada/a.zip")
+    request = replace(REQUEST, model="trainer", input_file="ada/ada/a.zip")
     quoted = quote(CATALOG, request, Plan.PREMIUM)
     assert isinstance(quoted, Quote)
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
@@ -311,7 +311,7 @@ def picture(index: int) -> Output:
     """One stored picture."""
     return Output(
         container="outputs",
-        name=f"ada/one/3-{index}.png",
+        name=f"ada/ada/one/3-{index}.png",
         content_type="image/png",
         size_bytes=1,
         width=1024,

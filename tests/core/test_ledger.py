@@ -7,17 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.keys import Key
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, Move, Plan
 from shared.core.reasons import Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-RICH = Account(user_id="ada", granted=10, available=10)
+ONE = Key("ada", "one")
+RICH = Account(account_id="ada", granted=10, available=10)
 
 
 def test_grant_adds_to_granted_and_available() -> None:
     """A grant gives credits that can be held."""
-    after, entry = ledger.grant(Account(user_id="ada"), 7, grant_id="g1", at=NOW)
+    after, entry = ledger.grant(Account(account_id="ada"), 7, grant_id="g1", at=NOW)
     assert (after.granted, after.available, after.held, after.captured) == (7, 7, 0, 0)
     assert (entry.move, entry.granted, entry.available) == (Move.GRANT, 7, 7)
 
@@ -31,9 +33,9 @@ def test_grant_of_nothing_is_refused(amount: int) -> None:
 
 def test_hold_then_resolve_captures_part_and_releases_the_rest() -> None:
     """Of 6 held credits 4 are captured and 2 are available again."""
-    held, hold_entry = ledger.hold(RICH, 6, generation_id="one", at=NOW)
+    held, hold_entry = ledger.hold(RICH, 6, key=ONE, at=NOW)
     assert (held.available, held.held, held.captured) == (4, 6, 0)
-    after, entry = ledger.resolve(held, 6, 4, generation_id="one", at=NOW)
+    after, entry = ledger.resolve(held, 6, 4, key=ONE, at=NOW)
     assert (after.granted, after.available, after.held, after.captured) == (10, 6, 0, 4)
     assert hold_entry.held + entry.held == 0
 
@@ -41,31 +43,31 @@ def test_hold_then_resolve_captures_part_and_releases_the_rest() -> None:
 def test_hold_beyond_available_cannot_be_written() -> None:
     """A negative balance cannot even be constructed."""
     with pytest.raises(ValueError, match="negative"):
-        ledger.hold(RICH, 11, generation_id="one", at=NOW)
+        ledger.hold(RICH, 11, key=ONE, at=NOW)
 
 
 @pytest.mark.parametrize("captured", [-1, 7])
 def test_resolve_captures_no_more_than_was_held(captured: int) -> None:
     """Neither less than nothing nor more than the hold."""
-    held, _ = ledger.hold(RICH, 6, generation_id="one", at=NOW)
+    held, _ = ledger.hold(RICH, 6, key=ONE, at=NOW)
     with pytest.raises(ValueError, match="cannot capture"):
-        ledger.resolve(held, 6, captured, generation_id="one", at=NOW)
+        ledger.resolve(held, 6, captured, key=ONE, at=NOW)
 
 
 def test_an_account_that_does_not_add_up_cannot_be_constructed() -> None:
     """That granted == available + held + captured is a property of the type."""
     with pytest.raises(ValueError, match="add up"):
-        Account(user_id="ada", granted=10, available=9)
+        Account(account_id="ada", granted=10, available=9)
 
 
 def test_daily_limit_counts_what_was_held_today() -> None:
     """A hold counts against its day, a release on the same day counts back, a new day starts at zero."""
     account = replace(RICH, daily_limit_credits=5)
-    held, _ = ledger.hold(account, 4, generation_id="one", at=NOW)
+    held, _ = ledger.hold(account, 4, key=ONE, at=NOW)
     assert not ledger.within_daily_limit(held, 2, NOW.date())
     assert ledger.within_daily_limit(held, 1, NOW.date())
     assert ledger.within_daily_limit(held, 5, date(2026, 11, 22))
-    released, _ = ledger.resolve(held, 4, 1, generation_id="one", at=NOW)
+    released, _ = ledger.resolve(held, 4, 1, key=ONE, at=NOW)
     assert released.day_credits == 1
 
 
@@ -80,17 +82,17 @@ def test_plans_are_ordered_and_named() -> None:
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=30))
 def test_any_history_of_moves_keeps_the_money_whole(moves: list[tuple[int, int]]) -> None:
     """Grants, holds and resolves in any order: the account equals the replay of its ledger."""
-    account, entries = Account(user_id="ada"), []
+    account, entries = Account(account_id="ada"), []
     account, first = ledger.grant(account, 500, grant_id="g", at=NOW)
     entries.append(first)
     for number, (amount, wish) in enumerate(moves):
         if not ledger.can_hold(account, amount):
             continue
-        account, entry = ledger.hold(account, amount, generation_id=str(number), at=NOW)
+        account, entry = ledger.hold(account, amount, key=Key("ada", str(number)), at=NOW)
         entries.append(entry)
-        account, entry = ledger.resolve(account, amount, min(wish, amount), generation_id=str(number), at=NOW)
+        account, entry = ledger.resolve(account, amount, min(wish, amount), key=Key("ada", str(number)), at=NOW)
         entries.append(entry)
-    replay = Account(user_id="ada")
+    replay = Account(account_id="ada")
     for entry in entries:
         replay = ledger.moved(replay, entry)
     assert replay == replace(account, day=None, day_credits=0)
@@ -105,18 +107,18 @@ def test_no_credits_says_how_many() -> None:
         Reason.NO_CREDITS,
         "This needs up to 5 credits, and this user was never given any. Add credits and send it again with a new id.",
     )
-    held, _ = ledger.hold(RICH, 8, generation_id="one", at=NOW)
+    held, _ = ledger.hold(RICH, 8, key=ONE, at=NOW)
     short = ledger.refusal(held, 5, NOW)
     assert short is not None
     assert short.text.startswith("This needs up to 5 credits; available: 2 (8 more held for what is still running).")
-    poor = ledger.refusal(Account(user_id="ada"), 1, NOW)
+    poor = ledger.refusal(Account(account_id="ada"), 1, NOW)
     assert poor is not None
     assert poor.text.startswith("This needs up to 1 credit; available: 0. Add credits")
 
 
 def test_a_daily_limit_says_which_how_much_and_until_when() -> None:
     """Waiting is no advice where the limit itself is too low; yesterday's use is none of today's."""
-    account, _ = ledger.hold(replace(RICH, daily_limit_credits=6), 4, generation_id="one", at=NOW)
+    account, _ = ledger.hold(replace(RICH, daily_limit_credits=6), 4, key=ONE, at=NOW)
     over = ledger.refusal(account, 3, NOW)
     assert over is not None
     assert over.reason is Reason.OVER_LIMIT

@@ -23,8 +23,8 @@ ARCHIVE = {"type": "archive", "field": "input_file"}
         ({"type": "text", "field": "system_prompt"}, {"system_prompt": "Be brief."}, "Be brief."),
         (IMAGE, {"image_url": PICTURE}, PICTURE),
         ({"type": "images", "field": "image_url"}, {"image_url": PICTURE}, [PICTURE]),
-        (FILE, {"input_file": "ada/a.wav"}, "ada/a.wav"),
-        (ARCHIVE, {"input_file": "ada/a.zip"}, "ada/a.zip"),
+        (FILE, {"input_file": "ada/ada/a.wav"}, "ada/ada/a.wav"),
+        (ARCHIVE, {"input_file": "ada/ada/a.zip"}, "ada/ada/a.zip"),
         ({"type": "choice", "field": "resolution", "choices": ["480p", "720p"]}, {"resolution": "720p"}, "720p"),
         (SECONDS, {"duration_s": 9}, 9),
         ({"type": "whole", "field": "max_tokens", "from": 1, "to": 10}, {"max_tokens": 10}, 10),
@@ -122,7 +122,7 @@ def test_a_model_may_have_its_own_bounds_of_a_prompt(length: int) -> None:
 def test_a_model_without_a_prompt_does_not_ask_for_one() -> None:
     """What was said all the same is named as ignored."""
     inputs = {"input_images": ARCHIVE, "steps": {"type": "whole", "field": "training_steps"}}
-    assert mapped(inputs, prompt="", input_file="ada/a.zip").ignored_fields == ()
+    assert mapped(inputs, prompt="", input_file="ada/ada/a.zip").ignored_fields == ()
     assert mapped(inputs, prompt="a horn").ignored_fields == ("prompt",)
 
 
@@ -201,7 +201,7 @@ def test_a_field_that_a_model_has_no_use_for_is_named(field: str, value: Any) ->
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("image_url", PICTURE), ("input_file", "ada/a.wav"), ("destination", "ada/lora"), ("duration_s", 5)],
+    [("image_url", PICTURE), ("input_file", "ada/ada/a.wav"), ("destination", "ada/lora"), ("duration_s", 5)],
 )
 def test_what_is_brought_and_how_long_it_is_to_be_is_never_left_out(field: str, value: Any) -> None:
     """It would make something else, and charge for it; the refusal says what to do."""
@@ -226,8 +226,8 @@ def test_what_steers_us_is_never_ignored() -> None:
 
 def test_a_trainers_destination_is_used() -> None:
     """It is where the new version goes, though it is no input."""
-    assert mapped({"input_images": ARCHIVE}, input_file="ada/a.zip", destination="ada/lora", prompt="").outputs == 1
-    said = mapped({"input_images": ARCHIVE}, input_file="ada/a.zip", destination="ada/lora", prompt="")
+    assert mapped({"input_images": ARCHIVE}, input_file="ada/ada/a.zip", destination="ada/lora", prompt="").outputs == 1
+    said = mapped({"input_images": ARCHIVE}, input_file="ada/ada/a.zip", destination="ada/lora", prompt="")
     assert said.ignored_fields == ()
 
 
@@ -245,7 +245,7 @@ def test_a_picture_and_a_file_are_taken_by_models_with_an_input_for_them() -> No
     """And only where the request brings them."""
     pictures, files, plain = one({"prompt": TEXT, "i": IMAGE}), one({"prompt": TEXT, "f": FILE}), one({"prompt": TEXT})
     several = one({"prompt": TEXT, "i": {"type": "images", "field": "image_url"}})
-    brings = replace(REQUEST, image_url=PICTURE, input_file="ada/a.wav")
+    brings = replace(REQUEST, image_url=PICTURE, input_file="ada/ada/a.wav")
     assert [takes_image(each, brings) for each in (pictures, several, files, plain)] == [True, True, False, False]
     assert [file_kinds(each, brings) for each in (pictures, several, files, plain)] == [set(), set(), {"audio"}, set()]
     assert not takes_image(pictures, REQUEST)

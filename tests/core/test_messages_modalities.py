@@ -26,7 +26,7 @@ FULL = BASE | {
     "duration_s": 5,
     "resolution": "720p",
     "continuation": False,
-    "input_file": "ada@x.org/voices/horn 1 (new).wav",
+    "input_file": "ada@x.org/ada@x.org/voices/horn 1 (new).wav",
     "destination": "ada/light-houses.v1",
     "trigger_word": "LGHT",
     "training_steps": 1000,
@@ -147,7 +147,9 @@ def test_what_is_no_model_is_no_destination(bad: str) -> None:
     assert message.text.startswith("destination must be owner/name")
 
 
-@pytest.mark.parametrize("good", ["ada@x.org/a.zip", "ada@x.org/a/b/c d+e=(1)@2-3_4.tar.gz", "ada@x.org/..a"])
+@pytest.mark.parametrize(
+    "good", ["ada@x.org/ada@x.org/a.zip", "ada@x.org/ada@x.org/a/b/c d+e=(1)@2-3_4.tar.gz", "ada@x.org/ada@x.org/..a"]
+)
 def test_a_file_in_the_users_own_folder_is_taken(good: str) -> None:
     """With folders, spaces and what else names of files have."""
     message = read(BASE | {"input_file": good})
@@ -161,30 +163,34 @@ def test_a_file_in_the_users_own_folder_is_taken(good: str) -> None:
         "a.zip",
         "bob/a.zip",
         "ada@x.org",
-        "ada@x.org/",
-        "ada@x.org//a.zip",
-        "/ada@x.org/a.zip",
-        "./ada@x.org/a.zip",
-        "ada@x.org/../bob/a.zip",
-        "ada@x.org/a/../../bob/a.zip",
-        "ada@x.org/..",
-        "ada@x.org/.",
-        "ada@x.org/.../a.zip",
-        "ada@x.org/a/",
-        "ADA@x.org/a.zip",
-        "ada@x.orgg/a.zip",
-        "ada@x.or/a.zip",
+        "ada@x.org/ada@x.org/",
+        "ada@x.org/ada@x.org//a.zip",
+        "/ada@x.org/ada@x.org/a.zip",
+        "./ada@x.org/ada@x.org/a.zip",
+        "ada@x.org/ada@x.org/../bob/a.zip",
+        "ada@x.org/ada@x.org/a/../../bob/a.zip",
+        "ada@x.org/ada@x.org/..",
+        "ada@x.org/ada@x.org/.",
+        "ada@x.org/ada@x.org/.../a.zip",
+        "ada@x.org/ada@x.org/a/",
+        "ada@x.org/a.zip",
+        "ada@x.org/bob/a.zip",
+        "bob/ada@x.org/a.zip",
+        "ADA@x.org/ada@x.org/a.zip",
+        "ada@x.org/ADA@x.org/a.zip",
+        "ada@x.org/ada@x.orgg/a.zip",
+        "ada@x.org/ada@x.or/a.zip",
         "ada@x.org\\a.zip",
-        "ada@x.org/..\\bob\\a.zip",
-        "ada@x.org/%2e%2e/bob/a.zip",
-        "ada@x.org/a?b.zip",
-        "ada@x.org/a#b.zip",
-        "ada@x.org/a\nb.zip",
-        "ada@x.org/a.zip\n",
-        "ada@x.org/ä.zip",
-        "ada@x.org/a:b.zip",
-        "ada@x.org/" + "x" * 201,
-        "ada@x.org/" + "/".join(["x" * 100] * 5),
+        "ada@x.org/ada@x.org/..\\bob\\a.zip",
+        "ada@x.org/ada@x.org/%2e%2e/bob/a.zip",
+        "ada@x.org/ada@x.org/a?b.zip",
+        "ada@x.org/ada@x.org/a#b.zip",
+        "ada@x.org/ada@x.org/a\nb.zip",
+        "ada@x.org/ada@x.org/a.zip\n",
+        "ada@x.org/ada@x.org/ä.zip",
+        "ada@x.org/ada@x.org/a:b.zip",
+        "ada@x.org/ada@x.org/" + "x" * 201,
+        "ada@x.org/ada@x.org/" + "/".join(["x" * 100] * 5),
         "https://uploads.example/a.zip",
         7,
     ],
@@ -197,13 +203,17 @@ def test_a_file_of_somebody_else_or_nowhere_is_refused(bad: object) -> None:
     assert message.key == KEY
 
 
-@given(st.sampled_from(["ada@x.org", "ada", "bob", "..", ""]), st.text(alphabet="ab/\\.% ~\x00\n", max_size=9))
-def test_whatever_is_taken_stays_in_the_folder(folder: str, rest: str) -> None:
-    """By any name: its first part is the user, and no part is empty or all dots."""
-    message = read(BASE | {"input_file": f"{folder}/{rest}"})
+#: Of accounts and users: one's own, another's, and none.
+FOLDERS = st.sampled_from(["ada@x.org", "ada@x.org", "bob", "..", ""])
+
+
+@given(FOLDERS, FOLDERS, st.text(alphabet="ab/\\.% ~\x00\n", max_size=9))
+def test_whatever_is_taken_stays_in_the_folder(account: str, user: str, rest: str) -> None:
+    """By any name: its first parts are account and user, and no part is empty or all dots."""
+    message = read(BASE | {"input_file": f"{account}/{user}/{rest}"})
     if isinstance(message, GenerationRequest) and message.input_file is not None:
-        folder, *parts = message.input_file.split("/")
-        assert folder == KEY.user_id
+        account, user, *parts = message.input_file.split("/")
+        assert (account, user) == (KEY.account_id, KEY.user_id)
         assert parts
         assert not [part for part in parts if not part.strip(".")]
 
@@ -224,7 +234,7 @@ def test_a_training_needs_no_prompt(said: dict[str, str]) -> None:
 @pytest.mark.parametrize("prompt", [None, "", " \n"])
 def test_everything_else_needs_one(modality: str | None, prompt: str | None) -> None:
     """Also where the file says more than a prompt could."""
-    message = read(BASE | {"modality": modality, "prompt": prompt, "input_file": "ada@x.org/a.wav"})
+    message = read(BASE | {"modality": modality, "prompt": prompt, "input_file": "ada@x.org/ada@x.org/a.wav"})
     assert isinstance(message, Malformed)
     assert message.text.startswith("prompt is needed")
 
@@ -240,7 +250,7 @@ def test_a_trainings_prompt_is_a_text_all_the_same(bad: object) -> None:
 @pytest.mark.parametrize("bad", ["true", 1, 0, []])
 def test_continuation_is_a_flag(bad: object) -> None:
     """True, false, or not said."""
-    message = read(BASE | {"continuation": bad, "input_file": "ada@x.org/a.wav"})
+    message = read(BASE | {"continuation": bad, "input_file": "ada@x.org/ada@x.org/a.wav"})
     assert isinstance(message, Malformed)
     assert message.text == "continuation must be true or false"
 
@@ -251,7 +261,7 @@ def test_to_go_on_needs_something_to_go_on_from() -> None:
     assert isinstance(message, Malformed)
     assert message.text.startswith("continuation needs an input_file")
     assert isinstance(read(BASE | {"continuation": False}), GenerationRequest)
-    assert isinstance(read(BASE | {"continuation": True, "input_file": "ada@x.org/a.wav"}), GenerationRequest)
+    assert isinstance(read(BASE | {"continuation": True, "input_file": "ada@x.org/ada@x.org/a.wav"}), GenerationRequest)
 
 
 _VALUES = st.none() | st.text() | st.integers() | st.floats() | st.booleans() | st.lists(st.text())
@@ -276,7 +286,7 @@ EVENT = GenerationEvent(
     outputs=(
         Output(
             container="outputs",
-            name="ada@x.org/gen-1/2-0.txt",
+            name="ada@x.org/ada@x.org/gen-1/2-0.txt",
             content_type="text/plain; charset=utf-8",
             size_bytes=5,
             width=0,

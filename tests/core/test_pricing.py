@@ -199,8 +199,8 @@ def test_a_refused_picture_was_paid_too() -> None:
 def test_pictures_that_go_in_are_counted() -> None:
     """One megapixel each: by their references, one or a list of them."""
     by_input = replace(ATTEMPT, prices=(Price(Unit.MEGAPIXEL_IN, 15_000),))
-    one = replace(by_input, inputs={"prompt": "input", "image": "input:ada/one/a.png"})
-    two = replace(by_input, inputs={"input_images": ["input:ada/one/a.png", "input:ada/one/b.png"]})
+    one = replace(by_input, inputs={"prompt": "input", "image": "input:ada/ada/one/a.png"})
+    two = replace(by_input, inputs={"input_images": ["input:ada/ada/one/a.png", "input:ada/ada/one/b.png"]})
     done = ended(Status.SUCCEEDED, outputs=1)
     assert [cost_of(each, done, stored((1, 1))) for each in (by_input, one, two)] == [0, 15_000, 30_000]
 

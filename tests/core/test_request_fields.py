@@ -77,7 +77,7 @@ def test_every_text_of_a_request_is_written_or_a_name() -> None:
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_field_has_an_example_that_is_taken_and_explains_itself(field: Field) -> None:
     """By the parser, under its name; the help is a sentence."""
-    body = IDS | {"prompt": "A lighthouse", "input_file": "ada/a.wav"} | {field.name: field.example}
+    body = IDS | {"prompt": "A lighthouse", "input_file": "ada/ada/a.wav"} | {field.name: field.example}
     message, unknown = parse_request(json.dumps(body).encode())
     assert isinstance(message, GenerationRequest)
     assert unknown == ()
@@ -127,7 +127,7 @@ def _values(field: Field) -> st.SearchStrategy[Any]:
 
 
 #: Paths in the user's own folder and outside any: a folder of somebody else is what the schema cannot know of.
-_FILES = st.text(alphabet="ab/.% ~\x00\n", max_size=9).map(lambda rest: f"ada/{rest}") | st.sampled_from(
+_FILES = st.text(alphabet="ab/.% ~\x00\n", max_size=9).map(lambda rest: f"ada/ada/{rest}") | st.sampled_from(
     ["ada", "/ada/x", "", None, 7, "a?b/", "ada/" + "x" * 201, "ada/" + "/".join(["x" * 100] * 6)]
 )
 _MESSAGES = st.fixed_dictionaries(
@@ -174,7 +174,7 @@ def test_what_the_schema_allows_the_parser_takes_and_the_other_way_round(body: d
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_at_every_bound_of_a_field_schema_and_parser_agree(field: Field) -> None:
     """Each value by itself, in a message that is good without it, and in a training's, which needs no prompt."""
-    for base in ({"prompt": "A lighthouse", "input_file": "ada/a.wav"}, {"destination": "ada/lora"}):
+    for base in ({"prompt": "A lighthouse", "input_file": "ada/ada/a.wav"}, {"destination": "ada/lora"}):
         bodies = [IDS | base | {field.name: value} for value in (*near(field), *ODD)]
         differ = [body for body in bodies if VALIDATOR.is_valid(body) != is_taken(body)]
         assert not differ
@@ -183,7 +183,7 @@ def test_at_every_bound_of_a_field_schema_and_parser_agree(field: Field) -> None
 
 def test_what_no_schema_can_say_is_refused_by_the_parser() -> None:
     """Somebody else's folder; and a whole number with a fraction of none, for which JSON has no type."""
-    for said in ({"input_file": "bob/a.wav"}, {"width": 1024.0}):
+    for said in ({"input_file": "bob/bob/a.wav"}, {"width": 1024.0}):
         body = IDS | {"prompt": "a"} | said
         assert jsonschema.Draft202012Validator(request_schema()).is_valid(body)
         assert not is_taken(body)

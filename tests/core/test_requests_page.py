@@ -30,7 +30,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 #: What steers Darkroom itself, whatever is made.
-STEERING = {"type", "generation_id", "user_id", "prompt", "model", "modality", "quality", "max_credits"}
+STEERING = {"type", "generation_id", "user_id", "account_id", "prompt", "model", "modality", "quality", "max_credits"}
 STEERING |= {"allow_fallback", "metadata", "strict"}
 
 
@@ -50,6 +50,7 @@ def test_every_field_of_a_request_is_told_and_no_other() -> None:
         "type",
         "generation_id",
         "user_id",
+        "account_id",
     }
     assert set(FIELDS) == known
     assert len(FIELDS) == len(rows("Field"))

@@ -1,7 +1,7 @@
 """Sums of what was used."""
 
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,6 +11,7 @@ from shared.core.money.usage import Sum, Usage, Used, usd
 def used(user_id: str, model: str, credits_: int) -> Used:
     """A generation that succeeded."""
     return Used(
+        account_id=user_id,
         user_id=user_id,
         model=model,
         succeeded=True,
@@ -30,7 +31,7 @@ def test_all_sums_agree_whatever_the_order() -> None:
     for each in chance.sample(everything, len(everything)):
         other.add(each)
     assert list(sums.by_user_and_model()) == list(other.by_user_and_model())
-    assert [user for user, _, _ in sums.by_user_and_model()] == [user for user in "abc" for _ in range(3)]
+    assert [user for user, _, _ in sums.by_user_and_model()] == [(user, user) for user in "abc" for _ in range(3)]
     whole = {
         "generations": 100,
         "succeeded": 100,
@@ -40,6 +41,18 @@ def test_all_sums_agree_whatever_the_order() -> None:
     }
     assert asdict(sums.total()) == whole
     assert sum(sums.by_user().values(), Sum()) == sum(sums.by_model().values(), Sum()) == sums.total()
+
+
+def test_a_user_of_two_accounts_is_two_users() -> None:
+    """One id in two accounts: nobody's use is added to somebody else's."""
+    sums = Usage()
+    for account_id, credits_ in (("acme", 2), ("ada", 3), ("acme", 4)):
+        sums.add(replace(used("ada", "x", credits_), account_id=account_id))
+    assert {user: each.captured_credits for user, each in sums.by_user().items()} == {
+        ("acme", "ada"): 6,
+        ("ada", "ada"): 3,
+    }
+    assert sums.by_model()["x"].captured_credits == 9
 
 
 @pytest.mark.parametrize(

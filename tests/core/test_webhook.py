@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.keys import Key
 from shared.core.provider.webhook import (
     TOLERANCE_S,
     Callback,
@@ -27,7 +28,7 @@ GOOD = {
     "webhook-timestamp": "1614265330",
     "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
 }
-CALLBACK = Callback("ada@example.com", "g-1", 2)
+CALLBACK = Callback(Key("ada@example.com", "g-1", "acme"), 2)
 
 
 def test_the_published_vector_verifies() -> None:
@@ -110,23 +111,26 @@ def test_no_stranger_gets_another_error(headers: dict[str, str], body: bytes) ->
         verify(headers, body, [SECRET], NOW)
 
 
-def _query(url: str) -> dict[str, str]:
+def query_of(url: str) -> dict[str, str]:
+    """What an address says after its question mark."""
     from urllib.parse import parse_qs, urlsplit  # noqa: PLC0415  # only here
 
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
 def test_the_callback_is_read_back_from_its_address() -> None:
-    """User, generation and attempt survive the query string, odd characters included."""
+    """Account, user, generation and attempt survive the query string, odd characters included."""
     url = callback_url("https://app.example/api/webhooks/replicate", CALLBACK, SECRET)
-    assert read_callback(_query(url), [OTHER, SECRET]) == CALLBACK
+    assert read_callback(query_of(url), [OTHER, SECRET]) == CALLBACK
     assert named_callback(url) == CALLBACK
 
 
-@pytest.mark.parametrize("change", [{"user": "eve"}, {"generation": "g-2"}, {"attempt": "3"}, {"digest": ""}])
+@pytest.mark.parametrize(
+    "change", [{"account": "eve"}, {"user": "eve"}, {"generation": "g-2"}, {"attempt": "3"}, {"digest": ""}]
+)
 def test_a_changed_address_is_not_ours(change: dict[str, str]) -> None:
     """Each part of the address is under the digest."""
-    query = _query(callback_url("https://app.example/hook", CALLBACK, SECRET)) | change
+    query = query_of(callback_url("https://app.example/hook", CALLBACK, SECRET)) | change
     with pytest.raises(SignatureError):
         read_callback(query, [SECRET])
 
@@ -134,14 +138,14 @@ def test_a_changed_address_is_not_ours(change: dict[str, str]) -> None:
 @pytest.mark.parametrize("attempt", ["", "-1", "1.5", "x", "٣", "9" * 7])
 def test_an_attempt_that_is_no_number_is_not_ours(attempt: str) -> None:
     """What is no small number is refused before anything is computed."""
-    query = _query(callback_url("https://app.example/hook", CALLBACK, SECRET)) | {"attempt": attempt}
+    query = query_of(callback_url("https://app.example/hook", CALLBACK, SECRET)) | {"attempt": attempt}
     with pytest.raises(SignatureError):
         read_callback(query, [SECRET])
 
 
 def test_the_digest_needs_a_secret() -> None:
     """Without a secret no address is ours, not even one with the digest of an empty key."""
-    query = _query(callback_url("https://app.example/hook", CALLBACK, "whsec_"))
+    query = query_of(callback_url("https://app.example/hook", CALLBACK, "whsec_"))
     with pytest.raises(SignatureError):
         read_callback(query, ["whsec_"])
 

@@ -65,7 +65,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "the account's ETag",
         FAKES + "store.py",
-        (('if self._etags.get(user_id, "") != etag:', "if etag is None:"),),
+        (('if self._etags.get(account_id, "") != etag:', "if etag is None:"),),
         worker_test("test_accounts.py::test_requests_that_race_on_one_account_are_all_opened"),
     ),
     Guard(

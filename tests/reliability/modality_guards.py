@@ -27,7 +27,12 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "one user's file is never another's",
         CORE + "requests/parsing.py",
-        ((' and not given["input_file"].startswith(f"{key.user_id}/")', ' and "/" not in given["input_file"]'),),
+        (
+            (
+                ' and not given["input_file"].startswith(f"{key.account_id}/{key.user_id}/")',
+                ' and "/" not in given["input_file"]',
+            ),
+        ),
         core_test("test_messages_modalities.py::test_a_file_of_somebody_else_or_nowhere_is_refused"),
     ),
     Guard(

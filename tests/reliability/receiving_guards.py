@@ -3,7 +3,7 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.receiving_guards`` prints it).
 """
 
-from tests.reliability.guards import WORKER, Guard, table
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
 
 _TEST = "tests/worker/test_receiving.py::"
 
@@ -53,6 +53,30 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
             ),
         ),
         f"{_TEST}test_the_copy_of_a_held_one_that_is_put_off_twice_is_never_dropped",
+    ),
+    Guard(
+        "two users of an account have rows of their own",
+        CORE + "keys.py",
+        (("return _bounded(key.user_id, key.generation_id)", "return _bounded(key.generation_id)"),),
+        worker_test("test_shared_account.py::test_two_users_of_an_account_may_use_the_same_id"),
+    ),
+    Guard(
+        "a RowKey has its bound",
+        CORE + "keys.py",
+        (("if len(joined) <= IDS_BYTES:", "if joined:"),),
+        core_test("test_keys.py::test_a_digest_stands_where_a_row_key_would_be_too_long"),
+    ),
+    Guard(
+        "a misspelt account is refused",
+        CORE + "requests/parsing.py",
+        (("        if close:  # it says who pays", "        if False:  # it says who pays"),),
+        worker_test("test_shared_account.py::test_a_misspelt_account_is_not_ignored"),
+    ),
+    Guard(
+        "the callback's digest covers the account",
+        CORE + "provider/webhook.py",
+        (("ids = (callback.key.account_id, ", "ids = ("),),
+        core_test("test_webhook.py::test_a_changed_address_is_not_ours"),
     ),
 )
 

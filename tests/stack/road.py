@@ -21,9 +21,10 @@ import httpx
 from dev.app import App
 from dev.stack import Running, Stack
 from shared import worker
-from shared.core.keys import Key
+from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import Generation
 from shared.core.money.ledger import Move, Plan
+from shared.core.requests.messages import CancelRequest
 from shared.ports import Dependencies
 
 #: Stands in every prompt, and nowhere else: so a log that holds a prompt is found out.
@@ -81,7 +82,7 @@ def step(key: Key, name: str = "") -> Callable[[ScreeningRecord], bool]:
     """Fits the steps of one generation."""
 
     def fits(record: ScreeningRecord) -> bool:
-        mine = record.get("generation_id") == key.generation_id and record.get("user_id") == key.user_id
+        mine = key.properties.items() <= record.items()
         return mine and "step" in record and (not name or record["step"] == name)
 
     return fits
@@ -157,7 +158,7 @@ class Road:
 
     async def cancel(self, key: Key) -> None:
         """The user does not want it any more."""
-        await self.send({"type": "cancel", "user_id": key.user_id, "generation_id": key.generation_id})
+        await self.send(CancelRequest(key).to_json())
 
     async def generate(self, fault: str = "", params: Mapping[str, Any] | None = None, **fields: Any) -> Outcome:
         """Send a message, with a fault where one is named, and wait for its event."""
@@ -192,8 +193,8 @@ class Road:
 
     async def moves(self, key: Key) -> list[Move]:
         """The ledger entries of one generation."""
-        ledger = self.deps.store.ledger(key.user_id)
-        return [entry.move async for entry in ledger if entry.entry_id == key.generation_id]
+        ledger = self.deps.store.ledger(key.account_id)
+        return [entry.move async for entry in ledger if entry.entry_id == row_key(key)]
 
     async def books_balance(self, user: str) -> None:
         """The account is the sum of its ledger, and nothing is held for what has ended."""
@@ -219,27 +220,27 @@ class Road:
         """One picture and one charge, in the event, the account, the ledger and at Replicate."""
         assert outcome.event["type"] == "darkroom.generation.succeeded", outcome.event
         assert outcome.credits[1] == captured
-        assert (await self.balances(outcome.key.user_id))[1:] == (0, captured)
+        assert (await self.balances(outcome.key.account_id))[1:] == (0, captured)
         assert await self.moves(outcome.key) == [Move.HOLD, Move.RESOLVE]
         assert len(await self.predictions(prompt)) == 1
-        await self.books_balance(outcome.key.user_id)
+        await self.books_balance(outcome.key.account_id)
         await self.closed(outcome.key)
 
     async def paid_nothing(self, outcome: Outcome) -> None:
         """No credit moved for good, and no output is left behind."""
         held, captured, released = outcome.credits
         assert (captured, released) == (0, held)
-        available, still_held, spent = await self.balances(outcome.key.user_id)
+        available, still_held, spent = await self.balances(outcome.key.account_id)
         assert (still_held, spent) == (0, 0)
         assert available > 0
         assert not outcome.generation.outputs
-        await self.books_balance(outcome.key.user_id)
+        await self.books_balance(outcome.key.account_id)
         await self.closed(outcome.key)
 
 
 def key_of(message: Mapping[str, Any]) -> Key:
     """The key of a message."""
-    return Key(message["user_id"], message["generation_id"])
+    return Key(message["user_id"], message["generation_id"], message.get("account_id", ""))
 
 
 def later(deps: Dependencies, seconds: float) -> Dependencies:

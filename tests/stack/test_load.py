@@ -44,7 +44,7 @@ async def test_a_hundred_generations_at_once(road: Road) -> None:
         await road.closed(key_of(message))
     made = (await road.replicate.get("/_sim/predictions")).json()
     assert sum(mark in each["input"].get("prompt", "") for each in made) == GENERATIONS
-    assert [difference async for difference in worker.audit(road.deps) if difference.user_id in users] == []
+    assert [difference async for difference in worker.audit(road.deps) if difference.account_id in users] == []
     assert await _dead_letters(road) == []
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from datetime import datetime
+from uuid import uuid4
 
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
@@ -25,7 +26,7 @@ async def test_the_message_of_the_guide_becomes_a_stored_picture(road: Road) -> 
         blob = service.get_blob_client(output["container"], output["name"])
         properties = await blob.get_blob_properties()
         content = await (await blob.download_blob()).readall()
-    assert output["name"] == f"{user}/{message['generation_id']}/1-0.webp"
+    assert output["name"] == f"{user}/{user}/{message['generation_id']}/1-0.webp"
     assert properties.content_settings.content_type == output["content_type"] == "image/webp"
     assert properties.metadata == {
         "generation_id": message["generation_id"],
@@ -46,7 +47,7 @@ async def test_the_event_is_a_cloud_event_without_the_prompt(road: Road) -> None
     message = await road.message(metadata={"order": "7"}, num_outputs=2)
     event = (await road.outcome(message)).event
     assert event["specversion"] == "1.0"
-    assert event["id"] == f"{message['user_id']}/{message['generation_id']}/succeeded"
+    assert event["id"] == f"{key_of(message)}/succeeded"
     assert datetime.fromisoformat(event["time"]).tzinfo is not None
     assert event["data"]["credits"] == {"held": 2, "captured": 2, "released": 0}
     assert len(event["data"]["outputs"]) == 2
@@ -115,6 +116,25 @@ async def test_the_same_message_under_two_ids_is_one_picture(road: Road) -> None
     first, *again = road.app.events[key.generation_id]
     assert again
     assert all(event == first for event in again)
+
+
+async def test_two_users_of_an_account_use_the_same_id(road: Road) -> None:
+    """One budget pays for both; rows, outputs, events and index are of each alone."""
+    account, same = await road.user(), uuid4().hex
+    messages = [await road.message(user_id=user, account_id=account, generation_id=same) for user in ("ada", "bob")]
+    await asyncio.gather(*(road.send(message) for message in messages))
+    keys = [key_of(message) for message in messages]
+    for key in keys:
+        await road.log.step(key, "published")
+        await road.closed(key)
+    for key, message in zip(keys, messages, strict=True):
+        generation = await road.generation(key)
+        assert generation.state is State.SUCCEEDED
+        assert [output.name.rpartition("/")[0] for output in generation.outputs] == [str(key)]
+        assert await road.moves(key) == [Move.HOLD, Move.RESOLVE]
+        assert len(await road.predictions(message["prompt"])) == 1
+    assert await road.balances(account) == (8, 0, 2)
+    await road.books_balance(account)
 
 
 async def test_the_same_message_under_one_id_is_delivered_once(road: Road) -> None:

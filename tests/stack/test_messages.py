@@ -117,7 +117,7 @@ async def test_the_ids_of_identity_providers_walk_the_whole_road(road: Road, sub
     outcome = await road.outcome(message)
     await road.paid_once(outcome, message["prompt"])
     (output,) = outcome.event["data"]["outputs"]
-    assert output["name"].startswith(f"{user}/{generation}/1-0.")
+    assert output["name"].startswith(f"{user}/{user}/{generation}/1-0.")
     assert await road.stack.app.outputs.read_output(output["name"])
 
 

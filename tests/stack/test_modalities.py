@@ -86,7 +86,7 @@ async def test_a_video_by_its_quality_class(road: Road) -> None:
 async def test_a_sound_goes_on_from_one_that_the_app_has_uploaded(road: Road) -> None:
     """MusicGen reads the file at an address with a signature, which nobody else is told."""
     user = await road.user(1000)
-    name = f"{user}/theme.wav"
+    name = f"{user}/{user}/theme.wav"
     await road.stack.app.uploads.put_upload(name, io.BytesIO(_wav()))
     message = await road.message(user_id=user, model="musicgen", duration_s=12, continuation=True, input_file=name)
     outcome = await road.outcome(message)
@@ -109,7 +109,7 @@ async def test_speech_comes_out_of_an_object(road: Road) -> None:
 async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
     """The archive goes to Replicate's files, the version is told, the weights are a blob."""
     user = await road.user(1000)
-    name = f"{user}/faces.zip"
+    name = f"{user}/{user}/faces.zip"
     await road.stack.app.uploads.put_upload(name, io.BytesIO(b"PK\x03\x04 pictures"))
     message = {
         "generation_id": uuid4().hex,
@@ -136,15 +136,15 @@ async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"input_file": "{user}/none.zip", "destination": DESTINATION}, "is not there"),
-        ({"input_file": "{user}/huge.zip", "destination": DESTINATION}, "to 100 MiB"),
+        ({"input_file": "{user}/{user}/none.zip", "destination": DESTINATION}, "is not there"),
+        ({"input_file": "{user}/{user}/huge.zip", "destination": DESTINATION}, "to 100 MiB"),
     ],
 )
 async def test_an_archive_that_cannot_go_costs_nothing(road: Road, fields: dict[str, str], text: str) -> None:
     """Known before anything is held: it is not there, or Replicate would not take it."""
     user = await road.user(1000)
     if "huge" in fields["input_file"]:
-        await road.stack.app.uploads.put_upload(f"{user}/huge.zip", io.BytesIO(bytes(100 * 1024**2 + 1)))
+        await road.stack.app.uploads.put_upload(f"{user}/{user}/huge.zip", io.BytesIO(bytes(100 * 1024**2 + 1)))
     named = {name: value.format(user=user) for name, value in fields.items()}
     outcome = await road.outcome({"generation_id": uuid4().hex, "user_id": user, "modality": "training", **named})
     assert outcome.reason == "INPUT_INVALID"

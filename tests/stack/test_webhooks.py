@@ -122,7 +122,7 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
 async def _signed(road: Road, outcome: Outcome, body: bytes, age_s: int = 0) -> Delivery:
     """A delivery as Replicate would make it, about this generation."""
     secret = await road.stack.app.signing_secret.value()
-    callback = Callback(outcome.key.user_id, outcome.key.generation_id, 1)
+    callback = Callback(outcome.key, 1)
     webhook_id, sent_at = f"msg_{uuid4().hex}", int(time.time()) - age_s
     headers = {
         "webhook-id": webhook_id,

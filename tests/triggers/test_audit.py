@@ -22,13 +22,13 @@ class StuckStore(FakeStore):
 
     stuck = broken = ""
 
-    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
-        if user_id == self.broken:
+        if account_id == self.broken:
             raise Unavailable("tables", "a row cannot be read")
-        if user_id == self.stuck:
+        if account_id == self.stuck:
             await asyncio.Event().wait()
-        async for entry in super().ledger(user_id):
+        async for entry in super().ledger(account_id):
             yield entry
 
 
@@ -47,7 +47,7 @@ async def crowd(rooms: FakeApp, size: int) -> list[str]:
     """So many accounts; returns their users in the order in which tonight's audit comes to them."""
     for number in range(size):
         await rooms.world.open_account(f"user{number}")
-    return [user_id async for user_id, _ in worker.audit_tonight(rooms.world.deps)]
+    return [account_id async for account_id, _ in worker.audit_tonight(rooms.world.deps)]
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:

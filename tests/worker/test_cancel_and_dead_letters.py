@@ -209,7 +209,7 @@ async def test_an_outage_of_the_blobs_holds_back_no_event(world: World, dead: bo
         raise Unavailable("blobs", "the answer was lost")
 
     world.blobs.discard_outputs = down  # type: ignore[method-assign, assignment]
-    world.blobs.outputs["ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
+    world.blobs.outputs["ada/ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
     before = world.time
     await (dead_letter(world) if dead else world.cancel())
     assert [event.outcome for event in world.events] == ["failed" if dead else "canceled"]
@@ -227,14 +227,14 @@ async def test_an_outage_of_the_blobs_holds_back_no_event(world: World, dead: bo
 async def test_a_blob_that_may_not_be_deleted_stays_and_is_counted(world: World) -> None:
     """A lease or a policy: the app is told, the index row goes, and nobody tries for ever."""
     await world.ask()
-    world.blobs.outputs["ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
-    world.blobs.kept.add("ada/one/1-0.png")
+    world.blobs.outputs["ada/ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
+    world.blobs.kept.add("ada/ada/one/1-0.png")
     await world.cancel()
     assert [event.outcome for event in world.events] == ["canceled"]
     assert world.telemetry.total("darkroom.blobs_kept") == 1
     assert not world.index.rows
-    assert list(world.blobs.outputs) == ["ada/one/1-0.png"]
-    del world.blobs.outputs["ada/one/1-0.png"]
+    assert list(world.blobs.outputs) == ["ada/ada/one/1-0.png"]
+    del world.blobs.outputs["ada/ada/one/1-0.png"]
     world.at_rest()
 
 

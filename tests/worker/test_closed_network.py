@@ -64,10 +64,10 @@ async def test_a_sound_is_handed_over() -> None:
     """As an archive is everywhere."""
     world = await opened()
     world.deps = replace(world.deps, limits=CLOSED)
-    world.blobs.uploads["ada/horn.wav"] = WAV
-    await world.ask(model="song", input_file="ada/horn.wav", continuation=True)
+    world.blobs.uploads["ada/ada/horn.wav"] = WAV
+    await world.ask(model="song", input_file="ada/ada/horn.wav", continuation=True)
     ((address, handed),) = world.replicate.uploaded.items()
     ((_, sent),) = world.replicate.creates
     assert sent.inputs["input_audio"] == address
     assert handed == ("horn.wav", WAV)
-    assert world.blobs.uploads == {"ada/horn.wav": WAV}
+    assert world.blobs.uploads == {"ada/ada/horn.wav": WAV}

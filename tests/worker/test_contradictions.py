@@ -202,7 +202,7 @@ async def test_an_output_that_comes_late_is_delivered(world: World) -> None:
     world.replicate.files[late] = content
     await world.pump()
     assert world.balances() == (8, 0, 2)
-    assert set(world.blobs.outputs) == {"ada/one/1-0.png", "ada/one/1-1.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-0.png", "ada/ada/one/1-1.png"}
     world.at_rest()
 
 
@@ -232,7 +232,7 @@ async def test_what_is_there_is_delivered_before_it_is_deleted_too(world: World)
     for _ in range(58):
         await world.tick(60)
     assert world.balances() == (9, 0, 1)
-    assert set(world.blobs.outputs) == {"ada/one/1-0.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-0.png"}
     world.at_rest()
 
 

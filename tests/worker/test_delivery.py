@@ -28,7 +28,7 @@ async def delivered(world: World, *contents: bytes, model: str = "flux-schnell",
 async def test_what_is_stored_is_what_was_screened(world: World) -> None:
     """Cleaned of what no viewer needs, and of the right size in the event."""
     await delivered(world, b"a cat" + EXTRA)
-    assert world.blobs.outputs["ada/one/1-0.png"].content == b"a cat"
+    assert world.blobs.outputs["ada/ada/one/1-0.png"].content == b"a cat"
     assert world.screener.images == [b"a cat"]
     assert world.events[0].outputs[0].size_bytes == 5
     assert world.balances() == (9, 0, 1)
@@ -58,11 +58,11 @@ async def test_a_manifest_is_recorded_and_kept_beside_the_output(world: World) -
     """With the record of the output, which is read back from its row; the event names the picture alone."""
     await delivered(world, b"a cat" + MANIFEST, b"a dog")
     assert {name: blob.content for name, blob in world.blobs.outputs.items()} == {
-        "ada/one/1-0.png": b"a cat",
-        "ada/one/1-0.c2pa": MANIFEST,
-        "ada/one/1-1.png": b"a dog",
+        "ada/ada/one/1-0.png": b"a cat",
+        "ada/ada/one/1-0.c2pa": MANIFEST,
+        "ada/ada/one/1-1.png": b"a dog",
     }
-    assert world.blobs.outputs["ada/one/1-0.c2pa"].content_type == "application/c2pa"
+    assert world.blobs.outputs["ada/ada/one/1-0.c2pa"].content_type == "application/c2pa"
     records = world.generation().screenings
     assert [(record.subject, record.provenance) for record in records] == [
         ("prompt", ""),
@@ -70,7 +70,7 @@ async def test_a_manifest_is_recorded_and_kept_beside_the_output(world: World) -
         ("output 1.1", ""),
     ]
     assert [read_record(record.to_json()) for record in records] == list(records)
-    assert [output.name for output in world.events[0].outputs] == ["ada/one/1-0.png", "ada/one/1-1.png"]
+    assert [output.name for output in world.events[0].outputs] == ["ada/ada/one/1-0.png", "ada/ada/one/1-1.png"]
 
 
 async def test_the_manifest_of_a_refused_output_is_not_kept(world: World) -> None:
@@ -92,8 +92,8 @@ async def test_an_output_that_ended_early_is_fetched_again(world: World) -> None
     world.pass_time(10)
     await world.pump()
     assert {name: blob.content for name, blob in world.blobs.outputs.items()} == {
-        "ada/one/1-0.png": b"a cat",
-        "ada/one/1-1.png": b"a dog",
+        "ada/ada/one/1-0.png": b"a cat",
+        "ada/ada/one/1-1.png": b"a dog",
     }
     assert world.balances() == (8, 0, 2)
     world.at_rest()
@@ -108,7 +108,7 @@ async def test_what_ends_early_for_most_of_its_hour_is_no_result(world: World) -
     assert not world.events
     world.pass_time(1)
     await world.webhook(world.replicate.only_id)
-    assert [output.name for output in world.events[0].outputs] == ["ada/one/1-1.png"]
+    assert [output.name for output in world.events[0].outputs] == ["ada/ada/one/1-1.png"]
     assert world.balances() == (9, 0, 1)
     world.at_rest()
 
@@ -176,14 +176,14 @@ async def test_a_black_picture_is_the_refusal_of_a_model_that_says_so_in_black(w
     """It is neither screened nor stored nor paid, and told as what it is; the other one is delivered."""
     await delivered(world, BLACK, b"a dog", model="sdxl")
     (event,) = world.events
-    assert [output.name for output in event.outputs] == ["ada/one/1-1.png"]
+    assert [output.name for output in event.outputs] == ["ada/ada/one/1-1.png"]
     assert event.refused_outputs == 1
     assert world.screener.images == [b"a dog"]
     assert event.captured_credits == world.deps.catalog.models["sdxl"].credits
     await delivered(world, BLACK, model="sdxl", key=Key("ada", "two"))
     assert (world.events[1].outcome, world.events[1].reason) == ("failed", Reason.CONTENT_REFUSED)
     assert world.events[1].captured_credits == 0
-    assert set(world.blobs.outputs) == {"ada/one/1-1.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-1.png"}
     world.at_rest()
 
 

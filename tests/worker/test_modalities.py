@@ -41,7 +41,7 @@ async def test_a_text_is_joined_screened_stored_and_told() -> None:
     """Its pieces are one file of UTF-8, which costs a thousand tokens' credits; a short one is in the event."""
     world = await said(await opened(), "Ein Leucht", "turm", "\n", " 🗼.")
     (output,) = world.events[0].outputs
-    assert output.name == "ada/one/1-0.txt"
+    assert output.name == "ada/ada/one/1-0.txt"
     assert (output.content_type, output.width, output.height) == ("text/plain; charset=utf-8", 0, 0)
     assert output.text == "Ein Leuchtturm\n 🗼."
     stored = world.blobs.outputs[output.name]
@@ -176,7 +176,7 @@ async def test_a_film_is_stored_as_one() -> None:
     """By its bytes, unscreened, which the record says; for the seconds that were asked for."""
     world = await made(await opened(), "film", MP4, duration_s=9)
     (output,) = world.events[0].outputs
-    assert (output.name, output.content_type) == ("ada/one/1-0.mp4", "video/mp4")
+    assert (output.name, output.content_type) == ("ada/ada/one/1-0.mp4", "video/mp4")
     assert (output.width, output.height, output.text) == (0, 0, "")
     assert world.blobs.outputs[output.name].content == MP4
     record = world.generation().screenings[-1]
@@ -225,7 +225,7 @@ async def test_pictures_in_a_list_are_one_too() -> None:
     assert attempt.inputs["input_images"] == ["data:image/png;base64,YSBjYXQ="]
     saved = world.generation().attempt
     assert saved is not None
-    assert str(saved.inputs["input_images"]).startswith("['input:ada/one/")
+    assert str(saved.inputs["input_images"]).startswith("['input:ada/ada/one/")
     assert world.events[0].outcome == "succeeded"
     world.at_rest()
 
@@ -234,7 +234,7 @@ async def test_of_an_object_the_first_file_is_taken() -> None:
     """What else there is belongs to it, and one was asked and held for."""
     world = await made(await opened(), "voice", WAV, b"a prompt in numbers")
     (output,) = world.events[0].outputs
-    assert (output.name, output.content_type) == ("ada/one/1-0.wav", "audio/wav")
+    assert (output.name, output.content_type) == ("ada/ada/one/1-0.wav", "audio/wav")
     assert len(world.replicate.fetched) == 1
     assert world.balances() == (998, 0, 2)
     world.at_rest()
@@ -247,18 +247,20 @@ async def test_a_sound_goes_on_from_a_file_of_the_users() -> None:
     """The model gets an address that lives as long as it may take; the row has the name alone."""
     world = await opened()
     world.deps = replace(world.deps, digest_key=b"a key")
-    world.blobs.uploads["ada/horn.wav"] = WAV
-    await made(world, "song", WAV, input_file="ada/horn.wav", continuation=True)
+    world.blobs.uploads["ada/ada/horn.wav"] = WAV
+    await made(world, "song", WAV, input_file="ada/ada/horn.wav", continuation=True)
     ((_, attempt),) = world.replicate.creates
     assert attempt.inputs["continuation"] is True
-    assert str(attempt.inputs["input_audio"]).startswith("https://uploads.example/ada/horn.wav?until=2026-11-21T12:16")
+    assert str(attempt.inputs["input_audio"]).startswith(
+        "https://uploads.example/ada/ada/horn.wav?until=2026-11-21T12:16"
+    )
     saved = world.generation().attempt
     assert saved is not None
-    assert saved.inputs["input_audio"] == "ada/horn.wav"
+    assert saved.inputs["input_audio"] == "ada/ada/horn.wav"
     record = world.generation().screenings[0]
     assert (record.subject, record.unscreened, record.allowed) == ("input file", "audio", True)
-    assert record.digest == keyed_digest(b"a key", b"ada/horn.wav")
-    assert world.blobs.uploads == {"ada/horn.wav": WAV}
+    assert record.digest == keyed_digest(b"a key", b"ada/ada/horn.wav")
+    assert world.blobs.uploads == {"ada/ada/horn.wav": WAV}
     world.at_rest()
 
 
@@ -276,11 +278,11 @@ async def test_a_file_that_cannot_be_used_is_refused_before_anything_is_held(con
     world = await opened()
     world.deps = replace(world.deps, limits=Limits(upload_bytes=1024 * 1024))
     if content is not None:
-        world.blobs.uploads["ada/horn.wav"] = content
-    await world.ask(model="song", input_file="ada/horn.wav")
+        world.blobs.uploads["ada/ada/horn.wav"] = content
+    await world.ask(model="song", input_file="ada/ada/horn.wav")
     (event,) = world.events
     assert (event.outcome, event.reason, event.text) == ("rejected", Reason.INPUT_INVALID, text)
-    assert not world.store.entries_of(KEY.generation_id)
+    assert not world.store.entries_of(KEY)
     assert world.screener.texts == []
     assert world.replicate.creates == []
     world.at_rest()
@@ -290,8 +292,8 @@ async def test_a_file_of_the_largest_size_is_taken() -> None:
     """The bound is inclusive."""
     world = await opened()
     world.deps = replace(world.deps, limits=Limits(upload_bytes=1024 * 1024))
-    world.blobs.uploads["ada/horn.wav"] = bytes(1024 * 1024)
-    await world.ask(model="song", input_file="ada/horn.wav")
+    world.blobs.uploads["ada/ada/horn.wav"] = bytes(1024 * 1024)
+    await world.ask(model="song", input_file="ada/ada/horn.wav")
     assert world.generation().state is State.RUNNING
 
 
@@ -310,7 +312,7 @@ async def test_a_model_that_takes_no_file_refuses_one() -> None:
     """It would make something else of it and charge; nothing is held, and nothing is asked."""
     world = await opened()
     before = world.balances()
-    await world.ask(model="voice", input_file="ada/horn.wav")
+    await world.ask(model="voice", input_file="ada/ada/horn.wav")
     (event,) = world.events
     assert (event.outcome, event.reason) == ("rejected", Reason.INVALID_REQUEST)
     assert event.text == "input_file is not taken by voice: leave it out, or ask for a model that takes it"
@@ -321,9 +323,9 @@ async def test_a_model_that_takes_no_file_refuses_one() -> None:
 async def test_a_file_that_goes_while_the_create_waits_ends_it() -> None:
     """The next try finds nothing to go on from: released, and said so."""
     world = await opened()
-    world.blobs.uploads["ada/horn.wav"] = WAV
+    world.blobs.uploads["ada/ada/horn.wav"] = WAV
     world.replicate.answer_next_create_with(NotCreated("throttled", 30))
-    await world.ask(model="song", input_file="ada/horn.wav")
+    await world.ask(model="song", input_file="ada/ada/horn.wav")
     assert world.generation().state is State.WAITING
     world.blobs.uploads.clear()
     await world.settle()
@@ -338,7 +340,7 @@ async def test_a_file_that_goes_while_the_create_waits_ends_it() -> None:
 async def test_a_policy_for_films_alone_lets_no_unseen_sound_in() -> None:
     """What a request brings along is nothing that nobody may look at, either."""
     world = await opened(WILLING)
-    world.blobs.uploads["ada/horn.wav"] = WAV
+    world.blobs.uploads["ada/ada/horn.wav"] = WAV
     world.deps = replace(world.deps, policy=replace(WILLING, unscreened=frozenset({"video"})))
-    await world.ask(model="song", input_file="ada/horn.wav")
+    await world.ask(model="song", input_file="ada/ada/horn.wav")
     assert world.events[0].reason is Reason.NOT_SCREENED

@@ -24,7 +24,7 @@ async def test_two_outputs_are_captured_as_two(world: World) -> None:
     world.replicate.succeed(world.replicate.only_id, [b"a", b"b"])
     await world.webhook(world.replicate.only_id)
     assert world.balances() == (8, 0, 2)
-    assert set(world.blobs.outputs) == {"ada/one/1-0.png", "ada/one/1-1.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-0.png", "ada/ada/one/1-1.png"}
     world.at_rest()
 
 
@@ -54,7 +54,7 @@ async def test_an_unsafe_output_is_not_stored_and_not_charged(world: World) -> N
     world.replicate.succeed(world.replicate.only_id, [UNSAFE_IMAGE, b"fine"])
     await world.webhook(world.replicate.only_id)
     assert world.balances() == (9, 0, 1)
-    assert set(world.blobs.outputs) == {"ada/one/1-1.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-1.png"}
     assert world.events[0].refused_outputs == 1
     world.at_rest()
 
@@ -84,11 +84,11 @@ async def test_an_output_that_is_refused_on_the_second_look_leaves_nothing(world
     world.blobs.put_output = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(OSError, match="died"):
         await world.webhook(world.replicate.only_id)
-    assert set(world.blobs.outputs) == {"ada/one/1-0.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-0.png"}
     world.blobs.put_output = put  # type: ignore[method-assign]
     world.screener.marks[b"fine"] = world.screener.marks[UNSAFE_IMAGE]
     await world.webhook(world.replicate.only_id)
-    assert set(world.blobs.outputs) == {"ada/one/1-1.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-1.png"}
     world.at_rest()
 
 

@@ -208,7 +208,7 @@ async def test_a_request_of_what_has_ended_is_told_the_end_again() -> None:
     world.pass_time(60)
     before = (world.generation(), world.account())
     await world.ask(prompt="a gory battle")
-    assert [event.event_id for event in world.events] == ["ada/one/rejected"] * 2
+    assert [event.event_id for event in world.events] == ["ada/ada/one/rejected"] * 2
     assert facts(world.events[1]) == first
     world.pass_time(60)
     await world.deliver(

@@ -24,10 +24,10 @@ async def test_a_request_becomes_a_stored_picture_paid_once(world: World) -> Non
     await world.webhook(world.replicate.only_id)
     assert world.generation().state is State.SUCCEEDED
     assert world.balances() == (9, 0, 1)
-    assert world.blobs.outputs["ada/one/1-0.png"].content == b"picture"
+    assert world.blobs.outputs["ada/ada/one/1-0.png"].content == b"picture"
     (event,) = world.events
     assert facts(event)["credits"] == {"held": 1, "captured": 1, "released": 0}
-    assert facts(event)["outputs"][0]["name"] == "ada/one/1-0.png"
+    assert facts(event)["outputs"][0]["name"] == "ada/ada/one/1-0.png"
     world.at_rest()
     assert world.telemetry.names(KEY) == [
         "received",
@@ -188,7 +188,7 @@ async def test_while_content_safety_is_down_the_request_waits(world: World) -> N
     await world.ask()
     assert world.generation().state is State.RECEIVED
     assert world.balances() == (10, 0, 0)
-    assert not world.store.entries_of("one")
+    assert not world.store.entries_of(KEY)
     (sent,) = world.messenger.scheduled
     assert sent.envelope.deferrals == 1
     world.screener.down = False

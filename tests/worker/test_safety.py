@@ -125,9 +125,9 @@ async def test_a_refused_output_is_kept_for_an_appeal(world: World) -> None:
     with_house(world, limits=Limits(quarantine_days=3))
     await delivered(world, b"fine", UNSAFE_IMAGE)
     (name,) = world.blobs.quarantined
-    assert name == "ada/one/1-1.png"
+    assert name == "ada/ada/one/1-1.png"
     assert world.blobs.quarantined[name].metadata == {"generation_id": "one", "category": "Sexual"}
-    assert set(world.blobs.outputs) == {"ada/one/1-0.png"}
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-0.png"}
     world.pass_time(3 * 86_400 - 10)
     assert await worker.sweep(world.deps) == 0
     world.pass_time(20)
@@ -172,7 +172,7 @@ async def test_a_policy_may_let_it_pass_and_the_record_says_so() -> None:
     await world.open_account()
     await delivered(world, MP4, b"no film")
     (output,) = world.generation().outputs
-    assert (output.name, output.content_type) == ("ada/one/1-0.mp4", "video/mp4")
+    assert (output.name, output.content_type) == ("ada/ada/one/1-0.mp4", "video/mp4")
     assert world.generation().screenings[1].unscreened == "video"
     assert world.screener.texts
     assert world.balances() == (9, 0, 1)
@@ -189,8 +189,8 @@ async def test_a_text_is_screened_whole_before_it_is_stored() -> None:
         prediction = replace(world.replicate.predictions[prediction_id], outputs=tuple(pieces))
         world.replicate.predictions[prediction_id] = prediction
         await world.webhook(prediction_id)
-    assert world.blobs.outputs["ada/one/1-0.txt"].content == b"once upon a time"
-    assert set(world.blobs.outputs) == {"ada/one/1-0.txt"}
+    assert world.blobs.outputs["ada/ada/one/1-0.txt"].content == b"once upon a time"
+    assert set(world.blobs.outputs) == {"ada/ada/one/1-0.txt"}
     assert [event.outcome for event in world.events] == ["succeeded", "failed"]
     assert world.screener.texts[-1] == "a gory tale"
     assert world.balances() == (9, 0, 1)
@@ -208,7 +208,7 @@ async def test_what_was_screened_is_what_the_model_gets(world: World) -> None:
     assert attempt.inputs["prompt_strength"] == 0.5
     saved = world.generation().attempt
     assert saved is not None
-    assert str(saved.inputs["image"]).startswith("input:ada/one/")
+    assert str(saved.inputs["image"]).startswith("input:ada/ada/one/")
     assert [record.subject for record in world.generation().screenings] == ["prompt", "input image"]
     assert world.inputs.fetched == [PICTURE]
     assert PICTURE not in str(world.generation())
@@ -219,7 +219,7 @@ async def test_a_large_input_goes_by_a_signed_address_that_outlives_the_queue(wo
     world.inputs.files[PICTURE] = b"x" * (256 * 1024 + 1)
     await world.ask(model="flux-dev", image_url=PICTURE)
     (_, attempt) = world.replicate.creates[0]
-    assert str(attempt.inputs["image"]).startswith("https://inputs.example/ada/one/")
+    assert str(attempt.inputs["image"]).startswith("https://inputs.example/ada/ada/one/")
     assert "until=2026-11-21T12:18:00Z" in str(attempt.inputs["image"])  # 180 s and a quarter of an hour
     assert "inputs.example" not in str(world.generation())
 
@@ -290,8 +290,8 @@ async def test_a_model_without_an_image_input_refuses_one(world: World) -> None:
 
 async def test_a_reference_of_ours_in_a_request_is_refused(world: World) -> None:
     """A user cannot name another user's input."""
-    world.blobs.inputs["bob/one/secret.png"] = Blob(b"secret", "image/png", {})
-    await world.ask(model="flux-dev", image_url="input:bob/one/secret.png")
+    world.blobs.inputs["bob/bob/one/secret.png"] = Blob(b"secret", "image/png", {})
+    await world.ask(model="flux-dev", image_url="input:bob/bob/one/secret.png")
     assert world.events[0].reason is Reason.INPUT_INVALID
     assert not world.replicate.creates
 
@@ -351,7 +351,7 @@ async def test_a_model_without_an_image_input_is_no_fallback(world: World) -> No
 
 async def test_an_input_whose_request_died_is_swept(world: World) -> None:
     """After two days, when no generation can still want it."""
-    await world.blobs.put_input("ada/one/x.png", b"a cat", "image/png")
+    await world.blobs.put_input("ada/ada/one/x.png", b"a cat", "image/png")
     world.pass_time(2 * 86_400 - 10)
     assert await worker.sweep(world.deps) == 0
     world.pass_time(20)

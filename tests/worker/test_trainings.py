@@ -28,7 +28,11 @@ async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
     assert sent.inputs == {"input_images": address, "trigger_word": "LGHT"}
     assert (sent.destination, sent.trains) == ("ada/lora", True)
     (output,) = world.events[0].outputs
-    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.tar", "application/x-tar", TRAINED_VERSION)
+    assert (output.name, output.content_type, output.text) == (
+        "ada/ada/one/1-0.tar",
+        "application/x-tar",
+        TRAINED_VERSION,
+    )
     assert world.blobs.outputs[output.name].content == TAR
     assert facts(world.events[0])["outputs"][0]["text"] == TRAINED_VERSION
     assert world.balances() == (900, 0, 100)
@@ -47,7 +51,7 @@ async def test_what_is_saved_names_the_file_and_not_where_it_was_handed() -> Non
     await train(world, training_steps=500)
     saved = world.generation().attempt
     assert saved is not None
-    assert saved.inputs == {"input_images": "ada/pictures.zip", "trigger_word": "LGHT", "steps": 500}
+    assert saved.inputs == {"input_images": "ada/ada/pictures.zip", "trigger_word": "LGHT", "steps": 500}
     assert world.generation().ignored_fields == ()
 
 
@@ -75,7 +79,7 @@ async def test_a_trigger_word_is_screened() -> None:
     [
         ({"destination": None, "modality": "training"}, Reason.INVALID_REQUEST),
         ({"input_file": None}, Reason.INVALID_REQUEST),
-        ({"input_file": "ada/other.zip"}, Reason.INPUT_INVALID),
+        ({"input_file": "ada/ada/other.zip"}, Reason.INPUT_INVALID),
         ({"training_steps": 2}, Reason.INVALID_REQUEST),
         ({"max_credits": 99}, Reason.OVER_LIMIT),
     ],

@@ -14,7 +14,11 @@ async def test_a_version_without_weights_is_stored_as_json() -> None:
     """So that nothing that was paid for is lost."""
     world = await trained(await opened(), weights=None)
     (output,) = world.events[0].outputs
-    assert (output.name, output.content_type, output.text) == ("ada/one/1-0.json", "application/json", TRAINED_VERSION)
+    assert (output.name, output.content_type, output.text) == (
+        "ada/ada/one/1-0.json",
+        "application/json",
+        TRAINED_VERSION,
+    )
     assert json.loads(world.blobs.outputs[output.name].content) == {"version": TRAINED_VERSION}
     assert world.balances() == (900, 0, 100)
     world.at_rest()
@@ -41,8 +45,8 @@ async def test_weights_that_cannot_be_had_leave_the_version(trouble: str) -> Non
 @pytest.mark.parametrize(
     ("weights", "name", "content_type"),
     [
-        (ZIP, "ada/one/1-0.zip", "application/zip"),
-        (b"safetensors, say", "ada/one/1-0.bin", "application/octet-stream"),
+        (ZIP, "ada/ada/one/1-0.zip", "application/zip"),
+        (b"safetensors, say", "ada/ada/one/1-0.bin", "application/octet-stream"),
     ],
 )
 async def test_weights_of_another_kind_are_weights(weights: bytes, name: str, content_type: str) -> None:
@@ -59,7 +63,7 @@ async def test_weights_without_a_version_are_delivered() -> None:
     world.replicate.succeed(world.replicate.only_id, [TAR])
     await world.webhook(world.replicate.only_id)
     (output,) = world.events[0].outputs
-    assert (output.name, output.text) == ("ada/one/1-0.tar", "")
+    assert (output.name, output.text) == ("ada/ada/one/1-0.tar", "")
     world.at_rest()
 
 

@@ -58,7 +58,7 @@ async def test_its_input_is_refused_unseen(world: World) -> None:
 async def test_what_a_delivery_had_stored_goes_with_the_refusal(world: World) -> None:
     """It died after it had stored the input, and the next one is refused: nobody keeps the picture."""
     world.inputs.files[PICTURE] = b"a cat"
-    await world.blobs.put_input("ada/one/stored.png", b"a cat", "image/png")
+    await world.blobs.put_input("ada/ada/one/stored.png", b"a cat", "image/png")
     await world.blobs.put_input("ada/other/stored.png", b"a dog", "image/png")
     await ask(world, lost(LOST_DELIVERIES), model="flux-dev", image_url=PICTURE)
     assert world.generation().state is State.REJECTED

@@ -82,7 +82,7 @@ class Replicate:
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
         """POST the attempt's prediction, once."""
-        callback = Callback(key.user_id, key.generation_id, attempt.number)
+        callback = Callback(key, attempt.number)
         try:
             webhook = callback_url(self._webhook_url, callback, await self._signing_secret())
             token = checked(await self._token.value())

@@ -1,7 +1,7 @@
 """Telemetry as log records, which Application Insights takes as they are.
 
 Rules of this file:
-1. A record says its names and numbers as fields too (``step``, ``user_id``, ``generation_id`` and each fact;
+1. A record says its names and numbers as fields too (``step``, the three ids of a key and each fact;
    ``metric``, ``value`` and each label), flat, so that a query needs no parsing of texts.
 2. Ids, names and numbers only: the callers have nothing else, and nothing else goes in. One text does: what the
    provider said of a failed prediction, as core/provider/redaction.py lets it through.
@@ -68,7 +68,7 @@ class LogTelemetry:
         """Something happened to a generation."""
         level = _level(name)
         if _steps.isEnabledFor(level):
-            fields = {**facts, "step": name, "user_id": key.user_id, "generation_id": key.generation_id}
+            fields = {**facts, "step": name, **key.properties}
             _steps.log(level, "%s %s%s", name, key, _told(facts), extra=fields)
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:

@@ -63,7 +63,7 @@ class OpenTelemetry(LogTelemetry):
     @contextmanager
     def span(self, name: str, key: Key | None = None) -> Iterator[None]:
         """A span around what happens inside."""
-        attributes = {"darkroom.user_id": key.user_id, "darkroom.generation_id": key.generation_id} if key else {}
+        attributes = {f"darkroom.{name}": value for name, value in key.properties.items()} if key else {}
         with self._tracer.start_as_current_span(name, attributes=attributes):
             yield
 

@@ -96,8 +96,7 @@ class GenerationEvent:
             "time": self.at.isoformat(),
             "datacontenttype": "application/json",
             "data": {
-                "generation_id": self.key.generation_id,
-                "user_id": self.key.user_id,
+                **self.key.properties,
                 "modality": self.modality or None,
                 "model": self.model or None,
                 "chosen_by": self.chosen_by,
@@ -146,12 +145,13 @@ class RefusalEvent:
 
     @property
     def event_id(self) -> str:
-        """The stable id. A key has two parts that are no empty text."""
-        return f"/{self.digest}/{self.outcome}"
+        """The stable id. No part of a key is an empty text."""
+        return Key("", self.digest).named(self.outcome)
 
     def to_json(self) -> dict[str, Any]:
         """The CloudEvent in structured JSON mode."""
-        user_id, generation_id = self.given_ids
+        account_id, user_id, generation_id = self.given_ids
+        ids = {"account_id": account_id, "user_id": user_id, "generation_id": generation_id}
         told = GenerationEvent(
             key=Key("", self.digest),
             outcome=self.outcome,
@@ -168,7 +168,7 @@ class RefusalEvent:
             ignored_fields=(),
             opened_at=self.at,
         ).to_json()
-        return told | {"data": told["data"] | {"user_id": user_id, "generation_id": generation_id}}
+        return told | {"data": told["data"] | ids}
 
 
 Event = GenerationEvent | RefusalEvent

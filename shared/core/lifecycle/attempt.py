@@ -178,6 +178,6 @@ def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
         # Most of a list are not this one. An address without escapes says its ids as they are: no need to parse it.
         if key.generation_id not in prediction.webhook and not _ESCAPES.intersection(prediction.webhook):
             return False
-        return named_callback(prediction.webhook) == Callback(key.user_id, key.generation_id, attempt.number)
+        return named_callback(prediction.webhook) == Callback(key, attempt.number)
     same_model = not prediction.model or prediction.model == attempt.replicate.partition(":")[0]
     return attempt.own_seed and same_model and prediction.seed == attempt.seed

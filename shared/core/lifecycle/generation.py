@@ -120,9 +120,7 @@ def ended(
         return step(generation, state, **told, ended_at=now)
     if account is None:
         raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
-    after, entry = ledger.resolve(
-        account, generation.held_credits, captured, generation_id=generation.key.generation_id, at=now
-    )
+    after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=now)
     done = step(generation, state, captured_credits=captured, **told, ended_at=now)
     return Transition(done.generation, after, entry)
 

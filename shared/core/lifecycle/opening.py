@@ -79,7 +79,7 @@ def opened(
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
     )
-    after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
+    after, entry = ledger.hold(account, quoted.hold_credits, key=request.key, at=now)
     return Transition(generation, after, entry)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 
+from shared.core.keys import Key, row_key
 from shared.core.reasons import Reason, Refusal, counted
 
 
@@ -56,13 +57,13 @@ def whole(name: str, value: object, low: int, high: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One user's credits.
+    """What pays: the credits of a person, a team or a customer. Users belong to it, by default one of the same id.
 
     ``daily_limit_credits`` bounds what may be held in one UTC day (None: no bound). ``day`` and
     ``day_credits`` count it: what was held on that day, less what of it was released on the same day.
     """
 
-    user_id: str
+    account_id: str
     plan: Plan = Plan.FREE
     granted: int = 0
     available: int = 0
@@ -74,9 +75,9 @@ class Account:
 
     def __post_init__(self) -> None:
         if self.granted != self.available + self.held + self.captured:
-            raise ValueError(f"credits of account {self.user_id!r} do not add up")
+            raise ValueError(f"credits of account {self.account_id!r} do not add up")
         if min(self.available, self.held, self.captured) < 0:
-            raise ValueError(f"credits of account {self.user_id!r} would be negative")
+            raise ValueError(f"credits of account {self.account_id!r} would be negative")
         for name in ("granted", "available", "held", "captured", "day_credits"):
             whole(name, getattr(self, name), 0, _MOST_SUM)
         if self.daily_limit_credits is not None:
@@ -99,11 +100,12 @@ class Move(StrEnum):
 class LedgerEntry:
     """One move, as it is inserted into the ledger: what each balance changes by.
 
-    ``entry_id`` is unique within the account and says what the move belongs to: a generation for hold and
-    resolve, the operator's or the app's own id for a grant or a correction.
+    ``entry_id`` is unique among the account's moves of its kind and says what the move belongs to: a generation for
+    hold and resolve (``row_key``), the operator's or the app's own id for a grant or a correction. ``user_id`` and
+    ``generation_id`` name the generation; they are empty where there is none.
     """
 
-    user_id: str
+    account_id: str
     entry_id: str
     move: Move
     at: datetime
@@ -112,6 +114,8 @@ class LedgerEntry:
     held: int = 0
     captured: int = 0
     note: str = ""
+    user_id: str = ""
+    generation_id: str = ""
 
     def __post_init__(self) -> None:
         for name in ("granted", "available", "held", "captured"):
@@ -124,7 +128,13 @@ def grant(account: Account, amount: int, *, grant_id: str, at: datetime, note: s
     """Give the account ``amount`` credits (> 0)."""
     whole("amount", amount, 1, MOST_CREDITS)
     entry = LedgerEntry(
-        user_id=account.user_id, entry_id=grant_id, move=Move.GRANT, at=at, granted=amount, available=amount, note=note
+        account_id=account.account_id,
+        entry_id=grant_id,
+        move=Move.GRANT,
+        at=at,
+        granted=amount,
+        available=amount,
+        note=note,
     )
     return moved(account, entry), entry
 
@@ -164,7 +174,7 @@ def changed(account: Account, terms: Terms, *, change_id: str, at: datetime) -> 
     """Another plan or limit: the entry says which, and no credit moves."""
     if not terms:
         raise ValueError("a change needs a plan or a daily limit")
-    entry = LedgerEntry(user_id=account.user_id, entry_id=change_id, move=Move.TERMS, at=at, note=str(terms))
+    entry = LedgerEntry(account_id=account.account_id, entry_id=change_id, move=Move.TERMS, at=at, note=str(terms))
     return terms.of(account), entry
 
 
@@ -175,7 +185,7 @@ def correct(
     for name, change in (("available", available), ("held", held), ("captured", captured)):
         whole(name, change, -_MOST_SUM, _MOST_SUM)
     entry = LedgerEntry(
-        user_id=account.user_id,
+        account_id=account.account_id,
         entry_id=correction_id,
         move=Move.CORRECTION,
         at=at,
@@ -188,12 +198,14 @@ def correct(
     return moved(account, entry), entry
 
 
-def hold(account: Account, amount: int, *, generation_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
+def hold(account: Account, amount: int, *, key: Key, at: datetime) -> tuple[Account, LedgerEntry]:
     """Set ``amount`` credits aside for a generation; the caller has asked ``can_hold`` before."""
     whole("amount", amount, 0, _MOST_SUM)
     entry = LedgerEntry(
-        user_id=account.user_id,
-        entry_id=generation_id,
+        account_id=account.account_id,
+        entry_id=row_key(key),
+        user_id=key.user_id,
+        generation_id=key.generation_id,
         move=Move.HOLD,
         at=at,
         available=-amount,
@@ -203,16 +215,16 @@ def hold(account: Account, amount: int, *, generation_id: str, at: datetime) -> 
     return replace(moved(account, entry), day=at.date(), day_credits=spent + amount), entry
 
 
-def resolve(
-    account: Account, held: int, captured: int, *, generation_id: str, at: datetime
-) -> tuple[Account, LedgerEntry]:
+def resolve(account: Account, held: int, captured: int, *, key: Key, at: datetime) -> tuple[Account, LedgerEntry]:
     """End a hold of ``held`` credits: ``captured`` of them are spent, the rest is available again."""
     if not 0 <= captured <= held:
         raise ValueError(f"cannot capture {captured} of {held} held credits")
     released = held - captured
     entry = LedgerEntry(
-        user_id=account.user_id,
-        entry_id=generation_id,
+        account_id=account.account_id,
+        entry_id=row_key(key),
+        user_id=key.user_id,
+        generation_id=key.generation_id,
         move=Move.RESOLVE,
         at=at,
         available=released,

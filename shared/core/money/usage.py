@@ -5,8 +5,15 @@ Rules of this file:
 2. A sum holds groups and never generations: its size is that of its table, however many were added.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import TypeVar
+
+#: A user, as sums are kept: account and user.
+User = tuple[str, str]
+
+G = TypeVar("G", str, User)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +23,7 @@ class Used:
     ``cost_usd_micros`` is an estimate, summed over its attempts, those on other models too.
     """
 
+    account_id: str
     user_id: str
     model: str
     succeeded: bool
@@ -56,38 +64,39 @@ class Sum:
 
 
 class Usage:
-    """Sums by user and model. Order of adding does not matter."""
+    """Sums by user and model; a user is named by account and id. Order of adding does not matter."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, str], Sum] = {}
+        self._sums: dict[tuple[User, str], Sum] = {}
 
     def add(self, used: Used) -> None:
         """Count one generation."""
-        group = (used.user_id, used.model)
+        group = ((used.account_id, used.user_id), used.model)
         self._sums[group] = self._sums.get(group, Sum()) + Sum.of(used)
 
-    def by_user_and_model(self) -> Iterator[tuple[str, str, Sum]]:
+    def by_user_and_model(self) -> Iterator[tuple[User, str, Sum]]:
         """Each user's sum of each model, in the order of their names."""
-        for (user_id, model), total in sorted(self._sums.items()):
-            yield user_id, model, total
+        for (user, model), total in sorted(self._sums.items()):
+            yield user, model, total
 
-    def by_user(self) -> Mapping[str, Sum]:
+    def by_user(self) -> Mapping[User, Sum]:
         """Each user's sum, in the order of their ids."""
-        return self._by(0)
+        return _by((user, total) for (user, _), total in self._sums.items())
 
     def by_model(self) -> Mapping[str, Sum]:
         """Each model's sum, in the order of their names."""
-        return self._by(1)
+        return _by((model, total) for (_, model), total in self._sums.items())
 
     def total(self) -> Sum:
         """Everything."""
         return sum(self._sums.values(), Sum())
 
-    def _by(self, part: int) -> Mapping[str, Sum]:
-        sums: dict[str, Sum] = {}
-        for group, total in sorted(self._sums.items(), key=lambda item: item[0][part]):
-            sums[group[part]] = sums.get(group[part], Sum()) + total
-        return sums
+
+def _by(parts: Iterable[tuple[G, Sum]]) -> dict[G, Sum]:
+    sums: dict[G, Sum] = {}
+    for group, part in sorted(parts, key=itemgetter(0)):
+        sums[group] = sums.get(group, Sum()) + part
+    return sums
 
 
 def usd(micros: int) -> str:

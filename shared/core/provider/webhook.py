@@ -22,12 +22,14 @@ from datetime import datetime
 from itertools import pairwise
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from shared.core.keys import Key
+
 #: Either way; Standard Webhooks' own tolerance. Replicate's retries come within about a minute.
 TOLERANCE_S = 300
 
 _PREFIX = "whsec_"
 
-#: The longest callback address that is read: ours have some 300 characters.
+#: The longest callback address that is read: ours have some 400 characters, and 1,300 where every one is escaped.
 _ADDRESS_CHARACTERS = 8192
 
 #: A bound, for a header is a stranger's: some 340 signatures, and what a server takes of all headers together.
@@ -44,8 +46,7 @@ class SignatureError(Exception):
 class Callback:
     """What a webhook's address says: whose generation it is about, and which attempt of it."""
 
-    user_id: str
-    generation_id: str
+    key: Key
     attempt: int
 
 
@@ -112,8 +113,9 @@ def _v1_signatures(header: str) -> Iterable[bytes]:
 def callback_url(base_url: str, callback: Callback, secret: str) -> str:
     """The address Replicate is given for one attempt's webhooks."""
     query = {
-        "user": callback.user_id,
-        "generation": callback.generation_id,
+        "account": callback.key.account_id,
+        "user": callback.key.user_id,
+        "generation": callback.key.generation_id,
         "attempt": callback.attempt,
         "digest": _digest(callback, secret),
     }
@@ -125,7 +127,7 @@ def read_callback(query: Mapping[str, str], secrets: Iterable[str]) -> Callback:
     attempt = _attempt(query.get("attempt", ""))
     if attempt is None:
         raise SignatureError("the callback address is not one of ours: attempt is not a number")
-    callback = Callback(query.get("user", ""), query.get("generation", ""), attempt)
+    callback = Callback(_named(query), attempt)
     given = query.get("digest", "").encode()
     matches = [hmac.compare_digest(_digest(callback, secret).encode(), given) for secret in secrets if _key(secret)]
     if not any(matches):
@@ -147,7 +149,11 @@ def named_callback(url: str) -> Callback | None:
     attempt = _attempt(query.get("attempt", ""))
     if attempt is None or "user" not in query or "generation" not in query:
         return None
-    return Callback(query["user"], query["generation"], attempt)
+    return Callback(_named(query), attempt)
+
+
+def _named(query: Mapping[str, str]) -> Key:
+    return Key(query.get("user", ""), query.get("generation", ""), query.get("account", ""))
 
 
 def _attempt(text: str) -> int | None:
@@ -158,5 +164,6 @@ def _attempt(text: str) -> int | None:
 def _digest(callback: Callback, secret: str) -> str:
     # A derived key: the digest must not be a signature under the secret itself. 16 bytes are plenty here.
     key = hmac.digest(_key(secret), b"darkroom callback", hashlib.sha256)
-    text = f"{callback.user_id}\n{callback.generation_id}\n{callback.attempt}".encode()
+    ids = (callback.key.account_id, callback.key.user_id, callback.key.generation_id)
+    text = "\n".join((*ids, str(callback.attempt))).encode()
     return hmac.digest(key, text, hashlib.sha256)[:16].hex()

@@ -108,10 +108,11 @@ def _written(most: int | None, form: str = "") -> Text:
 
 _OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
 
-#: A folder, then parts of harmless characters, none of them all dots. That the folder is the user's, the parser knows.
-_UPLOAD = rf"{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
+#: The folders of account and user, then parts of harmless characters, none of them all dots. Whose the folders are, the
+#: parser knows.
+_UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
 
-UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <user_id>/<name>"
+UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <account_id>/<user_id>/<name>"
 
 FIELDS: tuple[Field, ...] = (
     Field(
@@ -260,12 +261,12 @@ FIELDS: tuple[Field, ...] = (
             512,
             pattern=_UPLOAD,
             rule=UPLOAD_RULE,
-            form="`<user_id>/<name>`",
+            form="`<account_id>/<user_id>/<name>`",
         ),
         "A sound, or a training's archive: what `upload` printed.",
-        "ada/melody.wav",
+        "ada/ada/melody.wav",
         ("audio", "training"),
-        "USER/NAME",
+        "NAME",
         "Your app puts it into the container `uploads`.",
         shown=True,
     ),

@@ -38,8 +38,9 @@ def request_schema() -> Schema:
         "required": ["user_id", "generation_id"],
         "properties": {
             "type": {"enum": ["generate", "cancel", None], "description": "What is wanted; absent: generate."},
-            "user_id": _id("Whose credits, whose files."),
-            "generation_id": _id("Yours: the same pair of ids again is the same generation."),
+            "user_id": _id("Whose generation, whose files."),
+            "account_id": _id("Who pays; absent: the account of the user's id.", optional=True),
+            "generation_id": _id("Yours: the same ids again (account, user, generation) are the same generation."),
         },
         "if": {"properties": {"type": {"const": "cancel"}}, "required": ["type"]},
         "else": {"$ref": "#/$defs/generation"},
@@ -47,12 +48,16 @@ def request_schema() -> Schema:
     }
 
 
-def _id(says: str) -> Schema:
-    return {"type": "string", "pattern": f"^{ID_PATTERN}{_END}", "description": f"{says} {ID_RULE}."}
+def _id(says: str, *, optional: bool = False) -> Schema:
+    return {
+        "type": ["string", "null"] if optional else "string",
+        "pattern": f"^{ID_PATTERN}{_END}",
+        "description": f"{says} {ID_RULE}.",
+    }
 
 
 def _generation() -> Schema:
-    known = ["type", "user_id", "generation_id", *(field.name for field in FIELDS)]
+    known = ["type", "account_id", "user_id", "generation_id", *(field.name for field in FIELDS)]
     training = {"anyOf": [_says("modality", {"const": "training"}), _says("destination", {"minLength": 1})]}
     a_file = {"required": ["input_file"], "properties": {"input_file": {"type": "string", "minLength": 1}}}
     a_prompt = {"required": ["prompt"], "properties": {"prompt": {"type": "string", "pattern": r"\S"}}}

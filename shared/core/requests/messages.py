@@ -21,7 +21,8 @@ class GenerationRequest:
 
     Its fields are those of the table in fields.py, written here once more for the type checker (a test compares them).
     ``prompt`` is empty for a training only. ``input_file`` names a file in the app's own container of uploads, in the
-    user's folder: a sound to go on from, or the archive of a training, whose result goes to ``destination``.
+    user's folder of the account: a sound to go on from, or the archive of a training, whose result goes to
+    ``destination``.
     """
 
     key: Key
@@ -68,7 +69,7 @@ class GenerationRequest:
         if not self.strict:
             del kept["strict"]
         unknown = dict.fromkeys(self.unknown_fields)
-        return {"generation_id": self.key.generation_id, "user_id": self.key.user_id, **kept, **unknown}
+        return {**self.key.in_message, **kept, **unknown}
 
 
 #: What a request has and no message says.
@@ -83,7 +84,7 @@ class CancelRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The message that ``parse_request`` reads back."""
-        return {"type": "cancel", "user_id": self.key.user_id, "generation_id": self.key.generation_id}
+        return {"type": "cancel", **self.key.in_message}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,7 @@ class PredictionEvent:
         """The message that ``parse_event`` reads back."""
         return {
             "type": "prediction",
-            "user_id": self.key.user_id,
-            "generation_id": self.key.generation_id,
+            **self.key.in_message,
             "attempt": self.attempt,
             "prediction": self.prediction.to_json(),
         }
@@ -113,14 +113,15 @@ class Check:
 
     def to_json(self) -> dict[str, Any]:
         """The message that ``parse_event`` reads back."""
-        return {"type": "check", "user_id": self.key.user_id, "generation_id": self.key.generation_id}
+        return {"type": "check", **self.key.in_message}
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
     """Something that is no message of ours. ``key`` is there when the ids at least could be read.
 
-    ``given_ids`` are there where both could be read, and are no ids: the sender can be told, but nothing can be saved.
+    ``given_ids`` are there where user and generation could be read, and one of the ids is none: the sender can be
+    told, but nothing can be saved.
     """
 
     text: str

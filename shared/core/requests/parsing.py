@@ -23,7 +23,7 @@ from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
 REQUEST_BYTES = 256 * 1024
 
 #: Every name that a message may have.
-_KNOWN = frozenset({*FIELD, "type", "user_id", "generation_id"})
+_KNOWN = frozenset({*FIELD, "type", "account_id", "user_id", "generation_id"})
 
 #: So many unknown fields are named; a body may hold thousands.
 _UNKNOWN_NAMED = 20
@@ -86,15 +86,18 @@ def _too_large(raw: bytes) -> Malformed:
 
 
 def _key(body: Mapping[str, Any]) -> Key:
-    for name in ("user_id", "generation_id"):
+    for name in ("user_id", "generation_id", "account_id"):
         value = body.get(name)
         if is_id(value):
             continue
-        if value is None:
-            close = sorted(_printable(other) for other in body if _letters(other) == _letters(name))
+        if value is not None:
+            raise _FieldError(f"{name} must be a text of {ID_RULE}")
+        close = sorted(_printable(other) for other in body if other != name and _letters(other) == _letters(name))
+        if name != "account_id":
             raise _FieldError(f"{name} is needed: {ID_RULE}{f' (there is {close[0]})' if close else ''}")
-        raise _FieldError(f"{name} must be a text of {ID_RULE}")
-    return Key(body["user_id"], body["generation_id"])
+        if close:  # it says who pays: a misspelt one is no field to be ignored
+            raise _FieldError(f"{close[0]} is not known: the account that pays is named by account_id")
+    return Key(body["user_id"], body["generation_id"], body.get("account_id") or "")
 
 
 def _letters(name: str) -> str:
@@ -102,11 +105,12 @@ def _letters(name: str) -> str:
 
 
 def _given_ids(body: Mapping[str, Any]) -> GivenIds | None:
-    """Both ids as they were given, where they are at least a text or a number that can be told."""
-    user, generation = body.get("user_id"), body.get("generation_id")
-    if _is_telling(user) and _is_telling(generation):
-        return user, generation  # type: ignore[return-value]  # told so
-    return None
+    """The ids as they were given, where user and generation are at least a text or a number that can be told."""
+    user, generation, account = body.get("user_id"), body.get("generation_id"), body.get("account_id")
+    if not (_is_telling(user) and _is_telling(generation)):
+        return None
+    paying = user if account is None else account if _is_telling(account) else None
+    return paying, user, generation  # type: ignore[return-value]  # told so
 
 
 def _is_telling(value: object) -> bool:
@@ -156,8 +160,8 @@ def _check_together(key: Key, given: Mapping[str, Any]) -> None:
     """The rules of more than one field."""
     if given["continuation"] and given["input_file"] is None:
         raise _FieldError("continuation needs an input_file: the sound to go on from")
-    # One user's file is never another's: the folder is the user's own.
-    if given["input_file"] is not None and not given["input_file"].startswith(f"{key.user_id}/"):
+    # One user's file is never another's, and no other account's either: the folder is the user's own.
+    if given["input_file"] is not None and not given["input_file"].startswith(f"{key.account_id}/{key.user_id}/"):
         raise _FieldError(UPLOAD_RULE)
 
 

@@ -24,7 +24,7 @@ class MemoryStore:
         """What is there."""
         generation, etag = self._generations.get(key, (None, ""))
         account = self._accounts.get(key.user_id)
-        rich = Account(user_id=key.user_id, granted=_CREDITS, available=_CREDITS)
+        rich = Account(account_id=key.user_id, granted=_CREDITS, available=_CREDITS)
         return Loaded(account=account or rich, account_etag="1", generation=generation, generation_etag=etag)
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:

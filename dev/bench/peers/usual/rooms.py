@@ -51,7 +51,7 @@ class SdkStore:
 
     async def load(self, key: Key) -> Loaded:
         """Two point reads."""
-        generation = await self._row(key.user_id, rows.generation_key(key.generation_id))
+        generation = await self._row(key.user_id, rows.generation_key(key))
         account = await self._row(key.user_id, rows.ACCOUNT)
         return Loaded(
             account=rows.account_of(account) if account else None,
@@ -173,7 +173,7 @@ class PlainReplicate:
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
         """POST it."""
         settings = self._settings
-        callback = Callback(key.user_id, key.generation_id, attempt.number)
+        callback = Callback(key, attempt.number)
         webhook = callback_url(settings.public_url + WEBHOOK_PATH, callback, settings.replicate_webhook_secret)
         path, body = creating.path_and_body(attempt, webhook)
         headers = {**creating.headers(attempt), "Authorization": f"Bearer {settings.replicate_api_token}"}

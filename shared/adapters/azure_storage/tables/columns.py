@@ -53,8 +53,8 @@ class Columns:
 
     def unreadable(self, what: str) -> UnreadableRow:
         """The error that names this row and a column of it."""
-        user_id = self._row.get("PartitionKey")
-        return UnreadableRow(f"row {user_id}/{self._row.get('RowKey')}: {what} cannot be read", str(user_id))
+        account_id = self._row.get("PartitionKey")
+        return UnreadableRow(f"row {account_id}/{self._row.get('RowKey')}: {what} cannot be read", str(account_id))
 
     def maybe(self, name: str, kind: type[T]) -> T | None:
         """A column that may be missing. A truth value is no number, though Python thinks so."""

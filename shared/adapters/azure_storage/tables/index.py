@@ -1,7 +1,7 @@
 """The open index in Azure Tables: implements ``OpenIndex``.
 
-A table of its own, of the size of what is open. PartitionKey is a hash of the key, RowKey ``user_id;generation_id``
-(with a digest where the two ids are too long for it); both ids are columns too.
+A table of its own, of the size of what is open. PartitionKey is a hash of the key, RowKey ``account;user;generation``
+(with a digest where the ids are too long for it); the ids are columns too.
 No ETags: a row is a reminder, and whoever acts on it looks at the generation itself.
 """
 

@@ -63,7 +63,7 @@ class TableRestClient:
     async def transact(self, table: str, writes: Sequence[Write]) -> list[str]:
         """Write all or nothing; returns the new ETags. ValueError where the rows are not of one partition."""
         if len({row["PartitionKey"] for row, _ in writes}) != 1:
-            raise ValueError("a transaction is about one user")
+            raise ValueError("a transaction is about one account")
         body = entities.transaction(self._url, table, writes)
 
         async def step() -> list[str]:

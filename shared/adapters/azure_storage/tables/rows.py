@@ -8,7 +8,6 @@ Rules of this file:
 4. Numbers are 64-bit, times are UTC. What has a structure of its own is JSON in a text column.
 """
 
-import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -17,7 +16,7 @@ from typing import Any
 
 from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
-from shared.core.keys import Key
+from shared.core.keys import Key, index_key, row_key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
@@ -31,16 +30,10 @@ from shared.ports import OpenRow
 
 ACCOUNT = "account"
 
-#: The longest RowKey of Cosmos DB (learn.microsoft.com/azure/cosmos-db/table/faq); Storage takes 1 KiB. Ids are ASCII.
-ROW_KEY_BYTES = 255
 
-
-_GENERATION = "generation:"
-
-
-def generation_key(generation_id: str) -> str:
-    """The RowKey of a generation."""
-    return f"{_GENERATION}{generation_id}"
+def generation_key(key: Key) -> str:
+    """The RowKey of a generation, within its account's partition."""
+    return f"generation:{row_key(key)}"
 
 
 def entry_key(entry: LedgerEntry) -> str:
@@ -56,7 +49,7 @@ def entry_key(entry: LedgerEntry) -> str:
 def account_row(account: Account) -> Row:
     """An account as a row."""
     return {
-        "PartitionKey": account.user_id,
+        "PartitionKey": account.account_id,
         "RowKey": ACCOUNT,
         "plan": account.plan.label,
         **_balances(account),
@@ -72,7 +65,7 @@ def account_of(row: Mapping[str, Any]) -> Account:
     day = columns.maybe("day", str)
     try:
         return Account(
-            user_id=columns.get("PartitionKey", str),
+            account_id=columns.get("PartitionKey", str),
             plan=Plan.named(columns.get("plan", str)),
             **columns.balances(),
             daily_limit_credits=columns.maybe("daily_limit_credits", int),
@@ -86,9 +79,11 @@ def account_of(row: Mapping[str, Any]) -> Account:
 def entry_row(entry: LedgerEntry) -> Row:
     """A ledger entry as a row."""
     return {
-        "PartitionKey": entry.user_id,
+        "PartitionKey": entry.account_id,
         "RowKey": entry_key(entry),
         "entry_id": entry.entry_id,
+        "user_id": entry.user_id or None,
+        "generation_id": entry.generation_id or None,
         "move": entry.move.value,
         "at": entry.at,
         **_balances(entry),
@@ -101,8 +96,10 @@ def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
     columns = Columns(row)
     try:
         return LedgerEntry(
-            user_id=columns.get("PartitionKey", str),
+            account_id=columns.get("PartitionKey", str),
             entry_id=columns.get("entry_id", str),
+            user_id=columns.maybe("user_id", str) or "",
+            generation_id=columns.maybe("generation_id", str) or "",
             move=columns.one_of("move", Move),
             at=columns.time("at"),
             **columns.balances(),
@@ -122,8 +119,10 @@ def _balances(holder: Account | LedgerEntry) -> Row:
 def generation_row(generation: Generation) -> Row:
     """A generation as a row."""
     return {
-        "PartitionKey": generation.key.user_id,
-        "RowKey": generation_key(generation.key.generation_id),
+        "PartitionKey": generation.key.account_id,
+        "RowKey": generation_key(generation.key),
+        "user_id": generation.key.user_id,
+        "generation_id": generation.key.generation_id,
         "state": generation.state.value,
         "opened_at": generation.opened_at,
         **(json_columns("request", _request_json(generation.request)) if generation.request else {}),
@@ -155,7 +154,7 @@ def generation_row(generation: Generation) -> Row:
 def generation_of(row: Mapping[str, Any]) -> Generation:
     """A row as a generation."""
     columns = Columns(row)
-    key = Key(columns.get("PartitionKey", str), columns.get("RowKey", str).removeprefix(_GENERATION))
+    key = _key(columns, "PartitionKey")
     return Generation(
         key=key,
         state=columns.one_of("state", State),
@@ -182,8 +181,10 @@ def generation_of(row: Mapping[str, Any]) -> Generation:
     )
 
 
+_USED_NUMBERS = ("unit_credits", "captured_credits", "cost_usd_micros")
+
 #: The columns that ``used_of`` reads.
-USED_COLUMNS = ("PartitionKey", "RowKey", "state", "model", "unit_credits", "captured_credits", "cost_usd_micros")
+USED_COLUMNS = ("PartitionKey", "RowKey", "user_id", "state", "model", *_USED_NUMBERS)
 
 
 def used_of(row: Mapping[str, Any]) -> Used:
@@ -194,13 +195,19 @@ def used_of(row: Mapping[str, Any]) -> Used:
     columns = Columns(row)
     captured, unit = columns.get("captured_credits", int), columns.maybe("unit_credits", int) or 1
     return Used(
-        user_id=columns.get("PartitionKey", str),
+        account_id=columns.get("PartitionKey", str),
+        user_id=columns.get("user_id", str),
         model=columns.maybe("model", str) or "",
         succeeded=columns.one_of("state", State) is State.SUCCEEDED,
         outputs=captured // unit,
         captured_credits=captured,
         cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
     )
+
+
+def _key(columns: Columns, account: str) -> Key:
+    """The key of a row, from its columns; ``account`` is the one that says who pays."""
+    return Key(columns.get("user_id", str), columns.get("generation_id", str), columns.get(account, str))
 
 
 def _request_json(request: GenerationRequest) -> dict[str, Any]:
@@ -294,34 +301,24 @@ def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:
 
 # The open index.
 
-#: Between two ids in a RowKey; neither may hold it, and no key is taken apart at it: a row has both as columns.
-_BETWEEN_IDS = ";"
-
 
 def open_keys(key: Key) -> tuple[str, str]:
-    """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes.
-
-    Two ids that are too long for one key are the first and a digest, behind two semicolons: no plain key has those.
-    """
-    row_key = f"{key.user_id}{_BETWEEN_IDS}{key.generation_id}"
-    if len(row_key) > ROW_KEY_BYTES:
-        row_key = f"{key.user_id}{_BETWEEN_IDS * 2}{hashlib.sha256(row_key.encode()).hexdigest()}"
-    return f"{zlib.crc32(str(key).encode()) & 0xF:x}", row_key
+    """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes."""
+    return f"{zlib.crc32(str(key).encode()) & 0xF:x}", index_key(key)
 
 
 def open_row(row: OpenRow) -> Row:
     """A row of the open index."""
     partition_key, row_key = open_keys(row.key)
-    ids = {"user_id": row.key.user_id, "generation_id": row.key.generation_id}
     times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
-    return {"PartitionKey": partition_key, "RowKey": row_key, **ids, **times}
+    return {"PartitionKey": partition_key, "RowKey": row_key, **row.key.properties, **times}
 
 
 def open_of(row: Mapping[str, Any]) -> OpenRow:
     """A row of the open index, read."""
     columns = Columns(row)
     return OpenRow(
-        key=Key(columns.get("user_id", str), columns.get("generation_id", str)),
+        key=_key(columns, "account_id"),
         due_at=columns.time("due_at"),
         expires_at=columns.time("expires_at"),
         written_at=columns.time("written_at"),

@@ -1,12 +1,14 @@
 """The state in Azure Tables: implements ``Store``.
 
-One table, PartitionKey = user_id, so that all of a user's rows can be part of one transaction:
+One table, PartitionKey = account id, so that all that an account pays for can be part of one transaction:
 
-    account                          the balances
-    generation:{generation_id}       the generation
-    ledger:{generation_id}:hold      credits set aside when it opened
-    ledger:{generation_id}:resolve   captured and released when it ended
-    grant:{id}, correction:{id}      what operators and the app post
+    account                       the balances
+    generation:{user;id}          the generation
+    ledger:{user;id}:hold         credits set aside when it opened
+    ledger:{user;id}:resolve      captured and released when it ended
+    grant:{id}, correction:{id}   what operators and the app post
+
+``{user;id}`` is ``row_key`` of core/keys.py.
 
 Rules of this file:
 1. A ledger row is inserted, never updated: the table itself refuses a second hold or resolve.
@@ -34,10 +36,10 @@ from shared.core.money.usage import Used
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 #: Each kind of row is a range of RowKeys: ";" is the character after ":".
-_GENERATIONS = "PartitionKey eq @user and RowKey ge 'generation:' and RowKey lt 'generation;'"
+_GENERATIONS = "PartitionKey eq @account and RowKey ge 'generation:' and RowKey lt 'generation;'"
 _ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
 _LEDGER = (
-    "PartitionKey eq @user and ("
+    "PartitionKey eq @account and ("
     "(RowKey ge 'correction:' and RowKey lt 'correction;')"
     " or (RowKey ge 'grant:' and RowKey lt 'grant;')"
     " or (RowKey ge 'ledger:' and RowKey lt 'ledger;'))"
@@ -59,7 +61,7 @@ class TableStore:
     async def load(self, key: Key) -> Loaded:
         """See ``Store``. Two point reads at once."""
         (generation, generation_etag), (account, account_etag) = await asyncio.gather(
-            self._row(key.user_id, rows.generation_key(key.generation_id)), self._row(key.user_id, rows.ACCOUNT)
+            self._row(key.account_id, rows.generation_key(key)), self._row(key.account_id, rows.ACCOUNT)
         )
         return Loaded(
             account=rows.account_of(account) if account else None,
@@ -68,9 +70,9 @@ class TableStore:
             generation_etag=generation_etag,
         )
 
-    async def load_account(self, user_id: str) -> tuple[Account | None, str]:
+    async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
-        row, etag = await self._row(user_id, rows.ACCOUNT)
+        row, etag = await self._row(account_id, rows.ACCOUNT)
         return (rows.account_of(row) if row else None), etag
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
@@ -96,19 +98,19 @@ class TableStore:
         try:
             await self._write([(rows.account_row(account), etag), (rows.entry_row(entry), "")])
         except Conflict:
-            if (await self._row(entry.user_id, rows.entry_key(entry)))[0] is None:
+            if (await self._row(entry.account_id, rows.entry_key(entry)))[0] is None:
                 raise
             return False
         return True
 
-    async def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
-        async for row in self._query(_LEDGER, user=user_id):
+        async for row in self._query(_LEDGER, account=account_id):
             yield rows.entry_of(row)
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """See ``Store``. Reads the whole table, on the server: for audits."""
-        async for row in self._query("RowKey eq @account", account=rows.ACCOUNT):
+        async for row in self._query("RowKey eq @row", row=rows.ACCOUNT):
             found: Account | UnreadableRow
             try:
                 found = rows.account_of(row)
@@ -116,27 +118,33 @@ class TableStore:
                 found = unreadable
             yield found
 
-    async def generations(self, user_id: str) -> AsyncIterator[Generation]:
+    async def generations(self, account_id: str) -> AsyncIterator[Generation]:
         """See ``Store``."""
-        async for row in self._query(_GENERATIONS, user=user_id):
+        async for row in self._query(_GENERATIONS, account=account_id):
             yield rows.generation_of(row)
 
     async def find(self, generation_id: str) -> list[Generation]:
         """The generations of this id, whoever's they are. Reads the whole table, on the server: for operators."""
-        query = self._query("RowKey eq @row", row=rows.generation_key(generation_id))
+        query = self._query(f"{_ALL_GENERATIONS} and generation_id eq @id", id=generation_id)
         return [rows.generation_of(row) async for row in query]
 
-    async def used(self, user_id: str = "", model: str = "", since: datetime | None = None) -> AsyncIterator[Used]:
-        """What generations used: of one user or of all, on one model or on all, opened since then or ever.
+    async def used(
+        self, account_id: str = "", user_id: str = "", model: str = "", since: datetime | None = None
+    ) -> AsyncIterator[Used]:
+        """What generations used: of one account, user and model, or of all; opened since then, or ever.
 
-        The server chooses rows and columns: no prompt is read. Without a user it reads the whole table: for operators.
+        The server chooses rows and columns: no prompt is read. Without an account it reads the whole table: for
+        operators.
         """
-        query = _GENERATIONS if user_id else _ALL_GENERATIONS
+        query = _GENERATIONS if account_id else _ALL_GENERATIONS
+        if user_id:
+            query += " and user_id eq @user"
         if model:
             query += " and model eq @model"
         if since is not None:
             query += " and opened_at ge @since"
-        async for row in self._query(query, rows.USED_COLUMNS, user=user_id, model=model, since=since):
+        asked = {"account": account_id, "user": user_id, "model": model, "since": since}
+        async for row in self._query(query, rows.USED_COLUMNS, **asked):
             yield rows.used_of(row)
 
     async def _write(self, writes: Sequence[tuple[Row, str]]) -> list[str] | None:
