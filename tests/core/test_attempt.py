@@ -33,7 +33,7 @@ def listed(webhook: str) -> Prediction:
 @pytest.mark.parametrize("key", KEYS)
 def test_an_attempt_knows_its_own_by_the_address(key: Key) -> None:
     """Whatever its ids are; no other user's, no other generation's and no other attempt's."""
-    address = callback_url(HOOK, Callback(key.user_id, key.generation_id, 1), SECRET)
+    address = callback_url(HOOK, Callback(key, 1), SECRET)
     assert created(attempt(), key, listed(address))
     assert not created(replace(attempt(), number=2), key, listed(address))
     for other in (Key(key.user_id, "two"), Key("eve", key.generation_id), *(each for each in KEYS if each != key)):
