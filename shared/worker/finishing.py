@@ -22,7 +22,7 @@ from shared.core.provider.prediction import Status
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed, Message
 from shared.ports import Dependencies, Loaded, OpenRow, Unavailable
-from shared.worker.saving import save
+from shared.worker.saving import Absent, Changed, save
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -186,8 +186,8 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
             return opening.dead_lettered_unopened(key, deps.now())
         return transitions.dead_lettered(current.generation, current.account, deps.now())
 
-    saved = await save(deps, key, decide)
-    if saved.generation is not None and (saved.changed or await deps.index.get(key) is not None):
+    saved = await save(deps, key, decide, loaded)
+    if not isinstance(saved, Absent) and (isinstance(saved, Changed) or await deps.index.get(key) is not None):
         await end(deps, saved.generation)
 
 

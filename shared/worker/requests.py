@@ -29,7 +29,7 @@ from shared.ports import Dependencies, Loaded, OpenRow
 from shared.worker import observing
 from shared.worker.deferring import schedule_retry
 from shared.worker.finishing import archive, end, event_of, open_row, output_prefix, publish_refusal
-from shared.worker.saving import save
+from shared.worker.saving import Absent, Changed, Unchanged, advance, save
 from shared.worker.screening import screen_request, with_input_urls, with_records
 
 logger = logging.getLogger("darkroom.worker")
@@ -44,7 +44,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     deps.telemetry.step("received", key)
     loaded = await deps.store.load(key)
     if loaded.generation is not None and not opening.unopened(loaded.generation):
-        await _resume(deps, loaded.generation, again)
+        await _resume(deps, loaded.generation, loaded, again)
         await _drop_input(deps, message, loaded.generation)
         return
     if loaded.generation is not None and loaded.generation.request is not None:
@@ -61,11 +61,13 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         quoted = Refusal(preview.reason, preview.text)
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
     await open_row(deps, key, expected_s)
-    saved = await save(deps, key, _opening(deps, message, quoted, seed, records), loaded)
-    if saved.changed and saved.generation is not None:
-        await _after_opening(deps, saved.generation, saved.loaded)
-    elif saved.generation is not None:
-        await _drop_input(deps, message, saved.generation)
+    match await save(deps, key, _opening(deps, message, quoted, seed, records), loaded):
+        case Changed(generation, loaded):
+            await _after_opening(deps, generation, loaded)
+        case Unchanged(generation):
+            await _drop_input(deps, message, generation)
+        case Absent():
+            raise AssertionError("a request that finds nothing opens a generation")
 
 
 def _opening(
@@ -151,7 +153,7 @@ async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None
     """
     loaded = await deps.store.load(key)
     if loaded.generation is not None and not (message and opening.unopened(loaded.generation)):
-        await _resume(deps, loaded.generation)
+        await _resume(deps, loaded.generation, loaded)
         return
     await open_row(deps, key, 0)
 
@@ -161,38 +163,36 @@ async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None
         return opening.given_up(current.generation, deps.now(), refusal) if message else None
 
     saved = await save(deps, key, decide, loaded)
-    if saved.changed and saved.generation is not None:
+    if isinstance(saved, Changed):
         await _after_opening(deps, saved.generation, saved.loaded)
 
 
-async def _resume(deps: Dependencies, generation: Generation, again: str = "") -> None:
-    """The same request again: after a crash, as a copy that was put off, or sent twice."""
+async def _resume(deps: Dependencies, generation: Generation, loaded: Loaded, again: str = "") -> None:
+    """The same request again: after a crash, as a deferred copy, or sent twice."""
     if generation.state is State.WAITING:
-        await retry(deps, generation.key)
+        await retry(deps, generation.key, loaded)
     elif generation.state.ended and await deps.index.get(generation.key) is not None:
         await end(deps, generation)
     elif generation.state.ended and again:
         await deps.messenger.publish(event_of(generation), again)
 
 
-async def retry(deps: Dependencies, key: Key, loaded: Loaded | None = None) -> None:
-    """Try the create of a WAITING generation, if its wait is over. ``loaded`` spares the first look.
+async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
+    """Try the create of a WAITING generation, if its wait is over.
 
     What the model is to read is made ready first, while surely nothing was created: an archive may take a minute.
     """
-    loaded = loaded or await deps.store.load(key)
     held = loaded.generation
     if held is None or held.attempt is None or transitions.retried(held, deps.now()) is None:
         return
     attempt = held.attempt
     sent = await with_input_urls(deps, attempt)
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.retried(found, deps.now()) if found and found.attempt == attempt else None
+    def step(found: Generation, _: Account | None) -> Transition | None:
+        return transitions.retried(found, deps.now()) if found.attempt == attempt else None
 
-    saved = await save(deps, key, decide, loaded)
-    if saved.changed:
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
         await submit(deps, saved.loaded, sent)
 
 
@@ -223,44 +223,36 @@ async def _record_outcome(
             deps.telemetry.step("prediction_created", key, prediction=prediction.prediction_id)
             await observing.adopt(deps, key, attempt.number, prediction, loaded)
         case NotCreated(why, retry_after_s):
-            await _defer_create(deps, key, attempt, why, retry_after_s)
+            await _defer_create(deps, loaded, key, attempt, NotCreated(why, retry_after_s))
         case CreateRefused(reason, text):
-            await _refused(deps, key, attempt.number, Refusal(reason, text))
+            await _refused(deps, loaded, key, attempt.number, Refusal(reason, text))
         case OutcomeUnknown(why):
             deps.telemetry.step("outcome_unknown", key, why=why)
             deps.telemetry.count("darkroom.creates_unknown")
 
 
-async def _defer_create(deps: Dependencies, key: Key, attempt: Attempt, why: str, retry_after_s: float) -> None:
+async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:
     """Surely nothing was created: save that, then come back with a copy of the request."""
-    retry_at = deps.now() + timedelta(seconds=retry_after_s * (1 + deps.chance() / 4))
-    deps.telemetry.step("create_deferred", key, why=why, seconds=round(retry_after_s))
-    deps.telemetry.count("darkroom.creates_deferred", why=why)
+    retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
+    deps.telemetry.step("create_deferred", key, why=outcome.why, seconds=round(outcome.retry_after_s))
+    deps.telemetry.count("darkroom.creates_deferred", why=outcome.why)
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        if found is None:
-            return None
-        return transitions.deferred(
-            found, current.account, attempt.number, attempt.posts, retry_at=retry_at, now=deps.now()
-        )
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.deferred(found, account, attempt.number, attempt.posts, retry_at=retry_at, now=deps.now())
 
-    saved = await save(deps, key, decide)
-    if saved.changed and saved.generation is not None:
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
         await (end if saved.generation.state.ended else schedule_retry)(deps, saved.generation)
 
 
-async def _refused(deps: Dependencies, key: Key, number: int, refusal: Refusal) -> None:
+async def _refused(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
     seed = deps.new_seed()
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        if found is None:
-            return None
-        return transitions.refused(found, current.account, deps.catalog, number, refusal, seed=seed, now=deps.now())
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.refused(found, account, deps.catalog, number, refusal, seed=seed, now=deps.now())
 
-    saved = await save(deps, key, decide)
-    if saved.changed and saved.generation is not None:
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
         deps.telemetry.step("create_refused", key, reason=refusal.reason)
         await observing.after_failed_attempt(deps, saved.generation)
 
@@ -278,11 +270,9 @@ async def cancel(deps: Dependencies, message: CancelRequest) -> None:
         return transitions.end_requested(current.generation, current.account, Reason.CANCELED_BY_USER, deps.now())
 
     saved = await save(deps, key, decide, loaded)
-    generation = saved.generation
-    if generation is None:
+    if isinstance(saved, Absent):
         return
-    if generation.state.ended:
-        if saved.changed or await deps.index.get(key) is not None:
-            await end(deps, generation)
-        return
-    await observing.stop(deps, generation)
+    if not saved.generation.state.ended:
+        await observing.stop(deps, saved.generation, saved.loaded)
+    elif isinstance(saved, Changed) or await deps.index.get(key) is not None:
+        await end(deps, saved.generation)

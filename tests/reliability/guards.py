@@ -153,11 +153,11 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                _lines("        await retry(deps, generation.key)"),
+                _lines("        await retry(deps, generation.key, loaded)"),
                 _lines(
-                    "        await retry(deps, generation.key)",
+                    "        await retry(deps, generation.key, loaded)",
                     "    elif generation.state is State.SUBMITTING:",
-                    "        await submit(deps, generation)",
+                    "        await submit(deps, loaded)",
                 ),
             ),
         ),
@@ -224,14 +224,8 @@ GUARDS: tuple[Guard, ...] = (
         (
             (_lines("    await open_row(deps, key, expected_s)"), ""),
             (
-                _lines(
-                    "        await _after_opening(deps, saved.generation, saved.loaded)", "    elif saved.generation"
-                )[:-1],
-                _lines(
-                    "        await open_row(deps, key, expected_s)",
-                    "        await _after_opening(deps, saved.generation, saved.loaded)",
-                    "    elif saved.generation",
-                )[:-1],
+                "        case Changed(generation, loaded):\n",
+                "        case Changed(generation, loaded):\n            await open_row(deps, key, expected_s)\n",
             ),
         ),
         flow_test("request"),
@@ -289,8 +283,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "    elif saved.generation is not None:\n        await _drop_input(deps, message, saved.generation)\n",
-                "",
+                "        case Unchanged(generation):\n            await _drop_input(deps, message, generation)\n",
+                "        case Unchanged(generation):\n            pass\n",
             ),
         ),
         worker_test("test_input_canceled.py::test_an_input_that_lost_against_a_cancel_goes_at_once"),
