@@ -1,7 +1,9 @@
 """The message handler: every message from every trigger goes through ``handle``.
 
 handler.py    handle(): which message goes where, and deferring what cannot be done now
-requests.py   a request opens a generation; a create is made; a wait is over; a cancel
+requests.py   what users ask: a generation (four phases), a cancel; what was refused or waits
+admission.py  the phases before a create: admit, screen, reserve
+creates.py    one POST of a create and its four outcomes; a wait is over
 observing.py  what Replicate says about a prediction, by webhook or when asked
 screening.py  what is screened of a request, and its record; the input image
 delivery.py   outputs: fetched, inspected, screened, stored

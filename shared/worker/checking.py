@@ -22,7 +22,8 @@ from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
 from shared.ports import Dependencies, Envelope, Loaded, OpenRow, Unavailable
-from shared.worker import observing, requests
+from shared.worker import observing
+from shared.worker.creates import retry
 from shared.worker.finishing import end, open_row
 from shared.worker.saving import Absent, Changed, advance, reload
 
@@ -120,7 +121,7 @@ async def _waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -
     if isinstance(saved, Changed):
         await observing.after_failed_attempt(deps, saved.generation)
     else:
-        await requests.retry(deps, generation.key, saved.loaded)
+        await retry(deps, generation.key, saved.loaded)
 
 
 async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:

@@ -12,7 +12,7 @@ from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account, Plan
+from shared.core.money.ledger import Account, plan_of
 from shared.core.provider.failures import failure_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
@@ -116,7 +116,7 @@ async def _succeeded(
     if told and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
-        delivery = await deliver(deps, generation, prediction, loaded.account.plan if loaded.account else Plan.FREE)
+        delivery = await deliver(deps, generation, prediction, plan_of(loaded.account))
     key = generation.key
 
     def step(found: Generation, account: Account | None) -> Transition | None:

@@ -1,42 +1,37 @@
 """What users ask: a generation, or that one be canceled.
 
 Rules of this file:
-1. Nothing is paid before the prompt was screened and the hold is saved.
-2. A create is POSTed once for each time that SUBMITTING was saved, by the one who saved it. Whoever finds
-   SUBMITTING does not know the outcome and leaves it to the webhook or the timer.
-3. A generation that is known is carried on from its state: a request that comes twice opens nothing. Of one that has
+1. Nothing is paid before the prompt was screened and the hold is saved (admission.py); each hold is followed by one
+   create (creates.py).
+2. A generation that is known is carried on from its state: a request that comes twice opens nothing. Of one that has
    ended, the end is told again.
-4. What was taken in (RECEIVED) opens by the request that is saved with it: the first of an id is the one.
+3. What was taken in (RECEIVED) opens by the request that is saved with it: the first of an id is the one.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.catalog.catalog import Quote, quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
-from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account, Plan
-from shared.core.provider.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
-from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded, OpenRow
 from shared.worker import observing
-from shared.worker.deferring import schedule_retry
+from shared.worker.admission import admit, reserve, screen
+from shared.worker.creates import retry, submit
 from shared.worker.finishing import archive, end, event_of, open_row, output_prefix, publish_refusal
-from shared.worker.saving import Absent, Changed, Unchanged, advance, save
-from shared.worker.screening import screen_request, with_input_urls, with_records
+from shared.worker.saving import Absent, Changed, Unchanged, save
 
 logger = logging.getLogger("darkroom.worker")
 
 
 async def request(deps: Dependencies, message: GenerationRequest, again: str = "") -> None:
-    """Open a generation and submit it; or carry on with the one that is there.
+    """Open a generation and submit it, in four phases; or carry on with the one that is there.
+
+    Each phase says what has been reached: *admitted* (the catalogue and the account allow it), *screened* (what the
+    user wrote and sent is allowed), *reserved* (the hold is saved), *submitted* (the create was POSTed).
 
     ``again`` names the occasion on which an app asks, to tell it the end once more; empty for a copy of our own.
     """
@@ -49,67 +44,31 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         return
     if loaded.generation is not None and loaded.generation.request is not None:
         message = loaded.generation.request
-    quoted = quote(deps.catalog, message, _plan(loaded.account))
-    seed = deps.new_seed()
-    preview = opening.opened(message, loaded.account, deps.catalog, quoted, seed=seed, now=deps.now()).generation
-    records: tuple[ScreeningRecord, ...] = ()
-    if preview.state is not State.REJECTED and isinstance(quoted, Quote):
-        looked = await screen_request(deps, message, quoted, _plan(loaded.account))
-        message, records, quoted = looked.message, looked.records, looked.refusal or quoted
-    elif preview.reason is not None:
-        # It stays refused, whatever changes until it is saved (a new day has a new limit): nobody screened it.
-        quoted = Refusal(preview.reason, preview.text)
-    expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
-    await open_row(deps, key, expected_s)
-    match await save(deps, key, _opening(deps, message, quoted, seed, records), loaded):
-        case Changed(generation, loaded):
-            await _after_opening(deps, generation, loaded)
-        case Unchanged(generation):
-            await _drop_input(deps, message, generation)
-        case Absent():
-            raise AssertionError("a request that finds nothing opens a generation")
+    admission = await screen(deps, admit(deps, message, loaded.account))
+    reserved = await reserve(deps, admission, loaded)
+    if isinstance(reserved, Changed):
+        await submit_or_end(deps, reserved.generation, reserved.loaded)
+    elif isinstance(reserved, Unchanged):
+        await _drop_input(deps, admission.message, reserved.generation)
 
 
-def _opening(
-    deps: Dependencies,
-    message: GenerationRequest,
-    quoted: Quote | Refusal,
-    seed: int,
-    records: tuple[ScreeningRecord, ...],
-) -> Callable[[Loaded], Transition | None]:
-    """Opens it on the account as it is when it is saved; nothing where it is open by then."""
-
-    def decide(current: Loaded) -> Transition | None:
-        if not opening.unopened(current.generation):
-            return None
-        now = deps.now()
-        fresh = quoted if isinstance(quoted, Refusal) else quote(deps.catalog, message, _plan(current.account))
-        trace_parent = deps.telemetry.trace_parent()
-        opened = opening.opened(
-            message, current.account, deps.catalog, fresh, seed=seed, now=now, trace_parent=trace_parent
-        )
-        return with_records(opened, records)
-
-    return decide
-
-
-async def _after_opening(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def submit_or_end(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+    """Go on with what was just opened: POST its create, or announce that it was refused."""
     if generation.state is State.REJECTED:
         deps.telemetry.step("rejected", generation.key, reason=generation.reason or "")
         await end(deps, generation)
         return
     deps.telemetry.step("credits_held", generation.key, credits=generation.held_credits)
-    await (retry(deps, generation.key, loaded) if generation.state is State.WAITING else submit(deps, loaded))
+    if generation.state is State.WAITING:
+        await retry(deps, generation.key, loaded)
+    else:
+        await submit(deps, loaded)
 
 
 async def _drop_input(deps: Dependencies, message: GenerationRequest, generation: Generation) -> None:
     """A cancel was faster than the request that has stored its input, here or before it died: nobody wants it."""
     if message.image_url is not None and generation.state.ended:
         await deps.input_files.discard_inputs(output_prefix(generation.key))
-
-
-def _plan(account: Account | None) -> Plan:
-    return account.plan if account else Plan.FREE
 
 
 async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Refusal, comes_at: datetime) -> None:
@@ -164,7 +123,7 @@ async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None
 
     saved = await save(deps, key, decide, loaded)
     if isinstance(saved, Changed):
-        await _after_opening(deps, saved.generation, saved.loaded)
+        await submit_or_end(deps, saved.generation, saved.loaded)
 
 
 async def _resume(deps: Dependencies, generation: Generation, loaded: Loaded, again: str = "") -> None:
@@ -175,86 +134,6 @@ async def _resume(deps: Dependencies, generation: Generation, loaded: Loaded, ag
         await end(deps, generation)
     elif generation.state.ended and again:
         await deps.messenger.publish(event_of(generation), again)
-
-
-async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
-    """Try the create of a WAITING generation, if its wait is over.
-
-    What the model is to read is made ready first, while surely nothing was created: an archive may take a minute.
-    """
-    held = loaded.generation
-    if held is None or held.attempt is None or transitions.retried(held, deps.now()) is None:
-        return
-    attempt = held.attempt
-    sent = await with_input_urls(deps, attempt)
-
-    def step(found: Generation, _: Account | None) -> Transition | None:
-        return transitions.retried(found, deps.now()) if found.attempt == attempt else None
-
-    saved = await advance(deps, key, step, loaded)
-    if isinstance(saved, Changed):
-        await submit(deps, saved.loaded, sent)
-
-
-async def submit(deps: Dependencies, loaded: Loaded, sent: Attempt | NotCreated | CreateRefused | None = None) -> None:
-    """Make the create of a generation that this caller has just saved as SUBMITTING.
-
-    ``sent`` is the attempt with what the model reads, or why that was not to be had; None: it is not ready yet.
-    """
-    generation = loaded.generation
-    if generation is None or generation.attempt is None:
-        raise ValueError("there is no attempt to submit")
-    attempt = generation.attempt
-    sent = sent or await with_input_urls(deps, attempt)
-    if isinstance(sent, Attempt):
-        ready = replace(attempt, inputs=sent.inputs)
-        with deps.telemetry.span("create prediction", generation.key):
-            outcome = await deps.provider.create(generation.key, ready)
-    else:
-        outcome = sent
-    await _record_outcome(deps, loaded, generation.key, attempt, outcome)
-
-
-async def _record_outcome(
-    deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: CreateOutcome
-) -> None:
-    match outcome:
-        case Created(prediction):
-            deps.telemetry.step("prediction_created", key, prediction=prediction.prediction_id)
-            await observing.adopt(deps, key, attempt.number, prediction, loaded)
-        case NotCreated(why, retry_after_s):
-            await _defer_create(deps, loaded, key, attempt, NotCreated(why, retry_after_s))
-        case CreateRefused(reason, text):
-            await _refused(deps, loaded, key, attempt.number, Refusal(reason, text))
-        case OutcomeUnknown(why):
-            deps.telemetry.step("outcome_unknown", key, why=why)
-            deps.telemetry.count("darkroom.creates_unknown")
-
-
-async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:
-    """Surely nothing was created: save that, then come back with a copy of the request."""
-    retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
-    deps.telemetry.step("create_deferred", key, why=outcome.why, seconds=round(outcome.retry_after_s))
-    deps.telemetry.count("darkroom.creates_deferred", why=outcome.why)
-
-    def step(found: Generation, account: Account | None) -> Transition | None:
-        return transitions.deferred(found, account, attempt.number, attempt.posts, retry_at=retry_at, now=deps.now())
-
-    saved = await advance(deps, key, step, loaded)
-    if isinstance(saved, Changed):
-        await (end if saved.generation.state.ended else schedule_retry)(deps, saved.generation)
-
-
-async def _refused(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
-    seed = deps.new_seed()
-
-    def step(found: Generation, account: Account | None) -> Transition | None:
-        return transitions.refused(found, account, deps.catalog, number, refusal, seed=seed, now=deps.now())
-
-    saved = await advance(deps, key, step, loaded)
-    if isinstance(saved, Changed):
-        deps.telemetry.step("create_refused", key, reason=refusal.reason)
-        await observing.after_failed_attempt(deps, saved.generation)
 
 
 async def cancel(deps: Dependencies, message: CancelRequest) -> None:

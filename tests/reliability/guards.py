@@ -47,6 +47,7 @@ def worker_test(test: str) -> str:
 _ADOPT = (
     "    return step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))"
 )
+_ROW = "    await open_row(deps, message.key, quoted.model.expected_s if isinstance(quoted, Quote) else 0)"
 _STALE = "tests/core/test_generation.py::test_what_does_not_concern_it_changes_nothing"
 
 GUARDS: tuple[Guard, ...] = (
@@ -220,12 +221,19 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the index row stands before the generation opens",
-        WORKER + "requests.py",
+        WORKER + "admission.py",
         (
-            (_lines("    await open_row(deps, key, expected_s)"), ""),
             (
-                "        case Changed(generation, loaded):\n",
-                "        case Changed(generation, loaded):\n            await open_row(deps, key, expected_s)\n",
+                _lines(_ROW),
+                "",
+            ),
+            (
+                "    return await save(deps, message.key, decide, loaded)\n",
+                _lines(
+                    "    saved = await save(deps, message.key, decide, loaded)",
+                    _ROW,
+                    "    return saved",
+                ),
             ),
         ),
         flow_test("request"),
@@ -254,8 +262,13 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a prompt that nobody screened stays refused",
-        WORKER + "requests.py",
-        (("        quoted = Refusal(preview.reason, preview.text)\n", "        expected_s = 0\n"),),
+        WORKER + "admission.py",
+        (
+            (
+                "    if isinstance(screened.quoted, Refusal) or screened.quoted.plan",
+                "    if isinstance(screened.quoted, Quote) and screened.quoted.plan",
+            ),
+        ),
         flow_test("request over a limit, near midnight"),
     ),
     Guard(
@@ -283,8 +296,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "        case Unchanged(generation):\n            await _drop_input(deps, message, generation)\n",
-                "        case Unchanged(generation):\n            pass\n",
+                "        await _drop_input(deps, admission.message, reserved.generation)\n",
+                "        assert reserved\n",
             ),
         ),
         worker_test("test_input_canceled.py::test_an_input_that_lost_against_a_cancel_goes_at_once"),

@@ -10,9 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.catalog.catalog import Catalog, Quote
-from shared.core.catalog.mapping import inputs_of
 from shared.core.keys import Key
-from shared.core.lifecycle.attempt import attempt_on
+from shared.core.lifecycle.attempt import attempt_on, without_destination
 from shared.core.lifecycle.generation import Generation, Transition, ended
 from shared.core.lifecycle.state import State
 from shared.core.money import ledger
@@ -41,6 +40,19 @@ def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, t
     )
 
 
+def refusal_of(
+    request: GenerationRequest, account: ledger.Account | None, quoted: Quote | Refusal, now: datetime
+) -> Refusal | None:
+    """Why a request cannot open on this account now, by all that is known before it was screened; None: it can."""
+    if isinstance(quoted, Refusal):
+        return quoted
+    refusal = ledger.refusal(account, quoted.hold_credits, now) or without_destination(quoted.model, request)
+    if refusal is None and request.strict and quoted.ignored_fields:
+        text = f"strict refuses what {quoted.model.name} has no use for: {', '.join(quoted.ignored_fields)}"
+        return Refusal(Reason.INVALID_REQUEST, text)
+    return refusal
+
+
 def opened(
     request: GenerationRequest,
     account: ledger.Account | None,
@@ -55,17 +67,12 @@ def opened(
 
     A training starts as WAITING, due at once: its archive is uploaded first, and a crash meanwhile has created nothing.
     """
-    refusal = quoted if isinstance(quoted, Refusal) else ledger.refusal(account, quoted.hold_credits, now)
+    refusal = refusal_of(request, account, quoted, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
         return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
     attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
     if isinstance(attempt, Refusal):
         return rejected(request.key, request, attempt, now)
-    mapped = inputs_of(quoted.model, request, seed=attempt.seed)
-    ignored = () if isinstance(mapped, Refusal) else mapped.ignored_fields
-    if request.strict and ignored:
-        text = f"strict refuses what {quoted.model.name} has no use for: {', '.join(ignored)}"
-        return rejected(request.key, request, Refusal(Reason.INVALID_REQUEST, text), now)
     generation = Generation(
         key=request.key,
         state=State.WAITING if attempt.trains else State.SUBMITTING,
@@ -74,7 +81,7 @@ def opened(
         attempt=replace(attempt, posts=0, retry_at=now) if attempt.trains else attempt,
         chain=quoted.chain,
         held_credits=quoted.hold_credits,
-        ignored_fields=(*ignored, *request.unknown_fields),
+        ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
