@@ -165,7 +165,6 @@ async def _lost(deps: Dependencies, key: Key, loaded: Loaded) -> None:
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
-        deps.telemetry.count("darkroom.attempts_lost")
         await observing.after_failed_attempt(deps, saved.generation)
 
 
@@ -215,8 +214,6 @@ async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loade
 
     saved = await advance(deps, key, step, noted.loaded)
     if isinstance(saved, Changed):
-        deps.telemetry.step("prediction_vanished", key, prediction=prediction_id)
-        deps.telemetry.count("darkroom.predictions_vanished")
         await observing.after_failed_attempt(deps, saved.generation)
 
 

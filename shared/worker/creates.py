@@ -68,7 +68,6 @@ async def _record_outcome(
 ) -> None:
     match outcome:
         case Created(prediction):
-            deps.telemetry.step("prediction_created", key, prediction=prediction.prediction_id)
             await observing.adopt(deps, key, attempt.number, prediction, loaded)
         case NotCreated(why, retry_after_s):
             await _defer_create(deps, loaded, key, attempt, NotCreated(why, retry_after_s))
@@ -82,11 +81,11 @@ async def _record_outcome(
 async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:
     """Surely nothing was created: save that, then come back with a copy of the request."""
     retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
-    deps.telemetry.step("create_deferred", key, why=outcome.why, seconds=round(outcome.retry_after_s))
-    deps.telemetry.count("darkroom.creates_deferred", why=outcome.why)
 
     def step(found: Generation, account: Account | None) -> Transition | None:
-        return transitions.deferred(found, account, attempt.number, attempt.posts, retry_at=retry_at, now=deps.now())
+        return transitions.deferred(
+            found, account, attempt.number, attempt.posts, retry_at=retry_at, now=deps.now(), why=outcome.why
+        )
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
@@ -101,5 +100,4 @@ async def _refused(deps: Dependencies, loaded: Loaded, key: Key, number: int, re
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
-        deps.telemetry.step("create_refused", key, reason=refusal.reason)
         await observing.after_failed_attempt(deps, saved.generation)

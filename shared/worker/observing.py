@@ -13,7 +13,6 @@ from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, plan_of
-from shared.core.provider.failures import failure_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -126,12 +125,6 @@ async def _succeeded(
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Absent):
         return
-    if isinstance(saved, Changed):
-        captured = saved.generation.captured_credits
-        released = saved.generation.held_credits - captured
-        deps.telemetry.step("captured" if captured else "released", key, credits=captured or released)
-        if captured and released:
-            deps.telemetry.step("released", key, credits=released)
     if saved.generation.state.ended:
         # Also when another was faster: what this call stored for an end that was not a success goes away with it.
         await end(deps, saved.generation)
@@ -146,24 +139,15 @@ async def _attempt_failed(
         return transitions.attempt_failed(found, account, deps.catalog, number, prediction, seed=seed, now=deps.now())
 
     saved = await advance(deps, key, step, loaded)
-    deps.telemetry.step("prediction_ended", key, status=prediction.status)
     if isinstance(saved, Changed):
-        if prediction.status is Status.FAILED:
-            kind, said = failure_of(prediction.error), saved.generation.provider_error
-            model = generation.attempt.model if generation.attempt else ""
-            deps.telemetry.step("prediction_failed", key, model=model, kind=kind, said=said)
         await after_failed_attempt(deps, saved.generation)
 
 
 async def after_failed_attempt(deps: Dependencies, generation: Generation) -> None:
     """After an attempt fell or was lost: come back for the next one, or tell the end."""
     if generation.state.ended:
-        deps.telemetry.step("released", generation.key, credits=generation.held_credits)
         await end(deps, generation)
     elif generation.state is State.WAITING:
-        deps.telemetry.step(
-            "next_attempt", generation.key, model=generation.attempt.model if generation.attempt else ""
-        )
         await schedule_retry(deps, generation)
 
 

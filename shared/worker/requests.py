@@ -55,11 +55,8 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
 async def submit_or_end(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     """Go on with what was just opened: POST its create, or announce that it was refused."""
     if generation.state is State.REJECTED:
-        deps.telemetry.step("rejected", generation.key, reason=generation.reason or "")
         await end(deps, generation)
-        return
-    deps.telemetry.step("credits_held", generation.key, credits=generation.held_credits)
-    if generation.state is State.WAITING:
+    elif generation.state is State.WAITING:
         await retry(deps, generation.key, loaded)
     else:
         await submit(deps, loaded)

@@ -4,7 +4,8 @@ Rules of this file:
 1. What is saved is what a transition (core/lifecycle) returned for the state as it was just read: the
    decision is a pure function, made again after every conflict, so it never rests on something stale.
 2. An outside call sits between two saves; the index row stands before the first of them.
-3. Every caller says what it has read (``loaded``): a second read of the same thing is latency and money. Who wants what
+3. What a transition says has happened is logged and counted here, once it is saved, and goes into the history.
+4. Every caller says what it has read (``loaded``): a second read of the same thing is latency and money. Who wants what
    others have saved meanwhile says ``reload``.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.steps import METRICS
 from shared.core.money.ledger import Account
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
 
@@ -73,6 +75,7 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> 
         transition = decide(loaded)
         if transition is None:
             return Absent(loaded) if loaded.generation is None else Unchanged(loaded.generation, loaded)
+        transition = transition.recorded(deps.now())
         try:
             after = await deps.store.commit(loaded, transition)
         except Conflict:
@@ -80,8 +83,18 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> 
             await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
             loaded = await reload(deps, key)
         else:
+            _tell(deps, key, transition)
             return Changed(transition.generation, after)
     raise Unavailable("tables", "the account is being changed by too many at once")
+
+
+def _tell(deps: Dependencies, key: Key, transition: Transition) -> None:
+    """Log and count the steps that were saved."""
+    for happening in transition.steps:
+        deps.telemetry.step(happening.step, key, **happening.facts)
+        if happening.step in METRICS:
+            metric, labels = METRICS[happening.step]
+            deps.telemetry.count(metric, 1, **{label: str(happening.facts[label]) for label in labels})
 
 
 async def reload(deps: Dependencies, key: Key) -> Loaded:

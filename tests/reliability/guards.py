@@ -44,9 +44,7 @@ def worker_test(test: str) -> str:
     return f"tests/worker/{test}"
 
 
-_ADOPT = (
-    "    return step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))"
-)
+_ADOPT = "    adopting = replace(attempt, prediction_id=prediction_id, retry_at=None)"
 _ROW = "    await open_row(deps, message.key, quoted.model.expected_s if isinstance(quoted, Quote) else 0)"
 _STALE = "tests/core/test_generation.py::test_what_does_not_concern_it_changes_nothing"
 
@@ -154,12 +152,9 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                _lines("        await retry(deps, generation.key, loaded)"),
-                _lines(
-                    "        await retry(deps, generation.key, loaded)",
-                    "    elif generation.state is State.SUBMITTING:",
-                    "        await submit(deps, loaded)",
-                ),
+                "    elif generation.state.ended and await",
+                _lines("    elif generation.state is State.SUBMITTING:", "        await submit(deps, loaded)")
+                + "    elif generation.state.ended and await",
             ),
         ),
         worker_test("test_requests.py::test_a_lost_answer_is_never_followed_by_a_second_create"),
@@ -171,13 +166,18 @@ GUARDS: tuple[Guard, ...] = (
             (
                 _lines(
                     "    if generation.requested_end is not None:",
-                    "        return ended_as_wished(generation, account, generation.requested_end, now)",
-                    "    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))",
+                    "        return ended_as_wished(generation, account, generation.requested_end, now).after(waits)",
                 ),
-                _lines("    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))"),
+                "",
             ),
         ),
         flow_test("request that is put off"),
+    ),
+    Guard(
+        "a save says what has happened",
+        WORKER + "saving.py",
+        (("        transition = transition.recorded(deps.now())\n", ""),),
+        flow_test("cancel of WAITING"),
     ),
     Guard(
         "one check is queued for one due time",

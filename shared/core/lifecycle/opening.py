@@ -14,6 +14,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import attempt_on, without_destination
 from shared.core.lifecycle.generation import Generation, Transition, ended
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Step, happened
 from shared.core.money import ledger
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -36,7 +37,8 @@ def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, t
             reason=waits_for.reason,
             text=waits_for.text,
             trace_parent=trace_parent,
-        )
+        ),
+        steps=(happened(Step.TAKEN_IN, reason=waits_for.reason),),
     )
 
 
@@ -87,7 +89,7 @@ def opened(
         passed_over=quoted.passed_over,
     )
     after, entry = ledger.hold(account, quoted.hold_credits, generation_id=request.key.generation_id, at=now)
-    return Transition(generation, after, entry)
+    return Transition(generation, after, entry, (happened(Step.CREDITS_HELD, credits=quoted.hold_credits),))
 
 
 def given_up(generation: Generation, now: datetime, refusal: Refusal | None = None) -> Transition | None:
@@ -95,22 +97,25 @@ def given_up(generation: Generation, now: datetime, refusal: Refusal | None = No
     if generation.state is not State.RECEIVED:
         return None
     waited_for = Refusal(generation.reason or Reason.PROVIDER_UNAVAILABLE, generation.text)
-    return ended(generation, None, State.REJECTED, refusal or waited_for, now)
+    why = refusal or waited_for
+    return ended(generation, None, State.REJECTED, why, now).after(happened(Step.REJECTED, reason=why.reason))
 
 
 def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
     """A generation that never opens: invalid, unsafe, without credits, over a limit. No credit moves."""
-    return _closed(key, State.REJECTED, request, refusal, now)
+    closed = _closed(key, State.REJECTED, request, refusal, now)
+    return closed.after(happened(Step.REJECTED, reason=refusal.reason))
 
 
 def canceled_unopened(key: Key, now: datetime) -> Transition:
     """A cancel that came before its request: the generation is closed before it can open."""
-    return _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+    closed = _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+    return closed.after(happened(Step.CANCELED_UNOPENED))
 
 
 def dead_lettered_unopened(key: Key, now: datetime) -> Transition:
     """A request that died before it could open."""
-    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now)
+    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now).after(happened(Step.DEAD_LETTERED))
 
 
 def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
