@@ -18,7 +18,7 @@ from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded
-from shared.worker.finishing import open_row
+from shared.worker.open_index import open_row
 from shared.worker.saving import Progress, save
 from shared.worker.screening import screen_request, with_records
 

@@ -24,7 +24,8 @@ from shared.core.requests.messages import Check
 from shared.ports import Dependencies, Envelope, Loaded, OpenRow, Unavailable
 from shared.worker import observing
 from shared.worker.creates import retry
-from shared.worker.finishing import end, open_row
+from shared.worker.finishing import end
+from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, advance, reload
 
 #: How many rows one tick of the timer sends on. What is left over is due in the next one.

@@ -21,7 +21,10 @@ from shared.ports import Dependencies, Loaded, OpenRow
 from shared.worker import observing
 from shared.worker.admission import admit, reserve, screen
 from shared.worker.creates import retry, submit
-from shared.worker.finishing import archive, end, event_of, open_row, output_prefix, publish_refusal
+from shared.worker.dead_letters import archive, publish_refusal
+from shared.worker.finishing import end, event_of
+from shared.worker.naming import output_prefix
+from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, save
 
 logger = logging.getLogger("darkroom.worker")

@@ -14,7 +14,7 @@ from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import LedgerEntry, Move
 from shared.core.money.pricing import Price, Unit
-from shared.worker.finishing import output_prefix
+from shared.worker.naming import output_prefix
 from tests.adapters import examples
 from tests.adapters.examples import NOW
 
