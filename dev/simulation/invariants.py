@@ -61,6 +61,8 @@ class Observer:
             self.adopted.add(after.attempt.prediction_id)
         require(after.history != (before.history if before else ()), "a save says what has happened", key)
         require(len(after.history) <= MOST_ENTRIES, "a history is bounded", key)
+        begun = before.history[0] if before else after.history[0]
+        require(after.history[0].at == begun.at and after.history[0].step == begun.step, "a history goes on", key)
         require(after.state in NEXT[before.state if before else None], "a step of the state machine", key)
         if before is not None:
             require(not before.state.ended, "ended is final", key)

@@ -83,9 +83,8 @@ async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: A
     retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
 
     def step(found: Generation, account: Account | None) -> Transition | None:
-        return transitions.deferred(
-            found, account, attempt.number, attempt.posts, retry_at=retry_at, now=deps.now(), why=outcome.why
-        )
+        now = deps.now()
+        return transitions.deferred(found, account, attempt.number, attempt.posts, outcome, retry_at=retry_at, now=now)
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):

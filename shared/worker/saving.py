@@ -75,7 +75,7 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> 
         transition = decide(loaded)
         if transition is None:
             return Absent(loaded) if loaded.generation is None else Unchanged(loaded.generation, loaded)
-        transition = transition.recorded(deps.now())
+        transition = transition.recorded(loaded.generation, deps.now())
         try:
             after = await deps.store.commit(loaded, transition)
         except Conflict:

@@ -176,7 +176,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a save says what has happened",
         WORKER + "saving.py",
-        (("        transition = transition.recorded(deps.now())\n", ""),),
+        (("        transition = transition.recorded(loaded.generation, deps.now())\n", ""),),
         flow_test("cancel of WAITING"),
     ),
     Guard(

@@ -106,9 +106,9 @@ class Transition:
         """The same, where these steps led to it."""
         return replace(self, steps=(*steps, *self.steps))
 
-    def recorded(self, at: datetime) -> "Transition":
-        """The same, with its steps in the generation's history."""
-        history = recorded(self.generation.history, self.steps, at)
+    def recorded(self, before: Generation | None, at: datetime) -> "Transition":
+        """The same, with its steps added to the history of what was there ``before``, opened or not."""
+        history = recorded(before.history if before else (), self.steps, at)
         return replace(self, generation=replace(self.generation, history=history))
 
 

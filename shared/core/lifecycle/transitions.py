@@ -14,7 +14,7 @@ from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
 from shared.core.money import ledger
 from shared.core.provider.failures import REASONS, Failure, failure_of
-from shared.core.provider.prediction import Prediction, Status
+from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.provider.redaction import redacted
 from shared.core.reasons import Reason, Refusal
 
@@ -26,12 +26,12 @@ def deferred(
     account: ledger.Account | None,
     number: int,
     posts: int,
+    answer: NotCreated,
     *,
     retry_at: datetime,
     now: datetime,
-    why: str = "",
 ) -> Transition | None:
-    """The create was surely not made, for ``why``: try again at ``retry_at``, unless it is to end by now."""
+    """The create was surely not made: try again at ``retry_at``, unless somebody wished meanwhile that it ends."""
     attempt = generation.attempt
     if (
         generation.state is not State.SUBMITTING
@@ -39,7 +39,7 @@ def deferred(
         or (attempt.number, attempt.posts) != (number, posts)
     ):
         return None
-    waits = happened(Step.CREATE_DEFERRED, why=why, seconds=round((retry_at - now).total_seconds()))
+    waits = happened(Step.CREATE_DEFERRED, why=answer.why, seconds=round(answer.retry_after_s))
     if generation.requested_end is not None:
         return ended_as_wished(generation, account, generation.requested_end, now).after(waits)
     return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at)).after(waits)
