@@ -22,11 +22,12 @@ from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.money.ledger import Account, Plan
-from shared.core.provider.prediction import Prediction, Status
+from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PACED = NotCreated("paced", 5)
 LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
 CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
@@ -62,7 +63,7 @@ def missing(generation: Generation, since: datetime = NOW) -> Generation:
 
 
 RECEIVED = opening.received(REQUEST, Refusal.of(Reason.SAFETY_UNAVAILABLE), NOW).generation
-WAITING = step(transitions.deferred(SUBMITTING, HOLDING, 1, 1, retry_at=NOW + timedelta(seconds=30), now=NOW))
+WAITING = step(transitions.deferred(SUBMITTING, HOLDING, 1, 1, PACED, retry_at=NOW + timedelta(seconds=30), now=NOW))
 RUNNING = step(transitions.adopted(SUBMITTING, 1, PREDICTION))
 ENDING = step(transitions.end_requested(RUNNING, HOLDING, Reason.CANCELED_BY_USER, NOW))
 DONE = Prediction(prediction_id=PREDICTION, status=Status.SUCCEEDED)
@@ -117,7 +118,7 @@ FACTS: dict[str, Callable[[Generation], Transition | None]] = {
     "opens": _opens,
     "turned away": _turned_away,
     "never opens": lambda g: opening.given_up(g, NOW),
-    "not created": lambda g: transitions.deferred(g, HOLDING, 1, 1, retry_at=LATER, now=NOW),
+    "not created": lambda g: transitions.deferred(g, HOLDING, 1, 1, PACED, retry_at=LATER, now=NOW),
     "wait over": lambda g: transitions.retried(g, LATER),
     "given up": lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER),
     "create refused": refused(Reason.PROVIDER_REFUSED),

@@ -53,7 +53,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
     "webhook": {"tables": 0, "content safety": 0, "replicate": 0, "service bus": 1, "blobs": 0},
     "tick, nothing open": {"tables": 1, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
     "check": {"tables": 4, "content safety": 0, "replicate": 1, "service bus": 0, "blobs": 0},
-    "cancel": {"tables": 7, "content safety": 0, "replicate": 1, "service bus": 1, "blobs": 1},
+    "cancel": {"tables": 5, "content safety": 0, "replicate": 1, "service bus": 1, "blobs": 1},
 }
 
 

@@ -18,6 +18,7 @@ from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
+from shared.core.lifecycle.steps import MOST_ENTRIES
 from shared.core.money.ledger import Account, Move
 from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest
@@ -58,6 +59,10 @@ class Observer:
         self.touched.add(key.account_id)
         if after.attempt is not None and after.attempt.prediction_id is not None:
             self.adopted.add(after.attempt.prediction_id)
+        require(after.history != (before.history if before else ()), "a save says what has happened", key)
+        require(len(after.history) <= MOST_ENTRIES, "a history is bounded", key)
+        begun = before.history[0] if before else after.history[0]
+        require(after.history[0].at == begun.at and after.history[0].step == begun.step, "a history goes on", key)
         require(after.state in NEXT[before.state if before else None], "a step of the state machine", key)
         if before is not None:
             require(not before.state.ended, "ended is final", key)
@@ -140,7 +145,7 @@ def _noted(before: Generation, after: Generation) -> bool:
     if before.attempt is None or after.attempt is None or before.state is not State.RUNNING:
         return False
     plain = replace(after.attempt, missing_since=before.attempt.missing_since, promised=before.attempt.promised)
-    return after != before and replace(after, attempt=plain) == before
+    return after != before and replace(after, attempt=plain, history=before.history) == before
 
 
 def price_of(generation: Generation, catalog: Catalog) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from shared.core.events.generation_event import Output
 from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.steps import Entry
 from shared.core.money.usage import usd
 from shared.core.requests.fields import FIELDS, WRITTEN
 from shared.ports import OpenRow
@@ -63,6 +64,7 @@ class GenerationView:
             "outputs": [self._output_json(output) for output in generation.outputs],
             "refused_outputs": generation.refused_outputs,
             "ignored_fields": list(generation.ignored_fields),
+            "history": [_entry_json(entry) for entry in generation.history],
             "opened_at": generation.opened_at.isoformat(),
             "submitted_at": attempt.submitted_at.isoformat() if attempt else None,
             "retry_at": attempt.retry_at.isoformat() if attempt and attempt.retry_at else None,
@@ -98,6 +100,8 @@ class GenerationView:
         yield "refused outputs", str(generation.refused_outputs or "")
         yield "ignored fields", ", ".join(generation.ignored_fields)
         yield from _times(generation, self.row, now)
+        for entry in generation.history:
+            yield "history", _entry(entry)
 
     def _of_attempt(self) -> Iterator[tuple[str, str]]:
         generation, attempt = self.generation, self.generation.attempt
@@ -188,6 +192,17 @@ def _output(output: Output) -> str:
     shape = f", {output.width} x {output.height}" if output.width else ""
     text = f", text of {len(output.text)} characters" if output.text else ""
     return f"{output.container}/{output.name}, {output.content_type}{shape}, {output.size_bytes} bytes{text}"
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    return asdict(entry) | {"at": entry.at.isoformat(), "last_at": entry.last_at.isoformat()}
+
+
+def _entry(entry: Entry) -> str:
+    """``2026-11-21 12:00:00 create_deferred: no answer, 4 times until 2026-11-21 12:10:00``."""
+    why = f": {entry.why}" if entry.why else ""
+    again = f", {entry.times} times until {moment(entry.last_at)}" if entry.times > 1 else ""
+    return f"{moment(entry.at)} {entry.step}{why}{again}"
 
 
 def _harmless(metrics: Mapping[str, object]) -> dict[str, int | float | None]:

@@ -17,13 +17,16 @@ from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
+from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
 from shared.ports import Dependencies, Envelope, Loaded, OpenRow, Unavailable
-from shared.worker import observing, requests
-from shared.worker.finishing import end, open_row
-from shared.worker.saving import save
+from shared.worker import observing
+from shared.worker.creates import retry
+from shared.worker.finishing import end
+from shared.worker.open_index import open_row
+from shared.worker.saving import Absent, Changed, advance, reload
 
 #: How many rows one tick of the timer sends on. What is left over is due in the next one.
 TICK_ROWS = 1000
@@ -70,13 +73,13 @@ async def check(deps: Dependencies, message: Check) -> None:
     # Move the row first: should this check die, the next one comes after the same wait as any other.
     await deps.index.move(key, max(generation.due_at(deps.timing), deps.now() + _pause(deps)))
     if generation.state is State.RECEIVED:
-        await _received(deps, generation, row)
+        await _received(deps, generation, loaded, row)
     elif generation.state is State.WAITING:
-        await _waiting(deps, generation)
+        await _waiting(deps, generation, loaded)
     elif generation.state is State.SUBMITTING:
-        await _submitting(deps, generation)
+        await _submitting(deps, generation, loaded)
     else:
-        await _running(deps, generation)
+        await _running(deps, generation, loaded)
 
 
 def _pause(deps: Dependencies) -> timedelta:
@@ -87,13 +90,13 @@ async def _remove_stale_row(deps: Dependencies, row: OpenRow) -> None:
     """A row whose generation never opened."""
     if deps.now() - row.written_at > timedelta(seconds=_STALE_ROW_S):
         await deps.index.remove(row.key)
-        if (await deps.store.load(row.key)).generation is not None:
+        if (await reload(deps, row.key)).generation is not None:
             await deps.index.put(row)  # it opened between the look and the removal
     else:
         await deps.index.move(row.key, deps.now() + _pause(deps))
 
 
-async def _received(deps: Dependencies, generation: Generation, row: OpenRow) -> None:
+async def _received(deps: Dependencies, generation: Generation, loaded: Loaded, row: OpenRow) -> None:
     """A request that was taken in has not come again: send it again, or give it up after too long."""
     key, waited_s = generation.key, (deps.now() - generation.opened_at).total_seconds()
     if generation.request is not None and waited_s <= deps.limits.patience_s:
@@ -103,27 +106,26 @@ async def _received(deps: Dependencies, generation: Generation, row: OpenRow) ->
         await deps.messenger.send(generation.request, envelope)
         return
 
-    def decide(current: Loaded) -> Transition | None:
-        return opening.given_up(current.generation, deps.now()) if current.generation else None
+    def step(found: Generation, _: Account | None) -> Transition | None:
+        return opening.given_up(found, deps.now())
 
-    saved = await save(deps, key, decide)
-    if saved.changed and saved.generation is not None:
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
         await end(deps, saved.generation)
 
 
-async def _waiting(deps: Dependencies, generation: Generation) -> None:
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.given_up(found, current.account, deps.timing, deps.now()) if found else None
+async def _waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.given_up(found, account, deps.timing, deps.now())
 
-    saved = await save(deps, generation.key, decide)
-    if saved.changed and saved.generation is not None:
+    saved = await advance(deps, generation.key, step, loaded)
+    if isinstance(saved, Changed):
         await observing.after_failed_attempt(deps, saved.generation)
     else:
-        await requests.retry(deps, generation.key)
+        await retry(deps, generation.key, saved.loaded)
 
 
-async def _submitting(deps: Dependencies, generation: Generation) -> None:
+async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
     if attempt is None or deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
         return
@@ -136,12 +138,12 @@ async def _submitting(deps: Dependencies, generation: Generation) -> None:
         found = []  # whatever was created is over, and even its outputs are deleted: nothing is left to be found
     if found:
         oldest, *others = found
-        await observing.adopt(deps, generation.key, attempt.number, oldest)
+        await observing.adopt(deps, generation.key, attempt.number, oldest, loaded)
         for other in others:
             if not other.status.finished:
                 await observing.cancel_orphan(deps, generation, other)
         return
-    await _lost(deps, generation.key)
+    await _lost(deps, generation.key, loaded)
 
 
 async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
@@ -156,68 +158,67 @@ async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
 
 
-async def _lost(deps: Dependencies, key: Key) -> None:
+async def _lost(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     seed = deps.new_seed()
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        if found is None:
-            return None
-        return transitions.lost(found, current.account, deps.catalog, deps.timing, seed=seed, now=deps.now())
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.lost(found, account, deps.catalog, deps.timing, seed=seed, now=deps.now())
 
-    saved = await save(deps, key, decide)
-    if saved.changed and saved.generation is not None:
-        deps.telemetry.count("darkroom.attempts_lost")
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
         await observing.after_failed_attempt(deps, saved.generation)
 
 
-async def _running(deps: Dependencies, generation: Generation) -> None:
+async def _running(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
     if attempt is None or attempt.prediction_id is None:
         return
     try:
         prediction = await deps.provider.get(attempt.prediction_id, training=attempt.trains)
         if prediction is None:
-            await _missing(deps, generation.key, attempt)
+            await _missing(deps, generation.key, attempt, loaded)
             return
     except Unavailable:
-        if await _unheard(deps, generation.key):
+        if await _unheard(deps, generation.key, loaded):
             return
         raise
     if attempt.missing_since is not None:
-        await _known(deps, generation.key, prediction.prediction_id, attempt.number)
+        loaded = await _known(deps, generation.key, prediction.prediction_id, attempt.number, loaded)
+    await _act_on(deps, generation, attempt.number, prediction, loaded)
+
+
+async def _act_on(
+    deps: Dependencies, generation: Generation, number: int, prediction: Prediction, loaded: Loaded
+) -> None:
+    """Take the end of a prediction that was asked for, or end it where it is past its time."""
     if prediction.status.finished:
-        await observing.adopt(deps, generation.key, attempt.number, prediction)
+        await observing.adopt_when_asked(deps, loaded, generation.key, number, prediction)
     elif transitions.overdue(generation, deps.timing, deps.now()) or generation.requested_end:
-        await _expire(deps, generation)
+        await _expire(deps, generation.key, loaded)
 
 
-async def _missing(deps: Dependencies, key: Key, attempt: Attempt) -> None:
+async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loaded) -> None:
     """Replicate does not know the prediction. The first time is noted; what lasts beyond its time ends it."""
     prediction_id = attempt.prediction_id or ""
 
-    def note(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.missed(found, attempt.number, prediction_id, deps.now()) if found else None
+    def note(found: Generation, _: Account | None) -> Transition | None:
+        return transitions.missed(found, attempt.number, prediction_id, deps.now())
 
-    generation = (await save(deps, key, note)).generation
-    if generation is None or not transitions.is_missing(generation, deps.timing, deps.now()):
+    noted = await advance(deps, key, note, loaded)
+    if isinstance(noted, Absent) or not transitions.is_missing(noted.generation, deps.timing, deps.now()):
         return  # its row was moved: the timer looks again
-    if attempt.trains and await _runs_unseen(deps, generation, prediction_id):
+    if attempt.trains and await _runs_unseen(deps, noted.generation, prediction_id, noted.loaded):
         return
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.vanished(found, current.account, deps.timing, deps.now()) if found else None
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.vanished(found, account, deps.timing, deps.now())
 
-    saved = await save(deps, key, decide)
-    if saved.changed and saved.generation is not None:
-        deps.telemetry.step("prediction_vanished", key, prediction=prediction_id)
-        deps.telemetry.count("darkroom.predictions_vanished")
+    saved = await advance(deps, key, step, noted.loaded)
+    if isinstance(saved, Changed):
         await observing.after_failed_attempt(deps, saved.generation)
 
 
-async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id: str) -> bool:
+async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id: str, loaded: Loaded) -> bool:
     """Whether a training is known elsewhere. Nothing bounds it: the list must be without it, and a cancel in vain."""
     attempt = generation.attempt
     if attempt is None:
@@ -227,41 +228,35 @@ async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id
     known = listed[0] if listed else await deps.provider.cancel(prediction_id, training=True)
     if known is None:
         return False
-    if known.status.finished:
-        await observing.adopt(deps, generation.key, attempt.number, known)
-    elif transitions.overdue(generation, deps.timing, deps.now()) or generation.requested_end:
-        await _expire(deps, generation)
+    await _act_on(deps, generation, attempt.number, known, loaded)
     return True
 
 
-async def _known(deps: Dependencies, key: Key, prediction_id: str, number: int) -> None:
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.known_again(found, number, prediction_id) if found else None
+async def _known(deps: Dependencies, key: Key, prediction_id: str, number: int, loaded: Loaded) -> Loaded:
+    def step(found: Generation, _: Account | None) -> Transition | None:
+        return transitions.known_again(found, number, prediction_id)
 
-    await save(deps, key, decide)
+    return (await advance(deps, key, step, loaded)).loaded
 
 
-async def _expire(deps: Dependencies, generation: Generation) -> None:
+async def _expire(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     """Past its time: note the wish to end, cancel at Replicate, and end on its word."""
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.end_requested(found, current.account, Reason.TIMED_OUT, deps.now()) if found else None
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.end_requested(found, account, Reason.TIMED_OUT, deps.now())
 
-    saved = await save(deps, generation.key, decide)
-    if saved.generation is not None and not await _unheard(deps, generation.key):
-        await observing.stop(deps, saved.generation)
+    saved = await advance(deps, key, step, loaded)
+    if not isinstance(saved, Absent) and not await _unheard(deps, key, saved.loaded):
+        await observing.stop(deps, saved.generation, saved.loaded)
 
 
-async def _unheard(deps: Dependencies, key: Key) -> bool:
+async def _unheard(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     """Release what Replicate will not speak of any more. False: there is still hope."""
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.unheard(found, current.account, deps.timing, deps.now()) if found else None
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.unheard(found, account, deps.timing, deps.now())
 
-    saved = await save(deps, key, decide)
-    if saved.changed and saved.generation is not None:
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
         await observing.after_failed_attempt(deps, saved.generation)
-    return saved.changed
+    return isinstance(saved, Changed)

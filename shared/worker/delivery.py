@@ -35,7 +35,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.safety.moderation import Assessment, Partial, unscreened
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Cleaned, CutShort, Dependencies, OutputUnfit, Picture, Unavailable
-from shared.worker.finishing import output_prefix
+from shared.worker.naming import output_prefix
 from shared.worker.patience import awaited
 from shared.worker.screening import judged
 from shared.worker.spooled_output import SpooledOutput

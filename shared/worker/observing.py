@@ -12,8 +12,7 @@ from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Plan
-from shared.core.provider.failures import failure_of
+from shared.core.money.ledger import Account, plan_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -22,32 +21,37 @@ from shared.worker.deferring import schedule_retry
 from shared.worker.delivery import deliver
 from shared.worker.finishing import end
 from shared.worker.patience import whole
-from shared.worker.saving import save
+from shared.worker.saving import Absent, Changed, advance, reload
 from shared.worker.screening import with_records
 
 
 async def event(deps: Dependencies, message: PredictionEvent) -> None:
     """A webhook came in."""
     deps.telemetry.step("observed", message.key, status=message.prediction.status)
-    await adopt(deps, message.key, message.attempt, message.prediction)
+    loaded = await deps.store.load(message.key)
+    await adopt(deps, message.key, message.attempt, message.prediction, loaded)
 
 
-async def adopt(
-    deps: Dependencies, key: Key, number: int, prediction: Prediction, loaded: Loaded | None = None
-) -> None:
-    """Take the prediction as this attempt's, if the attempt has none yet; then see how it stands.
+async def adopt_when_asked(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
+    """Take what Replicate said when it was asked about a prediction.
 
-    ``loaded`` spares the first look where the caller has just saved.
+    A success is delivered, which writes files: it starts from what is saved by now, not from what led to the question.
     """
+    fresh = await reload(deps, key) if prediction.status is Status.SUCCEEDED else loaded
+    await adopt(deps, key, number, prediction, fresh)
 
-    def decide(current: Loaded) -> Transition | None:
-        return transitions.adopted(current.generation, number, prediction.prediction_id) if current.generation else None
 
-    saved = await save(deps, key, decide, loaded)
-    generation = saved.generation
-    if generation is None:
+async def adopt(deps: Dependencies, key: Key, number: int, prediction: Prediction, loaded: Loaded) -> None:
+    """Take the prediction as this attempt's, if the attempt has none yet; then see how it stands."""
+
+    def step(found: Generation, _: Account | None) -> Transition | None:
+        return transitions.adopted(found, number, prediction.prediction_id)
+
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Absent):
         deps.telemetry.count("darkroom.foreign_predictions")
         return
+    generation = saved.generation
     if transitions.concerns(generation, number, prediction.prediction_id):
         await _see(deps, saved.loaded, prediction)
     elif not prediction.status.finished and not _is_its(generation, prediction):
@@ -94,7 +98,7 @@ async def _see(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> No
     elif prediction.status.finished:
         await _attempt_failed(deps, loaded, generation, generation.attempt.number, prediction)
     elif generation.requested_end is not None:
-        await stop(deps, generation)
+        await stop(deps, generation, loaded)
     elif prediction.status is Status.UNKNOWN:
         deps.telemetry.count("darkroom.unknown_statuses")
 
@@ -102,7 +106,7 @@ async def _see(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> No
 async def _succeeded(
     deps: Dependencies, loaded: Loaded, generation: Generation, number: int, prediction: Prediction
 ) -> None:
-    prediction = await whole(deps, generation, prediction)
+    prediction = await whole(deps, loaded, generation, prediction)
     if prediction.status is not Status.SUCCEEDED:
         await _attempt_failed(deps, loaded, generation, number, prediction)
         return
@@ -111,25 +115,16 @@ async def _succeeded(
     if told and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
-        delivery = await deliver(deps, generation, prediction, loaded.account.plan if loaded.account else Plan.FREE)
+        delivery = await deliver(deps, generation, prediction, plan_of(loaded.account))
     key = generation.key
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        if found is None:
-            return None
-        ended = transitions.delivered(found, current.account, number, prediction, delivery, deps.now())
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        ended = transitions.delivered(found, account, number, prediction, delivery, deps.now())
         return with_records(ended, delivery.screenings)
 
-    saved = await save(deps, key, decide, loaded)
-    if saved.generation is None:
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Absent):
         return
-    if saved.changed:
-        captured = saved.generation.captured_credits
-        released = saved.generation.held_credits - captured
-        deps.telemetry.step("captured" if captured else "released", key, credits=captured or released)
-        if captured and released:
-            deps.telemetry.step("released", key, credits=released)
     if saved.generation.state.ended:
         # Also when another was faster: what this call stored for an end that was not a success goes away with it.
         await end(deps, saved.generation)
@@ -140,37 +135,23 @@ async def _attempt_failed(
 ) -> None:
     key, seed = generation.key, deps.new_seed()
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        if found is None:
-            return None
-        return transitions.attempt_failed(
-            found, current.account, deps.catalog, number, prediction, seed=seed, now=deps.now()
-        )
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.attempt_failed(found, account, deps.catalog, number, prediction, seed=seed, now=deps.now())
 
-    saved = await save(deps, key, decide, loaded)
-    deps.telemetry.step("prediction_ended", key, status=prediction.status)
-    if saved.changed and saved.generation is not None:
-        if prediction.status is Status.FAILED:
-            kind, said = failure_of(prediction.error), saved.generation.provider_error
-            model = generation.attempt.model if generation.attempt else ""
-            deps.telemetry.step("prediction_failed", key, model=model, kind=kind, said=said)
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
         await after_failed_attempt(deps, saved.generation)
 
 
 async def after_failed_attempt(deps: Dependencies, generation: Generation) -> None:
     """After an attempt fell or was lost: come back for the next one, or tell the end."""
     if generation.state.ended:
-        deps.telemetry.step("released", generation.key, credits=generation.held_credits)
         await end(deps, generation)
     elif generation.state is State.WAITING:
-        deps.telemetry.step(
-            "next_attempt", generation.key, model=generation.attempt.model if generation.attempt else ""
-        )
         await schedule_retry(deps, generation)
 
 
-async def stop(deps: Dependencies, generation: Generation) -> None:
+async def stop(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     """Cancel the prediction of a generation that is to end, and act on what Replicate then says.
 
     That it does not know it proves nothing yet (checking.py): the prediction may run, and cost, and succeed.
@@ -180,6 +161,6 @@ async def stop(deps: Dependencies, generation: Generation) -> None:
         return
     prediction = await deps.provider.cancel(attempt.prediction_id, training=attempt.trains)
     if prediction is not None and prediction.status.finished:
-        await adopt(deps, generation.key, attempt.number, prediction)
+        await adopt_when_asked(deps, loaded, generation.key, attempt.number, prediction)
     else:
         await deps.index.move(generation.key, deps.now())

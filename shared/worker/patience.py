@@ -16,10 +16,11 @@ from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.ports import Dependencies, Loaded, OutputUnfit, Unavailable
-from shared.worker.saving import save
+from shared.worker.saving import advance
 
 
 @asynccontextmanager
@@ -33,7 +34,7 @@ async def awaited(deps: Dependencies, key: Key, attempt: Attempt, prediction: Pr
         raise
 
 
-async def whole(deps: Dependencies, generation: Generation, prediction: Prediction) -> Prediction:
+async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, prediction: Prediction) -> Prediction:
     """A succeeded prediction with its outputs, as Replicate shows it; or as it is where it shows no more.
 
     Unavailable while it contradicts itself: it says that it has finished and that it has not, or that it is not known,
@@ -54,19 +55,18 @@ async def whole(deps: Dependencies, generation: Generation, prediction: Predicti
     if _left_s(deps, attempt, found or prediction) <= 0:
         return found or prediction
     if not prediction.complete:
-        await _promised(deps, generation.key, attempt.number, prediction)
+        await _promised(deps, loaded, generation.key, attempt.number, prediction)
     await _wait(deps, generation.key, attempt, found or prediction, "it does not show what has succeeded")
     return prediction
 
 
-async def _promised(deps: Dependencies, key: Key, number: int, prediction: Prediction) -> None:
+async def _promised(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
     """Keep in mind that there are outputs: whoever comes next may not have been told so."""
 
-    def decide(current: Loaded) -> Transition | None:
-        found = current.generation
-        return transitions.promised(found, number, prediction.prediction_id) if found else None
+    def step(found: Generation, _: Account | None) -> Transition | None:
+        return transitions.promised(found, number, prediction.prediction_id)
 
-    await save(deps, key, decide)
+    await advance(deps, key, step, loaded)
 
 
 def _finished_at(deps: Dependencies, attempt: Attempt, prediction: Prediction) -> datetime:

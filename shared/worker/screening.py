@@ -38,7 +38,7 @@ from shared.core.safety.moderation import (
 )
 from shared.core.safety.screening_record import ScreeningRecord, record
 from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unavailable
-from shared.worker.finishing import output_prefix
+from shared.worker.naming import output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
 
 #: Replicate fetches an input when the prediction starts, which ``Cancel-After`` bounds; clocks may differ by this.

@@ -8,6 +8,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Entry
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, Plan
 from shared.core.money.pricing import Price, Unit
@@ -133,6 +134,10 @@ def full_generation(key: Key) -> Generation:
         ended_at=NOW + timedelta(days=1),
         screenings=(RECORD, replace(RECORD, subject="output 1.0", allowed=True, category="", unscreened="video")),
         trace_parent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        history=(
+            Entry("credits_held", NOW, NOW),
+            Entry("create_deferred", NOW, NOW + timedelta(minutes=5), 7, "paced"),
+        ),
     )
 
 

@@ -72,6 +72,7 @@ def test_an_older_version_may_have_known_less() -> None:
 #: What came with the modalities and the cost.
 NEWER = (
     *("chosen_by", "passed_over", "metrics", "cost_usd_micros"),
+    "history",
     *("modality", "prices", "seconds", "output_bytes", "destination"),
 )
 
@@ -160,6 +161,11 @@ def test_the_example_says_something_in_every_field() -> None:
         ("passed_over", '["a secret"]'),
         ("passed_over", '[{"model":"a secret"}]'),
         ("passed_over", '[{"model":"m","reason":"a secret"}]'),
+        ("history", '["a secret"]'),
+        ("history", '[["a secret"]]'),
+        ("history", '[["created","a secret","2026-11-21T12:00:00+00:00",1,""]]'),
+        ("history", '[["created","2026-11-21T12:00:00","2026-11-21T12:00:00",1,""]]'),
+        ("history", '[["created",1,2,3,4]]'),
         ("seconds", "a secret"),
         ("destination", 7),
         ("prediction_id", 5),

@@ -15,7 +15,7 @@ from shared.core.money import ledger
 from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict, Loaded, Store
-from shared.worker.saving import save
+from shared.worker.saving import Changed, save
 from tests.adapters import examples
 from tests.adapters.examples import AWKWARD_IDS, NOW, ending, give, opening
 
@@ -269,8 +269,9 @@ async def test_rivals_on_one_account_lose_nothing(store: Store) -> None:
     async def work(worker: int) -> None:
         for number in range(25):
             key = Key("ada", f"{worker}-{number}")
-            saved = await save(deps, key, lambda loaded, key=key: _open_with(loaded, key))  # type: ignore[misc]  # the default binds the key
-            assert saved.changed
+            found = await deps.store.load(key)
+            saved = await save(deps, key, lambda loaded, key=key: _open_with(loaded, key), found)  # type: ignore[misc]  # the default binds the key
+            assert isinstance(saved, Changed)
 
     await asyncio.gather(*(work(worker) for worker in range(8)))
 

@@ -9,7 +9,7 @@ from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import KEY
 from shared.core.keys import Key
 from shared.core.requests.messages import Check, GenerationRequest
-from shared.worker.finishing import archive
+from shared.worker.dead_letters import archive
 from tests.cli.counter import Counter
 
 REQUEST = json.dumps({"user_id": "ada", "generation_id": "one", "prompt": "A secret garden", "no_such": 1}).encode()

@@ -80,6 +80,12 @@ def test_show_as_json(counter: Counter) -> None:
     assert told["credits"] == {"held": 1, "captured": 1, "released": 0}
     assert told["outputs"][0]["name"] == "ada/ada/one/1-0.png"
     assert told["announced"] is True
+    assert [(each["step"], each["times"]) for each in told["history"]] == [
+        ("credits_held", 1),
+        ("prediction_created", 1),
+        ("captured", 1),
+    ]
+    assert {each["at"] for each in told["history"]} == {"2026-11-21T12:00:00+00:00"}
     assert told["ended_at"] == "2026-11-21T12:00:00+00:00"
 
 
@@ -93,6 +99,7 @@ def test_show_tells_who_answered_and_why(counter: Counter) -> None:
         r"model +flux-schnell, by fallback",
         r"passed over +flux-dev \(MODEL_RETIRED\), flux-0 \(PROVIDER_FAILED\)",
         r"cost +1\.234567 USD, estimated",
+        r"history +\S+ \S+ \S* ?create_deferred: paced, 7 times until .+",
         r"metrics +predict_time 1\.5, image_count 2, with_audio True, note",
         r"sent +steps 28, guidance 3\.5, raw False",
     ):

@@ -18,7 +18,7 @@ from dev.stack import Running, Stack
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.worker import grant
-from shared.worker.finishing import archive
+from shared.worker.dead_letters import archive
 from tests.cli.counter import Called
 
 pytestmark = pytest.mark.stack

@@ -19,6 +19,7 @@ from dev.architecture.facts import (
     LATER,
     MUCH_LATER,
     NOW,
+    PACED,
     PREDICTION,
     RECEIVED,
     REQUEST,
@@ -37,6 +38,7 @@ from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
+from shared.core.lifecycle.steps import Step
 from shared.core.provider.prediction import Status
 from shared.core.reasons import SENTENCES, Reason
 
@@ -82,6 +84,19 @@ def expectations() -> list[tuple[str, str, str]]:
         cases += [(state, fact, "-") for state in ("succeeded", "failed", "canceled", "rejected")]
     assert {fact for _, fact, _ in cases} == set(FACTS)
     return cases
+
+
+@pytest.mark.parametrize(("state", "fact", "expected"), expectations())
+def test_every_transition_names_its_steps(state: str, fact: str, expected: str) -> None:
+    """So that log, metric and history say what was saved; what ends a hold says what became of the credits."""
+    transition = FACTS[fact](STATES[state])
+    assert (transition is None) == (expected == "-")
+    if transition is None:
+        return
+    taken = {each.step for each in transition.steps}
+    assert taken
+    moves_credits = transition.entry is not None and transition.generation.state.ended
+    assert bool(taken & {Step.CAPTURED, Step.RELEASED}) == moves_credits
 
 
 @pytest.mark.parametrize(("state", "fact", "expected"), expectations())
@@ -135,7 +150,10 @@ def test_the_drawing_covers_every_state(state: State) -> None:
     ("what", "transition"),
     [
         ("another attempt's answer", lambda: transitions.adopted(SUBMITTING, 2, PREDICTION)),
-        ("another try's answer", lambda: transitions.deferred(SUBMITTING, HOLDING, 1, 2, retry_at=LATER, now=NOW)),
+        (
+            "another try's answer",
+            lambda: transitions.deferred(SUBMITTING, HOLDING, 1, 2, PACED, retry_at=LATER, now=NOW),
+        ),
         ("another attempt's refusal", lambda: refused(Reason.LOST, number=2)(SUBMITTING)),
         ("a wait that is not over", lambda: transitions.retried(WAITING, NOW)),
         ("a foreign prediction", lambda: transitions.delivered(RUNNING, HOLDING, 1, FOREIGN, Delivery(), NOW)),

@@ -13,7 +13,7 @@ from shared.core.keys import ROW_KEY_BYTES, Key, index_key, is_id, row_key, user
 from shared.core.provider.webhook import Callback, callback_url, named_callback, read_callback
 from shared.core.requests.messages import CancelRequest, Check
 from shared.core.requests.parsing import parse_event, parse_request
-from shared.worker.finishing import output_prefix
+from shared.worker.naming import output_prefix
 from tests.core.test_webhook import SECRET, query_of
 
 #: Ids of few characters, among them all that names are put together with: so that two of them are likely to collide.

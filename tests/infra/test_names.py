@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from shared.core.lifecycle.steps import METRICS, Step
 from tests.infra.snapshots import INFRA, resources, snapshots
 
 ROOT = INFRA.parent
@@ -33,13 +34,28 @@ def _texts(node: ast.expr) -> list[str]:
     return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
 
 
+def named_by_transitions() -> Iterator[tuple[str, set[str]]]:
+    """Every ``happened(Step.NAME, ...)`` of the core, which is logged when it is saved."""
+    for path in (ROOT / "shared" / "core").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "happened":
+                assert isinstance(node.args[0], ast.Attribute)
+                yield Step[node.args[0].attr].value, {keyword.arg for keyword in node.keywords if keyword.arg}
+
+
 @cache
 def emitted(method: str) -> dict[str, set[str]]:
     """Each name of the source with all its labels."""
     found: dict[str, set[str]] = defaultdict(set)
-    for name, labels in calls(method):
+    named = named_by_transitions() if method == "step" else [(name, set(has)) for name, has in METRICS.values()]
+    for name, labels in (*calls(method), *named):
         found[name] |= labels
     return dict(found)
+
+
+def test_every_step_is_named_by_a_transition() -> None:
+    """No step is listed that nothing takes."""
+    assert {name for name, _ in named_by_transitions()} == set(Step)
 
 
 @cache

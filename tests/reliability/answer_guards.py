@@ -109,7 +109,7 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "who comes later knows that there are outputs",
         _PATIENCE,
-        "        await _promised(deps, generation.key, attempt.number, prediction)\n",
+        "        await _promised(deps, loaded, generation.key, attempt.number, prediction)\n",
         "        assert prediction is not None\n",
         _SAYS + "test_a_success_waits_for_what_is_shown_of_it",
     ),

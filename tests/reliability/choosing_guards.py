@@ -20,7 +20,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         CORE + "catalog/catalog.py",
         (
             (
-                "            if fallback.tier <= plan and not misses_of(fallback, request):\n",
+                "            if fallback.tier <= plan and not readings.misses(fallback):\n",
                 "            if fallback:\n",
             ),
         ),
@@ -31,7 +31,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         CORE + "catalog/catalog.py",
         (
             (
-                "    if request.quality is None and not misses_of(default, request):\n",
+                "    if request.quality is None and not readings.misses(default):\n",
                 "    if request.quality is None:\n",
             ),
         ),
@@ -40,13 +40,13 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "so does the model of a quality, or of whoever the plan's own sends it to",
         CORE + "catalog/catalog.py",
-        (("    fit = [model for model in allowed if not misses_of(model, request)]\n", "    fit = allowed\n"),),
+        (("    fit = [model for model in allowed if not readings.misses(model)]\n", "    fit = allowed\n"),),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
     ),
     Guard(
         "so does a successor",
         CORE + "catalog/catalog.py",
-        (("    if misses_of(successor_of, request):\n", "    if not successor_of:\n"),),
+        (("    if readings.misses(successor_of):\n", "    if not successor_of:\n"),),
         _core("test_choosing.py::test_the_successor_takes_the_request_or_says_why_not"),
     ),
     Guard(

@@ -44,9 +44,8 @@ def worker_test(test: str) -> str:
     return f"tests/worker/{test}"
 
 
-_ADOPT = (
-    "    return step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))"
-)
+_ADOPT = "    adopting = replace(attempt, prediction_id=prediction_id, retry_at=None)"
+_ROW = "    await open_row(deps, message.key, quoted.model.expected_s if isinstance(quoted, Quote) else 0)"
 _STALE = "tests/core/test_generation.py::test_what_does_not_concern_it_changes_nothing"
 
 GUARDS: tuple[Guard, ...] = (
@@ -153,12 +152,9 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                _lines("        await retry(deps, generation.key)"),
-                _lines(
-                    "        await retry(deps, generation.key)",
-                    "    elif generation.state is State.SUBMITTING:",
-                    "        await submit(deps, generation)",
-                ),
+                "    elif generation.state.ended and await",
+                _lines("    elif generation.state is State.SUBMITTING:", "        await submit(deps, loaded)")
+                + "    elif generation.state.ended and await",
             ),
         ),
         worker_test("test_requests.py::test_a_lost_answer_is_never_followed_by_a_second_create"),
@@ -170,13 +166,18 @@ GUARDS: tuple[Guard, ...] = (
             (
                 _lines(
                     "    if generation.requested_end is not None:",
-                    "        return ended_as_wished(generation, account, generation.requested_end, now)",
-                    "    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))",
+                    "        return ended_as_wished(generation, account, generation.requested_end, now).after(waits)",
                 ),
-                _lines("    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))"),
+                "",
             ),
         ),
         flow_test("request that is put off"),
+    ),
+    Guard(
+        "a save says what has happened",
+        WORKER + "saving.py",
+        (("        transition = transition.recorded(loaded.generation, deps.now())\n", ""),),
+        flow_test("cancel of WAITING"),
     ),
     Guard(
         "one check is queued for one due time",
@@ -220,18 +221,19 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the index row stands before the generation opens",
-        WORKER + "requests.py",
+        WORKER + "admission.py",
         (
-            (_lines("    await open_row(deps, key, expected_s)"), ""),
             (
+                _lines(_ROW),
+                "",
+            ),
+            (
+                "    return await save(deps, message.key, decide, loaded)\n",
                 _lines(
-                    "        await _after_opening(deps, saved.generation, saved.loaded)", "    elif saved.generation"
-                )[:-1],
-                _lines(
-                    "        await open_row(deps, key, expected_s)",
-                    "        await _after_opening(deps, saved.generation, saved.loaded)",
-                    "    elif saved.generation",
-                )[:-1],
+                    "    saved = await save(deps, message.key, decide, loaded)",
+                    _ROW,
+                    "    return saved",
+                ),
             ),
         ),
         flow_test("request"),
@@ -260,8 +262,13 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a prompt that nobody screened stays refused",
-        WORKER + "requests.py",
-        (("        quoted = Refusal(preview.reason, preview.text)\n", "        expected_s = 0\n"),),
+        WORKER + "admission.py",
+        (
+            (
+                "    if isinstance(screened.quoted, Refusal) or screened.quoted.plan",
+                "    if isinstance(screened.quoted, Quote) and screened.quoted.plan",
+            ),
+        ),
         flow_test("request over a limit, near midnight"),
     ),
     Guard(
@@ -289,8 +296,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "    elif saved.generation is not None:\n        await _drop_input(deps, message, saved.generation)\n",
-                "",
+                "        await _drop_input(deps, admission.message, reserved.generation)\n",
+                "        assert reserved\n",
             ),
         ),
         worker_test("test_input_canceled.py::test_an_input_that_lost_against_a_cancel_goes_at_once"),

@@ -25,11 +25,13 @@ async def test_one_404_ends_nothing_and_cancels_nothing(world: World) -> None:
     after = world.generation()
     assert after.attempt is not None
     assert after.attempt.missing_since == world.time
-    assert replace(after, attempt=before.attempt) == before
+    assert replace(after, attempt=before.attempt, history=before.history) == before
     assert (world.balances(), world.replicate.canceled, world.events) == ((9, 1, 0), [], [])
     world.replicate.unknown.clear()
     await world.tick(60)
-    assert world.generation() == before
+    known = world.generation()
+    assert replace(known, history=before.history) == before
+    assert [each.step for each in known.history[-2:]] == ["prediction_missing", "prediction_known_again"]
     world.replicate.succeed(world.replicate.only_id)
     await world.webhook(world.replicate.only_id)
     assert world.balances() == (9, 0, 1)

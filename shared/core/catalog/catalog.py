@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from shared.core.catalog.mapping import Input, inputs_of, misses_of, seed_of
+from shared.core.catalog.mapping import Input, Readings
 from shared.core.catalog.shortfall import nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
 from shared.core.events.generation_event import ChosenBy, PassedOver
@@ -132,16 +132,16 @@ class Catalog:
             model = self.models[model.successor]
         return model
 
-    def chain(self, model: Model, request: GenerationRequest, plan: Plan) -> Iterator[Model]:
+    def chain(self, model: Model, readings: Readings, plan: Plan) -> Iterator[Model]:
         """The model and those that may be tried after it for this request and plan, in order."""
         yield model
-        if not request.allow_fallback:
+        if not readings.request.allow_fallback:
             return
         for name in model.fallback:
             fallback = self.models[name]
             if fallback.status is not Status.ACTIVE:
                 continue
-            if fallback.tier <= plan and not misses_of(fallback, request):
+            if fallback.tier <= plan and not readings.misses(fallback):
                 yield fallback
 
 
@@ -188,12 +188,18 @@ def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, out
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """The model that will serve a request and why, and the most it can cost over the whole fallback chain."""
+    """The model that will serve a request and why, and the most it can cost over the whole fallback chain.
+
+    ``plan`` is the one that it was made for: with another it may not hold. ``ignored_fields`` are those that the model
+    has no use for.
+    """
 
     model: Model
     chain: tuple[str, ...]
     outputs: int
     hold_credits: int
+    plan: Plan
+    ignored_fields: tuple[str, ...] = ()
     chosen_by: ChosenBy
     passed_over: tuple[PassedOver, ...] = ()
 
@@ -207,10 +213,11 @@ class _Choice:
 
 def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
     """Choose the model for a request of this plan and price it, or say why not."""
-    choice = _named(catalog, request, plan) if request.model is not None else _fitting(catalog, request, plan)
+    readings = Readings(request)
+    choice = _named(catalog, readings, plan) if request.model is not None else _fitting(catalog, readings, plan)
     if isinstance(choice, Refusal):
         return choice
-    mapped = inputs_of(choice.model, request, seed=seed_of(choice.model, request, 0))
+    mapped = readings.mapped(choice.model)
     if isinstance(mapped, Refusal):
         return mapped
     limit = request.max_credits
@@ -222,19 +229,22 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
         costs = unit_credits(choice.model, request) * mapped.outputs
         said = f"This would cost {counted(costs, 'credit')} with {choice.model.name}, and max_credits is {limit}."
         return Refusal(Reason.OVER_LIMIT, f"{said} Raise max_credits or ask for less.")
-    links = tuple(link for link in catalog.chain(choice.model, request, plan) if affordable(link))
+    links = tuple(link for link in catalog.chain(choice.model, readings, plan) if affordable(link))
     return Quote(
         model=choice.model,
         chain=tuple(link.name for link in links),
         outputs=mapped.outputs,
         hold_credits=worst_case_credits(links, request, mapped.outputs),
+        plan=plan,
+        ignored_fields=mapped.ignored_fields,
         chosen_by=choice.by,
         passed_over=choice.passed_over,
     )
 
 
-def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice | Refusal:
-    """The model that a request names, or its heir."""
+def _named(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
+    """The model that a request names, or its successor."""
+    request = readings.request
     named = catalog.find(request.model or "")
     if named is None or named.status is Status.HIDDEN:
         return _unknown(catalog, request.model or "")
@@ -250,8 +260,8 @@ def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice 
         )
     if successor_of.tier > plan:
         return Refusal.of(Reason.PLAN_TOO_LOW)
-    if misses_of(successor_of, request):
-        why = unserved([successor_of], [], request)
+    if readings.misses(successor_of):
+        why = unserved([successor_of], [], readings)
         return Refusal(
             why.reason, f"{named.name} is no longer offered, and for {successor_of.name} in its place: {why.text}"
         )
@@ -267,8 +277,9 @@ def _unknown(catalog: Catalog, name: str) -> Refusal:
     return Refusal(Reason.UNKNOWN_MODEL, f"This model is not offered. The nearest names are {' and '.join(near)}.")
 
 
-def _fitting(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice | Refusal:
+def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
     """A model for a request that names none: of its quality class, or its plan's, and one that honours all of it."""
+    request = readings.request
     modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
     offered = list(catalog.offered(modality))
     default = catalog.get_model_for_plan(plan, modality)
@@ -277,7 +288,7 @@ def _fitting(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choic
     if default is None:
         return Refusal.of(Reason.PLAN_TOO_LOW)
     by, matches = ChosenBy.PLAN, [model for model in offered if model.kind == default.kind]
-    if request.quality is None and not misses_of(default, request):
+    if request.quality is None and not readings.misses(default):
         return _Choice(default, by)
     if request.quality is not None:
         by, matches = ChosenBy.QUALITY, [model for model in offered if model.quality == request.quality.lower()]
@@ -287,7 +298,7 @@ def _fitting(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choic
     allowed = [model for model in matches if model.tier <= plan]
     if not allowed:
         return Refusal.of(Reason.PLAN_TOO_LOW)
-    fit = [model for model in allowed if not misses_of(model, request)]
+    fit = [model for model in allowed if not readings.misses(model)]
     if fit:
         return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by)
-    return unserved(allowed, [model for model in matches if model.tier > plan], request)
+    return unserved(allowed, [model for model in matches if model.tier > plan], readings)

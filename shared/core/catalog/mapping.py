@@ -15,7 +15,7 @@ Rules of this file:
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from shared.core.catalog.chat_template import plain
@@ -161,7 +161,10 @@ class Miss:
 
 def inputs_of(model: Taker, request: GenerationRequest, *, seed: int) -> Mapped | Refusal:
     """The model's input for a request with this seed, or a refusal that names the field and its range."""
-    values, misses = _read(model, request, seed)
+    return _mapped(model, request, *_read(model, request, seed))
+
+
+def _mapped(model: Taker, request: GenerationRequest, values: Inputs, misses: tuple[Miss, ...]) -> Mapped | Refusal:
     broken = next((miss for miss in misses if miss.rule), None)
     if broken is not None:
         return Refusal(Reason.INVALID_REQUEST, f"{broken.rule} for {model.name}")
@@ -176,6 +179,27 @@ def inputs_of(model: Taker, request: GenerationRequest, *, seed: int) -> Mapped 
 def misses_of(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
     """All that keeps a model from honouring a request, whatever our own seed will be; empty: it does."""
     return _read(model, request, seed_of(model, request, 0))[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """One request as models take it, before a seed is chosen. Each model reads it once, however often it is asked."""
+
+    request: GenerationRequest
+    _done: dict[str, tuple[dict[str, Value], tuple[Miss, ...]]] = field(default_factory=dict)
+
+    def misses(self, model: Taker) -> tuple[Miss, ...]:
+        """See ``misses_of``."""
+        return self._of(model)[1]
+
+    def mapped(self, model: Taker) -> Mapped | Refusal:
+        """See ``inputs_of``; the seed is the user's, or a place for ours."""
+        return _mapped(model, self.request, *self._of(model))
+
+    def _of(self, model: Taker) -> tuple[dict[str, Value], tuple[Miss, ...]]:
+        if model.name not in self._done:
+            self._done[model.name] = _read(model, self.request, seed_of(model, self.request, 0))
+        return self._done[model.name]
 
 
 def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str, Value], tuple[Miss, ...]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Protocol
 
-from shared.core.catalog.mapping import Miss, Taker, misses_of
+from shared.core.catalog.mapping import Miss, Readings, Taker
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -27,18 +27,18 @@ class Tiered(Taker, Protocol):
         """The lowest plan that includes it."""
 
 
-def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], request: GenerationRequest) -> Refusal:
+def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readings) -> Refusal:
     """Why none of these models honours a request. ``beyond``: those that a higher plan would allow."""
-    misses = {model.name: misses_of(model, request) for model in models}
+    misses = {model.name: readings.misses(model) for model in models}
     each = [{miss.field for miss in missed} for missed in misses.values()]
     fields = [miss.field for miss in next(iter(misses.values())) if all(miss.field in missed for missed in each)]
     if fields:
-        said = "; ".join(_of_fields(fields, misses, request))
+        said = "; ".join(_of_fields(fields, misses, readings.request))
     else:
         name, least = min(misses.items(), key=lambda item: len(item[1]))
         left = " and ".join(miss.field for miss in least[:_FEW])
         said = f"no model takes all of this together: {name} would without {left}"
-    higher = next((model for model in beyond if not misses_of(model, request)), None)
+    higher = next((model for model in beyond if not readings.misses(model)), None)
     if higher is not None:
         said = f"{said}; with the plan {higher.tier.label}, {higher.name} takes it as it is"
     return Refusal(Reason.INVALID_REQUEST, said)

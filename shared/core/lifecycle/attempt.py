@@ -9,7 +9,7 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.core.catalog.catalog import Catalog, asked, unit_credits
+from shared.core.catalog.catalog import Catalog, Model, asked, unit_credits
 from shared.core.catalog.mapping import Inputs, inputs_of, references, seed_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
@@ -120,11 +120,9 @@ def attempt_on(
     mapped = inputs_of(model, request, seed=used_seed)
     if isinstance(mapped, Refusal):
         return mapped
+    if refusal := without_destination(model, request):
+        return refusal
     trains = model.modality == "training"
-    if trains and not request.destination:
-        return Refusal(
-            Reason.INVALID_REQUEST, f"destination is needed for {model.name}: the model to train, owner/name"
-        )
     return Attempt(
         number=number,
         posts=1,
@@ -144,6 +142,13 @@ def attempt_on(
         cancel_after_s=model.cancel_after_s,
         submitted_at=now,
     )
+
+
+def without_destination(model: Model, request: GenerationRequest) -> Refusal | None:
+    """Why a training cannot start: it does not say which model gets the new version. None: it does, or is none."""
+    if model.modality != "training" or request.destination:
+        return None
+    return Refusal(Reason.INVALID_REQUEST, f"destination is needed for {model.name}: the model to train, owner/name")
 
 
 def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None = None) -> int:

@@ -14,7 +14,8 @@ Rules of this file:
 
 3. A rank (attempt, posts, state) only grows. Ended is final.
 4. Every state that is not an end has a deadline (``due_at``), after which the timer looks at it.
-5. What moves credits returns the account and the ledger entry in the same Transition: they are saved together
+5. A transition names its steps (steps.py), from which log, metric and history are made.
+6. What moves credits returns the account and the ledger entry in the same Transition: they are saved together
    or not at all.
 """
 
@@ -25,6 +26,7 @@ from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.state import NEXT, ORDER, State
+from shared.core.lifecycle.steps import Happening, History, Step, happened, recorded
 from shared.core.money import ledger
 from shared.core.money.pricing import Metrics
 from shared.core.reasons import Reason, Refusal
@@ -67,6 +69,7 @@ class Generation:
     metrics: Metrics = field(default_factory=dict)
     cost_usd_micros: int = 0
     provider_error: str = ""
+    history: History = ()
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -89,11 +92,24 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What is to be saved in one transaction: the generation and, where credits move, account and ledger entry."""
+    """What is to be saved in one transaction: the generation and, where credits move, account and ledger entry.
+
+    ``steps`` name what has happened, in order.
+    """
 
     generation: Generation
     account: ledger.Account | None = None
     entry: ledger.LedgerEntry | None = None
+    steps: tuple[Happening, ...] = ()
+
+    def after(self, *steps: Happening) -> "Transition":
+        """The same, where these steps led to it."""
+        return replace(self, steps=(*steps, *self.steps))
+
+    def recorded(self, before: Generation | None, at: datetime) -> "Transition":
+        """The same, with its steps added to the history of what was there ``before``, opened or not."""
+        history = recorded(before.history if before else (), self.steps, at)
+        return replace(self, generation=replace(self.generation, history=history))
 
 
 # The three ways in which a transition writes a state.
@@ -122,7 +138,11 @@ def ended(
         raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
     after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=now)
     done = step(generation, state, captured_credits=captured, **told, ended_at=now)
-    return Transition(done.generation, after, entry)
+    released = generation.held_credits - captured
+    steps = [happened(Step.CAPTURED, credits=captured)] if captured else []
+    if released or not captured:
+        steps.append(happened(Step.RELEASED, credits=released))
+    return Transition(done.generation, after, entry, tuple(steps))
 
 
 def step(generation: Generation, state: State, **changes: object) -> Transition:

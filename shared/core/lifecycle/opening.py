@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.catalog.catalog import Catalog, Quote
-from shared.core.catalog.mapping import inputs_of
 from shared.core.keys import Key
-from shared.core.lifecycle.attempt import attempt_on
+from shared.core.lifecycle.attempt import attempt_on, without_destination
 from shared.core.lifecycle.generation import Generation, Transition, ended
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Step, happened
 from shared.core.money import ledger
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -37,8 +37,22 @@ def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, t
             reason=waits_for.reason,
             text=waits_for.text,
             trace_parent=trace_parent,
-        )
+        ),
+        steps=(happened(Step.TAKEN_IN, reason=waits_for.reason),),
     )
+
+
+def refusal_of(
+    request: GenerationRequest, account: ledger.Account | None, quoted: Quote | Refusal, now: datetime
+) -> Refusal | None:
+    """Why a request cannot open on this account now, by all that is known before it was screened; None: it can."""
+    if isinstance(quoted, Refusal):
+        return quoted
+    refusal = ledger.refusal(account, quoted.hold_credits, now) or without_destination(quoted.model, request)
+    if refusal is None and request.strict and quoted.ignored_fields:
+        text = f"strict refuses what {quoted.model.name} has no use for: {', '.join(quoted.ignored_fields)}"
+        return Refusal(Reason.INVALID_REQUEST, text)
+    return refusal
 
 
 def opened(
@@ -55,17 +69,12 @@ def opened(
 
     A training starts as WAITING, due at once: its archive is uploaded first, and a crash meanwhile has created nothing.
     """
-    refusal = quoted if isinstance(quoted, Refusal) else ledger.refusal(account, quoted.hold_credits, now)
+    refusal = refusal_of(request, account, quoted, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
         return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
     attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
     if isinstance(attempt, Refusal):
         return rejected(request.key, request, attempt, now)
-    mapped = inputs_of(quoted.model, request, seed=attempt.seed)
-    ignored = () if isinstance(mapped, Refusal) else mapped.ignored_fields
-    if request.strict and ignored:
-        text = f"strict refuses what {quoted.model.name} has no use for: {', '.join(ignored)}"
-        return rejected(request.key, request, Refusal(Reason.INVALID_REQUEST, text), now)
     generation = Generation(
         key=request.key,
         state=State.WAITING if attempt.trains else State.SUBMITTING,
@@ -74,13 +83,13 @@ def opened(
         attempt=replace(attempt, posts=0, retry_at=now) if attempt.trains else attempt,
         chain=quoted.chain,
         held_credits=quoted.hold_credits,
-        ignored_fields=(*ignored, *request.unknown_fields),
+        ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
     )
     after, entry = ledger.hold(account, quoted.hold_credits, key=request.key, at=now)
-    return Transition(generation, after, entry)
+    return Transition(generation, after, entry, (happened(Step.CREDITS_HELD, credits=quoted.hold_credits),))
 
 
 def given_up(generation: Generation, now: datetime, refusal: Refusal | None = None) -> Transition | None:
@@ -88,22 +97,25 @@ def given_up(generation: Generation, now: datetime, refusal: Refusal | None = No
     if generation.state is not State.RECEIVED:
         return None
     waited_for = Refusal(generation.reason or Reason.PROVIDER_UNAVAILABLE, generation.text)
-    return ended(generation, None, State.REJECTED, refusal or waited_for, now)
+    why = refusal or waited_for
+    return ended(generation, None, State.REJECTED, why, now).after(happened(Step.REJECTED, reason=why.reason))
 
 
 def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
     """A generation that never opens: invalid, unsafe, without credits, over a limit. No credit moves."""
-    return _closed(key, State.REJECTED, request, refusal, now)
+    closed = _closed(key, State.REJECTED, request, refusal, now)
+    return closed.after(happened(Step.REJECTED, reason=refusal.reason))
 
 
 def canceled_unopened(key: Key, now: datetime) -> Transition:
     """A cancel that came before its request: the generation is closed before it can open."""
-    return _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+    closed = _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+    return closed.after(happened(Step.CANCELED_UNOPENED))
 
 
 def dead_lettered_unopened(key: Key, now: datetime) -> Transition:
     """A request that died before it could open."""
-    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now)
+    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now).after(happened(Step.DEAD_LETTERED))
 
 
 def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:

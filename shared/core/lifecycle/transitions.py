@@ -11,9 +11,10 @@ from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.lifecycle.attempt import Delivery, Timing, attempt_on, cost_of
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Step, happened
 from shared.core.money import ledger
 from shared.core.provider.failures import REASONS, Failure, failure_of
-from shared.core.provider.prediction import Prediction, Status
+from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.provider.redaction import redacted
 from shared.core.reasons import Reason, Refusal
 
@@ -25,6 +26,7 @@ def deferred(
     account: ledger.Account | None,
     number: int,
     posts: int,
+    answer: NotCreated,
     *,
     retry_at: datetime,
     now: datetime,
@@ -37,9 +39,10 @@ def deferred(
         or (attempt.number, attempt.posts) != (number, posts)
     ):
         return None
+    waits = happened(Step.CREATE_DEFERRED, why=answer.why, seconds=round(answer.retry_after_s))
     if generation.requested_end is not None:
-        return ended_as_wished(generation, account, generation.requested_end, now)
-    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at))
+        return ended_as_wished(generation, account, generation.requested_end, now).after(waits)
+    return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at)).after(waits)
 
 
 def retried(generation: Generation, now: datetime) -> Transition | None:
@@ -48,7 +51,7 @@ def retried(generation: Generation, now: datetime) -> Transition | None:
     if generation.state is not State.WAITING or attempt is None or attempt.retry_at is None or now < attempt.retry_at:
         return None
     again = replace(attempt, posts=attempt.posts + 1, submitted_at=now, retry_at=None)
-    return step(generation, State.SUBMITTING, attempt=again)
+    return step(generation, State.SUBMITTING, attempt=again).after(happened(Step.CREATE_RETRIED))
 
 
 def given_up(
@@ -58,7 +61,8 @@ def given_up(
     waited = now - generation.opened_at
     if generation.state is not State.WAITING or waited < timedelta(seconds=timing.give_up_after_s):
         return None
-    return ended(generation, account, State.FAILED, Refusal.of(Reason.PROVIDER_UNAVAILABLE), now)
+    why = Refusal.of(Reason.PROVIDER_UNAVAILABLE)
+    return ended(generation, account, State.FAILED, why, now).after(happened(Step.GIVEN_UP, reason=why.reason))
 
 
 def refused(
@@ -74,12 +78,13 @@ def refused(
     """The create was refused for good: for its input, which ends it; or the model is gone: the next one is tried."""
     if generation.state is not State.SUBMITTING or generation.attempt is None or generation.attempt.number != number:
         return None
+    said = happened(Step.CREATE_REFUSED, reason=refusal.reason)
     if refusal.reason is not Reason.UNKNOWN_MODEL:
-        return ended(generation, account, State.FAILED, refusal, now)
+        return ended(generation, account, State.FAILED, refusal, now).after(said)
     if generation.requested_end is not None:
-        return ended_as_wished(generation, account, generation.requested_end, now)
+        return ended_as_wished(generation, account, generation.requested_end, now).after(said)
     following = _following_model(generation)
-    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
+    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now).after(said)
 
 
 def adopted(generation: Generation, number: int, prediction_id: str) -> Transition | None:
@@ -87,7 +92,10 @@ def adopted(generation: Generation, number: int, prediction_id: str) -> Transiti
     attempt = generation.attempt
     if generation.state not in (State.SUBMITTING, State.WAITING) or attempt is None or attempt.number != number:
         return None
-    return step(generation, State.RUNNING, attempt=replace(attempt, prediction_id=prediction_id, retry_at=None))
+    adopting = replace(attempt, prediction_id=prediction_id, retry_at=None)
+    return step(generation, State.RUNNING, attempt=adopting).after(
+        happened(Step.PREDICTION_CREATED, prediction=prediction_id)
+    )
 
 
 def lost(
@@ -106,10 +114,12 @@ def lost(
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
         return None
+    is_lost = happened(Step.ATTEMPT_LOST)
     if generation.requested_end is not None:
-        return ended_as_wished(generation, account, generation.requested_end, now)
+        return ended_as_wished(generation, account, generation.requested_end, now).after(is_lost)
     again = None if attempt.trains else attempt.model
-    return _next_attempt(generation, account, catalog, again, Refusal.of(Reason.LOST), seed=seed, now=now)
+    why = Refusal.of(Reason.LOST)
+    return _next_attempt(generation, account, catalog, again, why, seed=seed, now=now).after(is_lost)
 
 
 #: Attempts beyond the fallback chain: how often a model is asked again after an answer was lost for good.
@@ -139,10 +149,12 @@ def _next_attempt(
     if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
         return ended(generation, account, State.FAILED, refusal, now)
     following = replace(following, posts=0, retry_at=now)
+    opens = happened(Step.NEXT_ATTEMPT, model=following.model)
     if following.model == attempt.model:
-        return step(generation, State.WAITING, attempt=following)
+        return step(generation, State.WAITING, attempt=following).after(opens)
     passed = (*generation.passed_over, PassedOver(attempt.model, refusal.reason))
-    return step(generation, State.WAITING, attempt=following, chosen_by=ChosenBy.FALLBACK, passed_over=passed)
+    changed = step(generation, State.WAITING, attempt=following, chosen_by=ChosenBy.FALLBACK, passed_over=passed)
+    return changed.after(opens)
 
 
 # What Replicate says about a prediction.
@@ -200,9 +212,30 @@ def attempt_failed(
     now: datetime,
 ) -> Transition | None:
     """A prediction failed, or was canceled or aborted: end, or try the next model of the chain."""
-    if generation.attempt is None or not concerns(generation, number, prediction.prediction_id):
+    attempt = generation.attempt
+    if attempt is None or not concerns(generation, number, prediction.prediction_id):
         return None
-    generation = _metered(generation, prediction, cost_of(generation.attempt, prediction))
+    generation = _metered(generation, prediction, cost_of(attempt, prediction))
+    after = _after_failure(generation, account, catalog, prediction, seed=seed, now=now)
+    steps = [happened(Step.PREDICTION_ENDED, status=prediction.status)]
+    if prediction.status is Status.FAILED:
+        kind, said = failure_of(prediction.error), after.generation.provider_error
+        steps.append(happened(Step.PREDICTION_FAILED, model=attempt.model, kind=kind, said=said))
+    return after.after(*steps)
+
+
+def _after_failure(
+    generation: Generation,
+    account: ledger.Account | None,
+    catalog: Catalog,
+    prediction: Prediction,
+    *,
+    seed: int,
+    now: datetime,
+) -> Transition:
+    """What follows on a prediction that did not succeed."""
+    if prediction.status is Status.FAILED:
+        generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
     if generation.requested_end is not None:
         return ended_as_wished(generation, account, generation.requested_end, now)
     if prediction.status is Status.CANCELED:
@@ -210,7 +243,6 @@ def attempt_failed(
         return ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
     refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
     if prediction.status is Status.FAILED:
-        generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
         failure = failure_of(prediction.error)
         refusal = Refusal.of(REASONS[failure])
         if failure not in (Failure.TRANSIENT, Failure.MODEL):
@@ -244,7 +276,9 @@ def missed(generation: Generation, number: int, prediction_id: str, now: datetim
     attempt = generation.attempt
     if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is not None:
         return None
-    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=now))
+    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=now)).after(
+        happened(Step.PREDICTION_MISSING, prediction=prediction_id)
+    )
 
 
 def known_again(generation: Generation, number: int, prediction_id: str) -> Transition | None:
@@ -252,7 +286,9 @@ def known_again(generation: Generation, number: int, prediction_id: str) -> Tran
     attempt = generation.attempt
     if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is None:
         return None
-    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=None))
+    return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=None)).after(
+        happened(Step.PREDICTION_KNOWN_AGAIN, prediction=prediction_id)
+    )
 
 
 def promised(generation: Generation, number: int, prediction_id: str) -> Transition | None:
@@ -260,7 +296,9 @@ def promised(generation: Generation, number: int, prediction_id: str) -> Transit
     attempt = generation.attempt
     if attempt is None or not concerns(generation, number, prediction_id) or attempt.promised:
         return None
-    return step(generation, State.RUNNING, attempt=replace(attempt, promised=True))
+    return step(generation, State.RUNNING, attempt=replace(attempt, promised=True)).after(
+        happened(Step.OUTPUTS_PROMISED, prediction=prediction_id)
+    )
 
 
 def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
@@ -281,7 +319,10 @@ def vanished(
     """It is gone for good: release."""
     if not is_missing(generation, timing, now):
         return None
-    return ended_as_wished(generation, account, generation.requested_end or Reason.LOST, now)
+    prediction_id = (generation.attempt and generation.attempt.prediction_id) or ""
+    return ended_as_wished(generation, account, generation.requested_end or Reason.LOST, now).after(
+        happened(Step.PREDICTION_VANISHED, prediction=prediction_id)
+    )
 
 
 # Wishes to end.
@@ -294,10 +335,10 @@ def end_requested(
     if generation.state.ended:
         return None
     if generation.state in (State.RECEIVED, State.WAITING):
-        return ended_as_wished(generation, account, wish, now)
+        return ended_as_wished(generation, account, wish, now).after(happened(Step.END_REQUESTED, reason=wish))
     if generation.requested_end is not None:
         return None
-    return step(generation, generation.state, requested_end=wish)
+    return step(generation, generation.state, requested_end=wish).after(happened(Step.END_REQUESTED, reason=wish))
 
 
 def overdue(generation: Generation, timing: Timing, now: datetime) -> bool:
@@ -313,11 +354,14 @@ def unheard(generation: Generation, account: ledger.Account | None, timing: Timi
         return None
     if now < attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
         return None
-    return ended_as_wished(generation, account, generation.requested_end or Reason.TIMED_OUT, now)
+    return ended_as_wished(generation, account, generation.requested_end or Reason.TIMED_OUT, now).after(
+        happened(Step.PREDICTION_UNHEARD)
+    )
 
 
 def dead_lettered(generation: Generation, account: ledger.Account | None, now: datetime) -> Transition | None:
     """Its message is a dead letter: end, and release."""
     if generation.state.ended:
         return None
-    return ended(generation, account, State.FAILED, Refusal.of(Reason.DEAD_LETTERED), now)
+    why = Refusal.of(Reason.DEAD_LETTERED)
+    return ended(generation, account, State.FAILED, why, now).after(happened(Step.DEAD_LETTERED))

@@ -281,3 +281,8 @@ def within_daily_limit(account: Account, amount: int, today: date) -> bool:
         return True
     spent = account.day_credits if account.day == today else 0
     return spent + amount <= account.daily_limit_credits
+
+
+def plan_of(account: Account | None) -> Plan:
+    """The plan of an account; who has none is on the free one."""
+    return account.plan if account else Plan.FREE

@@ -11,7 +11,7 @@ Rules of this file:
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns
@@ -20,6 +20,7 @@ from shared.core.keys import Key, index_key, row_key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Entry, History
 from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.money.usage import Used
@@ -148,6 +149,7 @@ def generation_row(generation: Generation) -> Row:
         "text": generation.text,
         "ended_at": generation.ended_at,
         "trace_parent": generation.trace_parent,
+        **(json_columns("history", [_entry_json(each) for each in generation.history]) if generation.history else {}),
     }
 
 
@@ -178,6 +180,7 @@ def generation_of(row: Mapping[str, Any]) -> Generation:
         text=columns.maybe("text", str) or "",
         ended_at=columns.maybe_time("ended_at"),
         trace_parent=columns.maybe("trace_parent", str) or "",
+        history=_history(columns),
     )
 
 
@@ -288,6 +291,29 @@ def _prices(columns: "Columns") -> tuple[Price, ...]:
         return tuple(Price(Unit(unit), int(price)) for unit, price in (columns.json("prices", dict) or {}).items())
     except (TypeError, ValueError):
         raise columns.unreadable("prices") from None
+
+
+def _entry_json(entry: Entry) -> list[str | int]:
+    """An entry of the history as short as it can be said: the row is read with every message."""
+    return [entry.step, entry.at.isoformat(), entry.last_at.isoformat(), entry.times, entry.why]
+
+
+def _history(columns: "Columns") -> History:
+    try:
+        return tuple(
+            Entry(str(step), _aware(at), _aware(last_at), int(times), str(why))
+            for step, at, last_at, times, why in columns.json("history", list) or []
+        )
+    except (TypeError, ValueError):
+        raise columns.unreadable("history") from None
+
+
+def _aware(text: str) -> datetime:
+    """A time with its zone: without one it could not be compared with any other."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(text)
+    return at
 
 
 def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:

@@ -25,7 +25,6 @@ from typing import Any
 
 from shared.adapters.azure_storage.errors import Answered
 from shared.adapters.azure_storage.tables import rows
-from shared.adapters.azure_storage.tables.columns import Row
 from shared.adapters.azure_storage.tables.entities import Write
 from shared.adapters.azure_storage.tables.errors import is_rivalry, is_row_missing, sdk_translated, translated
 from shared.adapters.azure_storage.tables.service import TableService
@@ -44,6 +43,16 @@ _LEDGER = (
     " or (RowKey ge 'grant:' and RowKey lt 'grant;')"
     " or (RowKey ge 'ledger:' and RowKey lt 'ledger;'))"
 )
+
+
+def _writes(loaded: Loaded, transition: Transition) -> list[Write]:
+    """The rows of a transition with their conditions, the generation's first and the ledger's last."""
+    writes: list[Write] = [(rows.generation_row(transition.generation), loaded.generation_etag)]
+    if transition.account is not None:
+        writes.append((rows.account_row(transition.account), loaded.account_etag))
+    if transition.entry is not None:
+        writes.append((rows.entry_row(transition.entry), ""))
+    return writes
 
 
 class TableStore:
@@ -77,20 +86,15 @@ class TableStore:
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
         """See ``Store``. Where no credits move it is one conditional write, and no transaction."""
-        generation, account, entry = transition.generation, transition.account, transition.entry
-        writes: list[tuple[Row, str]] = [(rows.generation_row(generation), loaded.generation_etag)]
-        if account is not None:
-            writes.append((rows.account_row(account), loaded.account_etag))
-        if entry is not None:
-            writes.append((rows.entry_row(entry), ""))
-        etags = await self._write(writes)
+        generation, account = transition.generation, transition.account
+        etags = await self._write(_writes(loaded, transition))
         if etags is None:
             return await self.load(generation.key)
         return Loaded(
             account=account or loaded.account,
-            account_etag=etags[1] if account is not None else loaded.account_etag,
+            account_etag=etags.get(rows.ACCOUNT, loaded.account_etag),
             generation=generation,
-            generation_etag=etags[0],
+            generation_etag=etags[rows.generation_key(generation.key)],
         )
 
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
@@ -147,18 +151,20 @@ class TableStore:
         async for row in self._query(query, rows.USED_COLUMNS, **asked):
             yield rows.used_of(row)
 
-    async def _write(self, writes: Sequence[tuple[Row, str]]) -> list[str] | None:
-        """Write all or nothing; returns the new ETags, or None where an earlier sending of this write succeeded.
+    async def _write(self, writes: Sequence[Write]) -> dict[str, str] | None:
+        """Write all rows or none, each on the condition of its ETag (empty: the row is not there yet).
+
+        Returns the new ETags by RowKey, or None where an earlier sending of this write succeeded.
 
         The last write says whose a refused one was: it is the ledger row where there is one, which nobody changes.
         Raises Conflict.
         """
         write_id = secrets.token_hex(8)
-        for row, _ in writes:
-            row["write_id"] = write_id
+        writes = [({**row, "write_id": write_id}, etag) for row, etag in writes]
         with translated(self._name, self._service.role):
             try:
-                return await self._send(writes)
+                etags = await self._send(writes)
+                return {row["RowKey"]: etag for (row, _), etag in zip(writes, etags, strict=True)}
             except Answered as answered:
                 if not is_rivalry(answered):
                     raise

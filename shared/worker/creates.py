@@ -1,0 +1,102 @@
+"""One POST of a create, and its four outcomes.
+
+Rules of this file:
+1. A create is POSTed once for each time that SUBMITTING was saved, by the one who saved it. Whoever finds
+   SUBMITTING does not know the outcome and leaves it to the webhook or the timer.
+2. What surely was not created is tried again later; what was refused for good ends, or goes to the next model; what is
+   not known is resolved by checking.py, never by a second POST.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.core.keys import Key
+from shared.core.lifecycle import transitions
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.money.ledger import Account
+from shared.core.provider.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.reasons import Refusal
+from shared.ports import Dependencies, Loaded
+from shared.worker import observing
+from shared.worker.deferring import schedule_retry
+from shared.worker.finishing import end
+from shared.worker.saving import Changed, advance
+from shared.worker.screening import with_input_urls
+
+
+async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
+    """Try the create of a WAITING generation, if its wait is over.
+
+    What the model is to read is made ready first, while surely nothing was created: an archive may take a minute.
+    """
+    held = loaded.generation
+    if held is None or held.attempt is None or transitions.retried(held, deps.now()) is None:
+        return
+    attempt = held.attempt
+    sent = await with_input_urls(deps, attempt)
+
+    def step(found: Generation, _: Account | None) -> Transition | None:
+        return transitions.retried(found, deps.now()) if found.attempt == attempt else None
+
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
+        await submit(deps, saved.loaded, sent)
+
+
+async def submit(deps: Dependencies, loaded: Loaded, sent: Attempt | NotCreated | CreateRefused | None = None) -> None:
+    """Make the create of a generation that this caller has just saved as SUBMITTING.
+
+    ``sent`` is the attempt with what the model reads, or why that was not to be had; None: it is not ready yet.
+    """
+    generation = loaded.generation
+    if generation is None or generation.attempt is None:
+        raise ValueError("there is no attempt to submit")
+    attempt = generation.attempt
+    sent = sent or await with_input_urls(deps, attempt)
+    if isinstance(sent, Attempt):
+        ready = replace(attempt, inputs=sent.inputs)
+        with deps.telemetry.span("create prediction", generation.key):
+            outcome = await deps.provider.create(generation.key, ready)
+    else:
+        outcome = sent
+    await _record_outcome(deps, loaded, generation.key, attempt, outcome)
+
+
+async def _record_outcome(
+    deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: CreateOutcome
+) -> None:
+    match outcome:
+        case Created(prediction):
+            await observing.adopt(deps, key, attempt.number, prediction, loaded)
+        case NotCreated(why, retry_after_s):
+            await _defer_create(deps, loaded, key, attempt, NotCreated(why, retry_after_s))
+        case CreateRefused(reason, text):
+            await _refused(deps, loaded, key, attempt.number, Refusal(reason, text))
+        case OutcomeUnknown(why):
+            deps.telemetry.step("outcome_unknown", key, why=why)
+            deps.telemetry.count("darkroom.creates_unknown")
+
+
+async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:
+    """Surely nothing was created: save that, then come back with a copy of the request."""
+    retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
+
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        now = deps.now()
+        return transitions.deferred(found, account, attempt.number, attempt.posts, outcome, retry_at=retry_at, now=now)
+
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
+        await (end if saved.generation.state.ended else schedule_retry)(deps, saved.generation)
+
+
+async def _refused(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
+    seed = deps.new_seed()
+
+    def step(found: Generation, account: Account | None) -> Transition | None:
+        return transitions.refused(found, account, deps.catalog, number, refusal, seed=seed, now=deps.now())
+
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
+        await observing.after_failed_attempt(deps, saved.generation)
