@@ -1,7 +1,7 @@
-"""`python3 -m dev COMMAND`: the door to everything a developer runs.
+"""`python3 -m dev COMMAND`: runs every command that a developer needs.
 
-This file must compile on old Pythons, so that they can be told politely; whatever needs a new one is
-imported after the version was looked at.
+This file must compile on old Pythons, so that they get a clear message. Import whatever needs a newer Python only
+after the version check.
 """
 
 import sys

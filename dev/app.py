@@ -1,6 +1,6 @@
-"""The app in front of Darkroom, as the local stack plays it: sends messages, hears events, reads accounts.
+"""The user's app, as the local stack plays it: sends messages, receives events, reads accounts.
 
-It speaks to Service Bus with the SDK alone, as a user's app would, and never through Darkroom's own code.
+It speaks to Service Bus through the SDK alone, as a user's app does, and never through Darkroom's own code.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from azure.servicebus.exceptions import ServiceBusError
 from dev.entities import SUBSCRIPTION
 from dev.stack import Stack
 
-#: A broker that is killed is back after two seconds.
+#: A killed broker is up again after two seconds.
 SEND_TRIES = 15
 
 
@@ -48,8 +48,8 @@ class App:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._listening is not None:
-            # The SDK may turn the cancellation into an error of its own, so the loop is told as well; and nobody waits
-            # for ever for a link that does not close.
+            # The SDK may turn the cancellation into an error of its own, so the loop checks a flag too. The wait has a
+            # limit, because a link may never close.
             self._closing = True
             self._listening.cancel()
             await asyncio.wait([self._listening], timeout=CLOSE_S)
@@ -68,7 +68,7 @@ class App:
             except ServiceBusError:
                 if not tries_left:
                     raise
-                await asyncio.sleep(1)  # the same message id again: the broker drops it if it had arrived
+                await asyncio.sleep(1)  # the same message id again: the broker drops it if it already has it
             else:
                 return
 
@@ -78,7 +78,7 @@ class App:
         await self._sender.send_messages(batch)
 
     async def event(self, generation_id: str, timeout_s: float = 30) -> dict[str, Any]:
-        """The first event of a generation, as soon as it is there. TimeoutError if it does not come."""
+        """The first event of a generation, as soon as it arrives. TimeoutError if it does not arrive in time."""
         async with asyncio.timeout(timeout_s), self._arrived:
             await self._arrived.wait_for(lambda: generation_id in self.events)
         return self.events[generation_id][0]
@@ -87,7 +87,7 @@ class App:
         while not self._closing:
             try:
                 await self._receive()
-            except ServiceBusError:  # the broker went away; what was not completed comes again
+            except ServiceBusError:  # the broker stopped; it delivers again what was not completed
                 await asyncio.sleep(0.5)
 
     async def _receive(self) -> None:

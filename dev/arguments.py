@@ -1,11 +1,11 @@
-"""Numbers of a command line, with their bounds: what is beyond them is one sentence and not a run of nothing."""
+"""Number types for argparse, with bounds: a number out of bounds gives one sentence instead of an empty run."""
 
 import argparse
 from collections.abc import Callable
 
 
 def at_least(least: int, *, most: int = 1_000_000_000) -> Callable[[str], int]:
-    """A type for argparse: a whole number from ``least``."""
+    """An argparse type: a whole number of ``least`` or more."""
 
     def number(text: str) -> int:
         try:
@@ -20,7 +20,7 @@ def at_least(least: int, *, most: int = 1_000_000_000) -> Callable[[str], int]:
 
 
 def more_than_nothing(text: str) -> float:
-    """A type for argparse: a number above 0."""
+    """An argparse type: a number above 0."""
     try:
         value = float(text)
     except ValueError:

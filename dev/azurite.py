@@ -11,23 +11,23 @@ from dev import process
 from dev.setup import PROJECT
 
 ACCOUNT = "devstoreaccount1"
-#: Published by Microsoft, the same in every Azurite; it protects nothing.
+#: Published by Microsoft and the same in every Azurite. It protects nothing.
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 SERVICES = ("Blob", "Queue", "Table")  # Azurite always starts all three
 LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://\S+)")
 
 FLAGS = (
-    "--skipApiVersionCheck",  # the SDKs speak newer versions of the API than Azurite knows, and it refuses those
-    "--disableProductStyleUrl",  # the account is in the path, so 127.0.0.1 will do as the host
+    "--skipApiVersionCheck",  # the SDKs use newer API versions than Azurite knows, and Azurite would refuse those
+    "--disableProductStyleUrl",  # the account is in the path, so 127.0.0.1 works as the host
     "--disableTelemetry",
-    "--silent",  # no line per request; it still says where it listens
+    "--silent",  # no line per request; the listening addresses are still printed
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Azurite:
-    """A running Azurite. The URLs contain the account, as the SDKs' `account_url` and `endpoint` want it."""
+    """A running Azurite. The URLs contain the account, as the SDKs' `account_url` and `endpoint` expect."""
 
     blob_url: str
     table_url: str
@@ -36,23 +36,23 @@ class Azurite:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """Where Blob, Queue and Table listen, to start another in its place."""
+        """The ports of Blob, Queue and Table: pass them to `start` to replace this process by another."""
         return tuple(urlsplit(self.child.text(name)).port or 0 for name in SERVICES)
 
     async def stop(self) -> None:
-        """End it; in-memory data is gone then."""
+        """Stop it. Data kept in memory is lost."""
         await self.child.stop()
 
 
 async def start(location: Path | None = None, ports: Sequence[int] = (0, 0, 0)) -> Azurite:
-    """Start Azurite and wait until all its ports answer, about a second.
+    """Start Azurite and wait until all its ports answer, which takes about a second.
 
     Args:
         location: The folder that keeps its data. In memory when None.
         ports: For Blob, Queue and Table; 0 takes a free one.
 
     Raises:
-        process.StartError: It did not come up.
+        process.StartError: Azurite did not start.
         dev.setup_step.SetupError: The project is not set up.
     """
     persistence = ["--inMemoryPersistence"] if location is None else ["--location", str(location)]
@@ -68,6 +68,6 @@ async def start(location: Path | None = None, ports: Sequence[int] = (0, 0, 0)) 
 
 
 def _listening(lines: Sequence[str]) -> Mapping[str, object] | None:
-    """Where the services listen, once all of them do."""
+    """The addresses of the services; None until all of them listen."""
     found = {match[1]: match[2] for line in lines if (match := LISTENING.search(line))}
     return found if len(found) == len(SERVICES) else None

@@ -1,8 +1,8 @@
-"""`python3 -m dev chaos`: the real stack under load, while its processes are killed and its dependencies misbehave.
+"""`python3 -m dev chaos`: the real stack under load, while its processes are killed and its dependencies fail.
 
-Every few seconds the host or the emulator is SIGKILLed, or Azurite restarted; meanwhile the Replicate simulator loses
-answers and webhooks, throttles and fails. Then everything settles, and what must hold is read from Azurite itself.
-Bounded: the load by --seconds, the settling by SETTLE_S.
+Every few seconds the host or the emulator is killed with SIGKILL, or Azurite is restarted. Meanwhile the Replicate
+simulator loses answers and webhooks, throttles, and fails. Then the faults stop and the stack settles. The invariants
+are checked against what Azurite holds. The load is bounded by --seconds, the settling by SETTLE_S.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dev.stack import LOCAL, Running, Stack
 from shared import worker
 from shared.core.money.ledger import Plan
 
-#: Each prompt holds one of these words, and the simulator does this to it. "calm" is left alone.
+#: Each prompt contains one of these words, which selects the simulator's fault. "calm" selects none.
 FAULTS: dict[str, dict[str, Any]] = {
     "calm": {},
     "throttled": {"kind": "create_429", "hint": "body", "seconds": 1, "times": 12},
@@ -47,31 +47,32 @@ FAULTS: dict[str, dict[str, Any]] = {
 USERS = 4
 GRANT = 1000
 
-#: How long the stack may take to come to rest after the last fault: two lost creates in a row, a lock, a back-off.
+#: The longest time that the stack may take to settle after the last fault: two lost creates in a row, a lock, a
+#: back-off.
 SETTLE_S = 110
 
-#: A message whose process was killed comes again when its lock has run out.
+#: When a process is killed, its message is delivered again after this lock has expired.
 LOCK_S = 10
 
-#: How long a create may be in flight here; it bounds how long a lost one is waited for.
+#: How long a create may be in flight here. It bounds the wait for a lost create.
 CANCEL_AFTER_S = 15
 
 
 @dataclass(slots=True)
 class Toll:
-    """What was done to the stack, and what came of it."""
+    """The faults that were injected, and the outcomes."""
 
     killed: Counter[str] = field(default_factory=Counter)
     sent: list[str] = field(default_factory=list)
 
 
 def main(argv: list[str]) -> int:
-    """Run; 0 if every invariant holds."""
+    """Run the load and the faults; returns 0 if every invariant holds."""
     parser = argparse.ArgumentParser(prog="python3 -m dev chaos", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--generations", type=at_least(1), default=240, help="how many are asked for (default 240)")
-    parser.add_argument("--seconds", type=at_least(1), default=50, help="how long they are asked for (default 50)")
+    parser.add_argument("--generations", type=at_least(1), default=240, help="generations to request (default 240)")
+    parser.add_argument("--seconds", type=at_least(1), default=50, help="seconds of load (default 50)")
     parser.add_argument("--every", type=more_than_nothing, default=4.0, help="seconds between two kills (default 4)")
-    parser.add_argument("--seed", type=at_least(0), default=None, help="the order of faults and kills")
+    parser.add_argument("--seed", type=at_least(0), default=None, help="seed of the order of faults and kills")
     arguments = parser.parse_args(argv)
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     print(f"chaos with seed {seed}: {arguments.generations} generations in {arguments.seconds} s", flush=True)
@@ -106,7 +107,7 @@ async def _chaos(arguments: argparse.Namespace, chance: random.Random) -> list[s
 
 
 def _impatient_catalog(folder: Path) -> Path:
-    """The catalogue, with creates that Replicate gives up after seconds."""
+    """The catalogue, with creates that Replicate cancels after seconds."""
     text = (Path(__file__).parents[1] / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8")
     lines = [
         f"cancel_after_s = {CANCEL_AFTER_S}" if line.startswith("cancel_after_s") else line
@@ -127,7 +128,7 @@ async def _prepare(stack: Stack) -> None:
 
 
 async def _load(app: App, toll: Toll, arguments: argparse.Namespace, chance: random.Random) -> None:
-    """Send the requests, some of them twice, some of them canceled."""
+    """Send the requests: some of them twice, some followed by a cancel."""
     words = list(FAULTS)
     pause_s = arguments.seconds / arguments.generations
     for number in range(arguments.generations):
@@ -160,13 +161,13 @@ async def _kill_until_done(
 
 
 async def _settled(stack: Stack, app: App, toll: Toll) -> bool:
-    """Wait until every generation was heard of and the open index is empty; False if that takes too long."""
+    """Wait until every generation has an event and the open index is empty; False if SETTLE_S is exceeded."""
     deadline = time.monotonic() + SETTLE_S
     wanted = set(toll.sent)
     while time.monotonic() < deadline:
         far = stack.app.deps.now().replace(year=9999)
         if wanted <= app.events.keys() and not await stack.app.index.due(far, 1):
-            await asyncio.sleep(2)  # what is still on its way may come
+            await asyncio.sleep(2)  # late messages may still arrive
             return True
         await asyncio.sleep(1)
     return False
@@ -182,5 +183,5 @@ async def _simulator(stack: Stack, method: str, path: str, body: Any = None) -> 
 def _report(toll: Toll, app: App, truth: Truth, wall_s: float) -> None:
     outcomes = Counter(events[0]["type"].rpartition(".")[2] for events in app.events.values())
     repeated = sum(len(events) - 1 for events in app.events.values())
-    print(f"  {len(toll.sent)} generations, {dict(outcomes)}, {repeated} events came more than once")
+    print(f"  {len(toll.sent)} generations, {dict(outcomes)}, {repeated} events arrived more than once")
     print(f"  kills: {dict(toll.killed)}; predictions made: {len(truth.predictions)}; {wall_s:.0f} s in all")

@@ -1,4 +1,4 @@
-"""What must hold when the stack is at rest, read from Azurite, the events, and the simulator's own truth."""
+"""The invariants of a settled stack, checked against Azurite, the events, and the simulator's own records."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from shared.core.provider.webhook import named_callback
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What others know: the simulator's predictions, the events the app heard, the generations it asked for."""
+    """What other parties recorded: the simulator's predictions, the app's events, the generations that it requested."""
 
     predictions: Sequence[Mapping[str, Any]]
     events: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -23,12 +23,12 @@ class Truth:
 
 
 async def broken(app: App, truth: Truth) -> list[str]:
-    """Every invariant that does not hold, in a sentence each."""
+    """Every broken invariant, one sentence each."""
     problems = [f"audit: {difference}" async for difference in worker.audit(app.deps)]
     generations: list[Generation] = []
     async for account in app.store.accounts():
         if not isinstance(account, Account):
-            continue  # the audit has told of it
+            continue  # the audit has reported it
         mine = [generation async for generation in app.store.generations(account.account_id)]
         generations += mine
         captured = sum(generation.captured_credits for generation in mine)
@@ -65,7 +65,7 @@ def _asked_for(generations: Sequence[Generation], truth: Truth) -> list[str]:
 
 
 def _predictions(generations: Sequence[Generation], truth: Truth) -> list[str]:
-    """No prediction runs on, none was delivered that is not its attempt's, none beyond one per attempt was paid."""
+    """No prediction still runs; each delivered one belongs to its attempt; an attempt has paid for one at most."""
     problems = []
     used = {g.attempt.prediction_id: g for g in generations if g.attempt and g.state is State.SUCCEEDED}
     succeeded: Counter[Any] = Counter()
@@ -84,7 +84,7 @@ def _predictions(generations: Sequence[Generation], truth: Truth) -> list[str]:
 
 
 async def _blobs(app: App, generations: Sequence[Generation]) -> list[str]:
-    """Exactly the outputs of succeeded generations are in the user's container."""
+    """Checks that the user's container holds exactly the outputs of succeeded generations."""
     named = {output.name for generation in generations for output in generation.outputs}
     stored = set(await app.outputs.list_outputs())
     problems = [f"output {name} is missing" for name in sorted(named - stored)]

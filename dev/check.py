@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Where pip put the commands of the packages; `.venv` need not be activated.
+#: Where pip puts the commands of the packages. `.venv` need not be activated.
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
-#: A terminal's colours, and the last line of a pytest: what became of how many, and in how long.
+#: A terminal's colours, and the last line of pytest's output: the counts by outcome, and the time.
 COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
 PYTEST_ENDS = re.compile(r"\b(?:passed|failed|skipped|deselected|errors?|no tests ran)\b.* in [\d.]+s\b")
 
@@ -30,7 +30,7 @@ CHECKS = {
 
 
 def main(argv: list[str]) -> int:
-    """Run every check; returns 1 when one of them found something."""
+    """Run every check; returns 1 when one of them failed."""
     if argv:
         print("check takes no arguments", file=sys.stderr)
         return 2
@@ -38,11 +38,12 @@ def main(argv: list[str]) -> int:
 
 
 def run_all(*lanes: Mapping[str, list[str]]) -> int:
-    """Run commands of `.venv`, each named with its time; returns 1 when one of them failed.
+    """Run commands of `.venv`, each with its name and time; returns 1 when one of them failed.
 
     Args:
-        lanes: by name, commands that run one after the other. The lanes run side by side: the last one is seen as it
-            goes, of the others each command is shown when it ends. At the end the tests that were skipped are counted.
+        lanes: by name, commands that run one after the other. The lanes run side by side. The last lane's output is
+        shown
+            live. Each command of the other lanes is shown when it ends. At the end the skipped tests are counted.
     """
     printing = threading.RLock()
     with ThreadPoolExecutor(len(lanes)) as pool:
@@ -61,16 +62,17 @@ def run_all(*lanes: Mapping[str, list[str]]) -> int:
 
 
 def compiling() -> dict[str, str]:
-    """This environment, in which Python keeps what it compiles: without that each process of each test begins with it.
+    """This process's environment, with Python's bytecode cache switched on.
 
-    Containers often have PYTHONDONTWRITEBYTECODE; `__pycache__` is in .gitignore and in nobody's package.
+    Containers often set PYTHONDONTWRITEBYTECODE, and then each process of each test would compile every module again.
+    `__pycache__` is in .gitignore and in no package.
     """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A command that ran: its exit code, and how many tests it skipped; None where it ran none."""
+    """A command that ended: its exit code, and how many tests it skipped (None if it ran none)."""
 
     name: str
     code: int
@@ -78,12 +80,12 @@ class _Ended:
 
 
 def _lane(commands: Mapping[str, list[str]], printing: threading.RLock, *, seen: bool) -> list[_Ended]:
-    """One after the other, even when one fails."""
+    """Run the commands of one lane in order, even when one fails."""
     return [_ran(name, command, printing, seen=seen) for name, command in commands.items()]
 
 
 def _ran(name: str, command: list[str], printing: threading.RLock, *, seen: bool) -> _Ended:
-    """Run one; what it says is printed as it comes where it is to be seen, and else at once when it has ended."""
+    """Run one command. Its output is printed live in the last lane, and all at once at its end in the others."""
     head, started, said = f"--- {name}: {' '.join(command)}\n", time.monotonic(), list[str]()
 
     def say(text: str) -> None:
@@ -110,7 +112,7 @@ def _ran(name: str, command: list[str], printing: threading.RLock, *, seen: bool
 
 
 def skipped_of(line: str) -> int | None:
-    """How many tests pytest's last line says were skipped; None where it is no such line."""
+    """How many tests were skipped according to pytest's last line; None for any other line."""
     plain = COLOUR.sub("", line)
     if not PYTEST_ENDS.search(plain):
         return None
@@ -119,5 +121,5 @@ def skipped_of(line: str) -> int | None:
 
 
 def _environment() -> dict[str, str]:
-    """Ours; in colours where somebody sees them."""
+    """This process's environment; commands print colours when the output is a terminal."""
     return compiling() | ({"FORCE_COLOR": "1"} if sys.stdout.isatty() else {})

@@ -1,8 +1,8 @@
-"""`python3 -m dev checkov`: what would be deployed, under the rules of checkov, which know nothing of this project.
+"""`python3 -m dev checkov`: checks the deployment with the rules of checkov, which are independent of this project.
 
-It reads the snapshots of infra/environments, so it needs no compiler. It has an environment of its own in
-``.local/checkov`` (its packages would not go with ours), made at the first run. It exits 0 over a file that it cannot
-read, so what it could not read is a finding here.
+It reads the snapshots of infra/environments, so it needs no compiler. Checkov runs in an environment of its own,
+``.local/checkov``, because its packages conflict with ours; the first run creates it. Checkov exits 0 for a file that
+it cannot read, so an unread file or resource is reported as a finding here.
 """
 
 import json
@@ -18,17 +18,17 @@ from dev.templates import snapshots
 
 VERSION = "checkov==3.3.30"
 
-#: The environments that differ in what checkov looks at.
+#: One environment for each set of resources that checkov's rules distinguish.
 READ = ("prod", "closed")
 
 #: Rules that a template of this kind cannot keep, and why.
 SKIPPED = {
-    "CKV_AZURE_13": "App Service Authentication would stand before the webhook, whose signature is its authentication",
+    "CKV_AZURE_13": "App Service Authentication would block the webhook, whose signature is its authentication",
     "CKV_AZURE_17": "client certificates: Replicate sends none",
-    "CKV_AZURE_18": "http20Enabled is not known to be taken by Flex Consumption",
+    "CKV_AZURE_18": "it is not documented that Flex Consumption accepts http20Enabled",
     "CKV_AZURE_35": "the open network: identities guard the data; VNET_ENABLED closes it",
     "CKV_AZURE_36": "trusted services: none of them needs these accounts",
-    "CKV_AZURE_41": "Replicate's token and signing secret do not expire; a date would only take the app down",
+    "CKV_AZURE_41": "Replicate's token and signing secret do not expire; an expiry date would only stop the app",
     "CKV_AZURE_59": "the open network, as above",
     "CKV_AZURE_63": "a web server's log: Flex Consumption has none",
     "CKV_AZURE_65": "a web server's log, as above",
@@ -41,17 +41,17 @@ SKIPPED = {
     "CKV_AZURE_109": "the open network, as above",
     "CKV_AZURE_134": "the open network, as above",
     "CKV_AZURE_189": "the open network, as above",
-    "CKV_AZURE_206": "replication is DATA_REDUNDANCY; what is in the host's account a deployment brings back",
-    "CKV_AZURE_212": "instances are the platform's matter in Flex Consumption",
+    "CKV_AZURE_206": "replication is DATA_REDUNDANCY; a deployment restores what the host's account holds",
+    "CKV_AZURE_212": "Flex Consumption manages the instances itself",
     "CKV_AZURE_213": "healthCheckPath is not supported by Flex Consumption",
     "CKV_AZURE_222": "the app is public: Replicate must reach it",
-    "CKV_AZURE_225": "zones of the plan: needs two instances that always wait; a queue outlives the loss of a zone",
-    "CKV_AZURE_238": "an identity of Content Safety's own: it calls nobody",
+    "CKV_AZURE_225": "zones of the plan: need two always-ready instances; a queue survives the loss of a zone",
+    "CKV_AZURE_238": "Content Safety needs no identity: it calls no other service",
 }
 
 
 def main(argv: list[str]) -> int:
-    """0 well, 1 something was found, 2 wrong arguments."""
+    """Run checkov; returns 0 without findings, 1 with findings, 2 for wrong arguments."""
     if argv:
         print("checkov takes no arguments", file=sys.stderr)
         return 2
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
 
 
 def findings(snapshot: Path) -> list[str]:
-    """What is wrong with one environment: rules that are broken, skips that skip nothing are not its matter."""
+    """The findings in one environment: broken rules, unused skips, and resources that checkov did not read."""
     schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
     made = json.loads(snapshot.read_text(encoding="utf-8"))["predictedResources"]
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def findings(snapshot: Path) -> list[str]:
         file.write_text(json.dumps({"$schema": schema, "contentVersion": "1.0.0.0", "resources": made}))
         answer = _asked(file)
     summary = answer.get("summary", answer)
-    known = len({(each["type"], each["name"]) for each in made})  # it knows a resource by these
+    known = len({(each["type"], each["name"]) for each in made})  # checkov identifies a resource by these
     if summary.get("parsing_errors") or summary.get("resource_count") != known:
         return [f"{snapshot.name}: checkov read {summary.get('resource_count')} of {known} resources"]
     return [
@@ -87,7 +87,7 @@ def _asked(file: Path) -> dict[str, Any]:
 
 
 def program() -> Path:
-    """Checkov in its own environment, installed when it is not there."""
+    """The path of checkov in its own environment, which is made and filled when it is missing."""
     folder = PROJECT.local / "checkov"
     scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
     installed = folder / "installed"

@@ -8,7 +8,7 @@ from dev.process import StartError
 
 
 def main(argv: list[str]) -> int:
-    """Run shared.cli with the settings of the stack that is up; 1 if none is."""
+    """Run shared.cli with the settings of the running stack; 1 if no stack runs."""
     try:
         os.environ.update(running.values())
     except StartError as error:

@@ -1,8 +1,8 @@
-"""Replicate's own clients, for the test that runs them against the simulator: each in a folder of its own.
+"""Replicate's own clients, for the test that runs them against the simulator. Each is in a folder of its own.
 
-The two Python clients have one name, so they cannot be in one environment; neither is needed by anything else. What
-they need besides is in the environment already, so only they themselves are installed. Standard library only: set-up
-runs this.
+The two Python clients have the same package name, so they cannot share an environment. Only that one test needs them.
+What they depend on is in the environment already, so only the clients themselves are installed. Standard library only,
+because set-up runs this.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-#: What is to be installed, exactly.
+#: The exact version of each client.
 PACKAGE = Path(__file__).parent / "clients_package"
 
 #: The Python clients, by their folder.
@@ -21,18 +21,18 @@ Run = Callable[[str, list[str], Path | None], None]
 
 
 def folder_of(local: Path, client: str) -> Path:
-    """Where a client is, once it is installed."""
+    """The folder of an installed client."""
     return local / "clients" / client
 
 
 def is_installed(local: Path, client: str) -> bool:
-    """Whether a client is there, whole, in the version that is wanted."""
+    """Whether the whole client is installed in the required version."""
     stamp = folder_of(local, client) / "installed"
     return stamp.exists() and stamp.read_text(encoding="utf-8") == _wanted(client)
 
 
 def install(local: Path, pip: Sequence[str], npm: Sequence[str], run: Run) -> None:
-    """Install what is not there yet."""
+    """Install the clients that are missing."""
     for client in PYTHON:
         if not is_installed(local, client):
             folder = _fresh(local, client)

@@ -1,7 +1,7 @@
-"""The commands of `python3 -m dev`: their names, their help, and the way into the virtual environment.
+"""The commands of `python3 -m dev`: their names, their help, and the switch into the virtual environment.
 
 A command is a module `dev.NAME` with `main(argv) -> exit code`. It is imported only when it is called, and only
-inside `.venv`; this file and what it imports use the standard library alone: they run before there is anything else.
+inside `.venv`. This file and its imports use the standard library alone, because they run before anything is installed.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ COMMANDS = {
     "checkov": "the rules of checkov over what infra/ would deploy",
     "bench": "measure the local stack",
     "disguises": "disguised words against the term list, and harmless sentences (arguments: --seed, --harmless)",
-    "chaos": "kill the local stack's processes under load, and look for what broke",
-    "simulate": "play thousands of faulty histories on virtual time",
+    "chaos": "kill the local stack's processes under load, then check the invariants",
+    "simulate": "run thousands of faulty histories on virtual time",
     "outage": "an hour without Replicate under load, on virtual time",
     "fuzz": "mutated pictures, or messages, by the thousand: every one is read or refused",
 }
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. The next run carries on from here.", file=sys.stderr)
-        return 130  # what a shell reports for a command that Ctrl-C ended
+        return 130  # the exit code that a shell reports for a command ended by Ctrl-C
     if not setup.PROJECT.is_running():
         return _again_inside_venv(argv)
     exit_code: int = importlib.import_module(f"dev.{argv[0]}").main(argv[1:])
@@ -72,6 +72,6 @@ def _help() -> str:
 def _again_inside_venv(argv: list[str]) -> int:
     command = [str(setup.PROJECT.python), "-m", "dev", *argv]
     environment = clean_environment()
-    if os.name != "nt":  # there it would return to the shell before the command has ended
+    if os.name != "nt":  # on Windows exec would return to the shell before the command has ended
         os.execve(command[0], command, environment)  # noqa: S606 - an argument list of our own, no shell wanted
     return subprocess.run(command, env=environment, check=False).returncode

@@ -1,7 +1,7 @@
-"""`python3 -m dev demo`: the main job on real input, and four things that may happen to it.
+"""`python3 -m dev demo`: the main job on real input, then four things that may go wrong.
 
 Each scene sends a message and prints the steps as the host logs them, with milliseconds since the message was sent.
-Every number comes from the stack: nothing here knows what Darkroom will do.
+Every number comes from the stack: no outcome is written into this file.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from dev.stack import LOCAL, Running, Stack
 from dev.trouble import TROUBLE, sentences
 from shared import worker
 
-#: How a step of the corridor reads to a person. A step that is not here is not printed.
+#: The sentence for each step of a generation. A step without a sentence is not printed.
 SENTENCES: Mapping[str, str] = {
     "received": "received",
     "prompt_allowed": "prompt allowed",
@@ -56,16 +56,16 @@ class Steps:
         self._published = asyncio.Event()
 
     def begin(self, generation_id: str) -> None:
-        """From now on print this generation's steps; its message is about to be sent."""
+        """Print this generation's steps from now on. Call it just before its message is sent."""
         self._generation, self._sent_at, self._published = generation_id, time.perf_counter(), asyncio.Event()
 
     async def ended(self) -> None:
-        """Wait for the last step, which is printed a moment before or after its event arrives."""
+        """Wait for the last step, which is printed shortly before or after its event arrives."""
         async with asyncio.timeout(30):
             await self._published.wait()
 
     def read(self, line: str) -> None:
-        """One line of the host's log."""
+        """Print what one line of the host's log says about the generation."""
         try:
             record = json.loads(line)
         except ValueError:
@@ -115,7 +115,7 @@ async def _demo() -> None:
 
 
 async def _sunset(stack: Stack, app: App, steps: Steps) -> None:
-    """A message goes in, a picture comes out, paid once."""
+    """A message goes in, a picture comes out, and one charge is made."""
     user = "demo-user"
     await worker.grant(stack.app.deps, user, 10, grant_id=uuid4().hex)
     await _show_account(stack, user, "before")
@@ -131,7 +131,7 @@ async def _sunset(stack: Stack, app: App, steps: Steps) -> None:
 
 
 async def _refused(stack: Stack, app: App, steps: Steps) -> None:
-    """A prompt that is refused: no credit moves."""
+    """A prompt is refused, and no credit moves."""
     user = await _user(stack)
     await _show_account(stack, user, "before")
     event = await _generate(app, steps, _message(user) | {"prompt": "A gore filled battlefield"})
@@ -142,7 +142,7 @@ async def _refused(stack: Stack, app: App, steps: Steps) -> None:
 
 
 async def _penniless(stack: Stack, app: App, steps: Steps) -> None:
-    """A user without credits."""
+    """A user without credits is refused."""
     message = _message(f"poor-{uuid4().hex[:6]}")
     event = await _generate(app, steps, message)
     print(f"  reason:  {event['data']['reason']['text']}")
@@ -151,7 +151,7 @@ async def _penniless(stack: Stack, app: App, steps: Steps) -> None:
 
 
 async def _twice(stack: Stack, app: App, steps: Steps) -> None:
-    """The same message sent twice: one picture, one charge."""
+    """The same message sent twice makes one picture and one charge."""
     user = await _user(stack)
     message = _message(user)
     steps.begin(message["generation_id"])
@@ -159,13 +159,13 @@ async def _twice(stack: Stack, app: App, steps: Steps) -> None:
     await app.send(message)
     await app.event(message["generation_id"])
     await steps.ended()
-    await asyncio.sleep(1)  # time enough for a second charge, if there were one
+    await asyncio.sleep(1)  # time for a second charge, if there were one
     await _show_account(stack, user, "after ")
     _expect(await _captured(stack, user) == 1, "it was not charged exactly once")
 
 
 async def _silent(stack: Stack, app: App, steps: Steps) -> None:
-    """A webhook that never comes: the timer repairs it (every second here, every minute in production)."""
+    """A lost webhook: the timer repairs it (every second here, every minute in production)."""
     if not stack.replicate_url:
         print("  (only the simulator can lose a webhook)")
         return
@@ -179,7 +179,7 @@ async def _silent(stack: Stack, app: App, steps: Steps) -> None:
 
 
 def _message(user: str) -> dict[str, Any]:
-    """Exactly the message of the FLUX guide."""
+    """The message of the FLUX guide, unchanged."""
     return {
         "generation_id": uuid4().hex,
         "user_id": user,
@@ -216,7 +216,7 @@ async def _show_account(stack: Stack, user: str, when: str) -> None:
 
 
 async def _saved(stack: Stack, name: str) -> Path:
-    """The stored picture, saved where a person can open it."""
+    """Save the stored picture where a person can open it, and return its path."""
     content = await stack.app.outputs.read_output(name)
     file = LOCAL / "demo" / f"sunset{Path(name).suffix}"
     file.parent.mkdir(parents=True, exist_ok=True)

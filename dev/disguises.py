@@ -1,13 +1,14 @@
-"""`python3 -m dev disguises`: how many disguised terms pass the own term list, and how many harmless sentences it hits.
+"""`python3 -m dev disguises`: how many disguised terms pass the blocklist, and how many harmless sentences it hits.
 
     python3 -m dev disguises --seed 7 --count 1000     disguised terms: how many pass, and which
     python3 -m dev disguises --harmless 5000           sentences of Debian's fortunes packages: how many are hit
 
 Rules of this file:
-1. What disguises shares no code and no table with what sees through it: it reads Unicode's data as the package
-   confusable-homoglyphs carries it, and Python's unicodedata.
-2. A disguise is one that a reader sees through: every trick keeps the term legible, or readable for a model.
-3. The harmless sentences were written by others, for no test. Without the packages this says so and measures nothing.
+1. The code that makes disguises shares no code and no table with the code that sees through them. It reads Unicode's
+   data from the package confusable-homoglyphs and from Python's unicodedata.
+2. A disguise stays readable: every trick keeps the term legible for a person or for a model.
+3. The harmless sentences were written by others, for no test. Without the packages the command says so and measures
+   nothing.
 """
 
 import argparse
@@ -22,13 +23,13 @@ from pathlib import Path
 
 from shared.core.safety.blocklist import Blocklist
 
-#: The list that comes with the app.
+#: The blocklist that comes with the app.
 BLOCKLIST_FILE = Path(__file__).parents[1] / "shared" / "core" / "safety" / "blocklist.toml"
 
 Change = Callable[[str], str]
 Trick = Callable[[random.Random, str], str]
 
-#: What is disguised: some of each kind and language of the list.
+#: The terms that are disguised: some of each kind and language of the list.
 FORBIDDEN = (
     "porn", "hentai", "dildo", "bukkake", "masturbating", "pornography", "fellatio", "gangbang", "blowjob", "cunt",
     "faggot", "nigger", "kike", "wetback", "untermensch", "lolicon", "shotacon", "pedophile", "csam", "thinspo",
@@ -40,7 +41,7 @@ FORBIDDEN = (
 )  # fmt: skip
 RUSSIAN = ("порно", "минет", "хентай", "детское порно")
 
-#: What stands around it.
+#: The sentences around a term.
 FRAMES = (
     "{}",
     "a picture of {}",
@@ -70,7 +71,7 @@ _BLANKS = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u2
 
 
 def lookalikes() -> dict[str, list[str]]:
-    """For each small letter, single characters that Unicode calls confusable with it or with its capital."""
+    """For each small Latin letter, the single characters that Unicode calls confusable with it or with its capital."""
     file = resources.files("confusable_homoglyphs") / "confusables.json"
     known = json.loads(file.read_text(encoding="utf-8"))
     found: dict[str, list[str]] = {}
@@ -85,8 +86,8 @@ LOOKALIKES = lookalikes()
 
 
 def of_category(*categories: str) -> list[str]:
-    """Characters of these categories, of the first two planes and the fifteenth."""
-    # What is a letter in a frame is a letter to a reader: between others it makes another word.
+    """The characters of these categories, in the first two planes and the fifteenth."""
+    # A framed letter reads as a letter, so between other letters it makes another word: it is left out.
     codes = (*range(0x1, 0x3000), *range(0xE000, 0xE100), *range(0x1F300, 0x1FB00), *range(0xE0100, 0xE01F0))
     return [char for char in map(chr, codes) if unicodedata.category(char) in categories and _is_no_letter(char)]
 
@@ -99,24 +100,24 @@ UNSEEN = {name: of_category(name) for name in ("Cc", "Cf", "Mn", "Cn", "Co", "So
 
 
 def _each(rng: random.Random, word: str, change: Change, share: float) -> str:
-    """The word with about this share of its letters changed, and one at least."""
-    dead_letters = [place for place, char in enumerate(word) if char.isalpha()]
-    chosen = {place for place in dead_letters if rng.random() < share} or {rng.choice(dead_letters)}
+    """The word with about this share of its letters replaced by ``change``, and at least one."""
+    letters = [place for place, char in enumerate(word) if char.isalpha()]
+    chosen = {place for place in letters if rng.random() < share} or {rng.choice(letters)}
     return "".join(change(char) if place in chosen else char for place, char in enumerate(word))
 
 
 def look_alike(rng: random.Random, word: str) -> str:
-    """Unicode's confusable characters for some or all letters."""
+    """Replaces some or all letters by Unicode's confusable characters."""
     return _each(rng, word, lambda char: rng.choice(LOOKALIKES.get(char) or [char]), rng.choice([0.3, 0.6, 1]))
 
 
 def leet(rng: random.Random, word: str) -> str:
-    """Digits and signs for letters."""
+    """Replaces letters by digits and signs."""
     return _each(rng, word, lambda char: rng.choice(_LEET.get(char, char)), rng.choice([0.4, 0.7, 1]))
 
 
 def parted(rng: random.Random, word: str) -> str:
-    """One to three signs or blanks between all letters, and sometimes around them."""
+    """Puts one to three signs or blanks between all letters, and sometimes around the word."""
     signs: list[str] = [" ", "  ", "   ", *_SIGNS, *(f" {sign} " for sign in ".-*"), *_BLANKS]
     sign = rng.choice(signs)
     around = rng.choice(["", "", sign.strip(), "*", "(", '"'])
@@ -126,18 +127,18 @@ def parted(rng: random.Random, word: str) -> str:
 
 
 def in_brackets(rng: random.Random, word: str) -> str:
-    """Each letter in brackets."""
+    """Puts each letter in brackets."""
     before, after = rng.choice([("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"), ("«", "»")])
     return "".join(f"{before}{char}{after}" if char.isalpha() else char for char in word)
 
 
 def in_tags(rng: random.Random, word: str) -> str:
-    """Some or all letters as tag characters."""
+    """Writes some or all letters as tag characters."""
     return _each(rng, word, lambda char: chr(0xE0000 + ord(char)) if char.isascii() else char, rng.choice([0.5, 1]))
 
 
 def in_selectors(rng: random.Random, word: str) -> str:
-    """Some or all letters as the numbers of variation selectors, behind an emoji."""
+    """Writes some or all letters as numbers of variation selectors, behind an emoji."""
     hidden = _each(
         rng, word, lambda char: "".join(chr(0xE0100 + byte - 16) for byte in char.encode()), rng.choice([0.5, 1])
     )
@@ -145,25 +146,25 @@ def in_selectors(rng: random.Random, word: str) -> str:
 
 
 def with_strokes(rng: random.Random, word: str) -> str:
-    """Letters with a stroke, or a stroke or accents laid over them."""
+    """Writes letters with a stroke, or puts a stroke or accents over them."""
     if rng.random() < 0.5:
         return _each(rng, word, lambda char: _STROKES.get(char, char + "\u0336"), 0.7)
     return _each(rng, word, lambda char: char + "".join(rng.choices(UNSEEN["Mn"][:100], k=3)), 0.8)
 
 
 def with_digits(rng: random.Random, word: str) -> str:
-    """A number behind or before it."""
+    """Puts a number before or after the word."""
     number = str(rng.randrange(1000))
     return word + number if rng.random() < 0.7 else number + word
 
 
 def doubled(rng: random.Random, word: str) -> str:
-    """Letters doubled or stretched."""
+    """Doubles or stretches letters."""
     return _each(rng, word, lambda char: char * rng.choice([2, 2, 3, 5]), rng.choice([0.3, 1]))
 
 
 def strewn(rng: random.Random, word: str) -> str:
-    """Characters that are not seen, or mean nothing, between the letters."""
+    """Puts invisible or meaningless characters between the letters."""
     chars = UNSEEN[rng.choice([*UNSEEN])]
     few = rng.choices(chars, k=3)
     return " ".join(
@@ -172,12 +173,12 @@ def strewn(rng: random.Random, word: str) -> str:
 
 
 def turned(_: random.Random, word: str) -> str:
-    """Written backwards, and turned round by an override."""
+    """Writes the word backwards, and turns it round with a direction override."""
     return f"\u202e{word[::-1]}\u202c"
 
 
 def styled(rng: random.Random, word: str) -> str:
-    """One of Unicode's other alphabets, as the sites for fancy texts make them."""
+    """Writes the word in another of Unicode's alphabets, as fancy-text sites do."""
     kinds: list[Change] = [
         lambda char: chr(ord(char) - 97 + rng.choice([0x1D41A, 0x1D44E])) if char != "h" else char,
         lambda char: chr(ord(char) - 97 + 0x1D4EA),
@@ -195,13 +196,13 @@ def styled(rng: random.Random, word: str) -> str:
 
 
 def trailing_sign(rng: random.Random, word: str) -> str:
-    """The last letter as a sign."""
+    """Replaces the last letter by a sign."""
     last = word[-1]
     return word[:-1] + rng.choice(_LEET.get(last, last))
 
 
 def mixed_case(rng: random.Random, word: str) -> str:
-    """Capitals anywhere."""
+    """Capitalises letters at random."""
     return "".join(rng.choice([char, char.upper()]) for char in word)
 
 
@@ -213,7 +214,7 @@ TRICKS: dict[str, Trick] = {
     )
 }  # fmt: skip
 
-#: Tricks that go together: the first is played, then the second.
+#: Tricks that combine: the first is applied, then the second.
 PAIRS = (
     ("leet", "parted"), ("look_alike", "parted"), ("doubled", "look_alike"), ("leet", "strewn"), ("mixed_case", "leet"),
     ("look_alike", "strewn"), ("with_digits", "look_alike"), ("leet", "look_alike"), ("mixed_case", "with_digits"),
@@ -222,8 +223,8 @@ PAIRS = (
 
 
 def disguises(seed: int, count: int) -> Iterator[tuple[str, str, str]]:
-    """So many disguises: by which trick, of what, and the text."""
-    rng = random.Random(seed)  # a test's choice, and it has to come again
+    """Makes ``count`` disguises: the trick, the term, and the text of each."""
+    rng = random.Random(seed)  # a test's choice, and it must be repeatable
     while count:
         names = (rng.choice([*TRICKS]),) if rng.random() < 0.7 else rng.choice(PAIRS)
         letters_only = {"styled", "in_tags", "leet"}
@@ -236,7 +237,7 @@ def disguises(seed: int, count: int) -> Iterator[tuple[str, str, str]]:
             count -= 1
 
 
-#: Where each language's sentences are, below the folder of the Debian packages fortunes, fortunes-de and so on.
+#: The folder of each language's sentences, below that of the Debian packages fortunes, fortunes-de and so on.
 FORTUNES = Path("/usr/share/games/fortunes")
 LANGUAGES = {
     "English": ("art", "computers", "education", "food", "humorists", "kids", "law", "literature", "love", "medicine",
@@ -249,7 +250,7 @@ _SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|\n%\n|\n\n")  # noqa: RUF001 
 
 
 def sentences(language: str) -> list[str]:
-    """All sentences of a language, each once; none where its package is not there."""
+    """All sentences of a language, without repeats. Empty if its package is not installed."""
     found: dict[str, None] = {}
     for pattern in LANGUAGES[language]:
         for file in sorted(FORTUNES.glob(pattern)):
@@ -262,25 +263,26 @@ def sentences(language: str) -> list[str]:
 
 
 def harmless(seed: int, count: int) -> dict[str, list[str]]:
-    """About so many sentences, as many of each language that is there."""
+    """About ``count`` sentences, in equal shares of the installed languages."""
     rng = random.Random(seed)  # as above
     found = {language: sentences(language) for language in LANGUAGES}
     there = {language: own for language, own in found.items() if own}
     chosen: dict[str, list[str]] = {}
     for number, (language, own) in enumerate(sorted(there.items(), key=lambda item: len(item[1]))):
-        # Those that have few leave their share to the others.
+        # A language with few sentences leaves the rest of its share to the others.
         share = -(-(count - sum(map(len, chosen.values()))) // (len(there) - number))
         chosen[language] = rng.sample(own, min(share, len(own)))
     return chosen
 
 
 def is_found(terms: Blocklist, text: str) -> bool:
-    """Whether the list has anything to say to a text."""
+    """Whether the blocklist finds a term in the text."""
     assessment = terms.look(text)
     return bool(assessment.severities or assessment.topics)
 
 
-#: The words of the list that the sentences say plainly: those are not harmless by it, and say nothing of disguises.
+#: Words of the list that the sentences contain plainly. Such sentences are not harmless by the list's own rule, and
+#: their hits say nothing about disguises.
 _PLAIN = re.compile(
     r"\b(?:\w*porn\w*|порно\w*|минет|жидов|masturb\w+|heil hitler|(?:sexo?|sesso) (?:anal|oral)e?|sodomie|dildos?|"
     r"incest|having sex|kill yourself|snuff movies?|mutilated body|naked children|"
@@ -290,12 +292,12 @@ _PLAIN = re.compile(
 
 
 def says_plainly(text: str) -> bool:
-    """Whether a sentence has a word of the list as the list has it."""
+    """Whether a sentence contains a word of the list undisguised."""
     return _PLAIN.search(text) is not None
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure, print what went wrong, and return 1 where more did than may."""
+    """Measure, print the failures, and return 1 if there are more than allowed."""
     parser = argparse.ArgumentParser(prog="python3 -m dev disguises", description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1000)

@@ -1,19 +1,20 @@
-"""The queues and the topic of the local stack, with the facts of the deployment.
+"""The queues and the topic of the local stack, with the values of the deployment.
 
 Rules of this file:
-1. Each fact is that of infra/modules/messaging.bicep; tests/infra/test_stack.py compares them all. What a message
-   meets on a laptop is what it meets in Azure: it is dropped, buried or kept for the same reasons.
-2. One of them differs: a lock of two minutes would let whoever kills a process wait for so long.
+1. Each value is that of infra/modules/messaging.bicep, and tests/infra/test_stack.py compares them all. So a message is
+   dropped, dead-lettered or kept on a laptop for the same reasons as in Azure.
+2. One value differs, the lock: after a process is killed, its message stays locked until the lock expires. Two minutes
+   as in Azure would be too long to wait.
 """
 
 from collections.abc import Mapping, Sequence
 
-#: The app in front, as far as the stack knows it: one subscription to the events.
+#: The user's app, as far as the stack knows it: one subscription to the events.
 SUBSCRIPTION = "app"
 
 _DAY_S = 24 * 60 * 60
 
-#: Replicate repeats a webhook, the timer a check, an app a request: what comes again within this is dropped.
+#: Replicate repeats a webhook, the timer a check, an app a request: duplicates within this window are dropped.
 _DUPLICATES = {"duplicate_detection_window_s": 10 * 60}
 
 _INBOUND = {"max_delivery_count": 10, "default_ttl_s": _DAY_S, "dead_letter_on_expiration": True, **_DUPLICATES}

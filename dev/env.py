@@ -10,7 +10,7 @@ from replicate_simulator.clients import client_environment
 
 
 def main(argv: list[str]) -> int:
-    """Print a line for each setting that is set; 1 if no stack is up."""
+    """Print a line for each setting that has a value; 1 if no stack is running."""
     if argv:
         print("usage: python3 -m dev env", file=sys.stderr)
         return 2
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     if urlsplit(api).hostname == "127.0.0.1":
         values |= client_environment(api.removesuffix("/v1"), values["REPLICATE_API_TOKEN"])
     for name, value in values.items():
-        # A name with a colon or a blank is no variable of a shell.
+        # A name with a colon or a blank cannot be a shell variable.
         if value and name.replace("_", "a").isalnum():
             print(f"export {name}={shlex.quote(value)}")
     return 0

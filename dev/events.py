@@ -1,4 +1,4 @@
-"""`python3 -m dev events`: every event of the running local stack, as it comes; --once ends after the first."""
+"""`python3 -m dev events`: prints each event of the running local stack as it arrives; --once ends after the first."""
 
 import argparse
 import asyncio
@@ -11,12 +11,12 @@ from azure.servicebus.exceptions import ServiceBusError
 from dev import running
 from dev.process import StartError
 
-#: The subscription that is read here, so that an app of yours hears every event too.
+#: A subscription for this command alone, so that a user's app still receives every event.
 SUBSCRIPTION = "dev-events"
 
 
 def main(argv: list[str]) -> int:
-    """Print events until Ctrl-C; 1 if no stack is up, or it went away."""
+    """Print events until Ctrl-C; 1 if no stack is running, or it stopped."""
     parser = argparse.ArgumentParser(prog="python3 -m dev events", description="Print every event as it comes.")
     parser.add_argument("--once", action="store_true", help="end after the first")
     options = parser.parse_args(argv)
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except ServiceBusError as error:
-        print(f"The local stack went away ({type(error).__name__}).", file=sys.stderr)
+        print(f"The local stack stopped ({type(error).__name__}).", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

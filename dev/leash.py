@@ -1,7 +1,7 @@
-"""`python -m dev.leash COMMAND...`: runs a foreign program that ends when this process's stdin closes.
+"""`python -m dev.leash COMMAND...`: runs another program, and ends it when this process's stdin closes.
 
-Azurite's Node does not watch its stdin. The leash does, and kills the program as soon as the parent is gone. On Linux
-the system also kills the program when the leash itself is killed; elsewhere it would then be left behind.
+Azurite's Node does not watch its stdin. The leash does, and kills the program as soon as the parent process is gone. On
+Linux the system also kills the program when the leash itself is killed. Elsewhere the program would keep running then.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(command: list[str]) -> int:
-    """Run the program; SIGTERM is passed on. Returns its exit code, 128 + N when signal N ended it."""
-    # preexec_fn is unsafe beside other threads: there are none yet, and this main thread stays to the end
+    """Run the program and pass SIGTERM on. Returns its exit code, or 128 + N when signal N ended it."""
+    # preexec_fn is unsafe when there are other threads: there are none yet, and this main thread lives to the end
     program = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -31,12 +31,12 @@ def main(command: list[str]) -> int:
 
 
 def _die_with(leash_pid: int) -> Callable[[], None]:
-    """What the program does before it becomes the program: ask Linux to be killed when the leash ends."""
+    """Runs in the child before exec: asks Linux to kill it when the leash ends."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def ask_for_the_signal() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != leash_pid:  # the leash ended before the question
+        if os.getppid() != leash_pid:  # the leash ended before the request took effect
             os._exit(1)
 
     return ask_for_the_signal

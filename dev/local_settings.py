@@ -1,8 +1,10 @@
-"""What the local stack takes from outside: local.settings.json, and a few settings of the environment.
+"""The local stack's input from outside: local.settings.json, and a few environment variables.
 
-Rules: the file is made from the example where it is absent. Of the environment only what says how Darkroom behaves
-counts, and only for a person's own run: an address or a key left in a shell must not lead a local run to a real
-account. Whatever is wrong is one sentence.
+Rules of this file:
+1. local.settings.json is made from the example if it is missing.
+2. Of the environment only the settings of Darkroom's behaviour count, and only in a person's own run. An address or a
+   key left in a shell must not connect a local run to a real account.
+3. Every error is one sentence.
 """
 
 import json
@@ -18,10 +20,10 @@ from shared.config.settings import HOST_NAMES, NAMES
 ROOT = Path(__file__).parents[1]
 EXAMPLE, LOCAL_SETTINGS = ROOT / "local.settings.json.example", ROOT / "local.settings.json"
 
-#: Settings of the environment that are files. A path is the shell's.
+#: Environment settings that hold a path. It is relative to the shell's folder.
 FILES = ("CATALOG_FILE", "MODERATION_FILE", "BLOCKLIST_FILE")
 
-#: Those that say how it behaves, and lead nowhere.
+#: Environment settings of behaviour. None of them is an address or a key.
 BEHAVIOUR = (
     *FILES,
     "REFUSE_HATE_FROM",
@@ -37,7 +39,7 @@ BEHAVIOUR = (
 
 
 def local_values(file: Path | None = None) -> dict[str, str]:
-    """The values of local.settings.json. StartError where it cannot be read."""
+    """The values of local.settings.json. StartError if it cannot be read."""
     file = file or LOCAL_SETTINGS
     if not file.exists():
         shutil.copyfile(EXAMPLE, file)
@@ -56,7 +58,7 @@ def local_values(file: Path | None = None) -> dict[str, str]:
 
 
 def of_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What the environment says of the behaviour. StartError for a file that is not there."""
+    """The settings of behaviour in the environment. StartError for a file that does not exist."""
     env = os.environ if env is None else env
     values = {name: env[name] for name in BEHAVIOUR if env.get(name)}
     for name in FILES:
@@ -69,7 +71,7 @@ def of_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def real_replicate(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The real Replicate, where the environment names its token; its webhooks come through the tunnel at PUBLIC_URL."""
+    """The settings of the real Replicate, if the environment has its token. Its webhooks arrive at PUBLIC_URL."""
     env = os.environ if env is None else env
     if not env.get("REPLICATE_API_TOKEN"):
         return {}

@@ -1,7 +1,8 @@
-"""`python3 -m dev outage`: Replicate is down for an hour under load, on virtual time; and what it came to.
+"""`python3 -m dev outage`: Replicate is down for an hour under load, on virtual time; prints the consequences.
 
-The real corridor, on instances with a pace and breakers of their own; Replicate's twin fails in one of four ways. The
-whole hour at 50 requests a second takes ten to twenty minutes for each, `--rate 5 --minutes 5 --limit 600` seconds.
+The real message handler runs, on instances that each have a pace and breakers of their own. Replicate's simulated
+double fails in one of four ways. The whole hour at 50 requests a second takes ten to twenty minutes for each way,
+`--rate 5 --minutes 5 --limit 600` takes seconds.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from dev.arguments import at_least, more_than_nothing
 from dev.simulation.outage import Case, Figures, Outage
 from dev.simulation.outage_dependencies import Trouble
 
-#: What each trouble is, in words.
+#: Each kind of failure, in words.
 WORDS = {
     Trouble.ERRORS: "5xx to everything",
     Trouble.REFUSED: "no connection",
@@ -25,13 +26,13 @@ WORDS = {
     Trouble.NO_CREDIT: "402 to creates",
 }
 
-#: What is shown of each case, and how it is called.
+#: The figures printed for each case, with their labels.
 LINES: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("requests in all", lambda found: f"{found.requests:,}"),
     ("requests during the outage", lambda found: f"{found.asked_in_outage:,}"),
     ("creates tried during the outage", lambda found: f"{found.creates_in_outage:,}"),
     ("of these probes", lambda found: f"{found.probes_in_outage:,}"),
-    ("questions asked during the outage", lambda found: f"{found.questions_in_outage:,}"),
+    ("reads tried during the outage", lambda found: f"{found.questions_in_outage:,}"),
     ("deferrals per request, mean", lambda found: f"{found.deferrals_mean:.2f}"),
     ("deferrals per request, most", lambda found: f"{found.deferrals_most:,}"),
     ("messages handled in a second, most", lambda found: f"{found.handled_peak_per_s:,}"),
@@ -49,7 +50,7 @@ LINES: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 
 
 def main(argv: list[str]) -> int:
-    """Play the cases and print what they came to; returns 1 when something was lost."""
+    """Run the cases and print their figures; returns 1 when something was lost."""
     options = _options(argv)
     troubles = list(Trouble) if options.trouble == "all" else [Trouble(options.trouble)]
     cases = [
@@ -70,7 +71,8 @@ def main(argv: list[str]) -> int:
         for case in cases:
             broken += _shown(case, *played(case))
         return 1 if broken else 0
-    spawn = multiprocessing.get_context("spawn")  # the same on every system, and no fork of a process with threads
+    # "spawn" is the same on every system, and does not fork a process that has threads.
+    spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, mp_context=spawn) as pool:
         for case, found in zip(cases, pool.map(played, cases), strict=True):
             broken += _shown(case, *found)
@@ -78,7 +80,7 @@ def main(argv: list[str]) -> int:
 
 
 def played(case: Case) -> tuple[Figures, float]:
-    """One case, and how many seconds it took. What the breakers log is for operators, not for this."""
+    """Run one case; returns it and its seconds. The breakers' log is for operators, so it is switched off here."""
     logging.getLogger("darkroom").setLevel(logging.CRITICAL)
     started = time.monotonic()
     return Outage(case).run(), time.monotonic() - started
@@ -87,9 +89,9 @@ def played(case: Case) -> tuple[Figures, float]:
 def _shown(case: Case, found: Figures, took_s: float) -> bool:
     """Print a case; returns whether it broke a promise."""
     print(f"\n{WORDS[case.trouble]} ({took_s:.0f} s)")
-    for name, told in LINES:
-        print(f"  {name:<36}{told(found):>10}")
-    print(f"  put off because: {', '.join(f'{why} {number:,}' for why, number in sorted(found.why.items()))}")
+    for name, figure in LINES:
+        print(f"  {name:<36}{figure(found):>10}")
+    print(f"  deferred because: {', '.join(f'{why} {number:,}' for why, number in sorted(found.why.items()))}")
     sys.stdout.flush()
     return bool(found.lost or found.dead or found.charged_twice)
 
@@ -104,6 +106,6 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--limit", type=at_least(1), default=6000, help="creates a minute that the account may make (6000)"
     )
-    parser.add_argument("--seed", type=at_least(0), default=1, help="the order of everything (1)")
+    parser.add_argument("--seed", type=at_least(0), default=1, help="seed of the order of everything (1)")
     parser.add_argument("--processes", type=at_least(1), default=os.cpu_count() or 1, help="how many cases at once")
     return parser.parse_args(argv)

@@ -1,7 +1,8 @@
 """Ports of the local stack: the usual ones for a person, free ones for a test.
 
-Rules: a usual port that is taken is no trouble, another one is free. HOST_PORT is a promise to a tunnel: it is that
-one, or one sentence.
+Rules of this file:
+1. If a usual port is taken, a free one replaces it.
+2. HOST_PORT is never replaced, because a tunnel points to it. If it is taken, the start fails with one sentence.
 """
 
 import os
@@ -13,14 +14,14 @@ HOST, AZURITE, SERVICE_BUS, REPLICATE, CONTENT_SAFETY = 7071, (10000, 10001, 100
 
 
 def free_or(usual: int) -> int:
-    """The usual port, or 0 (any free one) where something listens there."""
+    """The usual port, or 0 (any free one) if something listens on it."""
     return usual if _is_free(usual) else 0
 
 
 def of_host(usual: int = 0) -> int:
-    """HOST_PORT, which a tunnel was pointed at; else the usual port, or one that is free now.
+    """The port of the host: HOST_PORT (a tunnel points to it), else the usual port, else a free one.
 
-    The host's address must be known before it starts, for webhooks go there.
+    It is chosen before the host starts, because the webhooks' address contains it.
     """
     chosen = os.environ.get("HOST_PORT", "")
     if chosen:
@@ -39,7 +40,7 @@ def of_host(usual: int = 0) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just ended is no hindrance
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT counts as free
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

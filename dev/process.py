@@ -1,10 +1,10 @@
-"""Child processes of the local stack: start them, learn when they are ready, and leave none behind.
+"""Child processes of the local stack: start them, learn when they are ready, and end all of them.
 
-Rules:
-- a child says that it is ready by one line of JSON on stdout, `{"ready": NAME, ...}`; anything else goes to stderr;
-- a child lives no longer than its parent, however that ends: it holds the other end of a pipe to its stdin, which the
-  system closes even after SIGKILL. Our own children call `exit_with_stdin()`; foreign ones run under `dev.leash`;
-- a child is its own session, so Ctrl-C reaches the parent alone and the parent stops its children in order.
+Rules of this file:
+1. A child says that it is ready by one line of JSON on stdout, `{"ready": NAME, ...}`. Everything else goes to stderr.
+2. A child ends with its parent, however the parent ends. Its stdin is a pipe whose other end the parent holds, and the
+   system closes it even after SIGKILL. Our own children call `exit_with_stdin()`; other programs run under `dev.leash`.
+3. A child has a session of its own. So Ctrl-C reaches the parent alone, and the parent stops its children in order.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ TAIL_LINES = 25
 #: A longer line is cut: nobody reads it, and it must not fill the memory.
 LINE_LIMIT_BYTES = 1 << 20
 
-#: Gets the lines of stdout so far; gives what they announce, or None while the child is not ready.
+#: Takes the stdout lines so far. Returns the announcement, or None while the child is not ready.
 Announcement = Callable[[Sequence[str]], Mapping[str, object] | None]
 
 
 class StartError(Exception):
-    """A child did not get ready. The text says which, why, and how its stderr ended."""
+    """A child did not get ready. The text says which child, why, and the end of its stderr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Child:
         return "\n".join(self._tail)
 
     def text(self, key: str) -> str:
-        """A text out of the announcement. Raises StartError when the child did not announce it."""
+        """A text from the announcement. Raises StartError when the announcement lacks it."""
         value = self.ready.get(key)
         if not isinstance(value, str):
             raise StartError(f"{self.name} announced no {key!r}, only: {', '.join(self.ready)}")
@@ -88,16 +88,16 @@ async def start(
     """Start a child and wait until it is ready.
 
     Args:
-        name: What errors call it.
+        name: Its name in errors.
         command: Program and arguments; a Python child of ours gets `--exit-with-stdin` among them.
-        announcement: Reads the child's stdout for the sign that it is ready.
-        timeout_s: How long it may take.
+        announcement: Finds the announcement in the child's stdout.
+        timeout_s: How long it may take to get ready.
         env: Its whole environment; this process's when None.
         cwd: Its folder; this process's when None.
-        on_stderr: Gets every line of its stderr as it comes.
+        on_stderr: Receives every line of its stderr as it is written.
 
     Raises:
-        StartError: It ended or the time was over before it was ready; it is not running then.
+        StartError: It ended, or the time-out passed, before it was ready. It is not running then.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -129,9 +129,9 @@ async def start(
 
 
 def exit_with_stdin() -> None:
-    """End this process at once when its stdin closes, which it does when the parent ends, however it ends.
+    """End this process at once when its stdin closes, which happens when the parent ends, for any reason.
 
-    A thread, not the event loop, so that a blocked loop ends too.
+    This is a thread and not a task of the event loop, so that it works when the loop is blocked.
     """
 
     def watch() -> None:
@@ -154,7 +154,7 @@ async def _announced(output: AsyncIterator[str], announcement: Announcement) -> 
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """The lines of a stream; unlike StreamReader.readline it survives a line of any length."""
+    """The lines of a stream. Unlike StreamReader.readline it accepts a line of any length."""
     rest = b""
     while chunk := await stream.read(65536):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -173,7 +173,7 @@ async def _read(stream: asyncio.StreamReader, tail: deque[str], also: Callable[[
 
 
 async def _discard(output: AsyncIterator[str]) -> None:
-    """Read on after the announcement: a full pipe would stop the child."""
+    """Keep reading after the announcement, because a full pipe would block the child."""
     async for _ in output:
         pass
 
@@ -193,14 +193,14 @@ async def _stop(
     code = await process.wait()
     if process.stdin is not None:
         process.stdin.close()
-    await asyncio.wait(readers, timeout=1)  # they end with the pipes; a grandchild may hold one open
+    await asyncio.wait(readers, timeout=1)  # they end with the pipes; a grandchild may hold a pipe open
     for reader in readers:
         reader.cancel()
     return code
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """SIGKILL for the child and, as it leads a session of its own, for all that it started."""
+    """Send SIGKILL to the child's session: to the child and all that it started."""
     with contextlib.suppress(ProcessLookupError):
         if os.name == "nt":
             process.kill()

@@ -1,7 +1,8 @@
-"""Which local stack is up: what `up` writes for the other commands, and the lock that keeps it the only one.
+"""The record of the running local stack, which `up` writes for the other commands; and the lock that allows only one.
 
-Rules: the lock is the system's, on an open file, so it goes with its process however that ends; what a killed `up` left
-behind is nobody's stack.
+Rules of this file:
+1. The lock is the system's lock on an open file. It ends with its process, however the process ends.
+2. A record without a locked file is ignored: a killed `up` left it behind.
 """
 
 import contextlib
@@ -14,13 +15,13 @@ from typing import Any
 from dev.process import StartError
 from dev.stack import LOCAL
 
-#: Where `dev cli` and its siblings find the running stack: its settings, and what it says of itself.
+#: `dev cli` and its siblings read the running stack's settings here.
 RUNNING = LOCAL / "stack.json"
 
 
 @contextlib.contextmanager
 def only_one(running: Path | None = None) -> Iterator[Path]:
-    """Be the stack that the other commands talk to, to the end. StartError where another one is."""
+    """Lock this folder's stack until the block ends. StartError if another stack has the lock."""
     file = running or RUNNING
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_suffix(".lock").open("a+", encoding="utf-8") as lock:
@@ -53,17 +54,17 @@ def _locked(number: int) -> bool:
     return True
 
 
-def tell(file: Path, values: Mapping[str, str]) -> None:
-    """Write the settings of the stack that is up; for its owner alone, for they may hold a real token."""
+def record(file: Path, values: Mapping[str, str]) -> None:
+    """Write the settings of the running stack. Only its owner may read the file, because it may hold a real token."""
     file.touch(mode=0o600)
     file.write_text(json.dumps({"Values": dict(values)}), encoding="utf-8")
 
 
 def values() -> dict[str, str]:
-    """The settings of the stack that is up. StartError where none is."""
+    """The settings of the running stack. StartError if no stack runs."""
     try:
-        told: dict[str, Any] = json.loads(RUNNING.read_text(encoding="utf-8"))
-        found = {str(name): str(value) for name, value in told["Values"].items()}
+        recorded: dict[str, Any] = json.loads(RUNNING.read_text(encoding="utf-8"))
+        found = {str(name): str(value) for name, value in recorded["Values"].items()}
     except (OSError, ValueError, KeyError, AttributeError):
         found = {}
     with RUNNING.with_suffix(".lock").open("a+", encoding="utf-8") if found else contextlib.nullcontext() as lock:

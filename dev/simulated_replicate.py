@@ -1,6 +1,6 @@
-"""The Replicate simulator as the app's development starts it: with the app's catalog.
+"""The Replicate simulator as this repository starts it: with the app's catalog.
 
-Rule: the simulator knows nothing of the app, so what it is to know is given to it here, and nowhere else.
+Rule of this file: the simulator knows nothing of the app, so only this file passes it the app's catalog and account.
 """
 
 from importlib.resources import files
@@ -8,7 +8,7 @@ from typing import Final
 
 from replicate_simulator.catalog import Catalog, read_catalog
 
-#: The account: docs/requests.md and the tests name its models.
+#: The simulated account. docs/requests.md and the tests name its models.
 USERNAME: Final = "darkroom-local"
 _CATALOG: Final = files("shared.core.catalog") / "catalog.toml"
 
@@ -19,5 +19,5 @@ def arguments() -> list[str]:
 
 
 def catalog() -> Catalog:
-    """The app's catalog as the simulator reads it, for a simulator in this process."""
+    """The app's catalog in the simulator's form, for a simulator in this process."""
     return read_catalog(_CATALOG.read_text(encoding="utf-8"))

@@ -1,12 +1,12 @@
 """The local stack: emulator, Azurite, the two simulators and the Functions host, each a process on loopback.
 
 Rules of this file:
-1. Every port is a free one, chosen at start; `up` takes the usual ones where they are free. Every process ends with its
-   parent, however that ends.
-2. The host runs function_app.py with local.settings.json (made from the example when absent); what the stack
-   itself knows, addresses and a local pace of seconds, goes over it into a settings file of this run.
-3. For whoever asks for it, `up` and `demo` and never a test, the environment counts too: settings of behaviour go over
-   the file's, and with a real REPLICATE_API_TOKEN and a PUBLIC_URL the real Replicate takes the simulator's place.
+1. Every port is a free one, chosen at start; `up` takes the usual ones if they are free. Every process ends with its
+   parent, however the parent ends.
+2. The host runs function_app.py with local.settings.json (made from the example when it is missing). The stack adds
+   what it alone knows, addresses and a local pace of seconds, in a settings file of this run.
+3. For `up` and `demo`, and never for a test, the environment counts too. Its settings of behaviour override the
+   file's. With a real REPLICATE_API_TOKEN and a PUBLIC_URL the real Replicate replaces the simulator.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from shared.config.settings import Settings
 ROOT = Path(__file__).parents[1]
 LOCAL = ROOT / ".local"
 
-#: The simulator has no limit of its own: nobody is to wait here for what only the real Replicate asks for.
+#: The simulator has no limit of its own, so requests need not wait for a limit that only the real Replicate has.
 UNPACED = "1000000"
 
-#: What is minutes in production is seconds here.
+#: Intervals of minutes in production are seconds here.
 LOCAL_PACE = {
     "RECONCILE_SCHEDULE": "* * * * * *",
     "CHECK_AFTER_S": "1",
@@ -60,13 +60,13 @@ class Running:
     """``async with Running(...) as stack``: the stack, started and ended.
 
     Args:
-        overrides: settings that go over everything else.
+        overrides: settings that override all others.
         on_log: called with every line that the host logs, a JSON object.
-        lock_s: how long a message that a process took is its own.
-        real: whether the environment counts, and with it the real Replicate where it names its token and a tunnel.
-            Tests never do.
-        usual: whether the usual ports are taken, where they are free.
-        samples: whether sample pictures are served, to start from (dev/samples.py).
+        lock_s: how long a received message stays locked.
+        real: whether the environment counts, and with it the real Replicate if it names a token and a tunnel.
+            Tests never set it.
+        usual: whether the usual ports are used, if they are free.
+        samples: whether sample pictures are served for examples (dev/samples.py).
         subscriptions: of the topic of events, each with a copy of every event.
         durable: a folder in which the emulator and Azurite keep their data; None keeps it in memory.
     """
@@ -154,21 +154,22 @@ class Running:
             host=host.result(),
         )
 
-    # What a test of reliability does to it. Each comes back at the same address, with its data if it is durable.
+    # Faults that a test of reliability injects. Each process returns at the same address, with its data if it is
+    # durable.
 
     async def kill_host(self) -> None:
-        """SIGKILL the host in the middle of whatever it does, and start another."""
+        """Kill the host with SIGKILL, whatever it does, and start another."""
         await _killed(self._host)
         await self._start_host()
 
     async def kill_emulator(self) -> None:
-        """SIGKILL the Service Bus emulator, and start another on the same port and store."""
+        """Kill the Service Bus emulator with SIGKILL, and start another on the same port and store."""
         bus = self._bus
         await _killed(bus)
         await self._emulator(bus.ready["port"] if bus else 0)
 
     async def restart_azurite(self) -> None:
-        """Stop Azurite as its own documentation asks, for it saves its tables when it ends, and start another."""
+        """Stop Azurite as its documentation asks, because it saves its tables at its end, and start another."""
         storage = self._storage
         if storage is not None:
             await storage.stop()
@@ -243,7 +244,7 @@ async def _killed(child: process.Child | None) -> None:
 
 
 async def ensure(app: App) -> None:
-    """Create the tables and containers, which in production the deployment creates."""
+    """Create the tables and containers, which the deployment creates in production."""
     containers = (app.outputs, app.input_files, app.uploads, app.quarantine, app.dead_letters)
     await asyncio.gather(app.store.ensure(), app.index.ensure(), *(each.ensure() for each in containers))
 
@@ -252,7 +253,7 @@ def _simulated(simulator: process.Child) -> dict[str, str]:
     url = simulator.text("url")
     return {
         "REPLICATE_API_TOKEN": simulator.text("token"),
-        "REPLICATE_WEBHOOK_SECRET": "",  # fetched from the simulator, as it may be from Replicate
+        "REPLICATE_WEBHOOK_SECRET": "",  # fetched from the simulator, as it may be fetched from Replicate
         "REPLICATE_API_URL": f"{url}/v1",
         "REPLICATE_DELIVERY_URL": url,
         "REPLICATE_CREATES_PER_MINUTE": UNPACED,

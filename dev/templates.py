@@ -1,11 +1,11 @@
-"""`python3 -m dev templates [--write]`: infra/ through Microsoft's compiler, and what it would deploy.
+"""`python3 -m dev templates [--write]`: compiles infra/ with Microsoft's compiler, and compares the evaluated result.
 
 Rules of this file:
-1. A warning of the compiler is a failure: it exits 0 over most faults of type.
+1. A warning of the compiler is a failure, because the compiler exits 0 for most type errors.
 2. ``infra/environments/NAME.snapshot.json`` is what a deployment with ``NAME.bicepparam`` makes, evaluated without
-   Azure. It carries a digest of all that it was made of, so that a stale one is found where there is no compiler too.
-3. The compiler is the one that BICEP names, or ``bicep`` on the path, or the one that ``az bicep`` has installed. Where
-   there is none, that is said aloud, and the digests are all that is checked.
+   Azure. It carries a digest of all its sources, so a stale snapshot is found without a compiler too.
+3. The compiler is the one that BICEP names, or ``bicep`` on the path, or the one that ``az bicep`` has installed.
+   Without a compiler the command says so, and checks the digests alone.
 """
 
 import hashlib
@@ -22,27 +22,27 @@ from pathlib import Path
 INFRA = Path(__file__).resolve().parent.parent / "infra"
 ENVIRONMENTS = INFRA / "environments"
 
-#: What the compiler prints for a finding: file(line,column) : Error|Warning CODE: text.
+#: A finding of the compiler: file(line,column) : Error|Warning CODE: text.
 FINDING = re.compile(r"^.* : (?:Error|Warning) .*$", re.MULTILINE)
 
-#: A snapshot is of nobody's subscription.
+#: A snapshot belongs to no subscription.
 OF_NOBODY = {
     "--subscription-id": "11111111-1111-1111-1111-111111111111",
     "--tenant-id": "22222222-2222-2222-2222-222222222222",
     "--location": "swedencentral",
 }
 
-#: The compiler's help for a machine without ICU; it formats no dates here.
+#: The compiler's switch for a machine without ICU; it formats no dates here.
 ENVIRONMENT = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", "NO_COLOR": "1"}
 
-#: Calls of the compiler at a time.
+#: How many compilers run at the same time.
 AT_ONCE = 2
 
 NO_COMPILER = "No Bicep compiler here: set BICEP to one, or `az bicep install`. The templates were NOT compiled."
 
 
 def compiler() -> str | None:
-    """The path of a compiler; None where there is none."""
+    """The path of a compiler; None if there is no compiler."""
     named = os.environ.get("BICEP")
     if named:
         return named
@@ -54,23 +54,23 @@ def compiler() -> str | None:
 
 
 def digest(snapshot: Path) -> str:
-    """SHA-256 over all that a snapshot is made of: the templates, what they load, and its parameters."""
+    """SHA-256 over all sources of a snapshot: the templates, the files that they load, and its parameters."""
     sources = [*INFRA.glob("*.bicep"), *INFRA.glob("modules/*.bicep"), INFRA / "settings.json", INFRA / "workbook.json"]
     parameters = snapshot.with_name(snapshot.name.replace(".snapshot.json", ".bicepparam"))
     total = hashlib.sha256()
     for path in [*sorted(sources), parameters]:
         total.update(f"{path.relative_to(INFRA).as_posix()}\n".encode())
-        total.update(path.read_text(encoding="utf-8").encode())  # line ends as on any system
+        total.update(path.read_text(encoding="utf-8").encode())  # the same line ends on every system
     return total.hexdigest()
 
 
 def snapshots() -> list[Path]:
-    """Every snapshot that there should be: one for each file of parameters."""
+    """Every snapshot that must exist: one for each parameter file."""
     return [path.with_suffix(".snapshot.json") for path in sorted(ENVIRONMENTS.glob("*.bicepparam"))]
 
 
 def stale() -> Iterator[str]:
-    """Which snapshots were not made of the templates as they are."""
+    """The snapshots that were not made from the present templates."""
     for path in snapshots():
         made_of = json.loads(path.read_text(encoding="utf-8")).get("templates") if path.exists() else None
         if made_of != digest(path):
@@ -79,27 +79,27 @@ def stale() -> Iterator[str]:
 
 def _run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     command = [compiler() or "bicep", *map(str, arguments)]
-    # The parameters of a deployment come from the environment: here they are the defaults.
+    # The parameters of a deployment come from the environment; here they have their defaults.
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ} | ENVIRONMENT
     return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=120)
 
 
 def compiled() -> list[str]:
-    """What the compiler finds: in the templates, in what azd reads, in what each environment would be."""
+    """The compiler's findings: in the templates, in azd's files, in each environment."""
     files = ("main.bicep", "main.bicepparam", "deployer.bicep")
-    with ThreadPoolExecutor(AT_ONCE) as pool:  # a call takes seconds, most of them to start
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # a call takes seconds, most of them for its start
         found = [*pool.map(built, files), *pool.map(differing, ([path] for path in snapshots()))]
     return [finding for each in found for finding in each]
 
 
 def differing(paths: list[Path]) -> list[str]:
-    """Which snapshots the templates do not come to, with the difference."""
+    """The snapshots that differ from the result of the templates, with the difference."""
     found = [(path, _snapshot(path, "validate")) for path in paths]
     return [f"{path.name}: {done.stdout}{done.stderr}" for path, done in found if done.returncode]
 
 
 def built(name: str) -> list[str]:
-    """What the compiler finds in one file and all that it uses."""
+    """The compiler's findings in one file and in all that it uses."""
     verb = "build-params" if name.endswith(".bicepparam") else "build"
     done = _run(verb, INFRA / name, "--stdout")
     return FINDING.findall(done.stderr) or ([done.stderr] if done.returncode else [])
@@ -111,7 +111,7 @@ def _snapshot(path: Path, mode: str) -> "subprocess.CompletedProcess[str]":
 
 
 def write() -> Iterator[str]:
-    """Make every snapshot anew; says what could not be made."""
+    """Write every snapshot; returns what could not be written."""
     for path in snapshots():
         done = _snapshot(path, "overwrite")
         if done.returncode:
@@ -122,7 +122,7 @@ def write() -> Iterator[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Check the templates, or write the snapshots; 0 well, 1 something was found, 2 wrong arguments."""
+    """Check the templates, or write the snapshots; 0 without findings, 1 with findings, 2 for wrong arguments."""
     if argv not in ([], ["--write"]):
         print("usage: python3 -m dev templates [--write]", file=sys.stderr)
         return 2

@@ -1,26 +1,26 @@
-"""`python3 -m dev test [--quick] [pytest arguments]`: what CI runs; the checks and the tests, side by side.
+"""`python3 -m dev test [--quick] [pytest arguments]`: what CI runs, the checks and the tests side by side.
 
-Without arguments three things run at once: on two processes the tests that mind no company; in a third those that walk
-through a whole local stack of their own and mostly wait for it; and the checks. Two cores are busy from end to end.
+Without arguments three things run at once: two processes run the tests that can share a machine; a third runs the
+tests that start a whole local stack each and mostly wait for it; and the checks run. Two cores are busy to the end.
 
-`--quick` is for the time between two changes: the checks, and every test that starts no process and is not one of the
-long ones (crash points, guards, twins, simulations). Arguments choose among these: `--quick tests/core -k price`.
+`--quick` is for the time between two changes: the checks, and every test that starts no process and is not long
+(crash points, guards, twins, simulations). Arguments select among these: `--quick tests/core -k price`.
 """
 
 from dev.check import CHECKS, run_all
 
 ALONE = ("tests/stack",)
 
-#: Who is skipped says why: a test that never runs is one that nobody misses.
+#: Skipped tests print their reason, so that a test that never runs is noticed.
 PYTEST = ["pytest", "-q", "-rs"]
 
-#: Each process takes what is next of the other's when it is done: the long ones are long by minutes.
+#: An idle process takes work from the other: the long tests take minutes.
 TWO = ["-n", "2", "--dist", "worksteal"]
 
-#: By marks (pyproject.toml); tests/conftest.py fails whoever starts a process without its mark.
+#: Selected by marks (pyproject.toml); tests/conftest.py fails a test that starts a process without the mark.
 QUICK = [*PYTEST, *TWO, "-m", "not process and not long"]
 
-#: The last one is seen as it goes.
+#: The output of the last one is shown live.
 TESTS = {
     "tests of the whole stack": [*PYTEST, "-p", "no:cacheprovider", *ALONE],
     "tests, two at a time": [*PYTEST, *TWO, *(f"--ignore={folder}" for folder in ALONE)],

@@ -1,4 +1,4 @@
-"""Why the local stack did not start, in sentences: no traceback, and each of several that failed together."""
+"""Explains in sentences, without a traceback, why the local stack did not start; several failures get a line each."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,12 @@ from dev.process import StartError
 from dev.setup_step import SetupError
 from shared.config.settings import SettingsError
 
-#: What a start may raise.
+#: The exceptions of a failed start.
 TROUBLE = (StartError, SetupError, SettingsError, OSError, ExceptionGroup)
 
 
 def sentences(error: Exception) -> Iterator[str]:
-    """What is wrong, without a traceback: of several at once each; a bug's own kind is named."""
+    """The failures as sentences, one for each exception of a group. A bug is named by the type of its exception."""
     if isinstance(error, ExceptionGroup):
         for each in error.exceptions:
             yield from sentences(each)

@@ -1,4 +1,4 @@
-"""`python3 -m dev up`: the local stack stays up until Ctrl-C, for you to send it things."""
+"""`python3 -m dev up`: keeps the local stack running until Ctrl-C, so that you can send messages to it."""
 
 import argparse
 import asyncio
@@ -59,7 +59,7 @@ Replicate's own clients talk to it with:
 
 
 def main(argv: list[str]) -> int:
-    """Run until Ctrl-C; 0 then, 1 if the stack could not start or its host ended."""
+    """Run until Ctrl-C and return 0; 1 if the stack could not start or its host ended."""
     parser = argparse.ArgumentParser(prog="python3 -m dev up", description=__doc__.partition(": ")[2])
     parser.add_argument("--keep", action="store_true", help=f"keep accounts, messages and outputs in {LOCAL / 'up'}")
     options = parser.parse_args(argv)
@@ -79,7 +79,7 @@ async def _up(file: Path, durable: Path | None) -> int:
     subscriptions = (SUBSCRIPTION, events.SUBSCRIPTION)
     stack = Running(on_log=_show, durable=durable, real=True, usual=True, samples=True, subscriptions=subscriptions)
     async with stack as up:
-        running.tell(file, up.values)
+        running.record(file, up.values)
         print(welcome(up, durable, samples.write(LOCAL / "samples")), flush=True)
         return await _until(up, stopping)
 
@@ -97,7 +97,7 @@ async def _until(stack: Stack, stopping: asyncio.Event) -> int:
 
 
 def welcome(stack: Stack, durable: Path | None, files: list[Path]) -> str:
-    """What a person needs to know of a stack that is up."""
+    """The text for a person about the running stack."""
     values, simulated = stack.values, bool(stack.replicate_url)
     own = ", ".join(of_environment())
     faults = (
@@ -125,7 +125,7 @@ def welcome(stack: Stack, durable: Path | None, files: list[Path]) -> str:
 
 
 def _show(line: str) -> None:
-    """One line of the host's log, for a person."""
+    """Print one line of the host's log for a person."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -139,7 +139,7 @@ def _show(line: str) -> None:
 
 
 def is_noise(record: dict[str, str]) -> bool:
-    """Counts, and the timer that looks each second here: it says itself when it found something."""
+    """Whether a line is left out: counts, and the timer, which runs each second here and logs its findings itself."""
     if record.get("level") not in {"DEBUG", "INFO"}:
         return False
     ran = record.get("function") == "reconcile" and str(record.get("message", "")).startswith("executed")

@@ -1,25 +1,27 @@
 """`python3 -m dev bench [name ...] [--full]`: what Darkroom costs, beside what a user would build instead.
 
-`--full` measures with the sizes of docs/performance.md, and so every target; `targets` alone prints what became of
-each when it was measured last.
+`--full` measures with the sizes of docs/performance.md, and so checks every target. `targets` alone prints the last
+measured result of each target.
 
 designs     against polling and against the official replicate SDK: wall time, slots, CPU, memory, requests
-road        CPU of the whole road, beside the same road built the usual way
+road        CPU of a whole generation, beside the same flow built the usual way
 coldstart   a fresh worker: until indexed, until its first answer, until its first generation
 steps       calls to each dependency in each flow, with CPU and latency
-webhook     the webhook's door under load: valid, wrong and oversized bodies
-growth      cost per generation as they grow more; the timer; one account for all
-pictures    CPU of looking at one picture, beside an older commit
+webhook     the webhook trigger under load: valid, wrong and oversized bodies
+growth      cost per generation as their number grows; the timer; one account for all
+pictures    CPU of inspecting one picture, beside an older commit
 memory      peak memory of many outputs at once; the CPU of moving one
 
     host.py        feeds one worker as the Functions host does      worker.py      the measured process
-    dependencies.py  what they talk to, on the other core             stubs.py       dependencies that answer at once
-    load.py        so many generations, and what each cost          peers/         what is measured beside Darkroom
+    dependencies.py  the worker's dependencies, on the other core   stubs.py       dependencies that answer at once
+    load.py        runs N generations and measures their cost       peers/         what is measured beside Darkroom
     report.py      the table, and the JSON in .local/bench/         usage.py       CPU and memory of a process
     deployed.py    which packages a measured worker may see
 
-Rules: whatever is compared runs in turns, in one session on one machine, and the smallest of the turns counts, for
-others may have had the machine in between. CPU, counts and memory say more than wall time here: loopback has no delay.
+Rules of this file:
+1. Whatever is compared runs in turns, in one session on one machine. The smallest result of the turns counts, because
+   other programs may have used the machine in between.
+2. CPU, counts and memory say more than wall time here, because loopback has no delay.
 """
 
 import argparse
@@ -29,7 +31,7 @@ from dev.arguments import at_least
 
 NAMES = ("designs", "road", "coldstart", "steps", "webhook", "growth", "pictures", "memory")
 
-#: Seconds after which a benchmark is given up, as it is usually run and in full; about three times what each takes.
+#: Seconds after which a benchmark is stopped, in its usual and its full size: about three times what each takes.
 LIMITS_S = {
     "designs": (1800, 5400),
     "road": (900, 1800),
@@ -43,7 +45,7 @@ LIMITS_S = {
 
 
 def main(argv: list[str]) -> int:
-    """Run the benchmarks that are named, all of them if none is; returns the exit code."""
+    """Run the benchmarks that are named, or all of them if none is named; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m dev bench", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="name", help=f"one or more of: {', '.join(NAMES)}; all if none")
     parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md: more than an hour")

@@ -1,8 +1,8 @@
 """A cold start: a fresh worker process until its functions are indexed, until its first answer, its first generation.
 
-Darkroom beside the same road with every SDK imported at the start (peers/usual). Files are in the page cache and
-compiled, for each design has started once before it is measured: a first start on a new machine is slower for both,
-and more so for whoever imports more. Only what requirements.txt brings can be imported, as in Azure.
+Darkroom is measured beside the same flow with every SDK imported at the start (peers/usual). Each design starts once
+before it is measured, so its files are compiled and in the page cache. A first start on a new machine is slower for
+both, and more so for the design that imports more. Only the packages of requirements.txt can be imported, as in Azure.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dev.bench import dependencies, deployed, load
 from dev.bench import host as hosts
-from dev.bench.dependencies import Neighbours
+from dev.bench.dependencies import RunningDependencies
 from dev.bench.load import APPS, ROOT
 from dev.bench.report import Cell, Report
 from shared.core.catalog.file import parse_catalog
@@ -24,7 +24,7 @@ from shared.core.safety.policy_file import parse_policy
 
 DESIGNS = ("usual", "darkroom")
 
-#: What must not be loaded by indexing the app.
+#: Modules that indexing the app must not load.
 LATE = (
     "azure.identity",
     "azure.storage.blob",
@@ -42,7 +42,7 @@ Sample = Mapping[str, float]
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it."""
+    """Run the benchmark."""
     samples: dict[str, list[Sample]] = {design: [] for design in DESIGNS}
     loaded: dict[str, list[str]] = {}
     needed: list[str] = []
@@ -66,8 +66,8 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     report.at_most(f"late modules after loading{': ' if late else ''}{', '.join(late)}", 0, len(late))
 
 
-async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str], list[str]]:
-    """One fresh worker, up to its first generation; which modules it had at the start, and which in the end."""
+async def _started(around: RunningDependencies, design: str) -> tuple[Sample, list[str], list[str]]:
+    """Run one fresh worker up to its first generation; returns its times, and the modules at its start and end."""
     values = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
     await load.prepare(around, values, users=1)
     await around.runs_for(0.2, load.PICTURE_BYTES)
@@ -84,8 +84,8 @@ async def _started(around: Neighbours, design: str) -> tuple[Sample, list[str], 
         await host.idle()
         used, needed = await host.used(), (await host.ask("usage"))["modules"]
     sample = {
-        "load ms": host.told["index"]["wall_s"] * 1000,
-        "load CPU ms": host.told["index"]["cpu_s"] * 1000,
+        "load ms": host.readiness["index"]["wall_s"] * 1000,
+        "load CPU ms": host.readiness["index"]["cpu_s"] * 1000,
         "start to indexed ms": indexed_s * 1000,
         "first answer ms": answered_s * 1000,
         "start to first generation ms": done_s * 1000,
@@ -100,7 +100,7 @@ def _least_of(samples: list[Sample]) -> dict[str, float]:
     return {name: min(sample[name] for sample in samples) for name in samples[0]}
 
 
-#: Imports each of its arguments that there is; the first is a list of packages that are not there in Azure.
+#: Imports each of its arguments that exists. The first argument is the list of packages that Azure does not have.
 _IMPORTING = """
 import contextlib, importlib, json, sys
 from dev.bench.hiding import hide
@@ -112,7 +112,7 @@ for name in sys.argv[2:]:
 
 
 def _import_times(modules: Sequence[str]) -> list[dict[str, Cell]]:
-    """Of these and what they import, those that take longest by themselves, as `-X importtime` has it."""
+    """The modules among these and their imports with the largest own time, as `-X importtime` reports it."""
     command = [sys.executable, "-X", "importtime", "-c", _IMPORTING, json.dumps(sorted(deployed.absent()))]
     named = [name for name in modules if not name.startswith(("__", "dev."))]
     run = subprocess.run([*command, *named], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -127,7 +127,7 @@ def _data_files() -> Iterator[dict[str, Cell]]:
     readers: dict[str, Callable[[str], object]] = {
         "catalog/catalog.toml": parse_catalog,
         "safety/moderation.toml": lambda text: parse_policy(text, "moderation.toml"),
-        "safety/blocklist.toml": lambda text: Blocklist.parse(text).look(""),  # the tree is made for the first text
+        "safety/blocklist.toml": lambda text: Blocklist.parse(text).look(""),  # rich builds its tree for the first text
     }
     for name, read in readers.items():
         text = (ROOT / "shared" / "core" / name).read_text(encoding="utf-8")

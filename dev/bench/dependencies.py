@@ -1,6 +1,6 @@
 """The dependencies of a measurement, each a process: Azurite for tables, the Replicate simulator, the stubs.
 
-They run on the second core, with the bench itself; what is measured has the first for itself.
+They run on the second core together with the bench. The measured process has the first core for itself.
 """
 
 import sys
@@ -19,8 +19,8 @@ from dev.stack import ROOT, UNPACED
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Where they are. ``values`` are settings for an app among them; the queue and PUBLIC_URL are to be added."""
+class RunningDependencies:
+    """The running dependencies. ``values``: settings for an app that uses them, without queue and PUBLIC_URL."""
 
     values: Mapping[str, str]
     replicate: process.Child
@@ -30,16 +30,16 @@ class Neighbours:
 
     @property
     def uncounted(self) -> Mapping[str, str]:
-        """Settings that lead straight to Azurite: where time matters, and the count of table requests does not."""
+        """Settings with Azurite's own address: for measurements of time that need no count of table requests."""
         return {"STORAGE_CONNECTION_STRING": _storage(self.stubs.text("blob_url"), self.azurite.table_url)}
 
     async def runs_for(self, run_s: float, picture_bytes: int) -> None:
-        """Let predictions made from now on take so long, and end in a picture of about this size."""
-        await self._told("run_time", {"start_s": 0, "run_s": run_s})
-        await self._told("pictures", {"mode": "plain", "bytes": picture_bytes})
+        """Set how long later predictions run, and the approximate size of their picture."""
+        await self._set("run_time", {"start_s": 0, "run_s": run_s})
+        await self._set("pictures", {"mode": "plain", "bytes": picture_bytes})
 
     async def counts(self) -> Counter[str]:
-        """The requests since the last look, by dependency and kind."""
+        """The requests since the last call, by dependency and kind."""
         async with self.session.get(f"{self.stubs.text('url')}/_bench/counts") as answer:
             counts = Counter(await answer.json())
         counts.pop("blob bytes", None)
@@ -52,24 +52,24 @@ class Neighbours:
         return Counter(stats["requests"])
 
     async def rest(self) -> None:
-        """End what is still under way at the simulator."""
-        await self._told("quiet", {"wait_s": 0})
+        """End all predictions that still run at the simulator."""
+        await self._set("quiet", {"wait_s": 0})
 
-    async def _told(self, what: str, body: Mapping[str, object]) -> None:
+    async def _set(self, what: str, body: Mapping[str, object]) -> None:
         async with self.session.post(f"{self.replicate.text('url')}/_sim/{what}", json=body) as answer:
             answer.raise_for_status()
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[Neighbours]:
-    """Start them all; they end with the block."""
+async def started() -> AsyncIterator[RunningDependencies]:
+    """Start all dependencies; they end with the block."""
     async with AsyncExitStack() as stack:
         storage = await azurite.start()
         stack.push_async_callback(storage.stop)
         replicate = await _child(stack, "replicate simulator", "replicate_simulator", *simulated_replicate.arguments())
         stubs = await _child(stack, "stubs", "dev.bench.stubs", "--tables", storage.table_url)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Neighbours(_values(replicate, stubs), replicate, stubs, storage, session)
+        yield RunningDependencies(_values(replicate, stubs), replicate, stubs, storage, session)
 
 
 async def _child(stack: AsyncExitStack, name: str, module: str, *arguments: str) -> process.Child:

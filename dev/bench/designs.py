@@ -1,8 +1,8 @@
 """Darkroom beside the polling design of the FLUX guide and the official replicate SDK.
 
 All do the same on the same simulator: create a prediction of 3 s, fetch its picture of 1.5 MB, store it. ``darkroom``
-does its whole road; ``bare`` is Darkroom with state, credits and safety replaced by no-ops, like against like.
-The SDK is installed for this alone, into .local/bench/packages; it is no part of Darkroom.
+runs its whole flow. ``bare`` is Darkroom with no-ops for state, credits and safety, so it does what the peers do.
+The SDK is installed for this alone, into .local/bench/packages, and is no part of Darkroom.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dev.bench import dependencies, load
-from dev.bench.dependencies import Neighbours
+from dev.bench.dependencies import RunningDependencies
 from dev.bench.host import ADDED_PATH
 from dev.bench.load import Cost, Run
 from dev.bench.report import FOLDER, Cell, Report
@@ -22,12 +22,13 @@ SDK = "replicate==1.0.7"
 PEERS = ("polling", "sdk_run", "sdk_wait")
 ALL = (*PEERS, "bare", "darkroom")
 
-#: What 16 slots of the polling design can take in: with more a queue would grow, and slots could not be compared.
+#: The most that 16 slots of the polling design can handle. At a higher rate a queue would grow, and slots could not be
+#: compared.
 PACE_PER_S = 4.0
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it."""
+    """Run the benchmark."""
     _install()
     async with dependencies.started() as around:
         for number in (200, 1000) if full else (200,):
@@ -46,8 +47,8 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     _targets(report, at_once, calm, [*long, *crowded])
 
 
-async def _in_turns(around: Neighbours, designs: Sequence[str], run: Run, turns: int) -> list[Cost]:
-    """Each design in turn, ``turns`` times; of each the turn with the least CPU."""
+async def _in_turns(around: RunningDependencies, designs: Sequence[str], run: Run, turns: int) -> list[Cost]:
+    """Run each design in turn, ``turns`` times; returns each design's turn with the least CPU."""
     best: dict[str, Cost] = {}
     for _ in range(turns):
         for design in designs:

@@ -1,8 +1,8 @@
-"""The flows of the corridor, walked in this process with every call to a dependency counted and timed.
+"""The flows of the message handler, run in this process with every call to a dependency counted and timed.
 
-The rooms are the real ones (shared/composition/container.py); only the broker is this file's: what is sent comes
-straight back when the flow wants it. A flow's budget is how many requests it may make to each dependency: a test
-holds it.
+The adapters are the real ones (shared/composition/container.py). Only the broker belongs to this file: it keeps sent
+messages, and a flow handles them when it needs to. A flow's budget is the number of requests that it may make to each
+dependency. A test holds the budget.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from dev import stack
-from dev.bench.dependencies import Neighbours
+from dev.bench.dependencies import RunningDependencies
 from replicate_simulator.webhooks import sign
 from shared import worker
 from shared.composition.app import App
@@ -38,16 +38,16 @@ from shared.ports import Dependencies, Envelope, Sendable
 
 USER = "user-0"
 
-#: The ports that lead out of the process.
+#: The ports whose adapters call another process.
 PORTS = ("store", "index", "provider", "screener", "blobs", "messenger", "images")
 
-#: What each flow may ask of each dependency: HTTP requests, and messages sent.
+#: The budget of each flow: HTTP requests to each dependency, and messages sent.
 BUDGETS: Mapping[str, Mapping[str, int]] = {
     "request": {"tables": 5, "content safety": 1, "replicate": 1, "service bus": 0, "blobs": 0},
     "started": {"tables": 2, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
     "completed": {"tables": 4, "content safety": 1, "replicate": 1, "service bus": 1, "blobs": 1},
     "completed again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
-    # Who asks again is told the end again.
+    # A repeated request publishes the outcome again.
     "request again": {"tables": 3, "content safety": 0, "replicate": 0, "service bus": 1, "blobs": 0},
     "refused prompt": {"tables": 5, "content safety": 1, "replicate": 0, "service bus": 1, "blobs": 0},
     "webhook": {"tables": 0, "content safety": 0, "replicate": 0, "service bus": 1, "blobs": 0},
@@ -67,7 +67,7 @@ class Calls:
 
     @asynccontextmanager
     async def timed(self, name: str) -> AsyncIterator[None]:
-        """Count and time what happens inside; meant for one call at a time."""
+        """Count and time the block; meant for one call at a time."""
         cpu_s, wall_s = time.process_time(), time.perf_counter()
         try:
             yield
@@ -78,18 +78,18 @@ class Calls:
 
 
 class Timed:
-    """A room whose calls are counted."""
+    """An adapter whose calls are counted and timed."""
 
-    def __init__(self, port: str, room: object, calls: Calls) -> None:
+    def __init__(self, port: str, adapter: object, calls: Calls) -> None:
         self._port = port
-        self._room = room
+        self._adapter = adapter
         self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
-        inner = getattr(self._room, name)
+        inner = getattr(self._adapter, name)
         label = f"{self._port}.{name}"
         if name == "fetch":
-            return self._opened(inner, label)
+            return self._timed_fetch(inner, label)
         if not inspect.iscoroutinefunction(inner):
             return inner
 
@@ -99,72 +99,72 @@ class Timed:
 
         return call
 
-    def _opened(self, inner: Callable[..., Any], label: str) -> Callable[..., Any]:
+    def _timed_fetch(self, inner: Callable[..., Any], label: str) -> Callable[..., Any]:
         @asynccontextmanager
         async def fetch(*args: object) -> AsyncIterator[Any]:
-            async with self._calls.timed(label), inner(*args) as pieces:
-                yield pieces
+            async with self._calls.timed(label), inner(*args) as chunks:
+                yield chunks
 
         return fetch
 
 
-class SpooledOutput:
-    """The messenger of this file: keeps what is sent."""
+class KeepingMessenger:
+    """Keeps sent messages and published events in place of Service Bus."""
 
     def __init__(self) -> None:
         self.sent: list[Sendable] = []
         self.published: list[Event] = []
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:  # noqa: ARG002 - the port's
-        """Keep it."""
+        """Keep the message."""
         self.sent.append(message)
 
-    async def publish(self, event: Event, again: str = "") -> None:  # noqa: ARG002  # nothing is told again here
-        """Keep it."""
+    async def publish(self, event: Event, again: str = "") -> None:  # noqa: ARG002  # the number counts, not the repeat
+        """Keep the event."""
         self.published.append(event)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing is open, so nothing is closed."""
 
     @property
     def number(self) -> int:
-        """How many messages so far."""
+        """How many messages and events were kept so far."""
         return len(self.sent) + len(self.published)
 
 
-class LocalWiring(App):
-    """Darkroom's wiring with the messenger of this file."""
+class LocalApp(App):
+    """Darkroom's app with the messenger of this file."""
 
     @cached_property
     def messenger(self) -> Any:
-        """It keeps what is sent."""
-        return SpooledOutput()
+        """A messenger that keeps what is sent."""
+        return KeepingMessenger()
 
 
 class Walk:
-    """Walks flows one at a time. ``found`` has the requests of each, by dependency."""
+    """Runs flows one at a time. ``found`` has the requests of each flow, by dependency."""
 
-    def __init__(self, around: Neighbours, app: LocalWiring) -> None:
+    def __init__(self, around: RunningDependencies, app: LocalApp) -> None:
         self._around = around
-        self._wiring = app
+        self._app = app
         self.calls: dict[str, Calls] = {}
         self.found: dict[str, Counter[str]] = {}
         self._last = Key(USER, "none")
 
     async def all(self) -> None:
-        """Each flow once."""
+        """Run each flow once."""
         await self.main()
         await self._request("request again", load_key=self._last)
         await self._request("refused prompt", prompt="refuse me")
         headers, query, body = _delivery(self._around.values["REPLICATE_WEBHOOK_SECRET"])
-        await self._flow("webhook", lambda _: self._wiring.receive(headers, query, body))
+        await self._flow("webhook", lambda _: self._app.receive(headers, query, body))
         await self._flow("tick, nothing open", worker.reconcile)
         key = await self._request("another request")
         await self._handle("check", Check(key))
         await self._handle("cancel", CancelRequest(key))
 
     async def main(self) -> None:
-        """The straight way: a request, its prediction's start, its end, and its end again."""
+        """The main flow: a request, the prediction's start, its end, and its end delivered again."""
         self._last = key = await self._request("request")
         running = await self._prediction(key, finished=False)
         await self._handle("started", PredictionEvent(key, 1, running))
@@ -180,44 +180,44 @@ class Walk:
         return key
 
     async def _handle(self, flow: str, message: Message) -> None:
-        queue = self._wiring.settings.generation_queue
+        queue = self._app.settings.generation_queue
         envelope = Envelope(uuid.uuid4().hex)
         await self._flow(flow, lambda deps: worker.handle(deps, message, envelope, queue))
 
     async def _flow(self, flow: str, walked: Callable[[Dependencies], Awaitable[object]]) -> None:
         calls = self.calls.setdefault(flow, Calls())
-        deps = self._wiring.deps
-        rooms: dict[str, Any] = {name: Timed(name, getattr(deps, name), calls) for name in PORTS}
+        deps = self._app.deps
+        timed: dict[str, Any] = {name: Timed(name, getattr(deps, name), calls) for name in PORTS}
         await self._around.counts()
-        before, sent = await self._around.replicate_requests(), self._wiring.messenger.number
+        before, sent = await self._around.replicate_requests(), self._app.messenger.number
         async with calls.timed("whole"):
-            await walked(replace(deps, **rooms))
+            await walked(replace(deps, **timed))
         found = Counter(dict.fromkeys(("tables", "content safety", "replicate", "service bus", "blobs"), 0))
         for name, number in (await self._around.counts()).items():
             found[next(dependency for dependency in found if name.startswith(dependency))] += number
         found["replicate"] += (await self._around.replicate_requests() - before).total()
-        found["service bus"] += self._wiring.messenger.number - sent
+        found["service bus"] += self._app.messenger.number - sent
         self.found[flow] = found
 
     async def _prediction(self, key: Key, *, finished: bool) -> Prediction:
-        """The prediction as a webhook would tell it."""
+        """The prediction in the form of a webhook."""
         while True:
-            generation = (await self._wiring.store.load(key)).generation
+            generation = (await self._app.store.load(key)).generation
             attempt = generation.attempt if generation is not None else None
             if attempt is None or attempt.prediction_id is None:
                 raise RuntimeError(f"generation {key} has no prediction")
-            prediction = await self._wiring.replicate.get(attempt.prediction_id)
+            prediction = await self._app.replicate.get(attempt.prediction_id)
             if prediction is not None and prediction.status.finished == finished:
                 return prediction
             await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
-async def walking(around: Neighbours) -> AsyncIterator[Walk]:
-    """A walk among these dependencies, in tables of its own, by a user who has enough."""
+async def walking(around: RunningDependencies) -> AsyncIterator[Walk]:
+    """A walk with these dependencies, in tables of its own, by a user with enough credits."""
     tables = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
     values = {**around.values, **tables, "ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1:9"}
-    app = LocalWiring(Settings.from_env(values))
+    app = LocalApp(Settings.from_env(values))
     try:
         await stack.ensure(app)
         granted, entry = ledger.grant(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
@@ -229,7 +229,7 @@ async def walking(around: Neighbours) -> AsyncIterator[Walk]:
 
 
 def _delivery(secret: str) -> tuple[dict[str, str], dict[str, str], bytes]:
-    """A signed delivery of a webhook, of a generation that nobody knows."""
+    """A signed delivery of a webhook, for a generation that does not exist."""
     body = json.dumps({"id": secrets.token_hex(13), "status": "processing", "model": "any"}).encode()
     message_id, timestamp = f"msg_{secrets.token_hex(13)}", str(int(time.time()))
     url = callback_url("http://127.0.0.1", Callback(Key(USER, uuid.uuid4().hex), 1), secret)

@@ -1,4 +1,4 @@
-"""What grows with what: CPU per generation with their number, the timer with what is open, one account's conflicts."""
+"""How costs grow: CPU per generation with their number, the timer with open rows, one account's conflicts."""
 
 import asyncio
 import time
@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from dev import stack
 from dev.bench import dependencies, load, usage
-from dev.bench.dependencies import Neighbours
-from dev.bench.host import entities_of_the_house
+from dev.bench.dependencies import RunningDependencies
+from dev.bench.host import bench_entities
 from dev.bench.load import Run
 from dev.bench.report import Cell, Report
 from servicebus_emulator.emulator import Emulator
@@ -25,17 +25,17 @@ from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.ports import OpenRow
 
-#: Rows of one transaction: the service takes a hundred.
+#: Rows of one transaction: the service accepts a hundred.
 _TRANSACTION_ROWS = 100
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it."""
+    """Run the benchmark."""
     async with dependencies.started() as around:
         sizes = (50, 1000, 10_000) if full else (50, 300)
         costs = await _by_number(around, sizes, turns)
         report.add("generations of 1 s, 16 in flight", [{"generations": size, "CPU ms": costs[size]} for size in sizes])
-        few, many = sizes[:2]  # what is compared ran in turns; the largest runs once
+        few, many = sizes[:2]  # compared sizes run in turns; the largest runs once
         report.at_most(f"CPU at N = {many}, of that at {few}", 1.2, costs[many] / costs[few])
         hot = [await _accounts(around, users) for users in (1, 50)]
         report.add("100 generations at once", hot)
@@ -47,7 +47,7 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     report.at_most(f"CPU of a tick with {most[-1]['finished']} finished, of that with 10", 1.3, last / first)
 
 
-async def _by_number(around: Neighbours, sizes: tuple[int, ...], turns: int) -> dict[int, float]:
+async def _by_number(around: RunningDependencies, sizes: tuple[int, ...], turns: int) -> dict[int, float]:
     costs: dict[int, float] = {}
     for turn in range(turns):
         for size in sizes if turn == 0 else sizes[:2]:
@@ -57,7 +57,7 @@ async def _by_number(around: Neighbours, sizes: tuple[int, ...], turns: int) -> 
     return costs
 
 
-async def _accounts(around: Neighbours, users: int) -> dict[str, Cell]:
+async def _accounts(around: RunningDependencies, users: int) -> dict[str, Cell]:
     run = Run(generations=100, run_s=1, users=users, picture_bytes=100_000)
     cost = await load.measure(around, "darkroom", run)
     tables = sum(number for name, number in cost.calls.items() if name.startswith("tables"))
@@ -70,8 +70,10 @@ async def _accounts(around: Neighbours, users: int) -> dict[str, Cell]:
     }
 
 
-async def _ticks(around: Neighbours, finished: tuple[int, ...], open_: tuple[int, ...]) -> list[dict[str, Cell]]:
-    """A tick over so many open generations, beside so many finished ones."""
+async def _ticks(
+    around: RunningDependencies, finished: tuple[int, ...], open_: tuple[int, ...]
+) -> list[dict[str, Cell]]:
+    """Measure a tick for each number of open generations, and beside each number of finished ones."""
     found: list[dict[str, Cell]] = []
     async with _wired(around) as app:
         written = 0
@@ -83,9 +85,9 @@ async def _ticks(around: Neighbours, finished: tuple[int, ...], open_: tuple[int
 
 
 @asynccontextmanager
-async def _wired(around: Neighbours) -> AsyncIterator[App]:
-    """Darkroom's own rooms, in this process, on the core of what is measured."""
-    with Emulator(entities_of_the_house()) as emulator:  # a thread of this process: its CPU is not counted
+async def _wired(around: RunningDependencies) -> AsyncIterator[App]:
+    """Darkroom's own adapters, in this process, on the core of the measured process."""
+    with Emulator(bench_entities()) as emulator:  # a thread of this process: its CPU is not counted
         pinned = usage.cores()
         tables = {"STATE_TABLE": f"state{uuid.uuid4().hex[:12]}", "OPEN_TABLE": f"open{uuid.uuid4().hex[:12]}"}
         public = {"ServiceBus": emulator.connection_string, "PUBLIC_URL": "http://127.0.0.1:9"}
@@ -100,7 +102,7 @@ async def _wired(around: Neighbours) -> AsyncIterator[App]:
 
 
 async def _finish(app: App, written: int, wanted: int) -> None:
-    """Have so many finished generations in the table."""
+    """Write this many finished generations to the table."""
     now = datetime.now(UTC)
     for start in range(written, wanted, _TRANSACTION_ROWS):
         numbers = range(start, min(start + _TRANSACTION_ROWS, wanted))
@@ -109,17 +111,17 @@ async def _finish(app: App, written: int, wanted: int) -> None:
             key = Key(f"user-{start % 50}", f"done-{number}")
             done = Generation(key=key, state=State.REJECTED, opened_at=now, request=None, ended_at=now)
             writes.append((rows.generation_row(done), ""))
-        await app._tables.line.transact(app.settings.state_table, writes)  # noqa: SLF001 - there is no other way in
+        await app._tables.line.transact(app.settings.state_table, writes)  # noqa: SLF001  # there is no public way to write rows in bulk
 
 
 async def _tick(app: App, number: int) -> dict[str, Cell]:
-    """Open so many, overdue, and let the timer look; then take them away."""
+    """Open this many generations that are overdue, run the timer once, then remove them."""
     now = datetime.now(UTC)
     past = now - timedelta(seconds=60)
     keys = [Key(f"user-{each % 50}", f"open-{uuid.uuid4().hex}") for each in range(number)]
     row = OpenRow(key=keys[0], due_at=past, expires_at=now + timedelta(hours=1), written_at=past)
     await asyncio.gather(*(app.index.put(replace(row, key=key)) for key in keys))
-    await worker.reconcile(app.deps)  # what is imported and connected at first use is not the tick's
+    await worker.reconcile(app.deps)  # a tick must not include imports and connections of the first use
     cpu_s, wall_s = time.thread_time(), time.perf_counter()
     sent = await worker.reconcile(app.deps)
     spent = {"sent": sent, "CPU s": time.thread_time() - cpu_s, "wall s": time.perf_counter() - wall_s}

@@ -1,4 +1,4 @@
-"""Hides modules from a measured worker: what is not there in Azure (deployed.py says which) is not there for it."""
+"""Hides modules from a measured worker: it must not import what Azure does not have (deployed.py lists it)."""
 
 import sys
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 def without(names: Collection[str]) -> type[PathFinder]:
-    """The finder of what is installed, to which these top-level modules are not."""
+    """A finder of installed modules that does not find these top-level modules."""
     hidden = frozenset(names)
 
     class Finder(PathFinder):
@@ -23,5 +23,5 @@ def without(names: Collection[str]) -> type[PathFinder]:
 
 
 def hide(names: Collection[str]) -> None:
-    """Let nothing find these from now on."""
+    """Let no finder find these modules from now on."""
     sys.meta_path[:] = [without(names) if finder is PathFinder else finder for finder in sys.meta_path]

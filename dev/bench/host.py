@@ -1,11 +1,11 @@
-"""The bench's Functions host: feeds one worker, as many calls at a time as there are slots, and counts what it costs.
+"""The bench's Functions host: feeds one worker, as many calls at a time as there are slots, and measures the cost.
 
 Rules of this file:
-1. The queues are those of the Service Bus emulator, which runs in this process: what the worker sends comes over AMQP,
-   and is taken out of the broker without a second connection. Messages are handed over once; a call that fails is
-   counted and not repeated.
-2. A queue's calls take slots (maxConcurrentCalls of host.json is per function, so each queue has its own); webhooks,
-   which the HTTP front end brings, take none, but their time counts as time that a worker was held.
+1. The queues are those of the Service Bus emulator, which runs in this process. The worker sends over AMQP. The host
+   takes the messages out of the broker without a second connection. Each message is handed over once: a call that
+   fails is counted and not repeated.
+2. A queue's calls take slots (maxConcurrentCalls of host.json is per function, so each queue has its own). Webhooks
+   arrive through the HTTP front end and take none, but their time counts as time that they occupied the worker.
 3. The worker has a core of its own; this process shares the other with the dependencies.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 from aiohttp import web
 
 from dev.bench import deployed, usage, wire
-from dev.bench.dependencies import Neighbours
+from dev.bench.dependencies import RunningDependencies
 from dev.bench.usage import Usage
 from dev.stack import ROOT
 from servicebus_emulator import codec, entities
@@ -36,7 +36,7 @@ from servicebus_emulator.server import Options, Server
 #: How long a worker may take to get ready: the slowest needs 3 s on a busy machine.
 _READY_S = 30.0
 
-#: A setting of the bench's own: a folder with packages that a peer alone needs.
+#: A setting of the bench alone: a folder with packages that only a peer needs.
 ADDED_PATH = "PYTHONPATH_ADDED"
 
 REQUESTS, EVENTS, TOPIC, SUBSCRIPTION = "generation-requests", "prediction-events", "generation-events", "app"
@@ -44,7 +44,7 @@ REQUESTS, EVENTS, TOPIC, SUBSCRIPTION = "generation-requests", "prediction-event
 
 @dataclass(slots=True)
 class Tally:
-    """What the calls cost so far: seconds by function (with the wait inside the worker), failures, log records."""
+    """The cost of the calls so far: seconds by function (with the wait inside the worker), failures, log records."""
 
     held_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     latencies_s: dict[str, list[float]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Tally:
 
 
 class Inbox:
-    """Takes messages out of a queue of the emulator, as a receiver without a lock."""
+    """Takes messages out of a queue of the emulator, as a receiver without a lock does."""
 
     def __init__(self, hub: Hub, path: str) -> None:
         self._hub = hub
@@ -64,7 +64,7 @@ class Inbox:
         hub.add_receiver(self._queue, self)
 
     def has_room(self) -> bool:
-        """Always."""
+        """True: this receiver has no limit."""
         return True
 
     def give(self) -> bool:
@@ -94,7 +94,7 @@ class Host:
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[str, asyncio.Future[wire.Head]] = {}
         self._connected = asyncio.Event()
-        self.told: wire.Head = {}
+        self.readiness: wire.Head = {}
         self.tally = Tally()
         self.ended: dict[str, str] = {}
         self._news = asyncio.Event()
@@ -102,7 +102,7 @@ class Host:
     # The worker's side of the wire.
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """The worker's connection: reads its answers until it hangs up."""
+        """Serve the worker's connection: read its answers until it closes."""
         self._writer = writer
         while (frame := await wire.read(reader)) is not None:
             head, _ = frame
@@ -112,7 +112,7 @@ class Host:
                 self.tally.records[f"{head['level']} {head['logger']}"] += 1
                 self.tally.leaks += "sig=" in head["log"]
             else:
-                self.told = {**head["ready"], "functions": head["functions"]}
+                self.readiness = {**head["ready"], "functions": head["functions"]}
                 self._connected.set()
         writer.close()
 
@@ -121,17 +121,17 @@ class Host:
         await self._connected.wait()
 
     async def ask(self, what: str) -> wire.Head:
-        """``usage`` or ``mark``: what the worker has used."""
-        return await self._sent({"do": what})
+        """Send ``usage`` or ``mark``; returns the worker's usage."""
+        return await self._send({"do": what})
 
     async def used(self) -> Usage:
-        """What the worker has used so far."""
+        """The worker's usage so far."""
         return Usage(**(await self.ask("usage"))["usage"])
 
     async def call(self, function: str, body: bytes, **more: Any) -> wire.Head:
-        """Call a function; its time counts as held."""
+        """Call a function; its time counts as time that it occupied the worker."""
         began_s = time.perf_counter()
-        answer = await self._sent({"do": "call", "function": function, **more}, body)
+        answer = await self._send({"do": "call", "function": function, **more}, body)
         took_s = time.perf_counter() - began_s
         self.tally.held_s[function] += took_s
         self.tally.latencies_s.setdefault(function, []).append(took_s)
@@ -142,11 +142,11 @@ class Host:
         return answer
 
     async def idle(self) -> None:
-        """Wait until no call is under way: an end is told of before the call that brought it is over."""
+        """Wait until no call runs: a generation's event arrives before the call that published it is over."""
         while self._waiting:
             await asyncio.wait(list(self._waiting.values()))
 
-    async def _sent(self, head: wire.Head, body: bytes = b"") -> wire.Head:
+    async def _send(self, head: wire.Head, body: bytes = b"") -> wire.Head:
         if self._writer is None:
             raise RuntimeError("the worker is not connected")
         call_id = uuid.uuid4().hex
@@ -164,13 +164,13 @@ class Host:
             while True:
                 body = await queue.get()
                 answer = await self.call(function, body, message_id=uuid.uuid4().hex)
-                if "observe" not in self.told["functions"]:  # a design that does all in one call
+                if "observe" not in self.readiness["functions"]:  # a design that does all in one call
                     self._end(json.loads(body)["generation_id"], "succeeded" if answer["ok"] else "failed")
 
         await asyncio.gather(*(slot() for _ in range(self._slots)))
 
     async def listen(self, queue: "asyncio.Queue[bytes]") -> None:
-        """Note the end of every generation that is told of on the topic."""
+        """Note the end of every generation that has an event on the topic."""
         while True:
             event = json.loads(await queue.get())
             self._end(event["data"]["generation_id"], event["type"].rpartition(".")[2])
@@ -180,7 +180,7 @@ class Host:
         self._news.set()
 
     async def ended_of(self, count: int, timeout_s: float) -> None:
-        """Wait until so many generations have ended. TimeoutError with what went wrong until then."""
+        """Wait until this many generations have ended. TimeoutError with the failures so far."""
         try:
             async with asyncio.timeout(timeout_s):
                 while len(self.ended) < count:
@@ -191,7 +191,7 @@ class Host:
             raise TimeoutError(f"{len(self.ended)} of {count} ended after {timeout_s:g} s; {failures}") from None
 
     async def webhook(self, request: web.Request) -> web.Response:
-        """What Replicate sends, as the HTTP front end passes it on."""
+        """Pass a webhook of Replicate to the worker, as the HTTP front end does."""
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         url, query = str(request.url), dict(request.query)
@@ -201,7 +201,7 @@ class Host:
 
 @asynccontextmanager
 async def running(
-    dependencies: Neighbours,
+    dependencies: RunningDependencies,
     app: Path,
     slots: int = 16,
     settings: Mapping[str, str] | None = None,
@@ -210,11 +210,11 @@ async def running(
 ) -> AsyncIterator["tuple[Host, asyncio.Queue[bytes]]"]:
     """Start a worker with ``app``, a folder with a function_app.py; yields its host and the queue of requests.
 
-    ``observing`` False leaves the prediction events where they are: for a look at the webhook's door alone.
+    With ``observing`` False nothing takes the prediction events: for a measurement of the webhook trigger alone.
     """
     async with AsyncExitStack() as stack:
         host = Host(slots)
-        emulator = await Server.start(Options(entities=entities.from_json(entities_of_the_house())))
+        emulator = await Server.start(Options(entities=entities.from_json(bench_entities())))
         stack.push_async_callback(emulator.stop)
         inboxes = {
             path: Inbox(emulator.hub, path) for path in (REQUESTS, EVENTS, f"{TOPIC}/Subscriptions/{SUBSCRIPTION}")
@@ -224,15 +224,15 @@ async def running(
         await _worker(stack, host, app, values | dict(settings or {}))
         requests, events, topic = (inbox.arrived for inbox in inboxes.values())
         feeding = [host.feed("generate", requests), host.listen(topic)]
-        if observing and "observe" in host.told["functions"]:
+        if observing and "observe" in host.readiness["functions"]:
             feeding.append(host.feed("observe", events))
         tasks = [asyncio.create_task(each) for each in feeding]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield host, requests
 
 
-def entities_of_the_house() -> Mapping[str, Any]:
-    """The queues and the topic, with duplicate detection as they are deployed."""
+def bench_entities() -> Mapping[str, Any]:
+    """The queues and the topic, with the deployed duplicate detection."""
     window = {"duplicate_detection_window_s": 600}
     queues = [{"name": name, **window} for name in (REQUESTS, EVENTS)]
     return {"queues": queues, "topics": [{"name": TOPIC, "subscriptions": [{"name": SUBSCRIPTION}], **window}]}
@@ -266,7 +266,7 @@ async def _worker(stack: AsyncExitStack, host: Host, app: Path, values: Mapping[
 
 
 def _environment(values: Mapping[str, str]) -> dict[str, str]:
-    """Of a worker: what is installed in Azure and what a peer adds; compiled files are kept, as they are there."""
+    """A worker's environment: Azure's packages and a peer's own. Python keeps compiled files, as it does in Azure."""
     added = values.get(ADDED_PATH)
     there = {path.name.partition(".")[0] for path in Path(added).iterdir()} if added else set()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

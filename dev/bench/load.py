@@ -1,10 +1,10 @@
-"""Generations through one worker, and what each of them cost.
+"""Runs generations through one worker and measures the cost of each.
 
 Rules of this file:
-1. Before anything is measured a few generations go through, so that modules are loaded and connections open; what is
-   counted begins when the last of their calls is over, and ends with the last call of those that are measured.
-2. Every run has tables of its own: Azurite slows down as a table grows.
-3. A generation that does not end well is counted as a failure; a figure with failures is not a success.
+1. A few generations run before the measurement, so that modules are loaded and connections open. The measurement
+   begins after the last of their calls, and ends with the last call of the measured generations.
+2. Every run has tables of its own, because Azurite slows down as a table grows.
+3. A generation that does not succeed counts as a failure. A figure with failures is not a success.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dev import stack
 from dev.bench import host as hosts
-from dev.bench.dependencies import Neighbours
+from dev.bench.dependencies import RunningDependencies
 from dev.bench.host import Host
 from shared.composition.app import App
 from shared.config.settings import Settings
@@ -34,14 +34,14 @@ APPS: Mapping[str, Path] = {"darkroom": ROOT} | {
 
 PICTURE_BYTES = 1_500_000
 WARM_UP = 8
-#: More than any run needs; the accounts are there to be held and captured from.
+#: More credits than any run needs; the accounts exist to hold and capture from.
 _CREDITS = 1_000_000
 _MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What to send: so many generations, of ``run_s`` at Replicate, for ``users``, all at once or ``per_s``."""
+    """What to send: ``generations``, of ``run_s`` at Replicate, for ``users``, all at once or ``per_s``."""
 
     generations: int
     run_s: float = 3.0
@@ -54,7 +54,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a run cost. Per generation unless the name says otherwise; seconds, bytes, counts."""
+    """The cost of a run. Per generation unless the name says otherwise; seconds, bytes, counts."""
 
     design: str
     generations: int
@@ -78,8 +78,10 @@ class Cost:
         return self.succeeded / self.wall_s
 
 
-async def measure(dependencies: Neighbours, design: str, run: Run, settings: Mapping[str, str] | None = None) -> Cost:
-    """Run a design; see ``Run``."""
+async def measure(
+    dependencies: RunningDependencies, design: str, run: Run, settings: Mapping[str, str] | None = None
+) -> Cost:
+    """Run a design and measure it; see ``Run``."""
     values = {"STATE_TABLE": _fresh("state"), "OPEN_TABLE": _fresh("open"), **(settings or {})}
     await prepare(dependencies, values, run.users)
     async with hosts.running(dependencies, APPS[design], run.slots, values) as (host, requests):
@@ -91,7 +93,7 @@ async def measure(dependencies: Neighbours, design: str, run: Run, settings: Map
         host.tally = hosts.Tally()
         await host.ask("mark")
         before, began_s = await host.used(), time.perf_counter()
-        failure = await _sent(host, requests, run)
+        failure = await _send_all(host, requests, run)
         wall_s = time.perf_counter() - began_s
         after = await host.used()
         replicate = await dependencies.replicate_requests() - replicate_before
@@ -125,7 +127,7 @@ async def _warm_up(host: Host, requests: "asyncio.Queue[bytes]", run: Run) -> No
     await host.idle()
 
 
-async def _sent(host: Host, requests: "asyncio.Queue[bytes]", run: Run) -> tuple[str, ...]:
+async def _send_all(host: Host, requests: "asyncio.Queue[bytes]", run: Run) -> tuple[str, ...]:
     for number in range(run.generations):
         requests.put_nowait(request(number % run.users))
         if run.per_s:
@@ -150,8 +152,8 @@ def request(user: int) -> bytes:
     return json.dumps(body).encode()
 
 
-async def prepare(dependencies: Neighbours, values: Mapping[str, str], users: int) -> None:
-    """Make the tables and containers, and grant every user enough."""
+async def prepare(dependencies: RunningDependencies, values: Mapping[str, str], users: int) -> None:
+    """Create the tables and containers, and grant every user enough credits."""
     settings = {**dependencies.values, "ServiceBus": "Endpoint=sb://unused", "PUBLIC_URL": "http://127.0.0.1", **values}
     app = App(Settings.from_env(settings))
     try:

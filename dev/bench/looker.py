@@ -1,6 +1,6 @@
-"""The measured process of `pictures`: CPU of looking at one file, in whatever tree PYTHONPATH leads to.
+"""The measured process of `pictures`: CPU of inspecting one file, with the code of the tree that PYTHONPATH names.
 
-It is run by its path, so that the same program measures an older commit; it prints JSON.
+It is run by its path, so that the same program measures an older commit. It prints JSON.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _PART = 128 * 1024
 
 
 def main(name: str, looks: int, rounds: int) -> None:
-    """Look so often, in rounds of which the quickest counts."""
+    """Inspect the file in rounds; the fastest round counts."""
     content = Path(name).read_bytes()
     found = asyncio.run(_looked(content, looks, rounds))
     inflating = min(_inflated(content, looks) for _ in range(rounds)) if content[:4] == b"\x89PNG" else 0.0
@@ -39,7 +39,7 @@ async def _looked(content: bytes, looks: int, rounds: int) -> float:
 
 
 def _inflated(content: bytes, looks: int) -> float:
-    """Inflating the pixels alone, in the same portions."""
+    """Inflate the pixels alone, in the same portions."""
     pixels, at, view = [], 8, memoryview(content)
     while at + 12 <= len(content):
         length = int.from_bytes(content[at : at + 4], "big")

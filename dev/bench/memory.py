@@ -1,7 +1,7 @@
 """Memory of many outputs at once, and the CPU of moving one.
 
-``moved`` is the moving alone, from Replicate's delivery into a container; the whole road also screens each, which
-needs it decoded where it is beyond the screener's limits.
+``moved`` measures only the move, from Replicate's delivery into a container. The whole flow also screens each output,
+and decodes it if it is beyond the screener's limits.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dev.bench import dependencies, load, usage
-from dev.bench.dependencies import Neighbours
+from dev.bench.dependencies import RunningDependencies
 from dev.bench.load import ROOT, Run
 from dev.bench.report import Cell, Report
 
@@ -19,20 +19,20 @@ MOVERS = ("sdk and httpx", "darkroom")
 SIZES = (1_500_000, 20_000_000, 50_000_000)
 AT_ONCE = 64
 
-#: The largest that SDK and httpx move too, 64 at once: of 50 MB each they need 5 GB.
+#: The largest size that SDK and httpx move too, 64 at once: of 50 MB each they need 5 GB.
 PEER_BYTES = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What moving cost: CPU per output, memory beyond what the process had before."""
+    """The cost of a move: CPU per output, and memory beyond what the process had before."""
 
     cpu_ms: float
     more_mib: float
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it."""
+    """Run the benchmark."""
     sizes = SIZES if full else SIZES[:2]
     async with dependencies.started() as around:
         few = await _in_turns(around, SIZES[:1], turns, count=100, tasks=4)
@@ -52,7 +52,7 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
 
 
 async def _in_turns(
-    around: Neighbours, sizes: Sequence[int], turns: int, *, count: int, tasks: int
+    around: RunningDependencies, sizes: Sequence[int], turns: int, *, count: int, tasks: int
 ) -> dict[tuple[str, int], Moved]:
     best: dict[tuple[str, int], Moved] = {}
     for size in sizes:
@@ -64,8 +64,8 @@ async def _in_turns(
     return best
 
 
-async def _moved(around: Neighbours, mover: str, size: int, count: int, tasks: int) -> Moved:
-    """One fresh process that moves ``count`` outputs."""
+async def _moved(around: RunningDependencies, mover: str, size: int, count: int, tasks: int) -> Moved:
+    """Run one fresh process that moves ``count`` outputs."""
     await around.runs_for(0, size)
     pinned = usage.cores()
     asked = {"mover": mover, "count": count, "tasks": tasks, "core": pinned[0] if pinned else None}
@@ -84,7 +84,7 @@ def _rows(moved: dict[tuple[str, int], Moved]) -> list[dict[str, Cell]]:
     ]
 
 
-async def _road(around: Neighbours, size: int) -> dict[str, Cell]:
+async def _road(around: RunningDependencies, size: int) -> dict[str, Cell]:
     run = Run(generations=AT_ONCE, slots=AT_ONCE, run_s=1, picture_bytes=size, timeout_s=600)
     cost = await load.measure(around, "darkroom", run)
     return {

@@ -1,6 +1,6 @@
-"""`python -m dev.bench.mover JSON`: moves outputs from Replicate's delivery into a container, and prints what it cost.
+"""`python -m dev.bench.mover JSON`: moves outputs from Replicate's delivery into a container, and prints the cost.
 
-As Darkroom does it (stream, temporary file, one streamed PUT), or as SDK and httpx do (whole, `upload_blob`).
+It moves as Darkroom does (stream, temporary file, one streamed PUT), or as SDK and httpx do (whole, `upload_blob`).
 """
 
 import asyncio
@@ -15,17 +15,17 @@ import httpx
 from dev.bench import usage
 from shared.ports import Limits
 
-#: Before it is measured: connections open, modules loaded.
+#: Moves before the measurement, so that connections are open and modules loaded.
 _WARM_UP = 2
 
-#: Up to here an output is in memory, beyond it on disk.
+#: An output of up to this size is kept in memory, a larger one on disk.
 _BUFFER_BYTES = Limits().buffer_bytes
 
 Move = Callable[[str, str], Awaitable[None]]
 
 
 async def _run(asked: dict[str, Any]) -> None:
-    """Move, and tell what it cost."""
+    """Move the outputs and print the cost."""
     values: dict[str, str] = asked["values"]
     move = await (_darkroom if asked["mover"] == "darkroom" else _usual)(values)
     uri = await _output(values)
@@ -46,11 +46,11 @@ async def _run(asked: dict[str, Any]) -> None:
         "more_mib": (after.peak_bytes - before.resident_bytes) / 2**20,
     }
     print(json.dumps(cost), flush=True)
-    os._exit(0)  # as the measured worker ends: closing its clients is no part of a move
+    os._exit(0)  # a worker's end closes its clients too, and that is no part of a move
 
 
 async def _output(values: dict[str, str]) -> str:
-    """The address of a picture: of a prediction that was made for it."""
+    """The URL of a picture of a prediction that is made for it."""
     headers = {"Authorization": f"Bearer {values['REPLICATE_API_TOKEN']}"}
     body = {"input": {"prompt": "a lighthouse", "output_format": "png"}}
     url = f"{values['REPLICATE_API_URL']}/models/black-forest-labs/flux-schnell/predictions"
@@ -72,9 +72,9 @@ async def _darkroom(values: dict[str, str]) -> Move:
     async def move(uri: str, name: str) -> None:
         with SpooledOutput(_BUFFER_BYTES) as held:
             file = cast("BinaryIO", held)
-            async with deps.provider.fetch(uri, 60_000_000) as pieces:
-                async for piece in pieces:
-                    file.write(piece)
+            async with deps.provider.fetch(uri, 60_000_000) as chunks:
+                async for chunk in chunks:
+                    file.write(chunk)
             file.seek(0)
             await deps.outputs.put_output(name, file, "image/png", {})
 

@@ -1,7 +1,8 @@
-"""CPU of looking at one picture before it is screened, beside an older commit of this repository, in turns.
+"""CPU of inspecting one picture before it is screened, beside an older commit of this repository, in turns.
 
-Noise is the picture of the other benchmarks, and the cheapest PNG there is: nothing in it is packed. ``photo`` is
-packed as photos are. What inflating costs is told apart: it is what finds out a file whose pixels end early.
+The picture of noise is that of the other benchmarks, and the cheapest PNG that exists: it cannot be compressed.
+``photo`` is compressed as photos are. The cost of inflating is shown apart: inflating is what detects a file whose
+pixels end early.
 """
 
 import asyncio
@@ -20,16 +21,16 @@ from PIL import Image, ImageChops, ImageFilter
 from dev.bench.load import ROOT
 from dev.bench.report import Cell, Report
 
-#: What is measured beside this tree: the commit before pictures were bounded and inflated.
+#: The commit beside which this tree is measured: the one before pictures were bounded and inflated.
 BEFORE = "391456f"
 
-#: How much more a picture of 1.5 MB may cost, beyond inflating.
+#: How much more CPU a picture of 1.5 MB may cost, without inflating.
 MORE_MS = 2.0
 _BYTES = 1_500_000
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it."""
+    """Run the benchmark."""
     looks = 30 if full else 6
     with tempfile.TemporaryDirectory(prefix="pictures-") as name:
         folder = Path(name)
@@ -37,7 +38,7 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
         rows: list[dict[str, Cell]] = []
         for kind, content in _pictures().items():
             file = folder / "picture"
-            file.write_bytes(content)  # nothing else is waiting
+            file.write_bytes(content)  # nothing else runs on this loop
             rows.append(await asyncio.to_thread(_row, kind, file, before, looks, turns))
         report.add(f"CPU of a look, beside {BEFORE}", rows)
     grown = [float(row["rest for 1.5 MB"] or 0) for row in rows if row["rest for 1.5 MB"] is not None]
@@ -71,7 +72,7 @@ def _looked(file: Path, tree: Path, looks: int) -> Mapping[str, float]:
 
 
 def _tree(folder: Path) -> Path | None:
-    """The older commit's files; None where there is no such commit here (a shallow clone)."""
+    """The older commit's files; None if it is not in this clone (a shallow one)."""
     folder.mkdir()
     packed = subprocess.run(["git", "archive", BEFORE, "shared"], cwd=ROOT, capture_output=True, check=False)  # noqa: S607
     if packed.returncode:

@@ -24,7 +24,7 @@ Cell = str | float | int | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was aimed at, what was reached, and whether that is enough."""
+    """A target, the measured result, and whether the result meets the target."""
 
     name: str
     wanted: str
@@ -34,7 +34,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One table: its columns are the keys of its rows, in the order of the first."""
+    """One table: its columns are the keys of its rows, in the order of the first row."""
 
     title: str
     rows: Sequence[Mapping[str, Cell]]
@@ -42,11 +42,11 @@ class Part:
 
 @dataclass(slots=True)
 class Report:
-    """What a benchmark found."""
+    """The results of a benchmark."""
 
     parts: list[Part] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
-    #: Why it is not whole; empty where it is.
+    #: Why the benchmark is incomplete; empty if it is complete.
     trouble: str = ""
 
     def add(self, title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
@@ -54,11 +54,11 @@ class Report:
         self.parts.append(Part(title, rows))
 
     def at_most(self, name: str, limit: float, reached: float, unit: str = "") -> None:
-        """Add a target that is met by this much or less."""
+        """Add a target that is met by a result of ``limit`` or less."""
         self.targets.append(Target(name, f"at most {limit:.4g} {unit}".strip(), reached, reached <= limit))
 
     def at_least(self, name: str, limit: float, reached: float, unit: str = "") -> None:
-        """Add a target that is met by this much or more."""
+        """Add a target that is met by a result of ``limit`` or more."""
         self.targets.append(Target(name, f"at least {limit:.4g} {unit}".strip(), reached, reached >= limit))
 
 
@@ -66,9 +66,9 @@ Measure = Callable[..., Coroutine[Any, Any, None]]
 
 
 def run(measure: Measure, *, full: bool, turns: int, limit_s: float) -> Report:
-    """Run a benchmark, so long at most; this process and the dependencies it starts stay on the second core.
+    """Run a benchmark for ``limit_s`` at most; this process and the dependencies that it starts use the second core.
 
-    What goes wrong is told in the report, beside what was measured by then.
+    A failure is written into the report, beside the results so far.
     """
     report = Report()
     pinned = usage.cores()
@@ -78,7 +78,7 @@ def run(measure: Measure, *, full: bool, turns: int, limit_s: float) -> Report:
         asyncio.run(_bounded(measure(report, full=full, turns=turns), limit_s))
     except TimeoutError:
         report.trouble = f"not done within {limit_s:.0f} s"
-    except Exception as error:  # noqa: BLE001 - the other benchmarks are still worth their while
+    except Exception as error:  # noqa: BLE001  # the other benchmarks still run
         report.trouble = f"{type(error).__name__}: {error}"
         traceback.print_exc()
     finally:
@@ -93,12 +93,12 @@ async def _bounded(measuring: Coroutine[Any, Any, None], limit_s: float) -> None
 
 
 def show(name: str, report: Report, *, full: bool = False) -> None:
-    """Print a report and write it down."""
+    """Print a report and write it to its file."""
     console = _console()
     for part in report.parts:
         console.print(_table(f"{name}: {part.title}", part.rows))
     if report.targets:
-        console.print(_table(f"{name}: targets", [_told(asdict(each)) for each in report.targets]))
+        console.print(_table(f"{name}: targets", [_row(asdict(each)) for each in report.targets]))
     if report.trouble:
         console.print(f"{name}: NOT WHOLE, {report.trouble}", markup=False)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -117,28 +117,28 @@ def show(name: str, report: Report, *, full: bool = False) -> None:
 
 
 def summary(names: Sequence[str]) -> bool:
-    """Print every target of these benchmarks as they were measured last; returns whether all are met."""
+    """Print every target of these benchmarks with its last result; returns whether all are met."""
     rows: list[dict[str, Cell]] = []
     for name in names:
         file = FOLDER / f"{name}.json"
         if not file.exists():
-            rows.append(_untold(name, "not measured yet"))
+            rows.append(_row_without_result(name, "not measured yet"))
             continue
         found = json.loads(file.read_text(encoding="utf-8"))
         sizes = "full" if found.get("full") else "small"
-        rows += [{"benchmark": name, **_told(each), "sizes": sizes, "at": found["at"]} for each in found["targets"]]
+        rows += [{"benchmark": name, **_row(each), "sizes": sizes, "at": found["at"]} for each in found["targets"]]
         if found.get("trouble"):
-            rows.append(_untold(name, found["trouble"]))
+            rows.append(_row_without_result(name, found["trouble"]))
     _console().print(_table("all targets", rows))
     return all(row["met"] == "yes" for row in rows)
 
 
-def _told(target: Mapping[str, Any]) -> dict[str, Cell]:
+def _row(target: Mapping[str, Any]) -> dict[str, Cell]:
     reached, met = target["reached"], "yes" if target["met"] else "NO"
     return {"target": target["name"], "wanted": target["wanted"], "reached": reached, "met": met}
 
 
-def _untold(name: str, why: str) -> dict[str, Cell]:
+def _row_without_result(name: str, why: str) -> dict[str, Cell]:
     return {"benchmark": name, "target": why, "wanted": None, "reached": None, "met": "?"}
 
 
@@ -147,7 +147,7 @@ def _console() -> Console:
 
 
 def machine() -> Mapping[str, Cell]:
-    """What it was measured on. The load is that of the last minute, with whatever else there was."""
+    """The machine of a measurement. The load is that of the last minute, other programs included."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

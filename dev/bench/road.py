@@ -1,4 +1,4 @@
-"""The CPU of the whole road, in the real worker library, beside the same road built the usual way (peers/usual)."""
+"""The CPU of a whole generation, in the real worker library, beside the same flow built the usual way (peers/usual)."""
 
 from dev.bench import dependencies, load
 from dev.bench.load import Cost, Run
@@ -8,7 +8,7 @@ DESIGNS = ("usual", "darkroom")
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it: 16 in flight, the two in turns."""
+    """Run the benchmark: 16 generations in flight, the two designs in turns."""
     run = Run(generations=300 if full else 200, run_s=1.0)
     best: dict[str, Cost] = {}
     rows: list[dict[str, Cell]] = []

@@ -1,6 +1,6 @@
-"""Every flow of the corridor: how often it asks each dependency, and what each of those calls costs.
+"""Every flow of the message handler: how often it calls each dependency, and what each of these calls costs.
 
-One call at a time, so that its CPU can be told from that of the others; under load a call costs less.
+One call runs at a time, so that its CPU can be measured alone. Under load a call costs less.
 """
 
 from dev.bench import dependencies, flows, usage
@@ -9,19 +9,19 @@ from dev.bench.report import Cell, Report
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it."""
+    """Run the benchmark."""
     async with dependencies.started() as around:
         pinned = usage.cores()
-        usage.pin(pinned[0] if pinned else None)  # this process is what is measured here
+        usage.pin(pinned[0] if pinned else None)  # this process is the measured one
         async with flows.walking(around) as walk:
             await walk.all()
             report.add("requests of each flow (budget)", _requests(walk))
             await around.runs_for(0.3, 1_500_000)
-            await walk.main()  # with the picture in place
+            await walk.main()  # with the picture already in place
             walk.calls.clear()
             for _ in range((30 if full else 10) * turns):
                 await walk.main()
-            report.add("each call of the straight way", _calls(walk))
+            report.add("each call of the main flow", _calls(walk))
             over = sum(
                 1 for flow, budget in BUDGETS.items() for name in budget if walk.found[flow][name] > budget[name]
             )

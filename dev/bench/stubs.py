@@ -1,11 +1,11 @@
-"""`python -m dev.bench.stubs`: dependencies that answer at once, so that a measurement is about whoever asks them.
+"""`python -m dev.bench.stubs`: dependencies that answer at once, so that a measurement shows the cost of the caller.
 
-    /contentsafety/...      Content Safety: reads what it is sent, finds nothing in it (but see _REFUSED)
-    /devstoreaccount1/...   Blob Storage, as far as an upload goes: takes containers, blobs and blocks, keeps nothing
-    /_bench/counts          how many requests of each kind came, since the last look, and how many bytes
-    a second port           passes everything on to --tables (Azurite), and counts the requests on the way
+    /contentsafety/...      Content Safety: reads each request and finds nothing (but see _REFUSED)
+    /devstoreaccount1/...   Blob Storage for uploads: accepts containers, blobs and blocks, keeps nothing
+    /_bench/counts          the number of requests of each kind, and of bytes, since the last call
+    a second port           forwards all requests to --tables (Azurite), and counts them
 
-Only for measuring: whether Darkroom speaks these services' languages is tested against Azurite and the simulators.
+Only for measuring. The tests against Azurite and the simulators show that Darkroom speaks these services' protocols.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from replicate_simulator.serving import serve
 
 _CATEGORIES = ("Hate", "SelfHarm", "Sexual", "Violence")
 _SAFE, _HARMFUL = ([{"category": name, "severity": severity} for name in _CATEGORIES] for severity in (0, 6))
-#: A prompt with this is found harmful.
+#: A prompt with this text is harmful.
 _REFUSED = b"refuse me"
-#: Larger than any picture that is measured, in base64.
+#: Larger than any measured picture, in base64.
 _BODY_BYTES = 128 * 1024 * 1024
-_PIECE_BYTES = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
-#: The first line of a request to Tables: verb and, of the path, the table or the batch.
+#: The first line of a request to Tables: the verb and, from the path, the table or the batch.
 _REQUEST = re.compile(rb"(?:^|\r\n\r\n|\})(GET|POST|PUT|PATCH|MERGE|DELETE) /[^/ ]+/([$\w]+)\S* HTTP/1\.1\r\n")
 
 COUNTS: web.AppKey[Counter[str]] = web.AppKey("counts", Counter)
@@ -73,8 +73,8 @@ async def _blob(request: web.Request) -> web.Response:
 
 async def _swallow(request: web.Request) -> int:
     size_bytes = 0
-    while piece := await request.content.readany():
-        size_bytes += len(piece)
+    while chunk := await request.content.readany():
+        size_bytes += len(chunk)
     return size_bytes
 
 
@@ -86,7 +86,7 @@ async def _counts(request: web.Request) -> web.Response:
 
 
 async def forward(host: str, port: int, counts: Counter[str]) -> asyncio.Server:
-    """Listen on loopback, pass every connection on to ``host:port``, and count its requests."""
+    """Listen on loopback, forward every connection to ``host:port``, and count its requests."""
 
     async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         beyond_reader, beyond_writer = await asyncio.open_connection(host, port)
@@ -97,13 +97,13 @@ async def forward(host: str, port: int, counts: Counter[str]) -> asyncio.Server:
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str] | None) -> None:
     try:
-        while piece := await reader.read(_PIECE_BYTES):
-            if counts is not None and (found := _REQUEST.match(piece)) is not None:
+        while chunk := await reader.read(_CHUNK_BYTES):
+            if counts is not None and (found := _REQUEST.match(chunk)) is not None:
                 counts[f"tables {found[1].decode()} {found[2].decode()}"] += 1
-            writer.write(piece)
+            writer.write(chunk)
             await writer.drain()
     except ConnectionError:
-        pass  # either side hung up
+        pass  # either side closed the connection
     finally:
         writer.close()
 
@@ -121,7 +121,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m dev.bench.stubs", description=__doc__.partition("\n")[0])
     parser.add_argument("--tables", required=True, help="the URL of a table service")
     parser.add_argument("--core", type=int)

@@ -1,11 +1,11 @@
-"""What a process costs: CPU seconds and memory, of itself; and on which core it runs.
+"""The usage of a process: CPU seconds and memory; and the core that it runs on.
 
 Rules of this file:
 1. CPU is user and system time of all threads of the process, as the system counts it (getrusage).
-2. Peak memory is the high-water mark of the resident set since ``mark``; Linux alone can set it back. Elsewhere it
-   is the highest since the process began.
-3. Measured processes run on one core and their dependencies on another where the system can pin them (Linux); else
-   they share what there is, and the report says so.
+2. Peak memory is the largest resident set since ``mark``. Only Linux can reset it. Elsewhere it is the largest since
+   the process began.
+3. Measured processes run on one core and their dependencies on another if the system can pin them (Linux). Elsewhere
+   they share all cores, and the report says so.
 """
 
 import functools
@@ -16,25 +16,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _KIB = 1024
-#: Writing this to clear_refs sets the high-water mark back to what is resident now (proc(5)).
+#: Writing this to clear_refs resets the peak to the present resident set (proc(5)).
 _RESET_PEAK = "5"
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds so far; resident bytes now, and at the highest."""
+    """CPU seconds so far, and bytes of the resident set, now and at its peak."""
 
     cpu_s: float
     resident_bytes: int
     peak_bytes: int
 
     def to_json(self) -> dict[str, float]:
-        """As a JSON object that ``Usage(**...)`` reads back."""
+        """A JSON object that ``Usage(**...)`` reads back."""
         return asdict(self)
 
 
 def now() -> Usage:
-    """What this process has used."""
+    """The usage of this process."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     sizes = _sizes()
     peak = spent.ru_maxrss * (1 if sys.platform == "darwin" else _KIB)
@@ -46,15 +46,15 @@ def now() -> Usage:
 
 
 def mark() -> None:
-    """Set the high-water mark of memory back, where that can be done."""
+    """Reset the peak of memory, if the system can."""
     marks = Path("/proc/self/clear_refs")
     if marks.exists():
         marks.write_text(_RESET_PEAK, encoding="ascii")
 
 
-@functools.cache  # as it was at first: who has pinned itself sees one core alone
+@functools.cache  # cached from the first call: a pinned process sees one core alone
 def cores() -> tuple[int, int] | None:
-    """The core for what is measured and the core for its dependencies; None where processes cannot be pinned."""
+    """The core of the measured process and the core of its dependencies; None if processes cannot be pinned."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     available = sorted(os.sched_getaffinity(0))
@@ -62,7 +62,7 @@ def cores() -> tuple[int, int] | None:
 
 
 def pin(core: int | None) -> None:
-    """Run this process, and what it will start, on one core alone."""
+    """Run this process, and those that it starts later, on one core."""
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
 

@@ -1,6 +1,6 @@
-"""The webhook's door: valid, wrongly signed and oversized deliveries, 16 at a time, straight into the worker.
+"""The webhook trigger: valid, wrongly signed and oversized deliveries, 16 at a time, straight into the worker.
 
-Times are those from the host's handing over to the answer, so they hold the worker's own part too.
+A time is measured from the host's call to the answer, so it includes the worker's own part.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ IN_FLIGHT = 16
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request to the door."""
+    """One request to the webhook."""
 
     url: str
     headers: dict[str, str]
@@ -35,13 +35,13 @@ class Delivery:
 
     @property
     def query(self) -> dict[str, str]:
-        """Its parameters."""
+        """Its query parameters."""
         pairs = (pair.split("=", 1) for pair in self.url.partition("?")[2].split("&"))
         return dict(tuple(pair) for pair in pairs)  # type: ignore[misc]  # each pair has two parts
 
 
 async def measured(report: Report, *, full: bool, turns: int) -> None:
-    """Run it."""
+    """Run the benchmark."""
     count = 4000 if full else 1000
     async with dependencies.started() as around:
         secret = around.values["REPLICATE_WEBHOOK_SECRET"]
@@ -66,8 +66,8 @@ async def measured(report: Report, *, full: bool, turns: int) -> None:
     verification_us = _verification_us(secret)
     report.add("verification", [{"of": "a webhook of 1.7 kB", "us": verification_us}])
     valid = rows[0]
-    report.at_most("the door's own time, p50, one at a time", 3, float(valid["p50 ms alone"] or 0), "ms")
-    report.at_most("the door's verification", 50, verification_us, "us")
+    report.at_most("the trigger's own time, p50, one at a time", 3, float(valid["p50 ms alone"] or 0), "ms")
+    report.at_most("the trigger's verification", 50, verification_us, "us")
     report.at_least("webhooks a second per core, by CPU", 800, float(valid["per s by CPU"] or 0))
 
 
@@ -103,7 +103,7 @@ async def _driven(host: Host, make: Callable[[], Delivery], in_flight: int, coun
 
 
 def _valid(secret: str) -> Delivery:
-    # Of a generation that nobody knows: what the door does is the same, and the corridor has nothing to do.
+    # The generation does not exist: the trigger does the same work, and the message handler has nothing to do.
     callback = Callback(Key("user-0", secrets.token_hex(16)), 1)
     url = callback_url("http://127.0.0.1/api/webhooks/replicate", callback, secret)
     body = json.dumps(_prediction()).encode()
@@ -126,7 +126,7 @@ def _headers(secret: str, body: bytes) -> dict[str, str]:
 
 
 def _prediction() -> dict[str, object]:
-    """A webhook's body of about the size that Replicate sends."""
+    """The body of a webhook, of about the size that Replicate sends."""
     return {
         "id": secrets.token_hex(13),
         "model": "black-forest-labs/flux-schnell",

@@ -1,7 +1,7 @@
-"""What the bench's host and its worker say to each other: frames on a TCP connection of the loopback.
+"""The protocol between the bench's host and its worker: frames on a TCP connection of the loopback.
 
-A frame is a head (JSON) and a body (bytes, often empty), each after its length in 4 bytes. It stands for the gRPC
-stream of the real host: cheap, and the same for whatever is measured.
+A frame is a head (JSON) and a body (bytes, often empty), each after its length in 4 bytes. It replaces the gRPC
+stream of the real host. It is cheap, and costs the same for every design.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ Head = dict[str, Any]
 
 
 def packed(head: Head, body: bytes = b"") -> bytes:
-    """One frame."""
+    """One frame as bytes."""
     encoded = json.dumps(head, separators=(",", ":")).encode()
     return b"".join((_LENGTHS.pack(len(encoded), len(body)), encoded, body))
 

@@ -1,10 +1,11 @@
 """`python -m dev.bench.worker --app FOLDER --port PORT`: the measured process.
 
-The library that the Functions worker runs (azure-functions-runtime) indexes the app and calls its functions; what the
-worker's gRPC stream does, a connection to the bench's host does (dev/bench/wire.py). Log records go to the host as
+The library that the Functions worker runs (azure-functions-runtime) indexes the app and calls its functions. A
+connection to the bench's host (dev/bench/wire.py) replaces the worker's gRPC stream. Log records go to the host as
 the real worker sends them: formatted, one by one.
 
-Rule: nothing is imported here that the real worker would not have imported, for it would hide what an app costs.
+Rule of this file: it imports nothing that the real worker would not have imported, because that would hide a cost of
+the app.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from typing import Any
 from dev.bench import usage, wire
 from dev.bench.hiding import hide
 
-#: As the real worker: it is told of everything from INFO on, and the app may ask for less.
+#: As in the real worker: records from INFO on are sent, and the app may ask for less.
 LOG_LEVEL = logging.INFO
 
 
@@ -50,11 +51,11 @@ class _AnyEnum(type):
 
 
 class _Protos:
-    """In place of the generated gRPC classes: each keeps what it is given, and answers a constant with its name."""
+    """Replaces the generated gRPC classes: each keeps its arguments, and a constant is its own name."""
 
-    BINDINGS = {"in": 0, "out": 1, "inout": 2, "undefined": 0, "string": 1, "binary": 2, "stream": 3}  # noqa: RUF012 - read only
+    BINDINGS = {"in": 0, "out": 1, "inout": 2, "undefined": 0, "string": 1, "binary": 2, "stream": 3}  # noqa: RUF012  # read only
 
-    @functools.cache  # noqa: B019 - one instance for as long as the process lives
+    @functools.cache  # noqa: B019  # one instance lives as long as the process
     def __getattr__(self, name: str) -> Any:
         members: dict[str, Any] = {"__init__": lambda made, *_, **given: made.__dict__.update(given)}
         if name == "BindingInfo":
@@ -74,10 +75,10 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._send: Callable[[bytes], None] = lambda _: None
         self._profile = os.environ.get("BENCH_PROFILE")
-        self._profiler = cProfile.Profile(time.process_time)  # not the clock: another may have the core
+        self._profiler = cProfile.Profile(time.process_time)  # not the clock: another process may have the core
 
     async def index(self, folder: Path) -> dict[str, float]:
-        """Load and index the app. Returns seconds of wall and CPU that it took. Raises RuntimeError if it fails."""
+        """Load and index the app. Returns seconds of wall time and CPU. Raises RuntimeError if it fails."""
         before, began_s = usage.now(), time.perf_counter()
         asked = SimpleNamespace(capabilities={}, function_app_directory=str(folder))
         made = await self._runtime.worker_init_request(_wrapped(worker_init_request=asked))
@@ -87,11 +88,11 @@ class Worker:
         self._ids = {each.name: each.function_id for each in found.function_metadata_results}
         return {"wall_s": time.perf_counter() - began_s, "cpu_s": usage.now().cpu_s - before.cpu_s}
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, told: wire.Head) -> None:
-        """Do what the host asks until it hangs up."""
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, readiness: wire.Head) -> None:
+        """Serve the host's calls until it closes the connection."""
         self._send = writer.write
         logging.basicConfig(level=LOG_LEVEL, handlers=[ToHost(writer.write)], force=True)
-        writer.write(wire.packed({"ready": told, "functions": sorted(self._ids)}))
+        writer.write(wire.packed({"ready": readiness, "functions": sorted(self._ids)}))
         while (frame := await wire.read(reader)) is not None:
             head, body = frame
             if head["do"] == "call":
@@ -155,7 +156,7 @@ def _runtime_folder() -> Path:
 
 async def _run(app: Path, port: int, began_s: float) -> None:
     if importlib.util.find_spec("azure_functions_runtime") is None:
-        sys.path.append(str(_runtime_folder()))  # where the set-up unpacks it for Pythons that cannot install it
+        sys.path.append(str(_runtime_folder()))  # set-up unpacks it here for Pythons that cannot install it
     import azure.functions  # noqa: F401, PLC0415 - the library's own, and no part of what an app costs
     import azure_functions_runtime as runtime  # noqa: PLC0415 - only now it can be found
     from azure_functions_runtime.bindings.datumdef import Datum  # noqa: PLC0415 - as above
@@ -165,18 +166,18 @@ async def _run(app: Path, port: int, began_s: float) -> None:
     worker = Worker(runtime, invocation_request_native, Datum)
     bare = usage.now()
     indexed = await worker.index(app)
-    told = {
+    readiness = {
         "index": indexed,
         "bare_cpu_s": bare.cpu_s,
         "spawn_to_indexed_s": time.time() - began_s,
         "usage": usage.now().to_json(),
     }
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=8 * 1024 * 1024)
-    await worker.serve(reader, writer, told)
+    await worker.serve(reader, writer, readiness)
 
 
 def main() -> None:
-    """Run until the host hangs up. Settings come from the environment variable BENCH_SETTINGS, a JSON object."""
+    """Run until the host closes the connection. The environment variable BENCH_SETTINGS holds settings as JSON."""
     parser = argparse.ArgumentParser(prog="python -m dev.bench.worker")
     parser.add_argument("--app", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -187,7 +188,7 @@ def main() -> None:
     hide(json.loads(os.environ.pop("BENCH_ABSENT", "[]")))
     os.environ.update(json.loads(os.environ.pop("BENCH_SETTINGS")))
     asyncio.run(_run(options.app, options.port, options.began))
-    os._exit(0)  # as the real worker ends: no clean-up reaches an app
+    os._exit(0)  # the real worker ends the same way: no clean-up reaches an app
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The doors on fakes: an entrance for webhooks, and a wiring whose rooms are in memory.
+"""The triggers on fakes: a webhook trigger, and an app whose adapters are in memory.
 
 Rules of this file:
-1. Nothing here decides anything: what the doors do is in shared/triggers and function_app.py alone.
-2. A delivery is what Replicate would send: signed now, to the address that was made for one attempt.
+1. Nothing here decides anything: only shared/triggers and function_app.py say what a trigger does.
+2. A delivery is what Replicate would send: signed now, to the address of one attempt.
 """
 
 import json
@@ -31,7 +31,7 @@ OTHER_SECRET = "whsec_" + "b3RoZXIgc2VjcmV0LCAyNCBieXRl"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("ada", "one")
 
-#: A body of Replicate's, with what must never be repeated in a log or an answer.
+#: A body of Replicate's, with a prompt that no log and no answer may repeat.
 PROMPT = "a kingfisher at dawn"
 BODY = json.dumps(
     {
@@ -44,7 +44,7 @@ BODY = json.dumps(
 
 
 class FakeSecrets:
-    """doors.SigningSecrets in memory. ``rotated`` is what the next refresh finds; ``down``: Unavailable."""
+    """The webhook's SigningSecrets in memory. ``rotated``: what the next refresh finds. ``down``: raise Unavailable."""
 
     def __init__(self, *accepted: str) -> None:
         self.known = list(accepted)
@@ -59,7 +59,7 @@ class FakeSecrets:
         return list(self.known)
 
     async def refresh(self) -> str:
-        """Look again."""
+        """Read the secret again."""
         self.refreshes += 1
         if self.down:
             raise Unavailable("key vault", "the test has taken it down")
@@ -71,14 +71,14 @@ class FakeSecrets:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One webhook delivery, as the door gets it."""
+    """One webhook delivery, as the trigger gets it."""
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
 
     def with_headers(self, **changed: str) -> "Delivery":
-        """The same with other headers; ``_`` in a name stands for ``-``, and an empty value takes it away."""
+        """The same with other headers; ``_`` in a name stands for ``-``, and an empty value removes the header."""
         headers = {**self.headers, **{name.replace("_", "-"): value for name, value in changed.items()}}
         return replace(self, headers={name: value for name, value in headers.items() if value})
 
@@ -91,7 +91,7 @@ def delivery(
     webhook_id: str = "msg_1",
     age_s: int = 0,
 ) -> Delivery:
-    """A delivery that the door must take: about the first attempt of ``KEY``."""
+    """A delivery that the trigger must accept: for the first attempt of ``KEY``."""
     sent_at = int(NOW.timestamp()) - age_s
     headers = {
         "webhook-id": webhook_id,
@@ -104,7 +104,7 @@ def delivery(
 
 @dataclass
 class Porch:
-    """An entrance on fakes, and what came through it."""
+    """The webhook trigger on fakes, with the events that it enqueued."""
 
     secrets: FakeSecrets = field(default_factory=lambda: FakeSecrets(SIGNING_SECRET))
     messenger: FakeMessenger = field(default_factory=FakeMessenger)
@@ -117,9 +117,9 @@ class Porch:
         allowed = tuple(ip_network(network) for network in self.networks)
         return WebhookDependencies(self.secrets, self.messenger, self.telemetry, allowed, lambda: NOW)
 
-    async def take(self, knock: Delivery) -> Answer:
-        """One delivery at the door."""
-        return await receive(self.webhook_dependencies, headers=knock.headers, query=knock.query, body=knock.body)
+    async def take(self, sent: Delivery) -> Answer:
+        """Pass one delivery to the trigger."""
+        return await receive(self.webhook_dependencies, headers=sent.headers, query=sent.query, body=sent.body)
 
     @property
     def queued(self) -> list[PredictionEvent]:
@@ -127,7 +127,7 @@ class Porch:
         return [sent.message for sent in self.messenger.sent if isinstance(sent.message, PredictionEvent)]
 
 
-#: Settings that are whole; nobody is behind these addresses.
+#: Complete settings; no service listens at these addresses.
 ENVIRONMENT = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=n;SharedAccessKey=k",
     "STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
@@ -138,7 +138,7 @@ ENVIRONMENT = {
 
 
 class FakeApp:
-    """A wiring on a world: what the doors do is real, the rooms behind them are in memory."""
+    """An app on a world: its triggers are real, its adapters are in memory."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -149,7 +149,7 @@ class FakeApp:
         self.world.messenger, self.world.replicate = self.messenger, self.replicate
         self.world.deps = replace(self.world.deps, messenger=self.messenger, provider=self.replicate)
         self.app = App(Settings.from_env(ENVIRONMENT))
-        rooms: dict[str, Any] = {
+        fakes: dict[str, Any] = {
             "deps": self.world.deps,
             "webhook_dependencies": WebhookDependencies(
                 self.secrets, self.messenger, self.world.telemetry, (), lambda: NOW
@@ -162,10 +162,10 @@ class FakeApp:
             "signing_secret": self.secrets,
             "replicate": self.replicate,
         }
-        # Each room of a Wiring is a cached property: what stands in its __dict__ is not made.
-        vars(self.app).update(rooms)
+        # Each adapter of an App is a cached property: a value in its __dict__ replaces the real one.
+        vars(self.app).update(fakes)
 
     def requests(self) -> list[GenerationRequest]:
-        """The requests that were put off or scheduled again."""
+        """The requests that were deferred or scheduled again."""
         found = [*self.messenger.sent, *self.messenger.scheduled]
         return [sent.message for sent in found if isinstance(sent.message, GenerationRequest)]

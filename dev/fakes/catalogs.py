@@ -1,4 +1,4 @@
-"""Small catalogues for tests of the rules, as decoded TOML; the real one is data, and has tests of its own."""
+"""Small catalogues for tests of the rules, as decoded TOML. The real catalogue is data and has its own tests."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -29,7 +29,7 @@ SECONDS = {"type": "whole", "field": "duration_s", "choices": [5, 9], "default":
 
 
 def model(inputs: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    """A model's table: a picture for one credit from a prompt alone, unless something else is said."""
+    """A model's table. By default it makes a picture from a prompt alone, for one credit."""
     plain = {
         "replicate": "owner/plain",
         "modality": "image",
@@ -50,18 +50,18 @@ def model(inputs: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, 
 def catalog(models: Mapping[str, Any], **defaults: str | Mapping[str, str]) -> Catalog:
     """A catalogue of these models.
 
-    ``defaults``: a modality's default, by plan or of all plans that have it; where none is said, its first model.
+    ``defaults``: a modality's default, by plan or for all plans that have it. By default it is the first model.
     """
     first: dict[str, str] = {}
     for name, table in models.items():
         if table.get("status", "active") == "active":
             first.setdefault(table["modality"], name)
-    told = {**first, **defaults}
-    by_plan = {modality: _by_plan(models, each) for modality, each in told.items()}
+    chosen = {**first, **defaults}
+    by_plan = {modality: _by_plan(models, each) for modality, each in chosen.items()}
     return build_catalog({"version": "test", "models": dict(models), "default_models": by_plan})
 
 
-def _by_plan(models: Mapping[str, Any], told: str | Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(told, str):
-        return dict(told)
-    return {plan.label: told for plan in Plan if plan >= Plan.named(models[told]["tier"])}
+def _by_plan(models: Mapping[str, Any], chosen: str | Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(chosen, str):
+        return dict(chosen)
+    return {plan.label: chosen for plan in Plan if plan >= Plan.named(models[chosen]["tier"])}

@@ -1,6 +1,6 @@
-"""FakeImages: every file is a PNG of 1024 x 768, unless it says that it is none.
+"""FakeImages: every file is a PNG of 1024 x 768, unless its bytes contain one of the markers below.
 
-Real pictures are the real adapter's matter; the corridor only needs the answers.
+Real pictures are tested with the real adapter; the message handler only needs the answers.
 """
 
 from typing import BinaryIO
@@ -8,10 +8,10 @@ from typing import BinaryIO
 from shared.core.reasons import Reason, Refusal
 from shared.ports import Cleaned, CutShort, OutputUnfit, Picture
 
-#: A file with these bytes in it is no image; one with the others cannot be decoded.
+#: A file with the first marker is not an image; one with the other cannot be decoded.
 NO_IMAGE, BROKEN = b"NO IMAGE", b"BROKEN"
 
-#: Such a file has something in it that nobody needs, ends early, has a manifest of provenance, is all black.
+#: Markers of a file: it has needless data in it, ends early, has a provenance manifest, is all black.
 EXTRA, SHORT, MANIFEST, BLACK = b"+EXTRA", b"SHORT", b"+MANIFEST", b"BLACK"
 
 
@@ -23,7 +23,7 @@ class FakeImages:
         self.is_alone = False
 
     async def clean(self, file: BinaryIO, into: BinaryIO, *, validate: bool = False) -> Cleaned:
-        """Without ``EXTRA`` and ``MANIFEST``."""
+        """Copy the file without ``EXTRA`` and ``MANIFEST``; CutShort for ``SHORT``."""
         file.seek(0)
         content = file.read()
         if SHORT in content:
@@ -36,23 +36,23 @@ class FakeImages:
         return Cleaned(dropped=("exif",))
 
     async def is_black(self, file: BinaryIO, picture: Picture) -> bool:
-        """Whether it says so."""
+        """Whether the file contains ``BLACK``."""
         file.seek(0)
         return BLACK in file.read()
 
     async def inspect(self, file: BinaryIO) -> Picture | None:
-        """``picture``, or None for a file that says it is no image."""
+        """``picture``, or None for a file that contains ``NO_IMAGE``."""
         file.seek(0)
         return None if NO_IMAGE in file.read() else self.picture
 
     def alone(self) -> "FakeImages":
-        """One that says so: ``is_alone``."""
+        """A copy with ``is_alone`` set."""
         other = FakeImages()
         other.picture, other.is_alone = self.picture, True
         return other
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """The bytes as they are."""
+        """The bytes unchanged; OutputUnfit for ``BROKEN``."""
         file.seek(0)
         content = file.read()
         if BROKEN in content:

@@ -6,7 +6,7 @@ from shared.core.reasons import Reason, Refusal
 
 
 class FakeInputs:
-    """ports.Inputs in memory. ``files`` are what is at an address; everywhere else is nothing."""
+    """ports.Inputs in memory. ``files``: the file at each address; every other address has none."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

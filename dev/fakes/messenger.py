@@ -1,8 +1,8 @@
-"""FakeMessenger: Service Bus' sending side in memory, with duplicate detection.
+"""FakeMessenger: the sending side of Service Bus in memory, with duplicate detection.
 
 Rules of this file:
-1. A message id that was seen before is accepted and dropped, as the broker does it.
-2. Nothing is delivered by itself: a test takes from ``sent`` and ``scheduled``.
+1. A message id that was seen before is accepted and its message dropped, as the broker does it.
+2. Nothing is delivered by itself: a test takes messages from ``sent`` and ``scheduled``.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Sent:
 
 
 class FakeMessenger:
-    """ports.Messenger in memory. ``down``: Unavailable. ``dropped`` are the duplicates."""
+    """ports.Messenger in memory. ``down``: raise Unavailable. ``dropped``: the duplicates."""
 
     def __init__(self) -> None:
         self.down = False
@@ -45,7 +45,7 @@ class FakeMessenger:
             (self.sent if at is None else self.scheduled).append(Sent(queue, message, envelope, at))
 
     async def publish(self, event: Event, again: str = "") -> None:
-        """Keep it in ``published``; what no generation is told of in ``refused``."""
+        """Keep the event in ``published``, or in ``refused`` if it belongs to no generation."""
         if not self._is_new("topic", f"{event.event_id}/{again}"):
             return
         if isinstance(event, GenerationEvent):
@@ -67,26 +67,26 @@ class FakeMessenger:
         self._seen.add((entity, message_id))
         return True
 
-    # What a test does.
+    # Acts of a test.
 
     def take(self) -> list[Sent]:
-        """What was sent since the last time, in order."""
+        """The messages sent since the last call, in order."""
         taken, self.sent = self.sent, []
         return taken
 
     def take_due(self, now: datetime) -> list[Sent]:
-        """What was scheduled for up to ``now``, in the order of its time."""
+        """The messages scheduled up to ``now``, in the order of their time."""
         due = sorted((each for each in self.scheduled if each.at and each.at <= now), key=lambda each: str(each.at))
         self.scheduled = [each for each in self.scheduled if each not in due]
         return due
 
     def forget_ids(self) -> None:
-        """The duplicate detection window is over."""
+        """End the window of duplicate detection."""
         self._seen.clear()
 
 
 def queue_of(message: Sendable) -> str:
-    """The queue a message goes to, by its type."""
+    """The queue of a message, by its type."""
     match message:
         case GenerationRequest() | CancelRequest():
             return REQUESTS

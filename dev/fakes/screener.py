@@ -1,13 +1,13 @@
 """FakeScreener: content safety in memory, by the words in a text and the bytes in an image.
 
-A word, or a run of bytes, that stands in ``words`` or ``marks`` gives its category its severity; all else is 0.
+A word of ``words`` in a text, or bytes of ``marks`` in an image, give their category its severity; all others are 0.
 """
 
 from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import CONTENT_SAFETY, Assessment, Category
 from shared.ports import Unavailable
 
-#: One word for each category; "violence" at 6 is refused by every sensible policy.
+#: One word for each category; every sensible policy refuses "violence" at 6.
 WORDS: dict[str, tuple[Category, int]] = {
     "hateful": (Category.HATE, 6),
     "selfharm": (Category.SELF_HARM, 6),
@@ -16,12 +16,12 @@ WORDS: dict[str, tuple[Category, int]] = {
     "mild": (Category.VIOLENCE, 2),
 }
 
-#: Put this into an image's bytes to make it unsafe.
+#: These bytes make an image unsafe.
 UNSAFE_IMAGE = b"UNSAFE"
 
 
 class FakeScreener:
-    """ports.Screener in memory. ``down``: Unavailable. ``unreadable``: a verdict that lacks a category."""
+    """ports.Screener in memory. ``down``: raise Unavailable. ``unreadable``: an assessment that lacks a category."""
 
     def __init__(self) -> None:
         self.down = False
@@ -32,23 +32,23 @@ class FakeScreener:
         self.images: list[bytes] = []
 
     async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:
-        """Look for the words."""
+        """Assess a text by its words."""
         self._check()
         self.texts.append(text)
         return self.read(text)
 
     async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:
-        """Look for the marks."""
+        """Assess an image by its marks."""
         self._check()
         self.images.append(image)
         return self.seen(image)
 
     def read(self, text: str) -> Assessment:
-        """What a text's verdict is, without asking."""
+        """The assessment of a text, without recording a call."""
         return self._verdict([found for word, found in self.words.items() if word in text.lower()])
 
     def seen(self, image: bytes) -> Assessment:
-        """What an image's verdict is, without asking."""
+        """The assessment of an image, without recording a call."""
         return self._verdict([found for mark, found in self.marks.items() if mark in image])
 
     def _check(self) -> None:

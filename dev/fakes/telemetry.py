@@ -37,11 +37,11 @@ class FakeTelemetry:
         return TRACE_PARENT
 
     def follow(self, trace_parent: str) -> None:
-        """Keep what was followed."""
+        """Keep the trace parent."""
         self.followed.append(trace_parent)
 
     def names(self, key: Key | None = None) -> list[str]:
-        """The names of the steps in order, of one generation where a key is given."""
+        """The names of the steps in order; of one generation if a key is given."""
         return [name for name, of, _ in self.steps if key is None or of == key]
 
     def total(self, metric: str) -> float:

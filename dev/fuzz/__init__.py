@@ -1,12 +1,12 @@
-"""`python3 -m dev fuzz KIND [--count N] [--seed N]`: strangers' bytes by the thousand, and nothing may come loose.
+"""`python3 -m dev fuzz KIND [--count N] [--seed N]`: mutated bytes of strangers by the thousand; finds what is loose.
 
-pictures    mutated pictures through the real reader, decoder and copy for the screener
-messages    mutated messages of both queues through the parsers, the corridor on fakes, and into rows
+pictures    mutated pictures through the real reader, decoder and screener copy
+messages    mutated messages of both queues through the parsers, the message handler on fakes, and into rows
 
 A kind is a module of this package with ``made(number, seed)``, ``look(content)`` and ``fuzzed(count, seed, say)``.
-Whatever is not one of its expected ends is loose: an exception that is none of ours, or a bound that was passed. Each
-finding is said with its number, and the same seed makes the same bytes, so `--only NUMBER` makes that one alone again
-and keeps it in `.local/fuzz/`.
+A result that is not one of the kind's expected ends is loose: an exception that is not our own refusal, or an exceeded
+bound. Each finding has a number. The same seed makes the same bytes, so `--only NUMBER` makes one input again and keeps
+it in `.local/fuzz/`.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from pathlib import Path
 
 KINDS = ("pictures", "messages")
 
-#: How many of the loose ones are told.
-TOLD = 20
+#: How many loose inputs are printed.
+SHOWN = 20
 
 
 @dataclass(slots=True)
 class Findings:
-    """What came of all: how often each expected end, and what was loose, by the number of its bytes."""
+    """How often each expected end occurred, and the loose inputs by number."""
 
     ends: Counter[str] = field(default_factory=Counter)
     loose: dict[int, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Findings:
 
 
 def main(argv: list[str]) -> int:
-    """Run one kind; 0 if nothing was loose."""
+    """Run one kind; 0 if no input was loose."""
     parser = argparse.ArgumentParser(prog="python3 -m dev fuzz", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--count", type=int, default=10_000, help="how many (default 10,000)")
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     module = importlib.import_module(f"dev.fuzz.{arguments.kind}")
     if arguments.only is not None:
         return _one(module.made(arguments.only, seed), arguments.kind, arguments.only, module.look)
-    logging.getLogger("darkroom").setLevel(logging.ERROR)  # that a decoder gave up is what is tried here
+    logging.getLogger("darkroom").setLevel(logging.ERROR)  # warnings of a decoder that gives up are expected here
     print(f"fuzz of {arguments.count:,} {arguments.kind} with seed {seed}", flush=True)
     started = time.monotonic()
     findings: Findings = module.fuzzed(arguments.count, seed, lambda done: print(f"  {done:,}", flush=True))
@@ -70,6 +70,6 @@ def _one(content: bytes, kind: str, number: int, look: Callable[[bytes], str]) -
 def _report(findings: Findings, count: int, took_s: float) -> None:
     for end, often in findings.ends.most_common():
         print(f"  {often:>9,}  {end}")
-    for number, what in list(findings.loose.items())[:TOLD]:
+    for number, what in list(findings.loose.items())[:SHOWN]:
         print(f"  LOOSE {number}: {what}")
     print(f"{len(findings.loose):,} of {count:,} loose; {took_s:.0f} s, the slowest {findings.slowest_s:.2f} s.")

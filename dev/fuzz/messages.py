@@ -1,8 +1,8 @@
-"""Mutated messages of both queues, with mutated properties: broken as senders break them, and as an attacker would.
+"""Mutated messages of both queues, with mutated properties, as broken senders and attackers would make them.
 
-Each goes the whole way of a delivery: its envelope and body are read, it walks the corridor on fakes, what is saved
-becomes a row and is read back, what is told becomes an event. Loose is an exception, a text that no store takes, a
-message that is not read back as it was written, or a second of CPU.
+Each message goes through a whole delivery: its envelope and body are read, the message handler runs on fakes, a saved
+generation becomes a row and is read back, an outcome becomes an event. Loose is an exception, a text that no store
+accepts, a message that is not read back as it was written, or a second of CPU.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from shared.core.requests.fields import FIELDS
 from shared.core.requests.messages import GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 
-#: No message may cost more than this.
+#: No message may take more CPU than this.
 MOST_S = 1.0
 
-#: A world is old after so many requests, and another one is made.
+#: After this many requests the world is replaced by a new one.
 _WORLD_MESSAGES = 200
 
 _IDS = ("ada", "one", "ada+x@example.com", "us-east-1:7f3c", "auth0|5f7c", "o'brien", "a/b", "a#b", "x" * 129, "", "é")
@@ -113,7 +113,7 @@ def _mutate_object(body: dict[str, Any], chance: random.Random) -> None:
 
 
 def _value(chance: random.Random) -> Any:
-    """One of them, anew each time: it may be changed further."""
+    """A random one of the values. It is made anew each time, because a mutation may change it."""
     value = json.loads(chance.choice(_values()))
     return value if chance.random() < 0.9 else {"a": value}
 
@@ -198,7 +198,7 @@ def _mutate_bytes(raw: bytes, chance: random.Random) -> bytes:
 
 
 def fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings:
-    """Deliver so many."""
+    """Deliver ``count`` messages."""
     return asyncio.run(_fuzzed(count, seed, say))
 
 
@@ -209,11 +209,11 @@ async def _fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings
             say(number)
         content = made(number, seed)
         if content.startswith(b"events") or number % _WORLD_MESSAGES == 0:
-            world = await _world()  # news is of what still runs
+            world = await _world()  # an observation is of a generation that still runs
         started = time.process_time()
         try:
             findings.ends[await _looked(content, world)] += 1
-        except Exception as error:  # noqa: BLE001  # what is looked for
+        except Exception as error:  # noqa: BLE001  # any exception is a finding
             findings.loose[number] = f"{type(error).__name__}: {str(error)[:200]}"
         took_s = time.process_time() - started
         findings.slowest_s = max(findings.slowest_s, took_s)
@@ -223,7 +223,7 @@ async def _fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings
 
 
 def look(content: bytes) -> str:
-    """What becomes of one, in a world of its own."""
+    """Deliver one message in a world of its own; returns its end."""
 
     async def alone() -> str:
         return await _looked(content, await _world())
@@ -232,7 +232,7 @@ def look(content: bytes) -> str:
 
 
 async def _world() -> World:
-    """Ada, with a generation that runs."""
+    """A world with the user Ada and a running generation."""
     world = World(credits=1_000_000)
     await world.open_account()
     await world.ask()
@@ -254,8 +254,8 @@ async def _looked(content: bytes, world: World) -> str:
     await worker.handle(world.deps, message, replace(envelope, enqueued_at=world.now()), REQUESTS if asks else EVENTS)
     if message.key is not None and message.key in world.store.saved_generations:
         _stored(world.store.saved_generations[message.key])
-    told: tuple[Event, ...] = (*world.messenger.published, *world.messenger.refused)
-    for event in told:
+    events: tuple[Event, ...] = (*world.messenger.published, *world.messenger.refused)
+    for event in events:
         json.dumps(event.to_json(), ensure_ascii=False).encode()
     world.messenger.published.clear()
     world.messenger.refused.clear()
@@ -273,7 +273,7 @@ def _read_back(message: Message, *, asks: bool) -> None:
         return
     raw = json.dumps(message.to_json()).encode()
     again = _read(raw, asks=asks)
-    if isinstance(message, PredictionEvent):  # what our own queue has no use for
+    if isinstance(message, PredictionEvent):  # fields that our own queue does not carry
         bare = replace(message.prediction, webhook="", seed=None)
         message = replace(message, prediction=bare)
     if again != message:
@@ -281,14 +281,14 @@ def _read_back(message: Message, *, asks: bool) -> None:
 
 
 def _as_another(message: Message, world: World) -> Message:
-    """Under an id that is new in this world, so that each request opens something of its own."""
+    """The message under an id that is new in this world, so that each request opens its own generation."""
     if isinstance(message, GenerationRequest) and message.key.user_id == "ada":
         return replace(message, key=Key("ada", f"{len(world.store.saved_generations)}"))
     return message
 
 
 def _stored(generation: Generation) -> None:
-    """As a row, on the wire and back."""
+    """Write the generation to a row and read it back."""
     row = rows.generation_row(generation)
     for value in row.values():
         if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Mutated pictures: every format and mode, broken in the ways that files are broken and that attackers choose.
+"""Mutated pictures: every format and mode, broken as files break and as attackers break them.
 
-Each goes the way of a stranger's picture: inspected, then made ready for the screener. It ends as a picture, as none,
-or as unfit. A file with right checksums over wrong bytes is the more interesting one, so PNG chunks get theirs anew.
+Each picture is inspected, then prepared for the screener, as a stranger's picture is. It ends as a picture, as no
+picture, or as unfit. Wrong bytes under right checksums reach more code, so PNG chunks get new checksums.
 """
 
 import io
@@ -19,7 +19,7 @@ from dev.fuzz import Findings
 from shared.adapters.media.images import looking
 from shared.ports import OutputUnfit, PictureUnfit
 
-#: No small picture may cost more than this, however it is broken: the bound of a whole one.
+#: No small picture may take more CPU than this, however it is broken: the bound of a complete one.
 MOST_S = 2.0
 
 _SIZES = ((64, 56), (1, 1), (17, 130))
@@ -28,7 +28,7 @@ _NUMBERS = (0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 def fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings:
-    """Look at so many."""
+    """Inspect ``count`` pictures."""
     findings = Findings()
     for number in range(count):
         if number and number % 10_000 == 0:
@@ -37,7 +37,7 @@ def fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings:
         started = time.process_time()
         try:
             findings.ends[look(content)] += 1
-        except Exception as error:  # noqa: BLE001  # what is looked for
+        except Exception as error:  # noqa: BLE001  # any exception is a finding
             findings.loose[number] = f"{type(error).__name__}: {error}"
         took_s = time.process_time() - started
         findings.slowest_s = max(findings.slowest_s, took_s)
@@ -47,7 +47,7 @@ def fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings:
 
 
 def look(content: bytes) -> str:
-    """What becomes of one."""
+    """Inspect one picture; returns its end."""
     try:
         picture = looking.inspected(io.BytesIO(content))
         if picture is None:
@@ -65,7 +65,7 @@ def look(content: bytes) -> str:
 
 
 def made(number: int, seed: int) -> bytes:
-    """The bytes of this number."""
+    """The bytes of the picture of this number."""
     chance = random.Random(f"{seed}/{number}")
     sound = _sound()
     content = bytearray(sound[chance.randrange(len(sound))])
@@ -78,7 +78,7 @@ def made(number: int, seed: int) -> bytes:
 
 @cache
 def _sound() -> tuple[bytes, ...]:
-    """What is broken afterwards."""
+    """An intact picture or file, which is broken afterwards."""
     return tuple(_pictures())
 
 
@@ -107,7 +107,7 @@ def _pictures() -> Iterator[bytes]:
 
 
 def _profile() -> bytes:
-    from PIL import ImageCms  # noqa: PLC0415  # this kind alone needs it
+    from PIL import ImageCms  # noqa: PLC0415  # only this kind needs it
 
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -128,7 +128,7 @@ Mutation = Callable[[bytearray, random.Random, tuple[bytes, ...]], None]
 
 
 def _at(content: bytearray, chance: random.Random) -> int:
-    """Somewhere, and in the headers as often as in all the rest."""
+    """A random position: in the headers as often as in all the rest."""
     most = len(content) if chance.random() < 0.5 else min(len(content), 200)
     return chance.randrange(most) if most else 0
 
@@ -153,7 +153,7 @@ def _number(content: bytearray, chance: random.Random, sound: tuple[bytes, ...])
 
 
 def _cut(content: bytearray, chance: random.Random, sound: tuple[bytes, ...]) -> None:
-    """Cut; sometimes with the end of the whole file behind it."""
+    """Cut the file; sometimes append the end of the whole file."""
     del sound
     end = bytes(content[-chance.choice((1, 2, 12)) :]) if chance.random() < 0.5 else b""
     del content[_at(content, chance) :]
@@ -179,7 +179,7 @@ def _noise(content: bytearray, chance: random.Random, sound: tuple[bytes, ...]) 
 
 
 def _spliced(content: bytearray, chance: random.Random, sound: tuple[bytes, ...]) -> None:
-    """A part of another file, of whatever format."""
+    """Insert a part of another file, of any format."""
     other = sound[chance.randrange(len(sound))]
     start = chance.randrange(len(other))
     at = _at(content, chance)
@@ -187,7 +187,7 @@ def _spliced(content: bytearray, chance: random.Random, sound: tuple[bytes, ...]
 
 
 def _chunk(content: bytearray, chance: random.Random, sound: tuple[bytes, ...]) -> None:
-    """A chunk that changes the look, or is an animation's, with a body that may mean nothing."""
+    """Insert a chunk that changes the look or belongs to an animation, with a body that may be meaningless."""
     del sound
     name = chance.choice((b"gAMA", b"cHRM", b"iCCP", b"cICP", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"PLTE", b"sRGB"))
     body = chance.randbytes(chance.choice((0, 1, 4, 32, 200)))
@@ -199,7 +199,7 @@ def _chunk(content: bytearray, chance: random.Random, sound: tuple[bytes, ...]) 
 
 
 def _summed(content: bytearray) -> None:
-    """The right checksum for each chunk of a PNG, as far as there are chunks."""
+    """Give each chunk of a PNG its right checksum, as far as there are chunks."""
     at = 8
     while at + 12 <= len(content):
         end = at + 8 + int.from_bytes(content[at : at + 4], "big")

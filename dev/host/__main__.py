@@ -1,7 +1,8 @@
 """`python -m dev.host --settings FILE`: runs the functions of the current folder until SIGTERM.
 
-Prints `{"ready": "host", "url": ..., "functions": [...]}` when HTTP answers and every queue is attached. SIGTERM lets
-running functions finish for 10 s. Exit codes: 0 stopped, 2 the app cannot be run, 3 a function reached functionTimeout.
+Prints `{"ready": "host", "url": ..., "functions": [...]}` when HTTP answers and every queue is attached. After SIGTERM
+running functions may finish for 10 s. Exit codes: 0 stopped, 2 the app cannot run, 3 a function reached
+functionTimeout.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.port is not None:
             host = dataclasses.replace(host, port=arguments.port)
         logs.configure(host.log_level, as_json=arguments.log_json)
-        # the file wins over the shell's own variables: a stray one must not lead a local run to a real account
+        # the file overrides the shell's own variables: a stray one must not connect a local run to a real account
         os.environ.update(host.values)
         if arguments.samples and arguments.samples_ca:
             from dev import samples  # noqa: PLC0415  # a host without samples need not load them
@@ -89,7 +90,7 @@ async def _run(folder: Path, host: HostSettings) -> None:
 
 
 async def _until_stopped(running: list[asyncio.Task[None]], server: web.WebServer, stopping: asyncio.Event) -> None:
-    """Wait for the signal, then for what is running. A trigger that ends before is a defect and is raised."""
+    """Wait for the signal, then for running functions. A trigger that ends earlier is a defect and raises."""
     signalled = asyncio.create_task(stopping.wait())
     ended, _ = await asyncio.wait([signalled, *running], return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
@@ -98,7 +99,7 @@ async def _until_stopped(running: list[asyncio.Task[None]], server: web.WebServe
         task.result()
     _, late = await asyncio.wait(running, timeout=DRAIN_S)
     if late:
-        LOGGER.warning("functions still run after %g s: their messages will come again", DRAIN_S)
+        LOGGER.warning("functions still run after %g s: their messages will be delivered again", DRAIN_S)
     for task in late:
         task.cancel()
 

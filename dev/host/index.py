@@ -1,4 +1,4 @@
-"""Which functions the app has. All that the real host or worker would refuse is found here, and named in one error.
+"""The functions of the app. Whatever the real host or worker would refuse is found here and named in one error.
 
 The rules are those of Azure/azure-functions-host (Utility.cs, FunctionMetadataManager.cs) and
 Azure/azure-functions-python-worker (functions.py).
@@ -21,13 +21,13 @@ FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 ARGUMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")  # no underscore: the real host would drop the function
 RETURN = "$return"
 
-#: The keys that a queue trigger may have here; another one, or another value, asks for what is not built.
+#: The keys that a queue trigger may have here. Another key, or another value, needs a feature that is not built.
 QUEUE_TRIGGER_KEYS = {"type", "direction", "name", "dataType", "connection", "queueName", "autoCompleteMessages"}
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function, its bindings with every %NAME% resolved."""
+    """One function; every %NAME% in its bindings is resolved."""
 
     name: str
     call: Callable[..., Any]
@@ -54,11 +54,12 @@ def functions_of(app: func.FunctionApp, values: Mapping[str, str]) -> tuple[Func
     """Index an app; functions that the settings disable are left out.
 
     Raises:
-        HostError: What the real host or worker would refuse, and what this one does not know. All of it at once.
+        HostError: Everything that the real host or worker would refuse, or that this one does not support, in one
+        error.
     """
     try:
         builders = app.get_functions()  # may be called once per process
-    except ValueError as error:  # azure.functions' own checks, doubled names among them
+    except ValueError as error:  # azure.functions' own checks, such as duplicate names
         raise HostError(f"The app cannot be indexed: {error}") from error
     problems: list[str] = []
     functions = tuple(_function(builder, values, problems) for builder in builders)
@@ -91,7 +92,7 @@ def _function(
 
 
 def _resolved(binding: Mapping[str, Any], values: Mapping[str, str], found: list[str]) -> dict[str, Any]:
-    """The binding with each %NAME% replaced by the setting NAME, as the host does."""
+    """The binding with each %NAME% replaced by the setting NAME, as the host does it."""
 
     def setting(match: re.Match[str]) -> str:
         if match[1] not in values:
@@ -134,5 +135,5 @@ def _trigger_problems(binding: Mapping[str, Any], values: Mapping[str, str]) -> 
 
 
 def _plain(value: object) -> str:
-    """An enum of azure.functions, or a string, as the lower-case word that function.json would have."""
+    """An enum of azure.functions, or a string, in the lower case of function.json."""
     return str(getattr(value, "value", value)).lower()

@@ -1,7 +1,10 @@
 """One call of one function: its arguments, its time-out, its line in the log.
 
-As in production: a plain `def` runs on a thread; a function that is not HTTP and returns something fails; a call that
-asyncio.CancelledError leaves is never answered; a function that reaches functionTimeout ends the process.
+Rules of this file, the same as in production:
+1. A plain `def` runs on a thread.
+2. A function that is not HTTP fails if it returns something.
+3. A call that asyncio.CancelledError leaves is never answered.
+4. A function that reaches functionTimeout ends the process.
 """
 
 import asyncio
@@ -21,19 +24,19 @@ from dev.host.logs import CURRENT
 
 LOGGER = logging.getLogger("dev.host")
 
-#: The exit code after functionTimeout; production restarts the worker, here that is the matter of who started it.
+#: The exit code after functionTimeout. Production restarts the worker; here the parent process may.
 TIMEOUT_EXIT_CODE = 3
-#: How often the watch looks for functions that are over their time, also while the event loop is blocked.
+#: How often the watch looks for functions beyond their time, also while the event loop is blocked.
 WATCH_S = 0.25
 
 
 class FunctionError(Exception):
-    """The worker would report this call as failed though the function did not raise."""
+    """The worker would report this call as failed although the function did not raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """The W3C trace context that came in with the call, in the worker's spelling."""
+    """The W3C trace context of the call, in the worker's spelling."""
 
     trace_parent: str
     trace_state: str = ""
@@ -42,7 +45,7 @@ class TraceContext:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a parameter named `context` gets; the attributes are those of func.Context."""
+    """The value of a parameter named `context`; its attributes are those of func.Context."""
 
     invocation_id: str
     function_name: str
@@ -53,7 +56,7 @@ class Context:
 
 
 class Invocations:
-    """Calls functions, and watches that none is over its time."""
+    """Calls functions, and ends the process if one of them exceeds its time."""
 
     def __init__(self, timeout_s: float | None, end: Callable[[int], Any] = os._exit) -> None:
         self._timeout_s = timeout_s
@@ -63,7 +66,7 @@ class Invocations:
             threading.Thread(target=self._watch, args=(timeout_s,), name="function-timeout", daemon=True).start()
 
     async def call(self, function: Function, argument: object, trace_parent: str | None = None) -> object:
-        """Call a function with what its trigger brought. Raises what it raises, or FunctionError."""
+        """Call a function with the data of its trigger. Raises what the function raises, or FunctionError."""
         invocation_id = str(uuid.uuid4())
         started = time.monotonic()
         token = CURRENT.set((function.name, invocation_id))
@@ -96,7 +99,7 @@ class Invocations:
             return await call(**arguments)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is not None and task.cancelling():  # it is this host that cancels
+            if task is not None and task.cancelling():  # this host itself cancels
                 raise
             LOGGER.exception("CancelledError left the function: the worker would never answer the host")
             return await asyncio.get_running_loop().create_future()  # until functionTimeout

@@ -1,4 +1,4 @@
-"""What the functions and the host log, on stderr: readable text, or one JSON object per line."""
+"""The log of the functions and the host on stderr: readable text, or one JSON object per line."""
 
 import json
 import logging
@@ -6,18 +6,18 @@ import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-#: The function and the invocation that is being run: (function name, invocation id).
+#: The running function and invocation: (function name, invocation id).
 CURRENT: ContextVar[tuple[str, str] | None] = ContextVar("current_invocation", default=None)
 
-#: What every record has; the rest was given as `extra`.
+#: The attributes of every record; all others were given as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-#: Libraries whose INFO is about each of their requests, with URLs that may be signed.
+#: Libraries that log each of their requests at INFO, with URLs that may be signed.
 _TALKATIVE = ("azure", "httpx", "httpcore", "aiohttp", "uvicorn", "asyncio", "urllib3")
 
 
 def configure(level: int, *, as_json: bool) -> None:
-    """Send everything that is logged to stderr."""
+    """Write all log records to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for a person; extras at its end, a traceback below."""
+    """A line for a person: extras at its end, a traceback below."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""

@@ -1,11 +1,12 @@
-"""Queue triggers: the real azure-servicebus client in peek-lock mode, as the Service Bus extension of the host uses it.
+"""Queue triggers: the real azure-servicebus client in peek-lock mode, used as the host's Service Bus extension uses it.
 
-Rules:
-- success completes the message, an exception abandons it: it comes again at once, until the queue dead-letters it;
-- a function has at most `maxConcurrentCalls` messages at a time, and no message waits locked for a free place;
-- one coroutine per queue receives and settles in turn. The client (7.15) waits up to 0.2 s for a frame, under one lock
-  for reading and writing: who settles meanwhile waits as long, and may take the frame that the receiver waits for;
-- the lock is renewed while the function runs, up to `maxAutoLockRenewalDuration`.
+Rules of this file:
+1. Success completes the message. An exception abandons it: the queue delivers it again at once, until it dead-letters
+   it.
+2. A function has at most `maxConcurrentCalls` messages at a time, and no locked message waits for a free place.
+3. One coroutine per queue receives and settles in turn. The client (7.15) waits up to 0.2 s for a frame under one lock
+   for reading and writing. A concurrent settle would wait as long, and might take the frame of the receiver.
+4. The lock is renewed while the function runs, up to `maxAutoLockRenewalDuration`.
 """
 
 import asyncio
@@ -29,15 +30,17 @@ from dev.host.settings import HostError, HostSettings
 
 LOGGER = logging.getLogger("dev.host")
 
-#: How long a receive call waits when nothing comes: over after its first read of 0.2 s. Asked for one message, the call
-#: returns at once when it comes; asked for more, it would wait 0.2 s for them.
+#: How long a receive call waits for a message; it ends after its first read of 0.2 s. A call for one message returns as
+#: soon as it arrives. A call for more would wait 0.2 s for the others.
 RECEIVE_WAIT_S = 0.001
-#: After a failure: the call must have time to open the link again, which takes half a second, or it never will.
+#: After a failure. The call needs time to open the link again, which takes half a second; a shorter wait would never
+#: succeed.
 REOPEN_WAIT_S = 2.0
 REOPEN_PAUSE_S = 0.5
-#: Renew when this part of the lock's time has passed, as the Azure SDKs do.
+#: Renew after this part of the lock's time, as the Azure SDKs do.
 RENEWAL_POINT = 0.5
-#: Before a message that cannot be bound is abandoned: a dead-letter queue delivers it again at once, and for ever.
+#: Wait before a message that cannot be bound is abandoned: its dead-letter queue delivers it again at once, without
+#: end.
 UNBOUND_PAUSE_S = 10.0
 DEAD_LETTER_SUFFIX = "/$DeadLetterQueue"
 
@@ -57,7 +60,7 @@ class QueueListener:
         self._wait_s = RECEIVE_WAIT_S
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Receive until stopping is set, then wait for what is running."""
+        """Receive until stopping is set, then wait for running calls."""
         while not stopping.is_set():
             await self._settle_finished()
             if len(self._running) < self._limit:
@@ -72,7 +75,7 @@ class QueueListener:
     async def _receive(self) -> list[ServiceBusReceivedMessage]:
         try:
             messages = await self._receiver.receive_messages(max_message_count=1, max_wait_time=self._wait_s)
-        except Exception as error:  # noqa: BLE001 - a broker that dies in mid-frame lets other errors out of the client
+        except Exception as error:  # noqa: BLE001  # a broker that dies within a frame causes other errors in the client
             LOGGER.warning("receiving for %s failed: %s", self._function.name, type(error).__name__)
             self._wait_s = REOPEN_WAIT_S
             await asyncio.sleep(REOPEN_PAUSE_S)
@@ -81,13 +84,13 @@ class QueueListener:
         return messages
 
     async def _call(self, message: ServiceBusReceivedMessage) -> bool:
-        """Call the function, with the lock renewed; says whether it succeeded."""
+        """Call the function while the lock is renewed; returns whether it succeeded."""
         finished = asyncio.Event()
         renewal = asyncio.create_task(self._renew(message, finished))
         try:
             argument, trace_parent = await self._bound(message)
             await self._invocations.call(self._function, argument, trace_parent)
-        except Exception:  # noqa: BLE001 - a function may raise anything; it was logged where it was called
+        except Exception:  # noqa: BLE001  # a function may raise anything, and the call has logged it
             return False
         else:
             return True
@@ -96,12 +99,12 @@ class QueueListener:
             await renewal
 
     async def _bound(self, message: ServiceBusReceivedMessage) -> tuple[ServiceBusMessage, str | None]:
-        """What the function is called with. A message that cannot be bound waits, for it comes again at once."""
+        """The function's argument. A message that cannot be bound waits, because it is delivered again at once."""
         try:
             trace_parent = _text_properties(message).get("traceparent")
             return function_message(message), trace_parent if isinstance(trace_parent, str) else None
         except Exception as error:
-            LOGGER.error("a message for %s cannot be bound: %s", self._function.name, type(error).__name__)  # noqa: TRY400 - it may be large
+            LOGGER.error("a message for %s cannot be bound: %s", self._function.name, type(error).__name__)  # noqa: TRY400  # it may be large
             await asyncio.sleep(UNBOUND_PAUSE_S)
             raise
 
@@ -110,17 +113,17 @@ class QueueListener:
         if finished:
             await asyncio.gather(*(self._settle(self._running.pop(task), task.result()) for task in finished))
 
-    async def _settle(self, message: ServiceBusReceivedMessage, succeeded: bool) -> None:  # noqa: FBT001 - read above
+    async def _settle(self, message: ServiceBusReceivedMessage, succeeded: bool) -> None:  # noqa: FBT001  # read above
         try:
             if succeeded:
                 await self._receiver.complete_message(message)
             else:
                 await self._receiver.abandon_message(message)
-        except Exception as error:  # noqa: BLE001 - the lock or the broker is gone, so the message comes again
+        except Exception as error:  # noqa: BLE001  # the lock or the broker is gone, so the message is delivered again
             LOGGER.warning("settling for %s failed: %s", self._function.name, type(error).__name__)
 
     async def _renew(self, message: ServiceBusReceivedMessage, finished: asyncio.Event) -> None:
-        """Renew until finished. Not ended by cancelling it: that could cut a frame of the shared connection in two."""
+        """Renew until finished. It is never cancelled, because that could cut a frame of the shared connection."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._renewal_s
         while message.locked_until_utc is not None and loop.time() < give_up:
@@ -130,7 +133,7 @@ class QueueListener:
                 return
             try:
                 await self._receiver.renew_message_lock(message)
-            except Exception as error:  # noqa: BLE001 - as above; or it was settled in the meantime
+            except Exception as error:  # noqa: BLE001  # as above; or it was settled in the meantime
                 if not finished.is_set():
                     LOGGER.warning("renewing a lock for %s failed: %s", self._function.name, type(error).__name__)
                 return
@@ -139,10 +142,10 @@ class QueueListener:
 async def open_listeners(
     functions: tuple[Function, ...], invocations: Invocations, settings: HostSettings, stack: AsyncExitStack
 ) -> tuple[QueueListener, ...]:
-    """Open a link for each queue function, all at once, as each takes half a second. The stack closes them.
+    """Open a link for each queue function, all at once because each takes half a second. The stack closes them.
 
     Raises:
-        HostError: Service Bus does not answer, or there is no such queue.
+        HostError: Service Bus does not answer, or the queue does not exist.
     """
     clients = {
         connection: await stack.enter_async_context(
@@ -170,12 +173,12 @@ def _receiver(client: ServiceBusClient, function: Function) -> ServiceBusReceive
 
 
 def function_message(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
-    """The message as a function gets it from the host: some values are None there, times have no zone."""
+    """The message as the host passes it to a function: some values are None in it, and times have no zone."""
     properties = _text_properties(message)
     return ServiceBusMessage(
         body=_body(message),
         message_id=str(message.message_id or ""),
-        delivery_count=(message.delivery_count or 0) + 1,  # AMQP counts the deliveries before this one
+        delivery_count=(message.delivery_count or 0) + 1,  # AMQP counts the earlier deliveries only
         lock_token=str(message.lock_token),
         sequence_number=message.sequence_number,
         enqueued_time_utc=_without_zone(message.enqueued_time_utc),
@@ -193,9 +196,9 @@ def function_message(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
 
 
 def _body(message: ServiceBusReceivedMessage) -> bytes:
-    """The bytes of a message, whatever sections it has: a text as UTF-8, any other value as JSON, none as none.
+    """The bytes of a message's body: a text as UTF-8, any other value as JSON, no body as no bytes.
 
-    The host in Azure gives a function the data sections alone; see the differences in ``dev.host``.
+    The host in Azure passes a function the data sections alone; see the differences in ``dev.host``.
     """
     body: Any = message.body
     if message.body_type is AmqpMessageBodyType.DATA:
@@ -210,7 +213,7 @@ def _body(message: ServiceBusReceivedMessage) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """What AMQP may hold, as JSON does."""
+    """An AMQP value as JSON can hold it."""
     match value:
         case dict():
             return {str(_text(name)): _plain(each) for name, each in value.items()}
@@ -229,7 +232,7 @@ def _without_zone(moment: datetime | None) -> datetime | None:
 
 
 def _text_properties(message: ServiceBusReceivedMessage) -> dict[str, Any]:
-    """The application properties; the SDK gives their names, and texts among the values, as bytes."""
+    """The application properties as text: the SDK returns their names, and texts among the values, as bytes."""
     properties: Mapping[Any, Any] = message.application_properties or {}
     return {_text(name): _text(value) for name, value in properties.items()}
 

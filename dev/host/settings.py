@@ -1,4 +1,4 @@
-"""host.json and local.settings.json, as far as the local host heeds them."""
+"""host.json and local.settings.json, as far as the local host supports them."""
 
 import json
 import logging
@@ -28,12 +28,12 @@ LEVELS = {
 
 
 class HostError(Exception):
-    """The app cannot be run; the text says everything that is wrong with it."""
+    """The app cannot run. The text lists everything that is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What the two files say. `values` are the app's settings."""
+    """The content of the two files. `values` are the app's settings."""
 
     values: Mapping[str, str]
     function_timeout_s: float | None
@@ -46,7 +46,7 @@ class HostSettings:
 
 
 def read(host_json: Path, local_settings: Path) -> HostSettings:
-    """Read both files. Raises HostError when they cannot be read, or ask for what is not supported here."""
+    """Read both files. Raises HostError when they cannot be read, or need what is not supported here."""
     host, local = _object(host_json), _object(local_settings)
     if local.get("IsEncrypted"):
         raise HostError(f"{local_settings.name}: encrypted settings are not supported; set IsEncrypted to false.")
@@ -79,7 +79,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _whole(values: Mapping[str, str], name: str, default: int) -> int:
-    """As the host reads it: what is no number is as good as not there."""
+    """A whole number as the host reads it: anything else counts as missing."""
     text = values.get(name, "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
 

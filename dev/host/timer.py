@@ -13,7 +13,7 @@ from dev.host.settings import HostError
 
 
 class Timer:
-    """Runs one function by its schedule. A run that takes longer than the interval delays the next."""
+    """Runs one function by its schedule. A run that takes longer than the interval delays the next one."""
 
     def __init__(self, function: Function, invocations: Invocations) -> None:
         self._function = function
@@ -33,12 +33,12 @@ class Timer:
             await self._call()
 
     async def _call(self) -> None:
-        with contextlib.suppress(Exception):  # it was logged where it was called; the next run comes all the same
+        with contextlib.suppress(Exception):  # the call has logged it; the next run starts as scheduled
             await self._invocations.call(self._function, TimerRequest(past_due=False, schedule_status={}, schedule={}))
 
 
 def check_schedule(function: Function) -> None:
-    """Raise HostError when the function's schedule is no cron expression with six fields."""
+    """Raise HostError when the function's schedule is not a cron expression with six fields."""
     schedule = str(function.trigger["schedule"])
     if len(schedule.split()) != 6 or not croniter.is_valid(schedule, second_at_beginning=True):
         raise HostError(
@@ -47,7 +47,7 @@ def check_schedule(function: Function) -> None:
 
 
 def next_run(schedule: str, after: datetime) -> datetime:
-    """The first time after `after` (aware, UTC) that the schedule names."""
-    # day_or=False: NCRONTAB wants day of month AND day of week, other crons one of them
+    """The first time after `after` (aware, UTC) in the schedule."""
+    # day_or=False: NCRONTAB needs day of month AND day of week, other crons one of them
     moment: datetime = croniter(schedule, after, day_or=False, second_at_beginning=True).get_next(datetime)
     return moment

@@ -1,9 +1,9 @@
-"""HTTP triggers on a real server (uvicorn), with what the host does to requests before a function sees them.
+"""HTTP triggers on a real server (uvicorn). It treats a request as the real host does before a function sees it.
 
-- Names of headers are lower-cased, doubled headers joined, empty ones dropped.
-- The body is read only when there is a Content-Length: a chunked request arrives empty.
-- More than FUNCTIONS_REQUEST_BODY_SIZE_LIMIT (100 MB where it is not set) is 413 before a byte of the body is read; a
-  wrong verb is 404, as an unknown route is.
+- Names of headers are lower-cased, repeated headers joined, empty ones dropped.
+- The body is read only if the request has a Content-Length: a chunked request arrives empty.
+- A body of more than FUNCTIONS_REQUEST_BODY_SIZE_LIMIT (100 MB by default) is 413 before any byte of it is read.
+- A wrong verb is 404, like an unknown route.
 - The caller's address is appended to X-Forwarded-For, as Azure's front end does.
 - A function that raises answers 500 without a body.
 """
@@ -25,9 +25,9 @@ from dev.host.index import Function
 from dev.host.invocation import FunctionError, Invocations
 from dev.host.settings import HostError, HostSettings
 
-#: How long running requests get at the end; the same as for the other triggers.
+#: How long running requests may take at the end; the same as for the other triggers.
 DRAIN_S = 10
-#: Route parameters that both Azure and Starlette know; constraints such as {id:guid} are not built.
+#: Route parameters that both Azure and Starlette support; constraints such as {id:guid} are not built.
 PARAMETER = re.compile(r"\{([A-Za-z]\w*)\}")
 
 
@@ -45,7 +45,7 @@ class WebServer(uvicorn.Server):
         try:
             self._socket.bind(("127.0.0.1", settings.port))
         except OSError as error:
-            raise HostError(f"port {settings.port} cannot be had: {error.strerror}") from error
+            raise HostError(f"port {settings.port} cannot be opened: {error.strerror}") from error
         self.answers = asyncio.Event()
         super().__init__(
             uvicorn.Config(
@@ -53,7 +53,7 @@ class WebServer(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 access_log=False,
-                proxy_headers=False,  # X-Forwarded-For is for the functions to read, not for the server to believe
+                proxy_headers=False,  # X-Forwarded-For is for the functions to read, not for the server to trust
                 server_header=False,
                 timeout_graceful_shutdown=DRAIN_S,
             )
@@ -61,20 +61,20 @@ class WebServer(uvicorn.Server):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take no signals: the host stops its triggers together."""
+        """Ignore signals: the host stops its triggers together."""
         yield
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until `should_exit`; `answers` is set when it does."""
+        """Serve until `should_exit`; `answers` is set when the server accepts requests."""
         await super().serve([self._socket, *(sockets or ())])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port, and say so."""
+        """Open the port, then set `answers`."""
         await super().startup(sockets)
         self.answers.set()
 
@@ -97,13 +97,13 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         if int(request.headers.get("content-length", 0)) > limit_bytes:
-            return Response(status_code=413)  # what still comes of it is thrown away as it comes
+            return Response(status_code=413)  # the rest of the body is read and thrown away
         headers = _headers(request)
         try:
             argument = await _function_request(request, headers)
             returned = await invocations.call(function, argument, headers.get("traceparent"))
             return _response(function, returned)
-        except Exception:  # noqa: BLE001 - a function may raise anything; it was logged where it was called
+        except Exception:  # noqa: BLE001  # a function may raise anything, and the call has logged it
             return Response(status_code=500)
 
     return endpoint
@@ -142,5 +142,5 @@ def _response(function: Function, returned: object) -> Response:
     return Response(returned.get_body(), status_code=returned.status_code, headers=headers)
 
 
-async def _not_found(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+async def _not_found(request: Request, error: Exception) -> Response:  # noqa: ARG001  # Starlette's signature
     return Response(status_code=404)

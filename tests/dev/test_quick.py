@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 LONG = ("crash_points", "guards", "machine", "outage", "simulation", "twin")
 
 #: The folders that have tests without a process.
-FOLDERS = {"adapters", "bench", "cli", "core", "dev", "doors", "infra", "reliability", "worker"}
+FOLDERS = {"adapters", "bench", "cli", "core", "dev", "triggers", "infra", "reliability", "worker"}
 
 #: The guard of tests/conftest.py, and five tests of which it fails those that start a process and do not say so.
 EXAMPLE = """

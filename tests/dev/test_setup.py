@@ -174,7 +174,7 @@ def test_a_failure_is_explained(output: str, advice: str, tmp_path: Path) -> Non
     assert advice in text
     assert output in text
     assert "setup.log" in text
-    assert "carries on" in text
+    assert "to continue from here" in text
 
 
 @pytest.mark.process

@@ -143,12 +143,12 @@ def test_a_second_stack_does_not_take_over_the_first(tmp_path: Path, monkeypatch
     file = tmp_path / "stack.json"
     monkeypatch.setattr(running, "RUNNING", file)
     with running.only_one() as first:
-        running.tell(first, {"ServiceBus": "one"})
+        running.record(first, {"ServiceBus": "one"})
         with pytest.raises(StartError, match="A local stack is up already"), running.only_one():
             pass
         assert running.values() == {"ServiceBus": "one"}
     assert not file.exists()
-    running.tell(file, {"ServiceBus": "left behind"})
+    running.record(file, {"ServiceBus": "left behind"})
     with pytest.raises(StartError, match="No local stack is running"):
         running.values()
     with running.only_one():

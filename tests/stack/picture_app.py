@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from dev.bench.peers.darkroom import doors
+from dev.bench.peers.darkroom import triggers
 from shared.adapters.net.input_files import InputFetcher
 from shared.composition.app import App, use
 from shared.config.settings import Settings
 from shared.ports import Dependencies
 
-app = doors()
+app = triggers()
 
 #: The internet, as far as this host knows it.
 NAMES = {"pictures.example": "127.0.0.1", "private.example": "10.0.0.1", "metadata.example": "169.254.169.254"}

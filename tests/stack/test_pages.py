@@ -85,7 +85,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     with running.only_one(folder / "stack.json") as file:
         async with Running(policy, samples=True, subscriptions=subscriptions) as stack, App(stack) as app:
             patch.chdir(folder)
-            running.tell(file, stack.values)
+            running.record(file, stack.values)
             samples.write(folder / ".local" / "samples")
             shutil.copyfile(folder / ".local" / "samples" / "portraits.zip", folder / "portraits.zip")
             yield Place(stack, app, folder)

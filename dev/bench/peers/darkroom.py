@@ -1,4 +1,4 @@
-"""Darkroom's own doors, for the peers that put other rooms behind them."""
+"""Darkroom's own triggers, for the peers that use other adapters behind them."""
 
 import importlib.util
 import sys
@@ -9,7 +9,7 @@ import azure.functions as func
 _FILE = Path(__file__).parents[3] / "function_app.py"
 
 
-def doors() -> func.FunctionApp:
+def triggers() -> func.FunctionApp:
     """The FunctionApp of Darkroom's function_app.py, loaded beside the peer's own file of that name."""
     spec = importlib.util.spec_from_file_location("darkroom_function_app", _FILE)
     if spec is None or spec.loader is None:

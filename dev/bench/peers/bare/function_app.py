@@ -1,34 +1,34 @@
-"""The road of a prediction alone, Darkroom's way: webhook, stream, store. Nothing is held, nothing screened."""
+"""The flow of a prediction alone, in Darkroom's way: webhook, stream, store. No credits, no screening."""
 
 import os
 from functools import cached_property
 from typing import Any
 
-from dev.bench.peers.bare.rooms import MemoryIndex, MemoryStore, TrustingScreener
-from dev.bench.peers.darkroom import doors
+from dev.bench.peers.bare.adapters import MemoryIndex, MemoryStore, TrustingScreener
+from dev.bench.peers.darkroom import triggers
 from shared.composition.app import App, use
 from shared.config.settings import Settings
 
-app = doors()
+app = triggers()
 
 
-class BareWiring(App):
-    """No-ops for what the polling designs do not do."""
+class BareApp(App):
+    """Darkroom's app with no-ops for what the polling designs do not do."""
 
     @cached_property
     def store(self) -> Any:
-        """In memory."""
+        """A store in memory."""
         return MemoryStore()
 
     @cached_property
     def index(self) -> Any:
-        """In memory."""
+        """An index in memory."""
         return MemoryIndex()
 
     @cached_property
     def screener(self) -> Any:
-        """Allows all."""
+        """A screener that allows all."""
         return TrustingScreener()
 
 
-use(BareWiring(Settings.from_env(os.environ)))
+use(BareApp(Settings.from_env(os.environ)))

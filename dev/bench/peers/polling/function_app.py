@@ -1,4 +1,4 @@
-"""The FLUX guide's worker: create a prediction, ask for it until it has ended, store what it made. In one call."""
+"""The FLUX guide's worker: in one call it creates a prediction, polls it until its end, and stores its picture."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 app = func.FunctionApp()
 
-#: As the guide has it: the first look after a second, then one every half second, for five minutes.
+#: The guide's times: the first poll after a second, then one every half second, for five minutes.
 FIRST_LOOK_S, EVERY_S, LOOKS = 1.0, 0.5, 600
 
 client = httpx.AsyncClient(timeout=60.0, limits=httpx.Limits(max_connections=10, max_keepalive_connections=5))
@@ -20,7 +20,7 @@ blobs = BlobServiceClient.from_connection_string(os.environ["STORAGE_CONNECTION_
 @app.function_name("generate")
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%", data_type=func.DataType.BINARY)
 async def generate(msg: func.ServiceBusMessage) -> None:
-    """One generation, from its message to its picture."""
+    """Make one generation, from its message to its picture."""
     job = json.loads(msg.get_body())
     headers = {"Authorization": f"Bearer {os.environ['REPLICATE_API_TOKEN']}"}
     api = os.environ["REPLICATE_API_URL"]

@@ -1,4 +1,4 @@
-"""The official replicate SDK as its README has it: `await client.async_run(...)`, then store what came."""
+"""The official replicate SDK as its README has it: `await client.async_run(...)`, then store the outputs."""
 
 import json
 import os
@@ -15,7 +15,7 @@ MODEL = "black-forest-labs/flux-schnell"
 client = replicate.Client(
     api_token=os.environ["REPLICATE_API_TOKEN"], base_url=os.environ["REPLICATE_API_URL"].removesuffix("/v1")
 )
-#: Not the SDK's own FileOutput: it sends the token along to wherever the output lies.
+#: Not the SDK's own FileOutput: it sends the token to any host that serves the output.
 downloads = httpx.AsyncClient(timeout=60.0)
 blobs = BlobServiceClient.from_connection_string(os.environ["STORAGE_CONNECTION_STRING"])
 
@@ -23,7 +23,7 @@ blobs = BlobServiceClient.from_connection_string(os.environ["STORAGE_CONNECTION_
 @app.function_name("generate")
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%", data_type=func.DataType.BINARY)
 async def generate(msg: func.ServiceBusMessage) -> None:
-    """One generation, from its message to its picture."""
+    """Make one generation, from its message to its picture."""
     job = json.loads(msg.get_body())
     inputs = {"prompt": job["prompt"], "output_format": "png"}
     urls = await client.async_run(MODEL, input=inputs, use_file_output=False)

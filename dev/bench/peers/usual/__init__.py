@@ -1,1 +1,1 @@
-"""Darkroom's road, built the usual way."""
+"""Darkroom's flow, built the usual way."""

@@ -1,11 +1,11 @@
-"""The whole road with every SDK imported at the start and used as its samples have it; see rooms.py."""
+"""The whole flow with every SDK imported at the start and used as its samples show; see adapters.py."""
 
 import os
 
-from dev.bench.peers.darkroom import doors
-from dev.bench.peers.usual.rooms import UsualWiring
+from dev.bench.peers.darkroom import triggers
+from dev.bench.peers.usual.adapters import UsualApp
 from shared.composition.app import use
 from shared.config.settings import Settings
 
-app = doors()
-use(UsualWiring(Settings.from_env(os.environ)))
+app = triggers()
+use(UsualApp(Settings.from_env(os.environ)))

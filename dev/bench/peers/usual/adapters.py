@@ -1,8 +1,8 @@
-"""The same corridor on adapters as most would write them.
+"""The same message handler on adapters as most programmers would write them.
 
-SDK clients with their defaults, imported eagerly; httpx's own pool; outputs read whole. What is safe about Darkroom's
-adapters (own writes known again, hosts checked, errors put into words) is left out, so that nothing here is slower
-than it would be in a plain program.
+SDK clients have their defaults and are imported eagerly, httpx has its own pool, outputs are read whole. The safety of
+Darkroom's adapters is left out (an own write is recognised, hosts are checked, errors get sentences), so that nothing
+here is slower than in a plain program.
 """
 
 import logging
@@ -40,19 +40,19 @@ from shared.core.provider.webhook import Callback, callback_url
 from shared.core.safety.moderation import Assessment, Category
 from shared.ports import Conflict, Loaded, OpenRow
 
-__all__ = ["UsualWiring", "azure"]
+__all__ = ["UsualApp", "azure"]
 
 
 class SdkStore:
-    """The state, by azure-data-tables."""
+    """State in azure-data-tables."""
 
     def __init__(self, service: TableServiceClient, table: str) -> None:
         self._table = service.get_table_client(table)
 
     async def load(self, key: Key) -> Loaded:
-        """Two point reads."""
-        generation = await self._row(key.user_id, rows.generation_key(key))
-        account = await self._row(key.user_id, rows.ACCOUNT)
+        """Load a generation and its account with two point reads."""
+        generation = await self._row(key.account_id, rows.generation_key(key))
+        account = await self._row(key.account_id, rows.ACCOUNT)
         return Loaded(
             account=rows.account_of(account) if account else None,
             account_etag=account.metadata["etag"] if account else "",
@@ -61,12 +61,12 @@ class SdkStore:
         )
 
     async def load_account(self, user_id: str) -> tuple[Account | None, str]:
-        """One point read."""
+        """Load an account with one point read."""
         row = await self._row(user_id, rows.ACCOUNT)
         return (rows.account_of(row), row.metadata["etag"]) if row else (None, "")
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
-        """One transaction."""
+        """Write the changes in one transaction."""
         writes = [_write(rows.generation_row(transition.generation), loaded.generation_etag)]
         if transition.account is not None:
             writes.append(_write(rows.account_row(transition.account), loaded.account_etag))
@@ -92,7 +92,7 @@ class SdkStore:
 
 
 def _write(row: Row, etag: str) -> Any:
-    # Without their type the SDK takes numbers for 32-bit.
+    # Without an explicit type the SDK writes numbers as 32-bit.
     numbers = {name: EntityProperty(value, EdmType.INT64) for name, value in row.items() if type(value) is int}
     row = {**row, **numbers}
     if not etag:
@@ -102,41 +102,41 @@ def _write(row: Row, etag: str) -> Any:
 
 
 class SdkIndex:
-    """The open index, by azure-data-tables."""
+    """The open index in azure-data-tables."""
 
     def __init__(self, service: TableServiceClient, table: str) -> None:
         self._table = service.get_table_client(table)
 
     async def put(self, row: OpenRow) -> None:
-        """Write it."""
+        """Write the row."""
         await self._table.upsert_entity(rows.open_row(row), mode=UpdateMode.REPLACE)
 
     async def get(self, key: Key) -> OpenRow | None:
-        """Read it."""
+        """Read the row."""
         try:
             return rows.open_of(await self._table.get_entity(*rows.open_keys(key)))
         except ResourceNotFoundError:
             return None
 
     async def remove(self, key: Key) -> None:
-        """Remove it."""
+        """Remove the row."""
         await self._table.delete_entity(*rows.open_keys(key))
 
     async def move(self, key: Key, due_at: datetime) -> None:
-        """Change its time."""
+        """Change the time of the row."""
         partition_key, row_key = rows.open_keys(key)
         await self._table.update_entity({"PartitionKey": partition_key, "RowKey": row_key, "due_at": due_at})
 
 
 class SdkBlobs:
-    """Outputs, by azure-storage-blob."""
+    """Outputs in azure-storage-blob."""
 
     def __init__(self, service: BlobServiceClient, container: str) -> None:
         self._name = container
         self._container = service.get_container_client(container)
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
-        """Upload it whole."""
+        """Upload an output whole."""
         settings = ContentSettings(content_type=content_type)
         await self._container.upload_blob(
             name, file.read(), overwrite=True, metadata=dict(metadata), content_settings=settings
@@ -145,7 +145,7 @@ class SdkBlobs:
 
 
 class SdkScreener:
-    """Content Safety, by its SDK and models."""
+    """Content Safety, by its SDK and its model classes."""
 
     def __init__(self, endpoint: str, key: str) -> None:
         self._client = ContentSafetyClient(endpoint, AzureKeyCredential(key))
@@ -164,14 +164,14 @@ def _verdict(result: Any) -> Assessment:
 
 
 class PlainReplicate:
-    """Replicate, by httpx with its own transport; an output is read whole."""
+    """Replicate by httpx with its own transport; an output is read whole."""
 
     def __init__(self, app: App) -> None:
         self._settings = app.settings
         self._client = httpx.AsyncClient(timeout=60.0)
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
-        """POST it."""
+        """POST a create."""
         settings = self._settings
         callback = Callback(key, attempt.number)
         webhook = callback_url(settings.public_url + WEBHOOK_PATH, callback, settings.replicate_webhook_secret)
@@ -181,7 +181,7 @@ class PlainReplicate:
         return creating.outcome_of(response, attempt.submitted_at)
 
     async def get(self, prediction_id: str) -> Prediction | None:
-        """Ask for it."""
+        """GET a prediction."""
         headers = {"Authorization": f"Bearer {self._settings.replicate_api_token}"}
         url = f"{self._settings.replicate_api_url}/predictions/{prediction_id}"
         return Prediction.read((await self._client.get(url, headers=headers)).json())
@@ -198,8 +198,8 @@ class PlainReplicate:
         yield whole()
 
 
-class UsualWiring(App):
-    """Darkroom's wiring with these rooms, and the libraries' own logging."""
+class UsualApp(App):
+    """Darkroom's app with these adapters, and the libraries' own logging."""
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -212,7 +212,7 @@ class UsualWiring(App):
 
     @cached_property
     def store(self) -> Any:
-        """The state."""
+        """The store."""
         return SdkStore(self._sdk_tables, self.settings.state_table)
 
     @cached_property

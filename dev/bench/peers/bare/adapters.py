@@ -1,4 +1,4 @@
-"""Rooms that do nothing outside the process: what they would have done costs nothing."""
+"""Adapters that call nothing outside the process, so that the work of the real ones costs nothing."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ _SAFE = Assessment(dict.fromkeys(Category, 0))
 
 
 class MemoryStore:
-    """Generations in a dictionary; every account has enough."""
+    """Generations in a dictionary; every account has enough credits."""
 
     def __init__(self) -> None:
         self._generations: dict[Key, tuple[Generation, str]] = {}
@@ -21,14 +21,14 @@ class MemoryStore:
         self._written = 0
 
     async def load(self, key: Key) -> Loaded:
-        """What is there."""
+        """Return the generation of this key, and an account with enough credits."""
         generation, etag = self._generations.get(key, (None, ""))
         account = self._accounts.get(key.user_id)
         rich = Account(account_id=key.user_id, granted=_CREDITS, available=_CREDITS)
         return Loaded(account=account or rich, account_etag="1", generation=generation, generation_etag=etag)
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
-        """Keep it, unless the generation has changed; nothing else is watched."""
+        """Keep the generation, unless it has changed since it was loaded. Nothing else is checked."""
         generation = transition.generation
         if self._generations.get(generation.key, (None, ""))[1] != loaded.generation_etag:
             raise Conflict
@@ -46,28 +46,28 @@ class MemoryIndex:
         self._rows: dict[Key, OpenRow] = {}
 
     async def put(self, row: OpenRow) -> None:
-        """Keep it."""
+        """Keep the row."""
         self._rows[row.key] = row
 
     async def get(self, key: Key) -> OpenRow | None:
-        """Give it."""
+        """Return the row."""
         return self._rows.get(key)
 
     async def remove(self, key: Key) -> None:
-        """Drop it."""
+        """Drop the row."""
         self._rows.pop(key, None)
 
     async def move(self, key: Key, due_at: datetime) -> None:
-        """Nothing looks at the time here."""
+        """Do nothing: nothing reads the time of a row here."""
 
 
 class TrustingScreener:
-    """Finds nothing in anything."""
+    """Finds nothing in any text or image."""
 
     async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
-        """Allow it."""
+        """Allow the text."""
         return _SAFE
 
     async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
-        """Allow it."""
+        """Allow the image."""
         return _SAFE
