@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.catalog import quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.events.generation_event import Output
@@ -86,7 +87,7 @@ STATES = {
 
 def ended(status: Status, error: str = "") -> Prediction:
     """The prediction with this status."""
-    return Prediction(prediction_id=PREDICTION, status=status, error=error)
+    return Prediction(prediction_id=PREDICTION, status=status, error=error, failure=failure_of(error))
 
 
 def attempt_failed(prediction: Prediction) -> Callable[[Generation], Transition | None]:

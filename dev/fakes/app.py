@@ -18,6 +18,7 @@ from dev.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.telemetry import FakeTelemetry
 from dev.fakes.world import World
+from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.keys import Key
@@ -115,7 +116,7 @@ class Porch:
     def webhook_dependencies(self) -> WebhookDependencies:
         """What ``receive`` needs."""
         allowed = tuple(ip_network(network) for network in self.networks)
-        return WebhookDependencies(self.secrets, self.messenger, self.telemetry, allowed, lambda: NOW)
+        return WebhookDependencies(self.secrets, self.messenger, self.telemetry, allowed, prediction_of, lambda: NOW)
 
     async def take(self, knock: Delivery) -> Answer:
         """One delivery at the door."""
@@ -152,7 +153,7 @@ class FakeApp:
         rooms: dict[str, Any] = {
             "deps": self.world.deps,
             "webhook_dependencies": WebhookDependencies(
-                self.secrets, self.messenger, self.world.telemetry, (), lambda: NOW
+                self.secrets, self.messenger, self.world.telemetry, (), prediction_of, lambda: NOW
             ),
             "store": self.world.store,
             **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), self.world.blobs),

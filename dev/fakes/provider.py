@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO
 
+from shared.adapters.replicate.failures import failure_of
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import Created, CreateOutcome, Prediction, Status
@@ -180,7 +181,8 @@ class FakeReplicate:
 
     def fail(self, prediction_id: str, error: str) -> Prediction:
         """It fails with this error text."""
-        return self._finish(prediction_id, Status.FAILED, error=error)
+        failed = self._finish(prediction_id, Status.FAILED, error=error)
+        return self._set(replace(failed, failure=failure_of(error)))
 
     def cancel_by_deadline(self, prediction_id: str) -> Prediction:
         """It ran into its ``Cancel-After`` while running."""

@@ -13,7 +13,6 @@ from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Plan
-from shared.core.provider.failures import failure_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -152,7 +151,7 @@ async def _attempt_failed(
     deps.telemetry.step("prediction_ended", key, status=prediction.status)
     if saved.changed and saved.generation is not None:
         if prediction.status is Status.FAILED:
-            kind, said = failure_of(prediction.error), saved.generation.provider_error
+            kind, said = prediction.failure, saved.generation.provider_error
             model = generation.attempt.model if generation.attempt else ""
             deps.telemetry.step("prediction_failed", key, model=model, kind=kind, said=said)
         await after_failed_attempt(deps, saved.generation)

@@ -8,7 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from shared.adapters.replicate import Replicate, Timeouts
+from shared.adapters.replicate.port import Replicate
+from shared.adapters.replicate.sdk.http import Timeouts
 from shared.core.keys import Key
 from shared.core.provider.prediction import CreateOutcome
 from tests.adapters.examples import attempt

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from dev import simulated_replicate
 from dev.fakes.provider import FakeReplicate
-from shared.adapters.replicate import Replicate
+from shared.adapters.replicate.port import Replicate
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import Created, Prediction, Status

@@ -6,8 +6,8 @@ import base64
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import Replicate
 from shared.adapters.replicate.downloads import MOST_BYTES
+from shared.adapters.replicate.port import Replicate
 from shared.core.provider.prediction import NotCreated
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Unavailable

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.adapters.replicate import Replicate
 from shared.adapters.replicate import port as replicate_client
 from shared.adapters.replicate.creating import CLOSED, CLOSED_S
+from shared.adapters.replicate.port import Replicate
 from shared.adapters.replicate.sdk import http as replicate_http
 from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
 from tests.adapters.examples import attempt

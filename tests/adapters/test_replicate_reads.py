@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate.sdk.reading import several
+from shared.adapters.replicate.reading import several
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
 from tests.adapters.replicate_clients import CREATED, NEW_TOKEN, NOW, Token, replicate, says
@@ -253,7 +254,7 @@ async def test_a_list_that_cannot_be_read_is_unavailable() -> None:
 
 def test_times_are_aware() -> None:
     """The list's times compare with ours."""
-    prediction = Prediction.read(CREATED)
+    prediction = prediction_of(CREATED)
     assert prediction is not None
     assert prediction.created_at == datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
     assert prediction.status is Status.STARTING

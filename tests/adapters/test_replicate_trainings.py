@@ -15,7 +15,7 @@ import pytest_asyncio
 from dev import simulated_replicate
 from dev.fakes.provider import FakeReplicate
 from replicate_simulator.models import TRAINER
-from shared.adapters.replicate import Replicate
+from shared.adapters.replicate.port import Replicate
 from shared.adapters.replicate.sdk.api.files import MOST_BYTES
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, created

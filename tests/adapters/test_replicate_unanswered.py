@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import ConfigurationError, Timeouts
+from shared.adapters.replicate.sdk.http import Timeouts
+from shared.adapters.replicate.sdk.token import ConfigurationError
 from shared.core.provider.prediction import Created, NotCreated, OutcomeUnknown
 from shared.ports import Unavailable
 from tests.adapters.examples import attempt

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
+from shared.adapters.replicate.failures import failure_of
+from shared.adapters.replicate.metrics import measured_of
 from shared.core.catalog.catalog import Quote, quote
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.lifecycle import opening, transitions
@@ -84,7 +86,14 @@ def prediction_id(generation: Generation) -> str:
 
 def ended(generation: Generation, status: Status, error: str = "", **metrics: Any) -> Prediction:
     """Its prediction is over."""
-    return Prediction(prediction_id=prediction_id(generation), status=status, error=error, metrics=metrics)
+    return Prediction(
+        prediction_id=prediction_id(generation),
+        status=status,
+        error=error,
+        failure=failure_of(error),
+        metrics=metrics,
+        measured=measured_of(metrics),
+    )
 
 
 def attempt_failed(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:

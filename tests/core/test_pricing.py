@@ -1,6 +1,7 @@
 """What a prediction cost: each unit by its own count, measured before asked, and no garbage breaks it."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -10,10 +11,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shared.adapters.replicate.metrics import measured_of
 from shared.core.events.generation_event import Output
 from shared.core.lifecycle.attempt import Attempt, Delivery, cost_of
-from shared.core.money.pricing import Made, Price, Unit, canceled_cost_usd_micros, cost_usd_micros
+from shared.core.money import pricing
+from shared.core.money.pricing import Made, Price, Unit
 from shared.core.provider.prediction import Prediction, Status
+
+
+def cost_usd_micros(prices: Iterable[Price], metrics: Mapping[str, Any], made: Made) -> int:
+    """The cost by metrics as Replicate names them."""
+    return pricing.cost_usd_micros(prices, measured_of(metrics), made)
+
+
+def canceled_cost_usd_micros(prices: Iterable[Price], metrics: Mapping[str, Any]) -> int:
+    """The same of what was canceled."""
+    return pricing.canceled_cost_usd_micros(prices, measured_of(metrics))
+
 
 #: An NVIDIA A100 (80 GB), for each second.
 A100 = Price(Unit.GPU_SECOND, 1_400)
@@ -164,7 +178,7 @@ ATTEMPT = Attempt(
 def ended(status: Status, outputs: int = 0, **metrics: float) -> Prediction:
     """A prediction that is over."""
     made = tuple(f"https://replicate.delivery/{number}.png" for number in range(outputs))
-    return Prediction(prediction_id="p" * 26, status=status, outputs=made, metrics=metrics)
+    return Prediction(prediction_id="p" * 26, status=status, outputs=made, measured=measured_of(metrics))
 
 
 def stored(*sides: tuple[int, int]) -> Delivery:

@@ -358,9 +358,15 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "no measurement of a stranger's keeps a row from being written",
+        "shared/adapters/replicate/wire.py",
+        (('metrics = kept_metrics(told.get("metrics"), MEASURED_NAMES)', 'metrics = told.get("metrics") or {}'),),
+        "tests/adapters/test_replicate_wire.py::test_measurements_of_any_size_fit_a_row",
+    ),
+    Guard(
+        "no measurement in a message keeps a row from being written",
         CORE + "provider/prediction.py",
         (('metrics=kept_metrics(raw.get("metrics"))', 'metrics=raw.get("metrics") or {}'),),
-        worker_test("test_outputs.py::test_metrics_of_any_size_do_not_lose_a_picture"),
+        core_test("test_prediction.py::test_measurements_in_a_message_are_bounded"),
     ),
     Guard(
         "a create that was refused for its input goes to no other model",
@@ -370,7 +376,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the seconds of a processor are no price of a picture",
-        CORE + "money/pricing.py",
+        "shared/adapters/replicate/metrics.py",
         (('    Unit.IMAGE: ("image_output_count", "image_count"),\n', '    Unit.IMAGE: ("predict_time",),\n'),),
         core_test("test_pricing.py::test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took"),
     ),

@@ -24,6 +24,7 @@ from shared.adapters.replicate.sdk.answers import (
     refused_fields,
     throttle_s,
 )
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import (
     Created,
@@ -31,7 +32,6 @@ from shared.core.provider.prediction import (
     CreateRefused,
     NotCreated,
     OutcomeUnknown,
-    Prediction,
 )
 from shared.core.reasons import SENTENCES, Reason
 
@@ -89,7 +89,7 @@ def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
     """What an answer to a create means. The body is read leniently; the status decides."""
     status = response.status_code
     if status in (200, 201, 202):
-        prediction = Prediction.read(decoded(response))
+        prediction = prediction_of(decoded(response))
         return Created(prediction) if prediction else OutcomeUnknown("the answer could not be read")
     if status == 401:
         return NotCreated("unauthorized", UNAUTHORIZED_S)

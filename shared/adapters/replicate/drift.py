@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.adapters.replicate.reading import fields
 from shared.adapters.replicate.sdk.api import ReplicateApi
 from shared.adapters.replicate.sdk.errors import NotFoundError
-from shared.adapters.replicate.sdk.reading import fields
 from shared.adapters.replicate.sdk.types import Version
 from shared.core.catalog.catalog import Catalog, Model, Shape, Status
 from shared.core.catalog.mapping import Input

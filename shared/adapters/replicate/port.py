@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shared.adapters.replicate import creating, downloads
+from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.sdk import answers
 from shared.adapters.replicate.sdk.calling import Caller, ray
 from shared.adapters.replicate.sdk.errors import (
@@ -34,8 +35,8 @@ from shared.adapters.replicate.sdk.http import (
     never_sent,
     never_written,
 )
-from shared.adapters.replicate.sdk.reading import fields, text
 from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
@@ -133,7 +134,7 @@ class Replicate:
         params = {} if training else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
         operation = "trainings.list" if training else "predictions.list"
         try:
-            async with aclosing(self._caller.pages(Prediction.read, operation, params=params)) as listed:
+            async with aclosing(self._caller.pages(prediction_of, operation, params=params)) as listed:
                 async for prediction in listed:
                     if prediction.created_at is not None and prediction.created_at < since:
                         return
@@ -189,7 +190,7 @@ class Replicate:
 
     async def _known(self, operation: str, prediction_id: str) -> Prediction | None:
         try:
-            return await self._caller.one(Prediction.read, operation, prediction_id)
+            return await self._caller.one(prediction_of, operation, prediction_id)
         except NotFoundError:
             return None
         except ReplicateError as trouble:

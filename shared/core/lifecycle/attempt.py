@@ -152,7 +152,7 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
     ``delivery`` is there where it succeeded. What failed, or never started, costs nothing.
     """
     if prediction.status is Status.CANCELED:
-        return canceled_cost_usd_micros(attempt.prices, prediction.metrics)
+        return canceled_cost_usd_micros(attempt.prices, prediction.measured)
     if delivery is None:
         return 0
     # What was refused had been made too. A picture that is not stored counts as the others do.
@@ -165,7 +165,7 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
         seconds=attempt.seconds,
         inputs=len(references(attempt.inputs)),
     )
-    return cost_usd_micros(attempt.prices, prediction.metrics, made)
+    return cost_usd_micros(attempt.prices, prediction.measured, made)
 
 
 def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:

@@ -26,7 +26,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.state import NEXT, ORDER, State
 from shared.core.money import ledger
-from shared.core.money.pricing import Metrics
+from shared.core.provider.metrics import Metrics
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord

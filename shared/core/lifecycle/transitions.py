@@ -12,7 +12,7 @@ from shared.core.lifecycle.attempt import Delivery, Timing, attempt_on, cost_of
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.lifecycle.state import State
 from shared.core.money import ledger
-from shared.core.provider.failures import REASONS, Failure, failure_of
+from shared.core.provider.failure import REASONS, Failure
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.provider.redaction import redacted
 from shared.core.reasons import Reason, Refusal
@@ -211,9 +211,8 @@ def attempt_failed(
     refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
     if prediction.status is Status.FAILED:
         generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
-        failure = failure_of(prediction.error)
-        refusal = Refusal.of(REASONS[failure])
-        if failure not in (Failure.TRANSIENT, Failure.MODEL):
+        refusal = Refusal.of(REASONS[prediction.failure])
+        if prediction.failure not in (Failure.TRANSIENT, Failure.MODEL):
             return ended(generation, account, State.FAILED, refusal, now)
     following = _following_model(generation)
     return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)

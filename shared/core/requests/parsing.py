@@ -74,7 +74,7 @@ def parse_event(raw: bytes) -> PredictionEvent | Check | Malformed:
         return Malformed(str(bad), raw)
     if body.get("type") == "check":
         return Check(key)
-    attempt, prediction = body.get("attempt"), Prediction.read(body.get("prediction"))
+    attempt, prediction = body.get("attempt"), Prediction.from_json(body.get("prediction"))
     good = isinstance(attempt, int) and not isinstance(attempt, bool) and 0 < attempt < _MOST_ATTEMPTS
     if body.get("type") != "prediction" or not good or prediction is None:
         return Malformed("a prediction event needs type, attempt and prediction", raw, key)

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import FixedToken, Replicate, Timeouts
+from shared.adapters.replicate.port import Replicate
 from shared.adapters.replicate.sdk import errors
 from shared.adapters.replicate.sdk.api import ReplicateApi
+from shared.adapters.replicate.sdk.http import Timeouts
+from shared.adapters.replicate.sdk.token import FixedToken
 from tests.adapters.replicate_api.world import SCHNELL, TOKEN, api_at
 from tests.adapters.replicate_clients import Token, secret
 from tests.adapters.simulators import scripted
