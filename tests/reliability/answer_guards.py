@@ -11,7 +11,7 @@ _CREATING, _CALLING, _HTTP = (
     f"shared/adapters/replicate/{name}.py" for name in ("creating", "sdk/calling", "sdk/http")
 )
 _GUARDED, _OUTPUTS, _READING = (
-    f"shared/adapters/replicate/{name}.py" for name in ("resilience/guarded", "resilience/hosts", "sdk/reading")
+    f"shared/adapters/replicate/{name}.py" for name in ("resilience/guarded", "resilience/hosts", "reading")
 )
 _SAYS = "worker/test_contradictions.py::"
 
