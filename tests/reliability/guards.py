@@ -344,8 +344,8 @@ GUARDS: tuple[Guard, ...] = (
         CORE + "lifecycle/transitions.py",
         (
             (
-                "        if failure not in (Failure.TRANSIENT, Failure.MODEL):\n",
-                "        if failure is Failure.INPUT:\n",
+                "        if prediction.failure not in (Failure.TRANSIENT, Failure.MODEL):\n",
+                "        if prediction.failure is Failure.INPUT:\n",
             ),
         ),
         worker_test("test_fallback.py::test_content_input_credit_and_keys_never_go_to_another"),
