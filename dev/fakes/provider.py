@@ -250,7 +250,7 @@ class FakeReplicate:
             Prediction(
                 prediction_id=prediction_id,
                 status=Status.STARTING,
-                model=attempt.replicate.partition(":")[0],
+                model=attempt.target.partition(":")[0],
                 webhook=callback_url(WEBHOOK_URL, callback, SIGNING_SECRET) if self.echo_webhook else "",
                 seed=seed if isinstance(seed, int) and self.show_seed else None,
                 created_at=self.now(),

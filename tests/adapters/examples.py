@@ -72,7 +72,7 @@ def attempt() -> Attempt:
         number=1,
         posts=1,
         model="flux-schnell",
-        replicate="black-forest-labs/flux-schnell",
+        target="black-forest-labs/flux-schnell",
         inputs={"prompt": "a lighthouse"},
         seed=0,
         own_seed=False,

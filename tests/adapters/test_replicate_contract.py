@@ -134,7 +134,7 @@ async def test_a_created_prediction_is_found(setting: Setting) -> None:
     assert found is not None
     assert not found.status.finished
     assert found.prediction_id == prediction.prediction_id
-    assert found.model == this.replicate
+    assert found.model == this.target
     assert found.seed == this.seed
 
 

@@ -69,7 +69,7 @@ async def test_a_lower_limit_is_read_from_a_429(detail: object, per_minute: floa
 async def test_a_pinned_version_is_created_by_its_version() -> None:
     """A community model names its version, and then the version alone is sent."""
     async with scripted(says(202, CREATED)) as server, replicate(server.url) as adapter:
-        outcome = await adapter.create(KEY, replace(attempt(), replicate="stability-ai/sdxl:" + "7" * 64))
+        outcome = await adapter.create(KEY, replace(attempt(), target="stability-ai/sdxl:" + "7" * 64))
     assert isinstance(outcome, Created)
     assert server.requests[0][1] == "/v1/predictions"
     assert json.loads(server.requests[0][3])["version"] == "7" * 64

@@ -20,7 +20,7 @@ OURS = NotCreated("not permitted", 60)
 async def create(world: World, model: str, say: CreateOutcome) -> CreateOutcome:
     """A create on a model, answered so."""
     world.replicate.say = say
-    return await world.guard.create(KEY, replace(attempt(), replicate=model))
+    return await world.guard.create(KEY, replace(attempt(), target=model))
 
 
 async def test_one_model_that_is_denied_is_gone() -> None:

@@ -39,7 +39,7 @@ def wanted(pictures: str = "https://api.replicate.com/v1/files/abc") -> Attempt:
     return replace(
         attempt(),
         model="trainer",
-        replicate=f"{TRAINER.name}:{TRAINER.version}",
+        target=f"{TRAINER.name}:{TRAINER.version}",
         modality="training",
         inputs={"input_images": pictures, "trigger_word": "LGHT", "steps": 20},
         destination=DESTINATION,
@@ -236,7 +236,7 @@ async def test_a_training_is_found_as_one_and_not_as_a_prediction_of_ours(settin
     found = await setting.provider.get(training.prediction_id, training=True)
     assert found is not None
     assert (found.prediction_id, found.status.finished) == (training.prediction_id, False)
-    assert found.model == this.replicate.partition(":")[0]
+    assert found.model == this.target.partition(":")[0]
     assert await setting.provider.get("z" * 26, training=True) is None
     assert await setting.provider.cancel("z" * 26, training=True) is None
 

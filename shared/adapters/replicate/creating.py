@@ -65,7 +65,7 @@ _NO_DESTINATION = "The destination of the training is not there. Create that mod
 
 def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
     """Where an attempt is POSTed to, and its JSON body; a model of the form owner/name:version goes by its version."""
-    model, _, version = attempt.replicate.partition(":")
+    model, _, version = attempt.target.partition(":")
     body: dict[str, Any] = {
         "input": dict(attempt.inputs),
         "webhook": webhook,

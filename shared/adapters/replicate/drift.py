@@ -49,7 +49,7 @@ async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
 
 
 async def _of_model(api: ReplicateApi, model: Model) -> list[Drift]:
-    name, _, pinned = model.replicate.partition(":")
+    name, _, pinned = model.target.partition(":")
     try:
         live = await api.models.get(name)
         version = await api.versions.get(name, pinned) if pinned else live.latest_version

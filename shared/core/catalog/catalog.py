@@ -62,7 +62,7 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model. ``replicate`` is owner/name, with ``:version`` where Replicate wants one.
+    """One model. ``target`` is owner/name, with ``:version`` where Replicate wants one.
 
     ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
     ``black_is_refusal``: a checker of its own gives a black picture in place of one that it refuses.
@@ -70,7 +70,7 @@ class Model:
     """
 
     name: str
-    replicate: str
+    target: str
     modality: str
     kind: str
     status: Status
@@ -109,7 +109,7 @@ class Catalog:
         """A model by our name or by Replicate's owner/name, with or without its version."""
         if name in self.models:
             return self.models[name]
-        named = (m for m in self.models.values() if name in (m.replicate, m.replicate.partition(":")[0]))
+        named = (m for m in self.models.values() if name in (m.target, m.target.partition(":")[0]))
         return next(named, None)
 
     def get_model_for_plan(self, plan: Plan, modality: str = DEFAULT_MODALITY) -> Model | None:
@@ -260,7 +260,7 @@ def _named(catalog: Catalog, request: GenerationRequest, plan: Plan) -> _Choice 
 
 def _unknown(catalog: Catalog, name: str) -> Refusal:
     """A model that is not offered, and those whose names are nearest. Nobody hears of a hidden one."""
-    known = {each.name: each.replicate.partition(":")[0] for each in catalog.models.values() if each.offered}
+    known = {each.name: each.target.partition(":")[0] for each in catalog.models.values() if each.offered}
     near = nearest_names(name, known)
     if not near:
         return Refusal.of(Reason.UNKNOWN_MODEL)

@@ -135,7 +135,7 @@ def _model(where: str, name: str, table: Any) -> Model:
     inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in _table(where, table, "inputs").items()}
     model = Model(
         name=name,
-        replicate=_replicate(where, table),
+        target=_target(where, table),
         modality=modality,
         kind=_text(where, table, "kind"),
         status=_choice(where, table, "status", Status, Status.ACTIVE),
@@ -170,7 +170,7 @@ def _check_inputs(where: str, model: Model) -> None:
     given = [item for item in model.inputs.values() if item.field == counted]
     if counted and model.status is not Status.RETIRED and not any(isinstance(item.default, int) for item in given):
         raise CatalogError(f"{where}, credits_per: needs an input of the field {counted} with a default")
-    if model.modality == "training" and model.status is not Status.RETIRED and ":" not in model.replicate:
+    if model.modality == "training" and model.status is not Status.RETIRED and ":" not in model.target:
         raise CatalogError(f"{where}, replicate: a trainer needs its version")
 
 
@@ -274,7 +274,7 @@ def _characters(where: str, table: Table) -> tuple[int, int]:
     return low, high
 
 
-def _replicate(where: str, table: Table) -> str:
+def _target(where: str, table: Table) -> str:
     value = table.get("replicate")
     if not isinstance(value, str) or not _REPLICATE.fullmatch(value):
         raise CatalogError(f"{where}, replicate: must be owner/name, or owner/name:version with 64 hex digits")

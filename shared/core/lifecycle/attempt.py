@@ -69,7 +69,7 @@ class Attempt:
     number: int
     posts: int
     model: str
-    replicate: str
+    target: str
     modality: str = "image"
     inputs: Inputs
     seed: int
@@ -129,7 +129,7 @@ def attempt_on(
         number=number,
         posts=1,
         model=model.name,
-        replicate=model.replicate,
+        target=model.target,
         modality=model.modality,
         inputs=mapped.inputs,
         seed=used_seed,
@@ -179,5 +179,5 @@ def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
         if key.generation_id not in prediction.webhook and not _ESCAPES.intersection(prediction.webhook):
             return False
         return named_callback(prediction.webhook) == Callback(key, attempt.number)
-    same_model = not prediction.model or prediction.model == attempt.replicate.partition(":")[0]
+    same_model = not prediction.model or prediction.model == attempt.target.partition(":")[0]
     return attempt.own_seed and same_model and prediction.seed == attempt.seed

@@ -105,7 +105,7 @@ class ResilientProvider:
         except BaseException:
             self._creates.given_up(asked_at)
             raise
-        return self._learned(self._whose(outcome, attempt.replicate.partition(":")[0]), asked_at)
+        return self._learned(self._whose(outcome, attempt.target.partition(":")[0]), asked_at)
 
     def _whose(self, outcome: CreateOutcome, model: str) -> CreateOutcome:
         """The outcome, once it is decided whether a refusal is about this model or about our account."""
