@@ -37,7 +37,7 @@ _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 
 
 #: The fields that there are, of a model and of an input.
-_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name"}
+_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "target"} | {"replicate"}
 _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", "high"} | {"type", "from", "to"}
 
 #: Inputs that no field fills: a rule does (mapping.py).
