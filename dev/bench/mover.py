@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 import httpx
 
 from dev.bench import usage
+from shared.core.provider.guarantees import REPLICATE
 from shared.ports import Limits
 
 #: Before it is measured: connections open, modules loaded.
@@ -72,7 +73,7 @@ async def _darkroom(values: dict[str, str]) -> Move:
     async def move(uri: str, name: str) -> None:
         with SpooledOutput(_BUFFER_BYTES) as held:
             file = cast("BinaryIO", held)
-            async with deps.provider.fetch(uri, 60_000_000) as pieces:
+            async with deps.providers[REPLICATE].fetch(uri, 60_000_000) as pieces:
                 async for piece in pieces:
                     file.write(piece)
             file.seek(0)

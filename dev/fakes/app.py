@@ -22,6 +22,7 @@ from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.keys import Key
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.webhook import Callback, callback_url, sign
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
@@ -148,7 +149,7 @@ class FakeApp:
         self.secrets = FakeSecrets(SIGNING_SECRET)
         self.screener: FakeScreener = self.world.screener
         self.world.messenger, self.world.replicate = self.messenger, self.replicate
-        self.world.deps = replace(self.world.deps, messenger=self.messenger, provider=self.replicate)
+        self.world.deps = replace(self.world.deps, messenger=self.messenger, providers={REPLICATE: self.replicate})
         self.app = App(Settings.from_env(ENVIRONMENT))
         rooms: dict[str, Any] = {
             "deps": self.world.deps,

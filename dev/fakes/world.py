@@ -32,6 +32,7 @@ from shared.core.lifecycle.attempt import Timing
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, Move, Plan, moved
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.messages import Message
 from shared.core.requests.parsing import parse_event, parse_request
@@ -68,7 +69,7 @@ class World:
         self.deps = Dependencies(
             store=self.store,
             index=self.index,
-            provider=self.replicate,
+            providers={REPLICATE: self.replicate},
             images=self.images,
             screener=self.screener,
             inputs=self.inputs,

@@ -112,8 +112,9 @@ class Gate(Protocol):
 
 def watched(deps: Dependencies, gate: Gate) -> Dependencies:
     """The same house, with ``gate`` in every way out."""
-    ports = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
-    return replace(deps, **ports)  # type: ignore[arg-type]  # each stands for whatever port is behind it
+    ports: dict[str, Any] = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
+    ports["providers"] = {name: _Watched("provider", each, gate) for name, each in deps.providers.items()}
+    return replace(deps, **ports)  # each stands for whatever port is behind it
 
 
 #: The ways out of a house are its ports. All else are values and functions, whatever they are called: a flag behind the

@@ -24,6 +24,7 @@ from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.money.ledger import LedgerEntry
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
 
@@ -172,21 +173,21 @@ class TableRestClient:
         """See ``Provider``."""
         return await self._account.create(key, attempt, probe=self.is_probe())
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """See ``Provider``."""
         await self._account.asked()
-        return await self._account.replicate.get(prediction_id, training=training)
+        return await self._account.replicate.get(ref)
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """See ``Provider``."""
         await self._account.asked()
-        return await self._account.replicate.cancel(prediction_id, training=training)
+        return await self._account.replicate.cancel(ref)
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """See ``Provider``. Every page is a question."""
         await self._account.asked()
         rows = 0
-        async for prediction in self._account.replicate.recent(since, training=training):
+        async for prediction in self._account.replicate.recent(since, kind):
             rows += 1
             if rows % PAGE_ROWS == 0:
                 await self._account.asked()

@@ -21,6 +21,7 @@ from shared.composition.part import Ping
 from shared.composition.safety import SafetyPart
 from shared.config import data_files
 from shared.config.settings import SettingsError
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
 from shared.ports import Dependencies, Limits
@@ -66,7 +67,7 @@ class Container(SafetyPart):
         return Dependencies(
             store=self.store,
             index=self.index,
-            provider=self.provider,
+            providers={REPLICATE: self.provider},
             images=PillowImages(),
             screener=self.screener,
             inputs=InputFetcher(),

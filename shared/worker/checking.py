@@ -7,7 +7,7 @@ An unknown outcome of a create is resolved in this order, and never by a second 
 3. its ``Cancel-After`` has passed: whatever was created is over. Only then is the next attempt opened.
 
 A prediction that Replicate does not know any more (404) may run all the same: reads lag and differ. It is given up when
-the 404 lasts and ``Cancel-After`` has passed; a training, which has none, when the list is without it too.
+the 404 lasts and ``Cancel-After`` has passed; where none is guaranteed, when the list is without it too.
 """
 
 from datetime import timedelta
@@ -145,12 +145,14 @@ async def _submitting(deps: Dependencies, generation: Generation) -> None:
 
 
 async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
-    """This attempt's predictions in Replicate's list, oldest first."""
+    """This attempt's predictions in its provider's list, oldest first; none where there is no list."""
+    if not attempt.guarantees.listed:
+        return []
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
     key = generation.key
     own = [
         prediction
-        async for prediction in deps.provider.recent(since, training=attempt.trains)
+        async for prediction in deps.providers[attempt.provider].recent(since, attempt.kind)
         if created(attempt, key, prediction)
     ]
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
@@ -176,7 +178,7 @@ async def _running(deps: Dependencies, generation: Generation) -> None:
     if attempt is None or attempt.prediction_id is None:
         return
     try:
-        prediction = await deps.provider.get(attempt.prediction_id, training=attempt.trains)
+        prediction = await deps.providers[attempt.provider].get(attempt.ref(attempt.prediction_id))
         if prediction is None:
             await _missing(deps, generation.key, attempt)
             return
@@ -203,7 +205,7 @@ async def _missing(deps: Dependencies, key: Key, attempt: Attempt) -> None:
     generation = (await save(deps, key, note)).generation
     if generation is None or not transitions.is_missing(generation, deps.timing, deps.now()):
         return  # its row was moved: the timer looks again
-    if attempt.trains and await _runs_unseen(deps, generation, prediction_id):
+    if not attempt.guarantees.cancel_after and await _runs_unseen(deps, generation, prediction_id):
         return
 
     def decide(current: Loaded) -> Transition | None:
@@ -218,13 +220,16 @@ async def _missing(deps: Dependencies, key: Key, attempt: Attempt) -> None:
 
 
 async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id: str) -> bool:
-    """Whether a training is known elsewhere. Nothing bounds it: the list must be without it, and a cancel in vain."""
+    """Whether what nothing bounds is known elsewhere: the list must be without it, and a cancel in vain."""
     attempt = generation.attempt
     if attempt is None:
         return False
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
-    listed = [each async for each in deps.provider.recent(since, training=True) if each.prediction_id == prediction_id]
-    known = listed[0] if listed else await deps.provider.cancel(prediction_id, training=True)
+    provider, listed = deps.providers[attempt.provider], []
+    if attempt.guarantees.listed:
+        recent = provider.recent(since, attempt.kind)
+        listed = [each async for each in recent if each.prediction_id == prediction_id]
+    known = listed[0] if listed else await provider.cancel(attempt.ref(prediction_id))
     if known is None:
         return False
     if known.status.finished:

@@ -174,7 +174,7 @@ async def _see(task: _Task, index: int, output: str, came: SpooledOutput, clean:
 
 async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
     awaits = awaited(task.deps, task.key, task.attempt, task.prediction)
-    async with awaits, task.deps.provider.fetch(uri, task.most_bytes) as chunks:
+    async with awaits, task.deps.providers[task.attempt.provider].fetch(uri, task.most_bytes) as chunks:
         async for chunk in chunks:
             file.write(chunk)
 

@@ -13,6 +13,7 @@ from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Plan
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -65,8 +66,11 @@ def _is_known(generation: Generation, prediction: Prediction) -> bool:
     return generation.attempt is not None and generation.attempt.prediction_id == prediction.prediction_id
 
 
-def _trains(generation: Generation) -> bool:
-    return generation.attempt is not None and generation.attempt.trains
+def _ref(deps: Dependencies, generation: Generation, prediction_id: str) -> PredictionRef:
+    """Whom to ask for a prediction: of a generation without an attempt nobody knows, so the first provider is taken."""
+    if generation.attempt is not None:
+        return generation.attempt.ref(prediction_id)
+    return PredictionRef(next(iter(deps.providers)), prediction_id, Kind.PREDICTION)
 
 
 async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: Prediction) -> None:
@@ -74,7 +78,8 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
 
     What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
     """
-    stopped = await deps.provider.cancel(prediction.prediction_id, training=_trains(generation))
+    ref = _ref(deps, generation, prediction.prediction_id)
+    stopped = await deps.providers[ref.provider].cancel(ref)
     if stopped is None:
         raise Unavailable("replicate", "it does not know a prediction that it has told of")
     stops = stopped.status is Status.CANCELED or not stopped.status.finished
@@ -177,7 +182,7 @@ async def stop(deps: Dependencies, generation: Generation) -> None:
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:
         return
-    prediction = await deps.provider.cancel(attempt.prediction_id, training=attempt.trains)
+    prediction = await deps.providers[attempt.provider].cancel(attempt.ref(attempt.prediction_id))
     if prediction is not None and prediction.status.finished:
         await adopt(deps, generation.key, attempt.number, prediction)
     else:

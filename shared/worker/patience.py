@@ -42,7 +42,7 @@ async def whole(deps: Dependencies, generation: Generation, prediction: Predicti
     attempt = generation.attempt
     if attempt is None or (prediction.complete and prediction.outputs):
         return prediction
-    shown = await deps.provider.get(prediction.prediction_id, training=attempt.trains)
+    shown = await deps.providers[attempt.provider].get(attempt.ref(prediction.prediction_id))
     if shown is not None and shown.status.finished and shown.status is not Status.SUCCEEDED:
         return shown  # what is asked for is the truth
     found = shown if shown is not None and shown.status is Status.SUCCEEDED else None

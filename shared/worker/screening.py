@@ -201,20 +201,22 @@ async def _address(deps: Dependencies, attempt: Attempt, kind: str, value: Value
     address: str | None = None
     closed = deps.limits.hand_files_over
     if kind == "archive" or (kind == "audio" and closed):
-        address = await _handed_over(deps, named, deps.uploads.read_upload)
+        address = await _handed_over(deps, attempt, named, deps.uploads.read_upload)
     elif kind == "audio":
         address = await deps.uploads.upload_address(named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
         address = await deps.input_files.input_address(blob, life_s, deps.limits.inline_bytes)
         if closed and address is not None and not address.startswith("data:"):
-            address = await _handed_over(deps, blob, deps.input_files.read_input)
+            address = await _handed_over(deps, attempt, blob, deps.input_files.read_input)
     if address is None:
         raise OutputUnfit(_FILE_MISSING if kind in ("archive", "audio") else Refusal.of(Reason.INPUT_INVALID))
     return address
 
 
-async def _handed_over(deps: Dependencies, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]) -> str | None:
+async def _handed_over(
+    deps: Dependencies, attempt: Attempt, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]
+) -> str | None:
     """Give a file to the provider's own store of files; None where there is no such file.
 
     An archive always goes there: a training may wait longer than an address of ours lives. The others go where the
@@ -225,4 +227,4 @@ async def _handed_over(deps: Dependencies, name: str, read: Callable[[str, Binar
         if not await read(name, file):
             return None
         file.seek(0)
-        return await deps.provider.upload(name.rpartition("/")[2], file)
+        return await deps.providers[attempt.provider].upload(name.rpartition("/")[2], file)

@@ -12,16 +12,17 @@ from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import NOW
 from tests.adapters.guard import CREATED, NO_CREDIT, World, made
+from tests.adapters.replicate_clients import ref
 
 Ask = Callable[[World], Awaitable[object]]
 
 
 async def _got(world: World) -> Prediction | None:
-    return await world.guard.get("prediction")
+    return await world.guard.get(ref("prediction"))
 
 
 async def _canceled(world: World) -> Prediction | None:
-    return await world.guard.cancel("prediction")
+    return await world.guard.cancel(ref("prediction"))
 
 
 async def _listed(world: World) -> list[Prediction]:
@@ -57,7 +58,7 @@ async def test_the_three_fail_apart() -> None:
     """402 is for creates alone, and pictures are fetched while the API is down."""
     world = made()
     await world.open(NO_CREDIT)
-    assert await world.guard.get("prediction") is not None
+    assert await world.guard.get(ref("prediction")) is not None
     world.replicate.trouble = Unavailable("replicate", "answered 503")
     await _fails(world, _got, RULE.failures)
     world.replicate.trouble = None
@@ -99,7 +100,7 @@ async def test_a_question_that_is_canceled_leaves_its_place() -> None:
     await _fails(world, _got, RULE.failures)
     world.time[0] += RULE.pause_s
     world.replicate.hangs.clear()
-    probe = asyncio.create_task(world.guard.get("prediction"))
+    probe = asyncio.create_task(world.guard.get(ref("prediction")))
     await asyncio.sleep(0)
     (trouble,) = await _fails(world, _got, 1)
     assert trouble.why == "left alone"
@@ -108,7 +109,7 @@ async def test_a_question_that_is_canceled_leaves_its_place() -> None:
         await probe
     world.replicate.hangs.set()
     world.replicate.trouble = None
-    assert await world.guard.get("prediction") is not None
+    assert await world.guard.get(ref("prediction")) is not None
 
 
 # Uploads.

@@ -16,6 +16,7 @@ from shared.core.events.generation_event import Output
 from shared.core.lifecycle.attempt import Attempt, Delivery, cost_of
 from shared.core.money import pricing
 from shared.core.money.pricing import Made, Price, Unit
+from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
 from shared.core.provider.prediction import Prediction, Status
 
 
@@ -162,6 +163,9 @@ ATTEMPT = Attempt(
     number=1,
     posts=1,
     model="flux-2-pro",
+    provider=REPLICATE,
+    kind=Kind.PREDICTION,
+    guarantees=PROVIDERS[REPLICATE][Kind.PREDICTION],
     target="black-forest-labs/flux-2-pro",
     inputs={"prompt": "a lighthouse"},
     seed=7,

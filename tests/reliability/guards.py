@@ -324,8 +324,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "observing.py",
         (
             (
-                "    stopped = await deps.provider.cancel(prediction.prediction_id, training=_trains(generation))\n",
-                "    stopped = prediction if _trains(generation) else prediction\n",
+                "    stopped = await deps.providers[ref.provider].cancel(ref)\n",
+                "    stopped = prediction if ref else prediction\n",
             ),
         ),
         worker_test("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),

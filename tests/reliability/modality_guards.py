@@ -15,13 +15,13 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a training that was lost is never started again",
         CORE + "lifecycle/transitions.py",
-        (("    again = None if attempt.trains else attempt.model\n", "    again = attempt.model\n"),),
+        (("    again = attempt.model if attempt.guarantees.cancel_after else None\n", "    again = attempt.model\n"),),
         worker_test("test_trainings.py::test_a_training_that_was_lost_is_never_started_again"),
     ),
     Guard(
         "an extra training is canceled as a training",
         WORKER + "observing.py",
-        (("cancel(prediction.prediction_id, training=_trains(generation))", "cancel(prediction.prediction_id)"),),
+        (("return generation.attempt.ref(prediction_id)\n", "pass\n"),),
         worker_test("test_trainings.py::test_a_training_that_was_lost_and_is_heard_of_later_is_stopped"),
     ),
     Guard(

@@ -108,7 +108,7 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "the list is read by one at a time",
         _LISTING,
-        "            if training in self._reading:\n",
+        "            if kind in self._reading:\n",
         "            if training is None:\n",
         "adapters/test_replicate_listing.py::test_one_reads_at_a_time",
     ),

@@ -11,6 +11,7 @@ from dev.fakes.provider import FakeReplicate
 from dev.fakes.world import KEY, START, World
 from shared import worker
 from shared.core.lifecycle.state import State
+from shared.core.provider.guarantees import REPLICATE, PredictionRef
 from shared.core.provider.prediction import NotCreated, Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
@@ -23,11 +24,11 @@ class LeftAlone(FakeReplicate):
 
     wait_s = 0.0
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """Not now."""
         if self.wait_s:
             raise Unavailable("replicate", "left alone", self.wait_s)
-        return await super().get(prediction_id, training=training)
+        return await super().get(ref)
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -43,7 +44,7 @@ async def running(wait_s: float) -> tuple[World, LeftAlone]:
     world = World()
     await world.open_account()
     replicate = LeftAlone(world.now)
-    world.replicate, world.deps = replicate, replace(world.deps, provider=replicate)
+    world.replicate, world.deps = replicate, replace(world.deps, providers={REPLICATE: replicate})
     await world.ask()
     replicate.wait_s = wait_s
     return world, replicate

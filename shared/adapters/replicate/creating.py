@@ -80,7 +80,7 @@ def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
 
 def headers(attempt: Attempt) -> dict[str, str]:
     """``Cancel-After`` bounds queue, boot and run together, on Replicate's own clock. Trainings know no such header."""
-    if attempt.trains:
+    if not attempt.guarantees.cancel_after:
         return {}
     return {"Cancel-After": f"{attempt.cancel_after_s}s"}
 

@@ -39,6 +39,7 @@ from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource
 from shared.adapters.replicate.wire import prediction_of
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.reasons import Reason, Refusal
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("darkroom.replicate")
 
+
+#: Where each kind is asked for.
+_RESOURCES = {Kind.PREDICTION: "predictions", Kind.TRAINING: "trainings"}
 
 #: What a user is told whose file Replicate does not take.
 _FILE_UNFIT = "The input file cannot be given to the model: it has more than 100 MiB, or a name that is too long."
@@ -120,21 +124,22 @@ class Replicate:
             _log.warning("a create was answered %s (cf-ray %s) %s", response.status_code, ray(response) or "-", refused)
         return creating.outcome_of(response, self._now())
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """The prediction, or the training, as it is now; None if Replicate does not know it."""
-        return await self._known("trainings.get" if training else "predictions.get", prediction_id)
+        return await self._known(f"{_RESOURCES[ref.kind]}.get", ref.prediction_id)
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """Cancel it, if it still runs; None if Replicate does not know it."""
-        return await self._known("trainings.cancel" if training else "predictions.cancel", prediction_id)
+        return await self._known(f"{_RESOURCES[ref.kind]}.cancel", ref.prediction_id)
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """The account's predictions created after ``since``, newest first, page by page as they are wanted."""
         # The list of trainings cannot be asked for a part of it: it is short.
-        params = {} if training else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
-        operation = "trainings.list" if training else "predictions.list"
+        params = (
+            {} if kind is Kind.TRAINING else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+        )
         try:
-            async with aclosing(self._caller.pages(prediction_of, operation, params=params)) as listed:
+            async with aclosing(self._caller.pages(prediction_of, f"{_RESOURCES[kind]}.list", params=params)) as listed:
                 async for prediction in listed:
                     if prediction.created_at is not None and prediction.created_at < since:
                         return

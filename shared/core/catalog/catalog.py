@@ -12,7 +12,7 @@ Rules of this file:
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -23,6 +23,7 @@ from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price
+from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
 
@@ -62,7 +63,7 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model. ``target`` is owner/name, with ``:version`` where Replicate wants one.
+    """One model. ``target`` is its name at its ``provider``: owner/name, with ``:version`` where one is needed.
 
     ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
     ``black_is_refusal``: a checker of its own gives a black picture in place of one that it refuses.
@@ -70,6 +71,7 @@ class Model:
     """
 
     name: str
+    provider: ProviderName
     target: str
     modality: str
     kind: str
@@ -99,11 +101,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, and which one serves whom by default: by modality and plan."""
+    """All models by name, and which one serves whom by default: by modality and plan; ``providers`` promise what."""
 
     version: str
     models: Mapping[str, Model]
     default_models: Mapping[str, Mapping[Plan, str]]
+    providers: Providers = field(default_factory=lambda: PROVIDERS)
 
     def find(self, name: str) -> Model | None:
         """A model by our name or by Replicate's owner/name, with or without its version."""

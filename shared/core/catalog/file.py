@@ -21,6 +21,7 @@ from shared.core.catalog.mapping import KINDS, Input
 from shared.core.catalog.sizes import Sizing
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
+from shared.core.provider.guarantees import PROVIDERS, REPLICATE, ProviderName
 from shared.core.requests.fields import MODALITIES, WRITTEN
 from shared.core.requests.messages import GenerationRequest
 
@@ -37,7 +38,7 @@ _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 
 
 #: The fields that there are, of a model and of an input.
-_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "target"} | {"replicate"}
+_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "provider", "target"} | set(PROVIDERS)
 _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", "high"} | {"type", "from", "to"}
 
 #: Inputs that no field fills: a rule does (mapping.py).
@@ -132,10 +133,12 @@ def _model(where: str, name: str, table: Any) -> Model:
         raise CatalogError(f"{where}: must be a table")
     _known(where, table, _MODEL_FIELDS)
     modality = _word(where, table, "modality", MODALITIES)
+    provider, target = _provider_and_target(where, table)
     inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in _table(where, table, "inputs").items()}
     model = Model(
         name=name,
-        target=_target(where, table),
+        provider=provider,
+        target=target,
         modality=modality,
         kind=_text(where, table, "kind"),
         status=_choice(where, table, "status", Status, Status.ACTIVE),
@@ -274,11 +277,12 @@ def _characters(where: str, table: Table) -> tuple[int, int]:
     return low, high
 
 
-def _target(where: str, table: Table) -> str:
-    value = table.get("replicate")
+def _provider_and_target(where: str, table: Table) -> tuple[ProviderName, str]:
+    """Whose a model is and what it is called there: ``replicate = "owner/name"``."""
+    value = table.get(REPLICATE)
     if not isinstance(value, str) or not _REPLICATE.fullmatch(value):
-        raise CatalogError(f"{where}, replicate: must be owner/name, or owner/name:version with 64 hex digits")
-    return value
+        raise CatalogError(f"{where}, {REPLICATE}: must be owner/name, or owner/name:version with 64 hex digits")
+    return REPLICATE, value
 
 
 def _date(where: str, table: Table) -> date:

@@ -14,6 +14,7 @@ from shared.core.catalog.mapping import Inputs, inputs_of, references, seed_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.money.pricing import Made, Price, canceled_cost_usd_micros, cost_usd_micros
+from shared.core.provider.guarantees import Guarantees, Kind, PredictionRef, ProviderName
 from shared.core.provider.outputs import files_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.provider.webhook import Callback, named_callback
@@ -59,6 +60,7 @@ class Attempt:
     """One prediction that is wanted: what is sent, and what is known of it.
 
     ``posts`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
+    ``target`` is the model's name at its ``provider``, which promises ``guarantees`` of what it creates.
     ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
     ``seconds`` is the duration that was asked for (0: none), ``output_bytes`` the most that an output may have
     (0: as all). A training has a ``destination``: the model that gets the new version, owner/name.
@@ -69,7 +71,10 @@ class Attempt:
     number: int
     posts: int
     model: str
+    provider: ProviderName
     target: str
+    kind: Kind
+    guarantees: Guarantees
     modality: str = "image"
     inputs: Inputs
     seed: int
@@ -90,11 +95,15 @@ class Attempt:
 
     @property
     def trains(self) -> bool:
-        """Whether it is a training, which is asked for by other addresses than a prediction."""
-        return bool(self.destination)
+        """Whether it is a training."""
+        return self.kind is Kind.TRAINING
+
+    def ref(self, prediction_id: str) -> PredictionRef:
+        """A prediction of this attempt, as its provider is asked for it."""
+        return PredictionRef(self.provider, prediction_id, self.kind)
 
     def canceled_at(self, timing: Timing) -> datetime:
-        """When Replicate has provably cancelled whatever this attempt created."""
+        """When its provider has provably cancelled whatever it created, if it promises to."""
         return self.submitted_at + timedelta(seconds=self.cancel_after_s + timing.cancel_grace_s)
 
 
@@ -121,6 +130,7 @@ def attempt_on(
     if isinstance(mapped, Refusal):
         return mapped
     trains = model.modality == "training"
+    kind = Kind.TRAINING if trains else Kind.PREDICTION
     if trains and not request.destination:
         return Refusal(
             Reason.INVALID_REQUEST, f"destination is needed for {model.name}: the model to train, owner/name"
@@ -129,7 +139,10 @@ def attempt_on(
         number=number,
         posts=1,
         model=model.name,
+        provider=model.provider,
         target=model.target,
+        kind=kind,
+        guarantees=catalog.providers[model.provider][kind],
         modality=model.modality,
         inputs=mapped.inputs,
         seed=used_seed,
@@ -169,12 +182,12 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
 
 
 def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
-    """Whether a prediction in Replicate's list is one that this attempt created.
+    """Whether a prediction in a provider's list is one that this attempt created.
 
-    The echoed webhook address decides where it is there. Otherwise only a seed that we chose does, for it is
-    unique: two requests of a user may well share a seed of the user's.
+    The echoed callback decides where it is there, and where it is promised. Otherwise only a seed that we chose does:
+    it is unique, while two requests of a user may well share a seed of the user's.
     """
-    if prediction.webhook:
+    if prediction.webhook or attempt.guarantees.echoes_callback:
         # Most of a list are not this one. An address without escapes says its ids as they are: no need to parse it.
         if key.generation_id not in prediction.webhook and not _ESCAPES.intersection(prediction.webhook):
             return False

@@ -101,14 +101,14 @@ def lost(
 ) -> Transition | None:
     """No trace of a create whose ``Cancel-After`` has passed: it never was, or it is over. Open the next attempt.
 
-    Trainings know no ``Cancel-After``: one that nobody sees may still run, so there is no next attempt.
+    Where none is guaranteed, what nobody sees may still run, so there is no next attempt.
     """
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
         return None
     if generation.requested_end is not None:
         return ended_as_wished(generation, account, generation.requested_end, now)
-    again = None if attempt.trains else attempt.model
+    again = attempt.model if attempt.guarantees.cancel_after else None
     return _next_attempt(generation, account, catalog, again, Refusal.of(Reason.LOST), seed=seed, now=now)
 
 
@@ -265,13 +265,13 @@ def promised(generation: Generation, number: int, prediction_id: str) -> Transit
 def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
     """Whether a RUNNING prediction is not known for so long, and so late, that nothing of it can run any more.
 
-    A training knows no ``Cancel-After``: whoever asks looks into the list too.
+    Where no ``Cancel-After`` is guaranteed, whoever asks looks elsewhere too.
     """
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.missing_since is None:
         return False
     lasts = now >= attempt.missing_since + timedelta(seconds=timing.missing_s)
-    return lasts and (attempt.trains or now >= attempt.canceled_at(timing))
+    return lasts and (not attempt.guarantees.cancel_after or now >= attempt.canceled_at(timing))
 
 
 def vanished(

@@ -23,6 +23,7 @@ from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.money.usage import Used
+from shared.core.provider.guarantees import Guarantees, Kind, ProviderName
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import read_record
@@ -229,7 +230,10 @@ def _attempt_columns(attempt: Attempt) -> Row:
         "attempt": attempt.number,
         "posts": attempt.posts,
         "model": attempt.model,
+        "provider": attempt.provider,
         "target": attempt.target,
+        "prediction_kind": attempt.kind,
+        **json_columns("guarantees", list(attempt.guarantees.names)),
         "modality": attempt.modality,
         **json_columns("inputs", dict(attempt.inputs)),
         "seed": attempt.seed,
@@ -258,7 +262,10 @@ def _attempt(columns: "Columns") -> Attempt | None:
         number=number,
         posts=columns.get("posts", int),
         model=columns.get("model", str),
+        provider=ProviderName(columns.get("provider", str)),
         target=columns.get("target", str),
+        kind=_kind(columns),
+        guarantees=_guarantees(columns),
         modality=columns.maybe("modality", str) or "image",
         inputs=columns.json("inputs", dict) or {},
         seed=columns.get("seed", int),
@@ -277,6 +284,21 @@ def _attempt(columns: "Columns") -> Attempt | None:
         missing_since=columns.maybe_time("missing_since"),
         promised=columns.maybe("promised", bool) or False,
     )
+
+
+def _kind(columns: "Columns") -> Kind:
+    try:
+        return Kind(columns.get("prediction_kind", str))
+    except ValueError:
+        raise columns.unreadable("prediction_kind") from None
+
+
+def _guarantees(columns: "Columns") -> Guarantees:
+    """Those that were promised when it was made; a name that this version does not know cannot be relied upon."""
+    try:
+        return Guarantees.of(tuple(columns.json("guarantees", list) or ()))
+    except TypeError:
+        raise columns.unreadable("guarantees") from None
 
 
 def _prices(columns: "Columns") -> tuple[Price, ...]:

@@ -28,6 +28,7 @@ from shared.adapters.replicate.resilience.listing import Listing
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.pacing import pace_of
 from shared.core.provider.prediction import (
     Created,
@@ -167,17 +168,17 @@ class ResilientProvider:
 
     # Asking.
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """The prediction as it is now; Unavailable at once while questions are left alone."""
-        return await self._questions.told(lambda: self._inner.get(prediction_id, training=training))
+        return await self._questions.told(lambda: self._inner.get(ref))
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """Cancel it; Unavailable at once while questions are left alone."""
-        return await self._questions.told(lambda: self._inner.cancel(prediction_id, training=training))
+        return await self._questions.told(lambda: self._inner.cancel(ref))
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """What was created after ``since``, newest first; Unavailable at once while questions are left alone."""
-        for prediction in await self._listing.since(since, training=training):
+        for prediction in await self._listing.since(since, kind):
             yield prediction
 
     @asynccontextmanager
