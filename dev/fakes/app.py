@@ -21,6 +21,7 @@ from dev.fakes.world import World
 from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
 from shared.config.settings import Settings
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.webhook import Callback, callback_url, sign
@@ -57,14 +58,14 @@ class FakeSecrets:
     async def accepted(self) -> list[str]:
         """The secrets, the current one first."""
         if self.down:
-            raise Unavailable("key vault", "the test has taken it down")
+            raise Unavailable(Dependency.KEY_VAULT, "the test has taken it down")
         return list(self.known)
 
     async def refresh(self) -> str:
         """Look again."""
         self.refreshes += 1
         if self.down:
-            raise Unavailable("key vault", "the test has taken it down")
+            raise Unavailable(Dependency.KEY_VAULT, "the test has taken it down")
         if self.rotated:
             self.known.insert(0, self.rotated)
             self.rotated = ""

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import BinaryIO
 
 from shared.adapters.replicate.failures import failure_of
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.guarantees import Kind, PredictionRef
@@ -147,7 +148,7 @@ class FakeReplicate:
 
     def _check(self) -> None:
         if self.down:
-            raise Unavailable("replicate", "the test has taken it down")
+            raise Unavailable(Dependency.REPLICATE, "the test has taken it down")
 
     # What a test does.
 

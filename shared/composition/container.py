@@ -21,7 +21,6 @@ from shared.composition.part import Ping
 from shared.composition.safety import SafetyPart
 from shared.config import data_files
 from shared.config.settings import SettingsError
-from shared.core.provider.guarantees import REPLICATE
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
 from shared.ports import Dependencies, Limits

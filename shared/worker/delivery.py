@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import BinaryIO, cast
 
+from shared.core.dependency import dependency_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Delivery
@@ -86,7 +87,7 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
                     brought = await _bring(task, index, output)
         except OutputUnfit as unfit:
             if isinstance(unfit, CutShort) and _may_be_whole_yet(task, output):
-                raise Unavailable("replicate", "an output ended early") from None
+                raise Unavailable(dependency_of(attempt.provider), "an output ended early") from None
             problem = unfit.refusal
             refused_outputs += unfit.refusal.reason is Reason.CONTENT_REFUSED
             deps.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)

@@ -7,6 +7,7 @@ Rules of this file:
 4. What has succeeded and shows no outputs is asked for once more before it is given up (patience.py).
 """
 
+from shared.core.dependency import dependency_of
 from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
@@ -81,7 +82,7 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
     ref = _ref(deps, generation, prediction.prediction_id)
     stopped = await deps.providers[ref.provider].cancel(ref)
     if stopped is None:
-        raise Unavailable("replicate", "it does not know a prediction that it has told of")
+        raise Unavailable(dependency_of(ref.provider), "it does not know a prediction that it has told of")
     stops = stopped.status is Status.CANCELED or not stopped.status.finished
     if stops and not _is_known(generation, prediction):
         deps.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)

@@ -9,6 +9,7 @@ Rules of this file:
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
@@ -49,4 +50,4 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded | No
             await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
         else:
             return Saved(after.generation, changed=True, loaded=after)
-    raise Unavailable("tables", "the account is being changed by too many at once")
+    raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")

@@ -23,7 +23,7 @@ from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Transition
 from shared.core.money.ledger import Plan
-from shared.core.provider.prediction import CreateRefused, NotCreated
+from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import (
@@ -188,7 +188,7 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
                 address = await _address(deps, attempt, item.kind, sent[item.name])
                 sent[item.name] = [address] if item.kind == "images" else address
     except Unavailable as trouble:
-        return NotCreated(f"{trouble.dependency} unavailable", trouble.retry_after_s or _INPUT_RETRY_S)
+        return NotCreated(DeferReason.unavailable(trouble.dependency), trouble.retry_after_s or _INPUT_RETRY_S)
     except OutputUnfit as gone:
         return CreateRefused(gone.refusal.reason, gone.refusal.text)
     return replace(attempt, inputs=sent)

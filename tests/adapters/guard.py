@@ -15,6 +15,7 @@ from shared.core.provider.prediction import (
     Created,
     CreateOutcome,
     CreateRefused,
+    DeferReason,
     NotCreated,
     OutcomeUnknown,
     Prediction,
@@ -26,7 +27,7 @@ from tests.adapters.examples import attempt
 KEY = Key("ada", "one")
 CREATED = Created(Prediction(prediction_id="prediction", status=Status.STARTING))
 UNKNOWN = OutcomeUnknown("answered 503")
-NO_CREDIT = NotCreated("no credit", 120)
+NO_CREDIT = NotCreated(DeferReason.NO_CREDIT, 120)
 REFUSED = CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings.")
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from shared.adapters.replicate.downloads import MOST_BYTES
 from shared.adapters.replicate.port import Replicate
-from shared.core.provider.prediction import NotCreated
+from shared.core.provider.prediction import DeferReason, NotCreated
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import attempt
@@ -262,6 +262,6 @@ async def test_https_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> N
     async with raw_server(refuse) as proxy:
         monkeypatch.setenv("https_proxy", proxy)
         async with replicate("https://api.replicate.example") as adapter:
-            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
+            assert await adapter.create(KEY, attempt()) == NotCreated(DeferReason.UNREACHABLE, 5)
     assert seen[0].startswith(b"CONNECT api.replicate.example:443 ")
     assert TOKEN.encode() not in seen[0]

@@ -8,6 +8,7 @@ import pytest
 
 from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
 from shared.adapters.replicate.resilience.listing import MOST_ROWS, READING_S, SHARED_S
+from shared.core.dependency import Dependency
 from shared.core.provider.guarantees import Kind
 from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
@@ -147,7 +148,7 @@ async def test_a_reading_that_fails_leaves_its_place(canceled: bool) -> None:
             await task
         replicate.hangs.set()
     else:
-        replicate.cut_off = Unavailable("replicate", "answered 503")
+        replicate.cut_off = Unavailable(Dependency.REPLICATE, "answered 503")
         with pytest.raises(Unavailable, match="503"):
             await look(guard, 60)
         replicate.cut_off = None
@@ -181,7 +182,7 @@ async def test_what_is_too_long_is_given_up_in_time(rows: int) -> None:
 async def test_the_first_row_is_an_answer() -> None:
     """The rest may take a minute: others may ask meanwhile, and what breaks off later opens nothing."""
     replicate, guard = made()
-    replicate.trouble = Unavailable("replicate", "answered 503")
+    replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
     for _ in range(RULE.failures):
         with pytest.raises(Unavailable):
             await guard.get(ref("prediction"))

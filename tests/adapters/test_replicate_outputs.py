@@ -5,6 +5,7 @@ from aiohttp import web
 
 from shared.adapters.replicate.resilience.guarded import RULE
 from shared.adapters.replicate.resilience.hosts import MOST_FILES, MOST_HOSTS, FileTrouble
+from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.guard import World, made
@@ -13,8 +14,8 @@ from tests.adapters.simulators import closed_port, drop_after_reading, raw_serve
 from tests.adapters.test_replicate_fetch import fetched
 
 HOST, OTHER = "https://replicate.delivery", "https://pbxt.replicate.delivery"
-DOWN = Unavailable("replicate", "an output: no answer in time")
-BROKEN = FileTrouble("replicate", "an output: no whole answer")
+DOWN = Unavailable(Dependency.REPLICATE, "an output: no answer in time")
+BROKEN = FileTrouble(Dependency.REPLICATE, "an output: no whole answer")
 
 
 async def fails(world: World, *uris: str) -> list[Unavailable]:
@@ -107,7 +108,7 @@ async def test_a_probe_that_fails_again_lengthens_the_pause() -> None:
 async def test_trouble_of_another_neighbour_is_not_the_hosts() -> None:
     """What is raised while a file is read may be about anything."""
     world = made()
-    world.replicate.cut_off = Unavailable("blobs", "busy")
+    world.replicate.cut_off = Unavailable(Dependency.BLOBS, "busy")
     await fails(world, *files(count=3 * RULE.failures))
     world.replicate.cut_off = ValueError("a bug")
     for uri in files(count=2 * RULE.failures):

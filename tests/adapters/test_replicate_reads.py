@@ -10,6 +10,7 @@ from aiohttp import web
 
 from shared.adapters.replicate.reading import several
 from shared.adapters.replicate.wire import prediction_of
+from shared.core.dependency import Dependency
 from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
 from tests.adapters.replicate_clients import CREATED, NEW_TOKEN, NOW, Token, ref, replicate, says
@@ -81,7 +82,7 @@ async def test_what_a_moment_does_not_mend_is_not_tried_again(answer: web.Respon
         with pytest.raises(Unavailable) as raised:
             await adapter.get(ref(ID))
     assert raised.value.retry_after_s == hint
-    assert raised.value.dependency == "replicate"
+    assert raised.value.dependency is Dependency.REPLICATE
     assert len(server.requests) == 1
 
 

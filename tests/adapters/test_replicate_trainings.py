@@ -17,6 +17,7 @@ from dev.fakes.provider import FakeReplicate
 from replicate_simulator.models import TRAINER
 from shared.adapters.replicate.port import Replicate
 from shared.adapters.replicate.sdk.api.files import MOST_BYTES
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
@@ -139,7 +140,7 @@ async def test_an_upload_that_fails_may_be_tried_again(answer: object) -> None:
     async with scripted(answer) as server, replicate(server.url) as adapter:  # type: ignore[arg-type]
         with pytest.raises(Unavailable) as raised:
             await adapter.upload("pictures.zip", io.BytesIO(ZIP))
-    assert raised.value.dependency == "replicate"
+    assert raised.value.dependency is Dependency.REPLICATE
 
 
 class Endless(io.BytesIO):

@@ -37,10 +37,11 @@ from shared.adapters.replicate.sdk.http import (
 )
 from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
 from shared.adapters.replicate.wire import prediction_of
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.guarantees import Kind, PredictionRef
-from shared.core.provider.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.provider.prediction import CreateOutcome, DeferReason, NotCreated, OutcomeUnknown, Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
@@ -95,7 +96,7 @@ class Replicate:
             return _not_ready(trouble)
         path, body = creating.path_and_body(attempt, webhook)
         outcome = await self._post(path, body, creating.headers(attempt), token)
-        if isinstance(outcome, NotCreated) and outcome.why == "unauthorized":
+        if isinstance(outcome, NotCreated) and outcome.why is DeferReason.UNAUTHORIZED:
             try:
                 fresh = checked(await self._token.refresh())
             except Unavailable as trouble:
@@ -115,9 +116,9 @@ class Replicate:
                 response = await client.send(request)
         except REQUEST_ERRORS as error:
             if never_written(error):
-                return NotCreated(creating.CLOSED, creating.CLOSED_S)
+                return NotCreated(DeferReason.CONNECTION_CLOSED, creating.CLOSED_S)
             if never_sent(error):
-                return NotCreated("unreachable", creating.UNREACHABLE_S)
+                return NotCreated(DeferReason.UNREACHABLE, creating.UNREACHABLE_S)
             return OutcomeUnknown(describe(error))
         if not response.is_success:
             refused = ", ".join(answers.refused_fields(answers.decoded(response)))
@@ -156,7 +157,7 @@ class Replicate:
         except ReplicateError as trouble:
             raise _unavailable(trouble) from None
         if not stored.url:
-            raise Unavailable("replicate", "its answer about a file could not be read")
+            raise Unavailable(Dependency.REPLICATE, "its answer about a file could not be read")
         return stored.url
 
     def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -180,7 +181,7 @@ class Replicate:
         """The account's webhook signing secret, ``whsec_...``."""
         key = text((await self._told("webhooks.default.secret.get")).get("key"))
         if not key:
-            raise Unavailable("replicate", "its answer about the signing secret could not be read")
+            raise Unavailable(Dependency.REPLICATE, "its answer about the signing secret could not be read")
         return key
 
     async def close(self) -> None:
@@ -209,12 +210,13 @@ def _unavailable(trouble: ReplicateError) -> Unavailable:
     passing = isinstance(trouble, (TransientError, TimedOutError))
     if trouble.retry_after_s is None and not passing:
         _log.error("%s", trouble)
-        return Unavailable("replicate", trouble.why, creating.UNAUTHORIZED_S)
-    return Unavailable("replicate", trouble.why, trouble.retry_after_s)
+        return Unavailable(Dependency.REPLICATE, trouble.why, creating.UNAUTHORIZED_S)
+    return Unavailable(Dependency.REPLICATE, trouble.why, trouble.retry_after_s)
 
 
 def _not_ready(trouble: Unavailable) -> NotCreated:
     """Something of ours was not to be had before the POST: it was surely not made."""
     _log.error("a create was put off: %s", trouble)
-    why = "not configured" if isinstance(trouble, ConfigurationError) else f"{trouble.dependency} unavailable"
+    configured = not isinstance(trouble, ConfigurationError)
+    why = DeferReason.unavailable(trouble.dependency) if configured else DeferReason.NOT_CONFIGURED
     return NotCreated(why, trouble.retry_after_s or creating.UNREACHABLE_S)

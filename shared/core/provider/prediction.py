@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.core.dependency import Dependency
 from shared.core.money.pricing import Measured, Unit
 from shared.core.provider.failure import Failure
 from shared.core.provider.metrics import kept_metrics
@@ -167,15 +168,51 @@ class Created:
     prediction: Prediction
 
 
+class DeferReason(StrEnum):
+    """Why surely nothing was created, in a word for operators."""
+
+    # The provider's answer.
+    THROTTLED = "throttled"
+    UNAUTHORIZED = "unauthorized"
+    NO_CREDIT = "no credit"
+    FORBIDDEN = "forbidden"  # by the provider itself
+    NOT_PERMITTED = "not permitted"  # several models in a row "do not exist"
+    WEBHOOK_REFUSED = "webhook refused"  # it does not take our callback address
+    # Something on the way.
+    BLOCKED = "blocked"  # a 403 of an edge in front of it
+    MISROUTED = "misrouted"  # another answer that is not the provider's
+    UNREACHABLE = "unreachable"
+    CONNECTION_CLOSED = "connection closed"  # before a byte was written: a new one will do, and soon
+    # Not even tried.
+    CIRCUIT_OPEN = "left alone"
+    PACED = "paced"
+    NOT_CONFIGURED = "not configured"
+    # Something of ours that a create needs: one for each dependency.
+    TABLES_UNAVAILABLE = "tables unavailable"
+    BLOBS_UNAVAILABLE = "blobs unavailable"
+    SERVICE_BUS_UNAVAILABLE = "service bus unavailable"
+    CONTENT_SAFETY_UNAVAILABLE = "content safety unavailable"
+    KEY_VAULT_UNAVAILABLE = "key vault unavailable"
+    SECRETS_UNAVAILABLE = "secrets unavailable"
+    REPLICATE_UNAVAILABLE = "replicate unavailable"
+    PROVIDER_UNAVAILABLE = "provider unavailable"
+    IMAGES_UNAVAILABLE = "images unavailable"
+    INPUTS_UNAVAILABLE = "inputs unavailable"
+
+    @classmethod
+    def unavailable(cls, dependency: Dependency) -> "DeferReason":
+        """That a dependency of a create is not available."""
+        return cls(f"{dependency} unavailable")
+
+
 @dataclass(frozen=True, slots=True)
 class NotCreated:
     """Surely nothing was created (429, 401, 402, 403, no connection): to be tried again after a wait.
 
-    ``why`` is for operators: a word such as ``throttled``, ``unauthorized``, ``no credit``, ``unreachable``.
     ``per_minute`` is the lower limit of creates that a 429 names (None: it names none).
     """
 
-    why: str
+    why: DeferReason
     retry_after_s: float
     per_minute: float | None = None
 
