@@ -8,6 +8,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
+from shared.core.modality import Modality
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, Plan
 from shared.core.money.pricing import Price, Unit
@@ -110,7 +111,7 @@ def full_generation(key: Key) -> Generation:
             },
             seed=2**32 - 1,
             own_seed=True,
-            modality="video",
+            modality=Modality.VIDEO,
             prices=(Price(Unit.RUN, HUGE), Price(Unit.SECOND, 1)),
             seconds=9,
             output_bytes=HUGE,

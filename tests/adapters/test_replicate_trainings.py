@@ -20,6 +20,7 @@ from shared.adapters.replicate.sdk.api.files import MOST_BYTES
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, created
+from shared.core.modality import Modality
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
 from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.provider.webhook import Callback, named_callback
@@ -44,7 +45,7 @@ def wanted(pictures: str = "https://api.replicate.com/v1/files/abc") -> Attempt:
         target=f"{TRAINER.name}:{TRAINER.version}",
         kind=Kind.TRAINING,
         guarantees=PROVIDERS[REPLICATE][Kind.TRAINING],
-        modality="training",
+        modality=Modality.TRAINING,
         inputs={"input_images": pictures, "trigger_word": "LGHT", "steps": 20},
         destination=DESTINATION,
         own_seed=False,

@@ -11,6 +11,7 @@ import pytest
 from dev.fakes.catalogs import REAL
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.mapping import Input
+from shared.core.modality import InputKind
 
 SCHEMAS = Path(__file__).parents[3] / "shared" / "contracts" / "replicate-model-schemas.json"
 
@@ -74,13 +75,15 @@ MODEL = replace(
     REAL.models["sdxl"],
     target=f"acme/paint:{'a' * 64}",
     inputs={
-        "prompt": Input(name="prompt", kind="text", field="prompt"),
-        "image": Input(name="image", kind="image", field="image_url"),
-        "input_images": Input(name="input_images", kind="images", field="image_url"),
-        "aspect_ratio": Input(name="aspect_ratio", kind="choice", field="aspect_ratio", choices=("1:1", "16:9")),
-        "duration": Input(name="duration", kind="whole", field="duration_s", choices=(5, 10), default=5),
-        "steps": Input(name="steps", kind="whole", field="num_inference_steps", low=1, high=50, default=28),
-        "cfg": Input(name="cfg", kind="real", field="guidance_scale", low=1, high=10),
+        "prompt": Input(name="prompt", kind=InputKind.TEXT, field="prompt"),
+        "image": Input(name="image", kind=InputKind.IMAGE, field="image_url"),
+        "input_images": Input(name="input_images", kind=InputKind.IMAGES, field="image_url"),
+        "aspect_ratio": Input(
+            name="aspect_ratio", kind=InputKind.CHOICE, field="aspect_ratio", choices=("1:1", "16:9")
+        ),
+        "duration": Input(name="duration", kind=InputKind.WHOLE, field="duration_s", choices=(5, 10), default=5),
+        "steps": Input(name="steps", kind=InputKind.WHOLE, field="num_inference_steps", low=1, high=50, default=28),
+        "cfg": Input(name="cfg", kind=InputKind.REAL, field="guidance_scale", low=1, high=10),
     },
 )
 PUBLISHED: Published = {

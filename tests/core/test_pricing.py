@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shared.adapters.replicate.metrics import measured_of
 from shared.core.events.generation_event import Output
 from shared.core.lifecycle.attempt import Attempt, Delivery, cost_of
+from shared.core.modality import Modality
 from shared.core.money import pricing
 from shared.core.money.pricing import Made, Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
@@ -225,14 +226,16 @@ def test_pictures_that_go_in_are_counted() -> None:
 
 def test_a_film_costs_the_seconds_that_were_asked_for() -> None:
     """Whatever it says of itself in outputs: a film is one."""
-    film = replace(ATTEMPT, modality="video", prices=(Price(Unit.SECOND, 180_000),), seconds=9)
+    film = replace(ATTEMPT, modality=Modality.VIDEO, prices=(Price(Unit.SECOND, 180_000),), seconds=9)
     assert cost_of(film, ended(Status.SUCCEEDED, outputs=1), Delivery()) == 9 * 180_000
     assert cost_of(film, ended(Status.SUCCEEDED, 1, video_output_duration_seconds=5), Delivery()) == 5 * 180_000
 
 
 def test_a_text_costs_its_tokens_and_not_its_pieces() -> None:
     """A text in forty pieces is one."""
-    text = replace(ATTEMPT, modality="text", prices=(Price(Unit.IMAGE, 1_000), Price(Unit.MILLION_TOKENS_OUT, 10**6)))
+    text = replace(
+        ATTEMPT, modality=Modality.TEXT, prices=(Price(Unit.IMAGE, 1_000), Price(Unit.MILLION_TOKENS_OUT, 10**6))
+    )
     assert cost_of(text, ended(Status.SUCCEEDED, outputs=40, output_token_count=40), Delivery()) == 1_000 + 40
 
 

@@ -21,6 +21,7 @@ from shared.core.catalog.shortfall import nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
+from shared.core.modality import Modality
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price
 from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
@@ -73,7 +74,7 @@ class Model:
     name: str
     provider: ProviderName
     target: str
-    modality: str
+    modality: Modality
     kind: str
     status: Status
     successor: str

@@ -17,8 +17,9 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
-from shared.core.catalog.mapping import KINDS, Input
+from shared.core.catalog.mapping import Input
 from shared.core.catalog.sizes import Sizing
+from shared.core.modality import InputKind, Modality
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, ProviderName
@@ -132,7 +133,7 @@ def _model(where: str, name: str, table: Any) -> Model:
     if not isinstance(table, dict):
         raise CatalogError(f"{where}: must be a table")
     _known(where, table, _MODEL_FIELDS)
-    modality = _word(where, table, "modality", MODALITIES)
+    modality = Modality(_word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
     inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in _table(where, table, "inputs").items()}
     model = Model(
@@ -173,7 +174,7 @@ def _check_inputs(where: str, model: Model) -> None:
     given = [item for item in model.inputs.values() if item.field == counted]
     if counted and model.status is not Status.RETIRED and not any(isinstance(item.default, int) for item in given):
         raise CatalogError(f"{where}, credits_per: needs an input of the field {counted} with a default")
-    if model.modality == "training" and model.status is not Status.RETIRED and ":" not in model.target:
+    if model.modality is Modality.TRAINING and model.status is not Status.RETIRED and ":" not in model.target:
         raise CatalogError(f"{where}, replicate: a trainer needs its version")
 
 
@@ -194,12 +195,12 @@ def _check_sizing(where: str, sizing: Sizing, inputs: Mapping[str, Input]) -> No
 
 
 def _input(where: str, name: str, raw: Any) -> Input:
-    if not isinstance(raw, dict) or raw.get("type") not in KINDS:
-        raise CatalogError(f"{where}: type must be one of {', '.join(KINDS)}")
+    if not isinstance(raw, dict) or raw.get("type") not in tuple(InputKind):
+        raise CatalogError(f"{where}: type must be one of {', '.join(InputKind)}")
     _known(where, raw, _INPUT_FIELDS)
-    kind, value, choices = raw["type"], raw.get("value"), raw.get("choices", [])
+    kind, value, choices = InputKind(raw["type"]), raw.get("value"), raw.get("choices", [])
     field = "" if value is not None else raw.get("field", name)
-    if not isinstance(choices, list) or (kind == "choice" and not choices) or not all(map(_is_plain, choices)):
+    if not isinstance(choices, list) or (kind is InputKind.CHOICE and not choices) or not all(map(_is_plain, choices)):
         raise CatalogError(f"{where}: choices must be a list of what may be chosen")
     if value is not None and not _is_plain(value):
         raise CatalogError(f"{where}, value: must be a text, a number, true or false")

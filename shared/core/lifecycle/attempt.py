@@ -13,6 +13,7 @@ from shared.core.catalog.catalog import Catalog, asked, unit_credits
 from shared.core.catalog.mapping import Inputs, inputs_of, references, seed_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
+from shared.core.modality import Modality
 from shared.core.money.pricing import Made, Price, canceled_cost_usd_micros, cost_usd_micros
 from shared.core.provider.guarantees import Guarantees, Kind, PredictionRef, ProviderName
 from shared.core.provider.outputs import files_of
@@ -75,7 +76,7 @@ class Attempt:
     target: str
     kind: Kind
     guarantees: Guarantees
-    modality: str = "image"
+    modality: Modality = Modality.IMAGE
     inputs: Inputs
     seed: int
     own_seed: bool
@@ -129,7 +130,7 @@ def attempt_on(
     mapped = inputs_of(model, request, seed=used_seed)
     if isinstance(mapped, Refusal):
         return mapped
-    trains = model.modality == "training"
+    trains = model.modality is Modality.TRAINING
     kind = Kind.TRAINING if trains else Kind.PREDICTION
     if trains and not request.destination:
         return Refusal(
@@ -169,7 +170,11 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
     if delivery is None:
         return 0
     # What was refused had been made too. A picture that is not stored counts as the others do.
-    outputs = len(files_of(prediction.outputs, prediction.labels, "image")) if attempt.modality == "image" else 1
+    outputs = (
+        len(files_of(prediction.outputs, prediction.labels, attempt.modality))
+        if attempt.modality is Modality.IMAGE
+        else 1
+    )
     pictures = [output for output in delivery.outputs if output.width]
     megapixels = sum(output.width * output.height for output in pictures) / 1_000_000
     made = Made(

@@ -20,6 +20,7 @@ from shared.core.keys import Key, index_key, row_key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
+from shared.core.modality import Modality
 from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.money.usage import Used
@@ -266,7 +267,7 @@ def _attempt(columns: "Columns") -> Attempt | None:
         target=columns.get("target", str),
         kind=_kind(columns),
         guarantees=_guarantees(columns),
-        modality=columns.maybe("modality", str) or "image",
+        modality=_modality(columns),
         inputs=columns.json("inputs", dict) or {},
         seed=columns.get("seed", int),
         own_seed=columns.get("own_seed", bool),
@@ -284,6 +285,13 @@ def _attempt(columns: "Columns") -> Attempt | None:
         missing_since=columns.maybe_time("missing_since"),
         promised=columns.maybe("promised", bool) or False,
     )
+
+
+def _modality(columns: "Columns") -> Modality:
+    try:
+        return Modality(columns.maybe("modality", str) or Modality.IMAGE)
+    except ValueError:
+        raise columns.unreadable("modality") from None
 
 
 def _kind(columns: "Columns") -> Kind:
