@@ -32,6 +32,7 @@ COMMANDS = {
     "disguises": "disguised words against the term list, and harmless sentences (arguments: --seed, --harmless)",
     "chaos": "kill the local stack's processes under load, and look for what broke",
     "simulate": "play thousands of faulty histories on virtual time",
+    "second_provider": "every crash schedule at a provider with an idempotency key and no list",
     "outage": "an hour without Replicate under load, on virtual time",
     "fuzz": "mutated pictures, or messages, by the thousand: every one is read or refused",
 }

@@ -1,7 +1,8 @@
 """The timer's look at what should have been heard of. There is no second repair logic: a check walks the corridor.
 
-An unknown outcome of a create is resolved in this order, and never by a second POST for the same attempt:
-1. its webhook (observing.py), for the callback address carries the attempt;
+An unknown outcome of a create is resolved in this order, and never by a second POST that could be a second prediction:
+1. its webhook (observing.py), for the callback address carries the attempt; where its provider promises that the same
+   create is the same prediction, the same create again (reposting.py), and nothing else is needed;
 2. Replicate's list of recent predictions, by the echoed address or the attempt's own seed. One match is adopted;
    of several the oldest is, and the others are canceled;
 3. its ``Cancel-After`` has passed: whatever was created is over. Only then is the next attempt opened.
@@ -23,6 +24,7 @@ from shared.core.requests.messages import Check
 from shared.ports import Dependencies, Envelope, Loaded, OpenRow, Unavailable
 from shared.worker import observing, requests
 from shared.worker.finishing import end, open_row
+from shared.worker.reposting import post_again
 from shared.worker.saving import save
 
 #: How many rows one tick of the timer sends on. What is left over is due in the next one.
@@ -126,6 +128,8 @@ async def _waiting(deps: Dependencies, generation: Generation) -> None:
 async def _submitting(deps: Dependencies, generation: Generation) -> None:
     attempt = generation.attempt
     if attempt is None or deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
+        return
+    if attempt.guarantees.idempotent and await post_again(deps, generation):
         return
     try:
         found = await _found(deps, generation, attempt)

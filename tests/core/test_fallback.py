@@ -382,3 +382,20 @@ def test_without_its_callback_nothing_in_a_list_is_ours_where_the_callback_is_pr
     assert created(attempt, REQUEST.key, same_seed)
     promised = replace(attempt, guarantees=replace(attempt.guarantees, echoes_callback=True))
     assert not created(promised, REQUEST.key, same_seed)
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_only_an_idempotent_create_is_posted_again(idempotent: bool) -> None:
+    """After the grace, counted as a POST of its own; any other create's second POST could be a second prediction."""
+    first, _ = submitting()
+    assert first.attempt is not None
+    promised = replace(first.attempt, guarantees=replace(first.attempt.guarantees, idempotent=idempotent))
+    unknown, later = replace(first, attempt=promised), NOW + timedelta(seconds=Timing().list_grace_s)
+    assert transitions.posted_again(unknown, Timing(), later - timedelta(seconds=1)) is None
+    assert transitions.posted_again(unknown, Timing(), NOW + timedelta(seconds=Timing().give_up_after_s)) is None
+    again = transitions.posted_again(unknown, Timing(), later)
+    assert (again is not None) is idempotent
+    if again is not None and again.generation.attempt is not None:
+        attempt = again.generation.attempt
+        assert (again.generation.state, attempt.posts, attempt.submitted_at) == (State.SUBMITTING, 2, later)
+        assert (again.account, again.entry) == (None, None)

@@ -13,6 +13,18 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
         worker_test("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
     ),
     Guard(
+        "a create is posted again only where that is promised to be the same prediction",
+        CORE + "lifecycle/transitions.py",
+        ((" or attempt is None or not attempt.guarantees.idempotent:\n", " or attempt is None:\n"),),
+        core_test("test_fallback.py::test_only_an_idempotent_create_is_posted_again"),
+    ),
+    Guard(
+        "nothing is posted again for a generation that is to end",
+        CORE + "lifecycle/transitions.py",
+        (("    if generation.requested_end is not None and attempt.guarantees.cancel_after:\n", "    if False:\n"),),
+        worker_test("test_second_provider.py::test_nothing_is_posted_again_for_a_generation_that_is_to_end"),
+    ),
+    Guard(
         "a training that was lost is never started again",
         CORE + "lifecycle/transitions.py",
         (("    again = attempt.model if attempt.guarantees.cancel_after else None\n", "    again = attempt.model\n"),),

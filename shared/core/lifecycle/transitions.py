@@ -112,6 +112,23 @@ def lost(
     return _next_attempt(generation, account, catalog, again, Refusal.of(Reason.LOST), seed=seed, now=now)
 
 
+def posted_again(generation: Generation, timing: Timing, now: datetime) -> Transition | None:
+    """The create of an idempotent attempt may be POSTed again once this is saved: its outcome is not known for long.
+
+    Not for a generation that is to end, where ``Cancel-After`` ends whatever runs; and not for ever.
+    """
+    attempt = generation.attempt
+    if generation.state is not State.SUBMITTING or attempt is None or not attempt.guarantees.idempotent:
+        return None
+    if now < attempt.submitted_at + timedelta(seconds=timing.list_grace_s):
+        return None
+    if generation.requested_end is not None and attempt.guarantees.cancel_after:
+        return None
+    if now >= generation.opened_at + timedelta(seconds=timing.give_up_after_s):
+        return None
+    return step(generation, State.SUBMITTING, attempt=replace(attempt, posts=attempt.posts + 1, submitted_at=now))
+
+
 #: Attempts beyond the fallback chain: how often a model is asked again after an answer was lost for good.
 LOST_ATTEMPTS = 2
 
