@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 
-from shared.core.dependency import Dependency
 from shared.core.provider.guarantees import REPLICATE, ProviderName
 
 

@@ -12,7 +12,7 @@ from shared.adapters.replicate.creating import START_NEWS_FROM_S
 from shared.adapters.replicate.sdk import http as replicate_http
 from shared.adapters.replicate.sdk.answers import refused_fields
 from shared.core.keys import Key
-from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Status
+from shared.core.provider.prediction import Created, CreateRefused, DeferReason, NotCreated, OutcomeUnknown, Status
 from shared.core.provider.webhook import Callback, read_callback
 from shared.core.reasons import SENTENCES, Reason
 from tests.adapters.examples import attempt
