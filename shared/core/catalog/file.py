@@ -206,7 +206,7 @@ def _input(where: str, name: str, raw: Any) -> Input:
         raise CatalogError(f"{where}, value: must be a text, a number, true or false")
     if value is None and not _is_ours(field) and name not in _MAPPED_BY_RULE:
         raise CatalogError(f"{where}: field {field} is no field of a request")
-    if value is None and kind == "text" and not choices and field not in WRITTEN:
+    if value is None and kind is InputKind.TEXT and not choices and field not in WRITTEN:
         raise CatalogError(
             f"{where}: {field} is not screened, so its type must be choice: no model gets it as free text"
         )
