@@ -13,6 +13,7 @@ from shared.composition.app import App
 from shared.config import data_files
 from shared.config.settings import Settings, SettingsError
 from shared.core.catalog.catalog import Status
+from shared.core.dependency import Dependency
 from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.ports import Unavailable
@@ -202,7 +203,7 @@ async def test_trouble_that_passes_is_no_setting() -> None:
     """Whoever fetches decides when to try again."""
 
     async def read(*_: object) -> bytes:
-        raise Unavailable("blobs", "it answered 503")
+        raise Unavailable(Dependency.BLOBS, "it answered 503")
 
     with pytest.raises(Unavailable):
         await data_files.fetch(Settings.from_env(ENV | PLACES), lambda: read)

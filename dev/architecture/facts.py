@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.catalog import quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.events.generation_event import Output
@@ -22,12 +23,12 @@ from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.money.ledger import Account, Plan
-from shared.core.provider.prediction import NotCreated, Prediction, Status
+from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-PACED = NotCreated("paced", 5)
+PACED = NotCreated(DeferReason.PACED, 5)
 LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
 CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
@@ -87,7 +88,7 @@ STATES = {
 
 def ended(status: Status, error: str = "") -> Prediction:
     """The prediction with this status."""
-    return Prediction(prediction_id=PREDICTION, status=status, error=error)
+    return Prediction(prediction_id=PREDICTION, status=status, error=error, failure=failure_of(error))
 
 
 def attempt_failed(prediction: Prediction) -> Callable[[Generation], Transition | None]:

@@ -39,7 +39,7 @@ from shared.ports import Dependencies, Envelope, Sendable
 USER = "user-0"
 
 #: The ports whose adapters call another process.
-PORTS = ("store", "index", "provider", "screener", "blobs", "messenger", "images")
+PORTS = ("store", "index", "screener", "outputs", "input_files", "messenger", "images")
 
 #: The budget of each flow: HTTP requests to each dependency, and messages sent.
 BUDGETS: Mapping[str, Mapping[str, int]] = {
@@ -188,6 +188,7 @@ class Walk:
         calls = self.calls.setdefault(flow, Calls())
         deps = self._app.deps
         timed: dict[str, Any] = {name: Timed(name, getattr(deps, name), calls) for name in PORTS}
+        timed["providers"] = {name: Timed("provider", each, calls) for name, each in deps.providers.items()}
         await self._around.counts()
         before, sent = await self._around.replicate_requests(), self._app.messenger.number
         async with calls.timed("whole"):
@@ -206,7 +207,7 @@ class Walk:
             attempt = generation.attempt if generation is not None else None
             if attempt is None or attempt.prediction_id is None:
                 raise RuntimeError(f"generation {key} has no prediction")
-            prediction = await self._app.replicate.get(attempt.prediction_id)
+            prediction = await self._app.replicate.get(attempt.ref(attempt.prediction_id))
             if prediction is not None and prediction.status.finished == finished:
                 return prediction
             await asyncio.sleep(0.05)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 import httpx
 
 from dev.bench import usage
+from shared.core.provider.guarantees import REPLICATE
 from shared.ports import Limits
 
 #: Moves before the measurement, so that connections are open and modules loaded.
@@ -72,7 +73,7 @@ async def _darkroom(values: dict[str, str]) -> Move:
     async def move(uri: str, name: str) -> None:
         with SpooledOutput(_BUFFER_BYTES) as held:
             file = cast("BinaryIO", held)
-            async with deps.provider.fetch(uri, 60_000_000) as chunks:
+            async with deps.providers[REPLICATE].fetch(uri, 60_000_000) as chunks:
                 async for chunk in chunks:
                     file.write(chunk)
             file.seek(0)

@@ -18,9 +18,12 @@ from dev.fakes.provider import SIGNING_SECRET, WEBHOOK_URL, FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.telemetry import FakeTelemetry
 from dev.fakes.world import World
+from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
 from shared.config.settings import Settings
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.webhook import Callback, callback_url, sign
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
@@ -55,14 +58,14 @@ class FakeSecrets:
     async def accepted(self) -> list[str]:
         """The secrets, the current one first."""
         if self.down:
-            raise Unavailable("key vault", "the test has taken it down")
+            raise Unavailable(Dependency.KEY_VAULT, "the test has taken it down")
         return list(self.known)
 
     async def refresh(self) -> str:
         """Read the secret again."""
         self.refreshes += 1
         if self.down:
-            raise Unavailable("key vault", "the test has taken it down")
+            raise Unavailable(Dependency.KEY_VAULT, "the test has taken it down")
         if self.rotated:
             self.known.insert(0, self.rotated)
             self.rotated = ""
@@ -115,7 +118,7 @@ class Porch:
     def webhook_dependencies(self) -> WebhookDependencies:
         """What ``receive`` needs."""
         allowed = tuple(ip_network(network) for network in self.networks)
-        return WebhookDependencies(self.secrets, self.messenger, self.telemetry, allowed, lambda: NOW)
+        return WebhookDependencies(self.secrets, self.messenger, self.telemetry, allowed, prediction_of, lambda: NOW)
 
     async def take(self, sent: Delivery) -> Answer:
         """Pass one delivery to the trigger."""
@@ -147,12 +150,12 @@ class FakeApp:
         self.secrets = FakeSecrets(SIGNING_SECRET)
         self.screener: FakeScreener = self.world.screener
         self.world.messenger, self.world.replicate = self.messenger, self.replicate
-        self.world.deps = replace(self.world.deps, messenger=self.messenger, provider=self.replicate)
+        self.world.deps = replace(self.world.deps, messenger=self.messenger, providers={REPLICATE: self.replicate})
         self.app = App(Settings.from_env(ENVIRONMENT))
         fakes: dict[str, Any] = {
             "deps": self.world.deps,
             "webhook_dependencies": WebhookDependencies(
-                self.secrets, self.messenger, self.world.telemetry, (), lambda: NOW
+                self.secrets, self.messenger, self.world.telemetry, (), prediction_of, lambda: NOW
             ),
             "store": self.world.store,
             **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), self.world.blobs),

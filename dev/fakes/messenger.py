@@ -8,6 +8,7 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.dependency import Dependency
 from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
@@ -56,11 +57,11 @@ class FakeMessenger:
     async def ping(self) -> None:
         """The adapter's own health call."""
         if self.down:
-            raise Unavailable("service bus", "the test has taken it down")
+            raise Unavailable(Dependency.SERVICE_BUS, "the test has taken it down")
 
     def _is_new(self, entity: str, message_id: str) -> bool:
         if self.down:
-            raise Unavailable("service bus", "the test has taken it down")
+            raise Unavailable(Dependency.SERVICE_BUS, "the test has taken it down")
         if (entity, message_id) in self._seen:
             self.dropped.append(message_id)
             return False

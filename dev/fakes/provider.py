@@ -13,8 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO
 
+from shared.adapters.replicate.failures import failure_of
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import Created, CreateOutcome, Prediction, Status
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.reasons import Reason, Refusal
@@ -74,17 +77,17 @@ class FakeReplicate:
         assert prediction is not None
         return Created(prediction)
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """The prediction as it is now."""
         self._check()
-        known = self._known(prediction_id, training=training)
-        blank = prediction_id in self.blank and self._is_before(self.blank_until)
+        known = self._known(ref)
+        blank = ref.prediction_id in self.blank and self._is_before(self.blank_until)
         return replace(known, outputs=()) if known is not None and blank else known
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """Cancel it unless it has finished."""
         self._check()
-        prediction = self._known(prediction_id, training=training)
+        prediction, prediction_id = self._known(ref), ref.prediction_id
         if prediction is None:
             return None
         self.canceled.append(prediction_id)
@@ -102,13 +105,13 @@ class FakeReplicate:
         self.uploaded[address] = (name, content)
         return address
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """What was created after ``since``, newest first, without what the list does not show yet."""
         self._check()
         for prediction in reversed(list(self.predictions.values())):
             if prediction.prediction_id in self.unlisted or (prediction.created_at or since) < since:
                 continue
-            if self.made_for[prediction.prediction_id][1].trains != training:
+            if self.made_for[prediction.prediction_id][1].kind is not kind:
                 continue
             yield prediction
 
@@ -132,11 +135,11 @@ class FakeReplicate:
         self._check()
         return {"username": "made-up", "type": "user"}
 
-    def _known(self, prediction_id: str, *, training: bool) -> Prediction | None:
+    def _known(self, ref: PredictionRef) -> Prediction | None:
         """Predictions and trainings are asked for at different addresses."""
-        made_for = self.made_for.get(prediction_id)
+        prediction_id, made_for = ref.prediction_id, self.made_for.get(ref.prediction_id)
         unknown = prediction_id in self.unknown and self._is_before(self.unknown_until)
-        if unknown or (made_for is not None and made_for[1].trains != training):
+        if unknown or (made_for is not None and made_for[1].kind is not ref.kind):
             return None
         return self.predictions.get(prediction_id)
 
@@ -145,7 +148,7 @@ class FakeReplicate:
 
     def _check(self) -> None:
         if self.down:
-            raise Unavailable("replicate", "the test has taken it down")
+            raise Unavailable(Dependency.REPLICATE, "the test has taken it down")
 
     # What a test does.
 
@@ -180,7 +183,8 @@ class FakeReplicate:
 
     def fail(self, prediction_id: str, error: str) -> Prediction:
         """It fails with this error text."""
-        return self._finish(prediction_id, Status.FAILED, error=error)
+        failed = self._finish(prediction_id, Status.FAILED, error=error)
+        return self._set(replace(failed, failure=failure_of(error)))
 
     def cancel_by_deadline(self, prediction_id: str) -> Prediction:
         """It ran into its ``Cancel-After`` while running."""
@@ -193,11 +197,11 @@ class FakeReplicate:
     def keep_deadlines(self, output_life_s: float = 3600) -> None:
         """What Replicate does by the clock: ``Cancel-After`` is over, or a finished prediction's hour is.
 
-        Trainings know neither.
+        Of what promises no end, such as a training, neither is kept.
         """
         for prediction_id, prediction in list(self.predictions.items()):
             _, attempt = self.made_for[prediction_id]
-            if attempt.trains:
+            if not attempt.guarantees.cancel_after:
                 continue
             since = prediction.completed_at or prediction.created_at or self.now()
             passed_s = (self.now() - since).total_seconds()
@@ -248,7 +252,7 @@ class FakeReplicate:
             Prediction(
                 prediction_id=prediction_id,
                 status=Status.STARTING,
-                model=attempt.replicate.partition(":")[0],
+                model=attempt.target.partition(":")[0],
                 webhook=callback_url(WEBHOOK_URL, callback, SIGNING_SECRET) if self.echo_webhook else "",
                 seed=seed if isinstance(seed, int) and self.show_seed else None,
                 created_at=self.now(),

@@ -3,6 +3,7 @@
 A word of ``words`` in a text, or bytes of ``marks`` in an image, give their category its severity; all others are 0.
 """
 
+from shared.core.dependency import Dependency
 from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import CONTENT_SAFETY, Assessment, Category
 from shared.ports import Unavailable
@@ -53,7 +54,7 @@ class FakeScreener:
 
     def _check(self) -> None:
         if self.down:
-            raise Unavailable("content safety", "the test has taken it down")
+            raise Unavailable(Dependency.CONTENT_SAFETY, "the test has taken it down")
 
     def _verdict(self, found: list[tuple[Category, int]]) -> Assessment:
         severities = dict.fromkeys(Category, 0)

@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -32,6 +32,7 @@ from shared.core.lifecycle.attempt import Timing
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, Move, Plan, moved
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.messages import Message
 from shared.core.requests.parsing import parse_event, parse_request
@@ -68,7 +69,7 @@ class World:
         self.deps = Dependencies(
             store=self.store,
             index=self.index,
-            provider=self.replicate,
+            providers={REPLICATE: self.replicate},
             images=self.images,
             screener=self.screener,
             inputs=self.inputs,
@@ -89,6 +90,8 @@ class World:
             sleep=self.sleep,
         )
         self._credits = credits
+        #: A catalogue as this world has it.
+        self.of_catalog: Callable[[Catalog], Catalog] = _as_it_is
 
     def _new_seed(self) -> int:
         return next(self._seeds)
@@ -243,6 +246,10 @@ class World:
 
 
 @lru_cache(4096)
+def _as_it_is(catalog: Catalog) -> Catalog:
+    return catalog
+
+
 def read(raw: bytes, queue: str) -> Message:
     """The message in ``raw``, as the door of this queue reads it."""
     return parse_request(raw)[0] if queue == REQUESTS else parse_event(raw)

@@ -13,7 +13,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, get_type_hints
 
-from shared.core.provider.prediction import NotCreated, OutcomeUnknown
+from shared.core.dependency import Dependency
+from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
 from shared.ports import Dependencies, Telemetry, Unavailable
 
 T = TypeVar("T")
@@ -80,27 +81,29 @@ def modes_of(effect: str) -> tuple[Mode, ...]:
 
 #: How the real adapters name their dependencies.
 DEPENDENCIES = {
-    "store": "tables",
-    "index": "tables",
-    "provider": "replicate",
-    "screener": "content safety",
-    "images": "images",
-    **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), "blobs"),
-    "messenger": "service bus",
+    "store": Dependency.TABLES,
+    "index": Dependency.TABLES,
+    "provider": Dependency.REPLICATE,
+    "screener": Dependency.CONTENT_SAFETY,
+    "images": Dependency.IMAGES,
+    **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), Dependency.BLOBS),
+    "messenger": Dependency.SERVICE_BUS,
 }
 
 
 def failed(effect: str, mode: Mode) -> Any:
     """The answer of an effect that failed, or whose reply was lost. Raises Unavailable where there is none."""
     if effect == "provider.create":
-        return OutcomeUnknown("the answer was lost") if mode is Mode.REPLY_LOST else NotCreated("unreachable", 5)
+        return (
+            OutcomeUnknown("the answer was lost") if mode is Mode.REPLY_LOST else NotCreated(DeferReason.UNREACHABLE, 5)
+        )
     raise Unavailable(neighbour_of(effect), "the schedule says so")
 
 
-def neighbour_of(effect: str) -> str:
+def neighbour_of(effect: str) -> Dependency:
     """Whose effect it is."""
     port = effect.partition(".")[0]
-    return DEPENDENCIES.get(port, port)
+    return DEPENDENCIES.get(port) or Dependency(port)
 
 
 class Gate(Protocol):
@@ -112,8 +115,9 @@ class Gate(Protocol):
 
 def watched(deps: Dependencies, gate: Gate) -> Dependencies:
     """The same house, with ``gate`` in every way out."""
-    ports = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
-    return replace(deps, **ports)  # type: ignore[arg-type]  # each stands for whatever port is behind it
+    ports: dict[str, Any] = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
+    ports["providers"] = {name: _Watched("provider", each, gate) for name, each in deps.providers.items()}
+    return replace(deps, **ports)  # each stands for whatever port is behind it
 
 
 #: The ways out of a house are its ports. All else are values and functions, whatever they are called: a flag behind the

@@ -8,7 +8,7 @@ from dev.fakes.world import KEY
 from dev.simulation.modality_flows import MODALITY_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
-from shared.core.provider.prediction import NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
 from shared.core.requests.messages import CancelRequest, Check
 from shared.ports import OpenRow
 
@@ -166,7 +166,7 @@ async def check_ended(stage: Stage) -> Faced:
 
 async def held_while_asked(stage: Stage) -> Faced:
     """A request whose create is answered 429."""
-    stage.world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    stage.world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     return Faced(stage.request())
 
 
@@ -300,7 +300,7 @@ async def bury_event(stage: Stage) -> Faced:
 
 
 async def _waiting(stage: Stage, retry_after_s: float = 30) -> None:
-    stage.world.replicate.answer_next_create_with(NotCreated("throttled", retry_after_s))
+    stage.world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, retry_after_s))
     await stage.ask()
 
 

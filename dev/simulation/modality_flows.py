@@ -46,7 +46,7 @@ def _house(stage: Stage) -> None:
     """The catalogue, a policy that lets pass what nobody can look at, and the app's files."""
     world = stage.world
     policy = replace(world.deps.policy, unscreened=UNSCREENED_MODALITIES)
-    world.deps = replace(world.deps, catalog=CATALOG, policy=policy)
+    world.deps = replace(world.deps, catalog=world.of_catalog(CATALOG), policy=policy)
     world.blobs.uploads |= {"ada/ada/horn.wav": b"a horn", "ada/ada/pictures.zip": b"pictures"}
 
 

@@ -32,6 +32,7 @@ from shared.adapters.replicate.resilience.guarded import ResilientProvider
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
 from shared.core.money.ledger import Plan
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.requests.messages import GenerationRequest, Message
 from shared.ports import Dependencies, Envelope, Sendable
 
@@ -159,7 +160,9 @@ class Outage:
         self._arriving = True
 
     def _pool(self, instances: int) -> _Pool:
-        return _Pool([replace(self.deps, provider=self._instance()) for _ in range(instances)], self.random)
+        return _Pool(
+            [replace(self.deps, providers={REPLICATE: self._instance()}) for _ in range(instances)], self.random
+        )
 
     def _instance(self) -> ResilientProvider:
         line, limit = TableRestClient(self.account), (self.case.creates_per_minute, self.case.instances)

@@ -20,11 +20,13 @@ from dev.fakes.provider import DELIVERY, FakeReplicate
 from dev.fakes.store import FakeStore
 from dev.fakes.telemetry import FakeTelemetry
 from dev.simulation.clockwork import Pause
+from shared.core.dependency import Dependency
 from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.money.ledger import LedgerEntry
-from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.provider.guarantees import Kind, PredictionRef
+from shared.core.provider.prediction import Created, CreateOutcome, DeferReason, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
 
 
@@ -55,9 +57,9 @@ _BURST_PART = 0.1
 
 #: What becomes of a create in each trouble, and how many seconds that takes.
 _REFUSALS: Mapping[Trouble, tuple[float, CreateOutcome]] = {
-    Trouble.REFUSED: (0.01, NotCreated("unreachable", 5)),
+    Trouble.REFUSED: (0.01, NotCreated(DeferReason.UNREACHABLE, 5)),
     Trouble.SILENT: (_CREATE_TIMEOUT_S, OutcomeUnknown("no answer in time")),
-    Trouble.NO_CREDIT: (_ANSWER_S, NotCreated("no credit", 120)),
+    Trouble.NO_CREDIT: (_ANSWER_S, NotCreated(DeferReason.NO_CREDIT, 120)),
     Trouble.ERRORS: (_ANSWER_S, OutcomeUnknown("answered 503")),
 }
 
@@ -130,7 +132,7 @@ class Account:
         if not self._creates.takes(self._clock()):
             self.seen.throttled += 1
             await Pause(_ANSWER_S)
-            return NotCreated("throttled", 1 + self._random.random() * 9)
+            return NotCreated(DeferReason.THROTTLED, 1 + self._random.random() * 9)
         await Pause(0.4 + self._random.random() * 0.8)
         made = await self.replicate.create(key, attempt)
         if isinstance(made, Created):
@@ -148,10 +150,10 @@ class Account:
         if self.trouble is not None and self.trouble is not Trouble.NO_CREDIT:
             pause_s, why = _SILENCES[self.trouble]
             await Pause(pause_s)
-            raise Unavailable("replicate", why)
+            raise Unavailable(Dependency.REPLICATE, why)
         await Pause(_ANSWER_S)
         if not self._questions.takes(self._clock()):
-            raise Unavailable("replicate", "throttled", 1 + self._random.random() * 9)
+            raise Unavailable(Dependency.REPLICATE, "throttled", 1 + self._random.random() * 9)
 
     def expire(self, uri: str) -> None:
         """Delete an output whose hour is over."""
@@ -172,21 +174,21 @@ class TableRestClient:
         """See ``Provider``."""
         return await self._account.create(key, attempt, probe=self.is_probe())
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """See ``Provider``."""
         await self._account.asked()
-        return await self._account.replicate.get(prediction_id, training=training)
+        return await self._account.replicate.get(ref)
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """See ``Provider``."""
         await self._account.asked()
-        return await self._account.replicate.cancel(prediction_id, training=training)
+        return await self._account.replicate.cancel(ref)
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """See ``Provider``. Every page is a question."""
         await self._account.asked()
         rows = 0
-        async for prediction in self._account.replicate.recent(since, training=training):
+        async for prediction in self._account.replicate.recent(since, kind):
             rows += 1
             if rows % PAGE_ROWS == 0:
                 await self._account.asked()

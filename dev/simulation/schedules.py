@@ -328,7 +328,7 @@ class Stage:
         yield from (sent.at for sent in world.messenger.scheduled if sent.at is not None)
         for prediction in world.replicate.running:
             _, attempt = world.replicate.made_for[prediction.prediction_id]
-            if attempt.trains:
+            if not attempt.guarantees.cancel_after:
                 continue  # nothing bounds it
             yield (prediction.created_at or world.time) + timedelta(seconds=attempt.cancel_after_s)
 

@@ -14,6 +14,7 @@ from dev.simulation.effects import run
 from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import Broken
 from dev.simulation.performing import Shared, perform, schedules
+from dev.simulation.second_provider import SECOND_FLOWS
 
 #: How long another process is waited for between two looks. Who waits is ended by its test's own time.
 LOOK_S = 0.05
@@ -30,7 +31,7 @@ class Tally:
 
 def play(name: str) -> Tally:
     """Run every schedule of the flow of this name, up to the first that breaks a promise."""
-    (flow,) = [flow for flow in FLOWS if flow.name == name]
+    (flow,) = [flow for flow in (*FLOWS, *SECOND_FLOWS) if flow.name == name]
     count, struck, shared = 0, Counter[str](), Shared()
     for schedule in schedules(flow, shared):
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dev.simulation.effects import READS, Mode, neighbour_of
-from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class Weather:
     def create(self) -> tuple[CreateOutcome, bool] | None:
         """What becomes of a create, and whether the prediction was really made; None: nothing special."""
         if self.strikes("create_deferred"):
-            why = self.one_of(("throttled", "no credit", "unauthorized"))
+            why = self.one_of((DeferReason.THROTTLED, DeferReason.NO_CREDIT, DeferReason.UNAUTHORIZED))
             return NotCreated(why, self.between(1, 300)), False
         if self.strikes("create_refused"):
             return CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings."), False

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 from shared.adapters.net.hints import retry_after_s
+from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
 from shared.core.safety.chunks import pieces_of
 from shared.core.safety.moderation import CONTENT_SAFETY, MOST_SEVERE, Assessment, Category, Topic, merged
@@ -137,7 +138,7 @@ class ContentSafety:
         except HttpResponseError as error:
             raise _trouble(error, what) from None
         except (AzureError, TimeoutError, ValueError, RecursionError) as error:
-            raise Unavailable("content safety", f"no answer ({type(error).__name__})") from None
+            raise Unavailable(Dependency.CONTENT_SAFETY, f"no answer ({type(error).__name__})") from None
         return answer if isinstance(answer, dict) else {}
 
     def _made(self) -> "ContentSafetyClient":
@@ -189,7 +190,7 @@ def read_text(answer: Mapping[str, Any], *, blocklists: bool) -> Assessment:
     """
     matches = answer.get("blocklistsMatch")
     if blocklists and not isinstance(matches, list):
-        raise Unavailable("content safety", "unreadable")
+        raise Unavailable(Dependency.CONTENT_SAFETY, "unreadable")
     if matches:
         return Assessment({}, frozenset({Topic.BLOCKED}), screeners=(CONTENT_SAFETY,))
     return read_image(answer)
@@ -205,10 +206,10 @@ def read_image(answer: Mapping[str, Any]) -> Assessment:
         if category is None:
             continue
         if not isinstance(severity, int) or isinstance(severity, bool) or not 0 <= severity <= MOST_SEVERE:
-            raise Unavailable("content safety", "unreadable")
+            raise Unavailable(Dependency.CONTENT_SAFETY, "unreadable")
         severities[category] = max(severity, severities.get(category, 0))
     if len(severities) < len(Category):
-        raise Unavailable("content safety", "unreadable")
+        raise Unavailable(Dependency.CONTENT_SAFETY, "unreadable")
     return Assessment(severities, screeners=(CONTENT_SAFETY,))
 
 
@@ -230,4 +231,4 @@ def _trouble(error: "HttpResponseError", what: str) -> Exception:
         return OutputUnfit(Refusal(Reason.OUTPUT_INVALID, PICTURES_TAKEN))
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     hint_s = retry_after_s(headers.get("Retry-After"))
-    return Unavailable("content safety", f"answered {error.status_code}", hint_s)
+    return Unavailable(Dependency.CONTENT_SAFETY, f"answered {error.status_code}", hint_s)

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared.core.dependency import Dependency
 from shared.core.provider.pasted_secrets import NoSecretError, token
 from shared.ports import Unavailable
 
@@ -121,9 +122,9 @@ class CachedSecret:
         try:
             found = self._read(fetched)
         except NoSecretError as error:
-            raise Unavailable(self._name, f"what is kept as it is none: {error}") from None
+            raise Unavailable(Dependency.SECRETS, f"what is kept as the {self._name} is none: {error}") from None
         if not found:
-            raise Unavailable(self._name, "what is kept as it is empty")
+            raise Unavailable(Dependency.SECRETS, f"what is kept as the {self._name} is empty")
         return found
 
     def _take(self, fetched: str) -> None:
@@ -137,9 +138,9 @@ class CachedSecret:
             self._previous.insert(0, (self._value, now + self._keeping.overlap_s))
         self._value = fetched
 
-    def _why(self) -> tuple[str, str, float | None]:
+    def _why(self) -> tuple[Dependency, str, float | None]:
         if self._trouble is None:
-            return self._name, "it was never fetched", None
+            return Dependency.SECRETS, f"the {self._name} was never fetched", None
         return self._trouble.dependency, self._trouble.why, self._trouble.retry_after_s
 
 
@@ -182,9 +183,11 @@ class VaultSource:
             async with asyncio.timeout(_FETCH_S):
                 secret = await self._client.get_secret(self._name)
         except HttpResponseError as error:
-            raise Unavailable("key vault", f"asked for {self._name}, it answered {error.status_code}") from None
+            raise Unavailable(
+                Dependency.KEY_VAULT, f"asked for {self._name}, it answered {error.status_code}"
+            ) from None
         except (AzureError, TimeoutError) as error:
-            raise Unavailable("key vault", f"asked for {self._name}: {type(error).__name__}") from None
+            raise Unavailable(Dependency.KEY_VAULT, f"asked for {self._name}: {type(error).__name__}") from None
         return secret.value or ""
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
 from shared.adapters.net.tls import tls_context
+from shared.core.dependency import Dependency
 from shared.core.events.generation_event import Event
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
@@ -194,7 +195,7 @@ class ServiceBusMessenger:
             await self._sender(entity).send_messages(messages if len(messages) > 1 else messages[0])
         except BaseException as error:
             await self._drop(entity)
-            trouble = error if isinstance(error, Exception) else Unavailable("service bus", "interrupted")
+            trouble = error if isinstance(error, Exception) else Unavailable(Dependency.SERVICE_BUS, "interrupted")
             for letter in dead_letters:
                 if not letter.sent.done():
                     letter.sent.set_exception(trouble)
@@ -227,7 +228,7 @@ class ServiceBusMessenger:
             async with asyncio.timeout(self._send_s):
                 yield
         except (AzureError, OSError, ValueError) as error:
-            raise Unavailable("service bus", type(error).__name__) from None
+            raise Unavailable(Dependency.SERVICE_BUS, type(error).__name__) from None
 
     def _connected(self) -> "ServiceBusClient":
         self._client = self._client or self._client_factory()

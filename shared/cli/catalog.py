@@ -93,7 +93,7 @@ def _words(name: str) -> str:
 def _as_json(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
-        "replicate": model.replicate,
+        "target": model.target,
         "modality": model.modality,
         "status": model.status.value,
         "successor": model.successor or None,

@@ -105,7 +105,7 @@ def _opened(number: int, after: datetime | None) -> str:
 async def _expect_known(command_context: CommandContext, rooms: Operations, account: str | None, model: str) -> None:
     """Where nothing was found: RefusedError for a model or an account that is not there. It may be a typing error."""
     if model:
-        offered = {each.name: each.replicate.partition(":")[0] for each in rooms.deps.catalog.models.values()}
+        offered = {each.name: each.target.partition(":")[0] for each in rooms.deps.catalog.models.values()}
         near = nearest_names(model, offered)
         hint = f" The nearest names are {' and '.join(near)}." if near else ""
         raise RefusedError(f"There is no model {model!r}, and nothing was booked under that name.{hint}")

@@ -22,6 +22,7 @@ from shared.composition.safety import SafetyPart
 from shared.config import data_files
 from shared.config.settings import SettingsError
 from shared.core.lifecycle.attempt import Timing
+from shared.core.provider.guarantees import REPLICATE
 from shared.ports import Dependencies, Limits
 from shared.triggers.replicate_webhook import WebhookDependencies
 
@@ -65,7 +66,7 @@ class Container(SafetyPart):
         return Dependencies(
             store=self.store,
             index=self.index,
-            provider=self.provider,
+            providers={REPLICATE: self.provider},
             images=PillowImages(),
             screener=self.screener,
             inputs=InputFetcher(),
@@ -101,11 +102,14 @@ class Container(SafetyPart):
     @cached_property
     def webhook_dependencies(self) -> WebhookDependencies:
         """What the webhook's door needs."""
+        from shared.adapters.replicate.wire import prediction_of  # see rule 1
+
         return WebhookDependencies(
             secrets=self.signing_secret,
             messenger=self.messenger,
             telemetry=self.telemetry,
             allowed=self.settings.webhook_allowed_cidrs,
+            read=prediction_of,
             now=now,
         )
 

@@ -12,7 +12,7 @@ from shared.config.settings import WEBHOOK_PATH
 
 if TYPE_CHECKING:
     from shared.adapters.key_vault import CachedSecret, Source, VaultSource
-    from shared.adapters.replicate import Replicate
+    from shared.adapters.replicate.port import Replicate
     from shared.adapters.replicate.resilience.guarded import ResilientProvider
 
 
@@ -39,7 +39,8 @@ class ReplicatePart(AzurePart):
     @cached_property
     def replicate(self) -> "Replicate":
         """Replicate."""
-        from shared.adapters.replicate import Replicate, Timeouts
+        from shared.adapters.replicate.port import Replicate
+        from shared.adapters.replicate.sdk.http import Timeouts
 
         settings = self.settings
         replicate = Replicate(

@@ -1,12 +1,13 @@
 """All dependencies together, with the bounds from settings."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.core.catalog.catalog import Catalog
 from shared.core.lifecycle.attempt import Timing
+from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
@@ -48,7 +49,8 @@ class Dependencies:
 
     store: Store
     index: OpenIndex
-    provider: Provider
+    #: By name: an attempt is asked for where it was made.
+    providers: Mapping[ProviderName, Provider]
     images: Images
     screener: Screener
     inputs: Inputs

@@ -1,12 +1,13 @@
 """What a port may raise. See the rules in the package."""
 
+from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
 
 
 class Unavailable(Exception):  # noqa: N818  # it names a state of the dependency, and reads so where it is caught
     """A dependency is down, busy, or answers what cannot be read. ``retry_after_s`` is its own hint, if it gave one."""
 
-    def __init__(self, dependency: str, why: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, dependency: Dependency, why: str, retry_after_s: float | None = None) -> None:
         super().__init__(f"{dependency} is not available: {why}")
         self.dependency = dependency
         self.why = why

@@ -45,6 +45,8 @@ class WebhookDependencies:
     messenger: Messenger
     telemetry: Telemetry
     allowed: Sequence[Network]
+    #: Reads the provider's JSON; None: it is no prediction.
+    read: Callable[[object], Prediction | None]
     now: Callable[[], datetime]
 
 
@@ -98,7 +100,7 @@ def _proved(
 async def _enqueued(
     webhook_dependencies: WebhookDependencies, callback: Callback, webhook_id: str, body: bytes
 ) -> Answer:
-    prediction = Prediction.read(parsed(body))
+    prediction = webhook_dependencies.read(parsed(body))
     if prediction is None:
         return Answer(400, "the body is not a prediction")
     key = callback.key

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from zlib import crc32
 
+from shared.core.dependency import Dependency
 from shared.core.keys import ID_RULE, is_id
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, LedgerEntry, Plan
@@ -92,7 +93,7 @@ async def _posted(
         await _expect_the_same(deps, entry)
         current, _ = await deps.store.load_account(account_id)
         return current or after
-    raise Unavailable("tables", "the account is being changed by too many at once")
+    raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
 async def _expect_the_same(deps: Dependencies, wanted: LedgerEntry) -> None:
@@ -144,7 +145,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
         if not posted:
             raise ValueError(f"the correction {correction_id!r} was posted before")
         return after
-    raise Unavailable("tables", "the account is being changed by too many at once")
+    raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
 def _checked(account_id: str, entry_id: str) -> None:

@@ -1,13 +1,14 @@
 """The timer's look at what should have been heard of. There is no second repair logic: a check walks the corridor.
 
-An unknown outcome of a create is resolved in this order, and never by a second POST for the same attempt:
-1. its webhook (observing.py), for the callback address carries the attempt;
+An unknown outcome of a create is resolved in this order, and never by a second POST that could be a second prediction:
+1. its webhook (observing.py), for the callback address carries the attempt; where its provider promises that the same
+   create is the same prediction, the same create again (reposting.py), and nothing else is needed;
 2. Replicate's list of recent predictions, by the echoed address or the attempt's own seed. One match is adopted;
    of several the oldest is, and the others are canceled;
 3. its ``Cancel-After`` has passed: whatever was created is over. Only then is the next attempt opened.
 
 A prediction that Replicate does not know any more (404) may run all the same: reads lag and differ. It is given up when
-the 404 lasts and ``Cancel-After`` has passed; a training, which has none, when the list is without it too.
+the 404 lasts and ``Cancel-After`` has passed; where none is guaranteed, when the list is without it too.
 """
 
 from datetime import timedelta
@@ -26,6 +27,7 @@ from shared.worker import observing
 from shared.worker.creates import retry
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
+from shared.worker.reposting import post_again
 from shared.worker.saving import Absent, Changed, advance, reload
 
 #: How many rows one tick of the timer sends on. What is left over is due in the next one.
@@ -129,6 +131,8 @@ async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded
     attempt = generation.attempt
     if attempt is None or deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
         return
+    if attempt.guarantees.idempotent and await post_again(deps, generation.key, loaded):
+        return
     try:
         found = await _found(deps, generation, attempt)
     except Unavailable:
@@ -147,12 +151,14 @@ async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded
 
 
 async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
-    """This attempt's predictions in Replicate's list, oldest first."""
+    """This attempt's predictions in its provider's list, oldest first; none where there is no list."""
+    if not attempt.guarantees.listed:
+        return []
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
     key = generation.key
     own = [
         prediction
-        async for prediction in deps.provider.recent(since, training=attempt.trains)
+        async for prediction in deps.providers[attempt.provider].recent(since, attempt.kind)
         if created(attempt, key, prediction)
     ]
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
@@ -174,7 +180,7 @@ async def _running(deps: Dependencies, generation: Generation, loaded: Loaded) -
     if attempt is None or attempt.prediction_id is None:
         return
     try:
-        prediction = await deps.provider.get(attempt.prediction_id, training=attempt.trains)
+        prediction = await deps.providers[attempt.provider].get(attempt.ref(attempt.prediction_id))
         if prediction is None:
             await _missing(deps, generation.key, attempt, loaded)
             return
@@ -207,7 +213,7 @@ async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loade
     noted = await advance(deps, key, note, loaded)
     if isinstance(noted, Absent) or not transitions.is_missing(noted.generation, deps.timing, deps.now()):
         return  # its row was moved: the timer looks again
-    if attempt.trains and await _runs_unseen(deps, noted.generation, prediction_id, noted.loaded):
+    if not attempt.guarantees.cancel_after and await _runs_unseen(deps, noted.generation, prediction_id, noted.loaded):
         return
 
     def step(found: Generation, account: Account | None) -> Transition | None:
@@ -219,13 +225,16 @@ async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loade
 
 
 async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id: str, loaded: Loaded) -> bool:
-    """Whether a training is known elsewhere. Nothing bounds it: the list must be without it, and a cancel in vain."""
+    """Whether what nothing bounds is known elsewhere: the list must be without it, and a cancel in vain."""
     attempt = generation.attempt
     if attempt is None:
         return False
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
-    listed = [each async for each in deps.provider.recent(since, training=True) if each.prediction_id == prediction_id]
-    known = listed[0] if listed else await deps.provider.cancel(prediction_id, training=True)
+    provider, listed = deps.providers[attempt.provider], []
+    if attempt.guarantees.listed:
+        recent = provider.recent(since, attempt.kind)
+        listed = [each async for each in recent if each.prediction_id == prediction_id]
+    known = listed[0] if listed else await provider.cancel(attempt.ref(prediction_id))
     if known is None:
         return False
     await _act_on(deps, generation, attempt.number, known, loaded)

@@ -57,7 +57,7 @@ async def submit(deps: Dependencies, loaded: Loaded, sent: Attempt | NotCreated 
     if isinstance(sent, Attempt):
         ready = replace(attempt, inputs=sent.inputs)
         with deps.telemetry.span("create prediction", generation.key):
-            outcome = await deps.provider.create(generation.key, ready)
+            outcome = await deps.providers[attempt.provider].create(generation.key, ready)
     else:
         outcome = sent
     await _record_outcome(deps, loaded, generation.key, attempt, outcome)

@@ -77,7 +77,7 @@ async def _stopped(deps: Dependencies, generation: Generation, message: Message)
     if generation.state.ended or attempt is None or attempt.prediction_id is None:
         return True
     try:
-        prediction = await deps.provider.cancel(attempt.prediction_id, training=attempt.trains)
+        prediction = await deps.providers[attempt.provider].cancel(attempt.ref(attempt.prediction_id))
     except Unavailable:
         return True  # Cancel-After bounds it; the user's credits do not wait for Replicate
     succeeded = prediction is not None and prediction.status is Status.SUCCEEDED

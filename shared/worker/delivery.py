@@ -21,12 +21,14 @@ import io
 import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import BinaryIO, cast
+from typing import BinaryIO, assert_never, cast
 
+from shared.core.dependency import dependency_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Delivery
 from shared.core.lifecycle.generation import Generation
+from shared.core.modality import Modality
 from shared.core.money.ledger import Plan
 from shared.core.provider.file_types import HEAD_BYTES, media_of
 from shared.core.provider.outputs import files_of, is_address, text_of, version_of
@@ -86,7 +88,7 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
                     brought = await _bring(task, index, output)
         except OutputUnfit as unfit:
             if isinstance(unfit, CutShort) and _may_be_whole_yet(task, output):
-                raise Unavailable("replicate", "an output ended early") from None
+                raise Unavailable(dependency_of(attempt.provider), "an output ended early") from None
             problem = unfit.refusal
             refused_outputs += unfit.refusal.reason is Reason.CONTENT_REFUSED
             deps.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
@@ -109,12 +111,16 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
 
 def _outputs(attempt: Attempt, prediction: Prediction) -> tuple[str, ...]:
     """What is to be brought home: no more than was asked for, since only that much is held."""
-    if attempt.modality == "text":  # it comes in pieces
-        return (text_of(prediction.outputs, prediction.labels),)
     files = files_of(prediction.outputs, prediction.labels, attempt.modality)
-    if attempt.modality == "training":
-        return files[:1] or prediction.outputs[:1]
-    return files[: attempt.outputs]
+    match attempt.modality:
+        case Modality.TEXT:  # it comes in pieces
+            return (text_of(prediction.outputs, prediction.labels),)
+        case Modality.TRAINING:
+            return files[:1] or prediction.outputs[:1]
+        case Modality.IMAGE | Modality.VIDEO | Modality.AUDIO:
+            return files[: attempt.outputs]
+        case _:
+            assert_never(attempt.modality)
 
 
 def _may_be_whole_yet(task: _Task, output: str) -> bool:
@@ -164,17 +170,24 @@ async def _see(task: _Task, index: int, output: str, came: SpooledOutput, clean:
     """Bring an output into ``came`` and look at it; ``clean`` is for what goes on of a picture."""
     modality = task.attempt.modality
     file = cast("BinaryIO", came)
-    if modality == "text":
-        return await _see_text(task, output, file)
-    if modality == "training":
-        return await _see_training(task, output, file)
-    await _fetch(task, output, file)
-    return await _see_image(task, index, came, clean) if modality == "image" else _see_other(modality, file)
+    match modality:
+        case Modality.TEXT:
+            return await _see_text(task, output, file)
+        case Modality.TRAINING:
+            return await _see_training(task, output, file)
+        case Modality.IMAGE:
+            await _fetch(task, output, file)
+            return await _see_image(task, index, came, clean)
+        case Modality.VIDEO | Modality.AUDIO:
+            await _fetch(task, output, file)
+            return _see_other(modality, file)
+        case _:
+            assert_never(modality)
 
 
 async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
     awaits = awaited(task.deps, task.key, task.attempt, task.prediction)
-    async with awaits, task.deps.provider.fetch(uri, task.most_bytes) as chunks:
+    async with awaits, task.deps.providers[task.attempt.provider].fetch(uri, task.most_bytes) as chunks:
         async for chunk in chunks:
             file.write(chunk)
 
@@ -237,13 +250,13 @@ async def _weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tu
     return kind
 
 
-def _see_other(modality: str, file: BinaryIO) -> _Seen:
+def _see_other(modality: Modality, file: BinaryIO) -> _Seen:
     kind = _kind(file, modality)
     if kind is None:
         refusal = Refusal.of(Reason.OUTPUT_INVALID)
         raise OutputUnfit(refusal) if file.seek(0, io.SEEK_END) else CutShort(refusal)
     _check_whole(file, kind)
-    if modality == "audio" and shows_pictures(kind[0], file):
+    if modality is Modality.AUDIO and shows_pictures(kind[0], file):
         # Whoever lets sounds pass unscreened has not let films pass.
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
     return _Seen(Picture(*kind, 0, 0), unscreened(modality), file)

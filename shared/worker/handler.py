@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import assert_never
 
+from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
 from shared.ports import Dependencies, Envelope, Unavailable
@@ -82,7 +83,7 @@ async def _defer(
         if (now - since).total_seconds() > deps.limits.patience_s:
             await requests.reject(deps, message.key, message, _refusal(trouble))
             return
-        if trouble.dependency != "tables":
+        if trouble.dependency is not Dependency.TABLES:
             comes_at = deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance)
             await _take_in(deps, message, trouble, comes_at)
     await defer(deps.messenger, message, envelope, trouble, now=now, chance=chance)
@@ -100,9 +101,9 @@ def _is_the_timers(deps: Dependencies, message: PredictionEvent | Check, trouble
     Only for Replicate, which is asked after the row was moved: what could not even read the row has moved nothing.
     """
     too_long = (trouble.retry_after_s or 0) >= deps.timing.check_after_s
-    return isinstance(message, Check) and trouble.dependency == "replicate" and too_long
+    return isinstance(message, Check) and trouble.dependency.runs_models and too_long
 
 
 def _refusal(trouble: Unavailable) -> Refusal:
-    safety = trouble.dependency == "content safety"
+    safety = trouble.dependency is Dependency.CONTENT_SAFETY
     return Refusal.of(Reason.SAFETY_UNAVAILABLE if safety else Reason.PROVIDER_UNAVAILABLE)

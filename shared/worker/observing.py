@@ -7,12 +7,14 @@ Rules of this file:
 4. What has succeeded and shows no outputs is asked for once more before it is given up (patience.py).
 """
 
+from shared.core.dependency import dependency_of
 from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, plan_of
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -70,8 +72,11 @@ def _is_known(generation: Generation, prediction: Prediction) -> bool:
     return generation.attempt is not None and generation.attempt.prediction_id == prediction.prediction_id
 
 
-def _trains(generation: Generation) -> bool:
-    return generation.attempt is not None and generation.attempt.trains
+def _ref(deps: Dependencies, generation: Generation, prediction_id: str) -> PredictionRef:
+    """Whom to ask for a prediction: of a generation without an attempt nobody knows, so the first provider is taken."""
+    if generation.attempt is not None:
+        return generation.attempt.ref(prediction_id)
+    return PredictionRef(next(iter(deps.providers)), prediction_id, Kind.PREDICTION)
 
 
 async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: Prediction) -> None:
@@ -79,9 +84,10 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
 
     What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
     """
-    stopped = await deps.provider.cancel(prediction.prediction_id, training=_trains(generation))
+    ref = _ref(deps, generation, prediction.prediction_id)
+    stopped = await deps.providers[ref.provider].cancel(ref)
     if stopped is None:
-        raise Unavailable("replicate", "it does not know a prediction that it has told of")
+        raise Unavailable(dependency_of(ref.provider), "it does not know a prediction that it has told of")
     stops = stopped.status is Status.CANCELED or not stopped.status.finished
     if stops and not _is_known(generation, prediction):
         deps.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
@@ -159,7 +165,7 @@ async def stop(deps: Dependencies, generation: Generation, loaded: Loaded) -> No
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:
         return
-    prediction = await deps.provider.cancel(attempt.prediction_id, training=attempt.trains)
+    prediction = await deps.providers[attempt.provider].cancel(attempt.ref(attempt.prediction_id))
     if prediction is not None and prediction.status.finished:
         await adopt_when_asked(deps, loaded, generation.key, attempt.number, prediction)
     else:

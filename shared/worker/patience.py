@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+from shared.core.dependency import dependency_of
 from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
@@ -43,7 +44,7 @@ async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, pred
     attempt = generation.attempt
     if attempt is None or (prediction.complete and prediction.outputs):
         return prediction
-    shown = await deps.provider.get(prediction.prediction_id, training=attempt.trains)
+    shown = await deps.providers[attempt.provider].get(attempt.ref(prediction.prediction_id))
     if shown is not None and shown.status.finished and shown.status is not Status.SUCCEEDED:
         return shown  # what is asked for is the truth
     found = shown if shown is not None and shown.status is Status.SUCCEEDED else None
@@ -87,4 +88,4 @@ async def _wait(deps: Dependencies, key: Key, attempt: Attempt, prediction: Pred
     wait_s = min((deps.timing.output_wait_s - left_s) / 2, left_s)
     pause_s = min(max(wait_s, deps.timing.check_after_s), left_s)
     await deps.index.move(key, deps.now() + timedelta(seconds=pause_s))
-    raise Unavailable("replicate", why, wait_s)
+    raise Unavailable(dependency_of(attempt.provider), why, wait_s)

@@ -12,6 +12,7 @@ Rules of this file:
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.steps import METRICS
@@ -85,7 +86,7 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> 
         else:
             _tell(deps, key, transition)
             return Changed(transition.generation, after)
-    raise Unavailable("tables", "the account is being changed by too many at once")
+    raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
 def _tell(deps: Dependencies, key: Key, transition: Transition) -> None:

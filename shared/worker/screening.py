@@ -22,8 +22,9 @@ from shared.core.catalog.mapping import INPUT_PREFIX, file_kinds, takes_image
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Transition
+from shared.core.modality import InputKind
 from shared.core.money.ledger import Plan
-from shared.core.provider.prediction import CreateRefused, NotCreated
+from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import (
@@ -84,7 +85,7 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
     return replace(seen, records=(*records, *seen.records))
 
 
-def _unseen(deps: Dependencies, message: GenerationRequest, kind: str, plan: Plan) -> ScreeningRecord:
+def _unseen(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: Plan) -> ScreeningRecord:
     """The record of a file that nobody looks at and the policy lets pass; its name stands for what is in it."""
     assessment = unscreened(UNSCREENED_INPUTS[kind])
     return judged(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
@@ -184,37 +185,39 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     sent = dict(attempt.inputs)
     try:
         for item in model.inputs.values() if model else ():
-            if item.kind in ("image", "images", "audio", "archive") and item.name in sent:
+            if (item.kind.is_picture or item.kind.is_file) and item.name in sent:
                 address = await _address(deps, attempt, item.kind, sent[item.name])
-                sent[item.name] = [address] if item.kind == "images" else address
+                sent[item.name] = [address] if item.kind is InputKind.IMAGES else address
     except Unavailable as trouble:
-        return NotCreated(f"{trouble.dependency} unavailable", trouble.retry_after_s or _INPUT_RETRY_S)
+        return NotCreated(DeferReason.unavailable(trouble.dependency), trouble.retry_after_s or _INPUT_RETRY_S)
     except OutputUnfit as gone:
         return CreateRefused(gone.refusal.reason, gone.refusal.text)
     return replace(attempt, inputs=sent)
 
 
-async def _address(deps: Dependencies, attempt: Attempt, kind: str, value: Value) -> str:
+async def _address(deps: Dependencies, attempt: Attempt, kind: InputKind, value: Value) -> str:
     """Where a model reads one input. OutputUnfit where it is gone, or was never screened."""
     named = str(value[0] if isinstance(value, list) else value)
     life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
     address: str | None = None
     closed = deps.limits.hand_files_over
-    if kind == "archive" or (kind == "audio" and closed):
-        address = await _handed_over(deps, named, deps.uploads.read_upload)
-    elif kind == "audio":
+    if kind is InputKind.ARCHIVE or (kind is InputKind.AUDIO and closed):
+        address = await _handed_over(deps, attempt, named, deps.uploads.read_upload)
+    elif kind is InputKind.AUDIO:
         address = await deps.uploads.upload_address(named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
         address = await deps.input_files.input_address(blob, life_s, deps.limits.inline_bytes)
         if closed and address is not None and not address.startswith("data:"):
-            address = await _handed_over(deps, blob, deps.input_files.read_input)
+            address = await _handed_over(deps, attempt, blob, deps.input_files.read_input)
     if address is None:
-        raise OutputUnfit(_FILE_MISSING if kind in ("archive", "audio") else Refusal.of(Reason.INPUT_INVALID))
+        raise OutputUnfit(_FILE_MISSING if kind.is_file else Refusal.of(Reason.INPUT_INVALID))
     return address
 
 
-async def _handed_over(deps: Dependencies, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]) -> str | None:
+async def _handed_over(
+    deps: Dependencies, attempt: Attempt, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]
+) -> str | None:
     """Give a file to the provider's own store of files; None where there is no such file.
 
     An archive always goes there: a training may wait longer than an address of ours lives. The others go where the
@@ -225,4 +228,4 @@ async def _handed_over(deps: Dependencies, name: str, read: Callable[[str, Binar
         if not await read(name, file):
             return None
         file.seek(0)
-        return await deps.provider.upload(name.rpartition("/")[2], file)
+        return await deps.providers[attempt.provider].upload(name.rpartition("/")[2], file)

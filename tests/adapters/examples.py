@@ -9,9 +9,11 @@ from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry
+from shared.core.modality import Modality
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, Plan
 from shared.core.money.pricing import Price, Unit
+from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Guarantees, Kind
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
@@ -73,7 +75,10 @@ def attempt() -> Attempt:
         number=1,
         posts=1,
         model="flux-schnell",
-        replicate="black-forest-labs/flux-schnell",
+        provider=REPLICATE,
+        kind=Kind.PREDICTION,
+        guarantees=PROVIDERS[REPLICATE][Kind.PREDICTION],
+        target="black-forest-labs/flux-schnell",
         inputs={"prompt": "a lighthouse"},
         seed=0,
         own_seed=False,
@@ -107,10 +112,12 @@ def full_generation(key: Key) -> Generation:
             },
             seed=2**32 - 1,
             own_seed=True,
-            modality="video",
+            modality=Modality.VIDEO,
             prices=(Price(Unit.RUN, HUGE), Price(Unit.SECOND, 1)),
             seconds=9,
             output_bytes=HUGE,
+            kind=Kind.TRAINING,
+            guarantees=Guarantees(listed=True, idempotent=True),
             destination="ada/lighthouses",
             retry_at=NOW + timedelta(microseconds=1),
             prediction_id="p" * 26,

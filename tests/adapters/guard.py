@@ -10,10 +10,12 @@ from typing import Any, BinaryIO
 from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import (
     Created,
     CreateOutcome,
     CreateRefused,
+    DeferReason,
     NotCreated,
     OutcomeUnknown,
     Prediction,
@@ -25,7 +27,7 @@ from tests.adapters.examples import attempt
 KEY = Key("ada", "one")
 CREATED = Created(Prediction(prediction_id="prediction", status=Status.STARTING))
 UNKNOWN = OutcomeUnknown("answered 503")
-NO_CREDIT = NotCreated("no credit", 120)
+NO_CREDIT = NotCreated(DeferReason.NO_CREDIT, 120)
 REFUSED = CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings.")
 
 
@@ -54,15 +56,15 @@ class Scripted:
             raise self.trouble
         return CREATED.prediction
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """Say it."""
         return await self._answer()
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """Say it."""
         return await self._answer()
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """One prediction."""
         await self._answer()
         yield CREATED.prediction

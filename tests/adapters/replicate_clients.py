@@ -8,8 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
-from shared.adapters.replicate import Replicate, Timeouts
+from shared.adapters.replicate.port import Replicate
+from shared.adapters.replicate.sdk.http import Timeouts
 from shared.core.keys import Key
+from shared.core.provider.guarantees import REPLICATE, Kind, PredictionRef
 from shared.core.provider.prediction import CreateOutcome
 from tests.adapters.examples import attempt
 from tests.adapters.simulators import Answer, Scripted, scripted
@@ -72,3 +74,8 @@ def says(status: int, body: object = None, **headers: str) -> web.Response:
     """An answer in JSON."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return web.Response(status=status, body=json.dumps(body).encode(), headers=named)
+
+
+def ref(prediction_id: str, kind: Kind = Kind.PREDICTION) -> PredictionRef:
+    """A prediction of Replicate's."""
+    return PredictionRef(REPLICATE, prediction_id, kind)

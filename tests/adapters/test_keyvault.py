@@ -13,6 +13,7 @@ from aiohttp import web
 from azure.core.credentials import AccessToken
 
 from shared.adapters.key_vault import CachedSecret, VaultSource, environment_source
+from shared.core.dependency import Dependency
 from shared.core.provider.pasted_secrets import signing_secret
 from shared.ports import Unavailable
 
@@ -32,7 +33,7 @@ class Vault:
         if self.wait is not None:
             await self.wait.wait()
         if self.down:
-            raise Unavailable("key vault", "the test has taken it down", retry_after_s=3)
+            raise Unavailable(Dependency.KEY_VAULT, "the test has taken it down", retry_after_s=3)
         return self.current
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from dev import simulated_replicate
 from dev.fakes.provider import FakeReplicate
-from shared.adapters.replicate import Replicate
+from shared.adapters.replicate.port import Replicate
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import Created, Prediction, Status
@@ -19,7 +19,7 @@ from shared.core.provider.webhook import Callback, named_callback
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Provider
 from tests.adapters.examples import attempt
-from tests.adapters.replicate_clients import Token, secret
+from tests.adapters.replicate_clients import Token, ref, secret
 from tests.adapters.simulators import running
 
 KEY = Key("ada", "one")
@@ -85,7 +85,7 @@ async def real_setting(simulator: dict[str, str]) -> AsyncIterator[Setting]:
 
         async def finish(prediction_id: str) -> Prediction:
             await later(70)
-            prediction = await adapter.get(prediction_id)
+            prediction = await adapter.get(ref(prediction_id))
             assert prediction is not None
             return prediction
 
@@ -130,25 +130,25 @@ async def fetched(provider: Provider, uri: str, most_bytes: int) -> bytes:
 async def test_a_created_prediction_is_found(setting: Setting) -> None:
     """What create returns is what get returns, and it has not finished."""
     prediction, this = await created(setting.provider)
-    found = await setting.provider.get(prediction.prediction_id)
+    found = await setting.provider.get(ref(prediction.prediction_id))
     assert found is not None
     assert not found.status.finished
     assert found.prediction_id == prediction.prediction_id
-    assert found.model == this.replicate
+    assert found.model == this.target
     assert found.seed == this.seed
 
 
 async def test_an_unknown_prediction_is_none(setting: Setting) -> None:
     """Nothing is known of an id that was never given."""
-    assert await setting.provider.get("z" * 26) is None
-    assert await setting.provider.cancel("z" * 26) is None
+    assert await setting.provider.get(ref("z" * 26)) is None
+    assert await setting.provider.cancel(ref("z" * 26)) is None
 
 
 async def test_cancel_ends_what_runs_and_leaves_what_has_ended(setting: Setting) -> None:
     """A cancel is answered with how it stands; twice is once."""
     prediction, _ = await created(setting.provider)
-    first = await setting.provider.cancel(prediction.prediction_id)
-    second = await setting.provider.cancel(prediction.prediction_id)
+    first = await setting.provider.cancel(ref(prediction.prediction_id))
+    second = await setting.provider.cancel(ref(prediction.prediction_id))
     assert first is not None
     assert second is not None
     assert first.status.finished
@@ -160,7 +160,7 @@ async def test_a_succeeded_prediction_is_not_canceled(setting: Setting) -> None:
     """Success is final."""
     prediction, _ = await created(setting.provider)
     await setting.succeed(prediction.prediction_id)
-    after = await setting.provider.cancel(prediction.prediction_id)
+    after = await setting.provider.cancel(ref(prediction.prediction_id))
     assert after is not None
     assert after.status is Status.SUCCEEDED
 
@@ -216,7 +216,7 @@ async def test_outputs_are_gone_after_an_hour(setting: Setting) -> None:
     prediction, _ = await created(setting.provider)
     done = await setting.succeed(prediction.prediction_id)
     await setting.an_hour_later(prediction.prediction_id)
-    after = await setting.provider.get(prediction.prediction_id)
+    after = await setting.provider.get(ref(prediction.prediction_id))
     assert after is not None
     assert after.data_removed
     assert after.outputs == ()

@@ -12,7 +12,7 @@ from shared.adapters.replicate.creating import START_NEWS_FROM_S
 from shared.adapters.replicate.sdk import http as replicate_http
 from shared.adapters.replicate.sdk.answers import refused_fields
 from shared.core.keys import Key
-from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Status
+from shared.core.provider.prediction import Created, CreateRefused, DeferReason, NotCreated, OutcomeUnknown, Status
 from shared.core.provider.webhook import Callback, read_callback
 from shared.core.reasons import SENTENCES, Reason
 from tests.adapters.examples import attempt
@@ -69,7 +69,7 @@ async def test_a_lower_limit_is_read_from_a_429(detail: object, per_minute: floa
 async def test_a_pinned_version_is_created_by_its_version() -> None:
     """A community model names its version, and then the version alone is sent."""
     async with scripted(says(202, CREATED)) as server, replicate(server.url) as adapter:
-        outcome = await adapter.create(KEY, replace(attempt(), replicate="stability-ai/sdxl:" + "7" * 64))
+        outcome = await adapter.create(KEY, replace(attempt(), target="stability-ai/sdxl:" + "7" * 64))
     assert isinstance(outcome, Created)
     assert server.requests[0][1] == "/v1/predictions"
     assert json.loads(server.requests[0][3])["version"] == "7" * 64
@@ -95,7 +95,7 @@ async def test_a_refused_token_is_refreshed_once_and_the_create_repeated() -> No
 async def test_a_token_that_stays_refused_is_put_off() -> None:
     """After the second 401 it is "not created", to be tried in a minute."""
     outcome, server = await outcome_of(says(401))
-    assert outcome == NotCreated("unauthorized", 60)
+    assert outcome == NotCreated(DeferReason.UNAUTHORIZED, 60)
     assert len(server.requests) == 2
 
 
@@ -107,7 +107,7 @@ async def test_a_lost_answer_after_a_refresh_is_unknown() -> None:
 
 async def test_missing_credit_waits_two_minutes() -> None:
     """A 402 is our account's matter, and soon tried again."""
-    assert (await outcome_of(says(402, {"title": "Insufficient credit"})))[0] == NotCreated("no credit", 120)
+    assert (await outcome_of(says(402, {"title": "Insufficient credit"})))[0] == NotCreated(DeferReason.NO_CREDIT, 120)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_missing_credit_waits_two_minutes() -> None:
 async def test_throttling_waits_for_the_largest_hint(answer: web.Response, seconds: float) -> None:
     """Header (seconds or date), body and text of a 429 are all read, within bounds."""
     outcome, server = await outcome_of(answer)
-    assert outcome == NotCreated("throttled", seconds)
+    assert outcome == NotCreated(DeferReason.THROTTLED, seconds)
     assert len(server.requests) == 1
 
 
@@ -145,19 +145,22 @@ async def test_a_missing_model_is_refused() -> None:
 async def test_an_answer_that_is_not_replicates_refuses_no_model(status: int, body: bytes) -> None:
     """A load balancer's line or an edge's page: trouble on the way, and nothing was created."""
     outcome, server = await outcome_of(web.Response(status=status, body=body))
-    assert outcome == NotCreated("misrouted", 60)
+    assert outcome == NotCreated(DeferReason.MISROUTED, 60)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (web.Response(status=403, body=b"<!DOCTYPE html><title>Attention Required! | Cloudflare</title>"), "blocked"),
-        (web.Response(status=403, body=b"error code: 1010"), "blocked"),
-        (says(403, {"detail": "You do not have permission to perform this action."}), "forbidden"),
+        (
+            web.Response(status=403, body=b"<!DOCTYPE html><title>Attention! | Cloudflare</title>"),
+            DeferReason.BLOCKED,
+        ),
+        (web.Response(status=403, body=b"error code: 1010"), DeferReason.BLOCKED),
+        (says(403, {"detail": "You do not have permission to perform this action."}), DeferReason.FORBIDDEN),
     ],
 )
-async def test_a_403_is_the_operators_trouble(answer: web.Response, why: str) -> None:
+async def test_a_403_is_the_operators_trouble(answer: web.Response, why: DeferReason) -> None:
     """As 401 and 402 are: to be tried again, and never "the model did not accept these settings"."""
     outcome, _ = await outcome_of(answer)
     assert outcome == NotCreated(why, 60)
@@ -178,7 +181,7 @@ async def test_a_403_is_the_operators_trouble(answer: web.Response, why: str) ->
 async def test_a_refused_webhook_address_is_the_operators(body: object) -> None:
     """It is our own setting: no user could change it."""
     outcome, _ = await outcome_of(says(422, body))
-    assert outcome == NotCreated("webhook refused", 60)
+    assert outcome == NotCreated(DeferReason.WEBHOOK_REFUSED, 60)
 
 
 @pytest.mark.parametrize(

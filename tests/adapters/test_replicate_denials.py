@@ -6,21 +6,21 @@ import pytest
 
 from shared.adapters.replicate.denials import REMEMBERED_S, Denials
 from shared.adapters.replicate.resilience.guarded import RULE
-from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import SENTENCES, Reason
 from tests.adapters.examples import attempt
 from tests.adapters.guard import CREATED, KEY, World, made
 
 GONE = CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
 DENIED = replace(GONE, perhaps_ours=True)
-FORBIDDEN = NotCreated("forbidden", 60)
-OURS = NotCreated("not permitted", 60)
+FORBIDDEN = NotCreated(DeferReason.FORBIDDEN, 60)
+OURS = NotCreated(DeferReason.NOT_PERMITTED, 60)
 
 
 async def create(world: World, model: str, say: CreateOutcome) -> CreateOutcome:
     """A create on a model, answered so."""
     world.replicate.say = say
-    return await world.guard.create(KEY, replace(attempt(), replicate=model))
+    return await world.guard.create(KEY, replace(attempt(), target=model))
 
 
 async def test_one_model_that_is_denied_is_gone() -> None:
@@ -89,12 +89,14 @@ async def test_a_403_of_an_edge_is_about_no_model() -> None:
     """Whatever else runs."""
     world = made()
     assert await create(world, "owner/b", CREATED) == CREATED
-    blocked = NotCreated("blocked", 60)
+    blocked = NotCreated(DeferReason.BLOCKED, 60)
     assert await create(world, "owner/a", blocked) == blocked
 
 
-@pytest.mark.parametrize("why", ["forbidden", "blocked", "misrouted", "webhook refused"])
-async def test_the_operators_trouble_opens_the_circuit(why: str) -> None:
+@pytest.mark.parametrize(
+    "why", [DeferReason.FORBIDDEN, DeferReason.BLOCKED, DeferReason.MISROUTED, DeferReason.WEBHOOK_REFUSED]
+)
+async def test_the_operators_trouble_opens_the_circuit(why: DeferReason) -> None:
     """As 401 and 402 do."""
     world = made()
     await world.open(NotCreated(why, 60))
@@ -103,7 +105,7 @@ async def test_the_operators_trouble_opens_the_circuit(why: str) -> None:
 async def test_a_closed_connection_does_not() -> None:
     """A new one will do."""
     world = made()
-    world.replicate.say = NotCreated("connection closed", 1)
+    world.replicate.say = NotCreated(DeferReason.CONNECTION_CLOSED, 1)
     await world.create(times=3 * RULE.failures)
     assert world.guard.states()["creates"] == "closed"
 

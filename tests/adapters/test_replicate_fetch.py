@@ -6,13 +6,13 @@ import base64
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import Replicate
 from shared.adapters.replicate.downloads import MOST_BYTES
-from shared.core.provider.prediction import NotCreated
+from shared.adapters.replicate.port import Replicate
+from shared.core.provider.prediction import DeferReason, NotCreated
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import attempt
-from tests.adapters.replicate_clients import CREATED, KEY, TOKEN, replicate, says
+from tests.adapters.replicate_clients import CREATED, KEY, TOKEN, ref, replicate, says
 from tests.adapters.simulators import (
     Answer,
     Connection,
@@ -240,9 +240,9 @@ async def test_the_proxy_variables_are_honoured(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "http://us%40er:secret@"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         async with replicate("http://api.replicate.example") as adapter:
-            assert await adapter.get("p" * 26) is not None
+            assert await adapter.get(ref("p" * 26)) is not None
         async with replicate(direct.url) as adapter:
-            assert await adapter.get("p" * 26) is not None
+            assert await adapter.get(ref("p" * 26)) is not None
     assert len(proxy.requests) == 1
     assert len(direct.requests) == 1
     headers = proxy.requests[0][2]
@@ -262,6 +262,6 @@ async def test_https_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> N
     async with raw_server(refuse) as proxy:
         monkeypatch.setenv("https_proxy", proxy)
         async with replicate("https://api.replicate.example") as adapter:
-            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
+            assert await adapter.create(KEY, attempt()) == NotCreated(DeferReason.UNREACHABLE, 5)
     assert seen[0].startswith(b"CONNECT api.replicate.example:443 ")
     assert TOKEN.encode() not in seen[0]

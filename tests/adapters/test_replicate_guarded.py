@@ -6,15 +6,25 @@ from dataclasses import replace
 import pytest
 
 from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
+from shared.core.dependency import Dependency
 from shared.core.provider.pacing import CLIMB_S, LOWERED_S
-from shared.core.provider.prediction import CreateOutcome, NotCreated
+from shared.core.provider.prediction import CreateOutcome, DeferReason, NotCreated
 from shared.ports import Unavailable
 from tests.adapters.examples import attempt
 from tests.adapters.guard import CREATED, KEY, NO_CREDIT, REFUSED, UNKNOWN, Scripted, made, why
 
 
 @pytest.mark.parametrize(
-    "outcome", [CREATED, REFUSED, UNKNOWN, NO_CREDIT, NotCreated("unreachable", 5), NotCreated("throttled", 7)], ids=str
+    "outcome",
+    [
+        CREATED,
+        REFUSED,
+        UNKNOWN,
+        NO_CREDIT,
+        NotCreated(DeferReason.UNREACHABLE, 5),
+        NotCreated(DeferReason.THROTTLED, 7),
+    ],
+    ids=str,
 )
 async def test_what_replicate_answers_is_handed_on(outcome: CreateOutcome) -> None:
     """As it is: with a pace to spare and a closed breaker nothing is longer or otherwise."""
@@ -55,7 +65,7 @@ async def test_who_comes_back_goes_before_a_newcomer() -> None:
 async def test_a_429_slows_all_creates_down() -> None:
     """For as long as it says nobody is sent; then the pace is half of what it was, and finds back by itself."""
     world = made(per_minute=600)
-    world.replicate.say = NotCreated("throttled", 20)
+    world.replicate.say = NotCreated(DeferReason.THROTTLED, 20)
     assert why((await world.create())[0]) == ("throttled", pytest.approx(20.2))
     world.replicate.say = CREATED
     assert why((await world.create(posts=2))[0]) == ("paced", pytest.approx(20.4))
@@ -71,7 +81,7 @@ async def test_the_limit_that_a_429_names_is_the_accounts() -> None:
     time = [0.0]
     replicate = Scripted()
     guard = ResilientProvider(replicate, creates_per_minute=600, instances=4, now=lambda: time[0], chance=lambda: 0)
-    replicate.say = NotCreated("throttled", 10, 6)
+    replicate.say = NotCreated(DeferReason.THROTTLED, 10, 6)
     await guard.create(KEY, attempt())
     replicate.say = CREATED
     back = replace(attempt(), posts=2)
@@ -84,7 +94,7 @@ async def test_the_limit_that_a_429_names_is_the_accounts() -> None:
 async def test_what_was_throttled_together_comes_back_one_after_the_other() -> None:
     """Sixteen at once are told the same by Replicate, and sixteen different waits by us, none of them shorter."""
     world = made(per_minute=600)
-    world.replicate.say = NotCreated("throttled", 10)
+    world.replicate.say = NotCreated(DeferReason.THROTTLED, 10)
     world.replicate.hangs.clear()
     tasks = [asyncio.create_task(world.guard.create(KEY, attempt())) for _ in range(16)]
     await asyncio.sleep(0)
@@ -97,19 +107,21 @@ async def test_what_was_throttled_together_comes_back_one_after_the_other() -> N
 
 
 @pytest.mark.parametrize(
-    "trouble", [UNKNOWN, NO_CREDIT, NotCreated("unreachable", 5), NotCreated("unauthorized", 60)], ids=str
+    "trouble",
+    [UNKNOWN, NO_CREDIT, NotCreated(DeferReason.UNREACHABLE, 5), NotCreated(DeferReason.UNAUTHORIZED, 60)],
+    ids=str,
 )
 async def test_after_failures_in_a_row_nobody_is_sent(trouble: CreateOutcome) -> None:
     """5xx, 402, no connection, 401: from the fifth on creates are put off without a call."""
     world = made()
     await world.open(trouble)
     told = await world.create(times=20)
-    assert {why(each)[0] for each in told} == {"left alone"}
+    assert {why(each)[0] for each in told} == {"circuit open"}
     assert all(why(each)[1] >= RULE.pause_s for each in told)
     assert world.replicate.creates == 0
 
 
-@pytest.mark.parametrize("answer", [CREATED, REFUSED, NotCreated("throttled", 1)], ids=str)
+@pytest.mark.parametrize("answer", [CREATED, REFUSED, NotCreated(DeferReason.THROTTLED, 1)], ids=str)
 async def test_one_probe_closes_it(answer: CreateOutcome) -> None:
     """After the pause one is sent; whatever Replicate answers, it answers."""
     world = made()
@@ -119,7 +131,7 @@ async def test_one_probe_closes_it(answer: CreateOutcome) -> None:
     world.replicate.hangs.clear()
     probe = asyncio.create_task(world.guard.create(KEY, attempt()))
     await asyncio.sleep(0)
-    assert why((await world.create())[0])[0] == "left alone"
+    assert why((await world.create())[0])[0] == "circuit open"
     world.replicate.hangs.set()
     assert type(await probe) is type(answer)
     assert (world.replicate.asked, world.replicate.creates) == (1, 1)
@@ -130,10 +142,10 @@ async def test_no_create_is_a_probe_while_questions_are_not_answered() -> None:
     """Its outcome would be unknown for minutes: a question is asked first, and it alone while it is not answered."""
     world = made()
     await world.open()
-    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    world.replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
     for _ in range(RULE.failures):
         world.time[0] += RULE.pause_s
-        assert why((await world.create())[0]) == ("left alone", pytest.approx(RULE.pause_s, abs=0.01))
+        assert why((await world.create())[0]) == ("circuit open", pytest.approx(RULE.pause_s, abs=0.01))
     assert (world.replicate.asked, world.replicate.creates) == (RULE.failures, 0)
     await world.create(times=10)  # questions are left alone as well by now
     assert (world.replicate.asked, world.replicate.creates) == (RULE.failures, 0)
@@ -146,7 +158,7 @@ async def test_no_create_is_a_probe_while_questions_are_not_answered() -> None:
 async def test_a_probe_that_fails_makes_the_pause_longer() -> None:
     """Each time twice as long, up to two minutes; the probe's own message waits as long as all others."""
     world = made()
-    await world.open(NotCreated("unreachable", 5))
+    await world.open(NotCreated(DeferReason.UNREACHABLE, 5))
     pauses = []
     for _ in range(7):
         pauses.append(why((await world.create())[0])[1])
@@ -164,7 +176,7 @@ async def test_a_probe_that_is_canceled_leaves_its_place() -> None:
     world.replicate.hangs.clear()
     probe = asyncio.create_task(world.guard.create(KEY, attempt()))
     await asyncio.sleep(0)
-    assert why((await world.create())[0])[0] == "left alone"
+    assert why((await world.create())[0])[0] == "circuit open"
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe
@@ -176,12 +188,12 @@ async def test_a_probe_that_is_canceled_leaves_its_place() -> None:
 async def test_our_own_trouble_is_not_replicates() -> None:
     """A secret that is not to be had says nothing: the breaker stays as it was, and a probe's place is free again."""
     world = made()
-    world.replicate.say = NotCreated("key vault unavailable", 5)
+    world.replicate.say = NotCreated(DeferReason.KEY_VAULT_UNAVAILABLE, 5)
     await world.create(times=10)
     assert world.guard.states()["creates"] == "closed"
     await world.open()
     world.time[0] += RULE.pause_s
-    world.replicate.say = NotCreated("not configured", 60)
+    world.replicate.say = NotCreated(DeferReason.NOT_CONFIGURED, 60)
     await world.create(times=2)
     assert world.replicate.creates == 2
     assert world.guard.states()["creates"] == "half-open"

@@ -7,21 +7,23 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from shared.adapters.replicate.resilience.guarded import RULE
+from shared.core.dependency import Dependency
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.examples import NOW
 from tests.adapters.guard import CREATED, NO_CREDIT, World, made
+from tests.adapters.replicate_clients import ref
 
 Ask = Callable[[World], Awaitable[object]]
 
 
 async def _got(world: World) -> Prediction | None:
-    return await world.guard.get("prediction")
+    return await world.guard.get(ref("prediction"))
 
 
 async def _canceled(world: World) -> Prediction | None:
-    return await world.guard.cancel("prediction")
+    return await world.guard.cancel(ref("prediction"))
 
 
 async def _listed(world: World) -> list[Prediction]:
@@ -41,11 +43,11 @@ async def _fails(world: World, ask: Ask, times: int) -> list[Unavailable]:
 async def test_questions_are_left_alone_after_failures(ask: Ask) -> None:
     """Get, cancel and list have one breaker: Unavailable at once, with the wait; the probe's answer closes it."""
     world = made()
-    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    world.replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
     troubles = await _fails(world, ask, RULE.failures + 3)
     assert world.replicate.asked == RULE.failures
     assert [(each.dependency, each.why, each.retry_after_s) for each in troubles[-3:]] == [
-        ("replicate", "left alone", RULE.pause_s)
+        ("replicate", "circuit open", RULE.pause_s)
     ] * 3
     world.time[0] += RULE.pause_s
     world.replicate.trouble = None
@@ -57,8 +59,8 @@ async def test_the_three_fail_apart() -> None:
     """402 is for creates alone, and pictures are fetched while the API is down."""
     world = made()
     await world.open(NO_CREDIT)
-    assert await world.guard.get("prediction") is not None
-    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    assert await world.guard.get(ref("prediction")) is not None
+    world.replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
     await _fails(world, _got, RULE.failures)
     world.replicate.trouble = None
     assert world.guard.states() == {"creates": "open", "questions": "open", "outputs": "closed"}
@@ -78,7 +80,7 @@ async def test_an_output_that_is_gone_is_an_answer() -> None:
 async def test_trouble_of_another_neighbour_says_nothing() -> None:
     """The token is not to be had: the vault's matter; each is tried, for the vault may be back."""
     world = made()
-    world.replicate.trouble = Unavailable("key vault", "no answer in time")
+    world.replicate.trouble = Unavailable(Dependency.KEY_VAULT, "no answer in time")
     await _fails(world, _got, 2 * RULE.failures)
     assert world.replicate.asked == 2 * RULE.failures
 
@@ -86,7 +88,7 @@ async def test_trouble_of_another_neighbour_says_nothing() -> None:
 async def test_a_hint_makes_the_pause_longer() -> None:
     """429 for questions: they are left alone for as long as Replicate says."""
     world = made()
-    world.replicate.trouble = Unavailable("replicate", "throttled", 30)
+    world.replicate.trouble = Unavailable(Dependency.REPLICATE, "throttled", 30)
     await _fails(world, _got, RULE.failures)
     (trouble,) = await _fails(world, _got, 1)
     assert trouble.retry_after_s == 30
@@ -95,20 +97,20 @@ async def test_a_hint_makes_the_pause_longer() -> None:
 async def test_a_question_that_is_canceled_leaves_its_place() -> None:
     """A probe whose invocation ran out of time."""
     world = made()
-    world.replicate.trouble = Unavailable("replicate", "answered 503")
+    world.replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
     await _fails(world, _got, RULE.failures)
     world.time[0] += RULE.pause_s
     world.replicate.hangs.clear()
-    probe = asyncio.create_task(world.guard.get("prediction"))
+    probe = asyncio.create_task(world.guard.get(ref("prediction")))
     await asyncio.sleep(0)
     (trouble,) = await _fails(world, _got, 1)
-    assert trouble.why == "left alone"
+    assert trouble.why == "circuit open"
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe
     world.replicate.hangs.set()
     world.replicate.trouble = None
-    assert await world.guard.get("prediction") is not None
+    assert await world.guard.get(ref("prediction")) is not None
 
 
 # Uploads.
@@ -124,7 +126,7 @@ async def test_a_file_is_not_handed_over_for_a_create_that_would_wait() -> None:
         await world.guard.upload("a.zip", file)
     world.time[0] += 60
     await world.open()
-    with pytest.raises(Unavailable, match="left alone") as raised:
+    with pytest.raises(Unavailable, match="circuit open") as raised:
         await world.guard.upload("a.zip", file)
     assert (raised.value.retry_after_s or 0) >= RULE.pause_s
     assert world.replicate.asked == 1

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.adapters.replicate import Replicate
 from shared.adapters.replicate import port as replicate_client
-from shared.adapters.replicate.creating import CLOSED, CLOSED_S
+from shared.adapters.replicate.creating import CLOSED_S
+from shared.adapters.replicate.port import Replicate
 from shared.adapters.replicate.sdk import http as replicate_http
-from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import Created, CreateOutcome, DeferReason, NotCreated, OutcomeUnknown
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import CREATED, KEY, replicate
 from tests.adapters.simulators import read_request
@@ -142,7 +142,7 @@ async def test_what_was_not_written_was_surely_not_created(hang_up: Hangup, monk
                 _, outcome = await twice(server, adapter)
                 match outcome:
                     case NotCreated(why, wait_s):
-                        assert (why, wait_s) == (CLOSED, CLOSED_S), number
+                        assert (why, wait_s) == (DeferReason.CONNECTION_CLOSED, CLOSED_S), number
                         assert server.predictions == before + 1
                     case Created():
                         assert server.predictions == before + 2

@@ -8,10 +8,13 @@ import pytest
 
 from shared.adapters.replicate.resilience.guarded import RULE, ResilientProvider
 from shared.adapters.replicate.resilience.listing import MOST_ROWS, READING_S, SHARED_S
+from shared.core.dependency import Dependency
+from shared.core.provider.guarantees import Kind
 from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
 from tests.adapters.examples import NOW
 from tests.adapters.guard import Scripted
+from tests.adapters.replicate_clients import ref
 
 
 def row(minutes: float, name: str = "") -> Prediction:
@@ -32,7 +35,7 @@ class Listed(Scripted):
         self.closed = 0
         self.before_row: Callable[[], object] = lambda: None
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """The rows, newest first; at their end what the test wants."""
         self.read.append(since)
         await self.hangs.wait()
@@ -57,10 +60,10 @@ def made() -> tuple[Listed, ResilientProvider]:
     )
 
 
-async def look(guard: ResilientProvider, minutes: float, *, training: bool = False) -> list[str]:
+async def look(guard: ResilientProvider, minutes: float, kind: Kind = Kind.PREDICTION) -> list[str]:
     """The ids of what was created since."""
     since = NOW - timedelta(minutes=minutes)
-    return [each.prediction_id async for each in guard.recent(since, training=training)]
+    return [each.prediction_id async for each in guard.recent(since, kind)]
 
 
 async def test_it_is_read_once_for_all_who_come_soon() -> None:
@@ -112,7 +115,7 @@ async def test_trainings_have_a_list_of_their_own() -> None:
     """What was read of the one says nothing of the other."""
     replicate, guard = made()
     await look(guard, 3)
-    await look(guard, 3, training=True)
+    await look(guard, 3, Kind.TRAINING)
     assert len(replicate.read) == 2
 
 
@@ -145,7 +148,7 @@ async def test_a_reading_that_fails_leaves_its_place(canceled: bool) -> None:
             await task
         replicate.hangs.set()
     else:
-        replicate.cut_off = Unavailable("replicate", "answered 503")
+        replicate.cut_off = Unavailable(Dependency.REPLICATE, "answered 503")
         with pytest.raises(Unavailable, match="503"):
             await look(guard, 60)
         replicate.cut_off = None
@@ -179,10 +182,10 @@ async def test_what_is_too_long_is_given_up_in_time(rows: int) -> None:
 async def test_the_first_row_is_an_answer() -> None:
     """The rest may take a minute: others may ask meanwhile, and what breaks off later opens nothing."""
     replicate, guard = made()
-    replicate.trouble = Unavailable("replicate", "answered 503")
+    replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
     for _ in range(RULE.failures):
         with pytest.raises(Unavailable):
-            await guard.get("prediction")
+            await guard.get(ref("prediction"))
     replicate.time[0] += RULE.pause_s
     states: list[str] = []
     replicate.before_row = lambda: states.append(guard.states()["questions"])

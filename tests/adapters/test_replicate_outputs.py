@@ -5,6 +5,7 @@ from aiohttp import web
 
 from shared.adapters.replicate.resilience.guarded import RULE
 from shared.adapters.replicate.resilience.hosts import MOST_FILES, MOST_HOSTS, FileTrouble
+from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.adapters.guard import World, made
@@ -13,8 +14,8 @@ from tests.adapters.simulators import closed_port, drop_after_reading, raw_serve
 from tests.adapters.test_replicate_fetch import fetched
 
 HOST, OTHER = "https://replicate.delivery", "https://pbxt.replicate.delivery"
-DOWN = Unavailable("replicate", "an output: no answer in time")
-BROKEN = FileTrouble("replicate", "an output: no whole answer")
+DOWN = Unavailable(Dependency.REPLICATE, "an output: no answer in time")
+BROKEN = FileTrouble(Dependency.REPLICATE, "an output: no whole answer")
 
 
 async def fails(world: World, *uris: str) -> list[Unavailable]:
@@ -39,7 +40,7 @@ async def test_a_host_that_is_down_is_left_alone() -> None:
     await fails(world, *files())
     assert world.guard.states()["outputs"] == "open"
     (trouble,) = await fails(world, f"{HOST}/another.png")
-    assert (trouble.why, trouble.retry_after_s, world.replicate.asked) == ("left alone", RULE.pause_s, RULE.failures)
+    assert (trouble.why, trouble.retry_after_s, world.replicate.asked) == ("circuit open", RULE.pause_s, RULE.failures)
     world.time[0] += RULE.pause_s
     world.replicate.trouble = None
     assert await world.fetch() == b"picture"
@@ -54,7 +55,7 @@ async def test_one_host_is_not_another() -> None:
     world.replicate.trouble = None
     assert await world.fetch(f"{OTHER}/out.png") == b"picture"
     (trouble,) = await fails(world, "https://REPLICATE.delivery/out.png")
-    assert trouble.why == "left alone"
+    assert trouble.why == "circuit open"
 
 
 @pytest.mark.parametrize("uri", ["data:image/png;base64,AAAA", "DATA:,x"])
@@ -101,13 +102,13 @@ async def test_a_probe_that_fails_again_lengthens_the_pause() -> None:
     world.time[0] += RULE.pause_s
     await fails(world, files()[0])
     (trouble,) = await fails(world, files()[1])
-    assert (trouble.why, trouble.retry_after_s) == ("left alone", 2 * RULE.pause_s)
+    assert (trouble.why, trouble.retry_after_s) == ("circuit open", 2 * RULE.pause_s)
 
 
 async def test_trouble_of_another_neighbour_is_not_the_hosts() -> None:
     """What is raised while a file is read may be about anything."""
     world = made()
-    world.replicate.cut_off = Unavailable("blobs", "busy")
+    world.replicate.cut_off = Unavailable(Dependency.BLOBS, "busy")
     await fails(world, *files(count=3 * RULE.failures))
     world.replicate.cut_off = ValueError("a bug")
     for uri in files(count=2 * RULE.failures):

@@ -18,8 +18,10 @@ from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.keys import Key
 from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.prediction import Created, CreateOutcome, NotCreated, OutcomeUnknown
 from tests.adapters.examples import attempt
+from tests.adapters.replicate_clients import ref
 from tests.adapters.simulators import closed_port, running
 
 pytestmark = pytest.mark.process
@@ -136,9 +138,9 @@ async def test_an_outage_is_found_out_and_left_alone(simulator: dict[str, str]) 
         await instance.mended()
         before = await instance.made()
         outcomes = await instance.create(50)
-        assert {each.why for each in outcomes if isinstance(each, NotCreated)} == {"left alone"}
+        assert {each.why for each in outcomes if isinstance(each, NotCreated)} == {"circuit open"}
         assert await instance.made() == before
-        assert await instance.app.provider.get("p" * 26) is None
+        assert await instance.app.provider.get(ref("p" * 26)) is None
         assert instance.app.provider.states() == {"creates": "open", "questions": "closed", "outputs": "closed"}
 
 
@@ -178,7 +180,7 @@ async def test_the_pool_and_the_time_outs_are_the_settings() -> None:
     own = {"REPLICATE_CONNECTIONS": "7", "REPLICATE_CONNECT_TIMEOUT_S": "3", "REPLICATE_TIMEOUT_S": "20"}
     app = App(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any", **own}))
     replicate = app.replicate
-    assert app.deps.provider is app.provider
+    assert app.deps.providers[REPLICATE] is app.provider
     assert replicate._connections._connections == 7
     times = replicate._timeouts
     assert (times.connect_s, times.create_read_s, times.total_s) == (3, 20, 20)

@@ -8,10 +8,12 @@ from itertools import pairwise
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate.sdk.reading import several
+from shared.adapters.replicate.reading import several
+from shared.adapters.replicate.wire import prediction_of
+from shared.core.dependency import Dependency
 from shared.core.provider.prediction import Prediction, Status
 from shared.ports import Unavailable
-from tests.adapters.replicate_clients import CREATED, NEW_TOKEN, NOW, Token, replicate, says
+from tests.adapters.replicate_clients import CREATED, NEW_TOKEN, NOW, Token, ref, replicate, says
 from tests.adapters.simulators import drop_after_reading, raw_server, scripted
 
 ID = "p" * 26
@@ -21,8 +23,8 @@ async def test_a_prediction_is_read() -> None:
     """GET and cancel answer with the prediction as it is."""
     done = {**CREATED, "status": "succeeded", "output": ["https://replicate.delivery/x/out-0.webp"]}
     async with scripted(says(200, done)) as server, replicate(server.url) as adapter:
-        got = await adapter.get(ID)
-        canceled = await adapter.cancel(ID)
+        got = await adapter.get(ref(ID))
+        canceled = await adapter.cancel(ref(ID))
     assert got == canceled
     assert got is not None
     assert got.outputs == ("https://replicate.delivery/x/out-0.webp",)
@@ -35,8 +37,8 @@ async def test_a_prediction_is_read() -> None:
 async def test_an_unknown_prediction_is_none() -> None:
     """A 404 says that Replicate does not know it, and is not asked again."""
     async with scripted(says(404, {"detail": "Not found."})) as server, replicate(server.url) as adapter:
-        assert await adapter.get(ID) is None
-        assert await adapter.cancel(ID) is None
+        assert await adapter.get(ref(ID)) is None
+        assert await adapter.cancel(ref(ID)) is None
     assert len(server.requests) == 2
 
 
@@ -48,7 +50,7 @@ async def test_a_404_that_is_not_replicates_says_nothing(status: int, body: byte
     answer = web.Response(status=status, body=body)
     async with scripted(answer, answer, answer) as server, replicate(server.url) as adapter:
         with pytest.raises(Unavailable, match="not Replicate"):
-            await adapter.get(ID)
+            await adapter.get(ref(ID))
     assert len(server.requests) == 3
 
 
@@ -58,7 +60,7 @@ async def test_a_404_that_is_not_replicates_says_nothing(status: int, body: byte
 async def test_passing_trouble_is_tried_again(trouble: web.Response) -> None:
     """5xx and short throttling are outlasted."""
     async with scripted(trouble, says(200, CREATED)) as server, replicate(server.url) as adapter:
-        assert await adapter.get(ID) is not None
+        assert await adapter.get(ref(ID)) is not None
     assert len(server.requests) == 2
 
 
@@ -66,7 +68,7 @@ async def test_lasting_trouble_is_unavailable_after_three_tries() -> None:
     """Then the corridor puts the message off."""
     async with scripted(says(502)) as server, replicate(server.url) as adapter:
         with pytest.raises(Unavailable, match="answered 502"):
-            await adapter.get(ID)
+            await adapter.get(ref(ID))
     assert len(server.requests) == 3
 
 
@@ -78,9 +80,9 @@ async def test_what_a_moment_does_not_mend_is_not_tried_again(answer: web.Respon
     """A long hint and a refusal end the tries at once, and the hint is handed on."""
     async with scripted(answer) as server, replicate(server.url) as adapter:
         with pytest.raises(Unavailable) as raised:
-            await adapter.get(ID)
+            await adapter.get(ref(ID))
     assert raised.value.retry_after_s == hint
-    assert raised.value.dependency == "replicate"
+    assert raised.value.dependency is Dependency.REPLICATE
     assert len(server.requests) == 1
 
 
@@ -95,7 +97,7 @@ async def test_broken_connections_are_tried_again() -> None:
 
     async with raw_server(counted) as url, replicate(url) as adapter:
         with pytest.raises(Unavailable, match="ServerDisconnectedError"):
-            await adapter.get(ID)
+            await adapter.get(ref(ID))
     assert seen >= 3
 
 
@@ -103,9 +105,9 @@ async def test_a_refused_token_is_refreshed_once() -> None:
     """Reads use the fresh token after a 401, and stop when that is refused too."""
     token = Token()
     async with scripted(says(401), says(200, CREATED), says(401)) as server, replicate(server.url, token) as adapter:
-        assert await adapter.get(ID) is not None
+        assert await adapter.get(ref(ID)) is not None
         with pytest.raises(Unavailable, match="unauthorized") as raised:
-            await adapter.get(ID)
+            await adapter.get(ref(ID))
     assert server.requests[1][2]["authorization"] == f"Bearer {NEW_TOKEN}"
     assert raised.value.retry_after_s == 60
     assert len(server.requests) == 4
@@ -116,7 +118,7 @@ async def test_an_unreadable_prediction_is_unavailable(body: object) -> None:
     """What cannot be read is no prediction and no "unknown" either."""
     async with scripted(says(200, body)) as server, replicate(server.url) as adapter:
         with pytest.raises(Unavailable, match="could not be read"):
-            await adapter.get(ID)
+            await adapter.get(ref(ID))
 
 
 async def test_the_account_is_the_health_check() -> None:
@@ -253,7 +255,7 @@ async def test_a_list_that_cannot_be_read_is_unavailable() -> None:
 
 def test_times_are_aware() -> None:
     """The list's times compare with ours."""
-    prediction = Prediction.read(CREATED)
+    prediction = prediction_of(CREATED)
     assert prediction is not None
     assert prediction.created_at == datetime(2026, 11, 21, 12, 0, 0, 123000, UTC)
     assert prediction.status is Status.STARTING

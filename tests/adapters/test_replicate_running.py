@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import FixedToken
 from shared.adapters.replicate.running import ModelRunner
 from shared.adapters.replicate.sdk.api import ReplicateApi
+from shared.adapters.replicate.sdk.token import FixedToken
 from shared.adapters.screening import LlamaGuard
 from shared.core.safety.moderation import Category
 from shared.ports import Unavailable

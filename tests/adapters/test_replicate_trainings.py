@@ -15,16 +15,19 @@ import pytest_asyncio
 from dev import simulated_replicate
 from dev.fakes.provider import FakeReplicate
 from replicate_simulator.models import TRAINER
-from shared.adapters.replicate import Replicate
+from shared.adapters.replicate.port import Replicate
 from shared.adapters.replicate.sdk.api.files import MOST_BYTES
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, created
+from shared.core.modality import Modality
+from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
 from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
 from shared.core.provider.webhook import Callback, named_callback
 from shared.core.reasons import Reason
 from shared.ports import OutputUnfit, Provider, Unavailable
 from tests.adapters.examples import attempt
-from tests.adapters.replicate_clients import CREATED, NOW, Token, replicate, says, secret
+from tests.adapters.replicate_clients import CREATED, NOW, Token, ref, replicate, says, secret
 from tests.adapters.simulators import running, scripted
 
 KEY = Key("ada", "one")
@@ -39,8 +42,10 @@ def wanted(pictures: str = "https://api.replicate.com/v1/files/abc") -> Attempt:
     return replace(
         attempt(),
         model="trainer",
-        replicate=f"{TRAINER.name}:{TRAINER.version}",
-        modality="training",
+        target=f"{TRAINER.name}:{TRAINER.version}",
+        kind=Kind.TRAINING,
+        guarantees=PROVIDERS[REPLICATE][Kind.TRAINING],
+        modality=Modality.TRAINING,
         inputs={"input_images": pictures, "trigger_word": "LGHT", "steps": 20},
         destination=DESTINATION,
         own_seed=False,
@@ -73,8 +78,8 @@ async def test_a_training_is_asked_for_and_canceled_at_its_own_address() -> None
     """A prediction of this id is another thing."""
     done = {**CREATED, "status": "succeeded", "output": {"version": "a/b:1", "weights": "https://replicate.delivery/w"}}
     async with scripted(says(200, done)) as server, replicate(server.url) as adapter:
-        got = await adapter.get(ID, training=True)
-        assert await adapter.cancel(ID, training=True) == got
+        got = await adapter.get(ref(ID, Kind.TRAINING))
+        assert await adapter.cancel(ref(ID, Kind.TRAINING)) == got
     assert got is not None
     assert got.outputs == ("a/b:1", "https://replicate.delivery/w")
     assert [request[:2] for request in server.requests] == [
@@ -94,7 +99,7 @@ async def test_the_list_of_trainings_ends_where_it_gets_too_old() -> None:
         first = {"next": f"{server.url}/v1/trainings?cursor=a", "results": [row(1, 1)]}
         second = {"next": f"{server.url}/v1/trainings?cursor=b", "results": [row(2, 4), row(3, 9), row(4, 2)]}
         server.answers = [says(200, first), says(200, second)]
-        found = [each async for each in adapter.recent(NOW - timedelta(minutes=5), training=True)]
+        found = [each async for each in adapter.recent(NOW - timedelta(minutes=5), Kind.TRAINING)]
     assert [each.prediction_id for each in found] == [f"{1:026d}", f"{2:026d}"]
     assert [request[1] for request in server.requests] == ["/v1/trainings", "/v1/trainings?cursor=a"]
 
@@ -136,7 +141,7 @@ async def test_an_upload_that_fails_may_be_tried_again(answer: object) -> None:
     async with scripted(answer) as server, replicate(server.url) as adapter:  # type: ignore[arg-type]
         with pytest.raises(Unavailable) as raised:
             await adapter.upload("pictures.zip", io.BytesIO(ZIP))
-    assert raised.value.dependency == "replicate"
+    assert raised.value.dependency is Dependency.REPLICATE
 
 
 class Endless(io.BytesIO):
@@ -205,7 +210,7 @@ async def real_setting(trainer: dict[str, str]) -> AsyncIterator[Setting]:
 
         async def succeed(training_id: str) -> Prediction:
             await hands.post("/_sim/clock", json={"advance_s": 70})
-            training = await adapter.get(training_id, training=True)
+            training = await adapter.get(ref(training_id, Kind.TRAINING))
             assert training is not None
             return training
 
@@ -233,19 +238,19 @@ async def started(setting: Setting) -> tuple[Prediction, Attempt, Key]:
 async def test_a_training_is_found_as_one_and_not_as_a_prediction_of_ours(setting: Setting) -> None:
     """What create returns is what get returns, and it has not finished."""
     training, this, _ = await started(setting)
-    found = await setting.provider.get(training.prediction_id, training=True)
+    found = await setting.provider.get(ref(training.prediction_id, Kind.TRAINING))
     assert found is not None
     assert (found.prediction_id, found.status.finished) == (training.prediction_id, False)
-    assert found.model == this.replicate.partition(":")[0]
-    assert await setting.provider.get("z" * 26, training=True) is None
-    assert await setting.provider.cancel("z" * 26, training=True) is None
+    assert found.model == this.target.partition(":")[0]
+    assert await setting.provider.get(ref("z" * 26, Kind.TRAINING)) is None
+    assert await setting.provider.cancel(ref("z" * 26, Kind.TRAINING)) is None
 
 
 async def test_a_training_is_canceled(setting: Setting) -> None:
     """The answer says how it stands; twice is once."""
     training, _, _ = await started(setting)
-    first = await setting.provider.cancel(training.prediction_id, training=True)
-    second = await setting.provider.cancel(training.prediction_id, training=True)
+    first = await setting.provider.cancel(ref(training.prediction_id, Kind.TRAINING))
+    second = await setting.provider.cancel(ref(training.prediction_id, Kind.TRAINING))
     assert first is not None
     assert second is not None
     assert first.status is second.status
@@ -261,7 +266,7 @@ async def test_a_training_that_succeeded_brings_a_version_and_its_weights(settin
     assert version.startswith(f"{DESTINATION}:")
     async with setting.provider.fetch(weights, 10_000_000) as chunks:
         assert len(b"".join([chunk async for chunk in chunks])) > 300
-    after = await setting.provider.cancel(training.prediction_id, training=True)
+    after = await setting.provider.cancel(ref(training.prediction_id, Kind.TRAINING))
     assert after is not None
     assert after.status is Status.SUCCEEDED
 
@@ -270,7 +275,7 @@ async def test_the_list_of_trainings_recognises_our_own(setting: Setting) -> Non
     """By the webhook's address, which says whose it is; predictions are in another list."""
     since = datetime.now(UTC) - timedelta(minutes=1)
     made = [await started(setting) for _ in range(2)]
-    listed = [each async for each in setting.provider.recent(since, training=True)]
+    listed = [each async for each in setting.provider.recent(since, Kind.TRAINING)]
     assert [each.prediction_id for each in listed[:2]] == [training.prediction_id for training, _, _ in made[::-1]]
     for training, this, key in made:
         assert [each.prediction_id for each in listed if created(this, key, each)] == [training.prediction_id]

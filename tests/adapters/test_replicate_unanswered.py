@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import ConfigurationError, Timeouts
-from shared.core.provider.prediction import Created, NotCreated, OutcomeUnknown
+from shared.adapters.replicate.sdk.http import Timeouts
+from shared.adapters.replicate.sdk.token import ConfigurationError
+from shared.core.dependency import Dependency
+from shared.core.provider.prediction import Created, DeferReason, NotCreated, OutcomeUnknown
 from shared.ports import Unavailable
 from tests.adapters.examples import attempt
 from tests.adapters.replicate_clients import CREATED, KEY, TOKEN, Token, outcome_of, replicate, says
@@ -83,7 +85,7 @@ async def test_what_was_never_sent_is_not_created(url: str) -> None:
         where = {"closed": await closed_port(), "tls": plain.replace("http:", "https:")}.get(url, url)
         timeouts = Timeouts(connect_s=5, create_read_s=5)
         async with replicate(where, timeouts=timeouts) as adapter:
-            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
+            assert await adapter.create(KEY, attempt()) == NotCreated(DeferReason.UNREACHABLE, 5)
 
 
 async def test_a_full_pool_is_not_created() -> None:
@@ -93,7 +95,7 @@ async def test_a_full_pool_is_not_created() -> None:
         async with replicate(url, timeouts=timeouts, connections=1) as adapter:
             first = asyncio.create_task(adapter.create(KEY, attempt()))
             await asyncio.sleep(0.05)
-            assert await adapter.create(KEY, attempt()) == NotCreated("unreachable", 5)
+            assert await adapter.create(KEY, attempt()) == NotCreated(DeferReason.UNREACHABLE, 5)
             assert isinstance(await first, OutcomeUnknown)
 
 
@@ -113,7 +115,7 @@ async def test_a_bad_token_is_explained_and_nothing_is_sent(
 ) -> None:
     """Each mistake in the token has its own text, without the token; the create is surely not made."""
     async with scripted(says(201, CREATED)) as server, replicate(server.url, Token(token)) as adapter:
-        assert await adapter.create(KEY, attempt()) == NotCreated("not configured", 60)
+        assert await adapter.create(KEY, attempt()) == NotCreated(DeferReason.NOT_CONFIGURED, 60)
         with pytest.raises(ConfigurationError, match=words) as error:
             await adapter.account()
     assert not server.requests
@@ -126,8 +128,8 @@ async def test_secrets_that_cannot_be_had_put_the_create_off() -> None:
     """Without the signing secret nothing is sent, and so surely nothing created."""
 
     async def down() -> str:
-        raise Unavailable("key vault", "unreachable", retry_after_s=8)
+        raise Unavailable(Dependency.KEY_VAULT, "unreachable", retry_after_s=8)
 
     async with scripted(says(201, CREATED)) as server, replicate(server.url, signing_secret=down) as adapter:
-        assert await adapter.create(KEY, attempt()) == NotCreated("key vault unavailable", 8)
+        assert await adapter.create(KEY, attempt()) == NotCreated(DeferReason.KEY_VAULT_UNAVAILABLE, 8)
     assert not server.requests

@@ -10,6 +10,7 @@ import pytest
 
 from replicate_simulator.content_safety import severities_of_text
 from shared.adapters.screening import BlocklistScreener, ImageLink, LlamaGuard, ScreenerChain, TextLink
+from shared.core.dependency import Dependency
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.safety.blocklist import Blocklist
@@ -124,25 +125,27 @@ async def test_the_verdict_says_who_looked() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [Unavailable("content safety", "down"), Unavailable("content safety", "unreadable"), 5.0], ids=str
+    "trouble",
+    [Unavailable(Dependency.CONTENT_SAFETY, "down"), Unavailable(Dependency.CONTENT_SAFETY, "unreadable"), 5.0],
+    ids=str,
 )
 async def test_a_silent_service_makes_the_request_wait(trouble: Exception | float) -> None:
     """Down, unreadable or slow: Unavailable, never a verdict."""
     with pytest.raises(Unavailable, match="content_safety") as raised:
         await chain(Scripted(trouble), policy=slow(0.1)).text("a lighthouse")
-    assert raised.value.dependency == "content safety"
+    assert raised.value.dependency is Dependency.CONTENT_SAFETY
 
 
 async def test_a_silent_service_does_not_save_what_is_refused_already() -> None:
     """The own terms refuse: nobody has to wait for a second no."""
-    assessment = await chain(Scripted(Unavailable("content safety", "down"))).text("hentai")
+    assessment = await chain(Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down"))).text("hentai")
     assert not evaluate(POLICY, assessment).allowed
 
 
 async def test_the_operator_may_go_on_without_and_the_verdict_says_so() -> None:
     """Then the own terms decide alone; for images nobody is left, so they wait."""
     policy = slow(0.1, content_safety=True)
-    made = chain(Scripted(Unavailable("content safety", "down")), policy=policy)
+    made = chain(Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down")), policy=policy)
     assessment = await made.text("a lighthouse")
     assert (assessment.screeners, assessment.unavailable) == ((BLOCKLIST,), (CONTENT_SAFETY,))
     assert evaluate(policy, assessment).allowed
@@ -154,7 +157,7 @@ async def test_the_operator_may_go_on_without_and_the_verdict_says_so() -> None:
 async def test_the_hint_of_the_neighbour_is_handed_on() -> None:
     """So that the request comes back when there is a chance."""
     with pytest.raises(Unavailable) as raised:
-        await chain(Scripted(Unavailable("content safety", "answered 429", 17))).text("a lighthouse")
+        await chain(Scripted(Unavailable(Dependency.CONTENT_SAFETY, "answered 429", 17))).text("a lighthouse")
     assert raised.value.retry_after_s == 17
 
 
@@ -164,7 +167,9 @@ async def test_a_second_opinion_counts() -> None:
     assert evaluate(POLICY, assessment).category is Topic.WEAPONS
     assessment = await chain(Service(), guard=LlamaGuard(Guard("safe"), "a/b", 5)).text("a harmless text")
     assert evaluate(POLICY, assessment).allowed
-    assessment = await chain(Service(), guard=Scripted(Unavailable("replicate", "down"))).text("a harmless text")
+    assessment = await chain(Service(), guard=Scripted(Unavailable(Dependency.REPLICATE, "down"))).text(
+        "a harmless text"
+    )
     assert evaluate(POLICY, assessment).allowed
     assert assessment.unavailable == (LLAMA_GUARD,)
 
@@ -193,7 +198,7 @@ async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
 async def test_after_failures_in_a_row_the_service_is_left_alone() -> None:
     """Five, then nobody asks for 30 seconds; then one does, and its answer closes the breaker."""
     time = [0.0]
-    service = Scripted(Unavailable("content safety", "down"))
+    service = Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down"))
     made = chain(service, now=lambda: time[0])
     for _ in range(7):
         with pytest.raises(Unavailable):
@@ -219,7 +224,7 @@ async def test_a_picture_that_cannot_be_read_is_no_failure_of_the_service() -> N
 async def test_who_gives_up_waiting_does_not_block_the_probe() -> None:
     """A probe that is canceled says nothing: the next caller is the probe."""
     time = [0.0]
-    service = Scripted(Unavailable("content safety", "down"))
+    service = Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down"))
     made = chain(service, now=lambda: time[0])
     for _ in range(5):
         with pytest.raises(Unavailable):

@@ -82,7 +82,7 @@ def test_a_row_from_before_the_modalities_is_a_picture_with_one_price() -> None:
     row = generation_row()
     for name in NEWER:
         del row[name]
-    row["price_usd_micros"] = 3000
+    row["price_usd_micros"], row["prediction_kind"] = 3000, "prediction"
     row["outputs"] = row["outputs"].replace('"text":', '"was_not_there":')
     request = json.loads(row["request"])
     for name in ("modality", "system_prompt", "input_file", "destination", "continuation", "training_steps"):
@@ -169,6 +169,10 @@ def test_the_example_says_something_in_every_field() -> None:
         ("seconds", "a secret"),
         ("destination", 7),
         ("prediction_id", 5),
+        ("provider", 7),
+        ("prediction_kind", "a secret"),
+        ("guarantees", '["a secret"]'),
+        ("guarantees", "[[1]]"),
     ],
 )
 def test_an_unreadable_row_is_named_and_not_quoted(column: str, value: object) -> None:

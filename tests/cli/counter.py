@@ -22,6 +22,7 @@ from dev.fakes.world import World
 from shared.cli.context import Connected
 from shared.cli.main import run
 from shared.config.settings import Settings
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
@@ -91,7 +92,7 @@ class FakeApp:
     def store(self) -> FindingStore:
         """The state, unless it is down."""
         if self.trouble:
-            raise Unavailable("tables", self.trouble)
+            raise Unavailable(Dependency.TABLES, self.trouble)
         return self.found
 
     @property

@@ -93,7 +93,7 @@ def test_the_list_as_json(shop: Counter) -> None:
     assert told["models"][0]["successor"] == "small"
     assert told["models"][2] == {
         "name": "talker",
-        "replicate": "maker/talker",
+        "target": "maker/talker",
         "modality": "text",
         "status": "active",
         "successor": None,

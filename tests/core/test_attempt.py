@@ -53,4 +53,4 @@ def test_an_address_is_read_however_it_is_escaped(key: Key) -> None:
 def test_a_strangers_address_is_not_its_own(address: str) -> None:
     """Not even where our own choice of a seed is in it: the address decides where there is one."""
     this = attempt()
-    assert not created(this, Key("ada", "one"), replace(listed(address), seed=this.seed, model=this.replicate))
+    assert not created(this, Key("ada", "one"), replace(listed(address), seed=this.seed, model=this.target))

@@ -11,6 +11,7 @@ import pytest
 from dev.fakes.catalogs import REAL
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.mapping import Input
+from shared.core.modality import InputKind
 
 SCHEMAS = Path(__file__).parents[3] / "shared" / "contracts" / "replicate-model-schemas.json"
 
@@ -31,7 +32,7 @@ Published = Mapping[str, Any]
 
 def differences(model: Model, published: Published) -> list[str]:
     """Where our model is not as the published one: its version, and its inputs."""
-    _, _, pinned = model.replicate.partition(":")
+    _, _, pinned = model.target.partition(":")
     found = [] if pinned == ("" if published["is_official"] else published["version"]) else ["version"]
     for item in model.inputs.values():
         theirs = published["input"].get(item.name)
@@ -62,7 +63,7 @@ def test_the_catalogue_is_as_the_schemas_say() -> None:
     known = {
         model.name: differences(model, schemas[name])
         for model in REAL.models.values()
-        if (name := model.replicate.partition(":")[0]) in schemas
+        if (name := model.target.partition(":")[0]) in schemas
     }
     assert {name: found for name, found in known.items() if found} == {}
     assert {"flux-schnell", "sdxl", "gen4-turbo", "musicgen", "llama-3-70b", "llama-guard-3-8b"} <= set(known)
@@ -72,15 +73,17 @@ def test_the_catalogue_is_as_the_schemas_say() -> None:
 
 MODEL = replace(
     REAL.models["sdxl"],
-    replicate=f"acme/paint:{'a' * 64}",
+    target=f"acme/paint:{'a' * 64}",
     inputs={
-        "prompt": Input(name="prompt", kind="text", field="prompt"),
-        "image": Input(name="image", kind="image", field="image_url"),
-        "input_images": Input(name="input_images", kind="images", field="image_url"),
-        "aspect_ratio": Input(name="aspect_ratio", kind="choice", field="aspect_ratio", choices=("1:1", "16:9")),
-        "duration": Input(name="duration", kind="whole", field="duration_s", choices=(5, 10), default=5),
-        "steps": Input(name="steps", kind="whole", field="num_inference_steps", low=1, high=50, default=28),
-        "cfg": Input(name="cfg", kind="real", field="guidance_scale", low=1, high=10),
+        "prompt": Input(name="prompt", kind=InputKind.TEXT, field="prompt"),
+        "image": Input(name="image", kind=InputKind.IMAGE, field="image_url"),
+        "input_images": Input(name="input_images", kind=InputKind.IMAGES, field="image_url"),
+        "aspect_ratio": Input(
+            name="aspect_ratio", kind=InputKind.CHOICE, field="aspect_ratio", choices=("1:1", "16:9")
+        ),
+        "duration": Input(name="duration", kind=InputKind.WHOLE, field="duration_s", choices=(5, 10), default=5),
+        "steps": Input(name="steps", kind=InputKind.WHOLE, field="num_inference_steps", low=1, high=50, default=28),
+        "cfg": Input(name="cfg", kind=InputKind.REAL, field="guidance_scale", low=1, high=10),
     },
 )
 PUBLISHED: Published = {
@@ -127,9 +130,9 @@ def test_a_wrong_input_is_found(changed: str, change: dict[str, Any], found: str
 
 
 @pytest.mark.parametrize(
-    ("replicate", "official"),
+    ("target", "official"),
     [(f"acme/paint:{'b' * 64}", False), ("acme/paint", False), (f"acme/paint:{'a' * 64}", True)],
 )
-def test_a_wrong_version_is_found(replicate: str, official: bool) -> None:
+def test_a_wrong_version_is_found(target: str, official: bool) -> None:
     """Another one, none where one is needed, one where none is."""
-    assert differences(replace(MODEL, replicate=replicate), {**PUBLISHED, "is_official": official}) == ["version"]
+    assert differences(replace(MODEL, target=target), {**PUBLISHED, "is_official": official}) == ["version"]

@@ -123,7 +123,7 @@ def test_a_retired_model_ends_at_one_that_its_users_may_use(model: Model) -> Non
     assert successor_of.status is Status.ACTIVE
     assert successor_of.modality == model.modality
     assert successor_of.tier <= model.tier
-    assert REAL.find(model.replicate) is model
+    assert REAL.find(model.target) is model
     result = quote(REAL, replace(request_for(successor_of), model=model.name), model.tier)
     assert isinstance(result, Quote)
     assert result.model is successor_of
@@ -157,7 +157,7 @@ def test_what_guides_name_is_there() -> None:
 
 def test_community_models_are_pinned_and_official_ones_are_not() -> None:
     """A community model runs by its version; an official one has none that would stay."""
-    assert {model.name for model in REAL.models.values() if ":" in model.replicate} == COMMUNITY
+    assert {model.name for model in REAL.models.values() if ":" in model.target} == COMMUNITY
 
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)

@@ -82,7 +82,7 @@ def overlaid(over: str) -> Catalog:
 def test_every_field_of_a_model_is_read() -> None:
     """Under its own name, with nothing left to chance."""
     read = parse_catalog(FULL + FILMS).models["all"]
-    assert (read.name, read.replicate, read.modality, read.status) == (
+    assert (read.name, read.target, read.modality, read.status) == (
         "all",
         f"owner/all:{VERSION}",
         "video",

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
+from shared.adapters.replicate.failures import failure_of
+from shared.adapters.replicate.metrics import measured_of
 from shared.core.catalog.catalog import Quote, quote
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.lifecycle import opening, transitions
-from shared.core.lifecycle.attempt import Delivery, Timing
+from shared.core.lifecycle.attempt import Delivery, Timing, created
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, Plan
+from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 
@@ -84,7 +87,14 @@ def prediction_id(generation: Generation) -> str:
 
 def ended(generation: Generation, status: Status, error: str = "", **metrics: Any) -> Prediction:
     """Its prediction is over."""
-    return Prediction(prediction_id=prediction_id(generation), status=status, error=error, metrics=metrics)
+    return Prediction(
+        prediction_id=prediction_id(generation),
+        status=status,
+        error=error,
+        failure=failure_of(error),
+        metrics=metrics,
+        measured=measured_of(metrics),
+    )
 
 
 def attempt_failed(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
@@ -351,3 +361,41 @@ def test_what_was_canceled_is_paid_by_the_second_where_that_is_its_price(wished:
     after = attempt_failed(running(first), account, ended(first, Status.CANCELED, predict_time=2.0))
     assert after.state is (State.CANCELED if wished else State.FAILED)
     assert (after.cost_usd_micros, after.captured_credits) == (2_000, 0)
+
+
+@pytest.mark.parametrize(("guaranteed", "again"), [(True, State.WAITING), (False, State.FAILED)])
+def test_a_lost_create_is_made_again_only_where_its_end_is_guaranteed(guaranteed: bool, again: State) -> None:
+    """By what was promised of this attempt, whatever it makes."""
+    first, account = submitting()
+    assert first.attempt is not None
+    assert first.attempt.guarantees == PROVIDERS[REPLICATE][Kind.PREDICTION]
+    promised = replace(first.attempt, guarantees=replace(first.attempt.guarantees, cancel_after=guaranteed))
+    after = step(transitions.lost(replace(first, attempt=promised), account, CATALOG, Timing(), seed=8, now=OVER))
+    assert after.state is again
+
+
+def test_without_its_callback_nothing_in_a_list_is_ours_where_the_callback_is_promised() -> None:
+    """The seed alone does not do then: another program may have used the same."""
+    attempt = submitting()[0].attempt
+    assert attempt is not None
+    same_seed = Prediction(prediction_id="p" * 26, status=Status.STARTING, seed=attempt.seed)
+    assert created(attempt, REQUEST.key, same_seed)
+    promised = replace(attempt, guarantees=replace(attempt.guarantees, echoes_callback=True))
+    assert not created(promised, REQUEST.key, same_seed)
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_only_an_idempotent_create_is_posted_again(idempotent: bool) -> None:
+    """After the grace, counted as a POST of its own; any other create's second POST could be a second prediction."""
+    first, _ = submitting()
+    assert first.attempt is not None
+    promised = replace(first.attempt, guarantees=replace(first.attempt.guarantees, idempotent=idempotent))
+    unknown, later = replace(first, attempt=promised), NOW + timedelta(seconds=Timing().list_grace_s)
+    assert transitions.posted_again(unknown, Timing(), later - timedelta(seconds=1)) is None
+    assert transitions.posted_again(unknown, Timing(), NOW + timedelta(seconds=Timing().give_up_after_s)) is None
+    again = transitions.posted_again(unknown, Timing(), later)
+    assert (again is not None) is idempotent
+    if again is not None and again.generation.attempt is not None:
+        attempt = again.generation.attempt
+        assert (again.generation.state, attempt.posts, attempt.submitted_at) == (State.SUBMITTING, 2, later)
+        assert (again.account, again.entry) == (None, None)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT
-from shared.core.catalog.mapping import KINDS, Mapped, file_kinds, inputs_of, references, seed_of, takes_image
+from shared.core.catalog.mapping import Mapped, file_kinds, inputs_of, references, seed_of, takes_image
+from shared.core.modality import InputKind
 from tests.core.mappings import PICTURE, mapped, one, refusal
 
 # Kinds.
@@ -44,7 +45,7 @@ def test_each_kind_is_sent_under_the_models_own_name(item: dict[str, Any], said:
 
 def test_every_kind_has_its_case() -> None:
     """A kind that is added needs one."""
-    assert set(KINDS) == {"text", "image", "images", "audio", "archive", "choice", "whole", "real", "flag"}
+    assert set(InputKind) == {"text", "image", "images", "audio", "archive", "choice", "whole", "real", "flag"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.money.pricing import MEASURED_NAMES
+from shared.adapters.replicate.metrics import MEASURED_NAMES
 from shared.core.provider.metrics import MOST_METRICS, kept_metrics
 
 REAL = {"predict_time": 1.5, "image_output_count": 2, "resolution_target": "1080p", "with_audio": True, "x": -1}
@@ -48,7 +48,7 @@ def test_thousands_push_out_nothing_that_costs() -> None:
     """Of 5,000 the first are kept, and all by which the price is reckoned, wherever they stand."""
     many: dict[str, object] = {f"m{index}": index for index in range(5000)}
     priced: dict[str, object] = dict.fromkeys(MEASURED_NAMES, 1)
-    kept = kept_metrics(many | priced)
+    kept = kept_metrics(many | priced, MEASURED_NAMES)
     assert len(kept) == MOST_METRICS
     assert set(MEASURED_NAMES) <= set(kept)
     assert kept["m0"] == 0

@@ -101,7 +101,7 @@ def taken(model: Model) -> tuple[str, ...]:
         fields.append(f"`width`, `height` {low} to {high} in steps of {model.sizing.step}")
     elif model.sizing is not None:
         fields.append("`width`, `height` as the nearest `aspect_ratio`")
-    owner, _, version = model.replicate.partition(":")
+    owner, _, version = model.target.partition(":")
     low, high = model.prompt_characters
     length = f"`prompt` {low:,} to {high:,} characters" if (low, high) != (3, 500) else ""
     return (

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.modality import InputKind
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason
 from shared.core.requests.fields import MODALITIES
@@ -15,7 +16,9 @@ from shared.core.safety.moderation import (
     CONTENT_SAFETY,
     LLAMA_GUARD,
     PLAIN_WORDS,
+    SCREENED_INPUTS,
     SCREENED_MODALITIES,
+    UNSCREENED_INPUTS,
     UNSCREENED_MODALITIES,
     Assessment,
     Category,
@@ -136,7 +139,6 @@ def test_every_modality_is_looked_at_or_needs_leave() -> None:
         ("image", [], set()),
         ("text", ["text", "image", "images", "choice", "flag"], set()),
         ("text", ["audio"], {"audio"}),
-        ("image", ["image", "video"], {"video"}),
         ("audio", ["audio"], {"audio"}),
         ("video", ["image"], {"video"}),
         ("video", ["audio"], {"video", "audio"}),
@@ -150,7 +152,13 @@ def test_a_file_that_nobody_can_look_into_needs_leave_as_well(
     """Whatever is made of it: exactly what is needed is enough, and nothing less."""
     for named in ([], ["audio"], ["video"], ["training"], ["audio", "video"], ["audio", "video", "training"]):
         policy = Policy("test", POLICY.refuse_from, unscreened=frozenset(named))
-        assert may_be_offered(policy, modality, kinds) == (needed <= set(named))
+        assert may_be_offered(policy, modality, map(InputKind, kinds)) == (needed <= set(named))
+
+
+def test_every_kind_of_input_is_looked_at_or_needs_leave() -> None:
+    """A new kind that is in neither would pass unseen."""
+    assert set(InputKind) == SCREENED_INPUTS | UNSCREENED_INPUTS.keys()
+    assert not SCREENED_INPUTS & UNSCREENED_INPUTS.keys()
 
 
 # Several screeners.

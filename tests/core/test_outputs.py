@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.provider.outputs import MOST_OUTPUTS, files_of, output_uris, outputs_of, text_of, version_of
 from shared.core.provider.prediction import Prediction
 from tests.timing import best_cpu_s
@@ -19,9 +20,9 @@ DATA = "data:image/webp;base64,AAAA"
 def files(output: object, modality: str = "image") -> tuple[str, ...]:
     """The files, as they are after a prediction went through the queue."""
     raw = {"id": "p" * 26, "status": "succeeded", "output": output}
-    sent = Prediction.read(raw)
+    sent = prediction_of(raw)
     assert sent is not None
-    prediction = Prediction.read(json.loads(json.dumps(sent.to_json())))
+    prediction = Prediction.from_json(json.loads(json.dumps(sent.to_json())))
     assert prediction is not None
     assert (prediction.outputs, prediction.labels) == (sent.outputs, sent.labels)
     return files_of(prediction.outputs, prediction.labels, modality)

@@ -1,97 +1,90 @@
-"""Replicate's predictions as they really come."""
+"""A prediction as a message carries it: our own words, read back the same, and bounded whoever wrote them."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.provider.outputs import output_uris
+from shared.core.money.pricing import Unit
+from shared.core.provider.failure import Failure
+from shared.core.provider.metrics import MOST_METRICS
 from shared.core.provider.prediction import Prediction, Status
 
-RECORDED = {
-    "id": "hdwst0bb05rgp0cf0p29mzk2am",
-    "model": "stability-ai/sdxl",
-    "version": "39ed52f2",
-    "input": {"prompt": "a studio photo of a rainbow colored corgi", "seed": 42069},
-    "logs": "",
-    "error": None,
-    "status": "starting",
-    "created_at": "2024-04-22T11:15:15.329Z",
-    "urls": {"get": "https://api.replicate.com/v1/predictions/hdws"},
-}
-
-
-def test_a_recorded_answer_is_read() -> None:
-    """What a create really answered, with fields missing that the documentation requires."""
-    prediction = Prediction.read(RECORDED)
-    assert prediction == Prediction(
-        prediction_id="hdwst0bb05rgp0cf0p29mzk2am",
-        status=Status.STARTING,
-        model="stability-ai/sdxl",
-        seed=42069,
-        created_at=datetime(2024, 4, 22, 11, 15, 15, 329000, tzinfo=UTC),
-    )
-
-
-@pytest.mark.parametrize("status", ["starting", "processing", "succeeded", "failed", "canceled", "aborted"])
-def test_every_documented_status_is_mapped(status: str) -> None:
-    """None of the six documented statuses is read as unknown."""
-    prediction = Prediction.read(RECORDED | {"status": status})
-    assert prediction is not None
-    assert prediction.status.value == status
-    assert prediction.status.finished == (status not in {"starting", "processing"})
-
-
-def test_an_unknown_status_is_not_finished() -> None:
-    """A status of the future ends nothing."""
-    prediction = Prediction.read(RECORDED | {"status": "successful"})
-    assert prediction is not None
-    assert prediction.status is Status.UNKNOWN
-    assert not prediction.status.finished
-
-
-@pytest.mark.parametrize(
-    ("output", "uris"),
-    [
-        (None, ()),
-        ("", ()),
-        ("https://replicate.delivery/a.webp", ("https://replicate.delivery/a.webp",)),
-        (["https://x/0.png", "https://x/1.png"], ("https://x/0.png", "https://x/1.png")),
-        ({"audio_out": "https://x/a.wav", "prompt_npz": None}, ("https://x/a.wav",)),
-        (["data:image/png;base64,AAAA"], ("data:image/png;base64,AAAA",)),
-        ([["https://x/0.png"], {"more": "https://x/1.png"}], ("https://x/0.png", "https://x/1.png")),
-        (42, ()),
-    ],
+WHOLE = Prediction(
+    prediction_id="hdwst0bb05rgp0cf0p29mzk2am",
+    status=Status.FAILED,
+    model="stability-ai/sdxl",
+    outputs=("https://files.example/0.png", "https://files.example/1.png"),
+    labels=("image", "mask"),
+    complete=False,
+    error="NSFW content detected.",
+    failure=Failure.CONTENT,
+    metrics={"predict_time": 2.5, "resolution": "1080p", "audio": True},
+    measured={Unit.GPU_SECOND: 2.5, Unit.IMAGE: 2.0},
+    created_at=datetime(2026, 11, 21, 12, 0, 0, 329000, tzinfo=UTC),
+    completed_at=datetime(2026, 11, 21, 12, 1, tzinfo=UTC),
+    data_removed=True,
 )
-def test_outputs_of_every_shape_become_a_list(output: object, uris: tuple[str, ...]) -> None:
-    """String, list, object, data URI and null are all normalised."""
-    assert output_uris(output) == uris
 
 
-@pytest.mark.parametrize(
-    "moment", ["2023-08-16T18:57:08.36Z", "2023-08-16T18:57:08.360000Z", "2023-08-16T18:57:08.360000000Z"]
-)
-def test_times_have_any_number_of_fraction_digits(moment: str) -> None:
-    """2 to 9 digits were seen in real answers."""
-    prediction = Prediction.read(RECORDED | {"created_at": moment})
-    assert prediction is not None
-    assert prediction.created_at == datetime(2023, 8, 16, 18, 57, 8, 360000, tzinfo=UTC)
+def carried(raw: Any) -> Prediction | None:
+    """What comes out of a queue."""
+    return Prediction.from_json(json.loads(json.dumps(raw)))
 
 
-@pytest.mark.parametrize("moment", ["", "yesterday", "2023-13-01T00:00:00Z", "0001-01-01T00:00:00+23:59"])
-def test_times_that_are_none_are_left_out(moment: str) -> None:
-    """A time that cannot be read, or that no calendar has, is treated as absent."""
-    prediction = Prediction.read(RECORDED | {"created_at": moment})
-    assert prediction is not None
-    assert prediction.created_at is None
+@pytest.mark.parametrize("failure", Failure)
+def test_a_prediction_survives_its_message(failure: Failure) -> None:
+    """Every field but what no rule asks for: its callback and its seed."""
+    sent = replace(WHOLE, failure=failure)
+    assert carried(sent.to_json()) == sent
+    assert carried(replace(sent, webhook="https://x", seed=7).to_json()) == sent
+    bare = Prediction(prediction_id="p" * 26, status=Status.STARTING)
+    assert bare.to_json() == {"id": "p" * 26, "status": "starting"}
+    assert carried(bare.to_json()) == bare
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", {}, {"id": 1, "status": "failed"}, {"id": "short", "status": "x"}])
 def test_what_is_no_prediction_is_none(raw: object) -> None:
     """Garbage is told apart without an exception."""
-    assert Prediction.read(raw) is None
+    assert Prediction.from_json(raw) is None
+    assert Prediction.from_json({"id": "p" * 26}) is None
+
+
+def test_an_unknown_status_is_not_finished() -> None:
+    """Whoever wrote it."""
+    read = carried(WHOLE.to_json() | {"status": "finished"})
+    assert read is not None
+    assert (read.status, read.status.finished) == (Status.UNKNOWN, False)
+
+
+def test_a_time_without_a_zone_is_utc_and_others_become_utc() -> None:
+    """Times are aware."""
+    for text in ("2026-11-21T12:00:00", "2026-11-21T12:00:00Z", "2026-11-21T14:00:00+02:00"):
+        read = carried(WHOLE.to_json() | {"created_at": text})
+        assert read is not None
+        assert read.created_at is not None
+        assert (read.created_at, read.created_at.utcoffset()) == (datetime(2026, 11, 21, 12, tzinfo=UTC), timedelta())
+
+
+def test_labels_that_do_not_fit_their_outputs_are_left_out() -> None:
+    """A label names the output beside it, or nothing."""
+    read = carried(WHOLE.to_json() | {"labels": ["image"]})
+    assert read is not None
+    assert (len(read.outputs), read.labels) == (2, ())
+
+
+def test_measurements_in_a_message_are_bounded() -> None:
+    """As those of a provider are; a count that is none was not measured."""
+    many: dict[str, Any] = {f"m{index}": index for index in range(5000)} | {"long": "x" * 100_000}
+    read = carried(WHOLE.to_json() | {"metrics": many, "measured": {"gpu_second": -1, "image": "2", "run": True}})
+    assert read is not None
+    assert len(read.metrics) == MOST_METRICS
+    assert "long" not in read.metrics
+    assert read.measured == {}
 
 
 JSON = st.recursive(
@@ -101,16 +94,9 @@ JSON = st.recursive(
 )
 
 
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys([*RECORDED, "output", "metrics", "completed_at"], JSON)))
-def test_no_answer_breaks_the_reader(raw: dict[str, object]) -> None:
-    """Whatever the fields hold, reading never raises, and what was read survives being sent on."""
-    prediction = Prediction.read(RECORDED | raw)
-    if prediction is not None:
-        again = Prediction.read(json.loads(json.dumps(prediction.to_json())))
-        assert again is not None
-        assert (again.prediction_id, again.status, again.outputs, again.error) == (
-            prediction.prediction_id,
-            prediction.status,
-            prediction.outputs,
-            prediction.error,
-        )
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(sorted(WHOLE.to_json().keys() - {"id", "status"}), JSON)))
+def test_no_message_breaks_the_reader(changes: dict[str, object]) -> None:
+    """Whatever the fields hold: what was read can be written, and is read back the same."""
+    read = Prediction.from_json(WHOLE.to_json() | changes)
+    assert read is not None
+    assert carried(read.to_json()) == read

@@ -1,6 +1,7 @@
 """What a prediction cost: each unit by its own count, measured before asked, and no garbage breaks it."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -10,10 +11,25 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shared.adapters.replicate.metrics import measured_of
 from shared.core.events.generation_event import Output
 from shared.core.lifecycle.attempt import Attempt, Delivery, cost_of
-from shared.core.money.pricing import Made, Price, Unit, canceled_cost_usd_micros, cost_usd_micros
+from shared.core.modality import Modality
+from shared.core.money import pricing
+from shared.core.money.pricing import Made, Price, Unit
+from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
 from shared.core.provider.prediction import Prediction, Status
+
+
+def cost_usd_micros(prices: Iterable[Price], metrics: Mapping[str, Any], made: Made) -> int:
+    """The cost by metrics as Replicate names them."""
+    return pricing.cost_usd_micros(prices, measured_of(metrics), made)
+
+
+def canceled_cost_usd_micros(prices: Iterable[Price], metrics: Mapping[str, Any]) -> int:
+    """The same of what was canceled."""
+    return pricing.canceled_cost_usd_micros(prices, measured_of(metrics))
+
 
 #: An NVIDIA A100 (80 GB), for each second.
 A100 = Price(Unit.GPU_SECOND, 1_400)
@@ -148,7 +164,10 @@ ATTEMPT = Attempt(
     number=1,
     posts=1,
     model="flux-2-pro",
-    replicate="black-forest-labs/flux-2-pro",
+    provider=REPLICATE,
+    kind=Kind.PREDICTION,
+    guarantees=PROVIDERS[REPLICATE][Kind.PREDICTION],
+    target="black-forest-labs/flux-2-pro",
     inputs={"prompt": "a lighthouse"},
     seed=7,
     own_seed=True,
@@ -164,7 +183,7 @@ ATTEMPT = Attempt(
 def ended(status: Status, outputs: int = 0, **metrics: float) -> Prediction:
     """A prediction that is over."""
     made = tuple(f"https://replicate.delivery/{number}.png" for number in range(outputs))
-    return Prediction(prediction_id="p" * 26, status=status, outputs=made, metrics=metrics)
+    return Prediction(prediction_id="p" * 26, status=status, outputs=made, measured=measured_of(metrics))
 
 
 def stored(*sides: tuple[int, int]) -> Delivery:
@@ -207,14 +226,16 @@ def test_pictures_that_go_in_are_counted() -> None:
 
 def test_a_film_costs_the_seconds_that_were_asked_for() -> None:
     """Whatever it says of itself in outputs: a film is one."""
-    film = replace(ATTEMPT, modality="video", prices=(Price(Unit.SECOND, 180_000),), seconds=9)
+    film = replace(ATTEMPT, modality=Modality.VIDEO, prices=(Price(Unit.SECOND, 180_000),), seconds=9)
     assert cost_of(film, ended(Status.SUCCEEDED, outputs=1), Delivery()) == 9 * 180_000
     assert cost_of(film, ended(Status.SUCCEEDED, 1, video_output_duration_seconds=5), Delivery()) == 5 * 180_000
 
 
 def test_a_text_costs_its_tokens_and_not_its_pieces() -> None:
     """A text in forty pieces is one."""
-    text = replace(ATTEMPT, modality="text", prices=(Price(Unit.IMAGE, 1_000), Price(Unit.MILLION_TOKENS_OUT, 10**6)))
+    text = replace(
+        ATTEMPT, modality=Modality.TEXT, prices=(Price(Unit.IMAGE, 1_000), Price(Unit.MILLION_TOKENS_OUT, 10**6))
+    )
     assert cost_of(text, ended(Status.SUCCEEDED, outputs=40, output_token_count=40), Delivery()) == 1_000 + 40
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.lenient_json import fields_of, parsed
 
@@ -128,15 +129,15 @@ def nested(depth: int, leaf: Any = "x") -> Any:
 def test_a_prediction_is_read_whatever_a_field_holds(name: str) -> None:
     """The field is absent at worst; the prediction is there, can be written, and is read back the same."""
     for value in [*_VALUES, *map(nested, (10, 300, 600, 900, 5000)), {"predict_time": nested(600)}]:
-        prediction = Prediction.read({**GOOD, name: value})
+        prediction = prediction_of({**GOOD, name: value})
         assert prediction is not None, (name, type(value))
         assert prediction.prediction_id == GOOD["id"]
-        again = Prediction.read(json.loads(json.dumps(prediction.to_json()))) if value != 10**400 else prediction
+        again = Prediction.from_json(json.loads(json.dumps(prediction.to_json()))) if value != 10**400 else prediction
         assert again is not None
 
 
 @pytest.mark.parametrize("value", [*_VALUES, nested(600), nested(5000)])
 def test_what_is_no_prediction_is_none(value: Any) -> None:
     """Neither its id nor its status is guessed."""
-    assert Prediction.read(value) is None
-    assert Prediction.read({**GOOD, "id": value}) is None
+    assert prediction_of(value) is None
+    assert prediction_of({**GOOD, "id": value}) is None

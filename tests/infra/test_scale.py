@@ -64,8 +64,9 @@ async def counted_world() -> tuple[World, "Counter[str]"]:
     world, counter = World(), Counter[str]()
     await world.open_account()
     deps = world.deps
-    ports = ("store", "index", "provider", "screener", "outputs", "input_files", "uploads", "messenger")
+    ports = ("store", "index", "screener", "outputs", "input_files", "uploads", "messenger")
     counted: dict[str, Any] = {name: Counted(name, getattr(deps, name), counter) for name in ports}
+    counted["providers"] = {name: Counted("provider", each, counter) for name, each in deps.providers.items()}
     world.deps = replace(deps, **counted)
     return world, counter
 

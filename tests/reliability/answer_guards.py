@@ -11,7 +11,7 @@ _CREATING, _CALLING, _HTTP = (
     f"shared/adapters/replicate/{name}.py" for name in ("creating", "sdk/calling", "sdk/http")
 )
 _GUARDED, _OUTPUTS, _READING = (
-    f"shared/adapters/replicate/{name}.py" for name in ("resilience/guarded", "resilience/hosts", "sdk/reading")
+    f"shared/adapters/replicate/{name}.py" for name in ("resilience/guarded", "resilience/hosts", "reading")
 )
 _SAYS = "worker/test_contradictions.py::"
 
@@ -24,15 +24,15 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a 404 means nothing before Cancel-After",
         _TRANSITIONS,
-        "    return lasts and (attempt.trains or now >= attempt.canceled_at(timing))\n",
+        "    return lasts and (not attempt.guarantees.cancel_after or now >= attempt.canceled_at(timing))\n",
         "    return lasts\n",
         "core/test_generation.py::test_what_does_not_concern_it_changes_nothing",
     ),
     _guard(
         "a 404 means nothing before it has lasted",
         _TRANSITIONS,
-        "    return lasts and (attempt.trains or now",
-        "    return (attempt.trains or now",
+        "    return lasts and (not attempt.guarantees.cancel_after or now",
+        "    return (not attempt.guarantees.cancel_after or now",
         _SAYS + "test_a_first_404_after_cancel_after_does_not_last_yet",
     ),
     _guard(
@@ -67,15 +67,15 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a training is canceled before nobody looks any more",
         _CHECKING,
-        "if listed else await deps.provider.cancel(prediction_id, training=True)",
+        "if listed else await provider.cancel(attempt.ref(prediction_id))",
         "if listed else None",
         _SAYS + "test_a_training_that_a_cancel_finds_is_stopped_before_it_is_given_up",
     ),
     _guard(
         "an output that is not there is waited for",
         _DELIVERY,
-        "    async with awaits, task.deps.provider",
-        "    async with task.deps.provider",
+        "    async with awaits, task.deps.providers",
+        "    async with task.deps.providers",
         _SAYS + "test_an_output_that_comes_late_is_delivered",
     ),
     _guard(

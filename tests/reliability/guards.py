@@ -331,8 +331,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "observing.py",
         (
             (
-                "    stopped = await deps.provider.cancel(prediction.prediction_id, training=_trains(generation))\n",
-                "    stopped = prediction if _trains(generation) else prediction\n",
+                "    stopped = await deps.providers[ref.provider].cancel(ref)\n",
+                "    stopped = prediction if ref else prediction\n",
             ),
         ),
         worker_test("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),
@@ -351,8 +351,8 @@ GUARDS: tuple[Guard, ...] = (
         CORE + "lifecycle/transitions.py",
         (
             (
-                "        if failure not in (Failure.TRANSIENT, Failure.MODEL):\n",
-                "        if failure is Failure.INPUT:\n",
+                "        if prediction.failure not in (Failure.TRANSIENT, Failure.MODEL):\n",
+                "        if prediction.failure is Failure.INPUT:\n",
             ),
         ),
         worker_test("test_fallback.py::test_content_input_credit_and_keys_never_go_to_another"),
@@ -365,9 +365,15 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "no measurement of a stranger's keeps a row from being written",
+        "shared/adapters/replicate/wire.py",
+        (('metrics = kept_metrics(told.get("metrics"), MEASURED_NAMES)', 'metrics = told.get("metrics") or {}'),),
+        "tests/adapters/test_replicate_wire.py::test_measurements_of_any_size_fit_a_row",
+    ),
+    Guard(
+        "no measurement in a message keeps a row from being written",
         CORE + "provider/prediction.py",
         (('metrics=kept_metrics(raw.get("metrics"))', 'metrics=raw.get("metrics") or {}'),),
-        worker_test("test_outputs.py::test_metrics_of_any_size_do_not_lose_a_picture"),
+        core_test("test_prediction.py::test_measurements_in_a_message_are_bounded"),
     ),
     Guard(
         "a create that was refused for its input goes to no other model",
@@ -377,7 +383,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the seconds of a processor are no price of a picture",
-        CORE + "money/pricing.py",
+        "shared/adapters/replicate/metrics.py",
         (('    Unit.IMAGE: ("image_output_count", "image_count"),\n', '    Unit.IMAGE: ("predict_time",),\n'),),
         core_test("test_pricing.py::test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took"),
     ),

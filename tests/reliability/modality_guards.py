@@ -13,15 +13,27 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
         worker_test("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
     ),
     Guard(
+        "a create is posted again only where that is promised to be the same prediction",
+        CORE + "lifecycle/transitions.py",
+        ((" or attempt is None or not attempt.guarantees.idempotent:\n", " or attempt is None:\n"),),
+        core_test("test_fallback.py::test_only_an_idempotent_create_is_posted_again"),
+    ),
+    Guard(
+        "nothing is posted again for a generation that is to end",
+        CORE + "lifecycle/transitions.py",
+        (("    if generation.requested_end is not None and attempt.guarantees.cancel_after:\n", "    if False:\n"),),
+        worker_test("test_second_provider.py::test_nothing_is_posted_again_for_a_generation_that_is_to_end"),
+    ),
+    Guard(
         "a training that was lost is never started again",
         CORE + "lifecycle/transitions.py",
-        (("    again = None if attempt.trains else attempt.model\n", "    again = attempt.model\n"),),
+        (("    again = attempt.model if attempt.guarantees.cancel_after else None\n", "    again = attempt.model\n"),),
         worker_test("test_trainings.py::test_a_training_that_was_lost_is_never_started_again"),
     ),
     Guard(
         "an extra training is canceled as a training",
         WORKER + "observing.py",
-        (("cancel(prediction.prediction_id, training=_trains(generation))", "cancel(prediction.prediction_id)"),),
+        (("return generation.attempt.ref(prediction_id)\n", "pass\n"),),
         worker_test("test_trainings.py::test_a_training_that_was_lost_and_is_heard_of_later_is_stopped"),
     ),
     Guard(

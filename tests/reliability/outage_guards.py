@@ -80,8 +80,8 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "nothing is sent while creates are left alone",
         _GUARDED,
-        "        if (closed_s := self._creates.wait_s()) > 0:\n            return NotCreated(LEFT_ALONE",
-        "        if (closed_s := 0.0) > 0:\n            return NotCreated(LEFT_ALONE",
+        "        if (closed_s := self._creates.wait_s()) > 0:\n            return NotCreated(DeferReason.CIRCUIT_OPEN",
+        "        if (closed_s := 0.0) > 0:\n            return NotCreated(DeferReason.CIRCUIT_OPEN",
         "adapters/test_replicate_guarded.py::test_after_failures_in_a_row_nobody_is_sent",
     ),
     _guard(
@@ -108,7 +108,7 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "the list is read by one at a time",
         _LISTING,
-        "            if training in self._reading:\n",
+        "            if kind in self._reading:\n",
         "            if training is None:\n",
         "adapters/test_replicate_listing.py::test_one_reads_at_a_time",
     ),

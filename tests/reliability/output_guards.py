@@ -43,7 +43,7 @@ OUTPUT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a sound that passes unscreened has no pictures in it",
         WORKER + "delivery.py",
-        (('    if modality == "audio" and shows_pictures(', '    if modality == "image" and shows_pictures('),),
+        (("    if modality is Modality.AUDIO and shows_pictures(", '    if modality == "image" and shows_pictures('),),
         _DELIVERY + "test_a_sound_with_pictures_in_it_is_none",
     ),
     Guard(

@@ -14,7 +14,7 @@ from dev.simulation.effects import Crash, Fault, Mode, run, watched
 from dev.simulation.invariants import Broken, Observer, after_step, at_rest
 from shared import worker
 from shared.core.keys import Key
-from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Message, PredictionEvent
 from shared.ports import Envelope
@@ -31,7 +31,7 @@ FAULTS = st.one_of(
 
 ANSWERS: st.SearchStrategy[tuple[CreateOutcome, bool]] = st.sampled_from(
     [
-        (NotCreated("throttled", 30), False),
+        (NotCreated(DeferReason.THROTTLED, 30), False),
         (OutcomeUnknown("timed out"), True),
         (OutcomeUnknown("timed out"), False),
         (CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings."), False),

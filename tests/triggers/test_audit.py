@@ -11,6 +11,7 @@ import function_app
 from dev.fakes.app import FakeApp
 from dev.fakes.store import FakeStore
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.money.ledger import LedgerEntry
 from shared.ports import Unavailable
 from shared.triggers import audit
@@ -25,7 +26,7 @@ class StuckStore(FakeStore):
     async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
         if account_id == self.broken:
-            raise Unavailable("tables", "a row cannot be read")
+            raise Unavailable(Dependency.TABLES, "a row cannot be read")
         if account_id == self.stuck:
             await asyncio.Event().wait()
         async for entry in super().ledger(account_id):

@@ -15,6 +15,7 @@ from dev.fakes.app import ENVIRONMENT, FakeApp, delivery
 from shared.composition import app, invocation
 from shared.composition.app import App
 from shared.config.settings import WEBHOOK_PATH, Settings, SettingsError
+from shared.core.dependency import Dependency
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check, PredictionEvent
@@ -65,7 +66,7 @@ class Shelf:
         """The file."""
         self.readings += 1
         if self.down:
-            raise Unavailable("blobs", "it answered 503", 7)
+            raise Unavailable(Dependency.BLOBS, "it answered 503", 7)
         return b"[models.flux-schnell]\ncredits = 7\n"
 
 

@@ -11,6 +11,7 @@ import pytest
 from dev.fakes.store import FakeStore
 from dev.fakes.world import World
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
 from shared.ports import Unavailable, UnreadableRow
@@ -38,7 +39,7 @@ class SlowStore(FakeStore):
             for _ in range(5):
                 await asyncio.sleep(0)
             if account_id == self.broken:
-                raise Unavailable("tables", "the test has broken this ledger")
+                raise Unavailable(Dependency.TABLES, "the test has broken this ledger")
             if account_id == self.garbled:
                 raise UnreadableRow(f"row {account_id}/ledger:x: at cannot be read", account_id)
             if account_id == self.stuck:

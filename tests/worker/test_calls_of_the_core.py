@@ -20,7 +20,7 @@ from shared.core.lifecycle import opening
 from shared.core.lifecycle.attempt import attempt_on
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Plan
-from shared.core.provider.prediction import NotCreated, OutcomeUnknown, Prediction
+from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown, Prediction
 from shared.core.requests.messages import Check, GenerationRequest
 from shared.ports import Envelope, Loaded
 
@@ -162,7 +162,7 @@ async def loads_of(world: World, store: CountingStore, act: str, seconds: float 
 async def test_a_create_that_is_deferred_loads_once() -> None:
     """The hot path of an outage: the answer to the create is saved on what was just saved."""
     world, store = await counted_world()
-    world.replicate.answer_next_create_with(NotCreated("429", 60))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 60))
 
     assert await loads_of(world, store, "ask") == 1
     assert world.generation().state is State.WAITING
@@ -171,7 +171,7 @@ async def test_a_create_that_is_deferred_loads_once() -> None:
 async def test_a_check_of_what_waits_loads_once_and_creates() -> None:
     """One load for the check, the wait that is over, the create and its answer."""
     world, store = await counted_world()
-    world.replicate.answer_next_create_with(NotCreated("429", 60))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 60))
     await world.ask()
 
     assert await loads_of(world, store, "check", 120) == 1
@@ -181,7 +181,7 @@ async def test_a_check_of_what_waits_loads_once_and_creates() -> None:
 async def test_a_copy_of_what_waits_loads_once_and_creates() -> None:
     """The copy that brings a waiting one on needs no second look either."""
     world, store = await counted_world()
-    world.replicate.answer_next_create_with(NotCreated("429", 60))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 60))
     await world.ask()
 
     assert await loads_of(world, store, "ask", 120) == 1

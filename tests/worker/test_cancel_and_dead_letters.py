@@ -9,8 +9,9 @@ from dev.fakes.blobs import Blob
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import World, read
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Malformed
 from shared.ports import Envelope, Picture, Unavailable
@@ -31,7 +32,7 @@ async def test_a_running_generation_is_canceled_at_replicate(world: World) -> No
 
 async def test_a_held_generation_is_canceled_at_once(world: World) -> None:
     """Nothing runs, so nothing is asked of Replicate, and the copy that still comes creates nothing."""
-    world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await world.ask()
     await world.cancel()
     assert world.events[0].outcome == "canceled"
@@ -139,7 +140,7 @@ async def test_a_dead_letter_of_a_running_generation_releases_its_hold(world: Wo
 
 async def test_a_dead_letter_of_a_held_generation_releases_its_hold(world: World) -> None:
     """Nothing was created; what was held is given back."""
-    world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await world.ask()
     await dead_letter(world)
     world.messenger.scheduled.clear()
@@ -206,7 +207,7 @@ async def test_an_outage_of_the_blobs_holds_back_no_event(world: World, dead: bo
     discard = world.blobs.discard_outputs
 
     async def down(*args: Any) -> int:
-        raise Unavailable("blobs", "the answer was lost")
+        raise Unavailable(Dependency.BLOBS, "the answer was lost")
 
     world.blobs.discard_outputs = down  # type: ignore[method-assign, assignment]
     world.blobs.outputs["ada/ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})

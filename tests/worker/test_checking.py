@@ -10,7 +10,7 @@ from shared import worker
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import NotCreated, OutcomeUnknown, Status
+from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown, Status
 from shared.core.reasons import Reason
 from shared.ports import OpenRow
 from shared.worker.checking import TICK_ROWS
@@ -215,7 +215,7 @@ async def test_creates_that_get_lost_again_and_again_end_as_lost(world: World) -
 
 async def test_a_copy_that_was_lost_is_replaced_by_the_timer(world: World) -> None:
     """WAITING, and the scheduled copy never came: the check tries the create itself."""
-    world.replicate.answer_next_create_with(NotCreated("throttled", 10))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 10))
     await world.ask()
     world.messenger.scheduled.clear()
     await world.tick(60)

@@ -6,6 +6,7 @@ import pytest
 
 from dev.fakes.world import KEY, World
 from shared.core.lifecycle.state import State
+from shared.core.provider.guarantees import PredictionRef
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.requests.messages import PredictionEvent
@@ -176,8 +177,8 @@ async def test_a_training_that_a_cancel_finds_is_stopped_before_it_is_given_up()
     world.replicate.unlisted.add(prediction_id)
     get = world.replicate.get
 
-    async def unknown(prediction_id: str, *, training: bool = False) -> Prediction | None:
-        await get(prediction_id, training=training)
+    async def unknown(ref: PredictionRef) -> Prediction | None:
+        await get(ref)
         return None
 
     world.replicate.get = unknown  # type: ignore[method-assign]

@@ -10,8 +10,10 @@ import pytest
 from dev.fakes.provider import FakeReplicate
 from dev.fakes.world import KEY, START, World
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import NotCreated, Prediction
+from shared.core.provider.guarantees import REPLICATE, PredictionRef
+from shared.core.provider.prediction import DeferReason, NotCreated, Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
 from shared.ports import Unavailable
@@ -23,17 +25,17 @@ class LeftAlone(FakeReplicate):
 
     wait_s = 0.0
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """Not now."""
         if self.wait_s:
-            raise Unavailable("replicate", "left alone", self.wait_s)
-        return await super().get(prediction_id, training=training)
+            raise Unavailable(Dependency.REPLICATE, "circuit open", self.wait_s)
+        return await super().get(ref)
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
         """Not now."""
         if self.wait_s:
-            raise Unavailable("replicate", "left alone", self.wait_s)
+            raise Unavailable(Dependency.REPLICATE, "circuit open", self.wait_s)
         async with super().fetch(uri, most_bytes) as chunks:
             yield chunks
 
@@ -43,7 +45,7 @@ async def running(wait_s: float) -> tuple[World, LeftAlone]:
     world = World()
     await world.open_account()
     replicate = LeftAlone(world.now)
-    world.replicate, world.deps = replicate, replace(world.deps, provider=replicate)
+    world.replicate, world.deps = replicate, replace(world.deps, providers={REPLICATE: replicate})
     await world.ask()
     replicate.wait_s = wait_s
     return world, replicate
@@ -90,7 +92,7 @@ async def test_a_check_that_could_not_read_its_row_comes_back() -> None:
     await worker.reconcile(world.deps)
 
     async def down(key: object) -> None:
-        raise Unavailable("tables", "throttled", 120)
+        raise Unavailable(Dependency.TABLES, "throttled", 120)
 
     world.index.get = down  # type: ignore[method-assign]
     await world.pump()
@@ -114,7 +116,7 @@ async def test_a_copy_that_had_to_wait_for_long_may_be_late() -> None:
     """Behind a backlog it is minutes late: the timer comes only when half of the wait has passed again."""
     world = World()
     await world.open_account()
-    world.replicate.answer_next_create_with(NotCreated("paced", 800))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.PACED, 800))
     await world.ask()
     world.messenger.scheduled.clear()  # it is lost, in the end
     assert await world.tick(900 + 400) == 0
@@ -128,7 +130,7 @@ async def test_what_waits_for_too_long_is_given_up_though_its_copies_are_on_time
     world = World()
     await world.open_account()
     for _ in range(500):
-        world.replicate.answer_next_create_with(NotCreated("no credit", 120))
+        world.replicate.answer_next_create_with(NotCreated(DeferReason.NO_CREDIT, 120))
     await world.ask()
     while not world.events:
         assert world.time < START + timedelta(hours=7), "it is never given up"
@@ -146,7 +148,7 @@ async def test_it_is_given_up_without_that_check_too() -> None:
     """The check was lost: the row is due soon after."""
     world = World()
     await world.open_account()
-    world.replicate.answer_next_create_with(NotCreated("no credit", 7 * 3600))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.NO_CREDIT, 7 * 3600))
     await world.ask()
     (check,) = world.messenger.scheduled
     assert isinstance(check.message, Check)

@@ -9,7 +9,7 @@ from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import World, facts
 from shared.core.events.generation_event import ChosenBy
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateOutcome, CreateRefused, DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import SENTENCES, Reason
 from shared.core.requests.fields import WRITTEN
 from tests.worker.modalities import opened
@@ -142,9 +142,9 @@ async def test_an_unsafe_result_is_not_tried_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("answer", "again"),
     [
-        (NotCreated("throttled", 30), ["best", "best"]),
-        (NotCreated("no credit", 120), ["best", "best"]),
-        (NotCreated("unauthorized", 60), ["best", "best"]),
+        (NotCreated(DeferReason.THROTTLED, 30), ["best", "best"]),
+        (NotCreated(DeferReason.NO_CREDIT, 120), ["best", "best"]),
+        (NotCreated(DeferReason.UNAUTHORIZED, 60), ["best", "best"]),
         (CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these settings."), ["best"]),
         (CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL]), ["best", "good"]),
     ],

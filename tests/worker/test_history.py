@@ -2,7 +2,7 @@
 
 from dev.fakes.world import World
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import NotCreated
+from shared.core.provider.prediction import DeferReason, NotCreated
 
 
 def history(world: World) -> list[tuple[str, int, str]]:
@@ -26,7 +26,7 @@ async def test_a_picture_has_three_entries(world: World) -> None:
 async def test_a_wait_of_hours_is_counted(world: World) -> None:
     """Each deferral and each retry in its one entry, with the time of the first and of the last."""
     for _ in range(3):
-        world.replicate.answer_next_create_with(NotCreated("no credit", 60))
+        world.replicate.answer_next_create_with(NotCreated(DeferReason.NO_CREDIT, 60))
     await world.ask()
     for _ in range(3):
         world.pass_time(120)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from dev.fakes.world import KEY, World, facts
+from shared.adapters.replicate.metrics import measured_of
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import NotCreated
+from shared.core.provider.prediction import DeferReason, NotCreated
 from shared.core.reasons import Reason
 from shared.core.safety.moderation import keyed_digest
 from shared.ports import Limits
@@ -122,7 +123,7 @@ async def test_a_text_costs_its_tokens() -> None:
     await world.ask(model="writer", max_tokens=2500)
     done = world.replicate.say(world.replicate.only_id, "a lighthouse")
     metrics: dict[str, Any] = {"token_output_count": 12, "predict_time": 0.5, "model_variant": "b"}
-    world.replicate.predictions[done.prediction_id] = replace(done, metrics=metrics)
+    world.replicate.predictions[done.prediction_id] = replace(done, metrics=metrics, measured=measured_of(metrics))
     await world.webhook(done.prediction_id)
     generation = world.generation()
     assert (generation.cost_usd_micros, generation.metrics) == (12, metrics)
@@ -324,7 +325,7 @@ async def test_a_file_that_goes_while_the_create_waits_ends_it() -> None:
     """The next try finds nothing to go on from: released, and said so."""
     world = await opened()
     world.blobs.uploads["ada/ada/horn.wav"] = WAV
-    world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await world.ask(model="song", input_file="ada/ada/horn.wav")
     assert world.generation().state is State.WAITING
     world.blobs.uploads.clear()

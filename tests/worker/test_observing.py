@@ -9,6 +9,7 @@ from dev.fakes.images import BROKEN, NO_IMAGE
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World, facts
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Transition
 from shared.core.lifecycle.state import State
@@ -303,7 +304,7 @@ async def test_few_outputs_are_held_at_a_time() -> None:
                 await asyncio.sleep(0)
             if failed < OUTPUTS_AT_ONCE:
                 failed += 1
-                raise Unavailable("blobs", "busy")
+                raise Unavailable(Dependency.BLOBS, "busy")
             return await put_output(*output)
         finally:
             held -= 1

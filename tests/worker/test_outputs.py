@@ -7,8 +7,8 @@ import pytest
 
 from dev.fakes.provider import DELIVERY
 from dev.fakes.world import KEY, World
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import Prediction
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope
 from tests.worker.modalities import MP4, WAV, opened
@@ -23,7 +23,7 @@ async def answered(world: World, output: object, **said: Any) -> None:
     """The prediction succeeds with this output and these fields, as Replicate's JSON says it."""
     world.replicate.files.update(FILES)
     raw = {"id": world.replicate.only_id, "status": "succeeded", "output": output, **said}
-    prediction = Prediction.read(json.loads(json.dumps(raw)))
+    prediction = prediction_of(json.loads(json.dumps(raw)))
     assert prediction is not None
     await world.messenger.send(PredictionEvent(KEY, 1, prediction), Envelope("done"))
     await world.pump()

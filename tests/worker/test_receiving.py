@@ -11,10 +11,11 @@ import pytest
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import KEY, START, World, facts, read
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import NotCreated, Prediction, Status
+from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.requests.messages import CancelRequest, PredictionEvent
 from shared.ports import Envelope, Loaded, Sendable, Unavailable
@@ -79,7 +80,7 @@ async def test_two_requests_with_one_message_id_both_wait() -> None:
 async def test_a_cancel_and_a_request_and_two_events_never_share_a_copys_id() -> None:
     """All of one generation, put off at the same moment after the same message id."""
     world = await waiting()
-    trouble, envelope = Unavailable("tables", "down"), Envelope("app", enqueued_at=START)
+    trouble, envelope = Unavailable(Dependency.TABLES, "down"), Envelope("app", enqueued_at=START)
     prediction = replace(await _prediction(), webhook="")
     messages: list[Sendable] = [
         CancelRequest(KEY),
@@ -187,7 +188,7 @@ async def test_while_the_tables_are_down_the_copy_alone_brings_it_on() -> None:
     load = world.store.load
 
     async def down(key: Key) -> Loaded:
-        raise Unavailable("tables", "down")
+        raise Unavailable(Dependency.TABLES, "down")
 
     world.store.load = down  # type: ignore[method-assign]
     await world.ask()
@@ -270,19 +271,19 @@ async def test_the_copy_of_a_held_one_that_is_put_off_twice_is_never_dropped() -
     """Two copies of one generation, put off the same number of times, within the broker's memory."""
     world = World()
     await world.open_account()
-    world.replicate.answer_next_create_with(NotCreated("throttled", 5))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 5))
     await world.ask()
     load = world.store.load
 
     async def down(key: Key) -> Loaded:
-        raise Unavailable("tables", "down")
+        raise Unavailable(Dependency.TABLES, "down")
 
     for _ in range(2):
         world.store.load = down  # type: ignore[method-assign]
         world.pass_time(30)
         await world.pump()
         world.store.load = load  # type: ignore[method-assign]
-        world.replicate.answer_next_create_with(NotCreated("throttled", 5))
+        world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 5))
         world.pass_time(30)
         await world.pump()
     assert not world.messenger.dropped

@@ -10,7 +10,15 @@ from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import Created, CreateRefused, NotCreated, OutcomeUnknown, Prediction, Status
+from shared.core.provider.prediction import (
+    Created,
+    CreateRefused,
+    DeferReason,
+    NotCreated,
+    OutcomeUnknown,
+    Prediction,
+    Status,
+)
 from shared.core.reasons import Reason, Refusal
 from shared.worker import requests
 
@@ -216,8 +224,10 @@ async def test_when_content_safety_stays_down_the_request_ends_without_charge(wo
     world.at_rest()
 
 
-@pytest.mark.parametrize("why", ["throttled", "no credit", "unauthorized", "unreachable"])
-async def test_a_create_that_was_surely_not_made_is_held_and_made_later(world: World, why: str) -> None:
+@pytest.mark.parametrize(
+    "why", [DeferReason.THROTTLED, DeferReason.NO_CREDIT, DeferReason.UNAUTHORIZED, DeferReason.UNREACHABLE]
+)
+async def test_a_create_that_was_surely_not_made_is_held_and_made_later(world: World, why: DeferReason) -> None:
     """429, 402, 401 and no connection: WAITING, a copy after the hint, then one prediction."""
     world.replicate.answer_next_create_with(NotCreated(why, 30))
     await world.ask()
@@ -240,7 +250,7 @@ async def test_a_create_that_was_surely_not_made_is_held_and_made_later(world: W
 async def test_a_create_that_is_never_possible_is_given_up_and_released(world: World) -> None:
     """Hours of 429 end as PROVIDER_UNAVAILABLE with everything given back."""
     for _ in range(1000):
-        world.replicate.answer_next_create_with(NotCreated("throttled", 600))
+        world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 600))
     await world.ask()
     await world.settle()
     assert world.events[0].reason is Reason.PROVIDER_UNAVAILABLE
@@ -296,7 +306,7 @@ async def test_a_refusal_that_could_not_be_told_is_told_with_the_next_delivery(w
 
 async def test_a_storage_that_is_down_puts_the_message_off(world: World) -> None:
     """Nothing is lost while Tables is away: the copy says exactly what the original said."""
-    world.replicate.answer_next_create_with(NotCreated("throttled", 1))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 1))
     await world.ask(width=1024, height=768, metadata={"a": "b"})
     (sent,) = world.messenger.scheduled
     raw = json.dumps(sent.message.to_json()).encode()

@@ -11,6 +11,7 @@ from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import CATALOG, KEY, World
 from shared import worker
 from shared.core.catalog.catalog import Catalog, Model
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Plan
@@ -316,7 +317,7 @@ async def test_an_input_that_cannot_be_read_now_is_tried_again(world: World) -> 
     address = world.blobs.input_address
 
     async def away(*args: Any) -> str | None:
-        raise Unavailable("blobs", "the test has taken it down")
+        raise Unavailable(Dependency.BLOBS, "the test has taken it down")
 
     world.blobs.input_address = away  # type: ignore[method-assign, assignment]
     await world.ask(model="flux-dev", image_url=PICTURE)

@@ -10,8 +10,9 @@ import pytest
 from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.world import KEY, facts
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.lifecycle.state import State
-from shared.core.provider.prediction import CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
 from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, train, trained
@@ -170,7 +171,7 @@ async def test_a_store_that_is_down_puts_the_create_off() -> None:
     read = world.blobs.read_upload
 
     async def down(name: str, file: BinaryIO) -> bool:
-        raise Unavailable("blobs", "the test says so", 40)
+        raise Unavailable(Dependency.BLOBS, "the test says so", 40)
 
     world.blobs.read_upload = down  # type: ignore[method-assign]
     await train(world)
@@ -205,7 +206,7 @@ async def test_an_archive_that_the_provider_does_not_take_ends_it() -> None:
 async def test_an_archive_that_is_gone_ends_it() -> None:
     """Between the look and the create."""
     world = await opened()
-    world.replicate.answer_next_create_with(NotCreated("throttled", 30))
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await train(world)
     world.blobs.uploads.clear()
     await world.settle()

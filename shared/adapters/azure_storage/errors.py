@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from shared.adapters.net.hints import retry_after_s
+from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def access_denied(role: str) -> str:
     return f"access denied: the identity needs the role {role}"
 
 
-def unavailable(dependency: str, answered: Answered, role: str) -> Unavailable | None:
+def unavailable(dependency: Dependency, answered: Answered, role: str) -> Unavailable | None:
     """What may work later, in our words; None for what never will. ``role`` is what an identity needs there."""
     if answered.is_denied:
         return Unavailable(dependency, f"{access_denied(role)}, or the key is wrong")

@@ -22,6 +22,7 @@ import yarl
 
 from shared.adapters.azure_storage.access import NoToken, StorageAccount
 from shared.adapters.azure_storage.errors import Answered
+from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
 #: A hint longer than this is for the message handler, which has more patience than a function call.
@@ -55,7 +56,7 @@ class Transport:
     def __init__(  # what tables and blobs differ in, each by name
         self,
         account: StorageAccount,
-        dependency: str,
+        dependency: Dependency,
         *,
         pauses_s: Sequence[float],
         connections: int,

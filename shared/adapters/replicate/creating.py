@@ -24,14 +24,15 @@ from shared.adapters.replicate.sdk.answers import (
     refused_fields,
     throttle_s,
 )
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import (
     Created,
     CreateOutcome,
     CreateRefused,
+    DeferReason,
     NotCreated,
     OutcomeUnknown,
-    Prediction,
 )
 from shared.core.reasons import SENTENCES, Reason
 
@@ -39,12 +40,8 @@ from shared.core.reasons import SENTENCES, Reason
 #: a connection comes back by itself.
 UNAUTHORIZED_S, NO_CREDIT_S, UNREACHABLE_S = 60.0, 120.0, 5.0
 
-#: ``NotCreated.why`` of what the operator has to mend. FORBIDDEN: a 403 of Replicate's own, BLOCKED: that of an edge
-#: in front of it, MISROUTED: another answer that is not Replicate's, WEBHOOK: it does not take our address.
-FORBIDDEN, BLOCKED, MISROUTED, WEBHOOK = "forbidden", "blocked", "misrouted", "webhook refused"
-
-#: ``NotCreated.why`` where the connection was closed before a byte was written: a new one will do, and soon.
-CLOSED, CLOSED_S = "connection closed", 1.0
+#: The wait where a connection was closed before a byte was written.
+CLOSED_S = 1.0
 
 #: What something on the way answers to a request that it does not let through. (Not here: what is about its size or
 #: its form, which are the request's own whoever says so.)
@@ -65,7 +62,7 @@ _NO_DESTINATION = "The destination of the training is not there. Create that mod
 
 def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
     """Where an attempt is POSTed to, and its JSON body; a model of the form owner/name:version goes by its version."""
-    model, _, version = attempt.replicate.partition(":")
+    model, _, version = attempt.target.partition(":")
     body: dict[str, Any] = {
         "input": dict(attempt.inputs),
         "webhook": webhook,
@@ -80,7 +77,7 @@ def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
 
 def headers(attempt: Attempt) -> dict[str, str]:
     """``Cancel-After`` bounds queue, boot and run together, on Replicate's own clock. Trainings know no such header."""
-    if attempt.trains:
+    if not attempt.guarantees.cancel_after:
         return {}
     return {"Cancel-After": f"{attempt.cancel_after_s}s"}
 
@@ -89,14 +86,14 @@ def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
     """What an answer to a create means. The body is read leniently; the status decides."""
     status = response.status_code
     if status in (200, 201, 202):
-        prediction = Prediction.read(decoded(response))
+        prediction = prediction_of(decoded(response))
         return Created(prediction) if prediction else OutcomeUnknown("the answer could not be read")
     if status == 401:
-        return NotCreated("unauthorized", UNAUTHORIZED_S)
+        return NotCreated(DeferReason.UNAUTHORIZED, UNAUTHORIZED_S)
     if status == 402:
-        return NotCreated("no credit", NO_CREDIT_S)
+        return NotCreated(DeferReason.NO_CREDIT, NO_CREDIT_S)
     if status == 429:
-        return NotCreated("throttled", throttle_s(response, now), lowered_to(response))
+        return NotCreated(DeferReason.THROTTLED, throttle_s(response, now), lowered_to(response))
     # 408 is a time-out by name, and of 409 nothing is known; every other 4xx has created nothing and never will.
     if 400 <= status < 500 and status not in (408, 409):
         return _refused(status, decoded(response))
@@ -106,15 +103,15 @@ def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
 def _refused(status: int, body: object) -> NotCreated | CreateRefused:
     """A 4xx that has created nothing: trouble of ours or on the way, a model that is gone, or the input's fault."""
     if status in _ON_THE_WAY and not is_replicates(body):
-        return NotCreated(BLOCKED if status == 403 else MISROUTED, UNAUTHORIZED_S)
+        return NotCreated(DeferReason.BLOCKED if status == 403 else DeferReason.MISROUTED, UNAUTHORIZED_S)
     if status == 403:
-        return NotCreated(FORBIDDEN, UNAUTHORIZED_S)
+        return NotCreated(DeferReason.FORBIDDEN, UNAUTHORIZED_S)
     if status in (404, 410):
         return _not_found(body)
     if status == 422 and "specified version does not exist" in detail_of(body):
         return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL], perhaps_ours=True)
     if _about_ours(body):
-        return NotCreated(WEBHOOK, UNAUTHORIZED_S)
+        return NotCreated(DeferReason.WEBHOOK_REFUSED, UNAUTHORIZED_S)
     return CreateRefused(Reason.PROVIDER_REFUSED, _refusal_text(body))
 
 

@@ -23,6 +23,7 @@ import yarl
 
 from shared.adapters.replicate.resilience.hosts import FileTrouble
 from shared.adapters.replicate.sdk.http import REQUEST_ERRORS, Timeouts, describe
+from shared.core.dependency import Dependency
 from shared.core.provider.data_uris import TooLargeError, content_of
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
@@ -96,7 +97,7 @@ async def _open(
         async with asyncio.timeout_at(deadline):
             return await client.get(url, headers=headers, timeout=timeouts.output(), allow_redirects=False)
     except (*REQUEST_ERRORS, ValueError) as error:
-        raise Unavailable("replicate", f"an output: {describe(error)}") from None
+        raise Unavailable(Dependency.REPLICATE, f"an output: {describe(error)}") from None
 
 
 def _check(response: aiohttp.ClientResponse, most_bytes: int) -> None:
@@ -107,9 +108,9 @@ def _check(response: aiohttp.ClientResponse, most_bytes: int) -> None:
         # Outputs are public today. Should that change, it is for people to decide; the token is never sent there.
         _log.error("an output was answered %s: outputs may need a login now", status)
     if status in (429, 503):
-        raise Unavailable("replicate", f"an output: answered {status}", _hint_s(response))
+        raise Unavailable(Dependency.REPLICATE, f"an output: answered {status}", _hint_s(response))
     if status != 200:
-        raise FileTrouble("replicate", f"an output: answered {status}")
+        raise FileTrouble(Dependency.REPLICATE, f"an output: answered {status}")
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:20]) > most_bytes:
         raise _too_large(most_bytes)
@@ -123,7 +124,7 @@ async def _streamed(response: aiohttp.ClientResponse, most_bytes: int, deadline:
             async with asyncio.timeout_at(deadline):
                 piece, part_ended = await response.content.readchunk()
         except REQUEST_ERRORS as error:
-            raise FileTrouble("replicate", f"an output: {describe(error)}") from None
+            raise FileTrouble(Dependency.REPLICATE, f"an output: {describe(error)}") from None
         if not piece:
             if part_ended:  # of a transfer in chunks: more may come
                 continue

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.adapters.replicate.reading import fields
 from shared.adapters.replicate.sdk.api import ReplicateApi
 from shared.adapters.replicate.sdk.errors import NotFoundError
-from shared.adapters.replicate.sdk.reading import fields
 from shared.adapters.replicate.sdk.types import Version
 from shared.core.catalog.catalog import Catalog, Model, Shape, Status
 from shared.core.catalog.mapping import Input
@@ -49,7 +49,7 @@ async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
 
 
 async def _of_model(api: ReplicateApi, model: Model) -> list[Drift]:
-    name, _, pinned = model.replicate.partition(":")
+    name, _, pinned = model.target.partition(":")
     try:
         live = await api.models.get(name)
         version = await api.versions.get(name, pinned) if pinned else live.latest_version

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shared.adapters.replicate import creating, downloads
+from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.sdk import answers
 from shared.adapters.replicate.sdk.calling import Caller, ray
 from shared.adapters.replicate.sdk.errors import (
@@ -34,11 +35,13 @@ from shared.adapters.replicate.sdk.http import (
     never_sent,
     never_written,
 )
-from shared.adapters.replicate.sdk.reading import fields, text
 from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
+from shared.adapters.replicate.wire import prediction_of
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.provider.prediction import CreateOutcome, NotCreated, OutcomeUnknown, Prediction
+from shared.core.provider.guarantees import Kind, PredictionRef
+from shared.core.provider.prediction import CreateOutcome, DeferReason, NotCreated, OutcomeUnknown, Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Unavailable
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("darkroom.replicate")
 
+
+#: Where each kind is asked for.
+_RESOURCES = {Kind.PREDICTION: "predictions", Kind.TRAINING: "trainings"}
 
 #: What a user is told whose file Replicate does not take.
 _FILE_UNFIT = "The input file cannot be given to the model: it has more than 100 MiB, or a name that is too long."
@@ -90,7 +96,7 @@ class Replicate:
             return _not_ready(trouble)
         path, body = creating.path_and_body(attempt, webhook)
         outcome = await self._post(path, body, creating.headers(attempt), token)
-        if isinstance(outcome, NotCreated) and outcome.why == "unauthorized":
+        if isinstance(outcome, NotCreated) and outcome.why is DeferReason.UNAUTHORIZED:
             try:
                 fresh = checked(await self._token.refresh())
             except Unavailable as trouble:
@@ -110,30 +116,31 @@ class Replicate:
                 response = await client.send(request)
         except REQUEST_ERRORS as error:
             if never_written(error):
-                return NotCreated(creating.CLOSED, creating.CLOSED_S)
+                return NotCreated(DeferReason.CONNECTION_CLOSED, creating.CLOSED_S)
             if never_sent(error):
-                return NotCreated("unreachable", creating.UNREACHABLE_S)
+                return NotCreated(DeferReason.UNREACHABLE, creating.UNREACHABLE_S)
             return OutcomeUnknown(describe(error))
         if not response.is_success:
             refused = ", ".join(answers.refused_fields(answers.decoded(response)))
             _log.warning("a create was answered %s (cf-ray %s) %s", response.status_code, ray(response) or "-", refused)
         return creating.outcome_of(response, self._now())
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """The prediction, or the training, as it is now; None if Replicate does not know it."""
-        return await self._known("trainings.get" if training else "predictions.get", prediction_id)
+        return await self._known(f"{_RESOURCES[ref.kind]}.get", ref.prediction_id)
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """Cancel it, if it still runs; None if Replicate does not know it."""
-        return await self._known("trainings.cancel" if training else "predictions.cancel", prediction_id)
+        return await self._known(f"{_RESOURCES[ref.kind]}.cancel", ref.prediction_id)
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """The account's predictions created after ``since``, newest first, page by page as they are wanted."""
         # The list of trainings cannot be asked for a part of it: it is short.
-        params = {} if training else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
-        operation = "trainings.list" if training else "predictions.list"
+        params = (
+            {} if kind is Kind.TRAINING else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+        )
         try:
-            async with aclosing(self._caller.pages(Prediction.read, operation, params=params)) as listed:
+            async with aclosing(self._caller.pages(prediction_of, f"{_RESOURCES[kind]}.list", params=params)) as listed:
                 async for prediction in listed:
                     if prediction.created_at is not None and prediction.created_at < since:
                         return
@@ -150,7 +157,7 @@ class Replicate:
         except ReplicateError as trouble:
             raise _unavailable(trouble) from None
         if not stored.url:
-            raise Unavailable("replicate", "its answer about a file could not be read")
+            raise Unavailable(Dependency.REPLICATE, "its answer about a file could not be read")
         return stored.url
 
     def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -174,7 +181,7 @@ class Replicate:
         """The account's webhook signing secret, ``whsec_...``."""
         key = text((await self._told("webhooks.default.secret.get")).get("key"))
         if not key:
-            raise Unavailable("replicate", "its answer about the signing secret could not be read")
+            raise Unavailable(Dependency.REPLICATE, "its answer about the signing secret could not be read")
         return key
 
     async def close(self) -> None:
@@ -189,7 +196,7 @@ class Replicate:
 
     async def _known(self, operation: str, prediction_id: str) -> Prediction | None:
         try:
-            return await self._caller.one(Prediction.read, operation, prediction_id)
+            return await self._caller.one(prediction_of, operation, prediction_id)
         except NotFoundError:
             return None
         except ReplicateError as trouble:
@@ -203,12 +210,13 @@ def _unavailable(trouble: ReplicateError) -> Unavailable:
     passing = isinstance(trouble, (TransientError, TimedOutError))
     if trouble.retry_after_s is None and not passing:
         _log.error("%s", trouble)
-        return Unavailable("replicate", trouble.why, creating.UNAUTHORIZED_S)
-    return Unavailable("replicate", trouble.why, trouble.retry_after_s)
+        return Unavailable(Dependency.REPLICATE, trouble.why, creating.UNAUTHORIZED_S)
+    return Unavailable(Dependency.REPLICATE, trouble.why, trouble.retry_after_s)
 
 
 def _not_ready(trouble: Unavailable) -> NotCreated:
     """Something of ours was not to be had before the POST: it was surely not made."""
     _log.error("a create was put off: %s", trouble)
-    why = "not configured" if isinstance(trouble, ConfigurationError) else f"{trouble.dependency} unavailable"
+    configured = not isinstance(trouble, ConfigurationError)
+    why = DeferReason.unavailable(trouble.dependency) if configured else DeferReason.NOT_CONFIGURED
     return NotCreated(why, trouble.retry_after_s or creating.UNREACHABLE_S)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shared.adapters.replicate.sdk.errors import ReplicateError
+from shared.core.dependency import Dependency
 from shared.core.provider.prediction import Status
 from shared.ports import Unavailable
 
@@ -41,9 +42,9 @@ class ModelRunner:
             async with asyncio.timeout(within_s):
                 return await self._finished(model, inputs, within_s)
         except TimeoutError:
-            raise Unavailable("replicate", "a second opinion did not come in time") from None
+            raise Unavailable(Dependency.REPLICATE, "a second opinion did not come in time") from None
         except ReplicateError as error:
-            raise Unavailable("replicate", f"a second opinion: {error.why}", error.retry_after_s) from None
+            raise Unavailable(Dependency.REPLICATE, f"a second opinion: {error.why}", error.retry_after_s) from None
 
     async def _finished(self, model: str, inputs: Mapping[str, str], within_s: float) -> tuple[str, ...]:
         from shared.adapters.replicate.sdk.api import NewPrediction  # noqa: PLC0415  # no part of a cold start
@@ -61,5 +62,5 @@ class ModelRunner:
             await asyncio.sleep(pause_s)
             prediction, pause_s = await predictions.get(prediction.id), self._look_every_s
         if prediction.status is not Status.SUCCEEDED or prediction.data_removed:
-            raise Unavailable("replicate", f"a second opinion ended as {prediction.status}")
+            raise Unavailable(Dependency.REPLICATE, f"a second opinion ended as {prediction.status}")
         return prediction.outputs

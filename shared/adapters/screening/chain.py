@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from shared.core.dependency import Dependency
 from shared.core.money.ledger import Plan
 from shared.core.provider.breaker import Breaker, BreakerRule
 from shared.core.safety.moderation import Assessment, Decision, Opinion, Policy, combine, refused_for
@@ -21,7 +22,7 @@ from shared.ports import OutputUnfit, Unavailable
 _log = logging.getLogger("darkroom.screening")
 
 #: What the chain is called where it is not available; the corridor knows it by this name.
-NEIGHBOUR = "content safety"
+NEIGHBOUR = Dependency.CONTENT_SAFETY
 
 
 class TextScreener(Protocol):
@@ -92,7 +93,7 @@ class ScreenerChain:
         asked_at = self._now()
         if (wait_s := self._breakers[name].wait_s(asked_at)) > 0:
             question.close()
-            return _Answer(Opinion(name, None), "left alone after failures", wait_s)
+            return _Answer(Opinion(name, None), "circuit open after failures", wait_s)
         self._breakers[name] = self._breakers[name].asked(asked_at)
         try:
             async with asyncio.timeout(self._policy.rule(name).timeout_s):

@@ -12,7 +12,7 @@ Rules of this file:
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -21,8 +21,10 @@ from shared.core.catalog.shortfall import nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
+from shared.core.modality import Modality
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price
+from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
 
@@ -62,7 +64,7 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model. ``replicate`` is owner/name, with ``:version`` where Replicate wants one.
+    """One model. ``target`` is its name at its ``provider``: owner/name, with ``:version`` where one is needed.
 
     ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
     ``black_is_refusal``: a checker of its own gives a black picture in place of one that it refuses.
@@ -70,8 +72,9 @@ class Model:
     """
 
     name: str
-    replicate: str
-    modality: str
+    provider: ProviderName
+    target: str
+    modality: Modality
     kind: str
     status: Status
     successor: str
@@ -99,17 +102,18 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, and which one serves whom by default: by modality and plan."""
+    """All models by name, and which one serves whom by default: by modality and plan; ``providers`` promise what."""
 
     version: str
     models: Mapping[str, Model]
     default_models: Mapping[str, Mapping[Plan, str]]
+    providers: Providers = field(default_factory=lambda: PROVIDERS)
 
     def find(self, name: str) -> Model | None:
         """A model by our name or by Replicate's owner/name, with or without its version."""
         if name in self.models:
             return self.models[name]
-        named = (m for m in self.models.values() if name in (m.replicate, m.replicate.partition(":")[0]))
+        named = (m for m in self.models.values() if name in (m.target, m.target.partition(":")[0]))
         return next(named, None)
 
     def get_model_for_plan(self, plan: Plan, modality: str = DEFAULT_MODALITY) -> Model | None:
@@ -270,7 +274,7 @@ def _named(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusa
 
 def _unknown(catalog: Catalog, name: str) -> Refusal:
     """A model that is not offered, and those whose names are nearest. Nobody hears of a hidden one."""
-    known = {each.name: each.replicate.partition(":")[0] for each in catalog.models.values() if each.offered}
+    known = {each.name: each.target.partition(":")[0] for each in catalog.models.values() if each.offered}
     near = nearest_names(name, known)
     if not near:
         return Refusal.of(Reason.UNKNOWN_MODEL)

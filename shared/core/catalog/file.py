@@ -17,10 +17,12 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
-from shared.core.catalog.mapping import KINDS, Input
+from shared.core.catalog.mapping import Input
 from shared.core.catalog.sizes import Sizing
+from shared.core.modality import InputKind, Modality
 from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
+from shared.core.provider.guarantees import PROVIDERS, REPLICATE, ProviderName
 from shared.core.requests.fields import MODALITIES, WRITTEN
 from shared.core.requests.messages import GenerationRequest
 
@@ -37,7 +39,7 @@ _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 
 
 #: The fields that there are, of a model and of an input.
-_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name"}
+_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "provider", "target"} | set(PROVIDERS)
 _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", "high"} | {"type", "from", "to"}
 
 #: Inputs that no field fills: a rule does (mapping.py).
@@ -131,11 +133,13 @@ def _model(where: str, name: str, table: Any) -> Model:
     if not isinstance(table, dict):
         raise CatalogError(f"{where}: must be a table")
     _known(where, table, _MODEL_FIELDS)
-    modality = _word(where, table, "modality", MODALITIES)
+    modality = Modality(_word(where, table, "modality", MODALITIES))
+    provider, target = _provider_and_target(where, table)
     inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in _table(where, table, "inputs").items()}
     model = Model(
         name=name,
-        replicate=_replicate(where, table),
+        provider=provider,
+        target=target,
         modality=modality,
         kind=_text(where, table, "kind"),
         status=_choice(where, table, "status", Status, Status.ACTIVE),
@@ -170,7 +174,7 @@ def _check_inputs(where: str, model: Model) -> None:
     given = [item for item in model.inputs.values() if item.field == counted]
     if counted and model.status is not Status.RETIRED and not any(isinstance(item.default, int) for item in given):
         raise CatalogError(f"{where}, credits_per: needs an input of the field {counted} with a default")
-    if model.modality == "training" and model.status is not Status.RETIRED and ":" not in model.replicate:
+    if model.modality is Modality.TRAINING and model.status is not Status.RETIRED and ":" not in model.target:
         raise CatalogError(f"{where}, replicate: a trainer needs its version")
 
 
@@ -191,18 +195,18 @@ def _check_sizing(where: str, sizing: Sizing, inputs: Mapping[str, Input]) -> No
 
 
 def _input(where: str, name: str, raw: Any) -> Input:
-    if not isinstance(raw, dict) or raw.get("type") not in KINDS:
-        raise CatalogError(f"{where}: type must be one of {', '.join(KINDS)}")
+    if not isinstance(raw, dict) or raw.get("type") not in tuple(InputKind):
+        raise CatalogError(f"{where}: type must be one of {', '.join(InputKind)}")
     _known(where, raw, _INPUT_FIELDS)
-    kind, value, choices = raw["type"], raw.get("value"), raw.get("choices", [])
+    kind, value, choices = InputKind(raw["type"]), raw.get("value"), raw.get("choices", [])
     field = "" if value is not None else raw.get("field", name)
-    if not isinstance(choices, list) or (kind == "choice" and not choices) or not all(map(_is_plain, choices)):
+    if not isinstance(choices, list) or (kind is InputKind.CHOICE and not choices) or not all(map(_is_plain, choices)):
         raise CatalogError(f"{where}: choices must be a list of what may be chosen")
     if value is not None and not _is_plain(value):
         raise CatalogError(f"{where}, value: must be a text, a number, true or false")
     if value is None and not _is_ours(field) and name not in _MAPPED_BY_RULE:
         raise CatalogError(f"{where}: field {field} is no field of a request")
-    if value is None and kind == "text" and not choices and field not in WRITTEN:
+    if value is None and kind is InputKind.TEXT and not choices and field not in WRITTEN:
         raise CatalogError(
             f"{where}: {field} is not screened, so its type must be choice: no model gets it as free text"
         )
@@ -274,11 +278,12 @@ def _characters(where: str, table: Table) -> tuple[int, int]:
     return low, high
 
 
-def _replicate(where: str, table: Table) -> str:
-    value = table.get("replicate")
+def _provider_and_target(where: str, table: Table) -> tuple[ProviderName, str]:
+    """Whose a model is and what it is called there: ``replicate = "owner/name"``."""
+    value = table.get(REPLICATE)
     if not isinstance(value, str) or not _REPLICATE.fullmatch(value):
-        raise CatalogError(f"{where}, replicate: must be owner/name, or owner/name:version with 64 hex digits")
-    return value
+        raise CatalogError(f"{where}, {REPLICATE}: must be owner/name, or owner/name:version with 64 hex digits")
+    return REPLICATE, value
 
 
 def _date(where: str, table: Table) -> date:

@@ -20,15 +20,12 @@ from typing import Protocol
 
 from shared.core.catalog.chat_template import plain
 from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sized
+from shared.core.modality import InputKind, Modality
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.fields import FIELDS
 from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]
-
-#: The kinds of input there are. An image is one address, images are a list of them; audio and archive are files that
-#: the app has put into its own storage.
-KINDS = ("text", "image", "images", "audio", "archive", "choice", "whole", "real", "flag")
 
 #: How a request refers to an input that was screened and stored. No address of a user's looks so: they are https.
 INPUT_PREFIX = "input:"
@@ -44,7 +41,7 @@ class Input:
     """
 
     name: str
-    kind: str
+    kind: InputKind
     field: str = ""
     choices: tuple[str | int, ...] = ()
     low: float = -math.inf
@@ -73,7 +70,9 @@ class Input:
         """What is wrong with a value, naming the request's field and the rule; empty if nothing is."""
         if self.choices and value not in self.choices:
             return f"{self.field} must be one of {', '.join(map(str, self.choices))}"
-        if self.kind in ("whole", "real") and not (isinstance(value, (int, float)) and self.low <= value <= self.high):
+        if self.kind in (InputKind.WHOLE, InputKind.REAL) and not (
+            isinstance(value, (int, float)) and self.low <= value <= self.high
+        ):
             return f"{self.field} must be from {self.low:g} to {self.high:g}"
         return ""
 
@@ -120,14 +119,14 @@ class Mapped:
 
 def takes_image(model: Taker, request: GenerationRequest) -> bool:
     """Whether the request brings an image that the model has an input for."""
-    return request.image_url is not None and any(item.kind in ("image", "images") for item in model.inputs.values())
+    return request.image_url is not None and any(item.kind.is_picture for item in model.inputs.values())
 
 
-def file_kinds(model: Taker, request: GenerationRequest) -> set[str]:
+def file_kinds(model: Taker, request: GenerationRequest) -> set[InputKind]:
     """What the file that the request names is to the model: audio, an archive, or nothing."""
     if request.input_file is None:
         return set()
-    return {item.kind for item in model.inputs.values() if item.kind in ("audio", "archive")}
+    return {item.kind for item in model.inputs.values() if item.kind.is_file}
 
 
 def references(inputs: Inputs) -> list[str]:
@@ -204,7 +203,7 @@ class Readings:
 
 def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str, Value], tuple[Miss, ...]]:
     """What is sent, and what is not honoured."""
-    if model.modality == "text":
+    if model.modality is Modality.TEXT:
         system = plain(request.system_prompt) if request.system_prompt else request.system_prompt
         request = replace(request, prompt=plain(request.prompt), system_prompt=system)
     misses = list(_prompt_misses(model, request))
@@ -224,7 +223,7 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
             value = item.spelled(value)
             if rule := item.problem(value):
                 misses.append(Miss(item.field, rule, item.nearest(value)))
-        values[item.name] = [str(value)] if item.kind == "images" else value
+        values[item.name] = [str(value)] if item.kind is InputKind.IMAGES else value
     if (request.num_outputs or 1) > 1 and all(item.field != "num_outputs" for item in model.inputs.values()):
         misses.append(Miss("num_outputs", "num_outputs must be 1", (1,)))
     told = {miss.field for miss in misses}
@@ -283,6 +282,6 @@ def _left_out(model: Taker, request: GenerationRequest, unused: tuple[str, ...])
         used.add("num_outputs")
     if model.sizing is not None:
         used |= {"width", "height", "aspect_ratio"}
-    if any(item.kind == "archive" for item in model.inputs.values()):
+    if any(item.kind is InputKind.ARCHIVE for item in model.inputs.values()):
         used.add("destination")
     return sorted(given - _STEERING - (used - set(unused)))

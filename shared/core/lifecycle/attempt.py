@@ -13,7 +13,9 @@ from shared.core.catalog.catalog import Catalog, Model, asked, unit_credits
 from shared.core.catalog.mapping import Inputs, inputs_of, references, seed_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
+from shared.core.modality import Modality
 from shared.core.money.pricing import Made, Price, canceled_cost_usd_micros, cost_usd_micros
+from shared.core.provider.guarantees import Guarantees, Kind, PredictionRef, ProviderName
 from shared.core.provider.outputs import files_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.provider.webhook import Callback, named_callback
@@ -59,6 +61,7 @@ class Attempt:
     """One prediction that is wanted: what is sent, and what is known of it.
 
     ``posts`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
+    ``target`` is the model's name at its ``provider``, which promises ``guarantees`` of what it creates.
     ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
     ``seconds`` is the duration that was asked for (0: none), ``output_bytes`` the most that an output may have
     (0: as all). A training has a ``destination``: the model that gets the new version, owner/name.
@@ -69,8 +72,11 @@ class Attempt:
     number: int
     posts: int
     model: str
-    replicate: str
-    modality: str = "image"
+    provider: ProviderName
+    target: str
+    kind: Kind
+    guarantees: Guarantees
+    modality: Modality = Modality.IMAGE
     inputs: Inputs
     seed: int
     own_seed: bool
@@ -90,11 +96,15 @@ class Attempt:
 
     @property
     def trains(self) -> bool:
-        """Whether it is a training, which is asked for by other addresses than a prediction."""
-        return bool(self.destination)
+        """Whether it is a training."""
+        return self.kind is Kind.TRAINING
+
+    def ref(self, prediction_id: str) -> PredictionRef:
+        """A prediction of this attempt, as its provider is asked for it."""
+        return PredictionRef(self.provider, prediction_id, self.kind)
 
     def canceled_at(self, timing: Timing) -> datetime:
-        """When Replicate has provably cancelled whatever this attempt created."""
+        """When its provider has provably cancelled whatever it created, if it promises to."""
         return self.submitted_at + timedelta(seconds=self.cancel_after_s + timing.cancel_grace_s)
 
 
@@ -122,12 +132,15 @@ def attempt_on(
         return mapped
     if refusal := without_destination(model, request):
         return refusal
-    trains = model.modality == "training"
+    kind = Kind.TRAINING if model.modality is Modality.TRAINING else Kind.PREDICTION
     return Attempt(
         number=number,
         posts=1,
         model=model.name,
-        replicate=model.replicate,
+        provider=model.provider,
+        target=model.target,
+        kind=kind,
+        guarantees=catalog.providers[model.provider][kind],
         modality=model.modality,
         inputs=mapped.inputs,
         seed=used_seed,
@@ -137,7 +150,7 @@ def attempt_on(
         prices=model.prices,
         seconds=asked(model, request, "duration_s"),
         output_bytes=model.output_bytes,
-        destination=(request.destination or "") if trains else "",
+        destination=(request.destination or "") if kind is Kind.TRAINING else "",
         expected_s=model.expected_s,
         cancel_after_s=model.cancel_after_s,
         submitted_at=now,
@@ -146,7 +159,7 @@ def attempt_on(
 
 def without_destination(model: Model, request: GenerationRequest) -> Refusal | None:
     """Why a training cannot start: it does not say which model gets the new version. None: it does, or is none."""
-    if model.modality != "training" or request.destination:
+    if model.modality is not Modality.TRAINING or request.destination:
         return None
     return Refusal(Reason.INVALID_REQUEST, f"destination is needed for {model.name}: the model to train, owner/name")
 
@@ -157,11 +170,15 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
     ``delivery`` is there where it succeeded. What failed, or never started, costs nothing.
     """
     if prediction.status is Status.CANCELED:
-        return canceled_cost_usd_micros(attempt.prices, prediction.metrics)
+        return canceled_cost_usd_micros(attempt.prices, prediction.measured)
     if delivery is None:
         return 0
     # What was refused had been made too. A picture that is not stored counts as the others do.
-    outputs = len(files_of(prediction.outputs, prediction.labels, "image")) if attempt.modality == "image" else 1
+    outputs = (
+        len(files_of(prediction.outputs, prediction.labels, attempt.modality))
+        if attempt.modality is Modality.IMAGE
+        else 1
+    )
     pictures = [output for output in delivery.outputs if output.width]
     megapixels = sum(output.width * output.height for output in pictures) / 1_000_000
     made = Made(
@@ -170,19 +187,19 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
         seconds=attempt.seconds,
         inputs=len(references(attempt.inputs)),
     )
-    return cost_usd_micros(attempt.prices, prediction.metrics, made)
+    return cost_usd_micros(attempt.prices, prediction.measured, made)
 
 
 def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
-    """Whether a prediction in Replicate's list is one that this attempt created.
+    """Whether a prediction in a provider's list is one that this attempt created.
 
-    The echoed webhook address decides where it is there. Otherwise only a seed that we chose does, for it is
-    unique: two requests of a user may well share a seed of the user's.
+    The echoed callback decides where it is there, and where it is promised. Otherwise only a seed that we chose does:
+    it is unique, while two requests of a user may well share a seed of the user's.
     """
-    if prediction.webhook:
+    if prediction.webhook or attempt.guarantees.echoes_callback:
         # Most of a list are not this one. An address without escapes says its ids as they are: no need to parse it.
         if key.generation_id not in prediction.webhook and not _ESCAPES.intersection(prediction.webhook):
             return False
         return named_callback(prediction.webhook) == Callback(key, attempt.number)
-    same_model = not prediction.model or prediction.model == attempt.replicate.partition(":")[0]
+    same_model = not prediction.model or prediction.model == attempt.target.partition(":")[0]
     return attempt.own_seed and same_model and prediction.seed == attempt.seed

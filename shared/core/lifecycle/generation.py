@@ -28,7 +28,7 @@ from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.state import NEXT, ORDER, State
 from shared.core.lifecycle.steps import Happening, History, Step, happened, recorded
 from shared.core.money import ledger
-from shared.core.money.pricing import Metrics
+from shared.core.provider.metrics import Metrics
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord

@@ -32,6 +32,7 @@ class Step(StrEnum):
     CANCELED_UNOPENED = "canceled_unopened"
     CREATE_DEFERRED = "create_deferred"
     CREATE_RETRIED = "create_retried"
+    CREATE_REPEATED = "create_repeated"
     CREATE_REFUSED = "create_refused"
     PREDICTION_CREATED = "prediction_created"
     ATTEMPT_LOST = "attempt_lost"

@@ -13,7 +13,7 @@ from shared.core.lifecycle.generation import Generation, Transition, ended, ende
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
 from shared.core.money import ledger
-from shared.core.provider.failures import REASONS, Failure, failure_of
+from shared.core.provider.failure import REASONS, Failure
 from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.provider.redaction import redacted
 from shared.core.reasons import Reason, Refusal
@@ -109,7 +109,7 @@ def lost(
 ) -> Transition | None:
     """No trace of a create whose ``Cancel-After`` has passed: it never was, or it is over. Open the next attempt.
 
-    Trainings know no ``Cancel-After``: one that nobody sees may still run, so there is no next attempt.
+    Where none is guaranteed, what nobody sees may still run, so there is no next attempt.
     """
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
@@ -117,9 +117,27 @@ def lost(
     is_lost = happened(Step.ATTEMPT_LOST)
     if generation.requested_end is not None:
         return ended_as_wished(generation, account, generation.requested_end, now).after(is_lost)
-    again = None if attempt.trains else attempt.model
+    again = attempt.model if attempt.guarantees.cancel_after else None
     why = Refusal.of(Reason.LOST)
     return _next_attempt(generation, account, catalog, again, why, seed=seed, now=now).after(is_lost)
+
+
+def posted_again(generation: Generation, timing: Timing, now: datetime) -> Transition | None:
+    """The create of an idempotent attempt may be POSTed again once this is saved: its outcome is not known for long.
+
+    Not for a generation that is to end, where ``Cancel-After`` ends whatever runs; and not for ever.
+    """
+    attempt = generation.attempt
+    if generation.state is not State.SUBMITTING or attempt is None or not attempt.guarantees.idempotent:
+        return None
+    if now < attempt.submitted_at + timedelta(seconds=timing.list_grace_s):
+        return None
+    if generation.requested_end is not None and attempt.guarantees.cancel_after:
+        return None
+    if now >= generation.opened_at + timedelta(seconds=timing.give_up_after_s):
+        return None
+    again = replace(attempt, posts=attempt.posts + 1, submitted_at=now)
+    return step(generation, State.SUBMITTING, attempt=again).after(happened(Step.CREATE_REPEATED, post=again.posts))
 
 
 #: Attempts beyond the fallback chain: how often a model is asked again after an answer was lost for good.
@@ -219,7 +237,7 @@ def attempt_failed(
     after = _after_failure(generation, account, catalog, prediction, seed=seed, now=now)
     steps = [happened(Step.PREDICTION_ENDED, status=prediction.status)]
     if prediction.status is Status.FAILED:
-        kind, said = failure_of(prediction.error), after.generation.provider_error
+        kind, said = prediction.failure, after.generation.provider_error
         steps.append(happened(Step.PREDICTION_FAILED, model=attempt.model, kind=kind, said=said))
     return after.after(*steps)
 
@@ -243,9 +261,8 @@ def _after_failure(
         return ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
     refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
     if prediction.status is Status.FAILED:
-        failure = failure_of(prediction.error)
-        refusal = Refusal.of(REASONS[failure])
-        if failure not in (Failure.TRANSIENT, Failure.MODEL):
+        refusal = Refusal.of(REASONS[prediction.failure])
+        if prediction.failure not in (Failure.TRANSIENT, Failure.MODEL):
             return ended(generation, account, State.FAILED, refusal, now)
     following = _following_model(generation)
     return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
@@ -304,13 +321,13 @@ def promised(generation: Generation, number: int, prediction_id: str) -> Transit
 def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
     """Whether a RUNNING prediction is not known for so long, and so late, that nothing of it can run any more.
 
-    A training knows no ``Cancel-After``: whoever asks looks into the list too.
+    Where no ``Cancel-After`` is guaranteed, whoever asks looks elsewhere too.
     """
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.missing_since is None:
         return False
     lasts = now >= attempt.missing_since + timedelta(seconds=timing.missing_s)
-    return lasts and (attempt.trains or now >= attempt.canceled_at(timing))
+    return lasts and (not attempt.guarantees.cancel_after or now >= attempt.canceled_at(timing))
 
 
 def vanished(

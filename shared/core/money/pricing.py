@@ -13,11 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-Metrics = Mapping[str, float | str | bool]
-
 
 class Unit(StrEnum):
-    """What a provider counts (replicate.com/docs/billing)."""
+    """What a provider counts, and has its prices for."""
 
     IMAGE = "image"
     SECOND = "second"  # of video or sound that was made
@@ -27,6 +25,10 @@ class Unit(StrEnum):
     MEGAPIXEL_OUT = "megapixel_out"
     MILLION_TOKENS_IN = "million_tokens_in"
     MILLION_TOKENS_OUT = "million_tokens_out"
+
+
+#: What the provider has measured of a prediction, by the unit: whole or broken numbers from 0 on.
+Measured = Mapping[Unit, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +52,20 @@ class Made:
     inputs: int = 0
 
 
-#: The names under which Replicate's metrics have the count of a unit, the newest first
-#: (replicate/cog-flux billing/metrics.py, and predictions as they were seen; FLUX.2 counts megapixels).
-_MEASURED: Mapping[Unit, tuple[str, ...]] = {
-    Unit.IMAGE: ("image_output_count", "image_count"),
-    Unit.SECOND: ("video_output_duration_seconds", "audio_output_duration_seconds"),
-    Unit.GPU_SECOND: ("predict_time",),
-    Unit.MEGAPIXEL_IN: ("image_input_megapixel_count",),
-    Unit.MEGAPIXEL_OUT: ("image_output_megapixel_count",),
-    Unit.MILLION_TOKENS_IN: ("token_input_count", "input_token_count"),
-    Unit.MILLION_TOKENS_OUT: ("token_output_count", "output_token_count"),
-}
-
-#: All of these names.
-MEASURED_NAMES: tuple[str, ...] = tuple(name for names in _MEASURED.values() for name in names)
-
-
-def cost_usd_micros(prices: Iterable[Price], metrics: Metrics, made: Made) -> int:
+def cost_usd_micros(prices: Iterable[Price], measured: Measured, made: Made) -> int:
     """What a finished prediction cost, as far as can be told."""
-    return math.ceil(sum(price.usd_micros * _count(price.unit, metrics, made) / _of(price.unit) for price in prices))
+    return math.ceil(sum(price.usd_micros * _count(price.unit, measured, made) / _of(price.unit) for price in prices))
 
 
-def canceled_cost_usd_micros(prices: Iterable[Price], metrics: Metrics) -> int:
+def canceled_cost_usd_micros(prices: Iterable[Price], measured: Measured) -> int:
     """What a prediction cost that was canceled: the processor's time up to then, and nothing else for sure."""
-    return math.ceil(
-        sum(
-            price.usd_micros * (_measured(price.unit, metrics) or 0)
-            for price in prices
-            if price.unit is Unit.GPU_SECOND
-        )
-    )
+    seconds = measured.get(Unit.GPU_SECOND, 0)
+    return math.ceil(sum(price.usd_micros * seconds for price in prices if price.unit is Unit.GPU_SECOND))
 
 
-def _count(unit: Unit, metrics: Metrics, made: Made) -> float:
-    measured = _measured(unit, metrics)
-    if measured is not None:
-        return measured
+def _count(unit: Unit, measured: Measured, made: Made) -> float:
+    if unit in measured:
+        return measured[unit]
     asked: Mapping[Unit, float] = {
         Unit.IMAGE: made.outputs,
         Unit.SECOND: made.seconds,
@@ -99,12 +79,3 @@ def _count(unit: Unit, metrics: Metrics, made: Made) -> float:
 def _of(unit: Unit) -> int:
     """How many of what is counted have the price. Divided by last: the product of whole numbers is exact."""
     return 1_000_000 if unit in (Unit.MILLION_TOKENS_IN, Unit.MILLION_TOKENS_OUT) else 1
-
-
-def _measured(unit: Unit, metrics: Metrics) -> float | None:
-    """A count in the metrics; what is no number there, or a negative one, was not measured."""
-    for name in _MEASURED.get(unit, ()):
-        value = metrics.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9:
-            return float(value)
-    return None

@@ -9,6 +9,8 @@ Rules of this file:
 
 from collections.abc import Callable
 
+from shared.core.modality import Modality
+
 #: How much of a file is needed to tell.
 HEAD_BYTES = 262
 
@@ -95,7 +97,11 @@ def _training(head: bytes) -> Kind | None:
 #: Weights as most trainers write them: the length of a header in JSON, the header, the numbers.
 SAFETENSORS = ("application/octet-stream", "safetensors")
 
-_LOOKS: dict[str, Callable[[bytes], Kind | None]] = {"video": _video, "audio": _audio, "training": _training}
+_LOOKS: dict[str, Callable[[bytes], Kind | None]] = {
+    Modality.VIDEO: _video,
+    Modality.AUDIO: _audio,
+    Modality.TRAINING: _training,
+}
 
 
 def _brands(head: bytes) -> set[bytes]:

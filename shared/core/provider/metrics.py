@@ -7,9 +7,10 @@ Rules of this file:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from shared.core.money.pricing import MEASURED_NAMES
+#: A provider's open bag of measurements.
+Metrics = Mapping[str, float | str | bool]
 
 #: How many measurements are kept, and how long their names and words may be; real ones have a dozen, of 40 characters.
 MOST_METRICS, NAME_CHARACTERS, WORD_CHARACTERS = 64, 64, 128
@@ -18,11 +19,11 @@ MOST_METRICS, NAME_CHARACTERS, WORD_CHARACTERS = 64, 64, 128
 _MOST_WHOLE = 2**53
 
 
-def kept_metrics(value: object) -> dict[str, float | str | bool]:
-    """The measurements that are kept, in their order, those that count for the price before any other."""
+def kept_metrics(value: object, first: Iterable[str] = ()) -> dict[str, float | str | bool]:
+    """The measurements that are kept, in their order; those named in ``first`` are kept before any other."""
     if not isinstance(value, Mapping):
         return {}
-    priced = {name: value[name] for name in MEASURED_NAMES if name in value and _fits(name, value[name])}
+    priced = {name: value[name] for name in first if name in value and _fits(name, value[name])}
     room = MOST_METRICS - len(priced)
     others = (name for name, item in value.items() if name not in priced and _fits(name, item))
     kept = set(priced) | {name for name, _ in zip(others, range(room), strict=False)}

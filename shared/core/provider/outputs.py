@@ -13,6 +13,7 @@ Rules of this file:
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from shared.core.modality import Modality
 from shared.core.safety.chunks import joined
 
 #: How deep, and how many: a model's thousand pieces of text are one list. What is beyond is left out.
@@ -170,7 +171,7 @@ def _told(output: str) -> str:
 def _names(label: str, modality: str) -> bool:
     """Whether a label has the modality's name as a word: audio_out, images, output_video."""
     words = re.split(r"[^a-z]+", label.lower())
-    return modality in words or f"{modality}s" in words or (modality == "training" and "weights" in words)
+    return modality in words or f"{modality}s" in words or (modality == Modality.TRAINING and "weights" in words)
 
 
 def _labelled(outputs: Sequence[str], labels: Sequence[str]) -> Iterable[tuple[str, str]]:

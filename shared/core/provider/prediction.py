@@ -1,13 +1,12 @@
-"""What Replicate tells us, in our own words: a prediction, and the answers to a create.
+"""A prediction in our own words, and the answers to a create.
 
 Rules of this file:
-1. One type for the answer to a POST, a webhook and a GET, so that one function reads all three.
-2. Read leniently: real answers omit fields that the documentation calls required. Only ``id`` and
-   ``status`` are needed; what is malformed otherwise is treated as absent.
-3. Every documented status is mapped; an unknown one is treated as not finished.
+1. One type for the answer to a POST, a webhook and a GET, so that one function acts on all three. An adapter reads
+   what its provider says into it; a message of ours carries it as ``to_json`` writes it.
+2. What is malformed in a message is left out. Only ``id`` and ``status`` are needed.
+3. An unknown status is not finished.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +14,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.core.dependency import Dependency
+from shared.core.money.pricing import Measured, Unit
+from shared.core.provider.failure import Failure
 from shared.core.provider.metrics import kept_metrics
-from shared.core.provider.outputs import LABEL_CHARACTERS, outputs_of
+from shared.core.provider.outputs import LABEL_CHARACTERS, MOST_OUTPUTS
 from shared.core.reasons import Reason
 
 
 class Status(StrEnum):
-    """Replicate's six statuses, and one for whatever they may add."""
+    """How a prediction stands; UNKNOWN is whatever a provider may add."""
 
     STARTING = "starting"
     PROCESSING = "processing"
@@ -48,9 +50,9 @@ class Prediction:
 
     ``outputs`` are https or data URIs (or plain texts), in order; ``labels`` are the names of the fields in which they
     stood, where there are any (outputs.py tells which of them are the result). ``complete`` is False when the outputs
-    were left out because the message would have been too large: ask Replicate again.
-    ``metrics`` is Replicate's open bag, as much of it as can be kept (metrics.py). ``webhook`` is its callback URL
-    where it is echoed.
+    were left out because the message would have been too large: ask the provider again.
+    ``failure`` is the kind of a FAILED one. ``metrics`` is the provider's open bag, as much of it as can be kept
+    (metrics.py), and ``measured`` what of it counts for a price. ``webhook`` is its callback URL where it is echoed.
     ``seed`` is the input's seed where the input is still readable.
     """
 
@@ -61,7 +63,9 @@ class Prediction:
     labels: tuple[str, ...] = ()
     complete: bool = True
     error: str = ""
+    failure: Failure = Failure.MODEL
     metrics: Mapping[str, float | str | bool] = field(default_factory=dict)
+    measured: Measured = field(default_factory=dict)
     webhook: str = ""
     seed: int | None = None
     created_at: datetime | None = None
@@ -69,58 +73,54 @@ class Prediction:
     data_removed: bool = False
 
     @classmethod
-    def read(cls, raw: object) -> "Prediction | None":
-        """The prediction in a decoded JSON object of Replicate's, or None if it is none."""
+    def from_json(cls, raw: object) -> "Prediction | None":
+        """The prediction that ``to_json`` has written, or None if it is none. What is malformed in it is left out."""
         if not isinstance(raw, Mapping):
             return None
         prediction_id, status = raw.get("id"), raw.get("status")
-        if not isinstance(prediction_id, str) or not _ID.fullmatch(prediction_id) or not isinstance(status, str):
+        if not isinstance(prediction_id, str) or not PREDICTION_ID.fullmatch(prediction_id):
             return None
-        outputs, labels = outputs_of(raw.get("output"))
-        inputs = raw.get("input")
-        seed = inputs.get("seed") if isinstance(inputs, Mapping) else None
+        if not isinstance(status, str):
+            return None
+        outputs = _texts(raw.get("outputs"))[:MOST_OUTPUTS]
+        labels = tuple(label[:LABEL_CHARACTERS] for label in _texts(raw.get("labels")))
         return cls(
             prediction_id=prediction_id,
             status=_STATUSES.get(status, Status.UNKNOWN),
             model=_text(raw.get("model"))[:NAME_CHARACTERS],
             outputs=outputs,
-            labels=labels or _own_labels(raw.get("labels"), len(outputs)),
+            labels=labels if len(labels) == len(outputs) else (),
             complete=raw.get("complete") is not False,
             error=_text(raw.get("error"))[:ERROR_CHARACTERS],
+            failure=_FAILURES.get(_text(raw.get("failure")), Failure.MODEL),
             metrics=kept_metrics(raw.get("metrics")),
-            webhook=_text(raw.get("webhook"))[:ADDRESS_CHARACTERS],
-            seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
-            created_at=_time(raw.get("created_at")),
-            completed_at=_time(raw.get("completed_at")),
+            measured=_measured(raw.get("measured")),
+            created_at=_moment(raw.get("created_at")),
+            completed_at=_moment(raw.get("completed_at")),
             data_removed=raw.get("data_removed") is True,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that ``read`` reads back; without input, logs, or what is absent."""
+        """The JSON object that ``from_json`` reads back; without callback, seed, or what is absent."""
         raw: dict[str, Any] = {"id": self.prediction_id, "status": self.status.value}
-        if self.model:
-            raw["model"] = self.model
-        if self.outputs:
-            raw["output"] = list(self.outputs)
-        if self.labels:
-            raw["labels"] = list(self.labels)
-        if not self.complete:
-            raw["complete"] = False
-        if self.error:
-            raw["error"] = self.error
-        if self.metrics:
-            raw["metrics"] = dict(self.metrics)
-        if self.created_at:
-            raw["created_at"] = self.created_at.isoformat()
-        if self.completed_at:
-            raw["completed_at"] = self.completed_at.isoformat()
-        if self.data_removed:
-            raw["data_removed"] = True
-        return raw
+        told: dict[str, Any] = {
+            "model": self.model,
+            "outputs": list(self.outputs),
+            "labels": list(self.labels),
+            "error": self.error,
+            "failure": self.failure.value if self.status is Status.FAILED else "",
+            "metrics": dict(self.metrics),
+            "measured": {unit.value: count for unit, count in self.measured.items()},
+            "created_at": self.created_at.isoformat() if self.created_at else "",
+            "completed_at": self.completed_at.isoformat() if self.completed_at else "",
+            "data_removed": self.data_removed,
+        }
+        raw |= {name: value for name, value in told.items() if value}
+        return raw if self.complete else {**raw, "complete": False}
 
 
-#: Replicate's ids are 26 characters of [a-z0-9]; read loosely, for they have changed before.
-_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+#: What an id of a prediction may look like, whoever's it is: it becomes part of an address.
+PREDICTION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 #: Enough of an error text to classify it; tracebacks of models can be long.
 ERROR_CHARACTERS = 2000
@@ -128,37 +128,34 @@ ERROR_CHARACTERS = 2000
 #: Longer names and addresses than these are none that we sent.
 NAME_CHARACTERS, ADDRESS_CHARACTERS = 200, 8192
 
-
-def _own_labels(value: object, count: int) -> tuple[str, ...]:
-    """The labels as ``to_json`` writes them, beside a list of outputs that has none."""
-    if not isinstance(value, list) or len(value) != count or not all(isinstance(each, str) for each in value):
-        return ()
-    return tuple(each[:LABEL_CHARACTERS] for each in value)
+_FAILURES = {failure.value: failure for failure in Failure}
 
 
 def _text(value: object) -> str:
-    if isinstance(value, str) or value is None:
-        return value or ""
-    try:
-        return json.dumps(value, default=str)
-    except (RecursionError, ValueError):
-        return type(value).__name__
+    return value if isinstance(value, str) else ""
 
 
-def _time(value: object) -> datetime | None:
-    """RFC 3339 with any number of fraction digits (2 to 9 were seen), as aware UTC."""
-    if not isinstance(value, str):
-        return None
-    trimmed = re.sub(r"\.(\d{1,6})\d*", r".\1", value.strip()).replace("Z", "+00:00")
+def _texts(value: object) -> tuple[str, ...]:
+    """A list of texts and nothing else, or none."""
+    return tuple(value) if isinstance(value, list) and all(isinstance(each, str) for each in value) else ()
+
+
+def _measured(value: object) -> dict[Unit, float]:
+    counts = value if isinstance(value, Mapping) else {}
+    read = ((unit, counts.get(unit.value)) for unit in Unit)
+    return {
+        unit: float(count)
+        for unit, count in read
+        if isinstance(count, (int, float)) and not isinstance(count, bool) and 0 <= count < 1e9
+    }
+
+
+def _moment(value: object) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(_pad_fraction(trimmed))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        read = datetime.fromisoformat(_text(value))
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except (ValueError, OverflowError):  # OverflowError: the first or the last day there is, in another zone
         return None
-
-
-def _pad_fraction(text: str) -> str:
-    return re.sub(r"\.(\d{1,6})", lambda match: f".{match[1]:0<6}", text)
 
 
 # What became of a create. Exactly one of these four is true, and each is answered differently.
@@ -166,20 +163,56 @@ def _pad_fraction(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """Replicate answered with the prediction."""
+    """The provider answered with the prediction."""
 
     prediction: Prediction
+
+
+class DeferReason(StrEnum):
+    """Why surely nothing was created, in a word for operators."""
+
+    # The provider's answer.
+    THROTTLED = "throttled"
+    UNAUTHORIZED = "unauthorized"
+    NO_CREDIT = "no credit"
+    FORBIDDEN = "forbidden"  # by the provider itself
+    NOT_PERMITTED = "not permitted"  # several models in a row "do not exist"
+    WEBHOOK_REFUSED = "webhook refused"  # it does not take our callback address
+    # Something on the way.
+    BLOCKED = "blocked"  # a 403 of an edge in front of it
+    MISROUTED = "misrouted"  # another answer that is not the provider's
+    UNREACHABLE = "unreachable"
+    CONNECTION_CLOSED = "connection closed"  # before a byte was written: a new one will do, and soon
+    # Not even tried.
+    CIRCUIT_OPEN = "circuit open"
+    PACED = "paced"
+    NOT_CONFIGURED = "not configured"
+    # Something of ours that a create needs: one for each dependency.
+    TABLES_UNAVAILABLE = "tables unavailable"
+    BLOBS_UNAVAILABLE = "blobs unavailable"
+    SERVICE_BUS_UNAVAILABLE = "service bus unavailable"
+    CONTENT_SAFETY_UNAVAILABLE = "content safety unavailable"
+    KEY_VAULT_UNAVAILABLE = "key vault unavailable"
+    SECRETS_UNAVAILABLE = "secrets unavailable"
+    REPLICATE_UNAVAILABLE = "replicate unavailable"
+    PROVIDER_UNAVAILABLE = "provider unavailable"
+    IMAGES_UNAVAILABLE = "images unavailable"
+    INPUTS_UNAVAILABLE = "inputs unavailable"
+
+    @classmethod
+    def unavailable(cls, dependency: Dependency) -> "DeferReason":
+        """That a dependency of a create is not available."""
+        return cls(f"{dependency} unavailable")
 
 
 @dataclass(frozen=True, slots=True)
 class NotCreated:
     """Surely nothing was created (429, 401, 402, 403, no connection): to be tried again after a wait.
 
-    ``why`` is for operators: a word such as ``throttled``, ``unauthorized``, ``no credit``, ``unreachable``.
     ``per_minute`` is the lower limit of creates that a 429 names (None: it names none).
     """
 
-    why: str
+    why: DeferReason
     retry_after_s: float
     per_minute: float | None = None
 

@@ -16,9 +16,10 @@ Rules of this file:
 from dataclasses import dataclass
 
 from shared.core.keys import ID_PATTERN
+from shared.core.modality import Modality
 
 #: What Darkroom makes.
-MODALITIES = ("image", "video", "audio", "text", "training")
+MODALITIES: tuple[str, ...] = tuple(Modality)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

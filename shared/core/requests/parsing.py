@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.core.keys import ID_RULE, GivenIds, Key, is_id
+from shared.core.modality import Modality
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.fields import FIELD, UPLOAD_RULE, Field, Flag, Number, Pairs, Text
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
@@ -74,7 +75,7 @@ def parse_event(raw: bytes) -> PredictionEvent | Check | Malformed:
         return Malformed(str(bad), raw)
     if body.get("type") == "check":
         return Check(key)
-    attempt, prediction = body.get("attempt"), Prediction.read(body.get("prediction"))
+    attempt, prediction = body.get("attempt"), Prediction.from_json(body.get("prediction"))
     good = isinstance(attempt, int) and not isinstance(attempt, bool) and 0 < attempt < _MOST_ATTEMPTS
     if body.get("type") != "prediction" or not good or prediction is None:
         return Malformed("a prediction event needs type, attempt and prediction", raw, key)
@@ -129,7 +130,7 @@ def _request(key: Key, body: Mapping[str, Any], unknown: tuple[str, ...]) -> Gen
         raise _FieldError(_unknown_refused(unknown))
     given = {name: _value(field, body.get(name)) for name, field in FIELD.items() if name != "prompt"}
     _check_together(key, given)
-    trains = given["modality"] == "training" or given["destination"] is not None
+    trains = given["modality"] == Modality.TRAINING or given["destination"] is not None
     prompt = _prompt(body.get("prompt"), needed=not trains)
     return GenerationRequest(key=key, prompt=prompt, unknown_fields=unknown, **given)
 

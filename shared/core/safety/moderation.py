@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from shared.core.modality import InputKind, Modality
 from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 
@@ -269,14 +270,20 @@ def merged(screenings: Iterable[Assessment]) -> Assessment:
 
 
 #: Modalities that a screener can look at. Of all others the verdict says that they are unscreened.
-SCREENED_MODALITIES = frozenset({"image", "text"})
+SCREENED_MODALITIES = frozenset({Modality.IMAGE, Modality.TEXT})
 
 #: Those that nobody here can look into: moving pictures, sound, and what a training learns from and makes. A policy
 #: may name them in ``unscreened``, and no others: what can be looked at never passes unseen.
-UNSCREENED_MODALITIES = frozenset({"video", "audio", "training"})
+UNSCREENED_MODALITIES = frozenset({Modality.VIDEO, Modality.AUDIO, Modality.TRAINING})
+
+#: Kinds of inputs that are looked at, or hold nothing that could be shown.
+SCREENED_INPUTS = frozenset(kind for kind in InputKind if not kind.is_file)
 
 #: Inputs that nobody here can look into, by kind, and the modality that the policy has to let pass for each.
-UNSCREENED_INPUTS = {"video": "video", "audio": "audio", "archive": "training"}
+UNSCREENED_INPUTS: Mapping[InputKind, Modality] = {
+    InputKind.AUDIO: Modality.AUDIO,
+    InputKind.ARCHIVE: Modality.TRAINING,
+}
 
 
 def unscreened(modality: str) -> Assessment:
@@ -284,21 +291,28 @@ def unscreened(modality: str) -> Assessment:
     return Assessment({}, unscreened=modality)
 
 
-def may_be_offered(policy: Policy, modality: str, inputs: Iterable[str] = ()) -> bool:
+def may_be_offered(policy: Policy, modality: str, inputs: Iterable[InputKind] = ()) -> bool:
     """Whether outputs of a modality can be screened, or the policy lets them pass unscreened.
 
     ``inputs`` are the kinds of the files that a request brings along: each has to be one that can be screened, or to
     be let pass as well, whatever is made of it.
     """
-    needed = [modality, *(UNSCREENED_INPUTS[kind] for kind in inputs if kind in UNSCREENED_INPUTS)]
+    needed = [modality, *(UNSCREENED_INPUTS[kind] for kind in inputs if kind not in SCREENED_INPUTS)]
     return all(name in SCREENED_MODALITIES or evaluate(policy, unscreened(name)).allowed for name in needed)
+
+
+_MADE: Mapping[str, str] = {
+    Modality.VIDEO: "A video",
+    Modality.AUDIO: "A sound",
+    Modality.TRAINING: "What a training makes",
+}
 
 
 def not_screened(policy: Policy, modality: str) -> Refusal:
     """Why what nobody can look at is not offered: another model would not help, other things would."""
     if may_be_offered(policy, modality):
         return Refusal(Reason.NOT_SCREENED, "The input file cannot be checked here. Send the request without it.")
-    made = {"video": "A video", "audio": "A sound", "training": "What a training makes"}.get(modality, "This")
+    made = _MADE.get(modality, "This")
     said = f"{made} cannot be checked here, so none is offered, whatever the model."
     return Refusal(Reason.NOT_SCREENED, f"{said} Pictures and texts can be checked.")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import Timeouts
 from shared.adapters.replicate.sdk import errors
 from shared.adapters.replicate.sdk.api import NewPrediction
 from shared.adapters.replicate.sdk.connector import ReplicateConnector
+from shared.adapters.replicate.sdk.http import Timeouts
 from shared.adapters.replicate.sdk.types import FullPrediction
 from shared.core.provider.prediction import Status
 from tests.adapters.replicate_api.world import LLAMA, World, api_at

@@ -83,7 +83,7 @@ async def test_the_catalogue_is_checked(
 async def test_what_is_retired_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
     """And named, with who serves in its place; it is nothing that drifted, though Replicate does not have it."""
     offered = catalog()
-    gone = replace(offered.models["flux"], name="old", replicate="luma/old", status=Status.RETIRED, successor="flux")
+    gone = replace(offered.models["flux"], name="old", target="luma/old", status=Status.RETIRED, successor="flux")
     async with running_world() as world:
         assert await checked(world.url, replace(offered, models={**offered.models, "old": gone})) == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import FixedToken, Timeouts
 from shared.adapters.replicate.sdk import errors
 from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
 from shared.adapters.replicate.sdk.connector import ReplicateConnector
 from shared.adapters.replicate.sdk.hardware import MACHINES, PRICED_ON
+from shared.adapters.replicate.sdk.http import Timeouts
+from shared.adapters.replicate.sdk.token import FixedToken
 from shared.core.provider.prediction import Status
 from tests.adapters.replicate_api.world import LLAMA, OWNER, SCHNELL, TOKEN, TRAINER, World, api_at
 from tests.adapters.simulators import closed_port, scripted

@@ -114,6 +114,6 @@ async def test_our_own_catalogue_is_the_simulators(world: World) -> None:
     """What is offered and runs here has the inputs of the published schemas."""
     text = (files("shared.core") / "catalog" / "catalog.toml").read_text(encoding="utf-8")
     ours = parse_catalog(text)
-    here = {name: model for name, model in ours.models.items() if model.replicate in MODELS}
+    here = {name: model for name, model in ours.models.items() if model.target in MODELS}
     assert here
     assert await drift(world.api, replace(ours, models=here)) == []

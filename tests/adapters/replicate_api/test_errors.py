@@ -7,11 +7,12 @@ import logging
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import FixedToken, Timeouts
 from shared.adapters.replicate.sdk import errors
 from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
+from shared.adapters.replicate.sdk.http import Timeouts
 from shared.adapters.replicate.sdk.operations import OPERATIONS
 from shared.adapters.replicate.sdk.retrying import PAUSES_S, TRIED_AGAIN, TRYING_S, Kind, pause_s
+from shared.adapters.replicate.sdk.token import FixedToken
 from tests.adapters.replicate_api.world import SCHNELL, TOKEN, api_at
 from tests.adapters.simulators import (
     Connection,

@@ -5,11 +5,13 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate import FixedToken, Replicate, Timeouts
+from shared.adapters.replicate.port import Replicate
 from shared.adapters.replicate.sdk import errors
 from shared.adapters.replicate.sdk.api import ReplicateApi
+from shared.adapters.replicate.sdk.http import Timeouts
+from shared.adapters.replicate.sdk.token import FixedToken
 from tests.adapters.replicate_api.world import SCHNELL, TOKEN, api_at
-from tests.adapters.replicate_clients import Token, secret
+from tests.adapters.replicate_clients import Token, ref, secret
 from tests.adapters.simulators import scripted
 
 
@@ -29,7 +31,7 @@ async def test_port_and_api_share_one_bounded_pool() -> None:
         port = Replicate(
             api_url=f"{server.url}/v1", webhook_url="https://x", token=Token(), signing_secret=secret, connections=7
         )
-        asked = [port.get("p" * 26) for _ in range(40)], [port.api.models.get(SCHNELL) for _ in range(40)]
+        asked = [port.get(ref("p" * 26)) for _ in range(40)], [port.api.models.get(SCHNELL) for _ in range(40)]
         answers = await asyncio.gather(*asked[0], *asked[1])
         assert None not in answers
         assert most == 7

@@ -12,9 +12,10 @@ from PIL import Image
 from dev import simulated_replicate
 from replicate_simulator.models import MODELS, Input, Model
 from shared.adapters.replicate.drift import drift
+from shared.adapters.replicate.failures import failure_of
 from shared.adapters.replicate.sdk.api import NewPrediction
 from shared.core.catalog.file import parse_catalog
-from shared.core.provider.failures import Failure, failure_of
+from shared.core.provider.failure import Failure
 from shared.core.provider.file_types import media_of
 from shared.core.provider.prediction import Status
 from shared.core.safety.llama_guard import framed, read

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.adapters.replicate.reading import moment
 from shared.adapters.replicate.sdk import types
-from shared.adapters.replicate.sdk.reading import moment
 from shared.core.provider.prediction import Status
 
 ALL: list[Any] = [

@@ -11,8 +11,9 @@ from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.faults import read_fault
 from replicate_simulator.server import running
-from shared.adapters.replicate import FixedToken, Timeouts
 from shared.adapters.replicate.sdk.api import ReplicateApi
+from shared.adapters.replicate.sdk.http import Timeouts
+from shared.adapters.replicate.sdk.token import FixedToken
 from tests.adapters.replicate_api import contract
 
 TOKEN = "r8_" + "t" * 37

@@ -29,6 +29,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from shared.adapters.azure_storage.tables import rows
 from shared.adapters.azure_storage.tables.columns import Row
 from shared.adapters.replicate import creating
+from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
 from shared.config.settings import WEBHOOK_PATH
 from shared.core.keys import Key
@@ -184,7 +185,7 @@ class PlainReplicate:
         """GET a prediction."""
         headers = {"Authorization": f"Bearer {self._settings.replicate_api_token}"}
         url = f"{self._settings.replicate_api_url}/predictions/{prediction_id}"
-        return Prediction.read((await self._client.get(url, headers=headers)).json())
+        return prediction_of((await self._client.get(url, headers=headers)).json())
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:  # noqa: ARG002 - the port's

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from shared.adapters.azure_storage.errors import Answered, answered_by_sdk, unavailable
+from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
 #: What an identity needs to write blobs, and to read them.
@@ -57,9 +58,9 @@ def is_container_missing(answered: Answered) -> bool:
 
 def _in_our_words(answered: Answered) -> Exception:
     if is_container_missing(answered):
-        return Unavailable("blobs", "a container does not exist: deploy the infrastructure, or create it")
+        return Unavailable(Dependency.BLOBS, "a container does not exist: deploy the infrastructure, or create it")
     if answered.status in _KEPT:
         if answered.code in _PASSING:
-            return Unavailable("blobs", f"it answered {answered}")
+            return Unavailable(Dependency.BLOBS, f"it answered {answered}")
         return BlobKept(f"a blob may not be changed: {answered}")
-    return unavailable("blobs", answered, ROLE) or BlobsRefused(f"blobs refused a request: {answered}")
+    return unavailable(Dependency.BLOBS, answered, ROLE) or BlobsRefused(f"blobs refused a request: {answered}")

@@ -21,6 +21,7 @@ from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.blobs.errors import READ_ROLE, translated
 from shared.adapters.azure_storage.errors import Answered, access_denied
 from shared.adapters.azure_storage.transport import Transport, header_text
+from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
 #: One piece of a file: large enough to cost little, and all that an upload has in memory.
@@ -43,7 +44,9 @@ class BlobRestClient:
     """The blobs of one account."""
 
     def __init__(self, account: StorageAccount, *, pauses_s: Sequence[float] = PAUSES_S) -> None:
-        self._transport = Transport(account, "blobs", pauses_s=pauses_s, connections=_CONNECTIONS, read_s=_READ_S)
+        self._transport = Transport(
+            account, Dependency.BLOBS, pauses_s=pauses_s, connections=_CONNECTIONS, read_s=_READ_S
+        )
 
     async def put(
         self, container: str, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]
@@ -81,7 +84,7 @@ class BlobRestClient:
         else:
             there = answer.headers.get("Content-Length")
         if there != str(length):
-            raise Unavailable("blobs", "a blob of this name may not be changed")
+            raise Unavailable(Dependency.BLOBS, "a blob of this name may not be changed")
 
     async def read(self, container: str, name: str, most_bytes: int) -> bytes:
         """A small blob, whole.

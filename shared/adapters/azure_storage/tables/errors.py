@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from shared.adapters.azure_storage.errors import Answered, answered_by_sdk, unavailable
+from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
 #: What an identity needs to read and write rows; in Cosmos DB it is a role of the account's own, and not of Azure's.
@@ -57,6 +58,8 @@ def sdk_translated(table: str, role: str) -> Iterator[None]:
 
 def _in_our_words(answered: Answered, table: str, role: str) -> Exception:
     if is_table_missing(answered):
-        return Unavailable("tables", f"the table {table!r} does not exist: deploy the infrastructure, or create it")
+        return Unavailable(
+            Dependency.TABLES, f"the table {table!r} does not exist: deploy the infrastructure, or create it"
+        )
     refused = TablesRefused(f"tables refused a request on {table!r}: {answered}")
-    return unavailable("tables", answered, role) or refused
+    return unavailable(Dependency.TABLES, answered, role) or refused

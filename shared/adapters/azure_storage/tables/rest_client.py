@@ -12,6 +12,7 @@ from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import entities
 from shared.adapters.azure_storage.tables.entities import BOUNDARY, Row, Write
 from shared.adapters.azure_storage.transport import Answer, Transport
+from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
 #: Pauses before each further try, in seconds.
@@ -35,7 +36,7 @@ class TableRestClient:
     def __init__(self, account: StorageAccount, *, pauses_s: Sequence[float] = PAUSES_S, **options: Any) -> None:
         self._url = account.url
         self._transport = Transport(
-            account, "tables", pauses_s=pauses_s, connections=_CONNECTIONS, read_s=_READ_S, **options
+            account, Dependency.TABLES, pauses_s=pauses_s, connections=_CONNECTIONS, read_s=_READ_S, **options
         )
 
     async def read(self, table: str, keys: Row) -> tuple[Row, str]:
@@ -44,7 +45,7 @@ class TableRestClient:
         try:
             row = entities.decoded(answer.body)
         except (ValueError, TypeError, KeyError):
-            raise Unavailable("tables", "its answer could not be read") from None
+            raise Unavailable(Dependency.TABLES, "its answer could not be read") from None
         return row, _etag(answer) or str(row.get("odata.etag", ""))
 
     async def insert(self, table: str, row: Row) -> str:

@@ -21,9 +21,11 @@ from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, History
+from shared.core.modality import Modality
 from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.money.usage import Used
+from shared.core.provider.guarantees import Guarantees, Kind, ProviderName
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import read_record
@@ -232,7 +234,10 @@ def _attempt_columns(attempt: Attempt) -> Row:
         "attempt": attempt.number,
         "posts": attempt.posts,
         "model": attempt.model,
-        "replicate": attempt.replicate,
+        "provider": attempt.provider,
+        "target": attempt.target,
+        "prediction_kind": attempt.kind,
+        **json_columns("guarantees", list(attempt.guarantees.names)),
         "modality": attempt.modality,
         **json_columns("inputs", dict(attempt.inputs)),
         "seed": attempt.seed,
@@ -261,8 +266,11 @@ def _attempt(columns: "Columns") -> Attempt | None:
         number=number,
         posts=columns.get("posts", int),
         model=columns.get("model", str),
-        replicate=columns.get("replicate", str),
-        modality=columns.maybe("modality", str) or "image",
+        provider=ProviderName(columns.get("provider", str)),
+        target=columns.get("target", str),
+        kind=_kind(columns),
+        guarantees=_guarantees(columns),
+        modality=_modality(columns),
         inputs=columns.json("inputs", dict) or {},
         seed=columns.get("seed", int),
         own_seed=columns.get("own_seed", bool),
@@ -280,6 +288,28 @@ def _attempt(columns: "Columns") -> Attempt | None:
         missing_since=columns.maybe_time("missing_since"),
         promised=columns.maybe("promised", bool) or False,
     )
+
+
+def _modality(columns: "Columns") -> Modality:
+    try:
+        return Modality(columns.maybe("modality", str) or Modality.IMAGE)
+    except ValueError:
+        raise columns.unreadable("modality") from None
+
+
+def _kind(columns: "Columns") -> Kind:
+    try:
+        return Kind(columns.get("prediction_kind", str))
+    except ValueError:
+        raise columns.unreadable("prediction_kind") from None
+
+
+def _guarantees(columns: "Columns") -> Guarantees:
+    """Those that were promised when it was made; a name that this version does not know cannot be relied upon."""
+    try:
+        return Guarantees.of(tuple(columns.json("guarantees", list) or ()))
+    except TypeError:
+        raise columns.unreadable("guarantees") from None
 
 
 def _prices(columns: "Columns") -> tuple[Price, ...]:

@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from shared.core.dependency import Dependency
 from shared.core.provider.breaker import Breaker, BreakerRule
+from shared.core.provider.prediction import DeferReason
 from shared.ports import OutputUnfit, Unavailable
 
 _log = logging.getLogger("darkroom.replicate")
@@ -19,10 +21,7 @@ _log = logging.getLogger("darkroom.replicate")
 T = TypeVar("T")
 
 #: How the corridor knows it.
-NEIGHBOUR = "replicate"
-
-#: ``why`` of what was not even tried.
-LEFT_ALONE = "left alone"
+NEIGHBOUR = Dependency.REPLICATE
 
 
 class CircuitBreaker:
@@ -74,7 +73,7 @@ class CircuitBreaker:
         Yields what may be called as soon as there is an answer, of which more is to come.
         """
         if (wait_s := self.wait_s()) > 0:
-            raise Unavailable(NEIGHBOUR, LEFT_ALONE, wait_s)
+            raise Unavailable(NEIGHBOUR, DeferReason.CIRCUIT_OPEN, wait_s)
         asked_at = self._now()
         self.asked(asked_at)
         try:

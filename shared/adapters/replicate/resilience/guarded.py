@@ -18,21 +18,23 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, assert_never
 
-from shared.adapters.replicate.creating import BLOCKED, FORBIDDEN, MISROUTED, UNAUTHORIZED_S, WEBHOOK
+from shared.adapters.replicate.creating import UNAUTHORIZED_S
 from shared.adapters.replicate.denials import Denials
-from shared.adapters.replicate.resilience.circuit import LEFT_ALONE, NEIGHBOUR, CircuitBreaker
+from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, CircuitBreaker
 from shared.adapters.replicate.resilience.hosts import Outputs
 from shared.adapters.replicate.resilience.listing import Listing
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.pacing import pace_of
 from shared.core.provider.prediction import (
     Created,
     CreateOutcome,
     CreateRefused,
+    DeferReason,
     NotCreated,
     OutcomeUnknown,
     Prediction,
@@ -47,15 +49,26 @@ _log = logging.getLogger("darkroom.replicate")
 #: dead after twice a call's time.
 RULE = BreakerRule(failures=5, pause_s=5, longest_pause_s=120, probe_s=120)
 
-#: ``NotCreated.why`` of what was not even tried, beside LEFT_ALONE.
-PACED = "paced"
 
-#: ``NotCreated.why`` where several models in a row "do not exist".
-NOT_PERMITTED = "not permitted"
-
-#: ``NotCreated.why`` that say something about Replicate. All others are about ourselves: a secret, an input.
-THROTTLED = "throttled"
-_TROUBLE = ("no credit", "unauthorized", "unreachable", FORBIDDEN, BLOCKED, MISROUTED, WEBHOOK, NOT_PERMITTED)
+def _is_trouble(why: DeferReason) -> bool:
+    """Whether a create that was not made tells of trouble with Replicate; all else is about ourselves, or an answer."""
+    match why:
+        case DeferReason.NO_CREDIT | DeferReason.UNAUTHORIZED | DeferReason.FORBIDDEN | DeferReason.NOT_PERMITTED:
+            return True
+        case DeferReason.WEBHOOK_REFUSED | DeferReason.BLOCKED | DeferReason.MISROUTED | DeferReason.UNREACHABLE:
+            return True
+        case DeferReason.THROTTLED | DeferReason.CONNECTION_CLOSED | DeferReason.CIRCUIT_OPEN | DeferReason.PACED:
+            return False
+        case DeferReason.NOT_CONFIGURED | DeferReason.TABLES_UNAVAILABLE | DeferReason.BLOBS_UNAVAILABLE:
+            return False
+        case DeferReason.SERVICE_BUS_UNAVAILABLE | DeferReason.CONTENT_SAFETY_UNAVAILABLE:
+            return False
+        case DeferReason.KEY_VAULT_UNAVAILABLE | DeferReason.SECRETS_UNAVAILABLE | DeferReason.REPLICATE_UNAVAILABLE:
+            return False
+        case DeferReason.PROVIDER_UNAVAILABLE | DeferReason.IMAGES_UNAVAILABLE | DeferReason.INPUTS_UNAVAILABLE:
+            return False
+        case _:
+            assert_never(why)
 
 
 class ResilientProvider:
@@ -91,21 +104,21 @@ class ResilientProvider:
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
         """POST the attempt's prediction once, or say how long it has to wait."""
         if (closed_s := self._creates.wait_s()) > 0:
-            return NotCreated(LEFT_ALONE, max(closed_s, self._queued_s()))
+            return NotCreated(DeferReason.CIRCUIT_OPEN, max(closed_s, self._queued_s()))
         asked_at, is_probe = self._now(), self._creates.state != "closed"
         self._pace, wait_s = self._pace.asked(asked_at, waited=attempt.posts > 1 or attempt.number > 1)
         if wait_s > 0:
-            return NotCreated(PACED, wait_s)
+            return NotCreated(DeferReason.PACED, wait_s)
         self._creates.asked(asked_at)
         try:
             if is_probe and (silent_s := await self._silent_s()) > 0:
                 self._creates.given_up(asked_at)
-                return NotCreated(LEFT_ALONE, max(silent_s, self._queued_s()))
+                return NotCreated(DeferReason.CIRCUIT_OPEN, max(silent_s, self._queued_s()))
             outcome = await self._inner.create(key, attempt)
         except BaseException:
             self._creates.given_up(asked_at)
             raise
-        return self._learned(self._whose(outcome, attempt.replicate.partition(":")[0]), asked_at)
+        return self._learned(self._whose(outcome, attempt.target.partition(":")[0]), asked_at)
 
     def _whose(self, outcome: CreateOutcome, model: str) -> CreateOutcome:
         """The outcome, once it is decided whether a refusal is about this model or about our account."""
@@ -114,8 +127,8 @@ class ResilientProvider:
                 self._denials.created(model)
             case CreateRefused(perhaps_ours=True) if self._denials.hits_several(model):
                 _log.error("replicate refuses several models: is the account paid, and the token that of the account?")
-                return NotCreated(NOT_PERMITTED, UNAUTHORIZED_S)
-            case NotCreated(why) if why == FORBIDDEN and self._denials.others_run(model):
+                return NotCreated(DeferReason.NOT_PERMITTED, UNAUTHORIZED_S)
+            case NotCreated(why) if why is DeferReason.FORBIDDEN and self._denials.others_run(model):
                 _log.error("replicate forbids the model %s to this account, and no other: another one may do", model)
                 return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
         return outcome
@@ -135,19 +148,19 @@ class ResilientProvider:
         closed_s = self._creates.wait_s()
         if closed_s > 0 or self._pace.asked(self._now(), waited=True)[1] > 0:
             wait_s = max(closed_s, self._queued_s())
-            raise Unavailable(NEIGHBOUR, LEFT_ALONE if closed_s else PACED, wait_s)
+            raise Unavailable(NEIGHBOUR, DeferReason.CIRCUIT_OPEN if closed_s else DeferReason.PACED, wait_s)
         return await self._questions.told(lambda: self._inner.upload(name, file))
 
     def _learned(self, outcome: CreateOutcome, asked_at: float) -> CreateOutcome:
         match outcome:
             case OutcomeUnknown(why):
                 self._creates.failed(asked_at, why)
-            case NotCreated(why, wait_s, per_minute) if why == THROTTLED:
+            case NotCreated(why, wait_s, per_minute) if why is DeferReason.THROTTLED:
                 self._answered(asked_at)
                 part = per_minute / self._instances if per_minute else None
                 self._pace = self._pace.throttled(asked_at, self._now(), wait_s, part)
                 return NotCreated(why, max(wait_s, self._queued_s()), per_minute)
-            case NotCreated(why, wait_s) if why in _TROUBLE:
+            case NotCreated(why, wait_s) if _is_trouble(why):
                 self._creates.failed(asked_at, why)
                 if (closed_s := self._creates.wait_s()) > 0:
                     return NotCreated(why, max(wait_s, closed_s, self._queued_s()))
@@ -167,17 +180,17 @@ class ResilientProvider:
 
     # Asking.
 
-    async def get(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def get(self, ref: PredictionRef) -> Prediction | None:
         """The prediction as it is now; Unavailable at once while questions are left alone."""
-        return await self._questions.told(lambda: self._inner.get(prediction_id, training=training))
+        return await self._questions.told(lambda: self._inner.get(ref))
 
-    async def cancel(self, prediction_id: str, *, training: bool = False) -> Prediction | None:
+    async def cancel(self, ref: PredictionRef) -> Prediction | None:
         """Cancel it; Unavailable at once while questions are left alone."""
-        return await self._questions.told(lambda: self._inner.cancel(prediction_id, training=training))
+        return await self._questions.told(lambda: self._inner.cancel(ref))
 
-    async def recent(self, since: datetime, *, training: bool = False) -> AsyncIterator[Prediction]:
+    async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
         """What was created after ``since``, newest first; Unavailable at once while questions are left alone."""
-        for prediction in await self._listing.since(since, training=training):
+        for prediction in await self._listing.since(since, kind):
             yield prediction
 
     @asynccontextmanager

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from shared.adapters.replicate.resilience.circuit import LEFT_ALONE, NEIGHBOUR, CircuitBreaker
+from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, CircuitBreaker
 from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.prediction import DeferReason
 from shared.ports import OutputUnfit, Unavailable
 
 #: So many hosts are remembered. Replicate has a handful.
@@ -53,7 +54,7 @@ class Outputs:
             return
         watch, failed = self._of(host)
         if (wait_s := watch.wait_s()) > 0:
-            raise Unavailable(NEIGHBOUR, LEFT_ALONE, wait_s)
+            raise Unavailable(NEIGHBOUR, DeferReason.CIRCUIT_OPEN, wait_s)
         asked_at = self._now()
         watch.asked(asked_at)
         try:

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, CircuitBreaker
 from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.guarantees import Kind
 from shared.core.provider.prediction import Prediction
 from shared.ports import Provider, Unavailable
 
@@ -74,29 +75,29 @@ class Listing:
         self._now = now
         self._clock = clock
         self._lengths = CircuitBreaker("lists", _TOO_LONG, now, chance)
-        self._read: dict[bool, _Reading] = {}
-        self._reading: set[bool] = set()
+        self._read: dict[Kind, _Reading] = {}
+        self._reading: set[Kind] = set()
 
-    async def since(self, since: datetime, *, training: bool) -> list[Prediction]:
+    async def since(self, since: datetime, kind: Kind) -> list[Prediction]:
         """What was created after ``since``, newest first. Unavailable while it cannot be read, or another does."""
-        read = self._read.get(training)
+        read = self._read.get(kind)
         if read is None or not read.serves(since, self._now()):
-            if training in self._reading:
+            if kind in self._reading:
                 raise Unavailable(NEIGHBOUR, "its list is being read", _MEANWHILE_S)
-            self._reading.add(training)
+            self._reading.add(kind)
             try:
-                read = self._read[training] = await self._read_anew(since - _MARGIN, training=training)
+                read = self._read[kind] = await self._read_anew(since - _MARGIN, kind)
             finally:
-                self._reading.discard(training)
+                self._reading.discard(kind)
         return [row for row in read.rows if row.created_at is None or row.created_at >= since]
 
-    async def _read_anew(self, since: datetime, *, training: bool) -> _Reading:
+    async def _read_anew(self, since: datetime, kind: Kind) -> _Reading:
         if (wait_s := self._lengths.wait_s()) > 0:
             raise Unavailable(NEIGHBOUR, "its list is too long", wait_s)
         began, began_at = self._clock(), self._now()
         rows: list[Prediction] = []
         async with self._questions.open() as answered:
-            listed = self._inner.recent(since, training=training)
+            listed = self._inner.recent(since, kind)
             try:
                 async for row in listed:
                     answered()  # a long list takes a minute, and others want to know sooner

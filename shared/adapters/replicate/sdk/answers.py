@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from shared.adapters.replicate.sdk.reading import text
+from shared.adapters.replicate.reading import text
 from shared.core.requests.lenient_json import parsed
 
 #: Bounds of a wait after a 429: Replicate counts tries while it throttles, and speaks of seconds, not hours.

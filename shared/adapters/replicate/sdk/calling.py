@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from shared.adapters.replicate.reading import entry, fields, text
 from shared.adapters.replicate.sdk import answers
 from shared.adapters.replicate.sdk.errors import (
     AuthenticationError,
@@ -40,7 +41,6 @@ from shared.adapters.replicate.sdk.http import (
     timed_out,
 )
 from shared.adapters.replicate.sdk.operations import OPERATIONS, Operation
-from shared.adapters.replicate.sdk.reading import entry, fields, text
 from shared.adapters.replicate.sdk.retrying import Kind, pause_s
 from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
 from shared.core.provider.redaction import redacted

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.sdk.calling import Caller, origin
 from shared.adapters.replicate.sdk.errors import ReplicateError, TimedOutError, TransientError
 from shared.adapters.replicate.sdk.http import REQUEST_ERRORS
-from shared.adapters.replicate.sdk.reading import fields, text
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.sse import SseDecoder, SseEvent, TooLargeError
 from shared.adapters.replicate.sdk.types import FullPrediction

@@ -7,6 +7,7 @@ Rules of this file:
 
 from typing import Protocol
 
+from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
 #: A mistake in the configuration is mended by a person: asking more often helps nobody.
@@ -42,7 +43,7 @@ class ConfigurationError(Unavailable):
     """The token cannot be a Replicate token. The text says what is wrong with it and what it should look like."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__("replicate", problem, retry_after_s=_MENDING_S)
+        super().__init__(Dependency.REPLICATE, problem, retry_after_s=_MENDING_S)
 
 
 def checked(token: str) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.adapters.replicate.sdk.reading import fields, moment, several, text, whole
+from shared.adapters.replicate.reading import fields, moment, several, text, whole
+from shared.adapters.replicate.wire import prediction_of
 from shared.core.provider.outputs import output_uris, outputs_of, text_of
 from shared.core.provider.prediction import Prediction, Status
 
@@ -80,7 +81,7 @@ class FullPrediction:
     @classmethod
     def read(cls, raw: object) -> "FullPrediction | None":
         """The prediction in a JSON object."""
-        common, told = Prediction.read(raw), fields(raw)
+        common, told = prediction_of(raw), fields(raw)
         if common is None:
             return None
         urls = fields(told.get("urls"))
@@ -127,7 +128,7 @@ class Training:
     @classmethod
     def read(cls, raw: object) -> "Training | None":
         """The training in a JSON object."""
-        common, told = Prediction.read(raw), fields(raw)
+        common, told = prediction_of(raw), fields(raw)
         if common is None:
             return None
         output = fields(told.get("output"))

@@ -1,7 +1,7 @@
 """The machines that models and deployments can run on."""
 
+from shared.adapters.replicate.reading import several
 from shared.adapters.replicate.sdk.calling import Caller
-from shared.adapters.replicate.sdk.reading import several
 from shared.adapters.replicate.sdk.types import Hardware
 
 

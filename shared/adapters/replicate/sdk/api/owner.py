@@ -1,7 +1,7 @@
 """The account that the token belongs to."""
 
+from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.sdk.calling import Caller
-from shared.adapters.replicate.sdk.reading import fields, text
 from shared.adapters.replicate.sdk.types import Account
 
 

@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from shared.core.provider.failures import REASONS, Failure, failure_of
+from shared.adapters.replicate.failures import failure_of
+from shared.core.provider.failure import REASONS, Failure
 from shared.core.reasons import Reason
 from tests.timing import best_cpu_s
 

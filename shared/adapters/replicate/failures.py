@@ -3,7 +3,7 @@
 Rules of this file:
 1. A failure is classified once, here: by Replicate's error codes (replicate.com/docs/reference/error-codes), by the
    codes and sentences of the models that Replicate runs for other providers, and by those of the models themselves.
-   tests/core/failure_texts.toml holds real ones; a text that is misjudged is added there first, and a rule after it.
+   tests/adapters/failure_texts.toml holds real ones; a text that is misjudged is added there first, then a rule.
 2. "The user's own doing" ends the generation, so it needs a sentence that says so. A bare word (invalid, must be,
    sensitive, moderat..) is never enough: it stands in file names, in errors of CUDA, in answers to the model itself.
    Whatever is not surely the user's is the model's failure, and the next model of the chain is tried.
@@ -13,29 +13,9 @@ Rules of this file:
 """
 
 import re
-from enum import StrEnum
 from functools import cache
 
-from shared.core.reasons import Reason
-
-
-class Failure(StrEnum):
-    """The kinds of failed predictions, by what can be done about them."""
-
-    TRANSIENT = "transient"  # another attempt may well succeed
-    CONTENT = "content"  # refused for what was asked; the user must reword
-    INPUT = "input"  # the input does not suit the model; the user must change it
-    OPERATOR = "operator"  # our account with the provider; nothing a user can do
-    MODEL = "model"  # the model broke; another model may do
-
-
-REASONS: dict[Failure, Reason] = {
-    Failure.TRANSIENT: Reason.PROVIDER_FAILED,
-    Failure.CONTENT: Reason.CONTENT_REFUSED,
-    Failure.INPUT: Reason.PROVIDER_REFUSED,
-    Failure.OPERATOR: Reason.PROVIDER_UNAVAILABLE,
-    Failure.MODEL: Reason.PROVIDER_FAILED,
-}
+from shared.core.provider.failure import Failure
 
 _CONTENT = (
     r"\bE005\b",

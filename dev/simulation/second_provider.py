@@ -1,0 +1,24 @@
+"""Every flow again, at a provider with other guarantees: an idempotency key, and no list."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from dev.fakes.second_provider import on_second
+from dev.simulation.flows import FLOWS
+from dev.simulation.schedules import Faced, Stage
+
+
+def _at_second(prepare: Callable[[Stage], Awaitable[Faced]]) -> Callable[[Stage], Awaitable[Faced]]:
+    async def prepared(stage: Stage) -> Faced:
+        on_second(stage.world).replicate.chunk_bytes = 5  # two chunks an image
+        return await prepare(stage)
+
+    return prepared
+
+
+SECOND_FLOWS = tuple(
+    replace(flow, name=f"{flow.name}, at a second provider", prepare=_at_second(flow.prepare)) for flow in FLOWS
+)
+
+#: The flows in which the other guarantees make a difference: a create is on its way, or its outcome is not known.
+DIFFERING = tuple(flow for flow in SECOND_FLOWS if flow.creates or "SUBMITTING" in flow.name or "lost" in flow.name)

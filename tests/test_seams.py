@@ -1,0 +1,72 @@
+"""What modules agree upon is a member of an enum: no rule compares it with a text of its own."""
+
+import ast
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from shared.core.dependency import Dependency
+from shared.core.modality import InputKind, Modality
+from shared.core.provider.failure import Failure
+from shared.core.provider.guarantees import REPLICATE, Kind
+from shared.core.provider.prediction import DeferReason, Status
+
+SHARED = Path(__file__).parents[1] / "shared"
+
+ENUMS: tuple[type[StrEnum], ...] = (Dependency, DeferReason, Failure, InputKind, Kind, Modality, Status)
+WORDS = frozenset(member.value for enum in ENUMS for member in enum) | {REPLICATE}
+
+#: Words of somebody else's that are spelled as one of ours: what a file calls it, and the words that are compared.
+ELSEWHERE = {
+    # The first part of a media type, and the name of a field, of what a model gave.
+    "core/provider/outputs.py": {"image", "video", "audio", "training"},
+    # What was sent to the service, a word of that file alone.
+    "adapters/content_safety.py": {"image"},
+    # The type of a message.
+    "core/requests/parsing.py": {"prediction"},
+}
+
+
+def compared(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The texts that anything is compared with, in expressions and in patterns."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            for each in [node.left, *node.comparators]:
+                inner = each.elts if isinstance(each, ast.Tuple | ast.List | ast.Set) else [each]
+                yield from _texts(inner)
+        elif isinstance(node, ast.MatchValue):
+            yield from _texts([node.value])
+
+
+def _texts(nodes: list[ast.expr]) -> Iterator[tuple[int, str]]:
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def bare(text: str, name: str) -> list[str]:
+    """Where a file compares a word of ours with a text."""
+    allowed = ELSEWHERE.get(name, set())
+    found = [(line, word) for line, word in compared(ast.parse(text)) if word in WORDS - allowed]
+    return [f"{name}:{line}: {word!r}" for line, word in found]
+
+
+def test_no_rule_compares_with_a_bare_text() -> None:
+    """A second provider, or a new modality, would make such a comparison silently wrong."""
+    files = sorted(SHARED.rglob("*.py"))
+    assert len(files) > 150
+    found = [each for file in files for each in bare(file.read_text(), file.relative_to(SHARED).as_posix())]
+    assert found == []
+
+
+def test_a_bare_text_is_found_however_it_is_compared() -> None:
+    """Alone, in a list, on the left, in a pattern."""
+    for line in (
+        'trouble.dependency == "replicate"',
+        '"no credit" != outcome.why',
+        'item.kind in ("image", "images")',
+        'x = 1 if modality not in ["text"] else 2',
+        'match status:\n    case "aborted":\n        pass',
+    ):
+        assert bare(line, "x.py"), line
+    assert bare('name == "nothing of ours"', "x.py") == []
