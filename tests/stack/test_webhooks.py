@@ -79,7 +79,7 @@ async def test_every_answer_of_the_door(road: Road) -> None:
 async def test_the_door_answers_fast(road: Road) -> None:
     """Verified and queued in under 20 ms at the median, one delivery after another.
 
-    Other tests run beside this one: one calm series of ten says how fast it is, and a slow door has none.
+    Other tests run beside this one: one calm series of ten says how fast the answer is, and a slow one has none.
     """
     outcome = await road.generate()
     medians_ms: list[float] = []
