@@ -170,6 +170,10 @@ def make_venv(project: Project) -> tuple[int, int]:
     missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
     if missing:
         raise SetupError(missing_module_text(missing, sys.version_info[:2]))
+    if project.venv.is_symlink():
+        raise SetupError(
+            f"{project.venv} is a link, and what it leads to is not this project's to empty: remove the link."
+        )
     if project.venv.exists():
         say("  .venv is incomplete or too old: making it again")
     base = getattr(sys, "_base_executable", sys.executable)  # not the Python of the .venv that is about to be replaced

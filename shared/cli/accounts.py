@@ -159,7 +159,7 @@ def account(
     last: Annotated[int, typer.Option(help="So many of the last ledger entries.", metavar="N", min=0, max=10_000)] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show an account's credits, plan and limit, and what moved last."""
+    """Show an account's credits, plan, limit and last moves."""
     valid_id("the account", account_id)
     command_context = command_context_of(context)
 

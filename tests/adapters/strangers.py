@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import trustme
 from aiohttp import web
@@ -19,13 +20,13 @@ HOSTS = ("pictures.example", "rebind.example", "mixed.example", "xn--mnchen-3ya.
 CERTIFICATE = AUTHORITY.issue_cert(*HOSTS, "strange.example", "127.0.0.1")
 
 
+@cache
 def trusting() -> ssl.SSLContext:
-    """A client's TLS that trusts the test's authority."""
-    context = ssl.create_default_context()
-    AUTHORITY.configure_trust(context)
-    return context
+    """A client's TLS that trusts the test's authority, and no other: to read the world's takes 40 ms a client."""
+    return ssl.create_default_context(cadata=AUTHORITY.cert_pem.bytes().decode("ascii"))
 
 
+@cache
 def serving() -> ssl.SSLContext:
     """A server's TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -315,7 +315,7 @@ async def test_one_thread_looks_at_heavy_pictures(monkeypatch: pytest.MonkeyPatc
 
 async def test_half_a_jpeg_is_found_out_when_it_is_made_smaller() -> None:
     """It is decoded at a smaller size then, and to its end all the same."""
-    content = saved("JPEG", (9000, 3000))
+    content = saved("JPEG", (7300, 2433))
     with Image.open(io.BytesIO(await screened(content))) as copy:
         assert copy.size == (2048, 683)
     await is_found_out(cut(content))

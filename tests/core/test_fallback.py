@@ -395,7 +395,6 @@ def test_only_an_idempotent_create_is_posted_again(idempotent: bool) -> None:
     assert transitions.posted_again(unknown, Timing(), NOW + timedelta(seconds=Timing().give_up_after_s)) is None
     again = transitions.posted_again(unknown, Timing(), later)
     assert (again is not None) is idempotent
-    if again is not None and again.generation.attempt is not None:
-        attempt = again.generation.attempt
+    if again is not None and (attempt := again.generation.attempt) is not None:
         assert (again.generation.state, attempt.posts, attempt.submitted_at) == (State.SUBMITTING, 2, later)
         assert (again.account, again.entry) == (None, None)

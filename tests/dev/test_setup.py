@@ -152,6 +152,17 @@ def test_only_a_new_enough_node_is_used(version: str, suits: bool) -> None:
     assert setup.node_suits(version) is suits
 
 
+def test_a_venv_that_is_a_link_is_never_emptied(project: Project, tmp_path: Path) -> None:
+    """What it leads to may be another project's environment."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    project.venv.symlink_to(elsewhere)
+    with pytest.raises(SetupError, match="is a link"):
+        setup.make_venv(project)
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+
+
 def test_a_missing_venv_module_names_the_system_package() -> None:
     """Debian has venv in a package of its own, one per Python."""
     assert "apt install python3.12-venv" in setup.missing_module_text(["ensurepip"], (3, 12))

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +104,13 @@ def test_steps_are_those_of_the_source() -> None:
         there = emitted("step").get(name, set())
         assert names_in(row["Facts"]) == there, name
     assert set(emitted("step")) == set(table("Steps"))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_pages_look_for_steps_of_the_source(page: Path) -> None:
+    """A query that a page shows names no step that the code does not emit: it would find nothing, and say nothing."""
+    asked = re.findall(r'Properties\.step (?:==|in) (\([^)]*\)|"\w+")', page.read_text(encoding="utf-8"))
+    assert {step for each in asked for step in re.findall(r'"(\w+)"', each)} <= set(emitted("step"))
 
 
 @pytest.mark.parametrize("where", queries())

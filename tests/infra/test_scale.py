@@ -99,7 +99,7 @@ def test_the_sums_of_the_page_are_those_of_its_table() -> None:
     tables = rows["Tables, rows read"][-1] + rows["Tables, rows written"][-1]
     assert f"**{tables} table operations**" in text
     assert f"| 20,000 operations a second | {tables} | {20_000 * 60 // tables:,} |" in text
-    assert f"| 2,000 rows a second | {tables} | {2_000 * 60 // tables:,} for one user |" in text
+    assert f"| 2,000 rows a second | {tables} | {2_000 * 60 // tables:,} for one account |" in text
     assert f"| Tables | {tables},000,000 x " in text
 
 

@@ -3,7 +3,7 @@
 Rules of this file:
 1. A guard is text that is replaced in a copy of the project; text that is not found exactly once is a failure, so
    that the table cannot grow stale in silence.
-2. The table in docs/reliability.md is made of this one (``python3 -m tests.reliability.guards`` prints it).
+2. The table in docs/reliability.md is made of this one.
 """
 
 from dataclasses import dataclass
@@ -395,7 +395,3 @@ def table(guards: tuple[Guard, ...] = GUARDS) -> str:
     rows = ["| Guard | Where | The test that is red without it |", "|---|---|---|"]
     rows += [f"| {guard.name} | `{guard.file}` | `{guard.killer.removeprefix('tests/')}` |" for guard in guards]
     return "\n".join(rows)
-
-
-if __name__ == "__main__":
-    print(table())  # noqa: T201  # it is what the command is for

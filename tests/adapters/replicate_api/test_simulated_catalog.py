@@ -87,7 +87,7 @@ async def test_every_model_of_the_catalog_runs(world: World, model: Model) -> No
         assert "".join(done.output).strip()
         return
     assert type(done.output).__name__ == {"list": "list", "single": "str", "object": "dict"}[model.output]
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:  # no TLS here
         for url in addresses(done.output):
             content = (await http.get(url)).content
             if model.modality == "image":

@@ -95,11 +95,14 @@ async def test_a_silent_stream_is_closed_and_taken_up_again(world: World) -> Non
     world.takes(100, 1)
     events = world.api.predictions.stream(await asked(world))
     first = asyncio.ensure_future(anext(events))
-    for _ in range(3):
-        await asyncio.sleep(0.05)
+    for taken_up in range(3):
+        async with asyncio.timeout(30):
+            while world.simulator.requests["GET /stream/{id}"] <= taken_up:  # noqa: ASYNC110  # a counter
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # it was asked for, and is now waited at
         world.later(33)
     world.later(2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         seen = [await first, *[event async for event in events]]
     assert text_of(seen) == WHOLE
     assert world.simulator.requests["GET /stream/{id}"] >= 3
