@@ -152,6 +152,7 @@ def test_only_a_new_enough_node_is_used(version: str, suits: bool) -> None:
     assert setup.node_suits(version) is suits
 
 
+@pytest.mark.process
 def test_a_venv_that_is_a_link_is_never_emptied(project: Project, tmp_path: Path) -> None:
     """What it leads to may be another project's environment."""
     elsewhere = tmp_path / "elsewhere"
