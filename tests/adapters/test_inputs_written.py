@@ -27,7 +27,7 @@ async def test_what_is_packed_is_refused_however_it_is_said(said: str) -> None:
     """In a list, in capitals, by an old name, and in a second header of the same name: nothing is unpacked here."""
     for lines in (f"Content-Encoding: {said}\r\n", f"Content-Encoding: identity\r\nContent-Encoding: {said}\r\n"):
         async with raw_site(HEAD + lines.encode() + b"Content-Length: 3\r\n\r\nabc") as server:
-            assert "packed" in why(await server.fetcher().get(server.at("/")))
+            assert "compressed" in why(await server.fetcher().get(server.at("/")))
 
 
 WRITTEN = (

@@ -297,7 +297,7 @@ async def test_a_secret_comes_from_key_vault(tmp_path: Path) -> None:
         vault.secrets["replicate-token"] = "r8_two"
         assert await secret.refresh() == "r8_two"
         del vault.secrets["replicate-token"]
-        with pytest.raises(Unavailable, match="asked for replicate-token, it answered 404"):
+        with pytest.raises(Unavailable, match="reading replicate-token, it answered 404"):
             await source()
         vault.status = 403
         with pytest.raises(Unavailable, match="answered 403"):

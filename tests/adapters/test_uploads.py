@@ -281,7 +281,7 @@ def test_a_connection_string_is_read_in_its_forms() -> None:
     assert by_signature == StorageAccount("https://t.example", SharedAccessSignature(SAS))
     assert "c2VjcmV0" not in repr(by_suffix)
     assert SAS not in repr(by_signature)
-    with pytest.raises(ValueError, match="names an account and its key") as caught:
+    with pytest.raises(ValueError, match="an account and its key") as caught:
         StorageAccount.by_string("AccountKey=c2VjcmV0", "table")
     assert "c2VjcmV0" not in str(caught.value)
 
