@@ -1,4 +1,4 @@
-"""A guard on a Replicate that says what the test wants, and its clock."""
+"""A guard on a scripted Replicate, and its clock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -98,12 +98,12 @@ class World:
     time: list[float]
 
     async def create(self, *, posts: int = 1, times: int = 1) -> list[CreateOutcome]:
-        """So many creates, one after the other."""
+        """Send creates one after the other; returns their outcomes."""
         wanted = replace(attempt(), posts=posts)
         return [await self.guard.create(KEY, wanted) for _ in range(times)]
 
     async def open(self, say: CreateOutcome = UNKNOWN) -> None:
-        """Let creates fail until they are left alone."""
+        """Let creates fail until the circuit is open."""
         self.replicate.say = say
         await self.create(times=RULE.failures)
         assert self.guard.states()["creates"] == "open"

@@ -58,7 +58,7 @@ BROKEN = {
     "a stream without its last row": png(zlib.compress(ROWS[:-181])),
     "a stream without its checksum": png(SOUND[:-4]),
     "a stream with a wrong checksum": png(SOUND[:-4] + b"\0\0\0\0"),
-    "a stream that is none": png(b"no stream at all"),
+    "not a stream": png(b"no stream at all"),
     "no stream": png(b""),
     "a filter that there is not": png(zlib.compress(ROWS[:181] + b"\x09" + ROWS[182:])),
     "a filter that there is not, interlaced": png(zlib.compress(b"\x09" + ROWS[1:] + ROWS), interlaced=1),
@@ -127,7 +127,7 @@ async def test_a_jpeg_that_is_cut_is_found_out_whatever_stands_at_its_end(
     scan = len(content) - last
     for share in (0.3, 0.5, 0.7):
         kept = last + 14 + int((scan - 16) * share)
-        if len(content) - kept > 60:  # less than a block or two is nothing that could be told
+        if len(content) - kept > 60:  # a cut of less than a block or two cannot be detected
             assert await came_of(content[:kept] + b"\xff\xd9") == "unfit"
 
 

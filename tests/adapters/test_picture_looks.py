@@ -150,7 +150,7 @@ async def test_the_copy_stands_as_a_viewer_turns_it(form: str, value: int) -> No
 
 
 async def test_a_photo_of_a_phone_is_its_first_picture_upright() -> None:
-    """The second picture behind the end of the first is none of ours."""
+    """The second picture, after the end of the first, is ignored."""
     copy = await shown(cameras((640, 480)))
     assert copy.size == (480, 640)
 
@@ -176,7 +176,7 @@ async def test_a_gamma_that_hides_a_picture_shows_it() -> None:
             chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
         ],
     ],
-    ids=["gamma", "sRGB goes before gamma", "cICP goes before gamma", "primaries"],
+    ids=["gamma", "sRGB outranks gamma", "cICP outranks gamma", "primaries"],
 )
 async def test_colours_that_change_nothing_leave_the_file_as_it_is(chunks: list[bytes]) -> None:
     """Most files say in one way or another that they are sRGB."""
@@ -218,7 +218,7 @@ async def test_a_profile_is_applied(form: str) -> None:
 
 @pytest.mark.parametrize("profile", ["sRGB", "broken", "of another kind"])
 async def test_a_profile_that_no_viewer_applies_changes_nothing(profile: str) -> None:
-    """SRGB's own, one that is none, and one of inks in a picture of colours."""
+    """The profile of sRGB, a broken one, and a CMYK profile in an RGB picture."""
     sound = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     found = {"sRGB": sound, "broken": sound[:200], "of another kind": sound[:16] + b"CMYK" + sound[20:]}[profile]
     content = saved(halves((200, 30, 30), (30, 30, 200)), "JPEG", icc_profile=found)

@@ -1,4 +1,4 @@
-"""For tests of trouble: a service that answers what it is told to, and what no error may say."""
+"""For tests of errors: a service with a fixed answer, and the check that an error quotes no secret."""
 
 import traceback
 from collections.abc import AsyncIterator, Mapping
@@ -35,7 +35,7 @@ async def answering(status: int, headers: Mapping[str, str]) -> AsyncIterator[st
 
 
 def assert_discreet(error: BaseException, *secrets: str) -> None:
-    """Nothing in the error, or in what a log would print of it, that does not belong there."""
+    """Assert that neither the error nor its traceback contains a secret or the service's text."""
     printed = "".join(traceback.format_exception(error))
     for word in (SIGNATURE, "sig=", WRONG_KEY, "127.0.0.1", "string to sign", BODY, *secrets):
         assert word not in printed
