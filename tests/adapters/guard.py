@@ -32,7 +32,7 @@ REFUSED = CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these
 
 
 class Scripted:
-    """A Replicate that says what the test wants, and counts what it was asked."""
+    """A Replicate that returns what the test sets, and counts its calls."""
 
     def __init__(self) -> None:
         self.say: CreateOutcome = CREATED
@@ -44,7 +44,7 @@ class Scripted:
         self.hangs.set()
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
-        """Say it."""
+        """Return what the test has set."""
         self.creates += 1
         await self.hangs.wait()
         return self.say
@@ -57,11 +57,11 @@ class Scripted:
         return CREATED.prediction
 
     async def get(self, ref: PredictionRef) -> Prediction | None:
-        """Say it."""
+        """Return what the test has set."""
         return await self._answer()
 
     async def cancel(self, ref: PredictionRef) -> Prediction | None:
-        """Say it."""
+        """Return what the test has set."""
         return await self._answer()
 
     async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
@@ -78,7 +78,7 @@ class Scripted:
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Two chunks, or one and then what the test wants."""
+        """Yield two chunks, or one and then what the test has set."""
         await self._answer()
         yield self._chunks()
 
@@ -116,7 +116,7 @@ class World:
 
 
 def made(per_minute: float = 60_000, chance: float = 0) -> World:
-    """A fast guard; slow ones say so."""
+    """A guard with a fast pace, unless the test sets a slower one."""
     time = [1000.0]
     replicate = Scripted()
     return World(
@@ -127,6 +127,6 @@ def made(per_minute: float = 60_000, chance: float = 0) -> World:
 
 
 def why(outcome: CreateOutcome) -> tuple[str, Any]:
-    """The word and the wait of what was surely not created."""
+    """The reason and the wait of a create that surely made nothing."""
     assert isinstance(outcome, NotCreated)
     return outcome.why, outcome.retry_after_s

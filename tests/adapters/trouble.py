@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-#: Made-up credentials, to be looked for where they must not be.
+#: Made-up credentials, which no error may contain.
 SIGNATURE, WRONG_KEY = "c2VjcmV0LXNpZ25hdHVyZQ", "d3Jvbmcta2V5"
 SAS = f"sv=2024-01-01&sig={SIGNATURE}"
 
-#: What a service says in its body: it may quote anything.
+#: The body of every answer. A real one may quote anything.
 BODY = "a body that quotes the request"
 
 
