@@ -301,8 +301,8 @@ def read_envelope(
 ) -> Envelope:
     """The envelope of a received message. A property that cannot be read counts as absent.
 
-    ``deliveries`` counts this delivery too; the earlier ones were lost. Names and values may be text or bytes. A message
-    without an id gets a random one: two such messages must not pass for duplicates when they are deferred.
+    ``deliveries`` counts this delivery too; the earlier ones were lost. Names and values may be text or bytes. A
+    message without an id gets a random one: two such messages must not pass for duplicates when they are deferred.
     ``enqueued_at`` without a zone is UTC.
     """
     properties = {_text(name): value for name, value in (application_properties or {}).items()}

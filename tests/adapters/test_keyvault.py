@@ -302,6 +302,6 @@ async def test_a_secret_comes_from_key_vault(tmp_path: Path) -> None:
         vault.status = 403
         with pytest.raises(Unavailable, match="answered 403"):
             await source()
-    with pytest.raises(Unavailable, match="asked for replicate-token: ServiceRequestError"):
+    with pytest.raises(Unavailable, match="reading replicate-token: ServiceRequestError"):
         await source()
     await source.close()

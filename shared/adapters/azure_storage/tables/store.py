@@ -13,8 +13,8 @@ One table, PartitionKey = account id, so that all that an account pays for can b
 Rules of this file:
 1. A ledger row is inserted, never updated. So the table itself refuses a second hold or resolve.
 2. Every update carries the ETag of the row that was read (optimistic concurrency).
-3. Every write carries a random ``write_id``. A request is repeated after a 5xx, so the second try may be refused because
-   the first one succeeded. The stored ``write_id`` shows whose write it was.
+3. Every write carries a random ``write_id``. A request is repeated after a 5xx, so the second try may be refused
+   because the first one succeeded. The stored ``write_id`` shows whose write it was.
 """
 
 import asyncio
