@@ -111,7 +111,7 @@ async def _finish(app: App, written: int, wanted: int) -> None:
             key = Key(f"user-{start % 50}", f"done-{number}")
             done = Generation(key=key, state=State.REJECTED, opened_at=now, request=None, ended_at=now)
             writes.append((rows.generation_row(done), ""))
-        await app._tables.line.transact(app.settings.state_table, writes)  # noqa: SLF001  # there is no public way to write rows in bulk
+        await app._tables.rest.transact(app.settings.state_table, writes)  # noqa: SLF001  # there is no public way to write rows in bulk
 
 
 async def _tick(app: App, number: int) -> dict[str, Cell]:

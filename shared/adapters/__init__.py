@@ -1,1 +1,1 @@
-"""One module or folder for each dependency. Each implements ports; none imports another, but for `net`."""
+"""One module or folder per dependency. Each implements ports. None imports another; all may import `net`."""

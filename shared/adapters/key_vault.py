@@ -1,12 +1,12 @@
-"""Secrets that may change while the app runs: cached, fetched once at a time, and accepted for a while after a change.
+"""Secrets that may change while the app runs: cached, fetched by one caller at a time, with an overlap after a change.
 
 Rules of this file:
-1. Nobody waits for a secret that is known: for an hour it is served from memory, and while its source is down also
-   after that. Key Vault throttles per vault, so it is never asked per message.
-2. One fetch is in flight at most; whoever comes meanwhile shares its answer, also a bad one.
-3. A forced refresh (Replicate said 401, a signature did not match) is done at once, but a stranger who sends bad
-   signatures must not make us ask more than once a minute.
-4. No log and no error text holds a value.
+1. A known secret is served from memory for an hour, and longer while its source is unavailable. Key Vault throttles per
+   vault, so it is never called per message.
+2. At most one fetch is in flight. Callers that arrive meanwhile share its result, even a failure.
+3. A forced refresh (Replicate answered 401, a signature did not match) is done immediately, but at most once a minute:
+   a stranger who sends bad signatures must not cause more fetches.
+4. No log and no error text contains a secret's value.
 """
 
 import asyncio
@@ -32,7 +32,11 @@ Source = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """How long, in seconds: a value is fresh; the one before is accepted; between two tries to fetch it anew."""
+    """Times in seconds.
+
+    ``fresh_s``: a value is served without a fetch. ``overlap_s``: a replaced value is still accepted. ``pause_s``: at
+    least this long between two forced refreshes, and after a failed fetch.
+    """
 
     fresh_s: float = 3600
     overlap_s: float = 3600
@@ -40,10 +44,10 @@ class Keeping:
 
 
 class CachedSecret:
-    """One secret. ``source`` fetches it and raises Unavailable when it cannot; ``clock`` counts seconds, only forwards.
+    """One secret, cached. ``source`` fetches it, and raises Unavailable if it cannot.
 
-    ``name`` is for logs and error texts. ``read`` makes of what was fetched what can be used
-    (core/provider/pasted_secrets.py): what cannot be is as good as not fetched.
+    ``clock`` is monotonic, in seconds. ``name`` is for logs and error texts. ``read`` cleans the fetched text
+    (core/provider/pasted_secrets.py). A text that it rejects counts as a failed fetch.
     """
 
     def __init__(
@@ -65,38 +69,38 @@ class CachedSecret:
         self._trouble: Unavailable | None = None
         self._fetches = 0
         self._fresh_until = -math.inf
-        self._rest_until = -math.inf  # after a fetch that failed
+        self._rest_until = -math.inf  # no fetch before this time, after one has failed
         self._next_refresh = -math.inf
         self._previous: list[tuple[str, float]] = []
 
     async def value(self) -> str:
-        """The secret; from memory while it is fresh, or while its source is down.
+        """The secret, from memory while it is fresh or its source is unavailable; else fetched.
 
         Raises:
-            Unavailable: it was never fetched, and cannot be now.
+            Unavailable: it could not be fetched, now or before.
         """
         if self._value is not None:
             resting = self._clock() < max(self._fresh_until, self._rest_until)
             if resting or self._lock.locked():
                 return self._value
-        return await self._fetched()
+        return await self._fetch_or_share()
 
     async def refresh(self) -> str:
-        """The secret, fetched anew unless a refresh was asked for within the pause."""
+        """The secret, fetched again unless the last forced refresh is less than ``pause_s`` old."""
         now = self._clock()
         if self._value is not None and now < self._next_refresh and not self._lock.locked():
             return self._value
         self._next_refresh = now + self._keeping.pause_s
-        return await self._fetched()
+        return await self._fetch_or_share()
 
     async def accepted(self) -> list[str]:
-        """The secret, and after it those that it replaced within the overlap."""
+        """The secret, followed by the values that it replaced within ``overlap_s``, newest first."""
         current = await self.value()
         now = self._clock()
         return [current, *(value for value, until in self._previous if now < until and value != current)]
 
-    async def _fetched(self) -> str:
-        """Fetch, or share the fetch that another has under way; the old value where it fails."""
+    async def _fetch_or_share(self) -> str:
+        """Fetch, or wait for the fetch of another caller. Returns the old value if the fetch fails."""
         before = self._fetches
         async with self._lock:
             if self._fetches == before:
@@ -107,24 +111,26 @@ class CachedSecret:
 
     async def _fetch(self) -> None:
         try:
-            fetched = self._usable(await self._source())
+            fetched = self._clean(await self._source())
         except Unavailable as trouble:
             self._trouble = trouble
             self._rest_until = self._clock() + self._keeping.pause_s
             if self._value is not None:
-                _log.warning("%s could not be fetched, the old value serves: %s", self._name, trouble)
+                _log.warning("%s could not be fetched, the old value is used: %s", self._name, trouble)
         else:
             self._trouble = None
             self._take(fetched)
         self._fetches += 1
 
-    def _usable(self, fetched: str) -> str:
+    def _clean(self, fetched: str) -> str:
         try:
             found = self._read(fetched)
         except NoSecretError as error:
-            raise Unavailable(Dependency.SECRETS, f"what is kept as the {self._name} is none: {error}") from None
+            raise Unavailable(
+                Dependency.SECRETS, f"the text stored as the {self._name} is not usable: {error}"
+            ) from None
         if not found:
-            raise Unavailable(Dependency.SECRETS, f"what is kept as the {self._name} is empty")
+            raise Unavailable(Dependency.SECRETS, f"the text stored as the {self._name} is empty")
         return found
 
     def _take(self, fetched: str) -> None:
@@ -145,7 +151,7 @@ class CachedSecret:
 
 
 def environment_source(value: str) -> Source:
-    """The secret as it stands in the environment; it changes with a restart only."""
+    """A source for a secret from an environment variable. It changes only when the app restarts."""
 
     async def source() -> str:
         return value
@@ -154,13 +160,13 @@ def environment_source(value: str) -> Source:
 
 
 class VaultSource:
-    """The newest enabled version of a secret in Azure Key Vault, as a source. The SDK is imported at the first fetch.
+    """A source for a secret in Azure Key Vault: its newest enabled version. The SDK is imported at the first fetch.
 
     Args:
         vault_url: such as ``https://example.vault.azure.net``.
-        name: the secret's name.
-        credential: what the SDK takes; needs the role Key Vault Secrets User.
-        client_options: handed to the SDK's client, beside the short time-outs.
+        name: the secret's name in the vault.
+        credential: a credential of azure-identity. It needs the role Key Vault Secrets User.
+        client_options: passed to the SDK's client; they override the short time-outs.
     """
 
     def __init__(self, vault_url: str, name: str, credential: "AsyncTokenCredential", **client_options: Any) -> None:
@@ -171,23 +177,21 @@ class VaultSource:
         self._client: SecretClient | None = None
 
     async def __call__(self) -> str:
-        """Fetch it.
+        """Fetch the secret.
 
         Raises:
-            Unavailable: the vault does not answer, or not with this secret.
+            Unavailable: the vault does not answer, or refuses, or has no such secret.
         """
         from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415  # slow to import, seldom used
 
-        self._client = self._client or self._made()
+        self._client = self._client or self._make_client()
         try:
             async with asyncio.timeout(_FETCH_S):
                 secret = await self._client.get_secret(self._name)
         except HttpResponseError as error:
-            raise Unavailable(
-                Dependency.KEY_VAULT, f"asked for {self._name}, it answered {error.status_code}"
-            ) from None
+            raise Unavailable(Dependency.KEY_VAULT, f"reading {self._name}, it answered {error.status_code}") from None
         except (AzureError, TimeoutError) as error:
-            raise Unavailable(Dependency.KEY_VAULT, f"asked for {self._name}: {type(error).__name__}") from None
+            raise Unavailable(Dependency.KEY_VAULT, f"reading {self._name}: {type(error).__name__}") from None
         return secret.value or ""
 
     async def close(self) -> None:
@@ -196,13 +200,13 @@ class VaultSource:
         if client is not None:
             await client.close()
 
-    def _made(self) -> "SecretClient":
+    def _make_client(self) -> "SecretClient":
         from azure.keyvault.secrets.aio import SecretClient  # noqa: PLC0415  # 140 ms that only this path pays
 
         return SecretClient(self._vault_url, self._credential, **self._options)
 
 
-#: One fetch with its retries, in seconds: well below the time-outs of the doors.
+#: Limit of one fetch with its retries, in seconds: well below the time-outs of the triggers.
 _FETCH_S = 10.0
 
 _SHORT = {"retry_total": 2, "retry_backoff_factor": 0.3, "connection_timeout": 3, "read_timeout": 5}

@@ -1,14 +1,15 @@
-"""Service Bus, the sending side; and what the doors need of a message they were given.
+"""Sends messages and events to Service Bus, and reads the envelope of a received message for the triggers.
 
 Rules of this file:
-1. Importing this file does not import azure.servicebus (195 ms): the SDK is loaded at the first send, so the doors
-   may use ``read_envelope`` and ``slimmed`` for nothing.
-2. One sender per entity, opened once and kept, one send at a time on it (an SDK sender is not made for more);
-   after any error it is thrown away and the next send opens a new one. What waits meanwhile goes together: a burst
-   of webhooks is a few transfers, each acknowledged once.
-3. Everything is over within ten seconds, the wait for one's turn included: a webhook's sender has no more patience.
-4. A message id has at most 128 characters; a longer one is shortened to the same text every time, so that the
-   broker still knows a duplicate.
+1. Importing this file does not import azure.servicebus (195 ms). The SDK is loaded at the first send, so the triggers
+   can use ``read_envelope`` and ``slimmed`` at no cost.
+2. There is one sender per entity, opened once and kept, with one send at a time (an SDK sender is not made for more).
+   After any error it is discarded, and the next send opens a new one. Messages that wait meanwhile are sent together,
+   so a burst of webhooks becomes a few transfers, each acknowledged once.
+3. Every send ends within ten seconds, the wait for its turn included, because Replicate waits no longer for the answer
+   to a webhook.
+4. A message id has at most 128 characters. A longer one is always shortened to the same text, so that the broker
+   still detects a duplicate.
 """
 
 import asyncio
@@ -33,26 +34,26 @@ if TYPE_CHECKING:
     from azure.servicebus import ServiceBusMessage
     from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 
-#: The most bytes of a prediction event's JSON. The Standard tier takes 256 KiB with headers and properties.
+#: Maximum size of a prediction event's JSON. The Standard tier takes 256 KiB with headers and properties.
 EVENT_BYTES = 200_000
 
-#: What one transfer may hold, by the bytes of the bodies and a bound for what travels with each (two ids of 128
-#: characters, three properties): together they stay within those 256 KiB.
+#: Maximum size of one transfer, and what each message counts beside its body (two ids of 128 characters, three
+#: properties). Together they stay within those 256 KiB.
 _TRANSFER_BYTES, _ENVELOPE_BYTES = 220_000, 1_000
 
-#: Service Bus' limit for a message id, in characters; azure-servicebus raises beyond it.
+#: Service Bus's limit of a message id, in characters. azure-servicebus raises an error beyond it.
 _ID_CHARACTERS = 128
 
-#: No message waits for longer than a day (its time to live), a few times over; what says so is not believed.
+#: A message lives for a day, and is deferred a few times at most. A ``since`` further back is not believed.
 LONGEST_WAIT = timedelta(days=7)
 
-#: How much later than the broker's our clock may be.
+#: How far our clock may be ahead of the broker's.
 CLOCKS_APART = timedelta(minutes=5)
 
-#: One send with its wait and the SDK's retries, in seconds.
+#: Limit of one send with the wait for its turn and the SDK's retries, in seconds.
 SEND_S = 9.0
 
-#: Closing a sender that is broken is a courtesy to the broker and gets no more than this.
+#: Limit of closing a broken sender, in seconds. The broker would notice anyway.
 _CLOSE_S = 1.0
 
 #: Three tries of at most 4 s with 0.2 and 0.4 s between them: the second covers a connection that died while idle.
@@ -60,7 +61,7 @@ _RETRIES: dict[str, Any] = {"retry_total": 2, "retry_backoff_factor": 0.2, "retr
 
 
 def connected_by_string(connection_string: str) -> "Callable[[], ServiceBusClient]":
-    """A client factory for a connection string: a laptop's emulator, or a namespace with keys."""
+    """A client factory for a connection string, such as that of a local emulator or of a namespace with keys."""
 
     def factory() -> "ServiceBusClient":
         from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
@@ -71,7 +72,7 @@ def connected_by_string(connection_string: str) -> "Callable[[], ServiceBusClien
 
 
 def connected_by_identity(namespace: str, credential: "AsyncTokenCredential") -> "Callable[[], ServiceBusClient]":
-    """A client factory for ``example.servicebus.windows.net`` and an identity that may send."""
+    """A client factory for a namespace, such as ``example.servicebus.windows.net``, and an identity that may send."""
 
     def factory() -> "ServiceBusClient":
         from azure.servicebus.aio import ServiceBusClient  # noqa: PLC0415  # rule 1
@@ -82,8 +83,8 @@ def connected_by_identity(namespace: str, credential: "AsyncTokenCredential") ->
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Letter:
-    """A message that waits to be sent, and the news of that."""
+class _Outgoing:
+    """A message that waits to be sent, and the future of its send."""
 
     message: "ServiceBusMessage"
     size_bytes: int
@@ -91,7 +92,7 @@ class _Letter:
 
 
 class ServiceBusMessenger:
-    """ports.Messenger. ``client_factory`` is called at the first send; the three names are entities."""
+    """ports.Messenger. ``client_factory`` is called at the first send. The three names are those of entities."""
 
     def __init__(
         self,
@@ -110,10 +111,10 @@ class ServiceBusMessenger:
         self._client: ServiceBusClient | None = None
         self._senders: dict[str, ServiceBusSender] = {}
         self._turns: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in (request_queue, event_queue, topic)}
-        self._waiting: dict[str, deque[_Letter]] = {name: deque() for name in self._turns}
+        self._waiting: dict[str, deque[_Outgoing]] = {name: deque() for name in self._turns}
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
-        """Send now, or schedule for ``at``."""
+        """Send a message now, or schedule it for ``at``. Raises Unavailable if the broker has not accepted it."""
         if isinstance(message, PredictionEvent):
             message = slimmed(message)
         properties: dict[str, int | str] = {"deferrals": envelope.deferrals}
@@ -134,7 +135,10 @@ class ServiceBusMessenger:
             await sender.schedule_messages(_message(body, **described), at.astimezone(UTC))
 
     async def publish(self, event: Event, again: str = "") -> None:
-        """Publish a CloudEvent in structured mode; the outcome is a property too, for subscriptions to filter by."""
+        """Publish a CloudEvent in structured mode. Its outcome is a property too, for the filters of subscriptions.
+
+        With ``again`` the message gets another id, so that the broker does not drop it as a duplicate.
+        """
         body = event.to_json()
         described: dict[str, Any] = {
             "content_type": "application/cloudevents+json",
@@ -145,17 +149,17 @@ class ServiceBusMessenger:
         await self._post(self._topic, _compact(body), described)
 
     async def ping(self) -> None:
-        """Open a sender of its own on the request queue and close it: proves network, login and entity.
+        """Open a separate sender on the request queue and close it. This tests network, login and entity.
 
         Raises:
-            Unavailable: one of them is not there.
+            Unavailable: one of them does not work.
         """
-        async with self._guarded(), self._connected().get_queue_sender(self._request_queue) as sender:
+        async with self._bounded(), self._connect().get_queue_sender(self._request_queue) as sender:
             await sender.create_message_batch()  # the one public call that opens the link and sends nothing
 
     async def close(self) -> None:
-        """Close everything; the next send opens anew."""
-        # One by one: the SDK's client knows its senders by weak references only.
+        """Close senders and client. The next send opens new ones."""
+        # One by one, because the SDK's client has only weak references to its senders.
         for entity in list(self._senders):
             await self._drop(entity)
         client, self._client = self._client, None
@@ -172,45 +176,45 @@ class ServiceBusMessenger:
                 assert_never(message)
 
     async def _post(self, entity: str, body: bytes, described: Mapping[str, Any]) -> None:
-        """Send a message now, together with whatever else waits for this entity."""
+        """Send a message now, together with the others that wait for this entity."""
         waiting = self._waiting[entity]
-        async with self._guarded():
-            letter = _Letter(_message(body, **described), len(body) + _ENVELOPE_BYTES)
-            waiting.append(letter)
+        async with self._bounded():
+            outgoing = _Outgoing(_message(body, **described), len(body) + _ENVELOPE_BYTES)
+            waiting.append(outgoing)
             try:
                 async with self._turns[entity]:
-                    while not letter.sent.done():
+                    while not outgoing.sent.done():
                         await self._send_waiting(entity)
-                letter.sent.result()
+                outgoing.sent.result()
             finally:
-                if letter in waiting:
-                    waiting.remove(letter)
-                letter.sent.cancel()
+                if outgoing in waiting:
+                    waiting.remove(outgoing)
+                outgoing.sent.cancel()
 
     async def _send_waiting(self, entity: str) -> None:
-        """Send what waits, in its order, as far as it fits into one transfer; tell everybody who waits for it."""
-        dead_letters = _together(self._waiting[entity])
+        """Send the first waiting messages that fit into one transfer, and set the result of each."""
+        batch = _take_batch(self._waiting[entity])
         try:
-            messages = [letter.message for letter in dead_letters]
+            messages = [outgoing.message for outgoing in batch]
             await self._sender(entity).send_messages(messages if len(messages) > 1 else messages[0])
         except BaseException as error:
             await self._drop(entity)
             trouble = error if isinstance(error, Exception) else Unavailable(Dependency.SERVICE_BUS, "interrupted")
-            for letter in dead_letters:
-                if not letter.sent.done():
-                    letter.sent.set_exception(trouble)
-                    letter.sent.exception()  # it was looked at, should nobody be there any more
+            for outgoing in batch:
+                if not outgoing.sent.done():
+                    outgoing.sent.set_exception(trouble)
+                    outgoing.sent.exception()  # so that asyncio logs nothing if the caller is gone
             if not isinstance(error, Exception):
                 raise
         else:
-            for letter in dead_letters:
-                if not letter.sent.done():
-                    letter.sent.set_result(None)
+            for outgoing in batch:
+                if not outgoing.sent.done():
+                    outgoing.sent.set_result(None)
 
     @asynccontextmanager
     async def _turn(self, entity: str) -> "AsyncIterator[ServiceBusSender]":
-        """The entity's sender, for one send; it is dropped if that goes wrong, also by being cancelled."""
-        async with self._guarded(), self._turns[entity]:
+        """The entity's sender for one send. It is dropped if the send fails or is cancelled."""
+        async with self._bounded(), self._turns[entity]:
             done = False
             try:
                 yield self._sender(entity)
@@ -220,8 +224,8 @@ class ServiceBusMessenger:
                     await self._drop(entity)
 
     @asynccontextmanager
-    async def _guarded(self) -> AsyncIterator[None]:
-        """Bound the time, and turn the SDK's errors into ours; their texts may hold addresses and are left out."""
+    async def _bounded(self) -> AsyncIterator[None]:
+        """Limit the time, and turn the SDK's errors into ours, without their texts, which may contain addresses."""
         from azure.core.exceptions import AzureError  # noqa: PLC0415  # rule 1
 
         try:
@@ -230,13 +234,13 @@ class ServiceBusMessenger:
         except (AzureError, OSError, ValueError) as error:
             raise Unavailable(Dependency.SERVICE_BUS, type(error).__name__) from None
 
-    def _connected(self) -> "ServiceBusClient":
+    def _connect(self) -> "ServiceBusClient":
         self._client = self._client or self._client_factory()
         return self._client
 
     def _sender(self, entity: str) -> "ServiceBusSender":
         if entity not in self._senders:
-            client = self._connected()
+            client = self._connect()
             opened = client.get_topic_sender(entity) if entity == self._topic else client.get_queue_sender(entity)
             self._senders[entity] = opened
         return self._senders[entity]
@@ -245,19 +249,19 @@ class ServiceBusMessenger:
         sender = self._senders.pop(entity, None)
         if sender is None:
             return
-        with suppress(Exception):  # it is thrown away because it is broken; how it breaks further is no news
+        with suppress(Exception):  # it is broken already, so an error of its closing says nothing new
             async with asyncio.timeout(_CLOSE_S):
                 await sender.close()
 
 
-def _together(waiting: "deque[_Letter]") -> list[_Letter]:
-    """Take the first letters that fit into one transfer, at least one."""
-    dead_letters = [waiting.popleft()]
-    size_bytes = dead_letters[0].size_bytes
+def _take_batch(waiting: "deque[_Outgoing]") -> list[_Outgoing]:
+    """Take the first messages that fit into one transfer, at least one."""
+    batch = [waiting.popleft()]
+    size_bytes = batch[0].size_bytes
     while waiting and size_bytes + waiting[0].size_bytes <= _TRANSFER_BYTES:
         size_bytes += waiting[0].size_bytes
-        dead_letters.append(waiting.popleft())
-    return dead_letters
+        batch.append(waiting.popleft())
+    return batch
 
 
 def _message(body: bytes, **properties: Any) -> "ServiceBusMessage":
@@ -267,14 +271,14 @@ def _message(body: bytes, **properties: Any) -> "ServiceBusMessage":
 
 
 def _compact(body: Mapping[str, Any]) -> bytes:
-    # Half a surrogate pair, which a model's error text may hold, becomes the escape that JSON has for it.
+    # Half a surrogate pair, which a model's error text may contain, becomes its JSON escape.
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def slimmed(event: PredictionEvent) -> PredictionEvent:
-    """The event, without outputs and metrics where it would be too large for the queue (outputs may be data URIs).
+    """The event, without outputs and metrics if it is too large for the queue (outputs may be data URIs).
 
-    ``complete`` is then False: whoever reads it asks Replicate for the rest.
+    ``complete`` is then False, and the message handler fetches the prediction from Replicate.
     """
     if len(_compact(event.to_json())) <= EVENT_BYTES:
         return event
@@ -282,7 +286,7 @@ def slimmed(event: PredictionEvent) -> PredictionEvent:
 
 
 def broker_id(message_id: str) -> str:
-    """The message id as the broker takes it: shortened with a digest where it is too long."""
+    """The message id for the broker. An id that is too long is cut, and ends in a digest of the whole."""
     if len(message_id) <= _ID_CHARACTERS:
         return message_id
     digest = hashlib.sha256(message_id.encode()).hexdigest()
@@ -295,12 +299,11 @@ def read_envelope(
     deliveries: int | None = 1,
     enqueued_at: datetime | None = None,
 ) -> Envelope:
-    """The envelope of a message that was received. What an app has put there and we cannot read counts as absent.
+    """The envelope of a received message. A property that cannot be read counts as absent.
 
-    ``deliveries`` counts this one too; those before came to no end.
-
-    Names and values may be text or bytes. A message without an id gets one of its own: two of them must not be
-    taken for the same when they are put off. ``enqueued_at`` without a zone is UTC.
+    ``deliveries`` counts this delivery too; the earlier ones were lost. Names and values may be text or bytes. A
+    message without an id gets a random one: two such messages must not pass for duplicates when they are deferred.
+    ``enqueued_at`` without a zone is UTC.
     """
     properties = {_text(name): value for name, value in (application_properties or {}).items()}
     enqueued_at = _utc(enqueued_at)
@@ -319,15 +322,18 @@ def _number(value: object) -> int:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, int) and value.bit_length() > 64:  # no text of it is worth its time
+    if isinstance(value, int) and value.bit_length() > 64:  # converting a huge integer to text takes long
         return ""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _since(said: object, enqueued_at: datetime | None) -> datetime | None:
-    """When a message was first put off, as it says itself; when it came, where that cannot be: patience must end."""
+def _since(value: object, enqueued_at: datetime | None) -> datetime | None:
+    """When a message was first deferred, by its own property.
+
+    An impossible value is replaced by ``enqueued_at``, so that the message is not deferred for ever.
+    """
     try:
-        moment = _utc(datetime.fromisoformat(_text(said)))
+        moment = _utc(datetime.fromisoformat(_text(value)))
     except ValueError:
         moment = None
     if moment is None or enqueued_at is None:
@@ -336,7 +342,7 @@ def _since(said: object, enqueued_at: datetime | None) -> datetime | None:
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """A time in UTC, where it has no zone too. None for the first and the last day there is, in another zone."""
+    """A time in UTC. Without a zone it is taken as UTC. None if it overflows: the first or last day in another zone."""
     if moment is None or moment.tzinfo is None:
         return moment and moment.replace(tzinfo=UTC)
     with suppress(OverflowError):

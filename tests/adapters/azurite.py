@@ -1,4 +1,4 @@
-"""Azurite for the tests of an adapter: one for the whole session, and clients for it."""
+"""Azurite for the tests of adapters: one process for the whole session, and its clients."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ async def azurite() -> AsyncIterator[Azurite]:
 
 @pytest_asyncio.fixture(scope="session")
 async def table_service(azurite: Azurite) -> AsyncIterator[TableService]:
-    """The way to its tables."""
+    """The service of its tables."""
     service = TableService(StorageAccount.by_string(azurite.connection_string, "table"))
     yield service
     await service.close()

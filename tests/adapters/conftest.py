@@ -23,7 +23,7 @@ FAKE_AND_REAL = ["fake", pytest.param("azurite", marks=pytest.mark.stack)]
 
 @pytest_asyncio.fixture
 async def table_store(table_service: TableService) -> TableStore:
-    """A store in a table of its own."""
+    """A store in a new table."""
     made = TableStore(table_service, fresh_name())
     await made.ensure()
     return made
@@ -31,7 +31,7 @@ async def table_store(table_service: TableService) -> TableStore:
 
 @pytest_asyncio.fixture
 async def table_index(table_service: TableService) -> TableIndex:
-    """An open index in a table of its own."""
+    """An open index in a new table."""
     made = TableIndex(table_service, fresh_name())
     await made.ensure()
     return made
@@ -39,7 +39,7 @@ async def table_index(table_service: TableService) -> TableIndex:
 
 @pytest_asyncio.fixture
 async def blob_containers(blob_service: BlobServiceClient, azurite: Azurite) -> AsyncIterator[AllBlobs]:  # a fixture
-    """Containers of its own."""
+    """New containers."""
     account = StorageAccount.by_string(azurite.connection_string, "blob")
     outputs, dead_letters, inputs, quarantine, uploads = (fresh_name() for _ in range(5))
     made = AllBlobs(blob_service, outputs, dead_letters, inputs, quarantine, uploads, account)
@@ -70,5 +70,5 @@ def blobs(request: pytest.FixtureRequest) -> FakeBlobs | AllBlobs:
 
 
 def fresh_name() -> str:
-    """A name that is valid for a table and for a container, and new."""
+    """A new name that is valid for a table and for a container."""
     return f"t{uuid4().hex}"

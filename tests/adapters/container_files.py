@@ -1,4 +1,4 @@
-"""Pictures with all that a stranger may have put into them, made by hand where no library writes it."""
+"""Pictures with everything that a stranger may put into them. Parts that no library writes are made by hand."""
 
 import io
 import struct
@@ -8,14 +8,14 @@ from typing import Any
 
 from PIL import Image, ImageCms, PngImagePlugin
 
-#: What must not be found in anything that was cleaned.
+#: Texts that no cleaned file may contain.
 SECRET = b"secret-of-a-user"
 HTML = b"<html><script>" + SECRET + b"</script>"
 PROFILE: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> Image.Image:
-    """Something that is another picture when it is turned or its colours change."""
+    """A picture that looks different when it is turned or its colours change."""
     bands = [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L").rotate(90)]
     image = Image.merge("RGB", bands).resize(size).convert(mode)
     if mode in ("LA", "RGBA"):
@@ -24,7 +24,7 @@ def picture(mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> Image.Image:
 
 
 def exif(turned: int = 6) -> bytes:
-    """EXIF with an orientation, a place, a description, and a thumbnail, as Pillow reads and writes it."""
+    """EXIF with an orientation, a location, a description and a thumbnail, as Pillow reads and writes it."""
     said = Image.Exif()
     said[0x0112] = turned
     said[0x010E] = SECRET.decode()
@@ -38,7 +38,7 @@ def png(mode: str = "RGB", **options: Any) -> bytes:
 
 
 def png_with_everything(mode: str = "RGB") -> bytes:
-    """Texts, time, EXIF, a profile, a private chunk, an end and what follows it."""
+    """A PNG with texts, time, EXIF, a profile, a private chunk, and bytes after its end."""
     said = PngImagePlugin.PngInfo()
     said.add_text("prompt", SECRET.decode())
     said.add_text("more", SECRET.decode(), zip=True)
@@ -52,7 +52,7 @@ def png_with_everything(mode: str = "RGB") -> bytes:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """One of a PNG."""
+    """A PNG chunk with its checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
@@ -66,13 +66,13 @@ def png_chunks(content: bytes) -> list[bytes]:
 
 
 def with_chunks(content: bytes, before: bytes, *added: bytes) -> bytes:
-    """A PNG with chunks before the first of a kind."""
+    """A PNG with added chunks before the first chunk of a kind."""
     at = content.index(before) - 4
     return content[:at] + b"".join(added) + content[at:]
 
 
 def apng() -> bytes:
-    """Two frames, as Pillow writes them."""
+    """An animated PNG of two frames, as Pillow writes it."""
     return _animated("PNG")
 
 
@@ -82,12 +82,12 @@ def jpeg(mode: str = "RGB", **options: Any) -> bytes:
 
 
 def segment(marker: int, content: bytes) -> bytes:
-    """One of a JPEG."""
+    """A JPEG segment."""
     return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
 
 
 def jpeg_with_everything(mode: str = "RGB", **options: Any) -> bytes:
-    """EXIF, XMP, a comment, Photoshop's, a thumbnail in each place for one, fill bytes, and a second picture."""
+    """A JPEG with EXIF, XMP, a comment, Photoshop data, thumbnails in all places, fill bytes and a second picture."""
     content = jpeg(mode, exif=b"Exif\0\0" + exif().removeprefix(b"Exif\0\0"), icc_profile=PROFILE, **options)
     added = (
         segment(0xE0, b"JFXX\0\x10" + SECRET)
@@ -123,7 +123,7 @@ def webp(mode: str = "RGB", **options: Any) -> bytes:
 
 
 def webp_with_everything(mode: str = "RGB", **options: Any) -> bytes:
-    """EXIF, XMP, a profile, a private chunk, and what follows the end."""
+    """A WebP with EXIF, XMP, a profile, a private chunk, and bytes after its end."""
     content = webp(mode, exif=exif(), xmp=SECRET, icc_profile=PROFILE, **options)
     return riff(content[12:] + b"PRIV" + struct.pack("<I", len(SECRET)) + SECRET) + HTML
 
@@ -134,7 +134,7 @@ def riff(chunks: bytes) -> bytes:
 
 
 def animated_webp() -> bytes:
-    """Two frames."""
+    """An animation of two frames."""
     return _animated("WEBP")
 
 
@@ -144,12 +144,12 @@ def gif() -> bytes:
 
 
 def gif_head_bytes() -> int:
-    """Where its first block begins: behind the head and the palette."""
+    """The position of its first block, after the header and the palette."""
     return 13 + (6 << (gif()[10] & 7))
 
 
 def gif_to_see_through() -> bytes:
-    """One that says that a colour of its is nothing."""
+    """A GIF with a transparent colour."""
     content, start = gif(), gif_head_bytes()
     return b"GIF89a" + content[6:start] + _CONTROL + content[start:]
 
@@ -158,7 +158,7 @@ _CONTROL = b"\x21\xf9\x04\x01\0\0\x80\0"
 
 
 def gif_with_everything() -> bytes:
-    """A comment, a text, XMP, a loop, and what follows the end."""
+    """A GIF with a comment, a text, XMP, a loop, and bytes after its end."""
     text = b"\x21\x01\x0c" + bytes(12) + _sub_blocks(SECRET)
     xmp = b"\x21\xff\x0bXMP DataXMP" + _sub_blocks(SECRET)
     loop = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
@@ -169,7 +169,7 @@ def gif_with_everything() -> bytes:
 
 
 def animated_gif() -> bytes:
-    """Two frames."""
+    """An animation of two frames."""
     return _animated("GIF")
 
 

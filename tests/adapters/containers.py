@@ -1,4 +1,4 @@
-"""The five containers of an account in one hand, with the methods of all of them, as FakeBlobs has them."""
+"""The five containers of an account as one object with all their methods, like FakeBlobs."""
 
 import asyncio
 from typing import Any, cast
@@ -18,7 +18,7 @@ from shared.adapters.azure_storage.blobs import (
 
 
 class AllBlobs:
-    """Outputs go by ``account``; everything else by ``service``."""
+    """Outputs are written through ``account``, everything else goes through ``service``."""
 
     def __init__(  # names of containers, in the order of the fixtures
         self,
@@ -40,7 +40,7 @@ class AllBlobs:
         self._parts = (self.outputs, self.input_files, self.uploads, self.quarantine, self.dead_letters)
 
     async def ensure(self) -> None:
-        """Create what is missing."""
+        """Create the containers that are missing."""
         await asyncio.gather(*(part.ensure() for part in self._parts))
 
     def __getattr__(self, name: str) -> Any:

@@ -19,7 +19,7 @@ from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import OpenRow, Store
 
-#: Microseconds, so that a store that rounds is found out.
+#: It has microseconds, so that a test fails if a store rounds.
 NOW = datetime(2026, 11, 21, 12, 34, 56, 123456, tzinfo=UTC)
 
 #: Every character that an id may have (shared/core/keys.py), and the longest one there is.
@@ -53,7 +53,7 @@ def ending(generation: Generation, account: Account, captured: int = 3) -> Trans
     return Transition(ended, after, entry)
 
 
-#: What was seen of a prompt that was refused.
+#: The screening record of a refused prompt.
 RECORD = ScreeningRecord(
     subject="prompt",
     at=NOW,
@@ -92,7 +92,7 @@ def attempt() -> Attempt:
 
 
 def full_generation(key: Key) -> Generation:
-    """A generation in which every field says something."""
+    """A generation with a value in every field."""
     return Generation(
         key=key,
         state=State.RUNNING,
@@ -149,7 +149,7 @@ def full_generation(key: Key) -> Generation:
 
 
 def full_request(key: Key) -> GenerationRequest:
-    """A request in which every field says something."""
+    """A request with a value in every field."""
     return GenerationRequest(
         key=key,
         prompt=PROMPT,
@@ -199,7 +199,7 @@ def output(key: Key, index: int) -> Output:
 
 
 def full_account(user_id: str) -> Account:
-    """An account in which every field says something, in numbers beyond 32 bits."""
+    """An account with a value in every field, in numbers beyond 32 bits."""
     return Account(
         account_id=user_id,
         plan=Plan.PREMIUM,

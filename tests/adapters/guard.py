@@ -1,4 +1,4 @@
-"""A guard on a Replicate that says what the test wants, and its clock."""
+"""A guard on a scripted Replicate, and its clock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ REFUSED = CreateRefused(Reason.PROVIDER_REFUSED, "The model did not accept these
 
 
 class Scripted:
-    """A Replicate that says what the test wants, and counts what it was asked."""
+    """A Replicate that returns what the test sets, and counts its calls."""
 
     def __init__(self) -> None:
         self.say: CreateOutcome = CREATED
@@ -44,7 +44,7 @@ class Scripted:
         self.hangs.set()
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
-        """Say it."""
+        """Return what the test has set."""
         self.creates += 1
         await self.hangs.wait()
         return self.say
@@ -57,11 +57,11 @@ class Scripted:
         return CREATED.prediction
 
     async def get(self, ref: PredictionRef) -> Prediction | None:
-        """Say it."""
+        """Return what the test has set."""
         return await self._answer()
 
     async def cancel(self, ref: PredictionRef) -> Prediction | None:
-        """Say it."""
+        """Return what the test has set."""
         return await self._answer()
 
     async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
@@ -78,7 +78,7 @@ class Scripted:
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Two chunks, or one and then what the test wants."""
+        """Yield two chunks, or one and then what the test has set."""
         await self._answer()
         yield self._chunks()
 
@@ -98,12 +98,12 @@ class World:
     time: list[float]
 
     async def create(self, *, posts: int = 1, times: int = 1) -> list[CreateOutcome]:
-        """So many creates, one after the other."""
+        """Send creates one after the other; returns their outcomes."""
         wanted = replace(attempt(), posts=posts)
         return [await self.guard.create(KEY, wanted) for _ in range(times)]
 
     async def open(self, say: CreateOutcome = UNKNOWN) -> None:
-        """Let creates fail until they are left alone."""
+        """Let creates fail until the circuit is open."""
         self.replicate.say = say
         await self.create(times=RULE.failures)
         assert self.guard.states()["creates"] == "open"
@@ -116,7 +116,7 @@ class World:
 
 
 def made(per_minute: float = 60_000, chance: float = 0) -> World:
-    """A fast guard; slow ones say so."""
+    """A guard with a fast pace, unless the test sets a slower one."""
     time = [1000.0]
     replicate = Scripted()
     return World(
@@ -127,6 +127,6 @@ def made(per_minute: float = 60_000, chance: float = 0) -> World:
 
 
 def why(outcome: CreateOutcome) -> tuple[str, Any]:
-    """The word and the wait of what was surely not created."""
+    """The reason and the wait of a create that surely made nothing."""
     assert isinstance(outcome, NotCreated)
     return outcome.why, outcome.retry_after_s

@@ -1,4 +1,4 @@
-"""What one picture costs: run as a program, with the name of a file, in a process that did nothing else.
+"""Measures what one picture costs. It is run as a program with a file's name, in a process that does nothing else.
 
 It prints how much memory the process had at its peak beyond what it had before the file was read (MiB), the CPU time
 (user and system, all threads), and what came of the picture.
@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.adapters.media.images import PillowImages
 from shared.ports import OutputUnfit, PictureUnfit
 
-#: A PNG of 1 x 1: what the first picture of a process costs is no matter of the picture's.
+#: A PNG of 1 x 1, processed first, so that the one-time costs of a process are not measured.
 TINY = bytes.fromhex(
     "89504e470d0a1a0a0000000d494844520000000100000001080200000090"
     "7753de0000000c49444154789c63606060000000040001f61738550000000049454e44ae426082"
@@ -23,7 +23,7 @@ TINY = bytes.fromhex(
 
 
 async def looked_at(content: bytes) -> str:
-    """What came of it: how the screener gets it, or why it is not taken."""
+    """The result: how the screener gets the picture, or why it is refused."""
     images, file = PillowImages(), io.BytesIO(content)
     try:
         picture = await images.inspect(file)
@@ -38,19 +38,19 @@ async def looked_at(content: bytes) -> str:
 
 
 def memory_mib(name: str) -> float:
-    """VmHWM or VmRSS."""
+    """The process's VmHWM or VmRSS, in MiB."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
     return int(found[1]) / 1024 if found else 0.0
 
 
 def cpu_s() -> float:
-    """Of all threads so far."""
+    """The CPU time of all threads so far, in seconds."""
     times = os.times()
     return times.user + times.system
 
 
 async def main(name: str) -> None:
-    """Measure one."""
+    """Measure one picture and print the result."""
     await looked_at(TINY)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # noqa: ASYNC240  # the peak begins again
     before_mib, before_s = memory_mib("VmRSS"), cpu_s()

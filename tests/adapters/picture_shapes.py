@@ -1,4 +1,4 @@
-"""Pictures of every shape and format that costs most: made with as little memory as can be, each once a run."""
+"""The costliest pictures of every shape and format. They are made with little memory, and once a run."""
 
 import io
 import random
@@ -13,12 +13,12 @@ Make = Callable[[], bytes]
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
-    """A PNG chunk with its right checksum."""
+    """A PNG chunk with a correct checksum."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def png(width: int, height: int, colour: int, depth: int = 8, *, interlaced: bool = False, noisy: int = 0) -> bytes:
-    """A PNG written row by row; the first ``noisy`` bytes of each row are noise, so that it has some size."""
+    """A PNG written row by row. The first ``noisy`` bytes of each row are noise, so that its file is large."""
     samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     row_bytes = (width * samples * depth + 7) // 8
     packed, noise, parts = zlib.compressobj(1), random.Random(1), []
@@ -34,7 +34,7 @@ def png(width: int, height: int, colour: int, depth: int = 8, *, interlaced: boo
 
 
 def interlaced_png(width: int, height: int) -> bytes:
-    """The same with seven passes, RGBA, plain."""
+    """An interlaced RGBA PNG, with seven passes, of one colour."""
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     packed, parts = zlib.compressobj(1), []
     for left, top, across, down in passes:
@@ -64,20 +64,20 @@ def saved(form: str, size: tuple[int, int], mode: str, *, noise: bool = False, *
 
 
 def many_scans(side: int, scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again: a few bytes each, and a walk through all of it."""
+    """A progressive JPEG whose last scan is repeated: a few bytes each, and each a walk over the whole picture."""
     content = saved("JPEG", (side, side), "L", progressive=True)
     at = content.rindex(b"\xff\xda")
     return content[:-2] + content[at:-2] * scans + b"\xff\xd9"
 
 
 def cameras(size: tuple[int, int], **options: Any) -> bytes:
-    """What a phone makes: a JPEG of three colours, with a second picture behind it, on its side."""
+    """A phone's photo: a JPEG of three colours on its side, with a second picture after its end."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return saved("JPEG", size, "RGB", noise=True, exif=exif, **options) + saved("JPEG", (320, 240), "RGB")
 
 
-#: Those that are taken, by what they are.
+#: The pictures that are accepted, by name.
 TAKEN: dict[str, Make] = {
     "PNG 4096x4096 RGBA": lambda: png(4096, 4096, 6, noisy=1024),
     "PNG 4096x4096 RGB": lambda: png(4096, 4096, 2, noisy=4000),
@@ -110,7 +110,7 @@ TAKEN: dict[str, Make] = {
     "GIF 4096x4096 interlaced": lambda: saved("GIF", (4096, 4096), "L", interlace=1),
 }
 
-#: Those that are refused, with what the refusal says.
+#: The pictures that are refused, with the text of the refusal.
 REFUSED: dict[str, tuple[Make, str]] = {
     "PNG 1x64000000": (lambda: png(1, 64_000_000, 0, 1), "16384"),
     "PNG 64000000x1": (lambda: png(64_000_000, 1, 6), "16384"),
@@ -130,19 +130,19 @@ REFUSED: dict[str, tuple[Make, str]] = {
 
 
 def webp_head(width: int, height: int) -> bytes:
-    """A lossless WebP that promises these dimensions, in 40 bytes."""
+    """A lossless WebP of 40 bytes whose header declares these dimensions."""
     pixels = b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14 | 1 << 28) + bytes(15)
     return b"RIFF" + struct.pack("<I", 12 + len(pixels)) + b"WEBPVP8L" + struct.pack("<I", len(pixels)) + pixels
 
 
 def gif_head(width: int, height: int) -> bytes:
-    """A GIF whose canvas promises these dimensions, with a frame of one pixel."""
+    """A GIF whose canvas declares these dimensions, with a frame of one pixel."""
     small = saved("GIF", (1, 1), "L")
     return small[:6] + struct.pack("<HH", width, height) + small[10:]
 
 
 def small_chunks(count: int) -> bytes:
-    """A PNG with so many empty chunks before its pixels."""
+    """A PNG with ``count`` empty chunks before its pixels."""
     content = png(64, 64, 2)
     return content[:33] + chunk(b"teSt", b"") * count + content[33:]
 
@@ -155,7 +155,7 @@ def comments(size_bytes: int) -> bytes:
 
 
 def pictures() -> Iterator[tuple[str, Make, str]]:
-    """All of them: name, how it is made, what is said of it."""
+    """All pictures: the name, the function that makes it, and the expected result."""
     for name, make in TAKEN.items():
         yield name, make, "shown"
     for name, (make, said) in REFUSED.items():

@@ -1,4 +1,4 @@
-"""Pictures with a manifest of provenance (C2PA) in them, signed by a chain of two that is made here."""
+"""Pictures with a manifest of provenance (C2PA), signed by a chain of two certificates that is made here."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ def _usage(*, is_root: bool) -> x509.KeyUsage:
 
 
 def signed(content: bytes, content_type: str, *, thumbnail: bool = False) -> bytes:
-    """The picture with a manifest; ``thumbnail``: with a smaller one of itself in it."""
+    """The picture with a manifest. With ``thumbnail`` the manifest contains a small copy of the picture."""
     root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     chain = (
         _certificate("leaf", leaf, "root", root, is_root=False),

@@ -1,4 +1,4 @@
-"""What the adapters of Replicate, Service Bus and Content Safety are tested against.
+"""Servers that the adapters of Replicate, Service Bus and Content Safety are tested against.
 
 ``running`` starts a simulator of the local stack as a process of its own; ``Scripted`` answers HTTP as a test
 says; ``raw_server`` is a bare socket for servers that misbehave below HTTP.
@@ -44,7 +44,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Scripted:
-    """An HTTP server on loopback: ``answers`` are used up in order, the last one serves for ever.
+    """An HTTP server on loopback. It gives its ``answers`` in order, and repeats the last one.
 
     ``requests`` are (method, path with query, headers with lower-case names, body).
     """
@@ -84,7 +84,7 @@ Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[No
 
 @asynccontextmanager
 async def raw_server(connection: Connection) -> AsyncIterator[str]:
-    """A TCP server whose connections are treated so; yields its URL."""
+    """A TCP server that handles each connection by this function; yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -112,18 +112,18 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 async def drop_after_reading(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take the request and hang up."""
+    """Read the request and close the connection."""
     await read_request(reader)
 
 
 async def reset_after_reading(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take the request and reset the connection."""
+    """Read the request and reset the connection."""
     await read_request(reader)
     writer.transport.abort()
 
 
 async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take the request and say nothing until the client hangs up."""
+    """Read the request and send nothing until the client closes the connection."""
     await read_request(reader)
     await reader.read()
 
@@ -131,20 +131,20 @@ async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 async def answer_by_halves(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: bytes = b"201 Created"
 ) -> None:
-    """Promise 1000 bytes, send 10, hang up."""
+    """Announce 1000 bytes, send 10, and close the connection."""
     await read_request(reader)
     writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 1000\r\n\r\n0123456789")
     await writer.drain()
 
 
 async def answer_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer with what is no HTTP."""
+    """Answer with bytes that are not HTTP."""
     await read_request(reader)
     writer.write(b"220 mail.example ESMTP\r\n\r\n")
     await writer.drain()
 
 
 async def closed_port() -> str:
-    """A URL where nobody listens."""
+    """A URL whose port is closed."""
     async with raw_server(drop_after_reading) as url:
         return url

@@ -1,4 +1,4 @@
-"""Servers of strangers, on loopback behind TLS of a test's own authority, for what fetches from them."""
+"""Untrusted servers on loopback, with TLS of a test's own authority, for the tests of fetching."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ from shared.adapters.net.public_client import Resolve
 from shared.core.reasons import Reason, Refusal
 
 AUTHORITY = trustme.CA()
-#: The names that a test opens; the certificate is good for two more, so that it is not TLS that refuses those.
+#: The names that a test opens. The certificate covers two more, so that it is not TLS that refuses those.
 HOSTS = ("pictures.example", "rebind.example", "mixed.example", "xn--mnchen-3ya.example")
 CERTIFICATE = AUTHORITY.issue_cert(*HOSTS, "strange.example", "127.0.0.1")
 
@@ -28,21 +28,21 @@ def trusting() -> ssl.SSLContext:
 
 @cache
 def serving() -> ssl.SSLContext:
-    """A server's TLS."""
+    """A server's TLS context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CERTIFICATE.configure_cert(context)
     return context
 
 
 class Names:
-    """A resolver: each host has answers that are used up in order, the last one serves for ever."""
+    """A resolver. Each host has answers that are given in order, and the last one is repeated."""
 
     def __init__(self, **answers: Sequence[Sequence[str]]) -> None:
         self.answers = {name.replace("_", "."): list(given) for name, given in answers.items()}
         self.asked: list[str] = []
 
     async def __call__(self, host: str) -> Sequence[str]:
-        """Answer as the test says; 127.0.0.1 for whoever it does not mention."""
+        """Return the test's answer, or 127.0.0.1 for a host that it does not mention."""
         self.asked.append(host)
         answers = self.answers.get(host, [["127.0.0.1"]])
         return answers.pop(0) if len(answers) > 1 else answers[0]
@@ -50,18 +50,18 @@ class Names:
 
 @dataclass
 class Site:
-    """The server of a test: its address, and what it was asked."""
+    """The server of a test: its address, and the requests that it got."""
 
     port: int
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
     def at(self, path: str, host: str = "pictures.example") -> str:
-        """An address on it."""
+        """A URL on this server."""
         return f"https://{host}:{self.port}{path}"
 
     def fetcher(self, names: Resolve | None = None, *, total_s: float = 2, most_bytes: int = 1000) -> InputFetcher:
-        """A fetcher that may come here."""
+        """A fetcher for which this server is opened."""
         return InputFetcher(
             resolve=names or Names(),
             opened=dict.fromkeys((*HOSTS, "other.example"), self.port),
@@ -76,7 +76,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def site(handler: Handler) -> AsyncIterator[Site]:
-    """A server that answers so, whatever the path."""
+    """A server that answers every path by this handler."""
     made = Site(0)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -99,7 +99,7 @@ async def site(handler: Handler) -> AsyncIterator[Site]:
 
 @asynccontextmanager
 async def raw_site(answer: bytes, *, drip_s: float = 0) -> AsyncIterator[Site]:
-    """A server that says these bytes and closes, byte by byte where it drips."""
+    """A server that sends these bytes and closes. With ``drip_s`` it sends byte by byte, with this pause."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -109,7 +109,7 @@ async def raw_site(answer: bytes, *, drip_s: float = 0) -> AsyncIterator[Site]:
                 await writer.drain()
                 await asyncio.sleep(drip_s)
         except (OSError, asyncio.IncompleteReadError):
-            pass  # the fetcher has hung up, as it should
+            pass  # the fetcher has closed the connection, as it should
         finally:
             writer.close()
 
@@ -121,12 +121,12 @@ async def raw_site(answer: bytes, *, drip_s: float = 0) -> AsyncIterator[Site]:
 
 
 async def picture(request: web.Request) -> web.StreamResponse:
-    """Some bytes."""
+    """Answer with some bytes."""
     return web.Response(body=b"a picture", headers={"Set-Cookie": "a=b"})
 
 
 def moved(*places: str) -> Handler:
-    """Redirects to these places in order, then a picture."""
+    """A handler that redirects to these places in order, and then answers with a picture."""
     left = list(places)
 
     async def handler(request: web.Request) -> web.StreamResponse:

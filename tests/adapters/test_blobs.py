@@ -117,12 +117,12 @@ async def test_a_dead_letter_is_kept_and_listed(blobs: Containers) -> None:
     for raw in (b"first", b"{\xff not JSON"):
         await blobs.archive("requests/2026-11-21/ab.json", raw, metadata)
 
-    (letter,) = await blobs.list_dead_letters("requests/", 10)
+    (dead_letter,) = await blobs.list_dead_letters("requests/", 10)
 
-    assert (letter.name, letter.size_bytes) == ("requests/2026-11-21/ab.json", 11)
-    assert letter.metadata == metadata
-    assert letter.archived_at.utcoffset() is not None
-    assert await blobs.read_dead_letter(letter.name) == b"{\xff not JSON"
+    assert (dead_letter.name, dead_letter.size_bytes) == ("requests/2026-11-21/ab.json", 11)
+    assert dead_letter.metadata == metadata
+    assert dead_letter.archived_at.utcoffset() is not None
+    assert await blobs.read_dead_letter(dead_letter.name) == b"{\xff not JSON"
 
 
 async def test_dead_letters_are_listed_by_prefix_and_limit(blobs: Containers) -> None:
@@ -131,7 +131,7 @@ async def test_dead_letters_are_listed_by_prefix_and_limit(blobs: Containers) ->
     for name in ("requests/2.json", "requests/1.json", "requests/3.json", "events/1.json"):
         await blobs.archive(name, b"{}", {})
 
-    assert [letter.name for letter in await blobs.list_dead_letters("requests/", 2)] == [
+    assert [dead_letter.name for dead_letter in await blobs.list_dead_letters("requests/", 2)] == [
         "requests/1.json",
         "requests/2.json",
     ]

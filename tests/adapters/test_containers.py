@@ -192,8 +192,8 @@ def test_what_a_browser_may_play_is_an_animation(make: Callable[[], bytes]) -> N
 
 
 @pytest.mark.parametrize("make", (PLAIN | FULL).values(), ids=PLAIN | FULL)
-def test_what_ends_early_is_told_from_what_is_none(make: Callable[[], bytes]) -> None:
-    """Wherever a transfer was cut before the end of the picture it is cut short, not a whole file and not another."""
+def test_a_file_that_ends_early_is_cut_short(make: Callable[[], bytes]) -> None:
+    """Wherever a transfer was cut before the end of the picture, it is CutShort: neither a whole file nor unfit."""
     content, _ = cleaned(make())
     step = max(1, len(content) // 97)
     for stays in [*range(0, len(content) - 1, step), len(content) - 2]:
@@ -208,7 +208,7 @@ STRANGE = {
     "PNG with an unknown critical chunk": files.with_chunks(files.png(), b"IDAT", chunk(b"CgBI", bytes(4))),
     "PNG with two headers": files.with_chunks(files.png(), b"IDAT", chunk(b"IHDR", bytes(13))),
     "PNG without a header": files.png()[:8] + files.png()[33:],
-    "PNG of a name that is none": files.with_chunks(files.png(), b"IDAT", chunk(b"\0\0\0\0", b"")),
+    "PNG with a chunk of an invalid name": files.with_chunks(files.png(), b"IDAT", chunk(b"\0\0\0\0", b"")),
     "PNG of empty chunks": files.with_chunks(files.png(), b"IDAT", *(chunk(b"IDAT", b""),) * 40_000),
     "JPEG of two frames": files.jpeg().replace(b"\xff\xc4", segment(0xC0, bytes(15)) + b"\xff\xc4", 1),
     "JPEG within a JPEG": files.jpeg().replace(b"\xff\xc4", b"\xff\xd8\xff\xc4", 1),
@@ -221,7 +221,7 @@ STRANGE = {
     "WebP of empty chunks": files.riff(b"PRIV\0\0\0\0" * 5_000 + files.webp()[12:]),
     "WAV": b"RIFF\x24\0\0\0WAVEfmt " + bytes(30),
     "GIF without a picture": files.gif()[: files.gif_head_bytes()] + b";",
-    "GIF with a block that is none": files.gif()[:-1] + b"\x99;",
+    "GIF with an unknown block": files.gif()[:-1] + b"\x99;",
     "GIF of many sub-blocks": files.gif()[:-1] + b"\x21\xfe" + b"\x01a" * 300_000 + b"\0;",
     "GIF of many comments": files.gif()[:-1] + b"\x21\xfe\x01a\0" * 10_000 + b";",
 }
@@ -229,7 +229,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("content", STRANGE.values(), ids=STRANGE)
 def test_what_is_no_sound_container_is_unfit(content: bytes) -> None:
-    """And would be again, so it is not fetched again."""
+    """Another fetch would return the same bytes, so it is not fetched again."""
     with pytest.raises(OutputUnfit) as raised:
         cleaned(content)
     assert not isinstance(raised.value, CutShort)
@@ -237,14 +237,14 @@ def test_what_is_no_sound_container_is_unfit(content: bytes) -> None:
 
 
 def test_a_text_of_a_gif_takes_its_control_along() -> None:
-    """What it says of delay and transparency was about the text."""
+    """The control block's delay and transparency applied to the text, so it is dropped with it."""
     clean, _ = cleaned(files.gif_with_everything())
     assert clean == files.gif_to_see_through()
 
 
 @pytest.mark.parametrize("most_bytes", [1, 2**20], ids=["disk", "memory"])
 async def test_an_output_is_cleaned_while_it_is_held(most_bytes: int) -> None:
-    """In pieces as they came, in memory or on disk."""
+    """It is cleaned chunk by chunk, whether it is held in memory or on disk."""
     content = files.jpeg_with_everything()
     with SpooledOutput(most_bytes) as came, SpooledOutput(most_bytes) as clean:
         for start in range(0, len(content), 100):

@@ -1,4 +1,4 @@
-"""Content Safety: a verdict is whole or it is none; what the service cannot say now is Unavailable."""
+"""Content Safety: an assessment is complete, or the service is Unavailable."""
 
 import asyncio
 import base64
@@ -88,7 +88,7 @@ async def test_an_image_is_sent_as_its_bytes() -> None:
         [*SAFE, {"category": "Violence", "severity": None}],
     ],
 )
-async def test_a_verdict_that_is_not_whole_is_none(items: list[object]) -> None:
+async def test_an_incomplete_answer_is_unavailable(items: list[object]) -> None:
     """A missing or odd severity never counts as 0."""
     async with on(analysis(*items)) as (screener, _):
         with pytest.raises(Unavailable, match="content safety"):
@@ -126,13 +126,13 @@ async def test_a_silent_or_missing_service_is_unavailable_in_time() -> None:
 
 
 def test_it_takes_a_key_or_a_credential() -> None:
-    """Neither and both are mistakes of the wiring."""
-    with pytest.raises(ValueError, match="a key or a credential"):
+    """Neither and both are mistakes of the composition."""
+    with pytest.raises(ValueError, match="either a key or a credential"):
         ContentSafety("https://x.example")
 
 
 class Identity:
-    """A managed identity: gives a token, or says that there is none to be had."""
+    """A managed identity that returns a token, or raises that none is available."""
 
     def __init__(self, *, available: bool = True) -> None:
         self.available = available
@@ -157,7 +157,7 @@ class Identity:
 
 @pytest.mark.parametrize("available", [True, False])
 async def test_without_a_key_the_identity_is_asked(available: bool) -> None:
-    """For a token of this service and no other; without one there is no verdict, and nothing of the why is told."""
+    """Its token is for this service only. Without one the service is Unavailable, and the error quotes no detail."""
     url = (await closed_port()).replace("http:", "https:")
     identity = Identity(available=available)
     screener = ContentSafety(url, credential=identity)
@@ -169,35 +169,35 @@ async def test_without_a_key_the_identity_is_asked(available: bool) -> None:
 
 
 def test_a_long_text_is_cut_without_losing_a_word() -> None:
-    """Every piece fits, together they are the text, and every word is whole in one of them."""
+    """Every chunk fits, the chunks make up the text, and every word is whole in one of them."""
     words = [f"word{number}" for number in range(5000)]
     text = " ".join(words)
-    pieces = pieces_of(text)
-    assert all(len(piece) <= TEXT_CHARACTERS for piece in pieces)
-    assert set(words) <= {word for piece in pieces for word in piece.split()}
-    rebuilt = pieces[0] + "".join(piece[OVERLAP_CHARACTERS:] for piece in pieces[1:])
+    chunks = pieces_of(text)
+    assert all(len(chunk) <= TEXT_CHARACTERS for chunk in chunks)
+    assert set(words) <= {word for chunk in chunks for word in chunk.split()}
+    rebuilt = chunks[0] + "".join(chunk[OVERLAP_CHARACTERS:] for chunk in chunks[1:])
     assert rebuilt == text
 
 
 @pytest.mark.parametrize(
     "length", [0, 1, TEXT_CHARACTERS - 1, TEXT_CHARACTERS, TEXT_CHARACTERS + 1, 3 * TEXT_CHARACTERS]
 )
-def test_pieces_end_with_the_text(length: int) -> None:
-    """There is at least one piece, none is only a repetition, and the last one ends the text."""
+def test_chunks_end_with_the_text(length: int) -> None:
+    """There is at least one chunk, the last one ends the text, and none contains only overlap."""
     text = "".join(chr(97 + number % 26) for number in range(length))
-    pieces = pieces_of(text)
-    assert pieces[0][:1] == text[:1]
-    assert text.endswith(pieces[-1])
-    assert len(pieces) == 1 or len(pieces[-1]) > OVERLAP_CHARACTERS
-    assert len(pieces) == 1 or length > TEXT_CHARACTERS
+    chunks = pieces_of(text)
+    assert chunks[0][:1] == text[:1]
+    assert text.endswith(chunks[-1])
+    assert len(chunks) == 1 or len(chunks[-1]) > OVERLAP_CHARACTERS
+    assert len(chunks) == 1 or length > TEXT_CHARACTERS
 
 
 def test_characters_that_may_count_twice_are_given_room() -> None:
     """An emoji may count as one or two."""
-    assert all(len(piece) <= TEXT_CHARACTERS // 2 for piece in pieces_of("🗼" * TEXT_CHARACTERS))
+    assert all(len(chunk) <= TEXT_CHARACTERS // 2 for chunk in pieces_of("🗼" * TEXT_CHARACTERS))
 
 
-async def test_the_worst_of_all_pieces_counts() -> None:
+async def test_the_worst_of_all_chunks_counts() -> None:
     """Per category, wherever in the text it stands."""
     first = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (2, 0, 0, 6), strict=True)]
     second = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (0, 4, 0, 2), strict=True)]
@@ -242,15 +242,15 @@ async def test_no_hit_leaves_the_categories() -> None:
     assert assessment.severities == dict.fromkeys(Category, 0)
 
 
-async def test_an_answer_that_does_not_speak_of_the_lists_is_none() -> None:
-    """They were asked for, so silence about them is not "no hit"."""
+async def test_an_answer_without_the_lists_is_unavailable() -> None:
+    """The request named blocklists, so an answer without them does not mean "no match"."""
     async with with_blocklists(web.json_response({"categoriesAnalysis": SAFE})) as (screener, _):
         with pytest.raises(Unavailable, match="unreadable"):
             await screener.text("a lighthouse")
 
 
-async def test_a_hit_in_any_piece_refuses_the_whole_text() -> None:
-    """Even where a policy lets the topic pass: of the piece that was not analysed nobody knows anything."""
+async def test_a_hit_in_any_chunk_refuses_the_whole_text() -> None:
+    """Even if a policy allows the topic, because the chunk with the match was not analysed further."""
     hit = {"blocklistName": "brands", "blocklistItemId": "1", "blocklistItemText": "a brand"}
     safe = matched(categoriesAnalysis=SAFE)
     async with with_blocklists(safe, matched(hit, categoriesAnalysis=[]), safe) as (screener, server):
@@ -264,8 +264,8 @@ async def test_a_hit_in_any_piece_refuses_the_whole_text() -> None:
     ).allowed
 
 
-async def test_a_long_text_is_looked_at_in_several_places_at_once() -> None:
-    """Ten pieces, four at a time and never more; the time of one piece does not add up ten times."""
+async def test_several_chunks_of_a_long_text_are_analysed_at_once() -> None:
+    """Ten chunks are analysed four at a time, never more, so a long text takes less than ten times as long."""
     at_once, most = 0, 0
 
     async def slow(request: web.Request) -> web.Response:
@@ -281,8 +281,8 @@ async def test_a_long_text_is_looked_at_in_several_places_at_once() -> None:
     assert most == 4
 
 
-async def test_a_piece_without_a_verdict_leaves_the_text_without_one() -> None:
-    """The others may be as safe as they like; and no more of the twelve than those under way are asked for."""
+async def test_a_chunk_without_an_assessment_leaves_the_text_without_one() -> None:
+    """The result of the other chunks does not count. Of the twelve, no more are sent than those already under way."""
 
     async def later(request: web.Request) -> web.Response:
         return await asyncio.sleep(0.2, analysis(*SAFE))
@@ -368,12 +368,12 @@ async def test_what_the_simulator_breaks_is_unavailable(
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 2, 3, 196_607, 196_608, 196_609, 500_000])
-async def test_an_image_is_sent_whole_in_pieces(size_bytes: int) -> None:
-    """Whatever its length: base64 without a seam, and a Content-Length that is true; twice where it is sent twice."""
+async def test_an_image_is_sent_whole_in_chunks(size_bytes: int) -> None:
+    """For any length: the base64 has no gap, and Content-Length is correct, even when the body is sent again."""
     image = (bytes(range(256)) * 2000)[:size_bytes]
     body = _ImageBody(image)
 
     for _ in range(2):
-        sent = b"".join([piece async for piece in body])
+        sent = b"".join([chunk async for chunk in body])
         assert len(sent) == len(body)
         assert base64.b64decode(json.loads(sent)["image"]["content"]) == image

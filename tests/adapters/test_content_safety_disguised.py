@@ -1,4 +1,4 @@
-"""Content Safety and disguised texts: it is shown them without their disguise too, and nothing else twice."""
+"""Content Safety and disguised texts: they are analysed again without their disguise, and no other text is."""
 
 import json
 
@@ -8,7 +8,7 @@ from tests.adapters.test_content_safety import NAMES, analysis, on
 
 
 async def test_a_disguised_text_is_shown_without_its_disguise_too() -> None:
-    """One more piece, and the higher severity of both counts: the service does not know look-alike letters."""
+    """It is one more chunk, and the higher severity counts: the service does not recognise look-alike characters."""
     harmless = [{"category": name, "severity": 0} for name in NAMES]
     found = [{"category": name, "severity": severity} for name, severity in zip(NAMES, (0, 0, 6, 0), strict=True)]
     async with on(analysis(*harmless), analysis(*found)) as (screener, server):
@@ -20,7 +20,7 @@ async def test_a_disguised_text_is_shown_without_its_disguise_too() -> None:
 
 @pytest.mark.parametrize("text", ["a lighthouse, 8k, 50mm", "Ein schöner Abend", "закат над горами", "山の上の夕日 ❤️"])
 async def test_a_text_without_a_disguise_is_shown_once(text: str) -> None:
-    """Whatever language it is of: it costs what it did."""
+    """In any language it costs one analysis."""
     async with on(analysis(*[{"category": name, "severity": 0} for name in NAMES])) as (screener, server):
         await screener.text(text)
     assert [json.loads(body)["text"] for *_, body in server.requests] == [text]

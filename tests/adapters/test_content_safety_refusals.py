@@ -80,7 +80,7 @@ def refused(status: int, code: str) -> web.Response:
     ],
 )
 async def test_an_error_is_unavailable_with_its_hint(status: int, hint: str, retry_after_s: float | None) -> None:
-    """The status is told, the service's text is not."""
+    """The error has the status, and not the service's text."""
     headers = {"Retry_After": hint} if hint else {}
     async with on(analysis("my secret prompt", status=status, **headers)) as (screener, server):
         with pytest.raises(Unavailable, match=f"answered {status}") as raised:

@@ -1,4 +1,4 @@
-"""The envelope of a message that was received: what is ours, and what an app or an attacker has put there."""
+"""The envelope of a received message: our own properties, and those of an app or an attacker."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ def test_an_envelope_is_read_back() -> None:
     assert read_envelope(b"id", None) == Envelope("id")
 
 
-#: When the broker says that a message came, without a zone as the Functions worker says it.
+#: When the broker enqueued a message, without a zone, as the Functions worker gives it.
 CAME = datetime(2026, 11, 21, 12)  # noqa: DTZ001  # as above
 
 
@@ -43,14 +43,14 @@ CAME = datetime(2026, 11, 21, 12)  # noqa: DTZ001  # as above
     ],
 )
 def test_a_since_that_cannot_be_is_when_the_message_came(since: object) -> None:
-    """Unreadable, in the future, at the edge of time, or older than any message waits: patience must end, and begin."""
+    """It is unreadable, in the future, at the edge of time, or older than any message. Its deferring must still end."""
     came = CAME.replace(tzinfo=UTC)
     assert read_envelope("id", {"since": since}, enqueued_at=CAME) == Envelope("id", since=came, enqueued_at=came)
-    read_envelope("id", {"since": since})  # where the broker says nothing: no error either
+    read_envelope("id", {"since": since})  # no error without the broker's time either
 
 
 def test_a_since_that_can_be_is_believed() -> None:
-    """A copy of ours that has waited for hours; who says nothing was never put off."""
+    """A deferred copy may be hours old. A message without the property was never deferred."""
     came, since = CAME.replace(tzinfo=UTC), datetime(2026, 11, 21, 5, tzinfo=UTC)
     assert read_envelope("id", {"since": since.isoformat()}, enqueued_at=CAME) == Envelope(
         "id", since=since, enqueued_at=came

@@ -104,7 +104,7 @@ def saved_bytes(spool: Any) -> bytes:
     ],
     ids=range(11),
 )
-async def test_what_is_no_picture_is_none(content: bytes) -> None:
+async def test_other_files_are_no_pictures(content: bytes) -> None:
     """Other formats, broken headers, and dimensions that nobody should decode."""
     assert await IMAGES.inspect(io.BytesIO(content)) is None
 

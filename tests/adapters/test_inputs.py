@@ -1,4 +1,4 @@
-"""Input files from a stranger's address: what is fetched, and every way in which it must not be.
+"""Input files from user-supplied URLs: what is fetched, and what must never be (SSRF).
 
 The servers are on loopback (strangers.py). Only the constructor opens loopback to a test.
 """
@@ -20,7 +20,7 @@ from tests.cli.counter import ENV
 
 
 async def test_a_file_is_fetched_from_the_name_that_was_checked() -> None:
-    """TLS and the Host header have the name; the connection goes to the address; no cookie, nothing packed."""
+    """TLS and the Host header have the name; the connection goes to the address; no cookie, nothing compressed."""
     async with site(picture) as server:
         assert await server.fetcher().get(server.at("/a.png?sig=1#part")) == b"a picture"
     assert server.paths == ["/a.png?sig=1"]
@@ -172,8 +172,8 @@ async def test_what_a_test_opens_does_not_open_its_other_ports_or_addresses() ->
     assert (server.paths, other.paths) == ([], [])
 
 
-def test_the_wiring_opens_nothing() -> None:
-    """InputFetcher is called once in the product, without an argument; no setting makes it another one."""
+def test_the_composition_opens_nothing() -> None:
+    """The product constructs InputFetcher once, without arguments, and no setting changes it."""
     root = Path(__file__).parents[2]
     files = [root / "function_app.py", *sorted((root / "shared").rglob("*.py"))]
     calls = [
@@ -270,7 +270,7 @@ async def test_three_redirects_are_followed_and_no_more() -> None:
     assert server.paths == ["/", "/one", "/two", "/three"]
     assert not any("Cookie" in headers for headers in server.headers)
     async with site(moved("/1", "/2", "/3", "/4")) as server:
-        assert "moved" in why(await server.fetcher().get(server.at("/")))
+        assert "redirects more than 3 times" in why(await server.fetcher().get(server.at("/")))
     assert len(server.paths) == 4
 
 
@@ -288,10 +288,10 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
         (HEAD + b"Content-Length: -1\r\n\r\nx", "could not be fetched"),
         (HEAD + b"Content-Length: many\r\n\r\nx", "could not be fetched"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nx", "could not be fetched"),
-        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", "packed"),
-        (HEAD + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx", "packed"),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "did not give it out"),
-        (b"HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx", "did not give it out"),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", "compressed"),
+        (HEAD + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx", "compressed"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "did not return it"),
+        (b"HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx", "did not return it"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", "could not be fetched"),
         (b"nonsense\r\n\r\n", "could not be fetched"),
         (b"", "could not be fetched"),
@@ -299,7 +299,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
     ids=range(15),
 )
 async def test_bad_answers_are_refused(answer: bytes, said: str) -> None:
-    """Too large by what is said or by what comes, wrong lengths, packed, and what is no HTTP."""
+    """Too large by its length or its bytes, a wrong length, compressed, or not HTTP."""
     async with raw_site(answer) as server:
         assert said in why(await server.fetcher().get(server.at("/")))
 

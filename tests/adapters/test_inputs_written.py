@@ -15,7 +15,7 @@ PLAIN = ("", " ", "identity", "aws-chunked", "aws-chunked,identity", "utf-8", "U
 
 
 @pytest.mark.parametrize("said", PLAIN)
-async def test_what_is_not_packed_is_taken_whatever_word_stands_there(said: str) -> None:
+async def test_an_unknown_content_encoding_is_ignored(said: str) -> None:
     """Objects in buckets carry what their uploader wrote into their metadata; these bytes are plain."""
     head = HEAD + f"Content-Encoding: {said}\r\nContent-Length: 3\r\n\r\n".encode()
     async with raw_site(head + b"abc") as server:
@@ -23,11 +23,11 @@ async def test_what_is_not_packed_is_taken_whatever_word_stands_there(said: str)
 
 
 @pytest.mark.parametrize("said", ["gzip", "GZIP", "x-gzip", "aws-chunked, gzip", "deflate", "br", "zstd", "compress"])
-async def test_what_is_packed_is_refused_however_it_is_said(said: str) -> None:
-    """In a list, in capitals, by an old name, and in a second header of the same name: nothing is unpacked here."""
+async def test_a_compressed_file_is_refused_however_it_is_declared(said: str) -> None:
+    """In a list, in capitals, by an old name, and in a second header of the same name: nothing is decompressed here."""
     for lines in (f"Content-Encoding: {said}\r\n", f"Content-Encoding: identity\r\nContent-Encoding: {said}\r\n"):
         async with raw_site(HEAD + lines.encode() + b"Content-Length: 3\r\n\r\nabc") as server:
-            assert "packed" in why(await server.fetcher().get(server.at("/")))
+            assert "compressed" in why(await server.fetcher().get(server.at("/")))
 
 
 WRITTEN = (

@@ -204,15 +204,15 @@ async def test_an_unresolved_reference_is_no_secret() -> None:
     assert "https://v/" not in str(raised.value)
 
 
-async def test_a_signing_secret_that_is_no_key_is_not_one() -> None:
-    """Whatever is in the vault: repaired where there is one reading; else unavailable, with what it looks like."""
+async def test_a_signing_secret_that_is_no_key_is_refused() -> None:
+    """A text with one clear meaning is repaired. Any other is Unavailable, and the error says what it looks like."""
     key = "whsec_" + "c2VjcmV0" * 4
     vault = Vault(f"\ufeff'v1,{key}'\n")
     secret = CachedSecret("the secret", vault.source, read=signing_secret, clock=(clock := Clock()))
     assert await secret.accepted() == [key]
     vault.current = "r8_s3cr3t"
     clock.time += 3601
-    assert await secret.value() == key, "the old one serves while the new one is none"
+    assert await secret.value() == key, "the old one is used while the new one is unusable"
     fresh = CachedSecret("the secret", vault.source, read=signing_secret)
     with pytest.raises(Unavailable, match=r"the secret .* an API token") as raised:
         await fresh.value()
@@ -297,11 +297,11 @@ async def test_a_secret_comes_from_key_vault(tmp_path: Path) -> None:
         vault.secrets["replicate-token"] = "r8_two"
         assert await secret.refresh() == "r8_two"
         del vault.secrets["replicate-token"]
-        with pytest.raises(Unavailable, match="asked for replicate-token, it answered 404"):
+        with pytest.raises(Unavailable, match="reading replicate-token, it answered 404"):
             await source()
         vault.status = 403
         with pytest.raises(Unavailable, match="answered 403"):
             await source()
-    with pytest.raises(Unavailable, match="asked for replicate-token: ServiceRequestError"):
+    with pytest.raises(Unavailable, match="reading replicate-token: ServiceRequestError"):
         await source()
     await source.close()

@@ -52,7 +52,7 @@ async def test_what_is_broken_is_unfit(images: Images) -> None:
 
 
 async def test_what_is_beyond_a_bound_says_so(images: Images) -> None:
-    """The sentence comes back from the process too: the walk over a whole JPEG knows more than its header."""
+    """The process returns the sentence too, because only the walk over a whole JPEG finds that it is too large."""
     content = saved("JPEG", (5000, 5000), "RGB", subsampling=0, progressive=True)
     with pytest.raises(PictureUnfit, match="million"):
         await shown(images, content)

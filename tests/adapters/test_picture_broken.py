@@ -1,4 +1,4 @@
-"""What is broken is found out, and whatever a decoder raises on a stranger's bytes is "unfit" and never a crash."""
+"""Broken pictures are detected. Whatever a decoder raises on untrusted bytes is "unfit" and never a crash."""
 
 import io
 import struct
@@ -18,7 +18,7 @@ IMAGES = PillowImages()
 
 
 async def came_of(content: bytes) -> str:
-    """What becomes of it; anything but these is a crash."""
+    """The result for a file. Any exception but these is a crash."""
     try:
         picture = await IMAGES.inspect(io.BytesIO(content))
         if picture is None:
@@ -32,7 +32,7 @@ async def came_of(content: bytes) -> str:
 
 
 def saved(form: str, size: tuple[int, int] = (400, 300), mode: str = "RGB", **options: Any) -> bytes:
-    """A picture with something in it."""
+    """A picture that is not of one colour."""
     picture = Image.effect_noise(size, 64).convert(mode)
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
@@ -40,7 +40,7 @@ def saved(form: str, size: tuple[int, int] = (400, 300), mode: str = "RGB", **op
 
 
 def png(stream: bytes, colour: int = 2, size: int = 60, *, interlaced: int = 0) -> bytes:
-    """A PNG with right checksums over this stream."""
+    """A PNG with this stream of pixels and correct checksums."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, colour, 0, 0, interlaced))
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", stream) + chunk(b"IEND", b"")
 
@@ -58,7 +58,7 @@ BROKEN = {
     "a stream without its last row": png(zlib.compress(ROWS[:-181])),
     "a stream without its checksum": png(SOUND[:-4]),
     "a stream with a wrong checksum": png(SOUND[:-4] + b"\0\0\0\0"),
-    "a stream that is none": png(b"no stream at all"),
+    "not a stream": png(b"no stream at all"),
     "no stream": png(b""),
     "a filter that there is not": png(zlib.compress(ROWS[:181] + b"\x09" + ROWS[182:])),
     "a filter that there is not, interlaced": png(zlib.compress(b"\x09" + ROWS[1:] + ROWS), interlaced=1),
@@ -76,21 +76,21 @@ BROKEN = {
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
 async def test_what_is_broken_is_unfit_and_no_crash(content: bytes) -> None:
-    """Right checksums, a right header and a right end prove nothing."""
+    """Correct checksums, header and end do not prove that the pixels are complete."""
     came = await came_of(content)
     assert came in ("no picture", "unfit") or "animation" in came
 
 
 @pytest.mark.parametrize("colour", [0, 2, 4, 6])
 async def test_a_whole_stream_passes_and_one_byte_less_does_not(colour: int) -> None:
-    """Of each kind of pixel."""
+    """This holds for each kind of pixel."""
     rows = (b"\0" + b"\x40" * (60 * {0: 1, 2: 3, 4: 2, 6: 4}[colour])) * 60
     assert await came_of(png(zlib.compress(rows), colour)) == "shown"
     assert await came_of(png(zlib.compress(rows[:-1]), colour)) == "unfit"
 
 
 async def test_a_stream_in_many_chunks_is_one() -> None:
-    """Some encoders write a chunk for a few bytes, and an empty one."""
+    """Some encoders write chunks of a few bytes, and empty ones."""
     head, end = png(b"")[:33], chunk(b"IEND", b"")
     parts = b"".join(chunk(b"IDAT", SOUND[at : at + 3]) for at in range(0, len(SOUND), 3))
     assert await came_of(head + chunk(b"IDAT", b"") + parts + end) == "shown"
@@ -120,27 +120,27 @@ JPEGS: dict[str, dict[str, Any]] = {
 async def test_a_jpeg_that_is_cut_is_found_out_whatever_stands_at_its_end(
     options: dict[str, Any], size: tuple[int, int]
 ) -> None:
-    """The C library paints grey what is missing, and warns where nobody hears it. A whole one passes."""
+    """The C library paints missing pixels grey and only warns. A complete JPEG is accepted."""
     content = saved("JPEG", size, **options)
     assert await came_of(content) == "shown"
     last = content.rindex(b"\xff\xda")
     scan = len(content) - last
     for share in (0.3, 0.5, 0.7):
         kept = last + 14 + int((scan - 16) * share)
-        if len(content) - kept > 60:  # less than a block or two is nothing that could be told
+        if len(content) - kept > 60:  # a cut of less than a block or two cannot be detected
             assert await came_of(content[:kept] + b"\xff\xd9") == "unfit"
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
 async def test_a_jpeg_of_one_colour_passes(options: dict[str, Any]) -> None:
-    """Its last scans have next to nothing in them."""
+    """Its last scans are almost empty, and it is still accepted."""
     buffer = io.BytesIO()
     Image.new("RGB", (3000, 2000), (128, 128, 128)).save(buffer, "JPEG", **options)
     assert await came_of(buffer.getvalue()) == "shown"
 
 
 async def test_a_jpeg_of_too_many_scans_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a few bytes and a walk through the whole picture; so many of a small one cost nothing."""
+    """Each scan has a few bytes and costs a walk over the whole picture. In a small picture as many cost nothing."""
     buffer = io.BytesIO()
     Image.new("L", (800, 800), 128).save(buffer, "JPEG", progressive=True)
     content = buffer.getvalue()
@@ -159,7 +159,7 @@ async def test_a_jpeg_of_too_many_scans_is_not_decoded(monkeypatch: pytest.Monke
     ids=lambda raised: f"{type(raised).__module__}.{type(raised).__name__}",
 )  # fmt: skip
 async def test_whatever_a_decoder_raises_is_unfit(raised: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it reads the container, while it decodes, and while the copy is made."""
+    """The decoder raises while the container is read, while pixels are decoded, and while the copy is made."""
 
     def fails(*_: object, **__: object) -> None:
         raise raised
@@ -182,14 +182,14 @@ BOUNDS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 def png_head(width: int, height: int, colour: int = 0) -> bytes:
-    """A PNG that promises these dimensions, with no pixels in it."""
+    """A PNG without pixels whose header declares these dimensions."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(("make", "bound"), BOUNDS.values(), ids=BOUNDS.keys())
 async def test_what_is_beyond_a_bound_is_refused_by_its_header(make: Callable[[], bytes], bound: str) -> None:
-    """And the refusal names the bound."""
+    """It is refused before it is decoded, and the refusal names the bound."""
     with pytest.raises(PictureUnfit, match=bound) as raised:
         await IMAGES.inspect(io.BytesIO(make()))
     assert raised.value.refusal.reason is Reason.OUTPUT_INVALID
@@ -207,7 +207,7 @@ async def test_what_is_within_the_bounds_is_a_picture(width: int, height: int, c
 
 
 async def test_another_picture_than_was_inspected_is_unfit() -> None:
-    """What is decoded is what was bounded."""
+    """A file other than the inspected one is unfit, because the bounds were checked for that one."""
     small = await IMAGES.inspect(io.BytesIO(saved("PNG", (60, 60))))
     assert small is not None
     with pytest.raises(OutputUnfit):

@@ -10,9 +10,9 @@ Asked = list[str]
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://hooks.example/", "must be https"),
-        ("https://hooks.example:8443/", "must be https"),
-        ("https://user@hooks.example/", "must be https"),
+        ("http://hooks.example/", "must begin with https"),
+        ("https://hooks.example:8443/", "must begin with https"),
+        ("https://user@hooks.example/", "must begin with https"),
         ("https://127.0.0.1/", "host cannot be used"),
         ("https://169.254.169.254/metadata", "host cannot be used"),
         ("https://[::1]/", "host cannot be used"),

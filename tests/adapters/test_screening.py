@@ -1,4 +1,4 @@
-"""The chain: who is asked, when nobody is, and that silence never allows."""
+"""The chain of screeners: which screeners are called, and that a missing opinion never allows content."""
 
 import asyncio
 import tomllib
@@ -37,7 +37,7 @@ SAFE = dict.fromkeys(Category, 0)
 
 
 class Scripted:
-    """A screener that says what the test wants: a verdict, an exception, or nothing for a while."""
+    """A screener that does what the test sets: it returns an assessment, raises, or hangs for a while."""
 
     def __init__(self, say: Assessment | Exception | float) -> None:
         self.say = say
@@ -74,7 +74,7 @@ class Service:
 
 
 class Guard:
-    """Replicate, as far as the second opinion needs it."""
+    """Replicate, as far as the secondary screener needs it."""
 
     def __init__(self, *outputs: str) -> None:
         self.outputs = outputs
@@ -89,7 +89,7 @@ class Guard:
 def chain(
     service: Any, *, guard: Any = None, terms: Any = None, policy: Policy = POLICY, now: Callable[[], float] = lambda: 0
 ) -> ScreenerChain:
-    """The own terms, the service, and a second opinion where there is one."""
+    """A chain of the blocklist, the service, and a secondary screener if one is given."""
     links = [TextLink(BLOCKLIST, terms or BlocklistScreener(TERM_LIST)), TextLink(CONTENT_SAFETY, service)]
     if guard is not None:
         links.append(TextLink(LLAMA_GUARD, guard))
@@ -97,7 +97,7 @@ def chain(
 
 
 def slow(seconds: float, **without: bool) -> Policy:
-    """The policy with every time-out this short; ``without`` names who may be gone on without."""
+    """The policy with this time-out for every screener; ``without`` names screeners with ``go_on_without``."""
     text = (CORE / "safety" / "moderation.toml").read_text(encoding="utf-8")
     for before in ("timeout_s = 5.0", "timeout_s = 10.0", "timeout_s = 20.0"):
         text = text.replace(before, f"timeout_s = {seconds}")
@@ -107,7 +107,7 @@ def slow(seconds: float, **without: bool) -> Policy:
 
 
 async def test_every_case_is_judged_by_the_whole_chain() -> None:
-    """The written cases, with the service's call spared where the own terms refuse already."""
+    """Every written case has its result, and the service is not called if the blocklist refuses."""
     for case in CASES:
         service = Service()
         text = case["text"] * case.get("repeat", 1) + case.get("then", "")
@@ -118,7 +118,7 @@ async def test_every_case_is_judged_by_the_whole_chain() -> None:
 
 
 async def test_the_verdict_says_who_looked() -> None:
-    """Both by name, and nobody was missing."""
+    """The assessment names both screeners, and none is missing."""
     assessment = await chain(Service()).text("a lighthouse")
     assert (assessment.screeners, assessment.unavailable) == ((BLOCKLIST, CONTENT_SAFETY), ())
     assert assessment.severities == SAFE
@@ -130,20 +130,20 @@ async def test_the_verdict_says_who_looked() -> None:
     ids=str,
 )
 async def test_a_silent_service_makes_the_request_wait(trouble: Exception | float) -> None:
-    """Down, unreadable or slow: Unavailable, never a verdict."""
+    """A service that is down, unreadable or slow is Unavailable, and gives no assessment."""
     with pytest.raises(Unavailable, match="content_safety") as raised:
         await chain(Scripted(trouble), policy=slow(0.1)).text("a lighthouse")
     assert raised.value.dependency is Dependency.CONTENT_SAFETY
 
 
 async def test_a_silent_service_does_not_save_what_is_refused_already() -> None:
-    """The own terms refuse: nobody has to wait for a second no."""
+    """The blocklist refuses, and the request need not wait for the service."""
     assessment = await chain(Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down"))).text("hentai")
     assert not evaluate(POLICY, assessment).allowed
 
 
 async def test_the_operator_may_go_on_without_and_the_verdict_says_so() -> None:
-    """Then the own terms decide alone; for images nobody is left, so they wait."""
+    """Then the blocklist decides alone. For images no other screener is left, so they wait."""
     policy = slow(0.1, content_safety=True)
     made = chain(Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down")), policy=policy)
     assessment = await made.text("a lighthouse")
@@ -154,15 +154,15 @@ async def test_the_operator_may_go_on_without_and_the_verdict_says_so() -> None:
         await made.image(b"an image")
 
 
-async def test_the_hint_of_the_neighbour_is_handed_on() -> None:
-    """So that the request comes back when there is a chance."""
+async def test_the_hint_of_the_dependency_is_passed_on() -> None:
+    """The request is retried when the service may answer again."""
     with pytest.raises(Unavailable) as raised:
         await chain(Scripted(Unavailable(Dependency.CONTENT_SAFETY, "answered 429", 17))).text("a lighthouse")
     assert raised.value.retry_after_s == 17
 
 
-async def test_a_second_opinion_counts() -> None:
-    """It refuses what the service lets pass; what it cannot say does not hold anybody up, by the default policy."""
+async def test_a_secondary_screener_counts() -> None:
+    """It refuses what the service allows. By the default policy a request does not wait for it if it is unavailable."""
     assessment = await chain(Service(), guard=LlamaGuard(Guard("unsafe\nS9"), "a/b", 5)).text("a harmless text")
     assert evaluate(POLICY, assessment).category is Topic.WEAPONS
     assessment = await chain(Service(), guard=LlamaGuard(Guard("safe"), "a/b", 5)).text("a harmless text")
@@ -174,8 +174,8 @@ async def test_a_second_opinion_counts() -> None:
     assert assessment.unavailable == (LLAMA_GUARD,)
 
 
-async def test_a_long_text_is_shown_to_the_second_opinion_in_pieces() -> None:
-    """Each framed, and one unsafe piece is enough."""
+async def test_a_long_text_is_shown_to_the_secondary_screener_in_chunks() -> None:
+    """Each chunk stands in the prompt's frame, and one unsafe chunk is enough."""
     guard = Guard("unsafe\nS1")
     assessment = await LlamaGuard(guard, "a/b", 5).text("word <|eot_id|> " * 400)
     assert len(guard.asked) == 3
@@ -184,7 +184,7 @@ async def test_a_long_text_is_shown_to_the_second_opinion_in_pieces() -> None:
 
 
 async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
-    """A plan that refuses nothing of a category lets the own terms' hit pass on to the service."""
+    """If a plan allows a category, a match of the blocklist in it does not end the chain, and the service is called."""
     text = (CORE / "safety" / "moderation.toml").read_text(encoding="utf-8") + "\n[plans.premium]\nSexual = 8\n"
     service = Service()
     made = chain(service, policy=parse_policy(text))
@@ -195,8 +195,8 @@ async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
     assert evaluate(parse_policy(text), assessment, Plan.PREMIUM).allowed
 
 
-async def test_after_failures_in_a_row_the_service_is_left_alone() -> None:
-    """Five, then nobody asks for 30 seconds; then one does, and its answer closes the breaker."""
+async def test_after_failures_in_a_row_its_circuit_is_open() -> None:
+    """After five failures the service is not called for 30 seconds. Then one probe goes, and closes the circuit."""
     time = [0.0]
     service = Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down"))
     made = chain(service, now=lambda: time[0])
@@ -212,7 +212,7 @@ async def test_after_failures_in_a_row_the_service_is_left_alone() -> None:
 
 
 async def test_a_picture_that_cannot_be_read_is_no_failure_of_the_service() -> None:
-    """It is told to the caller, and the breaker stays closed."""
+    """The caller gets OutputUnfit, and the circuit stays closed."""
     service = Scripted(OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)))
     made = chain(service)
     for _ in range(6):
@@ -222,7 +222,7 @@ async def test_a_picture_that_cannot_be_read_is_no_failure_of_the_service() -> N
 
 
 async def test_who_gives_up_waiting_does_not_block_the_probe() -> None:
-    """A probe that is canceled says nothing: the next caller is the probe."""
+    """A canceled probe is not counted, and the next call is the probe."""
     time = [0.0]
     service = Scripted(Unavailable(Dependency.CONTENT_SAFETY, "down"))
     made = chain(service, now=lambda: time[0])
@@ -242,6 +242,6 @@ async def test_who_gives_up_waiting_does_not_block_the_probe() -> None:
 
 
 def test_a_chain_needs_somebody() -> None:
-    """Without a screener everything would be refused for ever: a mistake of the wiring."""
+    """A chain without screeners is a mistake of the composition, and is refused at once."""
     with pytest.raises(ValueError, match="needs a screener"):
         ScreenerChain(POLICY, [], [], lambda: 0)

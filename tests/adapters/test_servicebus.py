@@ -75,7 +75,7 @@ def ended(outcome: str = "succeeded") -> GenerationEvent:
 
 
 def test_small_events_stay_whole() -> None:
-    """The same object comes back."""
+    """The same object is returned."""
     event = PredictionEvent(KEY, 1, prediction())
     assert slimmed(event) is event
 
@@ -101,7 +101,7 @@ def test_long_ids_are_shortened_the_same_way_every_time() -> None:
 
 @pytest.mark.process
 def test_importing_it_does_not_import_the_sdk() -> None:
-    """The doors use it on the way of a cold start."""
+    """The triggers use the module during a cold start."""
     code = (
         "import sys, shared.adapters.service_bus; sys.exit(bool({'azure.servicebus', 'aiohttp'} & sys.modules.keys()))"
     )
@@ -211,16 +211,16 @@ def setting(request: pytest.FixtureRequest) -> Setting:
 
 async def test_messages_go_to_the_queue_of_their_type(setting: Setting) -> None:
     """Requests and cancels to one queue, events and checks to the other; they are read back as they were."""
-    # One that is strict has no unknown fields.
+    # A request without unknown fields, so that it is read back equal.
     request, cancel = replace(full_request(KEY), unknown_fields=()), CancelRequest(KEY)
     event, check = PredictionEvent(KEY, 2, prediction()), Check(KEY)
     messages: list[Sendable] = [request, cancel, event, check]
     for number, message in enumerate(messages):
         await setting.messenger.send(message, Envelope(f"by-type-{number}"))
-    asked = [parse_request(json.dumps(body).encode())[0] for body, _ in await setting.arrived(REQUESTS, 2)]
-    told = [parse_event(json.dumps(body).encode()) for body, _ in await setting.arrived(EVENTS, 2)]
-    assert asked == [request, cancel]
-    assert told == [event, check]
+    requests = [parse_request(json.dumps(body).encode())[0] for body, _ in await setting.arrived(REQUESTS, 2)]
+    events = [parse_event(json.dumps(body).encode()) for body, _ in await setting.arrived(EVENTS, 2)]
+    assert requests == [request, cancel]
+    assert events == [event, check]
 
 
 async def test_the_same_id_comes_once(setting: Setting) -> None:
@@ -245,7 +245,7 @@ async def test_a_scheduled_message_is_not_there_yet(setting: Setting) -> None:
 
 @pytest.mark.stack
 async def test_a_message_carries_its_envelope(messenger: ServiceBusMessenger, receivers: Receivers) -> None:
-    """Body, content type, id and properties as the doors read them."""
+    """Body, content type, id and properties are as the triggers read them."""
     sent = Envelope("ada/one:try:1.1~3", deferrals=3, since=NOW)
     await messenger.send(GenerationRequest(key=KEY, prompt="灯台 🗼"), sent)
     (message,) = await receivers.take(REQUESTS)

@@ -69,7 +69,7 @@ async def test_every_field_survives(store: Store) -> None:
     assert [each async for each in store.accounts()] == [account]
 
 
-async def test_every_time_comes_back_aware_and_in_utc(store: Store) -> None:
+async def test_every_time_is_read_back_aware_and_in_utc(store: Store) -> None:
     """A time without its zone could not be compared with any other."""
     await store.commit(Loaded(None, "", None, ""), Transition(examples.full_generation(KEY)))
 

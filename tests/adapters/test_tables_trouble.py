@@ -1,4 +1,4 @@
-"""What goes wrong on the way to Tables: lost answers, refusals, nobody there."""
+"""Errors of Tables: lost answers, refusals, and no connection."""
 
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,7 +35,7 @@ class LosesAnswers:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Send it; then answer 503 in the service's place."""
+        """Send the request, and then answer 503 in place of the service."""
         response = await handler(request)
         if self.losses and request.method in ("POST", "PUT"):
             self.losses -= 1
@@ -47,13 +47,13 @@ class LosesAnswers:
 
 @pytest_asyncio.fixture
 async def line() -> LosesAnswers:
-    """The line of ``lossy``."""
+    """The REST client of ``lossy``."""
     return LosesAnswers()
 
 
 @pytest_asyncio.fixture
 async def lossy(azurite: Azurite, line: LosesAnswers, table_store: TableStore) -> AsyncIterator[TableStore]:
-    """The store of ``table_store``, over a line that loses answers; the request is sent again, as always."""
+    """The store of ``table_store`` with a client that loses answers. Requests are repeated as always."""
     account = StorageAccount.by_string(azurite.connection_string, "table")
     service = TableService(account, pauses_s=(0, 0, 0), middlewares=(line,))
     yield TableStore(service, table_store._name)
@@ -62,7 +62,7 @@ async def lossy(azurite: Azurite, line: LosesAnswers, table_store: TableStore) -
 
 @pytest.mark.stack
 async def test_an_own_transaction_is_not_a_rival(lossy: TableStore, line: LosesAnswers) -> None:
-    """The opening is saved, its answer lost, and its second sending refused: it was opened, once."""
+    """The opening is saved, its answer is lost, and its second try is refused. It counts as opened, once."""
     account = await give(lossy, "ada")
     before = await lossy.load(KEY)
     line.losses = 1
@@ -95,7 +95,7 @@ async def test_an_own_insert_and_update_are_no_rivals(lossy: TableStore, line: L
 async def test_an_own_move_is_known_by_its_ledger_row(
     lossy: TableStore, line: LosesAnswers, table_store: TableStore
 ) -> None:
-    """Even when a rival has changed the generation before the second sending: the hold was this write's."""
+    """Even if a rival has changed the generation before the second try: the hold shows that this write was stored."""
     account = await give(lossy, "ada")
     before = await lossy.load(KEY)
 
@@ -115,7 +115,7 @@ async def test_an_own_move_is_known_by_its_ledger_row(
 
 @pytest.mark.stack
 async def test_a_rival_is_still_a_rival(lossy: TableStore, line: LosesAnswers, table_store: TableStore) -> None:
-    """A lost answer to a write that was refused does not make it one's own."""
+    """A refused write whose answer was lost does not count as stored."""
     account = await give(lossy, "ada")
     before = await lossy.load(KEY)
     committed = await table_store.commit(before, opening(KEY, account))
@@ -130,7 +130,7 @@ async def test_a_rival_is_still_a_rival(lossy: TableStore, line: LosesAnswers, t
 
 @pytest.mark.stack
 async def test_an_own_grant_counts_as_posted(lossy: TableStore, line: LosesAnswers) -> None:
-    """True, and once: it was this call that posted it."""
+    """The entry is posted once, and the call returns True, because its own first try posted it."""
     account = await give(lossy, "ada")
     _, etag = await lossy.load_account("ada")
     after, entry = ledger.grant(account, 5, grant_id="again", at=NOW)
@@ -144,7 +144,7 @@ async def test_an_own_grant_counts_as_posted(lossy: TableStore, line: LosesAnswe
 
 @pytest.mark.stack
 async def test_a_missing_table_is_named(table_service: TableService) -> None:
-    """Not "no such row": the deployment is not finished, and the messages wait for it."""
+    """A missing table is not a missing row: the deployment is not finished, and the messages wait for it."""
     store, index = TableStore(table_service, "nothere"), TableIndex(table_service, "nothere")
     for work in (
         store.load(KEY),
@@ -164,7 +164,7 @@ async def test_a_missing_table_is_named(table_service: TableService) -> None:
 @pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")  # the SDK's, from 3.12 on
 @pytest.mark.stack
 async def test_a_wrong_key_says_what_is_needed(azurite: Azurite) -> None:
-    """The role, and nothing of what was to be signed."""
+    """The error names the role, and quotes nothing of the text to be signed."""
     wrong = AccountKey(ACCOUNT, base64.b64decode(WRONG_KEY), "table")
     service = TableService(StorageAccount(azurite.table_url, wrong))
     store = TableStore(service, fresh_name())
@@ -185,7 +185,7 @@ async def test_a_wrong_key_says_what_is_needed(azurite: Azurite) -> None:
 async def test_who_is_denied_access_learns_the_role_of_the_place(
     host: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Storage and Cosmos DB have roles of their own; each way to a table says which."""
+    """Storage and Cosmos DB have different roles, and the error names the right one."""
     async with answering(403, {}) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
         monkeypatch.setenv("no_proxy", "")
@@ -211,7 +211,7 @@ async def test_who_is_denied_access_learns_the_role_of_the_place(
 
 
 async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
-    """Without the address, the signature in it, or the prompt."""
+    """The error quotes neither the URL with its signature nor the prompt."""
     url = f"http://127.0.0.1:{unused_tcp_port}/account"
     account = StorageAccount(url, SharedAccessSignature(SAS))
     service = TableService(account, pauses_s=(), sdk_options={"retry_total": 0})
@@ -234,7 +234,7 @@ async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
 
 @pytest.mark.parametrize(("status", "hint", "retry_after_s"), [(503, "7", 7.0), (429, "", None), (500, "soon", None)])
 async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after_s: float | None) -> None:
-    """With its own hint, if it is a number."""
+    """The error has the service's Retry-After, if it is a number."""
     async with answering(status, {"Retry-After": hint}) as url:
         service = TableService(StorageAccount(url, SharedAccessSignature(SAS)), pauses_s=())
         with pytest.raises(Unavailable, match=f"it answered {status}") as caught:
@@ -247,7 +247,7 @@ async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after
 
 @pytest.mark.stack
 async def test_a_row_beyond_the_limits_is_refused_for_good(table_store: TableStore) -> None:
-    """Not Unavailable, or it would be tried again for ever."""
+    """It is not Unavailable, because then it would be retried for ever."""
     generation = replace(examples.full_generation(KEY), text="x" * 70_000)
 
     with pytest.raises(TablesRefused, match="400 PropertyValueTooLarge"):

@@ -35,19 +35,19 @@ async def put(store: UsedStore, key: Key, **changes: Any) -> Generation:
     return made
 
 
-async def told(store: UsedStore, **asked: Any) -> list[Used]:
-    """What the store says, in order."""
-    return sorted([each async for each in store.used(**asked)], key=lambda each: (each.user_id, each.model))
+async def used_by(store: UsedStore, **filters: Any) -> list[Used]:
+    """What the store returns for these filters, sorted by user and model."""
+    return sorted([each async for each in store.used(**filters)], key=lambda each: (each.user_id, each.model))
 
 
 async def test_what_one_generation_used(used_store: UsedStore) -> None:
-    """Money beyond 53 bits, and as many outputs as were paid for; accounts and ledger are no generations."""
+    """Amounts beyond 53 bits are exact, outputs are those paid for, and rows of account and ledger are not counted."""
     await give(used_store, "ada")
     made = await put(used_store, Key("ada", "one"))
 
     assert made.attempt is not None
     assert made.captured_credits == made.attempt.unit_credits * len(made.outputs)
-    assert await told(used_store) == [
+    assert await used_by(used_store) == [
         Used(
             account_id="ada",
             user_id="ada",
@@ -61,11 +61,11 @@ async def test_what_one_generation_used(used_store: UsedStore) -> None:
 
 
 async def test_what_was_refused_has_no_model(used_store: UsedStore) -> None:
-    """And no attempt from which its outputs could be counted."""
+    """A rejected generation has no attempt, so it has no outputs either."""
     refused = Generation(key=Key("bob", "one"), state=State.REJECTED, opened_at=NOW, request=None)
     await used_store.commit(Loaded(None, "", None, ""), Transition(refused))
 
-    assert await told(used_store) == [
+    assert await used_by(used_store) == [
         Used(
             account_id="bob", user_id="bob", model="", succeeded=False, outputs=0, captured_credits=0, cost_usd_micros=0
         )
@@ -73,31 +73,31 @@ async def test_what_was_refused_has_no_model(used_store: UsedStore) -> None:
 
 
 async def test_the_server_narrows_it(used_store: UsedStore) -> None:
-    """By user, by model, by the time of opening, and by all of them."""
+    """Rows are selected by user, by model, by the time of opening, and by all three."""
     other = replace(attempt(), model="o'model")
     await put(used_store, Key("ada", "one"))
     await put(used_store, Key("ada", "two"), attempt=other, opened_at=NOW + timedelta(seconds=1))
     await put(used_store, Key("bob", "one"))
 
-    assert [each.user_id for each in await told(used_store)] == ["ada", "ada", "bob"]
-    assert [each.model for each in await told(used_store, user_id="ada")] == ["flux-schnell", "o'model"]
-    assert [each.outputs for each in await told(used_store, model="o'model")] == [3]
-    assert [each.user_id for each in await told(used_store, since=NOW)] == ["ada", "ada", "bob"]
+    assert [each.user_id for each in await used_by(used_store)] == ["ada", "ada", "bob"]
+    assert [each.model for each in await used_by(used_store, user_id="ada")] == ["flux-schnell", "o'model"]
+    assert [each.outputs for each in await used_by(used_store, model="o'model")] == [3]
+    assert [each.user_id for each in await used_by(used_store, since=NOW)] == ["ada", "ada", "bob"]
     later = NOW + timedelta(seconds=1)
-    assert [each.model for each in await told(used_store, since=later)] == ["o'model"]
-    assert await told(used_store, user_id="bob", model="flux-schnell", since=later) == []
+    assert [each.model for each in await used_by(used_store, since=later)] == ["o'model"]
+    assert await used_by(used_store, user_id="bob", model="flux-schnell", since=later) == []
 
 
 @pytest.mark.parametrize("user_id", AWKWARD_IDS)
 async def test_every_user_can_be_asked_for(used_store: UsedStore, user_id: str) -> None:
     """No character that an id may have disturbs the query."""
     await put(used_store, Key(user_id, "one"))
-    assert [each.user_id for each in await told(used_store, user_id=user_id)] == [user_id]
+    assert [each.user_id for each in await used_by(used_store, user_id=user_id)] == [user_id]
 
 
 @pytest.mark.stack
 async def test_no_prompt_is_read(table_store: TableStore) -> None:
-    """Only the columns that are named come over the line."""
+    """The service returns only the named columns."""
     await put(table_store, Key("ada", "one"))
     rows = [row async for row in table_store._query("PartitionKey eq 'ada'", USED_COLUMNS)]
     assert [set(row) for row in rows] == [set(USED_COLUMNS)]

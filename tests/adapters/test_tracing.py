@@ -59,7 +59,7 @@ print(json.dumps({
 
 @pytest.mark.process
 def test_spans_are_linked_to_the_trace_of_the_opening_and_metrics_are_counted() -> None:
-    """What the corridor says becomes spans, events, a link for the later message, a counter and a gauge."""
+    """The message handler's calls become spans, events, a link for the later message, a counter and a gauge."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

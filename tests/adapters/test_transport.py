@@ -103,7 +103,7 @@ async def test_a_long_hint_is_for_the_message_handler(act: Act) -> None:
     ],
 )
 def test_a_hint_is_a_number_of_seconds(value: str | None, seconds: float | None) -> None:
-    """Anything else is none, whatever its length: a float of 5000 digits is infinity, and would be waited for."""
+    """Any other text is no hint. A number of 5000 digits would be infinity as a float, and would be waited for."""
     assert retry_after_s(value) == seconds
 
 

@@ -80,7 +80,7 @@ async def test_a_leased_output_is_there_already(blob_service: BlobServiceClient,
 async def test_it_is_read_from_where_the_file_stands(
     blob_service: BlobServiceClient, azurite: Azurite, size_bytes: int
 ) -> None:
-    """What was read before is not sent, and an empty rest is an empty blob; in one piece or in many."""
+    """Bytes before the current position are not sent, and an empty rest is an empty blob; in one chunk or in many."""
     blobs, containers, uploads = await uploaded(blob_service, azurite)
     content = (bytes(range(251)) * (size_bytes // 251 + 1))[:size_bytes]
     file = io.BytesIO(b"head" + content)
@@ -107,7 +107,7 @@ async def test_content_type_and_metadata_are_set(blob_service: BlobServiceClient
 
 @pytest.mark.stack
 async def test_a_large_file_is_never_in_memory(blob_service: BlobServiceClient, azurite: Azurite) -> None:
-    """20 MB from disk need a few pieces of memory, not 20 MB; a spooled file is not written to disk."""
+    """20 MB from disk need the memory of a few chunks, not 20 MB; a spooled file is not written to disk."""
     blobs, _, uploads = await uploaded(blob_service, azurite)
     await blobs.put_output("warm", io.BytesIO(PNG), "image/png", {})
     with tempfile.TemporaryFile() as file, tempfile.SpooledTemporaryFile(max_size=len(PNG) + 1) as spool:
@@ -154,21 +154,21 @@ async def test_a_busy_service_is_unavailable(status: int, hint: str, retry_after
     assert_discreet(caught.value)
 
 
-class InPieces(io.BytesIO):
-    """A file that has only a few bytes at hand at a time."""
+class InChunks(io.BytesIO):
+    """A file that returns only a few bytes at a time."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Never."""
-        raise AssertionError("it was read whole, which copies what is held in pieces")
+        raise AssertionError("it was read whole, which copies what is held in chunks")
 
     def read1(self, size: int | None = -1, /) -> bytes:
         """Up to 1000 bytes."""
         return super().read(min(1000, 1000 if size is None or size < 0 else size))
 
 
-async def test_a_file_in_pieces_is_sent_as_it_is() -> None:
-    """Whatever is at hand goes on, from where the file stands to its end."""
-    file = InPieces(PNG)
+async def test_a_file_in_chunks_is_sent_as_it_is() -> None:
+    """Each chunk is sent as it is read, from the file's current position to its end."""
+    file = InChunks(PNG)
     file.seek(5)
     async with scripted(web.Response(status=201)) as service:
         uploads = BlobRestClient(StorageAccount(service.url, SharedAccessSignature(SAS)), pauses_s=())
@@ -281,7 +281,7 @@ def test_a_connection_string_is_read_in_its_forms() -> None:
     assert by_signature == StorageAccount("https://t.example", SharedAccessSignature(SAS))
     assert "c2VjcmV0" not in repr(by_suffix)
     assert SAS not in repr(by_signature)
-    with pytest.raises(ValueError, match="names an account and its key") as caught:
+    with pytest.raises(ValueError, match="an account and its key") as caught:
         StorageAccount.by_string("AccountKey=c2VjcmV0", "table")
     assert "c2VjcmV0" not in str(caught.value)
 
@@ -309,7 +309,7 @@ async def test_a_blob_that_cannot_be_read_says_why(blob_service: BlobServiceClie
     blobs, _, uploads = await uploaded(blob_service, azurite)
     container = await blobs.put_output("a", io.BytesIO(PNG), "text/plain", {})
     for folder, name in (("nothere", "a"), (container, "b")):
-        with pytest.raises(FileNotFoundError, match="it is not there"):
+        with pytest.raises(FileNotFoundError, match="it does not exist"):
             await uploads.read(folder, name, 10)
     await uploads.close()
     stranger = BlobRestClient(

@@ -1,4 +1,4 @@
-"""For tests of trouble: a service that answers what it is told to, and what no error may say."""
+"""For tests of errors: a service with a fixed answer, and the check that an error quotes no secret."""
 
 import traceback
 from collections.abc import AsyncIterator, Mapping
@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-#: Made-up credentials, to be looked for where they must not be.
+#: Made-up credentials, which no error may contain.
 SIGNATURE, WRONG_KEY = "c2VjcmV0LXNpZ25hdHVyZQ", "d3Jvbmcta2V5"
 SAS = f"sv=2024-01-01&sig={SIGNATURE}"
 
-#: What a service says in its body: it may quote anything.
+#: The body of every answer. A real one may quote anything.
 BODY = "a body that quotes the request"
 
 
@@ -35,7 +35,7 @@ async def answering(status: int, headers: Mapping[str, str]) -> AsyncIterator[st
 
 
 def assert_discreet(error: BaseException, *secrets: str) -> None:
-    """Nothing in the error, or in what a log would print of it, that does not belong there."""
+    """Assert that neither the error nor its traceback contains a secret or the service's text."""
     printed = "".join(traceback.format_exception(error))
     for word in (SIGNATURE, "sig=", WRONG_KEY, "127.0.0.1", "string to sign", BODY, *secrets):
         assert word not in printed

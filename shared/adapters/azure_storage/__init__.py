@@ -1,1 +1,1 @@
-"""The storage account: tables for the state, blobs for the files."""
+"""The Azure Storage account: tables for the state, blobs for the files."""

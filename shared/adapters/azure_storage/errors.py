@@ -1,8 +1,9 @@
-"""What a storage account answers, of tables and of blobs alike, before either says it in the words of shared/ports.
+"""Errors of a storage account that tables and blobs share. Each of the two turns them into the errors of shared/ports.
 
 Rules of this file:
-1. What may work later is Unavailable, wrong access among it: an operator mends it, and the messages wait meanwhile.
-2. The service's and the SDK's own texts stay here: they quote addresses (which may carry a signature) and what was
+1. What may work later is Unavailable. That includes denied access: an operator grants it, and the messages wait until
+   then.
+2. No text of the service's or the SDK's is passed on. These texts quote URLs (which may carry a signature) and the text
    to be signed.
 3. Importing this file imports no SDK.
 """
@@ -19,14 +20,14 @@ from shared.ports import Unavailable
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
 
-#: Tables says its code in the body only.
+#: Table Storage puts its error code into the body only.
 _CODE = re.compile(rb'"code"\s*:\s*"(\w+)"')
 
 
 class Answered(Exception):  # noqa: N818  # it says what happened
-    """An answer that is no success; ``code`` is machine-readable, such as ``PropertyValueTooLarge``, or empty.
+    """An answer that is not a success. ``code`` is the service's, such as ``PropertyValueTooLarge``, or empty.
 
-    The status is -1 where nothing was sent, 0 where no answer came or none that can be read.
+    ``status`` is the HTTP status, -1 if nothing was sent, or 0 if no readable answer came.
     """
 
     def __init__(self, status: int, code: str, retry_after_s: float | None = None) -> None:
@@ -37,14 +38,14 @@ class Answered(Exception):  # noqa: N818  # it says what happened
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> "Answered":
-        """From an HTTP answer."""
+        """From an HTTP response."""
         found = _CODE.search(body)
         code = headers.get("x-ms-error-code", "") or (found[1].decode() if found else "")
         return cls(status, code, retry_after_s(headers.get("Retry-After")))
 
     @property
     def is_denied(self) -> bool:
-        """Whether it is about access."""
+        """Whether access was denied."""
         return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
     @property
@@ -55,8 +56,8 @@ class Answered(Exception):  # noqa: N818  # it says what happened
 
 
 def answered_by_sdk(error: "AzureError") -> Answered:
-    """An exception of the SDK's."""
-    from azure.core.exceptions import (  # noqa: PLC0415  # whoever has such an error has imported it
+    """The ``Answered`` for an exception of the SDK's."""
+    from azure.core.exceptions import (  # noqa: PLC0415  # the error's own module is loaded already
         ClientAuthenticationError,
         HttpResponseError,
         ServiceRequestError,
@@ -73,12 +74,12 @@ def answered_by_sdk(error: "AzureError") -> Answered:
 
 
 def access_denied(role: str) -> str:
-    """What an operator is told who has to grant it."""
+    """The text for the operator, who has to grant the role."""
     return f"access denied: the identity needs the role {role}"
 
 
 def unavailable(dependency: Dependency, answered: Answered, role: str) -> Unavailable | None:
-    """What may work later, in our words; None for what never will. ``role`` is what an identity needs there."""
+    """The Unavailable for an answer that may change later; None if it never will. ``role`` is what access needs."""
     if answered.is_denied:
         return Unavailable(dependency, f"{access_denied(role)}, or the key is wrong")
     if answered.status <= 0:

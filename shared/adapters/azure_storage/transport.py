@@ -1,12 +1,12 @@
-"""Requests to a storage account without an SDK: signed, sent, and sent again where that may help.
+"""Sends requests to a storage account without an SDK: signs them, and repeats them if that may help.
 
-One for tables and for blobs. What the SDKs would cost instead: docs/performance.md.
+Tables and blobs both use it. What the SDKs would cost instead: docs/performance.md.
 
 Rules of this file:
-1. A request that found no service, or a busy one, is sent again a few times: every request made here may be, for
-   writes to tables carry ETags and know themselves again (tables/store.py), and a blob is written whole.
-2. What cannot be had is Unavailable; what was answered and is no success is ``Answered``, for the caller to read.
-3. No error quotes an address: it may carry a signature.
+1. A request is repeated a few times if it found no service or a busy one. Every request made here may be repeated:
+   writes to tables carry ETags and recognise their own first try (tables/store.py), and a blob is written whole.
+2. Without an answer the error is Unavailable. An answer that is not a success is ``Answered``, for the caller to read.
+3. No error quotes a URL, because it may carry a signature.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from shared.adapters.azure_storage.errors import Answered
 from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
-#: A hint longer than this is for the message handler, which has more patience than a function call.
+#: A longer Retry-After is not waited for here: the message handler defers the message.
 LONGEST_HINT_S = 3.0
 
-#: Idle connections are kept so long: short of the 4 minutes after which Azure's outbound NAT forgets them.
+#: Idle connections are kept this long, in seconds: less than the 4 minutes after which Azure's outbound NAT drops them.
 _IDLE_S = 60
 
 _CONNECT_S = 5
 
-#: What stands in a header as it is. A space would not survive at either end.
+#: The characters of a header value that are not percent-encoded. A space is: at either end it would be stripped.
 _HEADER_SAFE = string.ascii_letters + string.digits + string.punctuation.replace("%", "")
 
 T = TypeVar("T")
@@ -41,19 +41,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is a success."""
+    """A successful answer."""
 
     headers: Mapping[str, str]
     body: bytes
 
 
 class Transport:
-    """The connections to one service of an account, opened at first use. ``options`` go to aiohttp's session.
+    """The connections to one service of an account, opened at first use.
 
-    ``pauses_s`` are the pauses before each further try; for longer outages the message handler defers a message.
+    ``pauses_s`` are the pauses between tries; in longer outages the message handler defers a message. ``read_s`` limits
+    the wait for each part of an answer. ``options`` go to aiohttp's session.
     """
 
-    def __init__(  # what tables and blobs differ in, each by name
+    def __init__(
         self,
         account: StorageAccount,
         dependency: Dependency,
@@ -72,8 +73,8 @@ class Transport:
         self._options = options
         self._session: aiohttp.ClientSession | None = None
 
-    async def retried(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Do a step, and again after each pause while its trouble is temporary and hints at no longer one."""
+    async def retry(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Run a step, and repeat it after each pause while its error is temporary and its Retry-After is short."""
         pauses_s = iter(self._pauses_s)
         while True:
             try:
@@ -86,7 +87,12 @@ class Transport:
             await asyncio.sleep(max(pause_s, hint_s))
 
     async def send(self, verb: str, target: str, headers: Mapping[str, str], body: Any = None) -> Answer:
-        """Send one request, once."""
+        """Send one request once.
+
+        Raises:
+            Answered: the answer is not a success.
+            Unavailable: no answer came, or there is no token.
+        """
         signed = dict(headers)
         try:
             query = await self.account.access.sign(verb, f"{self._path}/{target}", signed)
@@ -94,7 +100,9 @@ class Transport:
             raise Unavailable(self._dependency, str(trouble)) from None
         url = yarl.URL(f"{self.account.url}/{target}{'?' if query else ''}{query}", encoded=True)
         try:
-            async with self._opened().request(verb, url, data=body, headers=signed, allow_redirects=False) as response:
+            async with self._open_session().request(
+                verb, url, data=body, headers=signed, allow_redirects=False
+            ) as response:
                 answer = Answer(response.headers, await response.read())
         except aiohttp.ClientConnectorError:
             raise Unavailable(self._dependency, "no connection") from None
@@ -105,18 +113,18 @@ class Transport:
         return answer
 
     async def close(self) -> None:
-        """Close the connections; the next use opens new ones."""
+        """Close the connections. The next use opens new ones."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=self._read_s),
-                # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
+                # Only if there is a proxy. Otherwise aiohttp would look for one on another thread, for every request.
                 trust_env=bool(getproxies()),
                 **self._options,
             )
@@ -124,5 +132,5 @@ class Transport:
 
 
 def header_text(value: str) -> str:
-    """A value of a blob's metadata, which travels as a header."""
+    """Percent-encode a value of a blob's metadata, which is sent as a header."""
     return quote(value, safe=_HEADER_SAFE)

@@ -1,1 +1,1 @@
-"""Files of media: what they are by their bytes, and a copy that a screener takes."""
+"""Media files: finds their type by their bytes, cleans them, and makes the copy that a screener sees."""

@@ -1,1 +1,1 @@
-"""What adapters share on the network: TLS, and the download of files from addresses that users wrote."""
+"""Networking that adapters share: TLS, and downloads from user-supplied URLs."""

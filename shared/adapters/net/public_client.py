@@ -1,16 +1,16 @@
-"""An HTTP client for addresses that a stranger wrote: it is not led where he wants (SSRF).
+"""An HTTP client for user-supplied URLs, guarded against SSRF.
 
 Rules of this file:
-1. https on port 443 only, no user name in the address. A redirect is an answer, and followed by nobody here: each
-   address is checked as the first was.
-2. A host name is resolved once. If any of its addresses is not a public one the host is refused, and the connection
-   goes to exactly the addresses that were checked: asking the name again could give another answer (DNS rebinding).
-3. Nothing is unpacked, cookies and proxies are not used.
-4. No setting opens a private address. A test, and the local host for its samples, opens one server of its own by the
-   constructor, which the composition calls without an argument.
-5. What is asked for is what was written: a signature is about these very characters. Only what may not stand in a
-   request (a space, an umlaut) is encoded. Host and port are those that were checked, whatever the rest of an address
-   looks like.
+1. Only https on port 443 is allowed, without a user name in the URL. Redirects are returned, never followed here: the
+   caller requests the target, and it is checked like the first URL.
+2. A host name is resolved once. The host is refused if any of its addresses is not public. The connection goes to
+   exactly the addresses that were checked, because a second lookup could return others (DNS rebinding).
+3. Nothing is decompressed. Cookies and proxies are not used.
+4. No setting opens a private address. Tests, and the local host for its samples, open one server of their own through
+   the constructor. The composition passes no argument.
+5. Path and query are requested as they were written, because a signature covers these very characters. Only characters
+   that a request may not contain (a space, an umlaut) are encoded. Host and port are always the checked ones, whatever
+   the rest of the URL looks like.
 """
 
 import asyncio
@@ -28,16 +28,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Resolves a host name to its addresses. OSError where there are none.
+#: Resolves a host name to its IP addresses. Raises OSError if there are none.
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 _PORT = 443
-#: Where a test's own server is.
+#: The address of the servers that ``opened`` names.
 _OPENED_ADDRESS = "127.0.0.1"
 
-#: What ``is_global`` may let pass. IPv6 addresses with an IPv4 address inside, to which a gateway could lead: NAT64's
-#: prefixes (RFC 6052, 8215), 6to4 (RFC 3056) and its relay, Teredo (RFC 4380), IPv4-compatible and -translated ones.
-#: Ranges that only newer Pythons know. And Azure's own wire server, a public address by its number.
+#: Networks that ``is_global`` may accept and this client refuses. IPv6 addresses that contain an IPv4 address, which a
+#: gateway could route to: NAT64's prefixes (RFC 6052, 8215), 6to4 (RFC 3056) and its relay, Teredo (RFC 4380),
+#: IPv4-compatible and IPv4-translated ones. Ranges that only newer Pythons know. Azure's wire server (168.63.129.16),
+#: which has a public address.
 _NOT_PUBLIC: tuple[Network, ...] = tuple(
     ipaddress.ip_network(block)
     for block in (
@@ -57,7 +58,7 @@ _NOT_PUBLIC: tuple[Network, ...] = tuple(
 
 
 class AddressRefused(Exception):  # noqa: N818  # it says what happened
-    """An address that is not asked. ``why`` says which rule it breaks, and nothing of what is there."""
+    """A URL that is not requested. ``why`` says which rule it breaks, and nothing about what is at that address."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -65,11 +66,11 @@ class AddressRefused(Exception):  # noqa: N818  # it says what happened
 
 
 class PublicClient:
-    """One request to a public address, on aiohttp: its connections take a resolver, so that an address can be pinned.
+    """Sends single requests to public addresses. It uses aiohttp, whose connector takes a resolver that pins addresses.
 
-    ``opened`` is for tests and for the local stack's sample pictures: names of a server on 127.0.0.1, each with its
-    port, which stands for 443 too. They pass there and nowhere else, and nobody else passes there: neither the bare
-    address nor another name of it. ``tls`` trusts that server.
+    ``opened`` is for tests and for the local stack's sample pictures. It maps host names to ports on 127.0.0.1, and
+    that port also replaces 443. These names may resolve to 127.0.0.1 only, and no other URL reaches it: neither the
+    bare IP address nor another name. ``tls`` is a context that trusts that server.
     """
 
     def __init__(
@@ -87,14 +88,16 @@ class PublicClient:
     async def request(
         self, verb: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Ask exactly the addresses that were checked. The caller bounds the time, and what it reads.
+        """Send one request to exactly the addresses that were checked. The caller limits the time and what it reads.
 
         Raises:
-            AddressRefused: it is not asked.
+            AddressRefused: the URL breaks a rule, and nothing was sent.
         """
         checked = self.check(url)
         if checked is None:
-            raise AddressRefused("its address must be https://, a public host, and nothing else")
+            raise AddressRefused(
+                "its address must begin with https:// and name a public host, without a user name or another port"
+            )
         host = checked.raw_host or ""
         addresses = await self._public_addresses(host)
         if not addresses:
@@ -103,7 +106,7 @@ class PublicClient:
         connector = aiohttp.TCPConnector(
             resolver=pinned, use_dns_cache=False, force_close=True, limit=1, ssl=self._tls or True
         )
-        # The name stays in the address: TLS checks the certificate against it, and the Host header has it.
+        # The URL keeps the host name: TLS checks the certificate against it, and the Host header carries it.
         async with (
             aiohttp.ClientSession(
                 connector=connector,
@@ -117,9 +120,9 @@ class PublicClient:
             yield response
 
     def check(self, url: str) -> yarl.URL | None:
-        """The address, if it is of the form that is allowed, with its path and query as they were written."""
+        """Parse a URL; returns it with path and query as written, or None if its form is not allowed."""
         if not url.isprintable() or "\\" in url:
-            return None  # browsers and libraries differ about these
+            return None  # browsers and libraries parse these differently
         try:
             parsed = yarl.URL(url)
             host, port = parsed.raw_host or "", parsed.port
@@ -127,7 +130,7 @@ class PublicClient:
             if not fine or parsed.user is not None or parsed.password is not None:
                 return None
             written = yarl.URL(quote(url, safe=string.punctuation), encoded=True)
-            # Of this second reading only what comes after host and port is taken: those are the checked ones.
+            # Only path and query come from this second parse: host and port stay the checked ones.
             path, query = written.raw_path or "/", written.raw_query_string
             name = f"[{host}]" if ":" in host else host
             return yarl.URL.build(scheme="https", host=name, port=port, path=path, query_string=query, encoded=True)
@@ -135,19 +138,19 @@ class PublicClient:
             return None
 
     async def _public_addresses(self, host: str) -> list[str]:
-        """The addresses of a host, if all of them are public; else none."""
+        """The IP addresses of a host; empty unless all of them are public."""
         try:
             found = [str(ipaddress.ip_address(host))]
         except ValueError:
             if host.replace(".", "").isdigit():
-                return []  # "127.1" and "2130706433" are addresses to some: no name looks like this
+                return []  # "127.1", "2130706433": some resolvers read these as addresses; no host has such a name
             found = list(await self._resolve(host))
         own = _OPENED_ADDRESS if host in self._opened else None
         return found if found and all(address == own or _is_public(address) for address in found) else []
 
 
 class _Pinned(AbstractResolver):
-    """A resolver that knows one host, and gives the addresses that were checked."""
+    """A resolver for one host that returns the addresses that were checked."""
 
     def __init__(self, host: str, addresses: Sequence[str], port: int | None = None) -> None:
         self._host = host
@@ -155,7 +158,7 @@ class _Pinned(AbstractResolver):
         self._port = port
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
-        """The pinned addresses of a family."""
+        """The pinned addresses of an address family. Raises OSError for any other host."""
         if host != self._host:
             raise OSError("another host than the one that was checked")
         return [
@@ -172,7 +175,7 @@ class _Pinned(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: no resource is open. aiohttp requires the method."""
 
 
 def _is_public(text: str) -> bool:
@@ -181,7 +184,7 @@ def _is_public(text: str) -> bool:
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return False  # an IPv4 address in disguise; whoever means it can write it
+        return False  # an IPv4 address in disguise: no honest URL needs it
     hidden = any(address.version == network.version and address in network for network in _NOT_PUBLIC)
     return address.is_global and not address.is_multicast and not address.is_reserved and not hidden
 
@@ -191,7 +194,7 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 async def resolve_by_system(host: str) -> list[str]:
-    """The addresses of a host, as the system resolves it."""
+    """The IP addresses of a host, from the system's resolver. Raises OSError if there are none."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, 443, proto=6)  # TCP
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

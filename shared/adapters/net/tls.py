@@ -1,9 +1,10 @@
-"""The one TLS context of all that this app connects to by itself.
+"""The TLS context that all connections of this app share.
 
 Rules of this file:
-1. One for all: reading the authorities takes 20 ms of CPU and a megabyte, and azure-servicebus would read them for each
-   sender, and again for each connection that it has to open anew.
-2. As httpx has it: certifi's authorities, or those of SSL_CERT_FILE or SSL_CERT_DIR where a network opens TLS.
+1. One context for all. Reading the certificate authorities takes 20 ms of CPU and a megabyte, and azure-servicebus
+   would read them for each sender, and again for each new connection.
+2. The authorities are certifi's, or those of SSL_CERT_FILE or SSL_CERT_DIR, for networks whose proxy inspects TLS.
+   httpx does the same.
 """
 
 import functools
@@ -15,7 +16,7 @@ import certifi
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """For clients: certificates and host names are checked. Not to be changed, for everybody has it."""
+    """The context for client connections, which checks certificates and host names. Do not change it: it is shared."""
     if file := os.environ.get("SSL_CERT_FILE"):
         return ssl.create_default_context(cafile=file)
     if folder := os.environ.get("SSL_CERT_DIR"):

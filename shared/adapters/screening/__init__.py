@@ -1,7 +1,7 @@
-"""Screening: several screeners as one, each with its bound in time and its circuit breaker.
+"""Screening: several screeners behind one port, each with its own time limit and circuit breaker.
 
-chain.py        ScreenerChain: ports.Screener; asks the free one first, then all others at once, and combines
-blocklist.py    the own term list as a screener
+chain.py        ScreenerChain (ports.Screener): calls the free screener first, then all others at once, and combines
+blocklist.py    the blocklist as a screener
 secondary.py    Llama Guard on Replicate as a screener, through a port of one method
 """
 

@@ -1,9 +1,9 @@
-"""Llama Guard on Replicate: a second opinion on texts.
+"""Llama Guard on Replicate: the secondary screener of texts.
 
 Rules of this file:
-1. It is asked through ``Predictions``, a port of one method, so that it needs no client of its own.
-2. Whatever is not an answer of the model's (it failed, was canceled, took too long) is Unavailable; whatever the
-   model did answer is read by core/safety/llama_guard.py, to which everything but ``safe`` is unsafe.
+1. It is called through ``Predictions``, a port of one method, so that it needs no client of its own.
+2. A prediction that failed, was canceled or took too long is Unavailable. An answer of the model is read by
+   core/safety/llama_guard.py, which takes everything but ``safe`` as unsafe.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from shared.core.safety.moderation import LLAMA_GUARD, Assessment, merged
 
 
 class Predictions(Protocol):
-    """Somebody who runs a model and waits for it."""
+    """Runs a model and waits for its outputs."""
 
     async def run(self, model: str, inputs: Mapping[str, str], within_s: float) -> tuple[str, ...]:
-        """The outputs of one prediction that ended well within ``within_s`` seconds. Unavailable for any other end."""
+        """Run one prediction; returns its outputs. Raises Unavailable if it has not succeeded within ``within_s``."""
 
 
 class LlamaGuard:
-    """``model`` is owner/name or owner/name:version of a Llama Guard 3 or 4 that takes a ``prompt``."""
+    """A screener. ``model`` is owner/name or owner/name:version of a Llama Guard 3 or 4 that takes a ``prompt``."""
 
     def __init__(self, predictions: Predictions, model: str, within_s: float) -> None:
         self._predictions = predictions
@@ -29,7 +29,7 @@ class LlamaGuard:
         self._within_s = within_s
 
     async def text(self, text: str) -> Assessment:
-        """A verdict on a text of any length: on all of its pieces together."""
+        """Assess a text of any length: chunk by chunk, with the results merged into one assessment."""
         screenings = []
         for inputs in llama_guard.questions(text):
             outputs = await self._predictions.run(self._model, inputs, self._within_s)

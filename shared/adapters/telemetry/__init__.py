@@ -1,7 +1,7 @@
-"""What happened, for operators: log records, and with an exporter spans and metrics.
+"""Telemetry for operators: log records, and spans and metrics if there is an exporter.
 
-logs.py     LogTelemetry: steps and counts as records
-tracing.py  OpenTelemetry: the same, with spans and metrics; only wiring imports it, and only where it is asked for
+logs.py     LogTelemetry: steps and counts as log records
+tracing.py  OpenTelemetry: the same, plus spans and metrics. Only composition imports it, and only if a setting asks
 """
 
 from shared.adapters.telemetry.logs import NOTABLE_METRICS, NOTABLE_STEPS, LogTelemetry

@@ -1,13 +1,12 @@
-"""Telemetry as log records, which Application Insights takes as they are.
+"""Telemetry as log records, which Application Insights stores unchanged.
 
 Rules of this file:
-1. A record says its names and numbers as fields too (``step``, the three ids of a key and each fact;
-   ``metric``, ``value`` and each label), flat, so that a query needs no parsing of texts.
-2. Ids, names and numbers only: the callers have nothing else, and nothing else goes in. One text does: what the
-   provider said of a failed prediction, as core/provider/redaction.py lets it through.
-3. A record that goes to the host costs 0.1 ms and is billed. So the way of a generation that goes well is DEBUG,
-   and INFO are its end and what somebody may have to look into: one to four records per generation. WARNING is a
-   model that failed.
+1. A record carries its names and numbers as flat fields too (``step``, the three ids of a key and each fact;
+   ``metric``, ``value`` and each label), so that a query need not parse texts.
+2. A record contains ids, names and numbers only. There is one exception: the provider's message about a failed
+   prediction, redacted by core/provider/redaction.py.
+3. A record that goes to the host costs 0.1 ms and is billed. So the ordinary steps of a generation are DEBUG. INFO is
+   its end, and what an operator may have to look into: one to four records per generation. WARNING is a failed model.
 """
 
 import logging
@@ -18,7 +17,7 @@ from shared.core.keys import Key
 _steps = logging.getLogger("darkroom.steps")
 _metrics = logging.getLogger("darkroom.metrics")
 
-#: The steps that are worth a record in production: the end, and every departure from the straight way to it.
+#: The steps that are logged in production: the end, and everything that delays or changes a generation before it.
 NOTABLE_STEPS = frozenset(
     {
         "published",
@@ -36,10 +35,10 @@ NOTABLE_STEPS = frozenset(
     }
 )
 
-#: The steps that somebody should look at when they pile up: a model that fails costs the next one's money.
+#: The steps that an operator should look at when they pile up: after a failed model the next one is paid for, too.
 WARNING_STEPS = frozenset({"prediction_failed"})
 
-#: The metrics that an alert may watch. The others (conflicts, the timer's routine) are for a closer look.
+#: The metrics that an alert may watch; they are logged as INFO. The others (conflicts, the timer's routine) are DEBUG.
 NOTABLE_METRICS = frozenset(
     {
         "darkroom.attempts_lost",
@@ -65,29 +64,29 @@ class LogTelemetry:
     """ports.Telemetry on the loggers ``darkroom.steps`` and ``darkroom.metrics``."""
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
-        """Something happened to a generation."""
+        """Log a step of a generation."""
         level = _level(name)
         if _steps.isEnabledFor(level):
             fields = {**facts, "step": name, **key.properties}
-            _steps.log(level, "%s %s%s", name, key, _told(facts), extra=fields)
+            _steps.log(level, "%s %s%s", name, key, _formatted(facts), extra=fields)
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
-        """Something to be counted or measured."""
+        """Log a count or a measured value."""
         level = logging.INFO if metric in NOTABLE_METRICS else logging.DEBUG
         if _metrics.isEnabledFor(level):
             fields = {**labels, "metric": metric, "value": value}
-            _metrics.log(level, "%s %g%s", metric, value, _told(labels), extra=fields)
+            _metrics.log(level, "%s %g%s", metric, value, _formatted(labels), extra=fields)
 
     def span(self, name: str, key: Key | None = None) -> AbstractContextManager[None]:  # noqa: ARG002  # no spans here
-        """A log has no spans."""
+        """Return a context that does nothing: a log has no spans."""
         return nullcontext()
 
     def trace_parent(self) -> str:
-        """A log traces nothing."""
+        """Return an empty string: a log has no trace."""
         return ""
 
     def follow(self, trace_parent: str) -> None:
-        """A log follows nothing."""
+        """Do nothing: a log has no links between traces."""
 
 
 def _level(step: str) -> int:
@@ -96,5 +95,5 @@ def _level(step: str) -> int:
     return logging.INFO if step in NOTABLE_STEPS else logging.DEBUG
 
 
-def _told(facts: dict[str, str | int] | dict[str, str]) -> str:
+def _formatted(facts: dict[str, str | int] | dict[str, str]) -> str:
     return "".join(f" {name}={value}" for name, value in facts.items() if value != "")

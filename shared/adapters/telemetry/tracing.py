@@ -1,11 +1,11 @@
-"""Telemetry as OpenTelemetry spans and metrics, beside the log records of the steps.
+"""Telemetry as OpenTelemetry spans and metrics, in addition to the log records of the steps.
 
 Rules of this file:
-1. The API alone: who exports, and whether, is the platform's matter (the Functions worker sets up Azure Monitor).
-   Without an exporter every call here goes to a span that records nothing.
-2. A generation is one story over several messages: each span links to the trace in which the generation was opened,
-   whose W3C traceparent is saved with it, for neither Replicate nor the timer carries it.
-3. Ids, names and numbers only, as everywhere.
+1. Only OpenTelemetry's API is used here. The platform decides on an exporter (the Functions worker sets up Azure
+   Monitor). Without one, spans and metrics record nothing.
+2. A generation spans several messages. Each span links to the trace in which the generation was opened. That trace's
+   W3C traceparent is stored with the generation, because neither Replicate nor the timer carries it.
+3. Spans and metrics contain ids, names and numbers only, as log records do.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from shared.core.keys import Key
 
 _SCOPE = "darkroom"
 
-#: Of this one the last value says something, also a negative one, which a histogram refuses.
+#: Recorded as a gauge, because the last value matters. It may be negative, which a histogram refuses.
 _GAUGES = frozenset({"darkroom.slack_s"})
 
-#: Of this one the spread does: also how often it was told at all. Of all others the sum does.
+#: Recorded as a histogram, because distribution and count matter. All other metrics are counters.
 _HISTOGRAMS = frozenset({"darkroom.overdue"})
 
 _propagator = TraceContextTextMapPropagator()
 
 
 class OpenTelemetry(LogTelemetry):
-    """ports.Telemetry with spans and metrics; the notable steps are still logged."""
+    """ports.Telemetry with spans and metrics. Steps are still logged. Counts are not: they are metrics here."""
 
     def __init__(self) -> None:
         self._tracer = trace.get_tracer(_SCOPE)
@@ -40,12 +40,12 @@ class OpenTelemetry(LogTelemetry):
         self._histograms: dict[str, Histogram] = {}
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
-        """Something happened to a generation: an event of the running span."""
+        """Log a step of a generation, and add it as an event to the current span."""
         super().step(name, key, **facts)
         trace.get_current_span().add_event(name, dict(facts))
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
-        """Something to be counted or measured."""
+        """Record a count or a measured value as a metric."""
         if metric in _GAUGES:
             if metric not in self._gauges:
                 self._gauges[metric] = self._meter.create_gauge(metric)
@@ -62,19 +62,19 @@ class OpenTelemetry(LogTelemetry):
 
     @contextmanager
     def span(self, name: str, key: Key | None = None) -> Iterator[None]:
-        """A span around what happens inside."""
+        """Run the body of the ``with`` statement inside a span."""
         attributes = {f"darkroom.{name}": value for name, value in key.properties.items()} if key else {}
         with self._tracer.start_as_current_span(name, attributes=attributes):
             yield
 
     def trace_parent(self) -> str:
-        """The W3C traceparent of the running span; empty where nothing is traced."""
+        """The W3C traceparent of the current span; empty if nothing is traced."""
         carrier: dict[str, str] = {}
         _propagator.inject(carrier)
         return carrier.get("traceparent", "")
 
     def follow(self, trace_parent: str) -> None:
-        """Link the running span to the trace that ``trace_parent`` names."""
+        """Link the current span to the trace that ``trace_parent`` names."""
         span = trace.get_current_span()
         origin = trace.get_current_span(_propagator.extract({"traceparent": trace_parent})).get_span_context()
         if trace_parent and origin.is_valid and origin.trace_id != span.get_span_context().trace_id:

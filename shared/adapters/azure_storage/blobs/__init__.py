@@ -1,11 +1,10 @@
 """Blob Storage: five containers.
 
-containers.py   outputs, where users' apps find them; inputs that were screened and wait for their model; uploads, into
-                which apps put the files that models are to read; the quarantine of outputs that were refused; dead
-                letters
-rest_client.py  whole blobs without the SDK: what every generation needs
-sdk.py          one container by the SDK: what few need
-errors.py       what the service refuses, in the words of shared/ports
+containers.py   the five: outputs, where users' apps find them; screened inputs that wait for their model; uploads,
+                files that apps put there for models to read; the quarantine of refused outputs; dead letters
+rest_client.py  reads and writes whole blobs without the SDK, for every generation
+sdk.py          one container through the SDK, for what few generations need
+errors.py       turns the service's errors into those of shared/ports
 """
 
 from shared.adapters.azure_storage.blobs.containers import (

@@ -1,4 +1,4 @@
-"""The five containers, each with its port of shared/ports/files.py, and what operators read there."""
+"""The five containers. Each implements a port of shared/ports/files.py; some have more methods, for operators."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from shared.ports import DeadLetter
 
 
 class _InContainer:
-    """What all have."""
+    """Base of all five: one container."""
 
     def __init__(self, sdk: BlobSdk, name: str) -> None:
         self._container = Container(sdk, name)
@@ -24,27 +24,27 @@ class _InContainer:
 
 
 class BlobOutputs(_InContainer):
-    """ports.Outputs, where users' apps find them. Each is written without the SDK."""
+    """ports.Outputs. Outputs are written without the SDK."""
 
     def __init__(self, client: BlobRestClient, sdk: BlobSdk, name: str) -> None:
         super().__init__(sdk, name)
         self._client = client
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
-        """See ``Outputs``. Reads from where the file stands to its end."""
+        """Implements ``Outputs``. Reads the file from its current position to its end."""
         await self._client.put(self._container.name, name, file, content_type, metadata)
         return self._container.name
 
     async def discard_outputs(self, prefix: str) -> int:
-        """See ``Outputs``."""
+        """Implements ``Outputs``."""
         return await self._container.discard(prefix)
 
     async def read_output(self, name: str) -> bytes:
-        """A stored output, whole. FileNotFoundError where there is none."""
+        """The bytes of a stored output. Raises FileNotFoundError if there is none."""
         return await self._container.read(name)
 
     async def list_outputs(self) -> Sequence[str]:
-        """The names of all stored outputs, for a look at the whole."""
+        """The names of all stored outputs, for operators and tests."""
         return await self._container.names()
 
 
@@ -52,11 +52,11 @@ class BlobInputFiles(_InContainer):
     """ports.InputFiles."""
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
-        """See ``InputFiles``."""
+        """Implements ``InputFiles``."""
         await self._container.put(name, content, content_type, {})
 
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
-        """See ``InputFiles``. The signature is of the identity where there is one, else of the account's key."""
+        """Implements ``InputFiles``. The identity signs the address if there is one, else the account's key."""
         properties = await self._container.properties(name)
         if properties is None:
             return None
@@ -66,15 +66,15 @@ class BlobInputFiles(_InContainer):
         return await self._container.address(name, life_s)
 
     async def read_input(self, name: str, file: BinaryIO) -> bool:
-        """See ``InputFiles``."""
+        """Implements ``InputFiles``."""
         return await self._container.read_into(name, file)
 
     async def discard_inputs(self, prefix: str) -> int:
-        """See ``InputFiles``."""
+        """Implements ``InputFiles``."""
         return await self._container.discard(prefix)
 
     async def sweep_inputs(self, before: datetime) -> int:
-        """See ``InputFiles``."""
+        """Implements ``InputFiles``."""
         return await self._container.discard_old(before)
 
 
@@ -82,20 +82,20 @@ class BlobUploads(_InContainer):
     """ports.Uploads."""
 
     async def put_upload(self, name: str, file: BinaryIO) -> None:
-        """Store a file in the uploads, from where it stands to its end: what the app does, for operators."""
+        """Store a file from its current position to its end. Operators do by this what the app does by itself."""
         await self._container.put_file(name, file, "application/octet-stream")
 
     async def upload_size(self, name: str) -> int | None:
-        """See ``Uploads``."""
+        """Implements ``Uploads``."""
         properties = await self._container.properties(name)
         return properties.size if properties else None
 
     async def read_upload(self, name: str, file: BinaryIO) -> bool:
-        """See ``Uploads``."""
+        """Implements ``Uploads``."""
         return await self._container.read_into(name, file)
 
     async def upload_address(self, name: str, life_s: int) -> str | None:
-        """See ``Uploads``."""
+        """Implements ``Uploads``."""
         if await self._container.properties(name) is None:
             return None
         return await self._container.address(name, life_s)
@@ -105,11 +105,11 @@ class BlobQuarantine(_InContainer):
     """ports.Quarantine."""
 
     async def put_refused(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
-        """See ``Quarantine``. Reads from where the file stands to its end."""
+        """Implements ``Quarantine``. Reads the file from its current position to its end."""
         await self._container.put_file(name, file, content_type, metadata)
 
     async def sweep_refused(self, before: datetime) -> int:
-        """See ``Quarantine``."""
+        """Implements ``Quarantine``."""
         return await self._container.discard_old(before)
 
 
@@ -117,10 +117,10 @@ class BlobDeadLetters(_InContainer):
     """ports.DeadLetters."""
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
-        """See ``DeadLetters``."""
+        """Implements ``DeadLetters``."""
         try:
             await self._container.put(name, raw, "application/json", metadata)
-        except BlobKept:  # under a name that its content decides: it is archived
+        except BlobKept:  # the name is derived from the content, so this message is archived already
             return
 
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
@@ -137,5 +137,5 @@ class BlobDeadLetters(_InContainer):
         ]
 
     async def read_dead_letter(self, name: str) -> bytes:
-        """The raw message of a dead letter. FileNotFoundError where there is none."""
+        """The raw message of a dead letter. Raises FileNotFoundError if there is none."""
         return await self._container.read(name)

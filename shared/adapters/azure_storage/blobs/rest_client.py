@@ -1,13 +1,13 @@
-"""Whole blobs without the SDK: each is one streamed Put Blob request, or one Get Blob of a small one.
+"""Reads and writes whole blobs without the SDK. A write is one streamed Put Blob, a read is one Get Blob.
 
 The formats: learn.microsoft.com/rest/api/storageservices/put-blob and .../get-blob. The SDK reads a "stream" below its
-single-put size into memory as a whole, takes 3 ms of CPU for 1.5 MB, and 250 ms to be imported: this holds one piece at
-a time, takes half of that, and leaves the SDK to what few generations need. How a request is signed, sent and sent
-again: transport.py.
+single-put size into memory as a whole, takes 3 ms of CPU for 1.5 MB, and 250 ms to be imported. This client holds one
+chunk at a time and takes half the CPU. Requests are signed, sent and repeated by transport.py.
 
 Rules of this file:
-1. Writing the same name twice is once, so whatever did not surely succeed is sent again, a few times.
-2. Metadata travels as HTTP headers, so values are percent-encoded.
+1. Writing the same name twice has the effect of writing it once. So a write whose success is not certain is repeated, a
+   few times.
+2. Metadata is sent as HTTP headers, so its values are percent-encoded.
 """
 
 import errno
@@ -24,24 +24,24 @@ from shared.adapters.azure_storage.transport import Transport, header_text
 from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
-#: One piece of a file: large enough to cost little, and all that an upload has in memory.
+#: Size of one chunk of a file: large enough to cost little CPU. An upload holds one chunk in memory.
 CHUNK_BYTES = 256 * 1024
 
-#: Pauses before each further try, in seconds.
+#: Pauses between tries, in seconds.
 PAUSES_S = (1.0, 3.0)
 
-#: How long an answer may take to begin.
+#: Limit of the wait for each part of an answer, in seconds.
 _READ_S = 20
 
-#: So many requests at once: one for each of the 16 calls of a queue, and room.
+#: Maximum of concurrent requests: one for each of the 16 concurrent calls of a queue, and room.
 _CONNECTIONS = 64
 
-#: The version of the API: one that puts 5000 MiB at once.
+#: The version of the API. With this one a single Put Blob may have 5000 MiB.
 _VERSION = {"x-ms-version": "2021-12-02"}
 
 
 class BlobRestClient:
-    """The blobs of one account."""
+    """The blobs of one storage account."""
 
     def __init__(self, account: StorageAccount, *, pauses_s: Sequence[float] = PAUSES_S) -> None:
         self._transport = Transport(
@@ -51,7 +51,12 @@ class BlobRestClient:
     async def put(
         self, container: str, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]
     ) -> None:
-        """Write the file, from where it stands to its end, as a blob."""
+        """Write a file from its current position to its end as a blob. An existing blob is replaced.
+
+        Raises:
+            Unavailable: it was not written, and may be later.
+            BlobsRefused: the service will never accept it.
+        """
         start = file.tell()
         length = file.seek(0, os.SEEK_END) - start
         headers = {
@@ -64,19 +69,19 @@ class BlobRestClient:
 
         async def put() -> None:
             file.seek(start)
-            body: Any = _pieces(file, length) if length else b""
+            body: Any = _chunks(file, length) if length else b""
             try:
                 await self._transport.send("PUT", _target(container, name), headers, body)
             except Answered as answered:
                 if answered.status not in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
                     raise
-                await self._expect_there(container, name, length)
+                await self._expect_written(container, name, length)
 
         with translated():
-            await self._transport.retried(put)
+            await self._transport.retry(put)
 
-    async def _expect_there(self, container: str, name: str, length: int) -> None:
-        """A blob that may not be changed (leased, immutable) is what an earlier try wrote, if it has this length."""
+    async def _expect_written(self, container: str, name: str, length: int) -> None:
+        """Take a blob of this length that may not be changed (leased, immutable) as written by an earlier try."""
         try:
             answer = await self._transport.send("HEAD", _target(container, name), _VERSION)
         except Answered:
@@ -87,36 +92,36 @@ class BlobRestClient:
             raise Unavailable(Dependency.BLOBS, "a blob of this name may not be changed")
 
     async def read(self, container: str, name: str, most_bytes: int) -> bytes:
-        """A small blob, whole.
+        """The bytes of a small blob.
 
         Raises:
-            FileNotFoundError: it is not there, or its container is not.
-            PermissionError: it may not be read.
-            OSError: it is larger than ``most_bytes``. The ``strerror`` of each says so.
+            FileNotFoundError: the blob or its container does not exist.
+            PermissionError: access was denied.
+            OSError: it is larger than ``most_bytes``. The ``strerror`` of each of the three is readable.
         """
-        headers = {**_VERSION, "x-ms-range": f"bytes=0-{most_bytes}"}  # one more than is taken
+        headers = {**_VERSION, "x-ms-range": f"bytes=0-{most_bytes}"}  # one byte more than allowed, to notice it
         with translated():
             try:
-                answer = await self._transport.retried(
+                answer = await self._transport.retry(
                     lambda: self._transport.send("GET", _target(container, name), headers)
                 )
             except Answered as answered:
-                return _nothing(answered)
+                return _empty_or_raise(answered)
         if len(answer.body) > most_bytes:
             raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes")
         return answer.body
 
     async def close(self) -> None:
-        """Close the connections; the next use opens new ones."""
+        """Close the connections. The next use opens new ones."""
         await self._transport.close()
 
 
-def _nothing(answered: Answered) -> bytes:
-    """What is read where the answer is no success."""
+def _empty_or_raise(answered: Answered) -> bytes:
+    """The content if the answer to a read is not a success: empty for an empty blob, else an error is raised."""
     if answered.is_denied:
         raise PermissionError(errno.EACCES, access_denied(READ_ROLE))
     if answered.status == HTTPStatus.NOT_FOUND:
-        raise FileNotFoundError(errno.ENOENT, "it is not there")
+        raise FileNotFoundError(errno.ENOENT, "it does not exist")
     if answered.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return b""  # an empty blob has no first byte
     raise answered
@@ -126,8 +131,8 @@ def _target(container: str, name: str) -> str:
     return f"{container}/{quote(name)}"
 
 
-async def _pieces(file: BinaryIO, length: int) -> AsyncIterator[bytes]:
-    read = getattr(file, "read1", file.read)  # a file that is held in pieces gives them as they are, without a copy
-    while length > 0 and (piece := read(min(CHUNK_BYTES, length))):
-        length -= len(piece)
-        yield piece
+async def _chunks(file: BinaryIO, length: int) -> AsyncIterator[bytes]:
+    read = getattr(file, "read1", file.read)  # a file held in chunks returns them as they are, without a copy
+    while length > 0 and (chunk := read(min(CHUNK_BYTES, length))):
+        length -= len(chunk)
+        yield chunk

@@ -1,12 +1,13 @@
-"""One container by the SDK: what few generations need.
+"""One container through the SDK, for what few generations need.
 
 Rules of this file:
-1. The SDK takes 250 ms to be imported: it is, and its client made, at the first use of any container.
-2. A file is streamed in blocks of 4 MiB; it is never in memory as a whole. Writing the same name twice is once.
-3. Metadata travels as HTTP headers, so values are percent-encoded and read back decoded.
-4. A blob that may not be changed (a lease, a legal hold, a policy of immutability) is no trouble: what was to be
-   deleted stays and is counted.
-5. What the SDK raises goes through errors.py: what may work later is Unavailable, and the SDK's own texts stay there.
+1. The SDK takes 250 ms to be imported. It is imported, and its client made, at the first use of any container.
+2. A file is streamed in blocks of 4 MiB and is never in memory as a whole. Writing the same name twice has the effect
+   of writing it once.
+3. Metadata is sent as HTTP headers, so its values are percent-encoded, and decoded when they are read.
+4. A blob that may not be deleted (a lease, a legal hold, an immutability policy) is not an error: it stays and is
+   counted.
+5. errors.py translates what the SDK raises. What may work later is Unavailable, and no text of the SDK is passed on.
 """
 
 import os
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, UserDelegationKey
     from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
-#: A picture is a few MiB: most are one request, and what is larger needs no more memory than one block.
+#: A picture has a few MiB, so most are one request. A larger file needs no more memory than one block.
 BLOCK_BYTES = 4 * 1024 * 1024
 
-#: For BlobServiceClient. Its own retries start after 15 s, which is too long for a function call: a message that
-#: fails is put off and comes again, so 3 retries (about 1, 3 and 5 s apart) are enough.
+#: For BlobServiceClient. Its default retries start after 15 s, which is too long for a function call. A message that
+#: fails is deferred, so 3 retries (about 1, 3 and 5 s apart) are enough.
 CLIENT_OPTIONS: Mapping[str, Any] = {
     "max_single_put_size": BLOCK_BYTES,
     "max_block_size": BLOCK_BYTES,
-    # Its own 32 MiB would be in memory twice before the first of them is handed on.
+    # The default of 32 MiB would be in memory twice before the first byte is passed on.
     "max_single_get_size": BLOCK_BYTES,
     "max_chunk_get_size": BLOCK_BYTES,
     "retry_total": 3,
@@ -43,17 +44,17 @@ CLIENT_OPTIONS: Mapping[str, Any] = {
     "random_jitter_range": 1,
     "connection_timeout": 5,
     "read_timeout": 20,
-    # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
+    # Only if there is a proxy. Otherwise aiohttp would look for one on another thread, for every request.
     "use_env_settings": bool(getproxies()),
 }
 
-#: A signature begins a little earlier, for clocks differ; a key to sign with is asked for anew once a day at most (the
-#: service gives it for seven).
+#: A signature is valid from 15 minutes before now, because clocks differ. A user delegation key is fetched at most once
+#: a day (the service allows seven days).
 _CLOCK_SKEW, _DELEGATION_LIFE = timedelta(minutes=15), timedelta(days=1)
 
 
 class BlobSdk:
-    """One account by the SDK. ``make`` makes its client with ``CLIENT_OPTIONS``; the client belongs to the caller."""
+    """One account through the SDK. ``make`` makes its client with ``CLIENT_OPTIONS``; the caller closes the client."""
 
     def __init__(self, make: "Callable[[], BlobServiceClient]") -> None:
         self._make = make
@@ -65,7 +66,7 @@ class BlobSdk:
         return self._make()
 
     async def signing(self, until: datetime) -> Mapping[str, Any]:
-        """What signs an address: the account's key, or a key that the identity was given for a day."""
+        """The SDK's arguments for signing an address: the account's key, or the identity's user delegation key."""
         key = getattr(self.service.credential, "account_key", None)
         if key is not None:
             return {"account_key": key}
@@ -78,7 +79,7 @@ class BlobSdk:
 
 
 class Container:
-    """One container."""
+    """One container, with the operations that the five of containers.py use."""
 
     def __init__(self, sdk: BlobSdk, name: str) -> None:
         self._sdk = sdk
@@ -86,11 +87,11 @@ class Container:
 
     @cached_property
     def client(self) -> "ContainerClient":
-        """The SDK's client of it."""
+        """The SDK's client of this container, made at first use."""
         return self._sdk.service.get_container_client(self.name)
 
     async def ensure(self) -> None:
-        """Create it if it is missing. In production the deployment does that."""
+        """Create the container if it is missing. In production the deployment creates it."""
         from azure.core.exceptions import ResourceExistsError
 
         with sdk_translated(), suppress(ResourceExistsError):
@@ -99,15 +100,15 @@ class Container:
     async def put_file(
         self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """Write a file, from where it stands to its end."""
+        """Write a file from its current position to its end. Raises BlobKept if the blob may not be changed."""
         start = file.tell()
-        # Given the length, the SDK does not ask the file for its descriptor, which would write a spooled one to disk.
+        # With a length the SDK does not call ``fileno``, which would write a spooled file to disk.
         length = file.seek(0, os.SEEK_END) - start
         file.seek(start)
         await self._put(name, file, length, content_type, metadata or {})
 
     async def put(self, name: str, content: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
-        """Write what is in memory. BlobKept where a blob of this name may not be changed."""
+        """Write bytes from memory. Raises BlobKept if the blob may not be changed."""
         await self._put(name, content, len(content), content_type, metadata)
 
     async def _put(
@@ -127,7 +128,7 @@ class Container:
             )
 
     async def properties(self, name: str) -> "BlobProperties | None":
-        """What is known of a blob without reading it; None where there is none."""
+        """The properties of a blob (size, type, metadata); None if there is none."""
         from azure.core.exceptions import ResourceNotFoundError
 
         with sdk_translated():
@@ -138,7 +139,7 @@ class Container:
         return None
 
     async def read(self, name: str) -> bytes:
-        """A blob, whole. FileNotFoundError where there is none."""
+        """The bytes of a blob. Raises FileNotFoundError if there is none."""
         from azure.core.exceptions import ResourceNotFoundError
 
         with sdk_translated():
@@ -150,7 +151,7 @@ class Container:
         raise FileNotFoundError(name)
 
     async def read_into(self, name: str, file: BinaryIO) -> bool:
-        """Write a blob into a file by its chunks; False where there is none."""
+        """Write a blob into a file chunk by chunk; returns False if there is no such blob."""
         from azure.core.exceptions import ResourceNotFoundError
 
         with sdk_translated():
@@ -164,7 +165,7 @@ class Container:
         return True
 
     async def names(self) -> Sequence[str]:
-        """The names of all its blobs."""
+        """The names of all blobs in the container."""
         with sdk_translated():
             return [name async for name in self.client.list_blob_names()]
 
@@ -182,7 +183,7 @@ class Container:
         return found
 
     async def discard(self, prefix: str) -> int:
-        """Delete what begins with a prefix; returns how many may not be deleted."""
+        """Delete the blobs whose names begin with a prefix; returns how many may not be deleted."""
         kept = 0
         with sdk_translated():
             async for name in self.client.list_blob_names(name_starts_with=prefix):
@@ -190,27 +191,27 @@ class Container:
         return kept
 
     async def discard_old(self, before: datetime) -> int:
-        """Delete what was last written before, as far as it may be; returns how many went."""
-        swept = 0
+        """Delete the blobs last written before a time, as far as allowed; returns how many were deleted."""
+        deleted = 0
         with sdk_translated():
             async for blob in self.client.list_blobs():
                 if blob.last_modified < before:
-                    swept += await self._delete(blob.name)
-        return swept
+                    deleted += await self._delete(blob.name)
+        return deleted
 
     async def _delete(self, name: str) -> bool:
-        """Delete a blob; False where it may not be."""
+        """Delete a blob; returns False if it may not be deleted."""
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            with sdk_translated(), suppress(ResourceNotFoundError):  # another was faster
+            with sdk_translated(), suppress(ResourceNotFoundError):  # already deleted
                 await self.client.delete_blob(name, delete_snapshots="include")
         except BlobKept:
             return False
         return True
 
     async def address(self, name: str, life_s: int) -> str:
-        """An address with a signature that reads one blob for so long."""
+        """A signed URL that reads one blob for ``life_s`` seconds."""
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
         blob, now = self.client.get_blob_client(name), datetime.now(UTC)
@@ -228,6 +229,6 @@ class Container:
 
 
 def _expect_container(error: "ResourceNotFoundError") -> None:
-    """A blob that is not there is an answer; a container that is not there is trouble, and raised again."""
+    """Raise the error again if the container is missing. A missing blob is an ordinary answer."""
     if is_container_missing(answered_by_sdk(error)):
         raise error

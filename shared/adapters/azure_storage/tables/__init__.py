@@ -1,13 +1,13 @@
 """Azure Tables: the state of every generation, and the open index.
 
-store.py     TableStore: accounts, generations and ledger; a move of credits is one transaction
-index.py     TableIndex: what is not finished and announced
-rows.py      how our types become rows, and rows our types
-columns.py   one row's columns, by name and type
-service.py   the two ways to an account: the line, and the SDK
-line.py      point reads, writes and transactions, with little CPU
-entities.py  rows and transactions on the wire
-errors.py    what Tables answers, in the words of shared/ports
+store.py        TableStore: accounts, generations and ledger; a move of credits is one transaction
+index.py        TableIndex: the open index, a row for each generation that is not finished and announced
+rows.py         turns our types into rows, and rows into our types
+columns.py      reads one row's columns by name and type
+service.py      one account's tables, through the REST client and through the SDK
+rest_client.py  point reads, writes and transactions, with little CPU
+entities.py     rows and transactions on the wire
+errors.py       turns the service's errors into those of shared/ports
 """
 
 from shared.adapters.azure_storage.tables.errors import TablesRefused

@@ -1,8 +1,8 @@
-"""One row's columns, read by name and type and written: what ``rows`` makes our types of.
+"""Reads one row's columns by name and type, and writes JSON columns; ``rows`` uses it.
 
 Rules of this file:
-1. What is needed and missing, or of another type, is an UnreadableRow.
-2. A property holds 64 KiB of UTF-16 (a limit of the service), so a long text is cut into several: ``request``,
+1. A required column that is missing, and any column of a wrong type, raises UnreadableRow.
+2. A property holds 64 KiB of UTF-16 (the service's limit), so a long text is split into several columns: ``request``,
    ``request_2``, ``request_3`` and so on.
 """
 
@@ -17,10 +17,10 @@ from shared.ports import UnreadableRow
 
 Row = dict[str, Any]
 
-#: The four balances of an account and of an entry.
+#: The columns of the four balances of an account or a ledger entry.
 BALANCES = ("granted", "available", "held", "captured")
 
-#: A character is at most 4 bytes of UTF-16: 16,000 of them stay below 64 KiB (65,536 bytes).
+#: Characters of one part. A character has at most 4 bytes in UTF-16, so 16,000 stay below 64 KiB (65,536 bytes).
 PART_CHARACTERS = 16_000
 
 T = TypeVar("T")
@@ -28,9 +28,9 @@ E = TypeVar("E", bound=Enum)
 
 
 def json_columns(name: str, value: object) -> Row:
-    """A JSON column, cut into parts where it is long. Not escaped to ASCII: that would make six bytes of two.
+    """A value as one or more JSON columns. The JSON is not escaped to ASCII, which would make six bytes of two.
 
-    Half a surrogate pair, which a stranger's text may hold and no table takes, becomes the escape that JSON has for it.
+    Half a surrogate pair, which a user's text may contain and no table accepts, becomes its JSON escape.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
@@ -52,14 +52,14 @@ class Columns:
         self._row = row
 
     def unreadable(self, what: str) -> UnreadableRow:
-        """The error that names this row and a column of it."""
+        """The error for a column of this row, to be raised by the caller."""
         account_id = self._row.get("PartitionKey")
         return UnreadableRow(f"row {account_id}/{self._row.get('RowKey')}: {what} cannot be read", str(account_id))
 
     def maybe(self, name: str, kind: type[T]) -> T | None:
-        """A column that may be missing. A truth value is no number, though Python thinks so."""
+        """An optional column; None if it is missing. A bool does not count as an int, though it is one in Python."""
         value = self._row.get(name)
-        if isinstance(value, tuple):  # the SDK gives a 64-bit number as value and type
+        if isinstance(value, tuple):  # the SDK returns a 64-bit integer as a pair of value and type
             value = value[0]
         if value is None:
             return None
@@ -68,26 +68,26 @@ class Columns:
         return value
 
     def get(self, name: str, kind: type[T]) -> T:
-        """A column that is needed."""
+        """A required column."""
         value = self.maybe(name, kind)
         if value is None:
             raise self.unreadable(name)
         return value
 
     def maybe_time(self, name: str) -> datetime | None:
-        """A time, as a plain datetime: the SDK's own kind carries along how it was written."""
+        """An optional time as an aware datetime. The SDK's own subclass is not passed on."""
         value = self.maybe(name, datetime)
         return None if value is None else datetime.combine(value.date(), value.time(), value.tzinfo or UTC)
 
     def time(self, name: str) -> datetime:
-        """A time that is needed."""
+        """A required time, aware."""
         value = self.maybe_time(name)
         if value is None:
             raise self.unreadable(name)
         return value
 
     def maybe_one_of(self, name: str, choices: type[E]) -> E | None:
-        """A word of a fixed list."""
+        """An optional enum member, stored by its value."""
         value = self.maybe(name, str)
         try:
             return None if value is None else choices(value)
@@ -95,18 +95,18 @@ class Columns:
             raise self.unreadable(name) from None
 
     def one_of(self, name: str, choices: type[E]) -> E:
-        """A word of a fixed list that is needed."""
+        """A required enum member, stored by its value."""
         value = self.maybe_one_of(name, choices)
         if value is None:
             raise self.unreadable(name)
         return value
 
     def balances(self) -> dict[str, int]:
-        """The four balances."""
+        """The four balances, in credits, by name."""
         return {name: self.get(name, int) for name in BALANCES}
 
     def json(self, name: str, kind: type[T]) -> T | None:
-        """A JSON column, put together from its parts."""
+        """A JSON column, joined from its parts; None if it is missing."""
         parts: list[str] = []
         while (part := self.maybe(_part(name, len(parts) + 1), str)) is not None:
             parts.append(part)
@@ -121,14 +121,14 @@ class Columns:
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A JSON list of texts; empty where there is none."""
+        """A JSON list of texts; empty if the column is missing."""
         values = self.json(name, list) or []
         if not all(isinstance(value, str) for value in values):
             raise self.unreadable(name)
         return tuple(values)
 
     def built(self, name: str, kind: type[T], raw: object) -> T:
-        """A dataclass from a JSON object, without the keys that it does not know."""
+        """A dataclass from a JSON object. Unknown keys are ignored: a newer version may have written them."""
         if not isinstance(raw, Mapping):
             raise self.unreadable(name)
         known = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # callers pass dataclasses only

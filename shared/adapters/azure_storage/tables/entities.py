@@ -4,9 +4,9 @@ Formats: learn.microsoft.com/rest/api/storageservices, "Payload format for Table
 entity group transactions".
 
 Rules of this file:
-1. Every number is an Edm.Int64, which travels as text; a time is an Edm.DateTime in UTC. What is None is left out. A
-   text has no half of a surrogate pair: the service would refuse the whole row.
-2. A transaction has succeeded when each of its answers says so, and not when the whole was accepted.
+1. Every integer is an Edm.Int64, which is sent as text. A time is an Edm.DateTime in UTC. None is left out. Half of a
+   surrogate pair in a text is replaced by "?", because the service would refuse the whole row.
+2. A transaction has succeeded only if each of its answers says so. The status of the whole is 202 even if it failed.
 """
 
 import json
@@ -20,10 +20,10 @@ from shared.adapters.azure_storage.errors import Answered
 
 Row = Mapping[str, Any]
 
-#: What one write is: the row, and the ETag it replaces ("": the row must be new).
+#: One write: the row, and the ETag of the row that it replaces ("": the row must be new).
 Write = tuple[Row, str]
 
-#: Any text that no row can contain a line of: JSON has no line that begins with two dashes.
+#: The boundaries of the multipart body. No row can contain one, because no line of JSON begins with two dashes.
 BOUNDARY, CHANGESET = "batch_darkroom", "changeset_darkroom"
 
 _TYPE = "@odata.type"
@@ -33,7 +33,7 @@ _CODE = re.compile(rb'"code"\s*:\s*"(\w+)"')
 
 
 def encoded(row: Row) -> bytes:
-    """A row as a JSON entity."""
+    """Encode a row as a JSON entity. Raises TypeError for a value of another type than the four that rows hold."""
     entity: dict[str, Any] = {}
     for name, value in row.items():
         if value is None:
@@ -48,15 +48,15 @@ def encoded(row: Row) -> bytes:
             moment = value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
             entity[name], entity[name + _TYPE] = moment, "Edm.DateTime"
         else:
-            raise TypeError(f"column {name}: a row holds no {type(value).__name__}")
+            raise TypeError(f"column {name}: a row cannot hold a value of type {type(value).__name__}")
     return json.dumps(entity, separators=(",", ":")).encode()
 
 
 def decoded(body: bytes) -> Row:
-    """A JSON entity as a row: numbers are int, times are aware. ValueError where it is none."""
+    """Decode a JSON entity. Integers are int, times are aware. Raises ValueError if it is not a JSON object."""
     entity = json.loads(body)
     if not isinstance(entity, dict):
-        raise ValueError("an entity is a JSON object")  # noqa: TRY004  # callers catch one kind of error
+        raise ValueError("an entity must be a JSON object")  # noqa: TRY004  # callers catch one kind of error
     for name in [name for name in entity if name.endswith(_TYPE)]:
         column, kind = name.removesuffix(_TYPE), entity.pop(name)
         if kind == "Edm.Int64":
@@ -67,7 +67,7 @@ def decoded(body: bytes) -> Row:
 
 
 def target(table: str, row: Row) -> str:
-    """The path of one row."""
+    """The URL path of one row, percent-encoded."""
     return f"{table}(PartitionKey='{_key(row['PartitionKey'])}',RowKey='{_key(row['RowKey'])}')"
 
 
@@ -76,7 +76,7 @@ def _key(text: str) -> str:
 
 
 def transaction(url: str, table: str, writes: Sequence[Write]) -> bytes:
-    """The body of an entity-group transaction: everything, or nothing."""
+    """The multipart body of an entity-group transaction: the service writes all of its rows, or none."""
     lines = [f"--{BOUNDARY}", f"Content-Type: multipart/mixed; boundary={CHANGESET}", ""]
     for row, etag in writes:
         place = f"PUT {url}/{target(table, row)}" if etag else f"POST {url}/{table}"
@@ -93,10 +93,10 @@ def transaction(url: str, table: str, writes: Sequence[Write]) -> bytes:
 
 
 def answers(body: bytes, count: int) -> list[str]:
-    """The new ETags, in the order of the writes.
+    """Read the answer to a transaction; returns the new ETags in the order of the writes.
 
     Raises:
-        Answered: a write was refused, and so all of them; or the answer cannot be read (status 0).
+        Answered: a write was refused, and so all of them. The status is 0 if the answer cannot be read.
     """
     etags = []
     for found in _INNER.finditer(body):

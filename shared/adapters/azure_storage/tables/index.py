@@ -1,8 +1,8 @@
 """The open index in Azure Tables: implements ``OpenIndex``.
 
-A table of its own, of the size of what is open. PartitionKey is a hash of the key, RowKey ``account;user;generation``
-(with a digest where the ids are too long for it); the ids are columns too.
-No ETags: a row is a reminder, and whoever acts on it looks at the generation itself.
+It is a table of its own, with a row for each generation that is not finished and announced. PartitionKey is a hash of
+the key. RowKey is ``account;user;generation``, or has a digest if the ids are too long. The ids are columns too.
+Writes carry no ETag, because a row is only a reminder: the message handler reads the generation itself.
 """
 
 import heapq
@@ -18,24 +18,24 @@ from shared.ports import OpenRow
 
 
 class TableIndex:
-    """What is not finished and announced. The service belongs to the caller."""
+    """The open index in one table. The caller closes the service."""
 
     def __init__(self, service: TableService, table: str) -> None:
         self._service = service
         self._name = table
 
     async def ensure(self) -> None:
-        """Create the table if it is missing. In production the deployment does that."""
+        """Create the table if it is missing. In production the deployment creates it."""
         with sdk_translated(self._name, self._service.role):
             await self._service.sdk.create_table_if_not_exists(self._name)
 
     async def put(self, row: OpenRow) -> None:
-        """See ``OpenIndex``."""
+        """Implements ``OpenIndex``."""
         with translated(self._name, self._service.role):
-            await self._service.line.replace(self._name, rows.open_row(row))
+            await self._service.rest.replace(self._name, rows.open_row(row))
 
     async def move(self, key: Key, due_at: datetime) -> None:
-        """See ``OpenIndex``. A merge of one column, which Tables refuses where there is no row."""
+        """Implements ``OpenIndex``. It merges one column, which Tables refuses if there is no row."""
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  # see service.py
         from azure.data.tables import UpdateMode  # noqa: PLC0415  # as above
 
@@ -48,10 +48,10 @@ class TableIndex:
                     raise
 
     async def get(self, key: Key) -> OpenRow | None:
-        """See ``OpenIndex``."""
+        """Implements ``OpenIndex``."""
         with translated(self._name, self._service.role):
             try:
-                row, _ = await self._service.line.read(self._name, _keys(key))
+                row, _ = await self._service.rest.read(self._name, _keys(key))
             except Answered as answered:
                 if is_row_missing(answered):
                     return None
@@ -59,22 +59,22 @@ class TableIndex:
         return rows.open_of(row)
 
     async def remove(self, key: Key) -> None:
-        """See ``OpenIndex``."""
+        """Implements ``OpenIndex``."""
         with translated(self._name, self._service.role):
             try:
-                await self._service.line.delete(self._name, _keys(key))
+                await self._service.rest.delete(self._name, _keys(key))
             except Answered as answered:
                 if not is_row_missing(answered):
                     raise
 
     async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:
-        """See ``OpenIndex``. All that is due is read, a page (1000 rows) at a time, and only ``limit`` rows kept."""
+        """Implements ``OpenIndex``. All due rows are read, by pages of 1000, and the ``limit`` most urgent are kept."""
         kept: list[OpenRow] = []
         table = self._service.sdk.get_table_client(self._name)
         with sdk_translated(self._name, self._service.role):
             async for page in table.query_entities("due_at le @now", parameters={"now": now}).by_page():
-                rivals = kept + [rows.open_of(row) async for row in page]
-                kept = heapq.nsmallest(limit, rivals, key=lambda row: (row.expires_at, row.key))
+                candidates = kept + [rows.open_of(row) async for row in page]
+                kept = heapq.nsmallest(limit, candidates, key=lambda row: (row.expires_at, row.key))
         return kept
 
 

@@ -1,11 +1,11 @@
-"""How our types become rows of Azure Tables, and rows our types.
+"""Turns our types into rows of Azure Tables, and rows into our types.
 
 Rules of this file:
-1. Every column is named here, in both directions. What is None is left out.
-2. Reading ignores what it does not know, for the next version may have written it, and takes defaults for columns
-   that came later. What is needed and missing, or of another type, is an UnreadableRow (columns.py).
-3. No key is taken apart to read what is in it: ids may hold the characters that keys are put together with.
-4. Numbers are 64-bit, times are UTC. What has a structure of its own is JSON in a text column.
+1. Every column is named here, for writing and for reading. None is left out.
+2. Reading ignores unknown columns, because a newer version may have written them, and uses defaults for columns that
+   were added later. A required column that is missing, or of a wrong type, raises UnreadableRow (columns.py).
+3. No key is split to read its parts, because ids may contain the separators of keys.
+4. Integers are 64-bit, times are UTC. Structured values are JSON in a text column.
 """
 
 import zlib
@@ -40,7 +40,7 @@ def generation_key(key: Key) -> str:
 
 
 def entry_key(entry: LedgerEntry) -> str:
-    """The RowKey of a ledger entry: what makes a second one of the same kind impossible."""
+    """The RowKey of a ledger entry. Move and id make the key, so no such entry can be inserted twice."""
     if entry.move in (Move.HOLD, Move.RESOLVE):
         return f"ledger:{entry.entry_id}:{entry.move}"
     return f"{entry.move}:{entry.entry_id}"
@@ -193,9 +193,10 @@ USED_COLUMNS = ("PartitionKey", "RowKey", "user_id", "state", "model", *_USED_NU
 
 
 def used_of(row: Mapping[str, Any]) -> Used:
-    """What a generation used, from the few columns that say it.
+    """What a generation used, from ``USED_COLUMNS`` only.
 
-    Captured is the price of one output times the outputs that were stored, so that their list need not be read.
+    The captured credits are the price of one output times the stored outputs. So their number follows by division, and
+    the list of outputs need not be read.
     """
     columns = Columns(row)
     captured, unit = columns.get("captured_credits", int), columns.maybe("unit_credits", int) or 1
@@ -211,12 +212,12 @@ def used_of(row: Mapping[str, Any]) -> Used:
 
 
 def _key(columns: Columns, account: str) -> Key:
-    """The key of a row, from its columns; ``account`` is the one that says who pays."""
+    """The key of a row, from its columns. ``account`` names the column with the account that pays."""
     return Key(columns.get("user_id", str), columns.get("generation_id", str), columns.get(account, str))
 
 
 def _request_json(request: GenerationRequest) -> dict[str, Any]:
-    """The request as its message, and the names of its unknown fields, which a message has among its own."""
+    """The request in the form of its message. The names of unknown fields, which that form lacks, are a field here."""
     unknown = {"unknown_fields": request.unknown_fields} if request.unknown_fields else {}
     return replace(request, unknown_fields=()).to_json() | unknown
 
@@ -305,7 +306,7 @@ def _kind(columns: "Columns") -> Kind:
 
 
 def _guarantees(columns: "Columns") -> Guarantees:
-    """Those that were promised when it was made; a name that this version does not know cannot be relied upon."""
+    """The provider's guarantees when the attempt was made. A name that this version does not know is ignored."""
     try:
         return Guarantees.of(tuple(columns.json("guarantees", list) or ()))
     except TypeError:
@@ -313,7 +314,7 @@ def _guarantees(columns: "Columns") -> Guarantees:
 
 
 def _prices(columns: "Columns") -> tuple[Price, ...]:
-    """The prices of an attempt; rows of before there were several units have one, of a picture."""
+    """The prices of an attempt. Older rows have a single price, per image."""
     old = columns.maybe("price_usd_micros", int)
     if old is not None:
         return (Price(Unit.IMAGE, old),)
@@ -324,7 +325,7 @@ def _prices(columns: "Columns") -> tuple[Price, ...]:
 
 
 def _entry_json(entry: Entry) -> list[str | int]:
-    """An entry of the history as short as it can be said: the row is read with every message."""
+    """An entry of the history in its shortest form, because the row is read with every message."""
     return [entry.step, entry.at.isoformat(), entry.last_at.isoformat(), entry.times, entry.why]
 
 
@@ -339,7 +340,7 @@ def _history(columns: "Columns") -> History:
 
 
 def _aware(text: str) -> datetime:
-    """A time with its zone: without one it could not be compared with any other."""
+    """A time with its zone, because a time without one could not be compared with others."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(text)
@@ -359,19 +360,19 @@ def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:
 
 
 def open_keys(key: Key) -> tuple[str, str]:
-    """PartitionKey and RowKey in the open index: 16 partitions, so that no one server carries all writes."""
+    """PartitionKey and RowKey in the open index. There are 16 partitions, so that the load is spread over servers."""
     return f"{zlib.crc32(str(key).encode()) & 0xF:x}", index_key(key)
 
 
 def open_row(row: OpenRow) -> Row:
-    """A row of the open index."""
+    """An ``OpenRow`` as a row."""
     partition_key, row_key = open_keys(row.key)
     times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
     return {"PartitionKey": partition_key, "RowKey": row_key, **row.key.properties, **times}
 
 
 def open_of(row: Mapping[str, Any]) -> OpenRow:
-    """A row of the open index, read."""
+    """A row as an ``OpenRow``."""
     columns = Columns(row)
     return OpenRow(
         key=_key(columns, "account_id"),

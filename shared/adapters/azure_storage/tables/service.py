@@ -1,6 +1,6 @@
-"""One account's tables, two ways: ``line`` for what every generation needs, the SDK for queries and the like.
+"""One account's tables: ``rest`` for what every generation needs, and the SDK for queries and rare operations.
 
-The SDK is imported when it is used for the first time: a worker that does its share of generations never needs it.
+The SDK is imported at its first use. A worker that only processes messages never needs it.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from shared.adapters.azure_storage.tables.rest_client import TableRestClient
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
 
-#: For the SDK. Its own defaults wait for minutes, and a function call has none: a message that fails is put off and
-#: comes again, so 3 quick retries (0, 0.6 and 1.2 s apart) are enough.
+#: For the SDK. Its defaults wait for minutes, which a function call does not have. A message that fails is deferred, so
+#: 3 quick retries (0, 0.6 and 1.2 s apart) are enough.
 CLIENT_OPTIONS: Mapping[str, Any] = {
     "retry_total": 3,
     "retry_backoff_factor": 0.3,
@@ -25,9 +25,9 @@ CLIENT_OPTIONS: Mapping[str, Any] = {
 
 
 class TableService:
-    """The tables of an account. ``options`` go to the line, ``sdk_options`` to the SDK's client.
+    """The tables of an account. ``options`` go to the REST client, ``sdk_options`` to the SDK's client.
 
-    ``role`` is what an identity needs there.
+    ``role`` is the role that an identity needs.
     """
 
     def __init__(
@@ -37,24 +37,26 @@ class TableService:
         self._sdk_options = sdk_options
         self._sdk: TableServiceClient | None = None
         self.role = COSMOS_ROLE if is_cosmos(account.url) else ROLE
-        self.line = TableRestClient(account, **options)
+        self.rest = TableRestClient(account, **options)
 
     @property
     def sdk(self) -> "TableServiceClient":
-        """The SDK's client, made at first use."""
+        """The SDK's client, imported and made at first use."""
         if self._sdk is None:
             from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415  # 90 ms that few calls need
 
             credential = self._account.access.for_sdk()
-            environment = bool(getproxies())  # else aiohttp looks for a proxy on another thread, for every request
+            environment = bool(
+                getproxies()
+            )  # if always on, aiohttp looks for a proxy on another thread, for every request
             self._sdk = TableServiceClient(
                 self._account.url, credential=credential, use_env_settings=environment, **self._sdk_options
             )
         return self._sdk
 
     async def close(self) -> None:
-        """Close what was opened; the next use opens anew."""
-        await self.line.close()
+        """Close all connections. The next use opens new ones."""
+        await self.rest.close()
         sdk, self._sdk = self._sdk, None
         if sdk is not None:
             await sdk.close()

@@ -11,10 +11,10 @@ One table, PartitionKey = account id, so that all that an account pays for can b
 ``{user;id}`` is ``row_key`` of core/keys.py.
 
 Rules of this file:
-1. A ledger row is inserted, never updated: the table itself refuses a second hold or resolve.
-2. Every update carries the ETag of what was read.
-3. Every write carries a random ``write_id``. A request is sent again after a 5xx, so the refusal of the second may be
-   about our own first: the row says whose write it was.
+1. A ledger row is inserted, never updated. So the table itself refuses a second hold or resolve.
+2. Every update carries the ETag of the row that was read (optimistic concurrency).
+3. Every write carries a random ``write_id``. A request is repeated after a 5xx, so the second try may be refused
+   because the first one succeeded. The stored ``write_id`` shows whose write it was.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from shared.core.money.ledger import Account, LedgerEntry
 from shared.core.money.usage import Used
 from shared.ports import Conflict, Loaded, UnreadableRow
 
-#: Each kind of row is a range of RowKeys: ";" is the character after ":".
+#: Each kind of row is a range of RowKeys, because ";" is the character after ":".
 _GENERATIONS = "PartitionKey eq @account and RowKey ge 'generation:' and RowKey lt 'generation;'"
 _ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
 _LEDGER = (
@@ -46,7 +46,7 @@ _LEDGER = (
 
 
 def _writes(loaded: Loaded, transition: Transition) -> list[Write]:
-    """The rows of a transition with their conditions, the generation's first and the ledger's last."""
+    """The rows of a transition with the ETags that they replace: the generation's first, the ledger's last."""
     writes: list[Write] = [(rows.generation_row(transition.generation), loaded.generation_etag)]
     if transition.account is not None:
         writes.append((rows.account_row(transition.account), loaded.account_etag))
@@ -56,19 +56,19 @@ def _writes(loaded: Loaded, transition: Transition) -> list[Write]:
 
 
 class TableStore:
-    """Accounts, generations and ledger in one table. The service belongs to the caller."""
+    """Accounts, generations and ledger in one table. The caller closes the service."""
 
     def __init__(self, service: TableService, table: str) -> None:
         self._service = service
         self._name = table
 
     async def ensure(self) -> None:
-        """Create the table if it is missing. In production the deployment does that."""
+        """Create the table if it is missing. In production the deployment creates it."""
         with sdk_translated(self._name, self._service.role):
             await self._service.sdk.create_table_if_not_exists(self._name)
 
     async def load(self, key: Key) -> Loaded:
-        """See ``Store``. Two point reads at once."""
+        """Implements ``Store``, with two concurrent point reads."""
         (generation, generation_etag), (account, account_etag) = await asyncio.gather(
             self._row(key.account_id, rows.generation_key(key)), self._row(key.account_id, rows.ACCOUNT)
         )
@@ -80,12 +80,12 @@ class TableStore:
         )
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
-        """See ``Store``."""
+        """Implements ``Store``."""
         row, etag = await self._row(account_id, rows.ACCOUNT)
         return (rows.account_of(row) if row else None), etag
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
-        """See ``Store``. Where no credits move it is one conditional write, and no transaction."""
+        """Implements ``Store``. If no credits move, it is one conditional write instead of a transaction."""
         generation, account = transition.generation, transition.account
         etags = await self._write(_writes(loaded, transition))
         if etags is None:
@@ -98,7 +98,7 @@ class TableStore:
         )
 
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
-        """See ``Store``."""
+        """Implements ``Store``."""
         try:
             await self._write([(rows.account_row(account), etag), (rows.entry_row(entry), "")])
         except Conflict:
@@ -108,12 +108,12 @@ class TableStore:
         return True
 
     async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
-        """See ``Store``."""
+        """Implements ``Store``."""
         async for row in self._query(_LEDGER, account=account_id):
             yield rows.entry_of(row)
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
-        """See ``Store``. Reads the whole table, on the server: for audits."""
+        """Implements ``Store``. The server scans the whole table; for audits."""
         async for row in self._query("RowKey eq @row", row=rows.ACCOUNT):
             found: Account | UnreadableRow
             try:
@@ -123,21 +123,21 @@ class TableStore:
             yield found
 
     async def generations(self, account_id: str) -> AsyncIterator[Generation]:
-        """See ``Store``."""
+        """Implements ``Store``."""
         async for row in self._query(_GENERATIONS, account=account_id):
             yield rows.generation_of(row)
 
     async def find(self, generation_id: str) -> list[Generation]:
-        """The generations of this id, whoever's they are. Reads the whole table, on the server: for operators."""
+        """The generations with this id, of any user. The server scans the whole table; for operators."""
         query = self._query(f"{_ALL_GENERATIONS} and generation_id eq @id", id=generation_id)
         return [rows.generation_of(row) async for row in query]
 
     async def used(
         self, account_id: str = "", user_id: str = "", model: str = "", since: datetime | None = None
     ) -> AsyncIterator[Used]:
-        """What generations used: of one account, user and model, or of all; opened since then, or ever.
+        """What generations used, optionally of one account, by one user, on one model, or opened since a time.
 
-        The server chooses rows and columns: no prompt is read. Without an account it reads the whole table: for
+        The server selects rows and columns, so no prompt is read. Without an account it scans the whole table; for
         operators.
         """
         query = _GENERATIONS if account_id else _ALL_GENERATIONS
@@ -152,12 +152,13 @@ class TableStore:
             yield rows.used_of(row)
 
     async def _write(self, writes: Sequence[Write]) -> dict[str, str] | None:
-        """Write all rows or none, each on the condition of its ETag (empty: the row is not there yet).
+        """Write all rows or none, each on the condition of its ETag (empty: the row must be new).
 
-        Returns the new ETags by RowKey, or None where an earlier sending of this write succeeded.
+        Returns the new ETags by RowKey, or None if an earlier try of this write succeeded. After a refusal the last row
+        shows whose write was stored. It is the ledger row if there is one, because that row never changes.
 
-        The last write says whose a refused one was: it is the ledger row where there is one, which nobody changes.
-        Raises Conflict.
+        Raises:
+            Conflict: another writer was faster.
         """
         write_id = secrets.token_hex(8)
         writes = [({**row, "write_id": write_id}, etag) for row, etag in writes]
@@ -175,19 +176,19 @@ class TableStore:
         return None
 
     async def _send(self, writes: Sequence[Write]) -> list[str]:
-        line = self._service.line
+        rest = self._service.rest
         if len(writes) > 1:
-            return await line.transact(self._name, writes)
+            return await rest.transact(self._name, writes)
         row, etag = writes[0]
-        if etag:  # the whole row, so that what became None goes
-            return [await line.replace(self._name, row, etag)]
-        return [await line.insert(self._name, row)]
+        if etag:  # replace and not merge, so that columns which became None are removed
+            return [await rest.replace(self._name, row, etag)]
+        return [await rest.insert(self._name, row)]
 
     async def _row(self, partition_key: str, row_key: str) -> tuple[Mapping[str, Any] | None, str]:
-        """A row and its ETag; None and "" where it is not there."""
+        """A row and its ETag; None and "" if there is no such row."""
         with translated(self._name, self._service.role):
             try:
-                return await self._service.line.read(self._name, {"PartitionKey": partition_key, "RowKey": row_key})
+                return await self._service.rest.read(self._name, {"PartitionKey": partition_key, "RowKey": row_key})
             except Answered as answered:
                 if is_row_missing(answered):
                     return None, ""

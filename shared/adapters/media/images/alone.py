@@ -1,9 +1,9 @@
-"""One picture in a process of its own, with a limit of memory and of time: for those that may have ended a worker.
+"""Decodes one picture in a process of its own, with limits of memory and time. For pictures that may crash a worker.
 
 Rules of this file:
-1. The process gets the picture and nothing else: no setting, no secret, no connection.
-2. Whatever becomes of it (killed, out of memory, too slow), the picture is unfit and this worker goes on.
-3. It is ended by whoever started it, by its own id.
+1. The process gets only the picture: no setting, no secret, no connection.
+2. If the process fails in any way (killed, out of memory, too slow), the picture is unfit and the worker goes on.
+3. The function that starts the process also kills it, by its process id.
 """
 
 import asyncio
@@ -21,47 +21,48 @@ from shared.ports import Cleaned, OutputUnfit, Picture, PictureUnfit
 
 logger = logging.getLogger("darkroom.images")
 
-#: Beyond what the process has before it reads the picture. A picture of 50 MB that costs all that one may is within.
+#: Memory that the process may use in addition to what it has before it reads the picture. A file of 50 MB whose
+#: decoding costs as much as bounds.py allows needs less.
 MEMORY_BYTES = 256 * 1024 * 1024
 CPU_S = 20
 WALL_S = 60
 
 _CHUNK_BYTES = 256 * 1024
 
-#: What the process says by its exit code, beside 0: the picture on its standard output is what the screener gets.
+#: Exit codes of the process. After 0 its standard output has the bytes for the screener.
 _UNFIT, _NOT_TAKEN = 3, 4
 
-#: What of the environment the interpreter itself may need to start.
+#: The environment variables that the interpreter may need to start.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class Alone(PillowImages):
-    """``PillowImages`` that decodes nothing in this process, and validates nothing in it."""
+    """``PillowImages`` that decodes no picture, and validates no manifest, in this process."""
 
     async def clean(self, file: BinaryIO, into: BinaryIO, *, validate: bool = False) -> Cleaned:
-        """See ``Images``: what reads manifests is no code of ours either."""
+        """Implements ``Images``. Manifests are not validated, because the library that reads them could crash too."""
         cleaned = await super().clean(file, into)
         has_manifest = validate and "provenance" in cleaned.dropped
         return replace(cleaned, provenance="not validated") if has_manifest else cleaned
 
     async def is_black(self, file: BinaryIO, picture: Picture) -> bool:
-        """See ``Images``: nobody looks, so it is not known to be."""
+        """Implements ``Images``. Always False, because the picture is not decoded here."""
         del file, picture
         return False
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """See ``Images``."""
-        code, said = await _run(file, picture)
+        """Implements ``Images``."""
+        code, output = await _run(file, picture)
         if code == 0:
-            return said
-        logger.warning("a picture decoded alone ended with %s", code)
+            return output
+        logger.warning("the process that decodes one picture ended with code %s", code)
         if code == _NOT_TAKEN:
-            raise PictureUnfit(said.decode(errors="replace"))
+            raise PictureUnfit(output.decode(errors="replace"))
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
 
 
 async def _run(file: BinaryIO, picture: Picture) -> tuple[int | None, bytes]:
-    """The exit code and what was said; None where it had to be ended."""
+    """Run the process; returns its exit code and its standard output. The code is None if it had to be killed."""
     command = [sys.executable, "-m", __name__, picture.content_type, picture.extension]
     sides = [str(picture.width), str(picture.height)]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -70,8 +71,8 @@ async def _run(file: BinaryIO, picture: Picture) -> tuple[int | None, bytes]:
     process = await asyncio.create_subprocess_exec(*command, *sides, stdin=pipe, stdout=pipe, env=environment)
     try:
         async with asyncio.timeout(WALL_S):
-            said = await _told(process, file)
-            return await process.wait(), said
+            output = await _exchange(process, file)
+            return await process.wait(), output
     except TimeoutError:
         return None, b""
     finally:
@@ -80,11 +81,12 @@ async def _run(file: BinaryIO, picture: Picture) -> tuple[int | None, bytes]:
             await process.wait()
 
 
-async def _told(process: asyncio.subprocess.Process, file: BinaryIO) -> bytes:
+async def _exchange(process: asyncio.subprocess.Process, file: BinaryIO) -> bytes:
+    """Write the file to the process; returns its whole standard output."""
     if process.stdin is None or process.stdout is None:
         raise ValueError("a process without pipes")
     file.seek(0)
-    with contextlib.suppress(ConnectionError):  # it may be gone before it has all of it
+    with contextlib.suppress(ConnectionError):  # it may end before it has read everything
         while part := file.read(_CHUNK_BYTES):
             process.stdin.write(part)
             await process.stdin.drain()
@@ -93,7 +95,7 @@ async def _told(process: asyncio.subprocess.Process, file: BinaryIO) -> bytes:
 
 
 def main(content_type: str, extension: str, width: str, height: str) -> int:
-    """The process: a picture on standard input, what the screener gets on standard output."""
+    """Run as the process: reads a picture from standard input, writes the bytes for the screener to standard output."""
     _limit()
     picture = Picture(content_type, extension, int(width), int(height))
     try:
@@ -108,9 +110,9 @@ def main(content_type: str, extension: str, width: str, height: str) -> int:
 
 
 def _limit() -> None:
-    """Bound memory and CPU, and leave no core file. Where the platform cannot, the time outside is the only bound."""
+    """Limit memory and CPU, and write no core file. If the platform cannot, the caller's time limit is the only one."""
     try:
-        import resource  # noqa: PLC0415  # there is none on Windows
+        import resource  # noqa: PLC0415  # Windows has no such module
     except ImportError:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

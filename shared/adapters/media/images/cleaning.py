@@ -1,9 +1,9 @@
-"""Cleaning a picture: only what a viewer needs goes on.
+"""Cleans a picture: keeps only what a viewer needs.
 
 Rules of this file:
-1. What is cleaned is screened, stored and sent, and nothing else of it.
-2. No picture is encoded anew: each of the four formats can be cleaned by leaving parts out. What a walker cannot read
-   is no picture to us, whatever a library would make of it.
+1. Only the cleaned file is screened, stored and sent.
+2. No picture is encoded again, because each of the four formats can be cleaned by leaving parts out. A file that a
+   walker cannot read is not accepted as a picture, even if a library could read it.
 """
 
 from typing import BinaryIO
@@ -19,7 +19,7 @@ _CONTENT_TYPES = {b"\x89PNG": "image/png", b"RIFF": "image/webp", b"GIF8": "imag
 
 
 def cleaned(file: BinaryIO, into: BinaryIO, *, validate: bool) -> Cleaned:
-    """See ``ports.Images.clean``."""
+    """Implements ``ports.Images.clean``."""
     try:
         source, kept = walk(file)
         if kept.is_all_of(source):
@@ -33,7 +33,7 @@ def cleaned(file: BinaryIO, into: BinaryIO, *, validate: bool) -> Cleaned:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)) from None
     provenance, manifest = "", b""
     if validate and "provenance" in kept.dropped:
-        from shared.adapters.media.images import manifests  # noqa: PLC0415  # with the first manifest only
+        from shared.adapters.media.images import manifests  # noqa: PLC0415  # slow to import, and few pictures have a manifest
 
         content_type = _CONTENT_TYPES.get(source.at(0, 4), "image/jpeg")
         provenance = manifests.validated(source, file, content_type) if kept.manifest else "too large"

@@ -1,9 +1,9 @@
-"""Colours: what a picture's own description of them does to its look.
+"""Colour profiles: how a picture's own description of its colours changes its look.
 
 Rules of this file:
-1. A description that a viewer would not apply (broken, of another kind of picture) is none.
-2. One that changes nothing that can be seen (sRGB, in all its spellings) is none: most profiles are that.
-3. Gamma and primaries become a profile too, so that there is one way in which colours are applied.
+1. A description that a viewer would not apply (a broken one, or one for another colour space) is ignored.
+2. A description without visible effect (sRGB in all its spellings) is ignored. Most profiles are of this kind.
+3. Gamma and primaries are turned into a profile too, so that there is only one way to apply colours.
 """
 
 import io
@@ -17,13 +17,13 @@ from shared.adapters.media.images.reading import Broken
 
 Matrix = tuple[tuple[float, float, float], ...]
 
-#: The largest profile that is unpacked; those of printing presses have 2 MB.
+#: Maximum size of an inflated profile. Profiles of printing presses have 2 MB.
 _PROFILE_BYTES = 4 * 1024 * 1024
 
-#: By so much of 255 a sample may change without anybody seeing another picture.
+#: A sample may change by this much, of 255, without a visible difference.
 _UNSEEN = 12
 
-#: x and y of red, green, blue and white, by their number in ITU-T H.273.
+#: The chromaticities x and y of red, green, blue and white, by their number in ITU-T H.273.
 _PRIMARIES: dict[int, tuple[float, ...]] = {
     1: (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290),
     4: (0.67, 0.33, 0.21, 0.71, 0.14, 0.08, 0.3101, 0.3162),
@@ -35,20 +35,20 @@ _PRIMARIES: dict[int, tuple[float, ...]] = {
 }
 _SRGB_PRIMARIES = _PRIMARIES[1]
 
-#: Exponents by their number in the same standard; the curve of sRGB (0) also stands for that of television.
+#: Transfer exponents by their number in the same standard. 0 is the curve of sRGB, which also replaces television's.
 _EXPONENTS = {1: 0.0, 4: 2.2, 5: 2.8, 6: 0.0, 8: 1.0, 13: 0.0, 14: 0.0, 15: 0.0}
 _SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
-#: From any white to that of profiles, D50 (Bradford).
+#: The Bradford matrix, for the adaptation from any white point to D50, which profiles use.
 _BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _D50 = (0.9642, 1.0, 0.8249)
 
-#: The mode of the pictures that a profile is for, by its colour space.
+#: Pillow's mode for a profile's colour space.
 _MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 
 
 def inflated(chunk: bytes) -> bytes:
-    """The profile in an iCCP chunk; nothing where it is broken or larger than any."""
+    """Inflate the profile in an iCCP chunk, up to the maximum size; empty if the chunk is broken."""
     _, _, rest = chunk.partition(b"\0")
     try:
         return zlib.decompressobj().decompress(rest[1:], _PROFILE_BYTES)
@@ -57,7 +57,7 @@ def inflated(chunk: bytes) -> bytes:
 
 
 def of_code_points(chunk: bytes) -> bytes:
-    """The profile of a cICP chunk. Broken: colours that cannot be shown here, so nobody would know what is seen."""
+    """The profile for a cICP chunk. Raises Broken for colours that cannot be converted here, and so not be screened."""
     primaries, transfer, matrix, full = (*chunk, 0, 0, 0, 0)[:4]
     if primaries not in _PRIMARIES or transfer not in _EXPONENTS or matrix or full != 1:
         raise Broken("PNG in colours that cannot be shown")
@@ -65,8 +65,8 @@ def of_code_points(chunk: bytes) -> bytes:
 
 
 def of_gamma(gamma: bytes, primaries: bytes) -> bytes:
-    """The profile of a gAMA chunk (by itself it is of sRGB's primaries) and a cHRM chunk; nothing without gAMA."""
-    if len(gamma) != 4 or not any(gamma):  # one number
+    """The profile for a gAMA and a cHRM chunk; empty without gAMA. Without cHRM the primaries are those of sRGB."""
+    if len(gamma) != 4 or not any(gamma):  # one number of four bytes
         return b""
     exponent = 100_000 / int(struct.unpack(">I", gamma)[0])
     if len(primaries) == 32:  # eight numbers, white first
@@ -78,7 +78,7 @@ def of_gamma(gamma: bytes, primaries: bytes) -> bytes:
 
 
 def is_seen(profile: bytes) -> bool:
-    """Whether it changes the look of anything; where each sample has a curve, its values say so for all pictures."""
+    """Whether a profile changes the look of any picture. For a profile of curves, a ramp of all values shows it."""
     mode = _MODES.get(profile[16:20])
     if not profile or mode is None:
         return False
@@ -90,29 +90,29 @@ def is_seen(profile: bytes) -> bool:
 
 
 def applied(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """The picture in sRGB as a viewer shows it; None where the profile is none that a viewer would apply to it."""
+    """The picture converted to sRGB, as a viewer shows it; None if a viewer would not apply this profile to it."""
     mode = _MODES.get(profile[16:20])
     if mode is None or (mode == "CMYK") != (image.mode == "CMYK"):
         return None
-    from PIL import ImageCms  # noqa: PLC0415  # few pictures bring colours of their own
+    from PIL import ImageCms  # noqa: PLC0415  # few pictures have a profile with a visible effect
 
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile[:_PROFILE_BYTES]))
         change = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
         return ImageCms.applyTransform(image if image.mode == mode else image.convert(mode), change)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None  # no viewer applies it either
+        return None  # a broken profile, which no viewer applies either
 
 
 def _is_plain(profile: bytes) -> bool:
-    """Whether each sample has a curve, and nothing else is done but to mix them: then its edges say all of it."""
+    """Whether a profile has only a curve for each sample and a matrix. The ramp then shows its whole effect."""
     count = min(int.from_bytes(profile[128:132], "big"), 200)
     tags = {profile[132 + 12 * index : 135 + 12 * index] for index in range(count)}
     return profile[16:20] != b"CMYK" and not tags & {b"A2B", b"D2B"}
 
 
 def _ramp(mode: str) -> Image.Image:
-    """Every value of each sample by itself, over black, under white, and all together."""
+    """A test picture: all values of each sample alone, with the others black and white, and of all together."""
     ramp = Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90)
     if mode == "L":
         return ramp
@@ -133,7 +133,7 @@ def _differs(after: Image.Image, before: Image.Image) -> bool:
 
 
 def _profile(primaries: Sequence[float], exponent: float) -> bytes:
-    """An ICC profile of these primaries and this exponent (0: the curve of sRGB); nothing where they mean nothing."""
+    """An ICC profile for primaries and an exponent (0: the curve of sRGB); empty if the numbers make no sense."""
     try:
         columns = _adapted(primaries)
         curve = _parametric(exponent)
@@ -170,7 +170,7 @@ def _parametric(exponent: float) -> bytes:
 
 
 def _adapted(primaries: Sequence[float]) -> list[tuple[float, float, float]]:
-    """What each primary adds to X, Y and Z under D50."""
+    """The columns of the profile's matrix: X, Y and Z of each primary, adapted to D50."""
     corners = [_of_xy(*primaries[index : index + 2]) for index in (0, 2, 4)]
     white = _of_xy(*primaries[6:8])
     upright: Matrix = tuple((corners[0][row], corners[1][row], corners[2][row]) for row in range(3))

@@ -1,9 +1,10 @@
-"""Decoding: the whole picture, or Broken, whatever a decoder raises.
+"""Decodes whole pictures. Whatever a decoder raises becomes Broken.
 
 Rules of this file:
-1. What cannot be decoded to its end must not be stored, and most broken files have a sound header.
-2. The library's file plugins are called by their names: none of them guesses, and no other is imported.
-3. A whole picture is held once, in the mode it was decoded to. Whoever needs another mode takes strips of it.
+1. A picture is decoded completely, because one that cannot be must not be stored, and most broken files have a sound
+   header.
+2. Pillow's file plugins are called by name, so that none guesses the format and no other is imported.
+3. A whole picture is held once, in the mode that it was decoded to. Callers convert it to other modes in strips.
 """
 
 import logging
@@ -30,9 +31,12 @@ _PLUGINS = {
 
 
 def read(content: bytes, *, whole: bool) -> Reading | None:
-    """What a file is, by its bytes; None if it is none of the four formats.
+    """Read a file's container; returns None if it is not one of the four formats.
 
-    ``whole``: walked to its end, and a PNG's pixels inflated. Broken.
+    With ``whole`` it is walked to its end, and a PNG's pixels are inflated.
+
+    Raises:
+        Broken: the container is not sound.
     """
     view = memoryview(content)
     with _broken_for_anything():
@@ -48,7 +52,11 @@ def read(content: bytes, *, whole: bool) -> Reading | None:
 
 
 def decoded(reading: Reading, at_least: tuple[int, int]) -> Image.Image:
-    """All of it, decoded; a JPEG at the smallest size that is no smaller than ``at_least``. Broken."""
+    """Decode a whole picture. A JPEG is decoded at the smallest size that is not smaller than ``at_least``.
+
+    Raises:
+        Broken: it cannot be decoded completely.
+    """
     with _broken_for_anything():
         if reading.form == "WEBP" and (image := webp.decode(reading)) is not None:
             return image
@@ -60,23 +68,23 @@ def decoded(reading: Reading, at_least: tuple[int, int]) -> Image.Image:
             jpeg.decode(image, reading.pieces)
         else:
             image.load()
-        if reading.key is not None:  # the library does not scale it to the samples that it makes
+        if reading.key is not None:  # Pillow does not scale the colour to eight bits
             image.info["transparency"] = reading.key
         return image
 
 
 def guarded(work: Callable[[], T]) -> T:
-    """Work on what was decoded: the decoders are the same library. Broken."""
+    """Run work on a decoded picture. Its errors become Broken too, because the same library raises them."""
     with _broken_for_anything():
         return work()
 
 
 @contextmanager
 def _broken_for_anything() -> Iterator[None]:
-    """Whatever a decoder raises on a stranger's bytes says that they are broken.
+    """Turn whatever a decoder raises on untrusted bytes into Broken.
 
-    It has raised OSError, SyntaxError, EOFError, IndexError, KeyError, AssertionError, TypeError, OverflowError,
-    MemoryError, struct.error and zlib.error, and is free to raise what it likes.
+    Decoders have raised OSError, SyntaxError, EOFError, IndexError, KeyError, AssertionError, TypeError, OverflowError,
+    MemoryError, struct.error and zlib.error, and may raise anything.
     """
     try:
         yield
@@ -85,5 +93,5 @@ def _broken_for_anything() -> Iterator[None]:
     except (struct.error, IndexError) as error:
         raise Broken("a part is shorter than it must be") from error
     except Exception as error:
-        logger.warning("a decoder gave up with %s", type(error).__name__)
+        logger.warning("a picture could not be decoded: %s", type(error).__name__)
         raise Broken("a decoder gave up") from error

@@ -1,4 +1,4 @@
-"""GIF: one frame, with its palette and what is transparent in it. A second frame is an animation."""
+"""GIF: reads one frame with its palette and transparency. A file with a second frame is an animation."""
 
 import struct
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _HEAD_BYTES, _IMAGE_BYTES = 13, 10
 
 @dataclass(slots=True)
 class _Walk:
-    """Where the walk stands, and how many parts it may still pass."""
+    """The state of a walk: its position, what it has found, and the parts that it has passed."""
 
     content: memoryview
     at: int
@@ -25,7 +25,11 @@ class _Walk:
 
 
 def read(content: memoryview, *, whole: bool) -> Reading:
-    """What it is. ``whole`` makes no difference: it is walked to its end, for a second frame stands there. Broken."""
+    """Read a GIF. It is always walked to its end, because a second frame may come last; ``whole`` has no effect.
+
+    Raises:
+        Broken: it is not a sound GIF.
+    """
     del whole
     if len(content) < _HEAD_BYTES:
         raise Broken("GIF without a header")
@@ -37,7 +41,7 @@ def read(content: memoryview, *, whole: bool) -> Reading:
     if not walk.frames:
         raise Broken("GIF without a picture")
     width, height = struct.unpack_from("<HH", content, 6)
-    # A frame beyond the canvas makes it larger, for the library and for viewers.
+    # A frame that extends beyond the canvas enlarges it, in Pillow and in viewers.
     width, height = max(width, walk.size[0]), max(height, walk.size[1])
     head = b"GIF89a" + struct.pack("<HH", width, height)
     see_through = walk.control is not None and bool(walk.control[3] & 1)
@@ -57,7 +61,7 @@ def _palette_bytes(flags: int) -> int:
 
 
 def _step(walk: _Walk) -> bool:
-    """Pass one part; False at the end."""
+    """Pass one part; returns False at the end of the file's contents."""
     content, at = walk.content, walk.at
     if at >= len(content):
         raise Broken("GIF without an end")
@@ -66,12 +70,12 @@ def _step(walk: _Walk) -> bool:
         return False
     if kind == _EXTENSION:
         walk.at = _past(walk, at + 2)
-        if not walk.frames and content[at + 1] == _CONTROL and walk.at - at == 8:  # its one size
+        if not walk.frames and content[at + 1] == _CONTROL and walk.at - at == 8:  # a control block always has 8 bytes
             walk.control = content[at : walk.at]
     elif kind == _IMAGE:
         _image(walk, at)
     else:
-        raise Broken("GIF with a part that there is not")
+        raise Broken("GIF with a part of an unknown kind")
     return True
 
 
@@ -81,7 +85,7 @@ def _image(walk: _Walk, at: int) -> None:
         raise Broken("GIF that ends early")
     left, top, width, height, flags = struct.unpack_from("<HHHHB", content, at + 1)
     start = at + _IMAGE_BYTES + _palette_bytes(flags)
-    walk.at = _past(walk, start + 1)  # past the size of a code
+    walk.at = _past(walk, start + 1)  # after the byte with the code size
     walk.frames += 1
     if walk.frames > 1:
         return
@@ -92,7 +96,7 @@ def _image(walk: _Walk, at: int) -> None:
 
 
 def _past(walk: _Walk, at: int) -> int:
-    """Past the sub-blocks that begin here, each with its length before it, the last an empty one."""
+    """The position after the sub-blocks that begin at ``at``. Each begins with its length, and the last is empty."""
     content, end = walk.content, len(walk.content)
     while at < end and content[at]:
         at += content[at] + 1

@@ -1,12 +1,13 @@
-"""JPEG: its segments, and whether its picture goes on to its end.
+"""JPEG: reads its segments, and checks that its pixels are complete.
 
 Rules of this file:
-1. The first picture counts. Photos of phones and cameras bring a second one, behind the end of the first (format MPO).
-2. A scan may be a few bytes and still be a walk through the whole picture, so their number is bounded.
-3. An end marker proves nothing: the C library paints grey what is missing and only warns. But it does not go on without
-   bytes. So it gets the last scan without the end marker, then bytes one by one that mean nothing. Having all of the
-   picture, it passes each by at once; else it takes them for the rest, and needs eight at a time. Where it waits for a
-   restart it passes them by too, so restarts are counted.
+1. Only the first picture counts. Photos of phones and cameras have a second one after the end of the first (the format
+   MPO).
+2. The number of scans is bounded, because a scan of a few bytes still makes a decoder walk over the whole picture.
+3. An end marker does not prove that the pixels are complete: the C library paints missing ones grey and only warns. But
+   it stops when it has no bytes. So the decoder gets the last scan without the end marker, and then meaningless bytes,
+   one by one. If the picture is complete, it skips each at once. If not, it takes them as pixels, and needs eight at a
+   time. While it waits for a restart marker it skips them too, so restart markers are counted separately.
 """
 
 import re
@@ -20,10 +21,10 @@ from shared.adapters.media.images.reading import MOST_PARTS, Broken, Reading, or
 
 SIGNATURE = b"\xff\xd8\xff"
 
-#: Coefficients of all scans together: encoders make ten scans or so, and 2 GiB are 1.1 s.
+#: Maximum of the coefficients of all scans together. Encoders make about ten scans, and 2 GiB take 1.1 s.
 MOST_SCANNED_BYTES = 2 * 1024**3
 
-#: A run of fill bytes, then a marker that ends a scan: neither a stuffed byte nor a restart.
+#: Fill bytes, then a marker that ends a scan: not a stuffed byte or a restart.
 _NEXT = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _FILL = re.compile(rb"\xff+")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -32,16 +33,16 @@ _START_OF_SCAN, _END, _INTERVAL, _RESTARTS, _TEM = 0xDA, 0xD9, 0xDD, range(0xD0,
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _SEQUENTIAL = (0xC0, 0xC1)
 
-#: Application segments that a decoder looks at: JFIF (0) and Adobe (14).
+#: Application segments that a decoder uses: JFIF (0) and Adobe (14).
 _KEPT_APPS, _APPS, _COMMENT = (0xE0, 0xEE), range(0xE0, 0xF0), 0xFE
 
-#: Two bytes that stand for one in a scan, and what they are outside of one: nothing. How many are fed one by one.
+#: Two bytes that encode one byte inside a scan and mean nothing outside; and how many of them are fed one by one.
 _NOTHING, _PROBES = b"\xff\x00", 16
 
 
 @dataclass(slots=True)
 class _Segments:
-    """What was found. ``frame`` is the header of the picture, ``blocks_bytes`` its coefficients."""
+    """What a walk found. ``frame`` is the marker and the content of the picture's frame header."""
 
     pieces: list[bytes | memoryview] = field(default_factory=lambda: [b"\xff\xd8"])
     frame: tuple[int, memoryview] | None = None
@@ -49,14 +50,18 @@ class _Segments:
     components: int = 0
     profile: dict[int, bytes] = field(default_factory=dict)
     orientation: int = 1
-    #: Of the last scan: its header, its pixels, and after how many units they begin anew (0: never).
+    #: The last scan: its header, its pixels, and the units between two restart markers (0: there are none).
     head: memoryview = field(default_factory=lambda: memoryview(b""))
     pixels: memoryview = field(default_factory=lambda: memoryview(b""))
     interval: int = 0
 
 
 def read(content: memoryview, *, whole: bool) -> Reading:
-    """What it is. ``whole``: walked to its end, else to its pixels. Broken."""
+    """Read a JPEG. With ``whole`` it is walked to its end, else only to its pixels.
+
+    Raises:
+        Broken: it is not a sound JPEG.
+    """
     found = _Segments()
     at = 2
     for _ in range(MOST_PARTS):
@@ -68,14 +73,14 @@ def read(content: memoryview, *, whole: bool) -> Reading:
             break
         at = _segment(found, content, marker, at)
     else:
-        raise Broken("JPEG of too many segments")
+        raise Broken("JPEG with too many segments")
     if whole and not found.scans:
         raise Broken("JPEG without a picture")
     return _reading(found, whole=whole)
 
 
 def _marker(content: memoryview, at: int) -> tuple[int, int]:
-    """The marker at a place, and where what follows it begins."""
+    """The position after the marker at ``at``, and the marker."""
     fill = _FILL.match(content, at)
     if fill is None or fill.end() >= len(content):
         raise Broken("JPEG that ends early")
@@ -83,7 +88,7 @@ def _marker(content: memoryview, at: int) -> tuple[int, int]:
 
 
 def _segment(found: _Segments, content: memoryview, marker: int, at: int) -> int:
-    """Take one segment, and the pixels behind it where it begins a scan; returns where the next begins."""
+    """Take one segment, with the pixels after it if it begins a scan; returns the position of the next."""
     if marker == _TEM or marker in _RESTARTS:
         return at
     if (
@@ -94,7 +99,7 @@ def _segment(found: _Segments, content: memoryview, marker: int, at: int) -> int
         raise Broken("JPEG with a segment beyond its end")
     body = content[at + 2 : end]
     if marker in _APPS or marker == _COMMENT:
-        _noted(found, marker, body)
+        _note(found, marker, body)
         if marker not in _KEPT_APPS or found.scans:
             return end
     if marker in _FRAMES:
@@ -110,10 +115,10 @@ def _segment(found: _Segments, content: memoryview, marker: int, at: int) -> int
 
 
 def _scan(found: _Segments, content: memoryview, head: memoryview, at: int) -> int:
-    """The end of the scan whose header ends here: where the next marker is."""
+    """Take the scan whose header ends at ``at``; returns its end, the position of the next marker."""
     found.scans += 1
     if found.frame is None:
-        raise Broken("JPEG of scans without a frame")
+        raise Broken("JPEG with a scan before its frame header")
     found.components = max(found.components, head[0] if head else 0)
     following = _NEXT.search(content, at)
     if following is None:
@@ -122,8 +127,8 @@ def _scan(found: _Segments, content: memoryview, head: memoryview, at: int) -> i
     return following.start()
 
 
-def _noted(found: _Segments, marker: int, body: memoryview) -> None:
-    """What an application segment says of the look."""
+def _note(found: _Segments, marker: int, body: memoryview) -> None:
+    """Note the orientation or the colour profile in an application segment."""
     if marker == 0xE1 and bytes(body[:6]) == b"Exif\0\0" and found.orientation == 1:  # APP1
         found.orientation = orientation_of(body[6:])
     elif marker == 0xE2 and bytes(body[:12]) == b"ICC_PROFILE\0" and len(body) > 14:  # APP2
@@ -132,20 +137,20 @@ def _noted(found: _Segments, marker: int, body: memoryview) -> None:
 
 def _reading(found: _Segments, *, whole: bool) -> Reading:
     marker, frame = found.frame or (0, memoryview(b""))
-    if len(frame) < 6 or len(frame) < 6 + 3 * frame[5] or marker == 0xC3:  # its fixed part
-        raise Broken("JPEG with a frame that means nothing")
+    if len(frame) < 6 or len(frame) < 6 + 3 * frame[5] or marker == 0xC3:  # shorter than its fixed part, or lossless
+        raise Broken("JPEG with an invalid frame header")
     depth, height, width, components = struct.unpack_from(">BHHB", frame)
     sampling = [(frame[7 + 3 * index] >> 4, frame[7 + 3 * index] & 15) for index in range(components)]
     across, down = max((s[0] for s in sampling), default=0), max((s[1] for s in sampling), default=0)
     if depth != 8 or not width or not height or not all(1 <= side <= 4 for s in sampling for side in s):
-        raise Broken("JPEG with a frame that means nothing")
+        raise Broken("JPEG with an invalid frame header")
     if whole and found.interval:
         _check_restarts(found, width, height, sampling)
     blocks = -(-width // (8 * across)) * -(-height // (8 * down)) * sum(s[0] * s[1] for s in sampling)
-    # In several scans, all coefficients are held until the last: 64 of two bytes a block.
+    # With several scans a decoder holds all coefficients until the last: 64 of two bytes for each block.
     several = marker not in _SEQUENTIAL or (whole and (found.scans > 1 or found.components < components))
     if several and blocks * 128 * found.scans > MOST_SCANNED_BYTES:
-        raise Broken("JPEG of too many scans")
+        raise Broken("JPEG with too many scans")
     return Reading(
         form="JPEG",
         width=width,
@@ -159,7 +164,10 @@ def _reading(found: _Segments, *, whole: bool) -> Reading:
 
 
 def _check_restarts(found: _Segments, width: int, height: int, sampling: list[tuple[int, int]]) -> None:
-    """As many restarts as the last scan must have. Of one component it has the blocks, of several units of all."""
+    """Check that the last scan has all its restart markers; raises Broken.
+
+    A scan of one component consists of that component's blocks. A scan of several consists of units with blocks of all.
+    """
     across, down = max(side for side, _ in sampling), max(side for _, side in sampling)
     if found.head and found.head[0] == 1:
         _, frame = found.frame or (0, memoryview(b""))
@@ -174,8 +182,8 @@ def _check_restarts(found: _Segments, width: int, height: int, sampling: list[tu
 
 
 def decode(image: Image.Image, pieces: tuple[bytes | memoryview, ...]) -> None:
-    """Decode a JPEG that the library has opened, at the size that it was drafted to. Broken where it ends early."""
-    codec, extents, _, args = image.tile[0]  # type: ignore[attr-defined]  # every file that was opened has tiles
+    """Decode a JPEG that Pillow has opened, at its draft size. Raises Broken if its pixels end early."""
+    codec, extents, _, args = image.tile[0]  # type: ignore[attr-defined]  # an opened file has tiles
     image.load_prepare()  # type: ignore[attr-defined]  # as above
     config = image.decoderconfig  # type: ignore[attr-defined]  # as above
     feed = _Feed(Image._getdecoder(image.mode, codec, args, config))  # noqa: SLF001  # what ImageFile.load does
@@ -198,7 +206,7 @@ def decode(image: Image.Image, pieces: tuple[bytes | memoryview, ...]) -> None:
 
 
 class _Feed:
-    """The decoder, and what it has not taken yet."""
+    """The decoder, and the bytes that it has not consumed yet."""
 
     def __init__(self, decoder: Any) -> None:
         self.decoder = decoder
@@ -206,7 +214,7 @@ class _Feed:
         self.done = False
 
     def take(self, more: bytes) -> None:
-        """Hand it more bytes, unless it has all of the picture. Broken."""
+        """Give the decoder more bytes, unless it has the whole picture. Raises Broken if it cannot decode them."""
         if self.done:
             return
         self.left += more

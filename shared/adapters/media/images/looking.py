@@ -1,4 +1,4 @@
-"""One look at a picture, in the thread or the process that it is given."""
+"""The operations on one picture. They block, so callers run them on a thread or in a process of their own."""
 
 from typing import BinaryIO, cast
 
@@ -10,7 +10,7 @@ from shared.adapters.media.images.reading import Broken, Reading
 from shared.core.reasons import Reason, Refusal
 from shared.ports import OutputUnfit, Picture, PictureUnfit
 
-#: The format -> content type, extension.
+#: Format -> content type, file extension.
 _FORMATS = {
     "PNG": ("image/png", "png"),
     "JPEG": ("image/jpeg", "jpg"),
@@ -18,20 +18,20 @@ _FORMATS = {
     "GIF": ("image/gif", "gif"),
 }
 
-#: A JPEG that is shown as it is needs no pixels: the smallest size proves as much.
+#: A JPEG that is screened unchanged is decoded only to prove that it is complete. The smallest size proves that too.
 _PROOF_SIZE = (1, 1)
 
-#: The brightest that a black picture has of a colour: as much as packing it may add.
+#: The highest value of a colour, of 255, in a black picture. Lossy compression may add as much.
 _BLACK = 4
 
-#: How many bands of a mode are colours; what can be seen through is looked at bare.
+#: How many bands of a mode are colours. The alpha band is ignored.
 _COLOURS = {"1": 1, "L": 1, "LA": 1, "I;16": 1, "RGB": 3, "RGBA": 3}
 
 _ANIMATION = "It is an animation, and only single pictures can be checked and stored."
 
 
 def inspected(file: BinaryIO) -> Picture | None:
-    """See ``PillowImages.inspect``."""
+    """Implements ``PillowImages.inspect``."""
     file.seek(0)
     try:
         reading = decoding.read(file.read(), whole=False)
@@ -45,23 +45,24 @@ def inspected(file: BinaryIO) -> Picture | None:
 
 
 def for_screening(file: BinaryIO, picture: Picture) -> bytes:
-    """See ``PillowImages.for_screening``."""
+    """Implements ``PillowImages.for_screening``."""
     file.seek(0)
     content = file.read()
     try:
         reading = decoding.read(content, whole=True)
         if reading is not None and (reading.width, reading.height) == (picture.width, picture.height):
-            # The whole walk knows more than the header: of several scans of a JPEG, all coefficients are held.
+            # The bounds are checked again, because only a whole walk counts a JPEG's scans: with several of them a
+            # decoder holds all coefficients.
             if why := bounds.refused(reading):
                 raise PictureUnfit(why)
-            return _seen(content, decoding.guarded(lambda: looks.in_plain_colours(reading)))
+            return _for_screener(content, decoding.guarded(lambda: looks.in_plain_colours(reading)))
     except Broken:
-        pass  # as what is another picture than was inspected
+        pass  # refused below, like a picture that is not the inspected one
     raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID)) from None
 
 
 def is_black(file: BinaryIO) -> bool:
-    """See ``PillowImages.is_black``. No colour is looked up for it, so that nothing is copied."""
+    """Implements ``PillowImages.is_black``. The picture is not converted to another mode, so it is not copied."""
     file.seek(0)
     try:
         reading = decoding.read(file.read(), whole=True)
@@ -74,7 +75,7 @@ def is_black(file: BinaryIO) -> bool:
 
 
 def _brightest(image: Image.Image) -> list[float]:
-    """The highest value of each colour, of 255; none where the colours are not told so."""
+    """The highest value of each colour, of 255. Empty if the mode does not show it (CMYK, several palette entries)."""
     if image.mode == "P":
         lowest, highest = cast("tuple[int, int]", image.getextrema())
         return list((image.getpalette("RGB") or [])[3 * lowest : 3 * lowest + 3]) if lowest == highest else []
@@ -86,8 +87,8 @@ def _brightest(image: Image.Image) -> list[float]:
     return [highest / of for _, highest in bands[: _COLOURS[image.mode]]]
 
 
-def _seen(content: bytes, reading: Reading) -> bytes:
-    """What the screener gets of a picture that is taken."""
+def _for_screener(content: bytes, reading: Reading) -> bytes:
+    """The bytes for the screener: the file's own if within the limits and shown alike by all viewers, or a copy."""
     low, high = SCREENED_SIDES
     fits = low <= min(reading.width, reading.height) and max(reading.width, reading.height) <= high
     fits = fits and len(content) <= SCREENED_BYTES
@@ -99,11 +100,14 @@ def _seen(content: bytes, reading: Reading) -> bytes:
 
 
 def _small(reading: Reading, *, plain: bool) -> looks.Small | None:
-    """The picture decoded and made small; None where it was ``plain`` and is so decoded. The large one is gone then."""
+    """Decode the picture and make it small. None if ``plain`` is confirmed by decoding, so that no copy is needed.
+
+    The large picture is freed when this returns.
+    """
     image = decoding.decoded(reading, _PROOF_SIZE if plain else _drafted(reading))
     if plain and looks.is_plain(reading, image):
         return None
-    if plain and reading.form == "JPEG":  # in inks: known only now, and decoded too small
+    if plain and reading.form == "JPEG":  # a CMYK picture: it is known only now, and was decoded too small
         image = decoding.decoded(reading, _drafted(reading))
     return looks.small(reading, image)
 

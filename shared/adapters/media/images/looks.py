@@ -1,11 +1,14 @@
-"""Looks: a picture as those who get it would see it, small enough for the screener.
+"""Makes the copy for the screener: a picture as viewers and models would see it, small enough for the screener.
 
 Rules of this file:
-1. What a viewer does to the pixels is done here: orientation, colours, sixteen bits, palettes, inks.
-2. Where viewers differ, each look is shown. What can be seen through: on white, on black, and bare, as a model sees it
-   that knows no transparency. What brings colours of its own: with them, and without, as a model sees it that knows
-   none. Else a picture could hide in its own transparent parts, or in a gamma that makes it near white.
-3. The whole picture is made smaller in strips, so that there is never a second one; all else is done to the small one.
+1. The copy is made as a viewer would show the picture: with its orientation, colours, sixteen-bit samples, palette,
+   inks (CMYK).
+2. If viewers may show a picture differently, the copy has each look. A transparent picture is shown on white, on black,
+   and with alpha ignored, as a model without transparency sees it. A picture with a colour profile is shown with the
+   profile, and without it, as a model without profiles sees it. Otherwise content could be hidden in transparent
+   pixels, or by a gamma that makes it nearly white.
+3. The whole picture is reduced in strips, so that there is never a second one in memory. All other steps work on the
+   small one.
 """
 
 import io
@@ -22,19 +25,19 @@ from shared.adapters.media.images.reading import Reading
 SCREENED_BYTES = 4 * 1024 * 1024
 SCREENED_SIDES = (50, 7200)
 
-#: The longest side of a copy made for screening, tried in turn until it is small enough. At 1024 px even noise is.
+#: The longest side of a copy in pixels, tried in turn until its file is small enough. At 1024 px even noise is.
 COPY_SIDES = (2048, 1024)
 
-#: Pixels of one strip: 1 MiB in four bytes each. Larger ones leave holes in the heap that count as well.
+#: Pixels of one strip: 1 MiB with four bytes each. Larger strips leave holes in the heap, which count as memory too.
 _STRIP_PIXELS = 250_000
 
-#: Modes in which nothing has to be done for a viewer's eyes.
+#: Modes that need no conversion.
 _READY = ("L", "RGB", "CMYK")
 
-#: Pixels whose alpha is looked at as one: as many bytes more.
+#: Maximum of pixels whose alpha is checked at once. It takes as many bytes of memory.
 _MOST_AT_ONCE = 4096 * 4096
 
-#: What a viewer does for each value of the EXIF orientation.
+#: The transposition for each value of the EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -48,15 +51,15 @@ _TURNS = {
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """The picture made smaller: in its own colours, and with its transparency where it has any."""
+    """The reduced picture. ``bare`` is without alpha; ``layer`` has it (RGBA), and is None for an opaque picture."""
 
     bare: Image.Image
     layer: Image.Image | None
 
 
 def is_plain(reading: Reading, image: Image.Image | None) -> bool:
-    """Whether every decoder sees the same in the file itself. ``image`` is there if it had to be decoded for that."""
-    if reading.depth_bits > 8 or reading.orientation != 1:  # bits of a sample
+    """Whether every viewer shows the file alike. ``image`` is the decoded picture, or None if it is not needed yet."""
+    if reading.depth_bits > 8 or reading.orientation != 1:
         return False
     if image is not None and (image.mode in ("CMYK", "I;16") or is_see_through(reading, image)):
         return False
@@ -64,7 +67,7 @@ def is_plain(reading: Reading, image: Image.Image | None) -> bool:
 
 
 def is_see_through(reading: Reading, image: Image.Image) -> bool:
-    """Whether any of it is: most pictures that could be are opaque all over."""
+    """Whether any pixel is transparent. Most pictures with an alpha channel are opaque."""
     if not reading.see_through:
         return False
     if image.mode == "RGBA" and image.width * image.height <= _MOST_AT_ONCE:
@@ -78,21 +81,21 @@ def _least_alpha(strip: Image.Image) -> float:
 
 
 def in_plain_colours(reading: Reading) -> Reading:
-    """Without its profile where that changes nothing that can be seen: most are sRGB."""
+    """The reading without its profile if that has no visible effect. Most profiles are sRGB."""
     if not reading.profile or colours.is_seen(reading.profile):
         return reading
     return replace(reading, profile=b"")
 
 
 def small(reading: Reading, image: Image.Image) -> Small:
-    """The picture as small as a copy may be at the most: whoever has it needs the large one no more."""
+    """Reduce the picture to the largest size of a copy. After that the large one is no longer needed."""
     see_through = is_see_through(reading, image)
     size = copy_size(reading, COPY_SIDES[0] // (2 if see_through or reading.profile else 1))
     return _small(image, size, see_through=see_through)
 
 
 def copy(reading: Reading, found: Small) -> bytes:
-    """A JPEG within the screener's limits, with all its looks where it has several."""
+    """Make the copy: a JPEG within the screener's limits that shows all looks."""
     copied = b""
     for longest in COPY_SIDES:
         if longest != COPY_SIDES[0]:
@@ -107,7 +110,7 @@ def copy(reading: Reading, found: Small) -> bytes:
 
 
 def copy_size(reading: Reading, longest: int) -> tuple[int, int]:
-    """The size of one look before it is turned. A side below 50 px is stretched, for it must be seen at all."""
+    """The size of one look, before it is turned. A side below 50 px is stretched, the screener's minimum."""
     scale = min(1.0, longest / max(reading.width, reading.height))
     width, height = (max(SCREENED_SIDES[0], round(side * scale)) for side in (reading.width, reading.height))
     return width, height
@@ -131,7 +134,7 @@ def _looks(reading: Reading, found: Small) -> list[Image.Image]:
 
 
 def _sheet(looks: list[Image.Image]) -> Image.Image:
-    """One picture of all: the first two side by side, a third below them."""
+    """Join the looks into one picture: the first two side by side, a third below them."""
     if len(looks) == 1:
         return looks[0]
     width, height = looks[0].size
@@ -142,7 +145,7 @@ def _sheet(looks: list[Image.Image]) -> Image.Image:
 
 
 def _small(image: Image.Image, size: tuple[int, int], *, see_through: bool) -> Small:
-    """Of this size: by whole numbers in strips first, then exactly."""
+    """Reduce the picture to a size: first in strips by an integer factor, then exactly."""
     factor = max(1, round(min(image.width / size[0], image.height / size[1])))
     if factor == 1 and not see_through and image.mode in _READY:
         return Small(image.resize(size), None)
@@ -158,12 +161,12 @@ def _small(image: Image.Image, size: tuple[int, int], *, see_through: bool) -> S
         bare.paste(part, (0, top // factor))
     if bare is None:
         raise ValueError("a picture without rows")
-    # Scaled, the colours of what is wholly transparent are lost, as they should be; bare they are kept.
+    # Scaling drops the colours of fully transparent pixels, as viewers do. ``bare`` keeps them.
     return Small(bare.resize(size), layer.resize(size) if layer is not None else None)
 
 
 def _strips(image: Image.Image, factor: int) -> Iterator[tuple[int, Image.Image]]:
-    """Strips from the top, each of a multiple of ``factor`` rows, with the row it begins at."""
+    """Strips from top to bottom, each with its first row. Their height is a multiple of ``factor``."""
     rows = max(factor, _STRIP_PIXELS // image.width // factor * factor)
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(image.height, top + rows)))
@@ -172,7 +175,7 @@ def _strips(image: Image.Image, factor: int) -> Iterator[tuple[int, Image.Image]
 def _eight_bits(strip: Image.Image) -> Image.Image:
     """The colours of a strip without its transparency, in eight bits a sample: L, RGB or CMYK."""
     if strip.mode == "I;16":
-        return Image.frombytes("L", strip.size, strip.tobytes()[1::2])  # the upper byte of each
+        return Image.frombytes("L", strip.size, strip.tobytes()[1::2])  # the upper byte of each sample
     if strip.mode in _READY:
         return strip
     if strip.mode == "P" and "transparency" in strip.info:
@@ -181,7 +184,7 @@ def _eight_bits(strip: Image.Image) -> Image.Image:
 
 
 def _with_alpha(strip: Image.Image) -> Image.Image:
-    """The strip as RGBA; a key of its transparency is a colour in eight bits."""
+    """The strip as RGBA. The key colour in ``info`` is in eight bits a sample."""
     if strip.mode == "RGBA":
         return strip
     key = strip.info.get("transparency")

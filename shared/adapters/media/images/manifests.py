@@ -1,14 +1,14 @@
-"""Manifests of provenance (C2PA) that come with a picture: validated, and kept without the pictures in them.
+"""Manifests of provenance (C2PA) in pictures: validates them, and keeps them without the pictures inside.
 
 Rules of this file:
-1. c2pa is loaded with the first manifest: it costs 90 ms and 40 MiB, and most pictures have none. It asks nobody: no
-   manifest elsewhere, no certificate's state. There are no trust anchors here, so the best that it says is "valid":
-   what the manifest says has not been changed since, by whoever signed it.
-2. A manifest has pictures in it (thumbnails, of what went in too) that nobody screened. Their bytes are made zeros,
-   and so is whatever is not known to be none. The rest stays as it was, so that claim and signature can be read, and
-   lengths and places too (ISO/IEC 19566-5: boxes of a length, a type and a content; one of the type ``jumb`` holds
-   boxes).
-3. What cannot be walked is not kept.
+1. The library c2pa is loaded with the first manifest. It costs 90 ms and 40 MiB, and most pictures have no manifest. It
+   makes no network calls: it fetches no remote manifest and checks no certificate's status. There are no trust anchors
+   here, so the best result is "valid": nobody has changed the manifest since it was signed, whoever signed it.
+2. A manifest contains pictures (thumbnails, even of a model's inputs) that were not screened. Their bytes are replaced
+   by zeros, and so is every box that might be a picture. All other boxes, lengths and positions stay, so that claim and
+   signature can be read. The format is ISO/IEC 19566-5: a box has a length, a type and a content, and a box of the type
+   ``jumb`` contains boxes.
+3. A manifest that cannot be walked is not kept.
 """
 
 import json
@@ -20,12 +20,14 @@ from shared.adapters.media.images.containers import Source
 
 _log = logging.getLogger("darkroom.images")
 
-#: Boxes within boxes: a manifest in a store, an assertion in a manifest, its description. Real ones have five.
+#: Maximum depth of nested boxes: a manifest in a store, an assertion in a manifest, its description. Real manifests
+#: have five levels.
 MOST_LEVELS = 16
 MOST_BOXES = 20_000
 
-#: Boxes that hold boxes, and those that have words: descriptions, claims, assertions, signatures, salts, media types.
-_BOXES, _WORDS = b"jumb", frozenset({b"jumd", b"cbor", b"json", b"bfdb", b"c2sh"})
+#: The type of boxes that contain boxes, and the types of boxes that contain no picture: descriptions, claims,
+#: assertions, signatures, salts, media types.
+_BOXES, _KEPT = b"jumb", frozenset({b"jumd", b"cbor", b"json", b"bfdb", b"c2sh"})
 
 _SETTINGS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
 _STATES = {"valid": "valid", "trusted": "trusted", "invalid": "invalid"}
@@ -33,8 +35,8 @@ _MOST_CHARACTERS = 100
 
 
 def validated(source: Source, file: BinaryIO, content_type: str) -> str:
-    """What came of validating the manifest in a file: "valid", "trusted", "invalid: <why>", or "unreadable"."""
-    import c2pa  # noqa: PLC0415  # with the first manifest only, see rule 1
+    """Validate the manifest in a file; returns "valid", "trusted", "invalid: <code>" or "unreadable"."""
+    import c2pa  # noqa: PLC0415  # rule 1
 
     file.seek(0)
     try:
@@ -42,13 +44,13 @@ def validated(source: Source, file: BinaryIO, content_type: str) -> str:
         with c2pa.Context(settings) as context, c2pa.Reader(content_type, file, context=context) as reader:
             state = _STATES.get(str(reader.get_validation_state()).lower(), "")
             return f"invalid: {_why(reader.json())}" if state == "invalid" else state or "unreadable"
-    except Exception as error:  # noqa: BLE001  # of strangers' bytes; its errors have no class in common
+    except Exception as error:  # noqa: BLE001  # untrusted bytes; the library's errors have no common class
         _log.info("a manifest of %d bytes could not be read: %s", source.size_bytes, type(error).__name__)
         return "unreadable"
 
 
 def _why(report: str) -> str:
-    """The first code that is a failure, as the specification names it."""
+    """The first failure code of a validation report, as the C2PA specification names it."""
     found = json.loads(report).get("validation_status")
     codes = [str(each.get("code")) for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     failures = [code for code in codes if code != "signingCredential.untrusted"]
@@ -56,7 +58,7 @@ def _why(report: str) -> str:
 
 
 def without_pictures(store: bytes) -> bytes:
-    """The manifest store with zeros for every picture in it; empty where it cannot be walked."""
+    """The manifest store with zeros in place of every picture; empty if it cannot be walked."""
     content = bytearray(store)
     try:
         left = _blank(content, 0, len(content), 0, MOST_BOXES)
@@ -66,7 +68,10 @@ def without_pictures(store: bytes) -> bytes:
 
 
 def _blank(content: bytearray, start: int, end: int, level: int, left: int) -> int:
-    """Make zeros of what is no word between two places; returns how many boxes may still come, or -1."""
+    """Replace the boxes between two positions by zeros, except those of kept types.
+
+    ``left`` is how many boxes may still be read. Returns what is left of it, or -1 if the boxes are malformed.
+    """
     while start < end:
         size_bytes, kind = struct.unpack_from(">I4s", content, start)
         head_bytes = 8
@@ -83,7 +88,7 @@ def _blank(content: bytearray, start: int, end: int, level: int, left: int) -> i
             left = _blank(content, start + head_bytes, stop, level + 1, left)
             if left < 0:
                 return -1
-        elif kind not in _WORDS:
+        elif kind not in _KEPT:
             content[start + head_bytes : stop] = bytes(stop - start - head_bytes)
         start = stop
     return left

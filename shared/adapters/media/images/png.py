@@ -1,9 +1,11 @@
-"""PNG: its chunks, their checksums, and its pixels inflated to their end.
+"""PNG: reads its chunks, checks their checksums, and inflates its pixels to their end.
 
 Rules of this file:
-1. What a viewer needs has a right checksum and is in its place, or the file is broken. All else is passed by.
-2. The stream of the pixels is inflated whole, in bounded memory: right checksums may stand over half a picture.
-3. Any part of an animation makes it one: some viewers play what the library calls a still.
+1. A chunk that a viewer needs must have a correct checksum and be in its place, or the file is broken. All other chunks
+   are skipped.
+2. The stream of pixels is inflated completely, in bounded memory, because a file with correct checksums may still
+   contain half a picture.
+3. A file with any chunk of an animation is an animation: some viewers play what Pillow takes for a still.
 """
 
 import struct
@@ -15,7 +17,7 @@ from shared.adapters.media.images.reading import MOST_PARTS, Broken, Reading, or
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-#: Colour type -> samples a pixel, and the depths that it may have.
+#: Colour type -> samples per pixel, and the valid bit depths.
 _TYPES = {
     0: (1, (1, 2, 4, 8, 16)),
     2: (3, (8, 16)),
@@ -25,7 +27,7 @@ _TYPES = {
 }
 _PALETTE = 3
 
-#: What the library holds of one pixel, by colour type: four bytes wherever there are several samples.
+#: The bytes that Pillow holds for one pixel, by colour type: four if there are several samples.
 _HELD_BYTES = {0: 1, 2: 4, 3: 1, 4: 4, 6: 4}
 
 #: The passes of an interlaced picture: first column and row, steps between them.
@@ -34,16 +36,16 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 _COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP")
 
-#: How much is inflated at a time, and how much more than its pixels a stream may hold before it must have ended.
+#: How much is inflated at a time, and how many bytes a stream may have after its pixels.
 _INFLATED_BYTES, _SURPLUS_BYTES = 128 * 1024, 64 * 1024
 
-#: The largest filter that there is: each row begins with the number of its own.
+#: The highest number of a filter. Each row begins with the number of its filter.
 _LAST_FILTER = 4
 
 
 @dataclass(slots=True)
 class _Chunks:
-    """The chunks, as they come. ``pixels`` are the payloads of all IDAT."""
+    """What a walk found. ``first`` has the first chunk of each kind, ``pixels`` the contents of all IDAT chunks."""
 
     pieces: list[bytes | memoryview] = field(default_factory=lambda: [SIGNATURE])
     first: dict[bytes, memoryview] = field(default_factory=dict)
@@ -62,16 +64,16 @@ class _Header:
 
     @property
     def bits(self) -> int:
-        """Of one pixel."""
+        """The bits of one pixel."""
         return self.depth * _TYPES[self.colour][0]
 
     def row_bytes(self, width: int) -> int:
-        """One row of so many pixels, with the number of its filter."""
+        """The bytes of a row of ``width`` pixels, with the number of its filter."""
         return 1 + (width * self.bits + 7) // 8
 
     @property
     def stream_bytes(self) -> int:
-        """All rows of all passes."""
+        """The bytes of all rows of all passes."""
         if not self.interlaced:
             return self.height * self.row_bytes(self.width)
         sizes = (
@@ -81,12 +83,16 @@ class _Header:
 
 
 def read(content: memoryview, *, whole: bool) -> Reading:
-    """What it is. ``whole``: with its pixels inflated to their end; else only its header is looked at. Broken."""
+    """Read a PNG. With ``whole`` its pixels are inflated to their end, else its pixels are skipped.
+
+    Raises:
+        Broken: it is not a sound PNG.
+    """
     header = _header(content)
     held = _HELD_BYTES[header.colour] * (2 if header.colour == 0 and header.depth == 16 else 1)
-    chunks = _walked(content, whole=whole)
+    chunks = _walk(content, whole=whole)
     if whole:
-        _inflated(chunks.pixels, header)
+        _inflate(chunks.pixels, header)
     key = _key(chunks.first.get(b"tRNS"), header)
     return Reading(
         form="PNG",
@@ -105,15 +111,15 @@ def read(content: memoryview, *, whole: bool) -> Reading:
 
 
 def _header(content: memoryview) -> _Header:
-    if len(content) < 33 or bytes(content[8:16]) != b"\0\0\0\rIHDR":  # signature and first chunk
+    if len(content) < 33 or bytes(content[8:16]) != b"\0\0\0\rIHDR":  # the length of the signature and the first chunk
         raise Broken("PNG without a header")
     width, height, depth, colour, packing, filters, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
     if depth not in _TYPES.get(colour, (0, ()))[1] or packing or filters or interlaced > 1 or not width or not height:
-        raise Broken("PNG with a header that means nothing")
+        raise Broken("PNG with an invalid header")
     return _Header(width, height, depth, colour, bool(interlaced))
 
 
-def _walked(content: memoryview, *, whole: bool) -> _Chunks:
+def _walk(content: memoryview, *, whole: bool) -> _Chunks:
     chunks, at = _Chunks(), len(SIGNATURE)
     for _ in range(MOST_PARTS):
         if at + 12 > len(content):
@@ -122,13 +128,13 @@ def _walked(content: memoryview, *, whole: bool) -> _Chunks:
         end = at + 12 + length
         if end > len(content):
             raise Broken("PNG with a chunk beyond its end")
-        if whole or name != b"IDAT":  # a look at the header alone needs no checksum of all pixels
-            _taken(chunks, name, content[at:end])
+        if whole or name != b"IDAT":  # reading only the header needs no checksum of the pixels
+            _take(chunks, name, content[at:end])
         if chunks.ended:
             break
         at = end
     else:
-        raise Broken("PNG of too many chunks")
+        raise Broken("PNG with too many chunks")
     if whole and not chunks.pixels:
         raise Broken("PNG without pixels")
     if content[25] == _PALETTE and not 0 < len(chunks.first.get(b"PLTE", b"")) <= 3 * 256:
@@ -136,8 +142,8 @@ def _walked(content: memoryview, *, whole: bool) -> _Chunks:
     return chunks
 
 
-def _taken(chunks: _Chunks, name: bytes, chunk: memoryview) -> None:
-    """One chunk: kept where a decoder needs it, remembered where it changes the look."""
+def _take(chunks: _Chunks, name: bytes, chunk: memoryview) -> None:
+    """Take one chunk: keep it if a decoder needs it, and remember it if it changes the look."""
     body = chunk[8:-4]
     sound = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
     needed = name[:1].isupper()
@@ -155,8 +161,8 @@ def _taken(chunks: _Chunks, name: bytes, chunk: memoryview) -> None:
     chunks.ended = name == b"IEND"
 
 
-def _inflated(pixels: list[memoryview], header: _Header) -> None:
-    """Inflate all of it, a part at a time, and keep nothing. Broken where it is short, or its checksum is wrong."""
+def _inflate(pixels: list[memoryview], header: _Header) -> None:
+    """Inflate all pixels part by part, and keep nothing. Raises Broken if they end early or a filter is unknown."""
     stream = zlib.decompressobj()
     found, most, step = 0, header.stream_bytes, header.row_bytes(header.width)
     for body in pixels:
@@ -166,28 +172,28 @@ def _inflated(pixels: list[memoryview], header: _Header) -> None:
                 part = stream.decompress(fed, _INFLATED_BYTES)
                 fed = stream.unconsumed_tail
                 if not header.interlaced and max(part[-found % step : max(0, most - found) : step], default=0) > 4:
-                    raise Broken("PNG with a filter that there is not")
+                    raise Broken("PNG with an unknown filter")
                 found += len(part)
                 if found > most + _SURPLUS_BYTES:
-                    raise Broken("PNG with more than its pixels")
+                    raise Broken("PNG with too many bytes after its pixels")
     if found < most or not stream.eof:
         raise Broken("PNG whose pixels end early")
 
 
 def _key(found: memoryview | None, header: _Header) -> int | tuple[int, int, int] | None:
-    """The transparent colour of a picture without a palette, in eight bits."""
+    """The transparent colour of a picture without a palette, in eight bits a sample; None if there is none."""
     samples = {0: 1, 2: 3}.get(header.colour)
     if found is None or samples is None or len(found) != 2 * samples:
         return None
     most = (1 << header.depth) - 1
     values = [int.from_bytes(found[i : i + 2], "big") & most for i in range(0, 2 * samples, 2)]
-    # As the library makes eight bits of them: the upper byte of two, else scaled.
+    # Converted to eight bits as Pillow does it: the upper byte of sixteen bits, else scaled.
     values = [value >> 8 if header.depth == 16 else value * 255 // most for value in values]
     return values[0] if samples == 1 else (values[0], values[1], values[2])
 
 
 def _profile(first: dict[bytes, memoryview]) -> bytes:
-    """The colours as the standard ranks their descriptions: cICP, iCCP, sRGB, then gAMA with cHRM."""
+    """The colour profile, from the chunk of the highest rank in the standard: cICP, iCCP, sRGB, then gAMA with cHRM."""
     if b"cICP" in first:
         return colours.of_code_points(bytes(first[b"cICP"]))
     if b"iCCP" in first:

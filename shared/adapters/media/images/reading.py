@@ -1,11 +1,11 @@
-"""A picture's container, walked: what it is, and the parts of it that a decoder needs.
+"""What a walk over a picture's container finds: its properties, and the parts of it that a decoder needs.
 
 Rules of this file and its siblings (``png``, ``jpeg``, ``webp``, ``gif``):
-1. Everything here is a stranger's. Lengths are compared with what is there, and loops have a bound: a file of small
-   parts (millions of empty chunks, of fill bytes, of sub-blocks) costs no more than one of large ones.
-2. The decoder gets ``pieces`` and nothing else. What the library would do with the rest of a file (texts, EXIF,
-   comments, a second picture) is neither bounded nor of use: 5 MB of fill bytes in a JPEG keep its parser busy for 5 s.
-3. What changes the look (colours, orientation, transparency) is read here, for the library reads it only in part.
+1. All bytes are untrusted. Lengths are compared with the file's, and loops are bounded. So a file of small parts
+   (millions of empty chunks, fill bytes or sub-blocks) costs no more than one of large parts.
+2. The decoder gets only ``pieces``. What the library would do with the rest of a file (texts, EXIF, comments, a second
+   picture) is unbounded and useless: 5 MB of fill bytes in a JPEG keep its parser busy for 5 s.
+3. Whatever changes the look (colours, orientation, transparency) is read here, because the library reads only a part.
 """
 
 import io
@@ -13,13 +13,13 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Parts of a container: chunks, segments, sub-blocks. A file of 20 MB in chunks of 400 bytes has as many.
+#: Maximum of parts of a container: chunks, segments, sub-blocks. A file of 20 MB in chunks of 400 bytes has as many.
 MOST_PARTS = 50_000
 
-#: Entries of an EXIF directory that are looked at; cameras write about sixty.
+#: Maximum of entries of an EXIF directory that are read. Cameras write about sixty.
 _MOST_ENTRIES = 500
 
-#: The EXIF tag that says how a picture lies, and the values that mean something.
+#: The EXIF tag of the orientation, and its valid values.
 _ORIENTATION, _ORIENTATIONS = 0x0112, range(1, 9)
 
 
@@ -31,8 +31,9 @@ class Broken(Exception):  # noqa: N818  # it says what the file is
 class Reading:
     """What a walk found.
 
-    ``peak_bytes`` is what a decoder holds at its peak for it, ``depth_bits`` are the bits of one sample, ``key`` is the
-    colour that is shown as nothing (in 8 bits a sample, whatever it was written in), ``profile`` an ICC profile.
+    ``peak_bytes`` is a decoder's peak memory for this picture. ``pieces`` are the parts that a decoder needs, in order.
+    ``see_through`` means that it may have transparent pixels. ``depth_bits`` are the bits of one sample. ``key`` is the
+    colour that is shown as transparent, always in 8 bits a sample. ``profile`` is an ICC profile, or empty.
     """
 
     form: str
@@ -46,12 +47,12 @@ class Reading:
     profile: bytes = b""
     orientation: int = 1
     animated: bool = False
-    #: The parts are whole, but only decoding tells whether what is in them is (an interlaced PNG, a GIF, a WebP).
+    #: The parts are complete, but only decoding shows whether the pixels are (an interlaced PNG, a GIF, a WebP).
     unproved: bool = True
 
 
 class Pieces(io.RawIOBase):
-    """The pieces as one file that is read without joining them: a second copy may be 20 MB."""
+    """The pieces as one readable file. They are not joined, because a second copy may have 20 MB."""
 
     def __init__(self, pieces: Sequence[bytes | memoryview]) -> None:
         super().__init__()
@@ -62,19 +63,19 @@ class Pieces(io.RawIOBase):
         self._at, self._index = 0, 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def tell(self) -> int:
-        """Where it stands."""
+        """The current position in bytes."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go there, but not before the beginning."""
+        """Move to a position, but not before the beginning; returns it."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
         self._at = max(0, base + offset)
         if self._index >= len(self._pieces) or self._at < self._starts[self._index]:
@@ -82,7 +83,7 @@ class Pieces(io.RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes, all that are left for -1; fewer at the end."""
+        """At most ``size`` bytes. All remaining bytes for -1 or None."""
         left = self._starts[-1] - self._at if size is None or size < 0 else size
         found: list[memoryview] = []
         while left > 0 and self._index < len(self._pieces):
@@ -97,7 +98,7 @@ class Pieces(io.RawIOBase):
 
 
 def orientation_of(exif: bytes | memoryview) -> int:
-    """How a viewer turns the picture, by its EXIF block (which begins with the byte order); 1 where nothing is said."""
+    """The orientation (1 to 8) in an EXIF block, which begins with its byte order; 1 if there is none."""
     order = {b"II": "<", b"MM": ">"}.get(bytes(exif[:2]))
     if order is None or len(exif) < 8:
         return 1

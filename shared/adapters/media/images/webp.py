@@ -1,10 +1,11 @@
-"""WebP: its chunks, and its pixels by the C library itself.
+"""WebP: reads its chunks, and decodes its pixels by calling the C library directly.
 
 Rules of this file:
 1. Pillow decodes every WebP as an animation: five copies of the picture, 21 bytes a pixel, 1.3 GB for 64 megapixels.
-   The library that comes with it needs 6 or 8 bytes a pixel and is asked directly, by the part of its interface that
-   is versioned and that it checks itself. Where it cannot be found, Pillow does it, and fewer pixels are taken.
-2. A second picture, or a frame, makes it an animation: so there is but one that anybody could decode.
+   The C library that comes with Pillow (libwebp) needs 6 or 8 bytes a pixel. It is called directly, through the part of
+   its interface that has a version number, which it checks itself. If it cannot be found, Pillow decodes the picture,
+   and fewer pixels are accepted.
+2. A file with a second picture, or with a frame, is an animation. So all decoders see the same single picture.
 """
 
 import ctypes
@@ -25,10 +26,10 @@ _LOSSY, _LOSSLESS, _EXTENDED, _ALPHA = b"VP8 ", b"VP8L", b"VP8X", b"ALPH"
 _ANIMATION = (b"ANIM", b"ANMF")
 _FLAG_ANIMATION = 0x02
 
-#: Bytes held of a pixel: by the library's lossless and lossy decoders with what they fill, and by Pillow's way.
+#: Bytes held for one pixel: by libwebp's lossless and lossy decoders with their output, and by Pillow.
 _LOSSLESS_BYTES, _LOSSY_BYTES, _PILLOW_BYTES = 8, 6, 21
 
-#: WEBP_DECODER_ABI_VERSION of libwebp 0.6 and newer; the library refuses another first half.
+#: WEBP_DECODER_ABI_VERSION of libwebp 0.6 and newer. The library refuses a number with another upper byte.
 _ABI = 0x0209
 _RGBA = 1
 _OK, _OUT_OF_MEMORY = 0, 1
@@ -45,7 +46,7 @@ class _Rgba(ctypes.Structure):
 
 
 class _Planes(ctypes.Union):
-    """The other member (YUVA) is larger: four pointers, four strides, four sizes."""
+    """A union. Its other member (YUVA) is larger, and sets the size: four pointers, four strides, four sizes."""
 
     _fields_ = [("rgba", _Rgba), ("other", ctypes.c_uint64 * 10)]
 
@@ -63,7 +64,7 @@ class _Output(ctypes.Structure):
 
 
 class _Config(ctypes.Structure):
-    """WebPDecoderConfig: 13 options and a pad of 5 at the end, which are left as the library sets them."""
+    """WebPDecoderConfig. The 13 options and 5 integers of padding keep the values that the library sets."""
 
     _fields_ = [
         ("input", _Features),
@@ -75,7 +76,7 @@ class _Config(ctypes.Structure):
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """Libwebp as Pillow has loaded it; None where its functions cannot be reached through that."""
+    """The libwebp that Pillow has loaded; None if its functions cannot be called."""
     try:
         found = ctypes.CDLL(_webp.__file__)
         found.WebPDecode.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(_Config)]
@@ -96,8 +97,12 @@ class _Chunks:
 
 
 def read(content: memoryview, *, whole: bool) -> Reading:
-    """What it is. Broken."""
-    chunks = _walked(content)
+    """Read a WebP. Without ``whole`` the result has no pieces and no profile.
+
+    Raises:
+        Broken: it is not a sound WebP.
+    """
+    chunks = _walk(content)
     lossless = _LOSSLESS in chunks.first
     width, height, alpha = _header(chunks)
     each = _LOSSLESS_BYTES if lossless else _LOSSY_BYTES
@@ -116,7 +121,7 @@ def read(content: memoryview, *, whole: bool) -> Reading:
     )
 
 
-def _walked(content: memoryview) -> _Chunks:
+def _walk(content: memoryview) -> _Chunks:
     if len(content) < _HEAD_BYTES + 8:
         raise Broken("WebP without a header")
     chunks, at = _Chunks(), _HEAD_BYTES
@@ -134,7 +139,7 @@ def _walked(content: memoryview) -> _Chunks:
         chunks.first.setdefault(name, body)
         at += 8 + length + (length & 1)
     else:
-        raise Broken("WebP of too many chunks")
+        raise Broken("WebP with too many chunks")
     extended = chunks.first.get(_EXTENDED, memoryview(b""))
     chunks.animated = chunks.animated or bool(extended and extended[0] & _FLAG_ANIMATION)
     if not _has_picture(chunks) and not chunks.animated:
@@ -147,7 +152,7 @@ def _has_picture(chunks: _Chunks) -> bool:
 
 
 def _header(chunks: _Chunks) -> tuple[int, int, bool]:
-    """Width and height as the pixels' own header has them, and whether anything can be seen through."""
+    """Width and height from the header of the pixels, and whether any pixel may be transparent."""
     lossless, lossy = chunks.first.get(_LOSSLESS), chunks.first.get(_LOSSY)
     if lossless is not None and len(lossless) >= 5 and lossless[0] == 0x2F:  # its signature
         bits = int(struct.unpack_from("<I", lossless, 1)[0])
@@ -158,7 +163,7 @@ def _header(chunks: _Chunks) -> tuple[int, int, bool]:
             return width & 0x3FFF, height & 0x3FFF, _ALPHA in chunks.first
     if chunks.animated:
         return 1, 1, False
-    raise Broken("WebP with a header that means nothing")
+    raise Broken("WebP with an invalid header")
 
 
 def _exif(chunks: _Chunks) -> memoryview:
@@ -167,7 +172,7 @@ def _exif(chunks: _Chunks) -> memoryview:
 
 
 def decode(reading: Reading) -> Image.Image | None:
-    """Its pixels, RGBA; None where the library cannot be asked. Broken where it cannot decode them."""
+    """Decode a WebP as RGBA; None if libwebp cannot be called. Raises Broken if it cannot decode the pixels."""
     library = _library()
     if library is None:
         return None

@@ -1,10 +1,11 @@
-"""The containers of pictures: what a file is by its bytes, and what of it a viewer needs.
+"""The containers of pictures: finds a file's format by its bytes, and the parts that a viewer needs.
 
 Rules of this file:
-1. Every format has a walker of its own. It reads a container as a browser does, chunk by chunk, and asks no library:
-   a library shows the still of what a browser plays.
-2. Whatever a walker does not know is dropped; what it cannot read is Unfit. It raises nothing else, whatever the bytes.
-3. Cleaning never decodes: the picture's own bytes go on as they came, so that it looks the same.
+1. Every format has its own walker. It reads a container as a browser does, chunk by chunk. It uses no library, because
+   a library may see a still where a browser plays an animation.
+2. A walker drops every part that it does not know. A file that it cannot read is Unfit, and no bytes can make it raise
+   anything else.
+3. Cleaning never decodes. The picture's own bytes are kept, so that it looks the same.
 """
 
 import struct
@@ -24,7 +25,13 @@ _WALKERS = (
 
 
 def walk(file: BinaryIO) -> tuple[Source, Kept]:
-    """The file, and what of it is kept. Unfit where it is no PNG, JPEG, WebP or GIF, or a broken one."""
+    """Walk a file; returns it and what is kept of it.
+
+    Raises:
+        Unfit: it is not a PNG, JPEG, WebP or GIF, or a broken one.
+        CutShort: it ends early.
+        Animation: it has more than one picture.
+    """
     source = Source(file)
     file.seek(0)
     head = file.read(8)

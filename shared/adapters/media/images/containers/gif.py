@@ -1,17 +1,17 @@
-"""GIF (GIF89a): its blocks, and which of them a viewer needs.
+"""GIF (GIF89a): walks its blocks and keeps those that a viewer needs.
 
 Rules of this file:
-1. Colours, the first picture and its transparency stay. All else goes: comments, texts (which some viewers draw),
-   whatever belongs to an application (a loop, XMP, a profile), and whatever follows the end.
-2. A second picture makes it an animation: browsers show it after, or over, the first.
+1. Colours, the first picture and its transparency are kept. All else is dropped: comments, texts (which some viewers
+   draw), application data (a loop, XMP, a profile), and bytes after the end.
+2. A file with a second picture is an animation, because browsers show it after or over the first.
 """
 
 from shared.adapters.media.images.containers.parts import MOST_MANIFEST_BYTES, Animation, CutShort, Kept, Source, Unfit
 
-#: Texts and applications' own are few.
+#: Maximum of blocks. Real files have few texts and application blocks.
 MOST_BLOCKS = 4_096
 
-#: Of up to 255 bytes each: the largest output has 206,000.
+#: Maximum of sub-blocks, of up to 255 bytes each. The largest output has 206,000.
 MOST_SUB_BLOCKS = 262_144
 
 _HEAD_BYTES, _PICTURE_BYTES = 13, 10
@@ -22,7 +22,7 @@ _PROVENANCE = b"\x0bC2PA_GIF\x01\x00\x00"
 
 
 def walk(source: Source) -> Kept:
-    """What of it is kept. Unfit; CutShort before its trailer; Animation."""
+    """What is kept of a GIF. Raises Unfit; CutShort if it ends before its trailer; Animation."""
     head = source.at(0, _HEAD_BYTES)
     if head[:6] not in (b"GIF87a", b"GIF89a"):
         raise Unfit
@@ -30,7 +30,7 @@ def walk(source: Source) -> Kept:
 
 
 def _colours_bytes(flags: int) -> int:
-    """The bytes of a table of colours that these flags announce."""
+    """The size of the colour table that these flags announce, in bytes."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
@@ -47,7 +47,7 @@ class _Walker:
         for _ in range(MOST_BLOCKS):
             kind = self._source.at(self._at, 1)[0]
             if kind == _TRAILER:
-                return self._done()
+                return self._finish()
             if kind == _EXTENSION:
                 self._take_extension()
             elif kind == _PICTURE:
@@ -56,7 +56,7 @@ class _Walker:
                 raise Unfit
         raise Unfit
 
-    def _done(self) -> Kept:
+    def _finish(self) -> Kept:
         if not self._has_picture:
             raise Unfit
         self._kept.keep(self._at, self._at + 1)
@@ -67,14 +67,14 @@ class _Walker:
     def _take_extension(self) -> None:
         start = self._at
         label = self._source.at(start + 1, 1)[0]
-        self._at = self._skipped(start + 2)
+        self._at = self._skip(start + 2)
         if label == _CONTROL and self._at == start + 8:
-            self._control = (start, self._at)  # it is about the picture, or the text, that follows
+            self._control = (start, self._at)  # it applies to the next picture or text
             return
         if label == _TEXT:
             self._control = None
         if label == 0xFF and self._source.at(start + 2, len(_PROVENANCE)) == _PROVENANCE:
-            self._kept.take_manifest(self._joined(start + 2 + len(_PROVENANCE), self._at))
+            self._kept.take_manifest(self._join(start + 2 + len(_PROVENANCE), self._at))
             return
         self._kept.dropped.add(_NAMES.get(label, "private blocks"))
 
@@ -85,13 +85,13 @@ class _Walker:
         start = self._at
         flags = self._source.at(start, _PICTURE_BYTES)[9]
         data = start + _PICTURE_BYTES + _colours_bytes(flags)
-        self._at = self._skipped(data + 1)  # behind the size of a code
+        self._at = self._skip(data + 1)  # after the byte with the code size
         if self._control is not None:
             self._kept.keep(*self._control)
         self._kept.keep(start, self._at)
 
-    def _skipped(self, start: int) -> int:
-        """Where a row of sub-blocks that begins here has ended."""
+    def _skip(self, start: int) -> int:
+        """The position after the sequence of sub-blocks that begins at ``start``."""
         base, ends = start, start
         for block in self._source.blocks(start):
             stop = base + len(block)
@@ -106,10 +106,10 @@ class _Walker:
             base = stop
         raise CutShort
 
-    def _joined(self, start: int, end: int) -> bytes:
-        """What is in a row of sub-blocks."""
+    def _join(self, start: int, end: int) -> bytes:
+        """The content of a sequence of sub-blocks."""
         if end - start > 2 * MOST_MANIFEST_BYTES:
-            return b"\0" * (MOST_MANIFEST_BYTES + 1)  # more than is taken
+            return b"\0" * (MOST_MANIFEST_BYTES + 1)  # too long, so that it is dropped
         content, at, parts = self._source.at(start, end - start), 0, list[bytes]()
         while size_bytes := content[at]:
             parts.append(content[at + 1 : at + 1 + size_bytes])

@@ -1,12 +1,13 @@
-"""JPEG (ITU-T T.81): its segments, and which of them a viewer needs.
+"""JPEG (ITU-T T.81): walks its segments and keeps those that a viewer needs.
 
 Rules of this file:
-1. What is needed to show the picture stays: frame, tables, scans, the colour transform (Adobe), the colour profile
-   (ICC), the density (JFIF, without its thumbnail). All else goes: EXIF but for the orientation, XMP, comments,
-   thumbnails, whatever belongs to a camera or an editor, and whatever follows the end.
-2. A second picture (a camera's preview, depth, the other eye, a Live Photo's rest) stands behind the end of the first,
-   with an index in it (MPF, CIPA DC-007): both go, and what is left is the picture that every viewer shows.
-3. What stands between two segments is dropped, as decoders skip it.
+1. What is needed to show the picture is kept: frame, tables, scans, the colour transform (Adobe), the colour profile
+   (ICC), the density (JFIF, without its thumbnail). All else is dropped: EXIF except the orientation, XMP, comments,
+   thumbnails, data of cameras and editors, and bytes after the end.
+2. A second picture (a camera's preview, a depth map, the other eye, the rest of a Live Photo) stands after the end of
+   the first, and the first has an index of it (MPF, CIPA DC-007). Both are dropped, and the picture that every viewer
+   shows is left.
+3. Bytes between two segments are dropped, because decoders skip them.
 """
 
 import re
@@ -14,18 +15,18 @@ import re
 from shared.adapters.media.images.containers import metadata
 from shared.adapters.media.images.containers.parts import CutShort, Kept, Source, Unfit
 
-#: A file of 50 MB has 800 segments of full length.
+#: Maximum of segments. A file of 50 MB in segments of full length has 800.
 MOST_SEGMENTS = 4_096
 
-#: A progressive picture has about ten. Each costs a decoder a walk over the whole picture, however small it is.
+#: Maximum of scans. A progressive picture has about ten. Even a tiny one makes a decoder walk over the whole picture.
 MOST_SCANS = 64
 
 _SOI, _EOI, _SOS, _APP1, _APP2 = 0xD8, 0xD9, 0xDA, 0xE1, 0xE2
-#: Frames but for DHT, JPG and DAC, which stand among them.
+#: Markers of frames, without DHT, JPG and DAC, whose numbers lie between them.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-#: Tables: Huffman, arithmetic, quantisation, number of lines, restart interval.
+#: Markers of tables: Huffman, arithmetic, quantisation, number of lines, restart interval.
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
-#: Without a length: TEM and the restarts.
+#: Markers without a length: TEM and the restarts.
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
@@ -34,23 +35,23 @@ _NAMES = ((_EXIF, "exif"), (_XMP, "xmp"), (b"MPF\0", "second picture"), (_ICC, "
 
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
 
-#: A marker within a scan: no stuffed byte, no restart, no filling.
+#: A marker that ends a scan: not a stuffed byte, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]", re.DOTALL)
 
 
 def walk(source: Source) -> Kept:
-    """What of it is kept. Unfit; CutShort before its EOI."""
+    """What is kept of a JPEG. Raises Unfit; CutShort if it ends before its EOI marker."""
     if source.at(0, 3) != b"\xff\xd8\xff":
         raise Unfit
     walker = _Walker(source)
     for _ in range(MOST_SEGMENTS):
         if walker.step():
-            return walker.done()
+            return walker.finish()
     raise Unfit
 
 
 class _Walker:
-    """Stands at the end of a segment; ``step`` takes the next one."""
+    """Walks from segment to segment; ``step`` takes the next one."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -63,7 +64,7 @@ class _Walker:
         self._manifest: list[bytes] = []
 
     def step(self) -> bool:
-        """Take a segment; whether it was the last."""
+        """Take one segment; returns True if it was the last."""
         start = self._next_marker(self._at)
         if start != self._at:
             self._kept.dropped.add("padding")
@@ -88,7 +89,7 @@ class _Walker:
         return False
 
     def _next_marker(self, start: int) -> int:
-        """Where the next marker stands, at or behind ``start``."""
+        """The position of the next marker, at ``start`` or after it."""
         head = self._source.at(start, 2)
         if head[0] == 0xFF and head[1] not in (0x00, 0xFF):
             return start
@@ -133,11 +134,11 @@ class _Walker:
             self._take_once("exif", start, end, kept, "exif")
         elif marker == _APP2 and content.startswith(_ICC) and len(content) > len(_ICC) + 2:
             if not self._profile:
-                self._kept.parts.append(b"")  # it goes in here
+                self._kept.parts.append(b"")  # a place for the profile
                 self._profile_at = len(self._kept.parts) - 1
             self._profile.append((start, end))
         elif marker == 0xEB and content.startswith(b"JP") and len(content) > 16:
-            # In several segments the box's own head stands before each part (ISO/IEC 19566-5, D.2).
+            # A box in several segments has its own header before each part (ISO/IEC 19566-5, D.2).
             self._kept.take_manifest(content[16 if self._kept.manifest else 8 :])
         else:
             self._kept.dropped.add(_name_of(marker, content))
@@ -149,8 +150,8 @@ class _Walker:
         self._seen.add(name)
         self._kept.put(self._source, start, end, content, dropped)
 
-    def done(self) -> Kept:
-        """What was kept, at the end of the first picture."""
+    def finish(self) -> Kept:
+        """What is kept, called at the end of the first picture."""
         if not self._scans:
             raise Unfit
         if self._at < self._source.size_bytes:
@@ -160,11 +161,10 @@ class _Walker:
         return self._kept
 
     def _put_profile(self) -> None:
-        """The profile's segments where the first of them stood: as they are, or in order and without what is none."""
-        pieces = [self._source.at(start + 4 + len(_ICC), end - start - 4 - len(_ICC)) for start, end in self._profile]
-        pieces.sort(key=lambda piece: piece[0])
-        came = b"".join(piece[2:] for piece in pieces)
-        profile = metadata.profile_of(came)
+        """Put the profile where its first segment was: unchanged if its segments are clean, else written again."""
+        chunks = [self._source.at(start + 4 + len(_ICC), end - start - 4 - len(_ICC)) for start, end in self._profile]
+        chunks.sort(key=lambda chunk: chunk[0])
+        profile = metadata.profile_of(b"".join(chunk[2:] for chunk in chunks))
         first, last = self._profile[0][0], self._profile[-1][1]
         whole = sum(end - start for start, end in self._profile) == last - first
         made = b"".join(_profile_segments(profile)) if profile else b""
@@ -189,11 +189,11 @@ class _Walker:
 
 def _profile_segments(profile: bytes) -> list[bytes]:
     most = 65_533 - len(_ICC) - 2
-    pieces = [profile[start : start + most] for start in range(0, len(profile), most)]
-    if len(pieces) > 255:
+    chunks = [profile[start : start + most] for start in range(0, len(profile), most)]
+    if len(chunks) > 255:
         return []
     return [
-        _segment(_APP2, _ICC + bytes((number, len(pieces))) + piece) for number, piece in enumerate(pieces, start=1)
+        _segment(_APP2, _ICC + bytes((number, len(chunks))) + chunk) for number, chunk in enumerate(chunks, start=1)
     ]
 
 

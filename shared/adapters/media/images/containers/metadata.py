@@ -1,11 +1,11 @@
-"""What of a picture's metadata a viewer needs: how it is turned, and what its colours are."""
+"""The metadata that a viewer needs: a picture's orientation and its colour profile."""
 
 import struct
 
-#: The longest colour profile that is kept; one for print in four colours has 2.7 MB.
+#: Maximum size of a colour profile that is kept. One for four-colour print has 2.7 MB.
 MOST_PROFILE_BYTES = 4 * 1024 * 1024
 
-#: The least that a profile has: its header (ICC.1:2022, 7.2).
+#: Minimum size of a profile: its header (ICC.1:2022, 7.2).
 _PROFILE_HEADER_BYTES = 128
 
 _ORIENTATION, _SHORT = 0x0112, 3
@@ -13,7 +13,7 @@ _MOST_ENTRIES = 512
 
 
 def orientation(exif: bytes) -> int:
-    """How EXIF says that a picture is turned: 2 to 8, or 1 for not at all and for what cannot be read."""
+    """The EXIF orientation: 2 to 8, or 1 if the picture is not turned or the EXIF cannot be read."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4], "")
     try:
         if order:
@@ -34,12 +34,12 @@ def _tag(exif: bytes, order: str) -> int:
 
 
 def exif_of(turned: int) -> bytes:
-    """EXIF that says how a picture is turned, and nothing else."""
+    """An EXIF block that has the orientation and nothing else."""
     return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, _ORIENTATION, _SHORT, 1, turned, 0, 0)
 
 
 def profile_of(content: bytes) -> bytes | None:
-    """A colour profile without what stands behind its end; None where it is none."""
+    """A colour profile without the bytes after its end; None if ``content`` is not a profile."""
     if not _PROFILE_HEADER_BYTES < len(content) <= MOST_PROFILE_BYTES or content[36:40] != b"acsp":
         return None
     size_bytes = int.from_bytes(content[:4], "big")

@@ -1,43 +1,45 @@
-"""What the walkers share: a bounded view of a file, and what of it is kept.
+"""What the walkers share: a bounded view of a file, and the list of what is kept of it.
 
 Rules of this file:
-1. A walker reads where it has to and nothing twice: what is kept is named by its place, and copied when it is written.
-2. Beyond the end is ``CutShort``: the file may be whole when it is fetched again. All else is ``Unfit``.
+1. A walker reads only what it needs. Kept parts are recorded by their positions, and copied only when they are written.
+2. A read beyond the end raises ``CutShort``, because the file may be complete when it is fetched again. All other
+   errors are ``Unfit``.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-#: A manifest of provenance larger than this is dropped unread; with its pictures it has some hundred KB.
+#: Maximum size of a manifest of provenance. A larger one is dropped unread. Real ones, with their pictures, have some
+#: hundred KB.
 MOST_MANIFEST_BYTES = 4 * 1024 * 1024
 
 _BLOCK_BYTES = 256 * 1024
 
 
 class Unfit(Exception):  # noqa: N818  # it says what the file is
-    """The file is no sound picture of its kind."""
+    """The file is not a sound picture of its format."""
 
 
 class CutShort(Unfit):
-    """The container says that there should be more of it."""
+    """The file is shorter than its container says."""
 
 
 class Animation(Unfit):
-    """There is more than one picture in it that a viewer would show."""
+    """The file has more than one picture that a viewer would show."""
 
 
 class Source:
-    """A file of strangers' bytes, read at places within its bounds."""
+    """An untrusted file, read at any position within its bounds."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        #: What is held in pieces gives them as they are: joining them costs a picture a copy of itself.
+        #: A file held in chunks returns them as they are. Joining them would cost a copy of the picture.
         self._read_block: Callable[[int], bytes] = getattr(file, "read1", file.read)
         self.size_bytes = file.seek(0, 2)
 
     def at(self, start: int, count: int) -> bytes:
-        """So many bytes from there; CutShort where there are not so many."""
+        """``count`` bytes from ``start``. Raises CutShort if the file ends before."""
         self._file.seek(start)
         content = self._file.read(count)
         if len(content) < count:
@@ -45,7 +47,7 @@ class Source:
         return content
 
     def blocks(self, start: int, end: int | None = None) -> Iterator[bytes]:
-        """The bytes from there on, in blocks."""
+        """The bytes from ``start`` to ``end``, or to the end of the file, in blocks."""
         end = self.size_bytes if end is None else end
         self._file.seek(start)
         while start < end:
@@ -58,9 +60,9 @@ class Source:
 
 @dataclass(slots=True)
 class Kept:
-    """What of a file goes on, in order: places of the file as (start, end), and bytes that stand for what was there.
+    """What is kept of a file. ``parts``, in order, are positions in the file (start, end) or bytes that replace others.
 
-    ``dropped`` names what does not; ``manifest`` is the C2PA manifest store that came with it.
+    ``dropped`` has the names of what is not kept. ``manifest`` is the file's C2PA manifest store.
     """
 
     parts: list[tuple[int, int] | bytes] = field(default_factory=list)
@@ -68,7 +70,7 @@ class Kept:
     manifest: bytes = b""
 
     def keep(self, start: int, end: int) -> None:
-        """Keep a place as it is."""
+        """Keep the bytes from ``start`` to ``end`` unchanged."""
         last = self.parts[-1] if self.parts else None
         if isinstance(last, tuple) and last[1] == start:
             self.parts[-1] = (last[0], end)
@@ -76,7 +78,7 @@ class Kept:
             self.parts.append((start, end))
 
     def put(self, source: Source, start: int, end: int, content: bytes, dropped: str) -> None:
-        """These bytes in place of a place; kept where they are the same."""
+        """Replace the bytes from ``start`` to ``end`` by ``content``. If they are equal, they are kept unchanged."""
         if end - start == len(content) and source.at(start, len(content)) == content:
             self.keep(start, end)
         else:
@@ -84,7 +86,7 @@ class Kept:
             self.dropped.add(dropped)
 
     def take_manifest(self, content: bytes) -> None:
-        """Remember a manifest store; it is no part of what goes on."""
+        """Remember a manifest store, or a part of one. It is not kept in the file."""
         self.dropped.add("provenance")
         if len(self.manifest) + len(content) <= MOST_MANIFEST_BYTES:
             self.manifest += content
@@ -96,7 +98,7 @@ class Kept:
         return self.parts == [(0, source.size_bytes)]
 
     def write(self, source: Source, into: BinaryIO) -> None:
-        """Write what goes on."""
+        """Write the kept parts to a file."""
         for part in self.parts:
             if isinstance(part, bytes):
                 into.write(part)

@@ -1,11 +1,13 @@
-"""PNG (w3.org/TR/png-3): its chunks, and which of them a viewer needs.
+"""PNG (w3.org/TR/png-3): walks its chunks and keeps those that a viewer needs.
 
 Rules of this file:
-1. What is needed to show the picture stays: the picture itself, palette, transparency, colours, the shape of a pixel.
-   All else goes, known or not: texts, times, thumbnails, private chunks, whatever follows the end.
-2. One that should be there once is there once, and where decoders look for it: they differ in which of two they take.
-3. Of EXIF only the orientation stays. A background colour goes: what can be seen through was screened on every one.
-4. Any chunk of an animation makes it one, however broken: a browser may play what a library takes for a still.
+1. What is needed to show the picture is kept: the picture itself, palette, transparency, colours, the shape of a pixel.
+   All else is dropped, known or not: texts, times, thumbnails, private chunks, bytes after the end.
+2. A chunk that may occur once is kept once, and only where decoders expect it, because of two chunks one decoder takes
+   the first and another the second.
+3. Of EXIF only the orientation is kept. The background colour is dropped: a transparent picture is screened without it.
+4. A file with any chunk of an animation, even a broken one, is an animation: a browser may play what a library takes
+   for a still.
 """
 
 import struct
@@ -16,12 +18,13 @@ from shared.adapters.media.images.containers.parts import Animation, CutShort, K
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-#: libpng writes chunks of 8 KiB: 6,400 for the largest output.
+#: Maximum of chunks. libpng writes chunks of 8 KiB, which are 6,400 for the largest output.
 MOST_CHUNKS = 32_768
 
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 
-#: What tells how the picture looks, once and before it, and how many bytes of it there can be.
+#: The chunks that change the picture's look, with their lengths in bytes. Each is kept once, and only before the
+#: picture.
 _LOOKS = {
     b"gAMA": range(4, 5),
     b"cHRM": range(32, 33),
@@ -44,12 +47,12 @@ _NAMES = {
     b"tIME": "time",
 }
 
-#: The name of every profile: the one that came with it is a text that anybody may have written.
+#: The name given to every profile. The original name is dropped, because it is an arbitrary text.
 _PROFILE = b"ICC\0\0"
 
 
 def walk(source: Source) -> Kept:
-    """What of it is kept. Unfit; CutShort before its IEND; Animation."""
+    """What is kept of a PNG. Raises Unfit; CutShort if it ends before its IEND chunk; Animation."""
     if source.at(0, len(SIGNATURE)) != SIGNATURE:
         raise Unfit
     kept, seen, at = Kept([(0, len(SIGNATURE))]), set[bytes](), len(SIGNATURE)
@@ -73,7 +76,7 @@ def walk(source: Source) -> Kept:
 
 
 def _take(source: Source, kept: Kept, seen: set[bytes], kind: bytes, at: int, end: int) -> None:
-    """Keep a chunk, or what of it is needed, or nothing."""
+    """Keep a chunk, or the needed part of it, or nothing."""
     if _is_the_picture(seen, kind) or (kind in _LOOKS and _is_needed(source, seen, kind, at, end)):
         kept.keep(at, end)
     elif kind == b"iCCP" and not seen & {kind, b"PLTE", b"IDAT"}:
@@ -86,18 +89,18 @@ def _take(source: Source, kept: Kept, seen: set[bytes], kind: bytes, at: int, en
         size_bytes = end - at - 12
         kept.take_manifest(source.at(at + 8, size_bytes))
     elif kind not in _NAMES and not kind[0] & 0x20 and kind != b"PLTE":
-        raise Unfit  # no decoder shows a picture that needs what it does not know
+        raise Unfit  # a critical chunk that is unknown: no decoder shows the picture
     else:
         kept.dropped.add(_NAMES.get(kind, "private chunks"))
 
 
 def _is_the_picture(seen: set[bytes], kind: bytes) -> bool:
-    """Whether it is one of the four that every decoder needs; a palette is there once, before the picture."""
+    """Whether a chunk is one of the four that every decoder needs. A palette counts once, before the picture."""
     return kind in (b"IHDR", b"IDAT", b"IEND") or (kind == b"PLTE" and not {kind, b"IDAT"} & seen)
 
 
 def _is_needed(source: Source, seen: set[bytes], kind: bytes, at: int, end: int) -> bool:
-    """Whether a decoder would heed it: whole, the first, and in its place."""
+    """Whether a decoder would use the chunk: sound, the first of its kind, and before the chunks it must precede."""
     too_late = {b"IDAT"} if kind in (b"tRNS", b"pHYs") else {b"PLTE", b"IDAT"}
     if kind in seen or seen & too_late or (end - at - 12) not in _LOOKS[kind]:
         return False
@@ -117,7 +120,7 @@ def _take_profile(source: Source, kept: Kept, at: int, end: int) -> None:
     if profile is None:
         kept.dropped.add("profile")
         return
-    # Packed anew only where something hung on to it: the same bytes are the same file each time.
+    # Compressed again only if something was removed, so that a clean file keeps its bytes.
     clean = profile == content and not inflating.unused_data
     packed = packed[1:] if clean else zlib.compress(profile)
     kept.put(source, at, end, _chunk(b"iCCP", _PROFILE + packed), "profile's name")

@@ -1,10 +1,10 @@
-"""WebP (RFC 9649): its chunks, and which of them a viewer needs.
+"""WebP (RFC 9649): walks its chunks and keeps those that a viewer needs.
 
 Rules of this file:
-1. Picture, its transparency, colour profile and orientation stay, in the order of the format; a file that needs none of
-   these is the simple one, with the picture alone. All else goes, and so does what follows the end.
-2. The head is written anew: its length, and its flags, say what is there.
-3. An animation is what says so in its flags or has a chunk of one, were it of a single frame.
+1. The picture, its transparency, colour profile and orientation are kept, in the order of the format. If there is only
+   a picture, the simple file format is written. All else is dropped, and so are bytes after the end.
+2. The header is written again, so that its length and flags match what is kept.
+3. A file whose flags say so, or that has a chunk of an animation, is an animation, even with a single frame.
 """
 
 import struct
@@ -12,7 +12,7 @@ import struct
 from shared.adapters.media.images.containers import metadata
 from shared.adapters.media.images.containers.parts import Animation, CutShort, Kept, Source, Unfit
 
-#: Seven are in use.
+#: Maximum of chunks. The format has seven kinds for a still picture.
 MOST_CHUNKS = 1_024
 
 _HEAD_BYTES = 12
@@ -21,22 +21,22 @@ _NAMES = {b"EXIF": "exif", b"XMP ": "xmp", b"ICCP": "profile"}
 
 
 def walk(source: Source) -> Kept:
-    """What of it is kept. Unfit; CutShort before the end that its head says; Animation."""
+    """What is kept of a WebP. Raises Unfit; CutShort if it ends before the length in its header; Animation."""
     head = source.at(0, _HEAD_BYTES)
     if head[:4] != b"RIFF" or head[8:] != b"WEBP":
         raise Unfit
     end = 8 + int.from_bytes(head[4:8], "little")
     if end > source.size_bytes + 1:  # the last byte may be padding, and is often left out
         raise CutShort
-    found = _found(source, min(end, source.size_bytes))
+    found = _find(source, min(end, source.size_bytes))
     kept = _kept(source, found)
     if end < source.size_bytes:
         kept.dropped.add("bytes after the end")
     return kept
 
 
-def _found(source: Source, end: int) -> dict[bytes, tuple[int, int]]:
-    """The first chunk of each kind and where it stands, without its padding."""
+def _find(source: Source, end: int) -> dict[bytes, tuple[int, int]]:
+    """The position of the first chunk of each kind, without its padding."""
     found: dict[bytes, tuple[int, int]] = {}
     at = _HEAD_BYTES
     for _ in range(MOST_CHUNKS):
@@ -57,7 +57,7 @@ def _kept(source: Source, found: dict[bytes, tuple[int, int]]) -> Kept:
     picture = next((kind for kind in found if kind in (b"VP8 ", b"VP8L")), None)
     if picture is None or next(iter(found)) not in (b"VP8X", picture):
         raise Unfit
-    chunks: dict[bytes, bytes] = {}  # in their order; empty: as it is
+    chunks: dict[bytes, bytes] = {}  # in the order of the format; an empty value means unchanged
     if next(iter(found)) == b"VP8X":
         chunks = _extended(source, found, picture)
     chunks = chunks or {picture: b""}
@@ -70,7 +70,7 @@ def _kept(source: Source, found: dict[bytes, tuple[int, int]]) -> Kept:
 
 
 def _extended(source: Source, found: dict[bytes, tuple[int, int]], picture: bytes) -> dict[bytes, bytes]:
-    """The chunks of a file that says what else it has; none where nothing else is needed."""
+    """The chunks of an extended file (VP8X); empty if the simple format is enough."""
     size = source.at(found[b"VP8X"][0] + 8, 10)
     if size[0] & _ANIMATED:
         raise Animation
@@ -106,7 +106,7 @@ def _exif_of(source: Source, place: tuple[int, int] | None) -> bytes:
 
 
 def _put(source: Source, kept: Kept, chunks: dict[bytes, bytes], found: dict[bytes, tuple[int, int]]) -> None:
-    """Head and chunks; what is the same as it came is kept as it is."""
+    """Put header and chunks into ``kept``. Unchanged bytes are kept by their positions."""
     sizes = {kind: len(chunk) or found[kind][1] - found[kind][0] for kind, chunk in chunks.items()}
     total_bytes = 4 + sum(size_bytes + size_bytes % 2 for size_bytes in sizes.values())
     kept.put(source, 0, _HEAD_BYTES, b"RIFF" + struct.pack("<I", total_bytes) + b"WEBP", "padding")

@@ -1,4 +1,4 @@
-"""The app's data files in blobs: the wiring on a real storage account, by its connection string and by an identity."""
+"""The app's data files in blobs, read from a storage account by its connection string and by an identity."""
 
 import io
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ OVERLAY = b"[models.flux-schnell]\ncredits = 7\n"
 
 @pytest_asyncio.fixture
 async def container(blob_service: BlobServiceClient) -> str:
-    """A container with a catalogue to lay over, and a broken one."""
+    """A container with a catalogue that overrides a price, and a broken one."""
     name = fresh_name()
     made = await blob_service.create_container(name)
     await made.upload_blob("my/catalog.toml", io.BytesIO(OVERLAY))
@@ -34,8 +34,8 @@ async def container(blob_service: BlobServiceClient) -> str:
     return name
 
 
-def furnished_by(azurite: Azurite, place: str) -> Settings:
-    """Settings with a catalogue in a blob."""
+def settings_with(azurite: Azurite, place: str) -> Settings:
+    """Settings that name a catalogue in a blob."""
     return Settings.from_env(
         ENV | {"STORAGE_CONNECTION_STRING": azurite.connection_string, "CATALOG_FILE": f"blob:{place}"}
     )
@@ -43,7 +43,7 @@ def furnished_by(azurite: Azurite, place: str) -> Settings:
 
 @pytest_asyncio.fixture
 async def opened() -> AsyncIterator[list[App]]:
-    """Wirings that are closed in the end."""
+    """Apps that are closed at the end of the test."""
     made: list[App] = []
     yield made
     for each in made:
@@ -53,8 +53,8 @@ async def opened() -> AsyncIterator[list[App]]:
 async def test_a_catalogue_in_a_blob_is_laid_over_the_apps_own(
     azurite: Azurite, container: str, opened: list[App]
 ) -> None:
-    """Fetched once: what changes in the blob afterwards is for the next start."""
-    opened.append(app := App(furnished_by(azurite, f"{container}/my/catalog.toml")))
+    """It is fetched once. A later change of the blob takes effect at the next start."""
+    opened.append(app := App(settings_with(azurite, f"{container}/my/catalog.toml")))
     await app.load_data_files()
     first = app._texts
     await app.load_data_files()
@@ -63,39 +63,41 @@ async def test_a_catalogue_in_a_blob_is_laid_over_the_apps_own(
     assert app.deps.catalog.models["flux-dev"].credits == 2
 
 
-async def test_a_blob_that_is_not_there_or_wrong_is_told_by_its_setting(
+async def test_a_missing_or_broken_blob_is_reported_by_its_setting(
     azurite: Azurite, container: str, opened: list[App]
 ) -> None:
-    """Which blob of which setting, and what is wrong with it; nothing of the connection string."""
+    """The error names the setting, the blob and what is wrong, and quotes nothing of the connection string."""
     for place in (f"{container}/none.toml", "nowhere/none.toml"):
-        opened.append(app := App(furnished_by(azurite, place)))
+        opened.append(app := App(settings_with(azurite, place)))
         with pytest.raises(
-            SettingsError, match=f"^CATALOG_FILE: blob:{place} cannot be read: it is not there$"
-        ) as told:
+            SettingsError, match=f"^CATALOG_FILE: blob:{place} cannot be read: it does not exist$"
+        ) as raised:
             await app.load_data_files()
-        assert_discreet(told.value)
-    opened.append(app := App(furnished_by(azurite, f"{container}/broken.toml")))
+        assert_discreet(raised.value)
+    opened.append(app := App(settings_with(azurite, f"{container}/broken.toml")))
     await app.load_data_files()
-    with pytest.raises(SettingsError, match=rf"^blob:{container}/broken.toml \(CATALOG_FILE\): ") as told:
+    with pytest.raises(SettingsError, match=rf"^blob:{container}/broken.toml \(CATALOG_FILE\): ") as raised:
         _ = app.deps
-    assert_discreet(told.value)
+    assert_discreet(raised.value)
 
 
-async def test_no_access_is_told_by_its_setting(azurite: Azurite, container: str, opened: list[App]) -> None:
-    """With the role that an identity needs; nothing of the key."""
+async def test_no_access_is_reported_by_its_setting(azurite: Azurite, container: str, opened: list[App]) -> None:
+    """The error names the role that an identity needs, and quotes nothing of the key."""
     key = azurite.connection_string.partition("AccountKey=")[2].partition(";")[0]
     env = {
         "STORAGE_CONNECTION_STRING": azurite.connection_string.replace(key, WRONG_KEY),
         "BLOCKLIST_FILE": f"blob:{container}/my/catalog.toml",
     }
     opened.append(app := App(Settings.from_env(ENV | env)))
-    with pytest.raises(SettingsError, match=r"^BLOCKLIST_FILE: .*: access denied: .* Storage Blob Data Reader") as told:
+    with pytest.raises(
+        SettingsError, match=r"^BLOCKLIST_FILE: .*: access denied: .* Storage Blob Data Reader"
+    ) as raised:
         await app.load_data_files()
-    assert_discreet(told.value)
+    assert_discreet(raised.value)
 
 
 async def test_an_identity_reads_it_too(opened: list[App]) -> None:
-    """Where the account is named by its address: with a token, and without the SDK."""
+    """If the settings name the account's URL, it is read with a token, without the SDK."""
     async with scripted(web.Response(status=206, body=OVERLAY)) as service:
         env = {
             "STORAGE_CONNECTION_STRING": "",
@@ -114,7 +116,7 @@ async def test_an_identity_reads_it_too(opened: list[App]) -> None:
 
 @pytest.mark.parametrize("service", ["blob", "table"])
 async def test_the_emulators_short_connection_string_is_one(azurite: Azurite, service: Service) -> None:
-    """``UseDevelopmentStorage=true`` of local.settings.json.example: the account and the key of every Azurite."""
+    """``UseDevelopmentStorage=true``, as in local.settings.json.example, means the account and key of every Azurite."""
     short = StorageAccount.by_string("UseDevelopmentStorage=true", service)
     long = StorageAccount.by_string(azurite.connection_string, service)
     assert isinstance(short.access, AccountKey)
