@@ -204,8 +204,12 @@ def install_packages(project: Project) -> None:
 
 
 def install_own_packages(project: Project) -> None:
-    """Install `packages/*` editable: `.venv` then has a path to each, so a change in their code needs no set-up."""
-    folders = [argument for folder in project.own_packages for argument in ("--editable", str(folder))]
+    """Install the app and `packages/*` editable, so that a change in their code needs no set-up.
+
+    The app's own project brings the console script `darkroom`.
+    """
+    own = [*project.own_packages, *([project.root] if (project.root / "pyproject.toml").exists() else [])]
+    folders = [argument for folder in own for argument in ("--editable", str(folder))]
     if folders:
         # The lock has their build tools and dependencies, so the registry must not bring other versions.
         options = ["--no-deps", "--no-build-isolation"]

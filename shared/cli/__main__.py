@@ -1,4 +1,7 @@
-"""`python3 -m shared.cli ...`, by whichever Python: without the packages it goes on in the project's `.venv`."""
+"""`python3 -m shared.cli ...`, by any Python: without the packages it continues in the project's `.venv`.
+
+The console script `darkroom` of the app's own project calls the same ``main``.
+"""
 
 import importlib.util
 import os
@@ -21,13 +24,15 @@ def _again_inside_venv() -> int:
     return subprocess.run(command, check=False).returncode  # noqa: S603  # as above
 
 
-def _main() -> int:
+def main() -> int:
+    """Run the command that the process was started with. Returns its exit code."""
     if importlib.util.find_spec("typer") is None:
         return _again_inside_venv()
-    from shared.cli.main import run  # noqa: PLC0415  # it needs what was just looked for
+    from shared.cli.main import PROGRAM, run  # noqa: PLC0415  # it needs what was just looked for
 
-    return run(sys.argv[1:])
+    called_as = Path(sys.argv[0]).stem
+    return run(sys.argv[1:], program="darkroom" if called_as == "darkroom" else PROGRAM)
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(main())
