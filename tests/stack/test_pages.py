@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 PAGES = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 
 #: What a line's words in capitals stand for here; NAME is a dead letter's, GENERATION one that was made.
-MEANT = {"USER": "ada", "FILE": "portraits.zip", "ID": "ticket-1"}
+MEANT = {"USER": "ada", "ACCOUNT": "ada", "FILE": "portraits.zip", "ID": "ticket-1"}
 
 #: Lines that may say no: a letter that is no message is not sent again, one user's file is there already.
 MAY_SAY_NO = ("dead-letters replay", "upload ")
@@ -39,7 +39,7 @@ MAY_SAY_NO = ("dead-letters replay", "upload ")
 SHOWN_ONLY = ("...", "azd", "ngrok")
 
 #: Commands of `dev` that run until they are ended, or for minutes: their words are read, not run.
-LONG = {"demo", "up", "test", "check", "bench", "chaos", "simulate", "outage", "events", "fuzz"}
+LONG = {"second_provider", "demo", "up", "test", "check", "bench", "chaos", "simulate", "outage", "events", "fuzz"}
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
