@@ -1,4 +1,4 @@
-"""`python3 -m shared.cli ...`, by whichever Python: without the packages it goes on in the project's `.venv`."""
+"""`python3 -m shared.cli ...`, with any Python: without the packages, it starts the Python of the project's `.venv`."""
 
 import importlib.util
 import os
@@ -10,21 +10,21 @@ _VENV = Path(__file__).parents[2] / ".venv"
 _PYTHON = _VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _again_inside_venv() -> int:
+def _run_in_venv() -> int:
     if not _PYTHON.exists() or Path(sys.prefix).resolve() == _VENV.resolve():
         needs = "The command line needs the packages of requirements-dev.txt"
         sys.stderr.write(f"{needs}: `python3 -m dev check` makes .venv/ with them.\n")
         return 2
     command = [str(_PYTHON), "-m", "shared.cli", *sys.argv[1:]]
-    if os.name != "nt":  # there it would return to the shell before the command has ended
-        os.execv(command[0], command)  # noqa: S606  # an argument list of our own, no shell wanted
+    if os.name != "nt":  # on Windows, execv returns to the shell before the command has ended
+        os.execv(command[0], command)  # noqa: S606  # our own argument list, without a shell
     return subprocess.run(command, check=False).returncode  # noqa: S603  # as above
 
 
 def _main() -> int:
     if importlib.util.find_spec("typer") is None:
-        return _again_inside_venv()
-    from shared.cli.main import run  # noqa: PLC0415  # it needs what was just looked for
+        return _run_in_venv()
+    from shared.cli.main import run  # noqa: PLC0415  # it imports typer, which may be missing
 
     return run(sys.argv[1:])
 
