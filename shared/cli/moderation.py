@@ -94,8 +94,9 @@ def diff(
 ) -> None:
     """List the verdicts that another policy would change.
 
-    Applies the policy to the stored assessments. Reads the generations of all users and changes nothing. Settings that override thresholds (REFUSE_..._FROM) apply
-    to the other policy too. A prompt that the blocklist refused has no severities, because no other screener saw it.
+    Applies the policy to the stored assessments of all users, and changes nothing. Settings that override thresholds
+    (REFUSE_..._FROM) apply to the other policy too. A prompt that the blocklist refused has no severities, because no
+    other screener saw it.
     """
     command_context = command_context_of(context)
     span = span_of(since)

@@ -17,8 +17,9 @@ from shared.config.settings import BLOB, NAMES, Name, Settings, SettingsError
 def settings(context: typer.Context) -> None:
     """List the settings and which of them are set.
 
-    Each is listed with what it should look like; values are never printed. The data files that the settings name are read too, except those in blobs: `health` reads
-    these. The exit code is 2 if the app could not run with these settings.
+    Each is listed with what it should look like; values are never printed. The data files that the settings name are
+    read too, except those in blobs: `health` reads these. The exit code is 2 if the app could not run with these
+    settings.
     """
     command_context = command_context_of(context)
     command_context.screen.table(
