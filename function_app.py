@@ -1,11 +1,12 @@
-"""The doors of Darkroom: each hands what came in to the house.
+"""The triggers of Darkroom: each function passes its message, HTTP request or timer tick to shared/triggers.
 
 Rules of this file:
-1. No rule of the business; fewer than 120 lines.
-2. It is indexed with no setting and no network, and loads as good as nothing: every worker that starts reads it, and
-   some are never called. The house is imported with the first call; nothing is read or connected before.
-3. Triggers are BINARY, or the keys of a JSON body would overwrite the message's own metadata.
-4. Every function is async, bounded, and returns None unless it answers HTTP.
+1. It has no business rule, and fewer than 120 lines.
+2. The Functions host can index it with no setting and no network. It imports almost nothing, because every worker that
+   starts reads it and some workers are never called. The first call imports the app; nothing is read or connected
+   before that.
+3. Queue triggers are BINARY. Otherwise the keys of a JSON body would overwrite the message's own metadata.
+4. Every function is async and bounded in time. It returns None unless it answers HTTP.
 """
 
 import gc
@@ -22,12 +23,12 @@ from shared.composition.invocation import (
     running_app,
 )
 
-gc.set_threshold(10_000, 20, 50)  # what a start makes stays: looking through it was 5 % of all CPU
+gc.set_threshold(10_000, 20, 50)  # objects made at start stay: scanning them took 5 % of all CPU
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-#: Far below functionTimeout (host.json, 5 minutes), whose passing would restart the worker with all it is doing.
-#: INVOCATION_TIMEOUT_S bounds the work inside; this is the last resort around it.
+#: Far below functionTimeout (host.json, 5 minutes): when that passes, the host restarts the worker and every running
+#: call is lost. INVOCATION_TIMEOUT_S bounds the work inside a call; this is the last resort around it.
 LAST_RESORT_S = 270
 
 _BINARY = func.DataType.BINARY
@@ -37,7 +38,7 @@ _BINARY = func.DataType.BINARY
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%", data_type=_BINARY)
 @bounded(LAST_RESORT_S)
 async def generate(msg: func.ServiceBusMessage) -> None:
-    """A request, or a cancel."""
+    """Process a message of the generation queue: a request or a cancel."""
     async with app_for_messages() as ready:
         await ready.handlers.generate(msg)
 
@@ -46,7 +47,7 @@ async def generate(msg: func.ServiceBusMessage) -> None:
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%PREDICTION_QUEUE%", data_type=_BINARY)
 @bounded(LAST_RESORT_S)
 async def observe(msg: func.ServiceBusMessage) -> None:
-    """News of a prediction, or a check of the timer's."""
+    """Process a message of the prediction queue: an event from the webhook or a check from the timer."""
     async with app_for_messages() as ready:
         await ready.handlers.observe(msg)
 
@@ -55,7 +56,7 @@ async def observe(msg: func.ServiceBusMessage) -> None:
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%GENERATION_QUEUE%/$DeadLetterQueue", data_type=_BINARY)
 @bounded(LAST_RESORT_S)
 async def dead_letter_requests(msg: func.ServiceBusMessage) -> None:
-    """A request that died."""
+    """Archive a dead letter of the generation queue and end its generation."""
     async with app_for_dead_letters() as ready:
         await ready.handlers.dead_letter_requests(msg)
 
@@ -64,7 +65,7 @@ async def dead_letter_requests(msg: func.ServiceBusMessage) -> None:
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%PREDICTION_QUEUE%/$DeadLetterQueue", data_type=_BINARY)
 @bounded(LAST_RESORT_S)
 async def dead_letter_events(msg: func.ServiceBusMessage) -> None:
-    """News that died."""
+    """Archive a dead letter of the prediction queue and end its generation."""
     async with app_for_dead_letters() as ready:
         await ready.handlers.dead_letter_events(msg)
 
@@ -73,7 +74,7 @@ async def dead_letter_events(msg: func.ServiceBusMessage) -> None:
 @app.route("webhooks/replicate", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @bounded(LAST_RESORT_S)
 async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
-    """Replicate says how a prediction stands; its signature is the authentication."""
+    """Accept a webhook of Replicate about a prediction. Its signature is the authentication."""
     answer = await running_app().receive(req.headers, req.params, req.get_body())
     return func.HttpResponse(answer.text, status_code=answer.status, mimetype="text/plain")
 
@@ -82,7 +83,7 @@ async def replicate_webhook(req: func.HttpRequest) -> func.HttpResponse:
 @app.timer_trigger("timer", "%RECONCILE_SCHEDULE%")
 @bounded(LAST_RESORT_S)
 async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the host binds it by this name
-    """Send a check for whatever is overdue."""
+    """Enqueue a check of each overdue generation."""
     await run_on_timer(lambda ready: ready.handlers.reconcile())
 
 
@@ -90,7 +91,7 @@ async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the ho
 @app.timer_trigger("timer", "%AUDIT_SCHEDULE%")
 @bounded(LAST_RESORT_S)
 async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
-    """Compare every account with its ledger."""
+    """Compare every account with its ledger, and delete files that were kept long enough."""
     await run_on_timer(lambda ready: ready.handlers.audit())
 
 
@@ -98,7 +99,7 @@ async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @bounded(LAST_RESORT_S)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # as above
-    """Which dependencies answer; 503 if one does not."""
+    """Answer with the state of each dependency; the status is 503 unless all are ok."""
     dependencies = await check_health()
     status = 200 if all(state == "ok" for state in dependencies.values()) else 503
     return func.HttpResponse(json.dumps(dependencies), status_code=status, mimetype="application/json")

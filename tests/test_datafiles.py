@@ -1,4 +1,4 @@
-"""The data files: those that come with the app, others in their place or over them, and what is wrong with them."""
+"""The data files: the app's own, other files in place of them or laid over them, and errors in them."""
 
 import subprocess
 import sys
@@ -31,8 +31,8 @@ credits = 7
 [models."flux-1.1-pro"]
 status = "hidden"
 
-[models.house-model]
-replicate = "house/model"
+[models.own-model]
+replicate = "own/model"
 modality = "image"
 tier = "premium"
 quality = "premium"
@@ -47,14 +47,14 @@ inputs = { prompt = { type = "text" } }
 
 
 def test_without_a_setting_they_are_the_apps_own() -> None:
-    """All three are there and sound."""
+    """All three exist and are valid."""
     assert data_files.catalog(SETTINGS).models
     assert data_files.policy(SETTINGS).refuse_from == dict.fromkeys(Category, 4)
     assert data_files.blocklist(SETTINGS).look("hentai").severities
 
 
-def test_another_file_takes_the_place(tmp_path: Path) -> None:
-    """By its path; thresholds that are set go before it, for every plan."""
+def test_another_file_replaces_the_apps_own(tmp_path: Path) -> None:
+    """The setting is its path. Threshold settings take precedence over it, for every plan."""
     file = tmp_path / "mine.toml"
     text = (OWN / "safety" / "moderation.toml").read_text(encoding="utf-8").replace("Hate = 4", "Hate = 6")
     file.write_text(f"{text}\n[plans.free]\nViolence = 2\n", encoding="utf-8")
@@ -74,8 +74,8 @@ def test_another_file_takes_the_place(tmp_path: Path) -> None:
     ],
     ids=["policy", "terms", "catalogue"],
 )
-def test_a_file_that_is_not_there_names_its_setting(setting: str, read: Callable[[Settings], object]) -> None:
-    """So that the operator knows which."""
+def test_the_error_of_a_missing_file_names_its_setting(setting: str, read: Callable[[Settings], object]) -> None:
+    """The operator sees which file is missing."""
     settings = Settings.from_env(ENV | {setting: "/nowhere/mine.toml"})
     with pytest.raises(SettingsError, match=f"^{setting}: /nowhere/mine.toml cannot be read: No such file"):
         read(settings)
@@ -93,10 +93,10 @@ def test_a_file_that_is_not_there_names_its_setting(setting: str, read: Callable
 @pytest.mark.parametrize(
     ("content", "says"), [(b"broken = [", r"mine\.toml \({}\): not TOML"), (b"\xff\xfe", "{}: .* is not text in UTF-8")]
 )
-def test_a_file_that_is_wrong_names_its_setting(
+def test_the_error_of_a_wrong_file_names_its_setting(
     tmp_path: Path, setting: str, read: Callable[[Settings], object], content: bytes, says: str
 ) -> None:
-    """As a SettingsError, which every tool tells in words; and which file it is."""
+    """It is a SettingsError, which every tool prints, and it names the file."""
     file = tmp_path / "mine.toml"
     file.write_bytes(content)
     with pytest.raises(SettingsError, match=says.format(setting)):
@@ -104,11 +104,11 @@ def test_a_file_that_is_wrong_names_its_setting(
 
 
 def test_another_catalogue_is_laid_over_the_apps_own(tmp_path: Path) -> None:
-    """It has what differs: a price, a model that is hidden, one that is new; all the rest is the app's own."""
+    """It changes a price, hides a model and adds one. Everything else is the app's own."""
     file = tmp_path / "mine.toml"
     file.write_text(OVERLAY, encoding="utf-8")
     own, mine = data_files.catalog(SETTINGS), data_files.catalog(replace(SETTINGS, catalog_file=str(file)))
-    assert set(mine.models) == {*own.models, "house-model"}
+    assert set(mine.models) == {*own.models, "own-model"}
     assert mine.version == "mine"
     assert mine.models["flux-schnell"] == replace(own.models["flux-schnell"], credits=7)
     assert mine.models["flux-1.1-pro"].status is Status.HIDDEN
@@ -117,8 +117,8 @@ def test_another_catalogue_is_laid_over_the_apps_own(tmp_path: Path) -> None:
     assert mine.default_models == own.default_models
 
 
-def test_what_is_wrong_in_a_catalogue_that_is_laid_over_is_told(tmp_path: Path) -> None:
-    """With its file, its setting, the model and the field; a model that serves a plan cannot be hidden."""
+def test_an_error_in_a_catalogue_that_is_laid_over_is_reported(tmp_path: Path) -> None:
+    """It names file, setting, model and field. A default model of a plan cannot be hidden."""
     file = tmp_path / "mine.toml"
     mine = replace(SETTINGS, catalog_file=str(file))
     file.write_text("[models.flux-schnell]\ncredits = 0\n", encoding="utf-8")
@@ -130,7 +130,7 @@ def test_what_is_wrong_in_a_catalogue_that_is_laid_over_is_told(tmp_path: Path) 
 
 
 def test_the_catalogue_that_the_page_shows_can_be_laid_over(tmp_path: Path) -> None:
-    """docs/operations.md: it changes a price and takes a model out."""
+    """The example of docs/operations.md changes a price and hides a model."""
     page = (OWN.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
     shown = page.partition("```toml\n")[2].partition("```")[0]
     file = tmp_path / "mine.toml"
@@ -150,11 +150,11 @@ PLACES = {
 
 
 async def test_files_in_blobs_are_fetched_and_read() -> None:
-    """Each by its container and name, once; what is a path is left alone."""
-    asked = []
+    """Each is read once by container and name. A path is not fetched."""
+    reads = []
 
     async def read(container: str, name: str, most_bytes: int) -> bytes:
-        asked.append((container, name))
+        reads.append((container, name))
         assert most_bytes == data_files.MOST_BYTES
         return {"my/catalog.toml": OVERLAY, "blocklist.toml": (OWN / "safety" / "blocklist.toml").read_text()}[
             name
@@ -162,14 +162,14 @@ async def test_files_in_blobs_are_fetched_and_read() -> None:
 
     settings = Settings.from_env(ENV | PLACES | {"MODERATION_FILE": str(OWN / "safety" / "moderation.toml")})
     texts = await data_files.fetch(settings, lambda: read)
-    assert asked == [("config", "my/catalog.toml"), ("other-config", "blocklist.toml")]
+    assert reads == [("config", "my/catalog.toml"), ("other-config", "blocklist.toml")]
     assert data_files.catalog(settings, texts).models["flux-schnell"].credits == 7
     assert data_files.blocklist(settings, texts).look("hentai").severities
     assert data_files.policy(settings, texts) == data_files.policy(SETTINGS)
 
 
-async def test_without_a_blob_nobody_is_asked() -> None:
-    """Not even for a reader: it would open connections."""
+async def test_without_a_blob_no_reader_is_made() -> None:
+    """A reader would open connections."""
 
     def reader() -> data_files.Read:
         raise AssertionError
@@ -186,8 +186,10 @@ async def test_without_a_blob_nobody_is_asked() -> None:
         (b"\xff", "is not text in UTF-8"),
     ],
 )
-async def test_a_blob_that_cannot_be_read_names_its_setting(setting: str, trouble: OSError | bytes, says: str) -> None:
-    """And the blob."""
+async def test_the_error_of_an_unreadable_blob_names_its_setting(
+    setting: str, trouble: OSError | bytes, says: str
+) -> None:
+    """It names the blob too."""
 
     async def read(*_: object) -> bytes:
         if isinstance(trouble, OSError):
@@ -199,8 +201,8 @@ async def test_a_blob_that_cannot_be_read_names_its_setting(setting: str, troubl
         await data_files.fetch(settings, lambda: read)
 
 
-async def test_trouble_that_passes_is_no_setting() -> None:
-    """Whoever fetches decides when to try again."""
+async def test_a_temporary_failure_is_not_a_settings_error() -> None:
+    """The caller decides when to try again."""
 
     async def read(*_: object) -> bytes:
         raise Unavailable(Dependency.BLOBS, "it answered 503")
@@ -218,10 +220,10 @@ async def test_trouble_that_passes_is_no_setting() -> None:
     ],
     ids=["policy", "terms", "catalogue"],
 )
-def test_what_is_wrong_in_a_blob_names_it_and_its_setting(
+def test_an_error_in_a_blob_names_it_and_its_setting(
     setting: str, read: Callable[[Settings, data_files.Texts | None], object]
 ) -> None:
-    """And one that was not fetched is said to be so, rather than left out."""
+    """A blob that was not fetched is an error, and is not replaced by the app's own file."""
     settings = Settings.from_env(ENV | {setting: PLACES[setting]})
     with pytest.raises(SettingsError, match=rf"^{PLACES[setting]} \({setting}\): not TOML"):
         read(settings, {setting: "broken = ["})
@@ -232,23 +234,23 @@ def test_what_is_wrong_in_a_blob_names_it_and_its_setting(
 
 
 @pytest.mark.parametrize("place", ["blob:", "blob:config", "blob:config/", "blob:Config/a", "blob:/a", "blob:a--b/c"])
-def test_a_place_that_is_no_blob_is_refused(place: str) -> None:
-    """Before anything is asked, and without a word of it."""
+def test_a_malformed_blob_name_is_refused(place: str) -> None:
+    """It is refused before anything is read, and the error does not repeat it."""
     with pytest.raises(SettingsError, match=r"CATALOG_FILE is malformed: .* blob:container/name"):
         Settings.from_env(ENV | {"CATALOG_FILE": place})
 
 
 @pytest.mark.parametrize(
-    ("said", "names"),
+    ("screeners", "names"),
     [
         ("", {BLOCKLIST, CONTENT_SAFETY}),
         ("content_safety", {CONTENT_SAFETY}),
         ("blocklist, content_safety, llama_guard", {BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD}),
     ],
 )
-async def test_the_chain_is_made_of_the_settings(said: str, names: set[str]) -> None:
-    """Each screener by its name, all of them well at the start."""
-    app = App(Settings.from_env(ENV | {"SCREENERS": said}))
+async def test_the_chain_is_made_of_the_settings(screeners: str, names: set[str]) -> None:
+    """Each screener has its name, and all circuit breakers are closed at the start."""
+    app = App(Settings.from_env(ENV | {"SCREENERS": screeners}))
     try:
         assert app.screener.states() == dict.fromkeys(names, "closed")
     finally:
@@ -256,17 +258,17 @@ async def test_the_chain_is_made_of_the_settings(said: str, names: set[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "said", ["blocklist", "llama_guard", "content_safety,content_safety", "content_safety,guess", ","]
+    "screeners", ["blocklist", "llama_guard", "content_safety,content_safety", "content_safety,guess", ","]
 )
-def test_a_chain_that_could_allow_nothing_or_is_unknown_is_refused(said: str) -> None:
-    """Content Safety has to be among them."""
+def test_a_chain_that_could_allow_nothing_or_is_unknown_is_refused(screeners: str) -> None:
+    """Content Safety must be among them."""
     with pytest.raises(SettingsError, match="SCREENERS is malformed"):
-        Settings.from_env(ENV | {"SCREENERS": said})
+        Settings.from_env(ENV | {"SCREENERS": screeners})
 
 
 @pytest.mark.process
-def test_indexing_loads_nothing_that_reads_them() -> None:
-    """7 ms of a cold start, which a worker that only takes webhooks never needs."""
+def test_indexing_imports_no_parser_of_data_files() -> None:
+    """The parsers cost 7 ms of a cold start, and a worker that only receives webhooks never needs them."""
     readers = (
         "tomllib",
         "shared.core.catalog.file",

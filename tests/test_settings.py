@@ -1,4 +1,4 @@
-"""The settings: all problems in one error, no value in it; a laptop's way and a managed identity's."""
+"""The settings: one error lists all problems and no value. A laptop and a managed identity have their own settings."""
 
 import json
 from dataclasses import fields
@@ -10,7 +10,7 @@ from shared.config.settings import HOST_NAMES, NAMES, Settings, SettingsError
 
 EXAMPLE = Path(__file__).parents[1] / "local.settings.json.example"
 
-#: With keys and connection strings, as on a laptop.
+#: Settings with keys and connection strings, as on a laptop.
 LAPTOP = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=n;SharedAccessKey=bus-key",
     "STORAGE_CONNECTION_STRING": "AccountName=a;AccountKey=storage-key",
@@ -21,7 +21,7 @@ LAPTOP = {
     "PUBLIC_URL": "https://tunnel.example/",
 }
 
-#: With an identity, as in Azure: not a secret in it.
+#: Settings with a managed identity, as in Azure. None is a secret.
 AZURE = {
     "ServiceBus__fullyQualifiedNamespace": "bus.servicebus.windows.net",
     "STORAGE_BLOB_URL": "https://acct.blob.core.windows.net",
@@ -34,7 +34,7 @@ AZURE = {
 
 
 def problems_of(env: dict[str, str]) -> str:
-    """The text of the one error."""
+    """The text of the SettingsError, which has no cause that could contain a value."""
     with pytest.raises(SettingsError) as caught:
         Settings.from_env(env)
     assert caught.value.__cause__ is None
@@ -43,7 +43,7 @@ def problems_of(env: dict[str, str]) -> str:
 
 
 def example() -> dict[str, str]:
-    """The values of the example file."""
+    """The values of local.settings.json.example."""
     content = json.loads(EXAMPLE.read_text(encoding="utf-8"))
     assert content["IsEncrypted"] is False
     values: dict[str, str] = content["Values"]
@@ -51,14 +51,14 @@ def example() -> dict[str, str]:
 
 
 def test_the_example_holds_exactly_the_settings_there_are() -> None:
-    """The host's first, then the app's in their order; every value is a text."""
+    """The host's settings are first, then the app's in their order. Every value is a text."""
     values = example()
     assert list(values) == [*HOST_NAMES, *(name.env for name in NAMES)]
     assert all(isinstance(value, str) for value in values.values())
 
 
-def test_the_example_is_readable_but_for_what_only_a_person_has() -> None:
-    """Replicate's token, the endpoint of Content Safety and the public address are missing, nothing else."""
+def test_the_example_lacks_only_what_a_person_must_fill_in() -> None:
+    """These are Replicate's token, the endpoint of Content Safety and the public address."""
     text = problems_of(example())
     assert text.startswith("3 setting(s)")
     for name in ("REPLICATE_API_TOKEN", "CONTENT_SAFETY_ENDPOINT", "PUBLIC_URL"):
@@ -67,7 +67,7 @@ def test_the_example_is_readable_but_for_what_only_a_person_has() -> None:
 
 
 def test_the_example_shows_the_defaults() -> None:
-    """Whoever leaves a line out gets what the line says."""
+    """Leaving a line out gives the value that the line has."""
     values = example()
     for name in NAMES:
         if name.default:
@@ -75,13 +75,13 @@ def test_the_example_shows_the_defaults() -> None:
 
 
 def test_every_field_has_one_name() -> None:
-    """No setting is read twice or not at all."""
+    """Each setting is read exactly once."""
     assert sorted(name.field for name in NAMES) == sorted(field.name for field in fields(Settings))
     assert len({name.env for name in NAMES}) == len(NAMES)
 
 
 def test_an_empty_environment_names_all_that_is_missing_at_once() -> None:
-    """Each with what it should look like, and with the other way to give it."""
+    """Each is listed with what it should look like, and with its alternative."""
     text = problems_of({})
     assert text.startswith("6 setting(s) cannot be used:")
     for shape in (
@@ -116,8 +116,8 @@ MALFORMED = {
 }
 
 
-def test_all_that_is_malformed_is_named_at_once_without_its_value() -> None:
-    """Name and shape of each; together with what is missing."""
+def test_all_malformed_settings_are_listed_at_once_without_a_value() -> None:
+    """The error has name and shape of each, and lists missing ones too."""
     env = {**LAPTOP, **MALFORMED}
     del env["ServiceBus"]
     text = problems_of(env)
@@ -133,7 +133,7 @@ def test_all_that_is_malformed_is_named_at_once_without_its_value() -> None:
     "name", ["REPLICATE_API_TOKEN", "ServiceBus", "STORAGE_CONNECTION_STRING", "CONTENT_SAFETY_KEY"]
 )
 def test_an_unresolved_key_vault_reference_is_refused(name: str) -> None:
-    """The platform hands its text on when it cannot resolve it; it is neither used nor repeated."""
+    """The platform passes on the reference's text if it cannot resolve it. The text is neither used nor repeated."""
     text = problems_of({**LAPTOP, name: "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/s3cr3t)"})
     assert text.startswith("1 setting(s)")
     assert f"{name} is malformed: it should be" in text
@@ -141,7 +141,7 @@ def test_an_unresolved_key_vault_reference_is_refused(name: str) -> None:
 
 
 def test_a_laptops_settings_are_read() -> None:
-    """Loopback may be http; the slash at the end of an address is dropped."""
+    """An address on loopback may be http, and a slash at the end is removed."""
     settings = Settings.from_env(LAPTOP)
     assert settings.content_safety_endpoint == "http://127.0.0.1:5001"
     assert settings.public_url == "https://tunnel.example"
@@ -150,7 +150,7 @@ def test_a_laptops_settings_are_read() -> None:
 
 
 def test_a_managed_identitys_settings_are_read() -> None:
-    """Addresses instead of keys; the public address is the platform's host name."""
+    """They are addresses instead of keys. The public address is the platform's host name."""
     settings = Settings.from_env(AZURE)
     assert settings.service_bus_namespace == "bus.servicebus.windows.net"
     assert (settings.service_bus, settings.storage, settings.content_safety_key) == ("", "", "")
@@ -159,20 +159,20 @@ def test_a_managed_identitys_settings_are_read() -> None:
     assert settings.azure_client_id == AZURE["AZURE_CLIENT_ID"]
 
 
-def test_a_public_url_goes_before_the_platforms_host_name() -> None:
-    """Behind a gateway the two differ."""
+def test_a_public_url_takes_precedence_over_the_platforms_host_name() -> None:
+    """The two differ behind a gateway."""
     assert Settings.from_env({**AZURE, "PUBLIC_URL": "https://www.example"}).public_url == "https://www.example"
 
 
-def test_half_an_identity_is_named() -> None:
-    """Tables without blobs: only the address of the blobs is missing."""
+def test_a_missing_blob_address_is_reported() -> None:
+    """With an address of the tables, only that of the blobs is missing."""
     text = problems_of({name: value for name, value in AZURE.items() if name != "STORAGE_BLOB_URL"})
     assert text.startswith("1 setting(s)")
     assert "STORAGE_BLOB_URL" in text
 
 
 def test_empty_means_not_set() -> None:
-    """An empty or blank value is the default, as the platform may leave it."""
+    """An empty or blank value means the default, because the platform may leave it so."""
     settings = Settings.from_env({**LAPTOP, "LOG_LEVEL": "", "CHECK_AFTER_S": "  "})
     assert (settings.log_level, settings.check_after_s) == ("INFO", 30)
 
@@ -190,7 +190,7 @@ def test_empty_means_not_set() -> None:
     ],
 )
 def test_networks_are_read(text: str, networks: list[str]) -> None:
-    """Several, of both versions, however parted; an address within a network names it; IPv4 is IPv4."""
+    """Any separators and both versions work. An address names its network, and IPv4 written as IPv6 is IPv4."""
     settings = Settings.from_env({**LAPTOP, "WEBHOOK_ALLOWED_CIDRS": text})
     assert [str(network) for network in settings.webhook_allowed_cidrs] == networks
 
@@ -198,8 +198,8 @@ def test_networks_are_read(text: str, networks: list[str]) -> None:
 @pytest.mark.parametrize(
     "text", ["203.0.113.0/33", "203.0.113", "203.0.113.0-203.0.113.9", "replicate.com", "10.0.0.0/8/8"]
 )
-def test_what_is_no_network_is_named(text: str) -> None:
-    """Nothing is left out in silence: the door would be open wider than was meant, or closed."""
+def test_a_malformed_network_is_reported(text: str) -> None:
+    """It is not skipped, because then more or fewer addresses than intended would be allowed."""
     assert "WEBHOOK_ALLOWED_CIDRS is malformed" in problems_of({**LAPTOP, "WEBHOOK_ALLOWED_CIDRS": text})
 
 
@@ -214,8 +214,8 @@ def test_what_is_no_network_is_named(text: str) -> None:
         "https://tunnel.example/api/",
     ],
 )
-def test_a_public_url_is_where_the_app_is(text: str) -> None:
-    """What cannot be seen goes, and the path that Replicate is told anyway."""
+def test_a_public_url_is_the_apps_address(text: str) -> None:
+    """Invisible characters and the path of the webhook are removed."""
     assert Settings.from_env({**LAPTOP, "PUBLIC_URL": text}).public_url == "https://tunnel.example"
 
 
@@ -241,23 +241,23 @@ def test_a_public_url_is_where_the_app_is(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["PUBLIC_URL", "KEY_VAULT_URL"])
-def test_what_is_more_than_a_host_is_named(name: str, text: str) -> None:
-    """A path, a query, a fragment, a login: a webhook's address that is made of it would lead nowhere."""
+def test_an_address_with_more_than_a_host_is_reported(name: str, text: str) -> None:
+    """With a path, query, fragment or login, the webhook's address made from it would be wrong."""
     problems = problems_of({**LAPTOP, name: text})
-    assert f"{name} is malformed: it should be https://<host> and nothing behind it" in problems
+    assert f"{name} is malformed: it should be https://<host> and nothing after it" in problems
     assert "s3cr3t" not in problems
 
 
 @pytest.mark.parametrize("end", ["?sv=s3cr3t", "#s3cr3t"])
 def test_an_address_has_no_query_and_no_fragment(end: str) -> None:
-    """Whatever is asked for is put behind it."""
+    """Paths are appended to it."""
     text = problems_of({**AZURE, "STORAGE_BLOB_URL": AZURE["STORAGE_BLOB_URL"] + end})
     assert "STORAGE_BLOB_URL is malformed" in text
     assert "s3cr3t" not in text
 
 
-def test_a_secret_is_repaired_where_there_is_one_reading() -> None:
-    """As it stands in Replicate's pages; what it is instead of a secret is said, without it."""
+def test_a_pasted_secret_is_repaired_if_it_is_unambiguous() -> None:
+    """It may be pasted as Replicate's pages show it. If it is another secret, the error says which kind, without it."""
     key = LAPTOP["REPLICATE_WEBHOOK_SECRET"]
     env = {**LAPTOP, "REPLICATE_WEBHOOK_SECRET": f'\ufeff"v1,{key}"\n', "REPLICATE_API_TOKEN": "Bearer r8_token\u200b"}
     settings = Settings.from_env(env)
@@ -269,7 +269,7 @@ def test_a_secret_is_repaired_where_there_is_one_reading() -> None:
 
 
 def test_no_secret_is_in_the_repr() -> None:
-    """Settings may end in a log or a traceback."""
+    """A repr may end in a log or a traceback."""
     shown = repr(Settings.from_env(LAPTOP))
     for secret in ("bus-key", "storage-key", "r8_token", "c2VjcmV0", "safety-key"):
         assert secret not in shown

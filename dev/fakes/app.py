@@ -1,8 +1,8 @@
 """The triggers on fakes: a webhook trigger, and an app whose adapters are in memory.
 
 Rules of this file:
-1. Nothing here decides anything: only shared/triggers and function_app.py say what a trigger does.
-2. A delivery is what Replicate would send: signed now, to the address of one attempt.
+1. Nothing here decides anything. Only shared/triggers and function_app.py say what a trigger does.
+2. A delivery is one that Replicate would send: signed now, to the address of one attempt.
 """
 
 import json
@@ -34,7 +34,7 @@ OTHER_SECRET = "whsec_" + "b3RoZXIgc2VjcmV0LCAyNCBieXRl"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = Key("ada", "one")
 
-#: A body of Replicate's, with a prompt that no log and no answer may repeat.
+#: A webhook's body, with a prompt that no log record and no answer may contain.
 PROMPT = "a kingfisher at dawn"
 BODY = json.dumps(
     {
@@ -106,7 +106,7 @@ def delivery(
 
 
 @dataclass
-class Porch:
+class FakeWebhook:
     """The webhook trigger on fakes, with the events that it enqueued."""
 
     secrets: FakeSecrets = field(default_factory=lambda: FakeSecrets(SIGNING_SECRET))
@@ -120,7 +120,7 @@ class Porch:
         allowed = tuple(ip_network(network) for network in self.networks)
         return WebhookDependencies(self.secrets, self.messenger, self.telemetry, allowed, prediction_of, lambda: NOW)
 
-    async def take(self, sent: Delivery) -> Answer:
+    async def deliver(self, sent: Delivery) -> Answer:
         """Pass one delivery to the trigger."""
         return await receive(self.webhook_dependencies, headers=sent.headers, query=sent.query, body=sent.body)
 

@@ -1,8 +1,8 @@
 """Accounts: grant, terms, account, audit, correct.
 
 Rules of this file:
-1. Credits move through shared/worker/accounts.py alone, under an id of their own: the same id twice moves them once.
-2. A correction shows what it will do and asks before it does it.
+1. Only shared/worker/accounts.py moves credits. Each move has an id, and the same id twice moves them once.
+2. A correction shows what it will change, and asks for confirmation before it changes it.
 """
 
 import heapq
@@ -23,10 +23,10 @@ from shared.core.reasons import counted
 from shared.views.times import moment
 from shared.worker.accounts import Difference
 
-#: What may be moved at once: beyond it a number is a typing error.
+#: The most credits that one command may move. A larger number is a typing error.
 _MOST = MOST_CREDITS
 
-#: A note is a sentence or two, and a text property of a table holds no more than 64 KiB.
+#: Enough for a sentence or two, and far below the 64 KiB that a text property of a table holds.
 _NOTE_CHARACTERS = 500
 
 BALANCES = ("granted", "available", "held", "captured")
@@ -37,10 +37,10 @@ AccountId = Annotated[
 Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", metavar="N", show_default=False)]
 
 _PLANS = "|".join(plan.label for plan in Plan)
-_PlanToo = Annotated[str | None, typer.Option(help="Set the plan too.", metavar=_PLANS)]
+_PlanToo = Annotated[str | None, typer.Option(help="Also set the plan.", metavar=_PLANS)]
 _NewPlan = Annotated[str | None, typer.Option(help="The plan from now on.", metavar=_PLANS)]
 _LimitToo = Annotated[
-    int | None, typer.Option(help="Set the most credits per day (UTC) too.", metavar="N", min=0, max=_MOST)
+    int | None, typer.Option(help="Also set the most credits per day (UTC).", metavar="N", min=0, max=_MOST)
 ]
 _NewLimit = Annotated[
     int | None, typer.Option(help="The most credits per day (UTC) from now on.", metavar="N", min=0, max=_MOST)
@@ -61,7 +61,7 @@ def grant(
 ) -> None:
     """Give an account credits. The first grant opens it.
 
-    The same --id twice gives once, so a grant whose answer was lost can be given again.
+    The same --id twice gives the credits once, so a grant whose answer was lost can be repeated.
     """
     amount = _amount(credits_)
     entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
@@ -69,22 +69,22 @@ def grant(
     chosen = _plan(plan) if plan is not None else None
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        before = await _posted(rooms, account_id, Move.GRANT, entry_id)
+    async def command(operations: Operations) -> int:
+        before = await _find_entry(operations, account_id, Move.GRANT, entry_id)
         try:
             account = await worker.grant(
-                rooms.deps, account_id, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
+                operations.deps, account_id, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
         if before is not None:
             when = moment(before.at)
             command_context.screen.say(
-                f"Grant {entry_id} was given before: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
+                f"Grant {entry_id} was already given: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
             )
             return 0
         command_context.screen.say(f"granted {counted(amount, 'credit')} to {account_id}, grant {entry_id}")
-        command_context.screen.facts(_balances(account, rooms.deps.now().date()))
+        command_context.screen.facts(_balances(account, operations.deps.now().date()))
         return 0
 
     command_context.do(command)
@@ -95,26 +95,26 @@ def terms(
     account_id: AccountId,
     plan: _NewPlan = None,
     daily_limit: _NewLimit = None,
-    no_daily_limit: Annotated[bool, typer.Option("--no-daily-limit", help="Take the daily limit away.")] = False,
+    no_daily_limit: Annotated[bool, typer.Option("--no-daily-limit", help="Remove the daily limit.")] = False,
     change_id: Annotated[
         str | None, typer.Option("--id", help="The change's id, such as a ticket number; default: a new one.")
     ] = None,
 ) -> None:
-    """Change an account's plan or daily limit, without a credit."""
+    """Change an account's plan or daily limit, and no credits."""
     valid_id("the account", account_id)
     entry_id = valid_id("--id", uuid4().hex if change_id is None else change_id)
     chosen = _plan(plan) if plan is not None else None
     if chosen is None and daily_limit is None and not no_daily_limit:
-        raise typer.BadParameter("say --plan, --daily-limit or --no-daily-limit")
+        raise typer.BadParameter("give --plan, --daily-limit or --no-daily-limit")
     if daily_limit is not None and no_daily_limit:
         raise typer.BadParameter("--daily-limit and --no-daily-limit contradict each other")
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        await _account(command_context, rooms, account_id)
+    async def command(operations: Operations) -> int:
+        await _account(command_context, operations, account_id)
         try:
             account = await worker.change_terms(
-                rooms.deps,
+                operations.deps,
                 account_id,
                 change_id=entry_id,
                 plan=chosen,
@@ -124,17 +124,17 @@ def terms(
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
         command_context.screen.say(f"changed the terms of {account_id}, change {entry_id}")
-        command_context.screen.facts(_balances(account, rooms.deps.now().date()))
+        command_context.screen.facts(_balances(account, operations.deps.now().date()))
         return 0
 
     command_context.do(command)
 
 
 def _amount(text: str) -> int:
-    """The credits of a grant. A text at first: as a number, -5 would be taken for an option that there is not."""
+    """The credits of a grant, from text: if typer read a number, it would take -5 for an unknown option."""
     if not re.fullmatch(r"[0-9]{1,10}", text) or not 1 <= int(text) <= _MOST:
-        taken = " To take credits away, post a correction: see `correct --help`." if text.startswith("-") else ""
-        raise typer.BadParameter(f"CREDITS must be a whole number from 1 to {_MOST:,}, such as 100.{taken}")
+        hint = " To take credits away, post a correction: see `correct --help`." if text.startswith("-") else ""
+        raise typer.BadParameter(f"CREDITS must be a whole number from 1 to {_MOST:,}, such as 100.{hint}")
     return int(text)
 
 
@@ -145,9 +145,9 @@ def _plan(name: str) -> Plan:
         raise typer.BadParameter(str(error)) from None
 
 
-async def _posted(rooms: Operations, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
-    """The entry of this kind and id, if there is one."""
-    async for entry in rooms.store.ledger(account_id):
+async def _find_entry(operations: Operations, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
+    """The ledger entry of this kind and id, or None."""
+    async for entry in operations.store.ledger(account_id):
         if (entry.move, entry.entry_id) == (move, entry_id):
             return entry
     return None
@@ -156,18 +156,18 @@ async def _posted(rooms: Operations, account_id: str, move: Move, entry_id: str)
 def account(
     context: typer.Context,
     account_id: AccountId,
-    last: Annotated[int, typer.Option(help="So many of the last ledger entries.", metavar="N", min=0, max=10_000)] = 10,
+    last: Annotated[int, typer.Option(help="Show the last N ledger entries.", metavar="N", min=0, max=10_000)] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show an account's credits, plan, limit and last moves."""
     valid_id("the account", account_id)
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        found = await _account(command_context, rooms, account_id)
-        entries = [entry async for entry in rooms.store.ledger(account_id)]
+    async def command(operations: Operations) -> int:
+        found = await _account(command_context, operations, account_id)
+        entries = [entry async for entry in operations.store.ledger(account_id)]
         recent = heapq.nlargest(last, entries, key=lambda entry: (entry.at, entry.entry_id))
-        today = rooms.deps.now().date()
+        today = operations.deps.now().date()
         if as_json:
             command_context.screen.json(_account_json(found, recent, today))
             return 0
@@ -180,8 +180,8 @@ def account(
     command_context.do(command)
 
 
-async def _account(command_context: CommandContext, rooms: Operations, account_id: str) -> Account:
-    found, _ = await rooms.store.load_account(account_id)
+async def _account(command_context: CommandContext, operations: Operations, account_id: str) -> Account:
+    found, _ = await operations.store.load_account(account_id)
     if found is None:
         raise RefusedError(
             f"There is no account {account_id!r}."
@@ -232,14 +232,14 @@ def _show_entries(command_context: CommandContext, entries: list[LedgerEntry]) -
 
 
 def _belongs_to(entry: LedgerEntry) -> str:
-    """A generation, with its user where that is not the account's namesake; or the operator's own id."""
+    """The generation, with its user if the user's id is not the account's; without a generation, the entry's own id."""
     if not entry.generation_id:
         return entry.entry_id
     return entry.generation_id if entry.user_id == entry.account_id else f"{entry.user_id}/{entry.generation_id}"
 
 
 def _changes(entry: LedgerEntry) -> list[str]:
-    """How each balance changed; nothing where it did not."""
+    """The change of each balance, such as ``+5``; empty if it did not change."""
     return [f"{getattr(entry, name):+d}" if getattr(entry, name) else "" for name in BALANCES]
 
 
@@ -249,19 +249,19 @@ def audit(
         str | None, typer.Option("--account", "-a", help="One account only.", metavar="ACCOUNT")
     ] = None,
 ) -> None:
-    """Compare accounts with their books.
+    """Compare accounts with their ledgers.
 
-    An account must say what its ledger entries add up to, and hold what its open generations hold.
-    Nothing is mended. The exit code is 1 if there is a difference.
+    An account's balances must be the sums of its ledger entries. Its held credits must be what its open generations
+    hold. Nothing is changed. The exit code is 1 if there is a difference.
     """
     if account_id is not None:
         valid_id("the account", account_id)
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
+    async def command(operations: Operations) -> int:
         if account_id is not None:
-            await _account(command_context, rooms, account_id)
-        found = [each async for each in worker.audit(rooms.deps, account_id)]
+            await _account(command_context, operations, account_id)
+        found = [each async for each in worker.audit(operations.deps, account_id)]
         if not found:
             command_context.screen.say("No difference.")
             return 0
@@ -276,14 +276,14 @@ def audit(
             command_context.screen.say("\n" + "\n".join(_advice(command_context, found)))
         for each in found:
             if each.unreadable:
-                command_context.screen.complain(f"{each}. Only whoever may edit the table can mend it.")
+                command_context.screen.complain(f"{each}. Repair the row in the table itself.")
         return 1
 
     command_context.do(command)
 
 
 def _advice(command_context: CommandContext, found: list[Difference]) -> list[str]:
-    """What to consider, a line for each account and kind of difference. Which side is right only a person can say."""
+    """Corrections to consider: a line for each account and kind of difference. A person decides which is right."""
     lines = []
     for account_id in dict.fromkeys(each.account_id for each in found):
         gaps = {
@@ -322,28 +322,28 @@ def correct(  # noqa: PLR0913, PLR0917  # each is an option of the command
     held: Change = 0,
     captured: Change = 0,
     ledger_only: Annotated[
-        bool, typer.Option("--ledger-only", help="The account is right as it is: complete its ledger alone.")
+        bool, typer.Option("--ledger-only", help="Leave the account as it is, and correct only its ledger.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Post a compensating ledger entry.
 
-    Each balance changes by the number given, "granted" by their sum. The same --id twice corrects once.
+    Each balance changes by the number given, and "granted" by their sum. The same --id twice corrects once.
     """
     valid_id("the account", account_id)
     valid_id("--id", correction_id)
     if not note.strip() or len(note) > _NOTE_CHARACTERS or not note.isprintable():
         raise typer.BadParameter(f"--note must be one line of 1 to {_NOTE_CHARACTERS} characters")
     if not 0 < max(abs(available), abs(held), abs(captured)) <= _MOST:
-        raise typer.BadParameter(f"--available, --held or --captured must say a change, each of at most {_MOST}")
+        raise typer.BadParameter(f"--available, --held or --captured must give a change of at most {_MOST}")
     command_context = command_context_of(context)
-    asked = _Correction(account_id, correction_id, note, available, held, captured, ledger_only)
-    command_context.do(partial(_corrected, command_context, asked, ask=not yes))
+    correction = _Correction(account_id, correction_id, note, available, held, captured, ledger_only)
+    command_context.do(partial(_post_correction, command_context, correction, ask=not yes))
 
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
-    """What the operator asked for."""
+    """A correction as the operator gave it. The three numbers are changes, in credits."""
 
     account_id: str
     correction_id: str
@@ -355,38 +355,40 @@ class _Correction:
 
     @property
     def changes(self) -> dict[str, int]:
-        """How each balance changes."""
+        """The change of each balance, in credits, by name."""
         granted = self.available + self.held + self.captured
         return {"granted": granted, "available": self.available, "held": self.held, "captured": self.captured}
 
 
-async def _corrected(command_context: CommandContext, asked: _Correction, rooms: Operations, *, ask: bool) -> int:
-    before = await _account(command_context, rooms, asked.account_id)
-    posted = await _posted(rooms, asked.account_id, Move.CORRECTION, asked.correction_id)
+async def _post_correction(
+    command_context: CommandContext, correction: _Correction, operations: Operations, *, ask: bool
+) -> int:
+    before = await _account(command_context, operations, correction.account_id)
+    posted = await _find_entry(operations, correction.account_id, Move.CORRECTION, correction.correction_id)
     if posted is not None:
         command_context.screen.say(
-            f"Correction {asked.correction_id} was posted before, {moment(posted.at)}. Nothing was changed."
+            f"Correction {correction.correction_id} was already posted, {moment(posted.at)}. Nothing was changed."
         )
         return 0
     rows = [
-        (name, getattr(before, name), f"{change:+d}", getattr(before, name) + (0 if asked.ledger_only else change))
-        for name, change in asked.changes.items()
+        (name, getattr(before, name), f"{change:+d}", getattr(before, name) + (0 if correction.ledger_only else change))
+        for name, change in correction.changes.items()
     ]
     command_context.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
     if ask:
-        command_context.screen.confirm(f"Post correction {asked.correction_id} to {asked.account_id}?")
+        command_context.screen.confirm(f"Post correction {correction.correction_id} to {correction.account_id}?")
     try:
         await worker.correct(
-            rooms.deps,
-            asked.account_id,
-            available=asked.available,
-            held=asked.held,
-            captured=asked.captured,
-            correction_id=asked.correction_id,
-            note=asked.note,
-            ledger_only=asked.ledger_only,
+            operations.deps,
+            correction.account_id,
+            available=correction.available,
+            held=correction.held,
+            captured=correction.captured,
+            correction_id=correction.correction_id,
+            note=correction.note,
+            ledger_only=correction.ledger_only,
         )
     except ValueError as error:
         raise RefusedError(f"Nothing was changed: {error}") from None
-    command_context.screen.say(f"posted correction {asked.correction_id} to {asked.account_id}")
+    command_context.screen.say(f"posted correction {correction.correction_id} to {correction.account_id}")
     return 0

@@ -1,8 +1,8 @@
 """The catalogue: list, check.
 
 Rules of this file:
-1. Listing and checking read only, here and at Replicate.
-2. What is listed is what the app offers: the built-in catalogue with what CATALOG_FILE lays over it.
+1. Both commands only read, here and at Replicate.
+2. `list` shows what the app offers: the built-in catalogue, as CATALOG_FILE changes it.
 """
 
 from typing import Annotated, Any
@@ -22,21 +22,21 @@ catalog = typer.Typer(help="The models that are offered: list, check.", no_args_
 def list_models(
     context: typer.Context,
     modality: Annotated[
-        str | None, typer.Option(help="Only what makes this.", metavar="|".join(MODALITIES), show_default=False)
+        str | None, typer.Option(help="Only models of this modality.", metavar="|".join(MODALITIES), show_default=False)
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are retired or hidden too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list retired and hidden models.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the models: what each makes, for whom, and what it costs.
+    """List the models: what each makes, which plan includes it, and what it costs.
 
-    Credits are for one output, unless it says otherwise; the price is the provider's, in USD.
+    Credits are per output unless the line says otherwise. The price is the provider's, in USD.
     """
     if modality not in (None, *MODALITIES):
         raise typer.BadParameter(f"--modality must be one of {', '.join(MODALITIES)}")
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        offered = rooms.deps.catalog
+    async def command(operations: Operations) -> int:
+        offered = operations.deps.catalog
         models = [
             model
             for model in sorted(offered.models.values(), key=_in_order)
@@ -52,7 +52,7 @@ def list_models(
 
 
 def _in_order(model: Model) -> tuple[int, int, int, str]:
-    """By what they make, the cheapest plan and the fewest credits first."""
+    """The sort key: modality, then the lowest plan, then the fewest credits, then the name."""
     return (MODALITIES.index(model.modality), model.tier, model.credits, model.name)
 
 
@@ -86,7 +86,7 @@ def _price(price: Price) -> str:
 
 
 def _words(name: str) -> str:
-    """``million tokens in``."""
+    """A name of the catalogue as words: ``million_tokens_in`` is ``million tokens in``."""
     return name.replace("_", " ")
 
 
@@ -109,31 +109,33 @@ def _as_json(model: Model) -> dict[str, Any]:
 
 @catalog.command("check")
 def check(context: typer.Context) -> None:
-    """Compare the catalogue with Replicate as it is now.
+    """Compare the catalogue with the models at Replicate now.
 
-    Prints what would break a request: models that are gone, inputs that have changed.
-    Retired models are not asked for. The exit code is 1 if there is anything.
+    Prints what would break a request: missing models and changed inputs.
+    Retired models are skipped. The exit code is 1 if there is a difference.
     """
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        # Not above: the other commands need no HTTP client, and would wait for it.
+    async def command(operations: Operations) -> int:
+        # Imported here, because the other commands need no HTTP client and should not wait for its import.
         from shared.adapters.replicate.drift import drift  # noqa: PLC0415
         from shared.adapters.replicate.sdk.errors import ReplicateError  # noqa: PLC0415
 
-        offered = rooms.deps.catalog
+        offered = operations.deps.catalog
         try:
-            found = await drift(rooms.replicate.api, offered)
+            found = await drift(operations.replicate.api, offered)
         except ReplicateError as trouble:
-            raise RefusedError(f"Replicate could not be asked. {trouble}") from None
+            raise RefusedError(f"The models at Replicate could not be read. {trouble}") from None
         retired = [model for model in offered.models.values() if model.status is Status.RETIRED]
         if found:
             rows = [(each.model, each.field, each.text) for each in found]
-            command_context.screen.table(("MODEL", "FIELD", "WHAT DRIFTED"), rows)
+            command_context.screen.table(("MODEL", "FIELD", "DIFFERENCE"), rows)
         else:
-            command_context.screen.say(f"All {len(offered.models) - len(retired)} models are as the catalogue says.")
+            command_context.screen.say(
+                f"All {len(offered.models) - len(retired)} models are as the catalogue describes them."
+            )
         if retired:
-            command_context.screen.say(f"Skipped, for they are retired: {_retired(offered, retired)}")
+            command_context.screen.say(f"Skipped because they are retired: {_retired(offered, retired)}")
         return 1 if found else 0
 
     command_context.do(command)

@@ -1,8 +1,9 @@
-"""What every command stands on: the settings, the wiring, where the answer goes, and the exit code.
+"""What every command uses: the settings, the app, where the answer goes, and the exit code.
 
 Rules of this file:
-1. A command is one async function, run by one ``asyncio.run``; its wiring is closed at the end, however it ends.
-2. Whatever an operator or a dependency can cause ends in a clear text on stderr and an exit code, never in a traceback:
+1. A command is one async function, run by one ``asyncio.run``. Its app is closed at the end, even after an error.
+2. A mistake of the operator or a failure of a dependency ends in a clear text on stderr and an exit code, never in a
+   traceback:
 
        0   done
        1   the answer is no: not found, not possible, a difference, a dependency that does not answer
@@ -41,26 +42,26 @@ if TYPE_CHECKING:
     from shared.adapters.replicate.sdk.api import ReplicateApi
 
 
-#: How far back anything is looked for: there was no Darkroom before, and tables know no year 110.
-_FARTHEST_BACK = timedelta(days=3650)
+#: The longest span of ``--since``: ten years. Darkroom is younger, and Table Storage rejects dates before 1601.
+_LONGEST_SPAN = timedelta(days=3650)
 
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class RefusedError(Exception):
-    """What was asked cannot be done; the text tells the operator why, and what would help."""
+    """The command cannot be carried out. The text says why, and what would help."""
 
 
 class Connected(Protocol):
-    """What commands use of Replicate beyond the port. It stays here: it speaks of the client library's own types."""
+    """What commands use of Replicate beyond its port. It is no port, because its types are the client library's."""
 
     @property
     def api(self) -> "ReplicateApi":
-        """All that Replicate offers."""
+        """The whole HTTP API of Replicate."""
 
 
 class Operations(Protocol):
-    """What commands use of the wiring."""
+    """What commands use of the app. ``OperatorsApp`` has it; tests give their own."""
 
     @property
     def settings(self) -> Settings:
@@ -68,11 +69,11 @@ class Operations(Protocol):
 
     @property
     def deps(self) -> Dependencies:
-        """What the corridor needs."""
+        """What the message handler needs."""
 
     @property
     def store(self) -> Records:
-        """The state."""
+        """The stored accounts, generations and ledgers."""
 
     @property
     def index(self) -> OpenIndex:
@@ -80,15 +81,15 @@ class Operations(Protocol):
 
     @property
     def outputs(self) -> ReadOutputs:
-        """What is stored."""
+        """The stored outputs."""
 
     @property
     def uploads(self) -> FillUploads:
-        """The files that models are to read."""
+        """The files that models can read as their input."""
 
     @property
     def dead_letters(self) -> ReadDeadLetters:
-        """The archive of messages that died."""
+        """The archive of dead letters."""
 
     @property
     def messenger(self) -> Messenger:
@@ -96,44 +97,44 @@ class Operations(Protocol):
 
     @property
     def replicate(self) -> Connected:
-        """Replicate, with all that it offers."""
+        """Replicate's client, with the operations that the port does not have."""
 
     async def load_data_files(self) -> None:
-        """Fetch the data files that lie in blobs, before the house is asked for."""
+        """Fetch the data files that are stored as blobs. Call it before ``deps`` is read."""
 
     async def health(self) -> Mapping[str, str]:
-        """Which dependencies answer: "ok", or in a few words why not."""
+        """The state of each dependency: "ok", or in a few words what is wrong."""
 
     async def close(self) -> None:
         """Close every client that was opened."""
 
 
 class OperatorsApp(App):
-    """The app's wiring, with a login that works where operators are, too: ``az login`` on their own machine."""
+    """The app, with a login that also works on an operator's own machine: ``az login``."""
 
     @cached_property
     def credential(self) -> "AsyncTokenCredential":
-        """Whatever login there is: an identity in Azure, or the one of a developer tool."""
-        from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415  # only where there is no connection string
+        """The first login that works: an identity in Azure, or that of a developer tool."""
+        from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415  # not needed with a connection string
 
         credential = DefaultAzureCredential(managed_identity_client_id=self.settings.azure_client_id or None)
         self._closing.push_async_callback(credential.close)
         return credential
 
 
-#: The option that says who pays, beside one that names a user.
+#: The option that names the account that pays; it goes with an option that names a user.
 AccountToo = Annotated[
     str | None,
     typer.Option("--account", "-a", help="The account that pays; default: that of the user's id.", metavar="ACCOUNT"),
 ]
 
-#: A command: does its work with the rooms and returns the exit code.
+#: A command: a function of the operations that returns the exit code.
 Command = Callable[[Operations], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """One run of the command line. ``program`` is what it was called as, for the lines it proposes."""
+    """One run of the command line. ``program`` is how it was called; proposed command lines begin with it."""
 
     env: Mapping[str, str]
     open_app: Callable[[Settings], Operations]
@@ -153,53 +154,53 @@ class CommandContext:
         raise typer.Exit(code)
 
     async def _with_app(self, command: Command) -> int:
-        rooms = self.open_app(Settings.from_env(self.env))
+        operations = self.open_app(Settings.from_env(self.env))
         try:
-            _connect(rooms)
-            await rooms.load_data_files()
-            return await command(rooms)
+            _connect(operations)
+            await operations.load_data_files()
+            return await command(operations)
         finally:
-            await rooms.close()
+            await operations.close()
 
 
-def _connect(rooms: Operations) -> None:
-    """Make the first client now: the SDK raises ValueError for a connection string that is none."""
+def _connect(operations: Operations) -> None:
+    """Make the first client now, to report a malformed connection string (the SDK raises ValueError) as a setting."""
     try:
-        _ = rooms.store
+        _ = operations.store
     except ValueError:
         text = "STORAGE_CONNECTION_STRING is malformed: it should be the connection string of a storage account"
         raise SettingsError(f"1 setting(s) cannot be used:\n  - {text}") from None
 
 
 def command_context_of(context: typer.Context) -> CommandContext:
-    """The desk of this run."""
+    """The context of this run, as ``run`` has given it to typer."""
     return context.ensure_object(CommandContext)
 
 
 def valid_id(name: str, value: str) -> str:
-    """The value, if it can be an id; ``name`` is how the command line calls it. Raises typer.BadParameter."""
+    """The value, if it is a valid id. ``name`` names it in the error. Raises typer.BadParameter."""
     if not is_id(value):
         raise typer.BadParameter(f"{name} must be {ID_RULE}")
     return value
 
 
-def back(text: str) -> timedelta:
-    """How far ``--since`` goes back: ``90m``, ``12h``, ``7d``, ``4w``. Raises typer.BadParameter."""
+def span_of(text: str) -> timedelta:
+    """The span of ``--since``, such as ``90m``, ``12h``, ``7d`` or ``4w``. Raises typer.BadParameter."""
     match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if match is None:
-        raise typer.BadParameter("--since must be a number with m, h, d or w after it, such as 7d")
+        raise typer.BadParameter("--since must be a number followed by m, h, d or w, such as 7d")
     span = timedelta(**{_SPANS[match[2]]: int(match[1])})
-    if span > _FARTHEST_BACK:
-        raise typer.BadParameter(f"--since goes back {_FARTHEST_BACK.days} days at most")
+    if span > _LONGEST_SPAN:
+        raise typer.BadParameter(f"--since must be at most {_LONGEST_SPAN.days} days")
     return span
 
 
 def valid_key(user_id: str, generation_id: str, account_id: str | None) -> Key:
-    """The key of a user's generation; without an account, that of the user's id. Raises typer.BadParameter."""
+    """The key of a user's generation. The default account has the user's id. Raises typer.BadParameter."""
     user_id, generation_id = valid_id("the user", user_id), valid_id("the generation", generation_id)
     return Key(user_id, generation_id, valid_account(account_id) or "")
 
 
 def valid_account(account_id: str | None) -> str | None:
-    """The account that ``--account`` names, if it is said. Raises typer.BadParameter."""
+    """The account that ``--account`` names, or None. Raises typer.BadParameter."""
     return None if account_id is None else valid_id("the account", account_id)

@@ -1,10 +1,11 @@
 """Dead letters: list, show, replay.
 
 Rules of this file:
-1. A dead letter is what nobody could do anything with, or what failed again and again; the app has archived it.
+1. A dead letter is a message that could not be read, or that failed in every delivery. The app has archived it.
    Reading one changes nothing, and a replayed one stays in the archive.
-2. A letter may hold a prompt, or anything at all: what is in it is shown only when ``--raw`` asks for it.
-3. A replay is read by the corridor's own parser first: what is no message would only be archived again.
+2. A dead letter may contain a prompt, or anything else. Its content is shown only with ``--raw``.
+3. A replay first reads the dead letter with the message handler's own parser. If it is not a message it is not sent,
+   because it would only be archived again.
 """
 
 import re
@@ -25,37 +26,39 @@ from shared.ports.reading import DeadLetter
 from shared.views.times import moment
 
 dead_letters = typer.Typer(
-    help="Messages that could not be done: list, look, send again.",
+    help="Messages that could not be processed: list, show, replay.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-#: How the app names a letter: its queue, the day, a digest of its content.
+#: How the app names a dead letter: its queue, the day, and a digest of its content.
 _NAME = re.compile(r"(?P<queue>.+)/\d{4}-\d{2}-\d{2}/[0-9a-f]{32}\.json")
 
-Name = Annotated[str, typer.Argument(help="The letter's name, as `list` prints it.", metavar="NAME")]
+Name = Annotated[str, typer.Argument(help="The dead letter's name, as `list` prints it.", metavar="NAME")]
 
 
 @dead_letters.command("list")
 def list_dead_letters(
     context: typer.Context,
-    queue: Annotated[str | None, typer.Option(help="Only those of this queue.", metavar="QUEUE")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", metavar="N", min=1, max=5000)] = 100,
+    queue: Annotated[str | None, typer.Option(help="Only dead letters of this queue.", metavar="QUEUE")] = None,
+    limit: Annotated[int, typer.Option(help="At most N.", metavar="N", min=1, max=5000)] = 100,
 ) -> None:
     """List the archived messages, by queue and day."""
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        prefix = f"{_own_queue(rooms.settings, queue)}/" if queue is not None else ""
-        found = await rooms.dead_letters.list_dead_letters(prefix, limit)
+    async def command(operations: Operations) -> int:
+        prefix = f"{_own_queue(operations.settings, queue)}/" if queue is not None else ""
+        found = await operations.dead_letters.list_dead_letters(prefix, limit)
         if not found:
             command_context.screen.say("There are no dead letters.")
             return 0
         rows = []
-        for letter in found:
-            owner, generation = _whose(letter), letter.metadata.get("generation_id", "-")
-            reason = letter.metadata.get("reason", "-")
-            rows.append((moment(letter.archived_at), reason, owner, generation, letter.size_bytes, letter.name))
+        for dead_letter in found:
+            owner, generation = _whose(dead_letter), dead_letter.metadata.get("generation_id", "-")
+            reason = dead_letter.metadata.get("reason", "-")
+            rows.append(
+                (moment(dead_letter.archived_at), reason, owner, generation, dead_letter.size_bytes, dead_letter.name)
+            )
         command_context.screen.table(("ARCHIVED", "REASON", "USER", "GENERATION", "BYTES", "NAME"), rows)
         if len(found) == limit:
             command_context.screen.complain(f"There may be more than these {limit}: see --limit.")
@@ -72,30 +75,30 @@ def show_dead_letter(
         bool, typer.Option("--raw", help="Print the message itself, which may hold a prompt, and nothing else.")
     ] = False,
 ) -> None:
-    """Say what a dead letter is about; with --raw, what is in it."""
+    """Show what a dead letter is about; with --raw, its content."""
     queue = _queue_of(name)
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        content = await _content(rooms, name)
+    async def command(operations: Operations) -> int:
+        content = await _read(operations, name)
         if raw:
             lines = content.decode(errors="backslashreplace").splitlines()
             command_context.screen.say("\n".join(plain(line) for line in lines))
             return 0
-        (letter,) = await rooms.dead_letters.list_dead_letters(name, 1) or (None,)
-        message = _parsed(rooms.settings, queue, content)
+        (dead_letter,) = await operations.dead_letters.list_dead_letters(name, 1) or (None,)
+        message = _parse(operations.settings, queue, content)
         command_context.screen.facts(
             [
                 ("name", name),
                 ("queue", queue),
-                ("archived", moment(letter.archived_at) if letter else ""),
-                ("reason", letter.metadata.get("reason", "") if letter else ""),
+                ("archived", moment(dead_letter.archived_at) if dead_letter else ""),
+                ("reason", dead_letter.metadata.get("reason", "") if dead_letter else ""),
                 ("bytes", str(len(content))),
                 ("message", _kind(message)),
                 ("account", message.key.account_id if message.key else ""),
                 ("user", message.key.user_id if message.key else ""),
                 ("generation", message.key.generation_id if message.key else ""),
-                ("generation is", await _standing(rooms, message)),
+                ("generation is", await _state_of_generation(operations, message)),
             ]
         )
         return 0
@@ -109,82 +112,82 @@ def replay_dead_letter(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Send a dead letter to its queue again, under a new message id.
+    """Send a dead letter to its queue again, with a new message id.
 
-    A generation that has ended is final: a replay helps only where none was opened or it is still open.
+    An ended generation stays as it is. A replay helps only if the generation was never opened, or is still open.
     """
     queue = _queue_of(name)
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        message = _parsed(rooms.settings, queue, await _content(rooms, name))
+    async def command(operations: Operations) -> int:
+        message = _parse(operations.settings, queue, await _read(operations, name))
         if isinstance(message, Malformed):
-            raise RefusedError(f"This is no message: {message.text}. Sent again, it would only be archived again.")
-        await _warn(command_context, rooms, message)
+            raise RefusedError(
+                f"Nothing was sent: this is not a message of the app: {message.text}. It would only be archived again."
+            )
+        await _warn(command_context, operations, message)
         if not yes:
             command_context.screen.confirm(f"Send it to {queue} again?")
-        await rooms.messenger.send(message, Envelope(f"replay:{uuid4().hex}"))
+        await operations.messenger.send(message, Envelope(f"replay:{uuid4().hex}"))
         command_context.screen.say(f"sent to {queue}: {_kind(message)} {message.key}")
         return 0
 
     command_context.do(command)
 
 
-async def _warn(command_context: CommandContext, rooms: Operations, message: Sendable) -> None:
-    """Say, before anything is sent, what sending it again can do."""
-    generation = (await rooms.store.load(message.key)).generation
+async def _warn(command_context: CommandContext, operations: Operations, message: Sendable) -> None:
+    """Say what a replay would do, before it is sent."""
+    generation = (await operations.store.load(message.key)).generation
     text = f"This is {_kind(message)} {message.key}."
     if generation is None:
         text += " No generation was opened for it."
     elif generation.state.ended:
-        text += (
-            f" The generation has ended ({_state(generation)}), and ended is final: sending this again changes nothing."
-        )
+        text += f" The generation has ended ({_state(generation)}), and sending this again changes nothing."
         if isinstance(message, GenerationRequest):
-            text += f"\nTo make it after all, ask for it under a new id: {command_context.program} submit --help"
+            text += f"\nTo generate it after all, submit it with a new id: {command_context.program} submit --help"
     else:
-        text += f" The generation is open ({_state(generation)}) and carries on from there."
+        text += f" The generation is open ({_state(generation)}) and continues from there."
     command_context.screen.say(text)
 
 
-def _whose(letter: DeadLetter) -> str:
-    user_id = letter.metadata.get("user_id")
-    return user_named(letter.metadata.get("account_id", user_id), user_id) if user_id else "-"
+def _whose(dead_letter: DeadLetter) -> str:
+    user_id = dead_letter.metadata.get("user_id")
+    return user_named(dead_letter.metadata.get("account_id", user_id), user_id) if user_id else "-"
 
 
 def _queue_of(name: str) -> str:
     named = _NAME.fullmatch(name)
     if named is None:
-        raise typer.BadParameter("this is no name of a dead letter; `dead-letters list` prints them")
+        raise typer.BadParameter("NAME is not the name of a dead letter; `dead-letters list` prints the names")
     return named["queue"]
 
 
 def _own_queue(settings: Settings, queue: str) -> str:
     queues = (settings.generation_queue, settings.prediction_queue)
     if queue not in queues:
-        raise RefusedError(f"{queue!r} is none of the app's queues: {', '.join(queues)}")
+        raise RefusedError(f"{queue!r} is not a queue of this app: {', '.join(queues)}")
     return queue
 
 
-def _parsed(settings: Settings, queue: str, content: bytes) -> Message:
-    """The message, as the door of its queue reads it."""
+def _parse(settings: Settings, queue: str, content: bytes) -> Message:
+    """The message, as the trigger of its queue reads it."""
     if _own_queue(settings, queue) == settings.generation_queue:
         return parse_request(content)[0]
     return parse_event(content)
 
 
-async def _content(rooms: Operations, name: str) -> bytes:
+async def _read(operations: Operations, name: str) -> bytes:
     try:
-        return await rooms.dead_letters.read_dead_letter(name)
+        return await operations.dead_letters.read_dead_letter(name)
     except FileNotFoundError:
         raise RefusedError(f"There is no dead letter {name}.") from None
 
 
-async def _standing(rooms: Operations, message: Message) -> str:
+async def _state_of_generation(operations: Operations, message: Message) -> str:
     if message.key is None:
         return ""
-    generation = (await rooms.store.load(message.key)).generation
-    return _state(generation) if generation else "not there"
+    generation = (await operations.store.load(message.key)).generation
+    return _state(generation) if generation else "not found"
 
 
 def _state(generation: Generation) -> str:
@@ -198,10 +201,10 @@ def _kind(message: Message) -> str:
         case CancelRequest():
             return "a cancel of generation"
         case PredictionEvent(attempt=attempt):
-            return f"news of attempt {attempt} of generation"
+            return f"an event of attempt {attempt} of generation"
         case Check():
             return "a check of generation"
         case Malformed(text=text):
-            return f"none: {text}"
+            return f"malformed: {text}"
         case _:
             assert_never(message)

@@ -19,15 +19,15 @@ from shared.config.settings import Settings
 
 PROGRAM = "python3 -m shared.cli"
 
-_HELP = """Look after a running Darkroom: credits, generations, dead letters.
+_HELP = """Operate a running Darkroom: credits, generations, dead letters.
 
-Which Darkroom, the environment says: it takes the same settings as the app; `settings` lists them.
+The environment says which Darkroom. It has the same settings as the app; `settings` lists them.
 Ids are 1 to 128 letters, digits and . _ @ | -
 
 Exit codes: 0 done; 1 the answer is no; 2 the command line or the settings are wrong.
 """
 
-# Without rich's boxes: help is text, and reads the same through a pipe.
+# Without rich's boxes, help is plain text, the same on a terminal and through a pipe.
 app = typer.Typer(help=_HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 app.command("submit")(submit)
@@ -35,7 +35,7 @@ app.command("upload")(upload)
 app.command("cancel")(generations.cancel)
 app.command("show")(generations.show)
 app.command("open")(generations.open_)
-# A negative number is no option: the command itself says what is wrong with it.
+# typer would call a negative number an unknown option. The command itself says what is wrong with it.
 app.command("grant", context_settings={"ignore_unknown_options": True})(accounts.grant)
 app.command("terms")(accounts.terms)
 app.command("account")(accounts.account)
@@ -61,10 +61,10 @@ def run(
     Args:
         argv: the arguments, without the program's name.
         env: the settings; None is the process's environment.
-        open_app: makes the rooms from the settings; a test hands in its own.
-        program: what the command line was called as, for the lines it proposes.
+        open_app: opens the app for the settings; a test gives its own.
+        program: how the command line was called; the command lines that it proposes begin with it.
     """
-    # The log is the app's: to an operator a command says itself what went wrong.
+    # The log records are the app's. A command itself reports to the operator what went wrong.
     logging.basicConfig(handlers=[logging.NullHandler()])
     command_context = CommandContext(os.environ if env is None else env, open_app, program, Screen())
     try:

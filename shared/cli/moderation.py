@@ -1,8 +1,8 @@
 """Content safety: explain, diff.
 
 Rules of this file:
-1. What is told is the record: categories, severities, who looked. There is no prompt in it to be shown.
-2. Replaying reads only: what another policy would have said changes nothing that was.
+1. `explain` prints screening records: categories, severities, screeners. A record contains no prompt.
+2. `diff` only reads. The verdict of another policy changes no generation.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.context import AccountToo, Operations, back, command_context_of
-from shared.cli.generations import one, valid_names
+from shared.cli.context import AccountToo, Operations, command_context_of, span_of
+from shared.cli.generations import find_one, valid_names
 from shared.config.data_files import overridden
 from shared.core.lifecycle.generation import Generation
 from shared.core.reasons import counted
@@ -36,49 +36,49 @@ def explain(
     account: AccountToo = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell why a generation was refused, or why it passed.
+    """Explain why a generation was refused, or why it passed.
 
-    Every look that was taken at it: what was seen, by whom, and which policy judged.
+    Prints each screening: what was found, by which screener, and the policy that decided.
     """
     valid_names(generation_id, user, account)
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        generation = await one(rooms, generation_id, user, account)
+    async def command(operations: Operations) -> int:
+        generation = await find_one(operations, generation_id, user, account)
         if as_json:
             command_context.screen.json([record.to_json() for record in generation.screenings])
             return 0
         if not generation.screenings:
-            command_context.screen.say("Nobody looked at it: it was refused before, or its outputs never came.")
+            command_context.screen.say("Nothing of it was screened: it was refused before, or it had no outputs.")
         for record in generation.screenings:
-            command_context.screen.facts(_told(record))
+            command_context.screen.facts(_facts(record))
             command_context.screen.say("")
         command_context.screen.facts(
-            [("the user was told", f"{generation.reason}: {generation.text}" if generation.reason else "")]
+            [("the user's answer", f"{generation.reason}: {generation.text}" if generation.reason else "")]
         )
         return 0
 
     command_context.do(command)
 
 
-def _told(record: ScreeningRecord) -> Iterator[tuple[str, str]]:
-    yield "looked at", record.subject
+def _facts(record: ScreeningRecord) -> Iterator[tuple[str, str]]:
+    yield "screened", record.subject
     yield "verdict", "allowed" if record.allowed else f"refused: {_because(record)}"
-    yield "seen", ", ".join(f"{name} {severity}" for name, severity in record.severities.items())
+    yield "found", ", ".join(f"{name} {severity}" for name, severity in record.severities.items())
     yield "topics", ", ".join(record.topics)
-    yield "looked", ", ".join(record.screeners)
+    yield "screeners", ", ".join(record.screeners)
     yield "not available", ", ".join(record.unavailable)
     yield "unscreened", record.unscreened
     yield "policy", f"{record.policy}, plan {record.plan}"
     yield "at", moment(record.at)
     yield "digest", record.digest
-    yield "manifest that came with it", record.provenance
+    yield "manifest in the file", record.provenance
 
 
 def _because(record: ScreeningRecord) -> str:
     words = {found.value: plain for found, plain in PLAIN_WORDS.items()}
     if not record.category:
-        return "nobody could look at it" if record.unscreened else "the verdict was not whole"
+        return "no screener was available" if record.unscreened else "the verdict was incomplete"
     return f"{record.category} ({words[record.category]})" if words.get(record.category) else record.category
 
 
@@ -92,31 +92,32 @@ def diff(
         str, typer.Option("--since", help="How far back: such as 90m, 12h, 7d, 4w.", metavar="SPAN")
     ] = "7d",
 ) -> None:
-    """Replay what was seen against another policy, and list what would flip.
+    """List the verdicts that another policy would change.
 
-    Reads the generations of all users; changes nothing. Settings that override thresholds (REFUSE_..._FROM) are
-    taken along. Of a prompt that the own terms refused, nobody else's severities are known.
+    Applies the policy to the stored assessments of all users, and changes nothing. Settings that override thresholds
+    (REFUSE_..._FROM) apply to the other policy too. A prompt that the blocklist refused has no severities, because no
+    other screener saw it.
     """
     command_context = command_context_of(context)
-    span = back(since)
+    span = span_of(since)
     other = _read(policy)
 
-    async def command(rooms: Operations) -> int:
-        deps, candidate = rooms.deps, overridden(other, rooms.settings)
+    async def command(operations: Operations) -> int:
+        deps, candidate = operations.deps, overridden(other, operations.settings)
         after = deps.now() - span
         flips: list[_Flip] = []
-        looked = 0
+        screened = 0
         async for account in deps.store.accounts():
             async for generation in deps.store.generations(account.account_id):
                 records = [record for record in generation.screenings if record.at >= after]
-                looked += len(records)
+                screened += len(records)
                 flips += _flips(generation, records, candidate)
         if flips:
-            heads = ("USER", "GENERATION", "LOOKED AT", "WAS", "WOULD BE", "FOR")
+            heads = ("USER", "GENERATION", "SCREENED", "WAS", "WOULD BE", "FOR")
             command_context.screen.table(heads, [flip.row for flip in flips])
         refused = sum(not flip.verdict.allowed for flip in flips)
         command_context.screen.complain(
-            f"{counted(looked, 'verdict')} since {moment(after)}:"
+            f"{counted(screened, 'verdict')} since {moment(after)}:"
             f" {refused} would be refused, {len(flips) - refused} allowed."
         )
         return 0
@@ -126,7 +127,7 @@ def diff(
 
 @dataclass(frozen=True, slots=True)
 class _Flip:
-    """A verdict that the other policy judges otherwise."""
+    """A verdict that is different under the other policy."""
 
     generation: Generation
     record: ScreeningRecord
@@ -134,7 +135,7 @@ class _Flip:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """As it is listed."""
+        """The cells of its row in the table."""
         key, allowed = self.generation.key, self.verdict.allowed
         found = (self.record.category or self._found) if allowed else self._found
         was, would_be = ("refused", "allowed") if allowed else ("allowed", "refused")
@@ -147,12 +148,12 @@ class _Flip:
             return f"{category.value} {self.record.severities.get(category.value, '')}".strip()
         if self.record.unscreened:
             return f"unscreened {self.record.unscreened}"
-        return category.value if category else "not whole"
+        return category.value if category else "incomplete"
 
 
 def _flips(generation: Generation, records: list[ScreeningRecord], other: Policy) -> list[_Flip]:
-    judged = [(record, record.verdict_under(other)) for record in records]
-    return [_Flip(generation, record, verdict) for record, verdict in judged if verdict.allowed != record.allowed]
+    verdicts = [(record, record.verdict_under(other)) for record in records]
+    return [_Flip(generation, record, verdict) for record, verdict in verdicts if verdict.allowed != record.allowed]
 
 
 def _read(file: Path) -> Policy:

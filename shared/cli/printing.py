@@ -1,10 +1,10 @@
-"""Printing: what a command answers, for a terminal and for a pipe.
+"""Printing: the answers of commands, for a terminal and for a pipe.
 
 Rules of this file:
-1. A row is one line, on a terminal and through a pipe: nothing is cut or folded, so that an id can be copied whole.
+1. A row is one line, on a terminal and through a pipe. Nothing is cut or folded, so that an id can be copied whole.
 2. No colours and no control codes.
-3. Values come from strangers: control characters are shown as escapes, and nothing is read as markup.
-4. Answers go to stdout, complaints and questions to stderr, so that what is piped on is only the answer.
+3. Values come from strangers. Control characters are shown as escapes, and nothing is read as markup.
+4. Answers go to stdout. Complaints and questions go to stderr, so that a pipe gets only the answer.
 """
 
 import json
@@ -19,23 +19,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-#: Beyond any row that there is. What is wider than a terminal, the terminal wraps.
+#: Wider than any row. The terminal itself wraps a row that is wider than it.
 _COLUMNS = 10_000
 
 
 class Amount(str):
-    """A number in words of its own, such as ``0.003000``: it stands to the right, as numbers do."""
+    """A number as formatted text, such as ``0.003000``. A column of amounts is aligned to the right."""
 
     __slots__ = ()
 
 
 class Screen:
-    """stdout and stderr of one run."""
+    """The stdout and stderr of one run."""
 
     def __init__(self) -> None:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # a pipe may take less than Unicode
+                stream.reconfigure(errors="backslashreplace")  # a pipe's encoding may not have every character
         self._out = _console(stderr=False)
         self._err = _console(stderr=True)
 
@@ -48,17 +48,17 @@ class Screen:
         self._err.print(Text(text), soft_wrap=True)
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Print named values below each other, without those that are empty."""
+        """Print named values, one a line; empty ones are left out."""
         grid = Table(box=None, show_header=False, pad_edge=False)
         grid.add_column()
         grid.add_column()
         for name, value in pairs:
             if value:
                 grid.add_row(name, plain(value))
-        self._lay(grid)
+        self._print_table(grid)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
-        """Print rows below their heads; numbers stand to the right."""
+        """Print rows below their heads. A column of numbers is aligned to the right."""
         listed = [list(row) for row in rows]
         table = Table(box=None, pad_edge=False)
         for number, head in enumerate(heads):
@@ -66,20 +66,20 @@ class Screen:
             table.add_column(head, justify="right" if counts else "left")
         for row in listed:
             table.add_row(*(plain(str(value)) for value in row))
-        self._lay(table)
+        self._print_table(table)
 
-    def _lay(self, table: Table) -> None:
-        with self._out.capture() as laid:
+    def _print_table(self, table: Table) -> None:
+        with self._out.capture() as printed:
             self._out.print(table)
-        self.say("\n".join(line.rstrip() for line in laid.get().splitlines()))
+        self.say("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
     def json(self, value: Any) -> None:
-        """Print JSON, in ASCII: it arrives whole through any pipe."""
+        """Print JSON in ASCII, which any pipe's encoding has."""
         self._out.print(Text(json.dumps(value, indent=2)), soft_wrap=True)
 
     def confirm(self, question: str) -> None:
-        """Go on only after a yes; typer.Abort otherwise, also when nobody is there to answer."""
-        # While asyncio runs, Ctrl-C only asks the task to end, which a task that waits for the keyboard does not hear.
+        """Return only after a yes. Raises typer.Abort otherwise, even if stdin is closed."""
+        # While asyncio runs, Ctrl-C only cancels the task, and a task that waits for the keyboard does not notice that.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             typer.confirm(question, abort=True, err=True)
@@ -88,7 +88,7 @@ class Screen:
 
 
 def _console(*, stderr: bool) -> Console:
-    # Said outright, or the environment might ask for colours in a pipe.
+    # Each option is explicit, because the environment could turn colours on in a pipe.
     return Console(
         stderr=stderr,
         width=_COLUMNS,
@@ -101,5 +101,5 @@ def _console(*, stderr: bool) -> Console:
 
 
 def plain(text: str) -> str:
-    """The text with whatever could steer a terminal shown as an escape."""
+    """The text with its control characters, which could steer a terminal, as escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,7 +1,7 @@
 """The state of the installation: settings, health.
 
 Rules of this file:
-1. No value of a setting is ever printed, secret or not: a secret may stand in the wrong place.
+1. No value of a setting is ever printed, because a secret may be in the wrong setting.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,15 +15,15 @@ from shared.config.settings import BLOB, NAMES, Name, Settings, SettingsError
 
 
 def settings(context: typer.Context) -> None:
-    """List the settings, and which are set.
+    """List the settings and which of them are set.
 
-    With each stands what it should look like; values are never printed.
-    The exit code is 2 if the app could not run with them. The data files that they name are read too; those that lie
-    in blobs are read by `health`.
+    Each is listed with what it should look like; values are never printed. The data files that the settings name are
+    read too, except those in blobs: `health` reads these. The exit code is 2 if the app could not run with these
+    settings.
     """
     command_context = command_context_of(context)
     command_context.screen.table(
-        ("SETTING", "IS", "SHOULD BE"), [(name.env, _standing(command_context.env, name), name.shape) for name in NAMES]
+        ("SETTING", "IS", "SHOULD BE"), [(name.env, _status(command_context.env, name), name.shape) for name in NAMES]
     )
     try:
         _read(Settings.from_env(command_context.env))
@@ -33,7 +33,7 @@ def settings(context: typer.Context) -> None:
 
 
 def _read(found: Settings) -> None:
-    """Read the data files that are named, as the app does with its first call. What lies in a blob, `health` reads."""
+    """Read the data files that are set, as the app's first call does. `health` reads those in blobs."""
     for setting, read in _FILES.items():
         if not getattr(found, setting).startswith(BLOB):
             read(found)
@@ -46,7 +46,7 @@ _FILES: Mapping[str, Callable[[Settings], object]] = {
 }
 
 
-def _standing(env: Mapping[str, str], name: Name) -> str:
+def _status(env: Mapping[str, str], name: Name) -> str:
     raw = env.get(name.env, "").strip()
     if not raw:
         return f"default: {name.default}" if name.default else "not set"
@@ -61,14 +61,14 @@ def health(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as GET /api/health answers it.")] = False,
 ) -> None:
-    """Ask every dependency whether it answers.
+    """Check whether every dependency answers.
 
-    The same as GET /api/health. The exit code is 1 if one does not.
+    The same as GET /api/health. The exit code is 1 if one does not answer.
     """
     command_context = command_context_of(context)
 
-    async def command(rooms: Operations) -> int:
-        dependencies = await rooms.health()
+    async def command(operations: Operations) -> int:
+        dependencies = await operations.health()
         if as_json:
             command_context.screen.json(dict(dependencies))
         else:

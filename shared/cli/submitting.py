@@ -1,9 +1,9 @@
-"""Submit: asks for a generation, as the app would.
+"""Submit: asks for a generation, as your app would.
 
 Rules of this file:
-1. A request is sent to the queue, as the app sends it; nothing here changes a generation.
-2. A message is read back by the corridor's own parser before it is sent, so that a bad value is refused here.
-3. The options are made from the table of fields (core/requests/fields.py); which model takes what, the catalogue knows.
+1. A request is sent to the queue, as your app would send it. Nothing here changes a generation.
+2. The message handler's own parser reads a message before it is sent, so that a bad value is refused here.
+3. The options are made from the table of fields (core/requests/fields.py). The catalogue knows which model takes which.
 """
 
 import inspect
@@ -25,25 +25,25 @@ from shared.core.requests.messages import GenerationRequest, Malformed
 from shared.core.requests.parsing import parse_request
 from shared.ports import Envelope
 
-#: How long --wait waits by itself, and how often it looks. A picture takes seconds, a video minutes.
+#: How long --wait waits by default, and how often it reads the generation. An image takes seconds, a video minutes.
 WAIT_S = 120
-_LOOK_EVERY_S = 0.5
+_POLL_S = 0.5
 
 _DAY_S = 86_400
 
 
-#: The options whose name is not the field's own.
+#: The options that are not called as their field.
 _NAMES = {"output_format": "--format", "duration_s": "--duration"}
 
-#: Fields that ``submit`` takes in a form of its own: an argument, a flag that says no, pairs.
-_OWN_FORM = ("prompt", "allow_fallback", "metadata")
+#: Fields for which ``submit`` has its own parameter: an argument, a negative flag, pairs.
+_BY_HAND = ("prompt", "allow_fallback", "metadata")
 
-#: In the order of the table, which is that of the help.
-OPTIONS: tuple[Field, ...] = tuple(field for field in FIELDS if field.name not in _OWN_FORM)
+#: The other fields, in the order of the table and of the help.
+OPTIONS: tuple[Field, ...] = tuple(field for field in FIELDS if field.name not in _BY_HAND)
 
 
 def option_name(field: Field) -> str:
-    """What the option of a field is called: ``--aspect-ratio``."""
+    """The name of a field's option, such as ``--aspect-ratio``."""
     return _NAMES.get(field.name, f"--{field.name.replace('_', '-')}")
 
 
@@ -60,19 +60,19 @@ def _kind(field: Field) -> type:
 
 
 def _parameter(field: Field) -> inspect.Parameter:
-    """The option of a field, as typer reads it in a function's signature."""
+    """A field's option, as a parameter of the signature that typer reads."""
     name, kind = option_name(field), _kind(field)
     flags = f"{name}/--no-{name.removeprefix('--')}" if kind is bool else name
     option = typer.Option(flags, help=field.help, metavar=field.unit or None, show_default=False)
-    annotation = Annotated[kind | None, option]  # type: ignore[valid-type]  # it is made at run time
+    annotation = Annotated[kind | None, option]  # type: ignore[valid-type]  # the type is known only at run time
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command with an option for each field in place of its ``**fields``.
+    """Return the command with an option for each field in place of its ``**fields``.
 
-    typer makes the options of a command from its signature, and has no other way in: its options by hand need types
-    that it keeps for itself. A callable may say its signature in ``__signature__`` (PEP 362), so this one does.
+    typer makes a command's options from its signature only; its classes for options made by hand are private. A
+    callable may give its signature in ``__signature__`` (PEP 362), so this one does.
     """
     own = inspect.signature(command)
     fixed = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -94,7 +94,7 @@ def submit(  # noqa: PLR0913  # each is an option of the command
     *,
     user: User,
     account: AccountToo = None,
-    no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Try no other model if it fails.")] = False,
+    no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Do not try another model if it fails.")] = False,
     metadata: Annotated[
         list[str] | None,
         typer.Option(help=f"{FIELD['metadata'].help} May be repeated.", metavar=FIELD["metadata"].unit),
@@ -108,15 +108,15 @@ def submit(  # noqa: PLR0913  # each is an option of the command
     ] = WAIT_S,
     **fields: Any,
 ) -> None:
-    """Ask for a generation, as the app would.
+    """Ask for a generation, as your app would.
 
     With --wait the exit code is 0 only if it succeeded.
     """
     key = valid_key(user, uuid4().hex if generation_id is None else generation_id, account)
-    said = {"prompt": prompt, **fields, "allow_fallback": not no_fallback, "metadata": _pairs(metadata or [])}
-    message = read_back(key, said)
+    values = {"prompt": prompt, **fields, "allow_fallback": not no_fallback, "metadata": _pairs(metadata or [])}
+    message = read_back(key, values)
     command_context = command_context_of(context)
-    command_context.do(partial(_submitted, command_context, message, wait_s=within if wait else 0))
+    command_context.do(partial(_send_request, command_context, message, wait_s=within if wait else 0))
 
 
 def _pairs(given: list[str]) -> dict[str, str]:
@@ -127,10 +127,10 @@ def _pairs(given: list[str]) -> dict[str, str]:
 
 
 def read_back(key: Key, fields: dict[str, Any]) -> GenerationRequest:
-    """The request with these fields, as the corridor reads it. Raises typer.BadParameter with its own reason."""
+    """The request with these fields, as the message handler reads it. Raises typer.BadParameter with its reason."""
     body: dict[str, Any] = {**key.in_message}
-    said = {name: value for name, value in fields.items() if value is not None}
-    message, _ = parse_request(json.dumps(body | said).encode())
+    given = {name: value for name, value in fields.items() if value is not None}
+    message, _ = parse_request(json.dumps(body | given).encode())
     if isinstance(message, Malformed):
         raise typer.BadParameter(message.text)
     if not isinstance(message, GenerationRequest):
@@ -138,25 +138,25 @@ def read_back(key: Key, fields: dict[str, Any]) -> GenerationRequest:
     return message
 
 
-async def _submitted(
-    command_context: CommandContext, message: GenerationRequest, rooms: Operations, *, wait_s: int
+async def _send_request(
+    command_context: CommandContext, message: GenerationRequest, operations: Operations, *, wait_s: int
 ) -> int:
-    # A message id of its own: what is sent twice on purpose is no duplicate to the broker.
-    await rooms.messenger.send(message, Envelope(f"cli:{uuid4().hex}"))
+    # Each message has a new id, so that the broker does not drop a request that is repeated on purpose.
+    await operations.messenger.send(message, Envelope(f"cli:{uuid4().hex}"))
     command_context.screen.say(
         f"sent generation {message.key.generation_id}\n{show_line(command_context, message.key)}"
     )
-    return await _awaited(command_context, rooms, message.key, wait_s) if wait_s else 0
+    return await _wait_for_end(command_context, operations, message.key, wait_s) if wait_s else 0
 
 
-async def _awaited(command_context: CommandContext, rooms: Operations, key: Key, wait_s: int) -> int:
-    deps = rooms.deps
+async def _wait_for_end(command_context: CommandContext, operations: Operations, key: Key, wait_s: int) -> int:
+    deps = operations.deps
     until = deps.now() + timedelta(seconds=wait_s)
     while deps.now() < until:
-        generation = (await rooms.store.load(key)).generation
+        generation = (await operations.store.load(key)).generation
         if generation is not None and generation.state.ended:
             command_context.screen.say("")
-            await show_generation(command_context, rooms, generation)
+            await show_generation(command_context, operations, generation)
             return 0 if generation.state is State.SUCCEEDED else 1
-        await deps.sleep(_LOOK_EVERY_S)
-    raise RefusedError(f"It has not ended within {wait_s} s. It goes on without you; look at it later.")
+        await deps.sleep(_POLL_S)
+    raise RefusedError(f"The generation has not ended within {wait_s} s. It continues; look at it later with `show`.")

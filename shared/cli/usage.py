@@ -1,9 +1,9 @@
-"""Usage: what generations used, by user and model.
+"""Usage: generations, credits and cost, by user and model.
 
 Rules of this file:
-1. The sums come from storage, row by row: what is in memory is one line for each user and model.
-2. A generation counts by the time at which it was opened: it never changes, so that a report of a past span stays as
-   it is, and those that are still open are counted too (with nothing captured yet).
+1. Rows are read and summed one by one. Memory holds only one sum for each user and model.
+2. A generation counts by the time at which it was opened. That time never changes, so a report of a past span stays the
+   same. An open generation is counted too, with nothing captured yet.
 """
 
 from datetime import datetime
@@ -15,8 +15,8 @@ from shared.cli.context import (
     CommandContext,
     Operations,
     RefusedError,
-    back,
     command_context_of,
+    span_of,
     valid_account,
     valid_id,
 )
@@ -27,14 +27,14 @@ from shared.core.money.usage import Sum, Usage, User, usd
 from shared.core.reasons import counted
 from shared.views.times import moment
 
-#: Of a generation for which no model was ever asked: it was refused before.
+#: The model of a generation that was refused before a model was called.
 _NO_MODEL = "-"
 
 _HEADS = ("GENERATIONS", "SUCCEEDED", "OUTPUTS", "CREDITS", "COST USD")
 
 _Since = Annotated[
     str | None,
-    typer.Option("--since", help="Opened since: such as 90m, 12h, 7d, 4w; default: ever.", metavar="SPAN"),
+    typer.Option("--since", help="Opened within this span, such as 90m, 12h, 7d, 4w; default: all.", metavar="SPAN"),
 ]
 
 _User = Annotated[str | None, typer.Option("--user", "-u", help="One user only.", metavar="USER")]
@@ -57,29 +57,29 @@ def usage(
 ) -> None:
     """Sum up generations, credits and the provider's cost.
 
-    Credits are those captured. The cost is an estimate, by the catalogue's prices and what the provider measured;
-    that of all attempts stands with the model that answered last. Without --user and --account the whole table is read.
+    Credits are captured credits. The cost is an estimate from the catalogue's prices and the provider's measurements.
+    The cost of all attempts counts for the model of the last one. Without --user and --account the whole table is read.
     """
-    paying = _paying(user, account)
+    paying = _account_of(user, account)
     command_context = command_context_of(context)
-    span = back(since) if since is not None else None
+    span = span_of(since) if since is not None else None
 
-    async def command(rooms: Operations) -> int:
-        after = rooms.deps.now() - span if span is not None else None
-        # What left the catalogue is still asked for by the name under which it was booked.
-        known = rooms.deps.catalog.find(model) if model else None
+    async def command(operations: Operations) -> int:
+        after = operations.deps.now() - span if span is not None else None
+        # A model that has left the catalogue is still found by the name under which it was booked.
+        known = operations.deps.catalog.find(model) if model else None
         name = known.name if known else model or ""
         if model is not None and not name:
             raise RefusedError("--model must be the name of a model, or be left out.")
         sums = Usage()
-        async for used in rooms.store.used(paying or "", user or "", name, after):
+        async for used in operations.store.used(paying or "", user or "", name, after):
             sums.add(used)
         if as_json:
             command_context.screen.json({"since": after.isoformat() if after else None, **_as_json(sums)})
             return 0
         number = sums.total().generations
         if not number:
-            await _expect_known(command_context, rooms, paying, "" if known else name)
+            await _expect_known(command_context, operations, paying, "" if known else name)
         else:
             _show(command_context, sums)
         command_context.screen.complain(_opened(number, after))
@@ -88,8 +88,8 @@ def usage(
     command_context.do(command)
 
 
-def _paying(user: str | None, account: str | None) -> str | None:
-    """The account that is asked for, if one is. Raises typer.BadParameter."""
+def _account_of(user: str | None, account: str | None) -> str | None:
+    """The account to report on, or None for all. Raises typer.BadParameter."""
     if user is not None:
         valid_id("the user", user)
     return valid_account(account) or user
@@ -98,18 +98,20 @@ def _paying(user: str | None, account: str | None) -> str | None:
 def _opened(number: int, after: datetime | None) -> str:
     """How many generations were opened since then, as a sentence."""
     were, since_then = "was" if number < 2 else "were", f" since {moment(after)}" if after else ""
-    said = f"{counted(number, 'generation') if number else 'no generation'} {were} opened{since_then}."
-    return said[0].upper() + said[1:]
+    sentence = f"{counted(number, 'generation') if number else 'no generation'} {were} opened{since_then}."
+    return sentence[0].upper() + sentence[1:]
 
 
-async def _expect_known(command_context: CommandContext, rooms: Operations, account: str | None, model: str) -> None:
-    """Where nothing was found: RefusedError for a model or an account that is not there. It may be a typing error."""
+async def _expect_known(
+    command_context: CommandContext, operations: Operations, account: str | None, model: str
+) -> None:
+    """Raise RefusedError if the model or the account does not exist: the name may be a typing error."""
     if model:
-        offered = {each.name: each.target.partition(":")[0] for each in rooms.deps.catalog.models.values()}
+        offered = {each.name: each.target.partition(":")[0] for each in operations.deps.catalog.models.values()}
         near = nearest_names(model, offered)
         hint = f" The nearest names are {' and '.join(near)}." if near else ""
         raise RefusedError(f"There is no model {model!r}, and nothing was booked under that name.{hint}")
-    if account is not None and (await rooms.store.load_account(account))[0] is None:
+    if account is not None and (await operations.store.load_account(account))[0] is None:
         raise RefusedError(
             f"There is no account {account!r}, and no generation. See: {command_context.program} account --help"
         )
@@ -126,7 +128,7 @@ def _show(command_context: CommandContext, sums: Usage) -> None:
     )
     command_context.screen.say("")
     rows = [(user_named(*user), *_cells(each)) for user, each in sums.by_user().items()]
-    # No id looks like this: an id begins with a letter or a digit.
+    # An id begins with a letter or a digit, so no id is this text.
     command_context.screen.table(("USER", *_HEADS), [*rows, ("(all)", *_cells(sums.total()))])
 
 

@@ -1,1 +1,1 @@
-"""What turns settings into a running app: the adapters, made lazily, and the calls of the triggers with them."""
+"""Turns settings into a running app: makes the adapters lazily, and gives them to the triggers."""

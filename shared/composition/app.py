@@ -1,4 +1,4 @@
-"""The app: all dependencies, and what the triggers do with them. One for each event loop."""
+"""The app: all dependencies and the triggers' handlers. Each event loop has one."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ _apps: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "App"] = weakref.Wea
 
 
 def running_app() -> "App":
-    """The app of the running event loop, made from the environment at first use."""
+    """The app of the running event loop, made from the environment on first use. Raises SettingsError."""
     loop = asyncio.get_running_loop()
     found = _apps.get(loop)
     if found is None:
@@ -30,12 +30,12 @@ def running_app() -> "App":
 
 
 def use(made: "App") -> None:
-    """Make the triggers on this event loop use the given app: tests and benchmarks bring adapters of their own."""
+    """Make the triggers on this event loop use the given app. Tests and benchmarks supply their own adapters."""
     _apps[asyncio.get_running_loop()] = made
 
 
 class App(Container):
-    """The dependencies and what the triggers do with them."""
+    """The dependencies, and the triggers' handlers that use them."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -43,7 +43,7 @@ class App(Container):
 
     @cached_property
     def handlers(self) -> Handlers:
-        """What comes from queues and timers."""
+        """The handlers of queue messages and timer ticks."""
         return Handlers(
             request_queue=self.settings.generation_queue,
             event_queue=self.settings.prediction_queue,
@@ -55,13 +55,13 @@ class App(Container):
         )
 
     async def receive(self, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Answer:
-        """Take one webhook delivery."""
+        """Answer one webhook delivery. The names in ``headers`` may be in any case."""
         lower = {name.lower(): value for name, value in headers.items()}
         return await receive(self.webhook_dependencies, headers=lower, query=query, body=body)
 
     async def health(self) -> Mapping[str, str]:
-        """Which dependencies answer: "ok", or in a few words why not."""
-        return await self._health.look()
+        """The state of each dependency: "ok", or in a few words what is wrong."""
+        return await self._health.check()
 
     async def _load(self) -> Dependencies:
         await self.load_data_files()

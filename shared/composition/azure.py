@@ -1,4 +1,4 @@
-"""The platform: the managed identity, the storage account, and Service Bus."""
+"""The Azure services: the managed identity, the storage account, and Service Bus."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class AzurePart(Part):
-    """The platform."""
+    """The managed identity, the storage account and Service Bus."""
 
     def pings(self) -> Mapping[str, Ping]:
         """See ``Part``."""
@@ -32,12 +32,12 @@ class AzurePart(Part):
             **super().pings(),
             "tables": lambda: self.store.load_account("health"),
             "blobs": lambda: self.dead_letters.list_dead_letters("health", 1),
-            "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # as all of them: not before it is asked
+            "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # the messenger is made when it is asked, not here
         }
 
     @cached_property
     def credential(self) -> "AsyncTokenCredential":
-        """The app's managed identity. Only used where a dependency has no connection string or key."""
+        """The app's managed identity. Used only for dependencies without a connection string or key."""
         from azure.identity.aio import ManagedIdentityCredential
 
         credential = ManagedIdentityCredential(client_id=self.settings.azure_client_id or None)
@@ -60,7 +60,7 @@ class AzurePart(Part):
 
     @cached_property
     def store(self) -> "TableStore":
-        """The state."""
+        """The stored accounts, generations and ledgers."""
         from shared.adapters.azure_storage.tables import TableStore
 
         return TableStore(self._tables, self.settings.state_table)
@@ -107,35 +107,35 @@ class AzurePart(Part):
 
     @cached_property
     def outputs(self) -> "BlobOutputs":
-        """What models made and users may see."""
+        """The outputs that passed screening."""
         from shared.adapters.azure_storage.blobs import BlobOutputs
 
         return BlobOutputs(self._blob_client, self._blob_sdk, self.settings.outputs_container)
 
     @cached_property
     def input_files(self) -> "BlobInputFiles":
-        """Inputs that were screened."""
+        """The input files that passed screening."""
         from shared.adapters.azure_storage.blobs import BlobInputFiles
 
         return BlobInputFiles(self._blob_sdk, self.settings.inputs_container)
 
     @cached_property
     def uploads(self) -> "BlobUploads":
-        """Files that the app has put there."""
+        """The files that your app has uploaded for models."""
         from shared.adapters.azure_storage.blobs import BlobUploads
 
         return BlobUploads(self._blob_sdk, self.settings.uploads_container)
 
     @cached_property
     def quarantine(self) -> "BlobQuarantine":
-        """Outputs that were refused."""
+        """The outputs that were refused."""
         from shared.adapters.azure_storage.blobs import BlobQuarantine
 
         return BlobQuarantine(self._blob_sdk, self.settings.quarantine_container)
 
     @cached_property
     def dead_letters(self) -> "BlobDeadLetters":
-        """The archive of messages that died."""
+        """The archive of dead letters."""
         from shared.adapters.azure_storage.blobs import BlobDeadLetters
 
         return BlobDeadLetters(self._blob_sdk, self.settings.dead_letters_container)

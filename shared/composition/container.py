@@ -1,13 +1,13 @@
-"""Settings -> Dependencies: every adapter, made lazily. With the parts beside it the only importer of adapters.
+"""Turns settings into Dependencies. Only this module and the parts beside it import adapters.
 
-part.py -> azure.py -> replicate.py -> safety.py -> Container: each part makes, asks and closes its own
-dependencies, and may use those of the parts before it. A tool or a test takes one's place by its property.
+part.py -> azure.py -> replicate.py -> safety.py -> Container: each part makes, pings and closes its own
+dependencies, and may use those of the parts before it. A tool or a test replaces a dependency by its property.
 
 Rules of these files:
-1. Nothing is imported, read or connected before it is used for the first time: a cold start is paid by a user,
-   and indexing must work with no setting at all. So SDKs are imported inside the properties that need them.
-2. Clients live on the loop that made them, pooled, for as long as the process lives. The Functions worker has one
-   loop and no shutdown hook, so they are never closed there; tools and tests close theirs with ``close()``.
+1. Nothing is imported, read or connected before its first use. A user waits for a cold start, and indexing must work
+   with no setting at all. So SDKs are imported inside the properties that need them.
+2. Clients belong to the event loop that made them, and live as long as the process. The Functions worker has one loop
+   and no shutdown hook, so it never closes them. Tools and tests call ``close()``.
 """
 
 import asyncio
@@ -29,7 +29,8 @@ from shared.triggers.replicate_webhook import WebhookDependencies
 if TYPE_CHECKING:
     from shared.adapters.telemetry import LogTelemetry
 
-#: Seeds are 32 bits, as every model takes them. From the system's own source: two workers must never agree by accident.
+#: Seeds have 32 bits, which every model takes. They come from the system's random source, so that two workers never
+#: draw the same ones by accident.
 _seeds = random.SystemRandom()
 
 
@@ -41,24 +42,24 @@ class Container(SafetyPart):
         return {"settings": self.check, **super().pings()}
 
     async def load_data_files(self) -> None:
-        """Fetch the data files that lie in blobs, once: to be awaited before the house. SettingsError, Unavailable."""
+        """Fetch the data files that are blobs, once. Await it before ``deps``. Raises SettingsError and Unavailable."""
         if self._texts is None:
             self._texts = await data_files.fetch(self.settings, lambda: self._blob_client.read)
 
     async def check(self) -> None:
-        """Read whatever every message needs: the data files, and all that is made of settings. As ``furnish``."""
+        """Load the data files and build ``deps``, as every message needs. Raises what these raise."""
         await self.load_data_files()
         _ = self.deps
 
     @cached_property
     def deps(self) -> Dependencies:
-        """Everything the corridor needs. SettingsError also where a setting is none that a library takes."""
+        """What the message handler needs. Raises SettingsError even if only a library rejects a setting."""
         try:
-            return self._built()
+            return self._build()
         except ValueError as error:
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
-    def _built(self) -> Dependencies:
+    def _build(self) -> Dependencies:
         from shared.adapters.media.images import PillowImages
         from shared.adapters.net.input_files import InputFetcher
 
@@ -101,7 +102,7 @@ class Container(SafetyPart):
 
     @cached_property
     def webhook_dependencies(self) -> WebhookDependencies:
-        """What the webhook's door needs."""
+        """What the webhook trigger needs."""
         from shared.adapters.replicate.wire import prediction_of  # see rule 1
 
         return WebhookDependencies(
@@ -115,7 +116,7 @@ class Container(SafetyPart):
 
     @cached_property
     def telemetry(self) -> "LogTelemetry":
-        """Steps and counts as log records; with TELEMETRY=opentelemetry as spans and metrics too."""
+        """Steps and counts as log records. With TELEMETRY=opentelemetry, also as spans and metrics."""
         if self.settings.telemetry == "opentelemetry":
             from shared.adapters.telemetry.tracing import OpenTelemetry
 
@@ -126,5 +127,5 @@ class Container(SafetyPart):
 
 
 def now() -> datetime:
-    """The time, aware, in UTC."""
+    """The current time, aware, in UTC."""
     return datetime.now(UTC)

@@ -1,14 +1,14 @@
-"""What a call of a function needs before anything else: a bound in time, and the house.
+"""What every call of a function needs first: a bound in time, and the app.
 
 Rules of this file:
-1. It is what function_app.py is loaded with, on every start: the house is imported with the first call.
-2. A function of the app returns None (a value would fail it), and no CancelledError leaves it: the Functions
-   worker would then never answer, and the host would wait until functionTimeout and restart the worker.
-3. A message waits before its call fails, whatever the failure is, for the broker delivers it again at once: longer
-   where the house cannot be had (a setting is missing, a data file is wrong). A dead-letter queue does so for ever, and
-   the pause is all that slows it down. Whoever knocks at an HTTP door is told at once.
-4. A setting that is wrong stays wrong until the next start: a timer, which comes every minute or every second, says it
-   in one line a minute, and its call does not fail. Health is red, and every message still fails.
+1. function_app.py imports this module on every start, so it imports little: the first call imports the app.
+2. A function of the app returns None, because a value would fail it. No CancelledError leaves it: the Functions worker
+   would never answer, and the host would wait until functionTimeout and restart the worker.
+3. The call of a message pauses before it fails, because the broker delivers the message again at once. The pause is
+   longer if the app cannot be built (a missing setting, a wrong data file). A dead-letter queue delivers for ever, and
+   only the pause slows it down. An HTTP caller gets the error at once.
+4. A wrong setting stays wrong until the next start. A timer, which may fire every second, logs it in one line a minute,
+   and its call does not fail. Health is red, and every message still fails.
 """
 
 import asyncio
@@ -22,27 +22,27 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from shared.composition.app import App
 
-#: How long: the ten deliveries of a message must not be over in a second.
+#: The pauses of rule 3. The ten deliveries of a message must not all fail within a second.
 UNREADY_PAUSE_S = 30
 FAILED_PAUSE_S = 3
 
-#: Between two tries to bury the same letter.
+#: The pause after a dead letter could not be archived.
 DEAD_LETTER_PAUSE_S = 10
 
-#: Between two lines that say the same of a setting.
+#: The time between two log lines about the same wrong setting.
 UNREADY_LINE_S = 60
 
 logger = logging.getLogger("darkroom.invocation")
 
-#: What was said last of the settings, and when.
-_said: dict[str, float] = {}
+#: The last log line about wrong settings, and when it was written (monotonic seconds).
+_logged: dict[str, float] = {}
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def bounded(timeout_s: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Bound an async function's time, and let no CancelledError out of it."""
+    """Bound an async function's time. Its TimeoutError is raised; a CancelledError becomes a RuntimeError."""
 
     def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         @functools.wraps(function)
@@ -51,7 +51,9 @@ def bounded(timeout_s: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[
                 async with asyncio.timeout(timeout_s):
                     return await function(*args, **kwargs)
             except asyncio.CancelledError as cancelled:
-                raise RuntimeError(f"{function.__name__} was cancelled; its message will come again") from cancelled
+                raise RuntimeError(
+                    f"{function.__name__} was cancelled; its message will be delivered again"
+                ) from cancelled
 
         return call
 
@@ -59,14 +61,14 @@ def bounded(timeout_s: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[
 
 
 def running_app() -> "App":
-    """The app of this event loop. SettingsError where a setting is missing."""
+    """The app of this event loop. Raises SettingsError if a setting is missing or malformed."""
     from shared.composition import app  # rule 1
 
     return app.running_app()
 
 
 async def check_health() -> Mapping[str, str]:
-    """How everything is; where the app cannot be built, which settings are to blame: never their values."""
+    """The state of each dependency. If the app cannot be built, the wrong settings, never their values."""
     from shared.config.settings import SettingsError  # rule 1
 
     try:
@@ -77,22 +79,22 @@ async def check_health() -> Mapping[str, str]:
 
 
 async def run_on_timer(act: Callable[["App"], Awaitable[object]]) -> None:
-    """What a timer does (rule 4)."""
+    """Run a timer's function, and log a wrong setting instead of raising it (rule 4)."""
     from shared.config.settings import SettingsError  # rule 1
 
     try:
         await act(running_app())
     except SettingsError as error:
         text, now = str(error), time.monotonic()
-        if now >= _said.get(text, 0.0) + UNREADY_LINE_S:
-            _said.clear()
-            _said[text] = now
+        if now >= _logged.get(text, 0.0) + UNREADY_LINE_S:
+            _logged.clear()
+            _logged[text] = now
             logger.error("nothing can run: %s", text)  # noqa: TRY400  # a setting has no traceback
 
 
 @asynccontextmanager
 async def app_for_messages(pause_s: float | None = None) -> AsyncIterator["App"]:
-    """The same, for what comes from a queue (rule 3)."""
+    """The app, for a message of a queue. A failure inside pauses before it is raised (rule 3)."""
     from shared.config.settings import SettingsError  # rule 1
 
     try:
@@ -107,6 +109,6 @@ async def app_for_messages(pause_s: float | None = None) -> AsyncIterator["App"]
 
 @asynccontextmanager
 async def app_for_dead_letters() -> AsyncIterator["App"]:
-    """The same, for what comes from a dead-letter queue."""
+    """The app, for a message of a dead-letter queue: ``app_for_messages`` with a pause of its own."""
     async with app_for_messages(DEAD_LETTER_PAUSE_S) as ready:
         yield ready

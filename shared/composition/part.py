@@ -1,4 +1,4 @@
-"""What every part of the container stands on: the settings, and what is to be closed."""
+"""The base of every part of the container: the settings, and the clients to close."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from shared.config.data_files import Texts
 from shared.config.settings import Settings
 
-#: Asks a dependency for something small that needs the network, the login and the entity to be right.
+#: Asks a dependency for something small. It succeeds only if the network, the login and the entity are right.
 Ping = Callable[[], Awaitable[Any]]
 
 #: Libraries that log every request at INFO, some with a signed URL in it.
@@ -16,7 +16,7 @@ _CHATTY = ("azure", "httpx", "httpcore", "aiohttp", "PIL")
 
 
 class Part:
-    """A part of the container. ``settings`` are read once."""
+    """A part of the container. It does not read a changed setting again."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -27,12 +27,12 @@ class Part:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     async def close(self) -> None:
-        """Close every client that was opened. Only tools and tests come to an end."""
+        """Close every client that was opened. Only tools and tests do so, as the Functions worker has no end."""
         await self._closing.aclose()
 
     def pings(self) -> Mapping[str, Ping]:
-        """What health asks, by dependency.
+        """The calls of the health check, by dependency.
 
-        Each dependency is made within its ping: a setting that a library does not take is its trouble alone.
+        A ping makes its dependency itself, so that a setting which a library rejects fails only that ping.
         """
         return {}

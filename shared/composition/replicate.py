@@ -1,4 +1,4 @@
-"""Replicate, its secrets, and the port that asks it with care."""
+"""Replicate: its client, its secrets, and the provider with pace and circuit breaker."""
 
 import random
 import time
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class ReplicatePart(AzurePart):
-    """Replicate and its secrets."""
+    """Replicate's client, its secrets, and the provider of the message handler."""
 
     def pings(self) -> Mapping[str, Ping]:
         """See ``Part``."""
         return {
             **super().pings(),
-            "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # not before it is asked
+            "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # the secret is made when it is asked, not here
             "replicate": lambda: self.replicate.account(),  # noqa: PLW0108  # as above
         }
 
     @cached_property
     def provider(self) -> "ResilientProvider":
-        """Replicate as the corridor asks it: at this instance's part of the account's pace; left alone in an outage."""
+        """Replicate for the message handler: with this instance's share of the limit and a circuit breaker."""
         from shared.adapters.replicate.resilience.guarded import ResilientProvider
 
         settings = self.settings
@@ -38,7 +38,7 @@ class ReplicatePart(AzurePart):
 
     @cached_property
     def replicate(self) -> "Replicate":
-        """Replicate."""
+        """Replicate's client: one HTTP client, without pace or circuit breaker."""
         from shared.adapters.replicate.port import Replicate
         from shared.adapters.replicate.sdk.http import Timeouts
 
@@ -60,7 +60,7 @@ class ReplicatePart(AzurePart):
 
     @cached_property
     def token(self) -> "CachedSecret":
-        """Replicate's API token: from the vault, or from the environment when there is none."""
+        """Replicate's API token: from the vault, or from the environment if no vault is set."""
         from shared.adapters.key_vault import CachedSecret, environment_source
 
         settings = self.settings
@@ -70,7 +70,7 @@ class ReplicatePart(AzurePart):
 
     @cached_property
     def signing_secret(self) -> "CachedSecret":
-        """The webhook signing secret: from the vault, the environment, or Replicate itself."""
+        """The webhook signing secret: from the vault, the environment, or Replicate itself, in this order."""
         from shared.adapters.key_vault import CachedSecret, environment_source
         from shared.core.provider.pasted_secrets import signing_secret
 

@@ -1,4 +1,4 @@
-"""Content safety: the policy, and the screeners in the order of the settings."""
+"""Content safety: the policy, and the screeners in the order of SCREENERS."""
 
 import time
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class SafetyPart(ReplicatePart):
-    """Content safety."""
+    """The policy and the screeners."""
 
     def pings(self) -> Mapping[str, Ping]:
         """See ``Part``."""
-        # The service alone: the chain may ask a model that has to be paid, and anybody may ask here.
+        # Only the service is asked: the chain may call a model that costs money, and anybody may call health.
         return {**super().pings(), "content safety": lambda: self.content_safety.text("health")}
 
     @cached_property
     def policy(self) -> Policy:
-        """What is refused."""
+        """What is refused, from which severity. Raises SettingsError for a wrong file."""
         return data_files.policy(self.settings, self._texts)
 
     @cached_property
     def screener(self) -> "ScreenerChain":
-        """The screeners, in the order of the settings."""
+        """The screeners, in the order of SCREENERS."""
         from shared.adapters.screening import ImageLink, ScreenerChain, TextLink
 
         service = self.content_safety
@@ -41,7 +41,7 @@ class SafetyPart(ReplicatePart):
 
     @cached_property
     def content_safety(self) -> "ContentSafety":
-        """The service that measures every category."""
+        """Azure AI Content Safety, which assesses every category."""
         from shared.adapters.content_safety import ContentSafety
 
         settings = self.settings
@@ -65,6 +65,6 @@ class SafetyPart(ReplicatePart):
         from shared.adapters.replicate.running import ModelRunner
         from shared.adapters.screening import LlamaGuard
 
-        # A little less than the chain waits, so that what is said is the model's trouble and not only "too slow".
+        # A second less than the chain waits, so that the error is the model's own and not only "too slow".
         within_s = max(1.0, self.policy.rule(LLAMA_GUARD).timeout_s - 1)
         return LlamaGuard(ModelRunner(lambda: self.replicate.api), self.settings.llama_guard_model, within_s)

@@ -1,1 +1,1 @@
-"""What an operator sets: settings from the environment, and the data files that they name."""
+"""The configuration: settings from the environment, and the data files that they name."""

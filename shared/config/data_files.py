@@ -1,14 +1,13 @@
-"""The data that comes with the app: catalogue, policy, term list. A setting may name another file for each.
+"""The data files: catalogue, policy, blocklist. The app has its own of each, and a setting may name another.
 
 Rules of this file:
-1. A file is read once, when it is first needed, and checked whole; what is wrong with it is told with its name and
-   its setting.
-2. Another policy or term list takes the place of the app's own. Another catalogue is laid over the app's own: it has
+1. A file is read once, when it is first needed, and checked as a whole. An error names the file and its setting.
+2. Another policy or blocklist replaces the app's own. Another catalogue is laid over the app's own: it contains only
    what differs (shared/core/catalog/file.py, rule 2).
-3. What reads them is imported when the first is read: a worker that only takes webhooks never needs it, and the others
-   need it for their first message, not for being indexed.
-4. A file is a path, or a blob of the app's own storage account: ``blob:container/name``. Blobs are fetched beforehand,
-   by whoever may wait; what reads them here gets their texts.
+3. The parsers are imported when the first file is read. A worker that only receives webhooks never needs them, and the
+   others need them for their first message, not for indexing.
+4. A file is a path, or a blob of the app's own storage account: ``blob:container/name``. An async caller fetches the
+   blobs first (``fetch``); the other functions here receive their texts.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -23,43 +22,43 @@ if TYPE_CHECKING:
     from shared.core.safety.blocklist import Blocklist
     from shared.core.safety.moderation import Policy
 
-#: The largest file that is taken: the app's own catalogue has 60 KB.
+#: The largest file that is read. The app's own catalogue has 60 KB.
 MOST_BYTES = 4 * 1024 * 1024
 
-#: The texts of the files that lie in blobs, by setting.
+#: The texts of the files that are blobs, by the name of the setting.
 Texts = Mapping[str, str]
 
-#: Reads a blob: container, name, the most bytes that are wanted.
+#: Reads a blob, given its container, its name and the most bytes that it may have.
 Read = Callable[[str, str, int], Awaitable[bytes]]
 
 _CORE = Path(__file__).parents[1] / "core"
 
 
 def catalog(settings: Settings, texts: Texts | None = None) -> "Catalog":
-    """The models that are offered."""
+    """The catalogue: the app's own, with CATALOG_FILE laid over it. Raises SettingsError."""
     from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
 
     own = _own("catalog/catalog.toml")
     if not settings.catalog_file:
         return parse_catalog(own)
-    text, name = _chosen("CATALOG_FILE", settings.catalog_file, texts)
-    with _told():
+    text, name = _read_file("CATALOG_FILE", settings.catalog_file, texts)
+    with _report_parse_errors():
         return parse_catalog(own, over=text, over_file=name)
 
 
 def policy(settings: Settings, texts: Texts | None = None) -> "Policy":
-    """What is refused."""
+    """The policy: MODERATION_FILE or the app's own, with the thresholds of the settings. Raises SettingsError."""
     from shared.core.safety.policy_file import parse_policy  # noqa: PLC0415  # rule 3
 
     if not settings.moderation_file:
         return overridden(parse_policy(_own("safety/moderation.toml"), "moderation.toml"), settings)
-    text, name = _chosen("MODERATION_FILE", settings.moderation_file, texts)
-    with _told():
+    text, name = _read_file("MODERATION_FILE", settings.moderation_file, texts)
+    with _report_parse_errors():
         return overridden(parse_policy(text, name), settings)
 
 
 def overridden(found: "Policy", settings: Settings) -> "Policy":
-    """A policy with the thresholds that are set."""
+    """The policy with the thresholds of the REFUSE_..._FROM settings that are set."""
     from shared.core.safety.moderation import Category  # noqa: PLC0415  # rule 3
 
     thresholds = {
@@ -73,21 +72,21 @@ def overridden(found: "Policy", settings: Settings) -> "Policy":
 
 
 def blocklist(settings: Settings, texts: Texts | None = None) -> "Blocklist":
-    """The own term list."""
+    """The blocklist: BLOCKLIST_FILE or the app's own. Raises SettingsError."""
     from shared.core.safety.blocklist import Blocklist  # noqa: PLC0415  # rule 3
 
     if not settings.blocklist_file:
         return Blocklist.parse(_own("safety/blocklist.toml"), "blocklist.toml")
-    text, name = _chosen("BLOCKLIST_FILE", settings.blocklist_file, texts)
-    with _told():
+    text, name = _read_file("BLOCKLIST_FILE", settings.blocklist_file, texts)
+    with _report_parse_errors():
         return Blocklist.parse(text, name)
 
 
 async def fetch(settings: Settings, reader: Callable[[], Read]) -> Texts:
-    """The texts of the files that lie in blobs; nothing where none does, and then nobody is asked for a reader.
+    """The texts of the data files that are blobs, by setting. Returns {} without calling ``reader`` if there are none.
 
-    An OSError of the reader's says what no further try would mend, and becomes a SettingsError; whatever else it
-    raises passes.
+    An OSError of the reader is an error that a further try would not change, so it becomes a SettingsError. Any other
+    exception, such as Unavailable, is raised as it is.
     """
     named = {
         "CATALOG_FILE": settings.catalog_file,
@@ -98,7 +97,7 @@ async def fetch(settings: Settings, reader: Callable[[], Read]) -> Texts:
     for setting, place in named.items():
         if place.startswith(BLOB):
             container, _, name = place.removeprefix(BLOB).partition("/")
-            with _readable(setting, place):
+            with _report_read_errors(setting, place):
                 texts[setting] = (await reader()(container, name, MOST_BYTES)).decode()
     return texts
 
@@ -107,20 +106,20 @@ def _own(name: str) -> str:
     return (_CORE / name).read_text(encoding="utf-8")
 
 
-def _chosen(setting: str, place: str, texts: Texts | None) -> tuple[str, str]:
-    """The text of the chosen file, and how its errors name it."""
+def _read_file(setting: str, place: str, texts: Texts | None) -> tuple[str, str]:
+    """The text of the file at ``place``, and the name by which its errors call it."""
     if place.startswith(BLOB):
         if texts is None or setting not in texts:
-            raise SettingsError(f"{setting}: {place} was not fetched before it was needed")
+            raise SettingsError(f"{setting}: {place} was not fetched before it was read")
         return texts[setting], f"{place} ({setting})"
     file = Path(place)
-    with _readable(setting, place):
+    with _report_read_errors(setting, place):
         return file.read_text(encoding="utf-8"), f"{file.name} ({setting})"
 
 
 @contextmanager
-def _readable(setting: str, place: str) -> Iterator[None]:
-    """What cannot be read is the setting's trouble."""
+def _report_read_errors(setting: str, place: str) -> Iterator[None]:
+    """Turn an error of reading the file into a SettingsError."""
     try:
         yield
     except OSError as error:
@@ -130,8 +129,8 @@ def _readable(setting: str, place: str) -> Iterator[None]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What is wrong with a chosen file is told as what is wrong with any setting."""
+def _report_parse_errors() -> Iterator[None]:
+    """Turn an error in the file's content into a SettingsError."""
     from shared.core.catalog.file import CatalogError  # noqa: PLC0415  # rule 3
     from shared.core.safety.blocklist import BlocklistError  # noqa: PLC0415  # rule 3
     from shared.core.safety.policy_file import PolicyError  # noqa: PLC0415  # rule 3

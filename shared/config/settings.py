@@ -1,10 +1,10 @@
-"""The environment, read in one place.
+"""The settings, read from the environment in one place.
 
 Rules of this file:
-1. ``Settings.from_env`` is the only reader of the environment. It is called on first use, never at import:
-   the Functions host must be able to index the app with no setting at all.
-2. Every missing or malformed name is listed in ONE error, with what it should look like, and never its value.
-3. Every Azure dependency is reached by managed identity (a URL or namespace) or by connection string or key (a laptop).
+1. ``Settings.from_env`` is the only reader of the environment. It is called on first use, never at import, because the
+   Functions host must be able to index the app with no setting at all.
+2. One error lists all missing and malformed settings, with what each should look like, and never a value.
+3. Each Azure dependency is reached by managed identity (a URL or namespace), or by connection string or key (a laptop).
 """
 
 import ipaddress
@@ -17,29 +17,29 @@ from urllib.parse import urlsplit
 from shared.core.provider import pasted_secrets
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD
 
-#: Llama Guard 3 as it was in April 2026: a community model is named with its version, or it may change underneath.
+#: Llama Guard 3 as of April 2026. A community model is named with its version, because without one it may change.
 LLAMA_GUARD_MODEL = "meta/llama-guard-3-8b:146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
 
-#: The route of the webhook's door, below the app's public address.
+#: The path of the webhook's route, below the app's public address.
 WEBHOOK_PATH = "/api/webhooks/replicate"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: What a file's place begins with that is a blob of the app's own storage account: ``blob:container/name``.
+#: The prefix of a file that is a blob of the app's own storage account: ``blob:container/name``.
 BLOB = "blob:"
 
 
-#: What is around a value that was copied: blanks, and marks that cannot be seen (a byte order mark, zero widths).
+#: Characters that copying may add around a value: blanks and invisible ones (byte order mark, zero width).
 _EDGES = " \t\r\n\u00a0\ufeff\u200b\u200c\u200d\u2060"
 
 
 class SettingsError(Exception):
-    """One or more settings are missing or malformed; the text lists them all."""
+    """Settings are missing or malformed. The text lists all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings. Empty text means "not set" where two ways exclude each other."""
+    """All settings. An empty text means "not set". The unit of a number is in its name."""
 
     generation_queue: str
     prediction_queue: str
@@ -96,7 +96,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
-        """Read all settings; SettingsError lists everything that is wrong at once."""
+        """Read all settings. Raises one SettingsError that lists everything that is wrong."""
         values: dict[str, Any] = {}
         problems: list[str] = []
         for name in NAMES:
@@ -116,7 +116,7 @@ class Settings:
         return cls(**values)
 
 
-#: Of each group one setting must be there; the text says what it should look like.
+#: Groups of settings of which one must be set. The text says what each should look like.
 _NEEDED: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("service_bus", "service_bus_namespace"),
@@ -143,14 +143,14 @@ def _missing(values: Mapping[str, Any]) -> list[str]:
     return [
         f"{text} is missing"
         for names, text in _NEEDED
-        # a name that is malformed was told of already
+        # malformed settings are in the list already
         if all(name in values and not values[name] for name in names)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One name in the environment: its field, default, reader, and what a good value looks like."""
+    """One environment variable: its name, field, default, reader, and what a good value looks like."""
 
     env: str
     field: str
@@ -167,7 +167,7 @@ def _text(raw: str) -> str:
 
 def _secret(raw: str) -> str:
     if raw.startswith("@Microsoft.KeyVault("):
-        raise ValueError("unresolved")  # the platform could not resolve the reference and passes its text on
+        raise ValueError("unresolved")  # the platform could not resolve the reference, and passes on its text
     return raw
 
 
@@ -187,7 +187,7 @@ def _url(raw: str) -> str:
     if not raw:
         return raw
     if not raw.isprintable() or any(char in raw for char in " ?#@\\"):
-        raise ValueError(raw)  # of a query, a fragment or a login, a path that is put behind it would become a part
+        raise ValueError(raw)  # a path appended to a query or a fragment would become a part of it
     parts = urlsplit(raw)
     on_loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
     if not parts.hostname or parts.port == 0 or not (on_loopback or parts.scheme == "https"):
@@ -196,7 +196,7 @@ def _url(raw: str) -> str:
 
 
 def _host(raw: str) -> str:
-    """An address without a path. The webhook's own is taken off again: it is what stands in Replicate's pages."""
+    """An address without a path. The webhook's path is removed, because Replicate's pages show the address with it."""
     found = _url(raw)
     for tail in (WEBHOOK_PATH, "/api"):
         found = found.removesuffix(tail)
@@ -226,7 +226,7 @@ def _cidrs(raw: str) -> tuple[Network, ...]:
 
 
 def _network(text: str) -> Network:
-    """The network that an address of it names, too; one of IPv4 that is written as IPv6 is one of IPv4."""
+    """The network of a text. Any address within a network names it, and IPv4 written as IPv6 becomes IPv4."""
     found = ipaddress.ip_network(text, strict=False)
     if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= 96:
         mapped = found.network_address.ipv4_mapped
@@ -236,7 +236,7 @@ def _network(text: str) -> Network:
 
 
 def _file(raw: str) -> str:
-    # A container's name is of 3 to 63 small letters, digits and single hyphens.
+    # A container's name has 3 to 63 small letters, digits and single hyphens.
     if raw.startswith(BLOB) and not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,62}/.{1,1024}", raw.removeprefix(BLOB)):
         raise ValueError(raw)
     return _text(raw)
@@ -253,7 +253,7 @@ def _screeners(raw: str) -> tuple[str, ...]:
         or len(set(names)) < len(names)
         or not {BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD} >= {*names}
     ):
-        raise ValueError(raw)  # Content Safety alone measures every category: without it nothing would ever pass
+        raise ValueError(raw)  # only Content Safety assesses every category: without it nothing would ever pass
     return names
 
 
@@ -276,14 +276,16 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 _TEXT_SHAPE = "a text without line breaks"
 _URL_SHAPE = "an https:// address (http:// only on loopback) without login, query and fragment"
-_HOST_SHAPE = "https://<host> and nothing behind it (http:// only on loopback)"
-_SECRET_SHAPE = "the secret itself, not a Key Vault reference that was not resolved (for a vault use KEY_VAULT_URL)"  # noqa: S105  # a shape
+_HOST_SHAPE = "https://<host> and nothing after it (http:// only on loopback)"
+_SECRET_SHAPE = "the secret itself, not an unresolved Key Vault reference (for a vault use KEY_VAULT_URL)"  # noqa: S105  # a shape
 _BUS_SHAPE = (
     "a connection string: Endpoint=sb://<name>.servicebus.windows.net/;SharedAccessKeyName=...;SharedAccessKey=..."
 )
 _ACCOUNT_SHAPE = "a connection string: ...AccountName=...;AccountKey=..., or UseDevelopmentStorage=true"
 _SEVERITY_SHAPE = "a whole number from 1 (refuse the slightest) to 7, or 8 to refuse nothing of this category"
-_SCREENERS_SHAPE = "content_safety, and if wished blocklist and llama_guard, separated by commas in the order of asking"
+_SCREENERS_SHAPE = (
+    "content_safety, optionally with blocklist and llama_guard, separated by commas, in the order of the calls"
+)
 _FILE_SHAPE = "a path, or blob:container/name for a blob of the app's own storage account"
 _SECONDS_SHAPE = "a whole number of seconds"
 
@@ -315,9 +317,9 @@ NAMES: tuple[Name, ...] = (
     _name("REPLICATE_WEBHOOK_SECRET", "", pasted_secrets.signing_secret, "whsec_ and the key in base64"),
     _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
     _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
-    # The account's limit: 600, unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
+    # The account's limit. It is 600 unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
     _name("REPLICATE_CREATES_PER_MINUTE", "600", _whole(1, 10**6), "a whole number from 1 to 1000000"),
-    # What that limit is divided by: each instance keeps a pace of its own.
+    # The limit is divided by this number: each instance keeps its own pace.
     _name("INSTANCES", "1", _whole(1, 1000), "a whole number of instances from 1 to 1000"),
     _name("REPLICATE_CONNECTIONS", "100", _whole(1, 10**4), "a whole number of connections from 1 to 10000"),
     _seconds("REPLICATE_CONNECT_TIMEOUT_S", 10, 1, 60),
@@ -329,8 +331,8 @@ NAMES: tuple[Name, ...] = (
     _name("SCREENERS", "blocklist,content_safety", _screeners, _SCREENERS_SHAPE),
     _name("LLAMA_GUARD_MODEL", LLAMA_GUARD_MODEL, _text, "owner/name, or owner/name:version, of a model at Replicate"),
     _name("MODERATION_FILE", "", _file, f"a policy in TOML in place of the app's own: {_FILE_SHAPE}"),
-    _name("BLOCKLIST_FILE", "", _file, f"a term list in TOML in place of the app's own: {_FILE_SHAPE}"),
-    # Each, where it is set, goes before the policy's threshold of its category.
+    _name("BLOCKLIST_FILE", "", _file, f"a blocklist in TOML in place of the app's own: {_FILE_SHAPE}"),
+    # Each takes precedence over the policy's threshold of its category.
     _name("REFUSE_HATE_FROM", "", _severity, _SEVERITY_SHAPE),
     _name("REFUSE_SELF_HARM_FROM", "", _severity, _SEVERITY_SHAPE),
     _name("REFUSE_SEXUAL_FROM", "", _severity, _SEVERITY_SHAPE),
@@ -338,10 +340,10 @@ NAMES: tuple[Name, ...] = (
     _name("TEXT_HASH_KEY", "", _secret, _SECRET_SHAPE),
     _name("INPUTS_CONTAINER", "inputs", _text, _TEXT_SHAPE),
     _name("QUARANTINE_CONTAINER", "quarantine", _text, _TEXT_SHAPE),
-    # What apps put there for models to read: sounds, and archives of trainings.
+    # Files that your app uploads for models to read: sounds, and archives of trainings.
     _name("UPLOADS_CONTAINER", "uploads", _text, _TEXT_SHAPE),
     _name("QUARANTINE_DAYS", "0", _whole(0, 365), "a whole number of days from 0 (deleted at once) to 365"),
-    # Where the storage account has no public address, Replicate cannot read what it is given an address of.
+    # If the storage account has no public address, Replicate cannot read a file from its address there.
     _name("HAND_FILES_OVER", "false", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
@@ -357,7 +359,7 @@ NAMES: tuple[Name, ...] = (
     _name("TELEMETRY", "logs", _one_of("logs", "opentelemetry"), "logs or opentelemetry"),
 )
 
-#: What the Functions host itself needs; the app does not read these.
+#: Settings of the Functions host itself. The app does not read them.
 HOST_NAMES: tuple[str, ...] = (
     "AzureWebJobsStorage",
     "FUNCTIONS_WORKER_RUNTIME",

@@ -1,16 +1,17 @@
-"""All that the message handler needs from outside: Dependencies, its Protocols, and the errors they share.
+"""The ports: what the message handler needs from outside, as Protocols, with Dependencies and the errors they share.
 
-A module for each group; ``from shared.ports import X`` is the one way in.
+Each group has a module. Other packages import from ``shared.ports`` only.
 
 Rules of this file:
-1. A port speaks our own words (core types); a vendor's model or exception never comes through it.
-2. What is expected is returned. Only three things are raised, each with one meaning for the caller:
+1. A port uses the app's own types (shared/core). No type or exception of a vendor passes through it.
+2. An expected outcome is returned. Only three errors are raised, each with one meaning for the caller:
 
-       Unavailable   a dependency cannot do it now: try the whole message again later
+       Unavailable   the dependency cannot do it now: try the whole message again later
        Conflict      somebody else saved first: load and decide again
        OutputUnfit   this output will never be usable: its Refusal says why
 
-3. Every outside effect of the message handler goes through here, so that a test can crash it before, after, or between.
+3. Every outside effect of the message handler goes through a port, so that a test can crash it before, after and
+   between effects.
 """
 
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits

@@ -1,4 +1,4 @@
-"""All dependencies together, with the bounds from settings."""
+"""All dependencies of the message handler, with its bounds from settings."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,36 +20,38 @@ from shared.ports.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of the corridor, from settings."""
+    """Bounds of the message handler, from settings."""
 
     request_queue: str = "generation-requests"
     output_bytes: int = 50 * 1024 * 1024
-    #: A picture is 1.5 MB and stays in memory; 64 larger outputs at once must not need 500 MiB before they go to disk.
+    #: An output up to this size stays in memory, as an image of 1.5 MB does. A larger one goes to disk:
+    #: 64 of them at once must not need 500 MiB of memory.
     buffer_bytes: int = 2 * 1024 * 1024
-    #: How long a request that cannot even be opened (safety or storage down) is put off before it is given up.
+    #: How long a request that cannot be opened (safety or storage is down) is deferred before it is given up.
     patience_s: int = 6 * 3600
-    #: An input up to this size goes into the request itself: Replicate's own advice for data URIs.
+    #: An input up to this size is sent as a data URI, as Replicate's docs advise.
     inline_bytes: int = 256 * 1024
-    #: The largest upload that goes to a model: Replicate takes files of 100 MiB.
+    #: The largest upload for a model: Replicate accepts files of up to 100 MiB.
     upload_bytes: int = 100 * 1024 * 1024
-    #: Whether files go to the provider's own store: it cannot read from storage whose network is closed.
+    #: Whether input files are uploaded to the provider, which cannot read from storage with a closed network.
     hand_files_over: bool = False
-    #: How long refused outputs are kept for an appeal; 0: not at all.
+    #: How long refused outputs are kept for an appeal; 0 means not at all.
     quarantine_days: int = 0
 
 
-#: Outputs that one worker holds at a time, so that its memory is bounded whatever is handed to it at once: for 1,000 at
-#: once of 1.5 MB each it needed 327 to 424 MiB, with this bound 140 to 147. As many as host.json hands over.
+#: Outputs that one worker holds at a time, so that its memory is bounded. With 1,000 outputs of 1.5 MB at once it
+#: needed 327 to 424 MiB, and with this bound 140 to 147 MiB. It is the number of messages that host.json lets run at
+#: once.
 OUTPUTS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """Everything from outside. Clock, seeds and sleep are arguments too, so that a test owns time and chance."""
+    """Everything from outside. Clock, seeds and sleep are among it, so that a test controls time and chance."""
 
     store: Store
     index: OpenIndex
-    #: By name: an attempt is asked for where it was made.
+    #: By name, because an attempt is looked up at the provider that runs it.
     providers: Mapping[ProviderName, Provider]
     images: Images
     screener: Screener
@@ -65,14 +67,14 @@ class Dependencies:
     policy: Policy
     timing: Timing
     limits: Limits
-    #: Keys the digests in the records of verdicts; without one there are no digests.
+    #: The key of the digests in screening records. Without a key there are no digests.
     digest_key: bytes = field(default=b"", repr=False)
     now: Callable[[], datetime]
     new_seed: Callable[[], int]
-    #: A number from 0 to 1, for jitter.
+    #: Returns a number from 0 to 1, for jitter.
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
-    #: The message that is worked on was lost so often that a picture of it may have ended workers.
+    #: True if deliveries of this message were lost so often that one of its pictures may have ended workers.
     wary: bool = False
-    #: To be had while an output is held.
+    #: Acquire before fetching an output; release after storing it.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))

@@ -1,11 +1,11 @@
-"""What a port may raise. See the rules in the package."""
+"""The errors that a port may raise: see the rules of the package."""
 
 from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
 
 
-class Unavailable(Exception):  # noqa: N818  # it names a state of the dependency, and reads so where it is caught
-    """A dependency is down, busy, or answers what cannot be read. ``retry_after_s`` is its own hint, if it gave one."""
+class Unavailable(Exception):  # noqa: N818  # it names a state of the dependency
+    """A dependency is down, busy, or its answer is unreadable. ``retry_after_s`` is its own hint, or None."""
 
     def __init__(self, dependency: Dependency, why: str, retry_after_s: float | None = None) -> None:
         super().__init__(f"{dependency} is not available: {why}")
@@ -19,7 +19,7 @@ class Conflict(Exception):  # noqa: N818  # as above
 
 
 class UnreadableRow(Exception):  # noqa: N818  # as above
-    """A row that this version cannot read. The text names the row and the column, never what is in it."""
+    """A row that this version cannot read. The text names the row and the column, never their content."""
 
     def __init__(self, text: str, account_id: str = "") -> None:
         super().__init__(text)
@@ -35,7 +35,7 @@ class OutputUnfit(Exception):  # noqa: N818  # as above
 
 
 class PictureUnfit(OutputUnfit):
-    """A picture that is what it says, and is not taken. ``why`` is a sentence for its user: it names the bound."""
+    """A valid picture that is beyond a bound. ``why`` is a sentence for its user that names the bound."""
 
     def __init__(self, why: str) -> None:
         super().__init__(Refusal(Reason.OUTPUT_INVALID, f"The result cannot be used. {why} Nothing was charged."))
@@ -43,4 +43,4 @@ class PictureUnfit(OutputUnfit):
 
 
 class CutShort(OutputUnfit):
-    """An output that should be longer, by what is in it: fetched again it may be whole."""
+    """An output that ends too early by its own content. It may be complete when it is fetched again."""

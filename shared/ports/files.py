@@ -1,4 +1,4 @@
-"""Files: what users name by address, and what is stored."""
+"""Files: those that users name by address, and those that are stored."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,66 +11,66 @@ class Inputs(Protocol):
     """Files that users name by address."""
 
     async def get(self, url: str) -> bytes | Refusal:
-        """The bytes at a public https address, within bounds of time and size; or why not."""
+        """The bytes at a public https address, within bounds of time and size, or a Refusal that says why not."""
 
 
 class Outputs(Protocol):
-    """What models made and users may see."""
+    """The outputs that passed screening."""
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
-        """Store an output under its name, overwriting what an earlier try left; returns the container."""
+        """Store an output under its name, and replace what an earlier try left. Returns the container's name."""
 
     async def discard_outputs(self, prefix: str) -> int:
-        """Delete every output whose name begins with ``prefix``. Returns how many may not be deleted: leased, held."""
+        """Delete every output whose name begins with ``prefix``. Returns how many cannot be: leased or held."""
 
 
 class InputFiles(Protocol):
-    """Inputs that were screened and wait for their model."""
+    """The input files that passed screening, until their model reads them."""
 
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
-        """Store an input that was screened, where no user reaches it."""
+        """Store a screened input, in a container that no user can read."""
 
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
-        """Where a model can read an input for ``life_s`` seconds, or None where it is gone.
+        """The address where a model can read an input for ``life_s`` seconds, or None if the input is gone.
 
-        Up to ``inline_bytes`` the address is the input (a data URI), beyond it is one with a signature.
+        Up to ``inline_bytes`` it is a data URI that contains the input, above that a signed URL.
         """
 
     async def read_input(self, name: str, file: BinaryIO) -> bool:
-        """Write an input that was screened into ``file``; False where it is gone."""
+        """Write a screened input into ``file``. Returns False if it is gone."""
 
     async def discard_inputs(self, prefix: str) -> int:
-        """Delete every input whose name begins with ``prefix``. Returns how many may not be deleted."""
+        """Delete every input whose name begins with ``prefix``. Returns how many cannot be deleted."""
 
     async def sweep_inputs(self, before: datetime) -> int:
-        """Delete what was stored before, as far as it may be; returns how many went."""
+        """Delete files stored before that time, as far as their locks allow. Returns how many were deleted."""
 
 
 class Uploads(Protocol):
-    """Files that the app has put there for models to read."""
+    """The files that your app has uploaded for models to read."""
 
     async def upload_size(self, name: str) -> int | None:
-        """How many bytes a file has that the app has put into its uploads; None where there is none."""
+        """The size of an upload in bytes, or None if it does not exist."""
 
     async def read_upload(self, name: str, file: BinaryIO) -> bool:
-        """Write an upload into ``file``; False where there is none any more."""
+        """Write an upload into ``file``. Returns False if it does not exist any more."""
 
     async def upload_address(self, name: str, life_s: int) -> str | None:
-        """Where a model can read an upload for ``life_s`` seconds; None where it is gone."""
+        """The address where a model can read an upload for ``life_s`` seconds, or None if it is gone."""
 
 
 class Quarantine(Protocol):
-    """Outputs that were refused, where no user reaches them."""
+    """The outputs that were refused, in a container that no user can read."""
 
     async def put_refused(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> None:
-        """Keep an output that was refused, where no user reaches it."""
+        """Store a refused output."""
 
     async def sweep_refused(self, before: datetime) -> int:
-        """Delete what was stored before, as far as it may be; returns how many went."""
+        """Delete files stored before that time, as far as their locks allow. Returns how many were deleted."""
 
 
 class DeadLetters(Protocol):
-    """The archive of messages that died."""
+    """The archive of dead letters."""
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
-        """Keep a raw message in the dead-letters container."""
+        """Store a raw message under its name, with what is known about it."""

@@ -1,4 +1,4 @@
-"""Messages and events on their way out."""
+"""Messages and events that the app sends."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +12,12 @@ Sendable = GenerationRequest | CancelRequest | PredictionEvent | Check
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What travels with a message beside its body.
+    """What goes with a message beside its body.
 
-    ``message_id`` is what the broker recognises a duplicate by. ``deferrals`` counts how often the message was put
-    off, ``since`` is when it was first put off (None: never). ``lost`` counts the deliveries, of it and of what it is
-    a copy of, that came to no end: a worker died, or failed as nobody expected. ``enqueued_at`` is the broker's own
-    word, and the same in every delivery of one message; None on what is sent.
+    ``message_id``: the broker drops a message whose id it has seen. ``deferrals``: how often the message was deferred.
+    ``since``: when it was first deferred; None means never. ``lost``: the deliveries, of it and of the messages that it
+    is a copy of, that did not complete, because a worker died or failed unexpectedly. ``enqueued_at``: the broker's
+    time, the same in every delivery of one message; None for a message to be sent.
     """
 
     message_id: str
@@ -28,18 +28,18 @@ class Envelope:
 
     @property
     def is_copy(self) -> bool:
-        """Whether it is a copy that was put off, and not what an app has sent."""
+        """True for a deferred copy, False for the message that an app has sent."""
         return self.deferrals > 0 or self.since is not None
 
 
 class Messenger(Protocol):
-    """Service Bus, the sending side. A message goes to the queue of its type."""
+    """The sending side of Service Bus. A message goes to the queue of its type."""
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
-        """Send now, or schedule for ``at``."""
+        """Send a message now, or schedule it for ``at``. Raises Unavailable."""
 
     async def publish(self, event: Event, again: str = "") -> None:
-        """Publish an event on the topic, under its own stable id.
+        """Publish an event on the topic, with its own stable id.
 
-        ``again`` names the occasion on which it is told once more, or the broker would drop it as a duplicate.
+        ``again`` names the occasion to publish it once more. Without it the broker would drop a duplicate.
         """

@@ -1,4 +1,4 @@
-"""Looking at image files."""
+"""Inspecting and cleaning image files."""
 
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -6,7 +6,7 @@ from typing import BinaryIO, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What an image file is, by its bytes and not by its name."""
+    """What an image file is, by its bytes and not by its name. The sizes are in pixels."""
 
     content_type: str
     extension: str
@@ -16,10 +16,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """What cleaning a picture came to; nothing was written where ``dropped``, the names of what went, is empty.
+    """The result of cleaning a picture.
 
-    ``manifest`` is the manifest of provenance (C2PA) that came with it, without the pictures in it; ``provenance`` says
-    what came of validating it.
+    ``dropped``: the names of the parts that were removed; if it is empty, nothing was written. ``manifest``: the C2PA
+    manifest of provenance in the file, without the pictures in it. ``provenance``: the result of validating it.
     """
 
     dropped: tuple[str, ...] = ()
@@ -28,23 +28,23 @@ class Cleaned:
 
 
 class Images(Protocol):
-    """Looking at image files."""
+    """Inspects and cleans image files."""
 
     async def clean(self, file: BinaryIO, into: BinaryIO, *, validate: bool = False) -> Cleaned:
-        """Write the picture without what a viewer does not need, unless there is nothing else in the file.
+        """Write the picture without the parts that a viewer does not need. If it has no such part, nothing is written.
 
-        ``validate``: look into a manifest of provenance. PictureUnfit if it is an animation, OutputUnfit if it is no
-        sound picture, CutShort if it ends early.
+        ``validate``: also validate a manifest of provenance. Raises PictureUnfit for an animation, OutputUnfit for a
+        broken picture, and CutShort if the file ends early.
         """
 
     async def is_black(self, file: BinaryIO, picture: Picture) -> bool:
-        """Whether all of it is black; what cannot be decoded is not."""
+        """Whether every pixel is black. A picture that cannot be decoded is not black."""
 
     async def inspect(self, file: BinaryIO) -> Picture | None:
-        """What the file is, or None if it is no image that can be shown. PictureUnfit if it is beyond a bound."""
+        """What the file is, or None if it is not an image that can be shown. Raises PictureUnfit beyond a bound."""
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """The image as its users see it, within the screener's limits. OutputUnfit if it cannot be decoded."""
+        """The image as its users see it, within the screener's limits. Raises OutputUnfit if it cannot be decoded."""
 
     def alone(self) -> "Images":
-        """The same, with each picture decoded in a process of its own that may die without this one."""
+        """The same port, with each picture decoded in its own process, so that a crash there does not end this one."""

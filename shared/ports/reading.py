@@ -1,4 +1,4 @@
-"""What operators and people read: the state, and what is stored. The message handler needs none of it."""
+"""What operators read beside the message handler: the state, the outputs, the uploads and the dead letters."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,31 +13,32 @@ from shared.ports.state import Loaded
 
 
 class Records(Protocol):
-    """What is read of the state beyond what the message handler reads."""
+    """The reads of the state that the command line needs."""
 
     async def load(self, key: Key) -> Loaded:
-        """Read the generation and its user's account."""
+        """Read the generation and the account that pays for it."""
 
     async def load_account(self, user_id: str) -> tuple[Account | None, str]:
-        """Read one account and its ETag."""
+        """Read one account and its ETag. The account is None if it does not exist."""
 
     def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
-        """All ledger entries of one account."""
+        """Iterate over all ledger entries of one account."""
 
     async def find(self, generation_id: str) -> list[Generation]:
-        """The generations of this id, whoever's they are."""
+        """The generations with this id, of all users."""
 
     def used(
         self, account_id: str = "", user_id: str = "", model: str = "", since: datetime | None = None
     ) -> AsyncIterator[Used]:
-        """What generations used: of one account, user and model, or of all; opened since then, or ever."""
+        """What generations used. An empty text means all accounts, users or models; no ``since`` means all times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """One archived message, as it is listed. Its name is ``queue/date/digest.json``.
 
-    ``metadata`` has ``reason`` and ``queue``; the ids of account, user and generation where they could be read.
+    ``metadata`` has ``reason`` and ``queue``, and ``account_id``, ``user_id`` and ``generation_id`` if they could be
+    read.
     """
 
     name: str
@@ -47,27 +48,27 @@ class DeadLetter:
 
 
 class ReadOutputs(Protocol):
-    """Reading what is stored."""
+    """Reads stored outputs."""
 
     async def read_output(self, name: str) -> bytes:
-        """A stored output, whole. FileNotFoundError where there is none."""
+        """The bytes of a stored output. Raises FileNotFoundError if it does not exist."""
 
 
 class FillUploads(Protocol):
-    """Putting files into the uploads, as the app does."""
+    """Stores files in the uploads, as your app does."""
 
     async def upload_size(self, name: str) -> int | None:
-        """How many bytes a file of the uploads has; None where there is none."""
+        """The size of an upload in bytes, or None if it does not exist."""
 
     async def put_upload(self, name: str, file: BinaryIO) -> None:
-        """Store a file in the uploads, overwriting one of its name."""
+        """Store a file in the uploads, and replace one of its name."""
 
 
 class ReadDeadLetters(Protocol):
-    """Looking into the archive of messages that died."""
+    """Reads the archive of dead letters."""
 
     async def list_dead_letters(self, prefix: str, limit: int) -> Sequence[DeadLetter]:
         """At most ``limit`` dead letters whose names begin with ``prefix``, in the order of their names."""
 
     async def read_dead_letter(self, name: str) -> bytes:
-        """The raw message of a dead letter. FileNotFoundError where there is none."""
+        """The raw message of a dead letter. Raises FileNotFoundError if it does not exist."""

@@ -1,4 +1,4 @@
-"""Content safety."""
+"""Content safety: the screener of texts and images."""
 
 from typing import Protocol
 
@@ -7,10 +7,10 @@ from shared.core.safety.moderation import Assessment
 
 
 class Screener(Protocol):
-    """Content safety. Whatever is not a whole, readable verdict is Unavailable, never "allowed"."""
+    """Assesses texts and images. An incomplete or unreadable answer raises Unavailable, and is never "allowed"."""
 
     async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:
-        """What all screeners together say of a text, for the policy of a plan."""
+        """The assessment of a text by all screeners together, for the policy of a plan."""
 
     async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:
-        """The same of an image of at most 4 MB and 7200 px."""
+        """The same for an image of at most 4 MB and 7,200 pixels a side."""

@@ -1,4 +1,4 @@
-"""The state of accounts and generations, and the index of what is open."""
+"""The state of accounts and generations, and the open index."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from shared.ports.errors import UnreadableRow
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An account and one generation of it as they were read together with their ETags; None where there is none."""
+    """An account and one of its generations, read together with their ETags. What does not exist is None."""
 
     account: Account | None
     account_etag: str
@@ -22,39 +22,40 @@ class Loaded:
 
 
 class Store(Protocol):
-    """The state: one partition per account, with the account, its users' generations and the ledger."""
+    """The state. Each account has a partition with its balances, its users' generations and its ledger."""
 
     async def load(self, key: Key) -> Loaded:
         """Read the generation and the account that pays for it."""
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
-        """Read one account and its ETag."""
+        """Read one account and its ETag. The account is None if it does not exist."""
 
     async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
         """Save a transition in one transaction, on the condition that nothing changed since ``loaded``.
 
-        A generation or a ledger entry that exists already is a Conflict too, unless it is this very write.
+        Raises Conflict if something changed, or if the generation or a ledger entry exists already, unless this same
+        write made it. Returns what was saved, with its new ETags.
         """
 
     async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
-        """Save a grant, a correction or other terms with the account. False if this entry id was posted before."""
+        """Save a grant, a correction or new terms with the account. Returns False if the entry id was posted before."""
 
     def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
-        """All ledger entries of one account."""
+        """Iterate over all ledger entries of one account."""
 
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
-        """All accounts; in place of one that cannot be read, what says so."""
+        """Iterate over all accounts. An account that cannot be read is an UnreadableRow."""
 
     def generations(self, account_id: str) -> AsyncIterator[Generation]:
-        """All generations of one account."""
+        """Iterate over all generations of one account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRow:
     """One generation that is not finished and announced.
 
-    ``due_at`` is when the timer should look at it, ``expires_at`` when something of it is lost for good,
-    ``written_at`` when the row was first written.
+    ``due_at``: when the timer should check it. ``expires_at``: when something of it is lost for good. ``written_at``:
+    when the row was first written.
     """
 
     key: Key
@@ -67,16 +68,16 @@ class OpenIndex(Protocol):
     """The open index: written before a generation opens, removed after its event was published."""
 
     async def put(self, row: OpenRow) -> None:
-        """Write the row, or overwrite it."""
+        """Write the row, or replace it."""
 
     async def move(self, key: Key, due_at: datetime) -> None:
-        """Change ``due_at`` of a row that is there; nothing where there is none (it must not come back to life)."""
+        """Change ``due_at`` of an existing row. Does nothing without one: a removed row must stay removed."""
 
     async def get(self, key: Key) -> OpenRow | None:
-        """Read one row."""
+        """Read one row, or None if it does not exist."""
 
     async def remove(self, key: Key) -> None:
-        """Remove the row; nothing where there is none."""
+        """Remove the row, if it exists."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:
-        """At most ``limit`` rows with ``due_at`` up to ``now``, what expires first at the front."""
+        """At most ``limit`` rows with ``due_at`` up to ``now``, the first to expire first."""

@@ -10,16 +10,16 @@ class Telemetry(Protocol):
     """Steps and counts, by name and id; never a prompt, a secret or a URL."""
 
     def step(self, name: str, key: Key, **facts: str | int) -> None:
-        """Something happened to a generation."""
+        """Record that something happened to a generation: the step's name, and its facts."""
 
     def count(self, metric: str, value: float = 1, **labels: str) -> None:
-        """Something to be counted or measured."""
+        """Add a value to a metric, which counts or measures."""
 
     def span(self, name: str, key: Key | None = None) -> AbstractContextManager[None]:
-        """Time what happens inside."""
+        """Return a context manager that times what happens inside it."""
 
     def trace_parent(self) -> str:
-        """The W3C traceparent of the running span, to be kept with a generation; empty where nothing is traced."""
+        """The W3C traceparent of the running span, to store with a generation. Empty if nothing is traced."""
 
     def follow(self, trace_parent: str) -> None:
-        """Link the running span to the trace in which a generation was opened; nothing for an empty text."""
+        """Link the running span to the trace in which a generation was opened. Does nothing for an empty text."""

@@ -1,1 +1,1 @@
-"""What each trigger does with what it was given. No rule of the business is here: messages go on to the worker."""
+"""What each trigger does with its message, HTTP request or timer tick. Business rules are in shared/worker."""

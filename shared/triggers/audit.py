@@ -1,7 +1,8 @@
-"""The nightly look: accounts that their ledgers do not explain are errors in the log; what was kept long enough goes.
+"""The nightly audit: deletes files that were kept long enough, then compares every account with its ledger.
 
 Rules of this file:
-1. A night that was too short is told of as an error too: what was not looked at is not well.
+1. Each difference is an error in the log.
+2. An audit that runs out of time is logged as an error too: unchecked accounts must not look healthy.
 """
 
 import asyncio
@@ -12,23 +13,23 @@ from shared.ports import Dependencies, Unavailable
 
 logger = logging.getLogger("darkroom.audit")
 
-#: What the audit has of the 270 s that function_app.py gives any function: it tells that it was cut off itself.
+#: The bound of one audit. It is below the 270 s of function_app.py, so that the audit itself logs how far it came.
 AUDIT_S = 240
 
 
 async def audit(deps: Dependencies) -> int:
-    """Sweep, then look at every account. Returns how many differences there were."""
-    found, looked_at, last = 0, 0, "nobody's"
+    """Delete old files, then check every account. Returns how many differences were found."""
+    found, checked, last = 0, 0, "none"
     try:
         async with asyncio.timeout(AUDIT_S):
             await worker.sweep(deps)
             async for last, differences in worker.audit_tonight(deps):
-                looked_at += 1
+                checked += 1
                 found += len(differences)
                 for difference in differences:
-                    logger.error("audit: %s; mend it with a correction", difference, extra={"account_id": last})
+                    logger.error("audit: %s; post a correction", difference, extra={"account_id": last})
     except (TimeoutError, Unavailable) as trouble:
         why = str(trouble) or "out of time"
         deps.telemetry.count("darkroom.audits_unfinished")
-        logger.error("audit: not finished, %s: looked at %d accounts, the last was %s", why, looked_at, last)  # noqa: TRY400
+        logger.error("audit: not finished, %s: %d accounts were checked, the last was %s", why, checked, last)  # noqa: TRY400
     return found

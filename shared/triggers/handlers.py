@@ -1,9 +1,9 @@
-"""What comes from a queue or a timer, on its way to the worker: read, bounded in time, handed on.
+"""The handlers of queue messages and timer ticks: each reads its message and calls shared/worker, bounded in time.
 
 Rules of this file:
-1. No rule of the business. What is used is handed in, and made with the first call that needs it.
-2. Whatever its bytes are, a message is read: as Malformed where they cannot be.
-3. Where the dependencies cannot be had, a message is deferred by the messenger alone.
+1. It has no business rule. Its dependencies are arguments, and are made by the first call that needs them.
+2. Every message is read, whatever its bytes are. Bytes that are not a message become Malformed.
+3. If the dependencies cannot be loaded, a message is deferred with the messenger alone.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ logger = logging.getLogger("darkroom.app")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
-    """What each trigger does. ``timeout_s`` bounds one invocation; ``load`` may raise SettingsError and Unavailable."""
+    """The triggers' handlers. ``timeout_s`` bounds one invocation. ``load`` may raise SettingsError and Unavailable."""
 
     request_queue: str
     event_queue: str
@@ -39,32 +39,32 @@ class Handlers:
     now: Callable[[], datetime]
 
     async def generate(self, delivery: "func.ServiceBusMessage") -> None:
-        """A request, or a cancel."""
-        await self._handle(_read(_request_of, delivery), delivery, self.request_queue)
+        """Process a request or a cancel."""
+        await self._handle(_read(_parse_request, delivery), delivery, self.request_queue)
 
     async def observe(self, delivery: "func.ServiceBusMessage") -> None:
-        """News of a prediction, or a check of the timer's."""
+        """Process an event from the webhook or a check from the timer."""
         await self._handle(_read(parse_event, delivery), delivery, self.event_queue)
 
     async def dead_letter_requests(self, delivery: "func.ServiceBusMessage") -> None:
-        """A request that died."""
-        await self._dead_letter(_read(_request_of, delivery), _body(delivery), self.request_queue)
+        """Archive a dead letter of the request queue and end its generation."""
+        await self._dead_letter(_read(_parse_request, delivery), _body(delivery), self.request_queue)
 
     async def dead_letter_events(self, delivery: "func.ServiceBusMessage") -> None:
-        """News that died."""
+        """Archive a dead letter of the event queue and end its generation."""
         await self._dead_letter(_read(parse_event, delivery), _body(delivery), self.event_queue)
 
     async def reconcile(self) -> int:
-        """Send a check for whatever is overdue."""
+        """Enqueue a check of each overdue generation. Returns how many."""
         async with asyncio.timeout(self.timeout_s):
             return await worker.reconcile(await self.load())
 
     async def audit(self) -> int:
-        """The nightly look. Returns how many differences there were."""
+        """Audit the accounts. Returns how many differences were found."""
         return await audit.audit(await self.load())
 
     async def _handle(self, message: Message, delivery: "func.ServiceBusMessage", queue: str) -> None:
-        """Give a message of ``queue`` to the worker, within the bound of one invocation."""
+        """Process a message of ``queue``, within the bound of one invocation."""
         envelope = self.envelope_of(delivery)
         async with asyncio.timeout(self.timeout_s):
             try:
@@ -72,7 +72,7 @@ class Handlers:
             except Unavailable as trouble:
                 if isinstance(message, Malformed):
                     raise
-                # There are no dependencies yet, so nobody's patience is asked.
+                # Without dependencies, ``patience_s`` is unknown: defer the message without a limit.
                 await worker.defer(self.messenger(), message, envelope, trouble, now=self.now(), chance=random.random())
             else:
                 await worker.handle(deps, message, envelope, queue)
@@ -83,14 +83,15 @@ class Handlers:
 
 
 def _body(delivery: "func.ServiceBusMessage") -> bytes:
-    """The bytes of a message; none where it has none."""
+    """The bytes of a message; empty if it has no body."""
     return delivery.get_body() or b""
 
 
 def _read(parse: Callable[[bytes], Message], delivery: "func.ServiceBusMessage") -> Message:
-    """The message, whatever its bytes are.
+    """Read the message, whatever its bytes are.
 
-    What ``parse`` raises is a bug of ours, and would be raised again at every delivery: the message is kept instead.
+    An exception of ``parse`` is a bug of the app, which every delivery would raise again. The message becomes
+    Malformed, so that it is archived instead.
     """
     raw = _body(delivery)
     try:
@@ -100,7 +101,7 @@ def _read(parse: Callable[[bytes], Message], delivery: "func.ServiceBusMessage")
         return Malformed("the message could not be read", raw)
 
 
-def _request_of(raw: bytes) -> Message:
+def _parse_request(raw: bytes) -> Message:
     message, unknown = parse_request(raw)
     if unknown:  # most are typos
         logger.warning("request %s has unknown fields: %s", message.key or "without ids", ", ".join(unknown[:10]))

@@ -1,10 +1,10 @@
-"""Which dependencies answer: each is asked for something small, within a bound, and not too often.
+"""The health check: asks each dependency for something small, within a bound, and not too often.
 
 Rules of this file:
-1. One dependency's trouble hides no other's, and no text of an exception is told: anybody may ask.
-2. One look at a time: whoever asks meanwhile gets its answer, however many they are.
-3. What would stop every message is looked at too, also where no dependency is to blame: a setting, a data file. Told is
-   which setting it is; the whole sentence, which may name a path, is in the log.
+1. A failure of one dependency hides no other's state. No text of an exception is returned, because anybody may ask.
+2. Only one check runs at a time. All callers that come meanwhile get its answer.
+3. Settings and data files are checked too, because a wrong one stops every message. The answer names the setting. The
+   whole sentence, which may contain a path, is only in the log.
 """
 
 import asyncio
@@ -21,40 +21,40 @@ logger = logging.getLogger("darkroom.health")
 #: How long one dependency may take to answer the health check.
 HEALTH_S = 5
 
-#: How long a health answer serves: the door is open to everybody, and each look costs a few calls.
+#: How long an answer is served again: anybody may call the route, and each check costs a few calls.
 HEALTH_FRESH_S = 30
 
 Ping = Callable[[], Awaitable[Any]]
 
 
 class Health:
-    """What the dependencies last answered. ``pings`` makes the questions, when it is time to ask."""
+    """The last answers of the dependencies. ``pings`` returns the calls that ask them; it is called for each check."""
 
     def __init__(self, pings: Callable[[], Mapping[str, Ping]]) -> None:
         self._pings = pings
         self._last: tuple[float, Mapping[str, str]] | None = None
-        self._looking: asyncio.Task[Mapping[str, str]] | None = None
+        self._running: asyncio.Task[Mapping[str, str]] | None = None
 
-    async def look(self) -> Mapping[str, str]:
-        """Of each dependency "ok", or in a few words why not."""
+    async def check(self) -> Mapping[str, str]:
+        """The state of each dependency: "ok", or in a few words what is wrong."""
         if self._last is not None and time.monotonic() <= self._last[0] + HEALTH_FRESH_S:
             return self._last[1]
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
-            self._looking.add_done_callback(self._looked)
-        return await asyncio.shield(self._looking)  # who goes away does not take the answer from the others
+        if self._running is None:
+            self._running = asyncio.create_task(self._ask_all())
+            self._running.add_done_callback(self._forget_task)
+        return await asyncio.shield(self._running)  # a caller that is cancelled must not cancel the check of the others
 
-    async def _look(self) -> Mapping[str, str]:
+    async def _ask_all(self) -> Mapping[str, str]:
         pings = self._pings()
-        states = await asyncio.gather(*(_answers(ping) for ping in pings.values()))
+        states = await asyncio.gather(*(_ask(ping) for ping in pings.values()))
         self._last = (time.monotonic(), dict(zip(pings, states, strict=True)))
         return self._last[1]
 
-    def _looked(self, _: object) -> None:
-        self._looking = None
+    def _forget_task(self, _: object) -> None:
+        self._running = None
 
 
-async def _answers(ping: Ping) -> str:
+async def _ask(ping: Ping) -> str:
     try:
         async with asyncio.timeout(HEALTH_S):
             await ping()
@@ -64,14 +64,14 @@ async def _answers(ping: Ping) -> str:
         return f"no answer within {HEALTH_S} s"
     except SettingsError as error:
         logger.error("health: %s", error)  # noqa: TRY400  # a setting has no traceback
-        return unusable(error)
-    except Exception as error:  # noqa: BLE001  # one that cannot even be asked must not hide how the others are
+        return names_only(error)
+    except Exception as error:  # noqa: BLE001  # rule 1: a dependency that cannot be built or called hides no other
         return type(error).__name__
     return "ok"
 
 
-def unusable(error: SettingsError) -> str:
-    """Which settings an error is about, and nothing else of it."""
+def names_only(error: SettingsError) -> str:
+    """The names of the settings that an error is about, without the rest of its text."""
     text = str(error)
     named = [name.env for name in NAMES if name.env in text]
     return f"{', '.join(named) or 'a setting'} cannot be used; the log says why"

@@ -1,1 +1,1 @@
-"""What is shown of a generation or an account: the same for the command line, the HTTP API and a console."""
+"""How a generation is shown: the same for the command line, an HTTP API and a console."""

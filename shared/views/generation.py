@@ -1,10 +1,10 @@
-"""A generation as facts: for programs as JSON, for people as named lines.
+"""A generation as facts: JSON for programs, named lines for people.
 
 Rules of this file:
-1. No prompt, no text that was made, and nothing else that a user wrote or got, unless it was asked for.
-2. Both forms say the same; a field that is not known is null in JSON and left out for people.
-3. Of what was sent to a model, and of what it measured, numbers are told, and words only where a user cannot have
-   written them: a model may put anything into its metrics.
+1. A prompt, a generated text, or anything else that a user wrote or received, is shown only if the caller asks for it.
+2. Both forms have the same facts. An unknown value is null in JSON, and is left out for people.
+3. A model's inputs and metrics are shown if they are numbers. A word is shown only if no user can have written it,
+   because a model may put anything into its metrics.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +20,19 @@ from shared.core.requests.fields import FIELDS, WRITTEN
 from shared.ports import OpenRow
 from shared.views.times import moment, seen_from, span
 
-#: What of a request says what was wanted, in the order in which it is told; none of it is a text for a model.
-_ASKED = tuple(field.name for field in FIELDS if field.shown)
+#: Request fields that are shown, in this order. None is a text that a model reads.
+_SHOWN_FIELDS = tuple(field.name for field in FIELDS if field.shown)
 
-#: What of a model's inputs are words, and never a user's own.
-_WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
+#: Inputs of a model that are words, but never a user's own.
+_SHOWN_WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationView:
-    """A generation as it is told. ``row`` is its row in the open index; ``prompt`` and ``text``: what was asked for."""
+    """A generation with its row in the open index, if it has one.
+
+    ``prompt`` adds the texts that its user wrote, ``text`` the texts that a model wrote.
+    """
 
     generation: Generation
     row: OpenRow | None
@@ -37,7 +40,7 @@ class GenerationView:
     text: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The facts as JSON values; times are ISO 8601."""
+        """The facts as JSON values. Times are texts in ISO 8601."""
         generation, row = self.generation, self.row
         attempt = generation.attempt
         return {
@@ -60,7 +63,7 @@ class GenerationView:
             "credits": _credits_json(generation),
             "cost_usd_micros": generation.cost_usd_micros,
             "provider_error": generation.provider_error or None,
-            "metrics": _harmless(generation.metrics),
+            "metrics": _without_words(generation.metrics),
             "outputs": [self._output_json(output) for output in generation.outputs],
             "refused_outputs": generation.refused_outputs,
             "ignored_fields": list(generation.ignored_fields),
@@ -75,7 +78,7 @@ class GenerationView:
         }
 
     def as_lines(self, now: datetime) -> Iterator[tuple[str, str]]:
-        """The facts as named values; an empty value is one that is not known."""
+        """The facts as (name, value) pairs. An unknown value is an empty text. Times are relative to ``now``."""
         generation = self.generation
         yield "generation", generation.key.generation_id
         yield "user", generation.key.user_id
@@ -88,12 +91,12 @@ class GenerationView:
         )
         for name, value in self._prompts.items():
             yield name.replace("_", " "), value or ""
-        yield "asked", _told(self._asked)
+        yield "asked", _listed(self._asked)
         yield from self._of_attempt()
         yield "credits", _credits(generation)
         yield "cost", f"{usd(generation.cost_usd_micros)} USD, estimated" if generation.cost_usd_micros else ""
-        yield "provider said", generation.provider_error
-        yield "metrics", ", ".join(_metric(name, value) for name, value in _harmless(generation.metrics).items())
+        yield "provider error", generation.provider_error
+        yield "metrics", ", ".join(_metric(name, value) for name, value in _without_words(generation.metrics).items())
         for output in generation.outputs:
             yield "output", _output(output)
             yield "text", output.text if self.text else ""
@@ -111,24 +114,26 @@ class GenerationView:
         yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
         yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
         yield "attempts", f"{attempt.number}{f', {attempt.posts} tries at the last' if attempt.posts > 1 else ''}"
-        yield "sent", _told(self._sent)
+        yield "sent", _listed(self._sent)
         yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
         yield "prediction", attempt.prediction_id or ""
         yield "not known", f"to Replicate, since {moment(attempt.missing_since)}" if attempt.missing_since else ""
-        yield "outputs", "told of by Replicate, and not shown yet" if attempt.promised and _is_open(generation) else ""
+        yield "outputs", "reported by Replicate, not yet screened" if attempt.promised and _is_open(generation) else ""
 
     @property
     def _asked(self) -> dict[str, Any]:
         request = self.generation.request
         values = asdict(request) if request else {}
-        return {name: values[name] for name in _ASKED if values.get(name) is not None}
+        return {name: values[name] for name in _SHOWN_FIELDS if values.get(name) is not None}
 
     @property
     def _sent(self) -> dict[str, Any]:
-        """What the model got, without what a user wrote; the seed is told by itself."""
+        """The model's inputs, without texts that a user wrote. The seed is left out, because it has its own line."""
         attempt = self.generation.attempt
         inputs = attempt.inputs if attempt else {}
-        known = {name: value for name, value in inputs.items() if isinstance(value, int | float) or name in _WORDS}
+        known = {
+            name: value for name, value in inputs.items() if isinstance(value, int | float) or name in _SHOWN_WORDS
+        }
         known.pop("seed", None)
         return known
 
@@ -140,10 +145,10 @@ class GenerationView:
         return {name: getattr(request, name, None) or None for name in WRITTEN}
 
     def _output_json(self, output: Output) -> dict[str, Any]:
-        told = asdict(output) | {"text_characters": len(output.text)}
+        facts = asdict(output) | {"text_characters": len(output.text)}
         if not self.text:
-            del told["text"]
-        return told
+            del facts["text"]
+        return facts
 
 
 def _times(generation: Generation, row: OpenRow | None, now: datetime) -> Iterator[tuple[str, str]]:
@@ -154,13 +159,13 @@ def _times(generation: Generation, row: OpenRow | None, now: datetime) -> Iterat
         yield "next try", moment(attempt.retry_at) if attempt.retry_at and not generation.state.ended else ""
     if generation.ended_at is not None:
         yield "ended", f"{moment(generation.ended_at)}, after {span(generation.ended_at - generation.opened_at)}"
-        yield "app told", "yes" if _is_announced(generation, row) else "not yet"
+        yield "announced", "yes" if _is_announced(generation, row) else "not yet"
     if row is not None:
-        yield "timer looks", f"{moment(row.due_at)}, {seen_from(now, row.due_at)}"
+        yield "next check", f"{moment(row.due_at)}, {seen_from(now, row.due_at)}"
 
 
 def _is_announced(generation: Generation, row: OpenRow | None) -> bool:
-    """An ended generation keeps its row in the open index until its event was published."""
+    """Whether its event was published: until then an ended generation keeps its row in the open index."""
     return generation.state.ended and row is None
 
 
@@ -199,14 +204,14 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
 
 
 def _entry(entry: Entry) -> str:
-    """``2026-11-21 12:00:00 create_deferred: no answer, 4 times until 2026-11-21 12:10:00``."""
+    """A step as a line: ``2026-11-21 12:00:00Z create_deferred: no answer, 4 times until 2026-11-21 12:10:00Z``."""
     why = f": {entry.why}" if entry.why else ""
     again = f", {entry.times} times until {moment(entry.last_at)}" if entry.times > 1 else ""
     return f"{moment(entry.at)} {entry.step}{why}{again}"
 
 
-def _harmless(metrics: Mapping[str, object]) -> dict[str, int | float | None]:
-    """What a model measured: numbers and truth values whole, of a word only that it is there (null)."""
+def _without_words(metrics: Mapping[str, object]) -> dict[str, int | float | None]:
+    """A model's metrics: numbers and booleans. Any other value is None, because a user may have written it."""
     return {name: value if isinstance(value, int | float) else None for name, value in metrics.items()}
 
 
@@ -214,11 +219,11 @@ def _metric(name: str, value: float | None) -> str:
     return name if value is None else f"{name} {value}"
 
 
-def _told(values: dict[str, Any]) -> str:
-    """``1024 x 768, num_outputs 2``."""
-    told = [f"{name} {value}" for name, value in values.items() if name not in ("width", "height")]
+def _listed(values: dict[str, Any]) -> str:
+    """Values by name in one text, the size first: ``1024 x 768, num_outputs 2``."""
+    parts = [f"{name} {value}" for name, value in values.items() if name not in ("width", "height")]
     if "width" in values and "height" in values:
-        told.insert(0, f"{values['width']} x {values['height']}")
+        parts.insert(0, f"{values['width']} x {values['height']}")
     else:
-        told += [f"{name} {values[name]}" for name in ("width", "height") if name in values]
-    return ", ".join(told)
+        parts += [f"{name} {values[name]}" for name in ("width", "height") if name in values]
+    return ", ".join(parts)

@@ -1,9 +1,9 @@
-"""The other side of the counter: a World whose commands are called as an operator calls them.
+"""A World with a counter: tests call commands as an operator calls them.
 
 Rules of this file:
-1. A command gets rooms on the World's fakes; what it did is read back from there.
-2. stdout, stderr and the keyboard are texts: nothing here is a terminal.
-3. While a command waits, the World goes on: messages are carried and predictions succeed.
+1. A command gets operations on the World's fakes. Tests read back from these what it did.
+2. stdout, stderr and the keyboard are texts. Nothing here is a terminal.
+3. While a command waits, the World goes on: messages are delivered and predictions succeed.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ ENV = SECRETS | {
 
 
 class FindingStore(FakeStore):
-    """A store that can be searched, as the real one can."""
+    """A store that also has the searches of the command line."""
 
     async def find(self, generation_id: str) -> list[Generation]:
         """See ``TableStore``."""
@@ -76,7 +76,7 @@ class FindingStore(FakeStore):
 
 @dataclass
 class FakeApp:
-    """Implements ``Rooms`` on fakes. ``trouble``: the store's dependency is down. ``closed`` counts closings."""
+    """Implements ``Operations`` on fakes. ``trouble``: the store's dependency is down. ``closed`` counts closings."""
 
     settings: Settings
     deps: Dependencies
@@ -90,38 +90,38 @@ class FakeApp:
 
     @property
     def store(self) -> FindingStore:
-        """The state, unless it is down."""
+        """The stored state. Raises Unavailable while ``trouble`` says why."""
         if self.trouble:
             raise Unavailable(Dependency.TABLES, self.trouble)
         return self.found
 
     @property
     def outputs(self) -> FakeBlobs:
-        """What is stored."""
+        """The stored outputs; the same fake also has the uploads and the dead letters."""
         return self.blobs
 
     uploads = dead_letters = outputs
 
     @property
     def replicate(self) -> Connected:
-        """No test of these asks it: see tests/adapters/replicate_api/test_check.py."""
+        """No test here uses it: `catalog check` is tested in tests/adapters/replicate_api/test_check.py."""
         raise NotImplementedError
 
     async def load_data_files(self) -> None:
-        """There is nothing to fetch."""
+        """Do nothing: no data file is in a blob."""
 
     async def health(self) -> Mapping[str, str]:
-        """What the test says."""
+        """The states that the test has set."""
         return self.answers
 
     async def close(self) -> None:
-        """Count it."""
+        """Count the call."""
         self.closed += 1
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What one command answered."""
+    """The exit code and the output of one command."""
 
     code: int
     out: str
@@ -137,7 +137,7 @@ class Counter(World):
         self.store = self.records
         self.works = True
         self.deps = replace(self.deps, store=self.records, sleep=self._go_on)
-        self.rooms = FakeApp(
+        self.operations = FakeApp(
             settings=Settings.from_env(ENV),
             deps=self.deps,
             found=self.records,
@@ -148,19 +148,19 @@ class Counter(World):
         )
 
     def call(self, *argv: str, answer: str = "", env: Mapping[str, str] = ENV) -> Called:
-        """Run one command; ``answer`` is what is typed when it asks."""
+        """Run one command; ``answer`` is typed when it asks for confirmation."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), _typing(answer):
-            code = run(list(argv), env=env, open_app=lambda _: self.rooms, program="darkroom")
+            code = run(list(argv), env=env, open_app=lambda _: self.operations, program="darkroom")
         return Called(code, out.getvalue(), err.getvalue())
 
-    def have_asked(self, key: Key, **fields: object) -> None:
-        """The app has asked, and its message was carried."""
+    def request(self, key: Key, **fields: object) -> None:
+        """Send a request as the app does, and process its message."""
         asyncio.run(self.ask(key, **fields))
 
-    def have_made(self, key: Key, **fields: object) -> None:
-        """The app has asked, and has got its picture."""
-        self.have_asked(key, **fields)
+    def generate(self, key: Key, **fields: object) -> None:
+        """Send a request as the app does, and let it succeed."""
+        self.request(key, **fields)
         asyncio.run(self.make())
 
     def sent(self) -> Sent:
@@ -175,7 +175,7 @@ class Counter(World):
             await self.make()
 
     async def make(self) -> None:
-        """Every prediction that runs succeeds, and its webhook arrives."""
+        """Let every running prediction succeed, and deliver its webhook."""
         for prediction in self.replicate.running:
             self.replicate.succeed(prediction.prediction_id, [b"a picture"])
             await self.webhook(prediction.prediction_id)

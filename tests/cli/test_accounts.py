@@ -16,7 +16,7 @@ CORRECTION = ("--held", "-1", "--available", "1", "--note", "a lost hold", "--id
 
 
 def test_the_first_grant_opens_the_account(counter: Counter) -> None:
-    """It sets plan and limit too, and says under which id it was posted."""
+    """It also sets plan and limit, and prints the id of the ledger entry."""
     called = counter.call("grant", "bob", "5", "--plan", "basic", "--daily-limit", "3")
     assert called.code == 0
     assert counter.account("bob") == Account(
@@ -28,11 +28,11 @@ def test_the_first_grant_opens_the_account(counter: Counter) -> None:
 
 
 def test_the_same_grant_twice_gives_once(counter: Counter) -> None:
-    """And the second says so."""
+    """The second says so."""
     assert counter.call("grant", "ada", "5", "--id", "invoice-1").code == 0
     again = counter.call("grant", "ada", "5", "--id", "invoice-1")
     assert again.code == 0
-    assert "invoice-1 was given before: 5 credits" in again.out
+    assert "invoice-1 was already given: 5 credits" in again.out
     assert counter.balances() == (15, 0, 0)
     assert counter.account().plan is Plan.PREMIUM
     counter.books_balance()
@@ -44,7 +44,7 @@ def test_the_same_grant_twice_gives_once(counter: Counter) -> None:
 
 
 def test_terms_change_without_a_credit(counter: Counter) -> None:
-    """A plan, a limit, and no limit again; the account shows them and its ledger says so."""
+    """A plan, a limit, then no limit. The account shows them, and its ledger has an entry for each."""
     assert counter.call("terms", "ada", "--plan", "basic", "--daily-limit", "7", "--id", "t1").code == 0
     assert (counter.account().plan, counter.account().daily_limit_credits) == (Plan.BASIC, 7)
     called = counter.call("terms", "ada", "--no-daily-limit")
@@ -57,7 +57,7 @@ def test_terms_change_without_a_credit(counter: Counter) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "says"),
     [
-        (("ada",), 2, "say --plan, --daily-limit or --no-daily-limit"),
+        (("ada",), 2, "give --plan, --daily-limit or --no-daily-limit"),
         (("ada", "--plan", "gold"), 2, "choose one of free, basic, premium"),
         (("ada", "--daily-limit", "1", "--no-daily-limit"), 2, "contradict"),
         (("ada", "--daily-limit", "-1"), 2, "--daily-limit"),
@@ -65,8 +65,8 @@ def test_terms_change_without_a_credit(counter: Counter) -> None:
         (("a/b", "--plan", "free"), 2, "the account must be"),
     ],
 )
-def test_terms_that_cannot_be_meant_are_refused(counter: Counter, argv: tuple[str, ...], code: int, says: str) -> None:
-    """With the reason, and nothing is changed."""
+def test_impossible_terms_are_refused(counter: Counter, argv: tuple[str, ...], code: int, says: str) -> None:
+    """The error gives the reason, and nothing is changed."""
     called = counter.call("terms", *argv)
     assert (called.code, called.out) == (code, "")
     assert says in called.err
@@ -90,18 +90,18 @@ def test_terms_that_cannot_be_meant_are_refused(counter: Counter, argv: tuple[st
         (("ada", "5", "--daily-limit", "-1"), "--daily-limit"),
     ],
 )
-def test_a_grant_that_cannot_be_meant_is_refused(counter: Counter, argv: tuple[str, ...], says: str) -> None:
-    """With the reason, and nothing is posted."""
+def test_an_impossible_grant_is_refused(counter: Counter, argv: tuple[str, ...], says: str) -> None:
+    """The error gives the reason, and nothing is posted."""
     called = counter.call("grant", *argv)
     assert (called.code, called.out) == (2, "")
     assert says in called.err
     assert counter.balances() == (10, 0, 0)
 
 
-def test_an_account_shows_balances_and_what_moved_last(counter: Counter) -> None:
-    """The newest entry first, each with the generation it belongs to and how each balance changed."""
+def test_an_account_shows_its_balances_and_last_entries(counter: Counter) -> None:
+    """The newest entry is first. Each has its generation and the change of each balance."""
     counter.pass_time(60)
-    counter.have_asked(Key("ada", "one"))
+    counter.request(Key("ada", "one"))
     called = counter.call("account", "ada", "--last", "1")
     assert called.code == 0
     assert re.search(r"^available +9$", called.out, re.MULTILINE)
@@ -112,37 +112,37 @@ def test_an_account_shows_balances_and_what_moved_last(counter: Counter) -> None
 
 
 def test_an_account_as_json(counter: Counter) -> None:
-    """Every number under its name, for programs."""
-    counter.have_asked(Key("ada", "one"))
-    told = json.loads(counter.call("account", "ada", "--json").out)
-    assert (told["plan"], told["granted"], told["available"], told["held"], told["captured"]) == (
+    """Each number has its name."""
+    counter.request(Key("ada", "one"))
+    printed = json.loads(counter.call("account", "ada", "--json").out)
+    assert (printed["plan"], printed["granted"], printed["available"], printed["held"], printed["captured"]) == (
         "premium",
         10,
         9,
         1,
         0,
     )
-    assert (told["daily_limit_credits"], told["today_credits"]) == (None, 1)
-    hold = next(entry for entry in told["ledger"] if entry["move"] == "hold")
+    assert (printed["daily_limit_credits"], printed["today_credits"]) == (None, 1)
+    hold = next(entry for entry in printed["ledger"] if entry["move"] == "hold")
     assert (hold["belongs_to"], hold["available"], hold["held"]) == ("one", -1, 1)
 
 
-def test_an_account_that_is_not_there(counter: Counter) -> None:
-    """Is the answer no, with the line that would open it."""
+def test_a_missing_account_is_refused(counter: Counter) -> None:
+    """The exit code is 1, and the error has the command that would open it."""
     called = counter.call("account", "bob")
     assert (called.code, called.out) == (1, "")
     assert "darkroom grant bob CREDITS" in called.err
 
 
-def test_the_audit_of_sound_books(counter: Counter) -> None:
-    """Finds nothing."""
-    counter.have_made(Key("ada", "one"))
+def test_the_audit_of_a_correct_ledger(counter: Counter) -> None:
+    """It finds no difference."""
+    counter.generate(Key("ada", "one"))
     called = counter.call("audit")
     assert (called.code, called.out) == (0, "No difference.\n")
 
 
-def test_the_audit_proposes_the_correction_that_mends(counter: Counter) -> None:
-    """A hold without a generation: exit code 1, and the proposed line makes the next audit silent."""
+def test_the_audit_proposes_a_correction_that_works(counter: Counter) -> None:
+    """For a hold without a generation the exit code is 1. After the proposed command the next audit finds nothing."""
     asyncio.run(worker.correct(counter.deps, "ada", available=-2, held=2, captured=0, correction_id="slip", note="x"))
     called = counter.call("audit")
     assert called.code == 1
@@ -156,7 +156,7 @@ def test_the_audit_proposes_the_correction_that_mends(counter: Counter) -> None:
 
 
 def test_the_audit_proposes_to_complete_the_ledger(counter: Counter) -> None:
-    """Somebody edited the account by hand: the proposed line leaves it alone and makes the next audit silent."""
+    """Somebody edited the account by hand. The proposed command keeps it so, and the next audit finds nothing."""
     counter.records.put_account(replace(counter.account(), granted=12, available=12))
     called = counter.call("audit")
     assert called.code == 1
@@ -169,7 +169,7 @@ def test_the_audit_proposes_to_complete_the_ledger(counter: Counter) -> None:
 
 
 def test_the_audit_of_one_account(counter: Counter) -> None:
-    """Others' differences are not told; an account that is not there is."""
+    """It reports no difference of other accounts, and refuses an account that does not exist."""
     counter.call("grant", "bob", "5")
     counter.records.put_account(replace(counter.account("bob"), granted=6, available=6))
     assert counter.call("audit", "--account", "ada").code == 0
@@ -177,9 +177,9 @@ def test_the_audit_of_one_account(counter: Counter) -> None:
     assert "There is no account 'eve'" in counter.call("audit", "--account", "eve").err
 
 
-def test_a_correction_is_shown_asked_for_and_posted(counter: Counter) -> None:
-    """The table says what each balance will be; after a yes it is so."""
-    counter.have_asked(Key("ada", "one"))
+def test_a_correction_is_shown_confirmed_and_posted(counter: Counter) -> None:
+    """The table shows each balance as it will be, and after a yes it is so."""
+    counter.request(Key("ada", "one"))
     called = counter.call("correct", "ada", *CORRECTION, answer="y\n")
     assert called.code == 0
     assert re.search(r"^held +1 +-1 +0$", called.out, re.MULTILINE)
@@ -191,27 +191,27 @@ def test_a_correction_is_shown_asked_for_and_posted(counter: Counter) -> None:
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
 def test_without_a_yes_nothing_is_corrected(counter: Counter, answer: str) -> None:
-    """No, only Enter, or nobody at the keyboard."""
-    counter.have_asked(Key("ada", "one"))
+    """The answer may be no, only Enter, or end of input."""
+    counter.request(Key("ada", "one"))
     called = counter.call("correct", "ada", *CORRECTION, answer=answer)
     assert called.code == 1
     assert "Aborted" in called.err
     assert counter.balances() == (9, 1, 0)
-    assert counter.rooms.closed == 1
+    assert counter.operations.closed == 1
 
 
 def test_the_same_correction_twice_corrects_once(counter: Counter) -> None:
-    """And the second says so."""
+    """The second says so."""
     argv = ("correct", "ada", "--available", "5", "--note", "sorry", "--id", "ticket-1", "--yes")
     assert counter.call(*argv).code == 0
     again = counter.call(*argv)
     assert again.code == 0
-    assert "ticket-1 was posted before" in again.out
+    assert "ticket-1 was already posted" in again.out
     assert counter.balances() == (15, 0, 0)
 
 
 def test_a_correction_below_zero_is_refused(counter: Counter) -> None:
-    """The core forbids it; the reason is one line."""
+    """shared/core forbids it, and the error is one line."""
     called = counter.call("correct", "ada", "--available", "-11", "--note", "x", "--id", "ticket-1", "--yes")
     assert called.code == 1
     assert "Nothing was changed: credits of account 'ada' would be negative" in called.err
@@ -230,7 +230,7 @@ def test_a_correction_below_zero_is_refused(counter: Counter) -> None:
     ],
 )
 def test_a_correction_needs_a_change_a_note_and_an_id(counter: Counter, argv: tuple[str, ...]) -> None:
-    """Each is asked for on the command line."""
+    """Each must be given on the command line."""
     called = counter.call("correct", "ada", *argv, "--yes")
     assert (called.code, called.out) == (2, "")
     assert counter.balances() == (10, 0, 0)

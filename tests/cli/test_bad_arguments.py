@@ -1,4 +1,4 @@
-"""Whatever is typed wrongly, in any command, is answered in plain English: an exit code, a text, and no traceback."""
+"""A wrong argument of any command is answered with an exit code and a text, never with a traceback."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +11,13 @@ from tests.cli.counter import Counter
 
 pytestmark = pytest.mark.long  # every argument of every command
 
-#: What people and scripts type where something else was meant.
+#: Wrong values that people and scripts give.
 BAD = ("", "-5", "-1", "0", "many", "1e3", "99999999999999999999", "a/b", "a b", "nosuch", "../x", "\udcff", "é" * 300)
 
-#: Those that are tried for options: each is a whole run of a command.
+#: The ones tried for options: fewer, because each is a whole run of a command.
 FEW = ("", "-5", "99999999999999999999", "nosuch", "\udcff")
 
-#: What a command needs, so that a bad value stands alone.
+#: Good values of required options, so that one bad value is the only mistake.
 NEEDED = {
     "--user": "ada",
     "--note": "x",
@@ -27,7 +27,7 @@ NEEDED = {
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that there is, by what is typed."""
+    """Every command, with the words that call it."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
@@ -39,7 +39,7 @@ ALL = dict(commands(typer.main.get_command(app)))
 
 
 def lines(path: tuple[str, ...], command: Any, bad: str) -> Iterator[list[str]]:
-    """The command with one value after the other that is bad, the others as they should be."""
+    """Command lines with one bad value each; all other values are good."""
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option" and not each.is_flag]
     needed = [word for each in options if each.required for word in (each.opts[0], NEEDED[each.opts[0]])]
@@ -53,7 +53,7 @@ def lines(path: tuple[str, ...], command: Any, bad: str) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
 def test_every_bad_argument_of_every_command_is_answered(counter: Counter, path: tuple[str, ...]) -> None:
-    """Whatever raises something would fail here; nothing that was meant otherwise moves a credit."""
+    """An exception fails the test, and no mistaken command moves a credit."""
     before = counter.balances()
     for bad in BAD:
         for line in lines(path, ALL[path], bad):

@@ -63,12 +63,12 @@ inputs = { prompt = { type = "text" }, max_tokens = { type = "whole", from = 1, 
 @pytest.fixture
 def shop(counter: Counter) -> Counter:
     """A counter whose catalogue has three models, one of them retired."""
-    counter.rooms.deps = replace(counter.deps, catalog=parse_catalog(CATALOG))
+    counter.operations.deps = replace(counter.deps, catalog=parse_catalog(CATALOG))
     return counter
 
 
-def test_what_is_offered_is_listed(shop: Counter) -> None:
-    """What it makes, for whom, for how many credits of what, and the provider's price with its units."""
+def test_the_offered_models_are_listed(shop: Counter) -> None:
+    """Each with modality, plan, credits and their unit, and the provider's prices with their units."""
     called = shop.call("catalog", "list")
     assert called.code == 0
     assert called.out.splitlines() == [
@@ -78,20 +78,20 @@ def test_what_is_offered_is_listed(shop: Counter) -> None:
     ]
 
 
-def test_what_is_not_offered_is_listed_on_demand(shop: Counter) -> None:
-    """With who serves in its place."""
+def test_retired_models_are_listed_with_all(shop: Counter) -> None:
+    """A retired model is listed with its successor."""
     called = shop.call("catalog", "list", "--all", "--modality", "image")
     assert re.search(r"^old +image +retired, see small +free +economy +1 +0 per run$", called.out, re.MULTILINE)
     assert "talker" not in called.out
 
 
 def test_the_list_as_json(shop: Counter) -> None:
-    """Every column under its name, money in micros, and the catalogue's own version."""
-    told = json.loads(shop.call("catalog", "list", "--json", "--all").out)
-    assert told["version"] == "test"
-    assert [model["name"] for model in told["models"]] == ["old", "small", "talker"]
-    assert told["models"][0]["successor"] == "small"
-    assert told["models"][2] == {
+    """Each column has its name, money is in micros, and the version is the catalogue's."""
+    printed = json.loads(shop.call("catalog", "list", "--json", "--all").out)
+    assert printed["version"] == "test"
+    assert [model["name"] for model in printed["models"]] == ["old", "small", "talker"]
+    assert printed["models"][0]["successor"] == "small"
+    assert printed["models"][2] == {
         "name": "talker",
         "target": "maker/talker",
         "modality": "text",
@@ -107,8 +107,8 @@ def test_the_list_as_json(shop: Counter) -> None:
     }
 
 
-def test_the_list_is_of_what_the_settings_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The real wiring lays CATALOG_FILE over the app's own; what is wrong in it is a wrong setting, in words."""
+def test_the_list_follows_the_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The real app lays CATALOG_FILE over its own catalogue. A mistake in the file is reported as a wrong setting."""
     file = tmp_path / "mine.toml"
     env = ENV | {"STORAGE_CONNECTION_STRING": "AccountName=darkroom;AccountKey=bm9uZQ==", "CATALOG_FILE": str(file)}
     file.write_text("[models.flux-schnell]\ncredits = 7\n", encoding="utf-8")
@@ -116,14 +116,14 @@ def test_the_list_is_of_what_the_settings_say(tmp_path: Path, capsys: pytest.Cap
     assert re.search(r"^flux-schnell +image +active +free +economy +7 ", capsys.readouterr().out, re.MULTILINE)
     file.write_text("[models.flux-schnell]\ncredits = true\n", encoding="utf-8")
     assert run(["catalog", "list"], env=env, open_app=OperatorsApp) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("mine.toml (CATALOG_FILE): model flux-schnell, credits: must be")
-    assert "Traceback" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("mine.toml (CATALOG_FILE): model flux-schnell, credits: must be")
+    assert "Traceback" not in printed.err
 
 
-def test_where_nothing_fits(shop: Counter) -> None:
-    """It says so; what is no modality is a wrong command line."""
+def test_a_list_without_a_model(shop: Counter) -> None:
+    """It says so; an unknown modality is a wrong command line."""
     assert shop.call("catalog", "list", "--modality", "video").out == "There is no such model.\n"
     called = shop.call("catalog", "list", "--modality", "smell")
     assert called.code == 2

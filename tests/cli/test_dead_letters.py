@@ -23,8 +23,8 @@ def dead_letter(counter: Counter, raw: bytes, key: Key | None = KEY, queue: str 
     return name
 
 
-def test_list_shows_each_letter(counter: Counter) -> None:
-    """Reason, ids and name, in one line each; or that there is none."""
+def test_list_shows_each_dead_letter(counter: Counter) -> None:
+    """One line each with reason, ids and name; an empty archive is a sentence."""
     assert counter.call("dead-letters", "list").out == "There are no dead letters.\n"
     name = dead_letter(counter, REQUEST)
     garbage = dead_letter(counter, b"garbage", key=None, queue=EVENTS)
@@ -37,7 +37,7 @@ def test_list_shows_each_letter(counter: Counter) -> None:
 
 
 def test_list_of_one_queue(counter: Counter) -> None:
-    """A queue that is not the app's is refused, with those that are."""
+    """A queue that is not the app's is refused, and the error names those of the app."""
     name = dead_letter(counter, REQUEST)
     dead_letter(counter, b"garbage", key=None, queue=EVENTS)
     called = counter.call("dead-letters", "list", "--queue", REQUESTS, "--limit", "1")
@@ -49,19 +49,19 @@ def test_list_of_one_queue(counter: Counter) -> None:
     assert f"{REQUESTS}, {EVENTS}" in called.err
 
 
-def test_show_says_what_a_letter_is_about(counter: Counter) -> None:
-    """Without what is in it."""
+def test_show_says_what_a_dead_letter_is_about(counter: Counter) -> None:
+    """It does not print the content."""
     called = counter.call("dead-letters", "show", dead_letter(counter, REQUEST))
     assert called.code == 0
-    told = dict(line.split(maxsplit=1) for line in called.out.splitlines() if not line.startswith("generation is"))
-    assert told["message"].strip() == "the request of generation"
-    assert told["user"].strip() == "ada"
-    assert "not there" in called.out
+    printed = dict(line.split(maxsplit=1) for line in called.out.splitlines() if not line.startswith("generation is"))
+    assert printed["message"].strip() == "the request of generation"
+    assert printed["user"].strip() == "ada"
+    assert "not found" in called.out
     assert "garden" not in called.out
 
 
 def test_show_raw_prints_the_message(counter: Counter) -> None:
-    """Whatever it is, without steering the terminal."""
+    """Any bytes are printed, and none steers the terminal."""
     assert json.loads(counter.call("dead-letters", "show", dead_letter(counter, REQUEST), "--raw").out) == json.loads(
         REQUEST
     )
@@ -70,7 +70,7 @@ def test_show_raw_prints_the_message(counter: Counter) -> None:
 
 
 def test_replay_sends_the_request_again(counter: Counter) -> None:
-    """Under a new message id each time; the letter stays."""
+    """Each time with a new message id, and the dead letter stays in the archive."""
     name = dead_letter(counter, REQUEST)
     for _ in range(2):
         called = counter.call("dead-letters", "replay", name, "--yes")
@@ -84,42 +84,42 @@ def test_replay_sends_the_request_again(counter: Counter) -> None:
     assert "garden" not in called.out
 
 
-def test_replay_says_first_that_an_end_is_final(counter: Counter) -> None:
-    """Then asks; without a yes nothing is sent."""
-    counter.have_made(KEY)
+def test_replay_of_an_ended_generation_warns_first(counter: Counter) -> None:
+    """It asks for confirmation, and without a yes nothing is sent."""
+    counter.generate(KEY)
     name = dead_letter(counter, REQUEST)
     called = counter.call("dead-letters", "replay", name, answer="n\n")
     assert called.code == 1
-    assert "has ended (succeeded), and ended is final" in called.out
+    assert "has ended (succeeded), and sending this again changes nothing" in called.out
     assert "darkroom submit" in called.out
     assert counter.messenger.sent == []
     assert counter.call("dead-letters", "replay", name, answer="y\n").code == 0
     assert len(counter.messenger.sent) == 1
 
 
-def test_replay_of_news_goes_to_its_own_queue(counter: Counter) -> None:
-    """And says that the generation is open."""
-    counter.have_asked(KEY)
+def test_replay_of_a_check_goes_to_its_own_queue(counter: Counter) -> None:
+    """It says that the generation is open."""
+    counter.request(KEY)
     name = dead_letter(counter, json.dumps(Check(KEY).to_json()).encode(), queue=EVENTS)
     called = counter.call("dead-letters", "replay", name, "--yes")
     assert "is open (running)" in called.out
     assert (counter.sent().queue, counter.sent().message) == (EVENTS, Check(KEY))
 
 
-def test_replay_refuses_what_is_no_message(counter: Counter) -> None:
-    """It would only be archived again."""
+def test_replay_refuses_bytes_that_are_not_a_message(counter: Counter) -> None:
+    """They would only be archived again."""
     called = counter.call("dead-letters", "replay", dead_letter(counter, b"garbage", key=None), "--yes")
     assert called.code == 1
-    assert "no message: the message is not JSON" in called.err
+    assert "not a message of the app: the message is not JSON" in called.err
     assert counter.messenger.sent == []
 
 
 @pytest.mark.parametrize("command", ["show", "replay"])
-def test_a_letter_that_is_not_there(counter: Counter, command: str) -> None:
-    """Or a name that none can have, or of a queue that is not the app's."""
+def test_a_missing_dead_letter_is_refused(counter: Counter, command: str) -> None:
+    """So is an impossible name, and a name of a queue that is not the app's."""
     name = f"{REQUESTS}/2026-11-21/{'0' * 32}.json"
     assert "There is no dead letter" in counter.call("dead-letters", command, name).err
     assert counter.call("dead-letters", command, "nonsense").code == 2
     other = dead_letter(counter, REQUEST, queue="others")
-    assert "none of the app's queues" in counter.call("dead-letters", command, other).err
+    assert "is not a queue of this app" in counter.call("dead-letters", command, other).err
     assert counter.messenger.sent == []

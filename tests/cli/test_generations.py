@@ -20,8 +20,8 @@ PROMPT = "A lighthouse at night"
 
 
 def test_cancel_sends_a_cancel(counter: Counter) -> None:
-    """And changes nothing itself."""
-    counter.have_asked(KEY)
+    """The command itself changes nothing."""
+    counter.request(KEY)
     called = counter.call("cancel", "one", "--user", "ada")
     assert called.code == 0
     assert counter.sent().message == CancelRequest(KEY)
@@ -30,9 +30,9 @@ def test_cancel_sends_a_cancel(counter: Counter) -> None:
     assert counter.generation().state is State.CANCELED
 
 
-def test_cancel_of_what_has_ended_or_is_not_there(counter: Counter) -> None:
-    """Sends nothing."""
-    counter.have_made(KEY)
+def test_cancel_of_an_ended_or_missing_generation(counter: Counter) -> None:
+    """It sends nothing."""
+    counter.generate(KEY)
     assert "ended already: succeeded" in counter.call("cancel", "one", "--user", "ada").err
     called = counter.call("cancel", "two", "--user", "ada")
     assert called.code == 1
@@ -40,9 +40,9 @@ def test_cancel_of_what_has_ended_or_is_not_there(counter: Counter) -> None:
     assert counter.messenger.sent == []
 
 
-def test_show_tells_what_was_asked_sent_and_paid(counter: Counter) -> None:
-    """Found by its id alone; the prompt is not told."""
-    counter.have_made(KEY, width=1024, height=768, prompt="A secret garden")
+def test_show_prints_the_request_the_inputs_and_the_credits(counter: Counter) -> None:
+    """The id alone is enough to find it, and the prompt is not printed."""
+    counter.generate(KEY, width=1024, height=768, prompt="A secret garden")
     called = counter.call("show", "one")
     assert called.code == 0
     lines = dict(line.split(maxsplit=1) for line in called.out.splitlines())
@@ -56,41 +56,41 @@ def test_show_tells_what_was_asked_sent_and_paid(counter: Counter) -> None:
     assert "garden" not in called.out
 
 
-def test_show_tells_the_prompt_only_when_asked(counter: Counter) -> None:
-    """What could steer a terminal arrives as an escape, and nothing is read as markup."""
-    counter.have_asked(KEY, prompt="A [bold]red\x1b[31m lake :smile:")
+def test_show_prints_the_prompt_only_with_its_option(counter: Counter) -> None:
+    """Control characters are printed as escapes, and nothing is read as markup."""
+    counter.request(KEY, prompt="A [bold]red\x1b[31m lake :smile:")
     assert "lake" not in counter.call("show", "one", "--json").out
     assert "A [bold]red\\x1b[31m lake :smile:" in counter.call("show", "one", "--prompt").out
     assert json.loads(counter.call("show", "one", "--prompt", "--json").out)["prompt"].startswith("A [bold]red\x1b")
 
 
 def test_show_as_json(counter: Counter) -> None:
-    """Every fact under its name."""
-    counter.have_made(KEY, width=1024, height=768, seed=0)
-    told = json.loads(counter.call("show", "one", "--user", "ada", "--json").out)
-    assert (told["state"], told["reason"], told["model"], told["attempts"], told["seed"]) == (
+    """Each fact has its name."""
+    counter.generate(KEY, width=1024, height=768, seed=0)
+    printed = json.loads(counter.call("show", "one", "--user", "ada", "--json").out)
+    assert (printed["state"], printed["reason"], printed["model"], printed["attempts"], printed["seed"]) == (
         "succeeded",
         None,
         "flux-schnell",
         1,
         0,
     )
-    assert told["asked"] == {"model": "flux-schnell", "width": 1024, "height": 768}
-    assert told["sent"] == {"aspect_ratio": "4:3", "megapixels": "1"}
-    assert told["credits"] == {"held": 1, "captured": 1, "released": 0}
-    assert told["outputs"][0]["name"] == "ada/ada/one/1-0.png"
-    assert told["announced"] is True
-    assert [(each["step"], each["times"]) for each in told["history"]] == [
+    assert printed["asked"] == {"model": "flux-schnell", "width": 1024, "height": 768}
+    assert printed["sent"] == {"aspect_ratio": "4:3", "megapixels": "1"}
+    assert printed["credits"] == {"held": 1, "captured": 1, "released": 0}
+    assert printed["outputs"][0]["name"] == "ada/ada/one/1-0.png"
+    assert printed["announced"] is True
+    assert [(each["step"], each["times"]) for each in printed["history"]] == [
         ("credits_held", 1),
         ("prediction_created", 1),
         ("captured", 1),
     ]
-    assert {each["at"] for each in told["history"]} == {"2026-11-21T12:00:00+00:00"}
-    assert told["ended_at"] == "2026-11-21T12:00:00+00:00"
+    assert {each["at"] for each in printed["history"]} == {"2026-11-21T12:00:00+00:00"}
+    assert printed["ended_at"] == "2026-11-21T12:00:00+00:00"
 
 
-def test_show_tells_who_answered_and_why(counter: Counter) -> None:
-    """And what that cost at the provider, by what it measured: numbers, and of a word only that it is there."""
+def test_show_prints_the_model_and_why_it_was_chosen(counter: Counter) -> None:
+    """It also prints the provider's cost and metrics. A metric that is a word is printed without its value."""
     full = examples.full_generation(KEY)
     metrics: dict[str, Any] = {"predict_time": 1.5, "image_count": 2, "with_audio": True, "note": "a secret garden"}
     counter.records.put_generation(replace(full, metrics=metrics, cost_usd_micros=1_234_567))
@@ -104,14 +104,14 @@ def test_show_tells_who_answered_and_why(counter: Counter) -> None:
         r"sent +steps 28, guidance 3\.5, raw False",
     ):
         assert re.search(rf"^{line}$", called.out, re.MULTILINE), line
-    told = json.loads(counter.call("show", "one", "--json").out)
-    assert (told["chosen_by"], told["cost_usd_micros"]) == ("fallback", 1_234_567)
-    assert told["passed_over"][0] == {"model": "flux-dev", "reason": "MODEL_RETIRED"}
-    assert told["metrics"] == metrics | {"note": None}
+    printed = json.loads(counter.call("show", "one", "--json").out)
+    assert (printed["chosen_by"], printed["cost_usd_micros"]) == ("fallback", 1_234_567)
+    assert printed["passed_over"][0] == {"model": "flux-dev", "reason": "MODEL_RETIRED"}
+    assert printed["metrics"] == metrics | {"note": None}
 
 
-def test_show_tells_a_text_only_when_asked(counter: Counter, tmp_path: Path) -> None:
-    """How long it is, always; the file is saved as any other."""
+def test_show_prints_a_text_only_with_its_option(counter: Counter, tmp_path: Path) -> None:
+    """It always prints the length, and saves the text's file as any other."""
     made = replace(examples.output(KEY, 0), name="ada/ada/one/1-0.txt", content_type="text/plain; charset=utf-8")
     made = replace(made, width=0, height=0, size_bytes=16, text="A secret\ngarden")
     request = replace(examples.full_request(KEY), system_prompt="Be a gardener.", trigger_word="GRDN")
@@ -128,13 +128,13 @@ def test_show_tells_a_text_only_when_asked(counter: Counter, tmp_path: Path) -> 
     assert "garden" not in called.out + json.dumps(quiet)
 
     assert "A secret\\ngarden" in counter.call("show", "one", "--text").out
-    told = json.loads(counter.call("show", "one", "--text", "--prompt", "--json").out)
-    assert told["outputs"][0]["text"] == "A secret\ngarden"
-    assert (told["system_prompt"], told["trigger_word"]) == ("Be a gardener.", "GRDN")
+    printed = json.loads(counter.call("show", "one", "--text", "--prompt", "--json").out)
+    assert printed["outputs"][0]["text"] == "A secret\ngarden"
+    assert (printed["system_prompt"], printed["trigger_word"]) == ("Be a gardener.", "GRDN")
 
 
-def test_show_tells_no_word_that_a_user_wrote(counter: Counter) -> None:
-    """Not one of any text field, unless it is asked for; what names something is told."""
+def test_show_prints_no_word_that_a_user_wrote(counter: Counter) -> None:
+    """No text field is printed without its option. Names of files are printed."""
     texts: dict[str, Any] = {name: f"secret-{name}" for name in WRITTEN}
     request = GenerationRequest(key=KEY, input_file="ada/ada/a.zip", metadata={"note": "secret-note"}, **texts)
     inputs: dict[str, Any] = {
@@ -146,41 +146,41 @@ def test_show_tells_no_word_that_a_user_wrote(counter: Counter) -> None:
     full = examples.full_generation(KEY)
     assert full.attempt is not None
     counter.records.put_generation(replace(full, request=request, attempt=replace(full.attempt, inputs=inputs)))
-    told = counter.call("show", "one").out + counter.call("show", "one", "--json").out
-    assert "secret" not in told
-    assert "ada/ada/a.zip" in told
-    assert "720p" in told
+    printed = counter.call("show", "one").out + counter.call("show", "one", "--json").out
+    assert "secret" not in printed
+    assert "ada/ada/a.zip" in printed
+    assert "720p" in printed
 
 
 def test_show_of_an_open_generation(counter: Counter) -> None:
-    """Nothing is captured yet, and it says when the timer looks."""
-    counter.have_asked(KEY)
+    """Nothing is captured yet, and it prints the time of the next check."""
+    counter.request(KEY)
     called = counter.call("show", "one")
     assert re.search(r"^credits +1 held$", called.out, re.MULTILINE)
-    assert re.search(r"^timer looks +2026-11-21 12:00:\d\dZ, in \d+ s$", called.out, re.MULTILINE)
+    assert re.search(r"^next check +2026-11-21 12:00:\d\dZ, in \d+ s$", called.out, re.MULTILINE)
     assert json.loads(counter.call("show", "one", "--json").out)["announced"] is False
 
 
 def test_show_of_an_id_that_two_users_have(counter: Counter) -> None:
-    """Asks whose is meant."""
-    counter.have_asked(KEY)
-    counter.have_asked(Key("bob", "one"))
+    """It asks for the user."""
+    counter.request(KEY)
+    counter.request(Key("bob", "one"))
     called = counter.call("show", "one")
     assert called.code == 1
     assert "--user: ada, bob" in called.err
     assert re.search(r"^user +bob$", counter.call("show", "one", "--user", "bob").out, re.MULTILINE)
 
 
-def test_show_of_what_is_not_there(counter: Counter) -> None:
-    """Is the answer no."""
+def test_show_of_a_missing_generation(counter: Counter) -> None:
+    """The exit code is 1; an impossible id is 2."""
     assert counter.call("show", "one").code == 1
     assert "no generation 'one'" in counter.call("show", "one", "--user", "ada").err
     assert counter.call("show", "one/two").code == 2
 
 
 def test_show_saves_the_outputs(counter: Counter, tmp_path: Path) -> None:
-    """As files in a folder that is made for them; stdout stays what it was."""
-    counter.have_made(KEY)
+    """They are files in a new folder, and stdout has only the facts."""
+    counter.generate(KEY)
     called = counter.call("show", "one", "--json", "--save", str(tmp_path / "new" / "folder"))
     assert called.code == 0
     assert (tmp_path / "new" / "folder" / "one-1-0.png").read_bytes() == b"a picture"
@@ -188,9 +188,9 @@ def test_show_saves_the_outputs(counter: Counter, tmp_path: Path) -> None:
     assert "saved" in called.err
 
 
-def test_show_cannot_save_what_is_not_there(counter: Counter, tmp_path: Path) -> None:
-    """No outputs, a lost blob, a folder that cannot be made: each is one line."""
-    counter.have_asked(Key("ada", "two"))
+def test_show_cannot_save_missing_outputs(counter: Counter, tmp_path: Path) -> None:
+    """No outputs, a lost blob or an impossible folder are errors of one line."""
+    counter.request(Key("ada", "two"))
     assert "no outputs" in counter.call("show", "two", "--save", str(tmp_path)).err
     asyncio.run(counter.make())
     (tmp_path / "file").touch()
@@ -198,13 +198,13 @@ def test_show_cannot_save_what_is_not_there(counter: Counter, tmp_path: Path) ->
     assert called.code == 1
     assert "cannot be written" in called.err
     counter.blobs.outputs.clear()
-    assert "not there any more" in counter.call("show", "two", "--save", str(tmp_path)).err
+    assert "does not exist any more" in counter.call("show", "two", "--save", str(tmp_path)).err
 
 
-def test_open_lists_what_is_not_finished(counter: Counter) -> None:
-    """Due or not; what has ended and was announced is not among them."""
-    counter.have_made(Key("ada", "done"))
-    counter.have_asked(KEY)
+def test_open_lists_the_generations_that_are_not_finished(counter: Counter) -> None:
+    """Due or not; a generation that has ended and was announced is not listed."""
+    counter.generate(Key("ada", "done"))
+    counter.request(KEY)
     counter.pass_time(90)
     called = counter.call("open")
     assert called.code == 0
@@ -214,10 +214,10 @@ def test_open_lists_what_is_not_finished(counter: Counter) -> None:
 
 
 def test_open_says_when_there_may_be_more(counter: Counter) -> None:
-    """And when there is nothing."""
+    """It also says when nothing is open."""
     assert counter.call("open").out == "Nothing is open.\n"
-    counter.have_asked(KEY)
-    counter.have_asked(Key("ada", "two"))
+    counter.request(KEY)
+    counter.request(Key("ada", "two"))
     called = counter.call("open", "--limit", "1")
     assert len(called.out.splitlines()) == 2
     assert "may be more" in called.err

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_help_names_every_command(counter: Counter) -> None:
-    """In one screen of 80 columns."""
+    """The help has a line for each, in 80 columns."""
     called = counter.call("--help")
     assert called.code == 0
     commands = "submit upload cancel show open grant account audit correct usage settings health dead-letters catalog"
@@ -30,7 +30,7 @@ def test_help_names_every_command(counter: Counter) -> None:
 
 
 def test_settings_are_listed_without_their_values(counter: Counter) -> None:
-    """Which are set, which are not, and what each should look like; never a value."""
+    """The list shows which are set and what each should look like, and never a value."""
     called = counter.call("settings", env=ENV | {"LOG_LEVEL": "loud-secret"})
     assert called.code == 2
     for name in NAMES:
@@ -44,85 +44,85 @@ def test_settings_are_listed_without_their_values(counter: Counter) -> None:
 
 
 def _shapes() -> str:
-    """The one shape that has the word in it, which is no secret."""
+    """The one shape that contains the word, which is not a secret."""
     return next(name.shape for name in NAMES if name.env == "REPLICATE_API_TOKEN")
 
 
-def test_settings_that_will_do(counter: Counter) -> None:
-    """Are exit code 0."""
+def test_complete_settings_are_accepted(counter: Counter) -> None:
+    """The exit code is 0."""
     assert counter.call("settings").code == 0
 
 
 def test_missing_settings_are_listed_at_once(counter: Counter) -> None:
-    """Exit code 2 and no traceback; no client was made."""
+    """The exit code is 2, without a traceback, and no client was made."""
     called = counter.call("account", "ada", env={})
     assert (called.code, called.out) == (2, "")
     assert "6 setting(s) cannot be used:" in called.err
     assert "Traceback" not in called.err
-    assert counter.rooms.closed == 0
+    assert counter.operations.closed == 0
 
 
 def test_a_malformed_connection_string_is_a_setting_too(capsys: pytest.CaptureFixture[str]) -> None:
-    """The real wiring refuses it when its first client is made."""
+    """The real app refuses it when it makes its first client."""
     env = ENV | {"STORAGE_CONNECTION_STRING": "not-a-connection-string"}
     assert run(["account", "ada"], env=env, open_app=OperatorsApp) == 2
-    told = capsys.readouterr()
-    assert "STORAGE_CONNECTION_STRING is malformed" in told.err
-    assert "not-a-connection-string" not in told.err
+    printed = capsys.readouterr()
+    assert "STORAGE_CONNECTION_STRING is malformed" in printed.err
+    assert "not-a-connection-string" not in printed.err
 
 
 @pytest.mark.parametrize("setting", ["MODERATION_FILE", "CATALOG_FILE", "BLOCKLIST_FILE"])
 @pytest.mark.parametrize("place", ["/nowhere/file.toml", __file__])
 def test_settings_reads_the_files_that_are_named(setting: str, place: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With one that is not there, or is something else, the app could not run: exit code 2, and which it is."""
+    """If one is missing or is not such a file, the exit code is 2 and the setting is named."""
     assert run(["settings"], env=ENV | {setting: place}, open_app=OperatorsApp) == 2
     assert setting in capsys.readouterr().err
     assert run(["settings"], env=ENV | {setting: "blob:config/file.toml"}, open_app=OperatorsApp) == 0
 
 
-def test_a_neighbour_that_is_down_is_one_line(counter: Counter) -> None:
-    """Exit code 1, and the rooms are closed all the same."""
-    counter.rooms.trouble = "no connection"
+def test_a_dependency_that_is_down_is_reported_in_one_line(counter: Counter) -> None:
+    """The exit code is 1, and the app is still closed."""
+    counter.operations.trouble = "no connection"
     called = counter.call("account", "ada")
     assert (called.code, called.out) == (1, "")
     assert called.err == "tables is not available: no connection\n"
-    assert counter.rooms.closed == 1
+    assert counter.operations.closed == 1
 
 
-def test_every_command_closes_its_rooms(counter: Counter) -> None:
-    """Once, also when it refuses."""
+def test_every_command_closes_its_app(counter: Counter) -> None:
+    """Once, even if the command refuses."""
     counter.call("account", "ada")
     counter.call("account", "nobody")
-    assert counter.rooms.closed == 2
+    assert counter.operations.closed == 2
 
 
-def test_health_answers_as_the_door_does(counter: Counter) -> None:
-    """Exit code 1 if one dependency does not answer."""
+def test_health_answers_as_the_http_route_does(counter: Counter) -> None:
+    """The exit code is 1 if one dependency does not answer."""
     assert counter.call("health").code == 0
-    counter.rooms.answers = {"tables": "ok", "replicate": "no answer within 5 s"}
+    counter.operations.answers = {"tables": "ok", "replicate": "no answer within 5 s"}
     called = counter.call("health", "--json")
     assert called.code == 1
-    assert json.loads(called.out) == counter.rooms.answers
+    assert json.loads(called.out) == counter.operations.answers
     assert re.search(r"^replicate +no answer within 5 s$", counter.call("health").out, re.MULTILINE)
 
 
-def test_a_command_that_there_is_not(counter: Counter) -> None:
-    """Is a wrong command line."""
+def test_an_unknown_command_is_refused(counter: Counter) -> None:
+    """The exit code is 2, and the error says so."""
     called = counter.call("destroy")
     assert (called.code, called.out) == (2, "")
     assert "No such command" in called.err
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (3661, "1 h 1 min"), (-90000, "1 d 1 h")]
+    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (3661, "1 h 1 min"), (-90000, "1 d 1 h")]
 )
-def test_spans_of_time_are_told_in_two_units(seconds: float, told: str) -> None:
-    """The largest two there are."""
-    assert span(timedelta(seconds=seconds)) == told
+def test_a_span_of_time_is_shown_in_two_units(seconds: float, text: str) -> None:
+    """The two largest units that are not zero."""
+    assert span(timedelta(seconds=seconds)) == text
 
 
 def test_the_app_does_not_import_the_command_line() -> None:
-    """Its packages are not installed where the app runs."""
+    """The command line's packages are not installed where the app runs."""
     for file in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
         if file.is_relative_to(ROOT / "shared" / "cli"):
             continue
@@ -132,8 +132,8 @@ def test_the_app_does_not_import_the_command_line() -> None:
             assert not [name for name in names if name.startswith("shared.cli")], file
 
 
-def test_an_operator_logs_in_with_whatever_login_there_is() -> None:
-    """Where nothing but addresses is set, an operator has no managed identity, but perhaps ``az login``."""
+def test_an_operator_logs_in_with_any_available_login() -> None:
+    """With addresses only, an operator has no managed identity but may have used ``az login``."""
     addresses = {
         "ServiceBus__fullyQualifiedNamespace": "darkroom.servicebus.windows.net",
         "STORAGE_TABLE_URL": "https://darkroom.table.core.windows.net",

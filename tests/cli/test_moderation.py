@@ -25,8 +25,8 @@ def policy(folder: Path, text: str) -> str:
 
 
 def test_a_refusal_is_explained_without_the_prompt(counter: Counter) -> None:
-    """Category, severity, screener, policy; and what the user was told."""
-    counter.have_asked(GORY, prompt="a gory battle")
+    """Category, severity, screener, policy; and the user's answer."""
+    counter.request(GORY, prompt="a gory battle")
     called = counter.call("moderation", "explain", "gory", "--user", "ada")
     assert called.code == 0
     for said in ("prompt", "refused: Violence (violence)", "Violence 6", "content_safety", "test, plan premium"):
@@ -35,32 +35,32 @@ def test_a_refusal_is_explained_without_the_prompt(counter: Counter) -> None:
     assert "battle" not in called.out
 
 
-def test_what_passed_is_explained_as_well(counter: Counter) -> None:
-    """The prompt and the output, each with its own verdict; as JSON for programs."""
-    counter.have_made(MILD, prompt="a mild breeze")
-    told = json.loads(counter.call("moderation", "explain", "mild", "--json").out)
-    assert [(record["subject"], record["allowed"]) for record in told] == [("prompt", True), ("output 1.0", True)]
-    assert told[0]["severities"]["Violence"] == 2
+def test_an_allowed_generation_is_explained_too(counter: Counter) -> None:
+    """Prompt and output have a verdict each, in JSON for programs."""
+    counter.generate(MILD, prompt="a mild breeze")
+    printed = json.loads(counter.call("moderation", "explain", "mild", "--json").out)
+    assert [(record["subject"], record["allowed"]) for record in printed] == [("prompt", True), ("output 1.0", True)]
+    assert printed[0]["severities"]["Violence"] == 2
 
 
-def test_a_generation_that_nobody_looked_at_says_so(counter: Counter) -> None:
-    """Refused before anybody was asked."""
-    counter.have_asked(GORY, model="flux-9")
-    assert "Nobody looked at it" in counter.call("moderation", "explain", "gory").out
+def test_a_generation_without_a_screening_says_so(counter: Counter) -> None:
+    """It was refused before it was screened."""
+    counter.request(GORY, model="flux-9")
+    assert "Nothing of it was screened" in counter.call("moderation", "explain", "gory").out
 
 
 def test_an_unknown_generation_is_not_explained(counter: Counter) -> None:
-    """The answer is no."""
+    """The exit code is 1."""
     called = counter.call("moderation", "explain", "nothing")
     assert called.code == 1
     assert "There is no generation" in called.err
 
 
 def test_a_stricter_policy_lists_what_it_would_refuse(counter: Counter, tmp_path: Path) -> None:
-    """And what it would allow; the rest is counted only."""
-    counter.have_asked(GORY, prompt="a gory battle")
-    counter.have_asked(MILD, prompt="a mild breeze")
-    counter.have_asked(Key("ada", "safe"))
+    """A milder one lists what it would allow. Verdicts that stay the same are only counted."""
+    counter.request(GORY, prompt="a gory battle")
+    counter.request(MILD, prompt="a mild breeze")
+    counter.request(Key("ada", "safe"))
     stricter = policy(tmp_path, POLICY.replace("Violence = 4", "Violence = 2", 1))
     called = counter.call("moderation", "diff", "--policy", stricter)
     assert [line.split() for line in called.out.splitlines()[1:]] == [
@@ -75,9 +75,9 @@ def test_a_stricter_policy_lists_what_it_would_refuse(counter: Counter, tmp_path
     ]
 
 
-def test_what_nobody_could_look_at_is_replayed_and_explained(counter: Counter, tmp_path: Path) -> None:
-    """A video that was refused unseen: the reason is that, and a policy that lets videos pass would flip it."""
-    counter.have_asked(MILD)
+def test_an_unscreened_output_is_replayed_and_explained(counter: Counter, tmp_path: Path) -> None:
+    """A video was refused because no screener takes videos. A policy that lets videos pass would allow it."""
+    counter.request(MILD)
     assessment, strict = unscreened("video"), parse_policy(POLICY)
     seen = record(
         "output 1.0",
@@ -90,7 +90,7 @@ def test_what_nobody_could_look_at_is_replayed_and_explained(counter: Counter, t
     )
     counter.store.put_generation(replace(counter.generation(MILD), screenings=(seen,)))
     explained = counter.call("moderation", "explain", "mild").out
-    assert "refused: nobody could look at it" in explained
+    assert "refused: no screener was available" in explained
     assert "video" in explained
     willing = policy(tmp_path, POLICY.replace("unscreened = []", 'unscreened = ["video"]', 1))
     called = counter.call("moderation", "diff", "--policy", willing)
@@ -99,21 +99,21 @@ def test_what_nobody_could_look_at_is_replayed_and_explained(counter: Counter, t
     ]
 
 
-def test_only_what_is_recent_is_replayed(counter: Counter, tmp_path: Path) -> None:
-    """--since."""
-    counter.have_asked(GORY, prompt="a gory battle")
+def test_only_recent_verdicts_are_replayed(counter: Counter, tmp_path: Path) -> None:
+    """``--since`` says how far back."""
+    counter.request(GORY, prompt="a gory battle")
     counter.pass_time(3 * 3600)
     milder = policy(tmp_path, POLICY.replace("Violence = 4", "Violence = 8", 1))
     assert "gory" not in counter.call("moderation", "diff", "--policy", milder, "--since", "2h").out
     assert "gory" in counter.call("moderation", "diff", "--policy", milder, "--since", "4h").out
 
 
-def test_thresholds_that_are_set_go_along(counter: Counter, tmp_path: Path) -> None:
-    """The other policy is judged as the app would use it."""
-    counter.have_asked(GORY, prompt="a gory battle")
+def test_threshold_settings_apply_to_the_other_policy(counter: Counter, tmp_path: Path) -> None:
+    """The other policy is applied as the app would apply it."""
+    counter.request(GORY, prompt="a gory battle")
     milder = policy(tmp_path, POLICY.replace("Violence = 4", "Violence = 8", 1))
-    settings = type(counter.rooms.settings).from_env(ENV | {"REFUSE_VIOLENCE_FROM": "4"})
-    counter.rooms.settings = settings
+    settings = type(counter.operations.settings).from_env(ENV | {"REFUSE_VIOLENCE_FROM": "4"})
+    counter.operations.settings = settings
     assert "gory" not in counter.call("moderation", "diff", "--policy", milder).out
 
 
@@ -126,8 +126,8 @@ def test_thresholds_that_are_set_go_along(counter: Counter, tmp_path: Path) -> N
         ((), "--policy"),
     ],
 )
-def test_what_cannot_be_read_is_named(counter: Counter, tmp_path: Path, argv: tuple[str, ...], says: str) -> None:
-    """File or span; the exit code is 2."""
+def test_an_unreadable_argument_is_named(counter: Counter, tmp_path: Path, argv: tuple[str, ...], says: str) -> None:
+    """A file or a span; the exit code is 2."""
     if argv[:1] == ("--since",):
         argv = (*argv, "--policy", policy(tmp_path, POLICY))
     called = counter.call("moderation", "diff", *argv)
@@ -136,7 +136,7 @@ def test_what_cannot_be_read_is_named(counter: Counter, tmp_path: Path, argv: tu
 
 
 def test_a_bad_policy_names_its_place(counter: Counter, tmp_path: Path) -> None:
-    """As the app would."""
+    """The error is the same as the app's."""
     called = counter.call("moderation", "diff", "--policy", policy(tmp_path, POLICY.replace("Hate = 4", "Hate = 0")))
     assert called.code == 2
     assert "refuse_from.Hate" in called.err

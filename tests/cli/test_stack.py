@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @pytest_asyncio.fixture(scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    """A running stack of these tests' own: they count what is in the archive."""
+    """A running stack for these tests alone, because they count the dead letters of the archive."""
     async with Running() as running:
         yield running
 
@@ -39,7 +39,7 @@ async def call(stack: Stack, *argv: str) -> Called:
     """Run ``python -m shared.cli`` with the stack's settings as its environment, through pipes."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-W", "always::ResourceWarning", "-m", "shared.cli"),  # a client that is left open would be told on stderr
+        *("-W", "always::ResourceWarning", "-m", "shared.cli"),  # an unclosed client would print a warning on stderr
         *argv,
         cwd=ROOT,
         env=os.environ | stack.values | {"FORCE_COLOR": "1"},
@@ -52,7 +52,7 @@ async def call(stack: Stack, *argv: str) -> Called:
 
 
 async def ok(stack: Stack, *argv: str) -> str:
-    """The answer of a command that must work, with nothing on stderr and no colour."""
+    """Run a command that must succeed; returns its stdout. It must print no colour, and nothing on stderr."""
     called = await call(stack, *argv)
     assert (called.code, called.err) == (0, "")
     assert "\x1b" not in called.out
@@ -60,7 +60,7 @@ async def ok(stack: Stack, *argv: str) -> str:
 
 
 async def until(look: Callable[[], Awaitable[T | None]]) -> T:
-    """What ``look`` finds, as soon as it finds something."""
+    """Call ``look`` until it returns something; returns that."""
     async with asyncio.timeout(20):
         while not (found := await look()):  # noqa: ASYNC110  # what is awaited happens in other processes
             await asyncio.sleep(0.1)
@@ -68,10 +68,10 @@ async def until(look: Callable[[], Awaitable[T | None]]) -> T:
 
 
 async def test_from_a_grant_to_a_picture(stack: Stack, tmp_path: Path) -> None:
-    """Credits in, a picture out and saved, and the account says what it cost."""
+    """An account gets credits, an image is made and saved, and the account shows the credits it cost."""
     await ok(stack, "grant", "ada", "10", "--id", "welcome")
-    told = await ok(stack, "submit", "A lighthouse at night", "--user", "ada", "--id", "one", "--wait")
-    assert re.search(r"^state +succeeded$", told, re.MULTILINE)
+    printed = await ok(stack, "submit", "A lighthouse at night", "--user", "ada", "--id", "one", "--wait")
+    assert re.search(r"^state +succeeded$", printed, re.MULTILINE)
 
     shown = await call(stack, "show", "one", "--json", "--save", str(tmp_path))
     facts = json.loads(shown.out)
@@ -88,20 +88,20 @@ async def test_from_a_grant_to_a_picture(stack: Stack, tmp_path: Path) -> None:
 
 
 async def test_a_text_is_made_and_saved(stack: Stack, tmp_path: Path) -> None:
-    """Asked for by what it is; told only where it is asked for, and the same in the file."""
+    """Requested by modality. The text is printed only with ``--text``, and the saved file has the same text."""
     await ok(stack, "grant", "tim", "10", "--id", "welcome")
     argv = ("--user", "tim", "--id", "poem", "--modality", "text", "--max-tokens", "50", "--wait")
-    told = await ok(stack, "submit", "A line about the sea", *argv)
-    assert re.search(r"^model +\S+, by plan$", told, re.MULTILINE)
+    printed = await ok(stack, "submit", "A line about the sea", *argv)
+    assert re.search(r"^model +\S+, by plan$", printed, re.MULTILINE)
     shown = await call(stack, "show", "poem", "--text", "--json", "--save", str(tmp_path))
     (output,) = json.loads(shown.out)["outputs"]
     assert len(output["text"]) == output["text_characters"] > 0
     assert (tmp_path / "poem-1-0.txt").read_text(encoding="utf-8") == output["text"]
-    assert output["text"] not in told
+    assert output["text"] not in printed
 
 
 async def test_a_file_is_uploaded_for_its_user(stack: Stack, tmp_path: Path) -> None:
-    """Into the container of the settings; a second time only on demand."""
+    """It is stored in the container of the settings. A second upload needs ``--replace``."""
     file = tmp_path / "portraits.zip"
     file.write_bytes(b"PK\x03\x04" + bytes(500_000))
     assert await ok(stack, "upload", "ada", str(file)) == "ada/ada/portraits.zip\n"
@@ -111,31 +111,31 @@ async def test_a_file_is_uploaded_for_its_user(stack: Stack, tmp_path: Path) -> 
 
 
 async def test_garbage_among_the_dead_letters(stack: Stack) -> None:
-    """It is listed, shown, and not sent again."""
+    """It is listed and shown, and not sent again."""
     connection, queue = stack.values["ServiceBus"], stack.values["GENERATION_QUEUE"]
     async with ServiceBusClient.from_connection_string(connection) as bus, bus.get_queue_sender(queue) as sender:
         await sender.send_messages(ServiceBusMessage(b"garbage"))
-    (letter,) = await until(lambda: stack.app.dead_letters.list_dead_letters("", 10))
+    (dead_letter,) = await until(lambda: stack.app.dead_letters.list_dead_letters("", 10))
 
-    assert letter.name in await ok(stack, "dead-letters", "list")
-    assert await ok(stack, "dead-letters", "show", letter.name, "--raw") == "garbage\n"
-    refused = await call(stack, "dead-letters", "replay", letter.name, "--yes")
+    assert dead_letter.name in await ok(stack, "dead-letters", "list")
+    assert await ok(stack, "dead-letters", "show", dead_letter.name, "--raw") == "garbage\n"
+    refused = await call(stack, "dead-letters", "replay", dead_letter.name, "--yes")
     assert (refused.code, refused.out) == (1, "")
-    assert refused.err.startswith("This is no message")
+    assert refused.err.startswith("Nothing was sent: this is not a message")
 
 
 async def test_a_dead_request_is_sent_again(stack: Stack) -> None:
-    """Nothing was opened for it: it walks the whole road and becomes a picture."""
+    """No generation was opened for it, so the replay opens one, and it succeeds."""
     key = Key("bob", "dead")
     await grant(stack.app.deps, "bob", 10, grant_id="welcome")
     request = {"user_id": key.user_id, "generation_id": key.generation_id, "prompt": "A walled garden"}
     await archive(stack.app.deps, json.dumps(request).encode(), key, "dead-lettered", stack.values["GENERATION_QUEUE"])
     dead_letters = await stack.app.dead_letters.list_dead_letters("", 10)
-    (name,) = (letter.name for letter in dead_letters if letter.metadata.get("user_id") == "bob")
+    (name,) = (each.name for each in dead_letters if each.metadata.get("user_id") == "bob")
 
-    told = await ok(stack, "dead-letters", "replay", name, "--yes")
+    printed = await ok(stack, "dead-letters", "replay", name, "--yes")
 
-    assert "No generation was opened for it." in told
+    assert "No generation was opened for it." in printed
 
     async def ended() -> State | None:
         generation = (await stack.app.store.load(key)).generation

@@ -1,4 +1,4 @@
-"""submit: what is sent, what is refused before, and waiting for it."""
+"""submit: what is sent, what is refused first, and waiting for the end."""
 
 import re
 from dataclasses import fields
@@ -26,7 +26,7 @@ def request_of(counter: Counter) -> GenerationRequest:
 
 
 def test_submit_sends_what_the_app_would_send(counter: Counter) -> None:
-    """Every option is in the message, under its field's name; nothing was opened by the command itself."""
+    """Each option is in the message under its field's name. The command itself opened nothing."""
     options: dict[str, Any] = {
         "--model": "flux-dev",
         "--width": "1024",
@@ -64,8 +64,8 @@ def test_submit_sends_what_the_app_would_send(counter: Counter) -> None:
     assert counter.records.saved_generations == {}
 
 
-def test_submit_gives_each_generation_an_id_of_its_own(counter: Counter) -> None:
-    """What was not said is not in the message, and neither ids nor message ids repeat."""
+def test_submit_gives_each_generation_a_new_id(counter: Counter) -> None:
+    """Neither ids nor message ids repeat, and an option that was not given is not in the message."""
     for _ in range(2):
         assert counter.call("submit", PROMPT, "--user", "ada").code == 0
     first, second = counter.messenger.sent
@@ -88,7 +88,7 @@ def test_submit_gives_each_generation_an_id_of_its_own(counter: Counter) -> None
     ],
 )
 def test_a_bad_value_is_refused_before_anything_is_sent(counter: Counter, argv: tuple[str, ...], says: str) -> None:
-    """With the corridor's own reason."""
+    """With the message handler's own reason."""
     called = counter.call("submit", PROMPT, "--user", "ada", *argv)
     assert (called.code, called.out) == (2, "")
     assert says in called.err
@@ -96,7 +96,7 @@ def test_a_bad_value_is_refused_before_anything_is_sent(counter: Counter, argv: 
 
 
 def test_a_blank_prompt_is_refused(counter: Counter) -> None:
-    """So is a user that is none."""
+    """So is an empty user."""
     assert "prompt is needed" in counter.call("submit", "  ", "--user", "ada").err
     assert "the user must be" in counter.call("submit", PROMPT, "--user", "").err
     assert counter.messenger.sent == []
@@ -111,15 +111,15 @@ def test_submit_waits_for_the_picture(counter: Counter) -> None:
     counter.at_rest()
 
 
-def test_submit_says_when_it_ended_without_one(counter: Counter) -> None:
-    """Exit code 1, and the reason."""
+def test_submit_reports_an_end_without_a_picture(counter: Counter) -> None:
+    """The exit code is 1, and the reason is printed."""
     called = counter.call("submit", PROMPT, "--user", "bob", "--wait")
     assert called.code == 1
     assert re.search(r"^reason +NO_CREDITS: ", called.out, re.MULTILINE)
 
 
 def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
-    """After two minutes it says so; the generation goes on."""
+    """It gives up after two minutes, and the generation continues."""
     counter.works = False
     before = counter.time
     called = counter.call("submit", PROMPT, "--user", "ada", "--id", "one", "--wait")
@@ -130,7 +130,7 @@ def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
 
 
 def test_every_field_of_a_request_has_its_option(counter: Counter) -> None:
-    """A field that is new is missing here until it has one; each says in the help what it is for."""
+    """A new field needs an option, and each option's help is its field's."""
     steering = {"key", "prompt", "allow_fallback", "metadata", "unknown_fields"}
     assert {option.name for option in OPTIONS} == {field.name for field in fields(GenerationRequest)} - steering
     command = typer.main.get_command(app).commands["submit"]  # type: ignore[attr-defined]  # it is a group
@@ -141,7 +141,7 @@ def test_every_field_of_a_request_has_its_option(counter: Counter) -> None:
 
 
 def test_submit_of_every_other_modality(counter: Counter) -> None:
-    """Each option that a picture has no use for is in the message under its field's name, as its type."""
+    """Each option that images do not use is in the message under its field's name, with its field's type."""
     options: dict[str, Any] = {
         "--modality": "audio",
         "--num-inference-steps": "20",
@@ -183,15 +183,15 @@ def test_submit_of_every_other_modality(counter: Counter) -> None:
 
 
 def test_a_training_needs_no_prompt(counter: Counter) -> None:
-    """Anything else does; and what is said not to be is said."""
+    """Any other modality needs one. A negative flag is in the message."""
     argv = ("--user", "ada", "--id", "one", "--no-continuation")
     assert "prompt is needed" in counter.call("submit", *argv).err
     assert counter.call("submit", *argv, "--modality", "training").code == 0
     assert request_of(counter) == GenerationRequest(key=KEY, modality="training", continuation=False)
 
 
-def test_submit_waits_as_long_as_it_is_told(counter: Counter) -> None:
-    """A video takes longer than a picture."""
+def test_submit_waits_as_long_as_within_says(counter: Counter) -> None:
+    """A video takes longer than an image."""
     counter.works = False
     before = counter.time
     called = counter.call("submit", PROMPT, "--user", "ada", "--wait", "--within", "300")

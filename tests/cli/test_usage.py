@@ -15,7 +15,7 @@ HOUR_S = 3600
 
 @pytest.fixture
 async def busy(counter: Counter) -> Counter:
-    """Ada has made three pictures on two models, an hour after her first; bob has no credits; one of ada's is open."""
+    """Ada has one image of an hour ago, two of another model and one open; eve has one; bob has no credits."""
     await counter.ask(Key("ada", "old"))
     await counter.make()
     counter.pass_time(HOUR_S)
@@ -28,8 +28,8 @@ async def busy(counter: Counter) -> Counter:
     return counter
 
 
-def told(counter: Counter, *argv: str) -> dict[str, object]:
-    """What the command says as JSON."""
+def json_of(counter: Counter, *argv: str) -> dict[str, object]:
+    """The answer of ``usage --json``."""
     called = counter.call("usage", "--json", *argv)
     assert (called.code, called.err) == (0, "")
     answer: dict[str, object] = json.loads(called.out)
@@ -49,8 +49,8 @@ def line(generations: int, succeeded: int, outputs: int, captured: int, micros: 
 
 
 def test_everything_is_summed_by_user_and_model(busy: Counter) -> None:
-    """Those that were refused before a model was asked stand under none; those that are open have captured nothing."""
-    answer = told(busy)
+    """A generation refused before a model was called has no model. An open one has captured nothing."""
+    answer = json_of(busy)
     assert answer["since"] is None
     assert answer["by_user_and_model"] == [
         line(1, 1, 1, 2, 25_000, account_id="ada", user_id="ada", model="flux-dev"),
@@ -84,13 +84,15 @@ def test_everything_is_summed_by_user_and_model(busy: Counter) -> None:
         (("--user", "ada", "--model", "flux-schnell", "--since", "30m"), (1, 0, 0, 0, 0)),
     ],
 )
-def test_it_can_be_narrowed(busy: Counter, argv: tuple[str, ...], total: tuple[int, int, int, int, int]) -> None:
-    """To a user, a model (by either name), and a span of time; what was opened at its very beginning counts."""
-    assert told(busy, *argv)["total"] == line(*total)
+def test_the_report_can_be_narrowed(
+    busy: Counter, argv: tuple[str, ...], total: tuple[int, int, int, int, int]
+) -> None:
+    """To a user, a model (by either name) and a span of time. The span includes its very beginning."""
+    assert json_of(busy, *argv)["total"] == line(*total)
 
 
 def test_the_tables_are_for_people(busy: Counter) -> None:
-    """One line for each group, money in dollars and to the right, all totals, and the span on stderr."""
+    """One line for each group, dollars aligned to the right, all totals, and the span on stderr."""
     called = busy.call("usage", "--since", "30m")
     assert called.code == 0
     assert called.out.splitlines() == [
@@ -114,15 +116,15 @@ def test_the_tables_are_for_people(busy: Counter) -> None:
     assert called.err == "4 generations were opened since 2026-11-21 12:30:00Z.\n"
 
 
-def test_where_nothing_was_used(counter: Counter) -> None:
-    """There is no table."""
+def test_an_empty_report(counter: Counter) -> None:
+    """It has no table."""
     called = counter.call("usage")
     assert (called.code, called.out, called.err) == (0, "", "No generation was opened.\n")
 
 
-def test_one_is_said_in_the_singular(counter: Counter) -> None:
-    """And nothing of an unknown user or model is no answer but a question back."""
-    counter.have_made(Key("ada", "one"))
+def test_one_generation_is_in_the_singular(counter: Counter) -> None:
+    """An unknown user or model is an error, because it may be a typing error."""
+    counter.generate(Key("ada", "one"))
     assert counter.call("usage").err == "1 generation was opened.\n"
     assert counter.call("usage", "--model", "flux-dev").err == "No generation was opened.\n"
     nobody = counter.call("usage", "--user", "bob")
@@ -135,8 +137,8 @@ def test_one_is_said_in_the_singular(counter: Counter) -> None:
     assert counter.call("usage", "--model", "").code == 1
 
 
-def test_a_span_that_is_none(counter: Counter) -> None:
-    """Is a wrong command line."""
+def test_a_malformed_span_is_refused(counter: Counter) -> None:
+    """It is a wrong command line."""
     called = counter.call("usage", "--since", "yesterday")
     assert called.code == 2
     assert "such as 7d" in called.err

@@ -1,1 +1,1 @@
-"""Tests of the doors, through real azure.functions objects."""
+"""Tests of the triggers, with real azure.functions objects."""

@@ -1,4 +1,4 @@
-"""The nightly audit as its door has it: what it tells when the night was too short."""
+"""The nightly audit's trigger: what it logs, and how it ends when its time is over."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from shared.worker.accounts import AT_ONCE
 
 
 class StuckStore(FakeStore):
-    """One user's ledger never comes, another's cannot be read."""
+    """A store in which the ledger of ``stuck`` never answers, and that of ``broken`` cannot be read."""
 
     stuck = broken = ""
 
@@ -34,8 +34,8 @@ class StuckStore(FakeStore):
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
-    """Rooms whose nights are short and whose ledgers may get stuck."""
+def fake_app(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
+    """An app whose audit has 0.2 s, and whose ledgers may get stuck."""
     monkeypatch.setattr(audit, "AUDIT_S", 0.2)
     made = FakeApp()
     made.world.store = StuckStore()
@@ -44,72 +44,74 @@ def rooms(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
     return made
 
 
-async def crowd(rooms: FakeApp, size: int) -> list[str]:
-    """So many accounts; returns their users in the order in which tonight's audit comes to them."""
+async def crowd(fake_app: FakeApp, size: int) -> list[str]:
+    """Open ``size`` accounts. Returns their ids in the order in which tonight's audit checks them."""
     for number in range(size):
-        await rooms.world.open_account(f"user{number}")
-    return [account_id async for account_id, _ in worker.audit_tonight(rooms.world.deps)]
+        await fake_app.world.open_account(f"user{number}")
+    return [account_id async for account_id, _ in worker.audit_tonight(fake_app.world.deps)]
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the log has of errors."""
+    """The log's messages of level ERROR and above."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_an_audit_that_comes_to_its_end_says_nothing(rooms: FakeApp, caplog: pytest.LogCaptureFixture) -> None:
-    """All books agree, and all were looked at."""
-    await crowd(rooms, 3 * AT_ONCE)
-    assert await rooms.app.handlers.audit() == 0
+async def test_a_complete_audit_without_differences_logs_nothing(
+    fake_app: FakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All accounts were checked, and all agree with their ledgers."""
+    await crowd(fake_app, 3 * AT_ONCE)
+    assert await fake_app.app.handlers.audit() == 0
     assert errors(caplog) == []
-    assert rooms.world.telemetry.total("darkroom.audits_unfinished") == 0
+    assert fake_app.world.telemetry.total("darkroom.audits_unfinished") == 0
 
 
-async def test_an_audit_that_is_cut_off_says_how_far_it_came(rooms: FakeApp, caplog: pytest.LogCaptureFixture) -> None:
-    """What it had found is told as ever, then the number of accounts and the last of them; nothing is left running."""
-    order = await crowd(rooms, 30)
-    store = rooms.world.store
+async def test_an_audit_that_runs_out_of_time_logs_how_far_it_came(
+    fake_app: FakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It logs each difference, then the number of accounts and the last one. No task is left running."""
+    order = await crowd(fake_app, 30)
+    store = fake_app.world.store
     assert isinstance(store, StuckStore)
     store.stuck = order[20]
-    store.put_account(replace(rooms.world.account(order[3]), available=9, captured=1))
+    store.put_account(replace(fake_app.world.account(order[3]), available=9, captured=1))
     mine = asyncio.all_tasks()
     async with asyncio.timeout(5):
-        assert await rooms.app.handlers.audit() == 2
+        assert await fake_app.app.handlers.audit() == 2
     assert errors(caplog) == [
-        f"audit: account {order[3]}, ledger available: the account says 9, counted were 10; mend it with a correction",
-        f"audit: account {order[3]}, ledger captured: the account says 1, counted were 0; mend it with a correction",
-        f"audit: not finished, out of time: looked at 20 accounts, the last was {order[19]}",
+        f"audit: account {order[3]}, ledger available: the account says 9, counted were 10; post a correction",
+        f"audit: account {order[3]}, ledger captured: the account says 1, counted were 0; post a correction",
+        f"audit: not finished, out of time: 20 accounts were checked, the last was {order[19]}",
     ]
     assert asyncio.all_tasks() == mine
-    assert rooms.world.telemetry.total("darkroom.audits_unfinished") == 1
+    assert fake_app.world.telemetry.total("darkroom.audits_unfinished") == 1
 
 
-async def test_an_audit_that_cannot_go_on_says_how_far_it_came(
-    rooms: FakeApp, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The same where the tables give up in the middle, with their word for it."""
-    order = await crowd(rooms, 30)
-    assert isinstance(rooms.world.store, StuckStore)
-    rooms.world.store.broken = order[7]
-    assert await rooms.app.handlers.audit() == 0
-    (told,) = errors(caplog)
+async def test_an_audit_that_fails_logs_how_far_it_came(fake_app: FakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    """If the tables fail in the middle, the log has their reason too."""
+    order = await crowd(fake_app, 30)
+    assert isinstance(fake_app.world.store, StuckStore)
+    fake_app.world.store.broken = order[7]
+    assert await fake_app.app.handlers.audit() == 0
+    (line,) = errors(caplog)
     why = "tables is not available: a row cannot be read"
-    assert told == f"audit: not finished, {why}: looked at 7 accounts, the last was {order[6]}"
+    assert line == f"audit: not finished, {why}: 7 accounts were checked, the last was {order[6]}"
 
 
-async def test_a_sweep_that_takes_the_night_is_told_too(
-    rooms: FakeApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+async def test_a_sweep_that_takes_all_the_time_is_logged_too(
+    fake_app: FakeApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was looked at."""
-    await crowd(rooms, 3)
+    """No account was checked."""
+    await crowd(fake_app, 3)
 
     async def sweep(_: object) -> int:
         return await asyncio.sleep(60, 0)
 
-    monkeypatch.setattr(rooms.world.blobs, "sweep_inputs", sweep)
-    assert await rooms.app.handlers.audit() == 0
-    assert errors(caplog) == ["audit: not finished, out of time: looked at 0 accounts, the last was nobody's"]
+    monkeypatch.setattr(fake_app.world.blobs, "sweep_inputs", sweep)
+    assert await fake_app.app.handlers.audit() == 0
+    assert errors(caplog) == ["audit: not finished, out of time: 0 accounts were checked, the last was none"]
 
 
-def test_it_ends_by_itself_before_it_is_ended() -> None:
-    """What ends it from outside logs no number; and nothing here may set the bound aside."""
+def test_the_audit_ends_before_the_last_resort_ends_it() -> None:
+    """The last resort would log no number of accounts."""
     assert audit.AUDIT_S <= function_app.LAST_RESORT_S - 30

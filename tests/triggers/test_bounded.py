@@ -1,4 +1,4 @@
-"""The bound around every function: a time-out, no CancelledError, and still a coroutine function."""
+"""The bound around every function: it times out, raises no CancelledError, and is still a coroutine function."""
 
 import asyncio
 import inspect
@@ -10,25 +10,25 @@ from shared.composition.invocation import bounded
 
 @bounded(5)
 async def doubled(number: int, *, plus: int = 0) -> int:
-    """Twice a number."""
+    """Return twice a number, plus another."""
     await asyncio.sleep(0)
     return number * 2 + plus
 
 
-async def test_the_value_comes_through() -> None:
-    """With positional and named arguments."""
+async def test_the_value_is_returned() -> None:
+    """Positional and named arguments are passed on."""
     assert await doubled(3, plus=1) == 7
 
 
 def test_it_stays_a_coroutine_function() -> None:
-    """The worker asks just this, and would run it in a thread otherwise; name and parameters stay too."""
+    """The worker would otherwise run it in a thread. Its name and parameters stay, too."""
     assert inspect.iscoroutinefunction(doubled)
     assert doubled.__name__ == "doubled"
     assert list(inspect.signature(doubled).parameters) == ["number", "plus"]
 
 
-async def test_what_is_raised_comes_through() -> None:
-    """The host has to see the failure, or it would complete the message."""
+async def test_an_exception_is_raised() -> None:
+    """Without the failure, the host would complete the message."""
 
     @bounded(5)
     async def broken() -> None:
@@ -39,7 +39,7 @@ async def test_what_is_raised_comes_through() -> None:
 
 
 async def test_a_hung_function_times_out() -> None:
-    """And is cancelled itself, so that it does not go on behind the broker's back."""
+    """It is cancelled, so that it does not continue after the broker delivers the message again."""
     ended = asyncio.Event()
 
     @bounded(0.01)
@@ -55,7 +55,7 @@ async def test_a_hung_function_times_out() -> None:
 
 
 async def test_a_cancel_becomes_an_error_that_the_worker_reports() -> None:
-    """From outside, and from within: a library that gives up by cancelling."""
+    """The cancel may come from outside, or from a library that gives up by cancelling."""
 
     @bounded(5)
     async def gave_up() -> None:

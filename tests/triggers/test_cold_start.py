@@ -1,4 +1,4 @@
-"""A cold start: indexing needs no setting, and loads no library that the first call may not need."""
+"""A cold start: indexing needs no setting, and loads no library that a first call may not need."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ print(json.dumps(found, default=lambda kind: getattr(kind, "name", str(kind))))
 
 
 def run(program: str) -> str:
-    """What a fresh Python prints that has no environment at all."""
+    """Run a program in a new Python with an empty environment; returns its stdout."""
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -42,12 +42,12 @@ def run(program: str) -> str:
 
 
 def test_importing_the_app_loads_no_heavy_library() -> None:
-    """With an empty environment, too."""
+    """Even with an empty environment."""
     assert json.loads(run(_IMPORT)) == []
 
 
 def test_every_function_is_indexed_without_a_setting() -> None:
-    """Names and triggers; what stands in % is left for the host to fill in."""
+    """All names and triggers are there. The host fills in what is between percent signs."""
     found = json.loads(run(_INDEX))
     queues = {name: trigger["queueName"] for name, trigger in found.items() if trigger["type"] == "serviceBusTrigger"}
     assert queues == {

@@ -1,4 +1,4 @@
-"""function_app.py as it is written: what its text must and must not say."""
+"""The text of function_app.py: what it must and must not contain."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ TREE = ast.parse(SOURCE.read_text(encoding="utf-8"))
 
 
 def test_it_is_short_and_imports_little() -> None:
-    """Fewer than 120 lines; nothing of the house but what a call needs first."""
+    """It has fewer than 120 lines, and imports only the module of the app that a call needs first."""
     assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 120
     imported = {
         name
@@ -23,7 +23,7 @@ def test_it_is_short_and_imports_little() -> None:
 
 
 def test_every_function_is_async_bounded_and_well_named() -> None:
-    """The host drops a function whose argument has an underscore, and a plain one would run in a thread."""
+    """The host drops a function whose argument has an underscore, and the worker runs a plain one in a thread."""
     functions = [node for node in TREE.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert len(functions) >= 8
     for function in functions:
@@ -35,7 +35,7 @@ def test_every_function_is_async_bounded_and_well_named() -> None:
 
 
 def test_every_queue_trigger_is_binary_and_none_has_a_retry_policy() -> None:
-    """Or a body's keys would overwrite the metadata; and the host does not know retry policies for Service Bus."""
+    """Otherwise a body's keys would overwrite the metadata. The host has no retry policies for Service Bus."""
     calls = [node for node in ast.walk(TREE) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     triggers = [node for node in calls if ast.unparse(node.func).startswith("app.service_bus_")]
     assert len(triggers) == 4

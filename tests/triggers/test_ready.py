@@ -1,4 +1,4 @@
-"""Whether the app can run at all: health, and what the timers say where a setting or a data file is wrong."""
+"""Whether the app can run: health, and what timers log when a setting or a data file is wrong."""
 
 import asyncio
 import json
@@ -12,17 +12,17 @@ from shared.composition import app, invocation
 from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
 from shared.triggers.health import Health
-from tests.triggers.callers import call, http, open_doors, queued, request_body, rooms
+from tests.triggers.callers import call, fake_app, http, queued, request_body, use_fake_app
 
-__all__ = ["rooms"]
+__all__ = ["fake_app"]
 
 
-async def test_two_hundred_who_ask_at_once_are_one_look(rooms: FakeApp) -> None:
-    """Each gets the one answer, also when the first to ask has gone; the next look is when that answer is old."""
-    await open_doors(rooms)
+async def test_two_hundred_callers_at_once_are_one_check(fake_app: FakeApp) -> None:
+    """Each gets the same answer, even if the first caller has gone. The next check is made when that answer is old."""
+    await use_fake_app(fake_app)
     began, go_on = asyncio.Event(), asyncio.Event()
     asked: list[str] = []
-    account = rooms.replicate.account
+    account = fake_app.replicate.account
 
     async def slow() -> dict[str, str]:
         asked.append("account")
@@ -30,7 +30,7 @@ async def test_two_hundred_who_ask_at_once_are_one_look(rooms: FakeApp) -> None:
         await go_on.wait()
         return await account()
 
-    rooms.replicate.account = slow  # type: ignore[method-assign]
+    fake_app.replicate.account = slow  # type: ignore[method-assign]
     request = http("GET", "https://darkroom.example/api/health")
     first = asyncio.create_task(call("health", request))
     await began.wait()
@@ -43,23 +43,23 @@ async def test_two_hundred_who_ask_at_once_are_one_look(rooms: FakeApp) -> None:
     assert {answer.status_code for answer in await asyncio.gather(*others)} == {200}
     assert (await call("health", request)).status_code == 200
     assert asked == ["account"]
-    assert rooms.app._health._looking is None
+    assert fake_app.app._health._running is None
 
 
-async def test_a_look_that_breaks_is_not_the_last(rooms: FakeApp) -> None:
-    """What was wrong is raised to all who waited, and the next who asks looks anew."""
-    await open_doors(rooms)
-    health = rooms.app._health
+async def test_a_failed_check_is_not_the_last(fake_app: FakeApp) -> None:
+    """Its error is raised to all that waited, and the next caller starts a new check."""
+    await use_fake_app(fake_app)
+    health = fake_app.app._health
     pings = health._pings
 
     def broken() -> Any:
         raise LookupError("a bug")
 
     health._pings = broken
-    found = await asyncio.gather(health.look(), health.look(), return_exceptions=True)
+    found = await asyncio.gather(health.check(), health.check(), return_exceptions=True)
     assert [str(each) for each in found] == ["a bug", "a bug"]
     health._pings = pings
-    assert set((await health.look()).values()) == {"ok"}
+    assert set((await health.check()).values()) == {"ok"}
 
 
 BROKEN_FILES = [
@@ -72,18 +72,18 @@ BROKEN_FILES = [
 
 
 @pytest.mark.parametrize(("setting", "place", "why"), BROKEN_FILES)
-async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
-    rooms: FakeApp,
+async def test_an_unusable_data_file_is_red_and_one_line_a_minute(
+    fake_app: FakeApp,
     setting: str,
     place: str,
     why: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Health names the setting and no path; the timer's calls do not fail, and say it once; a message fails."""
+    """Health names the setting without its path. The timer's calls log it once and do not fail. A message fails."""
     monkeypatch.setattr("shared.composition.invocation.UNREADY_PAUSE_S", 0)
-    said: dict[str, float] = {}
-    monkeypatch.setattr("shared.composition.invocation._said", said)
+    logged: dict[str, float] = {}
+    monkeypatch.setattr("shared.composition.invocation._logged", logged)
     made = App(Settings.from_env(ENVIRONMENT | {setting: place}))
     made._health = Health(lambda: {"settings": made.pings()["settings"]})
     app.use(made)
@@ -98,7 +98,7 @@ async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
     assert (line.levelname, line.exc_info) == ("ERROR", None)
     assert "nothing can run: " in line.getMessage()
     assert why in line.getMessage()
-    said[next(iter(said))] -= invocation.UNREADY_LINE_S
+    logged[next(iter(logged))] -= invocation.UNREADY_LINE_S
     await call("audit", timer)
     assert len(caplog.records) == 2
     with pytest.raises(SettingsError, match=setting):
@@ -106,8 +106,8 @@ async def test_a_data_file_that_cannot_be_used_is_red_and_one_line_a_minute(
     await made.close()
 
 
-async def test_health_says_which_settings_are_missing(rooms: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 with what each should look like, where there is no house at all; a timer's call does not fail."""
+async def test_health_says_which_settings_are_missing(fake_app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the app cannot be built, the answer is 503 with what each should look like. A timer's call does not fail."""
     for name in ("ServiceBus", "STORAGE_CONNECTION_STRING", "REPLICATE_API_TOKEN", "PUBLIC_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPLICATE_API_TOKEN", "whsec_s3cr3t")

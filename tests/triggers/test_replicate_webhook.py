@@ -1,4 +1,4 @@
-"""The webhook's door: what it answers, in which order it looks, what it enqueues, and what it never says."""
+"""The webhook trigger: its answers, the order of its checks, what it enqueues, and what it never reveals."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.fakes.app import BODY, KEY, NOW, OLD_SECRET, OTHER_SECRET, PROMPT, Delivery, FakeSecrets, Porch, delivery
+from dev.fakes.app import BODY, KEY, NOW, OLD_SECRET, OTHER_SECRET, PROMPT, Delivery, FakeSecrets, FakeWebhook, delivery
 from dev.fakes.messenger import EVENTS
 from dev.fakes.provider import SIGNING_SECRET
 from shared.core.provider.prediction import Status
@@ -19,14 +19,14 @@ from shared.triggers.replicate_webhook import WEBHOOK_BYTES, Answer
 
 
 async def test_a_genuine_delivery_is_queued() -> None:
-    """202, and the event says whose prediction it is, which attempt, and how it stands."""
-    porch = Porch()
-    assert await porch.take(delivery()) == Answer(202, "queued")
-    (event,) = porch.queued
+    """The answer is 202, and the event has the key, the attempt and the prediction."""
+    webhook = FakeWebhook()
+    assert await webhook.deliver(delivery()) == Answer(202, "queued")
+    (event,) = webhook.queued
     assert (event.key, event.attempt) == (KEY, 1)
     assert (event.prediction.status, len(event.prediction.outputs)) == (Status.SUCCEEDED, 1)
-    assert porch.messenger.sent[0].queue == EVENTS
-    assert porch.telemetry.names(KEY) == ["webhook_verified"]
+    assert webhook.messenger.sent[0].queue == EVENTS
+    assert webhook.telemetry.names(KEY) == ["webhook_verified"]
 
 
 REFUSED: dict[str, tuple[Callable[[Delivery], Delivery], int, str]] = {
@@ -52,36 +52,36 @@ REFUSED: dict[str, tuple[Callable[[Delivery], Delivery], int, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_what_is_refused_is_answered_with_its_cause(case: str) -> None:
-    """Each with its status and a short text; nothing is enqueued."""
+async def test_a_refused_delivery_is_answered_with_the_cause(case: str) -> None:
+    """Each has its status and a short text, and nothing is enqueued."""
     change, status, cause = REFUSED[case]
-    porch = Porch()
-    answer = await porch.take(change(delivery()))
+    webhook = FakeWebhook()
+    answer = await webhook.deliver(change(delivery()))
     assert answer.status == status
     assert cause in answer.text
-    assert not porch.messenger.sent
-    assert porch.telemetry.total("darkroom.webhook_refused") == (1 if status == 401 else 0)
+    assert not webhook.messenger.sent
+    assert webhook.telemetry.total("darkroom.webhook_refused") == (1 if status == 401 else 0)
 
 
 @pytest.mark.parametrize("age_s", [-300, -299, 299, 300])
 async def test_five_minutes_either_way_are_tolerated(age_s: int) -> None:
-    """Clocks differ, and a retry comes later."""
-    assert (await Porch().take(delivery(age_s=age_s))).status == 202
+    """Clocks differ, and Replicate delivers again later."""
+    assert (await FakeWebhook().deliver(delivery(age_s=age_s))).status == 202
 
 
-async def test_the_largest_body_is_taken() -> None:
-    """4 MB with data URIs in it are Replicate's; one byte more is not."""
+async def test_the_largest_body_is_accepted() -> None:
+    """A body may have 4 MiB, as data URIs are large."""
     head, tail = b'{"id": "abcdefghij", "status": "succeeded", "output": "', b'"}'
     body = head + b"x" * (WEBHOOK_BYTES - len(head) - len(tail)) + tail
-    assert (await Porch().take(delivery(body))).status == 202
+    assert (await FakeWebhook().deliver(delivery(body))).status == 202
 
 
 async def test_the_order_is_size_emptiness_address_signature_callback_shape() -> None:
-    """Whatever is wrong further down, the first thing wrong is what is answered."""
-    porch = Porch(networks=("203.0.113.0/24",))
+    """The answer is about the first thing that is wrong."""
+    webhook = FakeWebhook(networks=("203.0.113.0/24",))
     nothing_right = Delivery({"x-forwarded-for": "198.51.100.1"}, {}, b"no prediction")
     found = []
-    for knock in (
+    for sent in (
         replace(nothing_right, body=bytes(WEBHOOK_BYTES + 1)),
         replace(nothing_right, body=b""),
         nothing_right,
@@ -90,7 +90,7 @@ async def test_the_order_is_size_emptiness_address_signature_callback_shape() ->
         delivery(b"no prediction").with_headers(x_forwarded_for="203.0.113.9"),
         delivery().with_headers(x_forwarded_for="203.0.113.9"),
     ):
-        answer = await porch.take(knock)
+        answer = await webhook.deliver(sent)
         found.append((answer.status, answer.text.split(":")[0]))
     assert found == [
         (413, f"the body is larger than {WEBHOOK_BYTES} bytes"),
@@ -104,59 +104,59 @@ async def test_the_order_is_size_emptiness_address_signature_callback_shape() ->
 
 
 async def test_a_bus_that_is_down_is_answered_503() -> None:
-    """Replicate delivers again, and then the same delivery is taken."""
-    porch = Porch()
-    porch.messenger.down = True
-    answer = await porch.take(delivery())
+    """Replicate delivers again, and then the same delivery is accepted."""
+    webhook = FakeWebhook()
+    webhook.messenger.down = True
+    answer = await webhook.deliver(delivery())
     assert (answer.status, "service bus" in answer.text) == (503, True)
-    porch.messenger.down = False
-    assert (await porch.take(delivery())).status == 202
+    webhook.messenger.down = False
+    assert (await webhook.deliver(delivery())).status == 202
 
 
-async def test_without_its_secret_the_door_is_shut_for_a_while() -> None:
-    """503, not 401: the delivery may be good, and is to come again."""
-    porch = Porch()
-    porch.secrets.down = True
-    assert (await porch.take(delivery())).status == 503
-    assert not porch.messenger.sent
+async def test_without_its_secret_a_delivery_is_answered_503() -> None:
+    """It is not 401: the delivery may be genuine, and must be repeated."""
+    webhook = FakeWebhook()
+    webhook.secrets.down = True
+    assert (await webhook.deliver(delivery())).status == 503
+    assert not webhook.messenger.sent
 
 
-async def test_an_empty_secret_lets_nobody_in() -> None:
-    """A signature under an empty key can be forged."""
-    porch = Porch(FakeSecrets("", "whsec_"))
-    assert (await porch.take(delivery())).status == 401
+async def test_an_empty_secret_verifies_nothing() -> None:
+    """Anybody can sign with an empty key."""
+    webhook = FakeWebhook(FakeSecrets("", "whsec_"))
+    assert (await webhook.deliver(delivery())).status == 401
 
 
 async def test_a_rotated_secret_is_fetched_once() -> None:
-    """The first delivery under the new secret refreshes; the next ones do not."""
-    porch = Porch(FakeSecrets(OLD_SECRET))
-    porch.secrets.rotated = SIGNING_SECRET
-    assert (await porch.take(delivery(address_secret=OLD_SECRET))).status == 202
-    assert (await porch.take(delivery(webhook_id="msg_2"))).status == 202
-    assert porch.secrets.refreshes == 1
+    """The first delivery with the new secret fetches it, and the next ones do not."""
+    webhook = FakeWebhook(FakeSecrets(OLD_SECRET))
+    webhook.secrets.rotated = SIGNING_SECRET
+    assert (await webhook.deliver(delivery(address_secret=OLD_SECRET))).status == 202
+    assert (await webhook.deliver(delivery(webhook_id="msg_2"))).status == 202
+    assert webhook.secrets.refreshes == 1
 
 
 async def test_the_previous_secret_is_still_accepted() -> None:
-    """Signed before the rotation, delivered after it."""
-    porch = Porch(FakeSecrets(SIGNING_SECRET, OLD_SECRET))
-    assert (await porch.take(delivery(secret=OLD_SECRET))).status == 202
-    assert porch.secrets.refreshes == 0
+    """A delivery may be signed before the rotation and arrive after it."""
+    webhook = FakeWebhook(FakeSecrets(SIGNING_SECRET, OLD_SECRET))
+    assert (await webhook.deliver(delivery(secret=OLD_SECRET))).status == 202
+    assert webhook.secrets.refreshes == 0
 
 
-async def test_a_failed_signature_looks_once_and_no_more() -> None:
-    """One refresh per delivery; an unsigned one is not worth any."""
-    porch = Porch()
-    assert (await porch.take(delivery(secret=OTHER_SECRET))).status == 401
-    assert porch.secrets.refreshes == 1
-    assert (await porch.take(Delivery({}, {}, BODY))).status == 401
-    assert porch.secrets.refreshes == 1
+async def test_a_failed_signature_fetches_the_secret_once() -> None:
+    """One refresh per delivery; an unsigned delivery causes none."""
+    webhook = FakeWebhook()
+    assert (await webhook.deliver(delivery(secret=OTHER_SECRET))).status == 401
+    assert webhook.secrets.refreshes == 1
+    assert (await webhook.deliver(Delivery({}, {}, BODY))).status == 401
+    assert webhook.secrets.refreshes == 1
 
 
 async def test_one_good_signature_among_several_is_enough() -> None:
-    """During a rotation the sender signs with both."""
+    """During a rotation the sender signs with both secrets."""
     good = delivery()
     signatures = f"v1,AAAA v2,BBBB broken {good.headers['webhook-signature']}"
-    assert (await Porch().take(good.with_headers(webhook_signature=signatures))).status == 202
+    assert (await FakeWebhook().deliver(good.with_headers(webhook_signature=signatures))).status == 202
 
 
 @pytest.mark.parametrize(
@@ -181,38 +181,38 @@ async def test_one_good_signature_among_several_is_enough() -> None:
     ],
 )
 async def test_only_the_address_that_the_platform_saw_counts(forwarded_for: str, allowed: bool) -> None:
-    """The right-most entry, with or without a port; what stands left of it is the sender's own claim."""
-    porch = Porch(networks=("203.0.113.0/24", "2001:db8::/32"))
-    answer = await porch.take(delivery().with_headers(x_forwarded_for=forwarded_for))
+    """It is the right-most entry, with or without a port. Entries left of it are the sender's own claim."""
+    webhook = FakeWebhook(networks=("203.0.113.0/24", "2001:db8::/32"))
+    answer = await webhook.deliver(delivery().with_headers(x_forwarded_for=forwarded_for))
     assert answer.status == (202 if allowed else 401)
-    assert bool(porch.messenger.sent) is allowed
+    assert bool(webhook.messenger.sent) is allowed
 
 
 async def test_the_same_delivery_has_the_same_message_id() -> None:
-    """So the broker drops it; start and completed come under one webhook id and differ in their bodies."""
+    """So the broker drops it. "start" and "completed" have one webhook id and differ in their bodies."""
     ids = []
-    for knock in (delivery(), delivery(age_s=30), delivery(BODY + b"\n"), delivery(webhook_id="msg_2")):
-        porch = Porch()
-        await porch.take(knock)
-        ids.append(porch.messenger.sent[0].envelope.message_id)
+    for sent in (delivery(), delivery(age_s=30), delivery(BODY + b"\n"), delivery(webhook_id="msg_2")):
+        webhook = FakeWebhook()
+        await webhook.deliver(sent)
+        ids.append(webhook.messenger.sent[0].envelope.message_id)
     first, again, other_body, other_id = ids
     assert first == again
     assert len({first, other_body, other_id}) == 3
 
 
 @pytest.mark.parametrize("case", ["taken", "bus down", *REFUSED])
-async def test_no_secret_prompt_or_body_is_told(case: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in a log record, with all its fields, and not in the answer."""
+async def test_no_secret_prompt_or_body_is_revealed(case: str, caplog: pytest.LogCaptureFixture) -> None:
+    """None is in a log record, with all its fields, or in the answer."""
     caplog.set_level(logging.DEBUG)
-    porch = Porch()
-    porch.messenger.down = case == "bus down"
-    knock = REFUSED[case][0](delivery()) if case in REFUSED else delivery()
-    answer = await porch.take(knock)
-    told = answer.text + "".join(str(vars(record)) + record.getMessage() for record in caplog.records)
+    webhook = FakeWebhook()
+    webhook.messenger.down = case == "bus down"
+    sent = REFUSED[case][0](delivery()) if case in REFUSED else delivery()
+    answer = await webhook.deliver(sent)
+    shown = answer.text + "".join(str(vars(record)) + record.getMessage() for record in caplog.records)
     digest = delivery().query["digest"]
     for secret in (SIGNING_SECRET, SIGNING_SECRET.removeprefix("whsec_"), PROMPT, "replicate.delivery", digest):
-        assert secret not in told
-    assert delivery().headers["webhook-signature"] not in told
+        assert secret not in shown
+    assert delivery().headers["webhook-signature"] not in shown
 
 
 _JSON = st.recursive(
@@ -229,12 +229,12 @@ _PREDICTIONS = st.fixed_dictionaries(
 
 @given(body=st.binary(min_size=1, max_size=200) | (_JSON | _PREDICTIONS).map(lambda raw: json.dumps(raw).encode()))
 async def test_a_signed_body_of_any_shape_is_answered(body: bytes) -> None:
-    """202 or 400, never an exception; and what is enqueued can be written as JSON."""
-    porch = Porch()
-    answer = await porch.take(delivery(body))
+    """The answer is 202 or 400, never an exception, and every enqueued event can be written as JSON."""
+    webhook = FakeWebhook()
+    answer = await webhook.deliver(delivery(body))
     assert answer.status in {202, 400}
-    assert (answer.status == 202) == bool(porch.queued)
-    for event in porch.queued:
+    assert (answer.status == 202) == bool(webhook.queued)
+    for event in webhook.queued:
         json.dumps(event.to_json())
 
 
@@ -249,20 +249,20 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
     query=st.dictionaries(st.sampled_from(["user", "generation", "attempt", "digest"]), _TEXT),
     body=st.binary(min_size=1, max_size=50),
 )
-async def test_a_stranger_is_answered_whatever_he_sends(headers: Any, query: Any, body: bytes) -> None:
-    """401, never an exception, and nothing is enqueued."""
-    porch = Porch(networks=("0.0.0.0/0",)) if "x-forwarded-for" in headers else Porch()
-    answer = await porch.take(Delivery({**headers}, query, body))
+async def test_any_unsigned_delivery_is_answered(headers: Any, query: Any, body: bytes) -> None:
+    """The answer is 401, never an exception, and nothing is enqueued."""
+    webhook = FakeWebhook(networks=("0.0.0.0/0",)) if "x-forwarded-for" in headers else FakeWebhook()
+    answer = await webhook.deliver(Delivery({**headers}, query, body))
     assert answer.status == 401
-    assert not porch.messenger.sent
+    assert not webhook.messenger.sent
 
 
 @given(query=st.dictionaries(st.sampled_from(["user", "generation", "attempt", "digest"]), _TEXT))
-async def test_a_genuine_body_is_not_taken_at_another_address(query: Any) -> None:
-    """Replicate does not sign the address; our digest does."""
-    porch = Porch()
-    assert (await porch.take(replace(delivery(), query=query))).status == 401
-    assert not porch.messenger.sent
+async def test_a_genuine_body_is_refused_at_another_address(query: Any) -> None:
+    """Replicate does not sign the address. The app's own digest protects it."""
+    webhook = FakeWebhook()
+    assert (await webhook.deliver(replace(delivery(), query=query))).status == 401
+    assert not webhook.messenger.sent
 
 
 def test_the_signature_is_standard_webhooks() -> None:

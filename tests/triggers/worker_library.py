@@ -1,11 +1,11 @@
-"""Runs function_app.py under the library that the Functions worker runs it with, and prints what came of it as JSON.
+"""Runs function_app.py under the library of the Functions worker, and prints the results as JSON.
 
     python -m tests.triggers.worker_library FOLDER_OF_THE_LIBRARY_OR_NOTHING
 
 Rules of this file:
-1. It is a process of its own: the library keeps its state in module globals, and indexes an app once.
-2. Each scenario is a fresh world; what is printed is what the worker would tell the host, and what was saved.
-3. There is no gRPC here: the library is asked through the entry that takes its own type of values (``Datum``).
+1. It runs as a process of its own, because the library keeps its state in module globals and indexes an app once.
+2. Each scenario has a new world. It prints what the worker would answer to the host, and what was saved.
+3. There is no gRPC here. The library is called through the entry that takes its own type of values (``Datum``).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _DIRECTIONS = {"in": 0, "out": 1, "inout": 2}
 
 
 class _Enum(type):
-    """Any name of an enumeration is its own text, such as StatusResult.Success."""
+    """A type in which each name of an enumeration is its own text, such as StatusResult.Success."""
 
     def __getattr__(cls, name: str) -> str:
         return f"{cls.__name__}.{name}"
@@ -71,10 +71,10 @@ class Worker:
         """Import and index function_app.py, as the worker does at its start."""
         self.runtime.start_threadpool_executor()
         request = SimpleNamespace(capabilities={}, function_app_directory=str(ROOT))
-        init = await self.runtime.worker_init_request(self._wrapped(worker_init_request=request))
+        init = await self.runtime.worker_init_request(self._wrap(worker_init_request=request))
         if init.result.status != "StatusResult.Success":
             raise RuntimeError(init.result.exception.message)
-        answer = await self.runtime.functions_metadata_request(self._wrapped())
+        answer = await self.runtime.functions_metadata_request(self._wrap())
         for found in answer.function_metadata_results:
             self.functions[found.name] = found.function_id
             self.metadata[found.name] = {
@@ -82,12 +82,12 @@ class Worker:
                 "retries": str(found.retry_options) if found.retry_options else None,
             }
 
-    def _wrapped(self, **request: Any) -> SimpleNamespace:
+    def _wrap(self, **request: Any) -> SimpleNamespace:
         properties = {"protos": self._protos, "host": "127.0.0.1"}
         return SimpleNamespace(request=SimpleNamespace(**request), properties=properties)
 
     async def message(self, function: str, body: bytes, message_id: str = "m-1") -> dict[str, Any]:
-        """A queue message arrives, as the host sends what a BINARY trigger got."""
+        """Deliver a queue message, as the host sends it for a BINARY trigger."""
         datum = self.datum
         metadata = {
             "MessageId": datum(message_id, "string"),
@@ -98,116 +98,116 @@ class Worker:
             "ApplicationProperties": datum('{"deferrals": 2}', "json"),
             "UserProperties": datum('{"deferrals": 2}', "json"),
         }
-        return await self._invoked(function, [("msg", datum(body, "bytes"))], metadata)
+        return await self._invoke(function, [("msg", datum(body, "bytes"))], metadata)
 
-    async def http(self, function: str, method: str, knock: Delivery) -> dict[str, Any]:
-        """An HTTP request arrives."""
+    async def http(self, function: str, method: str, webhook: Delivery) -> dict[str, Any]:
+        """Deliver an HTTP request."""
         request = {
             "method": self._text(method),
             "url": self._text("https://darkroom.example/api/" + function),
-            "headers": {name: self._text(value) for name, value in knock.headers.items()},
+            "headers": {name: self._text(value) for name, value in webhook.headers.items()},
             "params": {},
-            "query": {name: self._text(value) for name, value in knock.query.items()},
-            "body": self.datum(knock.body, "bytes"),
+            "query": {name: self._text(value) for name, value in webhook.query.items()},
+            "body": self.datum(webhook.body, "bytes"),
         }
-        return await self._invoked(function, [("req", self.datum(request, "http"))], {})
+        return await self._invoke(function, [("req", self.datum(request, "http"))], {})
 
     async def tick(self, function: str) -> dict[str, Any]:
-        """A timer fires."""
-        return await self._invoked(function, [("timer", self.datum('{"IsPastDue": true}', "json"))], {})
+        """Fire a timer."""
+        return await self._invoke(function, [("timer", self.datum('{"IsPastDue": true}', "json"))], {})
 
     def _text(self, value: str) -> Any:
         return self.datum(value, "string")
 
-    async def _invoked(self, function: str, inputs: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    async def _invoke(self, function: str, inputs: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
         ok, returned, outputs, error, _ = await self.invoke("inv-1", self.functions[function], inputs, metadata)
-        told: dict[str, Any] = {"ok": ok, "error": error, "outputs": len(outputs)}
+        answers: dict[str, Any] = {"ok": ok, "error": error, "outputs": len(outputs)}
         if returned is not None and function in {"replicate_webhook", "health"}:
-            told["status"] = returned.value["status_code"].value
-            told["body"] = bytes(returned.value["body"].value).decode()
-        return told
+            answers["status"] = returned.value["status_code"].value
+            answers["body"] = bytes(returned.value["body"].value).decode()
+        return answers
 
 
 Scenario = Callable[[Worker, FakeApp], Awaitable[Any]]
 REQUEST = {"generation_id": "one", "user_id": "ada", "prompt": "A kingfisher", "model": "flux-schnell"}
 
 
-async def whole_road(worker: Worker, rooms: FakeApp) -> Any:
-    """generate, webhook, observe, bury, reconcile, audit, health."""
-    told = {"generate": await worker.message("generate", json.dumps(REQUEST).encode())}
-    replicate = rooms.replicate
+async def whole_way(worker: Worker, fake_app: FakeApp) -> Any:
+    """generate, webhook, observe, dead letters, reconcile, audit, health."""
+    answers = {"generate": await worker.message("generate", json.dumps(REQUEST).encode())}
+    replicate = fake_app.replicate
     replicate.succeed(replicate.only_id, [b"picture"])
-    told["webhook"] = await worker.http("replicate_webhook", "POST", delivery())
+    answers["webhook"] = await worker.http("replicate_webhook", "POST", delivery())
     event = json.dumps(replicate.event(replicate.only_id).to_json()).encode()
-    told["observe"] = await worker.message("observe", event)
-    told["dead_letter_requests"] = await worker.message("dead_letter_requests", json.dumps(REQUEST).encode())
-    told["dead_letter_events"] = await worker.message("dead_letter_events", event)
-    told["reconcile"] = await worker.tick("reconcile")
-    told["audit"] = await worker.tick("audit")
-    told["health"] = await worker.http("health", "GET", Delivery({}, {}, b""))
-    told["unsigned"] = await worker.http("replicate_webhook", "POST", Delivery({}, {}, BODY))
-    told["empty"] = await worker.http("replicate_webhook", "POST", Delivery({}, {}, b""))
-    return told | {"state": rooms.world.generation().state, "balances": rooms.world.balances()}
+    answers["observe"] = await worker.message("observe", event)
+    answers["dead_letter_requests"] = await worker.message("dead_letter_requests", json.dumps(REQUEST).encode())
+    answers["dead_letter_events"] = await worker.message("dead_letter_events", event)
+    answers["reconcile"] = await worker.tick("reconcile")
+    answers["audit"] = await worker.tick("audit")
+    answers["health"] = await worker.http("health", "GET", Delivery({}, {}, b""))
+    answers["unsigned"] = await worker.http("replicate_webhook", "POST", Delivery({}, {}, BODY))
+    answers["empty"] = await worker.http("replicate_webhook", "POST", Delivery({}, {}, b""))
+    return answers | {"state": fake_app.world.generation().state, "balances": fake_app.world.balances()}
 
 
-async def garbage(worker: Worker, rooms: FakeApp) -> Any:
-    """Bodies that are no message, to both queues and both dead-letter queues."""
+async def garbage(worker: Worker, fake_app: FakeApp) -> Any:
+    """Bodies that are not messages, to both queues and both dead-letter queues."""
     bodies = [b"", b"\xff\x00", b"[]", b"7", b"{", b'"' + b"x" * 300_000 + b'"', b'{"user_id": "a/b"}']
     queues = ("generate", "observe", "dead_letter_requests", "dead_letter_events")
-    told = [await worker.message(queue, body) for queue in queues for body in bodies]
-    return {"told": told, "archived": len(rooms.world.blobs.dead_letters)}
+    answers = [await worker.message(queue, body) for queue in queues for body in bodies]
+    return {"answers": answers, "archived": len(fake_app.world.blobs.dead_letters)}
 
 
-async def metadata_keys(worker: Worker, rooms: FakeApp) -> Any:
+async def metadata_keys(worker: Worker, fake_app: FakeApp) -> Any:
     """A body with keys of the message's metadata; Content Safety is down, so a copy shows the envelope."""
-    rooms.screener.down = True
+    fake_app.screener.down = True
     body = REQUEST | {"messageId": "other", "deliveryCount": 99, "State": "x", "expiresAtUtc": "2020-01-01T00:00:00"}
-    told = await worker.message("generate", json.dumps(body).encode(), "m-7~2")
-    (sent,) = rooms.messenger.scheduled
-    return {"told": told, "message_id": sent.envelope.message_id, "deferrals": sent.envelope.deferrals}
+    answers = await worker.message("generate", json.dumps(body).encode(), "m-7~2")
+    (sent,) = fake_app.messenger.scheduled
+    return {"answers": answers, "message_id": sent.envelope.message_id, "deferrals": sent.envelope.deferrals}
 
 
-async def failing(worker: Worker, rooms: FakeApp) -> Any:
+async def failing(worker: Worker, fake_app: FakeApp) -> Any:
     """A handler that raises."""
 
     async def broken(*_: Any) -> None:
         raise LookupError("a bug")
 
-    rooms.world.store.load = broken  # type: ignore[method-assign, assignment]
+    fake_app.world.store.load = broken  # type: ignore[method-assign, assignment]
     return await worker.message("generate", json.dumps(REQUEST).encode())
 
 
-async def cancelled(worker: Worker, rooms: FakeApp) -> Any:
-    """A library below gives up by cancelling: without a bound the worker would never answer."""
+async def cancelled(worker: Worker, fake_app: FakeApp) -> Any:
+    """A library gives up by cancelling. Without the bound of every function the worker would never answer."""
 
     async def gives_up(*_: Any) -> None:
         raise asyncio.CancelledError
 
-    rooms.world.store.load = gives_up  # type: ignore[method-assign, assignment]
+    fake_app.world.store.load = gives_up  # type: ignore[method-assign, assignment]
     return await worker.message("generate", json.dumps(REQUEST).encode())
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    scenario.__name__: scenario for scenario in (whole_road, garbage, metadata_keys, failing, cancelled)
+    scenario.__name__: scenario for scenario in (whole_way, garbage, metadata_keys, failing, cancelled)
 }
 
 
 async def main() -> dict[str, Any]:
-    """Index, then every scenario in a world of its own."""
+    """Index the app, then run every scenario in a world of its own."""
     worker = Worker()
     await worker.start()
-    told: dict[str, Any] = {"metadata": worker.metadata}
+    answers: dict[str, Any] = {"metadata": worker.metadata}
     for name, scenario in SCENARIOS.items():
-        rooms = FakeApp()
-        await rooms.world.open_account()
-        app.use(rooms.app)
-        told[name] = await scenario(worker, rooms)
+        fake_app = FakeApp()
+        await fake_app.world.open_account()
+        app.use(fake_app.app)
+        answers[name] = await scenario(worker, fake_app)
     worker.runtime.stop_threadpool_executor()
-    return told
+    return answers
 
 
 if __name__ == "__main__":
     sys.path[:0] = sys.argv[1:]
     with contextlib.redirect_stdout(io.StringIO()):  # the library prints
         result = asyncio.run(main())
-    print(json.dumps(result, default=str))  # noqa: T201  # it is what the test reads
+    print(json.dumps(result, default=str))  # noqa: T201  # the test reads it

@@ -65,7 +65,7 @@ async def checked(url: str, offered: Catalog) -> int:
 @pytest.mark.parametrize(
     ("replicate", "code", "printed"),
     [
-        ("black-forest-labs/flux-schnell", 0, "All 1 models are as the catalogue says.\n"),
+        ("black-forest-labs/flux-schnell", 0, "All 1 models are as the catalogue describes them.\n"),
         ("luma/ray", 1, "luma/ray is not there any more"),
     ],
 )
@@ -77,7 +77,7 @@ async def test_the_catalogue_is_checked(
         assert await checked(world.url, catalog(replicate)) == code
     out = capsys.readouterr().out
     assert printed in out
-    assert ("WHAT DRIFTED" in out) == (code == 1)
+    assert ("DIFFERENCE" in out) == (code == 1)
 
 
 async def test_what_is_retired_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,8 +87,8 @@ async def test_what_is_retired_is_skipped(capsys: pytest.CaptureFixture[str]) ->
     async with running_world() as world:
         assert await checked(world.url, replace(offered, models={**offered.models, "old": gone})) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "All 1 models are as the catalogue says.",
-        "Skipped, for they are retired: old (flux serves)",
+        "All 1 models are as the catalogue describes them.",
+        "Skipped because they are retired: old (flux serves)",
     ]
 
 
@@ -97,4 +97,4 @@ async def test_trouble_is_told_and_no_drift(capsys: pytest.CaptureFixture[str]) 
     assert await checked("http://127.0.0.1:9", catalog()) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "Replicate could not be asked. models.get: not reached" in captured.err
+    assert "The models at Replicate could not be read. models.get: not reached" in captured.err
