@@ -22,9 +22,9 @@ from shared import worker
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
 
-#: After the fault everything is over within this: a lost create (4 minutes) at each attempt, the wait of a message that
-#: was deferred, several times over, and the 50 minutes for which an output is waited for that is not there. Nothing here
-#: waits for the six hours of giving up.
+#: After the fault everything ends within this time: a lost create (4 minutes) at each attempt, the waits of a message
+#: that is deferred several times, and the 50 minutes that a missing output is waited for. Nothing here waits for the
+#: six hours of giving up.
 BOUND = timedelta(hours=1.5)
 
 
