@@ -1,8 +1,8 @@
-"""`python3 -m dev fields`: what is made from the table of request fields, and lies in docs/ for whoever reads it there.
+"""`python3 -m dev fields`: the two files in docs/ that are made from the table of request fields.
 
-That is the table of docs/requests.md and the JSON Schema docs/generation-request.schema.json. Without an argument they
-are compared with the table, with `--write` they are made anew. Rows of names that are no fields of the table (the ids,
-`type`) are written by hand and stay where they are.
+These are the table of docs/requests.md and the JSON Schema docs/generation-request.schema.json. Without an argument
+the command compares them with the table of fields. With `--write` it writes them anew. The rows of the ids and of
+`type` are not in the table of fields: they are written by hand and stay where they are.
 """
 
 import json
@@ -26,7 +26,7 @@ def with_table(page: str) -> str:
         raise ValueError(f"{PAGE.name} has no table that begins with {_HEAD.splitlines()[0]}")
     rows, blank, rest = after.partition("\n\n")
     by_hand = [row for row in rows.splitlines() if row.split("|")[1].strip(" `") not in FIELD]
-    # What serves every modality comes first; the rest is as in the table.
+    # Fields for every modality come first; the rest is as in the table.
     ours = [_row(field) for field in sorted(FIELDS, key=lambda field: _for(field) != "all")]
     return before + head + "\n".join([*by_hand, *ours]) + blank + rest
 

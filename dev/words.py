@@ -36,7 +36,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: What joins words in a name.
 _JOINTS = str.maketrans("_-", "  ")
 
-#: ASCII alone: in lower case another character may be longer, and lines are counted by place.
+#: Only ASCII: in lower case another character may be longer, and lines are counted by position.
 _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 _TITLE = """\
@@ -57,7 +57,7 @@ class Legitimate:
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """A word or a phrase that is no longer used, and what is written in its place."""
+    """A retired word or phrase, and the word to write in its place."""
 
     words: re.Pattern[str]
     say: str
@@ -74,7 +74,7 @@ class Use:
     say: str
 
     def __str__(self) -> str:
-        """As the command prints it."""
+        """Returns the line that the command prints."""
         return f"{self.file}:{self.line}: {self.word} -> {self.say}"
 
 
@@ -105,7 +105,7 @@ class RetiredWords:
 
 
 def _lower(text: str) -> str:
-    """The text with ASCII in lower case: every character stays at its place."""
+    """Returns the text with ASCII in lower case. Every character keeps its position."""
     return text.translate(_SMALL)
 
 
@@ -146,7 +146,7 @@ def _phrase(words: str, *, any_case: bool = True) -> re.Pattern[str]:
 
 
 def find(paths: Iterable[Path] = (), root: Path = ROOT) -> list[Use]:
-    """Every use in these files and folders; in the whole project where none is given."""
+    """Yields every use in these files and folders, or in the whole project if none is given."""
     wanted = [path.resolve() for path in paths]
     words = retired_words()
     found: list[Use] = []
@@ -158,7 +158,7 @@ def find(paths: Iterable[Path] = (), root: Path = ROOT) -> list[Use]:
 
 
 def allowed(file: Path = LEFT) -> dict[str, int]:
-    """How many uses each file may still have; nothing where there is no such list."""
+    """Returns how many uses each file may still have; empty if there is no such list."""
     if not file.exists():
         return {}
     counts: dict[str, int] = tomllib.loads(file.read_text(encoding="utf-8"))["left"]
@@ -166,7 +166,7 @@ def allowed(file: Path = LEFT) -> dict[str, int]:
 
 
 def too_many(found: Iterable[Use], left: dict[str, int]) -> dict[str, list[Use]]:
-    """The uses in each file that has more of them than it may have."""
+    """Returns the uses in each file that has more of them than its allowance."""
     by_file: dict[str, list[Use]] = {}
     for use in found:
         by_file.setdefault(use.file, []).append(use)
@@ -174,7 +174,7 @@ def too_many(found: Iterable[Use], left: dict[str, int]) -> dict[str, list[Use]]
 
 
 def write(found: Iterable[Use], file: Path = LEFT) -> None:
-    """Write the list of what is left; remove it where nothing is."""
+    """Write the list of allowances, or remove it if no use is left."""
     counts = Counter(use.file for use in found)
     if not counts:
         file.unlink(missing_ok=True)
@@ -184,7 +184,7 @@ def write(found: Iterable[Use], file: Path = LEFT) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print each use; 1 where a file has more of them than it may have."""
+    """Print each use. Returns 1 if a file has more of them than its allowance."""
     parser = argparse.ArgumentParser(prog="python3 -m dev words", description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument(
         "paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder; else the whole project"

@@ -4,8 +4,8 @@
     python3 infra/github.py --repository owner/name [--environments staging,production] [--location swedencentral]
 
 It makes an identity in Azure (deployer.bicep) that believes GitHub's own word that a job runs in one of these
-environments, and tells the environments which identity, tenant and subscription that is. It needs ``az`` (signed in as
-an owner) and ``gh`` (signed in as an administrator of the repository). Twice is the same as once.
+environments, and sets identity, tenant and subscription as variables of the environments. It needs ``az``
+(signed in as an owner) and ``gh`` (signed in as an administrator of the repository). Twice is the same as once.
 """
 
 import argparse
@@ -23,7 +23,7 @@ TEMPLATE = Path(__file__).resolve().parent / "deployer.bicep"
 
 
 class Failed(Exception):  # noqa: N818  # it says how it ended
-    """It cannot go on; the text says what to do."""
+    """The set-up cannot go on. The text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CommandContext:
     env: Mapping[str, str]
 
     def run(self, program: str, *words: str) -> Any:
-        """What a program answers, as JSON; None where it says nothing."""
+        """Returns what a program prints, parsed as JSON; None if it prints nothing. Raises Failed."""
         path = shutil.which(program, path=self.env.get("PATH"))
         if path is None:
             raise Failed(f"{program} is not on PATH")
@@ -75,7 +75,7 @@ def set_up(command_context: CommandContext, repository: str, environments: list[
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """0 done, 1 failed, 2 wrong arguments."""
+    """Returns 0 done, 1 failed, 2 wrong arguments."""
     parser = argparse.ArgumentParser(prog="github.py", description="Let GitHub deploy to Azure.")
     parser.add_argument("--repository", required=True, help="owner/name")
     parser.add_argument("--environments", default="staging,production", help="with commas between")

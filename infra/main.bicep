@@ -4,7 +4,7 @@
 // No key, connection string or secret is in any template, parameter or output: everything is reached by identity.
 targetScope = 'subscription'
 
-// Where and whose.
+// Place and owner.
 
 @description('Name of the azd environment, such as darkroom-prod. It names the resource group and is a tag on everything.')
 @minLength(1)
@@ -70,7 +70,7 @@ param outputsDeleteAfterDays int = 0
 @maxValue(365)
 param archiveDays int = 30
 
-@description('Where accounts, generations and ledger are. storage: tables of the storage account, enough for 20,000 operations a second and billed by use. cosmos: Azure Cosmos DB for Table, for whoever outgrows that; about 70 USD a month at rest, and not tried yet. What is in the one is not moved to the other.')
+@description('Where accounts, generations and ledger are. storage: tables of the storage account, enough for 20,000 operations a second and billed by use. cosmos: Azure Cosmos DB for Table, for more than that; about 70 USD a month at rest, and not tried yet. What is in the one is not moved to the other.')
 @allowed(['storage', 'cosmos'])
 param tableStore string = 'storage'
 
@@ -79,7 +79,7 @@ param tableStore string = 'storage'
 @maxValue(1000000)
 param cosmosMaxRequestUnits int = 4000
 
-// Secrets. They go into the vault by Azure's control plane, which reaches a vault that nobody else does.
+// Secrets. They go into the vault by Azure's control plane, which also reaches a vault in a closed network.
 
 @secure()
 @description('Replicate API token. Empty: what the vault has is kept, and the postprovision hook asks for it where there is none.')
@@ -109,7 +109,7 @@ param operatorCidrs string = ''
 @allowed(['target', 'incremental'])
 param scaling string = 'target'
 
-@description('E-mail address for alerts and the budget. Empty: alerts are seen in the portal alone, and the budget tells the owners.')
+@description('E-mail address for alerts and the budget. Empty: alerts are seen in the portal alone, and the budget mails the owners.')
 param alertEmail string = ''
 
 @description('Monthly budget of the resource group in your billing currency, for a warning by mail; nothing is ever stopped. 0: no budget. Replicate is not in it.')
@@ -286,7 +286,7 @@ module app 'modules/app.bicep' = {
     vaultUrl: vault.outputs.vaultUrl
     safetyEndpoint: safety.outputs.endpoint
   }
-  // The site fetches its package and its first secret as soon as it exists: what it may do has to be there before.
+  // The site fetches its package and its first secret as soon as it exists, so its roles must exist before.
   dependsOn: [roles]
 }
 
@@ -311,7 +311,7 @@ output FUNCTION_APP_NAME string = app.outputs.siteName
 output FUNCTION_APP_URL string = app.outputs.url
 output KEY_VAULT_NAME string = vault.outputs.vaultName
 
-// These are settings of the app: `python3 -m shared.cli` finds its way by them.
+// These are settings of the app: `python3 -m shared.cli` reads them.
 output KEY_VAULT_URL string = vault.outputs.vaultUrl
 output STORAGE_BLOB_URL string = storage.outputs.blobUrl
 output STORAGE_TABLE_URL string = tableStore == 'cosmos' ? cosmos!.outputs.tableUrl : storage.outputs.tableUrl

@@ -38,11 +38,11 @@ PYTHON, PLATFORM = "3.13", "x86_64-manylinux_2_28"
 
 UV = "uv==0.13.9"
 
-#: What of the repository is the app; .funcignore says the same to azd, and a test compares them.
+#: The parts of the repository that are the app. .funcignore says the same to azd, and a test compares them.
 APP = ("function_app.py", "host.json", "requirements.txt", "shared")
 NOT_APP = {"__pycache__", "cli"}
 
-#: The first time that a zip can hold.
+#: The earliest time that a zip entry can have.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 #: A compiled file for CPython 3.13 or its stable interface, as its name says it.
@@ -118,7 +118,7 @@ def build(package: Path) -> None:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / file, folder / file)
         if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
-            # The app cannot write beside its code: what is not compiled here is compiled at every cold start.
+            # The app cannot write beside its code: a file not compiled here is compiled at every cold start.
             compileall.compile_dir(folder, quiet=1, invalidation_mode=compileall.PycInvalidationMode.CHECKED_HASH)
         else:
             _say(
@@ -142,7 +142,7 @@ def _zip(folder: Path, package: Path) -> None:
 
 
 def check(package: Path) -> None:
-    """Unpack it alone and look: at what is compiled, and at what Azure's own library finds in it."""
+    """Unpacks the package alone, checks its compiled files, and indexes it with Azure's own library."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with zipfile.ZipFile(package) as archive:
@@ -179,14 +179,14 @@ def misfits(folder: Path) -> Iterator[str]:
 
 
 def functions() -> set[str]:
-    """The names of function_app.py's functions, from its text: nothing of it is imported."""
+    """The names of function_app.py's functions, from its text: nothing in it is imported."""
     text = (ROOT / "function_app.py").read_text(encoding="utf-8")
     return set(re.findall(r'^@app\.function_name\("(\w+)"\)$', text, re.MULTILINE))
 
 
 #: Run by a Python of its own with the package and the worker's library alone: the library imports and indexes the app
-#: as it does in Azure, and what it then would tell the host is printed. There is no protobuf here, so its messages are
-#: plain objects.
+#: as it does in Azure, and the answer that it would send to the host is printed. There is no protobuf here, so its
+#: messages are plain objects.
 INDEX = """
 import asyncio, contextlib, importlib, io, json, sys
 from types import SimpleNamespace

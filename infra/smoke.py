@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""After a deployment: Azure has found every function of the app, and its health door answers.
+"""After a deployment: Azure has found every function of the app, and its health route answers.
 
     FUNCTION_APP_NAME=... AZURE_RESOURCE_GROUP=... FUNCTION_APP_URL=... python3 infra/smoke.py
 
@@ -25,7 +25,7 @@ APP = Path(__file__).resolve().parent.parent / "function_app.py"
 
 
 def missing(env: Mapping[str, str]) -> str:
-    """Which functions Azure has not found; empty: none is missing."""
+    """Returns which functions Azure has not found; empty if none is missing."""
     az = shutil.which("az", path=env.get("PATH"))
     if az is None:
         return "az is not on PATH"
@@ -40,7 +40,7 @@ def missing(env: Mapping[str, str]) -> str:
 
 
 def ill(env: Mapping[str, str]) -> str:
-    """What the health door says is wrong; empty: all is well."""
+    """Returns what the health route reports as wrong; empty if all is well."""
     url = f"{env.get('FUNCTION_APP_URL', '').rstrip('/')}/api/health"
     if not url.startswith(("https://", "http://127.0.0.1:")):
         return "FUNCTION_APP_URL is not an https address"
@@ -55,7 +55,7 @@ def ill(env: Mapping[str, str]) -> str:
 
 
 def main(env: Mapping[str, str], sleep: Callable[[float], None] = time.sleep) -> int:
-    """0: it runs. 1: it does not; the last findings are said."""
+    """Returns 0 if the app runs, else 1 after printing the last findings."""
     for tried in range(WITHIN_S // PAUSE_S):
         found = [finding for finding in (missing(env), ill(env)) if finding]
         if not found:

@@ -1,6 +1,6 @@
-"""`python3 -m dev architecture [--write]`: what docs/architecture.md shows of the code, compared with the code.
+"""`python3 -m dev architecture [--write]`: compares docs/architecture.md with the code.
 
-Without `--write` it says what is stale and exits with 1. With it, the generated parts of the page are written anew: the
+Without `--write` it prints what is stale and exits with 1. With it, it writes the generated parts anew: the
 state diagram, from NEXT in shared/core/lifecycle/state.py, and the table fact x state, by running every transition.
 
 facts.py    a generation in each state, and every fact as a transition
@@ -8,7 +8,7 @@ drawing.py  the diagram and the table, as text
 
 Rules of this file:
 1. A generated part stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->`; the rest is written by hand.
-2. The tree of folders is written by hand: one line says what a folder is for. What is checked is that each is there.
+2. The tree of folders is written by hand: one line says what a folder is for. The check is that each folder has a line.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from dev.project_files import project_files
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
 
-#: Their folders are on the page, as deep as this; what lies deeper belongs to the folder's line.
+#: The page names the folders of these, down to this depth. A deeper folder belongs to its parent's line.
 _DEPTHS = {"shared": 9, "dev": 2, "packages": 2, "tests": 2}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Compare the page with the code, or write it; 1 where something is stale."""
+    """Compare the page with the code, or write it. Returns 1 if something is stale."""
     parser = argparse.ArgumentParser(prog="python3 -m dev architecture", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--write", action="store_true", help="write the generated parts of the page anew")
     text = PAGE.read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def stale(text: str, root: Path = ROOT) -> Iterator[str]:
-    """What on the page is not what the code says, a sentence each."""
+    """Yields a sentence for each part of the page that differs from the code."""
     for name, part in _parts().items():
         if part not in text:
             yield f"docs/architecture.md: {name!r} is stale: python3 -m dev architecture --write"
@@ -55,7 +55,7 @@ def stale(text: str, root: Path = ROOT) -> Iterator[str]:
 
 
 def renewed(text: str) -> str:
-    """The page with its generated parts as the code has them now."""
+    """Returns the page with its generated parts made from the code as it is now."""
     for name, part in _parts().items():
         begin, end = _marks(name)
         before, found, rest = text.partition(begin)

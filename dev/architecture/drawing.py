@@ -13,7 +13,7 @@ OPEN = [name for name, generation in STATES.items() if not generation.state.ende
 
 
 def state_after(state: str, fact: str) -> str:
-    """What a fact makes of the sample in a state; "-" where it says nothing."""
+    """Returns the state that a fact leads to from a state; "-" if it changes nothing."""
     transition = FACTS[fact](STATES[state])
     return "-" if transition is None else transition.generation.state.value
 

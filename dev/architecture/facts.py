@@ -51,14 +51,14 @@ SUBMITTING, HOLDING = _opened()
 
 
 def step(transition: Transition | None) -> Generation:
-    """The generation after a transition that must be possible."""
+    """Returns the generation after a transition that must be possible."""
     if transition is None:
         raise AssertionError("a sample's transition says nothing")
     return transition.generation
 
 
 def missing(generation: Generation, since: datetime = NOW) -> Generation:
-    """The same, and Replicate does not know its prediction."""
+    """The same generation, and Replicate does not know its prediction."""
     attempt = replace(generation.attempt, missing_since=since) if generation.attempt else None
     return replace(generation, attempt=attempt)
 

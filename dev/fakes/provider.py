@@ -38,9 +38,9 @@ class FakeReplicate:
     """ports.Provider in memory.
 
     ``down`` makes everything but ``create`` Unavailable (for a create use ``answer_next_create_with``).
-    ``echo_webhook`` and ``show_seed`` say what the list tells of a prediction; ``unlisted`` holds the ids that
+    ``echo_webhook`` and ``show_seed`` decide what the list shows of a prediction. ``unlisted`` holds the ids that
     the list does not show yet, ``unknown`` those that are answered 404, ``blank`` those that are shown without
-    their outputs (the two until a time, where there is one). ``files`` are the outputs by URI, streamed in pieces
+    their outputs (the two until a time, where there is one). ``files`` are the outputs by URI, streamed in chunks
     of ``chunk_bytes``; those in ``comes_at`` are there from then on.
     """
 
@@ -167,9 +167,9 @@ class FakeReplicate:
         self.files.update(zip(uris, contents, strict=True))
         return self._finish(prediction_id, Status.SUCCEEDED, outputs=tuple(uris))
 
-    def say(self, prediction_id: str, *pieces: str) -> Prediction:
-        """It succeeds with a text, in these pieces."""
-        return self._finish(prediction_id, Status.SUCCEEDED, outputs=pieces)
+    def say(self, prediction_id: str, *chunks: str) -> Prediction:
+        """It succeeds with a text, in these chunks."""
+        return self._finish(prediction_id, Status.SUCCEEDED, outputs=chunks)
 
     def train(self, prediction_id: str, weights: bytes | None = None) -> Prediction:
         """A training succeeds: its destination has a new version, and there are weights or not."""
@@ -224,7 +224,7 @@ class FakeReplicate:
         del self.predictions[prediction_id]
 
     def event(self, prediction_id: str) -> PredictionEvent:
-        """The message that the webhook door would make of the prediction as it is now."""
+        """The message that the webhook trigger would make of the prediction as it is now."""
         key, attempt = self.made_for[prediction_id]
         return PredictionEvent(key, attempt.number, self.predictions[prediction_id])
 
@@ -270,10 +270,10 @@ class FakeReplicate:
 
 
 async def _chunks(body: bytes, chunk_bytes: int) -> AsyncIterator[bytes]:
-    for piece in _pieces(body, chunk_bytes):
-        yield piece
+    for chunk in _cut(body, chunk_bytes):
+        yield chunk
 
 
-def _pieces(body: bytes, chunk_bytes: int) -> Iterator[bytes]:
+def _cut(body: bytes, chunk_bytes: int) -> Iterator[bytes]:
     for start in range(0, len(body), chunk_bytes):
         yield body[start : start + chunk_bytes]

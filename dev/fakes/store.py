@@ -26,7 +26,7 @@ class FakeStore:
         self.saved_generations: dict[Key, Generation] = {}
         self.entries: list[LedgerEntry] = []
         self.before_commit: list[Callable[[Generation | None, Transition], None]] = []
-        #: Accounts whose row is none that can be read.
+        #: Accounts whose row cannot be read.
         self.unreadable: dict[str, UnreadableRow] = {}
         self._etags: dict[str | Key, str] = {}
         self._written = 0

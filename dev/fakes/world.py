@@ -1,9 +1,9 @@
-"""The World: a House on fakes, a clock that a test moves, and the hands that carry messages.
+"""The World: the dependencies as fakes, a clock that a test moves, and the carrying of messages.
 
 Rules of this file:
 1. Time stands still until a test moves it; ``sleep`` moves it too, so nothing really waits.
-2. ``pump`` carries what was sent, and what is due of what was scheduled, until nothing is left: as the broker
-   and the doors do. What a handler raises is delivered again, and buried after ``DELIVERIES`` times.
+2. ``pump`` carries every sent message, and every scheduled one that is due, until none is left: as the broker
+   and the triggers do. A message whose handler raises is delivered again, and dead-lettered after ``DELIVERIES`` times.
 3. ``books_balance`` is what must hold at any moment, whatever happened.
 """
 
@@ -53,7 +53,7 @@ DELIVERIES = 10
 class World:
     """One user's world by default: ada has ``credits`` on the premium plan."""
 
-    def __init__(self, credits: int = 10, catalog: Catalog = CATALOG) -> None:  # noqa: A002  # the house's word
+    def __init__(self, credits: int = 10, catalog: Catalog = CATALOG) -> None:  # noqa: A002  # the app's word
         self.time = START
         self.store = FakeStore()
         self.index = FakeIndex()
@@ -130,7 +130,7 @@ class World:
         await self.deliver(json.dumps(body).encode(), REQUESTS)
 
     async def webhook(self, prediction_id: str) -> None:
-        """Replicate tells how a prediction stands now."""
+        """Replicate sends the webhook of a prediction as it is now."""
         await self.deliver(json.dumps(self.replicate.event(prediction_id).to_json()).encode(), EVENTS)
 
     async def deliver(self, raw: bytes, queue: str, envelope: Envelope = FROM_THE_APP) -> None:
@@ -194,7 +194,7 @@ class World:
 
     @property
     def events(self) -> list[GenerationEvent]:
-        """What the app was told."""
+        """The events that the app in front received."""
         return self.messenger.published
 
     def prediction(self) -> Prediction:
@@ -228,7 +228,7 @@ class World:
             assert generation.captured_credits == 0, key
 
     def _outputs_are_sound(self) -> None:
-        """Every output the app was told of is there and passed."""
+        """Every output in an event is stored and passed screening."""
         for event in self.events:
             for output in event.outputs:
                 assert output.name in self.blobs.outputs, event.key
@@ -239,7 +239,7 @@ class World:
         assert not self.index.rows, "something is still open"
         assert not self.replicate.running, "a prediction still costs money"
         named = {output.name for event in self.events for output in event.outputs}
-        assert set(self.blobs.outputs) == named, "an output that nobody was told of"
+        assert set(self.blobs.outputs) == named, "a stored output that no event names"
         for key, generation in self.store.saved_generations.items():
             assert generation.state.ended, key
             assert len({event.event_id for event in self.events if event.key == key}) == 1, key
@@ -251,7 +251,7 @@ def _as_it_is(catalog: Catalog) -> Catalog:
 
 
 def read(raw: bytes, queue: str) -> Message:
-    """The message in ``raw``, as the door of this queue reads it."""
+    """The message in ``raw``, as the trigger of this queue reads it."""
     return parse_request(raw)[0] if queue == REQUESTS else parse_event(raw)
 
 

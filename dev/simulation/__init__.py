@@ -1,6 +1,6 @@
-"""The crash simulator: the corridor on fakes, on a clock of its own, with every fault at every effect.
+"""The crash simulator: the message handler on fakes, on a clock of its own, with every fault at every effect.
 
-effects.py            every call that leaves the corridor, one by one, and the ways in which it can go wrong
+effects.py            every call that leaves the message handler, one by one, and the ways in which it can go wrong
 invariants.py         what must hold after every step, and what must hold at rest
 schedules.py          one flow, one fault, one kind of webhook, one end at Replicate: a schedule, and its stage
 performing.py         how schedules are performed, and what those of one flow have in common

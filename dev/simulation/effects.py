@@ -1,9 +1,9 @@
-"""Every call that leaves the corridor is an effect; here it can be stopped, lost, refused or died at.
+"""Every call that leaves the message handler is an effect. Here a schedule stops it, loses its reply, or crashes at it.
 
 Rules of this file:
 1. An effect is one call through a port, one item of a list, or one chunk of a download. Telemetry, clock and chance
    are not effects: nothing depends on their answer.
-2. A crash is no ``Exception``: no handler of the corridor can swallow it, and a dead process has no more effects.
+2. A crash is no ``Exception``: no handler of the app can swallow it, and a dead process has no more effects.
 3. A fault looks as the real adapter would make it look: ``Unavailable``; for a create, its own outcomes.
 """
 
@@ -97,11 +97,11 @@ def failed(effect: str, mode: Mode) -> Any:
         return (
             OutcomeUnknown("the answer was lost") if mode is Mode.REPLY_LOST else NotCreated(DeferReason.UNREACHABLE, 5)
         )
-    raise Unavailable(neighbour_of(effect), "the schedule says so")
+    raise Unavailable(dependency_of(effect), "the schedule says so")
 
 
-def neighbour_of(effect: str) -> Dependency:
-    """Whose effect it is."""
+def dependency_of(effect: str) -> Dependency:
+    """Returns the dependency that an effect calls."""
     port = effect.partition(".")[0]
     return DEPENDENCIES.get(port) or Dependency(port)
 
@@ -114,14 +114,14 @@ class Gate(Protocol):
 
 
 def watched(deps: Dependencies, gate: Gate) -> Dependencies:
-    """The same house, with ``gate`` in every way out."""
+    """Returns the same dependencies, with ``gate`` before every call."""
     ports: dict[str, Any] = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
     ports["providers"] = {name: _Watched("provider", each, gate) for name, each in deps.providers.items()}
     return replace(deps, **ports)  # each stands for whatever port is behind it
 
 
-#: The ways out of a house are its ports. All else are values and functions, whatever they are called: a flag behind the
-#: gate would be true always. Nothing depends on telemetry.
+#: The ports among the dependencies. Everything else is a value or a function: behind the gate, a flag would always be
+#: true. Telemetry is left out because nothing depends on it.
 WAYS_OUT = tuple(
     name
     for name, kind in get_type_hints(Dependencies).items()
@@ -132,7 +132,7 @@ WAYS_OUT = tuple(
 _ITERATORS = {"recent", "ledger", "accounts", "generations"}
 _CONTEXTS = {"fetch"}
 
-#: What they answer is the port itself in another way, and nothing has left the house yet.
+#: These methods return a variant of the port itself and call nothing.
 _SELVES = {"alone"}
 
 

@@ -25,7 +25,7 @@ async def request(stage: Stage) -> Faced:
 
 
 async def request_refused(stage: Stage) -> Faced:
-    """A request that is rejected at the door."""
+    """A request that is rejected before it opens."""
     return Faced(replace(stage.request(), prompt="A gory lighthouse"))
 
 
@@ -206,21 +206,21 @@ async def cancel_taken_in(stage: Stage) -> Faced:
     return Faced(CANCEL)
 
 
-async def bury_taken_in(stage: Stage) -> Faced:
+async def dead_letter_taken_in(stage: Stage) -> Faced:
     """The copy of such a request died."""
     await request_taken_in(stage)
     return Faced(stage.request(), dead=True)
 
 
 async def request_of_ended(stage: Stage) -> Faced:
-    """The same request again, after its end was told."""
+    """The same request again, after its end was announced."""
     await webhook(stage)
     await stage.hear(finished_event(stage))
     return Faced(stage.request())
 
 
 async def check_of_nothing(stage: Stage) -> Faced:
-    """An old row whose generation never opened: its request was put off, and may come now."""
+    """An old row whose generation never opened: its request was deferred, and may come now."""
     now = stage.world.time
     stage.world.index.rows[KEY] = OpenRow(key=KEY, due_at=now, expires_at=now, written_at=now - timedelta(seconds=1000))
     stage.rival = stage.request()
@@ -234,7 +234,7 @@ async def timer(stage: Stage) -> Faced:
 
 
 async def cancel_unopened(stage: Stage) -> Faced:
-    """A cancel before its request, which comes never."""
+    """A cancel whose request never comes."""
     return Faced(CANCEL)
 
 
@@ -264,37 +264,37 @@ async def cancel_finished(stage: Stage) -> Faced:
     return Faced(CANCEL)
 
 
-async def bury_unopened(stage: Stage) -> Faced:
+async def dead_letter_unopened(stage: Stage) -> Faced:
     """A request that died before it opened anything."""
     return Faced(stage.request(), dead=True)
 
 
-async def bury_submitting(stage: Stage) -> Faced:
+async def dead_letter_submitting(stage: Stage) -> Faced:
     """A request that died after a create whose answer was lost."""
     await cancel_submitting(stage)
     return Faced(stage.request(), dead=True)
 
 
-async def bury_held(stage: Stage) -> Faced:
+async def dead_letter_held(stage: Stage) -> Faced:
     """The copy of a request that died."""
     await _waiting(stage)
     return Faced(stage.request(), dead=True)
 
 
-async def bury_running(stage: Stage) -> Faced:
+async def dead_letter_running(stage: Stage) -> Faced:
     """A check that died while the prediction runs."""
     await stage.ask()
     return Faced(CHECK, dead=True)
 
 
-async def bury_finished(stage: Stage) -> Faced:
+async def dead_letter_finished(stage: Stage) -> Faced:
     """A request that died, whose picture is ready."""
     await webhook(stage)
     return Faced(stage.request(), dead=True)
 
 
-async def bury_event(stage: Stage) -> Faced:
-    """News that died: delivering is what did not work."""
+async def dead_letter_event(stage: Stage) -> Faced:
+    """A webhook's message that died, because its output could not be delivered."""
     await stage.ask()
     return Faced(finished(stage), dead=True)
 
@@ -324,7 +324,7 @@ _SUCCESSES = (End.SUCCEEDED, End.UNSAFE, End.EXPIRES)
 FLOWS: tuple[Flow, ...] = (
     Flow("request", request, creates=True),
     Flow("request that is refused", request_refused, ends=ONE_END),
-    Flow("request that is put off", held_while_asked, creates=True),
+    Flow("request that is deferred", held_while_asked, creates=True),
     Flow("request over a limit, near midnight", request_over_limit, ends=ONE_END),
     Flow("copy of a request", copy, creates=True),
     Flow("copy of a request that was taken in", request_taken_in, creates=True),
@@ -355,13 +355,13 @@ FLOWS: tuple[Flow, ...] = (
     Flow("cancel of RUNNING", cancel_running, ends=ONE_END),
     Flow("cancel of RUNNING, not known", cancel_not_known, ends=ONE_END),
     Flow("cancel of finished", cancel_finished),
-    Flow("dead request, unopened", bury_unopened, ends=ONE_END),
-    Flow("dead request, RECEIVED", bury_taken_in, ends=ONE_END),
-    Flow("dead request, SUBMITTING", bury_submitting),
-    Flow("dead request, WAITING", bury_held, ends=ONE_END),
-    Flow("dead check, RUNNING", bury_running, ends=ONE_END),
-    Flow("dead request, finished", bury_finished),
-    Flow("dead event", bury_event),
+    Flow("dead request, unopened", dead_letter_unopened, ends=ONE_END),
+    Flow("dead request, RECEIVED", dead_letter_taken_in, ends=ONE_END),
+    Flow("dead request, SUBMITTING", dead_letter_submitting),
+    Flow("dead request, WAITING", dead_letter_held, ends=ONE_END),
+    Flow("dead check, RUNNING", dead_letter_running, ends=ONE_END),
+    Flow("dead request, finished", dead_letter_finished),
+    Flow("dead event", dead_letter_event),
     *PICTURE_FLOWS,
     *MODALITY_FLOWS,
 )

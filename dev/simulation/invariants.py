@@ -3,7 +3,7 @@
 Rules of this file:
 1. ``Watch`` sees every save as it happens: what a save may do. ``account_is_sound`` is what must hold for an account's
    partition after every step. ``at_rest`` is what must hold when nothing is left to do.
-2. Nothing here asks the corridor: all is computed anew from what the dependencies hold.
+2. Nothing here asks the message handler: everything is computed anew from the rows and files of the dependencies.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ class Observer:
         self.checks = 0
         #: Creates whose outcome nobody ever learned: the only thing that may buy a prediction beyond what was needed.
         self.lost: Counter[Key] = Counter()
-        #: Attempts that fell for a reason that Replicate gave, so that the next one is no extra.
+        #: Attempts that failed for a reason that Replicate gave. The attempt after one of these is not an extra.
         self.attempt_failed: Counter[Key] = Counter()
         #: The predictions that some attempt took as its own.
         self.adopted: set[str] = set()
@@ -212,15 +212,15 @@ def at_rest(watch: Observer) -> None:
 
 def _announced(world: World) -> None:
     """Every end is announced, at least once, with one id and the same words."""
-    told: dict[Key, set[str]] = {}
+    announced: dict[Key, set[str]] = {}
     for event in world.messenger.published:
-        told.setdefault(event.key, set()).add(event.event_id)
+        announced.setdefault(event.key, set()).add(event.event_id)
         saved = world.store.saved_generations[event.key]
         says = (event.outcome, event.captured_credits, event.outputs, event.reason)
         held = (saved.state.value, saved.captured_credits, saved.outputs, saved.reason)
         require(says == held, "the event says what is saved", event.key)
     for key in world.store.saved_generations:
-        require(len(told.get(key, ())) == 1, "every end is announced with one id", key)
+        require(len(announced.get(key, ())) == 1, "every end is announced with one id", key)
 
 
 def _outputs(world: World) -> None:
@@ -260,7 +260,7 @@ def nothing_secret(world: World) -> None:
         said |= {name, *map(str, facts.values())}
     for metric, _, labels in world.telemetry.counts:
         said |= {metric, *labels.values()}
-    for letter in world.blobs.dead_letters.values():
-        said |= set(letter.metadata.values())
+    for dead in world.blobs.dead_letters.values():
+        said |= set(dead.metadata.values())
     for text in said:
-        require(not any(secret in text for secret in secrets), "nothing secret is told", text)
+        require(not any(secret in text for secret in secrets), "nothing secret leaves", text)

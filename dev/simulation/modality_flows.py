@@ -42,7 +42,7 @@ CATALOG = catalog(
 _NEXT = (End.TRANSIENT_NEXT, End.ABORTED_NEXT)
 
 
-def _house(stage: Stage) -> None:
+def _prepare(stage: Stage) -> None:
     """The catalogue, a policy that lets pass what nobody can look at, and the app's files."""
     world = stage.world
     policy = replace(world.deps.policy, unscreened=UNSCREENED_MODALITIES)
@@ -66,20 +66,20 @@ def _trains(stage: Stage, prediction_id: str, end: End) -> None:
 
 
 def _text(stage: Stage) -> GenerationRequest:
-    _house(stage)
+    _prepare(stage)
     stage.makes = _says
     name = "writer-with-next" if stage.ends_in(*_NEXT) else "writer"
     return GenerationRequest(key=KEY, prompt="Tell me a tale", system_prompt="Be brief.", model=name)
 
 
 def _sound(stage: Stage) -> GenerationRequest:
-    _house(stage)
+    _prepare(stage)
     stage.makes = _sounds
     return GenerationRequest(key=KEY, prompt="A horn in the fog", model="song", input_file="ada/ada/horn.wav")
 
 
 def _training(stage: Stage) -> GenerationRequest:
-    _house(stage)
+    _prepare(stage)
     stage.makes = _trains
     name = "trainer-with-next" if stage.ends_in(*_NEXT) else "trainer"
     return GenerationRequest(

@@ -1,4 +1,4 @@
-"""An outage of Replicate under load, on virtual time: the real corridor, instances each with its pace and breakers.
+"""An outage of Replicate under load, on virtual time: the real message handler on instances with paces and breakers.
 
 Rules of this file:
 1. One seed, one history. A handler takes a slot of its instance for as long as it lasts, and what it asks of Replicate
@@ -23,8 +23,8 @@ from dev.simulation.outage_dependencies import (
     Account,
     CountingTelemetry,
     LargeStore,
+    ReportingMessenger,
     TableRestClient,
-    TellingMessenger,
     Trouble,
 )
 from shared import worker
@@ -119,10 +119,10 @@ class _Post:
 class _Pool:
     """The instances of one function, with their slots."""
 
-    def __init__(self, houses: list[Dependencies], random: Random) -> None:
-        self.houses = houses
+    def __init__(self, instances: list[Dependencies], random: Random) -> None:
+        self.instances = instances
         self.waiting: deque[_Post] = deque()
-        self.free = [SLOTS] * len(houses)
+        self.free = [SLOTS] * len(instances)
         self._random = random
 
     def instance(self) -> int | None:
@@ -142,7 +142,7 @@ class Outage:
         self.figures = Figures()
         self.telemetry = CountingTelemetry()
         world.store = LargeStore()
-        world.messenger = TellingMessenger(self._told)
+        world.messenger = ReportingMessenger(self._count_end)
         self.account = Account(world.replicate, case.creates_per_minute, lambda: self.now_s, self.random, self._born)
         self.deps = replace(
             world.deps,
@@ -220,7 +220,7 @@ class Outage:
         self._post(_Post(request, Envelope(f"app:{number}"), REQUESTS))
         self._plan(self.random.expovariate(self.case.rate_per_s), self._arrive)
 
-    def _told(self, event: GenerationEvent) -> None:
+    def _count_end(self, event: GenerationEvent) -> None:
         self.figures.outcomes[event.outcome if event.outcome == "succeeded" else f"{event.outcome} {event.reason}"] += 1
         self._open_of_outage.discard(event.key)
 
@@ -267,7 +267,7 @@ class Outage:
             self._start(pool, instance, pool.waiting.popleft())
 
     def _start(self, pool: _Pool, instance: int, post: _Post) -> None:
-        deps, raw = pool.houses[instance], b""
+        deps, raw = pool.instances[instance], b""
         if post.delivery > DELIVERIES:
             self.figures.dead += 1
             walk: Coroutine[Any, Any, Any] = worker.dead_letter(deps, post.message, raw, post.queue)

@@ -1,4 +1,4 @@
-"""The dependencies of the outage: Replicate's twin that fails as it is told, and fakes that hold 400,000 generations.
+"""The dependencies of the outage: a Replicate that fails as the case says, and fakes that hold 400,000 generations.
 
 Rules of this file:
 1. Replicate's twin is FakeReplicate behind a line: latencies, limits of the account, and one trouble for as long as it
@@ -233,21 +233,21 @@ class LargeStore(FakeStore):
         return (entry.account_id, entry.entry_id, entry.move) in self._kept.keys
 
 
-class TellingMessenger(FakeMessenger):
-    """Calls ``told`` with each new event instead of keeping it."""
+class ReportingMessenger(FakeMessenger):
+    """Calls ``report`` with each new event instead of keeping it."""
 
-    def __init__(self, told: Callable[[GenerationEvent], None]) -> None:
+    def __init__(self, report: Callable[[GenerationEvent], None]) -> None:
         super().__init__()
-        self._told = told
+        self._report = report
 
     async def publish(self, event: Event, again: str = "") -> None:
-        """Tell it once."""
+        """Report the event, once for each id."""
         if self._is_new("topic", f"{event.event_id}/{again}") and isinstance(event, GenerationEvent):
-            self._told(event)
+            self._report(event)
 
 
 class CountingTelemetry(FakeTelemetry):
-    """Counts steps and metrics instead of keeping them; ``put_off`` is how often each generation's create was."""
+    """Counts steps and metrics instead of keeping them. ``deferrals``: deferred creates by generation."""
 
     def __init__(self) -> None:
         super().__init__()

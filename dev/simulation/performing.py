@@ -11,10 +11,10 @@ from dev.simulation.snapshots import Snapshot
 
 
 class Shared:
-    """What the schedules of one flow have in common: a fault is met once by all for whom nothing differs until then.
+    """What the schedules of one flow have in common: schedules that do not differ before a fault meet it once.
 
-    That nothing differs is not guessed: a stage knows which ends and webhooks it has told apart (``Stage.alike``), and
-    all else of a schedule is in the key. What went the same way is copied, whole (snapshots.py).
+    It is known, not guessed, that they do not differ: a stage records which ends and webhooks it has distinguished
+    (``Stage.alike``), and the rest of a schedule is in the key. The common part is copied whole (snapshots.py).
     """
 
     def __init__(self) -> None:

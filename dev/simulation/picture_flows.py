@@ -28,7 +28,7 @@ async def request_lost_often(stage: Stage) -> Faced:
     return replace(await request_with_image(stage), lost=LOST_DELIVERIES)
 
 
-async def bury_with_image(stage: Stage) -> Faced:
+async def dead_letter_with_image(stage: Stage) -> Faced:
     """A dead letter, of which a delivery had stored the input before it died."""
     faced = await request_with_image(stage)
     await stage.world.blobs.put_input("ada/ada/one/stored.png", b"a lighthouse", "image/png")
@@ -56,13 +56,13 @@ async def webhook_with_leased_image(stage: Stage) -> Faced:
 
 
 def finished(stage: Stage) -> PredictionEvent:
-    """The only prediction ends; what Replicate then tells."""
+    """The only prediction ends; returns the webhook's message."""
     stage.finish(stage.world.replicate.only_id)
     return finished_event(stage)
 
 
 def finished_event(stage: Stage) -> PredictionEvent:
-    """What Replicate tells of the only prediction as it stands."""
+    """The webhook's message of the only prediction as it is now."""
     return stage.world.replicate.event(stage.world.replicate.only_id)
 
 
@@ -73,7 +73,7 @@ PICTURE_FLOWS: tuple[Flow, ...] = (
     Flow("request with an image", request_with_image, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT)),
     Flow("request with an image, lost before", request_lost_before, creates=True, ends=(End.SUCCEEDED,)),
     Flow("request with an image, lost often", request_lost_often, ends=(End.SUCCEEDED,)),
-    Flow("dead request with an image, unopened", bury_with_image, ends=(End.SUCCEEDED,)),
+    Flow("dead request with an image, unopened", dead_letter_with_image, ends=(End.SUCCEEDED,)),
     Flow("webhook, with an image", webhook_with_image, ends=_ENDS),
     Flow("webhook, with an image, lost often", webhook_lost_often, ends=_ENDS),
     Flow("webhook, with an image that is leased", webhook_with_leased_image, ends=_ENDS),

@@ -1,4 +1,4 @@
-"""How predictions live in the simulation: they start, end in some way, and tell of it, or do not."""
+"""How predictions live in the simulation: they start, end in some way, and send a webhook, or do not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,12 +23,12 @@ OUTPUT_LIFE_S = 3600
 
 
 class ReplicateLife:
-    """Moves a FakeReplicate on. ``tell`` puts a webhook's message into the queue."""
+    """Moves a FakeReplicate on. ``send`` puts a webhook's message into the queue."""
 
-    def __init__(self, clock: Clockwork, weather: Weather, tell: Callable[[PredictionEvent], None]) -> None:
+    def __init__(self, clock: Clockwork, weather: Weather, send: Callable[[PredictionEvent], None]) -> None:
         self.clock = clock
         self.weather = weather
-        self.tell = tell
+        self.send = send
         self.replicate: FakeReplicate = clock.world.replicate
         # Their clock is up to five minutes before or behind ours.
         skew = timedelta(seconds=weather.between(-300, 300))
@@ -53,8 +53,8 @@ class ReplicateLife:
         plan(attempt.cancel_after_s, lambda: self._deadline(prediction_id))
 
     def canceled(self, prediction_id: str) -> None:
-        """We canceled it: Replicate tells of that, too."""
-        self._tell(prediction_id)
+        """We canceled it: Replicate sends a webhook for that, too."""
+        self._send_webhook(prediction_id)
 
     def _runs(self, prediction_id: str) -> bool:
         return not self.replicate.predictions[prediction_id].status.finished
@@ -62,7 +62,7 @@ class ReplicateLife:
     def _start(self, prediction_id: str) -> None:
         if self._runs(prediction_id):
             self.replicate.start(prediction_id)
-            self._tell(prediction_id)
+            self._send_webhook(prediction_id)
 
     def _end(self, prediction_id: str) -> None:
         if not self._runs(prediction_id):
@@ -79,7 +79,7 @@ class ReplicateLife:
                 self._comes_late(prediction_id)
             if self.weather.strikes("expires_early"):
                 self.clock.plan(self.weather.between(0, 60), lambda: self._expire(prediction_id))
-        self._tell(prediction_id)
+        self._send_webhook(prediction_id)
 
     def _image(self, prediction_id: str, index: int) -> bytes:
         unsafe = self.weather.random.random() < 0.05
@@ -103,9 +103,9 @@ class ReplicateLife:
         if self._runs(prediction_id):
             started = self.replicate.predictions[prediction_id].status is not Status.STARTING
             (self.replicate.cancel_by_deadline if started else self.replicate.abort)(prediction_id)
-            self._tell(prediction_id)
+            self._send_webhook(prediction_id)
 
-    def _tell(self, prediction_id: str) -> None:
+    def _send_webhook(self, prediction_id: str) -> None:
         """Send the webhook of how it stands now: lost, late, or twice as it comes."""
         weather = self.weather
         event = self.replicate.event(prediction_id)
@@ -116,4 +116,4 @@ class ReplicateLife:
             return
         for _ in range(2 if weather.strikes("webhook_doubled") else 1):
             late = weather.strikes("webhook_late")
-            self.clock.plan(weather.between(30, 900) if late else weather.between(0.05, 2), lambda: self.tell(event))
+            self.clock.plan(weather.between(30, 900) if late else weather.between(0.05, 2), lambda: self.send(event))

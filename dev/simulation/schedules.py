@@ -1,8 +1,8 @@
 """A schedule: one flow in which one effect goes wrong, one kind of webhook, one end at Replicate.
 
 Rules of this file:
-1. A flow is prepared without faults; then one message walks through the corridor and meets the fault; then whatever
-   was not finished is delivered again, Replicate says its part, and the clock goes on until nothing is left.
+1. A flow is prepared without faults. Then one message is handled and meets the fault. Then every unfinished message is
+   delivered again, Replicate sends its webhooks, and the clock goes on until nothing is left.
 2. No chance: a schedule's name says all about it, and running it again is the same again.
 3. The clock jumps to the next moment at which anything can happen: the timer's ticks in between would find nothing.
 """
@@ -22,9 +22,9 @@ from shared import worker
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
 
-#: After the fault everything is over within this: a lost create (4 minutes) at each attempt, the wait of a message that
-#: was put off, several times over, and the 50 minutes for which an output is waited for that is not there. Nothing here
-#: waits for the six hours of giving up.
+#: After the fault everything ends within this time: a lost create (4 minutes) at each attempt, the waits of a message
+#: that is deferred several times, and the 50 minutes that a missing output is waited for. Nothing here waits for the
+#: six hours of giving up.
 BOUND = timedelta(hours=1.5)
 
 
@@ -118,7 +118,7 @@ class Stage:
         self._webhook = webhook
         self.alike = EVERY
         self.fault = fault
-        self.told: set[str] = set()
+        self.sent: set[str] = set()
         self.late: list[PredictionEvent] = []
         self.world.replicate.chunk_bytes = 5  # two chunks an image
         fault.strikes = self._expire_second
@@ -130,7 +130,7 @@ class Stage:
         #: A message of somebody else's, that comes together with the double.
         self.rival: GenerationRequest | None = None
 
-    # How it ends, and how it is told.
+    # How it ends, and which webhooks come.
 
     @property
     def end(self) -> End:
@@ -150,7 +150,7 @@ class Stage:
         self.alike = frozenset(each for each in self.alike if each[1] is self._webhook)
         return self._webhook
 
-    def is_told(self, webhook: Webhook) -> bool:
+    def may_send(self, webhook: Webhook) -> bool:
         """Whether they come in this way, whichever the other would be."""
         answer = self._webhook is webhook
         self.alike = frozenset(each for each in self.alike if (each[1] is webhook) is answer)
@@ -253,34 +253,34 @@ class Stage:
     # Replicate's part.
 
     async def _early(self) -> None:
-        """The whole life of the prediction while its create is still on the way back, if it is told that early."""
-        if not self.is_told(Webhook.EARLY):
+        """The whole life of the prediction before its create has returned, if the schedule's webhook is early."""
+        if not self.may_send(Webhook.EARLY):
             return
         prediction_id = self.world.replicate.ids()[-1]
-        self.told.add(prediction_id)
+        self.sent.add(prediction_id)
         self.world.replicate.start(prediction_id)
         await self.world.webhook(prediction_id)
         self.finish(prediction_id)
         await self.world.webhook(prediction_id)
 
     async def news(self) -> bool:
-        """Whatever predictions there are start and end, and Replicate tells of it; whether there was anything."""
+        """Every new prediction starts and ends, and Replicate sends its webhooks. Returns whether there was one."""
         replicate = self.world.replicate
-        fresh = [prediction_id for prediction_id in replicate.ids() if prediction_id not in self.told]
+        fresh = [prediction_id for prediction_id in replicate.ids() if prediction_id not in self.sent]
         for prediction_id in fresh:
-            self.told.add(prediction_id)
+            self.sent.add(prediction_id)
             started = replicate.event(prediction_id)
             if not started.prediction.status.finished and not self.ends_in(End.ABORTED, End.ABORTED_NEXT):
                 replicate.start(prediction_id)
                 started = replicate.event(prediction_id)
             self.finish(prediction_id)
             completed = replicate.event(prediction_id)
-            for event in self._told(started, completed):
+            for event in self._webhooks_of(started, completed):
                 await self.hear(event)
                 after_step(self.watch, KEY.account_id)
         return bool(fresh)
 
-    def _told(self, started: PredictionEvent, completed: PredictionEvent) -> list[PredictionEvent]:
+    def _webhooks_of(self, started: PredictionEvent, completed: PredictionEvent) -> list[PredictionEvent]:
         match self.webhook:
             case Webhook.NONE:
                 return []

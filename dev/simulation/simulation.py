@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. Same seed, same history: no clock, no hash order, no chance but the seed's. The trace's hash proves it.
-2. Messages travel at least once, in any order, and some twice at the same time. What has died ten times is buried.
+2. Messages travel at least once, in any order, and some twice at the same time. A message that has
+   failed ten times is dead-lettered.
 3. After ``FAULTS_S`` the weather is calm; then all must settle within ``BOUND_S``, and every promise must hold.
 """
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 #: Users act for an hour and a half; the faults go on a little longer.
 ACTS_S, FAULTS_S = 5400, 7200
 
-#: After the last fault. The longest wait is that of a create that was told to wait 300 s and a quarter, and of a
+#: After the last fault. The longest wait is that of a create that Replicate asks to wait 300 s and a quarter, and of a
 #: lost one: 4 minutes for each of at most five attempts.
 BOUND_S = 3600
 
@@ -73,7 +74,7 @@ class Simulation:
         self.weather = Weather(seed, rates or Rates())
         self.clock = Clockwork(self.world, processes=2)
         self.watch = Observer(self.world)
-        self.life = ReplicateLife(self.clock, self.weather, self._tell)
+        self.life = ReplicateLife(self.clock, self.weather, self._receive_webhook)
         self.users = [f"user{number}" for number in range(users)]
         self.generations = generations
         self.steps = 0
@@ -160,7 +161,7 @@ class Simulation:
     def _grant(
         self, user_id: str, number: int, amount: int, plan: Plan | None = None, limit: int | None = None
     ) -> None:
-        """The billing side grants, and grants again under the same id until it was told that it worked."""
+        """The billing side grants, and grants again under the same id until an answer says that it worked."""
         again = self.weather.strikes("redelivered")
 
         def done(error: BaseException | None) -> None:
@@ -197,7 +198,7 @@ class Simulation:
 
     # The broker.
 
-    def _tell(self, event: PredictionEvent) -> None:
+    def _receive_webhook(self, event: PredictionEvent) -> None:
         self.webhooks += 1
         self._post(EVENTS, event.to_json(), f"webhook:{self.webhooks}")
 
@@ -205,7 +206,7 @@ class Simulation:
         self._travel(queue, json.dumps(body).encode(), Envelope(message_id), 0)
 
     def _carry(self) -> None:
-        """What the corridor has sent meanwhile sets out on its way."""
+        """Carry the messages that the handler has sent meanwhile."""
         messenger = self.world.messenger
         for sent in messenger.take():
             self._travel(sent.queue, json.dumps(sent.message.to_json()).encode(), sent.envelope, 0)
@@ -214,7 +215,7 @@ class Simulation:
             self._schedule(sent)
 
     def _schedule(self, sent: Sent) -> None:
-        # A copy for what is in the open index may get lost: the timer comes back for it.
+        # A copy for what is in the open index may get lost: the timer finds it.
         if sent.message.key in self.world.store.saved_generations and self.weather.strikes("copy_lost"):
             return
         wait_s = (sent.at - self.world.time).total_seconds() if sent.at else 0
@@ -253,9 +254,9 @@ class Simulation:
                 await worker.handle(deps, message, envelope, queue)
 
         if dead:
-            self.weather.faults["buried"] += 1
+            self.weather.faults["dead-lettered"] += 1
         account_id = message.key.account_id if message.key else ""
-        self._call(f"{'burial' if dead else 'delivery'} of {envelope.message_id}", walk, account_id, done)
+        self._call(f"{'dead letter' if dead else 'delivery'} of {envelope.message_id}", walk, account_id, done)
 
     def _call(
         self,

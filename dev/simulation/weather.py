@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dev.simulation.effects import READS, Mode, neighbour_of
+from dev.simulation.effects import READS, Mode, dependency_of
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason
 
@@ -85,7 +85,7 @@ class Weather:
         """What goes wrong with an effect, or None."""
         if self.strikes("crash"):
             return self.one_of((Mode.CRASH_BEFORE, Mode.CRASH_AFTER))
-        if neighbour_of(effect) in self.down:
+        if dependency_of(effect) in self.down:
             self.faults["during an outage"] += 1
             return Mode.FAILS
         if effect not in READS and self.strikes("reply_lost"):

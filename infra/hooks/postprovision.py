@@ -31,17 +31,17 @@ SIGNING_SECRET = "replicate-webhook-secret"  # noqa: S105  # as above
 
 API = "https://api.replicate.com/v1"
 
-#: A role takes up to some minutes to be known everywhere: so often, with this pause, a refusal is taken for that.
-#: Nothing else is waited for: a closed network (ForbiddenByConnection) is as closed in five minutes.
+#: A new role takes up to some minutes to reach every part of Azure. A refusal is retried this often, with this pause.
+#: No other error is retried: a closed network (ForbiddenByConnection) will still be closed in five minutes.
 ROLE_TRIES, ROLE_PAUSE_S = 30, 10
 LATE_ROLE = "AuthorizationFailed"
 
-#: An OIDC assertion lives for five minutes; a token for an audience that was not asked for before is refused then.
+#: An OIDC assertion lives for five minutes. After that, a token for a new audience is refused.
 EXPIRED = "AADSTS700024"
 
 VAULT_API = "2024-11-01"
 
-#: A secret as a deployment: what main.bicep does with a token that a pipeline gives.
+#: Stores one secret by a deployment, as main.bicep does with a token that a pipeline passes.
 TEMPLATE: dict[str, Any] = {
     "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
     "contentVersion": "1.0.0.0",
@@ -56,15 +56,15 @@ TEMPLATE: dict[str, Any] = {
     ],
 }
 
-#: How often a token that is not accepted is asked for again.
+#: How often the hook asks again after Replicate did not accept the token.
 TOKEN_TRIES = 3
 
-#: One answer of Replicate's.
+#: Seconds to wait for one answer of Replicate.
 ANSWER_S = 30
 
 
 class Failed(Exception):  # noqa: N818  # it says how it ended
-    """It cannot go on; the text says what to do, and holds no secret."""
+    """The hook cannot go on. The text says what to do, and contains no secret."""
 
 
 class Refused(Failed):
@@ -73,14 +73,14 @@ class Refused(Failed):
 
 @dataclass(frozen=True)
 class Hook:
-    """What it works with; tests hand in their own."""
+    """The environment, input and commands of the hook. Tests pass their own."""
 
     env: Mapping[str, str]
     ask: Callable[[str], str] | None  # None: nobody is there to be asked
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, *, rotate: bool) -> None:
-        """Fill the vault; Failed says why not."""
+        """Fill the vault. Raises Failed with what to do."""
         stored = set() if rotate else {name for name in (TOKEN, SIGNING_SECRET) if self._is_stored(name)}
         if stored == {TOKEN, SIGNING_SECRET}:
             _say("The vault has both secrets already. To replace them: infra/hooks/postprovision.py --rotate")
@@ -133,7 +133,7 @@ class Hook:
                 raise Refused("Replicate does not accept this token.") from None
             raise Failed(f"Replicate answered {error.code} to {path}; try again later.") from None
         except (OSError, ValueError) as error:
-            raise Failed(f"Replicate could not be asked for {path}: {type(error).__name__}.") from None
+            raise Failed(f"Replicate could not be reached for {path}: {type(error).__name__}.") from None
         return body if isinstance(body, dict) else {}
 
     # The vault, by Azure's control plane: it needs no role on the vault, and passes a closed network.
@@ -145,7 +145,7 @@ class Hook:
             return True
         if "NotFound" in done.stderr:
             return False
-        raise Failed(f"The vault cannot be asked for {name}:\n{done.stderr.strip()}")
+        raise Failed(f"The vault did not answer for {name}:\n{done.stderr.strip()}")
 
     def _store(self, name: str, value: str) -> None:
         template, values = _file(json.dumps(TEMPLATE)), _file(json.dumps(_parameters(self._name(), name, value)))
@@ -202,7 +202,7 @@ class Hook:
 
 
 def _file(text: str) -> str:
-    """A file that its owner alone can read."""
+    """Yields a temporary file that only its owner can read."""
     handle, path = tempfile.mkstemp(suffix=".json")  # made with mode 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
@@ -224,7 +224,7 @@ def _say(text: str) -> None:
 
 
 def main(argv: list[str], env: Mapping[str, str], ask: Callable[[str], str] | None) -> int:
-    """Run the hook; 0 done, 1 failed, 2 wrong arguments."""
+    """Run the hook. Returns 0 done, 1 failed, 2 wrong arguments."""
     if argv not in ([], ["--rotate"]):
         sys.stderr.write("usage: postprovision.py [--rotate]\n")
         return 2

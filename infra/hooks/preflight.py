@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Before anything is made: what would stop the deployment, each with the command that mends it.
+"""Before anything is made: finds what would stop the deployment, and prints the command that fixes each problem.
 
 Rules of this file:
 1. The standard library alone: it runs before anything of the project is installed.
 2. It changes nothing in Azure. In azd's environment it writes one value, BUDGET_START of a budget that is there.
 3. All questions are asked at once, each bounded: the whole takes at most ``ANSWER_S`` seconds and a little.
-4. What Azure does not answer is said and stops nothing: the deployment itself will tell.
+4. A check that Azure does not answer is reported and stops nothing: the deployment itself will show the problem.
 
 Run by azd before each provisioning (azure.yaml), and by hand: ``azd hooks run preprovision``.
 """
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-#: The longest that one question may take.
+#: Seconds: the longest that one call of az may take.
 ANSWER_S = 15
 
-#: What the templates do that a mere Contributor may not, and that a mere User Access Administrator may not.
+#: Two rights that the templates need: a Contributor lacks the second, a User Access Administrator lacks the first.
 RIGHTS = ("Microsoft.Authorization/roleAssignments/write", "Microsoft.Web/sites/write")
 
 #: Azure registers what a template uses by itself; of this one only a subnet's delegation speaks, so it does not.
@@ -53,7 +53,7 @@ class Azure:
     env: Mapping[str, str]
 
     def ask(self, *words: str) -> Any:
-        """What ``az WORDS`` answers."""
+        """Returns the JSON that ``az WORDS`` prints. Raises Unanswered."""
         az = shutil.which("az", path=self.env.get("PATH"))
         if az is None:
             raise Unanswered("az is not on PATH: learn.microsoft.com/cli/azure/install-azure-cli")
@@ -112,7 +112,7 @@ Check = Callable[[Azure, Plan], list[str]]
 
 
 def rights(azure: Azure, plan: Plan) -> list[str]:
-    """Whoever deploys may make resources and assign roles."""
+    """The deploying identity may make resources and assign roles."""
     url = f"/subscriptions/{plan.subscription}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
     granted = azure.ask("rest", "--method", "get", "--url", url).get("value", [])
     missing = [right for right in RIGHTS if not any(_allows(each, right) for each in granted)]
@@ -150,7 +150,7 @@ def region(azure: Azure, plan: Plan) -> list[str]:
 
 
 def safety(azure: Azure, plan: Plan) -> list[str]:
-    """The region has Content Safety in the tier that is asked for, and the free one is not taken."""
+    """The region has Content Safety in the wanted tier, and the one free account is not already used."""
     words = ("cognitiveservices", "account", "list-skus", "--kind", "ContentSafety", "--location", plan.location)
     tier = "F0" if plan.free_safety else "S0"
     if tier not in {each["name"] for each in azure.ask(*words)}:
@@ -181,7 +181,7 @@ def quota(azure: Azure, plan: Plan) -> list[str]:
 
 
 def vault_name(azure: Azure, plan: Plan) -> list[str]:
-    """No vault of this environment is deleted and kept, unless it is to be recovered."""
+    """No deleted vault blocks the name of this environment's vault, unless it is to be recovered."""
     kept = azure.ask("keyvault", "list-deleted", "--resource-type", "vault")
     held = [each["name"] for each in kept if f"/{plan.group}/".lower() in each["properties"]["vaultId"].lower()]
     if not held and plan.recovers:
@@ -192,7 +192,7 @@ def vault_name(azure: Azure, plan: Plan) -> list[str]:
 
 
 def safety_name(azure: Azure, plan: Plan) -> list[str]:
-    """No Content Safety of this environment is deleted and kept."""
+    """No deleted Content Safety account blocks the name of this environment's account."""
     kept = azure.ask("cognitiveservices", "account", "list-deleted")
     return [
         f"The name of the deleted Content Safety {each['name']} is held for 48 hours: "
@@ -204,7 +204,7 @@ def safety_name(azure: Azure, plan: Plan) -> list[str]:
 
 
 def budget_month(azure: Azure, plan: Plan) -> list[str]:
-    """Azure never lets a budget's first month change: where one is there, azd has to know it."""
+    """If a budget exists, azd knows its first month: Azure refuses every later change of it."""
     if not plan.budget or plan.budget_start:
         return []
     began = _began(azure, plan)
@@ -216,7 +216,7 @@ def budget_month(azure: Azure, plan: Plan) -> list[str]:
 
 
 def _began(azure: Azure, plan: Plan) -> str:
-    """The first day of the budget that is there, yyyy-MM-01; empty where there is none."""
+    """Returns the first day of the existing budget, yyyy-MM-01; empty if there is no budget."""
     url = (
         f"/subscriptions/{plan.subscription}/resourceGroups/{plan.group}/providers/Microsoft.Consumption/budgets/darkroom"
         "?api-version=2024-08-01"
@@ -237,15 +237,15 @@ def _remember(env: Mapping[str, str], began: str) -> bool:
 
 
 def email(_azure: Azure, plan: Plan) -> list[str]:
-    """Somebody is told."""
-    return [] if plan.email else ["Nobody would be told of alerts: azd env set ALERT_EMAIL you@example.com"]
+    """Alerts have an address to go to."""
+    return [] if plan.email else ["No alert would be mailed to anybody: azd env set ALERT_EMAIL you@example.com"]
 
 
 CHECKS: tuple[Check, ...] = (rights, providers, region, quota, safety, vault_name, safety_name, budget_month, email)
 
 
 def findings(azure: Azure, plan: Plan) -> list[str]:
-    """What stops the deployment, in the order of the checks; what could not be asked is said."""
+    """Returns what stops the deployment, in the order of the checks. Prints each check that Azure did not answer."""
 
     def one(check: Check) -> list[str]:
         try:
@@ -265,12 +265,12 @@ def _say(text: str) -> None:
 
 
 def say_budget_month(azure: Azure, plan: Plan) -> int:
-    """Print the month in which the budget began, or nothing where there is none: for a runner, which forgets."""
+    """Prints the month in which the budget began, or nothing if there is none. A runner keeps no azd environment."""
     try:
         began = plan.budget_start or _began(azure, plan)
     except (Unanswered, KeyError, TypeError) as trouble:
         sys.stderr.write(
-            f"Whether there is a budget, and since when, could not be asked ({trouble}): set BUDGET_START.\n"
+            f"Azure did not say whether there is a budget and when it began ({trouble}): set BUDGET_START.\n"
         )
         return 1
     _say(began)
@@ -278,7 +278,7 @@ def say_budget_month(azure: Azure, plan: Plan) -> int:
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """0: nothing stops it. 1: something does, and each is said. ``--budget`` prints the budget's month instead."""
+    """Returns 0 if nothing stops the deployment, else 1 after printing each finding. ``--budget`` prints the month."""
     if argv not in ([], ["--budget"]):
         sys.stderr.write("usage: preflight.py [--budget]\n")
         return 2

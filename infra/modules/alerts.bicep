@@ -1,4 +1,4 @@
-// What wakes an operator, and the picture to look at then. docs/operations.md says for each alert what to do.
+// The alerts that wake an operator, and the workbook to look at then. docs/operations.md says what to do for each alert.
 // The names of metrics and steps are those that the code emits; a test compares them with the code and the document.
 
 @description('Azure region.')
@@ -33,7 +33,7 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-// On the broker itself, so it also speaks when the app is dead. The topic's subscription is included: its dead letters
+// Measured by the broker itself, so the alert works even when the app is down. The topic's subscription is included: its dead letters
 // are the app in front's.
 resource deadLettersWait 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: 'darkroom-dead-letters-wait'
@@ -65,15 +65,15 @@ resource deadLettersWait 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   }
 }
 
-// The least there was in half an hour: above 0 they do not shrink. The trigger of a dead-letter queue takes out whatever
-// reaches the function; what the Functions host cannot bind (an AMQP value, a sequence) it delivers again at once, for
-// ever, and no line of the app says so.
+// The minimum of half an hour: above 0 means that the queue does not empty. The trigger of a dead-letter queue takes out
+// every message that reaches the function. A message that the Functions host cannot bind (an AMQP value, a sequence) is
+// delivered again at once, for ever, and the app logs nothing about it.
 resource deadLettersStay 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: 'darkroom-dead-letters-stay'
   location: 'global'
   tags: tags
   properties: {
-    description: 'Dead letters do not get fewer: what lies there cannot be taken out by the app, and may be delivered in a circle.'
+    description: 'The number of dead letters does not fall: the app cannot take these messages out, and the host may deliver them again and again.'
     severity: 1
     enabled: true
     scopes: [namespaceId]
@@ -100,7 +100,7 @@ resource deadLettersStay 'Microsoft.Insights/metricAlerts@2018-03-01' = {
 
 // Each query returns a row when something is wrong, and none when all is well.
 // Severity: 1 money or pictures are being lost, 2 users notice, 3 somebody should look at it today.
-// A rule that looks every 5 minutes costs three times one that looks every 15; so only what cannot wait does.
+// A rule evaluated every 5 minutes costs three times as much as one every 15, so only urgent rules are.
 var rules = [
   {
     name: 'dead-letters'
@@ -111,8 +111,8 @@ var rules = [
     query: '''
 AppMetrics
 | where Name == "darkroom.dead_letters"
-| summarize letters = sum(Sum) by queue = tostring(Properties.queue)
-| where letters > 0
+| summarize messages = sum(Sum) by queue = tostring(Properties.queue)
+| where messages > 0
 '''
   }
   {
@@ -135,7 +135,7 @@ AppTraces
     severity: 2
     every: 'PT15M'
     window: 'PT15M'
-    description: 'A generation is open beyond its bound: later than its expected time and the hour for which Replicate keeps outputs.'
+    description: 'A generation is open beyond its bound: it is later than its expected time plus the hour for which Replicate keeps outputs.'
     query: '''
 AppMetrics
 | where Name == "darkroom.slack_s"
@@ -148,7 +148,7 @@ AppMetrics
     severity: 2
     every: 'PT15M'
     window: 'PT15M'
-    description: 'Ten or more webhooks were refused for their signature: the signing secret is wrong, or somebody is trying.'
+    description: 'Ten or more webhooks were refused for their signature: the signing secret is wrong, or somebody sends forged ones.'
     query: '''
 AppMetrics
 | where Name == "darkroom.webhook_refused"
@@ -187,7 +187,7 @@ AppMetrics
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
-    description: 'Replicate answered 401 also to a freshly fetched token. Every request waits until the vault has a good one.'
+    description: 'Replicate answered 401 even to a freshly fetched token. Every request waits until the vault has a good one.'
     query: '''
 AppMetrics
 | where Name == "darkroom.creates_deferred" and tostring(Properties.why) == "unauthorized"
@@ -214,7 +214,7 @@ AppMetrics
     severity: 1
     every: 'PT1H'
     window: 'PT1H'
-    description: 'An account and its ledger do not agree. Nothing is mended by itself.'
+    description: 'An account and its ledger do not agree. The app never corrects this by itself.'
     query: '''
 AppMetrics
 | where Name == "darkroom.audit_differences"
@@ -240,7 +240,7 @@ AppMetrics
     severity: 3
     every: 'PT1H'
     window: 'PT1H'
-    description: 'Replicate ran a prediction that nobody waited for. It was canceled; the user was not charged, you may be.'
+    description: 'Replicate ran a prediction that nobody waited for. It was canceled. The user was not charged, but you may be.'
     query: '''
 AppMetrics
 | where Name == "darkroom.extra_predictions"
@@ -253,7 +253,7 @@ AppMetrics
     severity: 1
     every: 'PT15M'
     window: 'PT30M'
-    description: 'The timer spoke within the last two days, but not for half an hour: the app is down, or telemetry is.'
+    description: 'The timer reported within the last two days, but not in the last half hour: the app is down, or telemetry is.'
     query: '''
 AppMetrics
 | where Name == "darkroom.overdue"
@@ -276,10 +276,10 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for ru
     scopes: [workspaceId]
     evaluationFrequency: rule.every
     windowSize: rule.window
-    // What has never spoken is not silent: an app that was just made, or one that was taken down on purpose.
+    // The alert needs an earlier report: an app that was just made, or stopped on purpose days ago, raises none.
     overrideQueryTimeRange: rule.name == 'timer-silent' ? 'P2D' : null
     autoMitigate: true
-    // Before the app has first spoken there are no such tables, and Azure would refuse the query for that.
+    // The tables do not exist before the app's first record, and Azure would refuse the query because of that.
     skipQueryValidation: true
     criteria: {
       allOf: [
@@ -296,9 +296,9 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for ru
   }
 }]
 
-// A budget has to tell somebody.
+// Azure requires a recipient for a budget's warnings.
 var mailed = empty(email) ? [] : [email]
-var told = empty(email) ? ['Owner'] : []
+var mailedRoles = empty(email) ? ['Owner'] : []
 
 resource budget 'Microsoft.Consumption/budgets@2024-08-01' = if (monthlyBudget > 0) {
   name: 'darkroom'
@@ -308,9 +308,9 @@ resource budget 'Microsoft.Consumption/budgets@2024-08-01' = if (monthlyBudget >
     timeGrain: 'Monthly'
     timePeriod: { startDate: budgetStart }
     notifications: {
-      // In time to do something, and when it has happened.
-      forecast: { enabled: true, operator: 'GreaterThan', threshold: 100, thresholdType: 'Forecasted', contactEmails: mailed, contactRoles: told }
-      actual: { enabled: true, operator: 'GreaterThan', threshold: 80, thresholdType: 'Actual', contactEmails: mailed, contactRoles: told }
+      // The forecast comes in time to act; the actual warning comes at 80 %.
+      forecast: { enabled: true, operator: 'GreaterThan', threshold: 100, thresholdType: 'Forecasted', contactEmails: mailed, contactRoles: mailedRoles }
+      actual: { enabled: true, operator: 'GreaterThan', threshold: 80, thresholdType: 'Actual', contactEmails: mailed, contactRoles: mailedRoles }
     }
   }
 }

@@ -75,10 +75,10 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 //   One request is about 1.2 s of waiting (table 0.05, Content Safety 0.2, table 0.05, Replicate 0.8, table 0.05), so
 //   16 at once on one instance are 16 / 1.2 = 13 creates a second: one instance is enough for the whole account.
 //   `observe` needs about 2.5 s for a picture (fetch, screen, store), so 16 / 2.5 = 6.4 a second: two instances.
-//   A burst starts more of them: at most 40 x 16 = 640 requests at once. That is one minute of creates, so what meets
-//   a 429 is put off once or twice and not ten times.
+//   A burst starts more of them: at most 40 x 16 = 640 requests at once. That is one minute of creates, so a
+//   message that gets a 429 is deferred once or twice and not ten times.
 //   INSTANCES (settings.json), by which the account's limit is divided, is 1 for that reason and not
-//   maximumInstanceCount: each of 40 would make 15 creates a minute, also when it is the only one.
+//   maximumInstanceCount: each of 40 would make 15 creates a minute, even when it is the only one.
 //   Memory: 16 outputs x 8 MiB = 128 MiB buffered at most, of 2048 MB.
 resource site 'Microsoft.Web/sites@2024-11-01' = {
   name: 'func-${token}'
@@ -114,7 +114,7 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
-// What is tuned by hand is in settings.json; what follows from the deployment is here.
+// Values tuned by hand are in settings.json; values that follow from the deployment are here.
 // Every name is one that shared/config/settings.py reads, or one of the platform's.
 resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: site

@@ -1,6 +1,6 @@
 // The tables in Azure Cosmos DB for Table instead of a storage account (tableStore), and who may read and write them.
 // Its roles are not Azure's but the account's own, so they are here and not in roles.bicep.
-// Never tried against a real account; docs/scale.md says what it is for and what is not known.
+// Never tried against a real account. docs/scale.md says when to use it and what is not known.
 
 @description('Azure region.')
 param location string
@@ -51,11 +51,11 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' = {
   properties: {
     databaseAccountOfferType: 'Standard'
     capabilities: [{ name: 'EnableTable' }]
-    // Whatever one instance wrote, every other reads. Session would not do: its token is per client, the Table API's
+    // Every instance reads what any other wrote. Session would not do: its token is per client, the Table API's
     // clients send none, and a read without one is eventual even in one region. In one region Strong writes as fast as
     // any other; a read asks two replicas of four and costs twice, the same as with BoundedStaleness.
     consistencyPolicy: { defaultConsistencyLevel: 'Strong' }
-    // One region: with a second every write waits for it, and with several to write in Strong is not to be had.
+    // One region: with a second one every write waits for it. Strong is not available with several write regions.
     locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: isZoneRedundant }]
     disableLocalAuth: true
     disableKeyBasedMetadataWriteAccess: true
@@ -68,7 +68,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' = {
 }
 
 // One after the other, here and below: an account may refuse a change while another is under way.
-// Autoscale and not serverless: that ends at 20,000 request units a second, and this is for those who need more.
+// Autoscale and not serverless: that ends at 20,000 request units a second, and this option is for larger loads.
 @batchSize(1)
 resource dataTables 'Microsoft.DocumentDB/databaseAccounts/tables@2026-03-15' = [for name in tables: {
   parent: account

@@ -1,4 +1,4 @@
-// Service Bus: two queues into the corridor and one topic out of it.
+// Service Bus: two queues into the message handler and one topic out of it.
 
 @description('Azure region.')
 param location string
@@ -26,7 +26,7 @@ var queues = [
 ]
 
 // Replicate repeats a webhook for about a minute, the timer a check every minute, and an app a request when it is in
-// doubt; ten minutes cover all of them. What comes again later meets the generation's own state.
+// doubt; ten minutes cover all of them. A later duplicate finds the generation's state, and changes nothing.
 var duplicatesWindow = 'PT10M'
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
@@ -48,11 +48,12 @@ resource inbound 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = [for name
     // As long as one invocation may work (INVOCATION_TIMEOUT_S), so it holds even if a renewal is late;
     // and a worker that died gives its message back after two minutes, far within the hour that outputs live.
     lockDuration: 'PT2M'
-    // What nobody expected is tried ten times at once and then buried. What may pass by itself is put off by the app.
+    // A message that fails unexpectedly is tried ten times at once and then dead-lettered. For a passing failure the app
+    // defers the message itself.
     maxDeliveryCount: 10
     requiresDuplicateDetection: true
     duplicateDetectionHistoryTimeWindow: duplicatesWindow
-    // Four times the six hours for which the app puts a request off: who waits longer has been forgotten.
+    // Four times the six hours for which the app defers a request. A message that is older is dead-lettered.
     defaultMessageTimeToLive: 'P1D'
     deadLetteringOnMessageExpiration: true
     // At 2 kB a message more than two million of them; it costs nothing.
@@ -73,7 +74,7 @@ resource events 'Microsoft.ServiceBus/namespaces/topics@2024-01-01' = {
   }
 }
 
-// The first listener: the app in front. A topic without a subscription forgets what it is told.
+// The first subscriber: the app in front. A topic without a subscription drops every event.
 resource listener 'Microsoft.ServiceBus/namespaces/topics/subscriptions@2024-01-01' = {
   parent: events
   name: 'app'

@@ -150,7 +150,7 @@ resource appHostTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Writes, overwrites and discards outputs; keeps dead letters, screened input images, and what was refused, for as long as asked.
+// Writes, overwrites and discards outputs; keeps dead letters, screened input images and quarantined files for the configured days.
 resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in appContainers: {
   name: guid(containers[i].id, appIdentity, role.blobDataContributor)
   scope: containers[i]
@@ -217,7 +217,7 @@ resource appQueuesReceiver 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   }
 }]
 
-// ... and webhooks, checks and copies that were put off are sent.
+// ... and the app sends webhooks, checks and deferred copies.
 resource appQueuesSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in queues: if (scaling == 'incremental') {
   name: guid(inbound[i].id, appIdentity, role.serviceBusSender)
   scope: inbound[i]
@@ -307,7 +307,7 @@ resource operatorOpen 'Microsoft.Authorization/roleAssignments@2022-04-01' = if 
   }
 }
 
-// Lists and reads dead letters; replaying one leaves it where it is. Not the outputs: users' pictures are nobody's business.
+// Lists and reads dead letters; replaying one leaves it where it is. Not the outputs: an operator does not need users' pictures.
 resource operatorDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
   name: guid(deadLetters.id, operatorPrincipalId, role.blobDataReader)
   scope: deadLetters
@@ -318,7 +318,7 @@ resource operatorDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01
   }
 }
 
-// Puts a catalogue, a policy or a term list there. Not the uploads: users' files are nobody's business.
+// Puts a catalogue, a policy or a blocklist there. Not the uploads: an operator does not need users' files.
 resource operatorConfig 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
   name: guid(config.id, operatorPrincipalId, role.blobDataContributor)
   scope: config

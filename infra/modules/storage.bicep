@@ -1,5 +1,5 @@
 // Two storage accounts: one for the Functions host (its package, its locks and keys), one for the data.
-// The host's account needs the strongest role there is for blobs; apart, that role does not reach anybody's pictures.
+// The host's account needs the strongest role there is for blobs; in an account of its own, that role does not reach the users' pictures.
 
 @description('Azure region.')
 param location string
@@ -36,7 +36,7 @@ var containers = [
   settings.QUARANTINE_CONTAINER // what was refused, for QUARANTINE_DAYS; nobody but an operator reads it
   settings.INPUTS_CONTAINER // screened input images, while a prediction may read them
   settings.UPLOADS_CONTAINER // what the app in front puts there for models to read: sounds, archives of trainings
-  'config' // catalogue, policy and term list, where a setting names one as blob:config/...
+  'config' // catalogue, policy and blocklist, where a setting names one as blob:config/...
 ]
 
 var tables = [

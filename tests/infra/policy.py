@@ -102,7 +102,7 @@ def vault_is_kept(ss: Snapshots) -> list[str]:
 
 
 def secrets_are_given_or_left(ss: Snapshots) -> list[str]:
-    """A secret is a secure parameter and nothing else; where it is empty, what the vault has is left alone."""
+    """A secret is a secure parameter and nothing else; where it is empty, what the vault has is kept."""
     wrong = []
     for one in resources(ss, "Microsoft.KeyVault/vaults/secrets"):
         value = str(one.at("properties.value"))
@@ -245,7 +245,7 @@ def the_way_out_is_said(ss: Snapshots) -> list[str]:
 
 
 def alerts_can_be_made(ss: Snapshots) -> list[str]:
-    """A query is taken before there are tables: Azure refuses one on a table without data unless it is told not to."""
+    """A query is taken before there are tables: Azure refuses one on a table without data unless validation is off."""
     return _not(resources(ss, "Microsoft.Insights/scheduledQueryRules"), "properties.skipQueryValidation", want=True)
 
 

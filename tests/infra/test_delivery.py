@@ -124,7 +124,7 @@ def place(part: str) -> int:
 
 
 def test_the_deployment_is_looked_at() -> None:
-    """The budget's month, preview, provision, the package that was built, the health door, a canary: in this order."""
+    """The budget's month, preview, provision, the package that was built, the health route, a canary: in this order."""
     order = ["--budget", "--preview", "azd provision --no-prompt", "--from-package dist", "smoke.py", "submit"]
     assert [place(part) for part in order] == sorted(place(part) for part in order)
 

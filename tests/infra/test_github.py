@@ -20,11 +20,11 @@ pytestmark = pytest.mark.process  # az, azd and their like are programs
 #: Answers from a file by the first words of the call, and writes every call down.
 PROGRAM = """#!{python}
 import json, os, pathlib, sys
-desk = pathlib.Path(os.environ["FAKE_DESK"])
+folder = pathlib.Path(os.environ["FAKE_FOLDER"])
 words = [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]
-with (desk / "calls.jsonl").open("a") as calls:
+with (folder / "calls.jsonl").open("a") as calls:
     calls.write(json.dumps(words) + "\\n")
-for start, answer in json.loads((desk / "answers.json").read_text()).items():
+for start, answer in json.loads((folder / "answers.json").read_text()).items():
     if " ".join(words).startswith(start):
         if isinstance(answer, str):
             sys.exit(answer)
@@ -78,7 +78,7 @@ def command_context(tmp_path: Path) -> CommandContext:
         "az account show": {"id": "subscription"},
         "az deployment sub create": outputs,
     }
-    return CommandContext(tmp_path, {"PATH": str(tmp_path), "FAKE_DESK": str(tmp_path)}, answers)
+    return CommandContext(tmp_path, {"PATH": str(tmp_path), "FAKE_FOLDER": str(tmp_path)}, answers)
 
 
 def test_github_may_deploy(command_context: CommandContext) -> None:
@@ -88,12 +88,12 @@ def test_github_may_deploy(command_context: CommandContext) -> None:
     (made,) = [call for call in command_context.calls() if call[1:3] == ["deployment", "sub"]]
     assert 'environments=["staging", "production"]' in made
     assert "repository=ada/shop" in made
-    told = {
+    variables = {
         (call[call.index("--env") + 1], call[3]): call[-1] for call in command_context.calls() if call[1] == "variable"
     }
-    assert told["production", "AZURE_CLIENT_ID"] == "client"
-    assert told["staging", "AZURE_ENV_NAME"] == "darkroom-staging"
-    assert len(told) == 10
+    assert variables["production", "AZURE_CLIENT_ID"] == "client"
+    assert variables["staging", "AZURE_ENV_NAME"] == "darkroom-staging"
+    assert len(variables) == 10
     assert not [call for call in command_context.calls() if call[1] == "secret"]
 
 
@@ -124,7 +124,7 @@ def test_the_identity_may_assign_the_roles_of_the_templates_only() -> None:
 
 @dataclass
 class App:
-    """A deployed app's health door."""
+    """A deployed app's health route."""
 
     url: str = ""
     statuses: list[int] = field(default_factory=lambda: [200])
@@ -136,7 +136,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     made = App()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
-    class Door(BaseHTTPRequestHandler):
+    class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status = made.statuses.pop(0) if len(made.statuses) > 1 else made.statuses[0]
             body = b'{"secrets": "no access"}'
@@ -148,7 +148,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Health)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     made.url = f"http://127.0.0.1:{server.server_port}"
@@ -191,7 +191,7 @@ def test_a_function_that_is_not_found_is_named(
 def test_an_app_that_stays_ill_is_named(
     command_context: CommandContext, app: App, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With what its health door says."""
+    """With what its health route says."""
     app.statuses = [503]
     assert smoke.main(deployed(command_context, app, sorted(package.functions())), lambda _: None) == 1
     assert '503: {"secrets": "no access"}' in capsys.readouterr().err

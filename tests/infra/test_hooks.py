@@ -79,7 +79,7 @@ def replicate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
     known = Replicate()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
-    class Door(BaseHTTPRequestHandler):
+    class Api(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             authorization = self.headers.get("Authorization", "")
             known.asked.append((self.path, authorization))
@@ -94,7 +94,7 @@ def replicate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     known.url = f"http://127.0.0.1:{server.server_port}"
@@ -214,7 +214,7 @@ def test_a_pipeline_gives_the_token_by_its_environment(command_context: CommandC
     assert command_context.stored() == BOTH
 
 
-def test_a_pipeline_without_a_token_is_told_so(
+def test_a_pipeline_without_a_token_gets_an_error(
     command_context: CommandContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, and what to set."""

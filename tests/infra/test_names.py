@@ -94,8 +94,8 @@ def test_there_are_queries() -> None:
 
 def test_metrics_are_those_of_the_source() -> None:
     """The table of metrics has every metric that the code counts, with its labels, and no other."""
-    told = {name: names_in(row["Labels"]) for name, row in table("Metrics").items()}
-    assert told == emitted("count")
+    documented = {name: names_in(row["Labels"]) for name, row in table("Metrics").items()}
+    assert documented == emitted("count")
 
 
 def test_steps_are_those_of_the_source() -> None:

@@ -15,15 +15,15 @@ preflight = load("preflight")
 
 pytestmark = pytest.mark.process  # az, azd and their like are programs
 
-#: Answers from a file by the first words of the call; writes down what azd is told.
+#: Answers from a file by the first words of the call; writes down each azd command.
 PROGRAM = """#!{python}
 import json, os, pathlib, sys, time
-desk = pathlib.Path(os.environ["FAKE_DESK"])
+folder = pathlib.Path(os.environ["FAKE_FOLDER"])
 words = " ".join(sys.argv[1:])
 if pathlib.Path(sys.argv[0]).name == "azd":
-    (desk / "told").write_text(words)
+    (folder / "azd_calls").write_text(words)
     sys.exit(0)
-for start, answer in json.loads((desk / "answers.json").read_text()).items():
+for start, answer in json.loads((folder / "answers.json").read_text()).items():
     if start in words:
         if isinstance(answer, str):
             time.sleep(float(answer[5:])) if answer.startswith("sleep") else sys.exit(answer)
@@ -39,7 +39,7 @@ NO_BUDGET = "(ResourceGroupNotFound) Resource group 'rg-shop' could not be found
 
 
 def usage(used: int) -> dict[str, Any]:
-    """The cores of a region, as Azure tells of them."""
+    """The cores of a region, as Azure reports them."""
     name = {"value": "Cores", "localizedValue": "Cores usage in Sweden Central"}
     return {"name": name, "unit": "Count", "currentValue": used, "limit": 250}
 
@@ -84,7 +84,7 @@ def command_context(tmp_path: Path) -> CommandContext:
         program.chmod(0o755)
     env = {
         "PATH": str(tmp_path),
-        "FAKE_DESK": str(tmp_path),
+        "FAKE_FOLDER": str(tmp_path),
         "AZURE_ENV_NAME": "shop",
         "AZURE_LOCATION": "swedencentral",
         "AZURE_SUBSCRIPTION_ID": "11111111-1111-1111-1111-111111111111",
@@ -94,12 +94,12 @@ def command_context(tmp_path: Path) -> CommandContext:
 
 
 def test_nothing_stands_in_the_way(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:
-    """An owner's first deployment: it says so, and azd is told nothing."""
+    """An owner's first deployment: it says so, and no azd command runs."""
     assert command_context.run() == 0
     said = capsys.readouterr()
     assert said.out == "Nothing stands in the way.\n"
     assert said.err == ""
-    assert not (command_context.folder / "told").exists()
+    assert not (command_context.folder / "azd_calls").exists()
 
 
 DELETED_VAULT = {"name": "kv-abc", "properties": {"vaultId": "/subscriptions/1/resourceGroups/rg-shop/providers/v"}}
@@ -158,18 +158,16 @@ def test_a_vault_that_is_to_be_recovered_is_no_trouble(command_context: CommandC
 def test_a_budget_that_azd_does_not_know_is_remembered(
     command_context: CommandContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A fresh runner: azd is told its month, and the command is to be run again; then it is no trouble."""
+    """A fresh runner: azd gets the month, and the command is to be run again; then it is no trouble."""
     command_context.answers["budgets/darkroom"] = {"properties": {"timePeriod": {"startDate": "2026-05-01T00:00:00Z"}}}
     assert command_context.run() == 1
     assert "Run the same command again" in capsys.readouterr().err
-    assert (command_context.folder / "told").read_text() == "env set BUDGET_START 2026-05-01"
+    assert (command_context.folder / "azd_calls").read_text() == "env set BUDGET_START 2026-05-01"
     command_context.env["BUDGET_START"] = "2026-05-01"
     assert command_context.run() == 0
 
 
-def test_a_runner_is_told_the_budgets_month(
-    command_context: CommandContext, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_runner_gets_the_budgets_month(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:
     """The month, or nothing where there is no budget; where it cannot be asked, one sentence and exit code 1."""
     assert command_context.run("--budget") == 0
     command_context.answers["budgets/darkroom"] = {"properties": {"timePeriod": {"startDate": "2026-05-01T00:00:00Z"}}}
@@ -178,7 +176,7 @@ def test_a_runner_is_told_the_budgets_month(
     command_context.answers["budgets/darkroom"] = "(AuthorizationFailed) no"
     assert command_context.run("--budget") == 1
     assert capsys.readouterr().err.count("\n") == 1
-    assert not (command_context.folder / "told").exists()
+    assert not (command_context.folder / "azd_calls").exists()
 
 
 def test_nobody_signed_in_is_said(command_context: CommandContext, capsys: pytest.CaptureFixture[str]) -> None:

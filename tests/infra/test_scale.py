@@ -1,4 +1,4 @@
-"""docs/scale.md says how many operations a generation takes: this walks one through the corridor and counts them."""
+"""docs/scale.md says how many operations a generation takes: this handles one generation and counts them."""
 
 import re
 from collections import Counter
@@ -52,7 +52,7 @@ class Counted:
         return call
 
 
-def told() -> dict[str, list[int]]:
+def documented() -> dict[str, list[int]]:
     """The table of the document."""
     lines = SCALE.read_text(encoding="utf-8").partition("| Operation |")[2].partition("\n\n")[0].splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -60,7 +60,7 @@ def told() -> dict[str, list[int]]:
 
 
 async def counted_world() -> tuple[World, "Counter[str]"]:
-    """A world with ada's account, and the counter of what its corridor asks of its ports from now on."""
+    """A world with ada's account, and the counter of what the message handler asks of its ports from now on."""
     world, counter = World(), Counter[str]()
     await world.open_account()
     deps = world.deps
@@ -88,14 +88,14 @@ async def test_a_generation_takes_as_many_operations_as_it_says() -> None:
     counts.append(noted(counter))
     world.at_rest()
 
-    found = {name: [count[name] for count in counts] for name in told()}
-    assert set().union(*counts) == set(told())
-    assert {name: [*each, sum(each)] for name, each in found.items()} == told()
+    found = {name: [count[name] for count in counts] for name in documented()}
+    assert set().union(*counts) == set(documented())
+    assert {name: [*each, sum(each)] for name, each in found.items()} == documented()
 
 
 def test_the_sums_of_the_page_are_those_of_its_table() -> None:
     """The rows read and written are the table operations that the page goes on with, in its limits and its costs."""
-    text, rows = SCALE.read_text(encoding="utf-8"), told()
+    text, rows = SCALE.read_text(encoding="utf-8"), documented()
     tables = rows["Tables, rows read"][-1] + rows["Tables, rows written"][-1]
     assert f"**{tables} table operations**" in text
     assert f"| 20,000 operations a second | {tables} | {20_000 * 60 // tables:,} |" in text

@@ -40,7 +40,7 @@ PLATFORM = {
     "ServiceBus__credential",
 }
 
-#: What only Azure can tell, as far as its form matters.
+#: What only Azure knows, as far as its form matters.
 ANSWERS = {
     "AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000000",
     "CONTENT_SAFETY_ENDPOINT": "https://example.cognitiveservices.azure.com/",
@@ -117,7 +117,7 @@ def test_the_lock_is_as_long_as_an_invocation() -> None:
 
 
 def test_messages_outlive_the_patience_of_the_app() -> None:
-    """A request that is put off for as long as the app does that has not expired meanwhile."""
+    """A request that is deferred for as long as the app defers one does not expire meanwhile."""
     queue = one("prod", "Microsoft.ServiceBus/namespaces/queues", tuned()["GENERATION_QUEUE"])
     days = int(re.fullmatch(r"P(\d+)D", queue.at("properties.defaultMessageTimeToLive"))[1])  # type: ignore[index]  # as above
     assert days * 86400 >= 4 * int(tuned()["PATIENCE_S"])
@@ -161,7 +161,7 @@ SECRET = {"REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET"}
 
 @pytest.mark.parametrize("file", ["azure.yaml", ".github/workflows/azure-dev.yml", "docs/deployment.md"])
 def test_every_parameter_reaches_the_pipeline(file: str) -> None:
-    """A variable of main.bicepparam is handed on by azd and the workflow, and told of in the document."""
+    """A variable of main.bicepparam is handed on by azd and the workflow, and documented."""
     read = re.findall(r"readEnvironmentVariable\('(\w+)'", (INFRA / "main.bicepparam").read_text(encoding="utf-8"))
     text = (ROOT / file).read_text(encoding="utf-8")
     wanted = set(read) - OF_AZD - (SECRET if file == "azure.yaml" else set())

@@ -72,7 +72,7 @@ def test_the_topic_is_that_of_the_templates() -> None:
 
 
 def test_no_body_is_read_that_the_webhook_would_refuse() -> None:
-    """The platform's own bound is that of the door: what is larger is refused by its headers, unsigned as it is."""
+    """The platform's own bound equals the webhook route's: a larger body is refused by its headers alone."""
     name = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
     deployed = json.loads((TEMPLATE.parents[1] / "settings.json").read_text(encoding="utf-8"))
     local = json.loads((TEMPLATE.parents[2] / "local.settings.json.example").read_text(encoding="utf-8"))["Values"]
@@ -81,7 +81,7 @@ def test_no_body_is_read_that_the_webhook_would_refuse() -> None:
 
 @pytest.mark.timeout(60)
 async def test_a_request_whose_time_is_over_is_a_dead_letter() -> None:
-    """It does not vanish: it lies where the app buries it, with the broker's reason."""
+    """It does not vanish: it lies where the app puts its dead letters, with the broker's reason."""
     with Emulator(entities(NAMES, lock_s=30)) as emulator:
         async with ServiceBusClient.from_connection_string(emulator.connection_string) as client:
             async with client.get_queue_sender("requests") as sender:
@@ -93,7 +93,7 @@ async def test_a_request_whose_time_is_over_is_a_dead_letter() -> None:
             )
             async with dead_letters:
                 found: list[ServiceBusReceivedMessage] = await dead_letters.receive_messages(max_wait_time=10)
-                (letter,) = found
-                await dead_letters.complete_message(letter)
-        assert (letter.message_id, letter.dead_letter_reason) == ("m-1", "TTLExpiredException")
+                (dead,) = found
+                await dead_letters.complete_message(dead)
+        assert (dead.message_id, dead.dead_letter_reason) == ("m-1", "TTLExpiredException")
         assert emulator.count("requests") == emulator.count("requests/$DeadLetterQueue") == 0

@@ -127,7 +127,7 @@ def test_every_parameter_is_described_and_bounded() -> None:
 
 
 def test_the_budget_begins_where_it_began() -> None:
-    """A deployment tells azd the month, which gives it to the next one; without one it is this month."""
+    """A deployment outputs the month to azd, which gives it to the next one; without one it is this month."""
     main = (INFRA / "main.bicep").read_text(encoding="utf-8")
     assert "param thisMonth string = utcNow('yyyy-MM-01')" in main
     for environment in ("staging", "prod", "closed"):

@@ -171,7 +171,7 @@ GUARDS: tuple[Guard, ...] = (
                 "",
             ),
         ),
-        flow_test("request that is put off"),
+        flow_test("request that is deferred"),
     ),
     Guard(
         "a save says what has happened",

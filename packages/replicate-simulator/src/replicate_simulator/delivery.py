@@ -15,9 +15,9 @@ from replicate_simulator.engine import SIMULATOR
 from replicate_simulator.faults import OUTPUT_KINDS, Fault
 from replicate_simulator.outputs import CONTENT_TYPES
 
-_PIECE_BYTES: Final = 256 * 1024
-# So many pieces does a slow output come in.
-_SLOW_PIECES: Final = 10
+_CHUNK_BYTES: Final = 256 * 1024
+# A slow output comes in this many chunks.
+_SLOW_CHUNKS: Final = 10
 _PAGE: Final = b"<!DOCTYPE html><html><body><h1>This is not the file you are looking for</h1></body></html>"
 
 
@@ -54,11 +54,11 @@ async def _spoiled(request: web.Request, file: bytes, headers: Mapping[str, str]
 
 async def _slow(request: web.Request, file: bytes, headers: Mapping[str, str], seconds: float) -> web.StreamResponse:
     response = await _opened(request, headers, len(file))
-    piece_bytes = len(file) // _SLOW_PIECES + 1
+    chunk_bytes = len(file) // _SLOW_CHUNKS + 1
     with suppress(ConnectionResetError):  # the client has had enough
-        for start in range(0, len(file), piece_bytes):
-            await asyncio.sleep(seconds / _SLOW_PIECES)
-            await response.write(file[start : start + piece_bytes])
+        for start in range(0, len(file), chunk_bytes):
+            await asyncio.sleep(seconds / _SLOW_CHUNKS)
+            await response.write(file[start : start + chunk_bytes])
     return response
 
 
@@ -79,8 +79,8 @@ async def _oversized(
     response = await _opened(request, headers, total_bytes if params["declare_length"] else None)
     with suppress(ConnectionResetError):  # the client has had enough
         await response.write(file[:total_bytes])
-        for start in range(len(file), total_bytes, _PIECE_BYTES):
-            await response.write(bytes(min(_PIECE_BYTES, total_bytes - start)))
+        for start in range(len(file), total_bytes, _CHUNK_BYTES):
+            await response.write(bytes(min(_CHUNK_BYTES, total_bytes - start)))
     return response
 
 

@@ -173,7 +173,7 @@ class Simulator:
         record.prediction, events = predictions.advance(record.prediction, self.clock.now())
         if record.trains and events and record.prediction.outputs is not None:
             self.library.add_trained(record.prediction.outputs[0])
-        self._tell(record, events)
+        self._send_webhooks(record, events)
 
     def settle_trainings(self) -> None:
         """Gives the models the versions that trainings have made by now."""
@@ -183,7 +183,7 @@ class Simulator:
     def cancel(self, record: Record) -> None:
         """Cancels a prediction for its user."""
         record.prediction, events = predictions.cancel(record.prediction, self.clock.now())
-        self._tell(record, events)
+        self._send_webhooks(record, events)
         self._end_life(record)
 
     def shown(self, record: Record) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class Simulator:
         if life is not None:
             life.cancel()
 
-    def _tell(self, record: Record, events: tuple[Event, ...]) -> None:
+    def _send_webhooks(self, record: Record, events: tuple[Event, ...]) -> None:
         webhooks = [webhook for event in events if (webhook := self._webhook(record, event)) is not None]
         record.webhooks += webhooks
         if "webhook_reordered" in record.faults:

@@ -45,7 +45,7 @@ _OTHERWISE: Final[dict[Holds, str]] = {
 
 
 class Reader:
-    """Looks at files; `base_url` tells where the simulator itself is."""
+    """Looks at files; `base_url` is the simulator's own address."""
 
     def __init__(self, library: Library, base_url: Callable[[], str]) -> None:
         self._library = library
@@ -84,8 +84,8 @@ class Reader:
             return None
         async with self._opened().get(address) as answer:
             head = b""
-            while len(head) < _HEAD_BYTES and (piece := await answer.content.read(_HEAD_BYTES)):
-                head += piece
+            while len(head) < _HEAD_BYTES and (chunk := await answer.content.read(_HEAD_BYTES)):
+                head += chunk
             return answer.status if answer.status >= 400 else head
 
     def _opened(self) -> ClientSession:

@@ -1,4 +1,4 @@
-"""/v1: files. An upload is read piece by piece and refused as soon as it is too large."""
+"""/v1: files. An upload is read chunk by chunk and refused as soon as it is too large."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ from replicate_simulator.problems import InvalidField, ProblemError, invalid
 _PAGE: Final = 100
 _MOST_BYTES: Final = 100 * 1024 * 1024
 _NAME_BYTES: Final = 255
-_PIECE_BYTES: Final = 1024 * 1024
+_CHUNK_BYTES: Final = 1024 * 1024
 _FIELD: Final = re.compile(r"metadata\[([^\[\]]{1,200})\]")
 
 
@@ -86,8 +86,8 @@ async def _take(part: BodyPartReader, upload: _Upload) -> None:
     match part.name:
         case "content":
             upload.name, upload.content_type = part.filename or "", part.headers.get("Content-Type", "")
-            while piece := await part.read_chunk(_PIECE_BYTES):
-                upload.content += piece
+            while chunk := await part.read_chunk(_CHUNK_BYTES):
+                upload.content += chunk
                 if len(upload.content) > _MOST_BYTES:
                     raise problems.too_large()
         case "filename":

@@ -16,7 +16,7 @@ _GRID: Final = 16
 _MOST_MEGAPIXELS: Final = 4.0
 #: The longest side of a film, in pixels: it is to be looked at, not to be watched.
 _FILM_SIDE: Final = 320
-#: Seconds where neither the input nor the model says any: MiniMax's films, MusicGen's pieces.
+#: Seconds where neither the input nor the model says any: MiniMax's films, MusicGen's music.
 _USUAL_S: Final[Mapping[str, float]] = {"video": 6, "audio": 8}
 #: How long a word takes to be spoken.
 _WORD_S: Final = 0.4

@@ -244,8 +244,8 @@ def _output_schema(model: Model) -> dict[str, Any]:
         case "list":
             return {"type": "array", "items": _ADDRESS}
         case "chunks":
-            pieces = {"x-cog-array-type": "iterator", "x-cog-array-display": "concatenate"}
-            return {"type": "array", "items": {"type": "string"}, **pieces}
+            marks = {"x-cog-array-type": "iterator", "x-cog-array-display": "concatenate"}
+            return {"type": "array", "items": {"type": "string"}, **marks}
         case "object":
             return {"type": "object", "required": ["audio_out"], "properties": {"audio_out": _ADDRESS}}
         case "version":

@@ -13,7 +13,7 @@ Kind = Literal["string", "integer", "number", "boolean", "object", "array"]
 #: What kind of file an input's address leads to; empty: the input is no address. An array is one of addresses.
 Holds = Literal["", "image", "audio", "archive"]
 Modality = Literal["image", "video", "audio", "text", "training"]
-#: A list of addresses, a single one (or a text that comes whole), an object of them, a text in pieces, or a version and
+#: A list of addresses, a single one (or a text that comes whole), an object of them, a text in chunks, or a version and
 #: the address of its weights.
 Shape = Literal["list", "single", "object", "chunks", "version"]
 

@@ -48,7 +48,7 @@ class Plan:
     Attributes:
         start_s: from its creation to its start.
         run_s: from its start to its end; None: it never ends by itself.
-        outputs: the URLs it makes, or the pieces of its text, or a version and the URL of its weights.
+        outputs: the URLs it makes, or the chunks of its text, or a version and the URL of its weights.
         logs: what it writes while it runs.
         error: it fails, with this text.
         boots: False: instead of starting it ends, failed with `error`, or aborted where there is none.

@@ -197,7 +197,7 @@ def _wrong_type(field: str, expected: str, value: object) -> InvalidField:
 
 
 def _is_address(text: str) -> bool:
-    """Tells whether it has a scheme; that is all the API looks at (the format `uri` of gojsonschema)."""
+    """Returns whether it has a scheme; that is all the API looks at (the format `uri` of gojsonschema)."""
     try:
         return bool(urlsplit(text).scheme)
     except ValueError:
@@ -205,7 +205,7 @@ def _is_address(text: str) -> bool:
 
 
 def _is_webhook_url(url: str) -> bool:
-    """Tells whether Replicate would call it (https), or the simulator does for a laptop's sake (http to loopback)."""
+    """Returns whether Replicate would call it (https), or the simulator does for a laptop's sake (http to loopback)."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -217,7 +217,7 @@ def _is_webhook_url(url: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tells whether a host's name or address is this machine's own."""
+    """Returns whether a host's name or address is this machine's own."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

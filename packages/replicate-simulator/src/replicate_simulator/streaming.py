@@ -1,7 +1,7 @@
 """/stream: an output as server-sent events: a text while it is written, the addresses of files when they are there.
 
 Rules: the address is the secret, so no token is needed. Each connection gets all events from the first on, with the
-same ids. The pieces of a text are spread evenly over the time that its prediction runs. After 30 simulated seconds
+same ids. The chunks of a text are spread evenly over the time that its prediction runs. After 30 simulated seconds
 without an event the answer ends with the comment `:408: 408 Request Timeout`, as Replicate's does.
 """
 
@@ -51,12 +51,12 @@ async def _spoil(request: web.Request, response: web.StreamResponse, kind: str) 
 
 async def _events(simulator: Simulator, record: Record) -> AsyncIterator[str]:
     """The events of a prediction, each when it happens."""
-    pieces, given, quiet_since = record.prediction.plan.outputs, 0, simulator.clock.now()
+    chunks, given, quiet_since = record.prediction.plan.outputs, 0, simulator.clock.now()
     while True:
         simulator.settle(record)
         now = simulator.clock.now()
         while given < _written(record, now):
-            yield _event("output", pieces[given], f"{int(record.prediction.created_at.timestamp())}:{given}")
+            yield _event("output", chunks[given], f"{int(record.prediction.created_at.timestamp())}:{given}")
             given, quiet_since = given + 1, now
         if record.prediction.is_terminal:
             break
@@ -69,7 +69,7 @@ async def _events(simulator: Simulator, record: Record) -> AsyncIterator[str]:
 
 
 def _written(record: Record, now: datetime) -> int:
-    """How many pieces of the text there are."""
+    """How many chunks the text has."""
     prediction = record.prediction
     plan, started_at = prediction.plan, prediction.started_at
     if started_at is None or plan.error is not None:

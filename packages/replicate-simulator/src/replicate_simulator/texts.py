@@ -25,7 +25,7 @@ _LIMITS: Final = ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_
 
 
 def text_of(order: Order, unsafe: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Returns a text in pieces of a word each; `unsafe` are the parameters of the fault, if there is one."""
+    """Returns a text in chunks of a word each; `unsafe` are the parameters of the fault, if there is one."""
     model, given = order.target.model, order.target.model.given(order.input)
     prompt = str(given.get("prompt") or "")
     answer = f"Here is what I know of it:\n{prompt}"

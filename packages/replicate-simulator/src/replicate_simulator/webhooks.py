@@ -42,7 +42,7 @@ class Webhook:
 
 
 def key_of(secret: str) -> bytes:
-    """Returns the signing key of a `whsec_...` secret; raises ValueError if it is none."""
+    """Returns the signing key of a `whsec_...` secret; raises ValueError if it is malformed."""
     prefix, _, encoded = secret.partition("_")
     key = base64.b64decode(encoded, validate=True)
     if prefix != "whsec" or not key:

@@ -37,7 +37,7 @@ class Request:
 
 
 def parse(data: bytes) -> Request:
-    """Read a request. Raises one of codec.MALFORMED when the bytes are none."""
+    """Read a request. Raises one of codec.MALFORMED if the bytes are not a request."""
     properties: list[bytes] = []
     application_properties: dict[str, Any] = {}
     body, raw_body = None, codec.NULL

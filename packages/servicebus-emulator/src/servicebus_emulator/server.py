@@ -77,7 +77,7 @@ class Server:
         if self._listener is not None:
             self._listener.close()
         self.drop_connections()
-        await asyncio.sleep(0)  # an aborted transport tells its protocol one turn later
+        await asyncio.sleep(0)  # an aborted transport notifies its protocol one turn later
         self.hub.stop()
 
     def _fail(self, error: Exception) -> None:
