@@ -257,6 +257,8 @@ class Stage:
         if not self.may_send(Webhook.EARLY):
             return
         prediction_id = self.world.replicate.ids()[-1]
+        if prediction_id in self.sent:
+            return  # an idempotent create was repeated: its prediction has lived already
         self.sent.add(prediction_id)
         self.world.replicate.start(prediction_id)
         await self.world.webhook(prediction_id)
