@@ -1,4 +1,4 @@
-"""The rules of the house, pure: no I/O, no clock, no random, no environment, no logging.
+"""The rules of Darkroom, pure: no I/O, no clock, no randomness, no environment, no logging.
 
-Everything here is a frozen value or a plain function of values; time, seeds and ids are arguments.
+Everything here is a frozen value or a pure function of values. Times, seeds and ids are arguments.
 """

@@ -1,4 +1,4 @@
-"""What Darkroom depends on, each by one name: in errors, waits, logs, metrics and the health page alike."""
+"""The services that Darkroom depends on, one name each: for errors, waits, logs, metrics and the health page."""
 
 from enum import StrEnum
 
@@ -6,25 +6,25 @@ from shared.core.provider.guarantees import REPLICATE, ProviderName
 
 
 class Dependency(StrEnum):
-    """Whatever may be down, busy, or answer what cannot be read."""
+    """A service that may be down, throttle, or send an unreadable answer."""
 
     TABLES = "tables"
     BLOBS = "blobs"
     SERVICE_BUS = "service bus"
     CONTENT_SAFETY = "content safety"
     KEY_VAULT = "key vault"
-    SECRETS = "secrets"  # what is kept as one, wherever it comes from
+    SECRETS = "secrets"  # the source of a secret, whichever it is
     REPLICATE = "replicate"
-    PROVIDER = "provider"  # another one than Replicate
-    IMAGES = "images"  # the process in which pictures are decoded
+    PROVIDER = "provider"  # any provider but Replicate
+    IMAGES = "images"  # the process that decodes images
     INPUTS = "inputs"  # the addresses that users name
 
     @property
     def runs_models(self) -> bool:
-        """Whether it is a provider: an attempt is created and asked for there."""
+        """Whether this is a provider: predictions are created and read there."""
         return self in (Dependency.REPLICATE, Dependency.PROVIDER)
 
 
 def dependency_of(provider: ProviderName) -> Dependency:
-    """The dependency that a provider is."""
+    """The dependency that stands for a provider."""
     return Dependency.REPLICATE if provider == REPLICATE else Dependency.PROVIDER

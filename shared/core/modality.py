@@ -1,10 +1,10 @@
-"""What is made, and what a model takes in: the two words by which rules branch most often."""
+"""What a model makes, and what its inputs are: the two distinctions on which most rules branch."""
 
 from enum import StrEnum
 
 
 class Modality(StrEnum):
-    """What a model makes, in the order in which a list shows it."""
+    """What a model makes, in the order in which lists show it."""
 
     IMAGE = "image"
     VIDEO = "video"
@@ -14,7 +14,7 @@ class Modality(StrEnum):
 
 
 class InputKind(StrEnum):
-    """What one input of a model is."""
+    """What one input of a model means."""
 
     TEXT = "text"
     IMAGE = "image"
@@ -28,10 +28,10 @@ class InputKind(StrEnum):
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is the request's image, alone or in a list."""
+        """Whether this input is the request's image, alone or in a list."""
         return self in (InputKind.IMAGE, InputKind.IMAGES)
 
     @property
     def is_file(self) -> bool:
-        """Whether it is the request's file, which nobody here can look into."""
+        """Whether this input is the request's uploaded file, whose content Darkroom cannot screen."""
         return self in (InputKind.AUDIO, InputKind.ARCHIVE)

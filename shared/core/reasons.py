@@ -1,9 +1,9 @@
-"""Why a generation did not end with a picture: codes for programs, sentences for people.
+"""Why a generation did not succeed: codes for programs, sentences for people.
 
 Rules of this file:
-1. A code is forever: apps branch on it. Add codes, never rename them.
-2. A sentence is for the app's user: it says what is wrong and what to do, and never quotes a prompt,
-   a threshold, a term, a price of ours or anything about our own accounts.
+1. A code never changes, because apps branch on it. Add codes, never rename them.
+2. A sentence is for the app's user. It says what is wrong and what to do. It never quotes a prompt, a threshold, a term
+   of the blocklist, what Darkroom pays, or anything about its operator's own accounts.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A reason code, as it stands in the table, in the event and in the logs."""
+    """A reason code, as it stands in the tables, the event and the logs."""
 
     INVALID_REQUEST = "INVALID_REQUEST"
     UNKNOWN_MODEL = "UNKNOWN_MODEL"
@@ -37,7 +37,7 @@ class Reason(StrEnum):
     DEAD_LETTERED = "DEAD_LETTERED"
 
 
-#: One sentence for each code; where a refusal knows more (a field, a range, a limit), it brings its own.
+#: One sentence for each code. A refusal that knows more (a field, a range, a limit) brings its own sentence.
 SENTENCES: dict[Reason, str] = {
     Reason.INVALID_REQUEST: "The request could not be read. Correct it and send it again with a new id.",
     Reason.UNKNOWN_MODEL: "This model is not offered. Choose another one.",
@@ -71,7 +71,7 @@ def counted(number: int, thing: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A "no" with its reason code and the sentence for the user."""
+    """A refusal: its reason code, and the sentence for the user."""
 
     reason: Reason
     text: str

@@ -70,7 +70,7 @@ def event_of(generation: Generation) -> GenerationEvent:
         attempts=attempt.number if attempt else 0,
         metadata=request.metadata if request else {},
         ignored_fields=generation.ignored_fields,
-        size=sizes.told(request, attempt.inputs if attempt else {}, generation.outputs),
+        size=sizes.view(request, attempt.inputs if attempt else {}, generation.outputs),
         chosen_by=generation.chosen_by,
         passed_over=generation.passed_over,
         modality=attempt.modality if attempt else (request and request.modality) or "",

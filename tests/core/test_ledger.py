@@ -105,7 +105,10 @@ def test_no_credits_says_how_many() -> None:
     assert never is not None
     assert (never.reason, never.text) == (
         Reason.NO_CREDITS,
-        "This needs up to 5 credits, and this user was never given any. Add credits and send it again with a new id.",
+        (
+            "This needs up to 5 credits, and this account was never given any. "
+            "Add credits and send it again with a new id."
+        ),
     )
     held, _ = ledger.hold(RICH, 8, key=ONE, at=NOW)
     short = ledger.refusal(held, 5, NOW)

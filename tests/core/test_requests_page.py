@@ -13,7 +13,7 @@ from dev.fields import with_table
 from shared.core.catalog.catalog import Catalog, Quote, Status, quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import inputs_of
-from shared.core.catalog.sizes import Value, told
+from shared.core.catalog.sizes import Value, view
 from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.money.ledger import Plan
@@ -125,12 +125,12 @@ def test_a_size_is_told_as_it_was_asked_sent_and_made() -> None:
     said = replace(GenerationRequest(key=Key("ada", "7f3c"), prompt="A lighthouse"), width=1024, height=768)
     sent: dict[str, Value] = {"prompt": "A lighthouse", "aspect_ratio": "4:3", "megapixels": "1", "seed": 7}
     picture = Output(container="c", name="n", content_type="t", size_bytes=1, width=1152, height=896)
-    size = told(said, sent, [picture])
+    size = view(said, sent, [picture])
     shown = json.loads(re.findall(r"```json\n(\{\"specversion.+?)\n```", README, re.DOTALL)[0])
     assert size == shown["data"]["size"]
-    assert told(said, sent, []) == {**shown["data"]["size"], "made": None}
-    assert told(replace(said, width=None, height=None), sent, [picture]) is None
-    assert told(None, {}, []) is None
+    assert view(said, sent, []) == {**shown["data"]["size"], "made": None}
+    assert view(replace(said, width=None, height=None), sent, [picture]) is None
+    assert view(None, {}, []) is None
 
 
 def test_the_cancel_is_read() -> None:

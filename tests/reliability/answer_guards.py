@@ -172,8 +172,8 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a strange address names nothing",
         "shared/core/provider/webhook.py",
-        '    except ValueError:  # "https://[" and its like\n',
-        '    except ArithmeticError:  # "https://[" and its like\n',
+        '    except ValueError:  # such as "https://["\n',
+        '    except ArithmeticError:  # such as "https://["\n',
         "worker/test_checking.py::test_a_strangers_address_in_the_list_hides_nothing",
     ),
 )

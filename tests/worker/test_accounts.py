@@ -137,7 +137,7 @@ async def test_terms_that_say_nothing_or_two_things_are_refused(world: World) ->
     """And so is a change of an account that is not there."""
     for problem, terms in (
         ("a change needs", {}),
-        ("set and taken away", {"daily_limit_credits": 1, "unlimited": True}),
+        ("set and removed", {"daily_limit_credits": 1, "unlimited": True}),
     ):
         with pytest.raises(ValueError, match=problem):
             await worker.change_terms(world.deps, "ada", change_id="t", **terms)  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""The models that are offered: which one serves a request, what is sent to it, what that costs."""
+"""The models on offer: which one serves a request, what it is sent, and what that costs."""

@@ -1,13 +1,13 @@
-"""The catalogue: the models that are offered, which of them serves a request, and what that costs.
+"""The catalogue: the models on offer, which of them serves a request, and what that costs.
 
 Rules of this file:
-1. The data is in catalog.toml (read by catalog_file.py); how a request becomes a model's input is in mapping.py.
+1. The data is in catalog.toml (read by file.py). mapping.py turns a request into a model's input.
 2. A request names a model, or a modality and perhaps a quality class, or nothing: then the user's plan decides.
-3. A retired model is served by its successor, unless the request allows no fallback. Nobody is offered a hidden one.
-4. A model that was not named (the plan's, the quality's, a successor, a fallback) honours every field of the request,
-   or it does not serve (mapping.misses_of). Where none does, the refusal says what could be said instead.
-5. Credits are integers. What one output costs is fixed when an attempt opens: by the output, or by the seconds or the
-   tokens that were asked for.
+3. A retired model is served by its successor, unless the request allows no fallback. A hidden model is never offered.
+4. A model that the request did not name (the plan's, the quality's, a successor, a fallback) serves only if it honours
+   every field of the request (mapping.misses_of). If none does, the refusal says what could be requested instead.
+5. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
+   token or step.
 """
 
 import math
@@ -28,47 +28,47 @@ from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
 
-#: From the cheapest to the best.
+#: The quality classes, from the cheapest to the best.
 QUALITIES = ("economy", "standard", "premium")
 
-#: What serves a request that says nothing of it.
+#: The modality of a request that names none.
 DEFAULT_MODALITY = "image"
 
 
 class Status(StrEnum):
-    """What became of a model."""
+    """Whether a model is on offer."""
 
     ACTIVE = "active"
     RETIRED = "retired"  # gone at the provider: its successor serves
-    HIDDEN = "hidden"  # known here, and not offered
+    HIDDEN = "hidden"  # in the catalogue, but not offered
 
 
 class CreditsPer(StrEnum):
-    """What a model's credits are for."""
+    """What a model's credits are charged for."""
 
     OUTPUT = "output"
-    SECOND = "second"  # of the duration that was asked for
-    THOUSAND_TOKENS = "thousand_tokens"  # of the most that may be written, begun thousands count whole
-    HUNDRED_STEPS = "hundred_steps"  # of a training, begun hundreds count whole
+    SECOND = "second"  # of the requested duration
+    THOUSAND_TOKENS = "thousand_tokens"  # of max_tokens; a begun thousand counts whole
+    HUNDRED_STEPS = "hundred_steps"  # of a training; a begun hundred counts whole
 
 
 class Shape(StrEnum):
-    """The form in which a model gives its result."""
+    """The form in which a model returns its result."""
 
     LIST = "list"  # of files
     SINGLE = "single"  # one file
     OBJECT = "object"  # files by name
-    CHUNKS = "chunks"  # a text in pieces
-    VERSION = "version"  # a training's: a model's new version, and its weights as a file
+    CHUNKS = "chunks"  # a text in parts
+    VERSION = "version"  # of a training: the model's new version, and its weights as a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model. ``target`` is its name at its ``provider``: owner/name, with ``:version`` where one is needed.
+    """One model. ``target`` is its name at its ``provider``: owner/name, with ``:version`` if it needs one.
 
-    ``fallback`` names the models tried after it. ``output_bytes`` is the most that one output may have, 0: as all.
-    ``black_is_refusal``: a checker of its own gives a black picture in place of one that it refuses.
-    ``kind`` parts what does not stand for each other within a modality (music, speech); empty: all of it does.
+    ``fallback`` names the models to try after it. ``output_bytes`` is the largest output accepted (0: as all).
+    ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
+    ``kind`` separates models of a modality that cannot replace each other (music, speech). Empty: all can.
     """
 
     name: str
@@ -96,13 +96,13 @@ class Model:
 
     @property
     def offered(self) -> bool:
-        """Whether it may be asked for."""
+        """Whether a request may use it."""
         return self.status is Status.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, and which one serves whom by default: by modality and plan; ``providers`` promise what."""
+    """All models by name, the default for each modality and plan, and what each of the ``providers`` guarantees."""
 
     version: str
     models: Mapping[str, Model]
@@ -110,34 +110,34 @@ class Catalog:
     providers: Providers = field(default_factory=lambda: PROVIDERS)
 
     def find(self, name: str) -> Model | None:
-        """A model by our name or by Replicate's owner/name, with or without its version."""
+        """The model with this name: ours, or Replicate's owner/name with or without its version. None if unknown."""
         if name in self.models:
             return self.models[name]
         named = (m for m in self.models.values() if name in (m.target, m.target.partition(":")[0]))
         return next(named, None)
 
     def get_model_for_plan(self, plan: Plan, modality: str = DEFAULT_MODALITY) -> Model | None:
-        """The model that serves a plan where nothing was named; None where nothing of this modality is offered."""
+        """The plan's default model for a modality. None if no model of the modality is offered."""
         name = self.default_models.get(modality, {}).get(plan)
         return self.models[name] if name else None
 
     def cheapest(self, modality: str, quality: str, plan: Plan = Plan.PREMIUM) -> Model | None:
-        """The cheapest model of a quality class that a plan includes, by the credits for one usual output."""
+        """The cheapest model of a quality class that a plan includes, by the credits for one default output."""
         offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= plan)
         return min(offered, key=lambda model: unit_credits(model, _NOTHING_SAID), default=None)
 
     def offered(self, modality: str) -> Iterator[Model]:
-        """All models of a modality that may be asked for."""
+        """All models of a modality that are on offer."""
         return (m for m in self.models.values() if m.modality == modality and m.status is Status.ACTIVE)
 
     def successor_of(self, model: Model) -> Model:
-        """The model itself, or the one that serves in its place since it is retired."""
+        """The model itself or, if it is retired, the model that serves in its place."""
         while model.status is Status.RETIRED:
             model = self.models[model.successor]
         return model
 
     def chain(self, model: Model, readings: Readings, plan: Plan) -> Iterator[Model]:
-        """The model and those that may be tried after it for this request and plan, in order."""
+        """The model and the models that may be tried after it for this request and plan, in order."""
         yield model
         if not readings.request.allow_fallback:
             return
@@ -149,10 +149,10 @@ class Catalog:
                 yield fallback
 
 
-#: A request by which no model's own defaults are changed.
+#: An empty request: every model uses its own defaults for it.
 _NOTHING_SAID = GenerationRequest(key=Key("", ""))
 
-#: The field of a request that is counted, and how much of it is one.
+#: What a price counts: the field of the request, and how much of it is one unit.
 COUNTED: Mapping[CreditsPer, tuple[str, int]] = {
     CreditsPer.SECOND: ("duration_s", 1),
     CreditsPer.THOUSAND_TOKENS: ("max_tokens", 1000),
@@ -161,7 +161,7 @@ COUNTED: Mapping[CreditsPer, tuple[str, int]] = {
 
 
 def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
-    """What so many outputs of a model cost, in credits. ``counted``: the seconds, tokens or steps where they count."""
+    """The price of ``outputs`` outputs in credits. ``counted``: the seconds, tokens or steps, if they are priced."""
     if model.credits_per is CreditsPer.OUTPUT:
         return model.credits * outputs
     _, of = COUNTED[model.credits_per]
@@ -169,13 +169,13 @@ def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
 
 
 def unit_credits(model: Model, request: GenerationRequest) -> int:
-    """What one output of a model costs for this request, in credits."""
+    """The price of one output for this request, in credits."""
     field, _ = COUNTED.get(model.credits_per, ("", 1))
     return calculate_cost(model, counted=asked(model, request, field))
 
 
 def asked(model: Model, request: GenerationRequest, field: str) -> int:
-    """How much of a field that is counted was asked for: the request's number, or the model's default; 0: none."""
+    """The requested amount of a counted field: the request's number, or the model's default (0: none)."""
     counted = next((item for item in model.inputs.values() if item.field == field), None)
     if counted is None:
         return 0
@@ -192,10 +192,10 @@ def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, out
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """The model that will serve a request and why, and the most it can cost over the whole fallback chain.
+    """The model that will serve a request and why, and the most that it can cost over the whole fallback chain.
 
-    ``plan`` is the one that it was made for: with another it may not hold. ``ignored_fields`` are those that the model
-    has no use for.
+    ``plan`` is the plan that it was made for; it may not hold for another. ``ignored_fields`` are the fields that the
+    model does not use.
     """
 
     model: Model
@@ -216,7 +216,7 @@ class _Choice:
 
 
 def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
-    """Choose the model for a request of this plan and price it, or say why not."""
+    """Choose and price the model for a request of this plan, or refuse it with the reason."""
     readings = Readings(request)
     choice = _named(catalog, readings, plan) if request.model is not None else _fitting(catalog, readings, plan)
     if isinstance(choice, Refusal):
@@ -247,7 +247,7 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
 
 
 def _named(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
-    """The model that a request names, or its successor."""
+    """The model that the request names, or its successor."""
     request = readings.request
     named = catalog.find(request.model or "")
     if named is None or named.status is Status.HIDDEN:
@@ -273,7 +273,7 @@ def _named(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusa
 
 
 def _unknown(catalog: Catalog, name: str) -> Refusal:
-    """A model that is not offered, and those whose names are nearest. Nobody hears of a hidden one."""
+    """The refusal of an unknown model, with the names closest to it. Hidden models are never suggested."""
     known = {each.name: each.target.partition(":")[0] for each in catalog.models.values() if each.offered}
     near = nearest_names(name, known)
     if not near:
@@ -282,7 +282,7 @@ def _unknown(catalog: Catalog, name: str) -> Refusal:
 
 
 def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
-    """A model for a request that names none: of its quality class, or its plan's, and one that honours all of it."""
+    """A model for a request that names none: of its quality class or plan, and one that honours every field."""
     request = readings.request
     modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
     offered = list(catalog.offered(modality))

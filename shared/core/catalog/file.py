@@ -1,10 +1,10 @@
 """Reading a catalogue from TOML.
 
 Rules of this file:
-1. A catalogue is checked whole when it is read, and an error names file, model and field. A field that is not known
-   is an error too, for it may be a typo.
-2. A second file is laid over the first, table by table and field by field: it changes a price, adds a model, hides
-   one. With ``replace = true`` it stands alone.
+1. A catalogue is checked completely when it is read. An error names file, model and field. An unknown field is an error
+   too, because it may be a typo.
+2. A second file overrides the first, table by table and field by field: it changes a price, adds a model, hides one.
+   With ``replace = true`` it replaces the first file.
 """
 
 import math
@@ -31,25 +31,25 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class CatalogError(ValueError):
-    """The catalogue cannot be used; the text names the file, the model and the field."""
+    """The catalogue cannot be used. The text names the file, the model and the field."""
 
 
-#: Replicate's owner/name, with a version of 64 hex digits where it is no official model.
+#: Replicate's owner/name, with a version of 64 hex digits if it is not an official model.
 _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 
 
-#: The fields that there are, of a model and of an input.
+#: The known fields of a model and of an input.
 _MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "provider", "target"} | set(PROVIDERS)
 _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", "high"} | {"type", "from", "to"}
 
-#: Inputs that no field fills: a rule does (mapping.py).
+#: Inputs that are filled by a rule (mapping.py), not by a field.
 _MAPPED_BY_RULE = {"megapixels"}
 
 _RATIO = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
 
 
 def parse_catalog(text: str, file: str = "catalog.toml", over: str = "", over_file: str = "") -> Catalog:
-    """Read a catalogue, and another one laid over it. CatalogError on the first thing that is wrong."""
+    """Read a catalogue, and another that overrides it. Raises CatalogError for the first problem."""
     raw = _toml(text, file)
     if over:
         added = _toml(over, over_file)
@@ -58,7 +58,7 @@ def parse_catalog(text: str, file: str = "catalog.toml", over: str = "", over_fi
 
 
 def build_catalog(raw: Table, file: str = "catalog.toml") -> Catalog:
-    """A catalogue from decoded TOML, checked whole."""
+    """A catalogue from decoded TOML, checked completely. Raises CatalogError for the first problem."""
     _known(file, raw, ("version", "replace", "default_models", "models"))
     tables = raw.get("models")
     if not isinstance(tables, dict) or not tables:
@@ -77,7 +77,7 @@ def _toml(text: str, file: str) -> Table:
 
 
 def _laid(under: Table, over: Table) -> dict[str, Any]:
-    """One table over another. A list takes the place of a list."""
+    """Table ``under`` with the fields of ``over`` laid on it. A list replaces a list."""
     laid = dict(under)
     for name, value in over.items():
         below = laid.get(name)
@@ -86,7 +86,7 @@ def _laid(under: Table, over: Table) -> dict[str, Any]:
 
 
 def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str, Mapping[Plan, str]]:
-    """The default models: each plan has one of every modality in which its tier is offered anything."""
+    """The default models. Each plan has one for every modality in which it includes any offered model."""
     tables = _table(file, raw, "default_models")
     defaults: dict[str, dict[Plan, str]] = {}
     for modality in MODALITIES:
@@ -96,7 +96,7 @@ def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str
             where = f"{file}: default_models.{modality}.{plan.label}"
             name = table.get(plan.label) if isinstance(table, dict) else None
             if name is None and min(model.tier for model in offered) > plan:
-                continue  # such a user is told that the plan is too low
+                continue  # requests of this plan are refused: the plan is too low
             if name not in [model.name for model in offered if model.tier <= plan]:
                 raise CatalogError(f"{where} must name a model that makes {modality}, is offered, and is in the plan")
             defaults.setdefault(modality, {})[plan] = name
@@ -108,9 +108,9 @@ def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str
 
 
 def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
-    """Fallbacks and successors: there, of the same modality, and no way leads back.
+    """Check fallbacks and successors: they exist, make the same modality, and form no loop.
 
-    A fallback that is not offered is passed by, so that hiding a model is one line of an operator's own file.
+    A fallback that is not offered is skipped, so that an operator can hide a model with one line of their own file.
     """
     for name in model.fallback:
         if name not in models:
@@ -151,7 +151,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         prices=tuple(_prices(where, table)),
         price_date=_date(where, table),
         expected_s=_whole(where, table, "expected_s", 1, 86_400),
-        # Replicate takes 5 s to 24 h (replicate.com/docs/topics/predictions/lifecycle).
+        # Replicate accepts 5 s to 24 h (replicate.com/docs/topics/predictions/lifecycle).
         cancel_after_s=_whole(where, table, "cancel_after_s", 5, 86_400),
         output=_choice(where, table, "output", Shape, None),
         sizing=_sizing(where, table.get("sizing")),
@@ -179,7 +179,7 @@ def _check_inputs(where: str, model: Model) -> None:
 
 
 def _check_sizing(where: str, sizing: Sizing, inputs: Mapping[str, Input]) -> None:
-    """Whatever size is sent later, the model has an input for it that takes it."""
+    """Check that the model has inputs for every size that sizes.py may send it."""
     ratio = inputs.get("aspect_ratio")
     if sizing.free and not {"width", "height"} <= inputs.keys():
         raise CatalogError(f"{where}: needs the inputs width and height")
@@ -279,7 +279,7 @@ def _characters(where: str, table: Table) -> tuple[int, int]:
 
 
 def _provider_and_target(where: str, table: Table) -> tuple[ProviderName, str]:
-    """Whose a model is and what it is called there: ``replicate = "owner/name"``."""
+    """The provider and the model's name there: ``replicate = "owner/name"``."""
     value = table.get(REPLICATE)
     if not isinstance(value, str) or not _REPLICATE.fullmatch(value):
         raise CatalogError(f"{where}, {REPLICATE}: must be owner/name, or owner/name:version with 64 hex digits")
@@ -288,7 +288,7 @@ def _provider_and_target(where: str, table: Table) -> tuple[ProviderName, str]:
 
 def _date(where: str, table: Table) -> date:
     value = table.get("price_date")
-    if type(value) is not date:  # a time of day is a date too
+    if type(value) is not date:  # a datetime is a date too
         raise CatalogError(f"{where}, price_date: must be a date such as 2026-07-01")
     return value
 

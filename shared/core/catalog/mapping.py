@@ -1,15 +1,15 @@
 """How a request becomes a model's input.
 
 Rules of this file:
-1. Only inputs that a model lists are ever sent: Replicate refuses some unknown keys and ignores others.
-2. What a user asks and a model cannot do is either mapped to the nearest thing it can (sizes.py), or left out and
-   named (a negative prompt), or refused with the field and its range (numbers); never silently changed.
-3. What is brought (a picture, a file), how long and how many it is to be, and where it goes, are never left out: a
-   model that has no use for it refuses, for it would make something else and charge for it.
-4. ``misses_of`` is the whole of what keeps a model from honouring a request. A model that was not named serves only
-   where it is empty.
-5. ``PNG``, ``jpeg`` and ``16x9`` are spellings of a choice, and are sent as the model spells it.
-6. A text for a model that chats cannot speak as anybody else in the chat (chat_template.py).
+1. Only inputs that a model lists are sent: Replicate refuses some unknown keys and ignores others.
+2. A field that a model cannot honour is never changed silently. It is mapped to the nearest possible value (sizes.py),
+   or left out and named (a negative prompt), or refused with the field and its range (numbers).
+3. Files, the duration, the number of outputs and the destination are never left out. A model without such an input
+   refuses the request, because it would make something else and charge for it.
+4. ``misses_of`` lists everything that keeps a model from honouring a request. A model that the request did not name
+   serves only if that list is empty.
+5. ``PNG``, ``jpeg`` and ``16x9`` are spellings of a choice. They are sent in the model's spelling.
+6. A text for a chat model cannot speak as anyone else in the chat (chat_template.py).
 """
 
 import math
@@ -27,17 +27,17 @@ from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]
 
-#: How a request refers to an input that was screened and stored. No address of a user's looks so: they are https.
+#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
 INPUT_PREFIX = "input:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One input of a model: its kind, its range, the request field that fills it.
+    """One input of a model: its kind, its range, and the request field that fills it.
 
-    ``value`` is sent always, whatever a request says. ``default`` is the model's own, and not sent. A prompt may have
-    templates: ``template`` with ``{prompt}`` in it, ``system_template`` with ``{system_prompt}`` too, for a request
-    that has one and a model that takes it in no other way.
+    ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent. A
+    prompt may have templates: ``template`` with ``{prompt}``, and ``system_template`` that also has
+    ``{system_prompt}``, for a request with one and a model without an input for it.
     """
 
     name: str
@@ -53,21 +53,21 @@ class Input:
     default: Value | None = None
 
     def spelled(self, value: Value) -> Value:
-        """A value as the model spells it: ``PNG``, ``jpeg`` and ``1mp`` are the choices png, jpg and 1 MP."""
+        """A value in the model's spelling: ``PNG``, ``jpeg`` and ``1mp`` are the choices png, jpg and 1 MP."""
         if not isinstance(value, str) or value in self.choices:
             return value
         meant = _spelling(value)
         return next((each for each in self.choices if isinstance(each, str) and _spelling(each) == meant), value)
 
     def nearest(self, value: object) -> tuple[str | int | float, ...]:
-        """What could be said instead of a value that is a problem: the nearest number, or all words."""
+        """What could replace an invalid value: the nearest number, or all choices."""
         if not isinstance(value, (int, float)):
             return self.choices
         numbers: list[float] = [each for each in self.choices if isinstance(each, int)] or [self.low, self.high]
         return (min(numbers, key=lambda each: abs(each - value)),)
 
     def problem(self, value: object) -> str:
-        """What is wrong with a value, naming the request's field and the rule; empty if nothing is."""
+        """What is wrong with a value: the request's field and the rule. Empty if it is valid."""
         if self.choices and value not in self.choices:
             return f"{self.field} must be one of {', '.join(map(str, self.choices))}"
         if self.kind in (InputKind.WHOLE, InputKind.REAL) and not (
@@ -78,22 +78,22 @@ class Input:
 
 
 def _spelling(text: str) -> str:
-    """What is left of a choice when upper case, blanks, a leading dot and the two names of JPEG make no difference."""
+    """A choice in a form in which case, blanks, a leading dot and the two names of JPEG make no difference."""
     bare = "".join(text.split()).lower().removeprefix(".")
     ratio = in_lowest_terms(bare)
     return "{}:{}".format(*ratio) if ratio else {"jpeg": "jpg"}.get(bare, bare)
 
 
 class Taker(Protocol):
-    """What is needed of a model here."""
+    """What this file needs of a model."""
 
     @property
     def name(self) -> str:
-        """Our name of it."""
+        """Darkroom's name for it."""
 
     @property
     def modality(self) -> str:
-        """What it makes."""
+        """What it makes: a modality."""
 
     @property
     def inputs(self) -> Mapping[str, Input]:
@@ -101,16 +101,16 @@ class Taker(Protocol):
 
     @property
     def sizing(self) -> Sizing | None:
-        """How it takes a size; None: it takes none."""
+        """How it takes a size. None: it takes none."""
 
     @property
     def prompt_characters(self) -> tuple[int, int]:
-        """How long a prompt may be."""
+        """The least and the most characters of a prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """A request as one model takes it: its input, how many outputs, and the fields it has no use for."""
+    """A request as one model takes it: its input, the number of outputs, and the fields that it does not use."""
 
     inputs: Inputs
     outputs: int
@@ -118,12 +118,12 @@ class Mapped:
 
 
 def takes_image(model: Taker, request: GenerationRequest) -> bool:
-    """Whether the request brings an image that the model has an input for."""
+    """Whether the request has an image and the model an input for it."""
     return request.image_url is not None and any(item.kind.is_picture for item in model.inputs.values())
 
 
 def file_kinds(model: Taker, request: GenerationRequest) -> set[InputKind]:
-    """What the file that the request names is to the model: audio, an archive, or nothing."""
+    """The input kinds of the request's file on this model: audio, an archive, or none."""
     if request.input_file is None:
         return set()
     return {item.kind for item in model.inputs.values() if item.kind.is_file}
@@ -139,18 +139,18 @@ def references(inputs: Inputs) -> list[str]:
     ]
 
 
-#: Request fields that steer Darkroom, and so are never "ignored".
+#: Request fields that steer Darkroom, so they are never reported as ignored.
 _STEERING = {"key", "unknown_fields", *(field.name for field in FIELDS if field.steers)}
 
-#: What makes another thing, or another bill, where it is left out (rule 3).
+#: Fields without which a model would make something else, or charge another price (rule 3).
 _NEVER_LEFT_OUT = ("image_url", "input_file", "duration_s", "destination")
 
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A field of a request that a model does not honour: the rule that it breaks, and what could be said instead.
+    """A field that a model does not honour: the rule that it breaks, and possible values.
 
-    ``rule`` is empty where the model has no use for the field and would leave it out.
+    ``rule`` is empty if the model has no input for the field and would leave it out.
     """
 
     field: str
@@ -176,23 +176,23 @@ def _mapped(model: Taker, request: GenerationRequest, values: Inputs, misses: tu
 
 
 def misses_of(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
-    """All that keeps a model from honouring a request, whatever our own seed will be; empty: it does."""
+    """Everything that keeps a model from honouring a request, for any seed of ours. Empty: it honours the request."""
     return _read(model, request, seed_of(model, request, 0))[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """One request as models take it, before a seed is chosen. Each model reads it once, however often it is asked."""
+    """One request as each model takes it, before a seed is chosen. The mapping to a model is calculated once."""
 
     request: GenerationRequest
     _done: dict[str, tuple[dict[str, Value], tuple[Miss, ...]]] = field(default_factory=dict)
 
     def misses(self, model: Taker) -> tuple[Miss, ...]:
-        """See ``misses_of``."""
+        """What ``misses_of`` returns for this model."""
         return self._of(model)[1]
 
     def mapped(self, model: Taker) -> Mapped | Refusal:
-        """See ``inputs_of``; the seed is the user's, or a place for ours."""
+        """What ``inputs_of`` returns for this model, with the user's seed or a placeholder for ours."""
         return _mapped(model, self.request, *self._of(model))
 
     def _of(self, model: Taker) -> tuple[dict[str, Value], tuple[Miss, ...]]:
@@ -202,7 +202,7 @@ class Readings:
 
 
 def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str, Value], tuple[Miss, ...]]:
-    """What is sent, and what is not honoured."""
+    """The input values to send, and the fields that are not honoured."""
     if model.modality is Modality.TEXT:
         system = plain(request.system_prompt) if request.system_prompt else request.system_prompt
         request = replace(request, prompt=plain(request.prompt), system_prompt=system)
@@ -226,8 +226,8 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
         values[item.name] = [str(value)] if item.kind is InputKind.IMAGES else value
     if (request.num_outputs or 1) > 1 and all(item.field != "num_outputs" for item in model.inputs.values()):
         misses.append(Miss("num_outputs", "num_outputs must be 1", (1,)))
-    told = {miss.field for miss in misses}
-    misses += [Miss(field) for field in _left_out(model, request, size.unused) if field not in told]
+    with_rule = {miss.field for miss in misses}
+    misses += [Miss(field) for field in _left_out(model, request, size.unused) if field not in with_rule]
     return values, tuple(misses)
 
 
@@ -239,7 +239,7 @@ def _prompt_misses(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]
 
 
 def seed_of(model: Taker, request: GenerationRequest, ours: int) -> int:
-    """The user's seed as it is, or ours as the model takes it: not all take 32 bits."""
+    """The user's seed unchanged, or ours within the model's range: not every model takes 32 bits."""
     taken = model.inputs.get("seed")
     if request.seed is not None:
         return request.seed
@@ -259,7 +259,7 @@ def _value(item: Input, fitted: Value | None, request: GenerationRequest, seed: 
         return _filled(template, request)
     if fitted is not None:
         return fitted
-    # A size goes as it was fitted, or not at all.
+    # A size is sent as sizes.py fitted it, or not at all.
     if sizes and item.field in ("width", "height", "aspect_ratio"):
         return None
     given: Value | None = getattr(request, item.field, None)
@@ -267,13 +267,13 @@ def _value(item: Input, fitted: Value | None, request: GenerationRequest, seed: 
 
 
 def _filled(template: str, request: GenerationRequest) -> str:
-    """A template with the request's texts. In one go: what a user writes is never taken for a place to be filled."""
+    """A template filled with the request's texts in one pass, so that a placeholder in a user's text is not filled."""
     texts = {"{prompt}": request.prompt, "{system_prompt}": request.system_prompt or ""}
     return re.sub(r"\{(?:system_)?prompt\}", lambda place: texts[place[0]], template)
 
 
 def _left_out(model: Taker, request: GenerationRequest, unused: tuple[str, ...]) -> list[str]:
-    """The fields that were given and that a model has no use for."""
+    """The fields that the request has and the model does not use."""
     given = {name for name in GenerationRequest.__dataclass_fields__ if getattr(request, name) not in (None, "")}
     used = {item.field for item in model.inputs.values()}
     if any(item.system_template for item in model.inputs.values()):

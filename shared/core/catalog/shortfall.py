@@ -1,9 +1,9 @@
-"""Why nothing serves a request, in a sentence that says what could be asked for instead.
+"""Why no model serves a request, in a sentence that says what could be requested instead.
 
 Rules of this file:
-1. A field that no model takes as it was said is named, with the nearest values and who takes them; only where each is
-   taken by some, and by none together, the model that takes most is named.
-2. Numbers of the user's are repeated, words are not: they are a stranger's.
+1. A field whose value no model takes is named, with the nearest values and the models that take them. If each field is
+   taken by some model but no model takes them all, the model that takes most is named.
+2. The user's numbers are repeated. Words are not, because they are a stranger's.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
-#: How many fields, values or names a sentence has at most.
+#: The most fields, values or names in a sentence.
 _FEW = 3
 
 
@@ -28,7 +28,7 @@ class Tiered(Taker, Protocol):
 
 
 def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readings) -> Refusal:
-    """Why none of these models honours a request. ``beyond``: those that a higher plan would allow."""
+    """The refusal when none of ``models`` honours a request. ``beyond``: those that only a higher plan includes."""
     misses = {model.name: readings.misses(model) for model in models}
     each = [{miss.field for miss in missed} for missed in misses.values()]
     fields = [miss.field for miss in next(iter(misses.values())) if all(miss.field in missed for missed in each)]
@@ -47,7 +47,7 @@ def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readi
 def _of_fields(
     fields: Sequence[str], misses: Mapping[str, tuple[Miss, ...]], request: GenerationRequest
 ) -> Iterator[str]:
-    """What is wrong with the fields that nobody takes as they are, the ones with a rule first."""
+    """What is wrong with each field that no model takes as it is. Fields that break a rule come first."""
     every = [miss for missed in misses.values() for miss in missed]
     ruled = [field for field in fields if any(miss.field == field and miss.rule for miss in every)]
     for field in ruled[:_FEW]:
@@ -59,7 +59,7 @@ def _of_fields(
 
 
 def _of_field(field: str, misses: Mapping[str, tuple[Miss, ...]], request: GenerationRequest) -> str:
-    """The rule that one field breaks, or the nearest to it that is taken."""
+    """The rule that one field breaks, or the nearest values that are taken."""
     found = {name: miss for name, missed in misses.items() for miss in missed if miss.field == field and miss.rule}
     value = getattr(request, field, None)
     near = {each: name for name, miss in reversed(found.items()) for each in miss.nearest}
@@ -77,7 +77,7 @@ def _who(misses: Mapping[str, object]) -> str:
 
 
 def nearest_names(name: str, known: Mapping[str, str]) -> list[str]:
-    """Our names of the models that are called most like this, by our name or by the provider's; perhaps none."""
+    """Our names of the models whose name, ours or the provider's, is most like this. Perhaps none."""
     ours = {spelled.lower(): mine for mine, theirs in known.items() for spelled in (theirs, mine)}
     bare = {spelled.rpartition("/")[2]: mine for spelled, mine in ours.items()}
     wanted = name.strip().lower().partition(":")[0]

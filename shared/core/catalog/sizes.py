@@ -1,10 +1,10 @@
-"""Sizes: what a user asks for as a shape and as pixels, as the size that a model has.
+"""Sizes: turns a requested shape and size in pixels into a size that the model has.
 
 Rules of this file:
-1. A size is honoured by the nearest size that the model has. A ratio is a choice: a model has it or it has not.
-2. A ratio decides the shape, the sides decide how large. One side and a ratio are two sides. Sides of another shape
-   than the ratio are left out and told. So is a resolution beside sides, which say it already.
-3. ``custom`` says that the sides are the size, also to a model that has no such word.
+1. A size is mapped to the nearest size that the model has. A ratio is a choice: the model has it or not.
+2. A ratio decides the shape; width and height decide how large. One side and a ratio give both sides. Sides of another
+   shape than the ratio are left out and reported. So is a resolution beside sides, because they already say it.
+3. ``custom`` means that the sides are the size, even for a model without that word.
 """
 
 import math
@@ -17,16 +17,16 @@ from shared.core.requests.messages import GenerationRequest
 
 Value = str | int | float | bool | list[str]
 
-#: A size in the event, under the words asked, sent and made.
+#: The size in the event, under the keys asked, sent and made.
 GenerationView = Mapping[str, Mapping[str, int | str] | None]
 
-#: Both sides of a picture of which nothing was said: one megapixel, as the model families make it by themselves.
+#: Both sides of an image if none is requested: one megapixel, the default of most model families.
 _USUAL_SIDE = 1024
 
-#: How far, by the logarithm, sides may be from the ratio beside them: 1366 x 768 is 16:9, and so is 1920 x 1088.
+#: How far sides may differ from the ratio beside them (natural logarithm): 1366 x 768 is 16:9, and so is 1920 x 1088.
 _SAME_SHAPE = 0.02
 
-#: The word by which a model is told that the sides count.
+#: The aspect ratio that makes a model use width and height.
 CUSTOM = "custom"
 
 _RATIO = re.compile(r"(\d{1,5})[:x/](\d{1,5})", re.ASCII)
@@ -36,7 +36,7 @@ _RATIO = re.compile(r"(\d{1,5})[:x/](\d{1,5})", re.ASCII)
 class Sizing:
     """How a model takes a size: by a ratio, perhaps with megapixels; or by width and height.
 
-    Width and height are each within ``low`` and ``high`` and a multiple of ``step``. ``step`` 0: by ratio alone.
+    Width and height are each within ``low`` and ``high`` and a multiple of ``step``. ``step`` 0: by ratio only.
     """
 
     low: int = 0
@@ -45,23 +45,23 @@ class Sizing:
 
     @property
     def free(self) -> bool:
-        """Whether width and height may be chosen."""
+        """Whether width and height can be chosen."""
         return self.step > 0
 
 
 class Choices(Protocol):
-    """What is needed of an input here."""
+    """What this file needs of an input."""
 
     @property
     def choices(self) -> tuple[str | int, ...]:
-        """What may be said."""
+        """The allowed values."""
 
     def spelled(self, value: Value) -> Value:
-        """A value as the model spells it."""
+        """A value in the model's spelling."""
 
 
 class Shaped(Protocol):
-    """What is needed of a model here."""
+    """What this file needs of a model."""
 
     @property
     def inputs(self) -> Mapping[str, Choices]:
@@ -69,11 +69,11 @@ class Shaped(Protocol):
 
     @property
     def sizing(self) -> Sizing | None:
-        """How it takes a size; None: it takes none."""
+        """How it takes a size. None: it takes none."""
 
 
 class Pixels(Protocol):
-    """What is needed of an output here; both are 0 for what is no picture."""
+    """What this file needs of an output. Both sides are 0 if it is not an image."""
 
     @property
     def width(self) -> int:
@@ -86,7 +86,7 @@ class Pixels(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """The inputs by which a model is told the size; the fields it has no use for; or what is wrong."""
+    """The inputs that give the model the size, and the fields that they do not use; or what is wrong."""
 
     values: Mapping[str, Value] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
@@ -94,10 +94,10 @@ class Sized:
 
 
 def sized(model: Shaped, request: GenerationRequest) -> Sized:
-    """The size that was asked for as the model takes it; nothing if none was, or the model has its own."""
+    """The requested size as the model takes it. Empty if none was requested, or the model's size is fixed."""
     size = _sized(model, request)
     if "width" in size.values and request.resolution is not None and "resolution" in model.inputs:
-        return replace(size, unused=(*size.unused, "resolution"))  # it goes with a ratio only
+        return replace(size, unused=(*size.unused, "resolution"))  # it applies to a ratio only
     return size
 
 
@@ -116,10 +116,10 @@ def _sized(model: Shaped, request: GenerationRequest) -> Sized:
     return _by_sides(model, sizing, *sides) if any(sides) else Sized()
 
 
-def told(
+def view(
     request: GenerationRequest | None, inputs: Mapping[str, Value], outputs: Sequence[Pixels]
 ) -> GenerationView | None:
-    """The size that was asked for, as the model was told it, and as the first picture has it; None where none was."""
+    """The size as requested, as sent to the model, and of the first image made. None if none was requested."""
     fields = ("aspect_ratio", "width", "height", "resolution")
     asked = {name: value for name in fields if request is not None and (value := getattr(request, name)) is not None}
     if not asked:
@@ -131,7 +131,7 @@ def told(
 
 
 def _by_sides(model: Shaped, sizing: Sizing, width: int | None, height: int | None) -> Sized:
-    """Two sides, or one against the usual one."""
+    """The size of two sides, or of one side and the default for the other."""
     width, height = width or _USUAL_SIDE, height or _USUAL_SIDE
     if sizing.free:
         return Sized(_custom(model, width, height, sizing))
@@ -140,7 +140,7 @@ def _by_sides(model: Shaped, sizing: Sizing, width: int | None, height: int | No
 
 
 def _by_ratio(model: Shaped, sizing: Sizing, ratio: str, width: int | None, height: int | None) -> Sized:
-    """A ratio, and sides where they have its shape."""
+    """The size of a ratio, and of the sides if they have its shape."""
     given = tuple(name for name, side in (("width", width), ("height", height)) if side)
     shape, takes = in_lowest_terms("".join(ratio.split()).lower()), model.inputs.get("aspect_ratio")
     if takes is None and shape is None:
@@ -166,7 +166,7 @@ def _same_shape(shape: tuple[int, int], width: int | None, height: int | None) -
 
 
 def _two_sides(shape: tuple[int, int], width: int | None, height: int | None) -> tuple[int, int] | None:
-    """The sides that were given, the missing one by the shape; None where none was."""
+    """The requested sides, a missing one calculated from the shape. None if there are none."""
     across, down = shape
     if width and height:
         return width, height
@@ -189,12 +189,12 @@ def _custom(model: Shaped, width: int, height: int, sizing: Sizing) -> dict[str,
 def _megapixels(model: Shaped, pixels: int) -> dict[str, Value]:
     if "megapixels" not in model.inputs:
         return {}
-    # The geometric middle between 0.25 and 1 megapixel parts the two.
+    # The geometric mean of 0.25 and 1 megapixel separates the two.
     return {"megapixels": "0.25" if pixels < 0.5 * 1024 * 1024 else "1"}
 
 
 def in_lowest_terms(text: str) -> tuple[int, int] | None:
-    """A ratio such as ``4:3``, ``16x9`` or ``1920:1080`` in its lowest terms; None for what is none."""
+    """A ratio such as ``4:3``, ``16x9`` or ``1920:1080`` in its lowest terms. None if the text is not a ratio."""
     match = _RATIO.fullmatch(text)
     across, down = (int(match[1]), int(match[2])) if match else (0, 0)
     if not across or not down:
@@ -205,7 +205,7 @@ def in_lowest_terms(text: str) -> tuple[int, int] | None:
 
 
 def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
-    """The ratio of ``ratios`` ("4:3", ...) that distorts the asked shape least, by the logarithm."""
+    """The ratio of ``ratios`` ("4:3", ...) that is nearest to the requested shape, by the logarithm."""
     want = math.log(width / height)
 
     def distance(ratio: str) -> float:
@@ -216,7 +216,7 @@ def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
 
 
 def _fitted(width: int, height: int, sizing: Sizing) -> tuple[int, int]:
-    """The asked shape scaled into the model's bounds, each side a multiple of its step."""
+    """The requested shape scaled into the model's bounds, each side a multiple of its step."""
     scale = min(1.0, sizing.high / max(width, height))
     scale = max(scale, sizing.low / min(width, height))
 

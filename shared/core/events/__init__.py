@@ -1,1 +1,1 @@
-"""What goes out: the event of a generation that has ended."""
+"""The event that is published when a generation has ended."""

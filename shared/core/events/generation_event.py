@@ -1,4 +1,4 @@
-"""The event that goes out when a generation has ended, and the values that it shares with the generation."""
+"""The event that is published when a generation has ended, and the values that it shares with the generation."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from shared.core.reasons import Reason, Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One stored output, where the app finds it. ``width`` and ``height`` are 0 for what is no picture.
+    """One stored output, and where the app finds it. ``width`` and ``height`` are 0 if it is not an image.
 
     ``text`` is a short text itself, or the version that a training made (owner/name:version).
     """
@@ -28,18 +28,18 @@ class Output:
 
 
 class ChosenBy(StrEnum):
-    """Why this model answered: it was asked for, or stands for what was."""
+    """Why this model served the request."""
 
-    REQUEST = "request"  # it was named
-    PLAN = "plan"  # nothing was named: it serves the user's plan
-    QUALITY = "quality"  # the cheapest of the quality class that was named
-    SUCCESSOR = "successor"  # the one that was named is retired
-    FALLBACK = "fallback"  # those before it in the chain have failed
+    REQUEST = "request"  # the request named it
+    PLAN = "plan"  # the request named nothing: the default of the user's plan
+    QUALITY = "quality"  # the cheapest model of the requested quality class
+    SUCCESSOR = "successor"  # the requested model is retired
+    FALLBACK = "fallback"  # the models before it in the chain failed
 
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A model that was to serve and did not, and why."""
+    """A model of the chain that did not serve, and why."""
 
     model: str
     reason: Reason
@@ -47,14 +47,14 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationEvent:
-    """What the app is told when a generation has ended: CloudEvents 1.0, no prompt in it.
+    """The event of an ended generation: CloudEvents 1.0, without the prompt.
 
-    ``outcome`` is succeeded, failed, rejected or canceled. The id is the same however often it is sent.
-    ``size`` is there where a size was asked for: ``asked``, ``sent`` (as the model is told it) and, of what was stored,
-    ``made``.
-    ``model`` is the one that answered last, ``chosen_by`` and ``passed_over`` say why it was this one.
-    ``started_at`` is when the create was made that answered last; ``media_seconds`` the duration that was wanted
-    (0: it has none); ``category`` what the content rules refused, empty where they refused nothing.
+    ``outcome`` is succeeded, failed, rejected or canceled. The id is the same however often the event is sent.
+    ``size`` is given if the request asked for a size: ``asked``, ``sent`` (the model's inputs) and ``made`` (the first
+    stored image).
+    ``model`` is that of the last attempt; ``chosen_by`` and ``passed_over`` say why it was this one.
+    ``started_at`` is when the last attempt's create was sent. ``media_seconds`` is the requested duration (0: none).
+    ``category`` is what the content rules refused; empty if they refused nothing.
     """
 
     key: Key
@@ -82,7 +82,7 @@ class GenerationEvent:
 
     @property
     def event_id(self) -> str:
-        """The stable id: a generation ends once."""
+        """The event's stable id: a generation ends once."""
         return self.key.named(self.outcome)
 
     def to_json(self) -> dict[str, Any]:
@@ -127,10 +127,10 @@ class GenerationEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalEvent:
-    """What is told of a request whose ids are none: nothing is saved of it, and the ids are told as they were given.
+    """The event of a request whose ids are invalid. Nothing is saved of it, and its ids are returned as they came.
 
-    It has the form of the event of a generation that was rejected, so that who reads those reads this. ``digest`` is of
-    the message: the same bytes are the same event, and no id of a key can be it (it names no key).
+    It has the form of a rejected generation's event, so that a subscriber needs one parser. ``digest`` is that of the
+    message: the same bytes make the same event. It cannot be taken for a generation's, because it names no key.
     """
 
     given_ids: GivenIds
@@ -140,19 +140,19 @@ class RefusalEvent:
 
     @property
     def outcome(self) -> str:
-        """As of any request that is refused before it opens."""
+        """``rejected``, as for any request that is refused before it opens."""
         return "rejected"
 
     @property
     def event_id(self) -> str:
-        """The stable id. No part of a key is an empty text."""
+        """The event's stable id. It differs from every generation's, because no valid id is empty."""
         return Key("", self.digest).named(self.outcome)
 
     def to_json(self) -> dict[str, Any]:
         """The CloudEvent in structured JSON mode."""
         account_id, user_id, generation_id = self.given_ids
         ids = {"account_id": account_id, "user_id": user_id, "generation_id": generation_id}
-        told = GenerationEvent(
+        rejected = GenerationEvent(
             key=Key("", self.digest),
             outcome=self.outcome,
             at=self.at,
@@ -168,7 +168,7 @@ class RefusalEvent:
             ignored_fields=(),
             opened_at=self.at,
         ).to_json()
-        return told | {"data": told["data"] | ids}
+        return rejected | {"data": rejected["data"] | ids}
 
 
 Event = GenerationEvent | RefusalEvent

@@ -1,9 +1,10 @@
-"""One attempt of a generation: the prediction that is wanted, how long it may take, how it is recognised.
+"""One attempt of a generation: the prediction to create, its time limits, and how it is recognised.
 
 Rules of this file:
-1. An attempt says what is sent and what is known of it; it never changes itself. What becomes of it is decided in
-   generation.py, the only file in which a generation changes state.
-2. What it costs and how long it may take is written down when it is made: the catalogue may change while it runs.
+1. An attempt says what is sent and what is known of the prediction. It is never changed in place. Only the transitions
+   (opening.py, transitions.py) replace it.
+2. Its prices and time limits are copied from the catalogue when it opens, because the catalogue may change while it
+   runs.
 """
 
 from dataclasses import dataclass
@@ -23,50 +24,52 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 
-#: The signs by which an address says another sign than itself.
+#: The characters of an address that may stand for another character (percent-encoding).
 _ESCAPES = frozenset("%+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long the house waits. Seconds; a local stack runs on shorter ones."""
+    """How long Darkroom waits for Replicate. All in seconds; a local stack uses shorter ones."""
 
-    #: After the expected run time of a model: how long its webhook may be late before the timer asks.
+    #: How late a webhook may be, counted from the model's expected run time, before the timer asks Replicate.
     check_after_s: int = 30
-    #: How long a create may be missing in Replicate's list of predictions before its absence means something.
+    #: How long after a create its absence from Replicate's list of predictions proves nothing: the list lags.
     list_grace_s: int = 30
-    #: How long a WAITING generation is tried again before it is given up.
+    #: How long a create of a WAITING generation is retried before the generation fails.
     give_up_after_s: int = 6 * 3600
     #: Replicate deletes the outputs of a prediction one hour after it finished.
     output_life_s: int = 3600
-    #: Added to ``Cancel-After`` before its passing is taken as proved: POST time-out, clocks, their scheduler.
+    #: Added to ``Cancel-After`` before we rely on the cancel: POST time-out, clock skew, Replicate's scheduler.
     cancel_grace_s: int = 60
 
     @property
     def missing_s(self) -> int:
-        """How long Replicate must not know a prediction before that means something: reads lag and differ."""
+        """How long Replicate must report a prediction as unknown before we believe it: its reads lag and differ."""
         return 10 * self.list_grace_s
 
     @property
     def output_wait_s(self) -> int:
-        """How long an output that is not there is waited for: less than its life, which is also that of the others.
+        """How long to wait for an output that is announced but missing.
 
-        Clocks may be five minutes apart, and the last try takes its time.
+        It is shorter than ``output_life_s``, because the prediction's other outputs expire meanwhile: clocks may differ
+        by five minutes, and the last fetch takes time.
         """
         return self.output_life_s * 5 // 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One prediction that is wanted: what is sent, and what is known of it.
+    """One prediction to create: what is sent, and what is known of it.
 
-    ``posts`` counts the times that SUBMITTING was saved for this attempt: its POSTs, for each follows one save.
-    ``target`` is the model's name at its ``provider``, which promises ``guarantees`` of what it creates.
-    ``own_seed`` says that we chose the seed: it is then unique and recognises the prediction in a list.
-    ``seconds`` is the duration that was asked for (0: none), ``output_bytes`` the most that an output may have
-    (0: as all). A training has a ``destination``: the model that gets the new version, owner/name.
-    ``missing_since``: Replicate has said since then that it does not know the prediction (None: it was known when last
-    asked for). ``promised``: it has said that there are outputs, which it has not shown yet.
+    ``posts`` counts how often SUBMITTING was saved for this attempt. It is also the number of its POSTs, because each
+    POST follows one save.
+    ``target`` is the model's name at its ``provider``. ``guarantees`` are what the provider promises of its creates.
+    ``own_seed`` says that Darkroom chose the seed. Such a seed is unique, so it identifies the prediction in a list.
+    ``seconds`` is the requested duration (0: none requested). ``output_bytes`` is the largest output accepted
+    (0: the general bound). A training has a ``destination``: the model that gets the new version, owner/name.
+    ``missing_since`` is since when Replicate has reported the prediction as unknown (None: the last read found it).
+    ``promised``: Replicate has announced outputs that it has not listed yet.
     """
 
     number: int
@@ -96,21 +99,25 @@ class Attempt:
 
     @property
     def trains(self) -> bool:
-        """Whether it is a training."""
+        """Whether this attempt is a training."""
         return self.kind is Kind.TRAINING
 
     def ref(self, prediction_id: str) -> PredictionRef:
-        """A prediction of this attempt, as its provider is asked for it."""
+        """The reference under which the provider knows a prediction of this attempt."""
         return PredictionRef(self.provider, prediction_id, self.kind)
 
     def canceled_at(self, timing: Timing) -> datetime:
-        """When its provider has provably cancelled whatever it created, if it promises to."""
+        """When the provider has certainly cancelled what this attempt created, if it guarantees ``Cancel-After``."""
         return self.submitted_at + timedelta(seconds=self.cancel_after_s + timing.cancel_grace_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a finished prediction's outputs: those stored, how many were refused or unusable, and why."""
+    """The result of handling a finished prediction's outputs.
+
+    ``outputs`` are those stored. ``refused`` and ``refused_outputs`` say why and how many the content rules refused.
+    ``problem`` says why one could not be used.
+    """
 
     outputs: tuple[Output, ...] = ()
     refused: Refusal | None = None
@@ -122,7 +129,7 @@ class Delivery:
 def attempt_on(
     catalog: Catalog, request: GenerationRequest, model_name: str, *, number: int, seed: int, now: datetime
 ) -> Attempt | Refusal:
-    """A first try on a model with the request's seed, or with ``seed`` where the user gave none (0 is a seed)."""
+    """The first post of an attempt on a model. Uses the request's seed, or ``seed`` if it has none (0 is a seed)."""
     model = catalog.models.get(model_name)
     if model is None:
         return Refusal.of(Reason.UNKNOWN_MODEL)
@@ -158,22 +165,22 @@ def attempt_on(
 
 
 def without_destination(model: Model, request: GenerationRequest) -> Refusal | None:
-    """Why a training cannot start: it does not say which model gets the new version. None: it does, or is none."""
+    """The refusal of a training that does not name the model to train. None for any other request."""
     if model.modality is not Modality.TRAINING or request.destination:
         return None
     return Refusal(Reason.INVALID_REQUEST, f"destination is needed for {model.name}: the model to train, owner/name")
 
 
 def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None = None) -> int:
-    """What a finished prediction cost at the provider, in USD micros, as far as can be told.
+    """Estimate what a finished prediction cost at the provider, in USD micros.
 
-    ``delivery`` is there where it succeeded. What failed, or never started, costs nothing.
+    ``delivery`` is given if the prediction succeeded. A prediction that failed or never started costs nothing.
     """
     if prediction.status is Status.CANCELED:
         return canceled_cost_usd_micros(attempt.prices, prediction.measured)
     if delivery is None:
         return 0
-    # What was refused had been made too. A picture that is not stored counts as the others do.
+    # Refused outputs were made too, and cost. An image that was not stored counts as the average of those stored.
     outputs = (
         len(files_of(prediction.outputs, prediction.labels, attempt.modality))
         if attempt.modality is Modality.IMAGE
@@ -191,13 +198,13 @@ def cost_of(attempt: Attempt, prediction: Prediction, delivery: Delivery | None 
 
 
 def created(attempt: Attempt, key: Key, prediction: Prediction) -> bool:
-    """Whether a prediction in a provider's list is one that this attempt created.
+    """Whether a prediction in a provider's list was created by this attempt.
 
-    The echoed callback decides where it is there, and where it is promised. Otherwise only a seed that we chose does:
-    it is unique, while two requests of a user may well share a seed of the user's.
+    The echoed callback decides, if it is there or the provider guarantees it. Otherwise only a seed that Darkroom chose
+    identifies the prediction: it is unique, while two requests of a user may share the user's seed.
     """
     if prediction.webhook or attempt.guarantees.echoes_callback:
-        # Most of a list are not this one. An address without escapes says its ids as they are: no need to parse it.
+        # Most entries of a list are others. An address without escapes has its ids in plain text: no need to parse it.
         if key.generation_id not in prediction.webhook and not _ESCAPES.intersection(prediction.webhook):
             return False
         return named_callback(prediction.webhook) == Callback(key, attempt.number)

@@ -1,22 +1,21 @@
-"""The generation, and the one place where its state is written.
+"""The generation, and the one function that changes its state.
 
 Rules of this file:
-1. A generation changes state by ``step`` and nowhere else; opening.py and transitions.py have every transition there
-   is. A transition is a plain function of values that returns a ``Transition``, or ``None``: "nothing to say to a
-   generation in this state". Messages come late, twice and out of order, and that is no error.
-2. The state names the next outside act, so that whoever finds a generation can carry on:
+1. A generation changes state by ``step`` only. All transitions are in opening.py and transitions.py. A transition is a
+   pure function that returns a ``Transition``, or ``None`` if the fact changes nothing in this state. Messages
+   arrive late, twice and out of order; that is not an error.
+2. The state names the next external action, so that any worker that loads a generation can continue it:
 
-       RECEIVED     taken in: nothing is decided, nothing is held, there is no attempt; its request comes again
-       WAITING         surely nothing was created (yet, or for the next attempt); create at ``retry_at``
-       SUBMITTING   a create may be in flight; only the one who saved this state POSTs, once
-       RUNNING      Replicate works on ``prediction_id``; its webhook, or the timer, brings the rest
-       SUCCEEDED | FAILED | CANCELED | REJECTED   ended: tell the app, then forget the index row
+       RECEIVED     taken in: undecided, no hold, no attempt; the request message is processed again later
+       WAITING      surely nothing was created (yet, or for the next attempt); create at ``retry_at``
+       SUBMITTING   a create may be in flight; only the worker that saved this state POSTs, once
+       RUNNING      Replicate works on ``prediction_id``; its webhook or the timer brings the result
+       SUCCEEDED | FAILED | CANCELED | REJECTED   ended: publish the event, then remove the index row
 
-3. A rank (attempt, posts, state) only grows. Ended is final.
-4. Every state that is not an end has a deadline (``due_at``), after which the timer looks at it.
-5. A transition names its steps (steps.py), from which log, metric and history are made.
-6. What moves credits returns the account and the ledger entry in the same Transition: they are saved together
-   or not at all.
+3. The rank (attempt, posts, state) only grows. An ended state is final.
+4. Every state that is not an end has a deadline (``due_at``). After it the timer checks the generation.
+5. A transition names its steps (steps.py). Log line, metric and history are made from them.
+6. A transition that moves credits returns the account and the ledger entry too: all are saved together or not at all.
 """
 
 from dataclasses import dataclass, field, replace
@@ -36,14 +35,15 @@ from shared.core.safety.screening_record import ScreeningRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One generation, as it is saved.
+    """One generation, as it is saved. Credits are integers.
 
-    ``attempt`` is None if none was ever opened; ``reason`` and ``text`` of a RECEIVED one say what it waits for.
+    ``attempt`` is None if none was ever opened. ``reason`` and ``text`` of a RECEIVED generation say what it waits for.
     ``chain`` names the models that may serve it, in order.
-    ``ending`` is a wish to end that Replicate has not yet confirmed. Credits are integers.
-    ``chosen_by`` and ``passed_over`` say why its attempt is on this model; ``metrics`` are the provider's own, raw, of
-    the last attempt that ended; ``cost_usd_micros`` is what all attempts cost at the provider, as far as can be told.
-    ``provider_error`` is what the provider said of the last attempt that failed, redacted: for operators only.
+    ``requested_end`` is an end that was requested and that Replicate has not yet confirmed.
+    ``chosen_by`` and ``passed_over`` say why its attempt is on this model.
+    ``metrics`` are the provider's raw metrics of the last attempt that ended.
+    ``cost_usd_micros`` estimates what all attempts cost at the provider.
+    ``provider_error`` is the provider's redacted error of the last failed attempt: for operators only.
     """
 
     key: Key
@@ -62,7 +62,7 @@ class Generation:
     reason: Reason | None = None
     text: str = ""
     ended_at: datetime | None = None
-    #: The trace in which it was opened (W3C traceparent), to which later messages link; empty where none was.
+    #: The trace in which it was opened (W3C traceparent), to which later messages link. Empty if there was none.
     trace_parent: str = ""
     chosen_by: ChosenBy | None = None
     passed_over: tuple[PassedOver, ...] = ()
@@ -73,12 +73,12 @@ class Generation:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """Grows with every change of state, whatever the history."""
+        """(attempt, posts, state) as numbers: it grows with every change of state, whatever the path."""
         number, posts = (self.attempt.number, self.attempt.posts) if self.attempt else (0, 0)
         return (number, posts, ORDER.get(self.state, 4))
 
     def due_at(self, timing: Timing) -> datetime:
-        """When the timer should look at this generation, if nothing was heard until then."""
+        """When the timer checks this generation, if no message about it arrives before."""
         if self.state.ended or self.attempt is None:
             return (self.ended_at or self.opened_at) + timedelta(seconds=timing.check_after_s)
         attempt = self.attempt
@@ -92,9 +92,9 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What is to be saved in one transaction: the generation and, where credits move, account and ledger entry.
+    """What to save in one transaction: the generation and, if credits move, the account and the ledger entry.
 
-    ``steps`` name what has happened, in order.
+    ``steps`` name what happened, in order.
     """
 
     generation: Generation
@@ -103,11 +103,11 @@ class Transition:
     steps: tuple[Happening, ...] = ()
 
     def after(self, *steps: Happening) -> "Transition":
-        """The same, where these steps led to it."""
+        """This transition with ``steps`` before its own."""
         return replace(self, steps=(*steps, *self.steps))
 
     def recorded(self, before: Generation | None, at: datetime) -> "Transition":
-        """The same, with its steps added to the history of what was there ``before``, opened or not."""
+        """This transition with its steps added to the history of the generation ``before`` it, opened or not."""
         history = recorded(before.history if before else (), self.steps, at)
         return replace(self, generation=replace(self.generation, history=history))
 
@@ -116,7 +116,7 @@ class Transition:
 
 
 def ended_as_wished(generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime) -> Transition:
-    """End because somebody wished it: the user, or the clock."""
+    """End because an end was requested, by the user or by a time limit."""
     state = State.CANCELED if wish is Reason.CANCELED_BY_USER else State.FAILED
     return ended(generation, account, state, Refusal.of(wish), now)
 
@@ -130,14 +130,14 @@ def ended(
     *,
     captured: int = 0,
 ) -> Transition:
-    """End, and resolve the hold in the same transaction. What was only taken in holds nothing."""
-    told = {"reason": refusal.reason if refusal else None, "text": refusal.text if refusal else ""}
+    """End, and resolve the hold in the same transaction. A RECEIVED generation holds nothing."""
+    explained = {"reason": refusal.reason if refusal else None, "text": refusal.text if refusal else ""}
     if generation.state is State.RECEIVED:
-        return step(generation, state, **told, ended_at=now)
+        return step(generation, state, **explained, ended_at=now)
     if account is None:
         raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
     after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=now)
-    done = step(generation, state, captured_credits=captured, **told, ended_at=now)
+    done = step(generation, state, captured_credits=captured, **explained, ended_at=now)
     released = generation.held_credits - captured
     steps = [happened(Step.CAPTURED, credits=captured)] if captured else []
     if released or not captured:
@@ -146,7 +146,7 @@ def ended(
 
 
 def step(generation: Generation, state: State, **changes: object) -> Transition:
-    """The one place where the state is written; a step that is not in NEXT is a bug."""
+    """Change the state: the only function that does. Raises ValueError for a step that is not in NEXT: a bug."""
     if state not in NEXT[generation.state]:
-        raise ValueError(f"generation {generation.key}: no way from {generation.state} to {state}")
+        raise ValueError(f"generation {generation.key}: no step from {generation.state} to {state}")
     return Transition(replace(generation, state=state, **changes))  # type: ignore[arg-type]  # checked by the callers' types

@@ -1,9 +1,8 @@
-"""How a generation opens with its hold, is taken in until it can, or is closed before it could.
+"""How a generation opens with its hold, is taken in until it can open, or is closed before it opens.
 
 Rules of this file, beside those of ``generation.py``:
-1. These are the transitions of what has not opened: there is no generation yet, or one that was only taken in
-   (``unopened``).
-2. What was taken in keeps its request: the first of an id is the one, whatever comes under it later.
+1. These transitions start from a generation that has not opened: there is none yet, or it is RECEIVED (``unopened``).
+2. A RECEIVED generation keeps its request. A later request with the same id changes nothing.
 """
 
 from dataclasses import replace
@@ -21,12 +20,12 @@ from shared.core.requests.messages import GenerationRequest
 
 
 def unopened(generation: Generation | None) -> bool:
-    """Whether it may still open."""
+    """Whether a generation may still open: it does not exist yet, or is only RECEIVED."""
     return generation is None or generation.state is State.RECEIVED
 
 
 def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, trace_parent: str = "") -> Transition:
-    """Take in a request that cannot be decided now. ``waits_for`` is what it ends with, should that never change."""
+    """Take in a request that cannot be decided now. ``waits_for`` is the refusal that it gets if that never changes."""
     return Transition(
         Generation(
             key=request.key,
@@ -45,7 +44,7 @@ def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, t
 def refusal_of(
     request: GenerationRequest, account: ledger.Account | None, quoted: Quote | Refusal, now: datetime
 ) -> Refusal | None:
-    """Why a request cannot open on this account now, by all that is known before it was screened; None: it can."""
+    """Why a request cannot open on this account now, as far as is known before screening. None if it can."""
     if isinstance(quoted, Refusal):
         return quoted
     refusal = ledger.refusal(account, quoted.hold_credits, now) or without_destination(quoted.model, request)
@@ -65,9 +64,10 @@ def opened(
     now: datetime,
     trace_parent: str = "",
 ) -> Transition:
-    """Open a generation with its hold, or write down why not.
+    """Open a generation with its hold, or reject it with the reason.
 
-    A training starts as WAITING, due at once: its archive is uploaded first, and a crash meanwhile has created nothing.
+    A training starts in WAITING and is due immediately. Its archive is uploaded before the create is sent, so a crash
+    during the upload cannot have started a training.
     """
     refusal = refusal_of(request, account, quoted, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
@@ -93,7 +93,7 @@ def opened(
 
 
 def given_up(generation: Generation, now: datetime, refusal: Refusal | None = None) -> Transition | None:
-    """What was taken in has waited for too long: it ends, with what it waited for unless more is known."""
+    """End a RECEIVED generation that has waited for too long: with ``refusal``, or else with what it waited for."""
     if generation.state is not State.RECEIVED:
         return None
     waited_for = Refusal(generation.reason or Reason.PROVIDER_UNAVAILABLE, generation.text)
@@ -102,19 +102,19 @@ def given_up(generation: Generation, now: datetime, refusal: Refusal | None = No
 
 
 def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
-    """A generation that never opens: invalid, unsafe, without credits, over a limit. No credit moves."""
+    """A generation that never opens: it is invalid, unsafe, without credits or over a limit. No credit moves."""
     closed = _closed(key, State.REJECTED, request, refusal, now)
     return closed.after(happened(Step.REJECTED, reason=refusal.reason))
 
 
 def canceled_unopened(key: Key, now: datetime) -> Transition:
-    """A cancel that came before its request: the generation is closed before it can open."""
+    """A cancel arrived before its request: close the generation, so that it can never open."""
     closed = _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
     return closed.after(happened(Step.CANCELED_UNOPENED))
 
 
 def dead_lettered_unopened(key: Key, now: datetime) -> Transition:
-    """A request that died before it could open."""
+    """The message of a request was dead-lettered before the generation opened."""
     return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now).after(happened(Step.DEAD_LETTERED))
 
 

@@ -1,4 +1,4 @@
-"""The eight states of a generation, and every step there is between them. What takes a step is in generation.py."""
+"""The eight states of a generation, and every step allowed between them. ``generation.step`` takes the steps."""
 
 from enum import StrEnum
 
@@ -17,11 +17,11 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more may change."""
+        """Whether this state is final."""
         return not NEXT[self]
 
 
-#: The whole state machine. A step to WAITING may be the next attempt's; a step to the same state notes a wish to end.
+#: The state machine. A step to WAITING may open the next attempt; a step to the same state records a requested end.
 NEXT: dict[State | None, frozenset[State]] = {
     None: frozenset(
         {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED},
@@ -36,5 +36,5 @@ NEXT: dict[State | None, frozenset[State]] = {
     State.REJECTED: frozenset(),
 }
 
-#: How far on an attempt is; whatever has ended is further, and what was only taken in has none.
+#: How far an attempt has got. Every ended state is further; RECEIVED has no attempt.
 ORDER = {State.RECEIVED: 0, State.SUBMITTING: 1, State.WAITING: 2, State.RUNNING: 3}

@@ -1,11 +1,12 @@
-"""What happens to a generation: the steps that transitions name, and the history that is made of them.
+"""What happens to a generation: the steps that transitions name, and the history made from them.
 
 Rules of this file:
-1. A transition names its steps, with their facts (``happened``). The log line, the metric and the history are made of
-   that, in one place (worker/saving.py): what is told is what was saved.
-2. A history is bounded, for it is a column of a row: what repeats is counted, and of too many entries the first and the
-   latest stay.
-3. Facts are ids, names and numbers. The provider's own words are for the log alone, which has a shorter life.
+1. A transition names its steps with their facts (``happened``). Log line, metric and history are made from these steps
+   in one place (worker/saving.py), so they report what was saved.
+2. A history is bounded, because it is a column of a row. Repeated steps are counted in one entry. If there are too many
+   entries, the first and the latest stay.
+3. Facts are ids, names and numbers. The provider's own error text goes to the log only, which is kept for a shorter
+   time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,18 +14,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-#: The most entries of a history. A generation that goes well has three; 32 are about 4 KB of a row of 1 MiB.
+#: The most entries of a history. A generation without problems has three; 32 are about 4 KB of a row of 1 MiB.
 MOST_ENTRIES = 32
 
-#: How far back the same step is looked for: a wait and what follows it take turns.
+#: How many entries back a repeated step is looked for: a wait and the step after it alternate.
 _TURNS = 2
 
-#: What says why a step was taken, by the first of these facts that it has.
+#: The facts that say why a step was taken. The first one that the step has is recorded.
 _WHY = ("reason", "why", "kind", "status", "model", "prediction")
 
 
 class Step(StrEnum):
-    """What a transition says happened; the values are the names in logs and in histories."""
+    """What happened in a transition. The values are the names in logs and histories."""
 
     TAKEN_IN = "taken_in"
     CREDITS_HELD = "credits_held"
@@ -51,7 +52,7 @@ class Step(StrEnum):
     RELEASED = "released"
 
 
-#: The steps that are counted, each with its metric and the facts that are its labels.
+#: The steps that are counted: for each its metric, and the facts that label it.
 METRICS: Mapping[Step, tuple[str, tuple[str, ...]]] = {
     Step.CREATE_DEFERRED: ("darkroom.creates_deferred", ("why",)),
     Step.ATTEMPT_LOST: ("darkroom.attempts_lost", ()),
@@ -68,7 +69,7 @@ class Happening:
 
     @property
     def why(self) -> str:
-        """The one fact that says why, or to what; empty where none does."""
+        """The one fact that says why, or to which state or model. Empty if the step has none."""
         return next((str(self.facts[name]) for name in _WHY if self.facts.get(name)), "")
 
 
@@ -79,9 +80,9 @@ def happened(step: Step, **facts: str | int) -> Happening:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a history: a step, when it was taken first and last, how often, and why.
+    """One line of a history: a step, when it was first and last taken, how often, and why.
 
-    ``step`` is a text: a row may come from a version that knows other steps.
+    ``step`` is a plain text, because a row may come from a version with other steps.
     """
 
     step: str
@@ -95,7 +96,7 @@ History = tuple[Entry, ...]
 
 
 def recorded(history: History, happenings: Iterable[Happening], at: datetime) -> History:
-    """The history with what has happened now."""
+    """The history with these steps added."""
     for happening in happenings:
         history = _with(history, happening, at)
     return history

@@ -1,6 +1,6 @@
-"""The transitions of a generation that is there: the create and its answers, what Replicate says, wishes to end.
+"""The transitions of an opened generation: the create and its answers, what Replicate reports, requested ends.
 
-The rules are those of ``generation.py``; ``opening.py`` has the transitions for which there is no generation yet.
+The rules are those of ``generation.py``; ``opening.py`` has the transitions of a generation that has not opened.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ def deferred(
     retry_at: datetime,
     now: datetime,
 ) -> Transition | None:
-    """The create was surely not made: try again at ``retry_at``, unless somebody wished meanwhile that it ends."""
+    """The create was surely not made. Retry at ``retry_at``, unless an end was requested meanwhile."""
     attempt = generation.attempt
     if (
         generation.state is not State.SUBMITTING
@@ -57,7 +57,7 @@ def retried(generation: Generation, now: datetime) -> Transition | None:
 def given_up(
     generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
 ) -> Transition | None:
-    """A WAITING generation that could not be created for too long."""
+    """End a WAITING generation whose create has been retried for longer than ``give_up_after_s``."""
     waited = now - generation.opened_at
     if generation.state is not State.WAITING or waited < timedelta(seconds=timing.give_up_after_s):
         return None
@@ -75,7 +75,7 @@ def refused(
     seed: int,
     now: datetime,
 ) -> Transition | None:
-    """The create was refused for good: for its input, which ends it; or the model is gone: the next one is tried."""
+    """The create was refused for good. A refused input ends the generation; a missing model moves it to the next."""
     if generation.state is not State.SUBMITTING or generation.attempt is None or generation.attempt.number != number:
         return None
     said = happened(Step.CREATE_REFUSED, reason=refusal.reason)
@@ -107,9 +107,9 @@ def lost(
     seed: int,
     now: datetime,
 ) -> Transition | None:
-    """No trace of a create whose ``Cancel-After`` has passed: it never was, or it is over. Open the next attempt.
+    """No trace of a create whose ``Cancel-After`` has passed: it was never made, or is over. Open the next attempt.
 
-    Where none is guaranteed, what nobody sees may still run, so there is no next attempt.
+    Without a guaranteed ``Cancel-After`` an unseen prediction may still run, so there is no next attempt.
     """
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
@@ -123,9 +123,9 @@ def lost(
 
 
 def posted_again(generation: Generation, timing: Timing, now: datetime) -> Transition | None:
-    """The create of an idempotent attempt may be POSTed again once this is saved: its outcome is not known for long.
+    """The outcome of an idempotent create has been unknown for long: it may be POSTed again once this is saved.
 
-    Not for a generation that is to end, where ``Cancel-After`` ends whatever runs; and not for ever.
+    Returns None if an end is requested (``Cancel-After`` then ends whatever runs), and after a limited time.
     """
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or attempt is None or not attempt.guarantees.idempotent:
@@ -140,7 +140,7 @@ def posted_again(generation: Generation, timing: Timing, now: datetime) -> Trans
     return step(generation, State.SUBMITTING, attempt=again).after(happened(Step.CREATE_REPEATED, post=again.posts))
 
 
-#: Attempts beyond the fallback chain: how often a model is asked again after an answer was lost for good.
+#: Attempts beyond the fallback chain: how often a model is tried again after the outcome of a create was lost.
 LOST_ATTEMPTS = 2
 
 
@@ -154,9 +154,9 @@ def _next_attempt(
     seed: int,
     now: datetime,
 ) -> Transition:
-    """Open the next attempt on ``model_name``, within the hold; or end with ``refusal`` where there is none.
+    """Open the next attempt on ``model_name`` within the hold. End with ``refusal`` if there is no next model.
 
-    It opens as WAITING, due at once: its create walks the same way as any other that is to be tried again.
+    It opens in WAITING, due immediately, so that its create takes the same path as any retried create.
     """
     attempt, request = generation.attempt, generation.request
     if model_name is None or request is None or attempt is None:
@@ -175,11 +175,11 @@ def _next_attempt(
     return changed.after(opens)
 
 
-# What Replicate says about a prediction.
+# What Replicate reports about a prediction.
 
 
 def concerns(generation: Generation, number: int, prediction_id: str) -> bool:
-    """Whether a prediction is the one this generation runs on; late, double and foreign ones are not."""
+    """Whether this prediction is the one that the generation runs on. Late, duplicate and foreign ones are not."""
     attempt = generation.attempt
     return (
         generation.state is State.RUNNING
@@ -197,7 +197,7 @@ def delivered(
     delivery: Delivery,
     now: datetime,
 ) -> Transition | None:
-    """A prediction succeeded and its outputs were dealt with: capture for what is stored, release the rest."""
+    """A prediction succeeded and its outputs were handled: capture for those stored, release the rest."""
     attempt = generation.attempt
     if attempt is None or not concerns(generation, number, prediction.prediction_id):
         return None
@@ -214,7 +214,7 @@ def delivered(
 
 
 def _metered(generation: Generation, prediction: Prediction, cost_usd_micros: int) -> Generation:
-    """The generation with what an attempt that ended has measured and cost."""
+    """The generation with the metrics and the cost of an attempt that ended."""
     total = generation.cost_usd_micros + cost_usd_micros
     return replace(generation, metrics=prediction.metrics, cost_usd_micros=total)
 
@@ -251,13 +251,13 @@ def _after_failure(
     seed: int,
     now: datetime,
 ) -> Transition:
-    """What follows on a prediction that did not succeed."""
+    """The transition after a prediction that did not succeed."""
     if prediction.status is Status.FAILED:
         generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
     if generation.requested_end is not None:
         return ended_as_wished(generation, account, generation.requested_end, now)
     if prediction.status is Status.CANCELED:
-        # Not by us: it ran into Cancel-After, or somebody canceled it on Replicate's own page.
+        # Not canceled by us: Cancel-After ended it, or somebody canceled it on Replicate's own page.
         return ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
     refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
     if prediction.status is Status.FAILED:
@@ -269,7 +269,7 @@ def _after_failure(
 
 
 def _written(generation: Generation) -> list[str]:
-    """The texts that a user may have written, which an error may quote: none of them is anybody else's business."""
+    """The texts that the user may have written and an error may quote. They are redacted from errors."""
     attempt, request = generation.attempt, generation.request
     sent = attempt.inputs.values() if attempt else ()
     asked = request.written_texts if request else ()
@@ -277,7 +277,7 @@ def _written(generation: Generation) -> list[str]:
 
 
 def _following_model(generation: Generation) -> str | None:
-    """The model of the chain after the one that fell."""
+    """The next model of the chain after the one that failed."""
     chain, attempt = generation.chain, generation.attempt
     if attempt is None or attempt.model not in chain:
         return None
@@ -285,11 +285,11 @@ def _following_model(generation: Generation) -> str | None:
     return after[0] if after else None
 
 
-# What Replicate does not say.
+# What Replicate does not report.
 
 
 def missed(generation: Generation, number: int, prediction_id: str, now: datetime) -> Transition | None:
-    """Replicate does not know the prediction that runs: noted the first time, for only what lasts means something."""
+    """Replicate does not know the running prediction. Record the first time: only a lasting absence proves anything."""
     attempt = generation.attempt
     if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is not None:
         return None
@@ -299,7 +299,7 @@ def missed(generation: Generation, number: int, prediction_id: str, now: datetim
 
 
 def known_again(generation: Generation, number: int, prediction_id: str) -> Transition | None:
-    """It does know it."""
+    """Replicate knows the prediction again: forget that it was missing."""
     attempt = generation.attempt
     if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is None:
         return None
@@ -309,7 +309,7 @@ def known_again(generation: Generation, number: int, prediction_id: str) -> Tran
 
 
 def promised(generation: Generation, number: int, prediction_id: str) -> Transition | None:
-    """It has told of outputs that it has not shown: they are waited for, also when it says that there are none."""
+    """Replicate has announced outputs that it has not listed. Wait for them, even if it then reports none."""
     attempt = generation.attempt
     if attempt is None or not concerns(generation, number, prediction_id) or attempt.promised:
         return None
@@ -319,9 +319,9 @@ def promised(generation: Generation, number: int, prediction_id: str) -> Transit
 
 
 def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
-    """Whether a RUNNING prediction is not known for so long, and so late, that nothing of it can run any more.
+    """Whether a RUNNING prediction has been unknown for so long, and is so late, that it cannot run any more.
 
-    Where no ``Cancel-After`` is guaranteed, whoever asks looks elsewhere too.
+    Without a guaranteed ``Cancel-After`` the caller has to look elsewhere too.
     """
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.missing_since is None:
@@ -333,7 +333,7 @@ def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
 def vanished(
     generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
 ) -> Transition | None:
-    """It is gone for good: release."""
+    """The prediction is gone for good: end, and release the hold."""
     if not is_missing(generation, timing, now):
         return None
     prediction_id = (generation.attempt and generation.attempt.prediction_id) or ""
@@ -342,13 +342,13 @@ def vanished(
     )
 
 
-# Wishes to end.
+# Requested ends.
 
 
 def end_requested(
     generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime
 ) -> Transition | None:
-    """End at once where nothing can be running; else note the wish, so that whoever hears of the prediction ends it."""
+    """End now if no prediction can be running. Otherwise record the request: the next update ends it."""
     if generation.state.ended:
         return None
     if generation.state in (State.RECEIVED, State.WAITING):
@@ -359,13 +359,13 @@ def end_requested(
 
 
 def overdue(generation: Generation, timing: Timing, now: datetime) -> bool:
-    """Whether a RUNNING generation is past the time at which Replicate should have cancelled it itself."""
+    """Whether a RUNNING generation is past the time at which Replicate should have cancelled it."""
     attempt = generation.attempt
     return generation.state is State.RUNNING and attempt is not None and now >= attempt.canceled_at(timing)
 
 
 def unheard(generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime) -> Transition | None:
-    """Replicate has not answered until even a finished prediction's outputs would be deleted: release."""
+    """Replicate has not answered until even a finished prediction's outputs would be deleted: end, and release."""
     attempt = generation.attempt
     if attempt is None or not overdue(generation, timing, now):
         return None
@@ -377,7 +377,7 @@ def unheard(generation: Generation, account: ledger.Account | None, timing: Timi
 
 
 def dead_lettered(generation: Generation, account: ledger.Account | None, now: datetime) -> Transition | None:
-    """Its message is a dead letter: end, and release."""
+    """Its message was dead-lettered: end, and release the hold."""
     if generation.state.ended:
         return None
     why = Refusal.of(Reason.DEAD_LETTERED)

@@ -1,1 +1,1 @@
-"""Credits of the accounts, and what the provider costs."""
+"""The credits of accounts, and what predictions cost at the provider."""

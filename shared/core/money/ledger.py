@@ -1,14 +1,13 @@
-"""The credits: an account, and the four moves there are.
+"""The credits: an account, and the moves of its credits.
 
 Rules of this file:
-1. Credits are integers. ``granted == available + held + captured``, always; a move that would break it
-   cannot be written down.
-2. Hold, then capture or release. A hold is resolved once: part of it is captured, the rest is released,
-   in one move. What forbids the second resolve is the storage: each move is a ledger row, inserted under
-   a key of its own and never updated.
-3. What comes in is a whole number within its bounds, or refused by its name before anything is written: a truth value,
-   10.0 or 2**63 in a row would be a row that nobody can read again.
-4. A move is a pure function ``Account, amount -> Account``; who saves it saves the ledger row with it.
+1. Credits are integers. ``granted == available + held + captured``, always. A move that would break this cannot be
+   constructed.
+2. Hold, then capture or release. A hold is resolved once, in one move: part of it is captured, the rest is released.
+   The storage forbids a second resolve: each move is a ledger row, inserted under a key of its own and never updated.
+3. Numbers from outside are whole numbers within their bounds, or are refused by name before anything is written. A
+   bool, 10.0 or 2**63 in a row would make a row that cannot be read again.
+4. A move is a pure function ``Account, amount -> Account``. Whoever saves the account saves the ledger row with it.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from shared.core.reasons import Reason, Refusal, counted
 
 
 class Plan(IntEnum):
-    """What a user pays for. A plan includes every model of its own tier and of those below."""
+    """What a user has subscribed to. A plan includes every model of its own tier and of the tiers below."""
 
     FREE = 0
     BASIC = 1
@@ -37,19 +36,19 @@ class Plan(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name as it stands in messages, tables and the catalogue."""
+        """The plan's name, as in messages, tables and the catalogue."""
         return self.name.lower()
 
 
-#: The most that one move may be of: beyond it a number is a typing error.
+#: The most credits of one move. A larger number is a typing error.
 MOST_CREDITS = 1_000_000_000
 
-#: What a table's number holds. A sum of moves stays within it, or is refused.
+#: The largest integer of a table column (Int64). A sum of moves stays within it, or is refused.
 _MOST_SUM = 2**63 - 1
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
-    """A whole number within its bounds. ValueError, with the name and the rule, for anything else."""
+    """Check that a value is an integer within its bounds. Raises ValueError, with the name and the rule, if not."""
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number from {low} to {high}")
     return value
@@ -57,10 +56,10 @@ def whole(name: str, value: object, low: int, high: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What pays: the credits of a person, a team or a customer. Users belong to it, by default one of the same id.
+    """What pays: the credits of a person, a team or a customer. By default each user has an account of the same id.
 
-    ``daily_limit_credits`` bounds what may be held in one UTC day (None: no bound). ``day`` and
-    ``day_credits`` count it: what was held on that day, less what of it was released on the same day.
+    ``daily_limit_credits`` bounds what may be held in one UTC day (None: no bound). ``day_credits`` counts against it:
+    the credits held on ``day``, less those of them that were released on the same day.
     """
 
     account_id: str
@@ -93,16 +92,16 @@ class Move(StrEnum):
     HOLD = "hold"
     RESOLVE = "resolve"
     CORRECTION = "correction"
-    TERMS = "terms"  # no credit moves: another plan, another limit
+    TERMS = "terms"  # no credit moves: the plan or the daily limit changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One move, as it is inserted into the ledger: what each balance changes by.
+    """One move, as it is inserted into the ledger: the change of each balance.
 
-    ``entry_id`` is unique among the account's moves of its kind and says what the move belongs to: a generation for
-    hold and resolve (``row_key``), the operator's or the app's own id for a grant or a correction. ``user_id`` and
-    ``generation_id`` name the generation; they are empty where there is none.
+    ``entry_id`` is unique among the account's moves of its kind. For hold and resolve it names the generation
+    (``row_key``); for a grant or a correction it is the operator's or the app's own id. ``user_id`` and
+    ``generation_id`` name the generation, and are empty if the move belongs to none.
     """
 
     account_id: str
@@ -141,7 +140,7 @@ def grant(account: Account, amount: int, *, grant_id: str, at: datetime, note: s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What of an account changes without a credit; what is not said stays. ``unlimited`` takes the daily limit away."""
+    """A change of plan or daily limit. None changes nothing; ``unlimited`` removes the daily limit."""
 
     plan: Plan | None = None
     daily_limit_credits: int | None = None
@@ -153,7 +152,7 @@ class Terms:
         if self.daily_limit_credits is not None:
             whole("daily_limit_credits", self.daily_limit_credits, 0, MOST_CREDITS)
             if self.unlimited:
-                raise ValueError("daily_limit_credits cannot be set and taken away at once")
+                raise ValueError("daily_limit_credits cannot be set and removed at once")
 
     def __bool__(self) -> bool:
         return self != Terms()
@@ -164,14 +163,14 @@ class Terms:
         return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
 
     def of(self, account: Account) -> Account:
-        """The account on these terms."""
+        """The account with these terms applied."""
         plan = account.plan if self.plan is None else self.plan
         limit = account.daily_limit_credits if self.daily_limit_credits is None else self.daily_limit_credits
         return replace(account, plan=plan, daily_limit_credits=None if self.unlimited else limit)
 
 
 def changed(account: Account, terms: Terms, *, change_id: str, at: datetime) -> tuple[Account, LedgerEntry]:
-    """Another plan or limit: the entry says which, and no credit moves."""
+    """Apply another plan or limit. The entry's note says which; no credit moves. Raises ValueError for empty terms."""
     if not terms:
         raise ValueError("a change needs a plan or a daily limit")
     entry = LedgerEntry(account_id=account.account_id, entry_id=change_id, move=Move.TERMS, at=at, note=str(terms))
@@ -181,7 +180,7 @@ def changed(account: Account, terms: Terms, *, change_id: str, at: datetime) -> 
 def correct(
     account: Account, *, available: int, held: int, captured: int, correction_id: str, note: str, at: datetime
 ) -> tuple[Account, LedgerEntry]:
-    """A compensating entry by an operator: each balance changes by the number given, ``granted`` by their sum."""
+    """An operator's compensating entry: each balance changes by its argument, ``granted`` by their sum."""
     for name, change in (("available", available), ("held", held), ("captured", captured)):
         whole(name, change, -_MOST_SUM, _MOST_SUM)
     entry = LedgerEntry(
@@ -199,7 +198,7 @@ def correct(
 
 
 def hold(account: Account, amount: int, *, key: Key, at: datetime) -> tuple[Account, LedgerEntry]:
-    """Set ``amount`` credits aside for a generation; the caller has asked ``can_hold`` before."""
+    """Set ``amount`` credits aside for a generation. The caller has checked ``can_hold`` before."""
     whole("amount", amount, 0, _MOST_SUM)
     entry = LedgerEntry(
         account_id=account.account_id,
@@ -216,7 +215,7 @@ def hold(account: Account, amount: int, *, key: Key, at: datetime) -> tuple[Acco
 
 
 def resolve(account: Account, held: int, captured: int, *, key: Key, at: datetime) -> tuple[Account, LedgerEntry]:
-    """End a hold of ``held`` credits: ``captured`` of them are spent, the rest is available again."""
+    """End a hold of ``held`` credits: ``captured`` of them are spent, the rest becomes available again."""
     if not 0 <= captured <= held:
         raise ValueError(f"cannot capture {captured} of {held} held credits")
     released = held - captured
@@ -236,7 +235,7 @@ def resolve(account: Account, held: int, captured: int, *, key: Key, at: datetim
 
 
 def moved(account: Account, entry: LedgerEntry) -> Account:
-    """The account after one ledger entry. ValueError if a balance would become negative."""
+    """The account after one ledger entry. Raises ValueError if a balance would become negative."""
     return replace(
         account,
         granted=account.granted + entry.granted,
@@ -254,7 +253,7 @@ def can_hold(account: Account, amount: int) -> bool:
 def refusal(account: Account | None, amount: int, now: datetime) -> Refusal | None:
     """Why ``amount`` cannot be held at this time; None if it can."""
     if account is None:
-        said = f"This needs up to {counted(amount, 'credit')}, and this user was never given any."
+        said = f"This needs up to {counted(amount, 'credit')}, and this account was never given any."
         return Refusal(Reason.NO_CREDITS, f"{said} Add credits and send it again with a new id.")
     if not can_hold(account, amount):
         waiting = f" ({account.held} more held for what is still running)" if account.held else ""
@@ -266,7 +265,7 @@ def refusal(account: Account | None, amount: int, now: datetime) -> Refusal | No
 
 
 def _over_daily_limit(account: Account, amount: int, now: datetime) -> str:
-    """Which limit, how much of it is used, until when, and whether waiting helps."""
+    """The sentence: which limit, how much of it is used, until when, and whether waiting helps."""
     limit, used = account.daily_limit_credits or 0, account.day_credits if account.day == now.date() else 0
     said = f"This needs up to {counted(amount, 'credit')}. Used or held today: {used} of the daily limit of {limit}."
     if amount > limit:
@@ -284,5 +283,5 @@ def within_daily_limit(account: Account, amount: int, today: date) -> bool:
 
 
 def plan_of(account: Account | None) -> Plan:
-    """The plan of an account; who has none is on the free one."""
+    """The plan of an account; the free plan if there is no account."""
     return account.plan if account else Plan.FREE

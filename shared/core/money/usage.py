@@ -1,8 +1,8 @@
-"""What generations used: credits of ours, money of the provider's. Sums over any number of them.
+"""What generations used: Darkroom's credits, and the provider's money, summed over any number of generations.
 
 Rules of this file:
-1. Integers only: credits, and USD micros. Where they are printed, they become decimal; nowhere else.
-2. A sum holds groups and never generations: its size is that of its table, however many were added.
+1. Integers only: credits, and USD micros. Only printing turns them into decimals.
+2. A sum keeps groups, never generations: its size is that of the printed table, however many generations were added.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeVar
 
-#: A user, as sums are kept: account and user.
+#: A user in sums: account id and user id.
 User = tuple[str, str]
 
 G = TypeVar("G", str, User)
@@ -18,9 +18,9 @@ G = TypeVar("G", str, User)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What one generation used. ``model`` is the one that answered last; empty: none was ever asked.
+    """What one generation used. ``model`` is that of the last attempt; empty if there was no attempt.
 
-    ``cost_usd_micros`` is an estimate, summed over its attempts, those on other models too.
+    ``cost_usd_micros`` is an estimate, summed over all attempts, on whichever model.
     """
 
     account_id: str
@@ -53,7 +53,7 @@ class Sum:
 
     @classmethod
     def of(cls, used: Used) -> "Sum":
-        """The sum of one."""
+        """The sum of one generation."""
         return cls(
             generations=1,
             succeeded=int(used.succeeded),
@@ -64,7 +64,7 @@ class Sum:
 
 
 class Usage:
-    """Sums by user and model; a user is named by account and id. Order of adding does not matter."""
+    """Sums by user and model. A user is named by account and id. The order of adding does not matter."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[User, str], Sum] = {}
@@ -75,20 +75,20 @@ class Usage:
         self._sums[group] = self._sums.get(group, Sum()) + Sum.of(used)
 
     def by_user_and_model(self) -> Iterator[tuple[User, str, Sum]]:
-        """Each user's sum of each model, in the order of their names."""
+        """Yields (user, model, sum), in the order of the names."""
         for (user, model), total in sorted(self._sums.items()):
             yield user, model, total
 
     def by_user(self) -> Mapping[User, Sum]:
-        """Each user's sum, in the order of their ids."""
+        """Each user's sum, ordered by account and user id."""
         return _by((user, total) for (user, _), total in self._sums.items())
 
     def by_model(self) -> Mapping[str, Sum]:
-        """Each model's sum, in the order of their names."""
+        """Each model's sum, ordered by name."""
         return _by((model, total) for (_, model), total in self._sums.items())
 
     def total(self) -> Sum:
-        """Everything."""
+        """The sum over all users and models."""
         return sum(self._sums.values(), Sum())
 
 
@@ -100,6 +100,6 @@ def _by(parts: Iterable[tuple[G, Sum]]) -> dict[G, Sum]:
 
 
 def usd(micros: int) -> str:
-    """USD micros as dollars, exactly: ``0.003000``."""
+    """USD micros as dollars with six decimals, exactly: ``0.003000``."""
     sign, whole = ("-" if micros < 0 else ""), abs(micros)
     return f"{sign}{whole // 1_000_000}.{whole % 1_000_000:06d}"

@@ -1,1 +1,1 @@
-"""What a provider says and does, in our own words: predictions, failures, callbacks, files, pace and breaker."""
+"""What a provider reports and does, in Darkroom's terms: predictions, failures, callbacks, files, pace, breaker."""

@@ -1,26 +1,27 @@
-"""A circuit breaker: a dependency that fails several times in a row is left alone for a while.
+"""A circuit breaker: a dependency that fails several times in a row is not called for a while.
 
 Rules of this file:
-1. Closed: everybody may ask. Open: nobody, until the pause is over. Half-open: one asks, the probe, and its answer
-   closes the breaker, or opens it for a longer pause.
-2. What a call came to that began before the breaker last opened or closed changes nothing: it tells of a time that
-   is over.
-3. The probe's success closes on probation: one failure opens again, and the pause goes on growing from where it was.
-   Only a second success forgets the pauses.
-4. A breaker is a value. Time is an argument, in seconds of any clock that only goes forward; so is chance.
+1. Closed: every caller may call. Open: no caller may, until the pause is over. Half-open: one call is made, the probe.
+   Its result closes the breaker, or opens it for a longer pause.
+2. Ignore the result of a call that started before the breaker last opened or closed: it describes the previous period.
+3. A successful probe closes the breaker on probation: one failure opens it again, and the pause keeps growing. Only a
+   second success resets the pause.
+4. A breaker is a value. The time is an argument, in seconds of any monotonic clock; so is the random number.
 """
 
 from dataclasses import dataclass, replace
 
-#: A pause is longer by up to this part of it, by chance: many breakers of one dependency must not probe in step.
+#: A pause is extended at random by up to this part of it, so that breakers of one dependency do not probe in step.
 JITTER = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRule:
-    """``failures`` in a row open it; the first pause is ``pause_s``, each further one twice as long, up to the longest.
+    """``failures`` in a row open the breaker. The first pause is ``pause_s``; each further one is twice as long.
 
-    A probe that has not come to anything after ``probe_s`` is taken for dead, and another may ask.
+    ``longest_pause_s`` bounds the pauses.
+
+    A probe without a result after ``probe_s`` counts as dead, and another caller may probe.
     """
 
     failures: int
@@ -31,10 +32,10 @@ class BreakerRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """One breaker as it stands.
+    """The state of one breaker.
 
-    ``failed`` are the failures in a row, ``opened`` how often in a row it opened. ``probe_at`` is when the pause is
-    over (None: it is closed), ``probing_since`` when the probe began (None: nobody probes).
+    ``failed`` counts the failures in a row, ``opened`` how often in a row it opened. ``probe_at`` is the end of
+    the pause (None: closed). ``probing_since`` is when the probe began (None: there is no probe).
     """
 
     rule: BreakerRule
@@ -51,7 +52,7 @@ class Breaker:
         return "half-open" if now >= self.probe_at else "open"
 
     def wait_s(self, now: float) -> float:
-        """0: the caller may ask, if it calls ``asked`` and tells how it went. Else the seconds for which it may not."""
+        """0 if the caller may call: it then calls ``asked`` and reports the result. Otherwise the seconds to wait."""
         if self.probe_at is None:
             return 0.0
         if now < self.probe_at:
@@ -60,11 +61,11 @@ class Breaker:
         return self.rule.pause_s if probing else 0.0
 
     def asked(self, now: float) -> "Breaker":
-        """Somebody who may ask does so now: the probe, unless it is closed."""
+        """A caller that may call does so now. Unless the breaker is closed, this call is the probe."""
         return self if self.probe_at is None else replace(self, probing_since=now)
 
     def succeeded(self, asked_at: float, now: float) -> "Breaker":
-        """The call that began at ``asked_at`` was answered."""
+        """The call that began at ``asked_at`` succeeded."""
         if asked_at < self.changed_at:
             return self
         if self.probe_at is None:
@@ -72,7 +73,7 @@ class Breaker:
         return replace(self, failed=self.rule.failures - 1, changed_at=now, probe_at=None, probing_since=None)
 
     def failed_at(self, asked_at: float, now: float, chance: float, hint_s: float = 0) -> "Breaker":
-        """The call that began at ``asked_at`` was not answered; ``hint_s`` is the pause it asked for."""
+        """The call that began at ``asked_at`` failed; ``hint_s`` is the pause that the dependency asked for."""
         if asked_at < self.changed_at:
             return self
         failed = self.failed + 1
@@ -85,5 +86,5 @@ class Breaker:
         )
 
     def given_up(self, asked_at: float) -> "Breaker":
-        """The call that began at ``asked_at`` was canceled before there was an answer: that says nothing."""
+        """The call that began at ``asked_at`` was cancelled: this says nothing about the dependency."""
         return replace(self, probing_since=None) if self.probing_since == asked_at else self

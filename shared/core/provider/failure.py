@@ -1,4 +1,4 @@
-"""The kinds of failed predictions, by what can be done about them. An adapter classifies; the rules act on the kind."""
+"""The kinds of failed predictions, by what can be done about them. The adapter classifies, the transitions decide."""
 
 from enum import StrEnum
 
@@ -6,13 +6,13 @@ from shared.core.reasons import Reason
 
 
 class Failure(StrEnum):
-    """What a failed prediction is to us. Whatever is not surely something else is the model's failure."""
+    """The kind of a failure. A failure that is not surely of another kind is the model's."""
 
-    TRANSIENT = "transient"  # another attempt may well succeed
-    CONTENT = "content"  # refused for what was asked; the user must reword
+    TRANSIENT = "transient"  # another attempt may succeed
+    CONTENT = "content"  # refused for its content; the user must reword the request
     INPUT = "input"  # the input does not suit the model; the user must change it
-    OPERATOR = "operator"  # our account with the provider; nothing a user can do
-    MODEL = "model"  # the model broke; another model may do
+    OPERATOR = "operator"  # a problem of Darkroom's account with the provider; the user can do nothing
+    MODEL = "model"  # the model broke; another model may work
 
 
 REASONS: dict[Failure, Reason] = {

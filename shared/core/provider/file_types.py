@@ -1,20 +1,21 @@
-"""What a video, a sound or trained weights are, by their first bytes and not by their name.
+"""The type of a video, a sound or trained weights, recognised by the first bytes and not by the name.
 
 Rules of this file:
-1. A file is of a modality only where nothing in its head says otherwise: what passes as a video, which nobody can
-   screen, must not be a picture, which could have been. In the family of MP4 the brands say it (ISO/IEC 14496-12, 4.3;
-   mp4ra.org), the compatible ones too, for a viewer may go by these.
-2. A sound without a tag begins with a frame: its fields are looked at, for eleven bits alone are in any other file too.
+1. A file is of a modality only if nothing in its head contradicts that. Videos cannot be screened, so an image, which
+   can be, must not pass as a video. In the MP4 family the brands decide (ISO/IEC 14496-12, 4.3; mp4ra.org), including
+   the compatible ones, because a viewer may follow those.
+2. A sound without a tag begins with a frame. Its fields are checked, because its eleven sync bits alone occur in any
+   file.
 """
 
 from collections.abc import Callable
 
 from shared.core.modality import Modality
 
-#: How much of a file is needed to tell.
+#: How many first bytes of a file are needed to recognise it.
 HEAD_BYTES = 262
 
-#: Still pictures and rows of them: AVIF, HEIF, JPEG XL, JPEG 2000, and a camera's raw ones.
+#: Still images and sequences of them: AVIF, HEIF, JPEG XL, JPEG 2000, and camera raw formats.
 _PICTURE_BRANDS = frozenset(
     {b"avif", b"avis", b"avio", b"mif1", b"mif2", b"msf1", b"miaf", b"heic", b"heix", b"heim", b"heis"}
     | {b"hevc", b"hevx", b"hevm", b"hevs", b"jpeg", b"jpgs", b"jxl ", b"jp2 ", b"jpx ", b"crx "}
@@ -22,7 +23,7 @@ _PICTURE_BRANDS = frozenset(
 _SOUND_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax "})
 _QUICKTIME_BRAND = b"qt  "
 
-#: Boxes with which QuickTime files begin that say nothing of themselves.
+#: Boxes with which QuickTime files begin, and which do not say what follows.
 _QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
 _EBML, _RIFF = b"\x1a\x45\xdf\xa3", (b"RIFF", b"RF64", b"BW64")
@@ -34,7 +35,7 @@ _MATROSKA, _M4A = ("video/x-matroska", "mkv"), ("audio/mp4", "m4a")
 
 
 def media_of(head: bytes, modality: str) -> Kind | None:
-    """Content type and extension of a file of this modality ("video", "audio", "training"), or None if it is none."""
+    """Content type and extension of a file of this modality ("video", "audio", "training"). None if it is another."""
     look = _LOOKS.get(modality)
     return look(head) if look else None
 
@@ -67,7 +68,7 @@ def _audio(head: bytes) -> Kind | None:
 
 
 def _sound_by_frame(head: bytes) -> Kind | None:
-    """MP3 with a tag or without (ISO/IEC 11172-3, 2.4.1.3; MPEG 2.5 too), and AAC (ISO/IEC 14496-3, 1.A.2.2)."""
+    """MP3 with or without a tag (ISO/IEC 11172-3, 2.4.1.3; also MPEG 2.5), and AAC (ISO/IEC 14496-3, 1.A.2.2)."""
     if head[:3] == b"ID3":
         return "audio/mpeg", "mp3"
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
@@ -82,7 +83,7 @@ def _sound_by_frame(head: bytes) -> Kind | None:
 
 
 def _training(head: bytes) -> Kind | None:
-    # A tar says so behind the name of its first file (POSIX.1-1988, ustar).
+    # A tar archive has its magic after the name of its first file (POSIX.1-1988, ustar).
     if head[257:262] == b"ustar":
         return "application/x-tar", "tar"
     if head[:4] == b"PK\x03\x04":
@@ -94,7 +95,7 @@ def _training(head: bytes) -> Kind | None:
     return None
 
 
-#: Weights as most trainers write them: the length of a header in JSON, the header, the numbers.
+#: Weights as most trainers write them: the length of a JSON header, the header, the numbers.
 SAFETENSORS = ("application/octet-stream", "safetensors")
 
 _LOOKS: dict[str, Callable[[bytes], Kind | None]] = {
@@ -105,13 +106,13 @@ _LOOKS: dict[str, Callable[[bytes], Kind | None]] = {
 
 
 def _brands(head: bytes) -> set[bytes]:
-    """The major brand and the compatible ones, as far as the head has them."""
+    """The major brand and the compatible brands, as far as the head contains them."""
     end = min(int.from_bytes(head[:4], "big"), len(head))
     return {head[8:12]} | {head[at : at + 4] for at in range(16, end - 3, 4)}
 
 
 def _matroska(head: bytes) -> Kind | None:
-    """By its document type (RFC 9559); one that cannot be found is taken for WebM, as before there were others."""
+    """The type by its document type (RFC 9559). A file without one counts as WebM."""
     if not head.startswith(_EBML):
         return None
     return _MATROSKA if b"\x42\x82\x88matroska" in head else _WEBM

@@ -1,10 +1,10 @@
-"""Which providers there are, and what each promises of what it creates: what the rules may rely on.
+"""The providers, and what each guarantees about its creates: the facts that transitions may rely on.
 
 Rules of this file:
-1. A guarantee is something that a decision about money rests on. What a provider does sometimes is none.
-2. An attempt takes its guarantees from here when it is made, and they are saved with it: it is judged by what was
-   promised then.
-3. A provider's name is saved too, so that it never changes.
+1. A guarantee is a fact on which a decision about money rests. What a provider does only sometimes is not a guarantee.
+2. An attempt copies its guarantees when it opens, and they are saved with it. It is judged by the guarantees of that
+   time.
+3. A provider's name is saved too, so it must never change.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ REPLICATE = ProviderName("replicate")
 
 
 class Kind(StrEnum):
-    """What is created: the two are asked for at different addresses, and may have different guarantees."""
+    """What is created. The two kinds have different addresses at a provider, and may have different guarantees."""
 
     PREDICTION = "prediction"
     TRAINING = "training"
@@ -26,11 +26,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantees:
-    """What a provider promises of one kind.
+    """What a provider guarantees for one kind.
 
-    ``cancel_after``: it ends by itself at the bound that its create has named. ``listed``: it is in a list of what was
-    created lately. ``echoes_callback``: each entry of that list has the callback of its create. ``idempotent``: the
-    same create again is the same prediction.
+    ``cancel_after``: a prediction ends at the bound that its create names. ``listed``: it appears in a list of recent
+    creates. ``echoes_callback``: each entry of that list has its create's callback. ``idempotent``: repeating a create
+    returns the same prediction.
     """
 
     cancel_after: bool = False
@@ -40,18 +40,18 @@ class Guarantees:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of those that hold."""
+        """The names of the guarantees that hold."""
         return tuple(each.name for each in fields(self) if getattr(self, each.name))
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> "Guarantees":
-        """The guarantees of these names. TypeError for one that there is not."""
+        """The guarantees of these names. Raises TypeError for an unknown name."""
         return cls(**dict.fromkeys(names, True))
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionRef:
-    """Which prediction is meant: whose, and what it is."""
+    """The reference of a prediction: its provider, its id and its kind."""
 
     provider: ProviderName
     prediction_id: str
@@ -60,7 +60,7 @@ class PredictionRef:
 
 Providers = Mapping[ProviderName, Mapping[Kind, Guarantees]]
 
-#: Replicate has no idempotency key, echoes a callback in some lists only, and lets a training run as long as it likes.
+#: Replicate has no idempotency key, echoes a callback in some lists only, and does not bound a training's run time.
 PROVIDERS: Providers = {
     REPLICATE: {
         Kind.PREDICTION: Guarantees(cancel_after=True, listed=True),

@@ -1,26 +1,26 @@
-"""What is kept of the measurements that come with a prediction.
+"""Which of the metrics that come with a prediction are kept.
 
 Rules of this file:
-1. The bag is a stranger's and open: what is kept fits a column of a row many times over, and can be written there. A
-   name or a word with half a character in it, a number that is none (1e999), a list, an object are left out.
-2. What costs are reckoned by is kept first, however much else there is.
+1. The metrics are a stranger's open map. What is kept fits many times into a column of a row, and can be stored there.
+   Texts with half of a surrogate pair, numbers that are not finite (1e999), lists and objects are left out.
+2. The metrics from which costs are calculated are kept first.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 
-#: A provider's open bag of measurements.
+#: A provider's metrics: an open map.
 Metrics = Mapping[str, float | str | bool]
 
-#: How many measurements are kept, and how long their names and words may be; real ones have a dozen, of 40 characters.
+#: The most metrics kept, and the longest names and texts in them. Real predictions have a dozen, of 40 characters.
 MOST_METRICS, NAME_CHARACTERS, WORD_CHARACTERS = 64, 64, 128
 
-#: Whole numbers beyond are not told apart by every reader of JSON.
+#: Larger integers are not read exactly by every JSON reader.
 _MOST_WHOLE = 2**53
 
 
 def kept_metrics(value: object, first: Iterable[str] = ()) -> dict[str, float | str | bool]:
-    """The measurements that are kept, in their order; those named in ``first`` are kept before any other."""
+    """The metrics that are kept, in their order. Those named in ``first`` have priority."""
     if not isinstance(value, Mapping):
         return {}
     priced = {name: value[name] for name in first if name in value and _fits(name, value[name])}
@@ -35,6 +35,6 @@ def _fits(name: object, item: object) -> bool:
         return False
     if isinstance(item, str):
         return len(item) <= WORD_CHARACTERS and item.isprintable()
-    if isinstance(item, int):  # True and False too
+    if isinstance(item, int):  # including True and False
         return abs(item) <= _MOST_WHOLE
     return isinstance(item, float) and math.isfinite(item)

@@ -1,13 +1,13 @@
-"""What a model gave: which of it is the result, by the kind of result that was asked for.
+"""The result in a model's output, for the requested modality.
 
 Rules of this file:
-1. A model may give a text, a list, an object, and any of these within another. Only texts of it count: each is an
-   *output*, and the name of the nearest field around it is its *label* ("" where there is none).
-2. A file is an address. What else stands beside it (a caption, the prompt, a media type, a score) is no output, and
-   pushes none out. Of several files those of the kind that was asked for are taken: by the media type of a data URI, by
-   the ending of the path, by the label. An ending is no proof: where no file is of the kind, any file is taken.
-3. A text is the pieces of a list in their order, or in an object the field that is named like a result.
-4. A stranger made it: it is walked without recursion, to a depth and a number that no model reaches.
+1. A model may return a text, a list, an object, and any of these nested. Only its texts count: each is an *output*.
+   The name of the nearest field around it is its *label* ("" if there is none).
+2. A file is an address. Other texts beside it (a caption, the prompt, a media type, a score) are not outputs and
+   displace none. Of several files those of the requested modality are taken: by the media type of a data URI, by the
+   ending of the path, by the label. An ending is no proof: if no file is of the modality, any file is taken.
+3. A text is the chunks of a list in their order, or in an object the field with the name of a result.
+4. A stranger made the output. It is walked without recursion, to a depth and a number that no real model reaches.
 """
 
 import re
@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from shared.core.modality import Modality
 from shared.core.safety.chunks import joined
 
-#: How deep, and how many: a model's thousand pieces of text are one list. What is beyond is left out.
+#: The greatest depth and number that are read; a model's thousand chunks of text are one list. More is left out.
 MOST_DEPTH, MOST_OUTPUTS = 16, 100_000
 
-#: Longer names of fields say nothing more.
+#: Names of fields are cut after this many characters.
 LABEL_CHARACTERS = 64
 
 _ENDINGS = {
@@ -32,7 +32,7 @@ _ENDINGS = {
     ),
     "training": frozenset(("tar", "zip", "safetensors", "ckpt", "pt", "pth", "bin", "gz", "tgz")),
 }
-#: Endings that are surely none of the above.
+#: Endings that are surely none of those above.
 _OTHER = frozenset(
     (
         "json",
@@ -55,7 +55,7 @@ _OTHER = frozenset(
     )
 )
 
-#: Names of the field that is the text, the most telling first; segments and word lists have their own "text".
+#: Names of the field that holds the text, the most specific first. Segments and word lists have a "text" of their own.
 _TEXT_LABELS = (
     "output",
     "response",
@@ -78,7 +78,7 @@ _MEDIA = re.compile(r"data:\s*([a-z]{1,20})/", re.IGNORECASE)
 
 
 def outputs_of(output: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The outputs in what a model gave, in order, and the label of each. Empty texts are none."""
+    """The outputs in what a model returned, in order, and the label of each. Empty texts are left out."""
     texts: list[str] = []
     labels: list[str] = []
     waiting: list[tuple[object, str, int]] = [(output, "", 0)]
@@ -97,7 +97,7 @@ def outputs_of(output: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def output_uris(output: object) -> tuple[str, ...]:
-    """The outputs in what a model gave, whatever its shape: addresses and texts."""
+    """The outputs in what a model returned, in whatever form: addresses and texts."""
     return outputs_of(output)[0]
 
 
@@ -107,12 +107,12 @@ def is_address(output: str) -> bool:
 
 
 def files_of(outputs: Sequence[str], labels: Sequence[str], modality: str) -> tuple[str, ...]:
-    """The files of a modality ("image", "video", "audio", "training"), in order; what else there is, is left out."""
+    """The files of a modality ("image", "video", "audio", "training"), in order. Other outputs are left out."""
     found = [(output, label) for output, label in _labelled(outputs, labels) if is_address(output)]
     ranks = [_rank(output, label, modality) for output, label in found]
     sure = {label for (_, label), rank in zip(found, ranks, strict=True) if rank == _SURE}
     if sure:
-        # A file without an ending is one of them where it stands in their list.
+        # A file without an ending counts if it stands in the same list as files of the modality.
         kept = [
             each
             for each, rank in zip(found, ranks, strict=True)
@@ -120,13 +120,13 @@ def files_of(outputs: Sequence[str], labels: Sequence[str], modality: str) -> tu
         ]
     else:
         kept = [each for each, rank in zip(found, ranks, strict=True) if rank == _MAYBE] or found
-    # {"mask": .., "image": ..}: who is called what was asked for goes first.
+    # {"mask": .., "image": ..}: a file whose label names the modality comes first.
     kept.sort(key=lambda each: not _names(each[1], modality))
     return tuple(output for output, _ in kept)
 
 
 def text_of(outputs: Sequence[str], labels: Sequence[str]) -> str:
-    """The text that a language model gave, its pieces put together."""
+    """The text that a language model returned, its chunks joined."""
     if not labels:
         return joined(outputs)
     by_label: dict[str, list[str]] = {}
@@ -142,7 +142,7 @@ def version_of(outputs: Sequence[str], labels: Sequence[str]) -> str:
     """The version that a training made, owner/name:version, or an empty text."""
     texts = [(output, label) for output, label in _labelled(outputs, labels) if not is_address(output)]
     named = [output for output, label in texts if label == "version"] or [output for output, _ in texts]
-    return joined(named[:1])  # half a character is none that could be stored
+    return joined(named[:1])  # makes a text with half of a surrogate pair storable
 
 
 _SURE, _MAYBE, _NO = range(3)
@@ -150,16 +150,16 @@ _SURE, _MAYBE, _NO = range(3)
 
 def _rank(output: str, label: str, modality: str) -> int:
     """Whether a file is of the modality: surely, perhaps, or surely not."""
-    told = _told(output)
-    if told:
-        return _SURE if told == modality else _NO
+    named = _modality_of(output)
+    if named:
+        return _SURE if named == modality else _NO
     if _names(label, modality):
         return _SURE
     return _NO if any(_names(label, other) for other in _ENDINGS if other != modality) else _MAYBE
 
 
-def _told(output: str) -> str:
-    """The modality that an address tells of itself, "other" for none of them, or an empty text."""
+def _modality_of(output: str) -> str:
+    """The modality that an address shows, "other" for any other type, or an empty text if it shows none."""
     if media := _MEDIA.match(output):
         kind = media[1].lower()
         return kind if kind in _ENDINGS else ("" if kind == "application" else "other")

@@ -1,44 +1,44 @@
-"""A pace: how many creates one instance may make, and when those come back that have to wait.
+"""A pace: how many creates one instance may send, and when a create that has to wait is retried.
 
 Replicate counts the creates of an account: 600 a minute, with short bursts above, or 6 a minute with a burst of 1 while
 its credit is low (replicate.com/docs/topics/predictions/rate-limits, and the texts of its 429s).
 
 Rules of this file:
-1. Tokens say whether a create may go now: so many a minute; what was not used for some seconds may be used at once.
-2. A virtual queue says when one that may not go comes back: each gets the next slot at which a token will be there. So
-   they come back at the pace at which they can be served, however many they are; never all at once.
-3. Who comes back goes before who comes for the first time. A newcomer takes a token only if nobody waits, or if a full
-   burst (of more than one) shows that those who wait have no use for it. So nobody is overtaken for ever.
+1. Tokens decide whether a create may be sent now: so many a minute. Tokens unused for some seconds may be used at once.
+2. A virtual queue decides when a waiting create is retried: each gets the next slot at which a token will be there. So
+   retries arrive at the pace at which they can be served, however many there are, and never all at once.
+3. Retries take precedence over first requests. A first request takes a token only if no retry is queued, or if the
+   bucket is full (capacity > 1), i.e. the queued retries are not using it. So no request is overtaken for ever.
 4. A 429 empties the bucket for as long as it says, and lowers the pace: to the number that it names, or to a half.
-   After a while without another 429 the pace climbs back to the normal one by itself.
-5. A pace is a value. Time is an argument, in seconds of any clock that only goes forward.
+   After a while without another 429 the pace climbs back to the normal one.
+5. A pace is a value. The time is an argument, in seconds of any monotonic clock.
 """
 
 from dataclasses import dataclass, replace
 
-#: What was not used for so long may be used at once: a tenth of a minute's creates.
+#: The capacity of the bucket, in seconds: a tenth of a minute's creates may be sent at once.
 BURST_S = 6.0
 
-#: The longest wait that is told. A backlog beyond it comes back too early, and waits again: better than to sleep on
+#: Upper bound of a returned wait. Requests further back return early and queue again; otherwise they would keep waiting
 #: after the limit was raised.
 LONGEST_WAIT_S = 1800.0
 
-#: How long a lowered pace is kept after the wait that a 429 asked for, and how long it then takes to climb back.
+#: How long a lowered pace lasts after the wait that a 429 asked for, and how long it then takes to climb back.
 LOWERED_S, CLIMB_S = 60.0, 300.0
 
-#: A 429 that names no number halves the pace, but not below this part of the normal one: 6 of 600.
+#: A 429 that names no number halves the pace, but not below this part of the normal pace: 6 of 600.
 LEAST_PART = 1 / 100
 
-#: A token that is there up to this much is there: sums of fractions are never exact.
+#: A token counts as available if this much of it is missing: sums of fractions are not exact.
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """The pace as it stands. Made by ``pace_of``.
+    """The state of a pace. Made by ``pace_of``. Times are seconds of the caller's clock.
 
-    ``tokens`` were there at ``counted_at``, which is ahead of the clock while a 429 lets nobody go. ``last_slot_at`` is
-    the end of the virtual queue. ``low_per_minute`` is kept until ``low_until``; it was decided at ``lowered_at``.
+    ``tokens`` were available at ``counted_at``, which is in the future while a 429 forbids creates. ``last_slot_at`` is
+    the end of the virtual queue. ``low_per_minute`` applies until ``low_until``; it was set at ``lowered_at``.
     """
 
     per_minute: float
@@ -50,12 +50,12 @@ class Pace:
     low_until: float = float("-inf")
 
     def per_s(self, now: float) -> float:
-        """How many creates a second there may be now."""
+        """How many creates a second are allowed now."""
         climbed = max(0.0, (now - self.low_until) / CLIMB_S)
         return min(self.per_minute, self.low_per_minute + self.per_minute * climbed) / 60
 
     def asked(self, now: float, *, waited: bool) -> "tuple[Pace, float]":
-        """A create wants to go; ``waited``: it comes back. Returns the pace after it, and the seconds to wait or 0."""
+        """Ask for a token; ``waited``: this is a retry. Returns the pace after it and the seconds to wait (0: none)."""
         there, most = self._counted(now), self.most(now)
         overtakes = not waited and self.last_slot_at > now
         if there.tokens + _ROUNDING >= (most if overtakes else 1.0) and not (overtakes and most == 1.0):
@@ -63,20 +63,20 @@ class Pace:
         return there.queued(now)
 
     def queued(self, now: float) -> "tuple[Pace, float]":
-        """The next slot of the virtual queue. Returns the pace after it, and seconds until the slot."""
+        """Take the next slot of the virtual queue. Returns the pace after it, and the seconds until the slot."""
         there, per_s = self._counted(now), self.per_s(now)
         token_at = max(now, there.counted_at) + max(0.0, 1 - there.tokens) / per_s
         slot_at = min(max(token_at, there.last_slot_at + 1 / per_s), now + LONGEST_WAIT_S)
         return replace(there, last_slot_at=slot_at), slot_at - now
 
     def emptied(self, now: float) -> "Pace":
-        """No burst: after an outage a dependency is asked at an even pace."""
+        """Remove the burst: after an outage the dependency gets calls at an even pace."""
         return replace(self._counted(now), tokens=0.0)
 
     def throttled(self, asked_at: float, now: float, hint_s: float, per_minute: float | None = None) -> "Pace":
-        """A create that began at ``asked_at`` was answered 429: wait ``hint_s``, go on at ``per_minute`` if it says so.
+        """A create that began at ``asked_at`` got a 429: wait ``hint_s``, then use the ``per_minute`` that it names.
 
-        Creates that were under way together are throttled together: that is one reason to slow down, not many.
+        Creates that were in flight together are throttled together. They lower the pace once, not once each.
         """
         if per_minute is not None:
             low = min(per_minute, self.per_minute)
@@ -90,11 +90,11 @@ class Pace:
         )
 
     def most(self, now: float) -> float:
-        """A full burst."""
+        """The capacity of the bucket now: a full burst, in tokens."""
         return max(1.0, self.per_s(now) * BURST_S)
 
     def _counted(self, now: float) -> "Pace":
-        """The same with the tokens of now."""
+        """This pace with its tokens counted up to now."""
         if now <= self.counted_at:
             return self
         tokens = min(self.most(now), self.tokens + (now - self.counted_at) * self.per_s(now))
@@ -102,10 +102,10 @@ class Pace:
 
 
 def pace_of(per_minute: float, now: float) -> Pace:
-    """The pace of an instance that has just started: with a burst at hand.
+    """The pace of an instance that has just started: its bucket is full.
 
     Raises:
-        ValueError: nothing could ever go.
+        ValueError: ``per_minute`` is not above 0, so that no create could ever be sent.
     """
     if per_minute <= 0:
         raise ValueError("a pace of nothing a minute")

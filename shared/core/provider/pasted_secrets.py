@@ -1,22 +1,22 @@
-"""Secrets as people paste them: what cannot be part of one is taken off, and what is no secret is named.
+"""Secrets as people paste them: what cannot be part of a secret is removed, and what is not a secret is named.
 
 Rules of this file:
-1. Repaired is only what has one reading: marks that cannot be seen, white space, quotes around it, a word that goes
-   before it. Whatever else is wrong is a ``NoSecretError``, whose text says what, and never holds the value.
-2. A secret that cannot be used must be found out where it is read: an empty key would refuse every webhook, one after
-   the other, and nothing else would look wrong.
+1. Only unambiguous mistakes are repaired: invisible characters, white space, quotes around it, a word before it.
+   Anything else is a ``NoSecretError``, whose text says what is wrong and never contains the value.
+2. An unusable secret must be found when it is read. An empty key would refuse every webhook, and nothing else would
+   look wrong.
 """
 
 import base64
 import re
 import unicodedata
 
-#: Byte order marks, zero widths, soft hyphens, controls, and every kind of blank: no secret has one.
+#: Byte order marks, zero-width characters, soft hyphens, controls, and every kind of blank: no secret has any.
 _UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Zs"}
 
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
-#: What goes before a secret in the places it is copied from: a header, an .env file, a signature.
+#: What stands before a secret where it is copied from: a header, an .env file, a signature.
 _BEFORE_A_TOKEN = ("bearer", "token", "authorization:", "replicate_api_token=", "replicate_api_token:")
 _BEFORE_A_KEY = ("v1,", "replicate_webhook_secret=", "replicate_webhook_secret:")
 
@@ -24,19 +24,19 @@ _PREFIX = "whsec_"
 
 _BASE64 = re.compile("[A-Za-z0-9+/]*")
 
-#: Standard Webhooks asks for 24 to 64 bytes; what is shorter than this is a piece of a secret, or a word.
+#: Standard Webhooks asks for 24 to 64 bytes. Anything shorter than this is part of a secret, or a word.
 _KEY_BYTES = 16
 
-#: What the platform puts in place of a secret that it could not fetch.
+#: What the platform leaves in place of a secret that it could not fetch.
 _UNRESOLVED = "@Microsoft.KeyVault("
 
 
 class NoSecretError(ValueError):
-    """What stands where a secret should be is none. The text says what it looks like instead."""
+    """The value is not a secret. The text says what it looks like instead."""
 
 
 def token(text: str) -> str:
-    """An API token. NoSecretError if it is none; empty stays empty."""
+    """Clean an API token. An empty value stays empty. Raises NoSecretError if it is not a token."""
     found = _bare(text, _BEFORE_A_TOKEN)
     if found.lower().startswith(_PREFIX):
         raise NoSecretError("it is a webhook signing secret (whsec_...), not an API token")
@@ -46,7 +46,7 @@ def token(text: str) -> str:
 
 
 def signing_secret(text: str) -> str:
-    """A webhook signing secret as ``whsec_`` and base64. NoSecretError if there is no key in it; empty stays empty."""
+    """Clean a signing secret: ``whsec_`` and base64. An empty value stays empty. Raises NoSecretError without a key."""
     found = _bare(text, _BEFORE_A_KEY)
     if not found:
         return ""
@@ -65,7 +65,7 @@ def signing_secret(text: str) -> str:
 
 
 def _bare(text: str, before: tuple[str, ...]) -> str:
-    """The text without what cannot be part of it, however many layers there are."""
+    """The text without anything that cannot be part of a secret, however many layers there are."""
     found = "".join(char for char in text if unicodedata.category(char) not in _UNSEEN)
     if found.startswith(_UNRESOLVED):
         raise NoSecretError("it is a Key Vault reference that the platform has not resolved")

@@ -1,10 +1,10 @@
-"""A prediction in our own words, and the answers to a create.
+"""A prediction in Darkroom's terms, and the possible results of a create.
 
 Rules of this file:
-1. One type for the answer to a POST, a webhook and a GET, so that one function acts on all three. An adapter reads
-   what its provider says into it; a message of ours carries it as ``to_json`` writes it.
-2. What is malformed in a message is left out. Only ``id`` and ``status`` are needed.
-3. An unknown status is not finished.
+1. One type serves for the answer to a POST, a webhook and a GET, so that one function handles all three. An adapter
+   converts its provider's answer into it. A queue message carries it as ``to_json`` writes it.
+2. Malformed parts of a message are left out. Only ``id`` and ``status`` are required.
+3. An unknown status counts as not finished.
 """
 
 import re
@@ -23,7 +23,7 @@ from shared.core.reasons import Reason
 
 
 class Status(StrEnum):
-    """How a prediction stands; UNKNOWN is whatever a provider may add."""
+    """The status of a prediction. UNKNOWN is any status that a provider may add."""
 
     STARTING = "starting"
     PROCESSING = "processing"
@@ -35,7 +35,7 @@ class Status(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen to the prediction. ``aborted`` ended before it started."""
+        """Whether the status is final. An ``aborted`` prediction ended before it started."""
         return self in _FINISHED
 
 
@@ -48,12 +48,12 @@ _FINISHED = {Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.ABORTED}
 class Prediction:
     """One prediction as last seen.
 
-    ``outputs`` are https or data URIs (or plain texts), in order; ``labels`` are the names of the fields in which they
-    stood, where there are any (outputs.py tells which of them are the result). ``complete`` is False when the outputs
-    were left out because the message would have been too large: ask the provider again.
-    ``failure`` is the kind of a FAILED one. ``metrics`` is the provider's open bag, as much of it as can be kept
-    (metrics.py), and ``measured`` what of it counts for a price. ``webhook`` is its callback URL where it is echoed.
-    ``seed`` is the input's seed where the input is still readable.
+    ``outputs`` are https or data URIs, or plain texts, in order. ``labels`` are the names of the fields that contained
+    them, if there are any (outputs.py decides which outputs are the result). ``complete`` is False if the outputs were
+    left out because the message would have been too large: read the prediction from the provider.
+    ``failure`` is the kind of a FAILED prediction. ``metrics`` are the provider's open map, as far as it can be kept
+    (metrics.py); ``measured`` are those that count for a price. ``webhook`` is its callback URL, if that is echoed.
+    ``seed`` is the input's seed, while the input is readable.
     """
 
     prediction_id: str
@@ -74,7 +74,7 @@ class Prediction:
 
     @classmethod
     def from_json(cls, raw: object) -> "Prediction | None":
-        """The prediction that ``to_json`` has written, or None if it is none. What is malformed in it is left out."""
+        """The prediction that ``to_json`` has written, or None if it is not one. Malformed parts are left out."""
         if not isinstance(raw, Mapping):
             return None
         prediction_id, status = raw.get("id"), raw.get("status")
@@ -101,9 +101,9 @@ class Prediction:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that ``from_json`` reads back; without callback, seed, or what is absent."""
+        """The JSON object that ``from_json`` reads back, without callback, seed and absent values."""
         raw: dict[str, Any] = {"id": self.prediction_id, "status": self.status.value}
-        told: dict[str, Any] = {
+        optional: dict[str, Any] = {
             "model": self.model,
             "outputs": list(self.outputs),
             "labels": list(self.labels),
@@ -115,17 +115,17 @@ class Prediction:
             "completed_at": self.completed_at.isoformat() if self.completed_at else "",
             "data_removed": self.data_removed,
         }
-        raw |= {name: value for name, value in told.items() if value}
+        raw |= {name: value for name, value in optional.items() if value}
         return raw if self.complete else {**raw, "complete": False}
 
 
-#: What an id of a prediction may look like, whoever's it is: it becomes part of an address.
+#: A valid prediction id, of any provider: it becomes part of an address.
 PREDICTION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
-#: Enough of an error text to classify it; tracebacks of models can be long.
+#: Enough of an error text to classify it; tracebacks of models may be long.
 ERROR_CHARACTERS = 2000
 
-#: Longer names and addresses than these are none that we sent.
+#: Longer names and addresses are not ones that Darkroom sent.
 NAME_CHARACTERS, ADDRESS_CHARACTERS = 200, 8192
 
 _FAILURES = {failure.value: failure for failure in Failure}
@@ -136,7 +136,7 @@ def _text(value: object) -> str:
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    """A list of texts and nothing else, or none."""
+    """A list of texts; empty if the value is anything else."""
     return tuple(value) if isinstance(value, list) and all(isinstance(each, str) for each in value) else ()
 
 
@@ -154,22 +154,22 @@ def _moment(value: object) -> datetime | None:
     try:
         read = datetime.fromisoformat(_text(value))
         return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):  # OverflowError: the first or the last day there is, in another zone
+    except (ValueError, OverflowError):  # OverflowError: the first or last day of the calendar, in another zone
         return None
 
 
-# What became of a create. Exactly one of these four is true, and each is answered differently.
+# The four possible results of a create. Each is handled differently.
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The provider answered with the prediction."""
+    """The provider returned the prediction."""
 
     prediction: Prediction
 
 
 class DeferReason(StrEnum):
-    """Why surely nothing was created, in a word for operators."""
+    """Why surely nothing was created, as a word for operators."""
 
     # The provider's answer.
     THROTTLED = "throttled"
@@ -177,17 +177,17 @@ class DeferReason(StrEnum):
     NO_CREDIT = "no credit"
     FORBIDDEN = "forbidden"  # by the provider itself
     NOT_PERMITTED = "not permitted"  # several models in a row "do not exist"
-    WEBHOOK_REFUSED = "webhook refused"  # it does not take our callback address
+    WEBHOOK_REFUSED = "webhook refused"  # the provider does not accept the callback address
     # Something on the way.
-    BLOCKED = "blocked"  # a 403 of an edge in front of it
+    BLOCKED = "blocked"  # a 403 of an edge in front of the provider
     MISROUTED = "misrouted"  # another answer that is not the provider's
     UNREACHABLE = "unreachable"
-    CONNECTION_CLOSED = "connection closed"  # before a byte was written: a new one will do, and soon
-    # Not even tried.
+    CONNECTION_CLOSED = "connection closed"  # before a byte was written: a new connection will do, soon
+    # Not sent.
     CIRCUIT_OPEN = "circuit open"
     PACED = "paced"
     NOT_CONFIGURED = "not configured"
-    # Something of ours that a create needs: one for each dependency.
+    # A dependency that a create needs is unavailable.
     TABLES_UNAVAILABLE = "tables unavailable"
     BLOBS_UNAVAILABLE = "blobs unavailable"
     SERVICE_BUS_UNAVAILABLE = "service bus unavailable"
@@ -201,13 +201,13 @@ class DeferReason(StrEnum):
 
     @classmethod
     def unavailable(cls, dependency: Dependency) -> "DeferReason":
-        """That a dependency of a create is not available."""
+        """The reason for a dependency that is unavailable."""
         return cls(f"{dependency} unavailable")
 
 
 @dataclass(frozen=True, slots=True)
 class NotCreated:
-    """Surely nothing was created (429, 401, 402, 403, no connection): to be tried again after a wait.
+    """Surely nothing was created (429, 401, 402, 403, no connection): retry after a wait.
 
     ``per_minute`` is the lower limit of creates that a 429 names (None: it names none).
     """
@@ -219,9 +219,9 @@ class NotCreated:
 
 @dataclass(frozen=True, slots=True)
 class CreateRefused:
-    """Surely nothing was created, and nothing will be: the model or the input is not accepted (404, 422).
+    """Surely nothing was created, and a retry would not help: the model or the input is not accepted (404, 422).
 
-    ``perhaps_ours``: the answer does not tell whether it is about this model, or about our account with the provider.
+    ``perhaps_ours``: the answer may be about this model, or about Darkroom's account with the provider.
     """
 
     reason: Reason
@@ -231,7 +231,7 @@ class CreateRefused:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeUnknown:
-    """The answer was lost (time-out, 5xx, broken connection): a prediction may or may not exist."""
+    """The answer was lost (time-out, 5xx, broken connection): the prediction may or may not exist."""
 
     why: str
 

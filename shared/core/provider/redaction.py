@@ -1,25 +1,25 @@
-"""A stranger's sentence, as operators may read it.
+"""Redaction: a stranger's sentence, made safe for operators to read.
 
 Rules of this file:
-1. What is shown is short, one line, and characters that can be seen and stored: nothing that steers a terminal, no
-   half of a surrogate pair.
-2. Of an address only scheme and host stay: its path may name a file of a user's, its query may be a signature.
-   Data URIs, tokens, keys, mail addresses and whatever is as long and dense as a secret become a mark.
-3. A sentence may quote what a user wrote. Whoever knows the user's texts hands them in: three words in a row that
-   stand in one of them are left out, a shorter text where it stands whole. Names of fields and rules stay.
+1. What is shown is short, one line, of visible and storable characters: no terminal control characters, no half of a
+   surrogate pair.
+2. Of an address only scheme and host stay: its path may name a user's file, its query may be a signature. Data URIs,
+   tokens, keys, mail addresses and anything as long and dense as a secret are replaced by a mark.
+3. A sentence may quote the user. A caller that knows the user's texts passes them in. Three words in a row from one of
+   them are replaced, a shorter text only as a whole. Names of fields and rules stay.
 """
 
 import re
 from collections.abc import Iterable
 from functools import cache
 
-#: Enough for a sentence or two and the code behind it.
+#: Enough for a sentence or two and the code after it.
 SHOWN_CHARACTERS = 300
 
-#: What stands for whatever was left out.
+#: Replaces whatever is left out.
 MARK = "[..]"
 
-#: Read no more of a text than this, however long it is: what is shown is far shorter.
+#: The most that is read of a text: what is shown is far shorter.
 _READ_CHARACTERS = 4 * SHOWN_CHARACTERS
 
 _SECRETS = (
@@ -38,15 +38,15 @@ _RUN = 3
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Made at the first use: a worker that starts needs none."""
+    """The pattern, compiled at its first use, because a starting worker needs none."""
     return re.compile(pattern, re.IGNORECASE)
 
 
 def redacted(text: str, private: Iterable[str] = (), most: int = SHOWN_CHARACTERS) -> str:
-    """The text in one line of at most ``most`` characters, without addresses, secrets and what is in ``private``."""
+    """The text as one line of at most ``most`` characters, without addresses, secrets and the texts in ``private``."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[:_READ_CHARACTERS]).split())
     line = _without(line, private)
-    # Addresses first: what is left of one is its host, and that is no secret however long.
+    # Addresses first: what is left of one is its host, which is not a secret however long it is.
     hosts: list[str] = []
 
     def host(match: re.Match[str]) -> str:
@@ -59,7 +59,7 @@ def redacted(text: str, private: Iterable[str] = (), most: int = SHOWN_CHARACTER
 
 
 def _without(line: str, private: Iterable[str]) -> str:
-    """The line without what a user wrote."""
+    """The line without the user's texts."""
     texts = [text for text in private if text.strip()]
     for text in texts:
         words = [re.escape(word) for word in _WORD.findall(text[:_READ_CHARACTERS])]
@@ -79,7 +79,7 @@ def _runs(words: list[str]) -> list[tuple[str, ...]]:
 
 
 def _marked(line: str, words: list[re.Match[str]], hidden: list[bool]) -> str:
-    """The line with one mark for each stretch of hidden words."""
+    """The line with one mark for each run of hidden words."""
     kept, at, index = [], 0, 0
     while index < len(words):
         if not hidden[index]:

@@ -1,14 +1,14 @@
-"""The webhook's two locks: Replicate's signature over the body, our digest over the callback's address.
+"""The two checks of a webhook: Replicate's signature over the body, and our digest over the callback's address.
 
 Rules of this file:
 1. The signature is Standard Webhooks v1 (standardwebhooks.com; replicate.com/docs/topics/webhooks/verify-webhook):
    base64(HMAC-SHA256(key, "{id}.{timestamp}.{raw body}")), over the raw bytes, compared in constant time.
-2. ``now`` is an argument. Whatever is wrong ends as one error type; a stranger never gets an exception of ours.
-3. An empty secret closes the door: an empty key can be forged.
-4. Replicate does not sign the URL, so the generation it names is bound by a digest under a key derived
-   from the same secret: a genuine body cannot be replayed onto another generation.
-5. An address that somebody else wrote is read within bounds, and names nothing where it cannot be read: the account's
-   list of predictions holds those of other programs too.
+2. ``now`` is an argument. Every problem raises ``SignatureError``, and no input raises anything else.
+3. Without a secret every webhook is refused, because an empty key can be forged.
+4. Replicate does not sign the URL. The generation that it names is therefore bound by a digest under a key derived from
+   the same secret: a genuine body cannot be replayed onto another generation.
+5. An address in a list may be a stranger's: the account's predictions include those of other programs. It is read
+   within bounds, and an unreadable one names no generation.
 """
 
 import base64
@@ -24,27 +24,27 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from shared.core.keys import Key
 
-#: Either way; Standard Webhooks' own tolerance. Replicate's retries come within about a minute.
+#: In both directions: the tolerance of Standard Webhooks. Replicate's retries come within about a minute.
 TOLERANCE_S = 300
 
 _PREFIX = "whsec_"
 
-#: The longest callback address that is read: ours have some 400 characters, and 1,300 where every one is escaped.
+#: The longest callback address that is read. Ours have some 400 characters, and 1,300 if every one is escaped.
 _ADDRESS_CHARACTERS = 8192
 
-#: A bound, for a header is a stranger's: some 340 signatures, and what a server takes of all headers together.
+#: A bound, because a stranger writes the header: some 340 signatures, and what servers accept for all headers together.
 _HEADER_CHARACTERS = 16 * 1024
 
 _PARTS = re.compile(r"[\s,]+")
 
 
 class SignatureError(Exception):
-    """The delivery is not from Replicate, not whole, or not of now. The text says which, without the secret."""
+    """The delivery is not from Replicate, not complete, or not recent. The text says which, without the secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What a webhook's address says: whose generation it is about, and which attempt of it."""
+    """What a callback address names: the generation, and its attempt."""
 
     key: Key
     attempt: int
@@ -53,7 +53,7 @@ class Callback:
 def verify(headers: Mapping[str, str], body: bytes, secrets: Iterable[str], now: datetime) -> None:
     """Raise SignatureError unless one of ``secrets`` signed ``body`` within the tolerance of ``now``.
 
-    ``headers`` has lower-case names. Several secrets are accepted, for the hour after a rotation.
+    ``headers`` has lower-case names. Several secrets are accepted, because a rotation keeps the old one for an hour.
     """
     message_id = _once(headers.get("webhook-id", ""))
     timestamp = _once(headers.get("webhook-timestamp", ""))
@@ -67,20 +67,20 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Iterable[str], now:
     signed = f"{message_id}.{timestamp}.".encode(errors="replace") + body
     expected = [hmac.digest(key, signed, hashlib.sha256) for key in map(_key, secrets) if key]
     given = list(_v1_signatures(signatures))
-    # Every pair is compared, so that the time taken tells nothing of which one matched.
+    # Every pair is compared, so that the time taken does not reveal which one matched.
     matches = [hmac.compare_digest(want, have) for want in expected for have in given]
     if not any(matches):
         raise SignatureError("no signature matches: is the webhook signing secret the current one?")
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The ``webhook-signature`` header that ``verify`` accepts; for tools and tests that play Replicate."""
+    """The ``webhook-signature`` header that ``verify`` accepts; for tools and tests that act as Replicate."""
     digest = hmac.digest(_key(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
     return "v1," + base64.b64encode(digest).decode()
 
 
 def _key(secret: str) -> bytes:
-    """The key in ``whsec_<base64>``; empty if there is none in it."""
+    """The key in ``whsec_<base64>``; empty if there is none."""
     try:
         return base64.b64decode(secret.strip().removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -88,17 +88,17 @@ def _key(secret: str) -> bytes:
 
 
 def _once(header: str) -> str:
-    """What a header says; a proxy that joins a header with its double says the same twice."""
+    """A header's value. A proxy that joins a header with its duplicate gives the same value twice."""
     values = {value.strip() for value in header[:_HEADER_CHARACTERS].split(",")}
     return values.pop() if len(values) == 1 else header.strip()
 
 
 def _v1_signatures(header: str) -> Iterable[bytes]:
-    """The decoded v1 entries of a list; other versions and broken entries are skipped.
+    """The decoded v1 entries of a list. Other versions and broken entries are skipped.
 
-    Standard Webhooks parts entries by a space. A proxy may put any white space there, and one that joins doubled
-    headers puts a comma, which is also what parts version and value: neither of them is in a value, so each value
-    is what follows a version.
+    Standard Webhooks separates entries by a space. A proxy may put any white space there, and one that joins duplicate
+    headers puts a comma, which also separates version and value. Neither occurs in a value, so each value is what
+    follows a version.
     """
     words = _PARTS.split(header[:_HEADER_CHARACTERS])
     for version, value in pairwise(words):
@@ -111,7 +111,7 @@ def _v1_signatures(header: str) -> Iterable[bytes]:
 
 
 def callback_url(base_url: str, callback: Callback, secret: str) -> str:
-    """The address Replicate is given for one attempt's webhooks."""
+    """The address that Replicate is given for one attempt's webhooks."""
     query = {
         "account": callback.key.account_id,
         "user": callback.key.user_id,
@@ -123,7 +123,7 @@ def callback_url(base_url: str, callback: Callback, secret: str) -> str:
 
 
 def read_callback(query: Mapping[str, str], secrets: Iterable[str]) -> Callback:
-    """The callback that our own digest vouches for, from a request's query; SignatureError if none does."""
+    """The callback in a request's query, proved by its digest. Raises SignatureError if the digest does not match."""
     attempt = _attempt(query.get("attempt", ""))
     if attempt is None:
         raise SignatureError("the callback address is not one of ours: attempt is not a number")
@@ -136,15 +136,15 @@ def read_callback(query: Mapping[str, str], secrets: Iterable[str]) -> Callback:
 
 
 def named_callback(url: str) -> Callback | None:
-    """The callback an address names, unproved; to recognise our own predictions in a list of them.
+    """The callback that an address names, without proof: to recognise our own predictions in a list.
 
-    The address may be anybody's: one that cannot be read names nothing.
+    None for an address that cannot be read: it may be a stranger's.
     """
     if len(url) > _ADDRESS_CHARACTERS:
         return None
     try:
         query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-    except ValueError:  # "https://[" and its like
+    except ValueError:  # such as "https://["
         return None
     attempt = _attempt(query.get("attempt", ""))
     if attempt is None or "user" not in query or "generation" not in query:
@@ -157,12 +157,12 @@ def _named(query: Mapping[str, str]) -> Key:
 
 
 def _attempt(text: str) -> int | None:
-    """The number of an attempt; None if it is none. Python itself refuses more than 4,300 digits."""
+    """The number of an attempt; None if the text is not a number. Python itself refuses more than 4,300 digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def _digest(callback: Callback, secret: str) -> str:
-    # A derived key: the digest must not be a signature under the secret itself. 16 bytes are plenty here.
+    # A derived key, because the digest must not be a signature under the secret itself. 16 bytes are enough here.
     key = hmac.digest(_key(secret), b"darkroom callback", hashlib.sha256)
     ids = (callback.key.account_id, callback.key.user_id, callback.key.generation_id)
     text = "\n".join((*ids, str(callback.attempt))).encode()

@@ -1,1 +1,1 @@
-"""What an app asks for: the messages that come in, and how bytes become one."""
+"""The messages that an app sends, and how bytes become a message."""

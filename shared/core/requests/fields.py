@@ -1,16 +1,16 @@
-"""The table of request fields: everything that is known about a field stands here, once.
+"""The table of request fields: everything that is known about a field is here, once.
 
 Rules of this file:
-1. Parser, command line, JSON Schema, the table of docs/requests.md, what is screened, what is shown and what an error
-   may not quote are made from this table. None of them lists a field itself: a list by hand forgets the next field.
-2. Every text says whether it is ``written``. A written text is a user's own words, and a model may get it: it is
-   screened, shown only when asked for, and taken out of errors. Any other text is a name or a choice: Darkroom or the
-   catalogue compares it with what is known, and no model gets it as free text.
-3. Fields stand in the order in which help and views list them; written texts in the order in which a model reads them,
-   for they are screened as one text in this order.
-4. Numbers are bounded so that none can upset a store. What a model really takes is the catalogue's matter.
-5. The ids and ``type`` of a message are no fields of this table: they say whose message it is, not what is wanted.
-6. The classes have no comparison and no repr: nobody needs them, and each costs every worker's start.
+1. The parser, the command line, the JSON Schema, the table of docs/requests.md, the screened text, the views and the
+   redaction of errors are made from this table. None of them lists fields by hand: such a list forgets the next field.
+2. Every text says whether it is ``written``. A written text is in the user's own words, and a model may get it: it is
+   screened, shown only on request, and redacted from errors. Any other text is a name or a choice: Darkroom or the
+   catalogue compares it with known values, and no model gets it as free text.
+3. Fields stand in the order in which help and views list them. Written texts stand in the order in which a model reads
+   them, because they are screened as one text in this order.
+4. Numbers are bounded so that every store accepts them. The catalogue knows the bounds of each model.
+5. The ids and ``type`` of a message are not in this table: they say whose message it is, not what it asks for.
+6. The classes have neither comparison nor repr: nothing uses them, and generating them slows every worker's start.
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from shared.core.keys import ID_PATTERN
 from shared.core.modality import Modality
 
-#: What Darkroom makes.
+#: What Darkroom can make.
 MODALITIES: tuple[str, ...] = tuple(Modality)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Text:
-    """A text of at most ``most`` characters; None: only the size of the message bounds it.
+    """A text of at most ``most`` characters (None: only the size of the message bounds it).
 
-    ``written``: see rule 2. ``choices`` are all values that there are; ``pattern`` is what the whole text has to match,
-    ``rule`` the sentence that says so in an error, ``form`` the same in short, for the page.
+    ``written``: see rule 2. ``choices`` are all allowed values. ``pattern`` must match the whole text; ``rule`` is its
+    error sentence, ``form`` its short form for the page.
     """
 
     most: int | None
@@ -40,7 +40,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Number:
-    """A number from ``low`` to ``high``, both taken; ``whole``: no fractions."""
+    """A number from ``low`` to ``high``, both included. ``whole``: integers only."""
 
     low: int
     high: int
@@ -49,14 +49,14 @@ class Number:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Flag:
-    """True or false. ``default`` is what a request has that does not say it."""
+    """True or false. ``default`` applies if the request does not have the field."""
 
     default: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pairs:
-    """At most ``most`` pairs of texts, each text of at most ``characters``. They are given back, and reach no model."""
+    """At most ``most`` pairs of texts of at most ``characters`` each. The event returns them; no model gets them."""
 
     most: int
     characters: int
@@ -69,9 +69,9 @@ FieldType = Text | Number | Flag | Pairs
 class Field:
     """One field of a request.
 
-    ``help`` is one sentence for the command line; ``more`` follows it on the page and in the schema. ``unit`` is what
-    the command line calls a value. ``modalities`` are those with a model that takes the field; empty: it steers
-    Darkroom itself, whatever is made. ``shown``: a view tells it without being asked for what a user wrote.
+    ``help`` is one sentence for the command line; ``more`` follows it on the page and in the schema. ``unit`` is the
+    command line's name for the value. ``modalities`` are those with a model that takes the field; empty: the field
+    steers Darkroom itself, for every modality. ``shown``: views show it even if the user's texts are hidden.
     """
 
     name: str
@@ -85,17 +85,17 @@ class Field:
 
     @property
     def steers(self) -> bool:
-        """Whether Darkroom itself goes by it, so that it is never without use."""
+        """Whether Darkroom itself uses the field, so that it is never ignored."""
         return not self.modalities
 
     @property
     def sentences(self) -> str:
-        """What it says, as the page and the schema have it."""
+        """The field's description, as the page and the schema have it."""
         return f"{self.help} {self.more}".rstrip()
 
     @property
     def written(self) -> bool:
-        """Whether it is a user's own words for a model (rule 2)."""
+        """Whether the field is in the user's own words and may reach a model (rule 2)."""
         return isinstance(self.type, Text) and self.type.written
 
 
@@ -109,8 +109,8 @@ def _written(most: int | None, form: str = "") -> Text:
 
 _OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
 
-#: The folders of account and user, then parts of harmless characters, none of them all dots. Whose the folders are, the
-#: parser knows.
+#: The folders of account and user, then parts of harmless characters, none of only dots. The parser checks whose
+#: folders they are.
 _UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
 
 UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <account_id>/<user_id>/<name>"
@@ -211,7 +211,7 @@ FIELDS: tuple[Field, ...] = (
     Field("guidance_scale", Number(0, 100, whole=False), "How closely to follow the prompt.", 3.5, ("image",), "X"),
     Field(
         "image_url",
-        _name(8192),  # one that is signed with a role's token is long
+        _name(8192),  # an address signed with a role's token is long
         "The https address of a picture to start from.",
         "https://pictures.example.com/ada/beach.jpg",
         ("image", "video"),
@@ -324,8 +324,8 @@ FIELDS: tuple[Field, ...] = (
     ),
 )
 
-#: The same by name.
+#: The fields by name.
 FIELD: dict[str, Field] = {field.name: field for field in FIELDS}
 
-#: The names of what a user wrote, in the order in which a model reads it (rules 2 and 3).
+#: The names of the written fields, in the order in which a model reads them (rules 2 and 3).
 WRITTEN: tuple[str, ...] = tuple(field.name for field in FIELDS if field.written)

@@ -1,13 +1,13 @@
 """The JSON Schema of a message of the request queue, made from the table of fields.
 
 Rules of this file:
-1. Whatever the schema allows, the parser takes, and the other way round, but for three things that no schema can say:
-   a whole number is written without a fraction (``64``, not ``64.0``), the folder of an ``input_file`` is the user's
-   own, and the message as a whole is bounded in bytes.
-2. Patterns are read alike by Python and ECMAScript: an end is "no character follows", for Python's ``$`` lets a line
-   break follow.
-3. A null is the same as an absent field, so every type allows it; an empty text says nothing, so it is no choice's or
-   pattern's matter.
+1. The parser takes exactly what the schema allows, except for three rules that no schema can express: an integer is
+   written without a fraction (``64``, not ``64.0``), the folder of an ``input_file`` is the user's own, and the message
+   as a whole is bounded in bytes.
+2. Patterns mean the same in Python and ECMAScript. Their end is "no character follows", because Python's ``$`` also
+   matches before a final line break.
+3. A null is the same as an absent field, so every type allows it. An empty text is the same as an absent one, so every
+   choice and pattern allows it.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 _END = r"(?![\s\S])"
 
-#: What every store takes: no NUL, no half of a surrogate pair.
+#: What every store accepts: no NUL, no half of a surrogate pair.
 _STORABLE = rf"^[^\u0000\uD800-\uDFFF]*{_END}"
 
 _COMMENT = (
@@ -58,29 +58,29 @@ def _id(says: str, *, optional: bool = False) -> Schema:
 
 def _generation() -> Schema:
     known = ["type", "account_id", "user_id", "generation_id", *(field.name for field in FIELDS)]
-    training = {"anyOf": [_says("modality", {"const": "training"}), _says("destination", {"minLength": 1})]}
+    training = {"anyOf": [_requires("modality", {"const": "training"}), _requires("destination", {"minLength": 1})]}
     a_file = {"required": ["input_file"], "properties": {"input_file": {"type": "string", "minLength": 1}}}
     a_prompt = {"required": ["prompt"], "properties": {"prompt": {"type": "string", "pattern": r"\S"}}}
     return {
-        "properties": {field.name: {**_type(field), **_said(field)} for field in FIELDS},
+        "properties": {field.name: {**_type(field), **_describe(field)} for field in FIELDS},
         "allOf": [
             {"if": training, "else": a_prompt},
-            {"if": _says("continuation", {"const": True}), "then": a_file},
-            {"if": _says("strict", {"const": True}), "then": {"propertyNames": {"enum": known}}},
+            {"if": _requires("continuation", {"const": True}), "then": a_file},
+            {"if": _requires("strict", {"const": True}), "then": {"propertyNames": {"enum": known}}},
         ],
     }
 
 
-def _says(name: str, value: Schema) -> Schema:
-    """The message has this field, with a value that is no null."""
+def _requires(name: str, value: Schema) -> Schema:
+    """A schema that requires this field, with a value that is not null."""
     return {"required": [name], "properties": {name: {"not": {"type": "null"}, **value}}}
 
 
-def _said(field: Field) -> Schema:
-    said: Schema = {"description": field.sentences, "examples": [field.example]}
+def _describe(field: Field) -> Schema:
+    schema: Schema = {"description": field.sentences, "examples": [field.example]}
     if isinstance(field.type, Flag) and field.type.default is not None:
-        said["default"] = field.type.default
-    return said
+        schema["default"] = field.type.default
+    return schema
 
 
 def _type(field: Field) -> Schema:

@@ -1,8 +1,8 @@
-"""The messages that come in. ``parsing`` reads them; ``to_json`` writes what it reads back.
+"""The incoming messages. ``parsing`` reads them; ``to_json`` writes what ``parsing`` reads back.
 
 Rules of this file:
 1. Messages are plain JSON objects.
-2. Formats grow by adding optional fields only: a queue may hold messages of the version before and after.
+2. Formats grow by optional fields only, because a queue may hold messages of the version before and after.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from shared.core.requests.fields import WRITTEN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What the app asks for. None means "not said": the catalogue's default serves.
+    """A request to generate. None means that the request does not have the field; the catalogue's default applies.
 
-    Its fields are those of the table in fields.py, written here once more for the type checker (a test compares them).
-    ``prompt`` is empty for a training only. ``input_file`` names a file in the app's own container of uploads, in the
-    user's folder of the account: a sound to go on from, or the archive of a training, whose result goes to
+    Its fields are those of the table in fields.py, repeated here for the type checker (a test compares them).
+    ``prompt`` is empty for a training only. ``input_file`` names a file in the app's container of uploads, in the
+    user's folder of the account: a sound to continue, or the archive of a training. A training's result goes to
     ``destination``.
     """
 
@@ -55,30 +55,32 @@ class GenerationRequest:
     allow_fallback: bool = True
     strict: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
-    #: Names of fields that nobody knows, fit for a log and an event. They are no field of the message.
+    #: Names of unknown fields, made safe for a log and an event. The message has no such field.
     unknown_fields: tuple[str, ...] = ()
 
     @property
     def written_texts(self) -> tuple[str, ...]:
-        """What the user wrote, in the order in which a model reads it (fields.py); without what was not said."""
+        """The texts that the user wrote, in the order in which a model reads them (fields.py), without absent ones."""
         return tuple(text for name in WRITTEN if (text := getattr(self, name)))
 
     def to_json(self) -> dict[str, Any]:
-        """The message that ``parse_request`` reads back; without what was not said. Of unknown fields, the names."""
-        kept = {name: value for name, value in asdict(self).items() if value is not None and name not in _NOT_SAID}
+        """The message that ``parse_request`` reads back, without absent fields. Unknown fields are null."""
+        kept = {
+            name: value for name, value in asdict(self).items() if value is not None and name not in _NOT_IN_MESSAGE
+        }
         if not self.strict:
             del kept["strict"]
         unknown = dict.fromkeys(self.unknown_fields)
         return {**self.key.in_message, **kept, **unknown}
 
 
-#: What a request has and no message says.
-_NOT_SAID = ("key", "unknown_fields")
+#: Attributes of a request that are not fields of its message.
+_NOT_IN_MESSAGE = ("key", "unknown_fields")
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """The user does not want it any more."""
+    """A request to cancel: the user does not want the generation any more."""
 
     key: Key
 
@@ -89,7 +91,7 @@ class CancelRequest:
 
 @dataclass(frozen=True, slots=True)
 class PredictionEvent:
-    """Replicate says something about one attempt of a generation."""
+    """A report of Replicate about one attempt of a generation."""
 
     key: Key
     attempt: int
@@ -107,7 +109,7 @@ class PredictionEvent:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The timer asks to look at a generation that should have been heard of by now."""
+    """The timer's request to check a generation about which a message is overdue."""
 
     key: Key
 
@@ -118,10 +120,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Something that is no message of ours. ``key`` is there when the ids at least could be read.
+    """A message that is not valid. ``key`` is given if at least the ids could be read.
 
-    ``given_ids`` are there where user and generation could be read, and one of the ids is none: the sender can be
-    told, but nothing can be saved.
+    ``given_ids`` are given if user and generation could be read but one of the ids is invalid. The sender can then be
+    sent an event, but nothing can be saved.
     """
 
     text: str

@@ -1,12 +1,12 @@
 """Bytes from a queue become messages.
 
 Rules of this file:
-1. A message is parsed once, at the door, into a frozen type; whatever cannot be parsed becomes ``Malformed``
-   with a reason and never an exception.
-2. Unknown fields are kept out and named, so that a typo is seen; with ``strict`` they are refused.
-3. A field that is null is not there.
-4. Names, types and bounds are those of the table (fields.py). Here are only the rules of more than one field: the
-   prompt that everything but a training needs, the file in the user's own folder, the sound to go on from.
+1. A message is parsed once, where it arrives, into a frozen type. Whatever cannot be parsed becomes ``Malformed`` with
+   a reason, never an exception.
+2. Unknown fields are left out and named, so that a typo is noticed. With ``strict`` they are refused.
+3. A field that is null is absent.
+4. Names, types and bounds are those of the table (fields.py). This file has only the rules for several fields: every
+   request but a training needs a prompt, an input file is in the user's own folder, a continuation needs a sound.
 """
 
 import re
@@ -20,28 +20,28 @@ from shared.core.requests.fields import FIELD, UPLOAD_RULE, Field, Flag, Number,
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
 
-#: The largest body that is looked at; a generous bound for 20,000 characters of prompt and the rest.
+#: The largest body that is parsed: a generous bound for 20,000 characters of prompt and the other fields.
 REQUEST_BYTES = 256 * 1024
 
-#: Every name that a message may have.
+#: Every field name that a message may have.
 _KNOWN = frozenset({*FIELD, "type", "account_id", "user_id", "generation_id"})
 
-#: So many unknown fields are named; a body may hold thousands.
+#: How many unknown fields are named at most: a body may have thousands.
 _UNKNOWN_NAMED = 20
 
-#: What is told to its sender where it is no id: a text of at most so many characters, or a number of 64 bits.
+#: The most characters of an invalid id that is returned to its sender. A number may have 64 bits.
 _GIVEN_ID_CHARACTERS = 256
 
-#: A generation has fewer attempts than this, by far.
+#: A generation has far fewer attempts than this.
 _MOST_ATTEMPTS = 1_000_000
 
 
 class _FieldError(Exception):
-    """A field that breaks its rule; never leaves this file."""
+    """A field breaks its rule. Never leaves this file."""
 
 
 def parse_request(raw: bytes) -> tuple[GenerationRequest | CancelRequest | Malformed, tuple[str, ...]]:
-    """Read a message of the request queue. Returns it with the names of the fields that were not known."""
+    """Read a message of the request queue. Returns it with the names of its unknown fields."""
     if len(raw) > REQUEST_BYTES:
         return _too_large(raw), ()
     try:
@@ -65,7 +65,7 @@ def parse_request(raw: bytes) -> tuple[GenerationRequest | CancelRequest | Malfo
 
 
 def parse_event(raw: bytes) -> PredictionEvent | Check | Malformed:
-    """Read a message of the prediction queue, written by our own doors."""
+    """Read a message of the prediction queue, which Darkroom's own triggers write."""
     if len(raw) > REQUEST_BYTES:
         return _too_large(raw)
     try:
@@ -79,7 +79,7 @@ def parse_event(raw: bytes) -> PredictionEvent | Check | Malformed:
     good = isinstance(attempt, int) and not isinstance(attempt, bool) and 0 < attempt < _MOST_ATTEMPTS
     if body.get("type") != "prediction" or not good or prediction is None:
         return Malformed("a prediction event needs type, attempt and prediction", raw, key)
-    return PredictionEvent(key, attempt, prediction)  # type: ignore[arg-type]  # good says so
+    return PredictionEvent(key, attempt, prediction)  # type: ignore[arg-type]  # checked by good
 
 
 def _too_large(raw: bytes) -> Malformed:
@@ -93,35 +93,35 @@ def _key(body: Mapping[str, Any]) -> Key:
             continue
         if value is not None:
             raise _FieldError(f"{name} must be a text of {ID_RULE}")
-        close = sorted(_printable(other) for other in body if other != name and _letters(other) == _letters(name))
+        close = sorted(_printable(other) for other in body if other != name and _bare(other) == _bare(name))
         if name != "account_id":
             raise _FieldError(f"{name} is needed: {ID_RULE}{f' (there is {close[0]})' if close else ''}")
-        if close:  # it says who pays: a misspelt one is no field to be ignored
+        if close:  # it says who pays, so a misspelt one must not be ignored
             raise _FieldError(f"{close[0]} is not known: the account that pays is named by account_id")
     return Key(body["user_id"], body["generation_id"], body.get("account_id") or "")
 
 
-def _letters(name: str) -> str:
+def _bare(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
 def _given_ids(body: Mapping[str, Any]) -> GivenIds | None:
-    """The ids as they were given, where user and generation are at least a text or a number that can be told."""
+    """The ids as they were given, if user and generation are a text or a number that can be returned to the sender."""
     user, generation, account = body.get("user_id"), body.get("generation_id"), body.get("account_id")
-    if not (_is_telling(user) and _is_telling(generation)):
+    if not (_is_returnable(user) and _is_returnable(generation)):
         return None
-    paying = user if account is None else account if _is_telling(account) else None
-    return paying, user, generation  # type: ignore[return-value]  # told so
+    paying = user if account is None else account if _is_returnable(account) else None
+    return paying, user, generation  # type: ignore[return-value]  # checked above
 
 
-def _is_telling(value: object) -> bool:
+def _is_returnable(value: object) -> bool:
     if isinstance(value, str):
         return 0 < len(value) <= _GIVEN_ID_CHARACTERS and value.isprintable()
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _unknown(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of unknown fields, fit for a log, no more than some of them."""
+    """The names of unknown fields, safe for a log, and not more than ``_UNKNOWN_NAMED``."""
     return tuple(sorted({_printable(name) for name in body.keys() - _KNOWN})[:_UNKNOWN_NAMED])
 
 
@@ -136,7 +136,7 @@ def _request(key: Key, body: Mapping[str, Any], unknown: tuple[str, ...]) -> Gen
 
 
 def _value(field: Field, value: object) -> Any:
-    """The value of a field as its type reads it; what a request has that does not say it, where it is null."""
+    """The value of a field, read by its type. A null gives the field's default."""
     match field.type:
         case Text() as text:
             return _text(field.name, value, text)
@@ -149,19 +149,19 @@ def _value(field: Field, value: object) -> Any:
 
 
 def _unknown_refused(unknown: tuple[str, ...]) -> str:
-    """What is wrong and what may have been meant: ``widht`` is near to ``width``."""
-    import difflib  # noqa: PLC0415  # 2 ms of a start, for what hardly ever is needed
+    """The error sentence, with the likely meaning: ``widht`` is close to ``width``."""
+    import difflib  # noqa: PLC0415  # costs 2 ms of a start, and is rarely needed
 
     near = [(name, difflib.get_close_matches(name, _KNOWN, 1)) for name in unknown]
-    told = [f"{name} (did you mean {found[0]}?)" if found else name for name, found in near]
-    return f"strict refuses fields that are not known: {', '.join(told)}"
+    suggested = [f"{name} (did you mean {found[0]}?)" if found else name for name, found in near]
+    return f"strict refuses fields that are not known: {', '.join(suggested)}"
 
 
 def _check_together(key: Key, given: Mapping[str, Any]) -> None:
-    """The rules of more than one field."""
+    """Check the rules that concern several fields."""
     if given["continuation"] and given["input_file"] is None:
         raise _FieldError("continuation needs an input_file: the sound to go on from")
-    # One user's file is never another's, and no other account's either: the folder is the user's own.
+    # A user may use only files of their own folder, in the account that pays: never those of another user or account.
     if given["input_file"] is not None and not given["input_file"].startswith(f"{key.account_id}/{key.user_id}/"):
         raise _FieldError(UPLOAD_RULE)
 
@@ -175,7 +175,7 @@ def _prompt(value: object, *, needed: bool) -> str:
 
 
 def _text(name: str, value: object, rule: Text) -> str | None:
-    """The text; None where it is empty, for an app may send its empty form fields."""
+    """The text; None if it is empty, because an app may send its empty form fields."""
     if value is None:
         return None
     if not isinstance(value, str) or (rule.most is not None and len(value) > rule.most):
@@ -189,7 +189,7 @@ def _text(name: str, value: object, rule: Text) -> str | None:
 
 
 def _storable(name: str, value: str) -> str:
-    """Refuse lone surrogates and NUL: no store and no dependency takes them."""
+    """The value, unless it has lone surrogates or NUL: no store and no dependency accepts these. Raises _FieldError."""
     if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
         raise _FieldError(f"{name} has characters that are not text")
     return value
@@ -200,7 +200,7 @@ def _number(name: str, value: object, rule: Number) -> int | float | None:
         return None
     kind = "a whole number" if rule.whole else "a number"
     good = isinstance(value, int) or (not rule.whole and isinstance(value, float))
-    if not good or isinstance(value, bool) or not rule.low <= value <= rule.high:  # type: ignore[operator]  # good says so
+    if not good or isinstance(value, bool) or not rule.low <= value <= rule.high:  # type: ignore[operator]  # by good
         raise _FieldError(f"{name} must be {kind} from {rule.low} to {rule.high}")
     return value  # type: ignore[return-value]  # narrowed by good
 
@@ -216,16 +216,16 @@ def _flag(name: str, value: object, *, default: bool | None) -> bool | None:
 def _pairs(name: str, value: object, rule: Pairs) -> dict[str, str]:
     if value is None:
         return {}
-    told = f"{name} must be at most {rule.most} pairs of texts of at most {rule.characters} characters"
+    rule_text = f"{name} must be at most {rule.most} pairs of texts of at most {rule.characters} characters"
     if not isinstance(value, dict) or len(value) > rule.most:
-        raise _FieldError(told)
+        raise _FieldError(rule_text)
     for key, item in value.items():
         if not isinstance(item, str) or max(len(key), len(item)) > rule.characters:
-            raise _FieldError(told)
+            raise _FieldError(rule_text)
         _storable(name, key + item)
     return dict(value)
 
 
 def _printable(name: str) -> str:
-    """A stranger's field name, fit for a log: at most 40 harmless characters."""
+    """A stranger's field name, safe for a log: at most 40 harmless characters."""
     return re.sub(r"[^A-Za-z0-9_.-]", "?", name)[:40]

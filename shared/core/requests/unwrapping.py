@@ -1,9 +1,9 @@
-"""Bodies that are nearly ours: a request in the wrapping that a sender's library or a tool has put around it.
+"""Requests in a wrapping: what a sender's library or a tool has put around the JSON object.
 
 Rules of this file:
-1. A wrapping is taken off where only one reading is possible; anything else is refused with a sentence that names what
-   it looks like. Nothing is unpacked that could grow.
-2. Whatever the bytes are, the answer is a JSON object or ``Unreadable``, in time and memory of the order of the body.
+1. A wrapping is removed only if it can be read in one way. Anything else is refused with a sentence that says what it
+   looks like. Nothing that could expand (gzip, ZIP) is unpacked.
+2. Any bytes give a JSON object or ``Unreadable``, in time and memory proportional to the body.
 """
 
 import base64
@@ -13,17 +13,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: How many steps are gone to the object: reading JSON is one, taking off a wrapping is one.
+#: The most steps to the object: reading JSON is one step, removing a wrapping is one.
 MOST_STEPS = 8
 
-#: How deep the objects and lists of a message may stand in each other. Ours need three.
+#: How deep objects and lists of a message may be nested. Valid messages need three levels.
 MOST_LEVELS = 64
 
 #: .NET's binary DataContractSerializer, as BrokeredMessage used it ([MC-NBFX]): an element in Microsoft's namespace.
 _NET_NAMESPACE = b"\x083http://schemas.microsoft.com/2003/10/Serialization/"
 _NET_TEXT, _NET_BYTES = b"@\x06string" + _NET_NAMESPACE, b"@\x0cbase64Binary" + _NET_NAMESPACE
 
-#: Its text records: bytes of the length that follows, and how the text is written. One more of each ends the element.
+#: Its text records: kind -> bytes of the length field. The kind plus one also ends the element.
 _NET_RECORDS = {
     **dict.fromkeys((0x98, 0x9E, 0xB6), 1),
     **dict.fromkeys((0x9A, 0xA0, 0xB8), 2),
@@ -32,7 +32,7 @@ _NET_RECORDS = {
 _NET_UTF_16 = frozenset((0xB6, 0xB8, 0xBA))
 _NET_END = 0x01
 
-#: What else comes into a queue, by how it begins.
+#: Other content that arrives in queues, by how it begins.
 _LOOKS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\x1f\x8b"), "gzip: send it unpacked"),
     (re.compile(rb"PK\x03\x04"), "a ZIP archive"),
@@ -46,8 +46,8 @@ _LOOKS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 _BASE64 = re.compile(rb"\s*[A-Za-z0-9+/_-]{8,}={0,2}\s*")
 
 
-class Unreadable(Exception):  # noqa: N818  # it says what was found
-    """There is no one message in these bytes. The text says what they look like, and never what is in them."""
+class Unreadable(Exception):  # noqa: N818  # the name says what was found
+    """The bytes do not hold exactly one message. The text says what they look like, never their content."""
 
 
 def unwrapped(raw: bytes) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def unwrapped(raw: bytes) -> dict[str, Any]:
 
 
 def plain_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object that these bytes are, without any wrapping. Raises Unreadable."""
+    """The JSON object in these bytes, which have no wrapping. Raises Unreadable."""
     value = _json(raw)
     if not isinstance(value, dict):
         raise Unreadable("the message is not a JSON object")
@@ -120,7 +120,7 @@ def _children(value: object) -> Any:
 
 
 def _of_base64(raw: bytes) -> bytes | None:
-    """What is written in base64, where that is the beginning of JSON, or of a .NET string."""
+    """The decoded base64, if that begins like JSON or like a .NET string. None otherwise."""
     if not _BASE64.fullmatch(raw):
         return None
     text = raw.strip().translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
@@ -140,7 +140,7 @@ def _of_list(value: list[Any]) -> object:
 
 
 def _inside(value: Mapping[str, Any]) -> object:
-    """What a wrapping object holds: a CloudEvent, an event of Event Grid, a message of Logic Apps. None: it is none."""
+    """The content of a CloudEvent, an Event Grid event or a Logic Apps message. None for an object without wrapping."""
     if "specversion" in value or {"eventType", "eventTime"} <= value.keys():
         if str(value.get("type", "")).startswith("darkroom."):
             raise Unreadable("the message is an event that Darkroom has sent, not a request")
@@ -155,7 +155,7 @@ def _inside(value: Mapping[str, Any]) -> object:
 
 
 def _of_net(raw: bytes) -> bytes:
-    """The text, or the bytes, that .NET's binary serializer wrote: records with a length each, up to the end."""
+    """The text or bytes that .NET's binary serializer wrote: records, each with its length, up to an end mark."""
     at, parts = len(_NET_TEXT if raw.startswith(_NET_TEXT) else _NET_BYTES), []
     while at < len(raw) and raw[at] != _NET_END:
         last = raw[at] not in _NET_RECORDS  # the odd one of each pair

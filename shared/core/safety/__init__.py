@@ -1,1 +1,1 @@
-"""Content safety, the pure part: scores, verdicts, policy, the own list of terms, disguised texts."""
+"""Content safety, pure: policies, verdicts, the blocklist, and reading texts as a reader sees them."""

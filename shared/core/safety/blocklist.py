@@ -1,15 +1,14 @@
-"""The own term list: words that are refused wherever they stand as words. It costs nothing and runs first.
+"""The blocklist: terms that are refused wherever they occur as words. It costs nothing, so it is the first screener.
 
 Rules of this file:
-1. The list is data (blocklist.toml), checked whole when it is read. It is for what is never wanted; what depends on the
-   sense is for the other screeners.
-2. A term is a word of its own, or several: letters before or after it make it another word. A term that
-   overlaps an innocent phrase is none.
-3. Some words are harmless alone and not together. ``near`` names lists of words: one of each, in any order, within so
-   many words of a text, is a term.
-4. A list becomes a tree of words when the first text is looked at. Each word of a text is looked up in it by its key,
-   in every way in which it may be read (spelling.py); so the time of a look grows with the text, and hardly with the
-   list.
+1. The list is data (blocklist.toml), checked completely when it is read. It is for terms that are never wanted. Terms
+   that depend on their sense are for the other screeners.
+2. A term is one or more whole words: with letters before or after it, it is another word. A term that overlaps an
+   innocent phrase does not count.
+3. Some words are harmless alone but not together. ``near`` names lists of words: one word of each list, in any order,
+   within a number of words of a text, is a term.
+4. A list becomes a tree of words when the first text is assessed. Each word of a text is looked up in it by its key, in
+   every reading (spelling.py). So the time grows with the text, and hardly with the list.
 """
 
 import itertools
@@ -25,36 +24,36 @@ from shared.core.safety.moderation import BLOCKLIST, MOST_SEVERE, Assessment, Ca
 from shared.core.safety.patterns import PatternError, parts
 from shared.core.safety.spelling import Reading, chunks, fits, key, normal, of_chunk, spaced
 
-#: Bounds of the list, so that its time is bounded as well.
+#: Bounds of the list, which bound its time too.
 _MOST_TERMS, _MOST_NEAR, _MOST_WITHIN = 2000, 4, 20
 
-#: How many signs may stand between the words of a term.
+#: How many characters may stand between the words of a term.
 _GAP = 5
 
-#: A term of a few words, this long, is found without anything between them too.
+#: A term of up to ``_MOST_JOINED`` words, with at least ``_JOINED`` letters, is found without gaps too.
 _JOINED, _MOST_JOINED, _MOST_JOINED_PHRASES = 6, 3, 100
 
-#: How many chunks of texts are remembered with what they may be, and how long a remembered one is.
+#: How many chunks of texts are cached with their readings, and the longest chunk that is cached.
 _REMEMBERED_CHUNKS, _REMEMBERED_CHARACTERS = 5000, 24
 
-#: So many words of a near group after its first are looked at.
+#: How many words after the first hit of a near group are examined.
 _MOST_NEAR_HITS = 50
 
 _WORD = re.compile(r"[^\W_]+")
 _INNOCENT = -1
 
 
-#: A pattern in parts, one after the other, and the phrases that each stands for.
+#: A pattern in consecutive parts: for each part, the phrases that it stands for.
 _Pattern = tuple[tuple[str, ...], ...]
 
 
 class BlocklistError(ValueError):
-    """The term list cannot be used; the text names the file and the place, and no term."""
+    """The blocklist cannot be used. The text names the file and the place, never a term."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The terms of one kind: what a hit means, and the lists of patterns of which each has to be there."""
+    """The terms of one kind: the meaning of a hit, and the lists of patterns that all have to occur."""
 
     category: Category | None
     severity: int
@@ -64,7 +63,7 @@ class _Group:
 
 
 class _Hit(NamedTuple):
-    """A phrase that stands in a text: where, and in which list of which group."""
+    """A phrase found in a text: its place, its group, and its list within the group."""
 
     start: int
     end: int
@@ -73,16 +72,16 @@ class _Hit(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """A word of a text that stands in the tree: where, its letters, and their key."""
+    """A word of a text that is in the tree: its place, its letters, and their key."""
 
     start: int
     end: int
-    dead_letters: str
+    letters: str
     key: str
 
 
 class _Node:
-    """A place in the tree of words: what ends here, and the words that go on."""
+    """A node in the tree of words: the phrases that end here, and the words that continue."""
 
     __slots__ = ("ends", "words")
 
@@ -92,12 +91,12 @@ class _Node:
 
 
 def _letters(phrase: str) -> str:
-    """The letters of a phrase, without what stands between them."""
+    """The letters of a phrase, without the characters between them."""
     return "".join(_WORD.findall(phrase))
 
 
 class _Tree:
-    """The phrases of a list as a tree of words, and which of its words each chunk of a text may be."""
+    """The phrases of a list as a tree of words, with a cache of the readings of each chunk of text."""
 
     __slots__ = ("_chunks", "_keys", "_shared", "innocent", "root")
 
@@ -119,7 +118,7 @@ class _Tree:
         for pattern in own:
             node = self.root
             for number, part in enumerate(pattern, start=1):
-                # One phrase alone begins many patterns: they share its nodes, or each would be walked through.
+                # One phrase begins many patterns: they share its nodes, or each pattern would be walked separately.
                 if len(part) == 1 and part[0].isascii() and number < len(pattern):
                     node = self._begun(node, _WORD.findall(part[0].lower()), known)
                     continue
@@ -136,7 +135,7 @@ class _Tree:
                             self._link(self.root, ("".join(words),), node, known)
 
     def _begun(self, node: _Node, words: Sequence[str], known: dict[str, tuple[str, str]]) -> _Node:
-        """The node after words that others may begin with too."""
+        """The node after words with which other phrases may begin too."""
         for word in words:
             after = self._shared.get((id(node), word))
             if after is None:
@@ -146,19 +145,19 @@ class _Tree:
         return node
 
     def _link(self, node: _Node, words: Sequence[str], after: _Node, known: dict[str, tuple[str, str]]) -> None:
-        """Words that lead from one node to another."""
+        """Add words that lead from one node to another."""
         for number, word in enumerate(words, start=1):
             found = known.get(word)
             if found is None:
-                dead_letters = normal(word)
-                found = known[word] = (dead_letters, key(dead_letters))
+                letters = normal(word)
+                found = known[word] = (letters, key(letters))
                 self._keys.add(found[1])
             target = after if number == len(words) else _Node()
             node.words.setdefault(found[1], []).append((found[0], target))
             node = target
 
     def words(self, text: str) -> Iterator[_Word]:
-        """Those readings of a text that are words of the tree."""
+        """The readings of a text that are words of the tree."""
         for chunk in chunks(text):
             known = self._chunks.get(chunk[0])
             if known is None:
@@ -168,27 +167,25 @@ class _Tree:
                         self._chunks.clear()
                     self._chunks[chunk[0]] = known
             at = chunk.start()
-            for start, end, dead_letters, own in known:
-                yield _Word(start + at, end + at, dead_letters, own)
+            for start, end, letters, own in known:
+                yield _Word(start + at, end + at, letters, own)
         yield from self._among(spaced(text))
 
     def _among(self, found: Iterable[Reading]) -> Iterator[_Word]:
-        for start, end, dead_letters in dict.fromkeys(found):
-            own = key(dead_letters)
+        for start, end, letters in dict.fromkeys(found):
+            own = key(letters)
             if own in self._keys:
-                yield _Word(start, end, dead_letters, own)
+                yield _Word(start, end, letters, own)
 
     def hits(self, text: str) -> Iterator[_Hit]:
-        """All phrases of the tree that stand in a text."""
+        """All phrases of the tree that occur in a text."""
         words = list(self.words(text))
         starts: dict[int, list[_Word]] = {}
         for word in words:
             starts.setdefault(word.start, []).append(word)
         nearby: dict[int, list[_Word]] = {}
         for first in words:
-            ways = [
-                (after, first) for own, after in self.root.words.get(first.key, ()) if fits(first.dead_letters, own)
-            ]
+            ways = [(after, first) for own, after in self.root.words.get(first.key, ()) if fits(first.letters, own)]
             seen: set[tuple[int, int]] = set()
             while ways:
                 node, last = ways.pop()
@@ -204,14 +201,14 @@ class _Tree:
 
 
 def _after(starts: Mapping[int, Sequence[_Word]], end: int) -> list[_Word]:
-    """The words that begin a few signs after a place."""
+    """The words that begin within a few characters after a place."""
     return [word for place in range(end, end + _GAP + 1) for word in starts.get(place, ())]
 
 
 def _on(node: _Node, nearby: Iterable[_Word]) -> Iterator[tuple[_Node, _Word]]:
     for word in nearby:
         for own, after in node.words.get(word.key, ()):
-            if fits(word.dead_letters, own):
+            if fits(word.letters, own):
                 yield after, word
 
 
@@ -225,7 +222,7 @@ def _whole(pattern: _Pattern) -> Iterator[str]:
 
 
 def _written(phrase: str) -> Iterable[tuple[str, ...]]:
-    """The words of a phrase as they are folded: letters that are not ASCII may be another's in capitals."""
+    """The folded words of a phrase. A non-ASCII letter may fold differently in upper case: both forms count."""
     if phrase.isascii():
         return (tuple(_WORD.findall(phrase.lower())),)
     return dict.fromkeys(tuple(_WORD.findall(folded(case))) for case in (phrase, phrase.upper(), phrase.title()))
@@ -233,7 +230,7 @@ def _written(phrase: str) -> Iterable[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Blocklist:
-    """All terms, ready to be looked for."""
+    """All terms, ready to assess texts."""
 
     version: str
     groups: tuple[_Group, ...]
@@ -242,7 +239,7 @@ class Blocklist:
 
     @classmethod
     def parse(cls, text: str, file: str = "blocklist.toml") -> "Blocklist":
-        """Read a term list from TOML; TermsError on the first thing that is wrong."""
+        """Read a blocklist from TOML. Raises BlocklistError for the first problem."""
         try:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -258,7 +255,7 @@ class Blocklist:
         return cls(version, tuple(groups), innocent)
 
     def look(self, text: str) -> Assessment:
-        """What of the list stands in a text: a severity only for categories that were found, and topics."""
+        """Assess a text: a severity for each category that was found, and the topics."""
         severities: dict[Category, int] = {}
         topics: set[Topic] = set()
         for face in faces(text):
@@ -273,7 +270,7 @@ class Blocklist:
         if not self._tree:
             self._tree.append(_Tree(self.groups, self.innocent))
         hits = list(self._tree[0].hits(text))
-        # An innocent word is one as it is written: with a letter more it is what it is a disguise of.
+        # An innocent word counts only as it is written: with an extra letter it is the term that it disguises.
         innocent = [
             hit
             for hit in hits
@@ -287,7 +284,7 @@ class Blocklist:
 
 
 def _is_whole(group: _Group, hits: list[_Hit], text: str) -> bool:
-    """Whether all lists of a group are there, one of each within so many words."""
+    """Whether a hit of each list of a group is there, within the group's number of words."""
     if len(group.lists) == 1:
         return True
     ordered = sorted(hits)
@@ -322,7 +319,7 @@ def _together(where: str, table: object) -> _Group:
 
 
 def _meaning(where: str, raw: object) -> tuple[Category | None, int, Topic | None]:
-    """What a hit of these terms means: a category with a severity, or a topic."""
+    """The meaning of a hit of these terms: a category with a severity, or a topic."""
     table: Mapping[str, Any] = raw if isinstance(raw, dict) else {}
     if "topic" in table:
         topics = {topic.value: topic for topic in Topic}

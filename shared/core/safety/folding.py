@@ -1,16 +1,16 @@
 """Folding: a text as a reader sees it, whatever characters it was written with.
 
 Rules of this file:
-1. Folding is for comparing only. What a screener or a model gets is what the user wrote; a screener that reads the
-   sense gets another reading beside it (unmasked.py).
-2. The same function folds the terms and the text, so that both always meet.
-3. Each character is folded by itself, once: what it is to a reader does not depend on what stands beside it. So the
-   time grows with the text's length and nothing else, and what was learnt of a character is kept.
-4. What looks like what is Unicode's own data (lookalikes.py, NFKD, the names of letters). Of our own are only the
-   letters that are read as Latin ones although Unicode does not call them confusable.
+1. Folding is for comparing only. Screeners and models get what the user wrote. A screener that reads the sense also
+   gets a second reading (unmasked.py).
+2. The same function folds the terms and the text, so that both always match.
+3. Each character is folded by itself, once: its look does not depend on the characters beside it. So the time grows
+   only with the text's length, and the result for each character is cached.
+4. Look-alikes are Unicode's own data (lookalikes.py, NFKD, the names of letters). The table below adds only letters
+   that are read as Latin ones although Unicode does not list them as confusable.
 
-A text has more than one face where something in it is not seen, or not where it stands: letters written in tag
-characters or in the numbers of variation selectors, and what an override turns round. ``faces`` has each.
+A text has more than one face if a part of it is invisible or displayed elsewhere: letters in tag characters or in
+variation selectors, and text in a right-to-left override. ``faces`` yields each.
 """
 
 import re
@@ -19,8 +19,8 @@ from collections.abc import Iterator
 
 from shared.core.safety.lookalikes import LOOKALIKES
 
-#: Letters that are read as the Latin letter before them, and that UTS #39 does not list so: they look alike in small
-#: capitals, in handwriting, or turned round.
+#: Letters that are read as the Latin letter before them and that UTS #39 does not list: they look alike in small
+#: capitals, in handwriting, or upside down.
 _READ_AS = {
     "a": "ᗩ",
     "b": "ьƅβ",
@@ -35,34 +35,34 @@ _READ_AS = {
     "s": "ᔕ",
     "w": "шω",
     "z": "ᘔ",
-    "ſ": "ſ",  # noqa: RUF001  # read as one of two letters: spelling.py knows both
+    "ſ": "ſ",  # noqa: RUF001  # read as one of two letters: spelling.py handles both
 }
 
-#: Signs that nobody sees although Unicode has them for letters or symbols.
+#: Invisible characters that Unicode classifies as letters or symbols.
 _HIDDEN = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
-#: What is left out: marks upon letters, format characters (zero-width ones, directions, tags), controls, and what is
-#: no character at all or only somebody's own.
+#: Categories that are left out: marks on letters, format characters (zero-width, directions, tags), controls,
+#: unassigned and private characters.
 _UNSEEN = frozenset({"Mn", "Me", "Cf", "Cc", "Cn", "Co", "Cs"})
 
-#: A sign that parts words, or not: what Unicode has for a blank and is none of the usual ones may be too narrow to see.
+#: Replaces unusual blanks. It may separate words or not, because such a blank may be too narrow to see.
 _NARROW = "·"
 _LINE_ENDS = frozenset("\u2028\u2029")
 _NARROW_CONTROLS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")
 _BLANKS = frozenset(" \t\n\r")
 
-#: Unicode says in a letter's name what it is: LATIN SMALL LETTER O WITH STROKE, REGIONAL INDICATOR SYMBOL LETTER P.
+#: The name of a letter names its base letter: LATIN SMALL LETTER O WITH STROKE, REGIONAL INDICATOR SYMBOL LETTER P.
 _NAMED = re.compile(r"(?:.*LATIN|REGIONAL).* LETTER (?:SMALL CAPITAL )?([A-Z])")
 
-#: How many folded characters are remembered; a text in more than that begins anew.
+#: How many folded characters are cached. After that the cache starts again.
 _MOST_KNOWN = 20_000
 
-#: A fold that would go in a circle ends after so many steps. The longest way there is has four.
+#: The most steps of one fold, so that a circle ends. The longest real fold has four.
 _STEPS = 8
 
 
 def folded(text: str) -> str:
-    """The text in small letters, Latin ones as far as it looks like them, without marks and what is not seen."""
+    """The text in lower case, look-alikes as Latin letters, without marks and invisible characters."""
     if text.isascii() and text.isprintable():
         return text.lower()
     if len(_known) > _MOST_KNOWN:
@@ -71,7 +71,7 @@ def folded(text: str) -> str:
 
 
 class _Known(dict[int, str]):
-    """What each character is folded to; learnt when it first comes."""
+    """A cache of what each character folds to, filled on first use."""
 
     def __missing__(self, code: int) -> str:
         self[code] = found = _folded(chr(code))
@@ -84,15 +84,15 @@ _looks: dict[str, str] = {}
 
 
 def _learn() -> None:
-    for dead_letters, chars in LOOKALIKES.items():
-        _looks.update(dict.fromkeys(chars, dead_letters))
+    for letters, chars in LOOKALIKES.items():
+        _looks.update(dict.fromkeys(chars, letters))
     for letter, chars in _READ_AS.items():
         for char in chars:
             _looks[char] = letter
 
 
 def _folded(char: str) -> str:
-    """One character: stepwise, until nothing of it changes."""
+    """Fold one character, step by step, until it no longer changes."""
     if not _looks:
         _learn()
     text = char
@@ -119,7 +119,7 @@ def _step(char: str) -> str:
 
 
 def _unseen(char: str) -> str | None:
-    """What is left of a character that is not seen; None for one that is."""
+    """The replacement of an invisible character; None for a visible one."""
     category = unicodedata.category(char)
     if char in _LINE_ENDS:
         return "\n"
@@ -131,19 +131,19 @@ def _unseen(char: str) -> str | None:
 
 
 def is_unseen(char: str) -> bool:
-    """Whether a character is one that nobody sees."""
+    """Whether a character is invisible."""
     return not char.isascii() and _unseen(char) == ""
 
 
 def _without_frame(char: str, plain: str) -> str:
-    """A decomposed character: of a letter in brackets, or with a dot behind it, the letter."""
+    """A decomposed character without its frame: a letter in brackets, or with a dot after it, becomes the letter."""
     kept = "".join(part for part in plain if unicodedata.category(part)[0] in "LN")
     framed = kept and unicodedata.category(char)[0] in "SN"
     return kept if framed else plain
 
 
 def _by_name(char: str) -> str:
-    """The letter that a character's name calls it, or that it has been made from; itself where there is none."""
+    """The base letter in a character's name, or the character itself if its name has none."""
     name = unicodedata.name(char, "")
     without = name.partition(" WITH ")[0]
     if found := _NAMED.fullmatch(without):
@@ -157,7 +157,7 @@ def _by_name(char: str) -> str:
 
 
 def _cased(char: str) -> str:
-    """The small letter; where that looks like no Latin one but its capital does, what the capital looks like."""
+    """The lower-case letter. If only its capital looks like a Latin letter, that Latin letter."""
     small = char.casefold()
     if small != char:
         return small
@@ -167,19 +167,19 @@ def _cased(char: str) -> str:
 
 # ---------------------------------------------------------------------------------------------------------------- faces
 
-#: Unicode's tag characters: nobody sees them, and each is an ASCII character to a language model that knows them.
+#: Unicode's tag characters. They are invisible, but a language model may read each as an ASCII character.
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _TAG = 0xE0000
 
-#: Variation selectors count bytes: the first sixteen from 0, those of plane 14 from 16 on.
+#: Variation selectors as bytes: the first sixteen are 0 to 15, those of plane 14 follow from 16.
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 
-#: Bounds of the overrides that are turned round within each other.
+#: The controls that open and close nested directions.
 _OVERRIDE, _OPENS, _CLOSES = "\u202e", "\u202a\u202b\u202d\u202e\u2066\u2067\u2068", "\u202c\u2069"
 
 
 def hidden_in(text: str) -> str:
-    """What is written in a text with tag characters or variation selectors; empty for nearly every text."""
+    """The text hidden in tag characters or variation selectors. Empty for nearly every text."""
     if text.isascii():
         return ""
     tags = [_tagged(run) for run in _TAGS.findall(text)]
@@ -198,7 +198,7 @@ def _numbered(run: str) -> str:
 
 
 def faces(text: str) -> Iterator[str]:
-    """The text as it is; and where it hides something, with that in its place, that alone, and as it is shown."""
+    """The text itself. If it hides text, also: with the hidden text in place, the hidden text alone, and as displayed."""
     yield text
     if text.isascii():
         return
@@ -212,7 +212,7 @@ def faces(text: str) -> Iterator[str]:
 
 
 def _turned(text: str) -> str:
-    """The text as it is shown: what stands in a right-to-left override is turned round, line by line."""
+    """The text as displayed: the characters of a right-to-left override are reversed, line by line."""
     lines = []
     for line in text.splitlines(keepends=True):
         levels: list[tuple[bool, list[str]]] = [(False, [])]

@@ -1,11 +1,11 @@
-"""Llama Guard: what it is asked, and how its answer is read.
+"""Llama Guard: the questions that it is asked, and how its answer is read.
 
 Rules of this file:
-1. A text that is asked about cannot end its own frame: what Llama Guard's template delimits with, special tokens in
-   angle brackets and lines that begin with a speaker, cannot be written with what is left of it.
-2. Only an answer that says ``safe`` and nothing else is safe. Anything else, or nothing, is unsafe.
-3. No piece of a text can be longer than what the model reads, whatever it is written in: what runs over would be
-   dropped, or would push the instructions out.
+1. A text in a question cannot end its own frame. Llama Guard's template delimits by special tokens in angle brackets
+   and by lines that begin with a speaker; ``framed`` removes the characters that are needed for both.
+2. Only the answer ``safe``, and nothing else, is safe. Any other answer, or none, is unsafe.
+3. A chunk of a text always fits the model's context, in any script. Otherwise the rest would be dropped, or would push
+   the instructions out.
 
 The categories are those of the model cards of Llama Guard 3 and 4: MLCommons' hazards, S1 to S13, and S14.
 """
@@ -18,14 +18,14 @@ from shared.core.safety.chunks import pieces_of
 from shared.core.safety.folding import hidden_in
 from shared.core.safety.moderation import LLAMA_GUARD, Assessment, Category, Topic
 
-#: Llama Guard says of itself: 8,192 tokens of context, of which its own template takes a thousand. Its tokenizer works
-#: on bytes (UTF-8), so no text has more tokens than bytes; English has four times fewer.
+#: Llama Guard's context has 8,192 tokens, of which its own template takes a thousand. Its tokenizer works on UTF-8
+#: bytes, so no text has more tokens than bytes. English has a quarter as many.
 CHUNK_BYTES = 7_000
 
-#: Llama Guard knows no severities: what it finds counts as high.
+#: Llama Guard has no severities: whatever it finds counts as high.
 SEVERITY = 6
 
-#: Each of its categories as one of ours.
+#: Llama Guard's categories -> ours.
 CATEGORIES: dict[str, Category | Topic] = {
     "S1": Category.VIOLENCE,
     "S2": Topic.CRIME,
@@ -43,18 +43,18 @@ CATEGORIES: dict[str, Category | Topic] = {
     "S14": Topic.CODE,
 }
 
-_BRACKETS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "|": "¦"})  # noqa: RUF001  # that is the point
+_BRACKETS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "|": "¦"})  # noqa: RUF001  # look-alikes on purpose
 
 
 def framed(text: str) -> str:
     """The text as one line without control characters, angle or square brackets, or bars.
 
-    What is not seen is left out, so that it parts no word; what is hidden in it stands at the end.
+    Invisible characters are left out, so that they separate no word. The text hidden in them is added at the end.
     """
-    # NFKC first: a fullwidth bracket becomes a real one, here and perhaps in the model's tokenizer.
+    # NFKC first: a fullwidth bracket becomes an ASCII one, here and perhaps in the model's tokenizer.
     plain = unicodedata.normalize("NFKC", f"{text} {hidden_in(text)}")
     kept = "".join(_kept(char) for char in plain)
-    # Once more: what is left out may have kept two characters from becoming one.
+    # NFKC again: a removed character may have kept two others from combining.
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", kept)).translate(_BRACKETS).strip()
 
 
@@ -66,18 +66,18 @@ def _kept(char: str) -> str:
 
 
 def questions(text: str) -> list[dict[str, str]]:
-    """The model's inputs for a text of any length that a user or a model wrote, a piece of it in each.
+    """The model's inputs for a text of any length by a user or a model: one prompt for each chunk.
 
-    The model puts each into its own template. None where nothing is left of the text that could be read.
+    The model puts each into its own template. The list is empty if the text has no readable character.
     """
     plain = framed(text)
     widest = len(max(plain, default="").encode())
-    pieces = (piece.strip() for piece in pieces_of(plain, CHUNK_BYTES // max(widest, 1)))
-    return [{"prompt": piece} for piece in pieces if piece]
+    chunks = (chunk.strip() for chunk in pieces_of(plain, CHUNK_BYTES // max(widest, 1)))
+    return [{"prompt": chunk} for chunk in chunks if chunk]
 
 
 def read(outputs: Sequence[str]) -> Assessment:
-    """The assessment in an answer, which comes whole or in pieces: no categories where it is safe, else those named."""
+    """The assessment in an answer, whole or in chunks: no categories if it is safe, otherwise those that it names."""
     lines = "".join(outputs).strip().splitlines()
     if lines == ["safe"]:
         return Assessment({}, screeners=(LLAMA_GUARD,))

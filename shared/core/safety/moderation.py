@@ -1,12 +1,12 @@
-"""Content safety, the pure part: verdicts, how several become one, and the judgement of one by a policy.
+"""Content safety, the pure part: assessments, how several become one, and the verdict of a policy on one.
 
 Rules of this file:
-1. What cannot be read as safe is unsafe: a verdict that lacks a category refuses, and so does a topic that the
-   policy does not name as allowed.
-2. A policy is data (moderation.toml, read by policy.py). Its version is stored with every verdict.
-3. A judgement names the category, never the threshold or the words.
-4. A refusal by one screener is final, whoever else is silent. A silence never allows: it waits, or, where the
-   operator has chosen so for this screener, the verdict says that it went on without it.
+1. What cannot be read as safe is unsafe. An assessment that lacks a category is refused, and so is one with a topic
+   that the policy does not allow.
+2. A policy is data (moderation.toml, read by policy_file.py). Its version is stored with every verdict.
+3. A verdict names the category, never the threshold or the words.
+4. One refusal is final even if other screeners are unavailable. An unavailable screener never allows content: the
+   request waits, or, with ``go_on_without``, proceeds and the record names the missing screener.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from shared.core.reasons import Reason, Refusal
 
 
 class Category(StrEnum):
-    """The harm categories of Azure AI Content Safety: a whole verdict has a severity for each."""
+    """The harm categories of Azure AI Content Safety. A complete assessment has a severity for each."""
 
     HATE = "Hate"
     SELF_HARM = "SelfHarm"
@@ -30,7 +30,7 @@ class Category(StrEnum):
 
 
 class Topic(StrEnum):
-    """What has no severity: it is there or not. Found by term lists, block lists and second opinions."""
+    """What has no severity: it is found or not. Blocklists, term lists and the secondary screener find topics."""
 
     MINORS = "minors"
     WEAPONS = "weapons"
@@ -48,7 +48,7 @@ class Topic(StrEnum):
     UNNAMED = "unnamed"
 
 
-#: How a category is named to a user. Empty: it is not named, because the name itself would say too much or nothing.
+#: The words for a category in a user's sentence. Empty: it is not named, as its name would reveal too much or nothing.
 PLAIN_WORDS: dict[Category | Topic, str] = {
     Category.HATE: "hate or harassment",
     Category.SELF_HARM: "self-harm",
@@ -70,19 +70,19 @@ PLAIN_WORDS: dict[Category | Topic, str] = {
     Topic.UNNAMED: "",
 }
 
-#: The screeners there are. Content Safety alone measures every category.
+#: The screeners. Only Content Safety measures every category.
 BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD = "blocklist", "content_safety", "llama_guard"
 
-#: The highest severity there is (EightSeverityLevels); the four levels are 0, 2, 4 and 6 of them.
+#: The highest severity (EightSeverityLevels). The four-level scale uses 0, 2, 4 and 6 of them.
 MOST_SEVERE = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What was seen: a severity from 0 (none) to 7 for each category, and the topics that were found.
+    """What was found: a severity from 0 (none) to 7 for each category, and the topics.
 
-    ``screeners`` have looked, ``unavailable`` should have. ``unscreened`` names a modality that nobody can look at
-    ("video"); empty for whatever was looked at.
+    ``screeners`` have assessed the content; those in ``unavailable`` should have. ``unscreened`` names a modality that
+    no screener can assess ("video"); empty if the content was assessed.
     """
 
     severities: Mapping[Category, int]
@@ -93,7 +93,7 @@ class Assessment:
 
 
 class Partial(StrEnum):
-    """What becomes of the safe outputs of a generation when another of its outputs is refused."""
+    """What happens to the safe outputs of a generation if another of its outputs is refused."""
 
     DELIVER_SAFE = "deliver_safe"
     REFUSE_ALL = "refuse_all"
@@ -101,10 +101,10 @@ class Partial(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenerRule:
-    """When one screener counts as unavailable, and what then.
+    """When one screener counts as unavailable, and what follows.
 
-    An answer later than ``timeout_s`` is none. After ``failures`` in a row it is not asked for ``pause_s``, then once.
-    ``go_on_without``: its silence does not hold a request up, as long as another has looked.
+    An answer later than ``timeout_s`` does not count. After ``failures`` in a row the screener is not called for
+    ``pause_s``, then once. ``go_on_without``: its absence does not delay a request if another screener has assessed it.
     """
 
     timeout_s: float = 10.0
@@ -115,10 +115,10 @@ class ScreenerRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """From which severity on each category is refused, for everybody and (``plans``) for single plans; and the rest.
+    """From which severity each category is refused: for everybody, and per plan (``plans``); and the other rules.
 
     ``allow_topics`` are the only topics that pass. ``unscreened`` are the modalities whose outputs may be delivered
-    although nobody looked at them ("video", "audio", "training").
+    without any screening ("video", "audio", "training").
     """
 
     version: str
@@ -130,15 +130,15 @@ class Policy:
     screeners: Mapping[str, ScreenerRule] = field(default_factory=dict)
 
     def thresholds(self, plan: Plan) -> Mapping[Category, int]:
-        """From which severity on each category is refused for a plan."""
+        """From which severity each category is refused for a plan."""
         return {**self.refuse_from, **self.plans.get(plan, {})}
 
     def rule(self, screener: str) -> ScreenerRule:
-        """The rule of a screener; the defaults for one that the policy does not name."""
+        """The rule of a screener. A screener that the policy does not name gets the defaults."""
         return self.screeners.get(screener, _DEFAULT_RULE)
 
     def overridden(self, thresholds: Mapping[Category, int]) -> "Policy":
-        """The policy with these thresholds for everybody, whatever the plan; its version says so."""
+        """The policy with these thresholds for everybody, whatever the plan. Its version says so."""
         changed = any(
             self.thresholds(plan).get(name) != severity for plan in Plan for name, severity in thresholds.items()
         )
@@ -165,13 +165,13 @@ _DEFAULT_RULE = ScreenerRule()
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Allowed, or refused for a category or topic (None: the verdict was not whole)."""
+    """Allowed, or refused for a category or topic (None: the assessment was not complete)."""
 
     allowed: bool
     category: Category | Topic | None = None
 
     def refusal(self, reason: Reason) -> Refusal:
-        """What a user is told: the category in plain words, nothing of thresholds or terms."""
+        """The refusal for the user: the category in plain words, without thresholds or terms."""
         plain = PLAIN_WORDS[self.category] if self.category else ""
         because = f" ({plain})" if plain else ""
         return Refusal(reason, f"The {_SUBJECTS.get(reason, 'result')} was refused by the content rules{because}.")
@@ -181,9 +181,9 @@ _SUBJECTS = {Reason.PROMPT_REFUSED: "prompt", Reason.INPUT_REFUSED: "input image
 
 
 def evaluate(policy: Policy, assessment: Assessment, plan: Plan = Plan.FREE) -> Verdict:
-    """Allowed only if every category is there and below its threshold, and no topic is refused; the worst is named.
+    """Allowed only if every category is there and below its threshold, and no topic is refused. Names the worst.
 
-    Severities may be missing only where the policy goes on without Content Safety, which was unavailable.
+    Severities may be missing only if Content Safety was unavailable and the policy goes on without it.
     """
     if assessment.unscreened:
         return Verdict(allowed=assessment.unscreened in policy.unscreened)
@@ -199,7 +199,7 @@ def evaluate(policy: Policy, assessment: Assessment, plan: Plan = Plan.FREE) -> 
 
 
 def refused_for(policy: Policy, assessment: Assessment, plan: Plan) -> Category | Topic | None:
-    """What a verdict, whole or not, is refused for: the gravest topic, else the severest category."""
+    """What an assessment, complete or not, is refused for: the gravest topic, else the severest category."""
     topics = [topic for topic in Topic if topic in assessment.topics and topic not in policy.allow_topics]
     if topics:
         return topics[0]
@@ -216,12 +216,12 @@ def _is_severity(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_SEVERE
 
 
-# Several screeners.
+# Several screeners together.
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one screener said; ``verdict`` is None where it could not be had."""
+    """What one screener found; ``verdict`` is None if it was unavailable."""
 
     screener: str
     assessment: Assessment | None
@@ -236,11 +236,11 @@ class Decision(StrEnum):
 
 
 def combine(policy: Policy, opinions: Sequence[Opinion], plan: Plan = Plan.FREE) -> tuple[Assessment, Decision]:
-    """The verdict of all screeners together, and what follows.
+    """The assessment of all screeners together, and what follows.
 
-    1. One that refuses refuses, whoever is silent.
-    2. Else one that is silent and may not be gone on without makes the request wait; so does nobody having looked.
-    3. Else it is allowed, if what was seen is whole (or lacks only what a silent screener would have said).
+    1. If one refuses, the content is refused, even if others are unavailable.
+    2. Otherwise the request waits if an unavailable screener is required, or if no screener has assessed it.
+    3. Otherwise it is allowed, if the assessment is complete or lacks only what an unavailable screener would add.
     """
     assessment = merged(opinion.assessment for opinion in opinions if opinion.assessment is not None)
     assessment = Assessment(
@@ -259,7 +259,7 @@ def combine(policy: Policy, opinions: Sequence[Opinion], plan: Plan = Plan.FREE)
 
 
 def merged(screenings: Iterable[Assessment]) -> Assessment:
-    """Several looks at the same thing, or at its parts, as one: the highest severities, and every topic."""
+    """Several assessments of the same content, or of its parts, as one: the highest severities, and every topic."""
     severities: dict[Category, int] = {}
     topics: frozenset[Topic] = frozenset()
     for assessment in screenings:
@@ -269,17 +269,17 @@ def merged(screenings: Iterable[Assessment]) -> Assessment:
     return Assessment(severities, topics)
 
 
-#: Modalities that a screener can look at. Of all others the verdict says that they are unscreened.
+#: Modalities that a screener can assess. The assessment of any other says that it is unscreened.
 SCREENED_MODALITIES = frozenset({Modality.IMAGE, Modality.TEXT})
 
-#: Those that nobody here can look into: moving pictures, sound, and what a training learns from and makes. A policy
-#: may name them in ``unscreened``, and no others: what can be looked at never passes unseen.
+#: Modalities that no screener here can assess: video, audio, and a training's archive and result. A policy may name
+#: them in ``unscreened``, and no others, because content that can be screened is never delivered unscreened.
 UNSCREENED_MODALITIES = frozenset({Modality.VIDEO, Modality.AUDIO, Modality.TRAINING})
 
-#: Kinds of inputs that are looked at, or hold nothing that could be shown.
+#: Kinds of inputs that are screened, or that contain nothing to screen.
 SCREENED_INPUTS = frozenset(kind for kind in InputKind if not kind.is_file)
 
-#: Inputs that nobody here can look into, by kind, and the modality that the policy has to let pass for each.
+#: Kinds of inputs that no screener here can assess, and the modality that the policy has to name for each.
 UNSCREENED_INPUTS: Mapping[InputKind, Modality] = {
     InputKind.AUDIO: Modality.AUDIO,
     InputKind.ARCHIVE: Modality.TRAINING,
@@ -287,15 +287,15 @@ UNSCREENED_INPUTS: Mapping[InputKind, Modality] = {
 
 
 def unscreened(modality: str) -> Assessment:
-    """The verdict on an output that nobody can look at: allowed only by a policy that names its modality."""
+    """The assessment of an output that no screener can assess: allowed only by a policy that names its modality."""
     return Assessment({}, unscreened=modality)
 
 
 def may_be_offered(policy: Policy, modality: str, inputs: Iterable[InputKind] = ()) -> bool:
-    """Whether outputs of a modality can be screened, or the policy lets them pass unscreened.
+    """Whether outputs of a modality can be screened, or the policy allows them unscreened.
 
-    ``inputs`` are the kinds of the files that a request brings along: each has to be one that can be screened, or to
-    be let pass as well, whatever is made of it.
+    ``inputs`` are the kinds of the request's files. Each has to be screenable, or allowed unscreened by the policy,
+    whatever the modality of the output is.
     """
     needed = [modality, *(UNSCREENED_INPUTS[kind] for kind in inputs if kind not in SCREENED_INPUTS)]
     return all(name in SCREENED_MODALITIES or evaluate(policy, unscreened(name)).allowed for name in needed)
@@ -309,7 +309,7 @@ _MADE: Mapping[str, str] = {
 
 
 def not_screened(policy: Policy, modality: str) -> Refusal:
-    """Why what nobody can look at is not offered: another model would not help, other things would."""
+    """Why content that cannot be screened is not offered. Another model would not help, another modality would."""
     if may_be_offered(policy, modality):
         return Refusal(Reason.NOT_SCREENED, "The input file cannot be checked here. Send the request without it.")
     made = _MADE.get(modality, "This")
@@ -318,8 +318,8 @@ def not_screened(policy: Policy, modality: str) -> Refusal:
 
 
 def keyed_digest(key: bytes, content: bytes) -> str:
-    """What a record keeps of a text or an image: 32 hex digits of HMAC-SHA256, or nothing without a key.
+    """The digest of a text or an image that a record keeps: 32 hex digits of HMAC-SHA256. Empty without a key.
 
-    Without the key nobody can try out whether a text that he guesses is the one.
+    Without the key nobody can test whether a guessed text is the original.
     """
     return hmac.new(key, content, hashlib.sha256).hexdigest()[:32] if key else ""

@@ -1,113 +1,112 @@
-"""Patterns of a term list, and the phrases that each stands for.
+"""Patterns of a blocklist, and the phrases that each stands for.
 
 Rules of this file:
-1. A pattern cannot explode: literals, ``?``, ``|``, ``(?:...)`` and ``[...]`` are all there is, and each of its parts
-   stands for a bounded number of phrases, each of a bounded length. So the time of a look is bounded by the list,
-   whatever a stranger writes.
-2. Nothing stands for nothing: a pattern that may be empty would be found everywhere.
+1. A pattern cannot explode. It has only literals, ``?``, ``|``, ``(?:...)`` and ``[...]``, and each of its parts stands
+   for a bounded number of phrases of bounded length. So the list bounds the time of a search, whatever the text is.
+2. A pattern cannot be empty: an empty one would be found everywhere.
 """
 
 import re
 
-#: What a pattern may be made of; a blank stands for a few signs that are no letters.
+#: The syntax of a pattern. A blank stands for a few characters that are not letters.
 _PATTERN = re.compile(r"(?:\(\?:|[^\W_]|[ '|?)-]|\[[^\W\d_]+\])+")
 
-#: The pieces of a pattern: a bracket, a set of letters, a sign of its own, a run of literals with no ``?`` behind it.
-_PIECES = re.compile(r"\(\?:|\[[^\]]+\]|[|?)]|[^\W_](?=\?)|[ '-](?=\?)|(?:[^\W_ '-](?!\?)|[ '-](?!\?))+|.")
+#: The tokens of a pattern: a bracket, a set of letters, a single sign, a run of literals without a ``?`` after it.
+_TOKENS = re.compile(r"\(\?:|\[[^\]]+\]|[|?)]|[^\W_](?=\?)|[ '-](?=\?)|(?:[^\W_ '-](?!\?)|[ '-](?!\?))+|.")
 
-#: A pattern that is one phrase, of words alone.
+#: A pattern that is a single phrase of plain words.
 _PLAIN = re.compile(r"(?=.{1,300}$)[^\W_]+(?: [^\W_]+)*")
 
-#: Where a pattern may be parted, or is held together; a blank with a ``?`` behind it need not be there.
+#: Where a pattern may be split, or must not be. A blank with a ``?`` after it is optional, so it does not split.
 _JOINTS = re.compile(r"([()|]| (?!\?))")
 _LETTER = re.compile(r"[^\W_]")
 
-#: A ``?`` with nothing before it that could be there or not.
+#: A ``?`` with nothing optional before it.
 _STRAY = re.compile(r"(?:^|[|?]|\(\?:)\?")
 
-#: Bounds of one pattern: its length, and the phrases that it stands for.
+#: Bounds of one pattern: its characters, and the phrases that it stands for.
 MOST_CHARACTERS, MOST_PHRASES = 300, 2000
 
 
 class PatternError(ValueError):
-    """A pattern that cannot be used; the text says what is wrong, and nothing of the pattern."""
+    """A pattern that cannot be used. The text says what is wrong, and quotes nothing of the pattern."""
 
 
 def parts(pattern: str) -> list[list[str]]:
-    """A pattern in parts, one after the other, and the phrases that each stands for; PatternError where it is none.
+    """Split a pattern into consecutive parts, each with the phrases that it stands for. Raises PatternError.
 
-    It is parted at the blanks that have to be there: so the parts are few, and all phrases would be many.
+    It is split at its mandatory blanks: the phrases of the parts are few, while those of the whole would be many.
     """
     if _PLAIN.fullmatch(pattern):
         return [[word] for word in pattern.split(" ")]
     if len(pattern) > MOST_CHARACTERS or not _PATTERN.fullmatch(pattern):
         raise PatternError("may hold letters, digits, blanks, ' - ? | (?:...) and [...] only")
-    pieces = _parted(pattern)
-    if len(pieces) > 1:
+    split = _split(pattern)
+    if len(split) > 1:
         try:
-            return [_phrases(piece) for piece in pieces]
+            return [_phrases(part) for part in split]
         except PatternError:
-            pass  # a part may be empty where the whole is not
+            pass  # a part may be empty even if the whole is not
     return [_phrases(pattern)]
 
 
-def _parted(pattern: str) -> list[str]:
-    pieces, depth = [""], 0
+def _split(pattern: str) -> list[str]:
+    split, depth = [""], 0
     for sign in _JOINTS.split(pattern):
         depth += (sign == "(") - (sign == ")")
         if sign == "|" and depth == 0:
-            return [pattern]  # what stands beside the bar is the whole of it
+            return [pattern]  # a bar at the top level applies to the whole pattern
         if sign == " " and depth == 0:
-            pieces.append("")
+            split.append("")
         else:
-            pieces[-1] += sign
-    return pieces
+            split[-1] += sign
+    return split
 
 
 def _phrases(pattern: str) -> list[str]:
-    """All phrases that a part stands for; PatternError where it is none, or one of them would be no word."""
+    """All phrases that a part stands for. Raises PatternError if its syntax is wrong or a phrase has no letter."""
     if _STRAY.search(pattern):
         raise PatternError("a bracket or a ? stands where it means nothing")
-    pieces = _PIECES.findall(pattern)
-    found = _alternatives(pieces)
-    if pieces:
+    tokens = _TOKENS.findall(pattern)
+    found = _alternatives(tokens)
+    if tokens:
         raise PatternError("a bracket or a ? stands where it means nothing")
     if not all(map(_LETTER.search, found)):
         raise PatternError("would be found everywhere")
     return found
 
 
-def _alternatives(pieces: list[str]) -> list[str]:
-    """The phrases of what stands between bars, up to a closing bracket or the end; ``pieces`` are used up."""
-    found = _sequence(pieces)
-    while pieces and pieces[0] == "|":
-        pieces.pop(0)
-        found += _sequence(pieces)
+def _alternatives(tokens: list[str]) -> list[str]:
+    """The phrases of alternatives between bars, up to a closing bracket or the end. Consumes ``tokens``."""
+    found = _sequence(tokens)
+    while tokens and tokens[0] == "|":
+        tokens.pop(0)
+        found += _sequence(tokens)
         _bound(len(found))
     return list(dict.fromkeys(found))
 
 
-def _sequence(pieces: list[str]) -> list[str]:
+def _sequence(tokens: list[str]) -> list[str]:
     found = [""]
-    while pieces and pieces[0] not in {"|", ")"}:
-        options = _item(pieces)
-        if pieces and pieces[0] == "?":
-            pieces.pop(0)
+    while tokens and tokens[0] not in {"|", ")"}:
+        options = _item(tokens)
+        if tokens and tokens[0] == "?":
+            tokens.pop(0)
             options = ["", *options]
         _bound(len(found) * len(options))
         found = [before + option for before in found for option in options]
     return found
 
 
-def _item(pieces: list[str]) -> list[str]:
-    piece = pieces.pop(0)
-    if piece == "(?:":
-        options = _alternatives(pieces)
-        if not pieces:
+def _item(tokens: list[str]) -> list[str]:
+    token = tokens.pop(0)
+    if token == "(?:":
+        options = _alternatives(tokens)
+        if not tokens:
             raise PatternError("a bracket or a ? stands where it means nothing")
-        pieces.pop(0)
+        tokens.pop(0)
         return options
-    return list(piece[1:-1]) if piece[0] == "[" else [piece]
+    return list(token[1:-1]) if token[0] == "[" else [token]
 
 
 def _bound(count: int) -> None:

@@ -1,8 +1,8 @@
 """Reading a moderation policy from TOML.
 
 Rules of this file:
-1. A policy is checked whole when it is read; an error names the file and the place.
-2. Nothing is allowed by leaving it out: every category needs its threshold, an unknown name is an error.
+1. A policy is checked completely when it is read. An error names the file and the place.
+2. Leaving something out allows nothing: every category needs its threshold, and an unknown name is an error.
 """
 
 import tomllib
@@ -12,7 +12,7 @@ from typing import Any
 from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Partial, Policy, ScreenerRule, Topic
 
-#: Severities that a threshold may have: 8 refuses nothing of a category, for none is higher than 7.
+#: The range of a threshold. 8 refuses nothing of a category, because the highest severity is 7.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 1, 8
 
 _TOPICS = {topic.value for topic in Topic}
@@ -23,11 +23,11 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {"timeout_s": (0.1, 60), "failures"
 
 
 class PolicyError(ValueError):
-    """The policy cannot be used; the text names the file and the place."""
+    """The policy cannot be used. The text names the file and the place."""
 
 
 def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
-    """Read a policy from TOML; PolicyError on the first thing that is wrong."""
+    """Read a policy from TOML. Raises PolicyError for the first problem."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -53,7 +53,7 @@ def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
 
 
 class _Reading:
-    """Reads one file's values; every error names the file and the place."""
+    """Reads the values of one file. Every error names the file and the place."""
 
     def __init__(self, file: str) -> None:
         self._file = file

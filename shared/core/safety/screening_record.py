@@ -1,9 +1,9 @@
-"""The record of a verdict: why something passed or was refused, kept with its generation.
+"""The record of a verdict: why content was allowed or refused, stored with its generation.
 
 Rules of this file:
-1. Never the text or the picture itself, only a keyed digest of it.
-2. A record says all that is needed to judge again: severities, topics, plan, who looked and who did not.
-3. It is read leniently, for an older version may have written it: what cannot be read makes no record.
+1. It never has the text or the image, only a keyed digest of it.
+2. It has everything that is needed for another verdict: severities, topics, plan, screeners, unavailable screeners.
+3. It is read leniently, because an older version may have written it. An unreadable record is skipped.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from shared.core.safety.moderation import Assessment, Category, Policy, Topic, V
 class ScreeningRecord:
     """One verdict on ``subject``: "prompt", "input image", or "output 1.0" (attempt and index).
 
-    ``policy`` is the version that judged; ``category`` what it was refused for, empty if it was not, or not for one.
-    ``provenance`` says what came of validating the manifest of provenance that came with an output; empty: none came.
+    ``policy`` is the version of the policy. ``category`` is what the content was refused for; empty if it was allowed
+    or refused for none. ``provenance`` is the result of validating an output's provenance manifest; empty if it had none.
     """
 
     subject: str
@@ -39,7 +39,7 @@ class ScreeningRecord:
 
     @property
     def assessment(self) -> Assessment:
-        """What was seen; names that this version does not know count as a topic that nobody allows."""
+        """What the screeners found. A name that this version does not know counts as a topic that no policy allows."""
         categories = {category.value: category for category in Category}
         topics = {topic.value: topic for topic in Topic}
         known = frozenset(topics.get(name, Topic.UNNAMED) for name in self.topics)
@@ -53,11 +53,11 @@ class ScreeningRecord:
         )
 
     def verdict_under(self, policy: Policy) -> Verdict:
-        """What another policy would say to the same verdict."""
+        """The verdict of another policy on the same assessment."""
         return evaluate(policy, self.assessment, Plan.named(self.plan))
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that ``read_record`` reads back, without what is empty."""
+        """The JSON object that ``read_record`` reads back, without empty values."""
         raw = {
             "subject": self.subject,
             "at": self.at.isoformat(),
@@ -79,7 +79,7 @@ class ScreeningRecord:
 def record(
     subject: str, assessment: Assessment, verdict: Verdict, *, policy: Policy, plan: Plan, digest: str, now: datetime
 ) -> ScreeningRecord:
-    """The record of a verdict and of what was made of it."""
+    """The record of an assessment and the verdict on it."""
     return ScreeningRecord(
         subject=subject,
         at=now,
@@ -97,7 +97,7 @@ def record(
 
 
 def read_record(raw: object) -> ScreeningRecord | None:
-    """A record from a decoded JSON object, or None if it is none."""
+    """A record from a decoded JSON object, or None if it is not a valid record."""
     if not isinstance(raw, Mapping):
         return None
     try:
@@ -126,7 +126,7 @@ def read_record(raw: object) -> ScreeningRecord | None:
 
 
 def _whole(value: object) -> int:
-    """A severity is a whole number as it was written: a rounded one might be a milder one."""
+    """A severity as an integer. A float is refused, because a rounded severity might be a lower one."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError
     return value

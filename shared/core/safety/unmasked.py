@@ -1,11 +1,11 @@
-"""A text for a service that reads the sense: as it would have been written without a disguise.
+"""A text without its disguises, for a screener that reads the sense.
 
 Rules of this file:
-1. It is read beside what the user wrote, and never instead of it: a reading may be wrong, and then it costs one look.
-2. Where nothing is disguised there is no other reading, and nothing is asked: a word of one script stays as it is, with
-   its accents, whatever language it is of; so do numbers, units, abbreviations and emoji.
-3. What is disguised is folded (folding.py) word by word: look-alikes, what is not seen between letters, signs for
-   letters, letters one at a time, letters stretched; what is hidden stands in its place.
+1. It is screened in addition to what the user wrote, never instead: it may be wrong, and then costs one more call.
+2. A text without a disguise has no such reading, and no call is made. A word of one script stays as it is, with its
+   accents, in any language. So do numbers, units, abbreviations and emoji.
+3. A disguised text is folded (folding.py) word by word: look-alikes, invisible characters between letters, signs for
+   letters, letters one at a time, stretched letters. Hidden text is shown in its place.
 """
 
 import functools
@@ -17,17 +17,17 @@ from shared.core.safety.spelling import SIGNS, normal, spaced_runs
 
 _CHUNK = re.compile(r"\S+")
 
-#: A sign or a digit between letters: "p0rn". A number before or after them is a unit, a name, a year.
+#: A sign or a digit between letters: "p0rn". A number before or after letters is a unit, a name or a year.
 _SIGN_WITHIN = re.compile(rf"[^\W\d_][0-9{re.escape(SIGNS)}]+(?=[^\W\d_])")
-#: What has signs, digits and runs of its own: an address, of mail or of the web.
+#: A mail or web address: it has signs, digits and runs of letters of its own.
 _ADDRESS = re.compile(r"\S*(?:@\S+\.|www\.|://)\S*")
-#: An id, a digest, a colour: digits and the letters that are digits too. No word of the list is written with these.
+#: An id, a digest, a colour: digits and the letters a to f. No word of the list is written with these.
 _HEX = re.compile(r"[#({\[]?(?:[0-9a-f]{6,}|[0-9a-f]{4,}(?:-[0-9a-f]{4,})+)[)}\]]?[.,;:!?]?", re.IGNORECASE)
-#: So many letters are a word with signs in it; fewer are a name, such as b2b.
+#: A word with signs in it has at least this many letters; fewer are a name, such as b2b.
 _LEAST_LETTERS = 3
 _STRETCHED = re.compile(r"([^\W\d_])\1\1+")
 
-#: Scripts that a word is either of or not; what stands in several of them is written to look like one.
+#: Scripts that are not mixed in one word. A word with letters of several is written to look like another.
 _ALPHABETS = (
     "LATIN",
     "CYRILLIC",
@@ -41,26 +41,26 @@ _ALPHABETS = (
     "OSAGE",
     "GOTHIC",
 )
-#: Those in which whole words look Latin, and in which people write.
+#: Alphabets whose words can look entirely Latin, and in which people write.
 _LIVING = frozenset({"CYRILLIC", "GREEK", "ARMENIAN"})
 
-#: What the name of such a character says.
+#: What the name of a styled character says.
 _FANCY = re.compile(
     r"^(?:MATHEMATICAL|FULLWIDTH LATIN|(?:NEGATIVE )?(?:CIRCLED|SQUARED) LATIN|PARENTHESIZED LATIN|DOUBLE-STRUCK|"
     r"REGIONAL INDICATOR|SCRIPT (?:SMALL|CAPITAL)|BLACK-LETTER)|SMALL CAPITAL|^(?:SUB|SUPER)SCRIPT LATIN|"
     r"^MODIFIER LETTER SMALL"
 )
 
-#: Of so many characters it is remembered what they are.
+#: How many characters are cached with their alphabet.
 _REMEMBERED = 4096
 
-#: So many letters one at a time are a word; three may be an abbreviation.
+#: Letters written one at a time are a word from this number on; three may be an abbreviation.
 _LEAST_SPACED = 4
 
 
 def unmasked(text: str) -> str:
-    """The text without its disguises; empty where it has none."""
-    # Of several faces the first that differs: with what is hidden in its place, or as it is turned.
+    """The text without its disguises. Empty if it has none."""
+    # The first face that differs: with hidden text in its place, or as it is displayed.
     face = next((face for face in faces(text) if face != text), text)
     latin = _is_mostly_latin(face)
     words = _CHUNK.sub(lambda chunk: _unmasked(chunk[0], latin=latin), face)
@@ -69,7 +69,7 @@ def unmasked(text: str) -> str:
 
 
 def _unmasked(chunk: str, *, latin: bool) -> str:
-    """One chunk; as it is where nothing of it is odd."""
+    """One chunk without its disguise. A chunk that is not odd stays as it is."""
     if not (_is_spelt_oddly(chunk) or (not chunk.isascii() and _is_odd(chunk, latin=latin))):
         return chunk
     plain = _STRETCHED.sub(r"\1", folded(chunk))
@@ -90,15 +90,15 @@ def _is_spelt_oddly(chunk: str) -> bool:
 def _is_mostly_latin(text: str) -> bool:
     if text.isascii():
         return True
-    dead_letters = [char for char in text if char.isalpha()]
-    return 2 * sum(char <= "\u024f" for char in dead_letters) > len(dead_letters)
+    letters = [char for char in text if char.isalpha()]
+    return 2 * sum(char <= "\u024f" for char in letters) > len(letters)
 
 
 def _is_odd(chunk: str, *, latin: bool) -> bool:
-    """Whether a chunk is not written as its language writes: letters of several alphabets or of none, or unseen."""
+    """Whether a chunk is written unlike any language: letters of several alphabets or of none, or invisible ones."""
     composed = unicodedata.normalize("NFC", chunk)
-    dead_letters = [char for char in composed if char.isalpha()]
-    alphabets = {_alphabet(char) for char in dead_letters} - {""}
+    letters = [char for char in composed if char.isalpha()]
+    alphabets = {_alphabet(char) for char in letters} - {""}
     if len(alphabets) > 1 or _is_fancy(composed):
         return True
     if not alphabets:
@@ -106,7 +106,7 @@ def _is_odd(chunk: str, *, latin: bool) -> bool:
     if _has_unseen_within(composed):
         return True
     plain = folded(composed)
-    whole = alphabets != {"LATIN"} and plain.isascii() and len(dead_letters) > 2
+    whole = alphabets != {"LATIN"} and plain.isascii() and len(letters) > 2
     return whole and (latin or not alphabets & _LIVING)
 
 
@@ -119,7 +119,7 @@ def _alphabet(char: str) -> str:
 
 
 def _is_fancy(chunk: str) -> bool:
-    """Two or more characters that stand for a letter by a look of their own: mathematical, fullwidth, in circles."""
+    """Whether two or more characters are styled letters: mathematical, fullwidth, in circles."""
     return sum(map(_is_fancy_character, chunk)) > 1
 
 
@@ -135,7 +135,7 @@ def _has_unseen_within(chunk: str) -> bool:
 
 
 def _together(text: str) -> str:
-    """Letters written one at a time, as words."""
+    """Letters written one at a time, joined to words."""
     made, at = [], 0
     for start, end, words in spaced_runs(text):
         if max(map(len, words)) >= _LEAST_SPACED and start >= at and folded("".join(words)).isascii():
