@@ -43,14 +43,14 @@ async def grant(
     ValueError, with the name of what is wrong, before anything moves; also where the grant id was used for another
     amount, plan or limit: it is one grant.
     """
-    _checked(account_id, grant_id)
+    _check_ids(account_id, grant_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def given(account: Account | None) -> tuple[Account, LedgerEntry]:
         on = terms.of(account or Account(account_id=account_id))
         return ledger.grant(on, amount, grant_id=grant_id, at=deps.now(), note=str(terms))
 
-    return await _posted(deps, account_id, given)
+    return await _post_once(deps, account_id, given)
 
 
 async def change_terms(
@@ -66,7 +66,7 @@ async def change_terms(
 
     ValueError, with the name of what is wrong, and where there is no account; the same id twice is one change.
     """
-    _checked(account_id, change_id)
+    _check_ids(account_id, change_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def changed(account: Account | None) -> tuple[Account, LedgerEntry]:
@@ -74,10 +74,10 @@ async def change_terms(
             raise ValueError(f"there is no account {account_id!r}")
         return ledger.changed(account, terms, change_id=change_id, at=deps.now())
 
-    return await _posted(deps, account_id, changed)
+    return await _post_once(deps, account_id, changed)
 
 
-async def _posted(
+async def _post_once(
     deps: Dependencies, account_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]
 ) -> Account:
     """Save a move of an account, once; one that was saved before must have been the same."""
@@ -90,13 +90,13 @@ async def _posted(
         except Conflict:
             await deps.sleep(deps.chance() / 10)
             continue
-        await _expect_the_same(deps, entry)
+        await _expect_same_entry(deps, entry)
         current, _ = await deps.store.load_account(account_id)
         return current or after
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
-async def _expect_the_same(deps: Dependencies, wanted: LedgerEntry) -> None:
+async def _expect_same_entry(deps: Dependencies, wanted: LedgerEntry) -> None:
     """ValueError if the id of an entry that is there stands for something else than what is wanted now."""
     async for posted in deps.store.ledger(wanted.account_id):
         if (posted.move, posted.entry_id) != (wanted.move, wanted.entry_id):
@@ -122,7 +122,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     It moves the account too, unless ``ledger_only``: then the account was right, and the ledger did not explain it.
     ValueError if there is no account, the id was used before, or a balance would become negative.
     """
-    _checked(account_id, correction_id)
+    _check_ids(account_id, correction_id)
     for _ in range(CONFLICT_TRIES):
         account, etag = await deps.store.load_account(account_id)
         if account is None:
@@ -148,7 +148,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
-def _checked(account_id: str, entry_id: str) -> None:
+def _check_ids(account_id: str, entry_id: str) -> None:
     """Both become keys of a table, so both are held to the rule for ids."""
     for name, value in (("account id", account_id), ("entry id", entry_id)):
         if not is_id(value):
@@ -173,7 +173,7 @@ class Difference:
 
 async def audit(deps: Dependencies, account_id: str | None = None) -> AsyncIterator[Difference]:
     """Compare every account, or one user's, with its ledger and open generations; counts and yields differences."""
-    async for _, differences in _looked_at(deps, _audited(deps, account_id)):
+    async for _, differences in _audit_ahead(deps, _find_accounts(deps, account_id)):
         for difference in differences:
             yield difference
 
@@ -183,7 +183,7 @@ def audit_tonight(deps: Dependencies) -> AsyncGenerator[tuple[str, list[Differen
 
     The order depends on the day (rule 3), so that it is not the same accounts every night that nobody looks at.
     """
-    return _looked_at(deps, _by_turns(deps))
+    return _audit_ahead(deps, _by_turns(deps))
 
 
 #: An account as it is found: one that cannot be read is named all the same.
@@ -199,25 +199,25 @@ async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
                 yield account
 
 
-async def _looked_at(
+async def _audit_ahead(
     deps: Dependencies, accounts: AsyncIterator[Found]
 ) -> AsyncGenerator[tuple[str, list[Difference]]]:
     """Users and their differences in the order of ``accounts``; the next ones are looked at meanwhile."""
-    looks: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
+    audits: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
     try:
         async for account in accounts:
-            looks.append(asyncio.create_task(_look(deps, account)))
-            if len(looks) == AT_ONCE:
-                yield await looks.popleft()
-        while looks:
-            yield await looks.popleft()
+            audits.append(asyncio.create_task(_audit_one(deps, account)))
+            if len(audits) == AT_ONCE:
+                yield await audits.popleft()
+        while audits:
+            yield await audits.popleft()
     finally:
-        for look in looks:
-            look.cancel()
-        await asyncio.gather(*looks, return_exceptions=True)
+        for each in audits:
+            each.cancel()
+        await asyncio.gather(*audits, return_exceptions=True)
 
 
-async def _look(deps: Dependencies, account: Found) -> tuple[str, list[Difference]]:
+async def _audit_one(deps: Dependencies, account: Found) -> tuple[str, list[Difference]]:
     try:
         if isinstance(account, UnreadableRow):
             raise account
@@ -229,7 +229,7 @@ async def _look(deps: Dependencies, account: Found) -> tuple[str, list[Differenc
     return account.account_id, differences
 
 
-async def _audited(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
+async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
     if account_id is None:
         async for account in deps.store.accounts():
             yield account
@@ -245,14 +245,14 @@ async def _audited(deps: Dependencies, account_id: str | None) -> AsyncIterator[
 
 async def _differences(deps: Dependencies, account: Account) -> list[Difference]:
     """The differences of one account that are still there on a second look: it may be changing meanwhile."""
-    first = await _compared(deps, account)
+    first = await _compare(deps, account)
     if not first:
         return []
     again, _ = await deps.store.load_account(account.account_id)
-    return await _compared(deps, again) if again else []
+    return await _compare(deps, again) if again else []
 
 
-async def _compared(deps: Dependencies, account: Account) -> list[Difference]:
+async def _compare(deps: Dependencies, account: Account) -> list[Difference]:
     replayed = {"granted": 0, "available": 0, "held": 0, "captured": 0}
     async for entry in deps.store.ledger(account.account_id):
         for name in replayed:

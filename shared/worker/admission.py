@@ -59,7 +59,7 @@ async def reserve(deps: Dependencies, screened: Admission, loaded: Loaded) -> Pr
             message,
             current.account,
             deps.catalog,
-            _quoted_for(deps, screened, current.account),
+            _quote_for(deps, screened, current.account),
             seed=seed,
             now=deps.now(),
             trace_parent=deps.telemetry.trace_parent(),
@@ -69,7 +69,7 @@ async def reserve(deps: Dependencies, screened: Admission, loaded: Loaded) -> Pr
     return await save(deps, message.key, decide, loaded)
 
 
-def _quoted_for(deps: Dependencies, screened: Admission, account: Account | None) -> Quote | Refusal:
+def _quote_for(deps: Dependencies, screened: Admission, account: Account | None) -> Quote | Refusal:
     """The quote for the account as it is when it is saved."""
     if isinstance(screened.quoted, Refusal) or screened.quoted.plan is plan_of(account):
         return screened.quoted

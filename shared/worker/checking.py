@@ -75,13 +75,13 @@ async def check(deps: Dependencies, message: Check) -> None:
     # Move the row first: should this check die, the next one comes after the same wait as any other.
     await deps.index.move(key, max(generation.due_at(deps.timing), deps.now() + _pause(deps)))
     if generation.state is State.RECEIVED:
-        await _received(deps, generation, loaded, row)
+        await _check_received(deps, generation, loaded, row)
     elif generation.state is State.WAITING:
-        await _waiting(deps, generation, loaded)
+        await _check_waiting(deps, generation, loaded)
     elif generation.state is State.SUBMITTING:
-        await _submitting(deps, generation, loaded)
+        await _check_submitting(deps, generation, loaded)
     else:
-        await _running(deps, generation, loaded)
+        await _check_running(deps, generation, loaded)
 
 
 def _pause(deps: Dependencies) -> timedelta:
@@ -98,7 +98,7 @@ async def _remove_stale_row(deps: Dependencies, row: OpenRow) -> None:
         await deps.index.move(row.key, deps.now() + _pause(deps))
 
 
-async def _received(deps: Dependencies, generation: Generation, loaded: Loaded, row: OpenRow) -> None:
+async def _check_received(deps: Dependencies, generation: Generation, loaded: Loaded, row: OpenRow) -> None:
     """A request that was taken in has not come again: send it again, or give it up after too long."""
     key, waited_s = generation.key, (deps.now() - generation.opened_at).total_seconds()
     if generation.request is not None and waited_s <= deps.limits.patience_s:
@@ -116,7 +116,7 @@ async def _received(deps: Dependencies, generation: Generation, loaded: Loaded, 
         await end(deps, saved.generation)
 
 
-async def _waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     def step(found: Generation, account: Account | None) -> Transition | None:
         return transitions.given_up(found, account, deps.timing, deps.now())
 
@@ -127,14 +127,14 @@ async def _waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -
         await retry(deps, generation.key, saved.loaded)
 
 
-async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def _check_submitting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
     if attempt is None or deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
         return
     if attempt.guarantees.idempotent and await post_again(deps, generation.key, loaded):
         return
     try:
-        found = await _found(deps, generation, attempt)
+        found = await _find_created(deps, generation, attempt)
     except Unavailable:
         over = attempt.canceled_at(deps.timing) + timedelta(seconds=deps.timing.output_life_s)
         if deps.now() < over:
@@ -147,10 +147,10 @@ async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded
             if not other.status.finished:
                 await observing.cancel_orphan(deps, generation, other)
         return
-    await _lost(deps, generation.key, loaded)
+    await _record_loss(deps, generation.key, loaded)
 
 
-async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
+async def _find_created(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
     """This attempt's predictions in its provider's list, oldest first; none where there is no list."""
     if not attempt.guarantees.listed:
         return []
@@ -164,7 +164,7 @@ async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
 
 
-async def _lost(deps: Dependencies, key: Key, loaded: Loaded) -> None:
+async def _record_loss(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     seed = deps.new_seed()
 
     def step(found: Generation, account: Account | None) -> Transition | None:
@@ -175,21 +175,21 @@ async def _lost(deps: Dependencies, key: Key, loaded: Loaded) -> None:
         await observing.after_failed_attempt(deps, saved.generation)
 
 
-async def _running(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def _check_running(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
     if attempt is None or attempt.prediction_id is None:
         return
     try:
         prediction = await deps.providers[attempt.provider].get(attempt.ref(attempt.prediction_id))
         if prediction is None:
-            await _missing(deps, generation.key, attempt, loaded)
+            await _handle_missing(deps, generation.key, attempt, loaded)
             return
     except Unavailable:
-        if await _unheard(deps, generation.key, loaded):
+        if await _release_unheard(deps, generation.key, loaded):
             return
         raise
     if attempt.missing_since is not None:
-        loaded = await _known(deps, generation.key, prediction.prediction_id, attempt.number, loaded)
+        loaded = await _clear_missing(deps, generation.key, prediction.prediction_id, attempt.number, loaded)
     await _act_on(deps, generation, attempt.number, prediction, loaded)
 
 
@@ -203,7 +203,7 @@ async def _act_on(
         await _expire(deps, generation.key, loaded)
 
 
-async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loaded) -> None:
+async def _handle_missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loaded) -> None:
     """Replicate does not know the prediction. The first time is noted; what lasts beyond its time ends it."""
     prediction_id = attempt.prediction_id or ""
 
@@ -241,7 +241,7 @@ async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id
     return True
 
 
-async def _known(deps: Dependencies, key: Key, prediction_id: str, number: int, loaded: Loaded) -> Loaded:
+async def _clear_missing(deps: Dependencies, key: Key, prediction_id: str, number: int, loaded: Loaded) -> Loaded:
     def step(found: Generation, _: Account | None) -> Transition | None:
         return transitions.known_again(found, number, prediction_id)
 
@@ -255,11 +255,11 @@ async def _expire(deps: Dependencies, key: Key, loaded: Loaded) -> None:
         return transitions.end_requested(found, account, Reason.TIMED_OUT, deps.now())
 
     saved = await advance(deps, key, step, loaded)
-    if not isinstance(saved, Absent) and not await _unheard(deps, key, saved.loaded):
+    if not isinstance(saved, Absent) and not await _release_unheard(deps, key, saved.loaded):
         await observing.stop(deps, saved.generation, saved.loaded)
 
 
-async def _unheard(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
+async def _release_unheard(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     """Release what Replicate will not speak of any more. False: there is still hope."""
 
     def step(found: Generation, account: Account | None) -> Transition | None:

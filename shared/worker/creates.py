@@ -72,7 +72,7 @@ async def _record_outcome(
         case NotCreated(why, retry_after_s):
             await _defer_create(deps, loaded, key, attempt, NotCreated(why, retry_after_s))
         case CreateRefused(reason, text):
-            await _refused(deps, loaded, key, attempt.number, Refusal(reason, text))
+            await _record_refusal(deps, loaded, key, attempt.number, Refusal(reason, text))
         case OutcomeUnknown(why):
             deps.telemetry.step("outcome_unknown", key, why=why)
             deps.telemetry.count("darkroom.creates_unknown")
@@ -91,7 +91,7 @@ async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: A
         await (end if saved.generation.state.ended else schedule_retry)(deps, saved.generation)
 
 
-async def _refused(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
+async def _record_refusal(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
     seed = deps.new_seed()
 
     def step(found: Generation, account: Account | None) -> Transition | None:

@@ -55,7 +55,7 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
     loaded = await deps.store.load(key)
     if loaded.generation is None:
         await open_row(deps, key, 0)
-    elif isinstance(message, Malformed) or not await _stopped(deps, loaded.generation, message):
+    elif isinstance(message, Malformed) or not await _cancel_prediction(deps, loaded.generation, message):
         return
 
     def decide(current: Loaded) -> Transition | None:
@@ -68,7 +68,7 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
         await end(deps, saved.generation)
 
 
-async def _stopped(deps: Dependencies, generation: Generation, message: Message) -> bool:
+async def _cancel_prediction(deps: Dependencies, generation: Generation, message: Message) -> bool:
     """Cancel the prediction that nobody will wait for. False: it has succeeded meanwhile, and will be delivered.
 
     A dead event is another matter: delivering is what did not work, so it is not waited for.

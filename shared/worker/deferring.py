@@ -43,11 +43,11 @@ async def defer(
 ) -> None:
     """Schedule a copy of a message that failed for a dependency's sake; it counts on from where the original was."""
     deferrals, since = envelope.deferrals + 1, envelope.since or now
-    later = Envelope(_deferred(message, envelope, deferrals), deferrals=deferrals, since=since, lost=envelope.lost)
+    later = Envelope(_copy_id(message, envelope, deferrals), deferrals=deferrals, since=since, lost=envelope.lost)
     await messenger.send(message, later, at=deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance))
 
 
-def _deferred(message: Sendable, envelope: Envelope, deferrals: int) -> str:
+def _copy_id(message: Sendable, envelope: Envelope, deferrals: int) -> str:
     """The id of a copy: what it is, whose, the how-manyth, and of which message: by when that came."""
     match message:
         case GenerationRequest():

@@ -39,7 +39,7 @@ from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Cleaned, CutShort, Dependencies, OutputUnfit, Picture, Unavailable
 from shared.worker.naming import output_prefix
 from shared.worker.patience import awaited
-from shared.worker.screening import judged
+from shared.worker.screening import judge
 from shared.worker.spooled_output import SpooledOutput
 from shared.worker.wholeness import ends_early, shows_pictures
 
@@ -85,7 +85,7 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
         try:
             async with deps.outputs_at_once:
                 with deps.telemetry.span("deliver output", generation.key):
-                    brought = await _bring(task, index, output)
+                    delivered = await _deliver_one(task, index, output)
         except OutputUnfit as unfit:
             if isinstance(unfit, CutShort) and _may_be_whole_yet(task, output):
                 raise Unavailable(dependency_of(attempt.provider), "an output ended early") from None
@@ -93,10 +93,10 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
             refused_outputs += unfit.refusal.reason is Reason.CONTENT_REFUSED
             deps.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
             continue
-        if isinstance(brought, Refusal):
-            refused, refused_outputs = brought, refused_outputs + 1
+        if isinstance(delivered, Refusal):
+            refused, refused_outputs = delivered, refused_outputs + 1
         else:
-            stored.append(brought)
+            stored.append(delivered)
     if refused is not None and deps.policy.partial_outputs is Partial.REFUSE_ALL:
         # What was stored goes when the end is told, as everything that was not paid for.
         refused_outputs, stored = refused_outputs + len(stored), []
@@ -134,7 +134,7 @@ def _may_be_whole_yet(task: _Task, output: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Inspected:
     """What one output is, and what was seen of it. ``text`` is there where it is one: its digest is recorded.
 
     ``told`` is what the event carries of it. ``cleaned`` says what was left out of a picture; ``file`` has the rest.
@@ -144,15 +144,15 @@ class _Seen:
     assessment: Assessment
     file: BinaryIO
     text: str = ""
-    told: str = ""
+    event_text: str = ""
     cleaned: Cleaned = field(default_factory=Cleaned)
 
 
-async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
+async def _deliver_one(task: _Task, index: int, output: str) -> Output | Refusal:
     most_bytes = task.deps.limits.buffer_bytes
-    with SpooledOutput(most_bytes) as came, SpooledOutput(most_bytes) as clean:
-        seen = await _see(task, index, output, came, clean)
-        verdict, kept = judged(
+    with SpooledOutput(most_bytes) as received, SpooledOutput(most_bytes) as clean:
+        seen = await _inspect(task, index, output, received, clean)
+        verdict, kept = judge(
             task.deps, f"output {task.attempt.number}.{index}", seen.assessment, seen.text.encode(), task.plan
         )
         task.records.append(replace(kept, provenance=seen.cleaned.provenance))
@@ -162,25 +162,25 @@ async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
             return await _store(task, index, seen)
         category = verdict.category or "unreadable"
         task.deps.telemetry.step("output_refused", task.key, index=index, category=category)
-        await _put_away(task, index, seen, category)
+        await _quarantine(task, index, seen, category)
         return verdict.refusal(Reason.OUTPUT_REFUSED)
 
 
-async def _see(task: _Task, index: int, output: str, came: SpooledOutput, clean: SpooledOutput) -> _Seen:
+async def _inspect(task: _Task, index: int, output: str, received: SpooledOutput, clean: SpooledOutput) -> _Inspected:
     """Bring an output into ``came`` and look at it; ``clean`` is for what goes on of a picture."""
     modality = task.attempt.modality
-    file = cast("BinaryIO", came)
+    file = cast("BinaryIO", received)
     match modality:
         case Modality.TEXT:
-            return await _see_text(task, output, file)
+            return await _inspect_text(task, output, file)
         case Modality.TRAINING:
-            return await _see_training(task, output, file)
+            return await _inspect_training(task, output, file)
         case Modality.IMAGE:
             await _fetch(task, output, file)
-            return await _see_image(task, index, came, clean)
+            return await _inspect_image(task, index, received, clean)
         case Modality.VIDEO | Modality.AUDIO:
             await _fetch(task, output, file)
-            return _see_other(modality, file)
+            return _inspect_other(modality, file)
         case _:
             assert_never(modality)
 
@@ -192,11 +192,11 @@ async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
             file.write(chunk)
 
 
-async def _see_image(task: _Task, index: int, came: SpooledOutput, clean: SpooledOutput) -> _Seen:
-    images, file = task.deps.images, cast("BinaryIO", came)
+async def _inspect_image(task: _Task, index: int, received: SpooledOutput, clean: SpooledOutput) -> _Inspected:
+    images, file = task.deps.images, cast("BinaryIO", received)
     cleaned = await images.clean(file, cast("BinaryIO", clean), validate=True)
     if cleaned.dropped:
-        came.truncate(0)
+        received.truncate(0)
         file = cast("BinaryIO", clean)
         task.deps.telemetry.step("output_cleaned", task.key, index=index, dropped=", ".join(cleaned.dropped))
     file.seek(0)
@@ -208,7 +208,7 @@ async def _see_image(task: _Task, index: int, came: SpooledOutput, clean: Spoole
         raise OutputUnfit(Refusal.of(Reason.CONTENT_REFUSED))
     file.seek(0)
     shown = await images.for_screening(file, picture)
-    return _Seen(picture, await task.deps.screener.image(shown, task.plan), file, cleaned=cleaned)
+    return _Inspected(picture, await task.deps.screener.image(shown, task.plan), file, cleaned=cleaned)
 
 
 async def _is_black(task: _Task, picture: Picture, file: BinaryIO) -> bool:
@@ -216,26 +216,26 @@ async def _is_black(task: _Task, picture: Picture, file: BinaryIO) -> bool:
     return file.seek(0, io.SEEK_END) < most_bytes and await task.deps.images.is_black(file, picture)
 
 
-async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
+async def _inspect_text(task: _Task, text: str, file: BinaryIO) -> _Inspected:
     content = text.encode()
     if not text.strip() or len(content) > task.most_bytes:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
     file.write(content)
     assessment = await task.deps.screener.text(text, task.plan)
-    told = text if len(text) <= INLINE_CHARACTERS else ""
-    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), assessment, file, text, told)
+    event_text = text if len(text) <= INLINE_CHARACTERS else ""
+    return _Inspected(Picture("text/plain; charset=utf-8", "txt", 0, 0), assessment, file, text, event_text)
 
 
-async def _see_training(task: _Task, output: str, file: BinaryIO) -> _Seen:
+async def _inspect_training(task: _Task, output: str, file: BinaryIO) -> _Inspected:
     version = version_of(task.prediction.outputs, task.prediction.labels)
-    kind = await _weights(task, output, file, needed=not version) if is_address(output) else None
+    kind = await _fetch_weights(task, output, file, needed=not version) if is_address(output) else None
     if kind is None:
         file.write(json.dumps({"version": version}).encode())
         kind = ("application/json", "json")
-    return _Seen(Picture(*kind, 0, 0), unscreened("training"), file, told=version[:INLINE_CHARACTERS])
+    return _Inspected(Picture(*kind, 0, 0), unscreened("training"), file, event_text=version[:INLINE_CHARACTERS])
 
 
-async def _weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tuple[str, str] | None:
+async def _fetch_weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tuple[str, str] | None:
     """A training's weights, and what they are. None where they are of no use, and the version is there without them."""
     try:
         await _fetch(task, uri, file)
@@ -250,7 +250,7 @@ async def _weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tu
     return kind
 
 
-def _see_other(modality: Modality, file: BinaryIO) -> _Seen:
+def _inspect_other(modality: Modality, file: BinaryIO) -> _Inspected:
     kind = _kind(file, modality)
     if kind is None:
         refusal = Refusal.of(Reason.OUTPUT_INVALID)
@@ -259,7 +259,7 @@ def _see_other(modality: Modality, file: BinaryIO) -> _Seen:
     if modality is Modality.AUDIO and shows_pictures(kind[0], file):
         # Whoever lets sounds pass unscreened has not let films pass.
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    return _Seen(Picture(*kind, 0, 0), unscreened(modality), file)
+    return _Inspected(Picture(*kind, 0, 0), unscreened(modality), file)
 
 
 def _kind(file: BinaryIO, modality: str) -> tuple[str, str] | None:
@@ -272,7 +272,7 @@ def _check_whole(file: BinaryIO, kind: tuple[str, str]) -> None:
         raise CutShort(Refusal.of(Reason.OUTPUT_INVALID))
 
 
-async def _store(task: _Task, index: int, seen: _Seen) -> Output:
+async def _store(task: _Task, index: int, seen: _Inspected) -> Output:
     picture, file = seen.picture, seen.file
     name = f"{task.stem(index)}{picture.extension}"
     metadata = {
@@ -294,11 +294,11 @@ async def _store(task: _Task, index: int, seen: _Seen) -> Output:
         size_bytes=size_bytes,
         width=picture.width,
         height=picture.height,
-        text=seen.told,
+        text=seen.event_text,
     )
 
 
-async def _put_away(task: _Task, index: int, seen: _Seen, category: str) -> None:
+async def _quarantine(task: _Task, index: int, seen: _Inspected, category: str) -> None:
     """A refused output: kept for an appeal where the operator wishes so, and out of the user's reach."""
     # An earlier try may have passed and stored it before it died: what is refused now goes.
     await task.deps.outputs.discard_outputs(task.stem(index))

@@ -21,7 +21,7 @@ from shared.core.requests.messages import CancelRequest, Check, GenerationReques
 from shared.ports import Dependencies, Envelope, Unavailable
 from shared.worker import checking, observing, requests
 from shared.worker.deferring import defer, deferred_until
-from shared.worker.wariness import warned
+from shared.worker.wariness import with_wariness
 
 #: How often news of a prediction is put off before it is left to the timer.
 EVENT_TRIES = 6
@@ -38,17 +38,17 @@ _SPANS: dict[type[Message], str] = {
 
 async def handle(deps: Dependencies, message: Message, envelope: Envelope, queue: str) -> None:
     """Do what a message of ``queue`` asks for, or put it off. Raises only what nobody expected."""
-    deps = warned(deps, envelope)
+    deps = with_wariness(deps, envelope)
     try:
         with deps.telemetry.span(_SPANS[type(message)], message.key):
-            await _walk(deps, message, envelope, queue)
+            await _dispatch(deps, message, envelope, queue)
     except Unavailable as trouble:
         if isinstance(message, Malformed):
             raise
         await _defer(deps, message, envelope, trouble)
 
 
-async def _walk(deps: Dependencies, message: Message, envelope: Envelope, queue: str) -> None:
+async def _dispatch(deps: Dependencies, message: Message, envelope: Envelope, queue: str) -> None:
     match message:
         case GenerationRequest():
             # A copy asks nothing anew; who sends a request of an ended generation again wants to hear its end.
@@ -77,7 +77,7 @@ async def _defer(
     deps.telemetry.step("deferred", message.key, dependency=trouble.dependency, tries=envelope.deferrals)
     deps.telemetry.count("darkroom.deferrals", dependency=trouble.dependency)
     if isinstance(message, PredictionEvent | Check):
-        if envelope.deferrals >= EVENT_TRIES or _is_the_timers(deps, message, trouble):
+        if envelope.deferrals >= EVENT_TRIES or _is_left_to_timer(deps, message, trouble):
             return
     elif isinstance(message, GenerationRequest):
         if (now - since).total_seconds() > deps.limits.patience_s:
@@ -85,17 +85,19 @@ async def _defer(
             return
         if trouble.dependency is not Dependency.TABLES:
             comes_at = deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance)
-            await _take_in(deps, message, trouble, comes_at)
+            await _save_received(deps, message, trouble, comes_at)
     await defer(deps.messenger, message, envelope, trouble, now=now, chance=chance)
 
 
-async def _take_in(deps: Dependencies, message: GenerationRequest, trouble: Unavailable, comes_at: datetime) -> None:
+async def _save_received(
+    deps: Dependencies, message: GenerationRequest, trouble: Unavailable, comes_at: datetime
+) -> None:
     """Save that the request waits. Where that cannot be done, the copy alone brings it on, as it did before."""
     with suppress(Unavailable):
         await requests.receive(deps, message, _refusal(trouble), comes_at)
 
 
-def _is_the_timers(deps: Dependencies, message: PredictionEvent | Check, trouble: Unavailable) -> bool:
+def _is_left_to_timer(deps: Dependencies, message: PredictionEvent | Check, trouble: Unavailable) -> bool:
     """Whether the timer is back before the dependency is: a check has moved its row, and comes again by itself.
 
     Only for Replicate, which is asked after the row was moved: what could not even read the row has moved nothing.

@@ -55,14 +55,14 @@ async def adopt(deps: Dependencies, key: Key, number: int, prediction: Predictio
         return
     generation = saved.generation
     if transitions.concerns(generation, number, prediction.prediction_id):
-        await _see(deps, saved.loaded, prediction)
-    elif not prediction.status.finished and not _is_its(generation, prediction):
+        await _apply_status(deps, saved.loaded, prediction)
+    elif not prediction.status.finished and not _is_expected(generation, prediction):
         await cancel_orphan(deps, generation, prediction)
     elif generation.state.ended and await deps.index.get(key) is not None:
         await end(deps, generation)
 
 
-def _is_its(generation: Generation, prediction: Prediction) -> bool:
+def _is_expected(generation: Generation, prediction: Prediction) -> bool:
     """Whether it is the prediction of the attempt that goes on or has succeeded, told of late or by another number."""
     waited_for = generation.state is State.SUCCEEDED or not generation.state.ended
     return waited_for and _is_known(generation, prediction)
@@ -94,31 +94,31 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
         deps.telemetry.count("darkroom.extra_predictions")
 
 
-async def _see(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> None:
+async def _apply_status(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> None:
     """Act on how the prediction of a RUNNING generation stands."""
     generation = loaded.generation
     if generation is None or generation.attempt is None:
         return
     if prediction.status is Status.SUCCEEDED:
-        await _succeeded(deps, loaded, generation, generation.attempt.number, prediction)
+        await _handle_success(deps, loaded, generation, generation.attempt.number, prediction)
     elif prediction.status.finished:
-        await _attempt_failed(deps, loaded, generation, generation.attempt.number, prediction)
+        await _record_failure(deps, loaded, generation, generation.attempt.number, prediction)
     elif generation.requested_end is not None:
         await stop(deps, generation, loaded)
     elif prediction.status is Status.UNKNOWN:
         deps.telemetry.count("darkroom.unknown_statuses")
 
 
-async def _succeeded(
+async def _handle_success(
     deps: Dependencies, loaded: Loaded, generation: Generation, number: int, prediction: Prediction
 ) -> None:
     prediction = await whole(deps, loaded, generation, prediction)
     if prediction.status is not Status.SUCCEEDED:
-        await _attempt_failed(deps, loaded, generation, number, prediction)
+        await _record_failure(deps, loaded, generation, number, prediction)
         return
     attempt = generation.attempt
-    told = prediction.data_removed or not prediction.complete or (attempt is not None and attempt.promised)
-    if told and not prediction.outputs:
+    has_outputs = prediction.data_removed or not prediction.complete or (attempt is not None and attempt.promised)
+    if has_outputs and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
         delivery = await deliver(deps, generation, prediction, plan_of(loaded.account))
@@ -136,7 +136,7 @@ async def _succeeded(
         await end(deps, saved.generation)
 
 
-async def _attempt_failed(
+async def _record_failure(
     deps: Dependencies, loaded: Loaded, generation: Generation, number: int, prediction: Prediction
 ) -> None:
     key, seed = generation.key, deps.new_seed()

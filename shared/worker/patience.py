@@ -50,18 +50,18 @@ async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, pred
     found = shown if shown is not None and shown.status is Status.SUCCEEDED else None
     if found is not None and found.outputs:
         return found
-    told = attempt.promised or not prediction.complete
-    if prediction.data_removed or (found is not None and (found.data_removed or not told)):
+    promised = attempt.promised or not prediction.complete
+    if prediction.data_removed or (found is not None and (found.data_removed or not promised)):
         return found or prediction
     if _left_s(deps, attempt, found or prediction) <= 0:
         return found or prediction
     if not prediction.complete:
-        await _promised(deps, loaded, generation.key, attempt.number, prediction)
+        await _record_promise(deps, loaded, generation.key, attempt.number, prediction)
     await _wait(deps, generation.key, attempt, found or prediction, "it does not show what has succeeded")
     return prediction
 
 
-async def _promised(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
+async def _record_promise(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
     """Keep in mind that there are outputs: whoever comes next may not have been told so."""
 
     def step(found: Generation, _: Account | None) -> Transition | None:

@@ -84,12 +84,12 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> 
             await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
             loaded = await reload(deps, key)
         else:
-            _tell(deps, key, transition)
+            _report(deps, key, transition)
             return Changed(transition.generation, after)
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
-def _tell(deps: Dependencies, key: Key, transition: Transition) -> None:
+def _report(deps: Dependencies, key: Key, transition: Transition) -> None:
     """Log and count the steps that were saved."""
     for happening in transition.steps:
         deps.telemetry.step(happening.step, key, **happening.facts)

@@ -73,32 +73,32 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
         return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
     records: tuple[ScreeningRecord, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
-        unfit = await _weighed(deps, message.input_file or "")
+        unfit = await _check_upload_size(deps, message.input_file or "")
         if unfit is not None:
             return ScreenedRequest(message, unfit)
-        records = tuple(_unseen(deps, message, kind, plan) for kind in sorted(kinds))
-    looked = await _look_at_texts(deps, message, plan)
-    records += looked.records
-    if looked.refusal is not None or message.image_url is None or not any(takes_image(m, message) for m in models):
-        return replace(looked, records=records)
-    seen = await _look_at_input(deps, message, message.image_url, plan)
+        records = tuple(_record_unscreened(deps, message, kind, plan) for kind in sorted(kinds))
+    texts = await _screen_texts(deps, message, plan)
+    records += texts.records
+    if texts.refusal is not None or message.image_url is None or not any(takes_image(m, message) for m in models):
+        return replace(texts, records=records)
+    seen = await _screen_input(deps, message, message.image_url, plan)
     return replace(seen, records=(*records, *seen.records))
 
 
-def _unseen(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: Plan) -> ScreeningRecord:
+def _record_unscreened(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: Plan) -> ScreeningRecord:
     """The record of a file that nobody looks at and the policy lets pass; its name stands for what is in it."""
     assessment = unscreened(UNSCREENED_INPUTS[kind])
-    return judged(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
+    return judge(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
 
 
-async def _look_at_texts(deps: Dependencies, message: GenerationRequest, plan: Plan) -> ScreenedRequest:
+async def _screen_texts(deps: Dependencies, message: GenerationRequest, plan: Plan) -> ScreenedRequest:
     """Everything that the user wrote, as one: what is harmless in two fields may not be so together."""
     texts = "\n\n".join(message.written_texts)
     if not texts:
         return ScreenedRequest(message, None)
     with deps.telemetry.span("screen prompt", message.key):
         assessment = await deps.screener.text(texts, plan)
-    verdict, kept = judged(deps, "prompt", assessment, texts.encode(), plan)
+    verdict, kept = judge(deps, "prompt", assessment, texts.encode(), plan)
     if not verdict.allowed:
         deps.telemetry.step("prompt_refused", message.key, category=verdict.category or "unreadable")
         return ScreenedRequest(message, verdict.refusal(Reason.PROMPT_REFUSED), (kept,))
@@ -106,7 +106,7 @@ async def _look_at_texts(deps: Dependencies, message: GenerationRequest, plan: P
     return ScreenedRequest(message, None, (kept,))
 
 
-async def _weighed(deps: Dependencies, name: str) -> Refusal | None:
+async def _check_upload_size(deps: Dependencies, name: str) -> Refusal | None:
     """Whether an upload can go to a model: None, or why not."""
     size_bytes = await deps.uploads.upload_size(name)
     if size_bytes is None:
@@ -117,7 +117,7 @@ async def _weighed(deps: Dependencies, name: str) -> Refusal | None:
     return None
 
 
-async def _look_at_input(deps: Dependencies, message: GenerationRequest, url: str, plan: Plan) -> ScreenedRequest:
+async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str, plan: Plan) -> ScreenedRequest:
     if deps.wary:
         deps.telemetry.step("input_not_looked_at", message.key)
         return ScreenedRequest(message, NOT_LOOKED_AT)
@@ -127,12 +127,12 @@ async def _look_at_input(deps: Dependencies, message: GenerationRequest, url: st
         deps.telemetry.step("input_unfit", message.key)
         return ScreenedRequest(message, content)
     try:
-        content, picture, assessment = await _screened(deps, content, plan)
+        content, picture, assessment = await _clean_and_screen(deps, content, plan)
     except OutputUnfit as unfit:
         deps.telemetry.step("input_unfit", message.key)
         why = f"The input image cannot be used. {unfit.why}" if isinstance(unfit, PictureUnfit) else _PICTURE_UNFIT
         return ScreenedRequest(message, Refusal(Reason.INPUT_INVALID, why))
-    verdict, kept = judged(deps, "input image", assessment, content, plan)
+    verdict, kept = judge(deps, "input image", assessment, content, plan)
     if not verdict.allowed:
         deps.telemetry.step("input_refused", message.key, category=verdict.category or "unreadable")
         return ScreenedRequest(message, verdict.refusal(Reason.INPUT_REFUSED), (kept,))
@@ -143,7 +143,7 @@ async def _look_at_input(deps: Dependencies, message: GenerationRequest, url: st
     return ScreenedRequest(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
 
 
-async def _screened(deps: Dependencies, content: bytes, plan: Plan) -> tuple[bytes, Picture, Assessment]:
+async def _clean_and_screen(deps: Dependencies, content: bytes, plan: Plan) -> tuple[bytes, Picture, Assessment]:
     """What of an image goes on, what it is, and what the screeners say of it. OutputUnfit."""
     file, clean = io.BytesIO(content), io.BytesIO()
     if (await deps.images.clean(file, clean)).dropped:
@@ -155,7 +155,7 @@ async def _screened(deps: Dependencies, content: bytes, plan: Plan) -> tuple[byt
     return content, picture, await deps.screener.image(shown, plan)
 
 
-def judged(
+def judge(
     deps: Dependencies, subject: str, assessment: Assessment, content: bytes, plan: Plan
 ) -> tuple[Verdict, ScreeningRecord]:
     """What the policy says to a verdict, and the record of it; of ``content`` the record has a keyed digest only.
@@ -186,7 +186,7 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     try:
         for item in model.inputs.values() if model else ():
             if (item.kind.is_picture or item.kind.is_file) and item.name in sent:
-                address = await _address(deps, attempt, item.kind, sent[item.name])
+                address = await _resolve_address(deps, attempt, item.kind, sent[item.name])
                 sent[item.name] = [address] if item.kind is InputKind.IMAGES else address
     except Unavailable as trouble:
         return NotCreated(DeferReason.unavailable(trouble.dependency), trouble.retry_after_s or _INPUT_RETRY_S)
@@ -195,27 +195,27 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     return replace(attempt, inputs=sent)
 
 
-async def _address(deps: Dependencies, attempt: Attempt, kind: InputKind, value: Value) -> str:
+async def _resolve_address(deps: Dependencies, attempt: Attempt, kind: InputKind, value: Value) -> str:
     """Where a model reads one input. OutputUnfit where it is gone, or was never screened."""
     named = str(value[0] if isinstance(value, list) else value)
     life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
     address: str | None = None
     closed = deps.limits.hand_files_over
     if kind is InputKind.ARCHIVE or (kind is InputKind.AUDIO and closed):
-        address = await _handed_over(deps, attempt, named, deps.uploads.read_upload)
+        address = await _upload_to_provider(deps, attempt, named, deps.uploads.read_upload)
     elif kind is InputKind.AUDIO:
         address = await deps.uploads.upload_address(named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
         address = await deps.input_files.input_address(blob, life_s, deps.limits.inline_bytes)
         if closed and address is not None and not address.startswith("data:"):
-            address = await _handed_over(deps, attempt, blob, deps.input_files.read_input)
+            address = await _upload_to_provider(deps, attempt, blob, deps.input_files.read_input)
     if address is None:
         raise OutputUnfit(_FILE_MISSING if kind.is_file else Refusal.of(Reason.INPUT_INVALID))
     return address
 
 
-async def _handed_over(
+async def _upload_to_provider(
     deps: Dependencies, attempt: Attempt, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]
 ) -> str | None:
     """Give a file to the provider's own store of files; None where there is no such file.

@@ -19,7 +19,7 @@ class SpooledOutput(io.BufferedIOBase):
     def __init__(self, most_bytes: int) -> None:
         super().__init__()
         self._most_bytes = most_bytes
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._ends: list[int] = []
         self._at = 0
         self._disk: BinaryIO | None = None
@@ -43,17 +43,17 @@ class SpooledOutput(io.BufferedIOBase):
 
     def write(self, content: Any, /) -> int:
         """Add bytes at the end, wherever it stands; it stands at the end then."""
-        piece = bytes(content)  # the same object where it is of this type
-        end = self.seek(0, io.SEEK_END) + len(piece)
+        chunk = bytes(content)  # the same object where it is of this type
+        end = self.seek(0, io.SEEK_END) + len(chunk)
         if end > self._most_bytes and self._disk is None:
-            self._disk = self._moved()
+            self._disk = self._move_to_disk()
         if self._disk is not None:
-            return self._disk.write(piece)
-        if piece:
-            self._pieces.append(piece)
+            return self._disk.write(chunk)
+        if chunk:
+            self._chunks.append(chunk)
             self._ends.append(end)
         self._at = end
-        return len(piece)
+        return len(chunk)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Go to a place and return it."""
@@ -78,13 +78,13 @@ class SpooledOutput(io.BufferedIOBase):
         left = left if size is None or size < 0 else min(size, left)
         parts: list[bytes] = []
         while left:
-            parts.append(self._part(left))
+            parts.append(self._read_chunk(left))
             left -= len(parts[-1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read1(self, size: int = -1, /) -> bytes:
         """Up to so many bytes, as many as there are in one piece: a whole piece is not copied."""
-        return self._part(size) if self._disk is None else self._disk.read(size)
+        return self._read_chunk(size) if self._disk is None else self._disk.read(size)
 
     def truncate(self, size: int | None = None, /) -> int:
         """Keep so many bytes from the beginning, or those before the place where it stands; it stays there."""
@@ -93,7 +93,7 @@ class SpooledOutput(io.BufferedIOBase):
         stands, kept_bytes = self._at, self._at if size is None else size
         self._at = 0
         kept = self.read(kept_bytes)
-        self._pieces, self._ends = ([kept], [len(kept)]) if kept else ([], [])
+        self._chunks, self._ends = ([kept], [len(kept)]) if kept else ([], [])
         self._at = stands
         return kept_bytes
 
@@ -101,24 +101,24 @@ class SpooledOutput(io.BufferedIOBase):
         """Forget it."""
         if self._disk is not None:
             self._disk.close()
-        self._pieces.clear()
+        self._chunks.clear()
         self._ends.clear()
         super().close()
 
-    def _part(self, most: int) -> bytes:
+    def _read_chunk(self, most: int) -> bytes:
         number = bisect_right(self._ends, self._at)
-        if number == len(self._pieces):
+        if number == len(self._chunks):
             return b""
-        piece = self._pieces[number]
-        start = self._at - self._ends[number] + len(piece)
-        part = piece[start : start + most] if most >= 0 else piece[start:]
+        chunk = self._chunks[number]
+        start = self._at - self._ends[number] + len(chunk)
+        part = chunk[start : start + most] if most >= 0 else chunk[start:]
         self._at += len(part)
         return part
 
-    def _moved(self) -> BinaryIO:
+    def _move_to_disk(self) -> BinaryIO:
         """A temporary file with all there is; nothing of it stays in memory."""
         disk = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed with this one
-        disk.writelines(self._pieces)
-        self._pieces.clear()
+        disk.writelines(self._chunks)
+        self._chunks.clear()
         self._ends.clear()
         return disk

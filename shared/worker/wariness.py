@@ -28,7 +28,7 @@ NOT_LOOKED_AT = Refusal(
 )
 
 
-def warned(deps: Dependencies, envelope: Envelope) -> Dependencies:
+def with_wariness(deps: Dependencies, envelope: Envelope) -> Dependencies:
     """The house for this message: as it is, or wary of the message's pictures."""
     if not envelope.lost:
         return deps

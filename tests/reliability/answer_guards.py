@@ -102,14 +102,14 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "outputs that were left out are waited for",
         _PATIENCE,
-        "    told = attempt.promised or not prediction.complete\n",
-        "    told = False\n",
+        "    promised = attempt.promised or not prediction.complete\n",
+        "    promised = False\n",
         _SAYS + "test_a_success_waits_for_what_is_shown_of_it",
     ),
     _guard(
         "who comes later knows that there are outputs",
         _PATIENCE,
-        "        await _promised(deps, loaded, generation.key, attempt.number, prediction)\n",
+        "        await _record_promise(deps, loaded, generation.key, attempt.number, prediction)\n",
         "        assert prediction is not None\n",
         _SAYS + "test_a_success_waits_for_what_is_shown_of_it",
     ),

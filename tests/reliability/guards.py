@@ -276,10 +276,10 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "delivery.py",
         (
             (
-                "        verdict, kept = judged(",
+                "        verdict, kept = judge(",
                 _lines(
                     "        await _store(task, index, seen.picture, file)",
-                    "        verdict, kept = judged(",
+                    "        verdict, kept = judge(",
                 )[:-1],
             ),
         ),

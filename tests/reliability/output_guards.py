@@ -8,7 +8,7 @@ OUTPUT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "what is stored of a picture is what was cleaned and screened",
         WORKER + "delivery.py",
-        (('        file = cast("BinaryIO", clean)\n', ""), ("        came.truncate(0)\n", "")),
+        (('        file = cast("BinaryIO", clean)\n', ""), ("        received.truncate(0)\n", "")),
         _DELIVERY + "test_what_is_stored_is_what_was_screened",
     ),
     Guard(

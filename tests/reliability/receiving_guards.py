@@ -11,7 +11,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a request that waits to open has a row",
         WORKER + "handler.py",
-        (("            await _take_in(deps, message, trouble, comes_at)\n", "            pass\n"),),
+        (("            await _save_received(deps, message, trouble, comes_at)\n", "            pass\n"),),
         f"{_TEST}test_a_request_that_waits_has_a_row_and_is_in_the_open_index",
     ),
     Guard(
@@ -31,7 +31,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "deferring.py",
         (
             (
-                "    later = Envelope(_deferred(message, envelope, deferrals),",
+                "    later = Envelope(_copy_id(message, envelope, deferrals),",
                 '    later = Envelope(f"{envelope.message_id}~{deferrals}",',
             ),
         ),

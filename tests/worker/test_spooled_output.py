@@ -91,7 +91,7 @@ def test_what_is_too_large_leaves_memory() -> None:
         before = file.is_on_disk
         file.write(b"x")
         assert (before, file.is_on_disk) == (False, True)
-        assert file._pieces == []
+        assert file._chunks == []
         disk = cast("Any", file._disk)
         assert os.fstat(disk.fileno()).st_nlink == 0  # nobody else finds it
     assert disk.closed

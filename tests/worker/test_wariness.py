@@ -11,7 +11,7 @@ from dev.fakes.world import World
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.ports import Envelope
-from shared.worker.wariness import LOST_DELIVERIES, warned
+from shared.worker.wariness import LOST_DELIVERIES, with_wariness
 
 PICTURE = "https://pictures.example/cat.png"
 
@@ -29,13 +29,13 @@ async def ask(world: World, envelope: Envelope, **fields: Any) -> None:
 
 def test_a_message_that_was_never_lost_is_met_as_ever(world: World) -> None:
     """The house is the very same."""
-    assert warned(world.deps, lost(0)) is world.deps
+    assert with_wariness(world.deps, lost(0)) is world.deps
 
 
 @pytest.mark.parametrize("count", range(LOST_DELIVERIES))
 async def test_the_input_of_a_message_that_was_lost_less_often_is_looked_at(world: World, count: int) -> None:
     """Alone, from the first loss on."""
-    assert getattr(warned(world.deps, lost(count)).images, "is_alone", None) is (count > 0)
+    assert getattr(with_wariness(world.deps, lost(count)).images, "is_alone", None) is (count > 0)
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(count), model="flux-dev", image_url=PICTURE)
     assert world.generation().state is State.RUNNING
