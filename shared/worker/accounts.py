@@ -1,11 +1,11 @@
-"""The accounts: grants, corrections, and the audit that trusts nobody.
+"""Grants, changes of terms and corrections of accounts, and the audit that compares accounts with their ledgers.
 
 Rules of this file:
-1. A grant, a correction or a change of terms has an id of its own: the same id twice is one entry, and the same id for
-   something else is refused.
-2. The audit compares and reports. It never mends: a difference is mended by a correction that a person made. A row that
-   cannot be read is told as a difference of its account; the others are looked at all the same.
-3. A night may be too short for all accounts. Every account comes first in one of ``NIGHTS`` nights.
+1. A grant, a correction and a change of terms each have an id. The same id with the same content is one entry. The
+   same id with other content is refused.
+2. The audit compares and reports. It repairs nothing: a person posts a correction. A row that cannot be read is
+   reported as a difference of its account, and the audit goes on with the other accounts.
+3. One night may be too short for all accounts. Each account is among the first of one night in ``NIGHTS``.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from shared.core.money.ledger import Account, LedgerEntry, Plan
 from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
 from shared.worker.saving import CONFLICT_TRIES
 
-#: How many accounts an audit looks at at a time: enough that it waits for its own core more than for the tables.
+#: How many accounts an audit reads at the same time: enough that the CPU, not Table Storage, is the bottleneck.
 AT_ONCE = 16
 
-#: In how many nights every account comes first once: a difference is found within a week, if not in the first night.
+#: Within this many nights every account is among the first once, so a difference is found within a week.
 NIGHTS = 7
 
 
@@ -38,10 +38,10 @@ async def grant(
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:
-    """Give ``amount`` credits, and set the plan and the daily limit where they are given. Returns the account.
+    """Grant ``amount`` credits, and set the plan and the daily limit if they are given. Returns the account after it.
 
-    ValueError, with the name of what is wrong, before anything moves; also where the grant id was used for another
-    amount, plan or limit: it is one grant.
+    Raises ValueError, which names the invalid argument, before anything is saved. It is raised too if the grant id
+    was used before for another amount, plan or limit.
     """
     _check_ids(account_id, grant_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
@@ -62,9 +62,9 @@ async def change_terms(
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:
-    """Set the plan or the daily limit, or take the limit away, without a credit. Returns the account.
+    """Set the plan or the daily limit, or remove the limit, without moving credits. Returns the account after it.
 
-    ValueError, with the name of what is wrong, and where there is no account; the same id twice is one change.
+    The same id twice is one change. Raises ValueError, which names the invalid argument, and if there is no account.
     """
     _check_ids(account_id, change_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
@@ -80,7 +80,7 @@ async def change_terms(
 async def _post_once(
     deps: Dependencies, account_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]
 ) -> Account:
-    """Save a move of an account, once; one that was saved before must have been the same."""
+    """Save one ledger entry and its account. If the id exists already, it must be of the same entry (ValueError)."""
     for _ in range(CONFLICT_TRIES):
         account, etag = await deps.store.load_account(account_id)
         after, entry = move(account)
@@ -97,7 +97,7 @@ async def _post_once(
 
 
 async def _expect_same_entry(deps: Dependencies, wanted: LedgerEntry) -> None:
-    """ValueError if the id of an entry that is there stands for something else than what is wanted now."""
+    """Raise ValueError if the ledger has an entry of this id with another amount or other terms."""
     async for posted in deps.store.ledger(wanted.account_id):
         if (posted.move, posted.entry_id) != (wanted.move, wanted.entry_id):
             continue
@@ -117,10 +117,11 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     note: str,
     ledger_only: bool = False,
 ) -> Account:
-    """Post a compensating entry. Returns the account.
+    """Post a compensating entry: differences in credits of each balance. Returns the account after it.
 
-    It moves the account too, unless ``ledger_only``: then the account was right, and the ledger did not explain it.
-    ValueError if there is no account, the id was used before, or a balance would become negative.
+    The account's balances change too, unless ``ledger_only`` is set. Use ``ledger_only`` if the balances were right
+    and only the ledger lacked an entry.
+    Raises ValueError if there is no account, if the id was used before, or if a balance would become negative.
     """
     _check_ids(account_id, correction_id)
     for _ in range(CONFLICT_TRIES):
@@ -149,7 +150,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
 
 
 def _check_ids(account_id: str, entry_id: str) -> None:
-    """Both become keys of a table, so both are held to the rule for ids."""
+    """Raise ValueError unless both follow the rule for ids: both become keys of a table."""
     for name, value in (("account id", account_id), ("entry id", entry_id)):
         if not is_id(value):
             raise ValueError(f"the {name} must be {ID_RULE}")
@@ -157,7 +158,10 @@ def _check_ids(account_id: str, entry_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One account whose books do not agree: what was compared, and the two numbers. Or cannot be read: then why."""
+    """One difference of an account: what was compared, and both numbers in credits.
+
+    ``unreadable`` says why the account could not be compared; the numbers are 0 then.
+    """
 
     account_id: str
     what: str
@@ -172,26 +176,26 @@ class Difference:
 
 
 async def audit(deps: Dependencies, account_id: str | None = None) -> AsyncIterator[Difference]:
-    """Compare every account, or one user's, with its ledger and open generations; counts and yields differences."""
+    """Compare every account, or one, with its ledger and its open holds. Yields and counts (metric) each difference."""
     async for _, differences in _audit_ahead(deps, _find_accounts(deps, account_id)):
         for difference in differences:
             yield difference
 
 
 def audit_tonight(deps: Dependencies) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """The same of every account, one after the other: its user and its differences. For whoever may be cut off.
+    """Yield (account id, differences) account by account, so that a canceled caller knows how far it got.
 
-    The order depends on the day (rule 3), so that it is not the same accounts every night that nobody looks at.
+    The order depends on the day (rule 3). Otherwise the same accounts would be left out every night.
     """
     return _audit_ahead(deps, _by_turns(deps))
 
 
-#: An account as it is found: one that cannot be read is named all the same.
+#: An account as the store yields it: an unreadable row still names its account.
 Found = Account | UnreadableRow
 
 
 async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
-    """All accounts, those whose turn it is today first. Reads the accounts twice, and remembers none."""
+    """All accounts, those of today's turn first. Reads the table twice, so that no list of accounts is in memory."""
     today = deps.now().toordinal() % NIGHTS
     for first in (True, False):
         async for account in deps.store.accounts():
@@ -202,7 +206,7 @@ async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
 async def _audit_ahead(
     deps: Dependencies, accounts: AsyncIterator[Found]
 ) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """Users and their differences in the order of ``accounts``; the next ones are looked at meanwhile."""
+    """Yield (account id, differences) in the order of ``accounts``, while the next ``AT_ONCE`` are compared."""
     audits: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
     try:
         async for account in accounts:
@@ -244,7 +248,7 @@ async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIte
 
 
 async def _differences(deps: Dependencies, account: Account) -> list[Difference]:
-    """The differences of one account that are still there on a second look: it may be changing meanwhile."""
+    """The differences of one account that a second comparison confirms: it may have changed meanwhile."""
     first = await _compare(deps, account)
     if not first:
         return []

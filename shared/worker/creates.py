@@ -1,10 +1,10 @@
 """One POST of a create, and its four outcomes.
 
 Rules of this file:
-1. A create is POSTed once for each time that SUBMITTING was saved, by the one who saved it. Whoever finds
-   SUBMITTING does not know the outcome and leaves it to the webhook or the timer.
-2. What surely was not created is tried again later; what was refused for good ends, or goes to the next model; what is
-   not known is resolved by checking.py, never by a second POST.
+1. Each save of SUBMITTING is followed by one POST, sent by the call that saved it. Any other call that reads
+   SUBMITTING does not know the outcome, and leaves it to the webhook or the timer.
+2. A create that surely did not happen is retried later. A create that was refused for good ends the generation, or
+   goes to the next model. An unknown outcome is resolved by checking.py, never by a second POST.
 """
 
 from dataclasses import replace
@@ -26,9 +26,10 @@ from shared.worker.screening import with_input_urls
 
 
 async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
-    """Try the create of a WAITING generation, if its wait is over.
+    """Send the create of a WAITING generation, if its wait is over.
 
-    What the model is to read is made ready first, while surely nothing was created: an archive may take a minute.
+    Its input URLs are resolved before SUBMITTING is saved: uploading an archive may take a minute, and a crash during
+    it surely has created nothing.
     """
     held = loaded.generation
     if held is None or held.attempt is None or transitions.retried(held, deps.now()) is None:
@@ -45,9 +46,10 @@ async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
 
 
 async def submit(deps: Dependencies, loaded: Loaded, sent: Attempt | NotCreated | CreateRefused | None = None) -> None:
-    """Make the create of a generation that this caller has just saved as SUBMITTING.
+    """Send the create of a generation that this caller has just saved as SUBMITTING.
 
-    ``sent`` is the attempt with what the model reads, or why that was not to be had; None: it is not ready yet.
+    ``sent``: the attempt with its input URLs resolved, or why they could not be; None if not yet resolved.
+    Raises ValueError if the generation has no attempt.
     """
     generation = loaded.generation
     if generation is None or generation.attempt is None:
@@ -79,7 +81,7 @@ async def _record_outcome(
 
 
 async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:
-    """Surely nothing was created: save that, then come back with a copy of the request."""
+    """Surely nothing was created: save the wait, then schedule a copy of the request."""
     retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
 
     def step(found: Generation, account: Account | None) -> Transition | None:
