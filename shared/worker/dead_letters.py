@@ -48,7 +48,7 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
     """Archive a dead letter of ``queue``, and end the generation it names. Raises what fails: it is delivered again."""
     key = message.key
     name = await archive(deps, raw, key, "dead-lettered", queue)
-    logger.warning("%s: a dead letter%s, kept as %s", queue, f" of {key}" if key else "", name)
+    logger.warning("%s: a dead letter%s, archived as %s", queue, f" of {key}" if key else "", name)
     deps.telemetry.count("darkroom.dead_letters", queue=queue)
     if key is None:
         return

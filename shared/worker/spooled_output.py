@@ -1,10 +1,10 @@
-"""An output while it is held: a file of the pieces in which it came.
+"""The buffer of one output while it is held: the chunks as they were received, or a file on disk.
 
 Rules of this file:
-1. What fits into memory is never moved there. A buffer that grows copies a picture of 1.5 MB four times over while it
-   comes, and once more when it is read: a third of all that fetching and storing it costs.
-2. What does not fit goes to a temporary file, and from then on piece by piece: many large outputs at once need little
-   memory.
+1. In memory, chunks are never joined or copied. A buffer that grows copies a picture of 1.5 MB four times while it is
+   received, and once more when it is read. That is a third of all that fetching and storing it costs.
+2. An output too large for memory goes to a temporary file, and further chunks are written to it directly, so that many
+   large outputs at once need little memory.
 """
 
 import io
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 
 class SpooledOutput(io.BufferedIOBase):
-    """A binary file that is written at its end and read anywhere; in memory up to ``most_bytes``, on disk beyond."""
+    """A binary file that is written at its end and read anywhere: in memory up to ``most_bytes``, on disk beyond."""
 
     def __init__(self, most_bytes: int) -> None:
         super().__init__()
@@ -26,23 +26,23 @@ class SpooledOutput(io.BufferedIOBase):
 
     @property
     def is_on_disk(self) -> bool:
-        """Whether it was too large for memory."""
+        """Whether the content was larger than ``most_bytes``."""
         return self._disk is not None
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def writable(self) -> bool:
-        """At its end."""
+        """Always true: writing appends at the end."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def write(self, content: Any, /) -> int:
-        """Add bytes at the end, wherever it stands; it stands at the end then."""
+        """Append bytes at the end, wherever the position is, and move the position to the end. Returns their number."""
         chunk = bytes(content)  # the same object where it is of this type
         end = self.seek(0, io.SEEK_END) + len(chunk)
         if end > self._most_bytes and self._disk is None:
@@ -56,7 +56,7 @@ class SpooledOutput(io.BufferedIOBase):
         return len(chunk)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place and return it."""
+        """Move the position, and return it. Raises ValueError before the beginning."""
         if self._disk is not None:
             return self._disk.seek(offset, whence)
         end = self._ends[-1] if self._ends else 0
@@ -67,11 +67,11 @@ class SpooledOutput(io.BufferedIOBase):
         return self._at
 
     def tell(self) -> int:
-        """Where it stands."""
+        """The position, in bytes from the beginning."""
         return self._at if self._disk is None else self._disk.tell()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes, or all that are left."""
+        """Up to ``size`` bytes from the position; all that are left if it is negative or None."""
         if self._disk is not None:
             return self._disk.read(-1 if size is None else size)
         left = max(0, (self._ends[-1] if self._ends else 0) - self._at)
@@ -83,11 +83,11 @@ class SpooledOutput(io.BufferedIOBase):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Up to so many bytes, as many as there are in one piece: a whole piece is not copied."""
+        """Up to ``size`` bytes of one chunk: a whole chunk is returned without a copy."""
         return self._read_chunk(size) if self._disk is None else self._disk.read(size)
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Keep so many bytes from the beginning, or those before the place where it stands; it stays there."""
+        """Keep ``size`` bytes from the beginning, by default those before the position. The position stays."""
         if self._disk is not None:
             return self._disk.truncate(size)
         stands, kept_bytes = self._at, self._at if size is None else size
@@ -98,7 +98,7 @@ class SpooledOutput(io.BufferedIOBase):
         return kept_bytes
 
     def close(self) -> None:
-        """Forget it."""
+        """Free the memory, or delete the temporary file."""
         if self._disk is not None:
             self._disk.close()
         self._chunks.clear()
@@ -116,7 +116,7 @@ class SpooledOutput(io.BufferedIOBase):
         return part
 
     def _move_to_disk(self) -> BinaryIO:
-        """A temporary file with all there is; nothing of it stays in memory."""
+        """Write all chunks to a temporary file, and free their memory. Returns the file."""
         disk = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed with this one
         disk.writelines(self._chunks)
         self._chunks.clear()
