@@ -53,7 +53,7 @@ async def submit(deps: Dependencies, loaded: Loaded, sent: Attempt | NotCreated 
     """
     generation = loaded.generation
     if generation is None or generation.attempt is None:
-        raise ValueError("there is no attempt to submit")
+        raise ValueError("a generation without an attempt cannot be submitted")
     attempt = generation.attempt
     sent = sent or await with_input_urls(deps, attempt)
     if isinstance(sent, Attempt):

@@ -31,7 +31,7 @@ async def awaited(deps: Dependencies, key: Key, attempt: Attempt, prediction: Pr
         yield
     except OutputUnfit as unfit:
         if unfit.refusal.reason is Reason.OUTPUT_EXPIRED and _left_s(deps, attempt, prediction) > 0:
-            await _wait(deps, key, attempt, prediction, "an output is not there")
+            await _wait(deps, key, attempt, prediction, "an output is missing")
         raise
 
 
@@ -57,7 +57,7 @@ async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, pred
         return found or prediction
     if not prediction.complete:
         await _record_promise(deps, loaded, generation.key, attempt.number, prediction)
-    await _wait(deps, generation.key, attempt, found or prediction, "it does not show what has succeeded")
+    await _wait(deps, generation.key, attempt, found or prediction, "a succeeded prediction shows no outputs")
     return prediction
 
 

@@ -52,7 +52,7 @@ _INPUT_RETRY_S = 10.0
 
 _PICTURE_UNFIT = (
     "The input image could not be used. Check that its address leads to one PNG, JPEG, WebP or GIF picture that is "
-    "whole and no animation."
+    "complete and not animated."
 )
 
 _FILE_MISSING = Refusal(Reason.INPUT_INVALID, "The input file is not there. Upload it, then send the request again.")

@@ -62,7 +62,7 @@ class SpooledOutput(io.BufferedIOBase):
         end = self._ends[-1] if self._ends else 0
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: end}[whence]
         if base + offset < 0:
-            raise ValueError("there is nothing before the beginning")
+            raise ValueError("a position must not be before the beginning")
         self._at = base + offset
         return self._at
 

@@ -24,7 +24,7 @@ LOST_DELIVERIES = 3
 #: The refusal of an input that is not decoded any more (rule 3).
 NOT_LOOKED_AT = Refusal(
     Reason.INPUT_INVALID,
-    "The input image could not be looked at, at three tries. Save it anew as a PNG or JPEG and send it with a new id.",
+    "The input image could not be read in three tries. Save it again as a PNG or JPEG, and send it with a new id.",
 )
 
 

@@ -152,7 +152,7 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
         "shared/worker/handler.py",
         " or _is_left_to_timer(deps, message, trouble)",
         "",
-        "worker/test_deferring.py::test_a_check_is_left_to_the_timer_while_replicate_is_left_alone",
+        "worker/test_deferring.py::test_a_check_is_left_to_the_timer_while_the_circuit_is_open",
     ),
 )
 

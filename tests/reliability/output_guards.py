@@ -44,7 +44,7 @@ OUTPUT_GUARDS: tuple[Guard, ...] = (
         "a sound that passes unscreened has no pictures in it",
         WORKER + "delivery.py",
         (("    if modality is Modality.AUDIO and shows_pictures(", '    if modality == "image" and shows_pictures('),),
-        _DELIVERY + "test_a_sound_with_pictures_in_it_is_none",
+        _DELIVERY + "test_a_sound_with_pictures_in_it_is_refused",
     ),
     Guard(
         "a picture is no film, by any of its brands",

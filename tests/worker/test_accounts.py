@@ -24,7 +24,10 @@ async def differences(world: World) -> list[Difference]:
 
 
 class SlowStore(FakeStore):
-    """Whose ledgers take a few turns of the loop; how many are read at a time. One cannot be read, one never comes."""
+    """A store whose ledgers take a few turns of the loop. It counts how many are read at a time.
+
+    One ledger cannot be read, and one never returns.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +80,7 @@ async def test_a_grant_may_set_plan_and_limit(world: World) -> None:
 
 @pytest.mark.parametrize("bad", [True, 2**63, 10.0, float("nan"), "10", None, 0, -5, 1_000_000_001])
 async def test_what_is_no_number_of_credits_is_refused_by_name(world: World, bad: Any) -> None:
-    """As an amount and, where it is none of a limit, as a limit: before any credit moves, and nothing is written."""
+    """As an amount, and as a limit if it is no valid limit: before any credit moves, and nothing is saved."""
     before = dict(world.store.saved_accounts), list(world.store.entries)
     with pytest.raises(ValueError, match="amount must be a whole number from 1 to"):
         await worker.grant(world.deps, "ada", bad, grant_id="g")
@@ -109,13 +112,13 @@ async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> Non
 )
 async def test_a_grant_id_with_another_amount_or_plan_is_refused_by_name(world: World, other: dict[str, Any]) -> None:
     """It was no repetition: silently the first would be a grant that somebody believes in."""
-    told: dict[str, Any] = {"amount": 5, "plan": Plan.BASIC}
-    await worker.grant(world.deps, "ada", grant_id="invoice-1", **told)
+    terms: dict[str, Any] = {"amount": 5, "plan": Plan.BASIC}
+    await worker.grant(world.deps, "ada", grant_id="invoice-1", **terms)
     before = dict(world.store.saved_accounts), list(world.store.entries)
     with pytest.raises(ValueError, match=r"the id 'invoice-1' was used before for 5 credits, plan basic; .*another id"):
-        await worker.grant(world.deps, "ada", grant_id="invoice-1", **(told | other))
+        await worker.grant(world.deps, "ada", grant_id="invoice-1", **(terms | other))
     assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
-    assert await worker.grant(world.deps, "ada", grant_id="invoice-1", **told) == world.account()
+    assert await worker.grant(world.deps, "ada", grant_id="invoice-1", **terms) == world.account()
 
 
 async def test_terms_change_without_a_credit_and_a_limit_goes_away(world: World) -> None:
@@ -148,7 +151,7 @@ async def test_terms_that_say_nothing_or_two_things_are_refused(world: World) ->
 
 @pytest.mark.parametrize("where", ["account", "ledger"])
 async def test_a_row_that_cannot_be_read_costs_one_accounts_audit(where: str) -> None:
-    """It is told as a difference of its account; the others are looked at, and their differences found."""
+    """It is reported as a difference of its account; the other accounts are compared, and their differences found."""
     world, store = await crowd(2 * AT_ONCE)
     store.put_account(replace(world.account("user009"), available=9, captured=1))
     if where == "account":
@@ -284,7 +287,7 @@ async def test_an_account_that_changes_meanwhile_is_no_difference() -> None:
 
 
 async def test_a_ledger_that_cannot_be_read_ends_the_audit_and_leaves_nothing_behind() -> None:
-    """The trouble is told as it is, and no look goes on by itself."""
+    """The exception is raised as it is, and no comparison goes on in the background."""
     world, store = await crowd(2 * AT_ONCE)
     store.broken, store.stuck = "user003", "user004"
     async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""A request asks the core once, and the tables once: who computes twice may come to two answers."""
+"""One request calls the core once and loads once: computing twice could give two answers."""
 
 import sys
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The timer: what should have been heard of is looked at, and walks the same corridor."""
+"""The timer: overdue generations are checked, and the message handler processes each check."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from shared.worker.checking import TICK_ROWS
 
 
 async def test_a_webhook_that_never_comes_is_repaired(world: World) -> None:
-    """Replicate finished and told nobody: the timer asks, and the picture is delivered."""
+    """Replicate finished, but no webhook came: the timer reads the prediction, and the picture is delivered."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     assert await world.tick(10) == 0
@@ -27,7 +27,7 @@ async def test_a_webhook_that_never_comes_is_repaired(world: World) -> None:
     world.at_rest()
 
 
-async def test_a_prediction_that_still_runs_is_left_alone(world: World) -> None:
+async def test_a_prediction_that_still_runs_is_not_changed(world: World) -> None:
     """A check finds it processing: nothing changes but the time of the next look."""
     await world.ask()
     world.replicate.start(world.replicate.only_id)
@@ -224,7 +224,7 @@ async def test_a_copy_that_was_lost_is_replaced_by_the_timer(world: World) -> No
 
 
 async def test_past_its_deadline_it_is_canceled_confirmed_and_released(world: World) -> None:
-    """Replicate should have canceled it itself: it is told to, and its word ends the generation."""
+    """Replicate should have canceled it itself: the app cancels it, and the answer ends the generation."""
     await world.ask()
     world.replicate.start(world.replicate.only_id)
     for _ in range(10):
@@ -262,7 +262,7 @@ async def test_when_replicate_is_back_in_time_the_picture_is_delivered(world: Wo
 
 
 async def test_an_end_that_was_not_announced_is_announced_by_the_timer(world: World) -> None:
-    """A crash between the commit and the event: the row is still there, so the app is told, once by id."""
+    """A crash between the commit and the event: the row is still there, so the event is published, once by its id."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     publish = world.messenger.publish

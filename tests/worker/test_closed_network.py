@@ -1,4 +1,4 @@
-"""Files for models where the storage account has no public address: they go to the provider's own store of files."""
+"""Input files if the storage account has no public address: they are uploaded to the provider's file store."""
 
 from dataclasses import replace
 

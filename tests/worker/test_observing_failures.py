@@ -1,4 +1,4 @@
-"""What Replicate says of a failure: it is released and explained, or goes on with the next model."""
+"""Failures that Replicate reports: the hold is released with a reason, or the next model is tried."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a model gave, on the whole road: what of it is stored and paid, and what is only words."""
+"""A model's outputs from prediction to event: what is stored and paid, and what is only words."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Trainings on the corridor: an archive is handed over, a version comes back, and none is ever started twice."""
+"""Trainings: the archive is uploaded, a version is delivered, and no training is ever started twice."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, t
 LOST_S = 3600 + 60 + 1
 
 
-async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
-    """Its weights are stored, its version is told, and what was asked for is paid."""
+async def test_an_archive_is_uploaded_and_a_version_is_delivered() -> None:
+    """Its weights are stored, its version is in the event, and what was requested is paid."""
     world = await trained(await opened())
     ((address, (name, content)),) = world.replicate.uploaded.items()
     assert (name, content) == ("pictures.zip", ZIP)
@@ -86,7 +86,9 @@ async def test_a_trigger_word_is_screened() -> None:
     ],
     ids=str,
 )
-async def test_what_cannot_be_trained_is_refused_at_the_door(said: dict[str, object], reason: Reason) -> None:
+async def test_what_cannot_be_trained_is_refused_before_anything_is_held(
+    said: dict[str, object], reason: Reason
+) -> None:
     """No credit is held, nothing is handed over."""
     world = await opened()
     await train(world, **said)
@@ -244,7 +246,7 @@ async def test_a_training_is_canceled_by_its_user() -> None:
     world.at_rest()
 
 
-async def test_a_training_that_was_told_of_in_part_is_asked_for() -> None:
+async def test_a_training_that_was_reported_in_part_is_read() -> None:
     """Its news came without outputs: they would have been too large for the queue."""
     world = await opened()
     await train(world)

@@ -1,4 +1,4 @@
-"""What a training brings home: its version, and its weights where they can be had."""
+"""What a training delivers: its version, and its weights if they are available."""
 
 import json
 from dataclasses import replace
@@ -81,7 +81,7 @@ async def test_nothing_of_use_is_no_result(gone: bool) -> None:
     world.at_rest()
 
 
-async def test_what_is_told_has_a_bound() -> None:
+async def test_the_text_in_the_event_has_a_bound() -> None:
     """A version is short; what is not goes into the file whole."""
     world = await opened()
     await train(world)

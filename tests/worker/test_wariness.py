@@ -1,4 +1,4 @@
-"""A message that was lost again and again: what it brings is not decoded in a worker any more."""
+"""A message that was lost again and again: its pictures are not decoded in a worker any more."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ async def ask(world: World, envelope: Envelope, **fields: Any) -> None:
 
 
 def test_a_message_that_was_never_lost_is_met_as_ever(world: World) -> None:
-    """The house is the very same."""
+    """The dependencies are the same object."""
     assert with_wariness(world.deps, lost(0)) is world.deps
 
 
@@ -42,7 +42,7 @@ async def test_the_input_of_a_message_that_was_lost_less_often_is_looked_at(worl
 
 
 async def test_its_input_is_refused_unseen(world: World) -> None:
-    """It is not even fetched; nothing is charged, stored or created, and the user is told what to do."""
+    """It is not even fetched; nothing is charged, stored or created, and the event says what to do."""
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(LOST_DELIVERIES), model="flux-dev", image_url=PICTURE)
     generation = world.generation()
