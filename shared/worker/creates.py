@@ -31,37 +31,39 @@ async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     Its input URLs are resolved before SUBMITTING is saved: uploading an archive may take a minute, and a crash during
     it surely has created nothing.
     """
-    held = loaded.generation
-    if held is None or held.attempt is None or transitions.retried(held, deps.now()) is None:
+    waiting = loaded.generation
+    if waiting is None or waiting.attempt is None or transitions.retried(waiting, deps.now()) is None:
         return
-    attempt = held.attempt
-    sent = await with_input_urls(deps, attempt)
+    attempt = waiting.attempt
+    resolved = await with_input_urls(deps, attempt)
 
     def step(found: Generation, _: Account | None) -> Transition | None:
         return transitions.retried(found, deps.now()) if found.attempt == attempt else None
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
-        await submit(deps, saved.loaded, sent)
+        await submit(deps, saved.loaded, resolved)
 
 
-async def submit(deps: Dependencies, loaded: Loaded, sent: Attempt | NotCreated | CreateRefused | None = None) -> None:
+async def submit(
+    deps: Dependencies, loaded: Loaded, resolved: Attempt | NotCreated | CreateRefused | None = None
+) -> None:
     """Send the create of a generation that this caller has just saved as SUBMITTING.
 
-    ``sent``: the attempt with its input URLs resolved, or why they could not be; None if not yet resolved.
+    ``resolved``: the attempt with its input URLs resolved, or why they could not be; None if not yet resolved.
     Raises ValueError if the generation has no attempt.
     """
     generation = loaded.generation
     if generation is None or generation.attempt is None:
         raise ValueError("a generation without an attempt cannot be submitted")
     attempt = generation.attempt
-    sent = sent or await with_input_urls(deps, attempt)
-    if isinstance(sent, Attempt):
-        ready = replace(attempt, inputs=sent.inputs)
+    resolved = resolved or await with_input_urls(deps, attempt)
+    if isinstance(resolved, Attempt):
+        ready = replace(attempt, inputs=resolved.inputs)
         with deps.telemetry.span("create prediction", generation.key):
             outcome = await deps.providers[attempt.provider].create(generation.key, ready)
     else:
-        outcome = sent
+        outcome = resolved
     await _record_outcome(deps, loaded, generation.key, attempt, outcome)
 
 

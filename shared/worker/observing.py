@@ -89,10 +89,10 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
     came late. Raises Unavailable if the provider does not know the prediction that it has reported.
     """
     ref = _ref(deps, generation, prediction.prediction_id)
-    stopped = await deps.providers[ref.provider].cancel(ref)
-    if stopped is None:
+    canceled = await deps.providers[ref.provider].cancel(ref)
+    if canceled is None:
         raise Unavailable(dependency_of(ref.provider), "it does not know a prediction that it has reported")
-    stops = stopped.status is Status.CANCELED or not stopped.status.finished
+    stops = canceled.status is Status.CANCELED or not canceled.status.finished
     if stops and not _is_known(generation, prediction):
         deps.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
         deps.telemetry.count("darkroom.extra_predictions")

@@ -31,9 +31,9 @@ async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     if not isinstance(saved, Changed) or saved.generation.attempt is None:
         return False
     attempt = saved.generation.attempt
-    sent = await with_input_urls(deps, attempt)
-    if isinstance(sent, Attempt):
-        ready = replace(attempt, inputs=sent.inputs)
+    resolved = await with_input_urls(deps, attempt)
+    if isinstance(resolved, Attempt):
+        ready = replace(attempt, inputs=resolved.inputs)
         with deps.telemetry.span("create prediction", key):
             outcome = await deps.providers[attempt.provider].create(key, ready)
         if isinstance(outcome, Created):

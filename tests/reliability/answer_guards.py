@@ -53,8 +53,8 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "an extra prediction that is not known is canceled later",
         _OBSERVING,
-        "    if stopped is None:\n        raise",
-        "    if stopped is None:\n        return\n        raise",
+        "    if canceled is None:\n        raise",
+        "    if canceled is None:\n        return\n        raise",
         _SAYS + "test_an_extra_prediction_that_is_not_known_yet_is_canceled_later",
     ),
     _guard(

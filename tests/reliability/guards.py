@@ -331,8 +331,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "observing.py",
         (
             (
-                "    stopped = await deps.providers[ref.provider].cancel(ref)\n",
-                "    stopped = prediction if ref else prediction\n",
+                "    canceled = await deps.providers[ref.provider].cancel(ref)\n",
+                "    canceled = prediction if ref else prediction\n",
             ),
         ),
         worker_test("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),

@@ -54,7 +54,7 @@ async def test_a_cancel_that_loses_the_race_changes_nothing(world: World) -> Non
 
 
 async def test_a_cancel_after_the_end_changes_nothing(world: World) -> None:
-    """Ended is final."""
+    """An ended generation keeps its end, its outputs and its charge."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     await world.webhook(world.replicate.only_id)
@@ -76,7 +76,7 @@ async def test_a_cancel_before_its_request_closes_it_unopened(world: World) -> N
 
 @pytest.mark.parametrize("created", [True, False])
 async def test_a_cancel_while_the_outcome_is_unknown_ends_when_it_is_known(world: World, created: bool) -> None:
-    """The wish is kept: the prediction is canceled when it is found, or the hold is released when it never was."""
+    """The requested end is saved: a prediction is canceled once found; without one the hold is released."""
     world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=created)
     await world.ask()
     await world.cancel()
@@ -99,7 +99,7 @@ async def test_cancel_twice_is_cancel_once(world: World) -> None:
 
 
 async def test_a_cancel_while_replicate_is_down_is_carried_out_later(world: World) -> None:
-    """The wish is saved before Replicate is asked."""
+    """The requested end is saved before the cancel is sent."""
     await world.ask()
     world.replicate.down = True
     await world.cancel()
@@ -172,7 +172,7 @@ async def test_a_dead_letter_of_what_has_ended_changes_nothing(world: World) -> 
 
 
 async def test_dead_garbage_is_kept(world: World) -> None:
-    """It names nobody, so nothing else happens."""
+    """It names no generation, so nothing else happens."""
     await dead_letter(world, b"garbage")
     assert [blob.content for blob in world.blobs.dead_letters.values()] == [b"garbage"]
     assert not world.events

@@ -28,7 +28,7 @@ async def test_a_webhook_that_never_comes_is_repaired(world: World) -> None:
 
 
 async def test_a_prediction_that_still_runs_is_not_changed(world: World) -> None:
-    """A check finds it processing: nothing changes but the time of the next look."""
+    """A check finds it processing: only the time of the next check changes."""
     await world.ask()
     world.replicate.start(world.replicate.only_id)
     before = world.generation()
@@ -39,7 +39,7 @@ async def test_a_prediction_that_still_runs_is_not_changed(world: World) -> None
 
 
 async def test_the_timer_reads_only_what_is_open(world: World) -> None:
-    """What has ended is in no row of the index."""
+    """An ended generation has no row in the index."""
     for number in range(5):
         await world.ask(Key("ada", f"g{number}"))
     for prediction_id in world.replicate.ids()[:3]:
@@ -80,7 +80,7 @@ async def test_one_tick_sends_a_bounded_number(world: World) -> None:
 
 
 def row(world: World, key: Key) -> OpenRow:
-    """A row that was written now and is due now."""
+    """An index row that was written now and is due now."""
     return OpenRow(key=key, due_at=world.time, expires_at=world.time, written_at=world.time)
 
 
@@ -168,7 +168,7 @@ async def test_of_several_the_oldest_is_adopted_and_the_others_canceled(world: W
 
 
 async def test_a_list_that_stays_unreadable_holds_nothing_for_ever(world: World) -> None:
-    """The outcome is unknown and Replicate's list is down: after an hour nothing could be found any more anyway."""
+    """The outcome is unknown and Replicate's list is unavailable: after an hour there is nothing left to find."""
     for _ in range(10):
         world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
     await world.ask()
@@ -236,7 +236,7 @@ async def test_past_its_deadline_it_is_canceled_confirmed_and_released(world: Wo
 
 
 async def test_while_replicate_does_not_answer_the_hold_is_kept_for_an_hour(world: World) -> None:
-    """Nobody knows how it ended, until even its outputs would be deleted; then it is released."""
+    """Its end is unknown until even its outputs would be deleted; then the hold is released."""
     await world.ask()
     world.replicate.down = True
     await world.tick(1200)

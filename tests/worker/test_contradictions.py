@@ -91,7 +91,7 @@ async def test_a_first_404_after_cancel_after_does_not_last_yet(world: World) ->
 
 
 async def test_a_404_to_a_users_cancel_keeps_the_hold(world: World) -> None:
-    """The wish is noted; the prediction, which runs, is canceled with the timer's next look."""
+    """The requested end is saved; the running prediction is canceled by the timer's next check."""
     await world.ask()
     world.replicate.start(world.replicate.only_id)
     world.replicate.unknown.add(world.replicate.only_id)
@@ -259,7 +259,7 @@ async def test_a_success_without_outputs_is_asked_for_once(world: World) -> None
 
 
 async def test_a_success_that_really_has_no_outputs_is_given_up_at_once(world: World) -> None:
-    """Asked for once more, and there is nothing: nobody waits."""
+    """It is read once more and has no outputs: there is no wait."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     world.replicate.blank.add(world.replicate.only_id)

@@ -76,7 +76,7 @@ async def test_another_model_answers_and_the_event_says_why() -> None:
 
 
 async def test_the_chain_is_walked_to_its_end() -> None:
-    """Then it has failed, and nobody pays."""
+    """Then the generation has failed, and nothing is charged."""
     world = await asked()
     for _ in range(3):
         await failed(world, PASSING)
@@ -173,7 +173,7 @@ async def test_nobody_else_is_asked_while_an_earlier_attempt_may_run() -> None:
 
 @pytest.mark.parametrize("said", [{"allow_fallback": False}, {"max_credits": 5, "model": "plain"}])
 async def test_without_a_fallback_it_ends(said: dict[str, Any]) -> None:
-    """It is not wished for, or there is none."""
+    """The request forbids a fallback, or there is none."""
     world = await asked(**said)
     await failed(world, PASSING)
     assert len(models(world)) == 1

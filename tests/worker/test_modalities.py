@@ -89,7 +89,7 @@ async def test_an_unsafe_text_is_neither_stored_nor_published() -> None:
 
 @pytest.mark.parametrize("chunks", [(), ("",), (" ", "\n")])
 async def test_a_text_that_says_nothing_is_no_result(chunks: tuple[str, ...]) -> None:
-    """It is released."""
+    """The generation fails, and its hold is released."""
     world = await said(await opened(), *chunks)
     assert world.events[0].reason is Reason.OUTPUT_INVALID
     assert world.balances() == (1000, 0, 0)
@@ -158,7 +158,7 @@ async def test_a_policy_lets_pass_what_it_names_and_nothing_else(named: str) -> 
 
 
 async def test_a_policy_that_has_changed_meanwhile_refuses_the_result() -> None:
-    """It is judged when it comes, too."""
+    """The policy is checked again on delivery."""
     world = await opened()
     await world.ask(model="film")
     world.deps = replace(world.deps, policy=STRICT)
@@ -206,7 +206,7 @@ async def test_a_model_may_have_a_bound_of_its_own() -> None:
 
 
 async def test_a_film_begins_with_a_picture_that_was_screened() -> None:
-    """It is our own copy that the model gets."""
+    """The model gets the app's own copy."""
     world = await opened()
     world.inputs.files[PICTURE] = b"a cat"
     await made(world, "film", MP4, image_url=PICTURE)
@@ -290,7 +290,7 @@ async def test_a_file_that_cannot_be_used_is_refused_before_anything_is_held(con
 
 
 async def test_a_file_of_the_largest_size_is_taken() -> None:
-    """The bound is inclusive."""
+    """The bound of an input file's size is inclusive."""
     world = await opened()
     world.deps = replace(world.deps, limits=Limits(upload_bytes=1024 * 1024))
     world.blobs.uploads["ada/ada/horn.wav"] = bytes(1024 * 1024)
@@ -339,7 +339,7 @@ async def test_a_file_that_goes_while_the_create_waits_ends_it() -> None:
 
 
 async def test_a_policy_for_films_alone_lets_no_unseen_sound_in() -> None:
-    """What a request brings along is nothing that nobody may look at, either."""
+    """An input file that cannot be screened is refused too, unless the policy lets it pass."""
     world = await opened(WILLING)
     world.blobs.uploads["ada/ada/horn.wav"] = WAV
     world.deps = replace(world.deps, policy=replace(WILLING, unscreened=frozenset({"video"})))

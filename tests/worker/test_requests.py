@@ -96,7 +96,7 @@ async def test_an_unsafe_prompt_is_refused_and_no_credit_moves(world: World) -> 
 
 
 async def test_an_unsafe_negative_prompt_is_refused_too(world: World) -> None:
-    """Both texts are screened."""
+    """Prompt and negative prompt are both screened."""
     await world.ask(negative_prompt="nothing gory")
     assert world.events[0].reason is Reason.PROMPT_REFUSED
 

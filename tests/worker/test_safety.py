@@ -115,14 +115,14 @@ async def test_the_policy_may_refuse_all_for_one(world: World) -> None:
 
 
 async def test_a_refused_output_is_gone_by_default(world: World) -> None:
-    """Zero days: it is kept nowhere."""
+    """With zero days of quarantine it is stored nowhere."""
     await delivered(world, UNSAFE_IMAGE)
     assert not world.blobs.quarantined
     assert not world.blobs.outputs
 
 
 async def test_a_refused_output_is_kept_for_an_appeal(world: World) -> None:
-    """Where nobody but operators reaches it, until the days are over."""
+    """It is in the quarantine, which only operators can read, until its days are over."""
     with_dependencies(world, limits=Limits(quarantine_days=3))
     await delivered(world, b"fine", UNSAFE_IMAGE)
     (name,) = world.blobs.quarantined
@@ -137,7 +137,7 @@ async def test_a_refused_output_is_kept_for_an_appeal(world: World) -> None:
 
 
 async def test_while_the_screener_is_down_no_output_is_stored(world: World) -> None:
-    """Not yet looked at is not shown; when it is back, the picture comes."""
+    """An output that is not screened yet is not shown; when the screener is back, it is delivered."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     world.screener.down = True
@@ -226,7 +226,7 @@ async def test_a_large_input_goes_by_a_signed_address_that_outlives_the_queue(wo
 
 
 async def test_the_input_goes_when_the_generation_ends(world: World) -> None:
-    """However it ends."""
+    """The input is deleted, however the generation ends."""
     world.inputs.files[PICTURE] = b"a cat"
     await world.ask(model="flux-dev", image_url=PICTURE, num_outputs=1)
     assert world.blobs.inputs
@@ -273,7 +273,7 @@ async def test_an_input_that_cannot_be_used_refuses(world: World, content: bytes
 
 
 async def test_an_unsafe_prompt_spares_the_fetch(world: World) -> None:
-    """Nobody's server is asked for a request that is refused anyway."""
+    """No input is fetched for a request that is refused anyway."""
     await world.ask(model="flux-dev", image_url=PICTURE, prompt="a gory cat")
     assert not world.inputs.fetched
 

@@ -69,7 +69,7 @@ async def test_weights_without_a_version_are_delivered() -> None:
 
 @pytest.mark.parametrize("gone", [True, False], ids=["weights that are gone", "nothing"])
 async def test_nothing_of_use_is_no_result(gone: bool) -> None:
-    """Released."""
+    """The generation fails, and its hold is released."""
     world = await opened()
     await train(world)
     world.replicate.succeed(world.replicate.only_id, [TAR] if gone else [])

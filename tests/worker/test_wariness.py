@@ -17,7 +17,7 @@ PICTURE = "https://pictures.example/cat.png"
 
 
 def lost(count: int) -> Envelope:
-    """The envelope of a message that was lost so often."""
+    """The envelope of a message whose deliveries were lost ``count`` times."""
     return Envelope("m-1", lost=count)
 
 
@@ -34,7 +34,7 @@ def test_a_message_that_was_never_lost_is_met_as_ever(world: World) -> None:
 
 @pytest.mark.parametrize("count", range(LOST_DELIVERIES))
 async def test_the_input_of_a_message_that_was_lost_less_often_is_looked_at(world: World, count: int) -> None:
-    """Alone, from the first loss on."""
+    """Images are decoded in a process of their own from the first loss on."""
     assert getattr(with_wariness(world.deps, lost(count)).images, "is_alone", None) is (count > 0)
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(count), model="flux-dev", image_url=PICTURE)
@@ -56,7 +56,7 @@ async def test_its_input_is_refused_unseen(world: World) -> None:
 
 
 async def test_what_a_delivery_had_stored_goes_with_the_refusal(world: World) -> None:
-    """It died after it had stored the input, and the next one is refused: nobody keeps the picture."""
+    """A worker crashed after it had stored the input, and the next try is refused: the picture is deleted."""
     world.inputs.files[PICTURE] = b"a cat"
     await world.blobs.put_input("ada/ada/one/stored.png", b"a cat", "image/png")
     await world.blobs.put_input("ada/other/stored.png", b"a dog", "image/png")

@@ -16,7 +16,7 @@ from shared.worker.wholeness import ends_early, shows_pictures
 
 
 def box(kind: bytes, content: bytes) -> bytes:
-    """One of an MP4."""
+    """One box of an MP4 file."""
     return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
@@ -53,7 +53,7 @@ def webm(size: bytes, content: bytes) -> bytes:
 
 
 def ogg() -> bytes:
-    """Two pages."""
+    """An Ogg file of two pages."""
     page = b"OggS" + bytes(22) + b"\x02\xff\x20"
     return page + b"\x01vorbis".ljust(287, b"x") + page + bytes(287)
 
@@ -80,7 +80,7 @@ def zipped(comment: bytes = b"") -> bytes:
 
 
 def safetensors() -> bytes:
-    """Two tensors."""
+    """A safetensors file of two tensors."""
     tensors = {
         name: {"dtype": "F16", "shape": [500], "data_offsets": [at, at + 1000]} for name, at in (("a", 0), ("b", 1000))
     }
