@@ -1,21 +1,26 @@
-"""The message handler: every message from every trigger goes through ``handle``.
+"""The message handler: ``handle`` processes every message of every trigger.
 
-handler.py    handle(): which message goes where, and deferring what cannot be done now
-requests.py   what users ask: a generation (four phases), a cancel; what was refused or waits
-admission.py  the phases before a create: admit, screen, reserve
-creates.py    one POST of a create and its four outcomes; a wait is over
-observing.py  what Replicate says about a prediction, by webhook or when asked
-screening.py  what is screened of a request, and its record; the input image
-delivery.py   outputs: fetched, inspected, screened, stored
-checking.py   the timer's look at what should have been heard of: the unknown outcome, the overdue
-finishing.py  the app is told, what was not paid for taken away, the index row removed
-open_index.py the row that stands before a generation does
-dead_letters.py  what nobody can work on: kept, and what it was about is ended
-retention.py  what was kept long enough is deleted
-naming.py     where a generation's files are
-accounts.py   grants, terms, corrections, the audit
-saving.py     the only place that saves a generation
-deferring.py  trying again later: back-off, and the copy of a request
+handler.py         handle(): dispatches a message by its type, and defers it if a dependency is unavailable
+requests.py        what users ask for: a generation (in four phases) or a cancel; messages that cannot be read
+admission.py       the phases before a create: admit, screen, reserve
+creates.py         one POST of a create and its four outcomes; the retry of a WAITING generation
+reposting.py       the same create POSTed again, where the provider guarantees idempotency
+observing.py       applies what Replicate reports about a prediction, by webhook or in an answer
+patience.py        how long a succeeded prediction's missing outputs are waited for
+delivery.py        fetches, inspects, screens and stores outputs
+spooled_output.py  the buffer of one output: in memory, or on disk if it is large
+wholeness.py       detects truncated files, and pictures in a sound file, by the container format
+screening.py       screens a request's texts and input image, and makes the records; resolves inputs to URLs
+wariness.py        protection from messages that may have killed earlier workers
+checking.py        the timer's checks: unknown outcomes of creates, overdue predictions, stale index rows
+finishing.py       publishes the end, deletes what was not paid for, removes the index row
+dead_letters.py    archives dead letters and unreadable messages, and ends the generations they name
+deferring.py       back-off, and the scheduled copies of messages
+open_index.py      writes the index row that must exist before its generation does
+saving.py          the only code that saves a generation
+naming.py          the name prefix of a generation's blobs
+retention.py       deletes refused outputs and abandoned inputs after their time
+accounts.py        grants, changes of terms, corrections, and the audit
 """
 
 from shared.worker.accounts import audit, audit_tonight, change_terms, correct, grant

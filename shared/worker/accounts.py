@@ -1,11 +1,11 @@
-"""The accounts: grants, corrections, and the audit that trusts nobody.
+"""Grants, changes of terms and corrections of accounts, and the audit that compares accounts with their ledgers.
 
 Rules of this file:
-1. A grant, a correction or a change of terms has an id of its own: the same id twice is one entry, and the same id for
-   something else is refused.
-2. The audit compares and reports. It never mends: a difference is mended by a correction that a person made. A row that
-   cannot be read is told as a difference of its account; the others are looked at all the same.
-3. A night may be too short for all accounts. Every account comes first in one of ``NIGHTS`` nights.
+1. A grant, a correction and a change of terms each have an id. The same id with the same content is one entry. The
+   same id with other content is refused.
+2. The audit compares and reports. It repairs nothing: a person posts a correction. A row that cannot be read is
+   reported as a difference of its account, and the audit goes on with the other accounts.
+3. One night may be too short for all accounts. Each account is among the first of one night in ``NIGHTS``.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from shared.core.money.ledger import Account, LedgerEntry, Plan
 from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
 from shared.worker.saving import CONFLICT_TRIES
 
-#: How many accounts an audit looks at at a time: enough that it waits for its own core more than for the tables.
+#: How many accounts an audit reads at the same time: enough that the CPU, not Table Storage, is the bottleneck.
 AT_ONCE = 16
 
-#: In how many nights every account comes first once: a difference is found within a week, if not in the first night.
+#: Within this many nights every account is among the first once, so a difference is found within a week.
 NIGHTS = 7
 
 
@@ -38,19 +38,19 @@ async def grant(
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:
-    """Give ``amount`` credits, and set the plan and the daily limit where they are given. Returns the account.
+    """Grant ``amount`` credits, and set the plan and the daily limit if they are given. Returns the account after it.
 
-    ValueError, with the name of what is wrong, before anything moves; also where the grant id was used for another
-    amount, plan or limit: it is one grant.
+    Raises ValueError, which names the invalid argument, before anything is saved. It is raised too if the grant id
+    was used before for another amount, plan or limit.
     """
-    _checked(account_id, grant_id)
+    _check_ids(account_id, grant_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def given(account: Account | None) -> tuple[Account, LedgerEntry]:
         on = terms.of(account or Account(account_id=account_id))
         return ledger.grant(on, amount, grant_id=grant_id, at=deps.now(), note=str(terms))
 
-    return await _posted(deps, account_id, given)
+    return await _post_once(deps, account_id, given)
 
 
 async def change_terms(
@@ -62,11 +62,11 @@ async def change_terms(
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:
-    """Set the plan or the daily limit, or take the limit away, without a credit. Returns the account.
+    """Set the plan or the daily limit, or remove the limit, without moving credits. Returns the account after it.
 
-    ValueError, with the name of what is wrong, and where there is no account; the same id twice is one change.
+    The same id twice is one change. Raises ValueError, which names the invalid argument, and if there is no account.
     """
-    _checked(account_id, change_id)
+    _check_ids(account_id, change_id)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def changed(account: Account | None) -> tuple[Account, LedgerEntry]:
@@ -74,13 +74,13 @@ async def change_terms(
             raise ValueError(f"there is no account {account_id!r}")
         return ledger.changed(account, terms, change_id=change_id, at=deps.now())
 
-    return await _posted(deps, account_id, changed)
+    return await _post_once(deps, account_id, changed)
 
 
-async def _posted(
+async def _post_once(
     deps: Dependencies, account_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]
 ) -> Account:
-    """Save a move of an account, once; one that was saved before must have been the same."""
+    """Save one ledger entry and its account. If the id exists already, it must be of the same entry (ValueError)."""
     for _ in range(CONFLICT_TRIES):
         account, etag = await deps.store.load_account(account_id)
         after, entry = move(account)
@@ -90,14 +90,14 @@ async def _posted(
         except Conflict:
             await deps.sleep(deps.chance() / 10)
             continue
-        await _expect_the_same(deps, entry)
+        await _expect_same_entry(deps, entry)
         current, _ = await deps.store.load_account(account_id)
         return current or after
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
-async def _expect_the_same(deps: Dependencies, wanted: LedgerEntry) -> None:
-    """ValueError if the id of an entry that is there stands for something else than what is wanted now."""
+async def _expect_same_entry(deps: Dependencies, wanted: LedgerEntry) -> None:
+    """Raise ValueError if the ledger has an entry of this id with another amount or other terms."""
     async for posted in deps.store.ledger(wanted.account_id):
         if (posted.move, posted.entry_id) != (wanted.move, wanted.entry_id):
             continue
@@ -117,12 +117,13 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     note: str,
     ledger_only: bool = False,
 ) -> Account:
-    """Post a compensating entry. Returns the account.
+    """Post a compensating entry: differences in credits of each balance. Returns the account after it.
 
-    It moves the account too, unless ``ledger_only``: then the account was right, and the ledger did not explain it.
-    ValueError if there is no account, the id was used before, or a balance would become negative.
+    The account's balances change too, unless ``ledger_only`` is set. Use ``ledger_only`` if the balances were right
+    and only the ledger lacked an entry.
+    Raises ValueError if there is no account, if the id was used before, or if a balance would become negative.
     """
-    _checked(account_id, correction_id)
+    _check_ids(account_id, correction_id)
     for _ in range(CONFLICT_TRIES):
         account, etag = await deps.store.load_account(account_id)
         if account is None:
@@ -148,8 +149,8 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
-def _checked(account_id: str, entry_id: str) -> None:
-    """Both become keys of a table, so both are held to the rule for ids."""
+def _check_ids(account_id: str, entry_id: str) -> None:
+    """Raise ValueError unless both follow the rule for ids: both become keys of a table."""
     for name, value in (("account id", account_id), ("entry id", entry_id)):
         if not is_id(value):
             raise ValueError(f"the {name} must be {ID_RULE}")
@@ -157,7 +158,10 @@ def _checked(account_id: str, entry_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One account whose books do not agree: what was compared, and the two numbers. Or cannot be read: then why."""
+    """One difference of an account: what was compared, and both numbers in credits.
+
+    ``unreadable`` says why the account could not be compared; the numbers are 0 then.
+    """
 
     account_id: str
     what: str
@@ -172,26 +176,26 @@ class Difference:
 
 
 async def audit(deps: Dependencies, account_id: str | None = None) -> AsyncIterator[Difference]:
-    """Compare every account, or one user's, with its ledger and open generations; counts and yields differences."""
-    async for _, differences in _looked_at(deps, _audited(deps, account_id)):
+    """Compare every account, or one, with its ledger and its open holds. Yields and counts (metric) each difference."""
+    async for _, differences in _audit_ahead(deps, _find_accounts(deps, account_id)):
         for difference in differences:
             yield difference
 
 
 def audit_tonight(deps: Dependencies) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """The same of every account, one after the other: its user and its differences. For whoever may be cut off.
+    """Yield (account id, differences) account by account, so that a canceled caller knows how far it got.
 
-    The order depends on the day (rule 3), so that it is not the same accounts every night that nobody looks at.
+    The order depends on the day (rule 3). Otherwise the same accounts would be left out every night.
     """
-    return _looked_at(deps, _by_turns(deps))
+    return _audit_ahead(deps, _by_turns(deps))
 
 
-#: An account as it is found: one that cannot be read is named all the same.
+#: An account as the store yields it: an unreadable row still names its account.
 Found = Account | UnreadableRow
 
 
 async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
-    """All accounts, those whose turn it is today first. Reads the accounts twice, and remembers none."""
+    """All accounts, those of today's turn first. Reads the table twice, so that no list of accounts is in memory."""
     today = deps.now().toordinal() % NIGHTS
     for first in (True, False):
         async for account in deps.store.accounts():
@@ -199,25 +203,25 @@ async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
                 yield account
 
 
-async def _looked_at(
+async def _audit_ahead(
     deps: Dependencies, accounts: AsyncIterator[Found]
 ) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """Users and their differences in the order of ``accounts``; the next ones are looked at meanwhile."""
-    looks: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
+    """Yield (account id, differences) in the order of ``accounts``, while the next ``AT_ONCE`` are compared."""
+    audits: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
     try:
         async for account in accounts:
-            looks.append(asyncio.create_task(_look(deps, account)))
-            if len(looks) == AT_ONCE:
-                yield await looks.popleft()
-        while looks:
-            yield await looks.popleft()
+            audits.append(asyncio.create_task(_audit_one(deps, account)))
+            if len(audits) == AT_ONCE:
+                yield await audits.popleft()
+        while audits:
+            yield await audits.popleft()
     finally:
-        for look in looks:
-            look.cancel()
-        await asyncio.gather(*looks, return_exceptions=True)
+        for each in audits:
+            each.cancel()
+        await asyncio.gather(*audits, return_exceptions=True)
 
 
-async def _look(deps: Dependencies, account: Found) -> tuple[str, list[Difference]]:
+async def _audit_one(deps: Dependencies, account: Found) -> tuple[str, list[Difference]]:
     try:
         if isinstance(account, UnreadableRow):
             raise account
@@ -229,7 +233,7 @@ async def _look(deps: Dependencies, account: Found) -> tuple[str, list[Differenc
     return account.account_id, differences
 
 
-async def _audited(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
+async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
     if account_id is None:
         async for account in deps.store.accounts():
             yield account
@@ -244,15 +248,15 @@ async def _audited(deps: Dependencies, account_id: str | None) -> AsyncIterator[
 
 
 async def _differences(deps: Dependencies, account: Account) -> list[Difference]:
-    """The differences of one account that are still there on a second look: it may be changing meanwhile."""
-    first = await _compared(deps, account)
+    """The differences of one account that a second comparison confirms: it may have changed meanwhile."""
+    first = await _compare(deps, account)
     if not first:
         return []
     again, _ = await deps.store.load_account(account.account_id)
-    return await _compared(deps, again) if again else []
+    return await _compare(deps, again) if again else []
 
 
-async def _compared(deps: Dependencies, account: Account) -> list[Difference]:
+async def _compare(deps: Dependencies, account: Account) -> list[Difference]:
     replayed = {"granted": 0, "available": 0, "held": 0, "captured": 0}
     async for entry in deps.store.ledger(account.account_id):
         for name in replayed:

@@ -1,11 +1,11 @@
-"""Whether a request may open, and the hold with which it does: the three phases before its create.
+"""Whether a request may open, and its hold: the three phases before the create.
 
 Rules of this file:
-1. Whatever may refuse a request for nothing comes first: the catalogue, the account, then the screeners, which cost.
-2. What was refused before it was screened stays refused, whatever changes until it is saved (a new day has a new
-   limit): nobody has looked at it.
-3. A request is quoted once. It is quoted again when it is saved, if the account has another plan by then.
-4. The index row stands before the hold is saved: what opens is then found by the timer, whoever dies.
+1. Checks that cost nothing come first: the catalogue, then the account. The screeners cost money and come last.
+2. A request that was refused before screening stays refused, even if a new day has a new limit by the time it is
+   saved: it was never screened.
+3. A request is quoted once. It is quoted again when it is saved only if the account's plan has changed.
+4. The index row is written before the hold is saved. If the worker crashes in between, the timer finds the row.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from shared.worker.screening import screen_request, with_records
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request on its way to open: by which quote, or why it does not. ``records`` say what was screened of it."""
+    """A request on its way to open: its quote or its refusal, and the records of what was screened."""
 
     message: GenerationRequest
     quoted: Quote | Refusal
@@ -33,13 +33,13 @@ class Admission:
 
 
 def admit(deps: Dependencies, message: GenerationRequest, account: Account | None) -> Admission:
-    """Phase 1: quote the request, and see whether the account could hold for it now."""
+    """Phase 1: quote the request, and check whether the account can hold the credits now."""
     quoted = quote(deps.catalog, message, plan_of(account))
     return Admission(message, opening.refusal_of(message, account, quoted, deps.now()) or quoted)
 
 
 async def screen(deps: Dependencies, admitted: Admission) -> Admission:
-    """Phase 2: screen what the user wrote and sent. What goes on has a reference to our copy of the input image."""
+    """Phase 2: screen the user's texts and input. The message returned refers to the app's copy of the input image."""
     quoted = admitted.quoted
     if isinstance(quoted, Refusal):
         return admitted
@@ -48,7 +48,7 @@ async def screen(deps: Dependencies, admitted: Admission) -> Admission:
 
 
 async def reserve(deps: Dependencies, screened: Admission, loaded: Loaded) -> Progress:
-    """Phase 3: save the generation with its hold, or that it was refused; nothing where it is open by then."""
+    """Phase 3: save the generation with its hold, or its refusal. Saves nothing if it was opened meanwhile."""
     message, quoted, seed = screened.message, screened.quoted, deps.new_seed()
     await open_row(deps, message.key, quoted.model.expected_s if isinstance(quoted, Quote) else 0)
 
@@ -59,7 +59,7 @@ async def reserve(deps: Dependencies, screened: Admission, loaded: Loaded) -> Pr
             message,
             current.account,
             deps.catalog,
-            _quoted_for(deps, screened, current.account),
+            _quote_for(deps, screened, current.account),
             seed=seed,
             now=deps.now(),
             trace_parent=deps.telemetry.trace_parent(),
@@ -69,8 +69,8 @@ async def reserve(deps: Dependencies, screened: Admission, loaded: Loaded) -> Pr
     return await save(deps, message.key, decide, loaded)
 
 
-def _quoted_for(deps: Dependencies, screened: Admission, account: Account | None) -> Quote | Refusal:
-    """The quote for the account as it is when it is saved."""
+def _quote_for(deps: Dependencies, screened: Admission, account: Account | None) -> Quote | Refusal:
+    """The quote for the plan that the account has when the generation is saved."""
     if isinstance(screened.quoted, Refusal) or screened.quoted.plan is plan_of(account):
         return screened.quoted
     return quote(deps.catalog, screened.message, plan_of(account))

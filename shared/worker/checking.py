@@ -1,14 +1,15 @@
-"""The timer's look at what should have been heard of. There is no second repair logic: a check walks the corridor.
+"""The timer's checks of overdue generations. A check is a message, and ``handle`` processes it like any other.
 
-An unknown outcome of a create is resolved in this order, and never by a second POST that could be a second prediction:
-1. its webhook (observing.py), for the callback address carries the attempt; where its provider promises that the same
-   create is the same prediction, the same create again (reposting.py), and nothing else is needed;
-2. Replicate's list of recent predictions, by the echoed address or the attempt's own seed. One match is adopted;
-   of several the oldest is, and the others are canceled;
-3. its ``Cancel-After`` has passed: whatever was created is over. Only then is the next attempt opened.
+An unknown outcome of a create is resolved in this order, never by a POST that could make a second prediction:
+1. By its webhook (observing.py): the callback address names the attempt. If the provider guarantees idempotency, the
+   same create is POSTed again (reposting.py), and the steps below are not needed.
+2. By Replicate's list of recent predictions, matched by the echoed callback address or the attempt's own seed. One
+   match is adopted. Of several, the oldest is adopted and the others are canceled.
+3. By ``Cancel-After``: once it has passed, no prediction can be running. Only then is the next attempt opened.
 
-A prediction that Replicate does not know any more (404) may run all the same: reads lag and differ. It is given up when
-the 404 lasts and ``Cancel-After`` has passed; where none is guaranteed, when the list is without it too.
+A 404 for a prediction does not prove that it has ended, because reads lag and differ between Replicate's stores. It is
+given up when the 404 lasts and ``Cancel-After`` has passed. Where no ``Cancel-After`` is guaranteed, the list must be
+without it too.
 """
 
 from datetime import timedelta
@@ -30,18 +31,21 @@ from shared.worker.open_index import open_row
 from shared.worker.reposting import post_again
 from shared.worker.saving import Absent, Changed, advance, reload
 
-#: How many rows one tick of the timer sends on. What is left over is due in the next one.
+#: For how many rows one tick of the timer sends checks. The next tick takes the rest.
 TICK_ROWS = 1000
 
-#: How far apart our clock and Replicate's may be when their list is asked for what was created since.
+#: Allowed skew between our clock and Replicate's: a search of the list starts this long before the create.
 _SKEW_S = 300
 
-#: A row without a generation is younger than any function call that could be about to save one, or it is stale.
+#: A row without a generation is stale at this age: no function call that wrote it can still be running.
 _STALE_ROW_S = 900
 
 
 async def reconcile(deps: Dependencies) -> int:
-    """Send a check for every overdue row of the open index, what expires first at the front; returns how many."""
+    """Send a check for each overdue row of the open index, at most ``TICK_ROWS``, the first to expire first.
+
+    Returns how many were sent.
+    """
     now = deps.now()
     rows = await deps.index.due(now, TICK_ROWS)
     for row in rows:
@@ -56,14 +60,14 @@ async def reconcile(deps: Dependencies) -> int:
 
 
 async def check(deps: Dependencies, message: Check) -> None:
-    """Look at one generation, and do whatever its state asks for."""
+    """Check one generation, and do what its state needs."""
     key = message.key
     row = await deps.index.get(key)
     loaded = await deps.store.load(key)
     generation = loaded.generation
     if row is None:
         if generation is not None and not generation.state.ended:
-            await open_row(deps, key, 0)  # a check that took it for stale died before it could put it back
+            await open_row(deps, key, 0)  # a check removed the row as stale and crashed before it restored it
         return
     deps.telemetry.step("checked", key, state=generation.state if generation else "none")
     if generation is None:
@@ -72,16 +76,16 @@ async def check(deps: Dependencies, message: Check) -> None:
     if generation.state.ended:
         await end(deps, generation)
         return
-    # Move the row first: should this check die, the next one comes after the same wait as any other.
+    # Move the row first: if this check crashes, the next one comes after the usual wait.
     await deps.index.move(key, max(generation.due_at(deps.timing), deps.now() + _pause(deps)))
     if generation.state is State.RECEIVED:
-        await _received(deps, generation, loaded, row)
+        await _check_received(deps, generation, loaded, row)
     elif generation.state is State.WAITING:
-        await _waiting(deps, generation, loaded)
+        await _check_waiting(deps, generation, loaded)
     elif generation.state is State.SUBMITTING:
-        await _submitting(deps, generation, loaded)
+        await _check_submitting(deps, generation, loaded)
     else:
-        await _running(deps, generation, loaded)
+        await _check_running(deps, generation, loaded)
 
 
 def _pause(deps: Dependencies) -> timedelta:
@@ -89,20 +93,20 @@ def _pause(deps: Dependencies) -> timedelta:
 
 
 async def _remove_stale_row(deps: Dependencies, row: OpenRow) -> None:
-    """A row whose generation never opened."""
+    """Remove a row whose generation never opened, once it is old enough; else check it again later."""
     if deps.now() - row.written_at > timedelta(seconds=_STALE_ROW_S):
         await deps.index.remove(row.key)
         if (await reload(deps, row.key)).generation is not None:
-            await deps.index.put(row)  # it opened between the look and the removal
+            await deps.index.put(row)  # it opened between the read and the removal
     else:
         await deps.index.move(row.key, deps.now() + _pause(deps))
 
 
-async def _received(deps: Dependencies, generation: Generation, loaded: Loaded, row: OpenRow) -> None:
-    """A request that was taken in has not come again: send it again, or give it up after too long."""
+async def _check_received(deps: Dependencies, generation: Generation, loaded: Loaded, row: OpenRow) -> None:
+    """The copy of a RECEIVED request is overdue: send it again, or give the request up after ``patience_s``."""
     key, waited_s = generation.key, (deps.now() - generation.opened_at).total_seconds()
     if generation.request is not None and waited_s <= deps.limits.patience_s:
-        # At the pace that it had: waits have doubled since.
+        # Continue the back-off where the lost copy was: waits double, so the time waited gives the count.
         tries = int(max(waited_s, 1)).bit_length()
         envelope = Envelope(key.named("again", f"{row.due_at.timestamp():.0f}"), tries, generation.opened_at)
         await deps.messenger.send(generation.request, envelope)
@@ -116,7 +120,7 @@ async def _received(deps: Dependencies, generation: Generation, loaded: Loaded, 
         await end(deps, saved.generation)
 
 
-async def _waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     def step(found: Generation, account: Account | None) -> Transition | None:
         return transitions.given_up(found, account, deps.timing, deps.now())
 
@@ -127,19 +131,19 @@ async def _waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -
         await retry(deps, generation.key, saved.loaded)
 
 
-async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def _check_submitting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
     if attempt is None or deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
         return
     if attempt.guarantees.idempotent and await post_again(deps, generation.key, loaded):
         return
     try:
-        found = await _found(deps, generation, attempt)
+        found = await _find_created(deps, generation, attempt)
     except Unavailable:
         over = attempt.canceled_at(deps.timing) + timedelta(seconds=deps.timing.output_life_s)
         if deps.now() < over:
             raise
-        found = []  # whatever was created is over, and even its outputs are deleted: nothing is left to be found
+        found = []  # any prediction has ended and its outputs are deleted, so there is nothing left to find
     if found:
         oldest, *others = found
         await observing.adopt(deps, generation.key, attempt.number, oldest, loaded)
@@ -147,11 +151,11 @@ async def _submitting(deps: Dependencies, generation: Generation, loaded: Loaded
             if not other.status.finished:
                 await observing.cancel_orphan(deps, generation, other)
         return
-    await _lost(deps, generation.key, loaded)
+    await _record_loss(deps, generation.key, loaded)
 
 
-async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
-    """This attempt's predictions in its provider's list, oldest first; none where there is no list."""
+async def _find_created(deps: Dependencies, generation: Generation, attempt: Attempt) -> list[Prediction]:
+    """This attempt's predictions in its provider's list, oldest first. Empty if the provider has no list."""
     if not attempt.guarantees.listed:
         return []
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
@@ -164,7 +168,7 @@ async def _found(deps: Dependencies, generation: Generation, attempt: Attempt) -
     return sorted(own, key=lambda prediction: (prediction.created_at or since, prediction.prediction_id))
 
 
-async def _lost(deps: Dependencies, key: Key, loaded: Loaded) -> None:
+async def _record_loss(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     seed = deps.new_seed()
 
     def step(found: Generation, account: Account | None) -> Transition | None:
@@ -175,36 +179,36 @@ async def _lost(deps: Dependencies, key: Key, loaded: Loaded) -> None:
         await observing.after_failed_attempt(deps, saved.generation)
 
 
-async def _running(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def _check_running(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
     if attempt is None or attempt.prediction_id is None:
         return
     try:
         prediction = await deps.providers[attempt.provider].get(attempt.ref(attempt.prediction_id))
         if prediction is None:
-            await _missing(deps, generation.key, attempt, loaded)
+            await _handle_missing(deps, generation.key, attempt, loaded)
             return
     except Unavailable:
-        if await _unheard(deps, generation.key, loaded):
+        if await _release_unheard(deps, generation.key, loaded):
             return
         raise
     if attempt.missing_since is not None:
-        loaded = await _known(deps, generation.key, prediction.prediction_id, attempt.number, loaded)
+        loaded = await _clear_missing(deps, generation.key, prediction.prediction_id, attempt.number, loaded)
     await _act_on(deps, generation, attempt.number, prediction, loaded)
 
 
 async def _act_on(
     deps: Dependencies, generation: Generation, number: int, prediction: Prediction, loaded: Loaded
 ) -> None:
-    """Take the end of a prediction that was asked for, or end it where it is past its time."""
+    """Apply the finished status that Replicate returned, or cancel a prediction that is overdue or is to end."""
     if prediction.status.finished:
         await observing.adopt_when_asked(deps, loaded, generation.key, number, prediction)
     elif transitions.overdue(generation, deps.timing, deps.now()) or generation.requested_end:
         await _expire(deps, generation.key, loaded)
 
 
-async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loaded) -> None:
-    """Replicate does not know the prediction. The first time is noted; what lasts beyond its time ends it."""
+async def _handle_missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loaded) -> None:
+    """Replicate answered 404 for the prediction: save when that began, and end the attempt if it lasts too long."""
     prediction_id = attempt.prediction_id or ""
 
     def note(found: Generation, _: Account | None) -> Transition | None:
@@ -212,7 +216,7 @@ async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loade
 
     noted = await advance(deps, key, note, loaded)
     if isinstance(noted, Absent) or not transitions.is_missing(noted.generation, deps.timing, deps.now()):
-        return  # its row was moved: the timer looks again
+        return  # its row was moved, so the timer checks again
     if not attempt.guarantees.cancel_after and await _runs_unseen(deps, noted.generation, prediction_id, noted.loaded):
         return
 
@@ -225,7 +229,10 @@ async def _missing(deps: Dependencies, key: Key, attempt: Attempt, loaded: Loade
 
 
 async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id: str, loaded: Loaded) -> bool:
-    """Whether what nothing bounds is known elsewhere: the list must be without it, and a cancel in vain."""
+    """Whether a prediction without ``Cancel-After`` still exists: it is in the list, or a cancel finds it.
+
+    If so, its status is applied.
+    """
     attempt = generation.attempt
     if attempt is None:
         return False
@@ -241,7 +248,7 @@ async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id
     return True
 
 
-async def _known(deps: Dependencies, key: Key, prediction_id: str, number: int, loaded: Loaded) -> Loaded:
+async def _clear_missing(deps: Dependencies, key: Key, prediction_id: str, number: int, loaded: Loaded) -> Loaded:
     def step(found: Generation, _: Account | None) -> Transition | None:
         return transitions.known_again(found, number, prediction_id)
 
@@ -249,18 +256,18 @@ async def _known(deps: Dependencies, key: Key, prediction_id: str, number: int, 
 
 
 async def _expire(deps: Dependencies, key: Key, loaded: Loaded) -> None:
-    """Past its time: note the wish to end, cancel at Replicate, and end on its word."""
+    """Save the requested end TIMED_OUT, then cancel the prediction. Replicate's answer ends the generation."""
 
     def step(found: Generation, account: Account | None) -> Transition | None:
         return transitions.end_requested(found, account, Reason.TIMED_OUT, deps.now())
 
     saved = await advance(deps, key, step, loaded)
-    if not isinstance(saved, Absent) and not await _unheard(deps, key, saved.loaded):
+    if not isinstance(saved, Absent) and not await _release_unheard(deps, key, saved.loaded):
         await observing.stop(deps, saved.generation, saved.loaded)
 
 
-async def _unheard(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
-    """Release what Replicate will not speak of any more. False: there is still hope."""
+async def _release_unheard(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
+    """End a generation of which Replicate can report nothing any more. False: it may still report something."""
 
     def step(found: Generation, account: Account | None) -> Transition | None:
         return transitions.unheard(found, account, deps.timing, deps.now())

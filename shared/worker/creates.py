@@ -1,10 +1,10 @@
 """One POST of a create, and its four outcomes.
 
 Rules of this file:
-1. A create is POSTed once for each time that SUBMITTING was saved, by the one who saved it. Whoever finds
-   SUBMITTING does not know the outcome and leaves it to the webhook or the timer.
-2. What surely was not created is tried again later; what was refused for good ends, or goes to the next model; what is
-   not known is resolved by checking.py, never by a second POST.
+1. Each save of SUBMITTING is followed by one POST, sent by the call that saved it. Any other call that reads
+   SUBMITTING does not know the outcome, and leaves it to the webhook or the timer.
+2. A create that surely did not happen is retried later. A create that was refused for good ends the generation, or
+   goes to the next model. An unknown outcome is resolved by checking.py, never by a second POST.
 """
 
 from dataclasses import replace
@@ -26,40 +26,44 @@ from shared.worker.screening import with_input_urls
 
 
 async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
-    """Try the create of a WAITING generation, if its wait is over.
+    """Send the create of a WAITING generation, if its wait is over.
 
-    What the model is to read is made ready first, while surely nothing was created: an archive may take a minute.
+    Its input URLs are resolved before SUBMITTING is saved: uploading an archive may take a minute, and a crash during
+    it surely has created nothing.
     """
-    held = loaded.generation
-    if held is None or held.attempt is None or transitions.retried(held, deps.now()) is None:
+    waiting = loaded.generation
+    if waiting is None or waiting.attempt is None or transitions.retried(waiting, deps.now()) is None:
         return
-    attempt = held.attempt
-    sent = await with_input_urls(deps, attempt)
+    attempt = waiting.attempt
+    resolved = await with_input_urls(deps, attempt)
 
     def step(found: Generation, _: Account | None) -> Transition | None:
         return transitions.retried(found, deps.now()) if found.attempt == attempt else None
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
-        await submit(deps, saved.loaded, sent)
+        await submit(deps, saved.loaded, resolved)
 
 
-async def submit(deps: Dependencies, loaded: Loaded, sent: Attempt | NotCreated | CreateRefused | None = None) -> None:
-    """Make the create of a generation that this caller has just saved as SUBMITTING.
+async def submit(
+    deps: Dependencies, loaded: Loaded, resolved: Attempt | NotCreated | CreateRefused | None = None
+) -> None:
+    """Send the create of a generation that this caller has just saved as SUBMITTING.
 
-    ``sent`` is the attempt with what the model reads, or why that was not to be had; None: it is not ready yet.
+    ``resolved``: the attempt with its input URLs resolved, or why they could not be; None if not yet resolved.
+    Raises ValueError if the generation has no attempt.
     """
     generation = loaded.generation
     if generation is None or generation.attempt is None:
-        raise ValueError("there is no attempt to submit")
+        raise ValueError("a generation without an attempt cannot be submitted")
     attempt = generation.attempt
-    sent = sent or await with_input_urls(deps, attempt)
-    if isinstance(sent, Attempt):
-        ready = replace(attempt, inputs=sent.inputs)
+    resolved = resolved or await with_input_urls(deps, attempt)
+    if isinstance(resolved, Attempt):
+        ready = replace(attempt, inputs=resolved.inputs)
         with deps.telemetry.span("create prediction", generation.key):
             outcome = await deps.providers[attempt.provider].create(generation.key, ready)
     else:
-        outcome = sent
+        outcome = resolved
     await _record_outcome(deps, loaded, generation.key, attempt, outcome)
 
 
@@ -72,14 +76,14 @@ async def _record_outcome(
         case NotCreated(why, retry_after_s):
             await _defer_create(deps, loaded, key, attempt, NotCreated(why, retry_after_s))
         case CreateRefused(reason, text):
-            await _refused(deps, loaded, key, attempt.number, Refusal(reason, text))
+            await _record_refusal(deps, loaded, key, attempt.number, Refusal(reason, text))
         case OutcomeUnknown(why):
             deps.telemetry.step("outcome_unknown", key, why=why)
             deps.telemetry.count("darkroom.creates_unknown")
 
 
 async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:
-    """Surely nothing was created: save that, then come back with a copy of the request."""
+    """Surely nothing was created: save the wait, then schedule a copy of the request."""
     retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
 
     def step(found: Generation, account: Account | None) -> Transition | None:
@@ -91,7 +95,7 @@ async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: A
         await (end if saved.generation.state.ended else schedule_retry)(deps, saved.generation)
 
 
-async def _refused(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
+async def _record_refusal(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
     seed = deps.new_seed()
 
     def step(found: Generation, account: Account | None) -> Transition | None:

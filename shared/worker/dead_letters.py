@@ -1,7 +1,7 @@
-"""Messages that nobody can work on: dead letters, and what is no message of ours.
+"""Dead letters, and messages that are not valid messages of this app.
 
 Rules of this file:
-1. A dead letter never keeps a hold. The raw message is archived first, so that nothing is lost if the rest fails.
+1. A dead letter never keeps a hold. The raw message is archived first, so that it is kept even if the rest fails.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ logger = logging.getLogger("darkroom.worker")
 
 
 async def archive(deps: Dependencies, raw: bytes, key: Key | None, reason: str, queue: str) -> str:
-    """Keep a raw message under a name that its content decides, so that twice is once. Returns the name."""
+    """Archive a raw message under a name made from its content, so that a repeat overwrites it. Returns the name."""
     name = f"{queue}/{deps.now():%Y-%m-%d}/{_digest(raw)}.json"
     metadata = {"reason": reason, "queue": queue}
     if key is not None:
@@ -37,7 +37,7 @@ def _digest(raw: bytes) -> str:
 
 
 async def publish_refusal(deps: Dependencies, message: Malformed, given_ids: GivenIds) -> None:
-    """Tell the sender of a message whose ids are none. Nothing is saved of it: there is no key to save it under."""
+    """Publish the refusal of a message whose ids are invalid. No row is saved: there is no key to save it under."""
     refusal = Refusal(message.reason, message.text)
     await deps.messenger.publish(
         RefusalEvent(given_ids=given_ids, digest=_digest(message.raw), at=deps.now(), refusal=refusal)
@@ -45,17 +45,17 @@ async def publish_refusal(deps: Dependencies, message: Malformed, given_ids: Giv
 
 
 async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: str) -> None:
-    """A dead letter of ``queue``: keep it, and end what it was about. What fails is raised: it comes again."""
+    """Archive a dead letter of ``queue``, and end the generation it names. Raises what fails: it is delivered again."""
     key = message.key
     name = await archive(deps, raw, key, "dead-lettered", queue)
-    logger.warning("%s: a dead letter%s, kept as %s", queue, f" of {key}" if key else "", name)
+    logger.warning("%s: a dead letter%s, archived as %s", queue, f" of {key}" if key else "", name)
     deps.telemetry.count("darkroom.dead_letters", queue=queue)
     if key is None:
         return
     loaded = await deps.store.load(key)
     if loaded.generation is None:
         await open_row(deps, key, 0)
-    elif isinstance(message, Malformed) or not await _stopped(deps, loaded.generation, message):
+    elif isinstance(message, Malformed) or not await _cancel_prediction(deps, loaded.generation, message):
         return
 
     def decide(current: Loaded) -> Transition | None:
@@ -68,10 +68,10 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
         await end(deps, saved.generation)
 
 
-async def _stopped(deps: Dependencies, generation: Generation, message: Message) -> bool:
-    """Cancel the prediction that nobody will wait for. False: it has succeeded meanwhile, and will be delivered.
+async def _cancel_prediction(deps: Dependencies, generation: Generation, message: Message) -> bool:
+    """Cancel the running prediction. False: it has succeeded meanwhile, and its outputs will be delivered.
 
-    A dead event is another matter: delivering is what did not work, so it is not waited for.
+    A dead-lettered event always gives True, because it was the delivery of the outputs that failed.
     """
     attempt = generation.attempt
     if generation.state.ended or attempt is None or attempt.prediction_id is None:

@@ -1,20 +1,23 @@
-"""Outputs: fetched from Replicate, inspected, screened, stored. In this order, one at a time.
+"""Outputs: fetched from the provider, inspected, screened and stored, in this order, one at a time.
 
 Rules of this file:
-1. No output is in the user's container before it passed. Until then it is in memory, or in a temporary file when
-   it is larger than the buffer.
-2. What cannot be used (gone, too large, no picture) is left out and named; what cannot be had now is Unavailable.
-3. The name says whose it is and which: ``{account_id}/{user_id}/{generation_id}/{attempt}-{index}.{extension}``.
-4. What nobody can look at (a video, a sound, trained weights) has a verdict that says so, and passes only where the
-   policy lets it.
-5. A text is stored as UTF-8, and told in the event too where it is short. A training's version is told, its weights
-   are stored; where there are none, the version is stored as JSON, so that nothing that was paid for is lost.
-6. A worker holds few outputs at a time, however many messages it is handed.
-7. Of a picture only what a viewer needs goes on, and what goes on is what is screened and stored. A manifest of
-   provenance that came with it is validated before, its result is in the record of the output, and it is kept beside
-   the output without the pictures in it, which nobody screened: ``{attempt}-{index}.c2pa``.
-8. What ends early, by its own container, was cut on its way: it is trouble for most of its hour, and unfit then.
-9. A black picture from a model whose checker answers so (the catalogue says which) is a refusal of the model's.
+1. No output is in the user's container before it has passed screening. Until then it is in memory, or in a temporary
+   file if it is larger than the buffer.
+2. An output that is unfit (gone, too large, no picture) is left out, and the reason is kept. An output that cannot be
+   fetched now raises Unavailable.
+3. An output's blob name says whose it is and which:
+   ``{account_id}/{user_id}/{generation_id}/{attempt}-{index}.{extension}``.
+4. A video, a sound and trained weights cannot be screened. Their verdict says so, and they pass only if the policy
+   allows that.
+5. A text is stored as UTF-8; a short one is in the event too. A training's version is in the event and its weights are
+   stored. Without weights the version is stored as JSON, so that nothing that was paid for is lost.
+6. A worker holds few outputs at a time (``outputs_at_once``), however many messages it processes.
+7. Of a picture only what a viewer needs is kept, and exactly that is screened and stored. A provenance manifest is
+   validated before it is removed, and the record of the output has the result. The manifest is stored beside the
+   output, as ``{attempt}-{index}.c2pa``, without the pictures in it, because nobody screened those.
+8. An output that ends early by its own container format was truncated. It is fetched again for most of its hour, and
+   is unfit after that.
+9. A black picture is the model's refusal if the catalogue says that the model's safety checker answers with black.
 """
 
 import io
@@ -39,20 +42,20 @@ from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Cleaned, CutShort, Dependencies, OutputUnfit, Picture, Unavailable
 from shared.worker.naming import output_prefix
 from shared.worker.patience import awaited
-from shared.worker.screening import judged
+from shared.worker.screening import judge
 from shared.worker.spooled_output import SpooledOutput
 from shared.worker.wholeness import ends_early, shows_pictures
 
-#: The longest text that travels in the event: a message of Service Bus has 256 KB, and the row of the generation less.
+#: The longest text in an event: a Service Bus message has at most 256 KB, and the generation's row holds less.
 INLINE_CHARACTERS = 4000
 
-#: A picture that is black all over is packed to less than this; to look at any other would be for nothing.
+#: A picture that is black all over is compressed to less than this, so no larger file is decoded to check for it.
 _BLACK_BYTES_PER_PIXEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One delivery: whose outputs, of which attempt, for which plan; and the records of what was screened."""
+    """One delivery: the generation, its attempt and prediction, the plan, and the screening records so far."""
 
     deps: Dependencies
     key: Key
@@ -63,16 +66,19 @@ class _Task:
 
     @property
     def most_bytes(self) -> int:
-        """The largest output that is taken."""
+        """The largest size of an output that is accepted."""
         return self.attempt.output_bytes or self.deps.limits.output_bytes
 
     def stem(self, index: int) -> str:
-        """The name of an output up to its extension, dot included."""
+        """The blob name of an output up to its extension, with the dot."""
         return f"{output_prefix(self.key)}{self.attempt.number}-{index}."
 
 
 async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction, plan: Plan) -> Delivery:
-    """Bring every output of a succeeded prediction home; says what was stored and what was not, and why."""
+    """Fetch, screen and store every output of a succeeded prediction. Returns what was stored, and why others were not.
+
+    Raises Unavailable if an output cannot be fetched or screened now, ValueError if the generation has no attempt.
+    """
     attempt = generation.attempt
     if attempt is None:
         raise ValueError(f"generation {generation.key} has no attempt to deliver")
@@ -85,7 +91,7 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
         try:
             async with deps.outputs_at_once:
                 with deps.telemetry.span("deliver output", generation.key):
-                    brought = await _bring(task, index, output)
+                    delivered = await _deliver_one(task, index, output)
         except OutputUnfit as unfit:
             if isinstance(unfit, CutShort) and _may_be_whole_yet(task, output):
                 raise Unavailable(dependency_of(attempt.provider), "an output ended early") from None
@@ -93,12 +99,12 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
             refused_outputs += unfit.refusal.reason is Reason.CONTENT_REFUSED
             deps.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
             continue
-        if isinstance(brought, Refusal):
-            refused, refused_outputs = brought, refused_outputs + 1
+        if isinstance(delivered, Refusal):
+            refused, refused_outputs = delivered, refused_outputs + 1
         else:
-            stored.append(brought)
+            stored.append(delivered)
     if refused is not None and deps.policy.partial_outputs is Partial.REFUSE_ALL:
-        # What was stored goes when the end is told, as everything that was not paid for.
+        # ``end()`` deletes these outputs, as it deletes everything that was not paid for.
         refused_outputs, stored = refused_outputs + len(stored), []
     return Delivery(
         outputs=tuple(stored),
@@ -110,10 +116,10 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
 
 
 def _outputs(attempt: Attempt, prediction: Prediction) -> tuple[str, ...]:
-    """What is to be brought home: no more than was asked for, since only that much is held."""
+    """The outputs to deliver: no more than were requested, because credits are held for no more."""
     files = files_of(prediction.outputs, prediction.labels, attempt.modality)
     match attempt.modality:
-        case Modality.TEXT:  # it comes in pieces
+        case Modality.TEXT:  # a text comes in parts
             return (text_of(prediction.outputs, prediction.labels),)
         case Modality.TRAINING:
             return files[:1] or prediction.outputs[:1]
@@ -124,9 +130,9 @@ def _outputs(attempt: Attempt, prediction: Prediction) -> tuple[str, ...]:
 
 
 def _may_be_whole_yet(task: _Task, output: str) -> bool:
-    """Whether it may be whole when it is fetched again; what came in the message itself will not.
+    """Whether a truncated output may be whole when it is fetched again. A data URI in the message will not be.
 
-    It is waited for less long than outputs live, for that is the life of the others of the same prediction, too.
+    The wait is shorter than the life of outputs: the other outputs of the prediction must still be there after it.
     """
     ended = task.prediction.completed_at or task.attempt.submitted_at
     waits = timedelta(seconds=task.deps.timing.output_life_s * 5 // 6)
@@ -134,25 +140,26 @@ def _may_be_whole_yet(task: _Task, output: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one output is, and what was seen of it. ``text`` is there where it is one: its digest is recorded.
+class _Inspected:
+    """One output after inspection and screening.
 
-    ``told`` is what the event carries of it. ``cleaned`` says what was left out of a picture; ``file`` has the rest.
+    ``text`` is the text of a text output; its digest is recorded. ``event_text`` is the text that the event carries.
+    ``cleaned`` says what was removed from a picture, and ``file`` has what was kept.
     """
 
     picture: Picture
     assessment: Assessment
     file: BinaryIO
     text: str = ""
-    told: str = ""
+    event_text: str = ""
     cleaned: Cleaned = field(default_factory=Cleaned)
 
 
-async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
+async def _deliver_one(task: _Task, index: int, output: str) -> Output | Refusal:
     most_bytes = task.deps.limits.buffer_bytes
-    with SpooledOutput(most_bytes) as came, SpooledOutput(most_bytes) as clean:
-        seen = await _see(task, index, output, came, clean)
-        verdict, kept = judged(
+    with SpooledOutput(most_bytes) as received, SpooledOutput(most_bytes) as clean:
+        seen = await _inspect(task, index, output, received, clean)
+        verdict, kept = judge(
             task.deps, f"output {task.attempt.number}.{index}", seen.assessment, seen.text.encode(), task.plan
         )
         task.records.append(replace(kept, provenance=seen.cleaned.provenance))
@@ -162,25 +169,25 @@ async def _bring(task: _Task, index: int, output: str) -> Output | Refusal:
             return await _store(task, index, seen)
         category = verdict.category or "unreadable"
         task.deps.telemetry.step("output_refused", task.key, index=index, category=category)
-        await _put_away(task, index, seen, category)
+        await _quarantine(task, index, seen, category)
         return verdict.refusal(Reason.OUTPUT_REFUSED)
 
 
-async def _see(task: _Task, index: int, output: str, came: SpooledOutput, clean: SpooledOutput) -> _Seen:
-    """Bring an output into ``came`` and look at it; ``clean`` is for what goes on of a picture."""
+async def _inspect(task: _Task, index: int, output: str, received: SpooledOutput, clean: SpooledOutput) -> _Inspected:
+    """Fetch an output into ``received``, inspect and screen it. ``clean`` takes what is kept of a picture."""
     modality = task.attempt.modality
-    file = cast("BinaryIO", came)
+    file = cast("BinaryIO", received)
     match modality:
         case Modality.TEXT:
-            return await _see_text(task, output, file)
+            return await _inspect_text(task, output, file)
         case Modality.TRAINING:
-            return await _see_training(task, output, file)
+            return await _inspect_training(task, output, file)
         case Modality.IMAGE:
             await _fetch(task, output, file)
-            return await _see_image(task, index, came, clean)
+            return await _inspect_image(task, index, received, clean)
         case Modality.VIDEO | Modality.AUDIO:
             await _fetch(task, output, file)
-            return _see_other(modality, file)
+            return _inspect_other(modality, file)
         case _:
             assert_never(modality)
 
@@ -192,11 +199,11 @@ async def _fetch(task: _Task, uri: str, file: BinaryIO) -> None:
             file.write(chunk)
 
 
-async def _see_image(task: _Task, index: int, came: SpooledOutput, clean: SpooledOutput) -> _Seen:
-    images, file = task.deps.images, cast("BinaryIO", came)
+async def _inspect_image(task: _Task, index: int, received: SpooledOutput, clean: SpooledOutput) -> _Inspected:
+    images, file = task.deps.images, cast("BinaryIO", received)
     cleaned = await images.clean(file, cast("BinaryIO", clean), validate=True)
     if cleaned.dropped:
-        came.truncate(0)
+        received.truncate(0)
         file = cast("BinaryIO", clean)
         task.deps.telemetry.step("output_cleaned", task.key, index=index, dropped=", ".join(cleaned.dropped))
     file.seek(0)
@@ -208,7 +215,7 @@ async def _see_image(task: _Task, index: int, came: SpooledOutput, clean: Spoole
         raise OutputUnfit(Refusal.of(Reason.CONTENT_REFUSED))
     file.seek(0)
     shown = await images.for_screening(file, picture)
-    return _Seen(picture, await task.deps.screener.image(shown, task.plan), file, cleaned=cleaned)
+    return _Inspected(picture, await task.deps.screener.image(shown, task.plan), file, cleaned=cleaned)
 
 
 async def _is_black(task: _Task, picture: Picture, file: BinaryIO) -> bool:
@@ -216,27 +223,30 @@ async def _is_black(task: _Task, picture: Picture, file: BinaryIO) -> bool:
     return file.seek(0, io.SEEK_END) < most_bytes and await task.deps.images.is_black(file, picture)
 
 
-async def _see_text(task: _Task, text: str, file: BinaryIO) -> _Seen:
+async def _inspect_text(task: _Task, text: str, file: BinaryIO) -> _Inspected:
     content = text.encode()
     if not text.strip() or len(content) > task.most_bytes:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
     file.write(content)
     assessment = await task.deps.screener.text(text, task.plan)
-    told = text if len(text) <= INLINE_CHARACTERS else ""
-    return _Seen(Picture("text/plain; charset=utf-8", "txt", 0, 0), assessment, file, text, told)
+    event_text = text if len(text) <= INLINE_CHARACTERS else ""
+    return _Inspected(Picture("text/plain; charset=utf-8", "txt", 0, 0), assessment, file, text, event_text)
 
 
-async def _see_training(task: _Task, output: str, file: BinaryIO) -> _Seen:
+async def _inspect_training(task: _Task, output: str, file: BinaryIO) -> _Inspected:
     version = version_of(task.prediction.outputs, task.prediction.labels)
-    kind = await _weights(task, output, file, needed=not version) if is_address(output) else None
+    kind = await _fetch_weights(task, output, file, needed=not version) if is_address(output) else None
     if kind is None:
         file.write(json.dumps({"version": version}).encode())
         kind = ("application/json", "json")
-    return _Seen(Picture(*kind, 0, 0), unscreened("training"), file, told=version[:INLINE_CHARACTERS])
+    return _Inspected(Picture(*kind, 0, 0), unscreened("training"), file, event_text=version[:INLINE_CHARACTERS])
 
 
-async def _weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tuple[str, str] | None:
-    """A training's weights, and what they are. None where they are of no use, and the version is there without them."""
+async def _fetch_weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tuple[str, str] | None:
+    """Fetch a training's weights. Returns their content type and extension.
+
+    Returns None, with ``file`` empty, if the weights are unfit and not ``needed`` because there is a version.
+    """
     try:
         await _fetch(task, uri, file)
         kind = _kind(file, "training") or ("application/octet-stream", "bin")
@@ -250,16 +260,16 @@ async def _weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool) -> tu
     return kind
 
 
-def _see_other(modality: Modality, file: BinaryIO) -> _Seen:
+def _inspect_other(modality: Modality, file: BinaryIO) -> _Inspected:
     kind = _kind(file, modality)
     if kind is None:
         refusal = Refusal.of(Reason.OUTPUT_INVALID)
         raise OutputUnfit(refusal) if file.seek(0, io.SEEK_END) else CutShort(refusal)
     _check_whole(file, kind)
     if modality is Modality.AUDIO and shows_pictures(kind[0], file):
-        # Whoever lets sounds pass unscreened has not let films pass.
+        # A policy that lets sounds pass unscreened does not let videos pass.
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    return _Seen(Picture(*kind, 0, 0), unscreened(modality), file)
+    return _Inspected(Picture(*kind, 0, 0), unscreened(modality), file)
 
 
 def _kind(file: BinaryIO, modality: str) -> tuple[str, str] | None:
@@ -272,7 +282,7 @@ def _check_whole(file: BinaryIO, kind: tuple[str, str]) -> None:
         raise CutShort(Refusal.of(Reason.OUTPUT_INVALID))
 
 
-async def _store(task: _Task, index: int, seen: _Seen) -> Output:
+async def _store(task: _Task, index: int, seen: _Inspected) -> Output:
     picture, file = seen.picture, seen.file
     name = f"{task.stem(index)}{picture.extension}"
     metadata = {
@@ -294,13 +304,13 @@ async def _store(task: _Task, index: int, seen: _Seen) -> Output:
         size_bytes=size_bytes,
         width=picture.width,
         height=picture.height,
-        text=seen.told,
+        text=seen.event_text,
     )
 
 
-async def _put_away(task: _Task, index: int, seen: _Seen, category: str) -> None:
-    """A refused output: kept for an appeal where the operator wishes so, and out of the user's reach."""
-    # An earlier try may have passed and stored it before it died: what is refused now goes.
+async def _quarantine(task: _Task, index: int, seen: _Inspected, category: str) -> None:
+    """Quarantine a refused output for an appeal, if the operator keeps refused outputs, and delete a stored copy."""
+    # An earlier try may have stored it and crashed: delete that copy, because the output is refused now.
     await task.deps.outputs.discard_outputs(task.stem(index))
     if task.deps.limits.quarantine_days:
         picture, file = seen.picture, seen.file

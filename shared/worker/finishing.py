@@ -1,10 +1,11 @@
-"""The end: the app is told, what was not paid for is taken away, then the index row is removed.
+"""The end of a generation: publish its event, delete what was not paid for, remove its index row.
 
 Rules of this file:
-1. Nothing ends by silence: the event is published after the end was saved and before the index row goes, so
-   whoever finds the row of an ended generation publishes again, under the same id.
-2. What did not succeed, or was not paid for, leaves no output behind. But the app is told first: tidying is tried again
-   later, never a reason to tell nobody, and never a dead letter. What may not be deleted (a lease, a policy) stays.
+1. Every end is published. The event is sent after the end is saved and before the index row is removed, so that a
+   check which finds the row of an ended generation publishes the event again, under the same id.
+2. A generation that did not succeed, or was not paid for, leaves no output behind. But the event is published first:
+   a deletion that fails is repeated later, and neither stops the event nor makes a dead letter. A blob that must not
+   be deleted (a lease, a policy) stays.
 """
 
 from datetime import timedelta
@@ -16,12 +17,12 @@ from shared.core.lifecycle.state import State
 from shared.ports import Dependencies, Unavailable
 from shared.worker.naming import output_prefix
 
-#: When the timer tidies again what could not be tidied now. It also tells again, so not every minute.
+#: How long after a failed deletion the timer tries again. It publishes the event again too, so not every minute.
 TIDY_AGAIN_S = 600
 
 
 async def end(deps: Dependencies, generation: Generation) -> None:
-    """Tell the app about an ended generation, tidy up, and forget its index row. May be done twice."""
+    """Publish an ended generation's event, delete its unpaid blobs, and remove its index row. Safe to repeat."""
     key = generation.key
     event = event_of(generation)
     await deps.messenger.publish(event)
@@ -39,7 +40,7 @@ async def end(deps: Dependencies, generation: Generation) -> None:
 
 
 def _report_to_operators(deps: Dependencies, generation: Generation, event: GenerationEvent) -> None:
-    """The one record of a generation that every picture an operator looks at is drawn from."""
+    """Log and count the end: the one record from which an operator's dashboards are drawn."""
     deps.telemetry.step(
         "published",
         generation.key,
@@ -54,7 +55,7 @@ def _report_to_operators(deps: Dependencies, generation: Generation, event: Gene
 
 
 def event_of(generation: Generation) -> GenerationEvent:
-    """What the app is told about a generation that has ended."""
+    """The event about an ended generation."""
     attempt, request = generation.attempt, generation.request
     return GenerationEvent(
         key=generation.key,
@@ -83,16 +84,16 @@ def event_of(generation: Generation) -> GenerationEvent:
 
 
 async def delete_unpaid_blobs(deps: Dependencies, generation: Generation) -> int:
-    """Take away the input, and what is stored and was not paid for: an earlier try may have stored it and died.
+    """Delete the input, and each stored output that was not paid for: an earlier try may have stored it and crashed.
 
-    Returns how many blobs may not be deleted and stay.
+    Returns the number of blobs that must not be deleted, and stay.
     """
     attempt, request = generation.attempt, generation.request
     prefix = output_prefix(generation.key)
     kept = 0
     if request is None or request.image_url is not None:
-        # Also where what is saved has no reference to it: a delivery may have stored it and died, and the next was
-        # refused, or buried.
+        # Even if the saved request has no reference to an input: a call may have stored one and crashed, and the
+        # next delivery of the message was refused, or dead-lettered.
         kept += await deps.input_files.discard_inputs(prefix)
     if attempt is None:
         return kept

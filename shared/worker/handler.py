@@ -1,14 +1,15 @@
-"""handle(): every message, from whichever door, walks through here.
+"""handle(): processes every message, from every trigger.
 
 Rules of this file:
-1. What is expected (refused, late, double, out of credits) returns, and the message is done.
-2. What a dependency cannot do now puts the message off: a copy is scheduled with back-off, and only then is the
-   original done. The broker's own redelivery would come at once and burn all deliveries in seconds.
-3. A message of an open generation is put off a few times only: the timer comes back for it anyway. A check is not
-   put off at all for longer than the timer takes to send the next.
-4. A request that is put off before it opened is taken in first: it has a row and is in the open index, so that it is
-   not lost with its message. Where the tables are the trouble there is the message alone.
-5. Anything else is raised: the door lets the broker deliver it again, and in the end it is buried.
+1. An expected result (refused, late, duplicate, out of credits) returns, and the message is completed.
+2. An unavailable dependency defers the message: a copy is scheduled with back-off, and the original is completed after
+   that. The broker's own redelivery is immediate and would use up all deliveries within seconds.
+3. News of an open generation is deferred only ``EVENT_TRIES`` times, because the timer checks the generation anyway. A
+   check is not deferred for longer than the timer takes to send the next one.
+4. A request that is deferred before it opened is saved as RECEIVED, with a row in the open index, so that it survives
+   the loss of its message. If the tables are unavailable, there is only the message.
+5. Any other exception is raised: the trigger lets the broker deliver the message again, and in the end the broker
+   dead-letters it.
 """
 
 from contextlib import suppress
@@ -21,12 +22,12 @@ from shared.core.requests.messages import CancelRequest, Check, GenerationReques
 from shared.ports import Dependencies, Envelope, Unavailable
 from shared.worker import checking, observing, requests
 from shared.worker.deferring import defer, deferred_until
-from shared.worker.wariness import warned
+from shared.worker.wariness import with_wariness
 
-#: How often news of a prediction is put off before it is left to the timer.
+#: How often news of a prediction is deferred before it is left to the timer.
 EVENT_TRIES = 6
 
-#: What a walk through the corridor is called in a trace.
+#: The name of the span in which a message is processed.
 _SPANS: dict[type[Message], str] = {
     GenerationRequest: "request",
     CancelRequest: "cancel",
@@ -37,21 +38,21 @@ _SPANS: dict[type[Message], str] = {
 
 
 async def handle(deps: Dependencies, message: Message, envelope: Envelope, queue: str) -> None:
-    """Do what a message of ``queue`` asks for, or put it off. Raises only what nobody expected."""
-    deps = warned(deps, envelope)
+    """Process a message of ``queue``, or defer it if a dependency is unavailable. Raises only unexpected errors."""
+    deps = with_wariness(deps, envelope)
     try:
         with deps.telemetry.span(_SPANS[type(message)], message.key):
-            await _walk(deps, message, envelope, queue)
+            await _dispatch(deps, message, envelope, queue)
     except Unavailable as trouble:
         if isinstance(message, Malformed):
             raise
         await _defer(deps, message, envelope, trouble)
 
 
-async def _walk(deps: Dependencies, message: Message, envelope: Envelope, queue: str) -> None:
+async def _dispatch(deps: Dependencies, message: Message, envelope: Envelope, queue: str) -> None:
     match message:
         case GenerationRequest():
-            # A copy asks nothing anew; who sends a request of an ended generation again wants to hear its end.
+            # An app that repeats the request of an ended generation gets its event again. A copy of our own does not.
             again = "" if envelope.is_copy else str(envelope.enqueued_at or envelope.message_id)
             await requests.request(deps, message, again)
         case CancelRequest():
@@ -77,7 +78,7 @@ async def _defer(
     deps.telemetry.step("deferred", message.key, dependency=trouble.dependency, tries=envelope.deferrals)
     deps.telemetry.count("darkroom.deferrals", dependency=trouble.dependency)
     if isinstance(message, PredictionEvent | Check):
-        if envelope.deferrals >= EVENT_TRIES or _is_the_timers(deps, message, trouble):
+        if envelope.deferrals >= EVENT_TRIES or _is_left_to_timer(deps, message, trouble):
             return
     elif isinstance(message, GenerationRequest):
         if (now - since).total_seconds() > deps.limits.patience_s:
@@ -85,20 +86,23 @@ async def _defer(
             return
         if trouble.dependency is not Dependency.TABLES:
             comes_at = deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance)
-            await _take_in(deps, message, trouble, comes_at)
+            await _save_received(deps, message, trouble, comes_at)
     await defer(deps.messenger, message, envelope, trouble, now=now, chance=chance)
 
 
-async def _take_in(deps: Dependencies, message: GenerationRequest, trouble: Unavailable, comes_at: datetime) -> None:
-    """Save that the request waits. Where that cannot be done, the copy alone brings it on, as it did before."""
+async def _save_received(
+    deps: Dependencies, message: GenerationRequest, trouble: Unavailable, comes_at: datetime
+) -> None:
+    """Save the request as RECEIVED. If that fails, the scheduled copy alone carries it."""
     with suppress(Unavailable):
         await requests.receive(deps, message, _refusal(trouble), comes_at)
 
 
-def _is_the_timers(deps: Dependencies, message: PredictionEvent | Check, trouble: Unavailable) -> bool:
-    """Whether the timer is back before the dependency is: a check has moved its row, and comes again by itself.
+def _is_left_to_timer(deps: Dependencies, message: PredictionEvent | Check, trouble: Unavailable) -> bool:
+    """Whether the timer sends the next check before the dependency is available again, so that no copy is needed.
 
-    Only for Replicate, which is asked after the row was moved: what could not even read the row has moved nothing.
+    True only if a provider is unavailable: it is called after the check has moved its row. A check that failed on
+    another dependency may not have moved its row, so it needs the copy.
     """
     too_long = (trouble.retry_after_s or 0) >= deps.timing.check_after_s
     return isinstance(message, Check) and trouble.dependency.runs_models and too_long

@@ -1,8 +1,8 @@
-"""Where a generation's files are."""
+"""The name prefix of a generation's blobs."""
 
 from shared.core.keys import Key
 
 
 def output_prefix(key: Key) -> str:
-    """Where a generation's outputs are, within their container; its inputs and refused outputs within theirs."""
+    """The blob name prefix of a generation, the same in the containers of outputs, inputs and refused outputs."""
     return f"{key}/"

@@ -1,10 +1,10 @@
-"""What Replicate says about a prediction: by webhook, in the answer to a create, or when the timer asked.
+"""Applies what Replicate reports about a prediction: by webhook, in the answer to a create, or when the timer asks.
 
 Rules of this file:
-1. Late, double and foreign news change nothing. A prediction that nobody waits for is canceled.
-2. Only a finished status ends anything; outputs that are there before it mean nothing.
+1. Late, duplicate and foreign news change nothing. A prediction that no attempt waits for is canceled.
+2. Only a finished status ends anything. Outputs that are present before it are ignored.
 3. Outputs are stored before the end is saved, under names that a second try overwrites.
-4. What has succeeded and shows no outputs is asked for once more before it is given up (patience.py).
+4. A prediction that has succeeded without showing outputs is read once more before it is given up (patience.py).
 """
 
 from shared.core.dependency import dependency_of
@@ -28,23 +28,23 @@ from shared.worker.screening import with_records
 
 
 async def event(deps: Dependencies, message: PredictionEvent) -> None:
-    """A webhook came in."""
+    """Apply a webhook's news of a prediction."""
     deps.telemetry.step("observed", message.key, status=message.prediction.status)
     loaded = await deps.store.load(message.key)
     await adopt(deps, message.key, message.attempt, message.prediction, loaded)
 
 
 async def adopt_when_asked(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
-    """Take what Replicate said when it was asked about a prediction.
+    """Apply the prediction that Replicate returned when it was asked.
 
-    A success is delivered, which writes files: it starts from what is saved by now, not from what led to the question.
+    The delivery of a success writes files, so it starts from a fresh load, not from ``loaded``.
     """
     fresh = await reload(deps, key) if prediction.status is Status.SUCCEEDED else loaded
     await adopt(deps, key, number, prediction, fresh)
 
 
 async def adopt(deps: Dependencies, key: Key, number: int, prediction: Prediction, loaded: Loaded) -> None:
-    """Take the prediction as this attempt's, if the attempt has none yet; then see how it stands."""
+    """Make the prediction this attempt's, if the attempt has none yet; then apply its status."""
 
     def step(found: Generation, _: Account | None) -> Transition | None:
         return transitions.adopted(found, number, prediction.prediction_id)
@@ -55,15 +55,18 @@ async def adopt(deps: Dependencies, key: Key, number: int, prediction: Predictio
         return
     generation = saved.generation
     if transitions.concerns(generation, number, prediction.prediction_id):
-        await _see(deps, saved.loaded, prediction)
-    elif not prediction.status.finished and not _is_its(generation, prediction):
+        await _apply_status(deps, saved.loaded, prediction)
+    elif not prediction.status.finished and not _is_expected(generation, prediction):
         await cancel_orphan(deps, generation, prediction)
     elif generation.state.ended and await deps.index.get(key) is not None:
         await end(deps, generation)
 
 
-def _is_its(generation: Generation, prediction: Prediction) -> bool:
-    """Whether it is the prediction of the attempt that goes on or has succeeded, told of late or by another number."""
+def _is_expected(generation: Generation, prediction: Prediction) -> bool:
+    """True if the prediction belongs to the current or the succeeded attempt.
+
+    The update may be late, or name another attempt.
+    """
     waited_for = generation.state is State.SUCCEEDED or not generation.state.ended
     return waited_for and _is_known(generation, prediction)
 
@@ -73,52 +76,53 @@ def _is_known(generation: Generation, prediction: Prediction) -> bool:
 
 
 def _ref(deps: Dependencies, generation: Generation, prediction_id: str) -> PredictionRef:
-    """Whom to ask for a prediction: of a generation without an attempt nobody knows, so the first provider is taken."""
+    """How to name a prediction to its provider. Without an attempt the provider is unknown: the first one is taken."""
     if generation.attempt is not None:
         return generation.attempt.ref(prediction_id)
     return PredictionRef(next(iter(deps.providers)), prediction_id, Kind.PREDICTION)
 
 
 async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: Prediction) -> None:
-    """A prediction that nobody waits for: cancel it, and count it if it was none that an attempt had taken.
+    """Cancel a prediction that no attempt waits for, and count it as extra if no attempt had adopted it.
 
-    What had finished otherwise before it could be canceled is an earlier attempt's, whose news came late.
+    A prediction that finished otherwise before the cancel is not counted: it is an earlier attempt's, and its news
+    came late. Raises Unavailable if the provider does not know the prediction that it has reported.
     """
     ref = _ref(deps, generation, prediction.prediction_id)
-    stopped = await deps.providers[ref.provider].cancel(ref)
-    if stopped is None:
-        raise Unavailable(dependency_of(ref.provider), "it does not know a prediction that it has told of")
-    stops = stopped.status is Status.CANCELED or not stopped.status.finished
+    canceled = await deps.providers[ref.provider].cancel(ref)
+    if canceled is None:
+        raise Unavailable(dependency_of(ref.provider), "it does not know a prediction that it has reported")
+    stops = canceled.status is Status.CANCELED or not canceled.status.finished
     if stops and not _is_known(generation, prediction):
         deps.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
         deps.telemetry.count("darkroom.extra_predictions")
 
 
-async def _see(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> None:
-    """Act on how the prediction of a RUNNING generation stands."""
+async def _apply_status(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> None:
+    """Apply the status of a RUNNING generation's prediction: deliver, fail, or cancel it."""
     generation = loaded.generation
     if generation is None or generation.attempt is None:
         return
     if prediction.status is Status.SUCCEEDED:
-        await _succeeded(deps, loaded, generation, generation.attempt.number, prediction)
+        await _handle_success(deps, loaded, generation, generation.attempt.number, prediction)
     elif prediction.status.finished:
-        await _attempt_failed(deps, loaded, generation, generation.attempt.number, prediction)
+        await _record_failure(deps, loaded, generation, generation.attempt.number, prediction)
     elif generation.requested_end is not None:
         await stop(deps, generation, loaded)
     elif prediction.status is Status.UNKNOWN:
         deps.telemetry.count("darkroom.unknown_statuses")
 
 
-async def _succeeded(
+async def _handle_success(
     deps: Dependencies, loaded: Loaded, generation: Generation, number: int, prediction: Prediction
 ) -> None:
     prediction = await whole(deps, loaded, generation, prediction)
     if prediction.status is not Status.SUCCEEDED:
-        await _attempt_failed(deps, loaded, generation, number, prediction)
+        await _record_failure(deps, loaded, generation, number, prediction)
         return
     attempt = generation.attempt
-    told = prediction.data_removed or not prediction.complete or (attempt is not None and attempt.promised)
-    if told and not prediction.outputs:
+    has_outputs = prediction.data_removed or not prediction.complete or (attempt is not None and attempt.promised)
+    if has_outputs and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
         delivery = await deliver(deps, generation, prediction, plan_of(loaded.account))
@@ -132,11 +136,11 @@ async def _succeeded(
     if isinstance(saved, Absent):
         return
     if saved.generation.state.ended:
-        # Also when another was faster: what this call stored for an end that was not a success goes away with it.
+        # Even if another call saved the end: ``end`` deletes what this call stored, unless the generation succeeded.
         await end(deps, saved.generation)
 
 
-async def _attempt_failed(
+async def _record_failure(
     deps: Dependencies, loaded: Loaded, generation: Generation, number: int, prediction: Prediction
 ) -> None:
     key, seed = generation.key, deps.new_seed()
@@ -150,7 +154,7 @@ async def _attempt_failed(
 
 
 async def after_failed_attempt(deps: Dependencies, generation: Generation) -> None:
-    """After an attempt fell or was lost: come back for the next one, or tell the end."""
+    """After an attempt has failed or was lost: publish the end, or schedule the next attempt."""
     if generation.state.ended:
         await end(deps, generation)
     elif generation.state is State.WAITING:
@@ -158,9 +162,9 @@ async def after_failed_attempt(deps: Dependencies, generation: Generation) -> No
 
 
 async def stop(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
-    """Cancel the prediction of a generation that is to end, and act on what Replicate then says.
+    """Cancel the prediction of a generation that is to end, and apply the answer.
 
-    That it does not know it proves nothing yet (checking.py): the prediction may run, and cost, and succeed.
+    A 404 proves nothing yet (checking.py): the prediction may still run, cost money, and succeed.
     """
     attempt = generation.attempt
     if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:

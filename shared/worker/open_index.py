@@ -1,4 +1,4 @@
-"""The row of the open index that stands before a generation does."""
+"""The index row that must exist before its generation does."""
 
 from datetime import timedelta
 
@@ -7,7 +7,10 @@ from shared.ports import Dependencies, OpenRow
 
 
 async def open_row(deps: Dependencies, key: Key, expected_s: int) -> None:
-    """Write the index row of a generation that is about to open (or to be refused)."""
+    """Write the index row of a generation that is about to open (or to be refused).
+
+    ``expected_s`` is how long its model is expected to take, in seconds; 0 if nothing will run.
+    """
     now = deps.now()
     row = OpenRow(
         key=key,

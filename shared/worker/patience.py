@@ -1,11 +1,11 @@
-"""What Replicate has finished and does not show: it is waited for, as long as there is hope.
+"""How long outputs are waited for that a succeeded prediction does not show.
 
 Rules of this file:
-1. What was paid for is asked for once more before it is given up: a webhook may come without its outputs, and a read
-   may lag behind (reads of one prediction differ between Replicate's stores).
-2. An output that is not there is tried again until its hour is nearly over, and no longer: until then the others of the
-   same prediction are to be had, and what is there is then delivered.
-3. The first tries come with the news itself, put off; the later ones with the timer, ever less often.
+1. A prediction that was paid for is read once more before it is given up: a webhook may come without outputs, and a
+   read may lag (reads of one prediction differ between Replicate's stores).
+2. A missing output is tried again until its hour is nearly over. The wait ends before that, so that the other outputs
+   of the prediction can still be delivered.
+3. The first tries are deferred copies of the news. The later ones are the timer's checks, at growing intervals.
 """
 
 from collections.abc import AsyncIterator
@@ -26,43 +26,43 @@ from shared.worker.saving import advance
 
 @asynccontextmanager
 async def awaited(deps: Dependencies, key: Key, attempt: Attempt, prediction: Prediction) -> AsyncIterator[None]:
-    """Fetch an output inside. One that is not there is Unavailable while it may still come."""
+    """Fetch an output inside this context: a missing output raises Unavailable while it may still appear."""
     try:
         yield
     except OutputUnfit as unfit:
         if unfit.refusal.reason is Reason.OUTPUT_EXPIRED and _left_s(deps, attempt, prediction) > 0:
-            await _wait(deps, key, attempt, prediction, "an output is not there")
+            await _wait(deps, key, attempt, prediction, "an output is missing")
         raise
 
 
 async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, prediction: Prediction) -> Prediction:
-    """A succeeded prediction with its outputs, as Replicate shows it; or as it is where it shows no more.
+    """A succeeded prediction with its outputs, read from Replicate again if needed; unchanged if there is no more.
 
-    Unavailable while it contradicts itself: it says that it has finished and that it has not, or that it is not known,
-    or it has told of outputs and shows none.
+    Raises Unavailable while Replicate contradicts itself: it has reported success but a read says "not finished" or
+    404, or it has announced outputs and shows none.
     """
     attempt = generation.attempt
     if attempt is None or (prediction.complete and prediction.outputs):
         return prediction
     shown = await deps.providers[attempt.provider].get(attempt.ref(prediction.prediction_id))
     if shown is not None and shown.status.finished and shown.status is not Status.SUCCEEDED:
-        return shown  # what is asked for is the truth
+        return shown  # an answer to a read takes precedence over a webhook
     found = shown if shown is not None and shown.status is Status.SUCCEEDED else None
     if found is not None and found.outputs:
         return found
-    told = attempt.promised or not prediction.complete
-    if prediction.data_removed or (found is not None and (found.data_removed or not told)):
+    promised = attempt.promised or not prediction.complete
+    if prediction.data_removed or (found is not None and (found.data_removed or not promised)):
         return found or prediction
     if _left_s(deps, attempt, found or prediction) <= 0:
         return found or prediction
     if not prediction.complete:
-        await _promised(deps, loaded, generation.key, attempt.number, prediction)
-    await _wait(deps, generation.key, attempt, found or prediction, "it does not show what has succeeded")
+        await _record_promise(deps, loaded, generation.key, attempt.number, prediction)
+    await _wait(deps, generation.key, attempt, found or prediction, "a succeeded prediction shows no outputs")
     return prediction
 
 
-async def _promised(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
-    """Keep in mind that there are outputs: whoever comes next may not have been told so."""
+async def _record_promise(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
+    """Save that outputs were announced: the next news of the prediction may not say so."""
 
     def step(found: Generation, _: Account | None) -> Transition | None:
         return transitions.promised(found, number, prediction.prediction_id)
@@ -71,19 +71,22 @@ async def _promised(deps: Dependencies, loaded: Loaded, key: Key, number: int, p
 
 
 def _finished_at(deps: Dependencies, attempt: Attempt, prediction: Prediction) -> datetime:
-    """When its outputs' hour began, as far as can be told; never later than a prediction can have ended."""
+    """When the outputs' hour began, as far as known; never later than the prediction can have ended."""
     latest = min(attempt.canceled_at(deps.timing), deps.now())
     return min(prediction.completed_at or attempt.submitted_at, latest)
 
 
 def _left_s(deps: Dependencies, attempt: Attempt, prediction: Prediction) -> float:
-    """For how long its outputs are still waited for."""
+    """For how many more seconds the outputs are waited for; negative when the wait is over."""
     waited_s = (deps.now() - _finished_at(deps, attempt, prediction)).total_seconds()
     return deps.timing.output_wait_s - waited_s
 
 
 async def _wait(deps: Dependencies, key: Key, attempt: Attempt, prediction: Prediction, why: str) -> None:
-    """Raise Unavailable, with a wait that grows with what was waited; the timer comes no sooner, and in time."""
+    """Raise Unavailable with a wait that grows with the time waited so far, and move the index row to match it.
+
+    The timer's next check is no earlier than that wait, and still before the wait for outputs ends.
+    """
     left_s = _left_s(deps, attempt, prediction)
     wait_s = min((deps.timing.output_wait_s - left_s) / 2, left_s)
     pause_s = min(max(wait_s, deps.timing.check_after_s), left_s)

@@ -1,9 +1,10 @@
-"""A create whose outcome is unknown, made again where the same create is promised to be the same prediction.
+"""The same create POSTed again after an unknown outcome, where the provider guarantees idempotency.
 
 Rules of this file:
-1. Only where idempotency is guaranteed. SUBMITTING is saved before each POST, as ever, so that a POST follows one save.
-2. A second POST finds what the first has created, or creates it. Whatever else it answers says nothing about the first:
-   the outcome stays unknown, and the timer comes again.
+1. This is done only if idempotency is guaranteed. SUBMITTING is saved before each POST here too, so each POST follows
+   one save.
+2. A second POST returns the prediction that the first one created, or creates it. Any other answer says nothing about
+   the first POST: the outcome stays unknown, and the timer checks again.
 """
 
 from dataclasses import replace
@@ -21,7 +22,7 @@ from shared.worker.screening import with_input_urls
 
 
 async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
-    """POST the create of a SUBMITTING generation once more. False: it may not, or not any more."""
+    """POST the create of a SUBMITTING generation again. False: that is not allowed, or not allowed any more."""
 
     def step(found: Generation, _: Account | None) -> Transition | None:
         return transitions.posted_again(found, deps.timing, deps.now())
@@ -30,9 +31,9 @@ async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     if not isinstance(saved, Changed) or saved.generation.attempt is None:
         return False
     attempt = saved.generation.attempt
-    sent = await with_input_urls(deps, attempt)
-    if isinstance(sent, Attempt):
-        ready = replace(attempt, inputs=sent.inputs)
+    resolved = await with_input_urls(deps, attempt)
+    if isinstance(resolved, Attempt):
+        ready = replace(attempt, inputs=resolved.inputs)
         with deps.telemetry.span("create prediction", key):
             outcome = await deps.providers[attempt.provider].create(key, ready)
         if isinstance(outcome, Created):

@@ -1,11 +1,11 @@
-"""What users ask: a generation, or that one be canceled.
+"""What users ask for: a generation, or the cancel of one. And what to do with messages that cannot be read.
 
 Rules of this file:
-1. Nothing is paid before the prompt was screened and the hold is saved (admission.py); each hold is followed by one
-   create (creates.py).
-2. A generation that is known is carried on from its state: a request that comes twice opens nothing. Of one that has
-   ended, the end is told again.
-3. What was taken in (RECEIVED) opens by the request that is saved with it: the first of an id is the one.
+1. Nothing is paid before the prompt has passed screening and the hold is saved (admission.py). Each hold is followed
+   by one create (creates.py).
+2. A known generation continues from its state, so a request that is delivered twice opens nothing. If the generation
+   has ended, its event is published again.
+3. A RECEIVED request opens with the request that is saved in its row: the first request of an id counts.
 """
 
 import logging
@@ -31,12 +31,13 @@ logger = logging.getLogger("darkroom.worker")
 
 
 async def request(deps: Dependencies, message: GenerationRequest, again: str = "") -> None:
-    """Open a generation and submit it, in four phases; or carry on with the one that is there.
+    """Open a generation and submit it, in four phases; or continue with the existing one.
 
     Each phase says what has been reached: *admitted* (the catalogue and the account allow it), *screened* (what the
     user wrote and sent is allowed), *reserved* (the hold is saved), *submitted* (the create was POSTed).
 
-    ``again`` names the occasion on which an app asks, to tell it the end once more; empty for a copy of our own.
+    ``again`` makes the id of the repeated event if the generation has ended; empty for a copy of our own, for which no
+    event is repeated.
     """
     key = message.key
     deps.telemetry.step("received", key)
@@ -56,7 +57,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
 
 
 async def submit_or_end(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
-    """Go on with what was just opened: POST its create, or announce that it was refused."""
+    """Continue with a generation that was just saved: send its create, or publish its refusal."""
     if generation.state is State.REJECTED:
         await end(deps, generation)
     elif generation.state is State.WAITING:
@@ -66,13 +67,16 @@ async def submit_or_end(deps: Dependencies, generation: Generation, loaded: Load
 
 
 async def _drop_input(deps: Dependencies, message: GenerationRequest, generation: Generation) -> None:
-    """A cancel was faster than the request that has stored its input, here or before it died: nobody wants it."""
+    """Delete the input that a request has stored if a cancel ended its generation first."""
     if message.image_url is not None and generation.state.ended:
         await deps.input_files.discard_inputs(output_prefix(generation.key))
 
 
 async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Refusal, comes_at: datetime) -> None:
-    """Take in a request that comes again at ``comes_at``: it has a row, and the timer misses it if it does not come."""
+    """Save a deferred request as RECEIVED, with an index row.
+
+    ``comes_at`` is when its copy is delivered. If the copy is lost, the timer finds the row.
+    """
     key, now = message.key, deps.now()
     loaded = await deps.store.load(key)
     due_at = comes_at + timedelta(seconds=deps.timing.check_after_s)
@@ -92,9 +96,9 @@ async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Ref
 
 
 async def refuse(deps: Dependencies, message: Malformed, queue: str) -> None:
-    """Something that is no message: kept, told to the app where the ids could be read, and done with."""
+    """Archive a message that cannot be read, and publish its refusal if it was a request with readable ids."""
     name = await archive(deps, message.raw, message.key, message.reason.value, queue)
-    logger.warning("%s: no message of ours, kept as %s: %s", queue, name, message.text)
+    logger.warning("%s: not a valid message, archived as %s: %s", queue, name, message.text)
     deps.telemetry.count("darkroom.malformed_messages", queue=queue)
     if queue != deps.limits.request_queue:
         return
@@ -106,9 +110,9 @@ async def refuse(deps: Dependencies, message: Malformed, queue: str) -> None:
 
 
 async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None, refusal: Refusal) -> None:
-    """Write down that a generation was refused, unless there is one of this id already.
+    """Save that a generation was refused, unless a generation of this id exists already.
 
-    ``message`` is the request that has waited for too long: it ends what was taken in, too.
+    ``message`` is a request that has waited for too long: with it, a RECEIVED generation is ended too.
     """
     loaded = await deps.store.load(key)
     if loaded.generation is not None and not (message and opening.unopened(loaded.generation)):
@@ -127,7 +131,7 @@ async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None
 
 
 async def _resume(deps: Dependencies, generation: Generation, loaded: Loaded, again: str = "") -> None:
-    """The same request again: after a crash, as a deferred copy, or sent twice."""
+    """Continue a generation whose request was delivered again: after a crash, as a deferred copy, or sent twice."""
     if generation.state is State.WAITING:
         await retry(deps, generation.key, loaded)
     elif generation.state.ended and await deps.index.get(generation.key) is not None:
@@ -137,7 +141,7 @@ async def _resume(deps: Dependencies, generation: Generation, loaded: Loaded, ag
 
 
 async def cancel(deps: Dependencies, message: CancelRequest) -> None:
-    """End a generation as its user wishes; one that has ended, or is about to succeed, is left as it is."""
+    """End a generation because its user asked for it. One that has ended, or is about to succeed, is left as it is."""
     key = message.key
     loaded = await deps.store.load(key)
     if loaded.generation is None:

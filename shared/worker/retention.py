@@ -1,15 +1,15 @@
-"""What is deleted because it was kept long enough."""
+"""Deletes what has been kept for its time."""
 
 from datetime import timedelta
 
 from shared.ports import Dependencies
 
-#: Inputs go with their generation. One whose request died before it opened is older than any open generation by then.
+#: Inputs are deleted with their generation. At this age no open generation can still need one that was left over.
 _INPUT_LIFE = timedelta(days=2)
 
 
 async def sweep(deps: Dependencies) -> int:
-    """Delete what was kept long enough: refused outputs, and inputs that nobody came back for. Returns how many."""
+    """Delete refused outputs and abandoned inputs that have been kept long enough. Returns how many were deleted."""
     now = deps.now()
     kept = timedelta(days=deps.limits.quarantine_days)
     swept = await deps.input_files.sweep_inputs(now - _INPUT_LIFE)

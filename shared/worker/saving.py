@@ -1,12 +1,12 @@
-"""The only place that saves a generation.
+"""The only code that saves a generation.
 
 Rules of this file:
-1. What is saved is what a transition (core/lifecycle) returned for the state as it was just read: the
-   decision is a pure function, made again after every conflict, so it never rests on something stale.
-2. An outside call sits between two saves; the index row stands before the first of them.
-3. What a transition says has happened is logged and counted here, once it is saved, and goes into the history.
-4. Every caller says what it has read (``loaded``): a second read of the same thing is latency and money. Who wants what
-   others have saved meanwhile says ``reload``.
+1. Only the result of a transition (core/lifecycle) is saved. The transition is a pure function of the state just read,
+   and runs again after every conflict, so it never rests on a stale state.
+2. Each outside call is made between two saves. The index row is written before the first save.
+3. The steps that a transition names are logged and counted here, after they are saved, and are kept in the history.
+4. Every caller passes what it has read (``loaded``): a second read of the same rows costs latency and money. A caller
+   that needs what others have saved meanwhile calls ``reload``.
 """
 
 from collections.abc import Callable
@@ -19,20 +19,20 @@ from shared.core.lifecycle.steps import METRICS
 from shared.core.money.ledger import Account
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
 
-#: One account may be wanted by every worker at once. 30 tries with up to 1 s between them outlast 200 rivals.
+#: Every worker may save the same account at once. 30 tries with up to 1 s between them suffice for 200 writers.
 CONFLICT_TRIES = 30
 _LONGEST_PAUSE_S = 1.0
 
-#: What becomes of a generation that may not be there.
+#: The transition of a generation that may not exist. None: nothing is saved.
 Decide = Callable[[Loaded], Transition | None]
 
-#: What becomes of a generation that is there. None: there is nothing to say to it in its state.
+#: The transition of an existing generation. None: nothing applies in its state, and nothing is saved.
 Step = Callable[[Generation, Account | None], Transition | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """This call has saved a step: the generation after it."""
+    """This call has saved a transition: the generation after it."""
 
     generation: Generation
     loaded: Loaded
@@ -40,7 +40,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """There was nothing to say to the generation: it stands as it was read."""
+    """No transition applied: the generation as it was read."""
 
     generation: Generation
     loaded: Loaded
@@ -48,7 +48,7 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """There is no generation."""
+    """There is no generation of this key, and none was saved."""
 
     loaded: Loaded
 
@@ -57,7 +57,7 @@ Progress = Changed | Unchanged | Absent
 
 
 async def advance(deps: Dependencies, key: Key, step: Step, loaded: Loaded) -> Progress:
-    """Save the step that a generation takes, if it is there and takes one. Raises as ``save`` does."""
+    """Save the transition that ``step`` returns, if the generation exists. Raises as ``save`` does."""
 
     def decide(current: Loaded) -> Transition | None:
         return None if current.generation is None else step(current.generation, current.account)
@@ -66,9 +66,9 @@ async def advance(deps: Dependencies, key: Key, step: Step, loaded: Loaded) -> P
 
 
 async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> Progress:
-    """Decide and commit, on what the caller has loaded; after a conflict load, decide and commit again.
+    """Decide on what the caller has loaded, and commit. After a conflict: load, decide and commit again.
 
-    Raises Unavailable when the store is, or when the account stays busy.
+    Raises Unavailable if the store is unavailable, or if every one of ``CONFLICT_TRIES`` commits had a conflict.
     """
     if loaded.generation is not None:
         deps.telemetry.follow(loaded.generation.trace_parent)
@@ -84,12 +84,12 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> 
             await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
             loaded = await reload(deps, key)
         else:
-            _tell(deps, key, transition)
+            _report(deps, key, transition)
             return Changed(transition.generation, after)
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
-def _tell(deps: Dependencies, key: Key, transition: Transition) -> None:
+def _report(deps: Dependencies, key: Key, transition: Transition) -> None:
     """Log and count the steps that were saved."""
     for happening in transition.steps:
         deps.telemetry.step(happening.step, key, **happening.facts)
@@ -99,5 +99,5 @@ def _tell(deps: Dependencies, key: Key, transition: Transition) -> None:
 
 
 async def reload(deps: Dependencies, key: Key) -> Loaded:
-    """Read the account and the generation as they are now, because others may have saved them meanwhile."""
+    """Read the account and the generation again, because others may have saved them meanwhile."""
     return await deps.store.load(key)

@@ -1,13 +1,13 @@
-"""Looking: at what a user asks for, before anything is paid; at what a model made, before anything is shown.
+"""Screening of what a user asks for, before anything is paid; and the records of every screening.
 
 Rules of this file:
-1. Each look leaves a record, whatever came of it, and the record is saved with the generation.
-2. An input image is fetched once, and what was screened is what the model gets: the request goes on with a reference
-   to our own copy, never with the user's address, so that nobody can swap the picture afterwards. Of the picture goes
-   on only what a viewer needs: no place, no thumbnail, no text, nothing behind its end is sent to a model.
-3. A reference becomes an address that a model can read at the moment of the create, and is not written down.
-4. A file that the app has put into its uploads is no picture that could be looked at: it goes to models only whose
-   modality the policy lets pass unscreened. That it is there, and not too large, is known before anything is paid.
+1. Each screening makes a record, whatever its verdict. The record is saved with the generation.
+2. An input image is fetched once, and the model gets what was screened. The request continues with a reference to the
+   app's own copy, never with the user's URL, so that nobody can swap the picture afterwards. Only what a viewer needs
+   of the picture is sent to a model: no location, no thumbnail, no text, nothing behind its end.
+3. A reference is resolved to a URL for the model when the create is sent. The URL is not saved.
+4. An upload of the app is no picture, and cannot be screened. Only models whose modality the policy lets pass
+   unscreened may read it. Its existence and size are checked before anything is paid.
 """
 
 import hashlib
@@ -42,16 +42,17 @@ from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unava
 from shared.worker.naming import output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
 
-#: Replicate fetches an input when the prediction starts, which ``Cancel-After`` bounds; clocks may differ by this.
+#: A URL lives this long beyond ``Cancel-After``: Replicate fetches an input when the prediction starts, and clocks
+#: may differ.
 _ADDRESS_SLACK_S = 900
 
-#: How long a create waits whose input cannot be read now.
+#: How long a create waits if its input cannot be read now.
 _INPUT_RETRY_S = 10.0
 
 
 _PICTURE_UNFIT = (
     "The input image could not be used. Check that its address leads to one PNG, JPEG, WebP or GIF picture that is "
-    "whole and no animation."
+    "complete and not animated."
 )
 
 _FILE_MISSING = Refusal(Reason.INPUT_INVALID, "The input file is not there. Upload it, then send the request again.")
@@ -59,7 +60,7 @@ _FILE_MISSING = Refusal(Reason.INPUT_INVALID, "The input file is not there. Uplo
 
 @dataclass(frozen=True, slots=True)
 class ScreenedRequest:
-    """What came of a request: the message to go on with, why it is refused (None: it is not), and the records."""
+    """A screened request: the message to continue with, its refusal (None: it passed), and the screening records."""
 
     message: GenerationRequest
     refusal: Refusal | None
@@ -67,38 +68,41 @@ class ScreenedRequest:
 
 
 async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: Plan) -> ScreenedRequest:
-    """Screen what the user wrote and the image that was given; store the image where the model will get it."""
+    """Screen the user's texts and the input image, and store the image for the model.
+
+    Raises Unavailable if a screener, the image's host or the storage is.
+    """
     models = [deps.catalog.models[name] for name in quoted.chain]
     if not all(may_be_offered(deps.policy, model.modality, file_kinds(model, message)) for model in models):
         return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
     records: tuple[ScreeningRecord, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
-        unfit = await _weighed(deps, message.input_file or "")
+        unfit = await _check_upload_size(deps, message.input_file or "")
         if unfit is not None:
             return ScreenedRequest(message, unfit)
-        records = tuple(_unseen(deps, message, kind, plan) for kind in sorted(kinds))
-    looked = await _look_at_texts(deps, message, plan)
-    records += looked.records
-    if looked.refusal is not None or message.image_url is None or not any(takes_image(m, message) for m in models):
-        return replace(looked, records=records)
-    seen = await _look_at_input(deps, message, message.image_url, plan)
+        records = tuple(_record_unscreened(deps, message, kind, plan) for kind in sorted(kinds))
+    texts = await _screen_texts(deps, message, plan)
+    records += texts.records
+    if texts.refusal is not None or message.image_url is None or not any(takes_image(m, message) for m in models):
+        return replace(texts, records=records)
+    seen = await _screen_input(deps, message, message.image_url, plan)
     return replace(seen, records=(*records, *seen.records))
 
 
-def _unseen(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: Plan) -> ScreeningRecord:
-    """The record of a file that nobody looks at and the policy lets pass; its name stands for what is in it."""
+def _record_unscreened(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: Plan) -> ScreeningRecord:
+    """The record of an upload that the policy lets pass unscreened. Its digest is of its name, not of its content."""
     assessment = unscreened(UNSCREENED_INPUTS[kind])
-    return judged(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
+    return judge(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
 
 
-async def _look_at_texts(deps: Dependencies, message: GenerationRequest, plan: Plan) -> ScreenedRequest:
-    """Everything that the user wrote, as one: what is harmless in two fields may not be so together."""
+async def _screen_texts(deps: Dependencies, message: GenerationRequest, plan: Plan) -> ScreenedRequest:
+    """Screen all texts of the user as one: two harmless fields may be harmful together."""
     texts = "\n\n".join(message.written_texts)
     if not texts:
         return ScreenedRequest(message, None)
     with deps.telemetry.span("screen prompt", message.key):
         assessment = await deps.screener.text(texts, plan)
-    verdict, kept = judged(deps, "prompt", assessment, texts.encode(), plan)
+    verdict, kept = judge(deps, "prompt", assessment, texts.encode(), plan)
     if not verdict.allowed:
         deps.telemetry.step("prompt_refused", message.key, category=verdict.category or "unreadable")
         return ScreenedRequest(message, verdict.refusal(Reason.PROMPT_REFUSED), (kept,))
@@ -106,8 +110,8 @@ async def _look_at_texts(deps: Dependencies, message: GenerationRequest, plan: P
     return ScreenedRequest(message, None, (kept,))
 
 
-async def _weighed(deps: Dependencies, name: str) -> Refusal | None:
-    """Whether an upload can go to a model: None, or why not."""
+async def _check_upload_size(deps: Dependencies, name: str) -> Refusal | None:
+    """Check that an upload exists and is not too large. Returns the refusal, or None if it may be used."""
     size_bytes = await deps.uploads.upload_size(name)
     if size_bytes is None:
         return _FILE_MISSING
@@ -117,7 +121,7 @@ async def _weighed(deps: Dependencies, name: str) -> Refusal | None:
     return None
 
 
-async def _look_at_input(deps: Dependencies, message: GenerationRequest, url: str, plan: Plan) -> ScreenedRequest:
+async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str, plan: Plan) -> ScreenedRequest:
     if deps.wary:
         deps.telemetry.step("input_not_looked_at", message.key)
         return ScreenedRequest(message, NOT_LOOKED_AT)
@@ -127,24 +131,27 @@ async def _look_at_input(deps: Dependencies, message: GenerationRequest, url: st
         deps.telemetry.step("input_unfit", message.key)
         return ScreenedRequest(message, content)
     try:
-        content, picture, assessment = await _screened(deps, content, plan)
+        content, picture, assessment = await _clean_and_screen(deps, content, plan)
     except OutputUnfit as unfit:
         deps.telemetry.step("input_unfit", message.key)
         why = f"The input image cannot be used. {unfit.why}" if isinstance(unfit, PictureUnfit) else _PICTURE_UNFIT
         return ScreenedRequest(message, Refusal(Reason.INPUT_INVALID, why))
-    verdict, kept = judged(deps, "input image", assessment, content, plan)
+    verdict, kept = judge(deps, "input image", assessment, content, plan)
     if not verdict.allowed:
         deps.telemetry.step("input_refused", message.key, category=verdict.category or "unreadable")
         return ScreenedRequest(message, verdict.refusal(Reason.INPUT_REFUSED), (kept,))
-    # Named by its content: a second try that fetches another picture cannot take the place of the one that passed.
+    # The name is made from the content, so a second try that fetches another picture cannot overwrite this one.
     name = f"{output_prefix(message.key)}{hashlib.sha256(content).hexdigest()[:32]}.{picture.extension}"
     await deps.input_files.put_input(name, content, picture.content_type)
     deps.telemetry.step("input_stored", message.key, bytes=len(content))
     return ScreenedRequest(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
 
 
-async def _screened(deps: Dependencies, content: bytes, plan: Plan) -> tuple[bytes, Picture, Assessment]:
-    """What of an image goes on, what it is, and what the screeners say of it. OutputUnfit."""
+async def _clean_and_screen(deps: Dependencies, content: bytes, plan: Plan) -> tuple[bytes, Picture, Assessment]:
+    """Clean and screen an input image: the bytes that are kept, their picture data, and the assessment.
+
+    Raises OutputUnfit if it is no usable picture.
+    """
     file, clean = io.BytesIO(content), io.BytesIO()
     if (await deps.images.clean(file, clean)).dropped:
         file, content = clean, clean.getvalue()
@@ -155,12 +162,12 @@ async def _screened(deps: Dependencies, content: bytes, plan: Plan) -> tuple[byt
     return content, picture, await deps.screener.image(shown, plan)
 
 
-def judged(
+def judge(
     deps: Dependencies, subject: str, assessment: Assessment, content: bytes, plan: Plan
 ) -> tuple[Verdict, ScreeningRecord]:
-    """What the policy says to a verdict, and the record of it; of ``content`` the record has a keyed digest only.
+    """The policy's verdict on an assessment, and its record. The record has only a keyed digest of ``content``.
 
-    ``content`` is empty for an output that has a name of its own.
+    ``content`` is empty for an output that is a file: its blob name identifies it.
     """
     verdict = evaluate(deps.policy, assessment, plan)
     digest = keyed_digest(deps.digest_key, content) if content else ""
@@ -169,7 +176,7 @@ def judged(
 
 
 def with_records(transition: Transition | None, records: tuple[ScreeningRecord, ...]) -> Transition | None:
-    """The same step, with the records of what was screened for it: they are saved together."""
+    """The same transition with the screening records added, so that both are saved together."""
     if transition is None or not records:
         return transition
     screenings = (*transition.generation.screenings, *records)
@@ -177,16 +184,17 @@ def with_records(transition: Transition | None, records: tuple[ScreeningRecord, 
 
 
 async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | NotCreated | CreateRefused:
-    """The attempt as it is sent: with an address that the model can read in place of each reference to an input.
+    """The attempt as it is sent: each reference to an input is replaced by a URL that the model can read.
 
-    An image that is no reference of ours was never screened, and is not sent.
+    An image that is not a reference of ours was never screened, so it makes a CreateRefused. So does a missing input.
+    An input that cannot be read now makes a NotCreated.
     """
     model = deps.catalog.models.get(attempt.model)
     sent = dict(attempt.inputs)
     try:
         for item in model.inputs.values() if model else ():
             if (item.kind.is_picture or item.kind.is_file) and item.name in sent:
-                address = await _address(deps, attempt, item.kind, sent[item.name])
+                address = await _resolve_address(deps, attempt, item.kind, sent[item.name])
                 sent[item.name] = [address] if item.kind is InputKind.IMAGES else address
     except Unavailable as trouble:
         return NotCreated(DeferReason.unavailable(trouble.dependency), trouble.retry_after_s or _INPUT_RETRY_S)
@@ -195,36 +203,36 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     return replace(attempt, inputs=sent)
 
 
-async def _address(deps: Dependencies, attempt: Attempt, kind: InputKind, value: Value) -> str:
-    """Where a model reads one input. OutputUnfit where it is gone, or was never screened."""
+async def _resolve_address(deps: Dependencies, attempt: Attempt, kind: InputKind, value: Value) -> str:
+    """The URL where a model reads one input. Raises OutputUnfit if it is gone, or was never screened."""
     named = str(value[0] if isinstance(value, list) else value)
     life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
     address: str | None = None
     closed = deps.limits.hand_files_over
     if kind is InputKind.ARCHIVE or (kind is InputKind.AUDIO and closed):
-        address = await _handed_over(deps, attempt, named, deps.uploads.read_upload)
+        address = await _upload_to_provider(deps, attempt, named, deps.uploads.read_upload)
     elif kind is InputKind.AUDIO:
         address = await deps.uploads.upload_address(named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
         address = await deps.input_files.input_address(blob, life_s, deps.limits.inline_bytes)
         if closed and address is not None and not address.startswith("data:"):
-            address = await _handed_over(deps, attempt, blob, deps.input_files.read_input)
+            address = await _upload_to_provider(deps, attempt, blob, deps.input_files.read_input)
     if address is None:
         raise OutputUnfit(_FILE_MISSING if kind.is_file else Refusal.of(Reason.INPUT_INVALID))
     return address
 
 
-async def _handed_over(
+async def _upload_to_provider(
     deps: Dependencies, attempt: Attempt, name: str, read: Callable[[str, BinaryIO], Awaitable[bool]]
 ) -> str | None:
-    """Give a file to the provider's own store of files; None where there is no such file.
+    """Upload a file to the provider's own file store. Returns its URL there, or None if there is no such file.
 
-    An archive always goes there: a training may wait longer than an address of ours lives. The others go where the
-    storage account has no public address: one of ours leads nowhere then.
+    An archive is always uploaded, because a training may wait longer than a URL of ours lives. Other files are
+    uploaded if the storage account has no public endpoint, because the provider cannot read URLs of ours then.
     """
     with tempfile.SpooledTemporaryFile(max_size=deps.limits.buffer_bytes) as spool:
-        file: BinaryIO = spool  # type: ignore[assignment]  # a spooled file is one in all but name
+        file: BinaryIO = spool  # type: ignore[assignment]  # it has every method of a BinaryIO, but not the type
         if not await read(name, file):
             return None
         file.seek(0)

@@ -1,10 +1,10 @@
-"""An output while it is held: a file of the pieces in which it came.
+"""The buffer of one output while it is held: the chunks as they were received, or a file on disk.
 
 Rules of this file:
-1. What fits into memory is never moved there. A buffer that grows copies a picture of 1.5 MB four times over while it
-   comes, and once more when it is read: a third of all that fetching and storing it costs.
-2. What does not fit goes to a temporary file, and from then on piece by piece: many large outputs at once need little
-   memory.
+1. In memory, chunks are never joined or copied. A buffer that grows copies a picture of 1.5 MB four times while it is
+   received, and once more when it is read. That is a third of all that fetching and storing it costs.
+2. An output too large for memory goes to a temporary file, and further chunks are written to it directly, so that many
+   large outputs at once need little memory.
 """
 
 import io
@@ -14,111 +14,111 @@ from typing import Any, BinaryIO, cast
 
 
 class SpooledOutput(io.BufferedIOBase):
-    """A binary file that is written at its end and read anywhere; in memory up to ``most_bytes``, on disk beyond."""
+    """A binary file that is written at its end and read anywhere: in memory up to ``most_bytes``, on disk beyond."""
 
     def __init__(self, most_bytes: int) -> None:
         super().__init__()
         self._most_bytes = most_bytes
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._ends: list[int] = []
         self._at = 0
         self._disk: BinaryIO | None = None
 
     @property
     def is_on_disk(self) -> bool:
-        """Whether it was too large for memory."""
+        """Whether the content was larger than ``most_bytes``."""
         return self._disk is not None
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def writable(self) -> bool:
-        """At its end."""
+        """Always true: writing appends at the end."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def write(self, content: Any, /) -> int:
-        """Add bytes at the end, wherever it stands; it stands at the end then."""
-        piece = bytes(content)  # the same object where it is of this type
-        end = self.seek(0, io.SEEK_END) + len(piece)
+        """Append bytes at the end, wherever the position is, and move the position to the end. Returns their number."""
+        chunk = bytes(content)  # the same object where it is of this type
+        end = self.seek(0, io.SEEK_END) + len(chunk)
         if end > self._most_bytes and self._disk is None:
-            self._disk = self._moved()
+            self._disk = self._move_to_disk()
         if self._disk is not None:
-            return self._disk.write(piece)
-        if piece:
-            self._pieces.append(piece)
+            return self._disk.write(chunk)
+        if chunk:
+            self._chunks.append(chunk)
             self._ends.append(end)
         self._at = end
-        return len(piece)
+        return len(chunk)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place and return it."""
+        """Move the position, and return it. Raises ValueError before the beginning."""
         if self._disk is not None:
             return self._disk.seek(offset, whence)
         end = self._ends[-1] if self._ends else 0
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: end}[whence]
         if base + offset < 0:
-            raise ValueError("there is nothing before the beginning")
+            raise ValueError("a position must not be before the beginning")
         self._at = base + offset
         return self._at
 
     def tell(self) -> int:
-        """Where it stands."""
+        """The position, in bytes from the beginning."""
         return self._at if self._disk is None else self._disk.tell()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes, or all that are left."""
+        """Up to ``size`` bytes from the position; all that are left if it is negative or None."""
         if self._disk is not None:
             return self._disk.read(-1 if size is None else size)
         left = max(0, (self._ends[-1] if self._ends else 0) - self._at)
         left = left if size is None or size < 0 else min(size, left)
         parts: list[bytes] = []
         while left:
-            parts.append(self._part(left))
+            parts.append(self._read_chunk(left))
             left -= len(parts[-1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Up to so many bytes, as many as there are in one piece: a whole piece is not copied."""
-        return self._part(size) if self._disk is None else self._disk.read(size)
+        """Up to ``size`` bytes of one chunk: a whole chunk is returned without a copy."""
+        return self._read_chunk(size) if self._disk is None else self._disk.read(size)
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Keep so many bytes from the beginning, or those before the place where it stands; it stays there."""
+        """Keep ``size`` bytes from the beginning, by default those before the position. The position stays."""
         if self._disk is not None:
             return self._disk.truncate(size)
         stands, kept_bytes = self._at, self._at if size is None else size
         self._at = 0
         kept = self.read(kept_bytes)
-        self._pieces, self._ends = ([kept], [len(kept)]) if kept else ([], [])
+        self._chunks, self._ends = ([kept], [len(kept)]) if kept else ([], [])
         self._at = stands
         return kept_bytes
 
     def close(self) -> None:
-        """Forget it."""
+        """Free the memory, or delete the temporary file."""
         if self._disk is not None:
             self._disk.close()
-        self._pieces.clear()
+        self._chunks.clear()
         self._ends.clear()
         super().close()
 
-    def _part(self, most: int) -> bytes:
+    def _read_chunk(self, most: int) -> bytes:
         number = bisect_right(self._ends, self._at)
-        if number == len(self._pieces):
+        if number == len(self._chunks):
             return b""
-        piece = self._pieces[number]
-        start = self._at - self._ends[number] + len(piece)
-        part = piece[start : start + most] if most >= 0 else piece[start:]
+        chunk = self._chunks[number]
+        start = self._at - self._ends[number] + len(chunk)
+        part = chunk[start : start + most] if most >= 0 else chunk[start:]
         self._at += len(part)
         return part
 
-    def _moved(self) -> BinaryIO:
-        """A temporary file with all there is; nothing of it stays in memory."""
+    def _move_to_disk(self) -> BinaryIO:
+        """Write all chunks to a temporary file, and free their memory. Returns the file."""
         disk = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed with this one
-        disk.writelines(self._pieces)
-        self._pieces.clear()
+        disk.writelines(self._chunks)
+        self._chunks.clear()
         self._ends.clear()
         return disk

@@ -1,10 +1,11 @@
-"""Whether a file that has come is all of it, by its own container; and whether a sound has pictures in it.
+"""Detects a truncated file, and pictures in a sound file, by the file's container format.
 
 Rules of this file:
-1. A transfer without a length that breaks off looks like one that has ended. Containers know better: what they
-   announce is there, or the file was cut. What announces nothing (MP3, AAC, a stream of unknown length) is whole.
-2. Only what is surely missing counts: a file that is odd is its model's matter, and would be odd again.
-3. Few bytes are read, at places that the file names, however large it is.
+1. A transfer without a length that breaks off looks like a complete one. The container often knows: if anything that
+   it announces is missing, the file was cut. A file that announces nothing (MP3, AAC, a stream of unknown length)
+   counts as whole.
+2. Only what is surely missing counts. An odd file is its model's fault, and would be the same when fetched again.
+3. Few bytes are read, at offsets that the file names, however large it is.
 """
 
 import re
@@ -16,12 +17,12 @@ _MOST_BOXES = 20_000
 _MOST_INDEX_BYTES = 8 * 1024 * 1024
 _MOST_HEADER_BYTES = 16 * 1024 * 1024
 
-#: RIFF's length where it was not known when the head was written.
+#: RIFF's length field if the length was unknown when the header was written.
 _UNKNOWN = (0, 0xFFFFFFFF)
 
 _TAR_BLOCK_BYTES, _MOST_ENTRIES = 512, 20_000
 
-#: The end of a zip: a record that may have a comment behind it.
+#: The end record of a zip file, which may be followed by a comment.
 _ZIP_END, _ZIP_TAIL_BYTES = b"PK\x05\x06", 22 + 65_535
 
 _HANDLER_OF_PICTURES = re.compile(rb"hdlr.{8}vide", re.DOTALL)
@@ -32,17 +33,17 @@ _EBML_SEGMENT = b"\x18\x53\x80\x67"
 
 
 def ends_early(content_type: str, extension: str, file: BinaryIO) -> bool:
-    """Whether the end of the file is missing."""
+    """Whether the end of the file is missing. A file of no known format counts as whole, an empty one as cut."""
     look = _LOOKS.get(extension) or _LOOKS.get(content_type)
     size_bytes = file.seek(0, 2)
     try:
         return size_bytes == 0 or (look is not None and look(file, size_bytes))
     except (struct.error, IndexError):
-        return True  # not even what its head announces is there
+        return True  # even the header is incomplete
 
 
 def shows_pictures(content_type: str, file: BinaryIO) -> bool:
-    """Whether a sound's container has a track of pictures; what cannot be told has one."""
+    """Whether a sound file has a picture track. If the container cannot be parsed, the answer is True."""
     if content_type == "audio/mp4":
         index = _index(file, file.seek(0, 2))
         return index is None or _HANDLER_OF_PICTURES.search(index) is not None
@@ -58,14 +59,14 @@ def _at(file: BinaryIO, start: int, count: int) -> bytes:
 
 
 def _boxes_end_early(file: BinaryIO, size_bytes: int) -> bool:
-    """MP4 and QuickTime: a box goes beyond the end, or one is missing without which nothing can be played."""
+    """MP4 and QuickTime: a box extends beyond the end, or a box is missing that playing needs."""
     boxes = _boxes(file, size_bytes)
     kinds = {kind for kind, _, _ in boxes}
     return boxes[-1][2] > size_bytes or b"moov" not in kinds or not kinds & {b"mdat", b"moof"}
 
 
 def _boxes(file: BinaryIO, size_bytes: int) -> list[tuple[bytes, int, int]]:
-    """The outermost boxes: kind, where the content begins, where it ends."""
+    """The top-level boxes: kind, and the offsets at which the content begins and ends."""
     boxes, at = list[tuple[bytes, int, int]](), 0
     while at < size_bytes and len(boxes) < _MOST_BOXES:
         length, kind = struct.unpack(">I4s", _at(file, at, 8))
@@ -75,7 +76,7 @@ def _boxes(file: BinaryIO, size_bytes: int) -> list[tuple[bytes, int, int]]:
             head_bytes = 16
         end = at + length if length else size_bytes
         if end < at + head_bytes:
-            break  # no box: what hangs on behind the last one
+            break  # not a box: bytes appended behind the last one
         boxes.append((kind, at + head_bytes, end))
         at = end
     return boxes
@@ -108,7 +109,7 @@ def _form_ends_early(file: BinaryIO, size_bytes: int) -> bool:
 
 
 def _matroska_ends_early(file: BinaryIO, size_bytes: int) -> bool:
-    """By the length of its segment, where it was known."""
+    """By the length of its segment, if it is known."""
     head = _at(file, 0, 256)
     at = head.find(_EBML_SEGMENT)
     if at < 0:
@@ -125,7 +126,7 @@ def _matroska_ends_early(file: BinaryIO, size_bytes: int) -> bool:
 
 
 def _ogg_ends_early(file: BinaryIO, size_bytes: int) -> bool:
-    """By its last page (RFC 3533, 6): shorter than its table of segments says."""
+    """By its last page (RFC 3533, 6): it is shorter than its segment table says."""
     tail = _at(file, max(0, size_bytes - 65_536), 65_536)
     at = tail.rfind(b"OggS")
     if at < 0:
@@ -137,7 +138,7 @@ def _ogg_ends_early(file: BinaryIO, size_bytes: int) -> bool:
 
 
 def _tar_ends_early(file: BinaryIO, size_bytes: int) -> bool:
-    """By the sizes of its entries (POSIX.1-1988, ustar), and the empty block that stands behind the last of them."""
+    """By the sizes of its entries (POSIX.1-1988, ustar), and the empty block after the last one."""
     at = 0
     for _ in range(_MOST_ENTRIES):
         head = _at(file, at, _TAR_BLOCK_BYTES)
@@ -148,7 +149,7 @@ def _tar_ends_early(file: BinaryIO, size_bytes: int) -> bool:
         try:
             length = _tar_number(head[124:136])
         except ValueError:
-            return False  # no entry: what hangs on behind the last one
+            return False  # not an entry: bytes appended behind the last one
         at += _TAR_BLOCK_BYTES * (1 + (length + _TAR_BLOCK_BYTES - 1) // _TAR_BLOCK_BYTES)
         if at > size_bytes:
             return True
@@ -156,7 +157,7 @@ def _tar_ends_early(file: BinaryIO, size_bytes: int) -> bool:
 
 
 def _tar_number(field: bytes) -> int:
-    """In octal, or in bytes where it would not fit."""
+    """A tar header's number: octal digits, or big-endian bytes if it is too large for them."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     return abs(int(field.strip(b"\0 ") or b"0", 8))

@@ -53,8 +53,8 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "an extra prediction that is not known is canceled later",
         _OBSERVING,
-        "    if stopped is None:\n        raise",
-        "    if stopped is None:\n        return\n        raise",
+        "    if canceled is None:\n        raise",
+        "    if canceled is None:\n        return\n        raise",
         _SAYS + "test_an_extra_prediction_that_is_not_known_yet_is_canceled_later",
     ),
     _guard(
@@ -102,14 +102,14 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "outputs that were left out are waited for",
         _PATIENCE,
-        "    told = attempt.promised or not prediction.complete\n",
-        "    told = False\n",
+        "    promised = attempt.promised or not prediction.complete\n",
+        "    promised = False\n",
         _SAYS + "test_a_success_waits_for_what_is_shown_of_it",
     ),
     _guard(
         "who comes later knows that there are outputs",
         _PATIENCE,
-        "        await _promised(deps, loaded, generation.key, attempt.number, prediction)\n",
+        "        await _record_promise(deps, loaded, generation.key, attempt.number, prediction)\n",
         "        assert prediction is not None\n",
         _SAYS + "test_a_success_waits_for_what_is_shown_of_it",
     ),

@@ -139,7 +139,7 @@ GUARDS: tuple[Guard, ...] = (
         "a wait is waited",
         CORE + "lifecycle/transitions.py",
         ((" or attempt.retry_at is None or now < attempt.retry_at:", " or attempt.retry_at is None:"),),
-        worker_test("test_requests.py::test_a_create_that_was_surely_not_made_is_held_and_made_later"),
+        worker_test("test_requests.py::test_a_create_that_was_surely_not_made_waits_and_is_made_later"),
     ),
     Guard(
         "a seed of the user's recognises nothing",
@@ -254,7 +254,7 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "checking.py",
         (
             (
-                "            await deps.index.put(row)  # it opened between the look and the removal\n",
+                "            await deps.index.put(row)  # it opened between the read and the removal\n",
                 "            return\n",
             ),
         ),
@@ -276,10 +276,10 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "delivery.py",
         (
             (
-                "        verdict, kept = judged(",
+                "        verdict, kept = judge(",
                 _lines(
                     "        await _store(task, index, seen.picture, file)",
-                    "        verdict, kept = judged(",
+                    "        verdict, kept = judge(",
                 )[:-1],
             ),
         ),
@@ -331,8 +331,8 @@ GUARDS: tuple[Guard, ...] = (
         WORKER + "observing.py",
         (
             (
-                "    stopped = await deps.providers[ref.provider].cancel(ref)\n",
-                "    stopped = prediction if ref else prediction\n",
+                "    canceled = await deps.providers[ref.provider].cancel(ref)\n",
+                "    canceled = prediction if ref else prediction\n",
             ),
         ),
         worker_test("test_checking.py::test_of_several_the_oldest_is_adopted_and_the_others_canceled"),

@@ -150,9 +150,9 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a check is left to the timer while Replicate is left alone",
         "shared/worker/handler.py",
-        " or _is_the_timers(deps, message, trouble)",
+        " or _is_left_to_timer(deps, message, trouble)",
         "",
-        "worker/test_deferring.py::test_a_check_is_left_to_the_timer_while_replicate_is_left_alone",
+        "worker/test_deferring.py::test_a_check_is_left_to_the_timer_while_the_circuit_is_open",
     ),
 )
 

@@ -8,7 +8,7 @@ OUTPUT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "what is stored of a picture is what was cleaned and screened",
         WORKER + "delivery.py",
-        (('        file = cast("BinaryIO", clean)\n', ""), ("        came.truncate(0)\n", "")),
+        (('        file = cast("BinaryIO", clean)\n', ""), ("        received.truncate(0)\n", "")),
         _DELIVERY + "test_what_is_stored_is_what_was_screened",
     ),
     Guard(
@@ -44,7 +44,7 @@ OUTPUT_GUARDS: tuple[Guard, ...] = (
         "a sound that passes unscreened has no pictures in it",
         WORKER + "delivery.py",
         (("    if modality is Modality.AUDIO and shows_pictures(", '    if modality == "image" and shows_pictures('),),
-        _DELIVERY + "test_a_sound_with_pictures_in_it_is_none",
+        _DELIVERY + "test_a_sound_with_pictures_in_it_is_refused",
     ),
     Guard(
         "a picture is no film, by any of its brands",

@@ -11,7 +11,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a request that waits to open has a row",
         WORKER + "handler.py",
-        (("            await _take_in(deps, message, trouble, comes_at)\n", "            pass\n"),),
+        (("            await _save_received(deps, message, trouble, comes_at)\n", "            pass\n"),),
         f"{_TEST}test_a_request_that_waits_has_a_row_and_is_in_the_open_index",
     ),
     Guard(
@@ -31,7 +31,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "deferring.py",
         (
             (
-                "    later = Envelope(_deferred(message, envelope, deferrals),",
+                "    later = Envelope(_copy_id(message, envelope, deferrals),",
                 '    later = Envelope(f"{envelope.message_id}~{deferrals}",',
             ),
         ),
@@ -41,7 +41,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         "what has ended is told again only to who asks",
         WORKER + "handler.py",
         (('            again = "" if envelope.is_copy else str(', "            again = str("),),
-        f"{_TEST}test_a_request_of_what_has_ended_is_told_the_end_again",
+        f"{_TEST}test_a_request_of_an_ended_generation_publishes_its_end_again",
     ),
     Guard(
         "no copy is dropped for the name of an earlier one",
@@ -52,7 +52,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
                 '    return message.key.named("deferred", *what, deferrals)',
             ),
         ),
-        f"{_TEST}test_the_copy_of_a_held_one_that_is_put_off_twice_is_never_dropped",
+        f"{_TEST}test_the_copy_of_a_waiting_one_that_is_deferred_twice_is_never_dropped",
     ),
     Guard(
         "two users of an account have rows of their own",

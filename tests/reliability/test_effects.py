@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from dev.fakes.world import World
 from dev.simulation.effects import DEPENDENCIES, WAYS_OUT, Fault, run, watched
 from shared.ports import Envelope
-from shared.worker.wariness import warned
+from shared.worker.wariness import with_wariness
 
 
 def test_the_ports_alone_are_behind_the_gate() -> None:
@@ -21,7 +21,7 @@ def test_the_ports_alone_are_behind_the_gate() -> None:
 def test_what_looks_at_pictures_alone_is_behind_the_gate_too() -> None:
     """A message that was lost before has other images; what they do is an effect as before."""
     world, fault = World(), Fault()
-    deps = warned(watched(world.deps, fault), Envelope("again", lost=1))
+    deps = with_wariness(watched(world.deps, fault), Envelope("again", lost=1))
     assert not fault.names
     picture = run(deps.images.inspect(io.BytesIO(b"a picture")))
     assert picture == world.images.picture

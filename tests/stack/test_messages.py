@@ -88,7 +88,7 @@ async def test_what_nobody_can_read_is_kept_once_and_told_in_one_line(road: Road
     line = await road.log.wait(_is_kept, count=seen + 1)
     assert line["level"] == "WARNING"
     assert says in line["message"]
-    archived = line["message"].partition("kept as ")[2].partition(": ")[0]
+    archived = line["message"].partition("archived as ")[2].partition(": ")[0]
     await road.stack.app.dead_letters.read_dead_letter(archived)
     await asyncio.sleep(0.5)
     assert len(_kept(road)) == seen + 1
@@ -96,7 +96,7 @@ async def test_what_nobody_can_read_is_kept_once_and_told_in_one_line(road: Road
 
 
 def _is_kept(record: ScreeningRecord) -> bool:
-    return "no message of ours, kept as" in record["message"]
+    return "not a valid message, archived as" in record["message"]
 
 
 def _kept(road: Road) -> list[ScreeningRecord]:

@@ -1,1 +1,1 @@
-"""Tests of the corridor on in-memory fakes."""
+"""Tests of the message handler on in-memory fakes."""

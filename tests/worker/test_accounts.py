@@ -19,12 +19,15 @@ from shared.worker.accounts import AT_ONCE, NIGHTS, Difference
 
 
 async def differences(world: World) -> list[Difference]:
-    """What the audit finds."""
+    """All differences that the audit yields."""
     return [difference async for difference in worker.audit(world.deps)]
 
 
 class SlowStore(FakeStore):
-    """Whose ledgers take a few turns of the loop; how many are read at a time. One cannot be read, one never comes."""
+    """A store whose ledgers take a few turns of the loop. It counts how many are read at a time.
+
+    One ledger cannot be read, and one never returns.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +35,7 @@ class SlowStore(FakeStore):
         self.broken = self.stuck = self.garbled = ""
 
     async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
-        """See ``Store``."""
+        """Yield the entries after a few turns of the loop, and count the concurrent readers."""
         self.reading += 1
         self.most = max(self.most, self.reading)
         try:
@@ -51,7 +54,7 @@ class SlowStore(FakeStore):
 
 
 async def crowd(size: int) -> tuple[World, SlowStore]:
-    """A world of so many accounts, user000 and on, whose books agree."""
+    """A world of ``size`` accounts, from user000 on, without a difference."""
     world, store = World(), SlowStore()
     world.store, world.deps = store, replace(world.deps, store=store)
     for number in range(size):
@@ -68,7 +71,7 @@ async def test_the_same_grant_twice_is_one_grant(world: World) -> None:
 
 
 async def test_a_grant_may_set_plan_and_limit(world: World) -> None:
-    """And leaves them alone when it does not name them."""
+    """And a grant that does not name them leaves them unchanged."""
     await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Plan.BASIC, daily_limit_credits=3)
     await worker.grant(world.deps, "bob", 5, grant_id="b")
     account = world.account("bob")
@@ -77,7 +80,7 @@ async def test_a_grant_may_set_plan_and_limit(world: World) -> None:
 
 @pytest.mark.parametrize("bad", [True, 2**63, 10.0, float("nan"), "10", None, 0, -5, 1_000_000_001])
 async def test_what_is_no_number_of_credits_is_refused_by_name(world: World, bad: Any) -> None:
-    """As an amount and, where it is none of a limit, as a limit: before any credit moves, and nothing is written."""
+    """As an amount, and as a limit if it is no valid limit: before any credit moves, and nothing is saved."""
     before = dict(world.store.saved_accounts), list(world.store.entries)
     with pytest.raises(ValueError, match="amount must be a whole number from 1 to"):
         await worker.grant(world.deps, "ada", bad, grant_id="g")
@@ -108,18 +111,18 @@ async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> Non
     "other", [{"amount": 6}, {"plan": Plan.FREE}, {"daily_limit_credits": 3}, {"plan": None}, {"unlimited": True}]
 )
 async def test_a_grant_id_with_another_amount_or_plan_is_refused_by_name(world: World, other: dict[str, Any]) -> None:
-    """It was no repetition: silently the first would be a grant that somebody believes in."""
-    told: dict[str, Any] = {"amount": 5, "plan": Plan.BASIC}
-    await worker.grant(world.deps, "ada", grant_id="invoice-1", **told)
+    """It is no repetition: accepting it silently would leave a grant that its sender believes in."""
+    terms: dict[str, Any] = {"amount": 5, "plan": Plan.BASIC}
+    await worker.grant(world.deps, "ada", grant_id="invoice-1", **terms)
     before = dict(world.store.saved_accounts), list(world.store.entries)
     with pytest.raises(ValueError, match=r"the id 'invoice-1' was used before for 5 credits, plan basic; .*another id"):
-        await worker.grant(world.deps, "ada", grant_id="invoice-1", **(told | other))
+        await worker.grant(world.deps, "ada", grant_id="invoice-1", **(terms | other))
     assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
-    assert await worker.grant(world.deps, "ada", grant_id="invoice-1", **told) == world.account()
+    assert await worker.grant(world.deps, "ada", grant_id="invoice-1", **terms) == world.account()
 
 
 async def test_terms_change_without_a_credit_and_a_limit_goes_away(world: World) -> None:
-    """Each alone; the ledger says when and to what, and explains the account as before."""
+    """Each can change alone; the ledger says when and to what, and still explains the account."""
     await worker.change_terms(world.deps, "ada", change_id="t1", plan=Plan.BASIC, daily_limit_credits=7)
     assert (world.account().plan, world.account().daily_limit_credits) == (Plan.BASIC, 7)
     await worker.change_terms(world.deps, "ada", change_id="t2", unlimited=True)
@@ -148,7 +151,7 @@ async def test_terms_that_say_nothing_or_two_things_are_refused(world: World) ->
 
 @pytest.mark.parametrize("where", ["account", "ledger"])
 async def test_a_row_that_cannot_be_read_costs_one_accounts_audit(where: str) -> None:
-    """It is told as a difference of its account; the others are looked at, and their differences found."""
+    """It is reported as a difference of its account; the other accounts are compared, and their differences found."""
     world, store = await crowd(2 * AT_ONCE)
     store.put_account(replace(world.account("user009"), available=9, captured=1))
     if where == "account":
@@ -208,7 +211,7 @@ async def test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_me
 
 
 async def test_a_hold_without_an_open_generation_is_reported(world: World) -> None:
-    """Credits are held for nobody."""
+    """The account has held credits without an open generation."""
     await world.ask()
     del world.store.saved_generations[Key("ada", "one")]
     assert [difference.what for difference in await differences(world)] == ["open holds"]
@@ -250,7 +253,7 @@ async def test_one_users_books_can_be_looked_at_alone(world: World) -> None:
 
 
 async def test_several_accounts_are_looked_at_at_a_time() -> None:
-    """As many as there may be, no more; what is found comes in the order of the accounts, each difference once."""
+    """``AT_ONCE`` at a time and no more; the results come in the order of the accounts, each difference once."""
     world, store = await crowd(3 * AT_ONCE)
     wrong = ["user001", "user002", f"user{3 * AT_ONCE - 1:03}"]
     for user_id in wrong:
@@ -284,7 +287,7 @@ async def test_an_account_that_changes_meanwhile_is_no_difference() -> None:
 
 
 async def test_a_ledger_that_cannot_be_read_ends_the_audit_and_leaves_nothing_behind() -> None:
-    """The trouble is told as it is, and no look goes on by itself."""
+    """The exception is raised as it is, and no comparison goes on in the background."""
     world, store = await crowd(2 * AT_ONCE)
     store.broken, store.stuck = "user003", "user004"
     async with asyncio.timeout(5):
@@ -296,7 +299,7 @@ async def test_a_ledger_that_cannot_be_read_ends_the_audit_and_leaves_nothing_be
 
 
 async def test_a_night_looks_at_every_account_once() -> None:
-    """Whatever day it is."""
+    """On every day of the cycle, whichever accounts come first."""
     world, _ = await crowd(5 * NIGHTS)
     store_order = sorted(world.store.saved_accounts)
     orders = set()
@@ -309,7 +312,7 @@ async def test_a_night_looks_at_every_account_once() -> None:
 
 
 async def test_nights_that_are_too_short_reach_every_account_in_a_week() -> None:
-    """Cut off after a third of the accounts each night: after all nights everybody was looked at."""
+    """Canceled after a third of the accounts each night: after all nights every account was compared."""
     world, _ = await crowd(10 * NIGHTS)
     reached: set[str] = set()
     for _ in range(NIGHTS):
@@ -327,7 +330,7 @@ async def test_a_correction_cannot_make_a_balance_negative(world: World) -> None
 
 
 async def test_a_correction_needs_an_account(world: World) -> None:
-    """There is nothing to correct for whom nobody knows."""
+    """An account that does not exist has nothing to correct."""
     with pytest.raises(ValueError, match="no account"):
         await worker.correct(world.deps, "eve", available=1, held=0, captured=0, correction_id="x", note="")
 

@@ -1,4 +1,4 @@
-"""A request asks the core once, and the tables once: who computes twice may come to two answers."""
+"""One request calls the core once and loads once: computing twice could give two answers."""
 
 import sys
 from collections import Counter
@@ -54,7 +54,7 @@ def counting() -> Iterator[Counter[str]]:
 
 
 class CountingStore(FakeStore):
-    """A store that counts its loads; ``plan`` is what somebody makes of the account after the next of them."""
+    """A store that counts its loads. After the next load the account gets ``plan``, if it is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class CountingStore(FakeStore):
         self.plan: Plan | None = None
 
     async def load(self, key: Key) -> Loaded:
-        """Count, then load; and let somebody change the account right after."""
+        """Count and load, then change the account's plan."""
         self.loads += 1
         loaded = await super().load(key)
         if self.plan is not None and loaded.account is not None:
@@ -179,7 +179,7 @@ async def test_a_check_of_what_waits_loads_once_and_creates() -> None:
 
 
 async def test_a_copy_of_what_waits_loads_once_and_creates() -> None:
-    """The copy that brings a waiting one on needs no second look either."""
+    """The scheduled copy of a WAITING generation's request needs no second load either."""
     world, store = await counted_world()
     world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 60))
     await world.ask()
@@ -199,7 +199,7 @@ async def test_a_check_of_what_was_submitted_and_is_listed_loads_once() -> None:
 
 
 async def test_a_check_of_what_is_overdue_loads_once() -> None:
-    """The wish to end, the cancel and its answer rest on one load."""
+    """The requested end, the cancel and its answer rest on one load."""
     world, store = await counted_world()
     await world.ask()
 

@@ -21,7 +21,7 @@ REQUEST = b'{"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse",
 
 
 async def test_a_running_generation_is_canceled_at_replicate(world: World) -> None:
-    """Stopped there, released here, told to the app."""
+    """The prediction is canceled, the hold is released, and the event is published."""
     await world.ask()
     await world.cancel()
     assert world.replicate.canceled == [world.replicate.only_id]
@@ -30,7 +30,7 @@ async def test_a_running_generation_is_canceled_at_replicate(world: World) -> No
     world.at_rest()
 
 
-async def test_a_held_generation_is_canceled_at_once(world: World) -> None:
+async def test_a_waiting_generation_is_canceled_at_once(world: World) -> None:
     """Nothing runs, so nothing is asked of Replicate, and the copy that still comes creates nothing."""
     world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await world.ask()
@@ -54,7 +54,7 @@ async def test_a_cancel_that_loses_the_race_changes_nothing(world: World) -> Non
 
 
 async def test_a_cancel_after_the_end_changes_nothing(world: World) -> None:
-    """Ended is final."""
+    """An ended generation keeps its end, its outputs and its charge."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     await world.webhook(world.replicate.only_id)
@@ -64,7 +64,7 @@ async def test_a_cancel_after_the_end_changes_nothing(world: World) -> None:
 
 
 async def test_a_cancel_before_its_request_closes_it_unopened(world: World) -> None:
-    """The queue keeps no order: the request that comes later is told the same once more, and costs nothing."""
+    """The queue keeps no order: the later request publishes the same end once more, and costs nothing."""
     await world.cancel()
     await world.ask()
     assert [event.outcome for event in world.events] == ["canceled"] * 2
@@ -76,7 +76,7 @@ async def test_a_cancel_before_its_request_closes_it_unopened(world: World) -> N
 
 @pytest.mark.parametrize("created", [True, False])
 async def test_a_cancel_while_the_outcome_is_unknown_ends_when_it_is_known(world: World, created: bool) -> None:
-    """The wish is kept: the prediction is canceled when it is found, or the hold is released when it never was."""
+    """The requested end is saved: a prediction is canceled once found; without one the hold is released."""
     world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=created)
     await world.ask()
     await world.cancel()
@@ -99,7 +99,7 @@ async def test_cancel_twice_is_cancel_once(world: World) -> None:
 
 
 async def test_a_cancel_while_replicate_is_down_is_carried_out_later(world: World) -> None:
-    """The wish is saved before Replicate is asked."""
+    """The requested end is saved before the cancel is sent."""
     await world.ask()
     world.replicate.down = True
     await world.cancel()
@@ -116,7 +116,7 @@ async def dead_letter(world: World, raw: bytes = REQUEST, queue: str = REQUESTS)
 
 
 async def test_a_dead_request_that_never_opened_ends_as_failed(world: World) -> None:
-    """Kept whole with its reason, told to the app, nothing charged."""
+    """It is archived whole with its reason, the event is published, and nothing is charged."""
     await dead_letter(world)
     (blob,) = world.blobs.dead_letters.values()
     assert blob.content == REQUEST
@@ -128,7 +128,7 @@ async def test_a_dead_request_that_never_opened_ends_as_failed(world: World) -> 
 
 @pytest.mark.parametrize("queue", [REQUESTS, EVENTS])
 async def test_a_dead_letter_of_a_running_generation_releases_its_hold(world: World, queue: str) -> None:
-    """The prediction is canceled, the hold released, the app told."""
+    """The prediction is canceled, the hold is released, the event is published."""
     await world.ask()
     raw = REQUEST if queue == REQUESTS else b'{"type": "check", "user_id": "ada", "generation_id": "one"}'
     await dead_letter(world, raw, queue)
@@ -138,7 +138,7 @@ async def test_a_dead_letter_of_a_running_generation_releases_its_hold(world: Wo
     world.at_rest()
 
 
-async def test_a_dead_letter_of_a_held_generation_releases_its_hold(world: World) -> None:
+async def test_a_dead_letter_of_a_waiting_generation_releases_its_hold(world: World) -> None:
     """Nothing was created; what was held is given back."""
     world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await world.ask()
@@ -161,7 +161,7 @@ async def test_a_dead_copy_of_a_request_does_not_lose_a_paid_picture(world: Worl
 
 
 async def test_a_dead_letter_of_what_has_ended_changes_nothing(world: World) -> None:
-    """It is kept; that is all."""
+    """The message is archived, and nothing else changes."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     await world.webhook(world.replicate.only_id)
@@ -172,13 +172,13 @@ async def test_a_dead_letter_of_what_has_ended_changes_nothing(world: World) -> 
 
 
 async def test_dead_garbage_is_kept(world: World) -> None:
-    """It names nobody, so nothing else happens."""
+    """It names no generation, so nothing else happens."""
     await dead_letter(world, b"garbage")
     assert [blob.content for blob in world.blobs.dead_letters.values()] == [b"garbage"]
     assert not world.events
 
 
-async def test_malformed_letters_do_not_end_what_runs(world: World) -> None:
+async def test_a_malformed_dead_letter_does_not_end_what_runs(world: World) -> None:
     """Garbage under a known id is no reason to throw a picture away."""
     await world.ask()
     raw = b'{"user_id": "ada", "generation_id": "one", "prompt": 7}'
@@ -187,8 +187,8 @@ async def test_malformed_letters_do_not_end_what_runs(world: World) -> None:
     assert world.generation().state is State.RUNNING
 
 
-async def test_a_burial_that_fails_is_tried_again(world: World) -> None:
-    """The letter stays in its queue until all of it is done."""
+async def test_dead_lettering_that_fails_is_tried_again(world: World) -> None:
+    """The dead letter stays in its queue until all of it is done."""
     await world.ask()
     world.messenger.down = True
     with pytest.raises(Unavailable):
@@ -202,7 +202,7 @@ async def test_a_burial_that_fails_is_tried_again(world: World) -> None:
 
 @pytest.mark.parametrize("dead", [False, True])
 async def test_an_outage_of_the_blobs_holds_back_no_event(world: World, dead: bool) -> None:
-    """The end is told and paid at once, by a message or by its burial; the timer tidies when it can."""
+    """The end is published and settled at once, by a message or a dead letter; the timer deletes the blobs later."""
     await world.ask()
     discard = world.blobs.discard_outputs
 
@@ -226,7 +226,7 @@ async def test_an_outage_of_the_blobs_holds_back_no_event(world: World, dead: bo
 
 
 async def test_a_blob_that_may_not_be_deleted_stays_and_is_counted(world: World) -> None:
-    """A lease or a policy: the app is told, the index row goes, and nobody tries for ever."""
+    """A lease or a policy: the event is published, the index row is removed, the deletion is not repeated."""
     await world.ask()
     world.blobs.outputs["ada/ada/one/1-0.png"] = Blob(b"left by a try that died", "image/png", {})
     world.blobs.kept.add("ada/ada/one/1-0.png")
@@ -239,7 +239,7 @@ async def test_a_blob_that_may_not_be_deleted_stays_and_is_counted(world: World)
     world.at_rest()
 
 
-async def test_a_burial_does_not_wait_for_replicate(world: World) -> None:
+async def test_dead_lettering_does_not_wait_for_replicate(world: World) -> None:
     """The user's credits are released although the prediction cannot be canceled now; Cancel-After bounds it."""
     await world.ask()
     world.replicate.down = True
@@ -252,8 +252,8 @@ async def test_a_burial_does_not_wait_for_replicate(world: World) -> None:
     world.at_rest()
 
 
-async def test_what_nobody_expected_is_delivered_again_and_then_buried(world: World) -> None:
-    """A bug in handling an event: after all deliveries the generation ends, released and told."""
+async def test_an_unexpected_error_is_delivered_again_and_then_dead_lettered(world: World) -> None:
+    """A bug in handling an event: after all deliveries the generation ends, released and published."""
     await world.ask()
 
     async def broken(*args: Any) -> Picture | None:

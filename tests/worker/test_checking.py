@@ -1,4 +1,4 @@
-"""The timer: what should have been heard of is looked at, and walks the same corridor."""
+"""The timer: overdue generations are checked, and the message handler processes each check."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from shared.worker.checking import TICK_ROWS
 
 
 async def test_a_webhook_that_never_comes_is_repaired(world: World) -> None:
-    """Replicate finished and told nobody: the timer asks, and the picture is delivered."""
+    """Replicate finished, but no webhook came: the timer reads the prediction, and the picture is delivered."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     assert await world.tick(10) == 0
@@ -27,8 +27,8 @@ async def test_a_webhook_that_never_comes_is_repaired(world: World) -> None:
     world.at_rest()
 
 
-async def test_a_prediction_that_still_runs_is_left_alone(world: World) -> None:
-    """A check finds it processing: nothing changes but the time of the next look."""
+async def test_a_prediction_that_still_runs_is_not_changed(world: World) -> None:
+    """A check finds it processing: only the time of the next check changes."""
     await world.ask()
     world.replicate.start(world.replicate.only_id)
     before = world.generation()
@@ -39,7 +39,7 @@ async def test_a_prediction_that_still_runs_is_left_alone(world: World) -> None:
 
 
 async def test_the_timer_reads_only_what_is_open(world: World) -> None:
-    """What has ended is in no row of the index."""
+    """An ended generation has no row in the index."""
     for number in range(5):
         await world.ask(Key("ada", f"g{number}"))
     for prediction_id in world.replicate.ids()[:3]:
@@ -80,7 +80,7 @@ async def test_one_tick_sends_a_bounded_number(world: World) -> None:
 
 
 def row(world: World, key: Key) -> OpenRow:
-    """A row that was written now and is due now."""
+    """An index row that was written now and is due now."""
     return OpenRow(key=key, due_at=world.time, expires_at=world.time, written_at=world.time)
 
 
@@ -168,7 +168,7 @@ async def test_of_several_the_oldest_is_adopted_and_the_others_canceled(world: W
 
 
 async def test_a_list_that_stays_unreadable_holds_nothing_for_ever(world: World) -> None:
-    """The outcome is unknown and Replicate's list is down: after an hour nothing could be found any more anyway."""
+    """The outcome is unknown and Replicate's list is unavailable: after an hour there is nothing left to find."""
     for _ in range(10):
         world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
     await world.ask()
@@ -224,7 +224,7 @@ async def test_a_copy_that_was_lost_is_replaced_by_the_timer(world: World) -> No
 
 
 async def test_past_its_deadline_it_is_canceled_confirmed_and_released(world: World) -> None:
-    """Replicate should have canceled it itself: it is told to, and its word ends the generation."""
+    """Replicate should have canceled it itself: the app cancels it, and the answer ends the generation."""
     await world.ask()
     world.replicate.start(world.replicate.only_id)
     for _ in range(10):
@@ -236,7 +236,7 @@ async def test_past_its_deadline_it_is_canceled_confirmed_and_released(world: Wo
 
 
 async def test_while_replicate_does_not_answer_the_hold_is_kept_for_an_hour(world: World) -> None:
-    """Nobody knows how it ended, until even its outputs would be deleted; then it is released."""
+    """Its end is unknown until even its outputs would be deleted; then the hold is released."""
     await world.ask()
     world.replicate.down = True
     await world.tick(1200)
@@ -262,7 +262,7 @@ async def test_when_replicate_is_back_in_time_the_picture_is_delivered(world: Wo
 
 
 async def test_an_end_that_was_not_announced_is_announced_by_the_timer(world: World) -> None:
-    """A crash between the commit and the event: the row is still there, so the app is told, once by id."""
+    """A crash between the commit and the event: the row is still there, so the event is published, once by its id."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     publish = world.messenger.publish

@@ -1,4 +1,4 @@
-"""Files for models where the storage account has no public address: they go to the provider's own store of files."""
+"""Input files if the storage account has no public address: they are uploaded to the provider's file store."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ CLOSED = Limits(hand_files_over=True, inline_bytes=4)
 
 @pytest.fixture
 def closed(world: World) -> World:
-    """Nobody outside reads from its storage; a picture of more than four bytes does not fit into a request."""
+    """A world whose storage has no public address, and in which a picture over four bytes is not sent inline."""
     world.deps = replace(world.deps, limits=CLOSED)
     return world
 
@@ -35,7 +35,7 @@ async def test_a_larger_picture_is_handed_over(closed: World) -> None:
 
 
 async def test_a_small_picture_goes_into_the_request(closed: World) -> None:
-    """Nothing has to be read from anywhere."""
+    """The picture is in the request itself, so nothing is uploaded."""
     closed.inputs.files[PICTURE] = b"cat"
     await closed.ask(model="flux-dev", image_url=PICTURE)
     ((_, sent),) = closed.replicate.creates
@@ -44,7 +44,7 @@ async def test_a_small_picture_goes_into_the_request(closed: World) -> None:
 
 
 async def test_a_picture_that_is_gone_ends_it_without_a_create(closed: World) -> None:
-    """Between the look at its size and the reading of it."""
+    """It is deleted between the check of its size and the upload."""
     closed.inputs.files[PICTURE] = b"a cat"
     address = closed.blobs.input_address
 
@@ -61,7 +61,7 @@ async def test_a_picture_that_is_gone_ends_it_without_a_create(closed: World) ->
 
 
 async def test_a_sound_is_handed_over() -> None:
-    """As an archive is everywhere."""
+    """As an archive always is."""
     world = await opened()
     world.deps = replace(world.deps, limits=CLOSED)
     world.blobs.uploads["ada/ada/horn.wav"] = WAV

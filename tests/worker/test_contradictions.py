@@ -1,4 +1,4 @@
-"""Replicate contradicts itself: one answer proves little, and what lasts ends everything with its books in order."""
+"""Replicate contradicts itself: one answer proves little, and a lasting one ends everything with its books in order."""
 
 from dataclasses import replace
 
@@ -91,7 +91,7 @@ async def test_a_first_404_after_cancel_after_does_not_last_yet(world: World) ->
 
 
 async def test_a_404_to_a_users_cancel_keeps_the_hold(world: World) -> None:
-    """The wish is noted; the prediction, which runs, is canceled with the timer's next look."""
+    """The requested end is saved; the running prediction is canceled by the timer's next check."""
     await world.ask()
     world.replicate.start(world.replicate.only_id)
     world.replicate.unknown.add(world.replicate.only_id)
@@ -119,7 +119,7 @@ async def test_a_wish_to_end_what_is_not_known_ends_it_when_that_lasts(world: Wo
 
 
 async def test_an_extra_prediction_that_is_not_known_yet_is_canceled_later(world: World) -> None:
-    """Its own news says that it runs: the 404 to the cancel is put off, not believed."""
+    """Its own news says that it runs: the 404 to the cancel defers the message, and is not believed."""
     await world.ask()
     key, attempt = world.replicate.creates[0]
     await world.replicate.create(key, attempt)
@@ -211,7 +211,7 @@ async def test_an_output_that_comes_late_is_delivered(world: World) -> None:
 
 @pytest.mark.parametrize("after_s", [100, 600, 2400])
 async def test_an_output_may_come_within_its_hour(world: World, after_s: int) -> None:
-    """The news has been put off often enough by then: the timer comes back for it."""
+    """The news has been deferred ``EVENT_TRIES`` times by then: the timer checks the generation."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     files, world.replicate.files = world.replicate.files, {}
@@ -259,7 +259,7 @@ async def test_a_success_without_outputs_is_asked_for_once(world: World) -> None
 
 
 async def test_a_success_that_really_has_no_outputs_is_given_up_at_once(world: World) -> None:
-    """Asked for once more, and there is nothing: nobody waits."""
+    """It is read once more and has no outputs: there is no wait."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     world.replicate.blank.add(world.replicate.only_id)
@@ -319,7 +319,7 @@ async def test_promised_outputs_that_never_come_end_as_expired(world: World) -> 
 
 
 async def test_a_success_that_is_shown_as_a_failure_failed(world: World) -> None:
-    """What is asked for is the truth."""
+    """The answer to a read takes precedence over the webhook."""
     await world.ask()
     world.replicate.fail(world.replicate.only_id, "list index out of range")
     await heard(world, status=Status.SUCCEEDED, outputs=(), error="")

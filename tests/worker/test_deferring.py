@@ -1,4 +1,4 @@
-"""Putting off: waits that grow and do not come in step, what is left to the timer, and the end of all patience."""
+"""Deferring: waits grow and are not in step, some messages are left to the timer, and patience has an end."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,31 +20,31 @@ from shared.ports import Unavailable
 from shared.worker.deferring import backoff_s, deferred_until
 
 
-class LeftAlone(FakeReplicate):
-    """Questions are answered by a breaker: come back in ``wait_s``."""
+class CircuitOpen(FakeReplicate):
+    """A Replicate whose circuit is open: reads raise Unavailable with a hint of ``wait_s``."""
 
     wait_s = 0.0
 
     async def get(self, ref: PredictionRef) -> Prediction | None:
-        """Not now."""
+        """Raise Unavailable."""
         if self.wait_s:
             raise Unavailable(Dependency.REPLICATE, "circuit open", self.wait_s)
         return await super().get(ref)
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Not now."""
+        """Raise Unavailable."""
         if self.wait_s:
             raise Unavailable(Dependency.REPLICATE, "circuit open", self.wait_s)
         async with super().fetch(uri, most_bytes) as chunks:
             yield chunks
 
 
-async def running(wait_s: float) -> tuple[World, LeftAlone]:
-    """A generation that runs, at a Replicate that is left alone."""
+async def running(wait_s: float) -> tuple[World, CircuitOpen]:
+    """A running generation, and a Replicate whose circuit is open."""
     world = World()
     await world.open_account()
-    replicate = LeftAlone(world.now)
+    replicate = CircuitOpen(world.now)
     world.replicate, world.deps = replicate, replace(world.deps, providers={REPLICATE: replicate})
     await world.ask()
     replicate.wait_s = wait_s
@@ -59,11 +59,11 @@ def test_waits_grow_and_chance_shortens_them() -> None:
 
 @pytest.mark.parametrize(("chance", "seconds"), [(0, 40), (0.5, 45), (1, 50)])
 def test_a_hint_that_many_were_given_is_spread(chance: float, seconds: float) -> None:
-    """Nobody comes before it, and not all at the same moment."""
+    """No copy is scheduled before the hint, and not all for the same moment."""
     assert deferred_until(START, 0, 40, chance) == START + timedelta(seconds=seconds)
 
 
-async def test_a_check_is_left_to_the_timer_while_replicate_is_left_alone() -> None:
+async def test_a_check_is_left_to_the_timer_while_the_circuit_is_open() -> None:
     """No copy of a check for longer than the timer takes; the row was moved, and the next tick asks again."""
     world, replicate = await running(wait_s=120)
     assert await world.tick(60) == 1
@@ -76,8 +76,8 @@ async def test_a_check_is_left_to_the_timer_while_replicate_is_left_alone() -> N
     world.at_rest()
 
 
-async def test_a_check_comes_back_soon_where_the_wait_is_short() -> None:
-    """Sooner than the timer would: a copy."""
+async def test_a_check_is_deferred_where_the_wait_is_short() -> None:
+    """A copy is delivered sooner than the timer's next check."""
     world, _ = await running(wait_s=5)
     await world.tick(60)
     (copy,) = world.messenger.scheduled
@@ -85,7 +85,7 @@ async def test_a_check_comes_back_soon_where_the_wait_is_short() -> None:
     assert copy.at == world.time + timedelta(seconds=5 * 1.125)
 
 
-async def test_a_check_that_could_not_read_its_row_comes_back() -> None:
+async def test_a_check_that_could_not_read_its_row_is_deferred() -> None:
     """Another dependency than Replicate, and nothing was moved: the copy is needed, however long it waits."""
     world, _ = await running(wait_s=0)
     world.pass_time(60)
@@ -99,7 +99,7 @@ async def test_a_check_that_could_not_read_its_row_comes_back() -> None:
     assert [type(sent.message) for sent in world.messenger.scheduled] == [Check]
 
 
-async def test_news_of_a_paid_picture_comes_back_while_outputs_are_left_alone() -> None:
+async def test_news_of_a_paid_picture_is_deferred_while_the_circuit_of_outputs_is_open() -> None:
     """The copy has the outputs with it: nothing but their host is needed when it is back."""
     world, replicate = await running(wait_s=60)
     replicate.succeed(replicate.only_id)
@@ -126,7 +126,7 @@ async def test_a_copy_that_had_to_wait_for_long_may_be_late() -> None:
 
 
 async def test_what_waits_for_too_long_is_given_up_though_its_copies_are_on_time() -> None:
-    """No credit at Replicate for six hours: the app is told, the hold is released, and no copy is left."""
+    """No credit at Replicate for six hours: the event is published, the hold is released, and no copy is left."""
     world = World()
     await world.open_account()
     for _ in range(500):

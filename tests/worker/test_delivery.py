@@ -1,4 +1,4 @@
-"""What goes on of an output: cleaned, whole, and no black picture in place of a refused one."""
+"""What is kept of an output: it is cleaned and whole, and a black picture counts as a refusal."""
 
 from dataclasses import replace
 
@@ -158,8 +158,8 @@ async def test_weights_that_ended_early_are_fetched_again() -> None:
         world.at_rest()
 
 
-async def test_a_sound_with_pictures_in_it_is_none() -> None:
-    """A policy that lets sounds pass unscreened has not let films pass."""
+async def test_a_sound_with_pictures_in_it_is_refused() -> None:
+    """A policy that lets sounds pass unscreened does not let videos pass."""
     moov = b"\x00\x00\x00\x28moov\x00\x00\x00\x20hdlr" + bytes(8) + b"vide" + bytes(12)
     film = b"\x00\x00\x00\x18ftypM4A " + bytes(12) + moov + b"\x00\x00\x00\x0cmdat" + bytes(4)
     sound = film.replace(b"vide", b"soun")
@@ -173,7 +173,7 @@ async def test_a_sound_with_pictures_in_it_is_none() -> None:
 
 
 async def test_a_black_picture_is_the_refusal_of_a_model_that_says_so_in_black(world: World) -> None:
-    """It is neither screened nor stored nor paid, and told as what it is; the other one is delivered."""
+    """It is neither screened nor stored nor paid, and is reported as a refusal; the other one is delivered."""
     await delivered(world, BLACK, b"a dog", model="sdxl")
     (event,) = world.events
     assert [output.name for output in event.outputs] == ["ada/ada/one/1-1.png"]

@@ -1,4 +1,4 @@
-"""Fallback on the whole road: what goes to another model, what never does, and what the app is told of it."""
+"""Fallback from request to event: what goes to another model, what never does, and what the event says of it."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def models(world: World) -> list[str]:
     return [attempt.model for _, attempt in world.replicate.creates]
 
 
-async def test_another_model_answers_and_the_app_is_told_why() -> None:
+async def test_another_model_answers_and_the_event_says_why() -> None:
     """The input is mapped anew, the price is the one of the model that answered, the rest is released."""
     world = await asked(seed=0, image_url=PICTURE)
     assert world.balances() == (995, 5, 0)
@@ -76,7 +76,7 @@ async def test_another_model_answers_and_the_app_is_told_why() -> None:
 
 
 async def test_the_chain_is_walked_to_its_end() -> None:
-    """Then it has failed, and nobody pays."""
+    """Then the generation has failed, and nothing is charged."""
     world = await asked()
     for _ in range(3):
         await failed(world, PASSING)
@@ -119,7 +119,7 @@ async def test_what_never_started_goes_to_the_next() -> None:
     ],
 )
 async def test_content_input_credit_and_keys_never_go_to_another(error: str, reason: Reason) -> None:
-    """Whoever refuses content must not be asked around for somebody who does not."""
+    """Refused content must not be sent from model to model until one accepts it."""
     world = await asked()
     await failed(world, error)
     await world.settle()
@@ -173,7 +173,7 @@ async def test_nobody_else_is_asked_while_an_earlier_attempt_may_run() -> None:
 
 @pytest.mark.parametrize("said", [{"allow_fallback": False}, {"max_credits": 5, "model": "plain"}])
 async def test_without_a_fallback_it_ends(said: dict[str, Any]) -> None:
-    """It is not wished for, or there is none."""
+    """The request forbids a fallback, or there is none."""
     world = await asked(**said)
     await failed(world, PASSING)
     assert len(models(world)) == 1
@@ -199,7 +199,7 @@ async def test_no_fallback_loses_the_picture() -> None:
 
 
 async def test_a_retired_model_is_served_by_its_successor() -> None:
-    """The app is told; without fallbacks it is told to ask for another."""
+    """The event says that the model is gone; without fallbacks its sentence says to ask for another model."""
     world = await asked(model="old")
     await succeeded(world)
     data = facts(world.events[0])
@@ -212,7 +212,7 @@ async def test_a_retired_model_is_served_by_its_successor() -> None:
 
 
 async def test_a_plain_success_says_that_it_was_asked_for() -> None:
-    """And passes nobody over."""
+    """And no model is passed over."""
     world = await asked()
     await succeeded(world)
     data = facts(world.events[0])
@@ -240,7 +240,7 @@ async def test_operators_read_the_providers_own_words_and_no_prompt() -> None:
 
 @pytest.mark.parametrize("name", WRITTEN)
 async def test_an_error_quotes_no_field_that_a_user_wrote(name: str) -> None:
-    """Also one that the model was not sent: a provider's log may have it from elsewhere."""
+    """Even one that the model was not sent: a provider's log may have it from elsewhere."""
     fields: dict[str, Any] = {name: "A secret garden behind the house"}
     world = await asked(**fields)
     await failed(world, "Cannot draw 'a secret garden behind the house' (E9828)")

@@ -1,4 +1,4 @@
-"""What a generation's row says of what has happened to it, as it is saved."""
+"""The history in a generation's row: what has happened to it, and when."""
 
 from dev.fakes.world import World
 from shared.core.lifecycle.state import State

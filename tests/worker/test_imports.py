@@ -1,4 +1,4 @@
-"""The message handler is tested without an SDK: a port that an adapter defines would bring one in."""
+"""The message handler is tested without an Azure SDK: importing a port must not import one."""
 
 import subprocess
 import sys

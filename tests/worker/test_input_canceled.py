@@ -8,7 +8,7 @@ from shared.core.lifecycle.state import State
 
 
 async def test_an_input_that_lost_against_a_cancel_goes_at_once(world: World) -> None:
-    """It is stored after the end: who stored it takes it away, and does not leave it to the timer."""
+    """It is stored after the end: the call that stored it deletes it, and does not leave it to the timer."""
 
     class Overtaken(FakeInputs):
         async def get(self, url: str) -> bytes:

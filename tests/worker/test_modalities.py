@@ -1,4 +1,4 @@
-"""Everything but trainings on the corridor: texts, films, sounds, and what is brought along for them."""
+"""The message handler with every modality but trainings: texts, videos, sounds, and their input files."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,16 +19,16 @@ from tests.worker.modalities import MP4, STRICT, WAV, WILLING, opened
 PICTURE = "https://pictures.example/cat.png"
 
 
-async def said(world: World, *pieces: str, **fields: Any) -> World:
-    """A text is asked for, and comes in these pieces."""
+async def said(world: World, *chunks: str, **fields: Any) -> World:
+    """A world in which a text was requested, and returned in these chunks."""
     await world.ask(model="writer", **fields)
-    world.replicate.say(world.replicate.only_id, *pieces)
+    world.replicate.say(world.replicate.only_id, *chunks)
     await world.webhook(world.replicate.only_id)
     return world
 
 
 async def made(world: World, model: str, *contents: bytes, **fields: Any) -> World:
-    """Something is asked for, and comes as these files."""
+    """A world in which something was requested, and returned as these files."""
     await world.ask(model=model, **fields)
     world.replicate.succeed(world.replicate.only_id, list(contents))
     await world.webhook(world.replicate.only_id)
@@ -38,8 +38,8 @@ async def made(world: World, model: str, *contents: bytes, **fields: Any) -> Wor
 # Texts.
 
 
-async def test_a_text_is_joined_screened_stored_and_told() -> None:
-    """Its pieces are one file of UTF-8, which costs a thousand tokens' credits; a short one is in the event."""
+async def test_a_text_is_joined_screened_stored_and_published() -> None:
+    """Its chunks are one file of UTF-8, which costs a thousand tokens' credits; a short one is in the event."""
     world = await said(await opened(), "Ein Leucht", "turm", "\n", " 🗼.")
     (output,) = world.events[0].outputs
     assert output.name == "ada/ada/one/1-0.txt"
@@ -56,27 +56,27 @@ async def test_a_text_is_joined_screened_stored_and_told() -> None:
     world.at_rest()
 
 
-@pytest.mark.parametrize(("length", "told"), [(INLINE_CHARACTERS, True), (INLINE_CHARACTERS + 1, False)])
-async def test_a_long_text_is_stored_and_not_told(length: int, told: bool) -> None:
+@pytest.mark.parametrize(("length", "inline"), [(INLINE_CHARACTERS, True), (INLINE_CHARACTERS + 1, False)])
+async def test_a_long_text_is_stored_and_not_in_the_event(length: int, inline: bool) -> None:
     """The event has its name and its size."""
     text = "ä" * length
     world = await said(await opened(), text)
     (output,) = world.events[0].outputs
-    assert output.text == (text if told else "")
+    assert output.text == (text if inline else "")
     assert world.blobs.outputs[output.name].content == text.encode()
     assert output.size_bytes == 2 * length
     world.at_rest()
 
 
 async def test_a_character_that_was_parted_is_whole() -> None:
-    """JSON may part one between two pieces; a half alone is no text that a store takes."""
+    """JSON may split one between two chunks; half of a pair is not valid UTF-8, which a store refuses."""
     world = await said(await opened(), "a \ud83d", "\uddfc b", " \ud83d")
     assert world.events[0].outputs[0].text == "a 🗼 b \ufffd"
     world.at_rest()
 
 
-async def test_an_unsafe_text_is_neither_stored_nor_told() -> None:
-    """Whatever the pieces were that made it; nobody pays for it."""
+async def test_an_unsafe_text_is_neither_stored_nor_published() -> None:
+    """However it was split into chunks; nobody pays for it."""
     world = await said(await opened(), "a go", "ry lighthouse")
     (event,) = world.events
     assert (event.outcome, event.reason) == ("failed", Reason.OUTPUT_REFUSED)
@@ -87,10 +87,10 @@ async def test_an_unsafe_text_is_neither_stored_nor_told() -> None:
     world.at_rest()
 
 
-@pytest.mark.parametrize("pieces", [(), ("",), (" ", "\n")])
-async def test_a_text_that_says_nothing_is_no_result(pieces: tuple[str, ...]) -> None:
-    """It is released."""
-    world = await said(await opened(), *pieces)
+@pytest.mark.parametrize("chunks", [(), ("",), (" ", "\n")])
+async def test_a_text_that_says_nothing_is_no_result(chunks: tuple[str, ...]) -> None:
+    """The generation fails, and its hold is released."""
+    world = await said(await opened(), *chunks)
     assert world.events[0].reason is Reason.OUTPUT_INVALID
     assert world.balances() == (1000, 0, 0)
     world.at_rest()
@@ -128,7 +128,7 @@ async def test_a_text_costs_its_tokens() -> None:
     generation = world.generation()
     assert (generation.cost_usd_micros, generation.metrics) == (12, metrics)
     assert world.balances() == (997, 0, 3)
-    (published,) = [told for name, _, told in world.telemetry.steps if name == "published"]
+    (published,) = [facts for name, _, facts in world.telemetry.steps if name == "published"]
     assert published["cost_usd_micros"] == 12
 
 
@@ -149,7 +149,7 @@ async def test_what_nobody_can_look_at_is_not_offered_by_default(model: str) -> 
 
 @pytest.mark.parametrize("named", ["video", "audio", "training"])
 async def test_a_policy_lets_pass_what_it_names_and_nothing_else(named: str) -> None:
-    """Films are not let pass because sounds are."""
+    """A policy that lets sounds pass does not let videos pass."""
     world = await opened(replace(STRICT, unscreened=frozenset({named})))
     for number, (model, modality) in enumerate((("film", "video"), ("song", "audio"))):
         key = Key("ada", f"g{number}")
@@ -158,7 +158,7 @@ async def test_a_policy_lets_pass_what_it_names_and_nothing_else(named: str) -> 
 
 
 async def test_a_policy_that_has_changed_meanwhile_refuses_the_result() -> None:
-    """It is judged when it comes, too."""
+    """The policy is checked again on delivery."""
     world = await opened()
     await world.ask(model="film")
     world.deps = replace(world.deps, policy=STRICT)
@@ -199,14 +199,14 @@ async def test_what_is_no_film_is_no_result(content: bytes) -> None:
 
 
 async def test_a_model_may_have_a_bound_of_its_own() -> None:
-    """A film of a thousand bytes at most, though the house takes more."""
+    """A video of a thousand bytes at most, although the app's own limit is larger."""
     world = await made(await opened(), "film", MP4 + bytes(1000))
     assert world.events[0].reason is Reason.OUTPUT_INVALID
     world.at_rest()
 
 
 async def test_a_film_begins_with_a_picture_that_was_screened() -> None:
-    """It is our own copy that the model gets."""
+    """The model gets the app's own copy."""
     world = await opened()
     world.inputs.files[PICTURE] = b"a cat"
     await made(world, "film", MP4, image_url=PICTURE)
@@ -290,7 +290,7 @@ async def test_a_file_that_cannot_be_used_is_refused_before_anything_is_held(con
 
 
 async def test_a_file_of_the_largest_size_is_taken() -> None:
-    """The bound is inclusive."""
+    """The bound of an input file's size is inclusive."""
     world = await opened()
     world.deps = replace(world.deps, limits=Limits(upload_bytes=1024 * 1024))
     world.blobs.uploads["ada/ada/horn.wav"] = bytes(1024 * 1024)
@@ -339,7 +339,7 @@ async def test_a_file_that_goes_while_the_create_waits_ends_it() -> None:
 
 
 async def test_a_policy_for_films_alone_lets_no_unseen_sound_in() -> None:
-    """What a request brings along is nothing that nobody may look at, either."""
+    """An input file that cannot be screened is refused too, unless the policy lets it pass."""
     world = await opened(WILLING)
     world.blobs.uploads["ada/ada/horn.wav"] = WAV
     world.deps = replace(world.deps, policy=replace(WILLING, unscreened=frozenset({"video"})))

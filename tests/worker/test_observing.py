@@ -1,4 +1,4 @@
-"""What Replicate says: outputs come home once, and late, double or foreign news change nothing."""
+"""What Replicate reports: outputs are delivered once, and late, duplicate or foreign news change nothing."""
 
 import asyncio
 from typing import Any
@@ -61,7 +61,7 @@ async def test_an_unsafe_output_is_not_stored_and_not_charged(world: World) -> N
 
 
 async def test_only_unsafe_outputs_fail_and_release_everything(world: World) -> None:
-    """The app is told OUTPUT_REFUSED."""
+    """The event says OUTPUT_REFUSED."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id, [UNSAFE_IMAGE])
     await world.webhook(world.replicate.only_id)
@@ -95,7 +95,7 @@ async def test_an_output_that_is_refused_on_the_second_look_leaves_nothing(world
 
 @pytest.mark.parametrize("content", [NO_IMAGE, BROKEN])
 async def test_what_is_no_picture_is_not_delivered(world: World, content: bytes) -> None:
-    """What cannot be looked at cannot be shown: failed, released."""
+    """An output that cannot be screened cannot be shown: the generation fails, the hold is released."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id, [content])
     await world.webhook(world.replicate.only_id)
@@ -163,7 +163,7 @@ async def test_an_unfinished_status_ends_nothing(world: World, status: Status) -
 
 
 async def test_the_same_webhook_twice_is_one_charge(world: World) -> None:
-    """After the end nothing is fetched, stored, moved or told again."""
+    """After the end nothing is fetched, stored, moved or published again."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     await world.webhook(world.replicate.only_id)
@@ -210,7 +210,7 @@ async def test_news_of_a_foreign_prediction_change_nothing(world: World) -> None
 
 
 async def test_news_of_an_earlier_attempt_change_nothing(world: World) -> None:
-    """The first attempt fell; its webhook comes again while the second runs."""
+    """The first attempt has failed; its webhook comes again while the second runs."""
     await world.ask(model="flux-dev")
     first = world.replicate.only_id
     world.replicate.fail(first, "(code: PA)")
@@ -234,7 +234,7 @@ async def test_news_of_nobodys_generation_are_counted(world: World) -> None:
 
 
 async def test_while_screening_is_down_the_output_waits(world: World) -> None:
-    """Nothing unseen is stored: a copy comes back, and then the picture is delivered."""
+    """Nothing unscreened is stored: a deferred copy delivers the picture later."""
     await world.ask()
     world.screener.down = True
     world.replicate.succeed(world.replicate.only_id)
@@ -271,12 +271,12 @@ async def test_a_success_after_the_refund_is_never_shown(world: World) -> None:
     world.replicate.succeed(world.replicate.only_id)
     put = world.blobs.put_output
 
-    async def put_while_its_letter_is_buried(*args: Any) -> str:
+    async def put_while_it_is_dead_lettered(*args: Any) -> str:
         container = await put(*args)
         await worker.dead_letter(world.deps, Check(KEY), b"{}", "prediction-events")
         return container
 
-    world.blobs.put_output = put_while_its_letter_is_buried  # type: ignore[method-assign, assignment]
+    world.blobs.put_output = put_while_it_is_dead_lettered  # type: ignore[method-assign, assignment]
     await world.webhook(world.replicate.only_id)
     assert world.generation().state is State.FAILED
     assert not world.blobs.outputs
@@ -285,7 +285,7 @@ async def test_a_success_after_the_refund_is_never_shown(world: World) -> None:
 
 
 async def test_few_outputs_are_held_at_a_time() -> None:
-    """However many news come at once; nobody is passed over, and one that fails leaves its place to another."""
+    """However many news come at once: each is processed, and one that fails frees its place for another."""
     crowd = OUTPUTS_AT_ONCE + 5
     world = World(credits=crowd)
     await world.open_account()

@@ -1,4 +1,4 @@
-"""What Replicate says of a failure: it is released and explained, or goes on with the next model."""
+"""Failures that Replicate reports: the hold is released with a reason, or the next model is tried."""
 
 import pytest
 
@@ -28,7 +28,7 @@ async def test_a_failed_prediction_releases_and_says_why(world: World, error: st
 
 
 async def test_a_transient_failure_goes_on_with_the_next_model(world: World) -> None:
-    """flux-1.1-pro falls, flux-dev answers: within the hold, at its own price, with inputs mapped anew."""
+    """flux-1.1-pro fails, flux-dev answers: within the hold, at its own price, with inputs mapped anew."""
     await world.ask(model="flux-1.1-pro", width=1024, height=768)
     assert world.balances() == (5, 5, 0)
     world.replicate.fail(world.replicate.only_id, "Prediction interrupted; please retry (code: PA)")
@@ -47,7 +47,7 @@ async def test_a_transient_failure_goes_on_with_the_next_model(world: World) -> 
 
 
 async def test_the_chain_ends_and_then_everything_is_released(world: World) -> None:
-    """Three models fall one after the other."""
+    """Three models fail one after the other."""
     await world.ask(model="flux-1.1-pro")
     for number in range(3):
         prediction_id = world.replicate.ids()[number]
@@ -72,7 +72,7 @@ async def test_no_fallback_for_content_input_or_credit(world: World, error: str)
 
 
 async def test_no_fallback_where_the_user_wants_none(world: World) -> None:
-    """allow_fallback: false."""
+    """With ``allow_fallback: false`` the first failure is final."""
     await world.ask(model="flux-1.1-pro", allow_fallback=False)
     world.replicate.fail(world.replicate.only_id, "(code: PA)")
     await world.webhook(world.replicate.only_id)

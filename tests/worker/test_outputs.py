@@ -1,4 +1,4 @@
-"""What a model gave, on the whole road: what of it is stored and paid, and what is only words."""
+"""A model's outputs from prediction to event: what is stored and paid, and what is only words."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ async def test_words_beside_pictures_push_none_out(world: World, output: object,
     ],
 )
 async def test_the_file_of_the_kind_is_taken(model: str, output: object, content: bytes) -> None:
-    """Whatever stands before it."""
+    """The first file of the modality is taken, whatever is listed before it."""
     world = await opened()
     await world.ask(model=model)
     await answered(world, output)

@@ -1,4 +1,4 @@
-"""What cannot be decided yet: it has a row and is in the open index from then on, and nothing of it is lost."""
+"""A request that cannot be decided yet: it has a row and is in the open index, and nothing of it is lost."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ async def test_a_request_that_waits_has_a_row_and_is_in_the_open_index() -> None
 
 
 async def test_its_copy_opens_it() -> None:
-    """As if it had come only now; what was unknown in it is still told."""
+    """As if it had come only now; the event still names its unknown fields."""
     world = await waiting(widht=7)
     world.screener.down = False
     world.pass_time(5)
@@ -78,7 +78,7 @@ async def test_two_requests_with_one_message_id_both_wait() -> None:
 
 
 async def test_a_cancel_and_a_request_and_two_events_never_share_a_copys_id() -> None:
-    """All of one generation, put off at the same moment after the same message id."""
+    """All of one generation, deferred at the same moment with the same message id."""
     world = await waiting()
     trouble, envelope = Unavailable(Dependency.TABLES, "down"), Envelope("app", enqueued_at=START)
     prediction = replace(await _prediction(), webhook="")
@@ -135,7 +135,7 @@ async def test_what_waits_for_too_long_ends_by_the_timer_alone() -> None:
 
 
 async def test_a_cancel_ends_it() -> None:
-    """At once; the copy that still comes opens nothing and tells nothing."""
+    """At once; the copy that is still delivered opens nothing and publishes nothing."""
     world = await waiting()
     await world.cancel()
     assert [event.outcome for event in world.events] == ["canceled"]
@@ -200,7 +200,7 @@ async def test_while_the_tables_are_down_the_copy_alone_brings_it_on() -> None:
     assert world.generation().state is State.RUNNING
 
 
-async def test_a_request_of_what_has_ended_is_told_the_end_again() -> None:
+async def test_a_request_of_an_ended_generation_publishes_its_end_again() -> None:
     """The same event, whatever the broker remembers; a late copy of our own asks nothing."""
     world = World()
     await world.open_account()
@@ -221,19 +221,19 @@ async def test_a_request_of_what_has_ended_is_told_the_end_again() -> None:
 
 
 @pytest.mark.parametrize(("user", "generation"), [("ada", 17), (7, "one"), ("ada", "a/b"), ("ada", "x" * 129), (7, 8)])
-async def test_ids_that_are_none_are_refused_to_their_sender_without_a_row(user: object, generation: object) -> None:
+async def test_invalid_ids_are_refused_to_their_sender_without_a_row(user: object, generation: object) -> None:
     """By an event with the ids as they were given, and with a sentence; the message is kept."""
     world = World()
     await world.open_account()
     body = {"user_id": user, "generation_id": generation, "prompt": "A lighthouse"}
     await world.deliver(json.dumps(body).encode(), REQUESTS)
     (event,) = world.messenger.refused
-    told = event.to_json()
-    assert (told["data"]["user_id"], told["data"]["generation_id"]) == (user, generation)
-    assert (told["type"], told["data"]["reason"]["code"]) == ("darkroom.generation.rejected", "INVALID_REQUEST")
-    assert "_id must be a text" in told["data"]["reason"]["text"]
-    assert set(told["data"]) == set(facts(_any_event()))
-    assert told["id"] == event.event_id
+    sent = event.to_json()
+    assert (sent["data"]["user_id"], sent["data"]["generation_id"]) == (user, generation)
+    assert (sent["type"], sent["data"]["reason"]["code"]) == ("darkroom.generation.rejected", "INVALID_REQUEST")
+    assert "_id must be a text" in sent["data"]["reason"]["text"]
+    assert set(sent["data"]) == set(facts(_any_event()))
+    assert sent["id"] == event.event_id
     assert (world.store.saved_generations, world.index.rows) == ({}, {})
     assert len(world.blobs.dead_letters) == 1
 
@@ -244,8 +244,8 @@ def _any_event() -> GenerationEvent:
     return EVENT
 
 
-async def test_ids_that_cannot_even_be_told_are_kept_in_silence() -> None:
-    """And the prediction queue tells nobody: its messages are our own."""
+async def test_ids_that_cannot_even_be_repeated_are_archived_without_an_event() -> None:
+    """And for the prediction queue no event is published: its messages are our own."""
     world = World()
     for ids in ({"user_id": None, "generation_id": 17}, {"user_id": {"a": 1}, "generation_id": "x"}):
         await world.deliver(json.dumps(ids).encode(), REQUESTS)
@@ -255,20 +255,20 @@ async def test_ids_that_cannot_even_be_told_are_kept_in_silence() -> None:
 
 
 async def test_what_is_no_message_leaves_a_line_with_the_name_of_its_archive(caplog: pytest.LogCaptureFixture) -> None:
-    """At WARNING; of what is in it, nothing."""
+    """At WARNING, without any of its content."""
     world = World()
     with caplog.at_level(logging.WARNING):
         await world.deliver(b'{"user_id": "ada", "prompt": "a secret"}', REQUESTS)
     (name,) = world.blobs.dead_letters
     (line,) = caplog.records
     assert line.levelname == "WARNING"
-    assert f"kept as {name}" in line.getMessage()
+    assert f"archived as {name}" in line.getMessage()
     assert "generation_id is needed" in line.getMessage()
     assert "secret" not in caplog.text
 
 
-async def test_the_copy_of_a_held_one_that_is_put_off_twice_is_never_dropped() -> None:
-    """Two copies of one generation, put off the same number of times, within the broker's memory."""
+async def test_the_copy_of_a_waiting_one_that_is_deferred_twice_is_never_dropped() -> None:
+    """Two copies of one generation, deferred the same number of times, within the broker's detection window."""
     world = World()
     await world.open_account()
     world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 5))

@@ -1,4 +1,4 @@
-"""A request walks in: opened and paid for once, or refused for a reason."""
+"""A request is opened and paid for once, or refused for a reason."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ from shared.worker import requests
 
 
 async def test_a_request_becomes_a_stored_picture_paid_once(world: World) -> None:
-    """The main road: held, created, heard of, screened, stored, captured, announced."""
+    """The normal case: held, created, reported, screened, stored, captured, published."""
     await world.ask(width=1024, height=768)
     assert world.generation().state is State.RUNNING
     assert world.balances() == (9, 1, 0)
@@ -85,7 +85,7 @@ async def test_the_same_request_twice_is_one_picture_and_one_charge(world: World
 
 
 async def test_an_unsafe_prompt_is_refused_and_no_credit_moves(world: World) -> None:
-    """The user is told the kind of content; nothing is created at Replicate."""
+    """The event says the kind of content; nothing is created at Replicate."""
     await world.ask(prompt="a gory battle")
     (event,) = world.events
     assert (event.outcome, event.reason) == ("rejected", Reason.PROMPT_REFUSED)
@@ -96,7 +96,7 @@ async def test_an_unsafe_prompt_is_refused_and_no_credit_moves(world: World) -> 
 
 
 async def test_an_unsafe_negative_prompt_is_refused_too(world: World) -> None:
-    """Both texts are screened."""
+    """Prompt and negative prompt are both screened."""
     await world.ask(negative_prompt="nothing gory")
     assert world.events[0].reason is Reason.PROMPT_REFUSED
 
@@ -110,7 +110,7 @@ async def test_an_unreadable_verdict_refuses(world: World) -> None:
 
 
 async def test_a_user_without_account_has_no_credits(world: World) -> None:
-    """Nothing is screened, held or created for whom nobody knows."""
+    """Nothing is screened, held or created for an unknown account."""
     await world.ask(Key("eve", "one"))
     (event,) = world.events
     assert (event.outcome, event.reason) == ("rejected", Reason.NO_CREDITS)
@@ -131,7 +131,7 @@ async def test_a_user_without_account_has_no_credits(world: World) -> None:
     ],
 )
 async def test_a_request_that_cannot_be_served_is_refused(world: World, fields: dict[str, Any], reason: Reason) -> None:
-    """Each with its code and a sentence, nothing charged, told once."""
+    """Each with its code and a sentence; nothing is charged, and one event is published."""
     await world.ask(**fields)
     (event,) = world.events
     assert (event.outcome, event.reason) == ("rejected", reason)
@@ -206,7 +206,7 @@ async def test_while_content_safety_is_down_the_request_waits(world: World) -> N
 
 
 async def test_when_content_safety_stays_down_the_request_ends_without_charge(world: World) -> None:
-    """After the patience is over the app is told SAFETY_UNAVAILABLE, and the waits had grown."""
+    """After ``patience_s`` the event says SAFETY_UNAVAILABLE, and the waits had grown."""
     world.screener.down = True
     await world.ask()
     waits = []
@@ -227,7 +227,7 @@ async def test_when_content_safety_stays_down_the_request_ends_without_charge(wo
 @pytest.mark.parametrize(
     "why", [DeferReason.THROTTLED, DeferReason.NO_CREDIT, DeferReason.UNAUTHORIZED, DeferReason.UNREACHABLE]
 )
-async def test_a_create_that_was_surely_not_made_is_held_and_made_later(world: World, why: DeferReason) -> None:
+async def test_a_create_that_was_surely_not_made_waits_and_is_made_later(world: World, why: DeferReason) -> None:
     """429, 402, 401 and no connection: WAITING, a copy after the hint, then one prediction."""
     world.replicate.answer_next_create_with(NotCreated(why, 30))
     await world.ask()
@@ -259,7 +259,7 @@ async def test_a_create_that_is_never_possible_is_given_up_and_released(world: W
 
 
 async def test_a_create_that_is_refused_ends_with_a_reason_for_the_user(world: World) -> None:
-    """422 and 404 are for good: failed, released, told."""
+    """422 and 404 are final: the generation fails, its hold is released, its event is published."""
     world.replicate.answer_next_create_with(CreateRefused(Reason.PROVIDER_REFUSED, "output_format is not accepted"))
     await world.ask()
     (event,) = world.events
@@ -292,7 +292,7 @@ async def test_an_answer_that_comes_after_its_own_webhook_changes_nothing(world:
     assert world.generation() == generation
 
 
-async def test_a_refusal_that_could_not_be_told_is_told_with_the_next_delivery(world: World) -> None:
+async def test_a_refusal_that_could_not_be_published_is_published_with_the_next_delivery(world: World) -> None:
     """A crash before the event was published: the same message publishes it."""
     world.messenger.down = True
     with pytest.raises(Exception, match="service bus"):

@@ -1,4 +1,4 @@
-"""What is screened, what is kept of it, and that nothing unseen is paid for, sent on, or shown."""
+"""What is screened, what is recorded of it, and that nothing unscreened is paid for, sent on, or shown."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,8 +25,8 @@ PICTURE = "https://pictures.example/cat.png"
 POLICY = Policy("test", dict.fromkeys(Category, 4))
 
 
-def with_house(world: World, **changes: Any) -> World:
-    """The world with something else in its house."""
+def with_dependencies(world: World, **changes: Any) -> World:
+    """The world with other dependencies."""
     world.deps = replace(world.deps, **changes)
     return world
 
@@ -49,8 +49,8 @@ async def delivered(world: World, *contents: bytes, **fields: Any) -> World:
 
 
 async def test_what_passed_has_a_record_of_prompt_and_outputs(world: World) -> None:
-    """Who looked, what was seen, which policy judged, when; and of the prompt a keyed digest alone."""
-    with_house(world, digest_key=b"a key")
+    """The record has the screener, its assessment, the policy, the time, and only a keyed digest of the prompt."""
+    with_dependencies(world, digest_key=b"a key")
     await delivered(world, b"a", b"b")
     records = world.generation().screenings
     assert [(record.subject, record.allowed) for record in records] == [
@@ -92,7 +92,7 @@ async def test_a_verdict_is_kept_once_however_often_the_news_come(world: World) 
 
 async def test_the_plan_decides(world: World) -> None:
     """What is refused on one plan passes on another."""
-    with_house(world, policy=replace(POLICY, plans={Plan.PREMIUM: {Category.VIOLENCE: 8}}))
+    with_dependencies(world, policy=replace(POLICY, plans={Plan.PREMIUM: {Category.VIOLENCE: 8}}))
     await world.ask(prompt="a gory battle")
     assert world.generation().state is State.RUNNING
     await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Plan.FREE)
@@ -105,7 +105,7 @@ async def test_the_plan_decides(world: World) -> None:
 
 async def test_the_policy_may_refuse_all_for_one(world: World) -> None:
     """Nothing is delivered, nothing stays, nothing is charged."""
-    with_house(world, policy=replace(POLICY, partial_outputs=Partial.REFUSE_ALL))
+    with_dependencies(world, policy=replace(POLICY, partial_outputs=Partial.REFUSE_ALL))
     await delivered(world, b"fine", UNSAFE_IMAGE)
     assert (world.events[0].outcome, world.events[0].reason) == ("failed", Reason.OUTPUT_REFUSED)
     assert world.events[0].refused_outputs == 2
@@ -115,15 +115,15 @@ async def test_the_policy_may_refuse_all_for_one(world: World) -> None:
 
 
 async def test_a_refused_output_is_gone_by_default(world: World) -> None:
-    """Zero days: it is kept nowhere."""
+    """With zero days of quarantine it is stored nowhere."""
     await delivered(world, UNSAFE_IMAGE)
     assert not world.blobs.quarantined
     assert not world.blobs.outputs
 
 
 async def test_a_refused_output_is_kept_for_an_appeal(world: World) -> None:
-    """Where nobody but operators reaches it, until the days are over."""
-    with_house(world, limits=Limits(quarantine_days=3))
+    """It is in the quarantine, which only operators can read, until its days are over."""
+    with_dependencies(world, limits=Limits(quarantine_days=3))
     await delivered(world, b"fine", UNSAFE_IMAGE)
     (name,) = world.blobs.quarantined
     assert name == "ada/ada/one/1-1.png"
@@ -137,7 +137,7 @@ async def test_a_refused_output_is_kept_for_an_appeal(world: World) -> None:
 
 
 async def test_while_the_screener_is_down_no_output_is_stored(world: World) -> None:
-    """Not yet looked at is not shown; when it is back, the picture comes."""
+    """An output that is not screened yet is not shown; when the screener is back, it is delivered."""
     await world.ask()
     world.replicate.succeed(world.replicate.only_id)
     world.screener.down = True
@@ -155,7 +155,7 @@ async def test_while_the_screener_is_down_no_output_is_stored(world: World) -> N
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
 async def test_what_nobody_can_look_at_is_not_offered(modality: str) -> None:
-    """By default it is refused at the door, before anything is paid."""
+    """By default it is refused on admission, before anything is paid."""
     world = World(catalog=with_model(modality=modality))
     await world.open_account()
     await world.ask()
@@ -167,7 +167,7 @@ async def test_what_nobody_can_look_at_is_not_offered(modality: str) -> None:
 
 async def test_a_policy_may_let_it_pass_and_the_record_says_so() -> None:
     """The prompt is screened all the same, and the file has to be what it should be."""
-    world = with_house(
+    world = with_dependencies(
         World(catalog=with_model(modality="video")), policy=replace(POLICY, unscreened=frozenset({"video"}))
     )
     await world.open_account()
@@ -180,14 +180,14 @@ async def test_a_policy_may_let_it_pass_and_the_record_says_so() -> None:
 
 
 async def test_a_text_is_screened_whole_before_it_is_stored() -> None:
-    """It comes in pieces; what is refused in the whole is not shown in part."""
+    """It comes in chunks; a text that is refused as a whole is not shown in part."""
     world = World(catalog=with_model(modality="text"))
     await world.open_account()
-    for key, pieces in ((KEY, ["once upon ", "a time"]), (Key("ada", "two"), ["a go", "ry tale"])):
+    for key, chunks in ((KEY, ["once upon ", "a time"]), (Key("ada", "two"), ["a go", "ry tale"])):
         await world.ask(key)
         prediction_id = world.replicate.ids()[-1]
         world.replicate.succeed(prediction_id, [])
-        prediction = replace(world.replicate.predictions[prediction_id], outputs=tuple(pieces))
+        prediction = replace(world.replicate.predictions[prediction_id], outputs=tuple(chunks))
         world.replicate.predictions[prediction_id] = prediction
         await world.webhook(prediction_id)
     assert world.blobs.outputs["ada/ada/one/1-0.txt"].content == b"once upon a time"
@@ -226,7 +226,7 @@ async def test_a_large_input_goes_by_a_signed_address_that_outlives_the_queue(wo
 
 
 async def test_the_input_goes_when_the_generation_ends(world: World) -> None:
-    """However it ends."""
+    """The input is deleted, however the generation ends."""
     world.inputs.files[PICTURE] = b"a cat"
     await world.ask(model="flux-dev", image_url=PICTURE, num_outputs=1)
     assert world.blobs.inputs
@@ -273,7 +273,7 @@ async def test_an_input_that_cannot_be_used_refuses(world: World, content: bytes
 
 
 async def test_an_unsafe_prompt_spares_the_fetch(world: World) -> None:
-    """Nobody's server is asked for a request that is refused anyway."""
+    """No input is fetched for a request that is refused anyway."""
     await world.ask(model="flux-dev", image_url=PICTURE, prompt="a gory cat")
     assert not world.inputs.fetched
 

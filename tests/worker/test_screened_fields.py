@@ -1,4 +1,4 @@
-"""What of a request is screened: every text that a user writes, whichever field has it."""
+"""Every text that a user writes is screened, whichever field has it."""
 
 from typing import Any, get_type_hints
 

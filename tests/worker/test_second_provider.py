@@ -1,4 +1,4 @@
-"""A provider with other guarantees: with an idempotency key a create whose answer was lost is made again, and found."""
+"""A provider with other guarantees: with an idempotency key, a create of unknown outcome is sent again."""
 
 import pytest
 

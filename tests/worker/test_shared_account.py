@@ -84,7 +84,7 @@ async def test_an_unknown_account_is_refused_and_none_is_made() -> None:
 
 @pytest.mark.parametrize("bad", ["a/b", "", 7, ["acme"], "x" * 129, ".."])
 async def test_an_account_that_is_no_id_is_refused_to_its_sender(bad: object) -> None:
-    """Nothing is saved and nobody pays; the event says the ids as they were given, where they can be told."""
+    """Nothing is saved and nobody pays; the event has the ids as they were given, if they can be repeated."""
     world = World()
     await world.open_account("ada")
     body = {"generation_id": "one", "user_id": "ada", "account_id": bad, "prompt": "A lighthouse"}

@@ -1,4 +1,4 @@
-"""Outputs that are held: a file like any other, without a copy in memory, and on disk where it is large."""
+"""The buffer of an output: a file like any other, without a copy in memory, and on disk if it is large."""
 
 import io
 import os
@@ -17,7 +17,7 @@ WHOLE = b"".join(bytes([number]) * size for number, size in enumerate(SIZES, 1))
 
 @pytest.fixture(params=[MOST, 500, 0], ids=["memory", "halfway", "disk"])
 def held(request: pytest.FixtureRequest) -> Iterator[SpooledOutput]:
-    """A file of some pieces, in memory or on disk."""
+    """A buffer of some chunks, in memory or on disk."""
     with SpooledOutput(request.param) as file:
         for number, size in enumerate(SIZES, 1):
             assert file.write(bytes([number]) * size) == size
@@ -43,7 +43,7 @@ def test_it_reads_like_any_file(held: SpooledOutput) -> None:
 
 
 def test_it_is_read_in_parts_to_its_end(held: SpooledOutput) -> None:
-    """Whoever sends it on asks for as much as is at hand; together that is all of it."""
+    """A sender reads as much as is at hand each time; together that is all of it."""
     held.seek(50)
     parts = []
     while part := held.read1(200):
@@ -75,23 +75,23 @@ def test_it_can_be_cut(held: SpooledOutput, keep: int) -> None:
 
 
 def test_in_memory_nothing_is_copied() -> None:
-    """What comes out piece by piece is what went in."""
-    pieces = [bytes([number]) * 100 for number in range(3)]
+    """Each chunk that is read is the object that was written."""
+    chunks = [bytes([number]) * 100 for number in range(3)]
     with SpooledOutput(MOST) as file:
-        for piece in pieces:
-            file.write(piece)
+        for chunk in chunks:
+            file.write(chunk)
         file.seek(0)
-        assert all(file.read1(100) is piece for piece in pieces)
+        assert all(file.read1(100) is chunk for chunk in chunks)
 
 
 def test_what_is_too_large_leaves_memory() -> None:
-    """With the piece that is too much all of it is on disk, nothing stays; and closing removes the file."""
+    """The chunk that exceeds the memory moves everything to disk; closing deletes the file."""
     with SpooledOutput(MOST) as file:
         file.write(bytes(MOST))
         before = file.is_on_disk
         file.write(b"x")
         assert (before, file.is_on_disk) == (False, True)
-        assert file._pieces == []
+        assert file._chunks == []
         disk = cast("Any", file._disk)
         assert os.fstat(disk.fileno()).st_nlink == 0  # nobody else finds it
     assert disk.closed
@@ -99,7 +99,7 @@ def test_what_is_too_large_leaves_memory() -> None:
 
 
 def test_a_picture_can_be_opened_in_it() -> None:
-    """Pillow reads it as it reads a file, in whatever pieces it came."""
+    """Pillow reads it like a file, whatever its chunks are."""
     buffer = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(buffer, "PNG")
     content = buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Trainings on the corridor: an archive is handed over, a version comes back, and none is ever started twice."""
+"""Trainings: the archive is uploaded, a version is delivered, and no training is ever started twice."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, t
 LOST_S = 3600 + 60 + 1
 
 
-async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
-    """Its weights are stored, its version is told, and what was asked for is paid."""
+async def test_an_archive_is_uploaded_and_a_version_is_delivered() -> None:
+    """Its weights are stored, its version is in the event, and what was requested is paid."""
     world = await trained(await opened())
     ((address, (name, content)),) = world.replicate.uploaded.items()
     assert (name, content) == ("pictures.zip", ZIP)
@@ -47,7 +47,7 @@ async def test_an_archive_is_handed_over_and_a_version_comes_back() -> None:
 
 
 async def test_what_is_saved_names_the_file_and_not_where_it_was_handed() -> None:
-    """A later try hands it over again."""
+    """A later try uploads it again."""
     world = await opened()
     await train(world, training_steps=500)
     saved = world.generation().attempt
@@ -86,8 +86,10 @@ async def test_a_trigger_word_is_screened() -> None:
     ],
     ids=str,
 )
-async def test_what_cannot_be_trained_is_refused_at_the_door(said: dict[str, object], reason: Reason) -> None:
-    """No credit is held, nothing is handed over."""
+async def test_what_cannot_be_trained_is_refused_before_anything_is_held(
+    said: dict[str, object], reason: Reason
+) -> None:
+    """No credit is held, nothing is uploaded."""
     world = await opened()
     await train(world, **said)
     assert (world.events[0].outcome, world.events[0].reason) == ("rejected", reason)
@@ -97,7 +99,7 @@ async def test_what_cannot_be_trained_is_refused_at_the_door(said: dict[str, obj
 
 
 async def test_trainings_are_not_offered_by_default() -> None:
-    """Nobody can look at what they learn from."""
+    """What a training learns from cannot be screened."""
     world = await opened(STRICT)
     await train(world)
     assert world.events[0].reason is Reason.NOT_SCREENED
@@ -165,8 +167,8 @@ async def test_of_two_that_hand_an_archive_over_one_starts_the_training() -> Non
     assert world.balances() == (900, 100, 0)
 
 
-async def test_a_store_that_is_down_puts_the_create_off() -> None:
-    """With its own hint."""
+async def test_a_store_that_is_down_defers_the_create() -> None:
+    """The create waits for as long as the store's hint says."""
     world = await opened()
     read = world.blobs.read_upload
 
@@ -204,7 +206,7 @@ async def test_an_archive_that_the_provider_does_not_take_ends_it() -> None:
 
 
 async def test_an_archive_that_is_gone_ends_it() -> None:
-    """Between the look and the create."""
+    """It is deleted between the check of its size and the create."""
     world = await opened()
     world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await train(world)
@@ -233,7 +235,7 @@ async def test_a_destination_that_is_not_there_goes_to_no_other_trainer() -> Non
 
 
 async def test_a_training_is_canceled_by_its_user() -> None:
-    """At the provider, too."""
+    """It is canceled at the provider too."""
     world = await opened()
     await train(world)
     world.replicate.start(world.replicate.only_id)
@@ -244,7 +246,7 @@ async def test_a_training_is_canceled_by_its_user() -> None:
     world.at_rest()
 
 
-async def test_a_training_that_was_told_of_in_part_is_asked_for() -> None:
+async def test_a_training_that_was_reported_in_part_is_read() -> None:
     """Its news came without outputs: they would have been too large for the queue."""
     world = await opened()
     await train(world)
@@ -257,7 +259,7 @@ async def test_a_training_that_was_told_of_in_part_is_asked_for() -> None:
 
 
 async def test_the_timer_asks_for_a_training() -> None:
-    """Its webhook was lost."""
+    """Its webhook was lost, so the timer reads it and delivers."""
     world = await opened()
     await train(world)
     world.replicate.train(world.replicate.only_id, TAR)

@@ -1,4 +1,4 @@
-"""What a training brings home: its version, and its weights where they can be had."""
+"""What a training delivers: its version, and its weights if they are available."""
 
 import json
 from dataclasses import replace
@@ -69,7 +69,7 @@ async def test_weights_without_a_version_are_delivered() -> None:
 
 @pytest.mark.parametrize("gone", [True, False], ids=["weights that are gone", "nothing"])
 async def test_nothing_of_use_is_no_result(gone: bool) -> None:
-    """Released."""
+    """The generation fails, and its hold is released."""
     world = await opened()
     await train(world)
     world.replicate.succeed(world.replicate.only_id, [TAR] if gone else [])
@@ -81,7 +81,7 @@ async def test_nothing_of_use_is_no_result(gone: bool) -> None:
     world.at_rest()
 
 
-async def test_what_is_told_has_a_bound() -> None:
+async def test_the_text_in_the_event_has_a_bound() -> None:
     """A version is short; what is not goes into the file whole."""
     world = await opened()
     await train(world)

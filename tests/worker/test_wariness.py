@@ -1,4 +1,4 @@
-"""A message that was lost again and again: what it brings is not decoded in a worker any more."""
+"""A message that was lost again and again: its pictures are not decoded in a worker any more."""
 
 import json
 from typing import Any
@@ -11,13 +11,13 @@ from dev.fakes.world import World
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.ports import Envelope
-from shared.worker.wariness import LOST_DELIVERIES, warned
+from shared.worker.wariness import LOST_DELIVERIES, with_wariness
 
 PICTURE = "https://pictures.example/cat.png"
 
 
 def lost(count: int) -> Envelope:
-    """The envelope of a message that was lost so often."""
+    """The envelope of a message whose deliveries were lost ``count`` times."""
     return Envelope("m-1", lost=count)
 
 
@@ -28,21 +28,21 @@ async def ask(world: World, envelope: Envelope, **fields: Any) -> None:
 
 
 def test_a_message_that_was_never_lost_is_met_as_ever(world: World) -> None:
-    """The house is the very same."""
-    assert warned(world.deps, lost(0)) is world.deps
+    """The dependencies are the same object."""
+    assert with_wariness(world.deps, lost(0)) is world.deps
 
 
 @pytest.mark.parametrize("count", range(LOST_DELIVERIES))
 async def test_the_input_of_a_message_that_was_lost_less_often_is_looked_at(world: World, count: int) -> None:
-    """Alone, from the first loss on."""
-    assert getattr(warned(world.deps, lost(count)).images, "is_alone", None) is (count > 0)
+    """Images are decoded in a process of their own from the first loss on."""
+    assert getattr(with_wariness(world.deps, lost(count)).images, "is_alone", None) is (count > 0)
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(count), model="flux-dev", image_url=PICTURE)
     assert world.generation().state is State.RUNNING
 
 
 async def test_its_input_is_refused_unseen(world: World) -> None:
-    """It is not even fetched; nothing is charged, stored or created, and the user is told what to do."""
+    """It is not even fetched; nothing is charged, stored or created, and the event says what to do."""
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(LOST_DELIVERIES), model="flux-dev", image_url=PICTURE)
     generation = world.generation()
@@ -56,7 +56,7 @@ async def test_its_input_is_refused_unseen(world: World) -> None:
 
 
 async def test_what_a_delivery_had_stored_goes_with_the_refusal(world: World) -> None:
-    """It died after it had stored the input, and the next one is refused: nobody keeps the picture."""
+    """A worker crashed after it had stored the input, and the next try is refused: the picture is deleted."""
     world.inputs.files[PICTURE] = b"a cat"
     await world.blobs.put_input("ada/ada/one/stored.png", b"a cat", "image/png")
     await world.blobs.put_input("ada/other/stored.png", b"a dog", "image/png")

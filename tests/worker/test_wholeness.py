@@ -1,4 +1,4 @@
-"""What was cut on its way is known by its container, and what is whole is never taken for cut."""
+"""A truncated file is detected by its container, and a whole one never counts as truncated."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from shared.worker.wholeness import ends_early, shows_pictures
 
 
 def box(kind: bytes, content: bytes) -> bytes:
-    """One of an MP4."""
+    """One box of an MP4 file."""
     return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
@@ -53,7 +53,7 @@ def webm(size: bytes, content: bytes) -> bytes:
 
 
 def ogg() -> bytes:
-    """Two pages."""
+    """An Ogg file of two pages."""
     page = b"OggS" + bytes(22) + b"\x02\xff\x20"
     return page + b"\x01vorbis".ljust(287, b"x") + page + bytes(287)
 
@@ -80,7 +80,7 @@ def zipped(comment: bytes = b"") -> bytes:
 
 
 def safetensors() -> bytes:
-    """Two tensors."""
+    """A safetensors file of two tensors."""
     tensors = {
         name: {"dtype": "F16", "shape": [500], "data_offsets": [at, at + 1000]} for name, at in (("a", 0), ("b", 1000))
     }
@@ -126,7 +126,7 @@ def test_what_is_whole_is_whole_and_what_is_cut_is_cut(content: bytes, modality:
 
 
 def test_an_ogg_is_cut_within_a_page() -> None:
-    """Between two pages nobody can tell."""
+    """A cut between two pages cannot be detected."""
     content = ogg()
     page_bytes = len(content) // 2
     for stays in range(30, len(content)):
@@ -134,7 +134,7 @@ def test_an_ogg_is_cut_within_a_page() -> None:
 
 
 def test_only_sounds_without_pictures_are_sounds() -> None:
-    """By the handlers of an MP4's tracks, and by the codecs of a WebM's; what cannot be told has some."""
+    """By the handlers of an MP4's tracks and the codecs of a WebM's; one that cannot be parsed has some."""
     sound, film = (box(b"moov", box(b"hdlr", bytes(8) + kind + bytes(12))) for kind in (b"soun", b"vide"))
     opus, vp9 = b"\x86\x86A_OPUS", b"\x86\x85V_VP9"
     cases = [
