@@ -1,4 +1,4 @@
-"""/_sim: the switches and what they tell."""
+"""/_sim: the switches and their answers."""
 
 import pytest
 
@@ -33,7 +33,7 @@ async def test_the_truth_about_a_prediction(world: World) -> None:
 
 
 async def test_run_time(world: World) -> None:
-    """Predictions created from now on take as long as they are told to."""
+    """Predictions created after the switch take the time that it sets."""
     assert await world.sim("run_time", run_s=40) == {"start_s": 0.02, "run_s": 40}
     created = await world.create()
     await world.sim("clock", advance_s=39)

@@ -142,7 +142,7 @@ async def test_plain_files_are_the_same_for_every_prompt(world: World) -> None:
 
 
 @pytest.mark.parametrize("model", [RAY, MUSICGEN])
-async def test_a_file_is_as_large_as_it_is_told_to_be(world: World, model: str) -> None:
+async def test_a_file_has_the_size_that_was_asked_for(world: World, model: str) -> None:
     """And still what it was."""
     done = await world.run(model)
     plain = await fetched(world, done["output"])
@@ -158,7 +158,7 @@ async def test_a_file_is_as_large_as_it_is_told_to_be(world: World, model: str) 
 
 
 async def test_a_text_ends_at_its_limit_and_streams(world: World) -> None:
-    """So many pieces; those of the stream; the tokens in the metrics."""
+    """The output has so many parts, as the stream has, and the metrics count the tokens."""
     done = await world.run(LLAMA, "one two three", max_tokens=4)
     assert len(done["output"]) == 4
     assert done["metrics"]["output_token_count"] == 4
@@ -180,7 +180,7 @@ async def test_a_text_ends_at_its_limit_and_streams(world: World) -> None:
         (LLAMA, {}, {"input_token_count": 4, "output_token_count": 10}),
     ],
 )
-async def test_a_success_tells_what_it_is_billed_by(world: World, model: str, given: JSON, metrics: JSON) -> None:
+async def test_a_success_reports_what_it_is_billed_by(world: World, model: str, given: JSON, metrics: JSON) -> None:
     """The counts of its modality, the time it took, and nothing else."""
     shown = (await world.run(model, "a red fox", **given))["metrics"]
     assert shown.pop("predict_time") == pytest.approx(0.03)
@@ -274,7 +274,7 @@ async def test_faults_of_a_download_hit_every_file(world: World, model: str) -> 
     ],
 )
 async def test_llama_guard_finds_what_the_prompt_is_marked_with(world: World, prompt: str, answer: str) -> None:
-    """In pieces, as a model writes them."""
+    """The answer comes in parts, as a model writes them."""
     assert "".join((await world.run(GUARD, prompt))["output"]) == answer
 
 

@@ -56,7 +56,7 @@ async def test_without_credit_only_what_costs_may_be_refused(world: World) -> No
     assert (await world.call("POST", f"/v1/predictions/{running['id']}/cancel")).status_code == 200
 
 
-async def test_a_shut_door_refuses_connections_and_opens_again(world: World) -> None:
+async def test_a_closed_listener_refuses_connections_and_opens_again(world: World) -> None:
     """Nobody listens at the port, not for a connection that was kept either; then everything is as it was."""
     created = await world.create()
     await world.sim("outage", kind="refused", seconds=0.3)
@@ -69,7 +69,7 @@ async def test_a_shut_door_refuses_connections_and_opens_again(world: World) -> 
     assert (await world.look("stats"))["predictions"] == 1
 
 
-async def test_a_door_that_is_shut_again_opens_later(world: World) -> None:
+async def test_a_listener_that_is_closed_again_opens_later(world: World) -> None:
     """The last word counts."""
     listener = world.simulator.listener
     assert listener is not None
@@ -82,7 +82,7 @@ async def test_a_door_that_is_shut_again_opens_later(world: World) -> None:
     assert (await world.call("GET", "/v1/account")).status_code == 200
 
 
-async def test_a_simulator_without_a_door_says_so(world: World) -> None:
+async def test_a_simulator_without_a_listener_says_so(world: World) -> None:
     """Whoever serves it otherwise cannot shut it."""
     world.simulator.listener = None
     answer = await world.http.post("/_sim/outage", json={"kind": "refused"})
@@ -99,7 +99,7 @@ async def test_a_simulator_without_a_door_says_so(world: World) -> None:
         {"kind": "402", "creates_only": 1},
     ],
 )
-async def test_an_outage_that_is_none_is_refused(world: World, bad: dict[str, object]) -> None:
+async def test_an_invalid_outage_is_refused(world: World, bad: dict[str, object]) -> None:
     """400, and everything works on."""
     assert (await world.http.post("/_sim/outage", json=bad)).status_code == 400
     assert (await world.call("GET", "/v1/account")).status_code == 200

@@ -48,7 +48,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Clients:
     """Open clients of the queue "aio"; without retries, so that refusals show at once."""
 
     client: ServiceBusClient
@@ -58,7 +58,7 @@ class Desk:
 
 
 @pytest.fixture(scope="session")
-async def open_desk(emulator: Emulator) -> AsyncIterator[Desk]:
+async def open_clients(emulator: Emulator) -> AsyncIterator[Clients]:
     """All links, opened and closed at the same time."""
     async with ServiceBusClient.from_connection_string(emulator.connection_string, retry_total=0) as client:
         sender = client.get_queue_sender("aio")
@@ -66,14 +66,14 @@ async def open_desk(emulator: Emulator) -> AsyncIterator[Desk]:
         dead_letters = client.get_queue_receiver("aio", sub_queue=ServiceBusSubQueue.DEAD_LETTER, max_wait_time=5)
         links = (sender, receiver, dead_letters)
         await asyncio.gather(*(link.__aenter__() for link in links))
-        yield Desk(client, sender, receiver, dead_letters)
+        yield Clients(client, sender, receiver, dead_letters)
         await asyncio.gather(*(link.close() for link in links))
 
 
 @pytest.fixture
-async def desk(open_desk: Desk, emulator: Emulator) -> AsyncIterator[Desk]:
+async def clients(open_clients: Clients, emulator: Emulator) -> AsyncIterator[Clients]:
     """The open clients; a test has to leave the queue empty."""
-    yield open_desk
+    yield open_clients
     assert emulator.count("aio") == emulator.count("aio/$DeadLetterQueue") == 0
 
 

@@ -157,7 +157,7 @@ def test_a_scheduled_message_appears_at_its_time_with_a_new_number(world: World)
 
 
 def test_a_message_scheduled_for_the_past_comes_at_once(world: World) -> None:
-    """A schedule that is over is none."""
+    """A message that is no longer scheduled cannot be canceled."""
     world.send("q", scheduled_ms=world.now_ms)
     assert world.acquire("q").state is State.ACTIVE
 

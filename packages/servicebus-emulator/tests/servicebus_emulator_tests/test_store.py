@@ -53,7 +53,7 @@ def _token(message: Message | None) -> UUID:
     return message.lock.token
 
 
-def test_messages_come_back_as_they_were(tmp_path: Path) -> None:
+def test_messages_are_read_as_they_were_written(tmp_path: Path) -> None:
     """Active, abandoned, deferred and dead ones; completed ones do not."""
 
     def work(queue: Queue) -> None:
