@@ -1,4 +1,4 @@
-"""The own term list: what it finds however it is written, what it leaves alone, and how long it takes."""
+"""The blocklist: what it finds in any spelling, what it does not refuse, and how long a search takes."""
 
 import json
 import random
@@ -32,7 +32,7 @@ def text_of(case: dict[str, Any]) -> str:
 
 
 def is_found(text: str) -> bool:
-    """Whether the list has anything to say to a text."""
+    """Whether the list refuses a text."""
     assessment = BLOCKLIST.look(text)
     return bool(assessment.severities or assessment.topics)
 
@@ -213,9 +213,9 @@ def test_a_bad_list_names_its_place_and_never_a_term(text: str, named: str) -> N
 
 
 @given(st.lists(st.sampled_from(["a", "b", " ", "'", "-", "?", "|", "(?:", ")", "[xy]"]), min_size=1, max_size=8))
-def test_what_is_taken_is_an_expression(pieces: list[str]) -> None:
+def test_an_accepted_term_is_a_valid_expression(parts: list[str]) -> None:
     """Whatever is made of the allowed signs: it is refused with its place, or every part of it compiles and looks."""
-    word = "".join(pieces)
+    word = "".join(parts)
     refused = ""
     try:
         terms = Blocklist.parse(listed(GROUP + json.dumps([word, "marker"])))

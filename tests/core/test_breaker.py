@@ -34,7 +34,7 @@ def test_one_success_begins_the_count_anew() -> None:
 
 
 def test_one_probe_at_a_time() -> None:
-    """After the pause one may ask; a second one is told to come back while the first is on its way."""
+    """After the pause one may ask; a second call is refused with a wait until the first has ended."""
     breaker = failed(3)
     assert (breaker.state(10), breaker.wait_s(10)) == ("half-open", 0)
     breaker = breaker.asked(10)
@@ -96,7 +96,7 @@ def test_a_probe_that_is_given_up_leaves_its_place() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 30), st.floats(0, 1)), max_size=60))
 def test_there_is_always_a_next_time(history: Sequence[tuple[bool, float, float]]) -> None:
-    """Whatever happens, nobody is told to wait for more than the longest pause, and then somebody may ask."""
+    """No caller has to wait longer than the longest pause, and after it one call may pass."""
     breaker, now = Breaker(rule=RULE), 0.0
     for good, passes_s, chance in history:
         now += passes_s

@@ -97,8 +97,8 @@ def test_every_size_fits_every_model(width: int, height: int) -> None:
         assert all(inputs[side] % 32 == 0 for side in ("width", "height") if side in inputs)  # type: ignore[operator]
 
 
-def test_an_aspect_ratio_goes_before_width_and_height_of_another_shape() -> None:
-    """Who names the ratio means it; that the sides were left out is told."""
+def test_an_aspect_ratio_takes_precedence_over_sides_of_another_shape() -> None:
+    """The ratio was named explicitly, so it is sent, and the result lists the sides as ignored."""
     said = mapped("flux-schnell", replace(REQUEST, aspect_ratio="16:9", width=64, height=64))
     assert said.inputs["aspect_ratio"] == "16:9"
     assert "megapixels" not in said.inputs
@@ -116,7 +116,7 @@ def test_request_fields_are_sent_under_the_models_names() -> None:
 
 
 def test_what_a_model_has_no_use_for_is_left_out_and_named() -> None:
-    """A negative prompt is not sent to a model without one, and the app is told."""
+    """A negative prompt is not sent to a model without such an input, and the result lists it as ignored."""
     result = mapped("flux-schnell", replace(REQUEST, negative_prompt="people", guidance_scale=2.0, num_outputs=2))
     assert result.ignored_fields == ("guidance_scale", "negative_prompt")
     assert "negative_prompt" not in result.inputs

@@ -46,7 +46,7 @@ GPU_SECONDS = {
     "musicgen": 3,
     # 13 s of speech; not measured on Replicate.
     "bark": 45,
-    # 30 minutes for 1,000 steps is the longest that was told: of each step.
+    # 30 minutes for 1,000 steps is the longest reported time: per step.
     "flux-dev-lora-trainer": 1.8,
 }
 

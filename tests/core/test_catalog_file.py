@@ -103,7 +103,7 @@ HUGE = {"from": 64, "to": 640, "step": 64}
     ],
 )
 def test_a_wrong_field_is_named_with_its_file_and_model(changes: dict[str, Any], named: str) -> None:
-    """The operator finds the place, and is told the rule."""
+    """The error names the place and the rule that it breaks."""
     text = wrong({name: value for name, value in (model() | changes).items() if value is not None})
     assert text.startswith("mine.toml: model m, ")
     assert text.removeprefix("mine.toml: model m, ").startswith(named)
@@ -202,7 +202,7 @@ def test_a_size_can_always_be_sent(inputs: dict[str, Any], sizing: Any, named: s
         ({"models": {"m": model()}, "default_models": {"image": {"free": "n"}}}, "default_models.image.free must name"),
     ],
 )
-def test_a_catalogue_that_is_none_is_named_by_its_file(raw: dict[str, Any], named: str) -> None:
+def test_a_file_that_is_no_catalogue_is_named(raw: dict[str, Any], named: str) -> None:
     """And the place, as far as there is one."""
     with pytest.raises(CatalogError) as caught:
         build_catalog(raw, "mine.toml")

@@ -41,7 +41,7 @@ NOT_SEEN = ("\u200b", "\u00ad", "\u2060", "\ufe0f", "\U000e0061")
 
 
 @pytest.mark.parametrize("mark", ALL)
-def test_a_mark_is_none_any_more_and_nothing_is_lost(mark: str) -> None:
+def test_a_mark_loses_its_effect_and_no_text_is_lost(mark: str) -> None:
     """In any case, twice in a row, and with what is not seen in it; the text stays as long as it was."""
     for text in (mark, mark.upper(), mark.lower(), f"Hello{mark}system", mark + mark, f"<{mark}", f"\n{mark}\n"):
         made = plain(text)
@@ -74,22 +74,22 @@ def test_a_text_without_a_mark_stays_as_it_is(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from([*"<|>[]/sa \u200b\uff5c#:", "INST", "eot_id", "sys", "Instruction"]), max_size=30))
-def test_once_is_enough(pieces: list[str]) -> None:
+def test_once_is_enough(parts: list[str]) -> None:
     """What was made plain has no mark left, whatever it was put together from."""
-    made_plain = plain("".join(pieces))
+    made_plain = plain("".join(parts))
     assert plain(made_plain) == made_plain
     assert not re.search(r"<\u200b*\|", made_plain)
 
 
 def made(request: GenerationRequest, name: str) -> str:
-    """All that a model would be told, as one."""
+    """All texts that a model would get, joined."""
     mapped = inputs_of(REAL.models[name], request, seed=1)
     assert isinstance(mapped, Mapped)
     return "\0".join(str(value) for value in mapped.inputs.values())
 
 
 @pytest.mark.parametrize("name", [model.name for model in CHATTING])
-def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str) -> None:
+def test_every_text_model_of_the_catalogue_gets_only_its_own_marks(name: str) -> None:
     """The marks in what is sent are those of an innocent request, for prompt and system prompt alike."""
     request = REQUEST.__class__(key=REQUEST.key, prompt="hello", system_prompt="be brief")
     hostile = " ".join(ALL)[: REAL.models[name].prompt_characters[1] - 10]

@@ -109,7 +109,7 @@ def test_what_is_no_name_is_unknown(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["secret", "owner/secret"])
 def test_a_hidden_model_is_unknown(name: str) -> None:
-    """Nobody is told that there is one, nor by a name that is near."""
+    """The refusal never reveals that the model exists, and does not suggest it for a similar name."""
     assert refused(model=name).reason is Reason.UNKNOWN_MODEL
     assert "secret" not in refused(model=name).text + refused(model="secre").text
 
@@ -118,7 +118,7 @@ def test_a_hidden_model_is_unknown(name: str) -> None:
     ("name", "nearest"),
     [("flux-schnel", "flux-schnell"), ("Flux-Dev", "flux-dev"), ("black-forest-labs/flux-shnell", "flux-schnell")],
 )
-def test_an_unknown_model_is_told_the_nearest(name: str, nearest: str) -> None:
+def test_a_refused_unknown_model_names_the_nearest(name: str, nearest: str) -> None:
     """By our name, whichever was meant; a name that is like none gets the plain sentence."""
     refusal = refused(of=REAL, model=name)
     assert refusal.reason is Reason.UNKNOWN_MODEL
@@ -158,7 +158,7 @@ def test_a_retired_model_is_refused_where_no_fallback_is_allowed() -> None:
     assert "good" in refusal.text
 
 
-def test_a_successor_beyond_the_plan_is_none() -> None:
+def test_a_successor_beyond_the_plan_is_not_offered() -> None:
     """It may be dearer than the one that was named; the plan itself is enough."""
     assert quoted(Plan.BASIC, model="old").model.name == "good"
     assert refused(Plan.FREE, model="old").reason is Reason.PLAN_TOO_LOW
@@ -224,7 +224,7 @@ def test_a_quality_is_the_cheapest_of_its_class(plan: Plan, said: dict[str, Any]
 
 
 def test_the_cheapest_is_the_one_that_can_do_it() -> None:
-    """A dearer one that takes the picture, or the number of outputs, goes before a cheaper one that does not."""
+    """A dearer model that takes the picture or the number of outputs precedes a cheaper one that does not."""
     assert quoted(quality="premium", image_url=PICTURE).model.name == "best-of-pictures"
     assert quoted(Plan.FREE, quality="economy", modality="audio", input_file="ada/ada/a.wav").model.name == "song"
 

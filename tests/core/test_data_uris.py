@@ -63,7 +63,7 @@ def test_text_is_percent_decoded(uri: str, content: bytes) -> None:
         "https://x/a,b",
     ],
 )
-def test_what_no_browser_reads_is_none(uri: str) -> None:
+def test_what_no_browser_reads_is_no_data_uri(uri: str) -> None:
     """And never its own text."""
     assert content_of(uri, 100) is None
 
@@ -71,7 +71,7 @@ def test_what_no_browser_reads_is_none(uri: str) -> None:
 @pytest.mark.parametrize(
     "uri", [f"data:;base64,{B64}", "data:," + "a" * 250, "data:,%61" * 250, f"data:;base64,{LINES}"]
 )
-def test_what_is_too_large_is_told(uri: str) -> None:
+def test_what_is_too_large_is_refused(uri: str) -> None:
     """By the size of the content, not of the address."""
     with pytest.raises(TooLargeError):
         content_of(uri, 249)

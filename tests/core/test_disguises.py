@@ -1,4 +1,4 @@
-"""Disguises: what of them the own term list sees through, and what it leaves alone.
+"""Disguises: which of them the blocklist sees through, and which texts it does not refuse.
 
 The disguises are made by dev/disguises.py, which shares nothing with what is tested. The fixed seed is one of many:
 ``python3 -m dev disguises --seed N`` takes any other.

@@ -98,7 +98,7 @@ def ended(generation: Generation, status: Status, error: str = "", **metrics: An
 
 
 def attempt_failed(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
-    """After its prediction fell."""
+    """After its prediction failed."""
     assert generation.attempt is not None
     number = generation.attempt.number
     return step(transitions.attempt_failed(generation, account, CATALOG, number, prediction, seed=seed, now=NOW))
@@ -189,7 +189,7 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
 
 
 def test_the_chain_ends() -> None:
-    """Each model once, in order, and then no more; whoever was passed over is told in order."""
+    """Each model is tried once, in order; the event lists the skipped models in that order."""
     generation, account = submitting()
     for _ in range(2):
         generation = attempt_failed(running(generation), account, interrupted(generation))
@@ -224,7 +224,7 @@ def test_a_create_that_was_refused_for_anything_else_ends_it(reason: Reason) -> 
     assert (after.state, after.reason) == (State.FAILED, reason)
 
 
-def test_a_wish_to_end_goes_before_a_fallback() -> None:
+def test_a_requested_end_takes_precedence_over_a_fallback() -> None:
     """Whoever canceled wants no other model either."""
     first, account = submitting()
     wished = step(transitions.end_requested(first, account, Reason.CANCELED_BY_USER, NOW))
@@ -234,7 +234,7 @@ def test_a_wish_to_end_goes_before_a_fallback() -> None:
 
 
 def test_a_successors_fallback_names_both() -> None:
-    """The retired one that was named, and the one that fell."""
+    """The retired model that was named, and the model that failed."""
     first, account = submitting(model="gone")
     assert (first.chosen_by, first.passed_over) == (
         ChosenBy.SUCCESSOR,

@@ -169,12 +169,12 @@ def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: Gen
         assert isinstance(sent, Mapped)
         assert sent.ignored_fields == ()
         assert misses_of(model, request) == ()
-        told = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
+        fixed = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
         sizes = {"width", "height", "aspect_ratio"} if model.sizing else set()
         given_fields = {name for name in VALUES if getattr(request, name) is not None}
         steering = {"modality", "quality", "model", "allow_fallback", "destination"}
         templated = {"system_prompt"} if any(each.system_template for each in model.inputs.values()) else set()
-        assert given_fields - steering - sizes - templated - told <= (
+        assert given_fields - steering - sizes - templated - fixed <= (
             {"num_outputs"} if request.num_outputs == 1 else set()
         )
         assert model.tier <= plan

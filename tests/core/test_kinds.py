@@ -1,4 +1,4 @@
-"""The kinds that are refused beyond Content Safety's four: by the default policy and the own terms alone."""
+"""The kinds that are refused beyond Content Safety's four: by the default policy and the blocklist alone."""
 
 import tomllib
 from pathlib import Path
@@ -26,7 +26,7 @@ def found(text: str) -> set[Topic]:
 
 
 def test_each_kind_has_its_prompts() -> None:
-    """Twenty refused and twenty harmless ones, and a name that a user may be told."""
+    """Twenty refused and twenty harmless texts, and a name that may be shown to a user."""
     assert {*KINDS} == {"minors", "weapons", "drugs", "fraud", "code", "trafficking", "crime", "privacy"}
     for kind, prompts in KINDS.items():
         assert len({*prompts["refused"]}) == len({*prompts["harmless"]}) == 20, kind
@@ -54,5 +54,5 @@ def test_what_speaks_of_it_harmlessly_is_allowed(kind: str, text: str) -> None:
 def test_what_is_harmless_apart_is_not_found_apart() -> None:
     """The words of a near group have to stand together."""
     assert found("sell stolen credit cards")
-    assert not found("They sell bread and cheese, and the story that is told is one of stolen credit cards.")
+    assert not found("They sell bread and cheese, and the story that is written is one of stolen credit cards.")
     assert not found("A man who cooks. " + "A quiet lake at dawn. " * 3 + "Meth is bad for you.")

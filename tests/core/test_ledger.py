@@ -72,7 +72,7 @@ def test_daily_limit_counts_what_was_held_today() -> None:
 
 
 def test_plans_are_ordered_and_named() -> None:
-    """A plan includes those below it, and an unknown name is told the choices."""
+    """A plan includes those below it, and the refusal of an unknown name lists the plans."""
     assert Plan.FREE < Plan.BASIC < Plan.PREMIUM
     assert Plan.named("premium") is Plan.PREMIUM
     with pytest.raises(ValueError, match="free, basic, premium"):
@@ -117,7 +117,7 @@ def test_no_credits_says_how_many() -> None:
 
 
 def test_a_daily_limit_says_which_how_much_and_until_when() -> None:
-    """Waiting is no advice where the limit itself is too low; yesterday's use is none of today's."""
+    """A limit that is too low cannot be met by waiting, and yesterday's use does not count today."""
     account, _ = ledger.hold(replace(RICH, daily_limit_credits=6), 4, key=ONE, at=NOW)
     over = ledger.refusal(account, 3, NOW)
     assert over is not None

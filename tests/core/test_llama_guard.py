@@ -12,7 +12,7 @@ ALLOWS_ALL_TOPICS = Policy("test", dict.fromkeys(Category, 4), allow_topics=froz
 
 @pytest.mark.parametrize("answer", [("safe",), ("safe\n",), ("\n\nsafe",), ("sa", "fe"), (" safe ",)])
 def test_safe_is_safe(answer: tuple[str, ...]) -> None:
-    """Whole or in pieces, with blanks around it."""
+    """Whole or in parts, with blanks around it."""
     assessment = read(answer)
     assert (assessment.severities, assessment.topics) == ({}, frozenset())
 
@@ -90,8 +90,8 @@ def test_a_text_cannot_close_its_frame(text: str) -> None:
 
 
 @given(st.text() | tricky, st.integers(1, 400))
-def test_no_piece_is_longer_than_what_the_model_reads(text: str, times: int) -> None:
-    """Counted in bytes, for a token is never less; and every word of the text is whole in one of the pieces."""
+def test_no_chunk_is_longer_than_what_the_model_reads(text: str, times: int) -> None:
+    """Length is counted in bytes, because a token has at least one; every word is whole in one of the chunks."""
     words = f"{text} ".split(" ") * times
     asked = [question["prompt"] for question in questions(" ".join(words))]
     assert all(len(prompt.encode()) <= CHUNK_BYTES for prompt in asked)
@@ -100,12 +100,12 @@ def test_no_piece_is_longer_than_what_the_model_reads(text: str, times: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("word", "pieces"), [("word ", 1), ("слово ", 2), ("\u5c71\u6c34\u753b\u5bb6 ", 3), ("\U0001f600\U0001f680 ", 6)]
+    ("word", "chunks"), [("word ", 1), ("слово ", 2), ("\u5c71\u6c34\u753b\u5bb6 ", 3), ("\U0001f600\U0001f680 ", 6)]
 )
-def test_what_takes_more_tokens_is_cut_into_more_pieces(word: str, pieces: int) -> None:
-    """The same length is one piece in English and several in other scripts."""
+def test_what_takes_more_tokens_is_cut_into_more_chunks(word: str, chunks: int) -> None:
+    """The same length is one chunk in English and several in other scripts."""
     text = (word * 1400)[:5000]
-    assert len(questions(text)) == pieces
+    assert len(questions(text)) == chunks
 
 
 def test_of_nothing_there_is_nothing_to_ask() -> None:

@@ -37,7 +37,7 @@ def test_a_ratio_goes_to_the_model_that_takes_it() -> None:
         assert both.ignored_fields == ()
 
 
-def test_sides_of_another_shape_than_the_ratio_are_left_out_and_told() -> None:
+def test_sides_of_another_shape_than_the_ratio_are_listed_as_ignored() -> None:
     """The ratio is what was meant; a word that is no ratio has no sides at all."""
     free = {"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM | {"choices": ["custom", "match_input_image", "4:3"]}}
     for ratio in ("4:3", "match_input_image"):
@@ -65,7 +65,7 @@ def test_a_custom_ratio_means_the_sides(ratio: str) -> None:
         assert refusal(free, FREE, aspect_ratio=ratio, **said) == "aspect_ratio custom needs width and height for m"
 
 
-def test_a_resolution_beside_sides_is_left_out_and_told() -> None:
+def test_a_resolution_beside_sides_is_listed_as_ignored() -> None:
     """The sides say it already; beside a ratio it counts."""
     free = {"prompt": TEXT, **SIDES, "aspect_ratio": CUSTOM, "resolution": {"type": "choice", "choices": ["1 MP"]}}
     said = mapped(free, FREE, width=512, height=512, resolution="1 MP")

@@ -87,7 +87,7 @@ def test_a_sound_is_known_with_and_without_a_tag(head: bytes, content_type: str)
     + [ftyp(b"M4A ", b"isom"), b"text", b"", b"\0\0\0\x18ftyp"[:7]],
 )
 def test_no_sound_is_a_film(head: bytes) -> None:
-    """An M4A is of the family of MP4, and is none."""
+    """An M4A belongs to the family of MP4, and is not a film."""
     assert media_of(head, "video") is None
 
 
@@ -107,7 +107,7 @@ def test_no_sound_is_a_film(head: bytes) -> None:
         b"",
     ],
 )
-def test_what_only_looks_like_a_sound_is_none(head: bytes) -> None:
+def test_what_only_looks_like_a_sound_is_no_sound(head: bytes) -> None:
     """Eleven bits are in many files."""
     assert media_of(head, "audio") is None
 

@@ -78,7 +78,7 @@ def test_numbers_have_inclusive_bounds(field: str, lowest: int, highest: int) ->
 
 @pytest.mark.parametrize("field", ["max_tokens", "duration_s", "training_steps"])
 def test_halves_are_no_whole_numbers(field: str) -> None:
-    """Half a token is none."""
+    """Half a token is refused."""
     assert isinstance(read(BASE | {field: 1.5}), Malformed)
 
 
@@ -222,7 +222,7 @@ def test_whatever_is_taken_stays_in_the_folder(account: str, user: str, rest: st
     "said", [{"modality": "training"}, {"destination": "ada/lora"}, {"modality": "training", "prompt": ""}]
 )
 def test_a_training_needs_no_prompt(said: dict[str, str]) -> None:
-    """It learns from its archive; and what comes back from the queue is the same."""
+    """A training needs its archive, and is the same after it was written to the queue and read again."""
     body = {name: value for name, value in BASE.items() if name != "prompt"} | said
     message = read(body)
     assert isinstance(message, GenerationRequest)

@@ -1,4 +1,4 @@
-"""The guards of the corridor, each with a way to take it out and the test that then fails.
+"""The guards of the message handler, each with a way to take it out and the test that then fails.
 
 Rules of this file:
 1. A guard is text that is replaced in a copy of the project; text that is not found exactly once is a failure, so
@@ -203,7 +203,7 @@ GUARDS: tuple[Guard, ...] = (
         worker_test("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
     ),
     Guard(
-        "who cannot tidy has told all the same",
+        "an end is published even if its unpaid blobs cannot be deleted",
         WORKER + "finishing.py",
         (
             (
@@ -385,7 +385,7 @@ GUARDS: tuple[Guard, ...] = (
         "the seconds of a processor are no price of a picture",
         "shared/adapters/replicate/metrics.py",
         (('    Unit.IMAGE: ("image_output_count", "image_count"),\n', '    Unit.IMAGE: ("predict_time",),\n'),),
-        core_test("test_pricing.py::test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took"),
+        core_test("test_pricing.py::test_a_picture_with_a_fixed_price_costs_it_however_long_it_took"),
     ),
 )
 
