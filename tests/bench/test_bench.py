@@ -73,13 +73,13 @@ def test_a_report_is_written_down(
 
 
 async def where_it_runs(made: Report, *, full: bool, turns: int) -> None:
-    """A benchmark that tells which cores it gives to what is measured and to the rest, and which it has itself."""
+    """A benchmark that prints the cores of what is measured, of the rest, and of itself."""
     made.add("cores", [{"measured": str(usage.cores()), "own": str(sorted(os.sched_getaffinity(0)))}])
 
 
 @pytest.mark.skipif(usage.cores() is None, reason="processes cannot be pinned here, or there is one core")
 def test_what_is_measured_has_a_core_of_its_own() -> None:
-    """Also after the benchmark has pinned itself: asked again then, the system would tell of one core alone."""
+    """This holds even after the benchmark has pinned itself, when the system reports one core only."""
     before = sorted(os.sched_getaffinity(0))
     usage.cores.cache_clear()
     (row,) = report.run(where_it_runs, full=False, turns=1, limit_s=5).parts[0].rows
@@ -88,7 +88,7 @@ def test_what_is_measured_has_a_core_of_its_own() -> None:
 
 
 async def test_a_host_is_idle_when_its_last_call_is_over() -> None:
-    """Its end may be told of long before: what a call does after that is still its cost, and no other run's."""
+    """Its end may be published long before; what a call does after that is still its own cost, and no other run's."""
     host = Host(slots=1)
     listener = await asyncio.start_server(host.accept, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname()[:2])
@@ -136,11 +136,11 @@ def test_a_benchmark_ends_in_time_with_what_it_has(
 
     capsys.readouterr()
     assert report.summary(["road", "steps", "memory"]) is False
-    told = capsys.readouterr().out
-    assert all(each in told for each in ("not done within", "no dependencies", "not measured yet", "NO"))
+    printed = capsys.readouterr().out
+    assert all(each in printed for each in ("not done within", "no dependencies", "not measured yet", "NO"))
 
 
-def test_all_targets_are_told_at_once(
+def test_all_targets_are_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From what was written down, without measuring anything; true where all are met."""

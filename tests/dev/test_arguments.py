@@ -28,6 +28,6 @@ def test_a_number_that_cannot_be_meant_is_one_sentence(
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert f"argument {argv[0]}: must be a " in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"argument {argv[0]}: must be a " in printed.err

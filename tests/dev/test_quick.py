@@ -126,9 +126,9 @@ def test_what_runs_beside_is_shown_whole_and_what_was_skipped_is_counted(
         (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{lines}\n")
         (tmp_path / name).chmod(0o755)
     assert check.run_all({"the first": ["one"]}, {"the second": ["two"]}) == 1
-    told = capsys.readouterr().out
-    assert "--- the first: one\none\n2 passed, 3 skipped in 0.1s\n--- the first: passed in " in told
-    assert told.endswith("skipped: 4 tests, each with its reason above\n\nfailed: the second\n")
+    printed = capsys.readouterr().out
+    assert "--- the first: one\none\n2 passed, 3 skipped in 0.1s\n--- the first: passed in " in printed
+    assert printed.endswith("skipped: 4 tests, each with its reason above\n\nfailed: the second\n")
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_packages_of_this_repository_are_installed_editable_without_the_registry
 
 
 def test_without_a_setup_there_is_no_node(project: Project) -> None:
-    """Who asks for Node before set-up is told the command to run."""
+    """Asking for Node before set-up fails, and the error names the command to run."""
     with pytest.raises(SetupError, match="python3 -m dev"):
         project.node()
 

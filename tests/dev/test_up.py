@@ -35,15 +35,15 @@ def taken() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("chosen", ["abc", "0", "-1", "65536", "70 71", "7071.0", "9" * 5000, "\u0661"])
-def test_a_host_port_that_is_none_is_one_sentence(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_host_port_is_one_sentence(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what it should be."""
     monkeypatch.setenv("HOST_PORT", chosen)
     with pytest.raises(StartError, match=r"^HOST_PORT must be the number of a port, from 1 to 65535, such as 7071\.$"):
         ports.of_host(7071)
 
 
-def test_a_port_that_is_in_use_is_told_or_passed_by(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HOST_PORT is a promise to a tunnel; a usual port is none. What is free is taken."""
+def test_a_port_that_is_in_use_is_refused_or_passed_by(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOST_PORT is a promise to a tunnel, so it must be free; if the default port is in use, a free one is taken."""
     monkeypatch.setenv("HOST_PORT", str(taken))
     with pytest.raises(StartError, match=f"HOST_PORT={taken} is in use"):
         ports.of_host()
@@ -89,7 +89,7 @@ def test_a_settings_file_is_made_from_the_example(tmp_path: Path) -> None:
 
 
 def test_the_environment_says_how_it_behaves_and_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file's path is the shell's; an address or a key that a shell has is left alone."""
+    """A file's path is the shell's; an address or a key that a shell has is kept."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text("", encoding="utf-8")
     said = {
@@ -161,8 +161,8 @@ def test_the_siblings_say_that_nothing_is_up(
     """And which line starts it; what cannot be sent is said before."""
     monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
     assert [env.main([]), events.main([]), send.main(["{}"])] == [1, 1, 1]
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("Start one with: python3 -m dev up")) == ("", 3)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("Start one with: python3 -m dev up")) == ("", 3)
     for bad in ([], ["no message"], ["[]"], ["{" * 100_000], ["{}", "{}"]):
         assert send.main(bad) == 2
     assert env.main(["x"]) == 2
@@ -188,7 +188,7 @@ def test_the_timers_silence_is_not_shown(record: dict[str, str], noise: bool) ->
 
 
 def test_several_troubles_at_once_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was started together may fail together; a setting that is none is said as it is elsewhere."""
+    """Several failures of one start are all reported; an invalid setting is reported as elsewhere."""
     group = ExceptionGroup(
         "x", [StartError("One."), ExceptionGroup("y", [SettingsError("Two."), OSError(98, "Three")])]
     )
@@ -219,10 +219,10 @@ def test_up_says_what_is_wrong_without_a_traceback(
     for name, value in said.items():
         monkeypatch.setenv(name, value)
     assert up.main([]) == 1
-    told = capsys.readouterr()
-    assert says in told.err
-    assert "Traceback" not in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
 
 
 def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,9 +230,9 @@ def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_secret")
     monkeypatch.delenv("PUBLIC_URL", raising=False)
     assert demo.main([]) == 1
-    told = capsys.readouterr()
-    assert "The demo did not work: REPLICATE_API_TOKEN is set, and PUBLIC_URL is not" in told.out
-    assert told.err == ""
+    printed = capsys.readouterr()
+    assert "The demo did not work: REPLICATE_API_TOKEN is set, and PUBLIC_URL is not" in printed.out
+    assert printed.err == ""
 
 
 #: `up`, with a place of its own, so that it meets no other one here.
@@ -259,10 +259,10 @@ def test_up_comes_up_says_where_and_keeps_its_data(tmp_path: Path, monkeypatch: 
             cli = [sys.executable, "-m", "shared.cli"]
             if number == 0:
                 subprocess.run([*cli, "grant", "ada", "10"], cwd=ROOT, env=values, check=True, capture_output=True)
-            told = subprocess.run(
+            ran = subprocess.run(
                 [*cli, "account", "ada", "--json"], cwd=ROOT, env=values, check=True, capture_output=True
             )
-            assert json.loads(told.stdout)["available"] == 10
+            assert json.loads(ran.stdout)["available"] == 10
         finally:
             child.send_signal(signal.SIGINT)
             out, _ = child.communicate(timeout=40)

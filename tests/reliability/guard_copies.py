@@ -16,7 +16,7 @@ from tests.reliability.guards import Guard
 PROJECT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("guard_server.py")
 
-#: What a test of a guard may need: all of the code, and what pytest is told.
+#: What a test of a guard may need: all of the code, and pytest's settings.
 PARTS = ("shared", "dev", "tests")
 FILES = ("function_app.py", "host.json", "pyproject.toml")
 

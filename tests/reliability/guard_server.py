@@ -5,7 +5,7 @@ Rules of this file:
    project. Each run is a fork of it, which reads the project from the copy as it is at that moment.
 2. It forks with one thread only: a lock that another thread holds would be held in the fork for ever.
 3. Red is a test that ran and failed. Whatever else ends a run (a file that cannot be imported, no such test, a fixture
-   that fails, a signal, time) says nothing about the guard, and is told as what it is.
+   that fails, a signal, time) says nothing about the guard, and is reported as what it is.
 
 A line on its standard input is the ids of the tests to run, as JSON; the line that it answers is a ``Ran``. The first
 line is all that will be asked for: they are collected once, which compiles the copy and finds what there is to load.
@@ -49,7 +49,7 @@ class Ran:
     said: str = ""
     packages: list[str] = field(default_factory=list)
 
-    # What pytest tells a plugin.
+    # The hooks of a pytest plugin.
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test's own call counts; a set-up that fails is trouble."""
@@ -71,7 +71,7 @@ class Server:
         self.copy = copy
         self.answers = answers
         self.ran: Ran | None = None
-        self.told: IO[str] | None = None
+        self.results: IO[str] | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int | None:
@@ -99,10 +99,10 @@ class Server:
     def in_fork(self, config: pytest.Config, tests: list[str]) -> Ran | None:
         """Run these in a fork of this process and read what it came to; in the fork itself, nothing."""
         alone()
-        with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as said:
+        with tempfile.TemporaryFile("w+") as results, tempfile.TemporaryFile("w+") as said:
             pid = os.fork()
             if not pid:
-                self.ran, self.told = Ran(), os.fdopen(os.dup(told.fileno()), "w")
+                self.ran, self.results = Ran(), os.fdopen(os.dup(results.fileno()), "w")
                 for stream in (1, 2):
                     os.dup2(said.fileno(), stream)
                 config.args[:] = tests
@@ -110,17 +110,17 @@ class Server:
                 return None
             code = waited_for(pid)
             said.seek(0)
-            told.seek(0)
-            ran = Ran(**json.load(told)) if code == 0 else Ran(trouble=f"its process ended with {code}")
+            results.seek(0)
+            ran = Ran(**json.load(results)) if code == 0 else Ran(trouble=f"its process ended with {code}")
             return replace(ran, said=said.read()[-1500:])
 
-    def end(self, ran: Ran, told: IO[str], code: int) -> None:
+    def end(self, ran: Ran, results: IO[str], code: int) -> None:
         """The last act of a fork, which ends without the cleaning up that is its parent's to do."""
         wanted = pytest.ExitCode.TESTS_FAILED if ran.failed else pytest.ExitCode.OK
         ran.trouble = ran.trouble or ("" if code == wanted else f"pytest ended with {code!r}")
         ran.packages = sorted(packages(self.copy))
-        json.dump(asdict(ran), told)
-        told.flush()
+        json.dump(asdict(ran), results)
+        results.flush()
         sys.stdout.flush()
 
 
@@ -164,7 +164,7 @@ def waited_for(pid: int) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Serve one copy. A fork comes back here from its session, and goes no further."""
+    """Serve one copy. A fork returns here from its session, and goes no further."""
     copy = Path(argv[0]).resolve()
     os.chdir(copy)
     sys.path[0] = str(copy)
@@ -175,8 +175,8 @@ def main(argv: list[str]) -> int:
     try:
         # a folder without a conftest.py: those are the project's, and come with what is collected
         code = int(pytest.main([*OPTIONS, str(copy / "shared")], [server]))
-        if server.ran is not None and server.told is not None:
-            server.end(server.ran, server.told, code)
+        if server.ran is not None and server.results is not None:
+            server.end(server.ran, server.results, code)
             code = 0
     finally:
         if server.ran is not None:

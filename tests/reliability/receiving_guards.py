@@ -1,4 +1,4 @@
-"""The guards of a request that waits to open, and of what is told again. As guards.py, from which their form is.
+"""The guards of a request that waits to open, and of an end that is published again. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.receiving_guards`` prints it).
 """
@@ -38,7 +38,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         f"{_TEST}test_two_requests_with_one_message_id_both_wait",
     ),
     Guard(
-        "what has ended is told again only to who asks",
+        "an end is published again only for a repeated request",
         WORKER + "handler.py",
         (('            again = "" if envelope.is_copy else str(', "            again = str("),),
         f"{_TEST}test_a_request_of_what_has_ended_is_told_the_end_again",

@@ -15,12 +15,12 @@ from dev.simulation.tallies import Tallies
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
-#: How many schedules there are. A change of the corridor changes it; a flow that is skipped by mistake does too.
+#: How many schedules there are. A change of the message handler changes it, and so does a flow skipped by mistake.
 AT_LEAST = 70_000
 
 EACH = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
 
-#: What the corridor does outside; each of it must have gone wrong in every way.
+#: The effects of the message handler on its dependencies; each must have gone wrong in every way.
 EFFECTS = {
     *("store.load", "store.commit", "index.put", "index.move", "index.get", "index.remove", "index.due"),
     *("provider.create", "provider.get", "provider.cancel", "provider.recent"),
@@ -44,7 +44,7 @@ def tallies(tmp_path_factory: pytest.TempPathFactory) -> Tallies:
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_every_schedule_of_a_flow_settles_with_every_promise_kept(flow: Flow, tallies: Tallies) -> None:
-    """Whatever effect goes wrong, the rest repairs it: paid once, told once, nothing left open."""
+    """Whatever effect goes wrong, the rest repairs it: paid once, published once, nothing left open."""
     tally = tallies.of(flow.name)
     assert not tally.broken
     assert tally.schedules > 0
@@ -53,7 +53,7 @@ def test_every_schedule_of_a_flow_settles_with_every_promise_kept(flow: Flow, ta
 def test_the_schedules_are_all_there(
     tallies: Tallies, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The count is printed; every effect of the corridor was died at, lost, refused and overtaken."""
+    """The count is printed; every effect of the message handler was crashed at, lost, refused and overtaken."""
     asked = {item.name for item in request.session.items}
     if any(f"{EACH}[{flow.name}]" not in asked for flow in FLOWS):
         pytest.skip("only some flows are run")

@@ -1,4 +1,4 @@
-"""What is an effect, and what is none."""
+"""What counts as an effect, and what does not."""
 
 import io
 from dataclasses import fields, replace

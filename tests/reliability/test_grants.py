@@ -18,7 +18,7 @@ async def grant(deps: Dependencies) -> None:
 
 
 async def correct(deps: Dependencies) -> None:
-    """Three credits more, by an operator, who is told when it was posted before."""
+    """An operator grants three credits more, and learns whether the grant was posted before."""
     with suppress(ValueError):
         await worker.correct(deps, "ada", available=3, held=0, captured=0, correction_id="case", note="")
 

@@ -34,7 +34,7 @@ def test_each_guard_has_a_test_that_is_red_without_it(guard: Guard, copy: Copy) 
     assert not copy.survives(guard)
 
 
-def test_what_is_taken_out_comes_back(copy: Copy) -> None:
+def test_what_is_taken_out_is_put_back(copy: Copy) -> None:
     """Red without it, green with it, and the file is what it was: the next test is of the whole project."""
     file = copy.folder / EXAMPLE.file
     before = file.read_bytes(), file.stat().st_mtime_ns
@@ -45,7 +45,7 @@ def test_what_is_taken_out_comes_back(copy: Copy) -> None:
 
 
 def test_a_guard_that_nothing_misses_survives(copy: Copy) -> None:
-    """An edit that changes nothing is told by its name and the test that stayed green."""
+    """An edit that changes nothing is reported by its name and the test that stayed green."""
     spared = replace(EXAMPLE, name="nobody's", edits=((EXAMPLE.edits[0][0], EXAMPLE.edits[0][0]),))
     assert f"nobody's: {EXAMPLE.killer} is green without it" in copy.survives(spared)
 
@@ -61,7 +61,7 @@ def test_a_guard_that_nothing_misses_survives(copy: Copy) -> None:
     ],
 )
 def test_what_breaks_the_run_itself_is_not_red(copy: Copy, edit: str, killer: str, trouble: str) -> None:
-    """A file that cannot be imported, an exit, a death, a test that is not there: each is told as what it is."""
+    """A file that cannot be imported, an exit, a death, a test that is not there: each is reported as what it is."""
     first = '"""'
     text = (copy.folder / EXAMPLE.file).read_text(encoding="utf-8")
     broken = replace(EXAMPLE, edits=((text, f"{edit}\n{text}"),), killer=killer)

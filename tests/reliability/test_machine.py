@@ -98,7 +98,7 @@ class Play(RuleBasedStateMachine):
     @precondition(lambda self: self.world.replicate.running)
     @rule(data=st.data(), end=st.sampled_from(["start", "one", "two", "unsafe", "none", "PA", "NSFW", "cancel"]))
     def replicate(self, data: st.DataObject, end: str) -> None:
-        """A prediction moves on; nobody is told yet."""
+        """A prediction moves on, and nothing is reported yet."""
         replicate = self.world.replicate
         prediction_id = data.draw(st.sampled_from([each.prediction_id for each in replicate.running]))
         images: dict[str, list[bytes]] = {
@@ -116,7 +116,7 @@ class Play(RuleBasedStateMachine):
     @precondition(lambda self: self.world.replicate.made_for)
     @rule(data=st.data(), fault=FAULTS)
     def webhook(self, data: st.DataObject, fault: tuple[int, Mode]) -> None:
-        """Replicate tells how any of its predictions stands, once more."""
+        """Replicate reports the state of any of its predictions once more."""
         prediction_id = data.draw(st.sampled_from(self.world.replicate.ids()))
         event: PredictionEvent = self.world.replicate.event(prediction_id)
         self.deliver(event, fault)
@@ -142,7 +142,7 @@ class Play(RuleBasedStateMachine):
     @invariant()
     def promises_hold(self) -> None:
         """After every act."""
-        _told(lambda: after_step(self.watch, "ada", "bob"))
+        _assert_holds(lambda: after_step(self.watch, "ada", "bob"))
 
     def teardown(self) -> None:
         """No more trouble: all comes to rest."""
@@ -155,10 +155,10 @@ class Play(RuleBasedStateMachine):
             run(self.world.tick(60))
             if not (self.world.index.rows or self.world.messenger.scheduled or self.world.replicate.running):
                 break
-        _told(lambda: at_rest(self.watch))
+        _assert_holds(lambda: at_rest(self.watch))
 
 
-def _told(look: Any) -> None:
+def _assert_holds(look: Any) -> None:
     """A broken promise as what Hypothesis takes for a failure: it makes the story shorter."""
     try:
         look()

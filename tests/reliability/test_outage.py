@@ -1,7 +1,7 @@
-"""An outage of Replicate under load: nothing is lost, nothing dies, and what piled up comes back as it can be served.
+"""An outage of Replicate under load: nothing is lost, nothing dies, and the backlog is retried as it can be served.
 
-The hour at 50 requests a second is `python3 -m dev outage`; here are four minutes at 5, which is the same corridor, the
-same breakers, and the same pace at a tenth of the limit.
+The hour at 50 requests a second is `python3 -m dev outage`. Here are four minutes at 5 a second, with the same message
+handler, the same breakers, and the same pace at a tenth of the limit.
 """
 
 from dataclasses import replace
@@ -59,10 +59,10 @@ def test_it_is_the_same_each_time() -> None:
 def test_the_command_says_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> None:
     """Bounded and named, with the figures of the documentation."""
     assert command.main(["--trouble", "402", "--rate", "5", "--minutes", "1", "--limit", "600"]) == 0
-    told = capsys.readouterr().out
-    assert "402 to creates" in told
+    printed = capsys.readouterr().out
+    assert "402 to creates" in printed
     for name, _ in command.LINES:
-        assert name in told
+        assert name in printed
 
 
 def test_the_command_fails_where_something_is_lost(

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 @pytest.mark.parametrize("flow", DIFFERING, ids=lambda flow: flow.name)
 def test_every_schedule_of_a_flow_settles_at_a_second_provider(flow: Flow, tmp_path: Path) -> None:
-    """With an idempotency key and without a list: paid once, told once, nothing left open."""
+    """With an idempotency key and without a list: paid once, published once, nothing left open."""
     tally = Tallies(tmp_path / "tallies").of(flow.name)
     assert not tally.broken
     assert tally.schedules > 0

@@ -58,20 +58,20 @@ def test_the_same_seed_is_the_same_history() -> None:
 
 
 def test_the_command_prints_figures_and_the_trace(capsys: pytest.CaptureFixture[str]) -> None:
-    """One seed alone tells its trace, so that two runs can be compared."""
+    """A run of one seed prints its trace, so that two runs can be compared."""
     assert simulate.main(["--seed", "3", "--users", "2", "--generations", "5"]) == 0
-    told = capsys.readouterr().out
-    assert "trace " in told
-    assert "1 seeds, 0 broke a promise" in told
-    assert "invariant checks" in told
+    printed = capsys.readouterr().out
+    assert "trace " in printed
+    assert "1 seeds, 0 broke a promise" in printed
+    assert "invariant checks" in printed
 
 
-def test_a_seed_that_fails_is_told_with_the_line_that_plays_it_again(
+def test_a_seed_that_fails_is_printed_with_the_line_that_plays_it_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The promise, the last moments, the command; and the exit code is 1."""
     monkeypatch.setattr("dev.simulation.simulation.BOUND_S", -7000)
     assert simulate.main(["--seeds", "1", "--users", "1", "--generations", "3"]) == 1
-    told = capsys.readouterr().out
-    assert "seed 0 broke a promise: Broken: everything settles" in told
-    assert "again: python3 -m dev simulate --seed 0 --users 1 --generations 3" in told
+    printed = capsys.readouterr().out
+    assert "seed 0 broke a promise: Broken: everything settles" in printed
+    assert "again: python3 -m dev simulate --seed 0 --users 1 --generations 3" in printed

@@ -107,7 +107,7 @@ def test_frozen_is_shared_and_all_else_is_not() -> None:
     assert copy[1] is not whole[1]
 
 
-def test_a_stage_knows_what_it_has_told_apart() -> None:
+def test_a_stage_knows_which_cases_it_distinguishes() -> None:
     """Whoever looks at the end or the webhook takes out the others, and no stage is turned to one of those."""
     stage = Stage(End.ABORTED, Webhook.ONCE, Fault())
     assert not stage.ends_in(End.FEWER, End.UNSAFE)

@@ -23,7 +23,7 @@ from shared.ports import Dependencies, Envelope
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
-#: Each of them doubles: told once is told twice, and told in the wrong order is told in it twice.
+#: Each of them doubles: one publication becomes two, and a wrong order happens twice.
 WEBHOOKS = (Webhook.ONCE, Webhook.DISORDERED, Webhook.NONE)
 
 
@@ -56,7 +56,7 @@ class TwinWorld(World):
         await self.twice(lambda deps: worker.handle(deps, read(raw, queue), envelope, queue))
 
     async def twice(self, walk: Callable[[Dependencies], Coroutine[Any, Any, None]]) -> None:
-        """One walk through the corridor, or two."""
+        """One call of the message handler, or two."""
         if self.twins is Twins.TOGETHER:
             deps = watched(self.deps, _InTurn())
             _step_in_turn([walk(deps), walk(deps)])

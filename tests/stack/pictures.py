@@ -64,7 +64,7 @@ async def serving(authority: trustme.CA) -> AsyncIterator[Pictures]:
         await runner.cleanup()
 
 
-class OwnRooms(Running):
+class OwnApp(Running):
     """A stack whose host runs the app in a folder of the test's."""
 
     def __init__(self, app: Path, overrides: dict[str, str], on_log: Callable[[str], None]) -> None:
@@ -92,7 +92,7 @@ async def open_road_to(pictures: Pictures, authority: trustme.CA, folder: Path) 
     }
     log = HostLog()
     async with (
-        OwnRooms(folder, overrides, log.read) as stack,
+        OwnApp(folder, overrides, log.read) as stack,
         App(stack) as app,
         httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
         httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,

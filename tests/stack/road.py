@@ -3,7 +3,7 @@
 Rules of this file:
 1. Every prompt is new, so that a fault of the simulator means one generation, and tests run in any order.
 2. A test waits for something that happens (an event, a step in the host's log), never for time to pass.
-3. Accounts, ledgers and generations are read back from Azurite, through the wiring of this process.
+3. Accounts, ledgers and generations are read back from Azurite, through the adapters of this process.
 """
 
 import asyncio
@@ -98,15 +98,15 @@ class Outcome:
 
     @property
     def reason(self) -> str | None:
-        """The reason code that the app was told."""
+        """The reason code of the event."""
         code: str | None = (self.event["data"]["reason"] or {}).get("code")
         return code
 
     @property
     def credits(self) -> tuple[int, int, int]:
-        """Held, captured, released, as the app was told."""
-        told = self.event["data"]["credits"]
-        return told["held"], told["captured"], told["released"]
+        """Credits held, captured and released, from the event."""
+        credits_of_event = self.event["data"]["credits"]
+        return credits_of_event["held"], credits_of_event["captured"], credits_of_event["released"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,12 @@ class Road:
 
     @property
     def deps(self) -> Dependencies:
-        """The house on the real adapters, in this process."""
+        """The dependencies on the real adapters, in this process."""
         return self.stack.app.deps
 
     # Before.
 
-    async def user(self, credits: int = 10) -> str:  # noqa: A002  # the house's word
+    async def user(self, credits: int = 10) -> str:  # noqa: A002  # the product's word
         """A new user with credits, on the premium plan."""
         user = f"user-{uuid4().hex[:10]}"
         await worker.grant(self.deps, user, credits, grant_id="welcome", plan=Plan.PREMIUM)
@@ -208,7 +208,7 @@ class Road:
     async def closed(self, key: Key) -> None:
         """Wait until the index row is gone: the last thing that a generation does, after its event."""
         async with asyncio.timeout(PATIENCE_S):
-            while await self.deps.index.get(key) is not None:  # noqa: ASYNC110  # a table tells nobody
+            while await self.deps.index.get(key) is not None:  # noqa: ASYNC110  # a table notifies nobody
                 await asyncio.sleep(0.05)
 
     async def predictions(self, prompt: str) -> list[dict[str, Any]]:
@@ -244,7 +244,7 @@ def key_of(message: Mapping[str, Any]) -> Key:
 
 
 def later(deps: Dependencies, seconds: float) -> Dependencies:
-    """The same house, to which so many seconds more have passed."""
+    """The same dependencies with a clock that is this many seconds ahead."""
     return replace(deps, now=lambda: datetime.now(UTC) + timedelta(seconds=seconds))
 
 

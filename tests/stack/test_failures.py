@@ -13,7 +13,7 @@ from tests.stack.road import Outcome, Road, key_of, later
 
 pytestmark = pytest.mark.stack
 
-#: Faults of the simulator, and the reason that the app is told.
+#: Faults of the simulator, and the reason in the event.
 CLASSES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("failed", {"error": "Prediction interrupted; please retry (code: PA)"}, "PROVIDER_FAILED"),
     ("failed", {"error": "Content flagged for: sexual (E005)"}, "CONTENT_REFUSED"),

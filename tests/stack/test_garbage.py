@@ -15,7 +15,7 @@ from tests.stack.road import PATIENCE_S, PROMPT_MARK, Road, key_of
 
 pytestmark = pytest.mark.stack
 
-#: What names no generation, so that nobody can be told of it. Each is made new, or the archive would hold it already.
+#: Bodies that name no generation, so no event can be published. Each is made new, or the archive would hold it already.
 NAMELESS: Mapping[str, Any] = {
     "bytes": lambda mark: b"\xff\xfe\x00" + mark,
     "half an object": lambda mark: b'{"user_id": "' + mark,
@@ -57,7 +57,7 @@ async def test_what_names_nobody_is_archived(road: Road) -> None:
 
 
 async def test_what_breaks_a_rule_is_refused_with_a_reason(road: Road) -> None:
-    """Archived too; the app is told INVALID_REQUEST, and no credit moves."""
+    """It is archived too, the event says INVALID_REQUEST, and no credit moves."""
 
     async def refused(fields: Mapping[str, Any]) -> None:
         message = await road.message(**fields)
@@ -96,8 +96,8 @@ async def test_a_body_that_looks_like_metadata_stays_a_body(road: Road) -> None:
     await road.paid_once(await road.outcome(message), message["prompt"])
 
 
-async def test_a_dead_letter_is_buried_and_its_hold_released(road: Road) -> None:
-    """A request dies while its prediction runs: stopped, released, told, and the raw message kept."""
+async def test_a_dead_letter_is_archived_and_its_hold_released(road: Road) -> None:
+    """A request dies while its prediction runs: the prediction is canceled, the hold released, the body kept."""
     message = await road.message()
     key = key_of(message)
     await road.fault("stuck", message)
@@ -135,8 +135,8 @@ async def _archived(road: Road, raw: bytes) -> Mapping[str, str]:
     blobs = road.stack.app.dead_letters
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            for letter in await blobs.list_dead_letters("", 500):
-                if digest in letter.name:
-                    assert await blobs.read_dead_letter(letter.name) == raw
-                    return letter.metadata
+            for archived in await blobs.list_dead_letters("", 500):
+                if digest in archived.name:
+                    assert await blobs.read_dead_letter(archived.name) == raw
+                    return archived.metadata
             await asyncio.sleep(0.1)

@@ -160,8 +160,8 @@ async def test_what_cannot_be_used_is_refused_and_nothing_else_is_asked(place: P
     for message, address in zip(messages, addresses, strict=True):
         outcome = await place.road.ended(key_of(message))
         assert outcome.reason == "INPUT_INVALID", address
-        told = outcome.event["data"]["reason"]["text"]
-        assert not [word for word in ("127.0", "169.254", "10.0", "example", str(port), "404") if word in told]
+        text = outcome.event["data"]["reason"]["text"]
+        assert not [word for word in ("127.0", "169.254", "10.0", "example", str(port), "404") if word in text]
         await place.refused(outcome, message["prompt"])
     assert "/good.png" not in place.pictures.asked
     assert place.pictures.asked.count("/for-ever") == 4
@@ -183,6 +183,6 @@ async def test_a_refused_output_waits_in_quarantine_where_no_user_comes(place: P
 
 
 async def test_no_address_of_a_users_is_in_the_log(place: Place) -> None:
-    """Nor the prompt, after all of the above: ids are told, addresses are not."""
+    """After all tests above the log has ids, and neither an address nor a prompt."""
     assert not [line for line in place.road.log.lines if HOST in line or ".png" in line]
     assert not place.road.log.failures()

@@ -28,7 +28,7 @@ async def test_no_line_holds_a_secret_or_a_prompt(road: Road) -> None:
 
 
 async def test_no_invocation_has_failed(road: Road) -> None:
-    """Whatever the tests did to the dependencies: nothing was raised that the corridor did not expect."""
+    """Whatever the tests did to the dependencies: the message handler expected every exception."""
     await road.generate()
     assert [(record["message"], record.get("exception", "")[-500:]) for record in road.log.failures()] == []
 

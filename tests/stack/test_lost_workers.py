@@ -15,7 +15,7 @@ from dev.app import App
 from dev.stack import ROOT
 from shared.core.lifecycle.state import State
 from shared.worker.wariness import LOST_DELIVERIES
-from tests.stack.pictures import OwnRooms, Pictures, painted, serving
+from tests.stack.pictures import OwnApp, Pictures, painted, serving
 from tests.stack.road import HostLog, Road, key_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -28,7 +28,7 @@ DEADLY, DEADLY_MADE, ALWAYS_DEADLY = 334, 1344, 333
 LOCK_S = 3
 
 
-class Mortal(OwnRooms):
+class Mortal(OwnApp):
     """A stack whose host dies, and is started again as the platform does it."""
 
     host: process.Child

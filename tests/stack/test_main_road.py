@@ -1,4 +1,4 @@
-"""A message goes in, a stored picture comes out, paid once; and the requests that are refused at the door."""
+"""A message goes in, a stored picture comes out, paid once; and requests that are refused on arrival."""
 
 import asyncio
 import io
@@ -112,7 +112,7 @@ async def test_the_same_message_under_two_ids_is_one_picture(road: Road) -> None
     assert await road.generation(key) == outcome.generation
     assert len(await road.predictions(message["prompt"])) == 1
     assert await road.balances(key.user_id) == (8, 0, 2)
-    # Who asked again after the end was told the end again: the same event.
+    # A request that is repeated after the end gets the same event again.
     first, *again = road.app.events[key.generation_id]
     assert again
     assert all(event == first for event in again)
@@ -152,7 +152,7 @@ async def test_the_same_message_under_one_id_is_delivered_once(road: Road) -> No
 
 
 async def test_a_cancel_ends_a_running_generation(road: Road) -> None:
-    """Stopped at Replicate, released here, told to the app."""
+    """The prediction is canceled at Replicate, the hold released, and the event published."""
     message = await road.message()
     key = key_of(message)
     await road.fault("stuck", message)

@@ -80,7 +80,7 @@ NOTHING: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("name", NOTHING)
-async def test_what_nobody_can_read_is_kept_once_and_told_in_one_line(road: Road, name: str) -> None:
+async def test_an_unreadable_message_is_kept_once_and_logged_in_one_line(road: Road, name: str) -> None:
     """One delivery, no failed call; the line at WARNING has the name of the archive, and it is there."""
     make, says = NOTHING[name]
     failures, seen = len(road.log.failures()), len(_kept(road))
@@ -144,7 +144,7 @@ async def test_a_request_that_waits_is_in_the_table_and_in_the_open_index(road: 
         for message in (first, second):
             key = key_of(message)
             async with asyncio.timeout(PATIENCE_S):
-                while (loaded := await road.deps.store.load(key)).generation is None:  # noqa: ASYNC110  # a table tells nobody
+                while (loaded := await road.deps.store.load(key)).generation is None:  # noqa: ASYNC110  # a table notifies nobody
                     await asyncio.sleep(0.05)
             assert loaded.generation.state is State.RECEIVED
             assert await road.deps.index.get(key) is not None
@@ -155,14 +155,14 @@ async def test_a_request_that_waits_is_in_the_table_and_in_the_open_index(road: 
         await road.paid_once(await road.ended(key_of(message)), message["prompt"])
 
 
-async def test_an_end_is_told_again_to_who_asks_again(road: Road) -> None:
+async def test_a_repeated_request_gets_the_end_again(road: Road) -> None:
     """Under the same id, though the broker remembers the first; nothing else happens."""
     message = await road.message()
     outcome = await road.outcome(message)
     await road.closed(outcome.key)
     await road.send(message)
     async with asyncio.timeout(PATIENCE_S):
-        while len(road.app.events[message["generation_id"]]) < 2:  # noqa: ASYNC110  # of the second nobody tells
+        while len(road.app.events[message["generation_id"]]) < 2:  # noqa: ASYNC110  # the second has no signal
             await asyncio.sleep(0.05)
     first, second = road.app.events[message["generation_id"]]
     assert first == second

@@ -32,7 +32,7 @@ PAGES = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "README
 #: What a line's words in capitals stand for here; NAME is a dead letter's, GENERATION one that was made.
 MEANT = {"USER": "ada", "ACCOUNT": "ada", "FILE": "portraits.zip", "ID": "ticket-1"}
 
-#: Lines that may say no: a letter that is no message is not sent again, one user's file is there already.
+#: Lines that may fail: a dead letter that is no message is not sent again, and one user's file exists already.
 MAY_SAY_NO = ("dead-letters replay", "upload ")
 
 #: What is not one command: `...` stands for more, Azure's own login comes first, or it runs for minutes.

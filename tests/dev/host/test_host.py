@@ -50,8 +50,8 @@ async def work(msg: func.ServiceBusMessage) -> None:
         busy -= 1
 
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%WORK_QUEUE%/$DeadLetterQueue", data_type=func.DataType.BINARY)
-def bury(msg: func.ServiceBusMessage) -> None:
-    log.info("buried", extra={"body": msg.get_body().decode()})
+def archive(msg: func.ServiceBusMessage) -> None:
+    log.info("archived", extra={"body": msg.get_body().decode()})
 
 @app.route("echo/{id}", methods=["POST"])
 async def echo(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
@@ -115,12 +115,12 @@ async def test_a_message_arrives_with_its_metadata(host: RunningHost, sender: Se
 
 
 @pytest.mark.parametrize("body", ["fail", "return"])
-async def test_a_failing_message_comes_again_and_is_buried(
+async def test_a_failing_message_comes_again_and_is_dead_lettered(
     host: RunningHost, sender: ServiceBusSender, body: str
 ) -> None:
     """An exception, and a returned value, abandon the message; the dead-letter trigger gets it in the end."""
     await sender.send_messages(ServiceBusMessage(body))
-    await host.logged(message="buried", body=body)
+    await host.logged(message="archived", body=body)
     assert [record["count"] for record in await host.logged(message="got", body=body)] == [1, 2]
 
 
@@ -140,7 +140,7 @@ async def test_a_failing_message_comes_again_and_is_buried(
 async def test_whatever_a_body_is_made_of_reaches_the_function(
     host: RunningHost, sender: ServiceBusSender, message: Any, body: str
 ) -> None:
-    """A value, a sequence, nothing at all; what fails is buried once, and the dead-letter queue is no circle."""
+    """A value, a sequence, nothing at all; what fails is dead-lettered once, and the dead-letter queue is no circle."""
     before = len(host.records)
     await sender.send_messages(message)
     got = [record for record in await host.logged(message="got", body=body) if record in host.records[before:]]
@@ -150,14 +150,14 @@ async def test_whatever_a_body_is_made_of_reaches_the_function(
     assert got[0]["body"] == body
     if body == "fail":
         async with asyncio.timeout(10):
-            while not (dead_lettered := _buried(host, before)):  # noqa: ASYNC110  # the log tells nobody
+            while not (dead_lettered := _archived(host, before)):  # noqa: ASYNC110  # the log notifies nobody
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
-        assert [record["body"] for record in _buried(host, before)] == ["fail"], dead_lettered
+        assert [record["body"] for record in _archived(host, before)] == ["fail"], dead_lettered
 
 
-def _buried(host: RunningHost, since: int) -> list[dict[str, Any]]:
-    return [record for record in host.records[since:] if record.get("message") == "buried"]
+def _archived(host: RunningHost, since: int) -> list[dict[str, Any]]:
+    return [record for record in host.records[since:] if record.get("message") == "archived"]
 
 
 async def test_a_lock_is_renewed_while_the_function_runs(host: RunningHost, sender: ServiceBusSender) -> None:

@@ -85,7 +85,7 @@ def test_two_functions_of_one_name_are_refused() -> None:
         index.functions_of(app, VALUES)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     """Nobody wants to start the host once per mistake."""
     with pytest.raises(HostError) as caught:
         index.functions_of(_app(_unbound, queue_name="%NOWHERE%", connection="Other"), VALUES)
