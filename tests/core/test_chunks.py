@@ -16,7 +16,7 @@ from shared.core.safety.chunks import OVERLAP_CHARACTERS, joined, pieces_of
     st.sampled_from("a\u00e9\U0001f5fc"),
 )
 def test_what_is_not_longer_than_the_overlap_is_whole_in_one_chunk(at: int, length: int, most: int, char: str) -> None:
-    """Wherever it stands, whatever the text is written in; and no chunk is longer than it may be."""
+    """This holds at any place and in any script, and no chunk is longer than its limit."""
     text = char * at + "x" * length + char * 700
     chunks = pieces_of(text, most)
     assert any("x" * length in chunk for chunk in chunks)
@@ -25,13 +25,13 @@ def test_what_is_not_longer_than_the_overlap_is_whole_in_one_chunk(at: int, leng
 
 @given(st.lists(st.text(max_size=8), max_size=8))
 def test_whole_parts_are_only_joined(parts: list[str]) -> None:
-    """Nothing is added between them, and nothing changed."""
+    """Nothing is added between them, and nothing is changed."""
     assert joined(parts) == "".join(parts)
 
 
 @given(st.text(st.characters(categories=["Cs", "Lu"]) | st.sampled_from("a\U0001f5fc"), max_size=20))
 def test_no_half_of_a_character_is_left(text: str) -> None:
-    """What comes out can be stored and sent, and what was whole is still there."""
+    """The result can be stored and sent, and keeps every whole character."""
     whole = joined(text)
     whole.encode()
     left = iter(whole)

@@ -23,7 +23,7 @@ from dev import chaos, outage, simulate
 def test_a_number_that_cannot_be_meant_is_one_sentence(
     main: object, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the option and the rule; nothing is run."""
+    """The sentence names the option and the rule, and nothing is run."""
     assert callable(main)
     with pytest.raises(SystemExit) as ended:
         main(argv)

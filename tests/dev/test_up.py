@@ -1,4 +1,4 @@
-"""`dev up` and its siblings: what is wrong is one sentence, and what is said is true."""
+"""`dev up` and its sibling commands: an error is one sentence, and every printed line is true."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def taken() -> Iterator[int]:
 
 @pytest.mark.parametrize("chosen", ["abc", "0", "-1", "65536", "70 71", "7071.0", "9" * 5000, "\u0661"])
 def test_an_invalid_host_port_is_one_sentence(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what it should be."""
+    """The sentence says which values are valid."""
     monkeypatch.setenv("HOST_PORT", chosen)
     with pytest.raises(StartError, match=r"^HOST_PORT must be the number of a port, from 1 to 65535, such as 7071\.$"):
         ports.of_host(7071)
@@ -70,7 +70,7 @@ def test_a_port_that_is_in_use_is_refused_or_passed_by(taken: int, monkeypatch: 
     ],
 )
 def test_a_broken_settings_file_is_one_sentence(content: str, says: str, tmp_path: Path) -> None:
-    """It names the file, and what to do; nothing of what is in it."""
+    """It names the file and what to do, and quotes nothing of its content."""
     file = tmp_path / "local.settings.json"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(StartError) as caught:
@@ -81,7 +81,7 @@ def test_a_broken_settings_file_is_one_sentence(content: str, says: str, tmp_pat
 
 
 def test_a_settings_file_is_made_from_the_example(tmp_path: Path) -> None:
-    """And read, also with the mark that Windows' editors write first."""
+    """It is then read, even with the byte order mark of Windows' editors."""
     file = tmp_path / "local.settings.json"
     assert local_values(file)["GENERATION_QUEUE"] == "generation-requests"
     file.write_text("\ufeff" + file.read_text(encoding="utf-8"), encoding="utf-8")
@@ -122,14 +122,14 @@ def test_the_environment_says_how_it_behaves_and_leads_nowhere(tmp_path: Path, m
     ],
 )
 def test_a_token_without_an_address_is_one_sentence(said: Mapping[str, str], says: str) -> None:
-    """What is missing or wrong, and never the token."""
+    """It names what is missing or wrong, and never quotes the token."""
     with pytest.raises(StartError, match=says) as caught:
         real_replicate(said)
     assert "secret" not in str(caught.value)
 
 
 def test_the_real_replicate_takes_a_token_and_an_address() -> None:
-    """Without a token there is none, whatever else is set."""
+    """Without a token the simulator is used, whatever else is set."""
     good = TOKEN | {"PUBLIC_URL": "https://name.example"}
     assert real_replicate(good) == good | {"CHECK_AFTER_S": "20"}
     assert real_replicate({"PUBLIC_URL": "https://name.example"}) == {}
@@ -139,7 +139,7 @@ def test_the_real_replicate_takes_a_token_and_an_address() -> None:
 
 
 def test_a_second_stack_does_not_take_over_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what is there; what a killed one has left behind is nobody's."""
+    """The error names the running stack; the file of a killed one is ignored."""
     file = tmp_path / "stack.json"
     monkeypatch.setattr(running, "RUNNING", file)
     with running.only_one() as first:
@@ -158,7 +158,7 @@ def test_a_second_stack_does_not_take_over_the_first(tmp_path: Path, monkeypatch
 def test_the_siblings_say_that_nothing_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And which line starts it; what cannot be sent is said before."""
+    """They name the command that starts a stack; an invalid message is refused before."""
     monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
     assert [env.main([]), events.main([]), send.main(["{}"])] == [1, 1, 1]
     printed = capsys.readouterr()
@@ -183,7 +183,7 @@ def test_the_siblings_say_that_nothing_is_up(
     ],
 )
 def test_the_timers_silence_is_not_shown(record: dict[str, str], noise: bool) -> None:
-    """It looks every second here; what it finds is said, and so is trouble."""
+    """The timer looks every second here, so only its findings and errors are printed."""
     assert up.is_noise(record) is noise
 
 
@@ -214,7 +214,7 @@ def test_up_says_what_is_wrong_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And ends, with nothing left running."""
+    """It then ends and leaves no process."""
     monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
     for name, value in said.items():
         monkeypatch.setenv(name, value)
@@ -226,7 +226,7 @@ def test_up_says_what_is_wrong_without_a_traceback(
 
 
 def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is started."""
+    """It says so before it starts anything."""
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_secret")
     monkeypatch.delenv("PUBLIC_URL", raising=False)
     assert demo.main([]) == 1
@@ -248,7 +248,7 @@ sys.exit(up.main(["--keep"]))
 @pytest.mark.stack
 @pytest.mark.timeout(120)
 def test_up_comes_up_says_where_and_keeps_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice: the account that was granted in the first is there in the second; Ctrl-C ends it with 0."""
+    """The second run has the account that was granted in the first; Ctrl-C ends it with 0."""
     monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
     for number in range(2):
         child = subprocess.Popen(

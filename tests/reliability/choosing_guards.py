@@ -1,4 +1,4 @@
-"""The guards of choosing a model and of the accounts. As guards.py, from which their form is.
+"""The guards of choosing a model and of the accounts. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.choosing_guards`` prints it).
 """

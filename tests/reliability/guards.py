@@ -28,19 +28,19 @@ def _lines(*lines: str) -> str:
 
 
 def flow_test(name: str) -> str:
-    """All schedules of one flow."""
+    """The test id of all schedules of one flow."""
     assert name in {flow.name for flow in FLOWS}, name
     test = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
     return f"tests/reliability/test_crash_points.py::{test}[{name}]"
 
 
 def core_test(test: str) -> str:
-    """A test of the core."""
+    """The id of a test of the core."""
     return f"tests/core/{test}"
 
 
 def worker_test(test: str) -> str:
-    """A test of the worker."""
+    """The id of a test of the worker."""
     return f"tests/worker/{test}"
 
 

@@ -1,4 +1,4 @@
-"""The guards of what is no picture: trainings, files, texts. As guards.py, from which their form is.
+"""The guards of the other modalities: trainings, files, texts. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.modality_guards`` prints it).
 """

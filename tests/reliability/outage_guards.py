@@ -1,4 +1,4 @@
-"""The guards of an outage: pace, breakers, waits. As guards.py, from which their form is.
+"""The guards of an outage: pace, breakers, waits. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.outage_guards`` prints it).
 """

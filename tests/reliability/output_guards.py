@@ -1,4 +1,4 @@
-"""The guards of what is brought home and of what is sent: clean, whole, and what it says it is. See guards.py."""
+"""The guards of outputs and inputs: clean, whole, and of the type that they claim. The form is that of guards.py."""
 
 from tests.reliability.guards import CORE, WORKER, Guard
 

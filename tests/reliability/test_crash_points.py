@@ -35,7 +35,7 @@ EFFECTS = {
 
 @pytest.fixture(scope="module")
 def tallies(tmp_path_factory: pytest.TempPathFactory) -> Tallies:
-    """What the flows came to, each of them played once, by whichever of some processes comes to it first."""
+    """The tally of each flow; several processes share the flows, and each is played once."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # the run's own folder, which its processes share
@@ -67,14 +67,14 @@ def test_the_schedules_are_all_there(
 
 
 def test_a_write_goes_wrong_in_every_way_and_a_read_in_the_two_that_differ() -> None:
-    """What is not known as a read is taken for a write."""
+    """A call that is not known as a read counts as a write."""
     assert set(modes_of("outputs.something_new")) == set(Mode)
     assert {mode for read in READS for mode in modes_of(read)} == {Mode.CRASH_BEFORE, Mode.FAILS}
     assert set(Mode) > OVERTAKEN
 
 
 def test_a_schedule_is_the_same_each_time() -> None:
-    """Its name says all about it: the same effects, in the same order."""
+    """Its name determines the effects and their order."""
     schedule = Schedule(FLOWS[0], 5, Mode.CRASH_AFTER, Webhook.TWICE, End.TRANSIENT_NEXT)
     first, second = run(perform(schedule)), run(perform(schedule))
     assert first.fault.names == second.fault.names
@@ -82,7 +82,7 @@ def test_a_schedule_is_the_same_each_time() -> None:
 
 
 def test_a_dead_process_has_no_more_effects() -> None:
-    """Whoever catches a crash can do nothing with it."""
+    """Code that catches a crash can cause no further effect."""
     fault = Fault(at=1)
 
     async def act() -> None:
