@@ -26,7 +26,7 @@ Answer = bytes | web.Response
 
 @dataclass
 class Pictures:
-    """The server. ``files`` are what is at each path; ``asked`` are the paths that somebody came for, in order."""
+    """The server: ``files`` has the answer of each path, ``asked`` the requested paths in order."""
 
     port: int = 0
     files: dict[str, Answer] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Pictures:
         return f"https://{HOST}:{self.port}{path}"
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """What is there."""
+        """Answer with the file at the path."""
         self.asked.append(request.path)
         found = self.files.get(request.path, web.Response(status=404))
         if isinstance(found, bytes):
@@ -48,7 +48,7 @@ class Pictures:
 
 @asynccontextmanager
 async def serving(authority: trustme.CA) -> AsyncIterator[Pictures]:
-    """A running server. Its certificate is good for its bare address too, so that it is never TLS that refuses it."""
+    """A running server; its certificate also covers its bare address, so TLS never is what refuses a request."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST, "127.0.0.1").configure_cert(context)
     pictures = Pictures()

@@ -1,4 +1,4 @@
-"""The create goes wrong: throttled, refused, its answer lost. One prediction, one charge, or none."""
+"""Creates that go wrong: throttled, refused, or answered too late. One prediction and one charge, or none."""
 
 import asyncio
 
@@ -32,7 +32,7 @@ async def test_a_throttled_create_is_retried_after_each_kind_of_hint(road: Road)
 
 
 async def test_a_refused_token_is_refreshed_once(road: Road) -> None:
-    """401: nothing was created, the token is fetched again, and the second POST makes the one prediction."""
+    """A 401 has created nothing; the token is fetched again, and the second POST makes the one prediction."""
     message = await road.message()
     await road.fault("create_401", message)
     outcome = await road.outcome(message)
@@ -41,7 +41,7 @@ async def test_a_refused_token_is_refreshed_once(road: Road) -> None:
 
 
 async def test_missing_credit_at_replicate_waits(road: Road) -> None:
-    """402 is an operator's matter: the generation is held for minutes, and its user may cancel it meanwhile."""
+    """After a 402, which an operator must solve, the generation waits for minutes, and its user may cancel it."""
     message = await road.message()
     key = key_of(message)
     await road.fault("create_402", message)
@@ -88,7 +88,7 @@ async def test_an_input_that_the_model_refuses_ends_with_a_reason(road: Road) ->
 
 
 async def test_a_lost_answer_is_adopted(road: Road) -> None:
-    """The prediction was created all the same: found by its webhook, or, without one, in Replicate's list."""
+    """The prediction exists all the same, and is found by its webhook or in Replicate's list."""
 
     async def lost(kind: str, *, silent: bool) -> None:
         message = await road.message()

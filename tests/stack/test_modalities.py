@@ -21,7 +21,7 @@ DESTINATION = "darkroom-local/portraits"
 
 
 def policy(folder: Path) -> str:
-    """A policy that lets pass what nobody can look at."""
+    """A policy that allows the modalities that no screener can check."""
     text = (ROOT / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
     assert "unscreened = []" in text
     file = folder / "moderation.toml"
@@ -56,7 +56,7 @@ async def output_of(road: Road, outcome: Outcome, captured: int) -> tuple[Mappin
 
 
 async def test_a_text_is_stored_as_utf_8_and_is_in_the_event_if_short(road: Road) -> None:
-    """The plan's model writes it; the system prompt reaches the model, and the text the app."""
+    """The plan's model writes it; the system prompt reaches the model, and the text is in the event."""
     message = await rich(road, modality="text", system_prompt="You answer in one sentence.", max_tokens=300)
     outcome = await road.outcome(message)
     output, content = await output_of(road, outcome, captured=1)
@@ -177,7 +177,7 @@ async def test_when_a_model_is_overloaded_the_next_one_answers(road: Road) -> No
 
 
 async def test_nobody_falls_back_who_does_not_want_to(road: Road) -> None:
-    """The request names one model and no other."""
+    """The request names one model and allows no other."""
     message = await rich(road, model="flux-dev", allow_fallback=False)
     await road.fault("overloaded", message)
     outcome = await road.outcome(message)

@@ -1,4 +1,4 @@
-"""Llama Guard on the whole road: what Content Safety lets pass and it does not; and what follows when it is silent."""
+"""Llama Guard on the whole road: it refuses what Content Safety allows, and what happens when it is silent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ async def made(road: Road, message: dict[str, Any]) -> list[str]:
 
 
 def prompt_of(generation: Generation) -> ScreeningRecord:
-    """The record of the look at the prompt."""
+    """The record of the prompt's verdict."""
     (found,) = [record for record in generation.screenings if record.subject == "prompt"]
     return found
 
@@ -126,7 +126,7 @@ async def test_a_prompt_cannot_close_the_frame_of_the_question(road: Road) -> No
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_where_the_policy_says_so_it_goes_on_without_it(road: Road, kind: str, more: dict[str, Any]) -> None:
-    """Failed, down, out of credit or silent: the others decide, and the record says who was missing."""
+    """It fails, is down, has no credit or is silent: the others decide, and the record names it as missing."""
     message = await road.message()
     await guard_is(road, message, kind, times=-1, **more)
     outcome = await road.outcome(message)
@@ -149,7 +149,7 @@ async def test_the_silence_of_the_secondary_screener_excuses_nothing(road: Road)
 
 
 async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> None:
-    """Nothing is held and nothing made until everybody has looked; then it is done, and nobody was missing."""
+    """Nothing is held or created until every screener has answered; then the request is done, with none missing."""
     file = policy(tmp_path, go_on_without=False)
     async with open_road({"SCREENERS": ",".join(EVERYBODY), "MODERATION_FILE": file}) as road:
         message = await road.message()

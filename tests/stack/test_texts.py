@@ -1,4 +1,4 @@
-"""Texts on the whole road: what language models are asked, and what they write, beyond what one look takes."""
+"""Texts on the whole road: prompts and outputs of language models that are longer than one look takes."""
 
 from typing import Any
 

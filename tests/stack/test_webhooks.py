@@ -1,4 +1,4 @@
-"""Webhooks that are lost, doubled, late, out of order or forged change nothing but the time it takes."""
+"""Webhooks that are lost, doubled, late, out of order or forged change nothing but the duration."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ P50_MS = 20
 
 
 async def test_disturbed_webhooks_end_in_one_picture(road: Road) -> None:
-    """Each on its own generation, all at once: one prediction, one charge, one event."""
+    """Each disturbs its own generation, all at once: one prediction, one charge, one event each."""
 
     async def disturbed(kind: str) -> Outcome:
         message = await road.message()
@@ -42,7 +42,7 @@ async def test_disturbed_webhooks_end_in_one_picture(road: Road) -> None:
 
 
 async def test_every_answer_of_the_trigger(road: Road) -> None:
-    """202, 400, 401 and 413, with a cause; and nothing but POST."""
+    """It answers 202, 400, 401 and 413, each with a cause, and takes only POST."""
     outcome = await road.generate()
     good = await _signed(road, outcome, _news())
     deliveries = {
@@ -100,7 +100,7 @@ async def test_the_trigger_answers_fast(road: Road) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One webhook delivery: where to, signed how, saying what."""
+    """One webhook delivery: its address, headers and body."""
 
     url: str
     headers: dict[str, str]
@@ -116,7 +116,7 @@ def _open_trigger(road: Road) -> httpx.AsyncClient:
 
 
 def _news() -> bytes:
-    """News of a prediction that nobody waits for any more."""
+    """The body of an update about a prediction that no generation waits for."""
     return json.dumps({"id": uuid4().hex, "status": "succeeded", "output": None}).encode()
 
 

@@ -105,7 +105,7 @@ def test_malformed_values_are_refused(data: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_random_bytes_never_do_worse_than_raise(data: bytes) -> None:
-    """Whatever comes in, only errors that the connection handles go out."""
+    """Any bytes raise only errors that the connection handles."""
     with suppress(*codec.MALFORMED):
         frames.parse(b"\x00\x00\x00\x00\x02\x00\x00\x00" + data)
     with suppress(*codec.MALFORMED):
@@ -148,7 +148,7 @@ def test_units_are_taken_from_a_stream_byte_by_byte() -> None:
 
 @pytest.mark.parametrize("head", [b"\x00\x00\x00\x07\x02\x00\x00\x00", b"\x7f\xff\xff\xff\x02\x00\x00\x00"])
 def test_impossible_frame_sizes_are_refused(head: bytes) -> None:
-    """A size that cannot be is not waited for."""
+    """The connection does not wait for a frame of an impossible size."""
     with pytest.raises(ValueError, match="not allowed"):
         frames.take_unit(bytearray(head))
 

@@ -102,7 +102,7 @@ def test_it_ends_cleanly_on_a_signal(entities: Path, number: signal.Signals) -> 
 
 
 def test_it_ends_with_the_pipe_of_its_parent(entities: Path) -> None:
-    """However the parent ended: the pipe closes, and the emulator goes."""
+    """The pipe closes however the parent ended, and the emulator ends."""
     with _process(entities, "--exit-with-stdin") as (process, _ready):
         assert process.communicate(timeout=5) == ("", "")
         assert process.returncode == 0

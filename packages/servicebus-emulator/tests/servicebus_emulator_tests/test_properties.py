@@ -67,7 +67,7 @@ def _receive(receiver: ServiceBusReceiver) -> ServiceBusReceivedMessage:
 
 
 def _settle(receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, outcome: str, **fields: Any) -> None:
-    """Settle over the receiver's link, and wait for the emulator's word."""
+    """Settle over the receiver's link, and wait for the emulator's answer."""
     handler: Any = receiver._handler
     handler.settle_messages(
         message._delivery_id, message._delivery_tag, outcome, await_outcome=True, outcome_timeout=5, **fields
@@ -90,7 +90,7 @@ def test_abandoning_sets_properties(clients: Clients) -> None:
 
 
 def test_the_last_abandoning_sets_them_on_the_dead_letter(clients: Clients) -> None:
-    """With the reason that the emulator itself adds."""
+    """They stand beside the reason that the emulator adds."""
     clients.receiver.abandon_message(clients.send_and_receive())
     _settle(clients.receiver, _receive(clients.receiver), "modified", message_annotations=PROPERTIES)
     dead = _receive(clients.dead_letters)
@@ -101,7 +101,7 @@ def test_the_last_abandoning_sets_them_on_the_dead_letter(clients: Clients) -> N
 
 
 def test_deferring_sets_properties(clients: Clients) -> None:
-    """Whoever asks for the message by its number sees them."""
+    """They are there when the message is received by its number."""
     message = clients.send_and_receive()
     _settle(clients.receiver, message, "modified", undeliverable_here=True, message_annotations=PROPERTIES)
     [deferred] = clients.receiver.receive_deferred_messages(_number(message))
@@ -110,7 +110,7 @@ def test_deferring_sets_properties(clients: Clients) -> None:
 
 
 def test_dead_lettering_sets_properties(clients: Clients) -> None:
-    """The entries of the info beside reason and description."""
+    """They are the entries of the info other than reason and description."""
     info = {**PROPERTIES, "DeadLetterReason": "r", "DeadLetterErrorDescription": "d"}
     error = AMQPError(condition=b"com.microsoft:dead-letter", description=None, info=info)
     _settle(clients.receiver, clients.send_and_receive(), "rejected", error=error)
@@ -123,7 +123,7 @@ def test_dead_lettering_sets_properties(clients: Clients) -> None:
 
 @pytest.mark.parametrize("status", ["abandoned", "defered", "suspended"])
 def test_settling_over_management_sets_properties(clients: Clients, status: str) -> None:
-    """The way that SDKs take after the link is gone, and for deferred messages."""
+    """SDKs settle in this way after the link is gone, and for deferred messages."""
     message = clients.send_and_receive()
     clients.receiver._settle_message_via_mgmt_link(
         status, [message.lock_token or ""], {"properties-to-modify": PROPERTIES}
@@ -190,7 +190,7 @@ def test_values_keep_their_types(way: str) -> None:
 
 
 def test_properties_survive_a_restart(tmp_path: Path) -> None:
-    """What was abandoned or deferred with them is read back with them."""
+    """They are read back with an abandoned or a deferred message."""
     specs = entities.from_json({"queues": [{"name": "q"}]})
     store = Store(tmp_path / "bus.db")
     queue = Broker(specs, store).entity("q")

@@ -109,7 +109,7 @@ async def test_a_message_of_several_frames_arrives_whole(clients: Clients) -> No
 
 
 async def test_a_message_beyond_the_limit_is_refused(clients: Clients) -> None:
-    """And the next one is taken."""
+    """The next message is taken."""
     with pytest.raises(MessageSizeExceededError):
         await clients.sender.send_messages(ServiceBusMessage(b"x" * (MAX_MESSAGE_BYTES + 1)))
     await clients.sender.send_messages(ServiceBusMessage("small"))
@@ -140,7 +140,7 @@ async def test_a_cancelled_message_never_comes(clients: Clients, emulator: Emula
 
 
 async def test_an_abandoned_message_comes_again(clients: Clients) -> None:
-    """At once, with its delivery counted."""
+    """It comes at once, with its delivery counted."""
     await clients.sender.send_messages(ServiceBusMessage("again"))
     await clients.receiver.abandon_message(await _receive(clients))
     message = await _receive(clients)
@@ -173,7 +173,7 @@ async def test_a_dead_letter_keeps_reason_and_contents(clients: Clients) -> None
 
 
 async def test_an_expired_message_goes_to_the_dead_letters(clients: Clients, emulator: Emulator) -> None:
-    """Without anyone receiving: a timer sees to it."""
+    """A timer moves it, even if no one receives."""
     await clients.sender.send_messages(ServiceBusMessage("stale", time_to_live=timedelta(seconds=0.1)))
     await until_count(emulator, "aio/$DeadLetterQueue", 1)
     [dead] = await clients.dead_letters.receive_messages(1)
@@ -259,7 +259,7 @@ async def test_faults_are_given_to_the_next_sends_only(clients: Clients, emulato
 
 
 async def test_unknown_entities_and_sessions_are_refused(clients: Clients) -> None:
-    """When the link is opened, with the conditions of the real service."""
+    """They are refused when the link is opened, with the real service's conditions."""
     missing = clients.client.get_queue_receiver("missing")
     with pytest.raises(MessagingEntityNotFoundError):
         await missing.__aenter__()
@@ -280,7 +280,7 @@ async def test_a_wrong_key_is_refused(emulator: Emulator) -> None:
 
 
 async def test_a_duplicate_is_accepted_and_dropped(clients: Clients, emulator: Emulator) -> None:
-    """Also within one batch; another id is another message."""
+    """This holds within one batch too; another id is another message."""
     async with clients.client.get_queue_sender("once") as sender:
         await sender.send_messages(ServiceBusMessage("1", message_id="same"))
         await sender.send_messages([ServiceBusMessage(each, message_id=each) for each in ("same", "other", "other")])
@@ -288,7 +288,7 @@ async def test_a_duplicate_is_accepted_and_dropped(clients: Clients, emulator: E
 
 
 async def test_subscriptions_get_copies(clients: Clients, emulator: Emulator) -> None:
-    """Each settles its own; a subscription has dead letters of its own, too."""
+    """Each settles its own copy, and has dead letters of its own."""
     sender = clients.client.get_topic_sender("news")
     receiver = clients.client.get_subscription_receiver("news", "a", max_wait_time=5)
     dead_letters = clients.client.get_subscription_receiver("news", "a", sub_queue="deadletter", max_wait_time=5)

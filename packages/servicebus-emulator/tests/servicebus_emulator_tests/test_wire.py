@@ -1,4 +1,4 @@
-"""Clients that misbehave: they lose their own connection, and nobody else does."""
+"""Clients that misbehave lose their own connection, and no other client does."""
 
 import socket
 from time import monotonic, sleep
@@ -81,7 +81,7 @@ def _send(client: socket.socket, *performatives: Performative, payload: bytes = 
 
 
 def _next(client: socket.socket, wanted: type[Performative], buffer: bytearray) -> Performative:
-    """The next frame of a kind, others are read over."""
+    """The next frame of a kind; others are skipped."""
     while True:
         while (unit := frames.take_unit(buffer)) is not None:
             if not unit.startswith(b"AMQP") and isinstance(performative := frames.parse(unit)[1], wanted):
@@ -130,7 +130,7 @@ def test_settling_inside_a_transaction_is_refused(emulator: Emulator) -> None:
 
 
 def _send_on(client: socket.socket) -> None:
-    """Send for five seconds."""
+    """Keep sending for five seconds."""
     end_s = monotonic() + 5
     while monotonic() < end_s:
         client.sendall(b"x" * 1000)
@@ -138,7 +138,7 @@ def _send_on(client: socket.socket) -> None:
 
 
 def test_a_refused_client_that_stays_is_cut(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has its time to read the answer, and no more: what it goes on to send is read by nobody."""
+    """It has time to read the answer; whatever it still sends is not read."""
     monkeypatch.setattr(connection, "_FAREWELL_S", 0.1)
     with socket.create_connection(("127.0.0.1", emulator.port), 5) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
