@@ -50,7 +50,7 @@ class Copy:
 
     def run(self, *tests: str) -> dict[str, Any]:
         """Run the tests on the copy as it is now; returns a ``guard_server.Ran``."""
-        return _asked(self._server, tests)
+        return _ask_server(self._server, tests)
 
     def survives(self, guard: Guard) -> str:
         """Take the guard out and run its test; returns what is wrong, or nothing if the test went red."""
@@ -74,7 +74,7 @@ class Copy:
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _asked(server: "subprocess.Popen[str]", tests: tuple[str, ...]) -> dict[str, Any]:
+def _ask_server(server: "subprocess.Popen[str]", tests: tuple[str, ...]) -> dict[str, Any]:
     assert server.stdin is not None
     assert server.stdout is not None
     server.stdin.write(json.dumps(tests) + "\n")
@@ -93,7 +93,7 @@ def opened(folder: Path, tests: tuple[str, ...]) -> Iterator[Copy]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=compiling()) as server:
         try:
-            warmed = _asked(server, tests)
+            warmed = _ask_server(server, tests)
             assert not warmed["trouble"], (
                 f"the guards' tests cannot be collected: {warmed['trouble']}\n{warmed['said']}"
             )

@@ -9,7 +9,7 @@ _TEST = "tests/worker/test_receiving.py::"
 
 RECEIVING_GUARDS: tuple[Guard, ...] = (
     Guard(
-        "a request that waits to open has a row",
+        "a request that waits to open has an index row",
         WORKER + "handler.py",
         (("            await _take_in(deps, message, trouble, comes_at)\n", "            pass\n"),),
         f"{_TEST}test_a_request_that_waits_has_a_row_and_is_in_the_open_index",
@@ -27,7 +27,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         f"{_TEST}test_the_first_request_of_an_id_is_the_one",
     ),
     Guard(
-        "a copy's id owes nothing to the sender's",
+        "a copy's id does not depend on the sender's",
         WORKER + "deferring.py",
         (
             (
@@ -44,7 +44,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         f"{_TEST}test_a_request_of_what_has_ended_is_told_the_end_again",
     ),
     Guard(
-        "no copy is dropped for the name of an earlier one",
+        "no copy is dropped because an earlier one has its id",
         WORKER + "deferring.py",
         (
             (

@@ -44,15 +44,15 @@ async def test_disturbed_webhooks_end_in_one_picture(road: Road) -> None:
 async def test_every_answer_of_the_trigger(road: Road) -> None:
     """It answers 202, 400, 401 and 413, each with a cause, and takes only POST."""
     outcome = await road.generate()
-    good = await _signed(road, outcome, _news())
+    good = await _sign(road, outcome, _news())
     deliveries = {
         "queued": good,
         "empty": replace(good, body=b""),
-        "no prediction": await _signed(road, outcome, b"[]"),
+        "no prediction": await _sign(road, outcome, b"[]"),
         "unsigned": replace(good, headers={}),
         "other body": replace(good, body=good.body + b" "),
         "other address": replace(good, url=good.url.replace("attempt=1", "attempt=2")),
-        "old": await _signed(road, outcome, _news(), age_s=400),
+        "old": await _sign(road, outcome, _news(), age_s=400),
         "large": replace(good, body=bytes(WEBHOOK_BYTES + 1)),
     }
     async with _open_trigger(road) as trigger:
@@ -87,7 +87,7 @@ async def test_the_trigger_answers_fast(road: Road) -> None:
         while len(medians_ms) < 10 and min(medians_ms, default=P50_MS) >= P50_MS:
             took_ms: list[float] = []
             for _ in range(20):
-                delivery = await _signed(road, outcome, _news())
+                delivery = await _sign(road, outcome, _news())
                 began = time.perf_counter()
                 answer = await delivery.post(trigger)
                 took_ms.append(milliseconds(began))
@@ -124,7 +124,7 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-async def _signed(road: Road, outcome: Outcome, body: bytes, age_s: int = 0) -> Delivery:
+async def _sign(road: Road, outcome: Outcome, body: bytes, age_s: int = 0) -> Delivery:
     """A delivery as Replicate would make it, about this generation."""
     secret = await road.stack.app.signing_secret.value()
     callback = Callback(outcome.key, 1)
