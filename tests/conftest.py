@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and hooks of all tests."""
 
 import gc
 import platform
@@ -43,7 +43,7 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who talks to the local stack talks to processes."""
+    """A test of the local stack counts as a test with a process."""
     for item in items:
         if item.get_closest_marker("stack"):
             item.add_marker("process")
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Whoever starts a process says so, or fails: `python3 -m dev test --quick` leaves out what is marked."""
+    """A test that starts a process without the mark fails: `python3 -m dev test --quick` leaves out marked tests."""
     if not item.get_closest_marker("process"):
         _unmarked.append(item.nodeid)
     try:

@@ -1,4 +1,4 @@
-"""docs/architecture.md: its diagram and its table are what the code says, and its tree has every folder."""
+"""docs/architecture.md: its diagram and its table agree with the code, and its tree has every folder."""
 
 import re
 import shutil
@@ -15,13 +15,13 @@ PAGE = architecture.PAGE.read_text(encoding="utf-8")
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    """`python3 -m dev architecture --write` makes diagram and table anew; a folder's line is written by hand."""
+    """`python3 -m dev architecture --write` makes diagram and table; the line of a folder is written by hand."""
     assert list(architecture.stale(PAGE)) == []
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md"])
 def test_every_path_that_a_page_names_exists(page: str) -> None:
-    """In backticks and with a folder in front, or as the target of a link."""
+    """A path is in backticks with a folder in front, or the target of a link."""
     file = architecture.ROOT / page
     text = file.read_text(encoding="utf-8")
     named = re.findall(r"`((?:shared|dev|docs|infra|packages|tests)/[\w./-]*)`", text)
@@ -32,14 +32,14 @@ def test_every_path_that_a_page_names_exists(page: str) -> None:
 
 
 def test_every_fact_has_a_sentence_and_every_state_a_sample() -> None:
-    """Each once; "ending" is the one sample that is no state of its own."""
+    """Each has one; "ending" is the only sample that is no state."""
     assert list(FACTS) == list(MEANINGS)
     assert set(STATES) - {"ending"} == {state.value for state in State}
     assert all(generation.state.value == name for name, generation in STATES.items() if name != "ending")
 
 
 def test_what_a_fact_does_is_an_arrow_of_the_diagram() -> None:
-    """Every step that a sample takes is drawn, with the fact's name; and no arrow is drawn that NEXT has not."""
+    """Each step of a sample is drawn with the fact's name, and each arrow is in NEXT."""
     arrows = [line.strip() for line in drawing.diagram().splitlines() if "-->" in line]
     assert len(arrows) == sum(len(following) for following in NEXT.values()) + sum(state.ended for state in State)
     for name, generation in STATES.items():
@@ -60,19 +60,19 @@ def test_what_a_fact_does_is_an_arrow_of_the_diagram() -> None:
     ],
 )
 def test_what_is_stale_is_named(old: str, new: str, said: str) -> None:
-    """Each part of the page by its name, and what makes it right."""
+    """The error names each part of the page, and the command that writes it."""
     found = "\n".join(architecture.stale(PAGE.replace(old, new)))
     assert said in found
 
 
 def test_writing_touches_the_generated_parts_alone() -> None:
-    """What was broken in them is whole again, and nothing else is another."""
+    """A broken generated part is restored, and the rest of the page stays."""
     assert architecture.renewed(PAGE) == PAGE
     assert architecture.renewed(PAGE.replace("`wait over`", "`x`")) == PAGE
 
 
 def test_a_page_without_its_marks_is_not_written() -> None:
-    """A mark that was deleted by accident would leave a part of the page as it is for ever."""
+    """If a mark was deleted by accident, its part would never be written again."""
     with pytest.raises(SystemExit, match="must have '<!-- generated: states -->'"):
         architecture.renewed(PAGE.replace("<!-- generated: states -->", ""))
 
@@ -80,7 +80,7 @@ def test_a_page_without_its_marks_is_not_written() -> None:
 def test_the_command_checks_and_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """1 and a sentence where something is stale; after --write, 0."""
+    """It returns 1 with a sentence if something is stale, and 0 after --write."""
     page = tmp_path / "architecture.md"
     shutil.copyfile(architecture.PAGE, page)
     page.write_text(PAGE.replace("`wait over`", "`x`"), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""docs/glossary.md: sorted, a line for each term, nothing that nobody uses, and every word of the design."""
+"""docs/glossary.md: sorted, one line for each term, no unused term, and every word of the design."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ upload, modality, catalogue, tier, policy, state, waiting, provider, port, adapt
 
 
 def rows() -> list[tuple[str, str]]:
-    """(term, what it is) of each line."""
+    """(term, meaning) of each line."""
     return re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -27,27 +27,27 @@ TERMS = [term for term, _ in rows()]
 
 
 def test_the_terms_are_sorted_and_each_is_there_once() -> None:
-    """In alphabetical order; case and hyphens do not count."""
+    """The order is alphabetical, without case and hyphens."""
     keys = [term.casefold().replace("-", " ") for term in TERMS]
     assert keys == sorted(keys)
     assert len(set(TERMS)) == len(TERMS) > 60
 
 
 def test_each_line_of_the_table_is_a_term_with_a_sentence() -> None:
-    """A line that the reading above passes over would be held by nothing."""
+    """A line that the pattern of the other tests misses would not be checked at all."""
     table = [line for line in text_of(PAGE).splitlines() if line.startswith("|")][2:]
     assert len(table) == len(TERMS)
     assert [said for _, said in rows() if not said.endswith(".")] == []
 
 
 def test_every_word_of_the_design_is_a_term() -> None:
-    """One word for one thing, and this page says which thing."""
+    """The design has one word for one thing, and this page defines it."""
     design = {term.strip() for term in DESIGN.replace("\n", " ").split(",")}
     assert design - set(TERMS) == set()
 
 
 def test_every_term_is_used_elsewhere() -> None:
-    """In code, in docs or in tests, as words or as a name."""
+    """It is used in code, docs or tests, as words or as a name."""
     files = [path for path in project_files(ROOT) if path.suffix in {".py", ".md", ".toml", ".bicep"} and path != PAGE]
     used = "\n".join(text_of(path) for path in files if path != Path(__file__).resolve())
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_-]+", " ", used).casefold()
@@ -55,6 +55,6 @@ def test_every_term_is_used_elsewhere() -> None:
 
 
 def test_the_readme_and_the_architecture_lead_to_it() -> None:
-    """A reader who meets a word finds it."""
+    """Both pages link to the glossary."""
     assert "(docs/glossary.md)" in text_of(ROOT / "README.md")
     assert "(glossary.md)" in text_of(ROOT / "docs" / "architecture.md")

@@ -1,4 +1,4 @@
-"""The rules that no linter holds."""
+"""The rules of the project that no linter checks."""
 
 import ast
 import json
@@ -74,7 +74,7 @@ PLATFORM = re.compile(r"APPLICATIONINSIGHTS_\w+|PYTHON_\w+|AzureWebJobsStorage__
 
 @cache
 def files() -> tuple[Path, ...]:
-    """Every file that belongs to the project: what .gitignore names is not looked into."""
+    """Every file of the project, without those that .gitignore names."""
     return project_files(ROOT)
 
 
@@ -101,14 +101,14 @@ def name_of(path: Path) -> str:
 
 
 def test_the_walk_finds_the_project() -> None:
-    """Or every rule below would hold for nothing."""
+    """Without files every rule below would pass."""
     found = {name_of(path) for path in files()}
     assert {"function_app.py", "host.json", "shared/worker/saving.py", "dev/stack.py", "README.md"} <= found
     assert not [name for name in found if name.startswith((".venv", ".local"))]
 
 
 def test_no_file_is_too_long() -> None:
-    """At most 400 lines of Python."""
+    """A Python file has at most 400 lines."""
     lengths = {
         name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files() if path.suffix == ".py"
     }
@@ -116,7 +116,7 @@ def test_no_file_is_too_long() -> None:
 
 
 def test_no_function_is_too_long() -> None:
-    """At most 40 lines in shared/, its docstring included."""
+    """A function in shared/ has at most 40 lines, its docstring included."""
     too_long = {
         f"{name_of(path)}:{function.name}": lines
         for path in python("shared")
@@ -127,7 +127,7 @@ def test_no_function_is_too_long() -> None:
 
 
 def test_most_functions_are_short() -> None:
-    """The 90th percentile in shared/: an exception may be long, the rule may not."""
+    """The limit is for the 90th percentile in shared/, so single functions may be longer."""
     lengths = sorted(
         (function.end_lineno or 0) - function.lineno + 1 for path in python("shared") for function in functions(path)
     )
@@ -136,7 +136,7 @@ def test_most_functions_are_short() -> None:
 
 
 def test_no_class_is_too_long() -> None:
-    """At most 250 lines in shared/, its docstrings included."""
+    """A class in shared/ has at most 250 lines, its docstrings included."""
     too_long = {
         f"{name_of(path)}:{node.name}": lines
         for path in python("shared")
@@ -147,13 +147,13 @@ def test_no_class_is_too_long() -> None:
 
 
 def test_no_module_lies_loose() -> None:
-    """Every module of shared/ is in one of its folders, so that an import contract holds for it."""
+    """Every module of shared/ is in one of its folders, so an import contract covers it."""
     loose = [path.name for path in python("shared") if path.parent == ROOT / "shared"]
     assert loose == ["__init__.py"]
 
 
 def test_the_core_is_pure() -> None:
-    """It imports itself and what can neither see nor touch the world outside."""
+    """It imports only itself and modules without access to the outside world."""
     impure = set()
     for path in (path for path in python("shared") if "core" in path.relative_to(ROOT).parts):
         for node in nodes(path):
@@ -174,7 +174,7 @@ def test_the_core_is_pure() -> None:
 
 
 def test_every_test_says_what_it_is_about() -> None:
-    """A sentence of docstring each."""
+    """Each test has a sentence of docstring."""
     silent = [
         f"{name_of(path)}:{function.name}"
         for path in python("tests")
@@ -185,7 +185,7 @@ def test_every_test_says_what_it_is_about() -> None:
 
 
 def test_nothing_is_left_for_later() -> None:
-    """What is not done is an issue, not a comment."""
+    """Open work is in an issue, not in a comment."""
     later = re.compile(r"\b(TODO|FIXME|HACK)\b")
     found = [
         f"{name_of(path)}:{number}"
@@ -198,7 +198,7 @@ def test_nothing_is_left_for_later() -> None:
 
 
 def test_nobodys_machine_is_in_a_file() -> None:
-    """No home folder, and no package registry but the one that each user has set."""
+    """No file names a home folder or a package registry."""
     machine = re.compile(
         r"(?<![\w.])/(?:root|home|Users)/\w+|[A-Z]:\\Users|registry\.npmjs\.|pypi\.org|pythonhosted|(?:--|extra-)index-url"
     )
@@ -213,12 +213,12 @@ def test_nobodys_machine_is_in_a_file() -> None:
 
 
 def documents() -> list[Path]:
-    """The pages for people."""
+    """The pages of documentation."""
     return [path for path in files() if path.suffix == ".md"]
 
 
 def test_every_command_that_a_page_names_exists() -> None:
-    """`python3 -m dev NAME` is a command, with its module."""
+    """Each `python3 -m dev NAME` is a command with its module."""
     named = {name for path in documents() for name in re.findall(r"python3? -m dev (\w+)", text_of(path))}
     assert {"demo", "test"} <= named
     assert named <= set(COMMANDS)
@@ -227,7 +227,7 @@ def test_every_command_that_a_page_names_exists() -> None:
 
 
 def test_every_setting_that_a_page_names_exists() -> None:
-    """In backticks and in capitals: a setting, a reason code, a parameter of the deployment, or a known stranger's."""
+    """A name in backticks and capitals is a setting, a reason code, a deployment parameter, or a known foreign name."""
     parameters = text_of(ROOT / "infra" / "main.bicepparam")
     known = {name.env for name in NAMES} | set(HOST_NAMES) | {reason.value for reason in Reason} | OUTSIDERS
     known |= set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters))  # what whoever deploys may set
@@ -239,7 +239,7 @@ def test_every_setting_that_a_page_names_exists() -> None:
 
 
 def test_the_deployment_sets_what_the_app_reads() -> None:
-    """Every name is a setting or the platform's; together they are enough for the app to start."""
+    """Every name is a setting or the platform's, and together they let the app start."""
     tuned = json.loads((ROOT / "infra" / "settings.json").read_text(encoding="utf-8"))
     template = (ROOT / "infra" / "modules" / "app.bicep").read_text(encoding="utf-8")
     block = re.search(r"loadJsonContent\('\.\./settings\.json'\), \{(.*?)\n  \}\)", template, re.DOTALL)
@@ -253,7 +253,7 @@ def test_the_deployment_sets_what_the_app_reads() -> None:
 
 
 def test_every_requirement_is_bounded() -> None:
-    """A range from what was tried to the next version that may break; the exact versions are in the lock file."""
+    """The range goes from the tested version to the next that may break; exact versions are in the lock file."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     requirements = [line.partition("#")[0].partition(";")[0].strip() for line in lines]
     requirements = [requirement for requirement in requirements if requirement]
@@ -263,7 +263,7 @@ def test_every_requirement_is_bounded() -> None:
 
 
 def test_the_functions_end_before_the_host_ends_them(tmp_path: Path) -> None:
-    """Reaching functionTimeout restarts the worker with all it is doing: the last resort comes well before it."""
+    """At functionTimeout the worker restarts with all its work, so the app's own limit comes well before it."""
     settings = tmp_path / "settings.json"
     settings.write_text('{"IsEncrypted": false, "Values": {}}')
     host = read(ROOT / "host.json", settings)

@@ -1,4 +1,4 @@
-"""What modules agree upon is a member of an enum: no rule compares it with a text of its own."""
+"""Words that modules agree on are members of an enum: no rule compares them with a text literal."""
 
 import ast
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ ELSEWHERE = {
 
 
 def compared(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The texts that anything is compared with, in expressions and in patterns."""
+    """The text literals in comparisons and patterns."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             for each in [node.left, *node.comparators]:
@@ -45,14 +45,14 @@ def _texts(nodes: list[ast.expr]) -> Iterator[tuple[int, str]]:
 
 
 def bare(text: str, name: str) -> list[str]:
-    """Where a file compares a word of ours with a text."""
+    """The places where a file compares one of these words with a text literal."""
     allowed = ELSEWHERE.get(name, set())
     found = [(line, word) for line, word in compared(ast.parse(text)) if word in WORDS - allowed]
     return [f"{name}:{line}: {word!r}" for line, word in found]
 
 
 def test_no_rule_compares_with_a_bare_text() -> None:
-    """A second provider, or a new modality, would make such a comparison silently wrong."""
+    """A second provider or a new modality would make such a comparison silently wrong."""
     files = sorted(SHARED.rglob("*.py"))
     assert len(files) > 150
     found = [each for file in files for each in bare(file.read_text(), file.relative_to(SHARED).as_posix())]
@@ -60,7 +60,7 @@ def test_no_rule_compares_with_a_bare_text() -> None:
 
 
 def test_a_bare_text_is_found_however_it_is_compared() -> None:
-    """Alone, in a list, on the left, in a pattern."""
+    """It may stand alone, in a list, on the left, or in a pattern."""
     for line in (
         'trouble.dependency == "replicate"',
         '"no credit" != outcome.why',

@@ -58,17 +58,17 @@ def test_no_file_has_more_retired_words_than_it_may_have() -> None:
     ],
 )
 def test_each_retired_word_is_found(text: str, word: str) -> None:
-    """In prose and in names, with its line."""
+    """It is found in prose and in names, with its line."""
     assert found(f"first\n{text}\n") == [(2, word)]
 
 
 def test_a_phrase_is_found_over_the_end_of_a_line() -> None:
-    """In a paragraph, and in a comment with its sign."""
+    """It is found in a paragraph, and in a comment with its sign."""
     assert found("what was put\noff, and\n    # comes\n    # back") == [(1, "put off"), (3, "comes back")]
 
 
 def test_a_path_is_read_too() -> None:
-    """As line 0."""
+    """A word in the path has line 0."""
     assert found("", "docs/adr/0001-the-corridor.md") == [(0, "corridor")]
 
 
@@ -87,7 +87,7 @@ def test_a_path_is_read_too() -> None:
     ],
 )
 def test_what_is_legitimate_is_not_found(file: str, text: str) -> None:
-    """A use with its reason in the list, and a longer word."""
+    """A use with a reason in the list is legitimate, and so is a longer word."""
     assert found(text, file) == []
 
 
@@ -98,7 +98,7 @@ def test_a_use_is_legitimate_only_where_the_list_says_so() -> None:
 
 
 def test_every_legitimate_use_has_its_files() -> None:
-    """A glob that matches nothing, and a reason that says nothing, are left over."""
+    """Each glob matches a file, and each reason says something."""
     names = [path.relative_to(ROOT).as_posix() for path in project_files(ROOT)]
     for retired in retired_words().words:
         assert retired.say
@@ -108,7 +108,7 @@ def test_every_legitimate_use_has_its_files() -> None:
 
 
 def test_more_uses_than_allowed_fail_and_fewer_do_not() -> None:
-    """Zero is allowed to a file that the list does not name."""
+    """A file that the list does not name may have none."""
     uses = [Use("a.py", 1, "x", "y"), Use("a.py", 2, "x", "y"), Use("b.py", 1, "x", "y")]
     assert too_many(uses, {"a.py": 2, "b.py": 1}) == {}
     assert too_many(uses, {"a.py": 3, "b.py": 1, "c.py": 1}) == {}

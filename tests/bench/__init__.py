@@ -1,1 +1,1 @@
-"""What the benchmarks can hold without a clock: calls to dependencies, log records, modules."""
+"""The limits of the benchmarks that need no clock: calls to dependencies, log records, modules."""

@@ -27,7 +27,7 @@ from tests.adapters.simulators import running, scripted
 
 
 async def test_frames_come_as_they_went() -> None:
-    """Head and body, also an empty one; None at the end."""
+    """Head and body are read as written, even an empty body; the end gives None."""
     reader = asyncio.StreamReader()
     reader.feed_data(wire.packed({"do": "call"}, b"\x00body") + wire.packed({"do": "mark"}))
     reader.feed_eof()
@@ -38,7 +38,7 @@ async def test_frames_come_as_they_went() -> None:
 
 
 async def test_requests_on_their_way_are_counted() -> None:
-    """By verb and table, on a kept connection and with a body before."""
+    """They count by verb and table, also on a kept connection and after a body."""
     counts: Counter[str] = Counter()
     async with scripted(web.Response(status=204)) as service:
         port = int(service.url.rpartition(":")[2])
@@ -57,7 +57,7 @@ async def test_requests_on_their_way_are_counted() -> None:
 def test_a_report_is_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As a table and as JSON; a missed target says so."""
+    """It is a table and JSON, and names a missed target."""
     monkeypatch.setattr(report, "FOLDER", tmp_path / "a" / "bench")
     made = Report()
     made.add("a part", [{"design": "darkroom", "CPU ms": 1.25}])
@@ -73,13 +73,13 @@ def test_a_report_is_written_down(
 
 
 async def where_it_runs(made: Report, *, full: bool, turns: int) -> None:
-    """A benchmark that tells which cores it gives to what is measured and to the rest, and which it has itself."""
+    """A benchmark that prints the cores of what is measured, of the rest, and of itself."""
     made.add("cores", [{"measured": str(usage.cores()), "own": str(sorted(os.sched_getaffinity(0)))}])
 
 
 @pytest.mark.skipif(usage.cores() is None, reason="processes cannot be pinned here, or there is one core")
 def test_what_is_measured_has_a_core_of_its_own() -> None:
-    """Also after the benchmark has pinned itself: asked again then, the system would tell of one core alone."""
+    """This holds even after the benchmark has pinned itself, when the system reports one core only."""
     before = sorted(os.sched_getaffinity(0))
     usage.cores.cache_clear()
     (row,) = report.run(where_it_runs, full=False, turns=1, limit_s=5).parts[0].rows
@@ -88,7 +88,7 @@ def test_what_is_measured_has_a_core_of_its_own() -> None:
 
 
 async def test_a_host_is_idle_when_its_last_call_is_over() -> None:
-    """Its end may be told of long before: what a call does after that is still its cost, and no other run's."""
+    """Its end may be published long before; what a call does after that is still its own cost, and no other run's."""
     host = Host(slots=1)
     listener = await asyncio.start_server(host.accept, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname()[:2])
@@ -109,14 +109,14 @@ async def test_a_host_is_idle_when_its_last_call_is_over() -> None:
 
 
 async def half_done(made: Report, *, full: bool, turns: int) -> None:
-    """A benchmark that never ends after its first table."""
+    """A benchmark that hangs after its first table."""
     made.add("a part", [{"full": full, "turns": turns}])
     made.at_most("CPU", 1, 0.5)
     await asyncio.sleep(60)
 
 
 async def broken(made: Report, *, full: bool, turns: int) -> None:
-    """A benchmark whose dependencies are away."""
+    """A benchmark without its dependencies."""
     made.at_most("CPU", 1, 2)
     raise OSError("no dependencies")
 
@@ -124,7 +124,7 @@ async def broken(made: Report, *, full: bool, turns: int) -> None:
 def test_a_benchmark_ends_in_time_with_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither one that hangs nor one that breaks takes the others with it, or what it had measured by then."""
+    """One that hangs or breaks costs neither the others nor its own earlier results."""
     monkeypatch.setattr(report, "FOLDER", tmp_path / "a" / "bench")
     for name, measure in (("road", half_done), ("steps", broken)):
         report.show(name, report.run(measure, full=True, turns=2, limit_s=0.2), full=True)
@@ -136,14 +136,14 @@ def test_a_benchmark_ends_in_time_with_what_it_has(
 
     capsys.readouterr()
     assert report.summary(["road", "steps", "memory"]) is False
-    told = capsys.readouterr().out
-    assert all(each in told for each in ("not done within", "no dependencies", "not measured yet", "NO"))
+    printed = capsys.readouterr().out
+    assert all(each in printed for each in ("not done within", "no dependencies", "not measured yet", "NO"))
 
 
-def test_all_targets_are_told_at_once(
+def test_all_targets_are_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From what was written down, without measuring anything; true where all are met."""
+    """The check reads the saved results without measuring, and is true if all targets are met."""
     monkeypatch.setattr(report, "FOLDER", tmp_path / "a" / "bench")
     made = Report()
     made.at_most("CPU of moving", 0.4, 0.26)
@@ -157,13 +157,13 @@ def test_all_targets_are_told_at_once(
 
 
 def test_every_benchmark_is_bounded() -> None:
-    """As it is usually run, and in full."""
+    """This holds for the usual run and for the full one."""
     assert set(bench.LIMITS_S) == set(bench.NAMES)
     assert all(usual <= full <= 2 * 3600 for usual, full in bench.LIMITS_S.values())
 
 
 def test_a_worker_sees_what_is_installed_in_azure() -> None:
-    """The packages of requirements.txt with all that they need, and none that is here for development alone."""
+    """It has the packages of requirements.txt with their dependencies, and none of development."""
     absent = deployed.absent()
     assert {"pytest", "_pytest", "rich", "click", "mypy"} <= absent
     there = {
@@ -182,7 +182,7 @@ def test_a_worker_sees_what_is_installed_in_azure() -> None:
 
 
 def test_what_is_hidden_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither imported nor looked up, as where it is not installed; everything else is."""
+    """It can be neither imported nor looked up, as if not installed; all else can."""
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     for name in [name for name in sys.modules if name.partition(".")[0] in {"rich", "sched"}]:
         monkeypatch.delitem(sys.modules, name)
@@ -197,7 +197,7 @@ def test_what_is_hidden_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_benchmark_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """With those that there are."""
+    """The error lists the benchmarks that exist."""
     with pytest.raises(SystemExit):
         bench.main(["raod"])
 
@@ -206,7 +206,7 @@ def test_an_unknown_benchmark_is_named(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize("size_bytes", [50_000, 1_500_000, 5_000_000])
 def test_a_picture_is_about_as_large_as_was_asked(size_bytes: int) -> None:
-    """And one that can be decoded, with as many pixels as it takes."""
+    """It can be decoded, and has as many pixels as the size needs."""
     drawn = render(Scene("", 0, 0, plain=True, size_bytes=size_bytes), PictureFormat(512, 512, "png", 80))
 
     assert size_bytes * 0.9 < len(drawn) < size_bytes * 1.1
@@ -215,7 +215,7 @@ def test_a_picture_is_about_as_large_as_was_asked(size_bytes: int) -> None:
 
 @pytest.mark.process
 async def test_an_answer_waits_for_the_end_where_it_is_asked_to() -> None:
-    """`Prefer: wait`, which the official SDK sends: the output is there, a moment before its end."""
+    """With `Prefer: wait`, as the official SDK sends it, the answer has the output, just before the end."""
     async with running("replicate_simulator") as ready, aiohttp.ClientSession() as session:
         await session.post(f"{ready['url']}/_sim/run_time", json={"start_s": 0, "run_s": 0.2})
         url = f"{ready['url']}/v1/models/black-forest-labs/flux-schnell/predictions"

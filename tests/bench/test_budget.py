@@ -1,4 +1,4 @@
-"""No flow asks its dependencies more often than it may: each further call is latency, CPU and money."""
+"""No flow calls its dependencies more often than its budget allows; each call costs latency, CPU and money."""
 
 from collections.abc import AsyncIterator
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stack
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def walk() -> AsyncIterator[Walk]:
-    """Every flow, walked once on real dependencies."""
+    """Every flow, run once on real dependencies."""
     async with dependencies.started() as around, flows.walking(around) as walking:
         await walking.all()
         yield walking
@@ -21,14 +21,14 @@ async def walk() -> AsyncIterator[Walk]:
 
 @pytest.mark.parametrize("flow", BUDGETS)
 async def test_a_flow_keeps_to_its_budget(walk: Walk, flow: str) -> None:
-    """Requests to each dependency, counted on the wire."""
+    """The requests to each dependency are counted on the wire."""
     found, budget = walk.found[flow], BUDGETS[flow]
 
     assert {name: number for name, number in found.items() if number > budget[name]} == {}
 
 
 async def test_a_generation_asks_replicate_once_beside_its_picture(walk: Walk) -> None:
-    """One create, whatever the run time; the picture is the other request."""
+    """There is one create, whatever the run time, and one download of the picture."""
     straight = [walk.found[flow]["replicate"] for flow in ("request", "started", "completed", "completed again")]
 
     assert straight == [1, 0, 1, 0]

@@ -1,4 +1,4 @@
-"""A request as a model with certain inputs takes it, or why it does not."""
+"""Helpers: map a request to the inputs of a model, or get the refusal."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""An attempt: which prediction of a list is its own."""
+"""An attempt: how it finds its own prediction in a list."""
 
 from dataclasses import replace
 from urllib.parse import quote
@@ -19,7 +19,7 @@ KEYS = [Key("ada", "one"), Key("ada+x@example.com", "us-east-1:7f3c"), Key("auth
 
 
 def attempt() -> Attempt:
-    """The first of a request."""
+    """The first attempt of a request."""
     made = attempt_on(REAL, replace(REQUEST, model="flux-schnell"), "flux-schnell", number=1, seed=7, now=START)
     assert isinstance(made, Attempt)
     return made
@@ -32,7 +32,7 @@ def listed(webhook: str) -> Prediction:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_an_attempt_knows_its_own_by_the_address(key: Key) -> None:
-    """Whatever its ids are; no other user's, no other generation's and no other attempt's."""
+    """The address alone decides: a prediction of another user, generation or attempt is not its own."""
     address = callback_url(HOOK, Callback(key, 1), SECRET)
     assert created(attempt(), key, listed(address))
     assert not created(replace(attempt(), number=2), key, listed(address))
@@ -42,7 +42,7 @@ def test_an_attempt_knows_its_own_by_the_address(key: Key) -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_an_address_is_read_however_it_is_escaped(key: Key) -> None:
-    """An escape says the same as the sign: who looks for the id as it is must not miss it."""
+    """An escaped sign equals the plain one, so a search for the plain id finds it."""
     user, generation = ("".join(f"%{ord(sign):02X}" for sign in each) for each in (key.user_id, key.generation_id))
     assert created(attempt(), key, listed(f"{HOOK}?user={user}&generation={generation}&attempt=1"))
     plain = f"{HOOK}?user={quote(key.user_id)}&generation={quote(key.generation_id)}&attempt=1"
@@ -51,6 +51,6 @@ def test_an_address_is_read_however_it_is_escaped(key: Key) -> None:
 
 @pytest.mark.parametrize("address", ["https://elsewhere.example/hook", "https://[", "https://[one", "one", "%"])
 def test_a_strangers_address_is_not_its_own(address: str) -> None:
-    """Not even where our own choice of a seed is in it: the address decides where there is one."""
+    """A foreign address excludes a prediction even if it has the seed that we chose."""
     this = attempt()
     assert not created(this, Key("ada", "one"), replace(listed(address), seed=this.seed, model=this.target))

@@ -1,4 +1,4 @@
-"""The own term list: what it finds however it is written, what it leaves alone, and how long it takes."""
+"""The blocklist: what it finds in any spelling, what it does not refuse, and how long a search takes."""
 
 import json
 import random
@@ -26,19 +26,19 @@ CASES: list[dict[str, Any]] = tomllib.loads(
 
 
 def text_of(case: dict[str, Any]) -> str:
-    """The text of a case: repeated as often as it says, and what follows."""
+    """The text of a case: its text as often as the case says, and then its ending."""
     text: str = case["text"] * case.get("repeat", 1) + case.get("then", "")
     return text
 
 
 def is_found(text: str) -> bool:
-    """Whether the list has anything to say to a text."""
+    """Whether the list refuses a text."""
     assessment = BLOCKLIST.look(text)
     return bool(assessment.severities or assessment.topics)
 
 
 def test_there_are_cases_enough_of_every_kind() -> None:
-    """At least 150, and some of each trick."""
+    """There are at least 150 cases, and some of each trick."""
     kinds = [case["kind"] for case in CASES]
     assert len(CASES) >= 150
     for kind in ("safe", "unsafe", "leet", "homoglyph", "zero-width", "mixed", "innocent", "empty", "huge"):
@@ -47,7 +47,7 @@ def test_there_are_cases_enough_of_every_kind() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['kind']} {number}" for number, case in enumerate(CASES)])
 def test_every_case_is_judged_as_it_should_be(case: dict[str, Any]) -> None:
-    """By the list alone, whatever the service would say."""
+    """The list alone decides; no service is asked."""
     assert is_found(text_of(case)) == (case["blocklist"] == "refused")
 
 
@@ -61,12 +61,12 @@ def test_every_case_is_judged_as_it_should_be(case: dict[str, Any]) -> None:
     ],
 )
 def test_a_hit_has_its_category_at_high_severity(text: str, category: Category) -> None:
-    """And nothing is said of the other categories."""
+    """The hit says nothing of the other categories."""
     assert BLOCKLIST.look(text).severities == {category: 6}
 
 
 def test_a_topic_is_found_beside_a_category() -> None:
-    """One text may be both."""
+    """One text may have both."""
     assessment = BLOCKLIST.look("child porn")
     assert assessment.topics == {Topic.MINORS}
     assert assessment.severities == {Category.SEXUAL: 6}
@@ -74,7 +74,7 @@ def test_a_topic_is_found_beside_a_category() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_read(text: str) -> None:
-    """Nothing that a user can write raises, and folding twice is folding once."""
+    """No text raises an error, and folding twice equals folding once."""
     BLOCKLIST.look(text)
     assert folded(folded(text)) == folded(text)
 
@@ -102,7 +102,7 @@ HOSTILE = {
 
 
 def milliseconds(text: str, times: int) -> list[float]:
-    """How long looking takes, so many times: of our own time, for other work may run beside it."""
+    """CPU milliseconds of each of so many searches; other processes do not count."""
     taken = []
     for _ in range(times):
         began = time.process_time()
@@ -112,7 +112,7 @@ def milliseconds(text: str, times: int) -> list[float]:
 
 
 def test_500_characters_take_less_than_a_millisecond() -> None:
-    """Half of all looks at prompts as they come; a busy machine makes single ones slower."""
+    """The median counts, because single searches are slower on a busy machine."""
     words = ["a", "beautiful", "sunset", "over", "highly", "detailed", "8k", "50mm", "by", "schöner", "Abend", "закат"]
     chosen = random.Random(1)
     prompts = [" ".join(chosen.choice(words) for _ in range(100))[:500] for _ in range(20)]
@@ -121,7 +121,7 @@ def test_500_characters_take_less_than_a_millisecond() -> None:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_texts_take_no_longer_than_their_length(kind: str) -> None:
-    """Ten times the text is about ten times the time: nothing in it explodes."""
+    """Ten times the text takes about ten times as long, so no pattern explodes."""
     text = HOSTILE[kind]
     short, long = min(milliseconds(text, 5)), min(milliseconds(text * 10, 3))
     assert long < 40 * max(short, 0.05)
@@ -146,7 +146,7 @@ def test_hostile_texts_take_no_longer_than_their_length(kind: str) -> None:
     ],
 )
 def test_a_chunk_is_read_in_each_way(chunk: str, read: set[str]) -> None:
-    """What is not disguised is read once; what may be, without its disguises too."""
+    """A plain text is read once; a text that may be disguised is also read without its disguises."""
     assert {reading.dead_letters for reading in of_chunk(chunk)} == read
 
 
@@ -162,7 +162,7 @@ def test_a_chunk_is_read_in_each_way(chunk: str, read: set[str]) -> None:
     ],
 )
 def test_what_is_written_one_letter_at_a_time_is_put_together(text: str, read: set[str]) -> None:
-    """Parted where a gap is wider; an article before it may be none of it."""
+    """A wider gap ends a word, and an article before the word may not belong to it."""
     assert {reading.dead_letters for reading in spaced(text)} == read
 
 
@@ -205,7 +205,7 @@ GROUP = '[[terms]]\ntopic = "crime"\nwords = '
     ],
 )
 def test_a_bad_list_names_its_place_and_never_a_term(text: str, named: str) -> None:
-    """An operator finds the place at once; patterns that could explode are not taken."""
+    """The error names the place, and patterns that could explode are refused."""
     with pytest.raises(BlocklistError) as caught:
         Blocklist.parse(text, file="mine.toml")
     assert str(caught.value).startswith("mine.toml")
@@ -213,9 +213,9 @@ def test_a_bad_list_names_its_place_and_never_a_term(text: str, named: str) -> N
 
 
 @given(st.lists(st.sampled_from(["a", "b", " ", "'", "-", "?", "|", "(?:", ")", "[xy]"]), min_size=1, max_size=8))
-def test_what_is_taken_is_an_expression(pieces: list[str]) -> None:
-    """Whatever is made of the allowed signs: it is refused with its place, or every part of it compiles and looks."""
-    word = "".join(pieces)
+def test_an_accepted_term_is_a_valid_expression(parts: list[str]) -> None:
+    """Any combination of the allowed signs is refused with its place, or compiles and searches."""
+    word = "".join(parts)
     refused = ""
     try:
         terms = Blocklist.parse(listed(GROUP + json.dumps([word, "marker"])))
@@ -229,7 +229,7 @@ def test_what_is_taken_is_an_expression(pieces: list[str]) -> None:
 
 
 def test_a_blank_is_up_to_five_signs_and_may_be_none_where_it_says_so() -> None:
-    """Between words there may be something, or nothing: who leaves the blank out is understood by any model."""
+    """Words may have signs between them or nothing, because a model understands words that are run together."""
     terms = Blocklist.parse(listed(GROUP + '["bad thing", "bad ?word"]'))
     assert all(terms.look(text).topics for text in ("bad thing", "bad -_-_thing", "badthing", "badword", "bad.word"))
     assert not any(
@@ -238,7 +238,7 @@ def test_a_blank_is_up_to_five_signs_and_may_be_none_where_it_says_so() -> None:
 
 
 def test_the_tree_is_made_for_the_first_text() -> None:
-    """Whoever never looks at a text does not wait for it, and it is made once."""
+    """The tree is built once, for the first text, so a process that screens none does not pay for it."""
     terms = Blocklist.parse(listed(GROUP + '["uncommon"]'))
     assert terms._tree == []
     terms.look("a lighthouse")
@@ -248,7 +248,7 @@ def test_the_tree_is_made_for_the_first_text() -> None:
 
 
 def test_an_innocent_phrase_hides_only_itself() -> None:
-    """What else stands in the text is found all the same."""
+    """The rest of the text is searched as usual."""
     assert not is_found("an anti-porn poster")
     assert is_found("an anti-porn poster, and porn")
     assert not is_found("en kyss")

@@ -1,4 +1,4 @@
-"""The breaker: who may ask, when, and what each answer means for the next one."""
+"""The breaker: which calls may pass, when, and how each result changes that."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def failed(times: int, at: float = 0, breaker: Breaker | None = None) -> Breaker
 
 
 def test_it_opens_after_failures_in_a_row() -> None:
-    """Two are an accident, three are not; then nobody may ask for a pause."""
+    """Two failures leave it closed, the third opens it; then no call passes for a pause."""
     assert (failed(2).state(0), failed(2).wait_s(0)) == ("closed", 0)
     breaker = failed(3)
     assert (breaker.state(0), breaker.wait_s(0), breaker.wait_s(4)) == ("open", 10, 6)
@@ -34,7 +34,7 @@ def test_one_success_begins_the_count_anew() -> None:
 
 
 def test_one_probe_at_a_time() -> None:
-    """After the pause one may ask; a second one is told to come back while the first is on its way."""
+    """After the pause one call may pass; a second one is refused with a wait until the first has ended."""
     breaker = failed(3)
     assert (breaker.state(10), breaker.wait_s(10)) == ("half-open", 0)
     breaker = breaker.asked(10)
@@ -43,7 +43,7 @@ def test_one_probe_at_a_time() -> None:
 
 
 def test_a_probe_that_fails_opens_it_for_twice_as_long() -> None:
-    """10, 20, then 35 at most, for ever."""
+    """The pauses are 10 and 20 seconds, and from then on 35, the longest."""
     breaker, now, waits = failed(3), 0.0, []
     for _ in range(5):
         waits.append(breaker.wait_s(now))
@@ -53,20 +53,20 @@ def test_a_probe_that_fails_opens_it_for_twice_as_long() -> None:
 
 
 def test_a_pause_is_longer_by_chance_and_by_a_hint() -> None:
-    """By up to a quarter, so that many do not probe in step; the dependency's own hint is the least."""
+    """Jitter adds up to a quarter, so that instances do not probe in step; the dependency's hint is the lower bound."""
     breaker = failed(2)
     assert breaker.failed_at(0, 0, 1).wait_s(0) == 10 * (1 + JITTER)
     assert breaker.failed_at(0, 0, 0, hint_s=100).wait_s(0) == 100
 
 
 def test_a_probe_that_is_answered_closes_it() -> None:
-    """At once, for everybody."""
+    """It closes at once, for all calls."""
     breaker = failed(3).asked(10).succeeded(10, 11)
     assert (breaker.state(11), breaker.wait_s(11)) == ("closed", 0)
 
 
 def test_it_is_closed_on_probation() -> None:
-    """One failure right after the probe opens it again, for the next longer pause; a success forgives all."""
+    """One failure right after the probe opens it for the next longer pause; a success resets the pauses."""
     closed = failed(3).asked(10).succeeded(10, 11)
     assert failed(1, 12, closed).wait_s(12) == 20
     forgiven = closed.succeeded(12, 12)
@@ -88,7 +88,7 @@ def test_what_began_before_it_closed_says_nothing() -> None:
 
 
 def test_a_probe_that_is_given_up_leaves_its_place() -> None:
-    """Canceled before there was an answer: the next one may probe. A stranger's end frees nothing."""
+    """After a canceled probe the next call may probe; the end of any other call frees nothing."""
     breaker = failed(3).asked(10)
     assert breaker.given_up(9).wait_s(10) > 0
     assert breaker.given_up(10).wait_s(10) == 0
@@ -96,7 +96,7 @@ def test_a_probe_that_is_given_up_leaves_its_place() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 30), st.floats(0, 1)), max_size=60))
 def test_there_is_always_a_next_time(history: Sequence[tuple[bool, float, float]]) -> None:
-    """Whatever happens, nobody is told to wait for more than the longest pause, and then somebody may ask."""
+    """No caller has to wait longer than the longest pause, and after it one call may pass."""
     breaker, now = Breaker(rule=RULE), 0.0
     for good, passes_s, chance in history:
         now += passes_s

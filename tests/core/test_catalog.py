@@ -1,4 +1,4 @@
-"""The catalogue: what a model takes, what it costs, who may use it."""
+"""The catalogue: what a model takes, what it costs, and which plans may use it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def refusal(model: str, request: GenerationRequest) -> Refusal:
 
 
 def test_credits_and_tiers_are_those_of_the_guide() -> None:
-    """1, 2 and 5 credits for the Free, Basic and Premium tiers."""
+    """A picture costs 1, 2 and 5 credits in the tiers Free, Basic and Premium."""
     guides = [CATALOG.models[name] for name in ("flux-schnell", "flux-dev", "flux-1.1-pro")]
     assert {model.name: (model.credits, model.tier) for model in guides} == {
         "flux-schnell": (1, Plan.FREE),
@@ -57,7 +57,7 @@ def test_credits_and_tiers_are_those_of_the_guide() -> None:
     ],
 )
 def test_schnell_gets_the_nearest_ratio_and_megapixels(width: int, height: int, ratio: str, megapixels: str) -> None:
-    """Flux-schnell knows no width and height."""
+    """Flux-schnell has no inputs for width and height."""
     inputs = mapped("flux-schnell", replace(REQUEST, width=width, height=height)).inputs
     assert inputs == {"prompt": REQUEST.prompt, "aspect_ratio": ratio, "megapixels": megapixels, "seed": 7}
 
@@ -80,7 +80,7 @@ def test_pro_gets_custom_sizes_within_its_bounds(width: int, height: int, sent: 
 
 @given(st.integers(64, 8192), st.integers(64, 8192))
 def test_every_size_fits_every_model(width: int, height: int) -> None:
-    """Whatever was asked within the message's bounds, what is sent is within the model's."""
+    """Any size within the message's bounds is sent as one within the model's bounds."""
     sized = [model for model in CATALOG.models.values() if model.sizing is not None]
     assert len(sized) > 3
     for model in sized:
@@ -97,8 +97,8 @@ def test_every_size_fits_every_model(width: int, height: int) -> None:
         assert all(inputs[side] % 32 == 0 for side in ("width", "height") if side in inputs)  # type: ignore[operator]
 
 
-def test_an_aspect_ratio_goes_before_width_and_height_of_another_shape() -> None:
-    """Who names the ratio means it; that the sides were left out is told."""
+def test_an_aspect_ratio_takes_precedence_over_sides_of_another_shape() -> None:
+    """The ratio was named explicitly, so it is sent, and the result lists the sides as ignored."""
     said = mapped("flux-schnell", replace(REQUEST, aspect_ratio="16:9", width=64, height=64))
     assert said.inputs["aspect_ratio"] == "16:9"
     assert "megapixels" not in said.inputs
@@ -106,17 +106,17 @@ def test_an_aspect_ratio_goes_before_width_and_height_of_another_shape() -> None
 
 
 def test_the_seed_is_sent_even_when_it_is_zero() -> None:
-    """0 is a seed."""
+    """0 is a seed, and not an absent one."""
     assert mapped("flux-schnell", REQUEST, seed=0).inputs["seed"] == 0
 
 
 def test_request_fields_are_sent_under_the_models_names() -> None:
-    """Guidance_scale is flux-dev's guidance."""
+    """The field guidance_scale is sent to flux-dev as guidance."""
     assert mapped("flux-dev", replace(REQUEST, guidance_scale=3.5)).inputs["guidance"] == 3.5
 
 
 def test_what_a_model_has_no_use_for_is_left_out_and_named() -> None:
-    """A negative prompt is not sent to a model without one, and the app is told."""
+    """A negative prompt is not sent to a model without such an input, and the result lists it as ignored."""
     result = mapped("flux-schnell", replace(REQUEST, negative_prompt="people", guidance_scale=2.0, num_outputs=2))
     assert result.ignored_fields == ("guidance_scale", "negative_prompt")
     assert "negative_prompt" not in result.inputs
@@ -146,7 +146,7 @@ def test_what_a_model_cannot_do_is_refused_by_field(model: str, change: dict[str
 
 @pytest.mark.parametrize("length", [3, 500])
 def test_the_prompts_bounds_are_inclusive(length: int) -> None:
-    """3 and 500 characters are fine."""
+    """Prompts of 3 and of 500 characters are taken."""
     assert mapped("flux-schnell", replace(REQUEST, prompt="x" * length)).inputs["prompt"] == "x" * length
 
 
@@ -170,7 +170,7 @@ def test_the_prompts_bounds_are_inclusive(length: int) -> None:
 def test_a_request_is_quoted_or_refused(
     plan: Plan, change: dict[str, object], outcome: tuple[str, int] | Reason
 ) -> None:
-    """Model and hold by plan, name, quality and limit."""
+    """Plan, name, quality and limit decide the model and the hold."""
     result = quote(CATALOG, replace(REQUEST, **change), plan)  # type: ignore[arg-type]
     if isinstance(result, Quote):
         assert (result.model.name, result.hold_credits) == outcome
@@ -179,7 +179,7 @@ def test_a_request_is_quoted_or_refused(
 
 
 def test_the_hold_covers_the_dearest_model_of_the_chain() -> None:
-    """Whichever model answers in the end, its price is held."""
+    """The hold pays for whichever model of the chain delivers."""
     dearer = parse_catalog(TEXT.replace('fallback = ["flux-schnell"]', 'fallback = ["flux-1.1-pro"]'))
     result = quote(dearer, replace(REQUEST, model="flux-dev"), Plan.PREMIUM)
     assert isinstance(result, Quote)
@@ -187,7 +187,7 @@ def test_the_hold_covers_the_dearest_model_of_the_chain() -> None:
 
 
 def test_the_chain_keeps_to_plan_limit_and_wish() -> None:
-    """No fallback beyond the plan, beyond max_credits, or where the user wants none."""
+    """There is no fallback beyond the plan or max_credits, and none if the user refuses fallbacks."""
     dearer = parse_catalog(TEXT.replace('fallback = ["flux-schnell"]', 'fallback = ["flux-1.1-pro", "flux-schnell"]'))
     wish = replace(REQUEST, model="flux-dev")
     chains = {
@@ -203,7 +203,7 @@ def test_the_chain_keeps_to_plan_limit_and_wish() -> None:
 
 
 def test_ratios_are_compared_by_distortion() -> None:
-    """3:4 is as far from square as 4:3."""
+    """3:4 and 4:3 are equally far from square."""
     assert nearest_ratio(100, 130, ("1:1", "3:4", "4:3", "custom")) == "3:4"
 
 
@@ -223,7 +223,7 @@ def test_ratios_are_compared_by_distortion() -> None:
     ],
 )
 def test_a_bad_catalogue_names_file_model_and_field(old: str, new: str, named: str) -> None:
-    """An operator finds the place at once."""
+    """The operator finds the place from the error alone."""
     assert old in TEXT
     with pytest.raises(CatalogError) as caught:
         parse_catalog(TEXT.replace(old, new, 1), file="mine.toml")

@@ -1,4 +1,4 @@
-"""The catalogue held against the models' own schemas, where a copy of them lies beside the checkout."""
+"""The catalogue compared with the models' published schemas, if a copy of them lies beside the checkout."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ Published = Mapping[str, Any]
 
 
 def differences(model: Model, published: Published) -> list[str]:
-    """Where our model is not as the published one: its version, and its inputs."""
+    """The differences of our model from the published one: its version and its inputs."""
     _, _, pinned = model.target.partition(":")
     found = [] if pinned == ("" if published["is_official"] else published["version"]) else ["version"]
     for item in model.inputs.values():
@@ -42,7 +42,7 @@ def differences(model: Model, published: Published) -> list[str]:
 
 
 def of_input(ours: Input, theirs: Published) -> Iterator[str]:
-    """What of an input differs: type, choices, range, default."""
+    """The differences of one input: type, choices, range, default."""
     choices = theirs.get("enum")
     if choices is None and (ours.kind == "choice" or theirs["type"] not in TYPES[ours.kind]):
         yield f"type {theirs['type']}"
@@ -58,7 +58,7 @@ def of_input(ours: Input, theirs: Published) -> Iterator[str]:
 
 @pytest.mark.skipif(not SCHEMAS.exists(), reason=f"there is no copy of the models' schemas at {SCHEMAS}")
 def test_the_catalogue_is_as_the_schemas_say() -> None:
-    """Every model that they know: versions, inputs, types, choices, ranges, defaults."""
+    """Every model of the schemas agrees in version, inputs, types, choices, ranges and defaults."""
     schemas = json.loads(SCHEMAS.read_text(encoding="utf-8"))
     known = {
         model.name: differences(model, schemas[name])
@@ -102,7 +102,7 @@ PUBLISHED: Published = {
 
 
 def test_a_model_that_is_as_published_has_no_differences() -> None:
-    """Narrower than the published one is no difference."""
+    """A narrower range than the published one is no difference."""
     assert differences(MODEL, PUBLISHED) == []
 
 
@@ -124,7 +124,7 @@ def test_a_model_that_is_as_published_has_no_differences() -> None:
     ],
 )
 def test_a_wrong_input_is_found(changed: str, change: dict[str, Any], found: str) -> None:
-    """A range, a choice, a type, a default, a name: that, and nothing else."""
+    """A wrong range, choice, type, default or name is found, and nothing else is reported."""
     wrong = replace(MODEL, inputs={**MODEL.inputs, changed: replace(MODEL.inputs[changed], **change)})
     assert differences(wrong, PUBLISHED) == [found]
 
@@ -134,5 +134,5 @@ def test_a_wrong_input_is_found(changed: str, change: dict[str, Any], found: str
     [(f"acme/paint:{'b' * 64}", False), ("acme/paint", False), (f"acme/paint:{'a' * 64}", True)],
 )
 def test_a_wrong_version_is_found(target: str, official: bool) -> None:
-    """Another one, none where one is needed, one where none is."""
+    """The version may differ, be missing, or be there although the model has none."""
     assert differences(replace(MODEL, target=target), {**PUBLISHED, "is_official": official}) == ["version"]

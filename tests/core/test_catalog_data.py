@@ -1,4 +1,4 @@
-"""The catalogue that comes with the app: its data, held against the rules that its reader cannot know."""
+"""The catalogue that comes with the app, checked against rules that its reader cannot check."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,7 +46,7 @@ GPU_SECONDS = {
     "musicgen": 3,
     # 13 s of speech; not measured on Replicate.
     "bark": 45,
-    # 30 minutes for 1,000 steps is the longest that was told: of each step.
+    # 30 minutes for 1,000 steps is the longest reported time: per step.
     "flux-dev-lora-trainer": 1.8,
 }
 
@@ -55,7 +55,7 @@ INPUT_MEGAPIXELS = 1
 
 
 def request_for(model: Model) -> GenerationRequest:
-    """A plain request that names the model and brings what its modality needs."""
+    """A plain request that names the model and has what its modality requires."""
     return GenerationRequest(
         key=Key("ada", "one"),
         prompt="" if model.modality == "training" else "A lighthouse at night",
@@ -72,13 +72,13 @@ def takes(model: Model, field: str) -> bool:
 
 
 def named(model: Model) -> str:
-    """How a test of one model is called."""
+    """The id of a test case for one model."""
     return model.name
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_every_plan_has_a_default_of_every_modality(modality: str) -> None:
-    """And may use it."""
+    """The plan may use its default."""
     for plan in Plan:
         default = REAL.get_model_for_plan(plan, modality)
         assert default is not None
@@ -88,14 +88,14 @@ def test_every_plan_has_a_default_of_every_modality(modality: str) -> None:
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_every_quality_class_is_there_or_absent_knowingly(modality: str) -> None:
-    """So that asking for one is never refused by accident."""
+    """A missing class is listed, so that no request for one is refused by accident."""
     has = {model.quality for model in REAL.offered(modality)}
     assert set(QUALITIES) - has == ABSENT.get(modality, set())
 
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)
 def test_a_chain_leads_down(model: Model) -> None:
-    """To models no better and for no higher plan: who may use the first may use all. No way leads back."""
+    """Fallbacks are no better and need no higher plan than the first model, and no chain is a circle."""
     links = [REAL.models[name] for name in model.fallback]
     ranks = [QUALITIES.index(link.quality) for link in (model, *links)]
     assert ranks == sorted(ranks, reverse=True)
@@ -105,7 +105,7 @@ def test_a_chain_leads_down(model: Model) -> None:
 
 
 def reached(model: Model) -> set[str]:
-    """All names that the fallbacks of a model, and theirs, lead to."""
+    """The names of all fallbacks of a model, and of their fallbacks."""
     found: set[str] = set()
     waiting = list(model.fallback)
     while waiting:
@@ -118,7 +118,7 @@ def reached(model: Model) -> set[str]:
 
 @pytest.mark.parametrize("model", RETIRED, ids=named)
 def test_a_retired_model_ends_at_one_that_its_users_may_use(model: Model) -> None:
-    """Active, of the same modality, and in no higher tier; under our name and under Replicate's."""
+    """The last successor is active, of the same modality and in no higher tier, under both names of the model."""
     successor_of = REAL.successor_of(model)
     assert successor_of.status is Status.ACTIVE
     assert successor_of.modality == model.modality
@@ -130,7 +130,7 @@ def test_a_retired_model_ends_at_one_that_its_users_may_use(model: Model) -> Non
 
 
 def test_what_guides_name_is_there() -> None:
-    """Each under Replicate's own name: active, hidden or retired, but never unknown."""
+    """Each name is Replicate's own, and is active, hidden or retired, never unknown."""
     guides = {
         "black-forest-labs/flux-schnell": Status.ACTIVE,
         "black-forest-labs/flux-dev": Status.ACTIVE,
@@ -156,13 +156,13 @@ def test_what_guides_name_is_there() -> None:
 
 
 def test_community_models_are_pinned_and_official_ones_are_not() -> None:
-    """A community model runs by its version; an official one has none that would stay."""
+    """A community model runs by its version; an official model has no lasting version."""
     assert {model.name for model in REAL.models.values() if ":" in model.target} == COMMUNITY
 
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)
 def test_a_plain_request_is_taken(model: Model) -> None:
-    """By the mapping, and by the quote for everybody of the model's tier; nothing of it is ignored."""
+    """The mapping and the quote take it for each plan of the model's tier, and ignore nothing."""
     request = request_for(model)
     mapped = inputs_of(model, request, seed=7)
     assert isinstance(mapped, Mapped)
@@ -174,21 +174,21 @@ def test_a_plain_request_is_taken(model: Model) -> None:
 
 @pytest.mark.parametrize("model", REAL.models.values(), ids=named)
 def test_no_input_is_sent_that_nobody_should(model: Model) -> None:
-    """No safety checker is switched off, no safety is loosened, no secret is handed on."""
+    """No input turns off a safety checker, loosens safety or passes a secret on."""
     forbidden = {"disable_safety_checker", "safety_tolerance", "safety_filter_level", "hf_token", "wandb_api_key"}
     assert not forbidden & set(model.inputs)
 
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)
 def test_times_are_such_as_replicate_and_the_model_take(model: Model) -> None:
-    """It is expected well before it is given up; a community model has minutes to boot."""
+    """The expected time is well below the limit, and a community model has minutes to boot."""
     assert model.expected_s * 2 <= model.cancel_after_s <= 86_400
     assert model.cancel_after_s >= 600 or model.name not in COMMUNITY
 
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)
 def test_bounds_and_defaults_agree(model: Model) -> None:
-    """A default is one of the values that are taken; a seed is a whole number of 32 bits."""
+    """A default is an allowed value, and a seed is a 32-bit integer."""
     for item in model.inputs.values():
         if item.default is not None and item.value is None:
             assert item.problem(item.default) == ""
@@ -197,7 +197,7 @@ def test_bounds_and_defaults_agree(model: Model) -> None:
 
 
 def test_prices_are_dated_and_those_of_active_models_known() -> None:
-    """None is from after the catalogue's own date."""
+    """No price is newer than the catalogue's own date."""
     written = date.fromisoformat(REAL.version)
     assert [model.name for model in REAL.models.values() if not date(2025, 12, 31) < model.price_date <= written] == []
     assert [model.name for model in ACTIVE if any(price.usd_micros < 1 for price in model.prices)] == []
@@ -207,7 +207,7 @@ def test_prices_are_dated_and_those_of_active_models_known() -> None:
 
 
 def worst_usd_micros(model: Model, field: str, asked_for: int) -> float:
-    """The most that the provider can charge for one output of so many seconds, tokens or steps."""
+    """The highest price of one output of so many seconds, tokens or steps, in micro-USD."""
     seconds, tokens = (asked_for if field == name else 0 for name in ("duration_s", "max_tokens"))
     counts: dict[Unit, float] = {
         Unit.IMAGE: 1,
@@ -225,7 +225,7 @@ def worst_usd_micros(model: Model, field: str, asked_for: int) -> float:
 
 
 def megapixels(model: Model) -> float:
-    """The most that can be asked for: by width and height, or by a resolution such as "2 MP"; else one."""
+    """The largest size that can be asked for, by sides or by a resolution such as "2 MP"; else 1."""
     sizes = [1.0]
     if model.sizing is not None and model.sizing.free:
         sizes.append(model.sizing.high**2 / 1_000_000)
@@ -236,7 +236,7 @@ def megapixels(model: Model) -> float:
 
 
 def asked(model: Model) -> Iterator[tuple[str, int]]:
-    """The field that is counted, and how much of it: the least, the most, and around where a further one begins."""
+    """The counted field, and its values: the least, the most, and those around a further unit."""
     named_fields = {field for field, _ in COUNTED.values()}
     counted = next((item for item in model.inputs.values() if item.field in named_fields), None)
     if counted is None:
@@ -251,7 +251,7 @@ def asked(model: Model) -> Iterator[tuple[str, int]]:
 
 
 def shortfalls(model: Model, credit_usd_micros: int) -> list[str]:
-    """Where the credits for one output bring less than the provider can charge for it."""
+    """The cases in which the credits for one output earn less than the provider may charge."""
     return [
         f"{field} {number}: {cost:.0f} USD micros for {paid} credits"
         for field, number in asked(model)
@@ -262,13 +262,13 @@ def shortfalls(model: Model, credit_usd_micros: int) -> list[str]:
 
 @pytest.mark.parametrize("model", ACTIVE, ids=named)
 def test_credits_pay_for_the_worst_case(model: Model) -> None:
-    """At 0.01 USD for a credit, or at what the catalogue says that this one needs."""
+    """A credit earns 0.01 USD, or what the catalogue says that this model needs."""
     assert shortfalls(model, DEARER_CREDIT_USD_MICROS.get(model.name, CREDIT_USD_MICROS)) == []
 
 
 @pytest.mark.parametrize("name", DEARER_CREDIT_USD_MICROS)
 def test_an_exception_is_one(name: str) -> None:
-    """It would lose money at the usual price of a credit: else it needs no exception."""
+    """At the usual 0.01 USD a credit the model would lose money; otherwise it needs no exception."""
     assert shortfalls(REAL.models[name], CREDIT_USD_MICROS) != []
 
 
@@ -285,19 +285,19 @@ def test_an_exception_is_one(name: str) -> None:
     ],
 )
 def test_too_few_credits_are_noticed(name: str, credits: int) -> None:  # noqa: A002  # the catalogue's own word
-    """Of each unit of price one model, made too cheap."""
+    """For each unit of price, one model that is too cheap is found."""
     assert shortfalls(replace(REAL.models[name], credits=credits), CREDIT_USD_MICROS) != []
 
 
 def test_too_dear_tokens_are_noticed() -> None:
-    """Its credits are one for a thousand, the least there is: so the price is raised."""
+    """One credit for a thousand tokens is the least there is, so the test raises the price instead."""
     model = REAL.models["llama-3-70b"]
     dear = tuple(replace(price, usd_micros=price.usd_micros * 2) for price in model.prices)
     assert shortfalls(replace(model, prices=dear), CREDIT_USD_MICROS) != []
 
 
 def test_black_is_a_refusal_where_the_weights_are_open() -> None:
-    """Behind a checker that answers so; what its maker serves answers with an error. The page names them."""
+    """Checkers of open weights answer with a black picture, makers' own models with an error, as the page says."""
     makers_own = {"flux-1.1-pro", "flux-1.1-pro-ultra", "flux-pro", "flux-kontext-pro", "flux-kontext-max"}
     makers_own |= {"flux-2-pro", "flux-2-max", "flux-2-flex"}
     pictures = {model.name for model in ACTIVE if model.modality == "image"}

@@ -1,4 +1,4 @@
-"""Reading a catalogue: whatever is wrong is said with its file, model and field."""
+"""Reading a catalogue: every error names file, model and field."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from shared.core.requests.fields import FIELDS, Text
 
 
 def wrong(table: Any, name: str = "m", **more: Any) -> str:
-    """What is said of a catalogue with this model, beside one that is good."""
+    """The error about a catalogue with this model beside a good one."""
     models = {"good": model(replicate="owner/good"), name: table}
     defaults = {"image": dict.fromkeys(("free", "basic", "premium"), "good")}
     with pytest.raises(CatalogError) as caught:
@@ -103,7 +103,7 @@ HUGE = {"from": 64, "to": 640, "step": 64}
     ],
 )
 def test_a_wrong_field_is_named_with_its_file_and_model(changes: dict[str, Any], named: str) -> None:
-    """The operator finds the place, and is told the rule."""
+    """The error names the place and the rule that it breaks."""
     text = wrong({name: value for name, value in (model() | changes).items() if value is not None})
     assert text.startswith("mine.toml: model m, ")
     assert text.removeprefix("mine.toml: model m, ").startswith(named)
@@ -141,13 +141,13 @@ def test_a_wrong_field_is_named_with_its_file_and_model(changes: dict[str, Any],
     ],
 )
 def test_a_wrong_input_is_named_with_its_file_model_and_name(item: Any, named: str) -> None:
-    """Each mistake that one can make in a line."""
+    """Each possible mistake in a line of an input has its error."""
     text = wrong(model({"prompt": TEXT, "own_name": item}))
     assert text.startswith(f"mine.toml: model m, inputs.own_name{named}")
 
 
 def test_a_text_that_is_not_screened_fills_a_choice_only() -> None:
-    """A name goes to a model as one of the words that the catalogue lists, and in no other way."""
+    """A name is sent only as one of the words that the catalogue lists."""
     named = {field.name for field in FIELDS if isinstance(field.type, Text) and not field.written}
     assert "resolution" in named
     for name in named:
@@ -173,7 +173,7 @@ def test_a_text_that_is_not_screened_fills_a_choice_only() -> None:
     ],
 )
 def test_a_size_can_always_be_sent(inputs: dict[str, Any], sizing: Any, named: str) -> None:
-    """What a size is mapped to is there, and takes it: nothing of it breaks at a user's request."""
+    """The inputs of a size exist and take it, so no request fails over them."""
     table = model({"prompt": TEXT, **inputs}, sizing=sizing)
     if not named:
         assert build_catalog({"models": {"m": table | {"status": "hidden"}}}).models["m"].sizing is not None
@@ -202,8 +202,8 @@ def test_a_size_can_always_be_sent(inputs: dict[str, Any], sizing: Any, named: s
         ({"models": {"m": model()}, "default_models": {"image": {"free": "n"}}}, "default_models.image.free must name"),
     ],
 )
-def test_a_catalogue_that_is_none_is_named_by_its_file(raw: dict[str, Any], named: str) -> None:
-    """And the place, as far as there is one."""
+def test_a_file_that_is_no_catalogue_is_named(raw: dict[str, Any], named: str) -> None:
+    """The error has the place too, if it is known."""
     with pytest.raises(CatalogError) as caught:
         build_catalog(raw, "mine.toml")
     assert str(caught.value).startswith("mine.toml")
@@ -225,20 +225,20 @@ ALL = {"free": "good", "basic": "good", "premium": "good"}
     ],
 )
 def test_a_wrong_default_is_named(defaults: dict[str, Any], named: str) -> None:
-    """One that is missing, unknown, or in no plan of its users."""
+    """The default is missing, unknown, or in a plan that its users do not have."""
     text = wrong(model(tier="basic"), default_models=defaults)
     assert text.startswith(f"mine.toml: {named}")
 
 
 def test_a_hidden_or_retired_model_is_no_default() -> None:
-    """Somebody would be served by what is not offered."""
+    """A default must be a model that is offered."""
     for gone in ({"status": "hidden"}, {"status": "retired", "successor": "good"}):
         text = wrong(model() | gone, default_models={"image": {**ALL, "premium": "m"}})
         assert text.startswith("mine.toml: default_models.image.premium must name")
 
 
 def test_a_way_of_successors_ends_at_one_that_is_offered() -> None:
-    """Neither in a circle nor at a hidden one."""
+    """A chain of successors is no circle and does not end at a hidden model."""
     retired = model(status="retired", successor="m", inputs={})
     circle = {"m": retired | {"successor": "n"}, "n": retired}
     hidden = {"m": model(status="hidden"), "n": retired}
@@ -248,7 +248,7 @@ def test_a_way_of_successors_ends_at_one_that_is_offered() -> None:
 
 
 def test_a_retired_model_may_have_forgotten_its_inputs() -> None:
-    """Nobody will send them again."""
+    """No input is sent to a retired model."""
     retired = model(status="retired", successor="good", inputs={}, credits_per="second")
     read = build_catalog({"models": {"good": model(), "m": retired}, "default_models": {"image": ALL}})
     assert read.successor_of(read.models["m"]) is read.models["good"]
@@ -262,7 +262,7 @@ _JSON = st.recursive(
 
 
 def said_of(table: Any) -> str:
-    """What is wrong with a model, or nothing."""
+    """The error about a model, or nothing."""
     try:
         build_catalog({"models": {"good": model(), "m": table}, "default_models": {"image": ALL}})
     except CatalogError as error:
@@ -272,13 +272,13 @@ def said_of(table: Any) -> str:
 
 @given(st.sampled_from(sorted(model() | {"sizing": 1, "fallback": 1, "successor": 1, "status": 1})), _JSON)
 def test_nothing_in_a_field_breaks_the_reader(field: str, value: Any) -> None:
-    """It is a catalogue, or it is an error that says where."""
+    """Any value gives a catalogue, or an error that names the place."""
     text = said_of(model() | {field: value})
     assert not text or "model m" in text
 
 
 @given(st.sampled_from(["type", "field", "choices", "from", "to", "required", "value", "default", "template"]), _JSON)
 def test_nothing_in_an_input_breaks_the_reader(field: str, value: Any) -> None:
-    """The same of a line of an input."""
+    """Any value in the line of an input gives a catalogue, or an error that names the place."""
     text = said_of(model({"prompt": TEXT, "seed": SEED | {field: value}}))
     assert not text or "model m, inputs.seed" in text

@@ -1,4 +1,4 @@
-"""Reading a catalogue from its text, field by field, and an operator's own laid over it."""
+"""Reading each field of a catalogue, and laying an operator's own catalogue over the base."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -75,12 +75,12 @@ FILMS = '[default_models.video]\nbasic = "all"\npremium = "all"\n'
 
 
 def overlaid(over: str) -> Catalog:
-    """The base with something laid over it."""
+    """The base with another catalogue laid over it."""
     return parse_catalog(BASE, "base.toml", over, "mine.toml")
 
 
 def test_every_field_of_a_model_is_read() -> None:
-    """Under its own name, with nothing left to chance."""
+    """Each value arrives under its own name."""
     read = parse_catalog(FULL + FILMS).models["all"]
     assert (read.name, read.target, read.modality, read.status) == (
         "all",
@@ -100,7 +100,7 @@ def test_every_field_of_a_model_is_read() -> None:
 
 
 def test_bounds_are_inclusive() -> None:
-    """What is just good enough is good."""
+    """Values at the bound are taken."""
     least = FULL.replace("[1, 20]", "[0, 0]").replace("to = 640, step = 64", "to = 64, step = 1")
     least = least.replace("from = 1, to = 9, default = 5", "from = 5, to = 5, default = 5")
     read = parse_catalog(least.replace("cancel_after_s = 180", "cancel_after_s = 86400") + FILMS).models["all"]
@@ -111,14 +111,14 @@ def test_bounds_are_inclusive() -> None:
 
 
 def test_what_is_not_said_has_its_default() -> None:
-    """Active, by the output, 3 to 500 characters, no size of its own."""
+    """The defaults are: active, priced by the output, a prompt of 3 to 500 characters, no size."""
     read = parse_catalog(BASE).models["small"]
     assert (read.status, read.credits_per, read.prompt_characters) == (Status.ACTIVE, CreditsPer.OUTPUT, (3, 500))
     assert (read.sizing, read.output_bytes, read.fallback, read.successor) == (None, 0, (), "")
 
 
 def test_one_price_is_changed_in_two_lines() -> None:
-    """All else stays, the other models and the same model's other fields."""
+    """All other models and all other fields of the model stay."""
     before, after = parse_catalog(BASE), overlaid("[models.small]\ncredits = 3\n")
     assert after.models["small"].credits == 3
     assert after.models["small"].inputs == before.models["small"].inputs
@@ -127,13 +127,13 @@ def test_one_price_is_changed_in_two_lines() -> None:
 
 
 def test_a_list_takes_the_place_of_a_list() -> None:
-    """Of prices, and of fallbacks."""
+    """This holds for prices and for fallbacks."""
     after = overlaid('[models.large]\nprices = [{ unit = "image", usd_micros = 9 }]\nfallback = []\n')
     assert (after.models["large"].prices, after.models["large"].fallback) == ((Price(Unit.IMAGE, 9),), ())
 
 
 def test_a_model_is_added_with_its_modality() -> None:
-    """And becomes what a plan gets."""
+    """It may become the default of a plan."""
     after = overlaid(
         FULL + '[default_models.video]\nbasic = "all"\npremium = "all"\n[default_models.image]\nfree="small"'
     )
@@ -147,7 +147,7 @@ def test_a_model_is_added_with_its_modality() -> None:
 
 
 def test_a_model_is_hidden_in_two_lines_wherever_it_is_a_fallback() -> None:
-    """Its name is unknown from then on, and no chain leads to it; whoever had it by default needs another."""
+    """Its name is then unknown and no chain has it; a plan whose default it was needs another."""
     over = '[models.small]\nstatus = "hidden"\n'
     with pytest.raises(CatalogError, match=r"^mine.toml: default_models.image.free must name"):
         overlaid(over)
@@ -159,7 +159,7 @@ def test_a_model_is_hidden_in_two_lines_wherever_it_is_a_fallback() -> None:
 
 
 def test_an_own_catalogue_stands_alone_where_it_says_so() -> None:
-    """Nothing of the base is left."""
+    """Nothing of the base stays."""
     own = 'replace = true\nversion = "own"\n' + BASE.split("\n", 2)[2].replace("small", "tiny")
     after = overlaid(own)
     assert (after.version, list(after.models)) == ("own", ["tiny", "large"])
@@ -178,7 +178,7 @@ def test_an_own_catalogue_stands_alone_where_it_says_so() -> None:
     ],
 )
 def test_what_is_wrong_with_the_upper_one_is_said_of_it(over: str, named: str | None) -> None:
-    """An operator looks into the file that he has written; what is not "true" does not replace."""
+    """The error names the operator's own file; only `true` replaces the base."""
     if named is None:
         assert list(overlaid(over).models) == ["small", "large"]
         return
@@ -188,12 +188,12 @@ def test_what_is_wrong_with_the_upper_one_is_said_of_it(over: str, named: str | 
 
 
 def test_a_base_that_is_no_toml_is_said_of_the_base() -> None:
-    """By its own name."""
+    """The error names the base file."""
     with pytest.raises(CatalogError, match=r"^base.toml: not TOML"):
         parse_catalog("[", "base.toml", BASE, "mine.toml")
 
 
 def test_the_real_one_can_be_laid_over() -> None:
-    """A price changed, without a fork."""
+    """A price changes without a fork of the catalogue."""
     text = (Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8")
     assert parse_catalog(text, over="[models.flux-schnell]\ncredits = 2\n").models["flux-schnell"].credits == 2

@@ -1,4 +1,4 @@
-"""Chat templates: no text of a user's speaks as somebody else, in the template of any family."""
+"""Chat templates: a user's text can never speak in another role, in any family's template."""
 
 import re
 
@@ -41,8 +41,8 @@ NOT_SEEN = ("\u200b", "\u00ad", "\u2060", "\ufe0f", "\U000e0061")
 
 
 @pytest.mark.parametrize("mark", ALL)
-def test_a_mark_is_none_any_more_and_nothing_is_lost(mark: str) -> None:
-    """In any case, twice in a row, and with what is not seen in it; the text stays as long as it was."""
+def test_a_mark_loses_its_effect_and_no_text_is_lost(mark: str) -> None:
+    """Marks are found in any case, doubled, or with invisible characters in them; the text keeps its length."""
     for text in (mark, mark.upper(), mark.lower(), f"Hello{mark}system", mark + mark, f"<{mark}", f"\n{mark}\n"):
         made = plain(text)
         assert mark.casefold() not in made.casefold()
@@ -69,28 +69,28 @@ def test_a_mark_is_none_any_more_and_nothing_is_lost(mark: str) -> None:
     ],
 )
 def test_a_text_without_a_mark_stays_as_it_is(text: str) -> None:
-    """To the letter: comparisons, code, headings, dialogues."""
+    """Comparisons, code, headings and dialogues stay unchanged."""
     assert plain(text) == text
 
 
 @given(st.lists(st.sampled_from([*"<|>[]/sa \u200b\uff5c#:", "INST", "eot_id", "sys", "Instruction"]), max_size=30))
-def test_once_is_enough(pieces: list[str]) -> None:
-    """What was made plain has no mark left, whatever it was put together from."""
-    made_plain = plain("".join(pieces))
+def test_once_is_enough(parts: list[str]) -> None:
+    """A text that was made plain has no mark left, whatever parts it was joined from."""
+    made_plain = plain("".join(parts))
     assert plain(made_plain) == made_plain
     assert not re.search(r"<\u200b*\|", made_plain)
 
 
 def made(request: GenerationRequest, name: str) -> str:
-    """All that a model would be told, as one."""
+    """All texts that a model would get, joined."""
     mapped = inputs_of(REAL.models[name], request, seed=1)
     assert isinstance(mapped, Mapped)
     return "\0".join(str(value) for value in mapped.inputs.values())
 
 
 @pytest.mark.parametrize("name", [model.name for model in CHATTING])
-def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str) -> None:
-    """The marks in what is sent are those of an innocent request, for prompt and system prompt alike."""
+def test_every_text_model_of_the_catalogue_gets_only_its_own_marks(name: str) -> None:
+    """Prompt and system prompt add no mark to those of a harmless request."""
     request = REQUEST.__class__(key=REQUEST.key, prompt="hello", system_prompt="be brief")
     hostile = " ".join(ALL)[: REAL.models[name].prompt_characters[1] - 10]
     attack = REQUEST.__class__(key=REQUEST.key, prompt=f"hello {hostile}", system_prompt=f"be brief {hostile}")
@@ -101,14 +101,14 @@ def test_every_text_model_of_the_catalogue_is_told_only_its_own_marks(name: str)
 
 
 def test_a_prompt_for_a_picture_stays_as_it_is() -> None:
-    """Other models have no chat: their prompts may hold brackets that mean something to them."""
+    """Other models have no chat, and brackets in their prompts may have a meaning."""
     picture = next(model for model in REAL.models.values() if model.modality == "image")
     text = "a sign that says <|eot_id|> [INST]"
     assert text in made(REQUEST.__class__(key=REQUEST.key, prompt=text), picture.name)
 
 
 def test_the_marks_cost_nothing_before_a_text_may_have_one() -> None:
-    """They are compiled at the first sign of one: to compile them takes a good part of a worker's cold start."""
+    """They are compiled for the first text that may have one, because that takes a good part of a cold start."""
     marks = chat_template._mark
     marks.cache_clear()
     assert plain("A kingfisher over water, | by night / by day: in oils.") != ""
@@ -119,6 +119,6 @@ def test_the_marks_cost_nothing_before_a_text_may_have_one() -> None:
 
 @pytest.mark.parametrize("mark", ALL)
 def test_every_mark_begins_with_a_first_sign(mark: str) -> None:
-    """What the quick look does not see would be left in the text."""
+    """The quick check looks for first signs, so it would miss any other mark."""
     assert chat_template._FIRST.match(mark)
     assert set(chat_template._INSTEAD) == {ord(sign) for sign in "<[＜［#"}  # noqa: RUF001

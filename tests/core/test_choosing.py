@@ -1,4 +1,4 @@
-"""Which model serves a request, who comes after it, and what is held: the rules, on small catalogues."""
+"""Which model serves a request, which follow it, and how much is held, on small catalogues."""
 
 from dataclasses import replace
 from typing import Any
@@ -78,14 +78,14 @@ CATALOG = catalog(
 
 
 def quoted(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Quote:
-    """What a request is offered."""
+    """The quote for a request."""
     result = quote(of, replace(REQUEST, **said), plan)
     assert isinstance(result, Quote), result
     return result
 
 
 def refused(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Refusal:
-    """Why a request is not served."""
+    """The refusal of a request."""
     result = quote(of, replace(REQUEST, **said), plan)
     assert isinstance(result, Refusal), result
     return result
@@ -96,20 +96,20 @@ def refused(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Re
 
 @pytest.mark.parametrize("name", ["good", "owner/good", f"owner/good:{VERSION}"])
 def test_a_model_is_named_in_three_ways(name: str) -> None:
-    """Ours, Replicate's, and Replicate's with the version: it serves because it was named."""
+    """Our name, Replicate's name, and that with the version; the choice is reported as by name."""
     offer = quoted(model=name)
     assert (offer.model.name, offer.chosen_by, offer.passed_over) == ("good", ChosenBy.REQUEST, ())
 
 
 @pytest.mark.parametrize("name", ["Good", "owner", "goo", "owner/good:", f"owner/good:{VERSION[::-1]}", "other/good"])
 def test_what_is_no_name_is_unknown(name: str) -> None:
-    """Nothing is guessed; another version of a model is another model."""
+    """Names are not guessed, and another version is another model."""
     assert refused(model=name).reason is Reason.UNKNOWN_MODEL
 
 
 @pytest.mark.parametrize("name", ["secret", "owner/secret"])
 def test_a_hidden_model_is_unknown(name: str) -> None:
-    """Nobody is told that there is one, nor by a name that is near."""
+    """The refusal never reveals that the model exists, and does not suggest it for a similar name."""
     assert refused(model=name).reason is Reason.UNKNOWN_MODEL
     assert "secret" not in refused(model=name).text + refused(model="secre").text
 
@@ -118,8 +118,8 @@ def test_a_hidden_model_is_unknown(name: str) -> None:
     ("name", "nearest"),
     [("flux-schnel", "flux-schnell"), ("Flux-Dev", "flux-dev"), ("black-forest-labs/flux-shnell", "flux-schnell")],
 )
-def test_an_unknown_model_is_told_the_nearest(name: str, nearest: str) -> None:
-    """By our name, whichever was meant; a name that is like none gets the plain sentence."""
+def test_a_refused_unknown_model_names_the_nearest(name: str, nearest: str) -> None:
+    """The suggestion is our name, whichever name is similar; without a similar name there is none."""
     refusal = refused(of=REAL, model=name)
     assert refusal.reason is Reason.UNKNOWN_MODEL
     assert f" {nearest}" in refusal.text
@@ -127,13 +127,13 @@ def test_an_unknown_model_is_told_the_nearest(name: str, nearest: str) -> None:
 
 
 def test_a_named_model_is_in_the_plan_or_it_is_not() -> None:
-    """The tier is the lowest plan."""
+    """The tier of a model is the lowest plan that may use it."""
     assert quoted(Plan.BASIC, model="good").model.name == "good"
     assert refused(Plan.FREE, model="good").reason is Reason.PLAN_TOO_LOW
 
 
 def test_a_modality_may_not_contradict_the_model() -> None:
-    """The text says what the model makes; the same one is no contradiction."""
+    """The refusal says what the model makes; the same modality is taken."""
     refusal = refused(model="film", modality="image")
     assert refusal == Refusal(Reason.INVALID_REQUEST, "modality must be video for film, or left out")
     assert quoted(model="film", modality="video").model.name == "film"
@@ -144,28 +144,28 @@ def test_a_modality_may_not_contradict_the_model() -> None:
 
 @pytest.mark.parametrize("name", ["old", "older", "owner/old"])
 def test_a_retired_model_is_served_by_its_last_successor(name: str) -> None:
-    """The result says so, and who was passed over; the successor's own chain follows."""
+    """The result says so and names the skipped models; the fallbacks are the successor's."""
     offer = quoted(model=name)
     assert (offer.model.name, offer.chosen_by, offer.chain) == ("good", ChosenBy.SUCCESSOR, ("good", "plain"))
     assert offer.passed_over == (PassedOver(name.removeprefix("owner/"), Reason.MODEL_RETIRED),)
 
 
 def test_a_retired_model_is_refused_where_no_fallback_is_allowed() -> None:
-    """The text names who would serve."""
+    """The text names the successor."""
     refusal = refused(model="older", allow_fallback=False)
     assert refusal.reason is Reason.MODEL_RETIRED
     assert "older" in refusal.text
     assert "good" in refusal.text
 
 
-def test_a_successor_beyond_the_plan_is_none() -> None:
-    """It may be dearer than the one that was named; the plan itself is enough."""
+def test_a_successor_beyond_the_plan_is_not_offered() -> None:
+    """A successor may cost more than the named model, but must be in the user's plan."""
     assert quoted(Plan.BASIC, model="old").model.name == "good"
     assert refused(Plan.FREE, model="old").reason is Reason.PLAN_TOO_LOW
 
 
 def test_the_successor_takes_the_request_or_says_why_not() -> None:
-    """All of it, for it was not named itself: what it has no use for is no reason to serve something else."""
+    """It was not named by the user, so it must use every field."""
     begin = "old is no longer offered, and for good in its place: "
     assert refused(model="old", num_outputs=2).text == f"{begin}num_outputs must be 1 for good"
     assert refused(model="old", seed=7).text == f"{begin}seed is not taken by good: leave it out"
@@ -186,21 +186,21 @@ def test_the_successor_takes_the_request_or_says_why_not() -> None:
     ],
 )
 def test_the_plan_decides_where_nothing_is_named(plan: Plan, said: dict[str, Any], name: str) -> None:
-    """A picture, unless the request says what it wants made."""
+    """The result is a picture unless the request names a modality."""
     offer = quoted(plan, **said)
     assert (offer.model.name, offer.chosen_by) == (name, ChosenBy.PLAN)
     assert offer.model is CATALOG.get_model_for_plan(plan, said.get("modality", "image"))
 
 
 def test_a_plan_in_which_a_modality_has_nothing_is_too_low() -> None:
-    """It is offered, but not to this user: that is another thing than not being offered at all."""
+    """The modality is offered in a higher plan, which is another refusal than not offered at all."""
     assert CATALOG.get_model_for_plan(Plan.FREE, "video") is None
     assert refused(Plan.FREE, modality="video").reason is Reason.PLAN_TOO_LOW
     assert refused(Plan.FREE, modality="video", quality="economy").reason is Reason.PLAN_TOO_LOW
 
 
 def test_a_modality_of_which_there_is_nothing_is_said_so() -> None:
-    """Also where a destination alone says that it is a training."""
+    """This holds even if only a destination shows that it is a training."""
     text = "nothing of the modality training is offered here"
     assert refused(modality="training") == Refusal(Reason.INVALID_REQUEST, text)
     assert refused(destination="ada/lora") == Refusal(Reason.INVALID_REQUEST, text)
@@ -218,26 +218,26 @@ def test_a_modality_of_which_there_is_nothing_is_said_so() -> None:
     ],
 )
 def test_a_quality_is_the_cheapest_of_its_class(plan: Plan, said: dict[str, Any], name: str) -> None:
-    """In each modality."""
+    """This holds in each modality."""
     offer = quoted(plan, **said)
     assert (offer.model.name, offer.chosen_by) == (name, ChosenBy.QUALITY)
 
 
 def test_the_cheapest_is_the_one_that_can_do_it() -> None:
-    """A dearer one that takes the picture, or the number of outputs, goes before a cheaper one that does not."""
+    """A dearer model that takes the picture or the number of outputs precedes a cheaper one that does not."""
     assert quoted(quality="premium", image_url=PICTURE).model.name == "best-of-pictures"
     assert quoted(Plan.FREE, quality="economy", modality="audio", input_file="ada/ada/a.wav").model.name == "song"
 
 
 def test_what_none_of_the_class_can_do_is_refused_by_its_field() -> None:
-    """With the nearest that can be had and who makes it, not with "no model"."""
+    """The refusal names the nearest value and the model for it, and not "no model"."""
     refusal = refused(quality="premium", num_outputs=2)
     text = "num_outputs cannot be 2: the nearest is 1, by best"
     assert refusal == Refusal(Reason.INVALID_REQUEST, text)
 
 
 def test_a_quality_beyond_the_plan_is_too_high() -> None:
-    """There is one, but not for this user."""
+    """The quality exists, but not for this user."""
     assert refused(Plan.BASIC, quality="premium").reason is Reason.PLAN_TOO_LOW
 
 
@@ -250,12 +250,12 @@ def test_a_quality_beyond_the_plan_is_too_high() -> None:
     ],
 )
 def test_a_quality_that_a_modality_has_not_is_refused(said: dict[str, Any], text: str) -> None:
-    """The text names those that it has."""
+    """The text lists the qualities that the modality has."""
     assert refused(**said) == Refusal(Reason.INVALID_REQUEST, text)
 
 
 def test_a_picture_goes_to_a_model_that_takes_it() -> None:
-    """Rather than to the plan's own, which would make another picture; where there is none, none serves."""
+    """The plan's own model would ignore it; if no model takes it, the request is refused."""
     assert quoted(Plan.BASIC, image_url=PICTURE).model.name == "good"
     assert quoted(Plan.BASIC, image_url=PICTURE).chosen_by is ChosenBy.PLAN
     text = "image_url is not taken by any model that could serve this: leave it out"
@@ -263,13 +263,13 @@ def test_a_picture_goes_to_a_model_that_takes_it() -> None:
 
 
 def test_the_plans_own_model_gives_way_to_one_that_takes_the_request() -> None:
-    """Nothing was named, so nothing is lost."""
+    """The request named no model, so another one may serve it."""
     longer = MODELS | {"long": model(replicate="owner/long", credits=9, prompt_characters=[1, 9000])}
     assert quoted(of=catalog(longer), prompt="x" * 600).model.name == "long"
 
 
 def test_the_cheapest_is_asked_for_directly_too() -> None:
-    """By what one usual output costs: 20 a second for five seconds are more than 60."""
+    """Models compare by one usual output: 20 credits a second for five seconds are more than 60."""
     films = catalog(MODELS | {"short-film": MODELS["short-film"] | {"quality": "standard"}}, video="film")
     cheap = films.cheapest("video", "standard")
     assert cheap is not None
@@ -280,7 +280,7 @@ def test_the_cheapest_is_asked_for_directly_too() -> None:
 
 
 def test_a_seed_of_the_users_is_taken_or_refused_as_it_is() -> None:
-    """Another seed would be another picture: of two models, the one that takes it serves."""
+    """Another seed makes another picture, so the model that takes the seed serves."""
     narrow = {"prompt": TEXT, "seed": {"type": "whole", "from": 1, "to": 99}}
     wide = {"prompt": TEXT, "seed": SEED}
     models = {"narrow": model(narrow, replicate="owner/narrow"), "wide": model(wide, replicate="o/wide", credits=2)}
@@ -296,13 +296,13 @@ def test_a_seed_of_the_users_is_taken_or_refused_as_it_is() -> None:
 
 
 def test_a_chain_is_the_models_own() -> None:
-    """In its order; another's fallbacks are not followed further."""
+    """Its fallbacks come in its order, and their own fallbacks are not followed."""
     assert quoted(model="best").chain == ("best", "good", "plain")
     assert quoted(model="plain").chain == ("plain",)
 
 
 def test_a_chain_keeps_what_was_asked() -> None:
-    """No fallback that would make it without the picture, or without the sound, or without anything else."""
+    """A fallback that would ignore the picture, the sound or any other field is left out."""
     assert quoted(model="film", duration_s=5).chain == ("film",)
     assert quoted(model="film", image_url=PICTURE).chain == ("film",)
     assert quoted(model="film").chain == ("film", "short-film")
@@ -311,7 +311,7 @@ def test_a_chain_keeps_what_was_asked() -> None:
 
 
 def test_a_chain_leaves_out_what_is_hidden_or_retired_since() -> None:
-    """An operator hides a model by one line, wherever it is a fallback."""
+    """An operator hides a model with one line, even where it is a fallback."""
     few = {name: MODELS[name] for name in ("plain", "good", "best")}
     for gone in ({"status": "hidden"}, {"status": "retired", "successor": "plain"}):
         without = catalog(few | {"good": MODELS["good"] | gone})
@@ -340,7 +340,7 @@ def test_the_guides_example_costs_what_it_says() -> None:
     ],
 )
 def test_credits_are_counted_by_what_was_asked(name: str, said: dict[str, Any], credits: int) -> None:  # noqa: A002
-    """Seconds and begun thousands of tokens; where nothing is said, the model's own default."""
+    """Seconds and begun thousands of tokens count, else the model's own default."""
     assert quoted(model=name, **said).hold_credits == credits
 
 
@@ -366,13 +366,13 @@ def test_each_count_has_its_case() -> None:
 
 
 def test_a_field_that_a_model_does_not_have_is_not_counted() -> None:
-    """Whoever asks a model of pictures for 100 tokens pays for a picture."""
+    """100 tokens asked of a picture model cost one picture."""
     assert asked(CATALOG.models["plain"], replace(REQUEST, max_tokens=100), "max_tokens") == 0
     assert quoted(model="plain", max_tokens=100).hold_credits == 1
 
 
 def test_the_hold_is_the_dearest_of_the_chain() -> None:
-    """Also where the dearest comes last, and is counted otherwise."""
+    """This holds even if the dearest model is the last one and counts in another unit."""
     offer = quoted(model="film")
     links = tuple(CATALOG.models[name] for name in offer.chain)
     assert offer.hold_credits == worst_case_credits(links, REQUEST, 1) == 100
@@ -381,7 +381,7 @@ def test_the_hold_is_the_dearest_of_the_chain() -> None:
 
 
 def test_the_limit_shortens_the_chain_and_so_the_hold() -> None:
-    """The dearer fallback is left out; a first model beyond it is refused; the limit itself may be spent."""
+    """A dearer fallback is left out, a dearer first model is refused, and a price equal to the limit is taken."""
     dear = catalog(MODELS | {"short-film": MODELS["short-film"] | {"credits": 500}}, video="film")
     offer = quoted(of=dear, model="film", max_credits=100)
     assert (offer.chain, offer.hold_credits) == (("film",), 100)
@@ -389,7 +389,7 @@ def test_the_limit_shortens_the_chain_and_so_the_hold() -> None:
 
 
 def test_the_limit_counts_all_outputs() -> None:
-    """Of two pictures for one credit each, two credits."""
+    """Two pictures at one credit each count as two credits."""
     several = catalog(
         {"m": model({"prompt": TEXT, "num_outputs": {"type": "whole", "from": 1, "to": 4}}, replicate="owner/m")}
     )

@@ -1,4 +1,4 @@
-"""Data URIs as browsers take them."""
+"""Data URIs, read as browsers read them."""
 
 import base64
 
@@ -31,7 +31,7 @@ LINES = "\r\n".join(B64[start : start + 76] for start in range(0, len(B64), 76))
     ],
 )
 def test_base64_is_read_as_a_browser_reads_it(uri: str) -> None:
-    """Lines, blanks, no padding, escapes, a blank before base64, a fragment behind it."""
+    """Line ends, blanks, missing padding, escapes, a blank before base64 and a fragment are accepted."""
     assert B64.endswith("=")
     assert content_of(uri, len(PICTURE)) == PICTURE
 
@@ -47,7 +47,7 @@ def test_base64_is_read_as_a_browser_reads_it(uri: str) -> None:
     ],
 )
 def test_text_is_percent_decoded(uri: str, content: bytes) -> None:
-    """What is not in base64 is text with escapes."""
+    """Content without base64 is text with escapes."""
     assert content_of(uri, 100) == content
 
 
@@ -63,23 +63,23 @@ def test_text_is_percent_decoded(uri: str, content: bytes) -> None:
         "https://x/a,b",
     ],
 )
-def test_what_no_browser_reads_is_none(uri: str) -> None:
-    """And never its own text."""
+def test_what_no_browser_reads_is_no_data_uri(uri: str) -> None:
+    """The error does not quote the text."""
     assert content_of(uri, 100) is None
 
 
 @pytest.mark.parametrize(
     "uri", [f"data:;base64,{B64}", "data:," + "a" * 250, "data:,%61" * 250, f"data:;base64,{LINES}"]
 )
-def test_what_is_too_large_is_told(uri: str) -> None:
-    """By the size of the content, not of the address."""
+def test_what_is_too_large_is_refused(uri: str) -> None:
+    """The size of the content counts, not that of the address."""
     with pytest.raises(TooLargeError):
         content_of(uri, 249)
 
 
 @given(st.text(), st.integers(0, 64))
 def test_whatever_comes_is_content_none_or_too_large(rest: str, most_bytes: int) -> None:
-    """Nothing else is raised, and nothing larger is given."""
+    """No text raises another error, and no content is larger than the limit."""
     for uri in (rest, f"data:{rest}", f"data:;base64,{rest}"):
         try:
             content = content_of(uri, most_bytes)
@@ -90,7 +90,7 @@ def test_whatever_comes_is_content_none_or_too_large(rest: str, most_bytes: int)
 
 @given(st.binary())
 def test_what_was_encoded_is_decoded(content: bytes) -> None:
-    """Any content, padded or not."""
+    """This holds for any content, with and without padding."""
     encoded = base64.b64encode(content).decode()
     for text in (encoded, encoded.rstrip("=")):
         assert content_of(f"data:;base64,{text}", len(content)) == content

@@ -1,4 +1,4 @@
-"""Dependencies and reasons for deferring: each by one name, and none without the other."""
+"""Dependencies and the reasons for deferring: each dependency has exactly one."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from shared.core.provider.prediction import DeferReason
 
 @pytest.mark.parametrize("dependency", Dependency)
 def test_a_create_can_wait_for_every_dependency(dependency: Dependency) -> None:
-    """Under a reason that names it: a new dependency without one would be an exception at 3 a.m."""
+    """A new dependency without a reason of its own would raise when it is down."""
     assert DeferReason.unavailable(dependency) == f"{dependency} unavailable"
 
 
 def test_a_provider_is_a_dependency_that_runs_models() -> None:
-    """Every one that there is, and one that is to come."""
+    """This holds for every provider that exists, and for a new one."""
     names = [*PROVIDERS, ProviderName("another")]
     assert all(dependency_of(name).runs_models for name in names)
     assert dependency_of(REPLICATE) is Dependency.REPLICATE

@@ -1,4 +1,4 @@
-"""Disguises: what of them the own term list sees through, and what it leaves alone.
+"""Disguises: which of them the blocklist sees through, and which texts it does not refuse.
 
 The disguises are made by dev/disguises.py, which shares nothing with what is tested. The fixed seed is one of many:
 ``python3 -m dev disguises --seed N`` takes any other.
@@ -19,13 +19,13 @@ SEED, COUNT = 20261128, 1000
 
 
 def test_at_most_forty_of_a_thousand_disguises_pass() -> None:
-    """All tricks, alone and two together, on terms of each kind and language."""
+    """All tricks are played, alone and in pairs, on terms of each kind and language."""
     passed = [case for case in disguises.disguises(SEED, COUNT) if not disguises.is_found(BLOCKLIST, case[2])]
     assert len(passed) <= 40, passed[:10]
 
 
 def test_every_trick_is_played_and_every_term_is_one() -> None:
-    """Else nothing would be measured: each term is on the list, and each trick changes it."""
+    """Each term is on the list and each trick changes it; otherwise the rate would measure nothing."""
     cases = list(disguises.disguises(SEED, COUNT))
     assert {name for names, _, _ in cases for name in names.split("+")} == {*disguises.TRICKS}
     assert all(disguises.is_found(BLOCKLIST, term) for term in (*disguises.FORBIDDEN, *disguises.RUSSIAN))
@@ -33,7 +33,7 @@ def test_every_trick_is_played_and_every_term_is_one() -> None:
 
 
 def test_harmless_sentences_of_ten_languages_are_not_hit() -> None:
-    """5,000 sentences that others wrote, less those that plainly say a word of the list."""
+    """The 5,000 sentences are other people's, less those that plainly contain a word of the list."""
     found = disguises.harmless(SEED, 5000)
     if not found:
         pytest.skip("apt-get install fortunes fortunes-de fortunes-es ...: not here")
@@ -49,7 +49,7 @@ HARMLESS = Path(__file__).with_name("harmless.txt").read_text(encoding="utf-8").
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_names_places_and_medicine_are_not_hit(text: str) -> None:
-    """Written for this project: words that look like terms, or are parts of disguises, in many languages."""
+    """Words that look like terms, or are parts of disguises, in many languages; written for this project."""
     assert not disguises.is_found(BLOCKLIST, text)
 
 
@@ -69,17 +69,17 @@ def test_names_places_and_medicine_are_not_hit(text: str) -> None:
     ids=ascii,
 )  # fmt: skip
 def test_each_disguise_by_itself_is_seen_through(text: str) -> None:
-    """One of every kind that was ever seen to pass, and of its siblings."""
+    """There is one of each kind that once passed, and of similar kinds."""
     assert disguises.is_found(BLOCKLIST, text)
 
 
 def test_the_table_is_what_the_package_has() -> None:
-    """Made by its command, and by nobody's hand."""
+    """The table equals what its command makes, so it was not edited by hand."""
     assert lookalikes.FILE.read_text(encoding="utf-8") == lookalikes.written()
 
 
 def test_every_look_alike_of_a_letter_is_folded_to_it() -> None:
-    """Of all that Unicode calls confusable with a Latin letter, and is one character."""
+    """The look-alikes are the single characters that Unicode lists as confusable with a Latin letter."""
     straight = {*"il1|!"}  # one stroke: spelling.py takes all of them for one
     for letter, chars in disguises.LOOKALIKES.items():
         alike = {letter, "\u017f"} | (straight if letter in straight else set())
@@ -89,7 +89,7 @@ def test_every_look_alike_of_a_letter_is_folded_to_it() -> None:
 
 @pytest.mark.parametrize("letter", ["\u0430", "\u0416", "\u03c9", "\u00e9", "\u5c71"])
 def test_folding_ends(letter: str) -> None:
-    """Whatever is folded stays folded; and no table says otherwise."""
+    """Folding a folded text changes nothing, and no table contradicts another."""
     assert folded(folded(letter)) == folded(letter)
     for chars in LOOKALIKES.values():
         assert all(folded(folded(char)) == folded(char) for char in chars)

@@ -1,4 +1,4 @@
-"""The next attempt: which model, why, at whose cost; and when there is none."""
+"""The next attempt: its model, its reason and its price, and the cases without one."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -54,7 +54,7 @@ TRAINING = {"model": "trainer", "input_file": "ada/ada/a.zip", "destination": "a
 
 
 def submitting(**said: Any) -> tuple[Generation, Account]:
-    """A generation whose first create is on its way, and the account that holds for it."""
+    """A generation whose first create was sent, and the account with its hold."""
     request = replace(REQUEST, **{"model": "first"} | said)
     quoted = quote(CATALOG, request, Plan.PREMIUM)
     assert isinstance(quoted, Quote), quoted
@@ -65,13 +65,13 @@ def submitting(**said: Any) -> tuple[Generation, Account]:
 
 
 def step(transition: Transition | None) -> Generation:
-    """What was saved."""
+    """The generation after a transition."""
     assert transition is not None
     return transition.generation
 
 
 def running(generation: Generation) -> Generation:
-    """Its prediction is known; a wait before it is over."""
+    """The generation once its prediction is known; the wait before it is over."""
     assert generation.attempt is not None
     number = generation.attempt.number
     if generation.state is State.WAITING:
@@ -80,13 +80,13 @@ def running(generation: Generation) -> Generation:
 
 
 def prediction_id(generation: Generation) -> str:
-    """Each attempt's own."""
+    """The prediction id of each attempt."""
     assert generation.attempt is not None
     return f"prediction-{generation.attempt.number:015d}"
 
 
 def ended(generation: Generation, status: Status, error: str = "", **metrics: Any) -> Prediction:
-    """Its prediction is over."""
+    """The generation after its prediction ended."""
     return Prediction(
         prediction_id=prediction_id(generation),
         status=status,
@@ -98,19 +98,19 @@ def ended(generation: Generation, status: Status, error: str = "", **metrics: An
 
 
 def attempt_failed(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
-    """After its prediction fell."""
+    """After its prediction failed."""
     assert generation.attempt is not None
     number = generation.attempt.number
     return step(transitions.attempt_failed(generation, account, CATALOG, number, prediction, seed=seed, now=NOW))
 
 
 def interrupted(generation: Generation, **metrics: Any) -> Prediction:
-    """A passing failure."""
+    """The error of a temporary failure."""
     return ended(generation, Status.FAILED, "Prediction interrupted; please retry (code: PA)", **metrics)
 
 
 def model_of(generation: Generation) -> str:
-    """Which model its attempt is on."""
+    """The model of the current attempt."""
     assert generation.attempt is not None
     return generation.attempt.model
 
@@ -130,7 +130,7 @@ def model_of(generation: Generation) -> str:
     ],
 )
 def test_what_another_model_may_do_better_goes_to_it(status: Status, error: str, reason: Reason) -> None:
-    """Passing trouble, no capacity, or a model that broke: mapped and priced anew, and it is said why."""
+    """After temporary trouble, missing capacity or a broken model the request is mapped and priced anew."""
     first, account = submitting()
     after = attempt_failed(running(first), account, ended(first, status, error))
     assert (after.state, model_of(after), after.chosen_by) == (State.WAITING, "second", ChosenBy.FALLBACK)
@@ -153,7 +153,7 @@ def test_what_another_model_may_do_better_goes_to_it(status: Status, error: str,
     ],
 )
 def test_what_no_other_model_may_be_asked_ends_it(status: Status, error: str, reason: Reason) -> None:
-    """Content, input, credit, authentication; and what was canceled."""
+    """Refused content or input, missing credit, a refused token and a cancel end the generation."""
     first, account = submitting()
     transition = transitions.attempt_failed(
         running(first), account, CATALOG, 1, ended(first, status, error), seed=8, now=NOW
@@ -168,14 +168,14 @@ def test_what_no_other_model_may_be_asked_ends_it(status: Status, error: str, re
 
 @pytest.mark.parametrize("said", [{"allow_fallback": False}, {"max_credits": 2, "model": "second"}, {"model": "third"}])
 def test_without_a_next_model_it_ends(said: dict[str, Any]) -> None:
-    """None is wished for, or there is none."""
+    """The user refuses fallbacks, or the chain has none."""
     first, account = submitting(**said)
     after = attempt_failed(running(first), account, interrupted(first))
     assert (after.state, after.reason) == (State.FAILED, Reason.PROVIDER_FAILED)
 
 
 def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
-    """The second costs 2, the third 1: with one credit at most, the third alone may follow."""
+    """The second model costs 2, the third 1: with a limit of one credit only the third may follow."""
     cheap_first = catalog(MODELS | {"first": MODELS["first"] | {"credits": 1}})
     request = replace(REQUEST, model="first", max_credits=1)
     quoted = quote(cheap_first, request, Plan.PREMIUM)
@@ -189,7 +189,7 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
 
 
 def test_the_chain_ends() -> None:
-    """Each model once, in order, and then no more; whoever was passed over is told in order."""
+    """Each model is tried once, in order; the event lists the skipped models in that order."""
     generation, account = submitting()
     for _ in range(2):
         generation = attempt_failed(running(generation), account, interrupted(generation))
@@ -203,7 +203,7 @@ def test_the_chain_ends() -> None:
 
 
 def test_a_model_that_is_gone_is_passed_over() -> None:
-    """404 for a create: the catalogue does not know it yet, so the next one serves."""
+    """A create gets 404 because the catalogue is out of date, so the next model serves."""
     first, account = submitting()
     gone = Refusal.of(Reason.UNKNOWN_MODEL)
     after = step(transitions.refused(first, account, CATALOG, 1, gone, seed=8, now=NOW))
@@ -218,14 +218,14 @@ def test_a_model_that_is_gone_is_passed_over() -> None:
     "reason", [reason for reason in Reason if reason is not Reason.UNKNOWN_MODEL], ids=lambda reason: str(reason.value)
 )
 def test_a_create_that_was_refused_for_anything_else_ends_it(reason: Reason) -> None:
-    """The same input would be refused by the next."""
+    """The next model would refuse the same input."""
     first, account = submitting()
     after = step(transitions.refused(first, account, CATALOG, 1, Refusal.of(reason), seed=8, now=NOW))
     assert (after.state, after.reason) == (State.FAILED, reason)
 
 
-def test_a_wish_to_end_goes_before_a_fallback() -> None:
-    """Whoever canceled wants no other model either."""
+def test_a_requested_end_takes_precedence_over_a_fallback() -> None:
+    """A user who cancels wants no other model either."""
     first, account = submitting()
     wished = step(transitions.end_requested(first, account, Reason.CANCELED_BY_USER, NOW))
     gone = transitions.refused(wished, account, CATALOG, 1, Refusal.of(Reason.UNKNOWN_MODEL), seed=8, now=NOW)
@@ -234,7 +234,7 @@ def test_a_wish_to_end_goes_before_a_fallback() -> None:
 
 
 def test_a_successors_fallback_names_both() -> None:
-    """The retired one that was named, and the one that fell."""
+    """The retired model that was named, and the model that failed."""
     first, account = submitting(model="gone")
     assert (first.chosen_by, first.passed_over) == (
         ChosenBy.SUCCESSOR,
@@ -246,7 +246,7 @@ def test_a_successors_fallback_names_both() -> None:
 
 
 def test_a_seed_of_ours_is_one_that_the_model_takes() -> None:
-    """And it is the one that is looked for later; the user's own is never changed."""
+    """The search in the list uses that seed; a seed of the user's never changes."""
     generation, account = submitting()
     for _ in range(2):
         generation = attempt_failed(running(generation), account, interrupted(generation), seed=2**32 - 1)
@@ -259,7 +259,7 @@ def test_a_seed_of_ours_is_one_that_the_model_takes() -> None:
 
 
 def test_a_seed_of_the_users_beyond_a_fallback_leaves_it_out() -> None:
-    """Another seed would be another picture, and so would none: the one has no seeds, the other not this one."""
+    """Without the user's seed the picture would be another one, so models that cannot take it are left out."""
     assert submitting(seed=5000)[0].chain == ("first",)
     assert submitting(seed=999)[0].chain == ("first", "third")
 
@@ -268,7 +268,7 @@ def test_a_seed_of_the_users_beyond_a_fallback_leaves_it_out() -> None:
 
 
 def test_a_prediction_that_was_lost_is_asked_of_the_same_model() -> None:
-    """It is no fallback: nobody was passed over."""
+    """A second attempt on the same model is no fallback, so no model is reported as skipped."""
     first, account = submitting()
     after = step(transitions.lost(first, account, CATALOG, Timing(), seed=8, now=OVER))
     assert (after.state, model_of(after), after.chosen_by) == (State.WAITING, "first", ChosenBy.REQUEST)
@@ -276,7 +276,7 @@ def test_a_prediction_that_was_lost_is_asked_of_the_same_model() -> None:
 
 
 def test_a_training_that_was_lost_ends() -> None:
-    """No ``Cancel-After`` bounds it, so it may still run: there is never a second one, whatever the chain says."""
+    """Without ``Cancel-After`` it may still run, so there is never a second one, whatever the chain says."""
     first, account = submitting(**TRAINING)
     assert first.chain == ("trainer", "trainer-too")
     transition = transitions.lost(first, account, CATALOG, Timing(), seed=8, now=OVER)
@@ -288,7 +288,7 @@ def test_a_training_that_was_lost_ends() -> None:
 
 
 def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
-    """It is over, and that is known: this is no lost one. The destination is the same."""
+    """A failed training has surely ended, so the next model may train into the same destination."""
     first, account = submitting(**TRAINING)
     after = attempt_failed(running(first), account, interrupted(first))
     assert (after.state, model_of(after)) == (State.WAITING, "trainer-too")
@@ -297,7 +297,7 @@ def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
 
 
 def test_a_training_needs_a_destination() -> None:
-    """It is said by its field before anything is held."""
+    """The refusal names the field, before anything is held."""
     request = replace(REQUEST, model="trainer", input_file="ada/ada/a.zip")
     quoted = quote(CATALOG, request, Plan.PREMIUM)
     assert isinstance(quoted, Quote)
@@ -308,7 +308,7 @@ def test_a_training_needs_a_destination() -> None:
 
 
 def test_a_destination_makes_no_training_of_a_picture() -> None:
-    """Nor a picture of what was to be a training: it is refused."""
+    """A destination with a picture model is refused, and never ignored."""
     quoted = quote(CATALOG, replace(REQUEST, model="first", destination="ada/lora"), Plan.PREMIUM)
     assert isinstance(quoted, Refusal)
     assert quoted.text == "destination is not taken by first: leave it out, or ask for a model that takes it"
@@ -330,7 +330,7 @@ def picture(index: int) -> Output:
 
 
 def test_the_cost_is_of_all_attempts_and_the_metrics_of_the_last() -> None:
-    """A passing failure is free, a cancel is paid by the second, a success by the picture."""
+    """A temporary failure is free, a cancel costs its seconds, and a success its picture."""
     generation, account = submitting()
     generation = attempt_failed(running(generation), account, interrupted(generation, predict_time=9.0))
     assert (generation.cost_usd_micros, generation.metrics) == (0, {"predict_time": 9.0})
@@ -344,7 +344,7 @@ def test_the_cost_is_of_all_attempts_and_the_metrics_of_the_last() -> None:
 
 
 def test_what_was_made_and_refused_was_paid_for_by_us() -> None:
-    """The user pays nothing."""
+    """The user pays nothing for it."""
     first, account = submitting()
     done = replace(ended(first, Status.SUCCEEDED), outputs=("https://replicate.delivery/1.png",))
     unsafe = Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1)
@@ -354,7 +354,7 @@ def test_what_was_made_and_refused_was_paid_for_by_us() -> None:
 
 @pytest.mark.parametrize("wished", [False, True], ids=["by its deadline", "by its user"])
 def test_what_was_canceled_is_paid_by_the_second_where_that_is_its_price(wished: bool) -> None:
-    """Whoever canceled it."""
+    """It does not matter who canceled it."""
     first, account = submitting(model="second")
     if wished:
         first = step(transitions.end_requested(first, account, Reason.CANCELED_BY_USER, NOW))
@@ -365,7 +365,7 @@ def test_what_was_canceled_is_paid_by_the_second_where_that_is_its_price(wished:
 
 @pytest.mark.parametrize(("guaranteed", "again"), [(True, State.WAITING), (False, State.FAILED)])
 def test_a_lost_create_is_made_again_only_where_its_end_is_guaranteed(guaranteed: bool, again: State) -> None:
-    """By what was promised of this attempt, whatever it makes."""
+    """The guarantees of this attempt decide, whatever its modality is."""
     first, account = submitting()
     assert first.attempt is not None
     assert first.attempt.guarantees == PROVIDERS[REPLICATE][Kind.PREDICTION]
@@ -375,7 +375,7 @@ def test_a_lost_create_is_made_again_only_where_its_end_is_guaranteed(guaranteed
 
 
 def test_without_its_callback_nothing_in_a_list_is_ours_where_the_callback_is_promised() -> None:
-    """The seed alone does not do then: another program may have used the same."""
+    """The seed alone does not suffice then, because another program may have used the same."""
     attempt = submitting()[0].attempt
     assert attempt is not None
     same_seed = Prediction(prediction_id="p" * 26, status=Status.STARTING, seed=attempt.seed)
@@ -386,7 +386,7 @@ def test_without_its_callback_nothing_in_a_list_is_ours_where_the_callback_is_pr
 
 @pytest.mark.parametrize("idempotent", [True, False])
 def test_only_an_idempotent_create_is_posted_again(idempotent: bool) -> None:
-    """After the grace, counted as a POST of its own; any other create's second POST could be a second prediction."""
+    """The repeated POST comes after the grace and is counted; for another create it might start a second prediction."""
     first, _ = submitting()
     assert first.attempt is not None
     promised = replace(first.attempt, guarantees=replace(first.attempt.guarantees, idempotent=idempotent))

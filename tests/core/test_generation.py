@@ -75,7 +75,7 @@ dead-lettered   failed      failed      failed      failed      failed
 
 
 def expectations() -> list[tuple[str, str, str]]:
-    """(state, fact, the state expected) of the whole table, ended states included."""
+    """Each (state, fact, expected state) of the whole table, ended states included."""
     header, *rows = TABLE.strip("\n").splitlines()
     cases = []
     for row in rows:
@@ -88,7 +88,7 @@ def expectations() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("state", "fact", "expected"), expectations())
 def test_every_transition_names_its_steps(state: str, fact: str, expected: str) -> None:
-    """So that log, metric and history say what was saved; what ends a hold says what became of the credits."""
+    """Log, metric and history say what was saved; a step that resolves a hold says what happened to the credits."""
     transition = FACTS[fact](STATES[state])
     assert (transition is None) == (expected == "-")
     if transition is None:
@@ -101,7 +101,7 @@ def test_every_transition_names_its_steps(state: str, fact: str, expected: str) 
 
 @pytest.mark.parametrize(("state", "fact", "expected"), expectations())
 def test_every_state_meets_every_fact(state: str, fact: str, expected: str) -> None:
-    """The whole machine on one page; what ends resolves its hold in the same transition."""
+    """Every pair is in the table, and an end resolves its hold in the same transition."""
     before = STATES[state]
     transition = FACTS[fact](before)
     if expected == "-":
@@ -127,7 +127,7 @@ def test_every_state_meets_every_fact(state: str, fact: str, expected: str) -> N
 
 
 def test_the_page_shows_the_same_table() -> None:
-    """What the command makes by running the transitions, read from docs/architecture.md, is the table above."""
+    """docs/architecture.md has the table that the command makes by running the transitions."""
     page = architecture.PAGE.read_text(encoding="utf-8")
     header, *rows = [
         [cell.strip(" `") for cell in line.strip("|").split("|")]
@@ -142,7 +142,7 @@ def test_the_page_shows_the_same_table() -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_the_drawing_covers_every_state(state: State) -> None:
-    """NEXT has every state as a key, and ends are those without a way on."""
+    """NEXT has every state as a key, and an end has no next state."""
     assert state.ended == (NEXT[state] == frozenset())
 
 
@@ -183,18 +183,18 @@ def test_the_drawing_covers_every_state(state: State) -> None:
     ],
 )
 def test_what_does_not_concern_it_changes_nothing(what: str, transition: Callable[[], Transition | None]) -> None:
-    """Each condition of a transition, one at a time."""
+    """Each condition of a transition is violated alone."""
     assert transition() is None, what
 
 
 def test_a_second_prediction_of_a_running_attempt_is_not_adopted() -> None:
-    """The first one known is the one."""
+    """The first known prediction stays the attempt's own."""
     assert transitions.adopted(RUNNING, 1, "q" * 26) is None
     assert not transitions.concerns(RUNNING, 1, "q" * 26)
 
 
 def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
-    """Flux-dev failed; flux-schnell is asked next, for less, within the hold."""
+    """Flux-dev failed, so flux-schnell follows for less, within the hold."""
     after = step(FACTS["interrupted"](RUNNING))
     assert after.attempt is not None
     assert (after.attempt.number, after.attempt.posts, after.attempt.model) == (2, 0, "flux-schnell")
@@ -203,7 +203,7 @@ def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
 
 
 def test_an_attempt_beyond_the_hold_is_not_opened() -> None:
-    """Prices may have risen since the hold was made: then the generation ends."""
+    """Prices may have risen since the hold; then the generation ends."""
     dearer = parse_catalog(
         (Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml")
         .read_text()
@@ -217,19 +217,19 @@ def test_an_attempt_beyond_the_hold_is_not_opened() -> None:
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_every_state_has_a_time_at_which_the_timer_looks(state: Generation) -> None:
-    """No state waits for ever."""
+    """No state waits without a time."""
     assert NOW <= state.due_at(TIMING) <= NOW + timedelta(seconds=400)
 
 
 def test_every_reason_has_a_sentence_without_numbers() -> None:
-    """No code reaches a user bare, and no sentence quotes a threshold or a price."""
+    """Every code has a sentence for users, which quotes no threshold and no price."""
     assert set(SENTENCES) == set(Reason)
     assert not [text for text in SENTENCES.values() if any(char.isdigit() for char in text)]
 
 
 @given(st.lists(st.sampled_from(sorted(FACTS)), max_size=25))
 def test_any_history_goes_forward_and_ends_once(history: list[str]) -> None:
-    """Facts in any order: the rank never falls, the money is whole, what is held is resolved once."""
+    """For facts in any order the rank never falls, the account adds up, and the hold is resolved once."""
     generation, entries = RECEIVED, 0
     for name in history:
         transition = FACTS[name](generation)

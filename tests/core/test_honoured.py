@@ -1,4 +1,4 @@
-"""What Darkroom chooses honours all that was asked: on the catalogue that comes with the app."""
+"""Every model that Darkroom chooses honours all fields of the request, on the app's own catalogue."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -22,7 +22,7 @@ VIDEO, MUSIC = {"modality": "video"}, {"modality": "audio"}
 
 
 def outcome(plan: Plan, **said: Any) -> Quote | Refusal:
-    """What a request of this plan gets."""
+    """The quote or the refusal of a request on this plan."""
     return quote(REAL, replace(REQUEST, **said), plan)
 
 
@@ -59,7 +59,7 @@ def outcome(plan: Plan, **said: Any) -> Quote | Refusal:
 def test_what_nobody_honours_is_refused_with_what_could_be_said(
     plan: Plan, said: dict[str, Any], words: list[str]
 ) -> None:
-    """Before anything is held: no model that would ignore it, or make something else, serves instead."""
+    """The refusal comes before any hold; no model that would ignore a field serves instead."""
     refused = outcome(plan, **said)
     assert isinstance(refused, Refusal), refused
     assert refused.reason is Reason.INVALID_REQUEST
@@ -67,7 +67,7 @@ def test_what_nobody_honours_is_refused_with_what_could_be_said(
 
 
 def test_a_users_words_are_not_repeated() -> None:
-    """Numbers are; a text is a stranger's, and what is asked is no place to put a message."""
+    """A refusal may quote a number, but never a text, because a text is written by a stranger."""
     refused = outcome(Plan.BASIC, output_format="<script>")
     assert isinstance(refused, Refusal)
     assert "script" not in refused.text
@@ -93,7 +93,7 @@ def test_what_somebody_honours_is_served_at_its_price(
     model: str,
     credits: int,  # noqa: A002
 ) -> None:
-    """The plan's own first; a spelling, or a size that is not the model's, sends nobody elsewhere."""
+    """The plan's own model comes first; a spelling or a size that it does not have is no reason for another model."""
     offer = outcome(plan, **said)
     assert isinstance(offer, Quote), offer
     assert (offer.model.name, offer.hold_credits) == (model, credits)
@@ -101,7 +101,7 @@ def test_what_somebody_honours_is_served_at_its_price(
 
 @pytest.mark.parametrize("name", ["flux-1.1-pro", "flux-pro", "flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-dev"])
 def test_custom_keeps_the_size(name: str) -> None:
-    """All that have the word; beside the word, the sides go as they were fitted."""
+    """Each model with the word "custom" gets the fitted sides beside it."""
     request = replace(REQUEST, model=name, aspect_ratio="custom", width=800, height=608)
     sent = inputs_of(REAL.models[name], request, seed=0)
     assert isinstance(sent, Mapped)
@@ -150,7 +150,7 @@ def requests(draw: st.DrawFn) -> GenerationRequest:
 
 
 def test_every_field_has_its_values_here() -> None:
-    """A field that is added needs some."""
+    """A new field needs values in this test."""
     apart = {"key", "prompt", "metadata", "max_credits", "strict", "unknown_fields"}
     assert {each.name for each in fields(GenerationRequest)} - apart <= VALUES.keys()
 
@@ -158,7 +158,7 @@ def test_every_field_has_its_values_here() -> None:
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(requests(), st.sampled_from(Plan))
 def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: GenerationRequest, plan: Plan) -> None:
-    """By plan or quality, as a successor, as a fallback: nothing is ignored; the first one too unless it was named."""
+    """By plan, quality, successor or fallback no field is ignored; only a model that was named may ignore one."""
     offer = quote(REAL, request, plan)
     if isinstance(offer, Refusal):
         assert offer.text
@@ -169,12 +169,12 @@ def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: Gen
         assert isinstance(sent, Mapped)
         assert sent.ignored_fields == ()
         assert misses_of(model, request) == ()
-        told = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
+        fixed = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
         sizes = {"width", "height", "aspect_ratio"} if model.sizing else set()
         given_fields = {name for name in VALUES if getattr(request, name) is not None}
         steering = {"modality", "quality", "model", "allow_fallback", "destination"}
         templated = {"system_prompt"} if any(each.system_template for each in model.inputs.values()) else set()
-        assert given_fields - steering - sizes - templated - told <= (
+        assert given_fields - steering - sizes - templated - fixed <= (
             {"num_outputs"} if request.num_outputs == 1 else set()
         )
         assert model.tier <= plan

@@ -1,4 +1,4 @@
-"""Keys and the names that are made of them: no two keys share one, and each has its bound."""
+"""Keys and the names made of them: no two keys share a name, and each name fits its bound."""
 
 import json
 from dataclasses import astuple
@@ -30,7 +30,7 @@ _BLOB_CHARACTERS = 1024
 
 
 def names(key: Key) -> dict[str, Any]:
-    """Every name that is made of a key, by what it is a name of."""
+    """Every name that is made of a key, by its use."""
     return {
         "text": str(key),
         "row": (key.account_id, row_key(key)),
@@ -44,7 +44,7 @@ def names(key: Key) -> dict[str, Any]:
 
 @given(KEYS, KEYS)
 def test_no_two_keys_share_a_name(one: Key, other: Key) -> None:
-    """Row, index, blobs, message, event and digest of the callback are one key's; the same key always has the same."""
+    """Row, index, blobs, message, event and digest belong to one key, and one key always gives the same names."""
     mine, others = names(one), names(other)
     for place, name in mine.items():
         assert (name == others[place]) == (one == other), place
@@ -52,7 +52,7 @@ def test_no_two_keys_share_a_name(one: Key, other: Key) -> None:
 
 @given(KEYS)
 def test_every_name_fits_where_it_goes(key: Key) -> None:
-    """Also with three ids of 128 characters; and none has what Tables forbid in a key."""
+    """Three ids of 128 characters fit too, and no name has a character that Tables forbid in a key."""
     for kind in ("generation:{}", "ledger:{}:hold", "ledger:{}:resolve"):
         assert len(kind.format(row_key(key)).encode()) <= ROW_KEY_BYTES
     assert len(index_key(key).encode()) <= ROW_KEY_BYTES
@@ -63,7 +63,7 @@ def test_every_name_fits_where_it_goes(key: Key) -> None:
 
 @given(KEYS)
 def test_a_key_survives_messages_and_the_callback(key: Key) -> None:
-    """What is written is read back as the same key, whoever pays."""
+    """A written key is read back as the same key, whoever pays."""
     for message in (CancelRequest(key), Check(key)):
         raw = json.dumps(message.to_json()).encode()
         assert message == (parse_event(raw) if isinstance(message, Check) else parse_request(raw)[0])
@@ -72,7 +72,7 @@ def test_a_key_survives_messages_and_the_callback(key: Key) -> None:
 
 
 def test_without_an_account_it_is_the_one_of_the_users_id() -> None:
-    """Said or not, it is one key; and no message says what it need not."""
+    """With the account named or not, the key is the same, and a message leaves the name out."""
     assert Key("ada", "one") == Key("ada", "one", "ada") == Key("ada", "one", "")
     assert hash(Key("ada", "one")) == hash(Key("ada", "one", "ada"))
     assert Key("ada", "one").in_message == {"generation_id": "one", "user_id": "ada"}
@@ -83,7 +83,7 @@ def test_without_an_account_it_is_the_one_of_the_users_id() -> None:
 
 @pytest.mark.parametrize(("user", "generation", "plain"), [(111, 128, True), (112, 128, False), (128, 128, False)])
 def test_a_digest_stands_where_a_row_key_would_be_too_long(user: int, generation: int, *, plain: bool) -> None:
-    """240 characters are the most: with ``ledger:`` and ``:resolve`` they are 255."""
+    """A row key may have 240 characters: with ``ledger:`` and ``:resolve`` they are 255."""
     named = row_key(Key("u" * user, "g" * generation))
     assert (named == f"{'u' * user};{'g' * generation}") == plain
     assert named.startswith(f"{'u' * user};" if plain else f"{'u' * user};;")
@@ -97,6 +97,6 @@ def test_a_user_in_a_list_is_named_with_the_account_where_another_pays() -> None
 
 
 def test_keys_have_an_order() -> None:
-    """By user, generation and account: lists of them are stable."""
+    """Lists of keys are sorted by user, generation and account, so they are stable."""
     keys = [Key("b", "a"), Key("a", "b", "z"), Key("a", "b"), Key("a", "a", "z")]
     assert sorted(keys) == sorted(keys, key=astuple)

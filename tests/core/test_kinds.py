@@ -1,4 +1,4 @@
-"""The kinds that are refused beyond Content Safety's four: by the default policy and the own terms alone."""
+"""The kinds that are refused beyond Content Safety's four, by the default policy and the blocklist alone."""
 
 import tomllib
 from pathlib import Path
@@ -26,7 +26,7 @@ def found(text: str) -> set[Topic]:
 
 
 def test_each_kind_has_its_prompts() -> None:
-    """Twenty refused and twenty harmless ones, and a name that a user may be told."""
+    """Twenty refused and twenty harmless texts, and a name that may be shown to a user."""
     assert {*KINDS} == {"minors", "weapons", "drugs", "fraud", "code", "trafficking", "crime", "privacy"}
     for kind, prompts in KINDS.items():
         assert len({*prompts["refused"]}) == len({*prompts["harmless"]}) == 20, kind
@@ -37,7 +37,7 @@ def test_each_kind_has_its_prompts() -> None:
     ("kind", "text"), [(kind, text) for kind, prompts in KINDS.items() for text in prompts["refused"]]
 )
 def test_what_is_never_wanted_is_refused_for_its_kind(kind: str, text: str) -> None:
-    """Also in capitals, and in the middle of a longer prompt."""
+    """This holds in capitals, and in the middle of a longer prompt."""
     for written in (text, text.upper(), f"A poster, high detail. {text.capitalize()}. Thank you!"):
         assert Topic(kind) in found(written), written
 
@@ -46,13 +46,13 @@ def test_what_is_never_wanted_is_refused_for_its_kind(kind: str, text: str) -> N
     ("kind", "text"), [(kind, text) for kind, prompts in KINDS.items() for text in prompts["harmless"]]
 )
 def test_what_speaks_of_it_harmlessly_is_allowed(kind: str, text: str) -> None:
-    """Cooking, museums, news and medicine: nothing of the list is found at all."""
+    """The list finds nothing in texts about cooking, museums, news and medicine."""
     assessment = BLOCKLIST.look(text)
     assert (assessment.topics, assessment.severities) == (frozenset(), {})
 
 
 def test_what_is_harmless_apart_is_not_found_apart() -> None:
-    """The words of a near group have to stand together."""
+    """The words of a "near" group count only if they stand together."""
     assert found("sell stolen credit cards")
-    assert not found("They sell bread and cheese, and the story that is told is one of stolen credit cards.")
+    assert not found("They sell bread and cheese, and the story that is written is one of stolen credit cards.")
     assert not found("A man who cooks. " + "A quiet lake at dawn. " * 3 + "Meth is bad for you.")

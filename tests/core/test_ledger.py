@@ -1,4 +1,4 @@
-"""The credits: every move keeps the account whole."""
+"""The credits: every move keeps the account balanced."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -26,7 +26,7 @@ def test_grant_adds_to_granted_and_available() -> None:
 
 @pytest.mark.parametrize("amount", [0, -1])
 def test_grant_of_nothing_is_refused(amount: int) -> None:
-    """A grant that gives nothing is a mistake of its caller."""
+    """A grant of no credits is an error of its caller."""
     with pytest.raises(ValueError, match="amount must be a whole number from 1"):
         ledger.grant(RICH, amount, grant_id="g1", at=NOW)
 
@@ -48,20 +48,20 @@ def test_hold_beyond_available_cannot_be_written() -> None:
 
 @pytest.mark.parametrize("captured", [-1, 7])
 def test_resolve_captures_no_more_than_was_held(captured: int) -> None:
-    """Neither less than nothing nor more than the hold."""
+    """A capture is neither negative nor more than the hold."""
     held, _ = ledger.hold(RICH, 6, key=ONE, at=NOW)
     with pytest.raises(ValueError, match="cannot capture"):
         ledger.resolve(held, 6, captured, key=ONE, at=NOW)
 
 
 def test_an_account_that_does_not_add_up_cannot_be_constructed() -> None:
-    """That granted == available + held + captured is a property of the type."""
+    """The type ensures that granted == available + held + captured."""
     with pytest.raises(ValueError, match="add up"):
         Account(account_id="ada", granted=10, available=9)
 
 
 def test_daily_limit_counts_what_was_held_today() -> None:
-    """A hold counts against its day, a release on the same day counts back, a new day starts at zero."""
+    """A hold counts on its day, a release on the same day is subtracted, and a new day starts at zero."""
     account = replace(RICH, daily_limit_credits=5)
     held, _ = ledger.hold(account, 4, key=ONE, at=NOW)
     assert not ledger.within_daily_limit(held, 2, NOW.date())
@@ -72,7 +72,7 @@ def test_daily_limit_counts_what_was_held_today() -> None:
 
 
 def test_plans_are_ordered_and_named() -> None:
-    """A plan includes those below it, and an unknown name is told the choices."""
+    """A plan includes those below it, and the refusal of an unknown name lists the plans."""
     assert Plan.FREE < Plan.BASIC < Plan.PREMIUM
     assert Plan.named("premium") is Plan.PREMIUM
     with pytest.raises(ValueError, match="free, basic, premium"):
@@ -81,7 +81,7 @@ def test_plans_are_ordered_and_named() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=30))
 def test_any_history_of_moves_keeps_the_money_whole(moves: list[tuple[int, int]]) -> None:
-    """Grants, holds and resolves in any order: the account equals the replay of its ledger."""
+    """After grants, holds and resolves in any order the account equals the replay of its ledger."""
     account, entries = Account(account_id="ada"), []
     account, first = ledger.grant(account, 500, grant_id="g", at=NOW)
     entries.append(first)
@@ -99,7 +99,7 @@ def test_any_history_of_moves_keeps_the_money_whole(moves: list[tuple[int, int]]
 
 
 def test_no_credits_says_how_many() -> None:
-    """Needed, there, and held for what still runs; and that the same id will not do again."""
+    """The refusal names the needed, the available and the held credits, and that the same id cannot be used again."""
     assert ledger.refusal(RICH, RICH.available, NOW) is None
     never = ledger.refusal(None, 5, NOW)
     assert never is not None
@@ -120,7 +120,7 @@ def test_no_credits_says_how_many() -> None:
 
 
 def test_a_daily_limit_says_which_how_much_and_until_when() -> None:
-    """Waiting is no advice where the limit itself is too low; yesterday's use is none of today's."""
+    """A limit that is too low cannot be met by waiting, and yesterday's use does not count today."""
     account, _ = ledger.hold(replace(RICH, daily_limit_credits=6), 4, key=ONE, at=NOW)
     over = ledger.refusal(account, 3, NOW)
     assert over is not None

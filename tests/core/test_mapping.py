@@ -36,7 +36,7 @@ ARCHIVE = {"type": "archive", "field": "input_file"}
     ],
 )
 def test_each_kind_is_sent_under_the_models_own_name(item: dict[str, Any], said: dict[str, Any], sent: object) -> None:
-    """0 and false are said too; what was not said is not sent, for the model has its own default."""
+    """0 and false are sent; an absent field is not, because the model has its own default."""
     inputs = {"prompt": TEXT, "own_name": item}
     assert mapped(inputs, **said).inputs == {"prompt": REQUEST.prompt, "own_name": sent}
     assert mapped(inputs, **said).ignored_fields == ()
@@ -44,7 +44,7 @@ def test_each_kind_is_sent_under_the_models_own_name(item: dict[str, Any], said:
 
 
 def test_every_kind_has_its_case() -> None:
-    """A kind that is added needs one."""
+    """A new kind needs a case here."""
     assert set(InputKind) == {"text", "image", "images", "audio", "archive", "choice", "whole", "real", "flag"}
 
 
@@ -67,14 +67,14 @@ def test_every_kind_has_its_case() -> None:
     ],
 )
 def test_what_an_input_does_not_take_is_refused(item: dict[str, Any], said: dict[str, Any], text: str) -> None:
-    """By the request's field, with the rule and the model's name."""
+    """The refusal names the request's field, the rule and the model."""
     refused = refusal({"prompt": TEXT, "own_name": item}, **said)
     assert refused.startswith(text)
     assert refused.endswith(" for m")
 
 
 def test_a_value_is_sent_whatever_is_said() -> None:
-    """It is the operator's word, and no field of a request."""
+    """A fixed value is the operator's, so no field of a request changes it."""
     inputs = {
         "prompt": TEXT,
         "resolution": {"type": "choice", "choices": ["a", "b"], "value": "a"},
@@ -96,13 +96,13 @@ def test_a_value_is_sent_whatever_is_said() -> None:
     ],
 )
 def test_what_a_model_requires_is_asked_for(item: dict[str, Any], field: str) -> None:
-    """By the request's field, not by the model's input."""
+    """The refusal names the request's field, not the model's input."""
     text = refusal({"prompt": TEXT, "own_name": item | {"required": True}})
     assert text == f"{field} is needed for m"
 
 
 def test_a_flag_that_is_required_may_be_false() -> None:
-    """False is an answer; so is the seed 0."""
+    """False is a value, and so is the seed 0."""
     inputs = {"prompt": TEXT, "continuation": {"type": "flag", "required": True}, "seed": SEED | {"required": True}}
     sent = inputs_of(one(inputs), replace(REQUEST, continuation=False), seed=0)
     assert isinstance(sent, Mapped)
@@ -114,21 +114,21 @@ def test_a_flag_that_is_required_may_be_false() -> None:
 
 @pytest.mark.parametrize("length", [1, 9])
 def test_a_model_may_have_its_own_bounds_of_a_prompt(length: int) -> None:
-    """Both inclusive."""
+    """Both bounds are inclusive."""
     table = {"prompt_characters": [1, 9]}
     assert mapped({"prompt": TEXT}, table, prompt="x" * length).inputs["prompt"] == "x" * length
     assert "prompt must be 1 to 9" in refusal({"prompt": TEXT}, table, prompt="x" * 10)
 
 
 def test_a_model_without_a_prompt_does_not_ask_for_one() -> None:
-    """What was said all the same is named as ignored."""
+    """A prompt that is given anyway is listed as ignored."""
     inputs = {"input_images": ARCHIVE, "steps": {"type": "whole", "field": "training_steps"}}
     assert mapped(inputs, prompt="", input_file="ada/ada/a.zip").ignored_fields == ()
     assert mapped(inputs, prompt="a horn").ignored_fields == ("prompt",)
 
 
 def test_texts_of_a_user_are_no_places_of_a_template() -> None:
-    """A prompt that looks like a place is sent as it was written."""
+    """A prompt that looks like a placeholder is sent unchanged."""
     inputs = {"prompt": TEXT | {"template": "U: {prompt}", "system_template": "S: {system_prompt} U: {prompt}"}}
     assert mapped(inputs, prompt="{system_prompt}!").inputs["prompt"] == "U: {system_prompt}!"
     both = mapped(inputs, system_prompt="{prompt}", prompt="hello")
@@ -154,20 +154,20 @@ def test_texts_of_a_user_are_no_places_of_a_template() -> None:
     ],
 )
 def test_a_seed_of_ours_is_made_to_fit(bounds: dict[str, int], ours: int, sent: int) -> None:
-    """And never to -1, which is no seed but the wish for any."""
+    """It is never -1, which models read as "any seed"."""
     taker = one({"prompt": TEXT, "seed": {"type": "whole", **bounds}})
     assert seed_of(taker, REQUEST, ours) == sent
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(-1, 50), st.integers(0, 2**31))
 def test_every_seed_of_ours_is_taken(ours: int, low: int, width: int) -> None:
-    """Whatever the model's range is."""
+    """This holds for any range of the model."""
     taker = one({"prompt": TEXT, "seed": {"type": "whole", "from": low, "to": max(0, low) + width}})
     assert isinstance(inputs_of(taker, REQUEST, seed=seed_of(taker, REQUEST, ours)), Mapped)
 
 
 def test_a_seed_of_the_users_is_left_as_it_is() -> None:
-    """It is refused where it does not fit; a model without seeds gets none, whoever chose it."""
+    """If it does not fit it is refused; a model without seeds gets none, whoever chose it."""
     taker = one({"prompt": TEXT, "seed": {"type": "whole", "to": 10}})
     assert seed_of(taker, replace(REQUEST, seed=11), 3) == 11
     assert seed_of(taker, replace(REQUEST, seed=0), 3) == 0
@@ -194,7 +194,7 @@ def test_a_seed_of_the_users_is_left_as_it_is() -> None:
     ],
 )
 def test_a_field_that_a_model_has_no_use_for_is_named(field: str, value: Any) -> None:
-    """Whatever it is, and also where it is 0 or false; it is not sent."""
+    """Any such field is listed and not sent, even if it is 0 or false."""
     said = mapped({"prompt": TEXT}, **{field: value})
     assert said.ignored_fields == (field,)
     assert set(said.inputs) == {"prompt"}
@@ -205,13 +205,13 @@ def test_a_field_that_a_model_has_no_use_for_is_named(field: str, value: Any) ->
     [("image_url", PICTURE), ("input_file", "ada/ada/a.wav"), ("destination", "ada/lora"), ("duration_s", 5)],
 )
 def test_what_is_brought_and_how_long_it_is_to_be_is_never_left_out(field: str, value: Any) -> None:
-    """It would make something else, and charge for it; the refusal says what to do."""
+    """Without it the result and its price would differ; the refusal says what to do."""
     text = f"{field} is not taken by m: leave it out, or ask for a model that takes it"
     assert refusal({"prompt": TEXT}, **{field: value}) == text
 
 
 def test_what_steers_us_is_never_ignored() -> None:
-    """Nor is the one output that was asked for."""
+    """Nor is a single output listed as ignored."""
     said = mapped(
         {"prompt": TEXT},
         model="m",
@@ -226,14 +226,14 @@ def test_what_steers_us_is_never_ignored() -> None:
 
 
 def test_a_trainers_destination_is_used() -> None:
-    """It is where the new version goes, though it is no input."""
+    """It names the new version's model, although it is no input."""
     assert mapped({"input_images": ARCHIVE}, input_file="ada/ada/a.zip", destination="ada/lora", prompt="").outputs == 1
     said = mapped({"input_images": ARCHIVE}, input_file="ada/ada/a.zip", destination="ada/lora", prompt="")
     assert said.ignored_fields == ()
 
 
 def test_several_outputs_go_to_whatever_input_counts_them() -> None:
-    """By its field; a model without one makes one."""
+    """A model without such an input makes one output."""
     said = mapped({"prompt": TEXT, "num_images": {"type": "whole", "field": "num_outputs", "to": 4}}, num_outputs=3)
     assert (said.inputs["num_images"], said.outputs) == (3, 3)
     assert refusal({"prompt": TEXT}, num_outputs=2) == "num_outputs must be 1 for m"
@@ -243,7 +243,7 @@ def test_several_outputs_go_to_whatever_input_counts_them() -> None:
 
 
 def test_a_picture_and_a_file_are_taken_by_models_with_an_input_for_them() -> None:
-    """And only where the request brings them."""
+    """They are sent only if the request has them."""
     pictures, files, plain = one({"prompt": TEXT, "i": IMAGE}), one({"prompt": TEXT, "f": FILE}), one({"prompt": TEXT})
     several = one({"prompt": TEXT, "i": {"type": "images", "field": "image_url"}})
     brings = replace(REQUEST, image_url=PICTURE, input_file="ada/ada/a.wav")
@@ -254,6 +254,6 @@ def test_a_picture_and_a_file_are_taken_by_models_with_an_input_for_them() -> No
 
 
 def test_references_are_found_in_lists_too() -> None:
-    """And nothing else is taken for one."""
+    """No other value is taken for a reference."""
     inputs = {"a": "input:x/y/1.png", "b": ["input:x/y/2.png", PICTURE], "c": 7, "d": "an input: here", "e": True}
     assert references(inputs) == ["x/y/1.png", "x/y/2.png"]  # type: ignore[arg-type]  # a dict of many kinds

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: no picture passes as a film, and no sound goes unknown."""
+"""The type of a file by its first bytes: no picture passes as a film, and every sound is recognised."""
 
 import pytest
 from hypothesis import given
@@ -61,7 +61,7 @@ SOUNDS = [
 
 @pytest.mark.parametrize(("head", "content_type"), VIDEOS)
 def test_a_film_is_known_by_its_brands_and_boxes(head: bytes, content_type: str) -> None:
-    """QuickTime files need not say what they are."""
+    """QuickTime files may have no brand."""
     kind = media_of(head, "video")
     assert kind is not None
     assert kind[0] == content_type
@@ -69,13 +69,13 @@ def test_a_film_is_known_by_its_brands_and_boxes(head: bytes, content_type: str)
 
 @pytest.mark.parametrize("head", PICTURES)
 def test_no_picture_is_a_film_or_a_sound(head: bytes) -> None:
-    """A policy that lets films pass unscreened lets no picture pass, were it only by one of its brands."""
+    """A policy that allows films unscreened allows no picture, not even one with a film's brand."""
     assert [media_of(head, modality) for modality in ("video", "audio", "training")] == [None] * 3
 
 
 @pytest.mark.parametrize(("head", "content_type"), SOUNDS)
 def test_a_sound_is_known_with_and_without_a_tag(head: bytes, content_type: str) -> None:
-    """Every layer and version of MPEG's frames that is in use, and every container."""
+    """This covers each layer and version of MPEG frames in use, and every container."""
     kind = media_of(head, "audio")
     assert kind is not None
     assert kind[0] == content_type
@@ -87,7 +87,7 @@ def test_a_sound_is_known_with_and_without_a_tag(head: bytes, content_type: str)
     + [ftyp(b"M4A ", b"isom"), b"text", b"", b"\0\0\0\x18ftyp"[:7]],
 )
 def test_no_sound_is_a_film(head: bytes) -> None:
-    """An M4A is of the family of MP4, and is none."""
+    """An M4A belongs to the family of MP4, and is not a film."""
     assert media_of(head, "video") is None
 
 
@@ -107,8 +107,8 @@ def test_no_sound_is_a_film(head: bytes) -> None:
         b"",
     ],
 )
-def test_what_only_looks_like_a_sound_is_none(head: bytes) -> None:
-    """Eleven bits are in many files."""
+def test_what_only_looks_like_a_sound_is_no_sound(head: bytes) -> None:
+    """The eleven bits of a frame's start are in many files."""
     assert media_of(head, "audio") is None
 
 
@@ -122,7 +122,7 @@ def test_what_only_looks_like_a_sound_is_none(head: bytes) -> None:
     ],
 )
 def test_weights_are_known(head: bytes, extension: str) -> None:
-    """In an archive, or as they are."""
+    """They may be in an archive or bare."""
     kind = media_of(head, "training")
     assert kind is not None
     assert kind[1] == extension
@@ -130,6 +130,6 @@ def test_weights_are_known(head: bytes, extension: str) -> None:
 
 @given(st.binary(max_size=HEAD_BYTES), st.sampled_from(["video", "audio", "training", "image", "text"]))
 def test_any_bytes_have_an_answer(head: bytes, modality: str) -> None:
-    """Nothing is raised, whatever they are."""
+    """No bytes raise an error."""
     for start in (b"", b"\0\0\0\x18ftyp", b"\xff\xfb", b"\x1a\x45\xdf\xa3", b"RIFF"):
         media_of(start + head, modality)

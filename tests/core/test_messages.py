@@ -49,7 +49,7 @@ def test_the_message_of_the_guide_is_read() -> None:
 
 
 def test_every_documented_field_is_read_and_written_back() -> None:
-    """A copy that is put off says exactly what the original said; seed 0 and 0 credits are not "absent"."""
+    """A deferred copy equals the original; seed 0 and 0 credits are not "absent"."""
     message = read(FULL)
     assert isinstance(message, GenerationRequest)
     assert (message.seed, message.max_credits, message.allow_fallback) == (0, 0, False)
@@ -58,14 +58,14 @@ def test_every_documented_field_is_read_and_written_back() -> None:
 
 
 def test_unknown_fields_are_kept_out_and_named() -> None:
-    """A typo is seen, and a hostile name is made harmless before it can reach a log."""
+    """A misspelled name is reported, and made harmless before it reaches a log."""
     message, unknown = parse_request(json.dumps(GUIDE | {"promt": "x", "a\nb" * 50: 1}).encode())
     assert isinstance(message, GenerationRequest)
     assert unknown == ("a?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba?ba", "promt")
 
 
 def test_an_address_that_is_signed_with_a_token_is_taken() -> None:
-    """8,192 characters, and no more: a role's token alone has thousands."""
+    """The limit is 8,192 characters, because a role's token alone has thousands."""
     address = "https://example.com/" + "a" * 8172
     message = read(GUIDE | {"image_url": address})
     assert isinstance(message, GenerationRequest)
@@ -92,7 +92,7 @@ def test_a_cancel_is_read() -> None:
     ],
 )
 def test_bytes_that_are_no_message_are_refused_without_a_key(raw: bytes) -> None:
-    """Garbage is named as such, whole, and without an exception."""
+    """The error says what the bytes are, and nothing raises."""
     message, _ = parse_request(raw)
     assert isinstance(message, Malformed)
     assert (message.key, message.raw) == (None, raw)
@@ -104,7 +104,7 @@ def test_bytes_that_are_no_message_are_refused_without_a_key(raw: bytes) -> None
 )
 @pytest.mark.parametrize("field", ["user_id", "generation_id"])
 def test_ids_that_a_store_forbids_are_refused(field: str, bad: object) -> None:
-    """Characters that Tables or Blob forbid never get further than the door."""
+    """Characters that Tables or Blob Storage forbid are refused when the message is read."""
     message = read(GUIDE | {field: bad})
     assert isinstance(message, Malformed)
     assert message.key is None
@@ -165,7 +165,7 @@ def test_ids_that_apps_use_are_taken(good: str) -> None:
         ("type", "sing"),
     ],
 )
-def test_a_bad_field_is_refused_by_name_and_the_app_can_be_told(field: str, bad: object) -> None:
+def test_a_bad_field_is_refused_by_name_with_the_ids_for_an_event(field: str, bad: object) -> None:
     """The text names the field and the key is there; the value is not quoted."""
     message = read(GUIDE | {field: bad})
     assert isinstance(message, Malformed)
@@ -175,8 +175,8 @@ def test_a_bad_field_is_refused_by_name_and_the_app_can_be_told(field: str, bad:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
-def test_numbers_that_are_none_are_refused(number: str) -> None:
-    """What Python's JSON reads beyond the standard does not get in."""
+def test_values_that_are_no_numbers_are_refused(number: str) -> None:
+    """Python's JSON reads more than the standard allows; those values are refused."""
     raw = json.dumps(GUIDE)[:-1] + f', "guidance_scale": {number}}}'
     assert isinstance(parse_request(raw.encode())[0], Malformed)
 
@@ -188,7 +188,7 @@ def test_numbers_that_are_none_are_refused(number: str) -> None:
     )
 )
 def test_no_bytes_break_the_readers(raw: bytes) -> None:
-    """Neither queue's reader raises, whatever comes."""
+    """Neither queue's reader raises, whatever the bytes."""
     parse_request(raw)
     parse_event(raw)
 
@@ -199,7 +199,7 @@ def test_no_bytes_break_the_readers(raw: bytes) -> None:
     )
 )
 def test_no_value_breaks_the_reader(change: dict[str, object]) -> None:
-    """Each field may hold anything; what is read can be written and read again."""
+    """Any field may hold any value; what is read can be written and read again."""
     message = read(FULL | change)
     if isinstance(message, GenerationRequest):
         assert read(message.to_json()) == message
@@ -212,11 +212,11 @@ EVENT = PredictionEvent(
 
 @pytest.mark.parametrize("message", [EVENT, Check(KEY)])
 def test_our_own_messages_are_read_back(message: PredictionEvent | Check) -> None:
-    """What the doors write, observe reads."""
+    """The observe trigger reads what the other triggers write."""
     assert parse_event(json.dumps(message.to_json()).encode()) == message
 
 
 @pytest.mark.parametrize("change", [{"attempt": "2"}, {"prediction": {}}, {"type": "other"}, {"user_id": "a/b"}])
-def test_an_event_that_is_none_is_malformed(change: dict[str, object]) -> None:
-    """A foreign message on the event queue is refused, not raised about."""
+def test_a_body_that_is_no_event_is_malformed(change: dict[str, object]) -> None:
+    """A foreign message on the event queue is refused without an exception."""
     assert isinstance(parse_event(json.dumps(EVENT.to_json() | change).encode()), Malformed)

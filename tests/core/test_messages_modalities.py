@@ -1,4 +1,4 @@
-"""Messages, the fields of every modality: their bounds, their forms, and whose file is whose."""
+"""Messages with the fields of every modality: their bounds, their forms, and the owner of each file."""
 
 import json
 from dataclasses import replace
@@ -41,7 +41,7 @@ def read(body: object) -> GenerationRequest | Malformed:
 
 
 def test_every_field_is_read_and_written_back() -> None:
-    """0 degrees and a flag that is false are said, not absent."""
+    """0 degrees and a false flag are values, not absent."""
     message = read(FULL)
     assert isinstance(message, GenerationRequest)
     assert (message.temperature, message.continuation, message.max_tokens) == (0.0, False, 1)
@@ -50,7 +50,7 @@ def test_every_field_is_read_and_written_back() -> None:
 
 
 def test_what_is_not_said_is_not_written() -> None:
-    """A message of the version before is the same as ever."""
+    """A message without the new fields is written as in the version before."""
     message = read(BASE)
     assert isinstance(message, GenerationRequest)
     assert message.to_json() == BASE | {"allow_fallback": True, "metadata": {}}
@@ -66,7 +66,7 @@ def test_what_is_not_said_is_not_written() -> None:
     ],
 )
 def test_numbers_have_inclusive_bounds(field: str, lowest: int, highest: int) -> None:
-    """The bound is taken, what is beyond is refused by name; no number is not a number."""
+    """The bound is taken, and a value beyond it is refused by name, as is NaN."""
     for good in (lowest, highest):
         assert isinstance(read(BASE | {field: good}), GenerationRequest)
     for bad in (lowest - 1, highest + 1, str(lowest), True, [lowest]):
@@ -78,7 +78,7 @@ def test_numbers_have_inclusive_bounds(field: str, lowest: int, highest: int) ->
 
 @pytest.mark.parametrize("field", ["max_tokens", "duration_s", "training_steps"])
 def test_halves_are_no_whole_numbers(field: str) -> None:
-    """Half a token is none."""
+    """Half a token is refused."""
     assert isinstance(read(BASE | {field: 1.5}), Malformed)
 
 
@@ -87,7 +87,7 @@ def test_halves_are_no_whole_numbers(field: str) -> None:
     [("system_prompt", 20_000), ("resolution", 20), ("trigger_word", 60)],
 )
 def test_texts_have_a_longest(field: str, most: int) -> None:
-    """Refused by name, without the text."""
+    """The refusal names the field and does not quote the text."""
     assert isinstance(read(BASE | {field: "x" * most}), GenerationRequest)
     message = read(BASE | {field: "x" * (most + 1)})
     assert isinstance(message, Malformed)
@@ -96,7 +96,7 @@ def test_texts_have_a_longest(field: str, most: int) -> None:
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_modality_is_one_of_five(modality: str) -> None:
-    """By its name."""
+    """Each is read by its name."""
     message = read(BASE | {"modality": modality})
     assert isinstance(message, GenerationRequest)
     assert message.modality == modality
@@ -104,7 +104,7 @@ def test_a_modality_is_one_of_five(modality: str) -> None:
 
 @pytest.mark.parametrize("bad", ["Image", "music", "image ", 7])
 def test_another_modality_is_refused(bad: object) -> None:
-    """The text names those that there are."""
+    """The text lists the modalities."""
     message = read(BASE | {"modality": bad})
     assert isinstance(message, Malformed)
     assert "modality" in message.text
@@ -112,14 +112,14 @@ def test_another_modality_is_refused(bad: object) -> None:
 
 @pytest.mark.parametrize("field", ["modality", "destination", "input_file", "system_prompt", "trigger_word"])
 def test_an_empty_text_says_nothing(field: str) -> None:
-    """As it always was: an app may send its empty form fields."""
+    """It counts as absent, because apps send empty form fields."""
     message = read(BASE | {field: ""})
     assert message == read(BASE)
 
 
 @pytest.mark.parametrize("good", ["ada/lora", "a/b", "0a.b_c-d/x.1", "a" * 64 + "/" + "b" * 64])
 def test_a_destination_is_a_model(good: str) -> None:
-    """owner/name, as Replicate writes them."""
+    """It is owner/name, as Replicate writes it."""
     message = read(BASE | {"destination": good})
     assert isinstance(message, GenerationRequest)
     assert message.destination == good
@@ -141,7 +141,7 @@ def test_a_destination_is_a_model(good: str) -> None:
     ],
 )
 def test_what_is_no_model_is_no_destination(bad: str) -> None:
-    """It becomes a part of nothing: neither of an address nor of a charge."""
+    """It never becomes part of an address or of a charge."""
     message = read(BASE | {"destination": bad})
     assert isinstance(message, Malformed)
     assert message.text.startswith("destination must be owner/name")
@@ -151,7 +151,7 @@ def test_what_is_no_model_is_no_destination(bad: str) -> None:
     "good", ["ada@x.org/ada@x.org/a.zip", "ada@x.org/ada@x.org/a/b/c d+e=(1)@2-3_4.tar.gz", "ada@x.org/ada@x.org/..a"]
 )
 def test_a_file_in_the_users_own_folder_is_taken(good: str) -> None:
-    """With folders, spaces and what else names of files have."""
+    """Its name may have folders, spaces and other usual characters."""
     message = read(BASE | {"input_file": good})
     assert isinstance(message, GenerationRequest)
     assert message.input_file == good
@@ -196,7 +196,7 @@ def test_a_file_in_the_users_own_folder_is_taken(good: str) -> None:
     ],
 )
 def test_a_file_of_somebody_else_or_nowhere_is_refused(bad: object) -> None:
-    """Whatever way leads out of the user's folder, or names no file."""
+    """No path may leave the user's folder or name no file."""
     message = read(BASE | {"input_file": bad})
     assert isinstance(message, Malformed)
     assert message.text.startswith("input_file must be ")
@@ -209,7 +209,7 @@ FOLDERS = st.sampled_from(["ada@x.org", "ada@x.org", "bob", "..", ""])
 
 @given(FOLDERS, FOLDERS, st.text(alphabet="ab/\\.% ~\x00\n", max_size=9))
 def test_whatever_is_taken_stays_in_the_folder(account: str, user: str, rest: str) -> None:
-    """By any name: its first parts are account and user, and no part is empty or all dots."""
+    """For any name the first parts are account and user, and no part is empty or consists of dots."""
     message = read(BASE | {"input_file": f"{account}/{user}/{rest}"})
     if isinstance(message, GenerationRequest) and message.input_file is not None:
         account, user, *parts = message.input_file.split("/")
@@ -222,7 +222,7 @@ def test_whatever_is_taken_stays_in_the_folder(account: str, user: str, rest: st
     "said", [{"modality": "training"}, {"destination": "ada/lora"}, {"modality": "training", "prompt": ""}]
 )
 def test_a_training_needs_no_prompt(said: dict[str, str]) -> None:
-    """It learns from its archive; and what comes back from the queue is the same."""
+    """A training needs its archive, and is the same after it was written to the queue and read again."""
     body = {name: value for name, value in BASE.items() if name != "prompt"} | said
     message = read(body)
     assert isinstance(message, GenerationRequest)
@@ -233,7 +233,7 @@ def test_a_training_needs_no_prompt(said: dict[str, str]) -> None:
 @pytest.mark.parametrize("modality", [None, *[name for name in MODALITIES if name != "training"]])
 @pytest.mark.parametrize("prompt", [None, "", " \n"])
 def test_everything_else_needs_one(modality: str | None, prompt: str | None) -> None:
-    """Also where the file says more than a prompt could."""
+    """This holds even if the file has more text than a prompt could."""
     message = read(BASE | {"modality": modality, "prompt": prompt, "input_file": "ada@x.org/ada@x.org/a.wav"})
     assert isinstance(message, Malformed)
     assert message.text.startswith("prompt is needed")
@@ -241,7 +241,7 @@ def test_everything_else_needs_one(modality: str | None, prompt: str | None) -> 
 
 @pytest.mark.parametrize("bad", [7, ["a"], "a\x00b", "\ud800"])
 def test_a_trainings_prompt_is_a_text_all_the_same(bad: object) -> None:
-    """What is said must be fit to be screened."""
+    """If it is given, it must be fit to be screened."""
     message = read(BASE | {"modality": "training", "prompt": bad})
     assert isinstance(message, Malformed)
     assert "prompt" in message.text
@@ -249,14 +249,14 @@ def test_a_trainings_prompt_is_a_text_all_the_same(bad: object) -> None:
 
 @pytest.mark.parametrize("bad", ["true", 1, 0, []])
 def test_continuation_is_a_flag(bad: object) -> None:
-    """True, false, or not said."""
+    """It is true, false or absent."""
     message = read(BASE | {"continuation": bad, "input_file": "ada@x.org/ada@x.org/a.wav"})
     assert isinstance(message, Malformed)
     assert message.text == "continuation must be true or false"
 
 
 def test_to_go_on_needs_something_to_go_on_from() -> None:
-    """Without a file there is nothing to continue; not to go on needs none."""
+    """Continuation true needs a file; false needs none."""
     message = read(BASE | {"continuation": True})
     assert isinstance(message, Malformed)
     assert message.text.startswith("continuation needs an input_file")
@@ -317,7 +317,7 @@ def test_the_event_says_which_model_answered_and_why_and_what_it_said() -> None:
 
 
 def test_the_event_of_what_never_opened_names_no_model_and_no_reason_for_one() -> None:
-    """Nobody was chosen."""
+    """No model was chosen."""
     event = replace(EVENT, model="", chosen_by=None, passed_over=(), outputs=())
     data = json.loads(json.dumps(event.to_json()))["data"]
     assert (data["model"], data["chosen_by"], data["passed_over"]) == (None, None, [])

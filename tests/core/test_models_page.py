@@ -95,7 +95,7 @@ def priced(price: Price) -> str:
 
 def taken(model: Model) -> tuple[str, ...]:
     """A model in the second table."""
-    fields = [field for item in model.inputs.values() if (field := told(item))]
+    fields = [field for item in model.inputs.values() if (field := field_cell(item))]
     if model.sizing is not None and model.sizing.free:
         low, high = model.sizing.low, model.sizing.high
         fields.append(f"`width`, `height` {low} to {high} in steps of {model.sizing.step}")
@@ -111,7 +111,7 @@ def taken(model: Model) -> tuple[str, ...]:
     )
 
 
-def told(item: Input) -> str:
+def field_cell(item: Input) -> str:
     """A field of a request, what it becomes where that has another name, its values and the model's default."""
     if item.value is not None or item.name in ("prompt", "megapixels", "width", "height"):
         return ""
@@ -143,7 +143,7 @@ def rewritten(page: str, catalog: Catalog) -> str:
     return f"{before}{BEGIN}{tables(catalog)}{END}{after}"
 
 
-def test_the_page_tells_of_the_catalogue_as_it_is() -> None:
+def test_the_page_agrees_with_the_catalogue() -> None:
     """If not: ``python -m tests.core.test_models_page``."""
     page = PAGE.read_text(encoding="utf-8")
     assert (page.count(BEGIN), page.count(END)) == (1, 1)

@@ -64,7 +64,7 @@ def test_a_policy_without_a_category_refuses(category: Category) -> None:
 
 
 def test_the_worst_category_is_named() -> None:
-    """Of two refused categories the more severe one is told."""
+    """Of two refused categories the reason names the more severe one."""
     verdict = evaluate(POLICY, Assessment(SAFE | {Category.HATE: 4, Category.VIOLENCE: 6}))
     assert verdict.category is Category.VIOLENCE
 
@@ -77,7 +77,7 @@ def test_allowed_means_every_category_is_below(severities: dict[Category, int]) 
 
 
 @pytest.mark.parametrize("category", Category)
-def test_the_user_is_told_the_category_in_plain_words(category: Category) -> None:
+def test_the_reason_names_the_category_in_plain_words(category: Category) -> None:
     """The sentence names what kind of content, and no number."""
     refusal = evaluate(POLICY, Assessment(SAFE | {category: 6})).refusal(Reason.PROMPT_REFUSED)
     assert PLAIN_WORDS[category] in refusal.text
@@ -93,7 +93,7 @@ def test_a_topic_is_refused_unless_the_policy_names_it(topic: Topic) -> None:
 
 
 @pytest.mark.parametrize("severity", [-1, 8, True, None, "0", 0.5])
-def test_a_severity_that_is_none_is_no_severity(severity: object) -> None:
+def test_a_value_that_is_no_severity_is_refused(severity: object) -> None:
     """A number that the scale does not have says nothing, so nothing is allowed by it."""
     strange: dict[Category, Any] = {**SAFE, Category.HATE: severity}
     assert not evaluate(POLICY, Assessment(strange)).allowed
@@ -108,7 +108,7 @@ def test_a_plan_may_be_stricter_or_milder() -> None:
 
 
 def test_settings_override_every_plan_and_say_so() -> None:
-    """A threshold of the operator's own counts for everybody; the version tells the difference."""
+    """An operator's own threshold counts for everybody, and changes the policy's version."""
     policy = Policy("test", POLICY.refuse_from, plans={Plan.FREE: {Category.VIOLENCE: 2, Category.HATE: 2}})
     stricter = policy.overridden({Category.VIOLENCE: 6})
     assert stricter.version == "test+Violence6"
@@ -171,8 +171,8 @@ HIT = Assessment({Category.SEXUAL: 6}, screeners=(BLOCKLIST,))
 TOPIC = Assessment({}, frozenset({Topic.MINORS}), screeners=(BLOCKLIST,))
 SILENT = None
 
-#: What the own terms, Content Safety and Llama Guard say -> what follows: where nobody may be gone on without; where
-#: the second opinion may; where Content Safety may as well.
+#: What the blocklist, Content Safety and Llama Guard say -> what follows: if every screener is required; if the
+#: secondary screener may be missing; if Content Safety may be missing as well.
 TABLE = [
     (NOTHING, WHOLE, NOTHING, "allowed", "allowed", "allowed"),
     (NOTHING, MILD, NOTHING, "allowed", "allowed", "allowed"),
@@ -270,7 +270,7 @@ def test_no_sentence_has_a_number_or_a_name_of_ours(found: Category | Topic) -> 
 @pytest.mark.parametrize(
     ("modality", "made"), [("video", "A video"), ("audio", "A sound"), ("training", "What a training makes")]
 )
-def test_what_nobody_can_look_at_is_told_without_another_model(modality: str, made: str) -> None:
+def test_the_reason_for_an_unscreenable_output_advises_no_other_model(modality: str, made: str) -> None:
     """No model would help; leaving the file out does, where only that is what nobody can look at."""
     refusal = not_screened(POLICY, modality)
     assert refusal.reason is Reason.NOT_SCREENED

@@ -82,7 +82,7 @@ def test_files_are_addresses_of_the_kind(output: object, modality: str, taken: t
     ],
 )
 def test_the_text_is_the_text(output: object, text: str) -> None:
-    """Pieces are put together; in an object the field that is named like a result is taken."""
+    """Parts are joined; in an object the field that is named like a result is taken."""
     assert text_of(*outputs_of(output)) == text
 
 
@@ -102,7 +102,7 @@ def test_the_version_of_a_training(output: object, version: str) -> None:
 
 
 def test_what_is_nested_for_ever_is_left_out_and_costs_nothing() -> None:
-    """Ten thousand levels, a million pieces: no recursion, no end of memory."""
+    """Ten thousand levels or a million parts exhaust neither the stack nor the memory."""
     deep: Any = PNG
     for _ in range(10_000):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""The pace: how many go, when the others come back, and what a 429 changes."""
+"""The pace: how many creates pass, when the others are retried, and what a 429 changes."""
 
 import heapq
 from collections import Counter
@@ -16,7 +16,7 @@ NORMAL = 600.0
 
 
 def take(pace: Pace, now: float, times: int, *, waited: bool = False) -> tuple[Pace, list[float]]:
-    """So many creates at one moment, and what each was told."""
+    """Ask for so many creates at one moment, and return the wait of each."""
     waits = []
     for _ in range(times):
         pace, wait_s = pace.asked(now, waited=waited)
@@ -32,14 +32,14 @@ def test_a_burst_goes_at_once() -> None:
     assert waits.count(0.0) == 60
 
 
-def test_those_who_wait_come_back_one_after_the_other() -> None:
+def test_waiting_creates_are_retried_one_after_the_other() -> None:
     """Each has a slot of its own, as far from the next as two tokens are."""
     pace, _ = take(pace_of(NORMAL, 0), 0, 60)
     _, waits = take(pace, 0, 100)
     assert waits == [pytest.approx(0.1 * (number + 1)) for number in range(100)]
 
 
-def test_who_comes_back_in_time_goes() -> None:
+def test_a_retry_at_its_time_passes() -> None:
     """At its slot there is a token for it."""
     pace, waits = take(pace_of(NORMAL, 0), 0, 160)
     for wait_s in waits[60:]:
@@ -74,7 +74,7 @@ def test_with_a_burst_of_one_a_newcomer_never_overtakes() -> None:
     assert wait_s == 0
 
 
-def test_nobody_is_told_to_wait_for_hours() -> None:
+def test_no_wait_is_longer_than_the_bound() -> None:
     """The limit may be raised meanwhile."""
     pace, waits = take(pace_of(6, 0), 0, 1000)
     assert max(waits) == LONGEST_WAIT_S
@@ -82,7 +82,7 @@ def test_nobody_is_told_to_wait_for_hours() -> None:
 
 
 def test_a_429_lets_nobody_go_while_it_says_so() -> None:
-    """Neither newcomers nor who comes back; they get slots after it."""
+    """Neither first requests nor retries pass; they get slots after the pause."""
     pace = pace_of(NORMAL, 0).throttled(0, 0, 30)
     pace, waits = take(pace, 1, 3, waited=True)
     assert waits == [pytest.approx(29 + wait_s) for wait_s in (0.2, 0.4, 0.6)]  # at half the pace
@@ -163,7 +163,7 @@ def test_no_more_than_the_limit_and_a_burst(per_minute: float, history: Sequence
 def test_a_backlog_is_worked_off_at_the_pace_and_nobody_is_left_behind() -> None:
     """2,000 at once and half the limit on top, on two instances that each return meets by chance: all that can go goes.
 
-    The jitter is the corridor's: a wait is longer by up to a quarter, and a second for the broker's clock.
+    The jitter is the message handler's: a wait is longer by up to a quarter, and a second for the broker's clock.
     """
     random = Random(1)
     paces = [pace_of(NORMAL / 2, 0) for _ in range(2)]

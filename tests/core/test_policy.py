@@ -20,7 +20,7 @@ TEXT = (Path(__file__).parents[2] / "shared" / "core" / "safety" / "moderation.t
 
 
 def test_the_policy_that_comes_with_the_app() -> None:
-    """Medium severity refuses, nothing passes unseen, and only the second opinion may be gone on without."""
+    """Medium severity refuses, nothing passes unscreened, and only the secondary screener may be missing."""
     policy = parse_policy(TEXT)
     assert policy.refuse_from == dict.fromkeys(Category, 4)
     assert policy.unscreened == frozenset()

@@ -48,8 +48,8 @@ def test_a_prediction_survives_its_message(failure: Failure) -> None:
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", {}, {"id": 1, "status": "failed"}, {"id": "short", "status": "x"}])
-def test_what_is_no_prediction_is_none(raw: object) -> None:
-    """Garbage is told apart without an exception."""
+def test_what_is_no_prediction_is_not_read_as_one(raw: object) -> None:
+    """Garbage is recognised without an exception."""
     assert Prediction.from_json(raw) is None
     assert Prediction.from_json({"id": "p" * 26}) is None
 
@@ -78,7 +78,7 @@ def test_labels_that_do_not_fit_their_outputs_are_left_out() -> None:
 
 
 def test_measurements_in_a_message_are_bounded() -> None:
-    """As those of a provider are; a count that is none was not measured."""
+    """Metrics are read as a provider's; a value that is no count was not measured."""
     many: dict[str, Any] = {f"m{index}": index for index in range(5000)} | {"long": "x" * 100_000}
     read = carried(WHOLE.to_json() | {"metrics": many, "measured": {"gpu_second": -1, "image": "2", "run": True}})
     assert read is not None

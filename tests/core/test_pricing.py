@@ -66,7 +66,7 @@ SLOW_PICTURE = {"image_count": 1, "image_output_count": 1, "predict_time": 715.0
     ],
 )
 def test_each_unit_is_counted_by_its_own(unit: Unit, metrics: dict[str, Any], made: Made, count: float) -> None:
-    """What was measured goes before what was asked; the seconds of a processor are nobody else's."""
+    """A measured quantity takes precedence over a requested one; seconds count for one processor only."""
     assert cost_usd_micros([Price(unit, 1_000_000)], metrics, made) == count * 1_000_000
 
 
@@ -77,7 +77,7 @@ def test_every_unit_has_its_case() -> None:
     assert [unit for unit in Unit if not cost_usd_micros([Price(unit, 1_000_000)], metrics, plenty)] == []
 
 
-def test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took() -> None:
+def test_a_picture_with_a_fixed_price_costs_it_however_long_it_took() -> None:
     """By the processor's seconds the same 0.04 USD would seem 25 times dearer."""
     by_the_second = cost_usd_micros([A100], SLOW_PICTURE, Made(outputs=1))
     assert cost_usd_micros([FOUR_CENTS], SLOW_PICTURE, Made(outputs=1)) == 40_000
@@ -231,8 +231,8 @@ def test_a_film_costs_the_seconds_that_were_asked_for() -> None:
     assert cost_of(film, ended(Status.SUCCEEDED, 1, video_output_duration_seconds=5), Delivery()) == 5 * 180_000
 
 
-def test_a_text_costs_its_tokens_and_not_its_pieces() -> None:
-    """A text in forty pieces is one."""
+def test_a_text_costs_its_tokens_and_not_its_parts() -> None:
+    """A text in forty parts is one output."""
     text = replace(
         ATTEMPT, modality=Modality.TEXT, prices=(Price(Unit.IMAGE, 1_000), Price(Unit.MILLION_TOKENS_OUT, 10**6))
     )

@@ -1,4 +1,4 @@
-"""The record of a verdict: it comes back as it was, and can be judged again."""
+"""The record of a verdict: it is read as it was written, and can be judged again."""
 
 import json
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ def test_it_says_why_and_by_whom() -> None:
         unscreened=st.sampled_from(["", "video"]),
     )
 )
-def test_it_comes_back_as_it_was(assessment: Assessment) -> None:
+def test_it_is_read_as_it_was_written(assessment: Assessment) -> None:
     """Through JSON, and the verdict in it is the verdict."""
     made = with_records(assessment)
     assert read_record(json.loads(json.dumps(made.to_json()))) == made

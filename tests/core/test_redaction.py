@@ -39,7 +39,7 @@ def test_what_is_left_of_a_sentence(text: str, shown: str) -> None:
     ("text", "shown"),
     [
         (f"ValueError: prompt {PROMPT!r} is too long", f"ValueError: prompt '{MARK}' is too long"),
-        ("no picture of the house of my grandmother found", f"no picture of {MARK} found"),
+        ("no picture behind the house of my grandmother found", f"no picture {MARK} found"),
         ("A SECRET GARDEN, behind the fence", f"{MARK} fence"),
         ("CUDA out of memory", "CUDA out of memory"),
     ],

@@ -44,7 +44,7 @@ def rows(head: str) -> list[list[str]]:
 FIELDS = {row[0].strip(" `"): row for row in rows("Field")}
 
 
-def test_every_field_of_a_request_is_told_and_no_other() -> None:
+def test_every_field_of_a_request_is_listed_and_no_other() -> None:
     """As it is called in the message."""
     known = set(GenerationRequest.__dataclass_fields__) - {"key", "unknown_fields"} | {
         "type",
@@ -62,7 +62,7 @@ def test_the_table_is_the_one_that_the_code_has() -> None:
     assert f"at most {parsing.REQUEST_BYTES // 1024} KiB" in PAGE
 
 
-def test_every_type_and_bound_is_told_in_words() -> None:
+def test_every_type_and_bound_is_stated_in_words() -> None:
     """One of each kind, as the page has it."""
     rules = {name: row[1] for name, row in FIELDS.items()}
     assert rules["modality"] == "text, one of `image`, `video`, `audio`, `text`, `training`"
@@ -120,7 +120,7 @@ def test_every_example_is_read_and_accepted(title: str) -> None:
     assert mapped.ignored_fields == ()
 
 
-def test_a_size_is_told_as_it_was_asked_sent_and_made() -> None:
+def test_a_size_is_reported_as_it_was_asked_sent_and_made() -> None:
     """The README's picture: 1024 x 768 is 4:3, and 1152 x 896 to its model; where no size was asked there is none."""
     said = replace(GenerationRequest(key=Key("ada", "7f3c"), prompt="A lighthouse"), width=1024, height=768)
     sent: dict[str, Value] = {"prompt": "A lighthouse", "aspect_ratio": "4:3", "megapixels": "1", "seed": 7}
@@ -183,12 +183,12 @@ def test_the_event_has_the_fields_that_the_page_shows() -> None:
     assert f"at most {INLINE_CHARACTERS:,} characters itself" in PAGE
 
 
-def test_every_reason_of_a_choice_is_told() -> None:
+def test_every_reason_of_a_choice_is_listed() -> None:
     """Beside the field that has it."""
     (row,) = (row for row in rows("Field of `data`") if "chosen_by" in row[0])
     assert set(re.findall(r"`([a-z]+)`", row[1])) - {"null"} == {each.value for each in ChosenBy}
 
 
-def test_every_reason_code_is_told_once() -> None:
+def test_every_reason_code_is_listed_once() -> None:
     """In the order of the code."""
     assert [row[0].strip(" `") for row in rows("Code")] == [reason.value for reason in Reason]

@@ -22,7 +22,7 @@ def test_what_is_json_is_read_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"\xff\xfe\x00", DEEP.encode(), b"{", b'{"a":}', b"\xef\xbb\xbf"])
-def test_what_is_none_is_none(raw: bytes) -> None:
+def test_what_is_no_json_is_not_read(raw: bytes) -> None:
     """Never an exception."""
     assert parsed(raw) is None
     assert fields_of(raw, "results") is None
@@ -137,7 +137,7 @@ def test_a_prediction_is_read_whatever_a_field_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", [*_VALUES, nested(600), nested(5000)])
-def test_what_is_no_prediction_is_none(value: Any) -> None:
+def test_what_is_no_prediction_is_not_read_as_one(value: Any) -> None:
     """Neither its id nor its status is guessed."""
     assert prediction_of(value) is None
     assert prediction_of({**GOOD, "id": value}) is None

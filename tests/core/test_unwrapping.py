@@ -36,7 +36,7 @@ WRAPPED = {
     ".NET, four bytes of length": net(0x9D, RAW, "<I"),
     ".NET, UTF-16": net(0xB9, RAW.decode().encode("utf-16-le"), "<H"),
     ".NET, bytes": net(0x9F, RAW, "<B", b"\x0cbase64Binary"),
-    ".NET, in two pieces": net(0x98, RAW[:20], "<B") + b"\x99" + bytes([len(RAW) - 20]) + RAW[20:],
+    ".NET, in two chunks": net(0x98, RAW[:20], "<B") + b"\x99" + bytes([len(RAW) - 20]) + RAW[20:],
     ".NET, its end by itself": net(0x98, RAW, "<B") + b"\x01",
     "JSON in a JSON text": json.dumps(RAW.decode()).encode(),
     "JSON in a text in a text": json.dumps(json.dumps(RAW.decode())).encode(),
@@ -91,12 +91,12 @@ LOOKS = {
 LOOKS["Latin-1"] = ('{"prompt": "où"}'.encode("latin-1"), "not in UTF-8")
 
 
-@pytest.mark.parametrize(("raw", "told"), LOOKS.values(), ids=LOOKS)
-def test_what_has_no_one_reading_is_named(raw: bytes, told: str) -> None:
+@pytest.mark.parametrize(("raw", "says"), LOOKS.values(), ids=LOOKS)
+def test_what_has_no_one_reading_is_named(raw: bytes, says: str) -> None:
     """The sentence says what it looks like; the bytes are kept as they came."""
     message, _ = parse_request(raw)
     assert isinstance(message, Malformed)
-    assert told in message.text
+    assert says in message.text
     assert (message.raw, message.key, message.given_ids) == (raw, None, None)
 
 
@@ -138,11 +138,11 @@ def test_no_bytes_raise_anything_else(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [b"[", b'{"":', b'[{"a":', b'"\\"', b"QUJD", b"@\x06string" + NAMESPACE + b"\x98\x00", b"a="]
+    "part", [b"[", b'{"":', b'[{"a":', b'"\\"', b"QUJD", b"@\x06string" + NAMESPACE + b"\x98\x00", b"a="]
 )
-def test_the_largest_body_is_read_in_its_time(piece: bytes) -> None:
+def test_the_largest_body_is_read_in_its_time(part: bytes) -> None:
     """Whatever it is made of."""
-    raw = (piece * (REQUEST_BYTES // len(piece)))[:REQUEST_BYTES]
+    raw = (part * (REQUEST_BYTES // len(part)))[:REQUEST_BYTES]
     assert isinstance(parse_request(raw)[0], Malformed)
     assert isinstance(parse_event(raw), Malformed)
     assert best_cpu_s(lambda: (parse_request(raw), parse_event(raw))) < 1

@@ -56,9 +56,9 @@ def test_a_user_of_two_accounts_is_two_users() -> None:
 
 
 @pytest.mark.parametrize(
-    ("micros", "told"),
+    ("micros", "shown"),
     [(0, "0.000000"), (3_000, "0.003000"), (1_000_000, "1.000000"), (-1, "-0.000001"), (2**63, "9223372036854.775808")],
 )
-def test_money_is_told_exactly(micros: int, told: str) -> None:
+def test_money_is_shown_exactly(micros: int, shown: str) -> None:
     """Six decimals, by whole numbers alone."""
-    assert usd(micros) == told
+    assert usd(micros) == shown

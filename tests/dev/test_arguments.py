@@ -23,11 +23,11 @@ from dev import chaos, outage, simulate
 def test_a_number_that_cannot_be_meant_is_one_sentence(
     main: object, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the option and the rule; nothing is run."""
+    """The sentence names the option and the rule, and nothing is run."""
     assert callable(main)
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert f"argument {argv[0]}: must be a " in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"argument {argv[0]}: must be a " in printed.err

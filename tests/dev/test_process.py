@@ -58,7 +58,7 @@ async def _all_end(pids: list[int]) -> bool:
 
 
 @pytest.mark.process
-async def test_a_child_tells_what_it_announced_and_stops() -> None:
+async def test_a_child_has_what_it_announced_and_stops() -> None:
     """The ready line is read, SIGTERM ends the child."""
     child = await process.start("it", _python(READY + LIVE))
     assert child.ready == {"ready": "it", "port": "7"}
@@ -127,7 +127,7 @@ async def test_sigkill_of_the_parent_leaves_no_process() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a program that its parent was killed")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a program that its parent was killed")
 async def test_sigkill_of_the_leash_ends_the_program() -> None:
     """On Linux even the leash itself may be killed."""
     code = "import os, time, json; print(json.dumps({'ready': str(os.getpid())}), flush=True); time.sleep(60)"

@@ -37,7 +37,7 @@ def test_talks_to_the_stack(): subprocess.run([sys.executable, "--version"])
 
 
 def chosen(session: pytest.Session) -> list[str]:
-    """The quick tests: of this run where it is of all tests, for it has collected them; else pytest is asked."""
+    """The ids of the quick tests: from this run if it collects all tests, else from pytest."""
     choice = command.QUICK[command.QUICK.index("-m") :]
     if {item.path.relative_to(ROOT).parts[1] for item in session.items} >= FOLDERS:
         fits = Expression.compile(choice[1])
@@ -50,7 +50,7 @@ def chosen(session: pytest.Session) -> list[str]:
 @pytest.mark.process
 @pytest.mark.timeout(600)  # alone it imports every test there is: ten seconds, and minutes on a busy machine
 def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureRequest) -> None:
-    """Most tests of every folder that has any without a process, and none of the long ones or of the stack."""
+    """It runs most tests of every folder, and none of the long ones or of the stack."""
     quick = chosen(request.session)
     assert len(quick) > 3000
     assert not [test for test in quick if any(f"test_{name}.py" in test for name in LONG)]
@@ -60,7 +60,7 @@ def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureReques
 
 
 def test_all_of_them_run_without_it() -> None:
-    """The whole command leaves nothing out: no mark, no choice; what one go ignores is what the other is."""
+    """Without the option every test runs: what one part ignores is exactly what the other part is."""
     one, two = (arguments[1:] for arguments in command.tests([]).values())
     ignored = [argument.partition("=")[2] for argument in two if argument.startswith("--ignore")]
     assert one[-len(ignored) :] == ignored
@@ -72,21 +72,21 @@ def test_all_of_them_run_without_it() -> None:
     [(["--quick"], []), (["--quick", "tests/core", "-x"], ["tests/core", "-x"]), (["-x", "--quick"], ["-x"])],
 )
 def test_it_takes_pytests_arguments(argv: list[str], last: list[str]) -> None:
-    """They come after its own choice, wherever the option stands."""
+    """They follow its own choice, wherever the option stands."""
     (arguments,) = command.tests(argv).values()
     assert arguments == [*command.QUICK, *last]
     assert command.tests(["tests/core"]) == {"tests": ["pytest", "-rs", "tests/core"]}
 
 
 def test_it_is_in_the_help_and_in_the_readme() -> None:
-    """Where somebody looks for it."""
+    """Both places name the option."""
     assert "--quick" in commands._help()
     assert "python3 -m dev test --quick" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.process
 def test_who_starts_a_process_without_a_word_fails(tmp_path: Path) -> None:
-    """So that the quick tests stay quick: each of the ways to start one is seen, and a mark is a word."""
+    """A test without the mark fails for each way to start a process, so that the quick tests stay quick."""
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text(encoding="utf-8"))
     (tmp_path / "test_example.py").write_text(EXAMPLE)
     options = [
@@ -117,7 +117,7 @@ def test_who_starts_a_process_without_a_word_fails(tmp_path: Path) -> None:
 def test_what_runs_beside_is_shown_whole_and_what_was_skipped_is_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lanes run at the same time; each command's lines stay together, and one that fails is named at the end."""
+    """Parallel commands keep their lines together, and a failed one is named at the end."""
     monkeypatch.setattr(check, "SCRIPTS", tmp_path)
     for name, lines in {
         "one": 'touch here; echo one; while [ ! -e there ]; do sleep 0.05; done; echo "2 passed, 3 skipped in 0.1s"',
@@ -126,9 +126,9 @@ def test_what_runs_beside_is_shown_whole_and_what_was_skipped_is_counted(
         (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{lines}\n")
         (tmp_path / name).chmod(0o755)
     assert check.run_all({"the first": ["one"]}, {"the second": ["two"]}) == 1
-    told = capsys.readouterr().out
-    assert "--- the first: one\none\n2 passed, 3 skipped in 0.1s\n--- the first: passed in " in told
-    assert told.endswith("skipped: 4 tests, each with its reason above\n\nfailed: the second\n")
+    printed = capsys.readouterr().out
+    assert "--- the first: one\none\n2 passed, 3 skipped in 0.1s\n--- the first: passed in " in printed
+    assert printed.endswith("skipped: 4 tests, each with its reason above\n\nfailed: the second\n")
 
 
 @pytest.mark.parametrize(
@@ -143,5 +143,5 @@ def test_what_runs_beside_is_shown_whole_and_what_was_skipped_is_counted(
     ],
 )
 def test_pytests_last_line_says_how_many_were_skipped(line: str, skipped: int | None) -> None:
-    """With and without colours; what is no such line counts nothing."""
+    """Colours do not matter, and any other line counts nothing."""
     assert check.skipped_of(line) == skipped

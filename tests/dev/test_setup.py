@@ -1,4 +1,4 @@
-"""Set-up: what it decides, how it explains itself, and that an interrupted one is repaired."""
+"""Set-up: what it decides, how it explains failures, and how it repairs an interrupted run."""
 
 import ast
 import json
@@ -19,7 +19,7 @@ from dev.setup_step import SetupError
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A project with nothing set up, in a folder of its own."""
+    """A project in a folder of its own, before set-up."""
     made = Project(tmp_path)
     made.packages.write_text("", encoding="utf-8")
     made.azurite_package.mkdir(parents=True)
@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def _complete(project: Project) -> None:
-    """Make what a complete set-up leaves, with empty files."""
+    """Make the files of a complete set-up, all empty."""
     node = project.local / "node"
     for path in (project.python, project.azurite_script, node):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def _complete(project: Project) -> None:
 
 
 def test_the_entry_point_compiles_on_old_pythons_and_looks_at_the_version_first() -> None:
-    """A person with an old Python reads a sentence instead of a syntax error."""
+    """An old Python prints a sentence instead of a syntax error."""
     source = (PROJECT.root / "dev/__main__.py").read_text(encoding="utf-8")
     body = ast.parse(source, feature_version=(3, 4)).body
     kinds = [type(node).__name__ for node in body[:4]]
@@ -47,7 +47,7 @@ def test_the_entry_point_compiles_on_old_pythons_and_looks_at_the_version_first(
 
 
 def test_a_complete_setup_is_ready(project: Project) -> None:
-    """The stamp of today's inputs means that nothing is to be done."""
+    """With the stamp of today's inputs there is nothing to do."""
     assert not setup.is_ready(project)
     _complete(project)
     assert setup.is_ready(project)
@@ -56,7 +56,7 @@ def test_a_complete_setup_is_ready(project: Project) -> None:
 
 @pytest.mark.parametrize("lost", ["python", "azurite_script", "packages"])
 def test_a_changed_lock_or_a_lost_part_means_setting_up_again(project: Project, lost: str) -> None:
-    """Whatever the commands need is looked at each time."""
+    """Everything that the commands need is checked each time."""
     _complete(project)
     path: Path = getattr(project, lost)
     if lost == "packages":
@@ -70,7 +70,7 @@ def test_a_changed_lock_or_a_lost_part_means_setting_up_again(project: Project, 
 def test_a_package_of_this_repository_that_is_new_or_changed_means_setting_up_again(
     project: Project, path: str
 ) -> None:
-    """Both what it depends on and what its tests run under Node are part of the stamp."""
+    """The stamp covers its dependencies and what its tests run under Node."""
     _complete(project)
     file = project.root / path
     file.parent.mkdir(parents=True)
@@ -98,7 +98,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 
 @pytest.mark.process
 def test_packages_of_this_repository_are_installed_editable_without_the_registry(project: Project) -> None:
-    """Their code is used where it lies; a changed line counts at once."""
+    """Their code is used in place, so a changed line takes effect at once."""
     folder = project.root / "packages" / "own"
     (folder / "src").mkdir(parents=True)
     (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
@@ -112,14 +112,14 @@ def test_packages_of_this_repository_are_installed_editable_without_the_registry
 
 
 def test_without_a_setup_there_is_no_node(project: Project) -> None:
-    """Who asks for Node before set-up is told the command to run."""
+    """Asking for Node before set-up fails, and the error names the command to run."""
     with pytest.raises(SetupError, match="python3 -m dev"):
         project.node()
 
 
 @pytest.mark.process
 def test_half_a_virtual_environment_is_made_again(project: Project) -> None:
-    """A set-up that was killed while it made .venv does not stop the next one."""
+    """A set-up that was killed while it made .venv does not block the next one."""
     project.python.parent.mkdir(parents=True)
     (project.venv / "pyvenv.cfg").write_text("home = /nowhere\n", encoding="utf-8")
     assert setup.make_venv(project) == sys.version_info[:2]
@@ -127,7 +127,7 @@ def test_half_a_virtual_environment_is_made_again(project: Project) -> None:
 
 
 def test_two_setups_run_one_after_the_other(project: Project) -> None:
-    """The second waits until the first lets go."""
+    """The second waits until the first has released its lock."""
     events = []
 
     def second() -> None:
@@ -148,13 +148,13 @@ def test_two_setups_run_one_after_the_other(project: Project) -> None:
     [("v20.20.2\n", True), ("v24.19.0\n", True), ("v18.20.4\n", False), ("", False), ("20", False)],
 )
 def test_only_a_new_enough_node_is_used(version: str, suits: bool) -> None:
-    """An old Node, or none, leads to the one from the package registry."""
+    """If Node is old or missing, the one from the package registry is installed."""
     assert setup.node_suits(version) is suits
 
 
 @pytest.mark.process
 def test_a_venv_that_is_a_link_is_never_emptied(project: Project, tmp_path: Path) -> None:
-    """What it leads to may be another project's environment."""
+    """The link's target may be another project's environment."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "kept").touch()
@@ -165,7 +165,7 @@ def test_a_venv_that_is_a_link_is_never_emptied(project: Project, tmp_path: Path
 
 
 def test_a_missing_venv_module_names_the_system_package() -> None:
-    """Debian has venv in a package of its own, one per Python."""
+    """Debian has a package of venv for each Python."""
     assert "apt install python3.12-venv" in setup.missing_module_text(["ensurepip"], (3, 12))
 
 
@@ -181,7 +181,7 @@ def test_a_missing_venv_module_names_the_system_package() -> None:
     ],
 )
 def test_a_failure_is_explained(output: str, advice: str, tmp_path: Path) -> None:
-    """What failed, the likely reason, where the log is, and that one may simply try again."""
+    """The error names the step, the likely reason, the log and the way to try again."""
     text = setup_step.explain("Python packages", 1, output, tmp_path / "setup.log")
     assert advice in text
     assert output in text
@@ -191,7 +191,7 @@ def test_a_failure_is_explained(output: str, advice: str, tmp_path: Path) -> Non
 
 @pytest.mark.process
 def test_a_failing_step_shows_its_own_output_only(project: Project) -> None:
-    """The error ends with what this step said, not with what was in the log before."""
+    """The error ends with the output of this step, without earlier lines of the log."""
     project.log.write_text("old trouble\n", encoding="utf-8")
     with pytest.raises(SetupError, match="new trouble") as caught:
         setup._run(project, "a step", [sys.executable, "-c", "print('new trouble'); raise SystemExit(3)"])
@@ -201,7 +201,7 @@ def test_a_failing_step_shows_its_own_output_only(project: Project) -> None:
 
 @pytest.mark.process
 def test_a_step_cannot_install_elsewhere(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's pip settings for other places do not count here, and caches stay in the folder."""
+    """A user's pip settings do not redirect it, and caches stay in the folder."""
     monkeypatch.setenv("PIP_TARGET", "/elsewhere")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     names = ["PIP_TARGET", "PYTHONPATH", "PIP_USER", "PIP_CACHE_DIR", "npm_config_cache"]
@@ -213,7 +213,7 @@ def test_a_step_cannot_install_elsewhere(project: Project, monkeypatch: pytest.M
 
 
 def test_the_locks_pin_everything_and_name_no_registry() -> None:
-    """Exact versions of every package asked for, and no address of where they came from."""
+    """Every package has an exact version, and no line has a registry's address."""
     lock = PROJECT.packages.read_text(encoding="utf-8")
     lines = [line for line in lock.splitlines() if line and not line.startswith("#")]
     assert all(re.match(r"^[a-z0-9.-]+==[\w.]+( ; .+)?$", line) for line in lines), "not an exact version"
@@ -232,7 +232,7 @@ def test_the_locks_pin_everything_and_name_no_registry() -> None:
 
 @pytest.mark.process
 def test_setup_needs_the_standard_library_alone(tmp_path: Path) -> None:
-    """The first command on a clean clone runs on a Python that has no packages."""
+    """The first command on a clean clone runs on a Python without packages."""
     shutil.copytree(PROJECT.root / "dev", tmp_path / "dev", ignore=shutil.ignore_patterns("__pycache__"))
     setup_step.run(
         "help",

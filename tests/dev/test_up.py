@@ -1,4 +1,4 @@
-"""`dev up` and its siblings: what is wrong is one sentence, and what is said is true."""
+"""`dev up` and its sibling commands: an error is one sentence, and every printed line is true."""
 
 import json
 import re
@@ -35,15 +35,15 @@ def taken() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("chosen", ["abc", "0", "-1", "65536", "70 71", "7071.0", "9" * 5000, "\u0661"])
-def test_a_host_port_that_is_none_is_one_sentence(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what it should be."""
+def test_an_invalid_host_port_is_one_sentence(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence says which values are valid."""
     monkeypatch.setenv("HOST_PORT", chosen)
     with pytest.raises(StartError, match=r"^HOST_PORT must be the number of a port, from 1 to 65535, such as 7071\.$"):
         ports.of_host(7071)
 
 
-def test_a_port_that_is_in_use_is_told_or_passed_by(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HOST_PORT is a promise to a tunnel; a usual port is none. What is free is taken."""
+def test_a_port_that_is_in_use_is_refused_or_passed_by(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOST_PORT is a promise to a tunnel, so it must be free; if the default port is in use, a free one is taken."""
     monkeypatch.setenv("HOST_PORT", str(taken))
     with pytest.raises(StartError, match=f"HOST_PORT={taken} is in use"):
         ports.of_host()
@@ -70,7 +70,7 @@ def test_a_port_that_is_in_use_is_told_or_passed_by(taken: int, monkeypatch: pyt
     ],
 )
 def test_a_broken_settings_file_is_one_sentence(content: str, says: str, tmp_path: Path) -> None:
-    """It names the file, and what to do; nothing of what is in it."""
+    """It names the file and what to do, and quotes nothing of its content."""
     file = tmp_path / "local.settings.json"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(StartError) as caught:
@@ -81,7 +81,7 @@ def test_a_broken_settings_file_is_one_sentence(content: str, says: str, tmp_pat
 
 
 def test_a_settings_file_is_made_from_the_example(tmp_path: Path) -> None:
-    """And read, also with the mark that Windows' editors write first."""
+    """It is then read, even with the byte order mark of Windows' editors."""
     file = tmp_path / "local.settings.json"
     assert local_values(file)["GENERATION_QUEUE"] == "generation-requests"
     file.write_text("\ufeff" + file.read_text(encoding="utf-8"), encoding="utf-8")
@@ -89,7 +89,7 @@ def test_a_settings_file_is_made_from_the_example(tmp_path: Path) -> None:
 
 
 def test_the_environment_says_how_it_behaves_and_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file's path is the shell's; an address or a key that a shell has is left alone."""
+    """A file's path is the shell's; an address or a key that a shell has is kept."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text("", encoding="utf-8")
     said = {
@@ -122,14 +122,14 @@ def test_the_environment_says_how_it_behaves_and_leads_nowhere(tmp_path: Path, m
     ],
 )
 def test_a_token_without_an_address_is_one_sentence(said: Mapping[str, str], says: str) -> None:
-    """What is missing or wrong, and never the token."""
+    """It names what is missing or wrong, and never quotes the token."""
     with pytest.raises(StartError, match=says) as caught:
         real_replicate(said)
     assert "secret" not in str(caught.value)
 
 
 def test_the_real_replicate_takes_a_token_and_an_address() -> None:
-    """Without a token there is none, whatever else is set."""
+    """Without a token the simulator is used, whatever else is set."""
     good = TOKEN | {"PUBLIC_URL": "https://name.example"}
     assert real_replicate(good) == good | {"CHECK_AFTER_S": "20"}
     assert real_replicate({"PUBLIC_URL": "https://name.example"}) == {}
@@ -139,7 +139,7 @@ def test_the_real_replicate_takes_a_token_and_an_address() -> None:
 
 
 def test_a_second_stack_does_not_take_over_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what is there; what a killed one has left behind is nobody's."""
+    """The error names the running stack; the file of a killed one is ignored."""
     file = tmp_path / "stack.json"
     monkeypatch.setattr(running, "RUNNING", file)
     with running.only_one() as first:
@@ -158,11 +158,11 @@ def test_a_second_stack_does_not_take_over_the_first(tmp_path: Path, monkeypatch
 def test_the_siblings_say_that_nothing_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And which line starts it; what cannot be sent is said before."""
+    """They name the command that starts a stack; an invalid message is refused before."""
     monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
     assert [env.main([]), events.main([]), send.main(["{}"])] == [1, 1, 1]
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("Start one with: python3 -m dev up")) == ("", 3)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("Start one with: python3 -m dev up")) == ("", 3)
     for bad in ([], ["no message"], ["[]"], ["{" * 100_000], ["{}", "{}"]):
         assert send.main(bad) == 2
     assert env.main(["x"]) == 2
@@ -183,12 +183,12 @@ def test_the_siblings_say_that_nothing_is_up(
     ],
 )
 def test_the_timers_silence_is_not_shown(record: dict[str, str], noise: bool) -> None:
-    """It looks every second here; what it finds is said, and so is trouble."""
+    """The timer looks every second here, so only its findings and errors are printed."""
     assert up.is_noise(record) is noise
 
 
 def test_several_troubles_at_once_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was started together may fail together; a setting that is none is said as it is elsewhere."""
+    """Several failures of one start are all reported; an invalid setting is reported as elsewhere."""
     group = ExceptionGroup(
         "x", [StartError("One."), ExceptionGroup("y", [SettingsError("Two."), OSError(98, "Three")])]
     )
@@ -214,25 +214,25 @@ def test_up_says_what_is_wrong_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And ends, with nothing left running."""
+    """It then ends and leaves no process."""
     monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
     for name, value in said.items():
         monkeypatch.setenv(name, value)
     assert up.main([]) == 1
-    told = capsys.readouterr()
-    assert says in told.err
-    assert "Traceback" not in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
 
 
 def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is started."""
+    """It says so before it starts anything."""
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_secret")
     monkeypatch.delenv("PUBLIC_URL", raising=False)
     assert demo.main([]) == 1
-    told = capsys.readouterr()
-    assert "The demo did not work: REPLICATE_API_TOKEN is set, and PUBLIC_URL is not" in told.out
-    assert told.err == ""
+    printed = capsys.readouterr()
+    assert "The demo did not work: REPLICATE_API_TOKEN is set, and PUBLIC_URL is not" in printed.out
+    assert printed.err == ""
 
 
 #: `up`, with a place of its own, so that it meets no other one here.
@@ -248,7 +248,7 @@ sys.exit(up.main(["--keep"]))
 @pytest.mark.stack
 @pytest.mark.timeout(120)
 def test_up_comes_up_says_where_and_keeps_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice: the account that was granted in the first is there in the second; Ctrl-C ends it with 0."""
+    """The second run has the account that was granted in the first; Ctrl-C ends it with 0."""
     monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
     for number in range(2):
         child = subprocess.Popen(
@@ -259,10 +259,10 @@ def test_up_comes_up_says_where_and_keeps_its_data(tmp_path: Path, monkeypatch: 
             cli = [sys.executable, "-m", "shared.cli"]
             if number == 0:
                 subprocess.run([*cli, "grant", "ada", "10"], cwd=ROOT, env=values, check=True, capture_output=True)
-            told = subprocess.run(
+            ran = subprocess.run(
                 [*cli, "account", "ada", "--json"], cwd=ROOT, env=values, check=True, capture_output=True
             )
-            assert json.loads(told.stdout)["available"] == 10
+            assert json.loads(ran.stdout)["available"] == 10
         finally:
             child.send_signal(signal.SIGINT)
             out, _ = child.communicate(timeout=40)

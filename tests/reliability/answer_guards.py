@@ -1,4 +1,4 @@
-"""The guards of what the provider answers: how little one answer proves. As guards.py, from which their form is.
+"""The guards of what the provider answers: how little one answer proves. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.answer_guards`` prints it).
 """

@@ -1,4 +1,4 @@
-"""The guards of choosing a model and of the accounts. As guards.py, from which their form is.
+"""The guards of choosing a model and of the accounts. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.choosing_guards`` prints it).
 """
@@ -50,7 +50,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         _core("test_choosing.py::test_the_successor_takes_the_request_or_says_why_not"),
     ),
     Guard(
-        "a named model never leaves out what was brought",
+        "a named model never ignores a picture, a file or a duration",
         CORE + "catalog/mapping.py",
         (("    if brought is not None:\n", "    if brought is None and left_out is None:\n"),),
         _core("test_mapping.py::test_what_is_brought_and_how_long_it_is_to_be_is_never_left_out"),

@@ -1,4 +1,4 @@
-"""Every table of guards: what is in none of these is taken out by nobody."""
+"""Every table of guards. A guard that is in none of these tables is never taken out."""
 
 from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS

@@ -16,7 +16,7 @@ from tests.reliability.guards import Guard
 PROJECT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("guard_server.py")
 
-#: What a test of a guard may need: all of the code, and what pytest is told.
+#: What a test of a guard may need: all of the code, and pytest's settings.
 PARTS = ("shared", "dev", "tests")
 FILES = ("function_app.py", "host.json", "pyproject.toml")
 
@@ -25,7 +25,7 @@ EDITED_AT_NS = 10**9
 
 
 def copied(to: Path) -> Path:
-    """A copy of the project's parts, without what was compiled from the originals."""
+    """Copy the parts of the project, without bytecode compiled from the originals."""
     for part in PARTS:
         shutil.copytree(PROJECT / part, to / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
@@ -42,18 +42,18 @@ def without(guard: Guard, text: str) -> str:
 
 
 class Copy:
-    """One copy and its server; ``tests`` are all that will be asked for."""
+    """One copy and its server; ``tests`` are all tests that will be asked for."""
 
     def __init__(self, folder: Path, server: "subprocess.Popen[str]") -> None:
         self.folder = folder
         self._server = server
 
     def run(self, *tests: str) -> dict[str, Any]:
-        """The tests on the copy as it is now: a ``guard_server.Ran``."""
-        return _asked(self._server, tests)
+        """Run the tests on the copy as it is now; returns a ``guard_server.Ran``."""
+        return _ask_server(self._server, tests)
 
     def survives(self, guard: Guard) -> str:
-        """Take the guard out and run its test; what is wrong, or nothing if the test went red."""
+        """Take the guard out and run its test; returns what is wrong, or nothing if the test went red."""
         with self.taken_out(guard):
             ran = self.run(guard.killer)
         if ran["failed"] and not ran["trouble"]:
@@ -62,7 +62,7 @@ class Copy:
 
     @contextmanager
     def taken_out(self, guard: Guard) -> Iterator[None]:
-        """The copy without the guard, for as long as this lasts."""
+        """The copy without the guard, while the context lasts."""
         file = self.folder / guard.file
         whole, times = file.read_bytes(), file.stat()
         try:
@@ -74,7 +74,7 @@ class Copy:
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _asked(server: "subprocess.Popen[str]", tests: tuple[str, ...]) -> dict[str, Any]:
+def _ask_server(server: "subprocess.Popen[str]", tests: tuple[str, ...]) -> dict[str, Any]:
     assert server.stdin is not None
     assert server.stdout is not None
     server.stdin.write(json.dumps(tests) + "\n")
@@ -93,7 +93,7 @@ def opened(folder: Path, tests: tuple[str, ...]) -> Iterator[Copy]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=compiling()) as server:
         try:
-            warmed = _asked(server, tests)
+            warmed = _ask_server(server, tests)
             assert not warmed["trouble"], (
                 f"the guards' tests cannot be collected: {warmed['trouble']}\n{warmed['said']}"
             )

@@ -5,7 +5,7 @@ Rules of this file:
    project. Each run is a fork of it, which reads the project from the copy as it is at that moment.
 2. It forks with one thread only: a lock that another thread holds would be held in the fork for ever.
 3. Red is a test that ran and failed. Whatever else ends a run (a file that cannot be imported, no such test, a fixture
-   that fails, a signal, time) says nothing about the guard, and is told as what it is.
+   that fails, a signal, time) says nothing about the guard, and is reported as what it is.
 
 A line on its standard input is the ids of the tests to run, as JSON; the line that it answers is a ``Ran``. The first
 line is all that will be asked for: they are collected once, which compiles the copy and finds what there is to load.
@@ -49,17 +49,17 @@ class Ran:
     said: str = ""
     packages: list[str] = field(default_factory=list)
 
-    # What pytest tells a plugin.
+    # The hooks of a pytest plugin.
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A test's own call counts; a set-up that fails is trouble."""
+        """The call of a test decides its result; a failed set-up is trouble."""
         if report.when == "call" and not report.skipped:
             (self.failed if report.failed else self.passed).append(report.nodeid)
         elif report.failed and report.when == "setup":
             self.trouble = f"set-up of {report.nodeid}: {report.longreprtext[-600:]}"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A file that cannot be imported."""
+        """A file that cannot be imported is trouble."""
         if report.failed:
             self.trouble = f"collection of {report.nodeid}: {report.longreprtext[-600:]}"
 
@@ -71,11 +71,11 @@ class Server:
         self.copy = copy
         self.answers = answers
         self.ran: Ran | None = None
-        self.told: IO[str] | None = None
+        self.results: IO[str] | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int | None:
-        """Instead of a session: all that are asked for. A fork goes on, into a session of its own."""
+        """Replaces pytest's session: answers all requests, and only a fork goes on into a session."""
         files = sorted({test.partition("::")[0] for test in json.loads(sys.stdin.readline())})
         config.option.collectonly = True
         warmed = self.in_fork(config, files)
@@ -97,12 +97,12 @@ class Server:
         self.answers.flush()
 
     def in_fork(self, config: pytest.Config, tests: list[str]) -> Ran | None:
-        """Run these in a fork of this process and read what it came to; in the fork itself, nothing."""
+        """Run these tests in a fork and read their results; returns nothing in the fork itself."""
         alone()
-        with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as said:
+        with tempfile.TemporaryFile("w+") as results, tempfile.TemporaryFile("w+") as said:
             pid = os.fork()
             if not pid:
-                self.ran, self.told = Ran(), os.fdopen(os.dup(told.fileno()), "w")
+                self.ran, self.results = Ran(), os.fdopen(os.dup(results.fileno()), "w")
                 for stream in (1, 2):
                     os.dup2(said.fileno(), stream)
                 config.args[:] = tests
@@ -110,22 +110,22 @@ class Server:
                 return None
             code = waited_for(pid)
             said.seek(0)
-            told.seek(0)
-            ran = Ran(**json.load(told)) if code == 0 else Ran(trouble=f"its process ended with {code}")
+            results.seek(0)
+            ran = Ran(**json.load(results)) if code == 0 else Ran(trouble=f"its process ended with {code}")
             return replace(ran, said=said.read()[-1500:])
 
-    def end(self, ran: Ran, told: IO[str], code: int) -> None:
-        """The last act of a fork, which ends without the cleaning up that is its parent's to do."""
+    def end(self, ran: Ran, results: IO[str], code: int) -> None:
+        """End a fork without the clean-up, which is its parent's task."""
         wanted = pytest.ExitCode.TESTS_FAILED if ran.failed else pytest.ExitCode.OK
         ran.trouble = ran.trouble or ("" if code == wanted else f"pytest ended with {code!r}")
         ran.packages = sorted(packages(self.copy))
-        json.dump(asdict(ran), told)
-        told.flush()
+        json.dump(asdict(ran), results)
+        results.flush()
         sys.stdout.flush()
 
 
 def packages(copy: Path) -> Iterator[str]:
-    """The modules of this process that are files outside of the copy."""
+    """The modules of this process that are files outside the copy."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file and not Path(file).is_relative_to(copy) and name.partition(".")[0] not in OURS | {"__main__"}:
@@ -133,7 +133,7 @@ def packages(copy: Path) -> Iterator[str]:
 
 
 def load(names: list[str]) -> None:
-    """Load what every fork would load. A name that is no module of its own was somebody's trick: nobody needs it."""
+    """Import what every fork would import; a name that cannot be imported is skipped, because nothing needs it."""
     for name in names:
         try:
             importlib.import_module(name)
@@ -144,14 +144,14 @@ def load(names: list[str]) -> None:
 
 
 def alone() -> None:
-    """One thread, nothing of the project: or a fork of this process proves nothing."""
+    """Check that this process has one thread and no module of the project; otherwise a fork proves nothing."""
     inherited: list[Any] = sorted(name for name in sys.modules if name.partition(".")[0] in OURS)
     if inherited or threading.active_count() != 1:
         raise SystemExit(f"a fork would inherit {inherited or threading.enumerate()}")
 
 
 def waited_for(pid: int) -> int:
-    """The exit code of a fork; one that outlasts its time is killed."""
+    """The exit code of a fork, which is killed after its time."""
     until = time.monotonic() + LIMIT_S
     while True:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -164,7 +164,7 @@ def waited_for(pid: int) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Serve one copy. A fork comes back here from its session, and goes no further."""
+    """Serve one copy. A fork returns here from its session, and goes no further."""
     copy = Path(argv[0]).resolve()
     os.chdir(copy)
     sys.path[0] = str(copy)
@@ -175,8 +175,8 @@ def main(argv: list[str]) -> int:
     try:
         # a folder without a conftest.py: those are the project's, and come with what is collected
         code = int(pytest.main([*OPTIONS, str(copy / "shared")], [server]))
-        if server.ran is not None and server.told is not None:
-            server.end(server.ran, server.told, code)
+        if server.ran is not None and server.results is not None:
+            server.end(server.ran, server.results, code)
             code = 0
     finally:
         if server.ran is not None:

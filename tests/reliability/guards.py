@@ -1,4 +1,4 @@
-"""The guards of the corridor, each with a way to take it out and the test that then fails.
+"""The guards of the message handler, each with a way to take it out and the test that then fails.
 
 Rules of this file:
 1. A guard is text that is replaced in a copy of the project; text that is not found exactly once is a failure, so
@@ -28,19 +28,19 @@ def _lines(*lines: str) -> str:
 
 
 def flow_test(name: str) -> str:
-    """All schedules of one flow."""
+    """The test id of all schedules of one flow."""
     assert name in {flow.name for flow in FLOWS}, name
     test = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
     return f"tests/reliability/test_crash_points.py::{test}[{name}]"
 
 
 def core_test(test: str) -> str:
-    """A test of the core."""
+    """The id of a test of the core."""
     return f"tests/core/{test}"
 
 
 def worker_test(test: str) -> str:
-    """A test of the worker."""
+    """The id of a test of the worker."""
     return f"tests/worker/{test}"
 
 
@@ -90,7 +90,7 @@ GUARDS: tuple[Guard, ...] = (
         "tests/reliability/test_ledger_keys.py::test_the_ledger_refuses_a_second_resolve",
     ),
     Guard(
-        "adoption is for the attempt that is open",
+        "only the open attempt adopts a prediction",
         CORE + "lifecycle/transitions.py",
         (
             (
@@ -101,25 +101,25 @@ GUARDS: tuple[Guard, ...] = (
         _STALE,
     ),
     Guard(
-        "news is for the attempt that runs",
+        "only the running attempt takes an update",
         CORE + "lifecycle/transitions.py",
         (("        and attempt.number == number\n", ""),),
         _STALE,
     ),
     Guard(
-        "an answer is for the try that asked",
+        "an answer counts only for the try that sent it",
         CORE + "lifecycle/transitions.py",
         (("(attempt.number, attempt.posts) != (number, posts)", "attempt.number != number"),),
         _STALE,
     ),
     Guard(
-        "news is of the prediction that runs",
+        "an update counts only for the running prediction",
         CORE + "lifecycle/transitions.py",
         (("        and attempt.prediction_id == prediction_id\n", ""),),
         worker_test("test_observing.py::test_news_of_a_foreign_prediction_change_nothing"),
     ),
     Guard(
-        "ended is final",
+        "an ended generation never changes",
         CORE + "lifecycle/transitions.py",
         (
             (
@@ -136,19 +136,19 @@ GUARDS: tuple[Guard, ...] = (
         _STALE,
     ),
     Guard(
-        "a wait is waited",
+        "nothing is retried before its time",
         CORE + "lifecycle/transitions.py",
         ((" or attempt.retry_at is None or now < attempt.retry_at:", " or attempt.retry_at is None:"),),
         worker_test("test_requests.py::test_a_create_that_was_surely_not_made_waits_and_is_made_later"),
     ),
     Guard(
-        "a seed of the user's recognises nothing",
+        "a user's own seed identifies no prediction",
         CORE + "lifecycle/attempt.py",
         (("return attempt.own_seed and same_model and", "return same_model and"),),
         worker_test("test_checking.py::test_a_users_seed_recognises_nothing"),
     ),
     Guard(
-        "SUBMITTING is found, and not POSTed again",
+        "a create in SUBMITTING is searched for, and never posted again",
         WORKER + "requests.py",
         (
             (
@@ -160,7 +160,7 @@ GUARDS: tuple[Guard, ...] = (
         worker_test("test_requests.py::test_a_lost_answer_is_never_followed_by_a_second_create"),
     ),
     Guard(
-        "what is to end is not submitted again",
+        "a generation with a requested end is not submitted again",
         CORE + "lifecycle/transitions.py",
         (
             (
@@ -197,13 +197,13 @@ GUARDS: tuple[Guard, ...] = (
         flow_test("check of ended"),
     ),
     Guard(
-        "what was not paid for is taken away",
+        "an unpaid output is deleted",
         WORKER + "finishing.py",
         (("        kept = await delete_unpaid_blobs(deps, generation)\n", "        kept = 0\n"),),
         worker_test("test_observing.py::test_a_success_after_the_refund_is_never_shown"),
     ),
     Guard(
-        "who cannot tidy has told all the same",
+        "an end is published even if its unpaid blobs cannot be deleted",
         WORKER + "finishing.py",
         (
             (
@@ -214,7 +214,7 @@ GUARDS: tuple[Guard, ...] = (
         worker_test("test_cancel_and_dead_letters.py::test_an_outage_of_the_blobs_holds_back_no_event"),
     ),
     Guard(
-        "an output that is refused on a second look goes",
+        "an output that is refused on a second look is deleted",
         WORKER + "delivery.py",
         (("    await task.deps.outputs.discard_outputs(task.stem(index))\n", ""),),
         "tests/reliability/test_second_look.py",
@@ -239,7 +239,7 @@ GUARDS: tuple[Guard, ...] = (
         flow_test("request"),
     ),
     Guard(
-        "the event is published before the index row goes",
+        "the event is published before the index row is deleted",
         WORKER + "finishing.py",
         (
             (
@@ -292,7 +292,7 @@ GUARDS: tuple[Guard, ...] = (
         worker_test("test_safety.py::test_an_address_that_was_never_screened_is_not_sent"),
     ),
     Guard(
-        "an input that lost against a cancel goes",
+        "an input that lost against a cancel is deleted",
         WORKER + "requests.py",
         (
             (
@@ -358,7 +358,7 @@ GUARDS: tuple[Guard, ...] = (
         worker_test("test_fallback.py::test_content_input_credit_and_keys_never_go_to_another"),
     ),
     Guard(
-        "what operators read of a failure has no prompt in it",
+        "the failure that operators read holds no prompt",
         CORE + "lifecycle/transitions.py",
         (("redacted(prediction.error, _written(generation))", "redacted(prediction.error)"),),
         worker_test("test_fallback.py::test_operators_read_the_providers_own_words_and_no_prompt"),
@@ -385,7 +385,7 @@ GUARDS: tuple[Guard, ...] = (
         "the seconds of a processor are no price of a picture",
         "shared/adapters/replicate/metrics.py",
         (('    Unit.IMAGE: ("image_output_count", "image_count"),\n', '    Unit.IMAGE: ("predict_time",),\n'),),
-        core_test("test_pricing.py::test_a_picture_that_is_paid_by_the_piece_costs_its_price_however_long_it_took"),
+        core_test("test_pricing.py::test_a_picture_with_a_fixed_price_costs_it_however_long_it_took"),
     ),
 )
 

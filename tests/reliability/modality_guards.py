@@ -1,4 +1,4 @@
-"""The guards of what is no picture: trainings, files, texts. As guards.py, from which their form is.
+"""The guards of the other modalities: trainings, files, texts. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.modality_guards`` prints it).
 """
@@ -7,19 +7,19 @@ from tests.reliability.guards import CORE, WORKER, Guard, core_test, flow_test, 
 
 MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
-        "an archive is handed over while surely nothing was created",
+        "an archive is uploaded before its create can exist",
         CORE + "lifecycle/opening.py",
         (("state=State.WAITING if attempt.trains else State.SUBMITTING,", "state=State.SUBMITTING,"),),
         worker_test("test_trainings.py::test_who_dies_while_an_archive_is_handed_over_has_started_nothing"),
     ),
     Guard(
-        "a create is posted again only where that is promised to be the same prediction",
+        "a create is posted again only if the provider guarantees the same prediction",
         CORE + "lifecycle/transitions.py",
         ((" or attempt is None or not attempt.guarantees.idempotent:\n", " or attempt is None:\n"),),
         core_test("test_fallback.py::test_only_an_idempotent_create_is_posted_again"),
     ),
     Guard(
-        "nothing is posted again for a generation that is to end",
+        "nothing is posted again for a generation with a requested end",
         CORE + "lifecycle/transitions.py",
         (("    if generation.requested_end is not None and attempt.guarantees.cancel_after:\n", "    if False:\n"),),
         worker_test("test_second_provider.py::test_nothing_is_posted_again_for_a_generation_that_is_to_end"),
@@ -48,19 +48,19 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
         core_test("test_messages_modalities.py::test_a_file_of_somebody_else_or_nowhere_is_refused"),
     ),
     Guard(
-        "no way leads out of a user's folder",
+        "no path leads out of a user's folder",
         CORE + "requests/fields.py",
         (("            pattern=_UPLOAD,\n", ""),),
         core_test("test_messages_modalities.py::test_whatever_is_taken_stays_in_the_folder"),
     ),
     Guard(
-        "a file is weighed before anything is held",
+        "a file's size is checked before anything is held",
         WORKER + "screening.py",
         (("        if unfit is not None:\n", "        if unfit is message:\n"),),
         worker_test("test_modalities.py::test_a_file_that_cannot_be_used_is_refused_before_anything_is_held"),
     ),
     Guard(
-        "what nobody can look at is not offered by default",
+        "a modality that no screener can check is not offered by default",
         WORKER + "screening.py",
         (("    if not all(may_be_offered(", "    if not models and all(may_be_offered("),),
         worker_test("test_modalities.py::test_what_nobody_can_look_at_is_not_offered_by_default"),
@@ -78,7 +78,7 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
         worker_test("test_screened_fields.py::test_every_written_text_is_screened[trigger_word]"),
     ),
     Guard(
-        "a text that is no name is written",
+        "a text field that is no name counts as written by the user",
         CORE + "requests/fields.py",
         (('"trigger_word", _written(60)', '"trigger_word", _name(60)'),),
         core_test("test_request_fields.py::test_every_text_of_a_request_is_written_or_a_name"),

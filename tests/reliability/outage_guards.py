@@ -1,4 +1,4 @@
-"""The guards of an outage: pace, breakers, waits. As guards.py, from which their form is.
+"""The guards of an outage: pace, breakers, waits. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.outage_guards`` prints it).
 """
@@ -22,7 +22,7 @@ def _guard(name: str, file: str, old: str, new: str, killer: str) -> Guard:
 
 OUTAGE_GUARDS: tuple[Guard, ...] = (
     _guard(
-        "what fails several times in a row is left alone",
+        "several failures in a row open the circuit",
         _BREAKER,
         "if self.probe_at is None and failed < self.rule.failures:",
         "if self.probe_at is None:",
@@ -61,7 +61,7 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
         _PACING,
         "max(token_at, there.last_slot_at + 1 / per_s)",
         "token_at",
-        "core/test_pacing.py::test_those_who_wait_come_back_one_after_the_other",
+        "core/test_pacing.py::test_waiting_creates_are_retried_one_after_the_other",
     ),
     _guard(
         "a 429 lets nobody go",
@@ -78,7 +78,7 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
         "core/test_pacing.py::test_a_429_that_names_a_number_is_obeyed",
     ),
     _guard(
-        "nothing is sent while creates are left alone",
+        "nothing is sent while the circuit of creates is open",
         _GUARDED,
         "        if (closed_s := self._creates.wait_s()) > 0:\n            return NotCreated(DeferReason.CIRCUIT_OPEN",
         "        if (closed_s := 0.0) > 0:\n            return NotCreated(DeferReason.CIRCUIT_OPEN",
@@ -148,7 +148,7 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
         "worker/test_deferring.py::test_a_hint_that_many_were_given_is_spread",
     ),
     _guard(
-        "a check is left to the timer while Replicate is left alone",
+        "a check is left to the timer while Replicate's circuit is open",
         "shared/worker/handler.py",
         " or _is_left_to_timer(deps, message, trouble)",
         "",

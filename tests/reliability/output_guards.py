@@ -1,4 +1,4 @@
-"""The guards of what is brought home and of what is sent: clean, whole, and what it says it is. See guards.py."""
+"""The guards of outputs and inputs: clean, whole, and of the type that they claim. The form is that of guards.py."""
 
 from tests.reliability.guards import CORE, WORKER, Guard
 
@@ -6,13 +6,13 @@ _DELIVERY = "tests/worker/test_delivery.py::"
 
 OUTPUT_GUARDS: tuple[Guard, ...] = (
     Guard(
-        "what is stored of a picture is what was cleaned and screened",
+        "the stored picture is the one that was cleaned and screened",
         WORKER + "delivery.py",
         (('        file = cast("BinaryIO", clean)\n', ""), ("        received.truncate(0)\n", "")),
         _DELIVERY + "test_what_is_stored_is_what_was_screened",
     ),
     Guard(
-        "what is sent of an input is what was cleaned and screened",
+        "the input that is sent is the one that was cleaned and screened",
         WORKER + "screening.py",
         (("        file, content = clean, clean.getvalue()\n", "        file = clean\n"),),
         _DELIVERY + "test_what_was_screened_of_an_input_is_what_a_model_gets",

@@ -1,4 +1,4 @@
-"""The guards of pictures: bounds, whole pixels, looks, lost messages. As guards.py, from which their form is.
+"""The guards of pictures: bounds, whole pixels, looks, lost messages. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.picture_guards`` prints it).
 """

@@ -1,4 +1,4 @@
-"""The guards of a request that waits to open, and of what is told again. As guards.py, from which their form is.
+"""The guards of a request that waits to open, and of an end that is published again. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.receiving_guards`` prints it).
 """
@@ -9,7 +9,7 @@ _TEST = "tests/worker/test_receiving.py::"
 
 RECEIVING_GUARDS: tuple[Guard, ...] = (
     Guard(
-        "a request that waits to open has a row",
+        "a request that waits to open has an index row",
         WORKER + "handler.py",
         (("            await _save_received(deps, message, trouble, comes_at)\n", "            pass\n"),),
         f"{_TEST}test_a_request_that_waits_has_a_row_and_is_in_the_open_index",
@@ -27,7 +27,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         f"{_TEST}test_the_first_request_of_an_id_is_the_one",
     ),
     Guard(
-        "a copy's id owes nothing to the sender's",
+        "a copy's id does not depend on the sender's",
         WORKER + "deferring.py",
         (
             (
@@ -38,13 +38,13 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         f"{_TEST}test_two_requests_with_one_message_id_both_wait",
     ),
     Guard(
-        "what has ended is told again only to who asks",
+        "an end is published again only for a repeated request",
         WORKER + "handler.py",
         (('            again = "" if envelope.is_copy else str(', "            again = str("),),
         f"{_TEST}test_a_request_of_an_ended_generation_publishes_its_end_again",
     ),
     Guard(
-        "no copy is dropped for the name of an earlier one",
+        "no copy is dropped because an earlier one has its id",
         WORKER + "deferring.py",
         (
             (

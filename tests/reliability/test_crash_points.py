@@ -15,12 +15,12 @@ from dev.simulation.tallies import Tallies
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
-#: How many schedules there are. A change of the corridor changes it; a flow that is skipped by mistake does too.
+#: How many schedules there are. A change of the message handler changes it, and so does a flow skipped by mistake.
 AT_LEAST = 70_000
 
 EACH = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
 
-#: What the corridor does outside; each of it must have gone wrong in every way.
+#: The effects of the message handler on its dependencies; each must have gone wrong in every way.
 EFFECTS = {
     *("store.load", "store.commit", "index.put", "index.move", "index.get", "index.remove", "index.due"),
     *("provider.create", "provider.get", "provider.cancel", "provider.recent"),
@@ -35,7 +35,7 @@ EFFECTS = {
 
 @pytest.fixture(scope="module")
 def tallies(tmp_path_factory: pytest.TempPathFactory) -> Tallies:
-    """What the flows came to, each of them played once, by whichever of some processes comes to it first."""
+    """The tally of each flow; several processes share the flows, and each is played once."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # the run's own folder, which its processes share
@@ -44,7 +44,7 @@ def tallies(tmp_path_factory: pytest.TempPathFactory) -> Tallies:
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_every_schedule_of_a_flow_settles_with_every_promise_kept(flow: Flow, tallies: Tallies) -> None:
-    """Whatever effect goes wrong, the rest repairs it: paid once, told once, nothing left open."""
+    """Whatever effect goes wrong, the rest repairs it: paid once, published once, nothing left open."""
     tally = tallies.of(flow.name)
     assert not tally.broken
     assert tally.schedules > 0
@@ -53,7 +53,7 @@ def test_every_schedule_of_a_flow_settles_with_every_promise_kept(flow: Flow, ta
 def test_the_schedules_are_all_there(
     tallies: Tallies, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The count is printed; every effect of the corridor was died at, lost, refused and overtaken."""
+    """The count is printed; every effect of the message handler was crashed at, lost, refused and overtaken."""
     asked = {item.name for item in request.session.items}
     if any(f"{EACH}[{flow.name}]" not in asked for flow in FLOWS):
         pytest.skip("only some flows are run")
@@ -67,14 +67,14 @@ def test_the_schedules_are_all_there(
 
 
 def test_a_write_goes_wrong_in_every_way_and_a_read_in_the_two_that_differ() -> None:
-    """What is not known as a read is taken for a write."""
+    """A call that is not known as a read counts as a write."""
     assert set(modes_of("outputs.something_new")) == set(Mode)
     assert {mode for read in READS for mode in modes_of(read)} == {Mode.CRASH_BEFORE, Mode.FAILS}
     assert set(Mode) > OVERTAKEN
 
 
 def test_a_schedule_is_the_same_each_time() -> None:
-    """Its name says all about it: the same effects, in the same order."""
+    """Its name determines the effects and their order."""
     schedule = Schedule(FLOWS[0], 5, Mode.CRASH_AFTER, Webhook.TWICE, End.TRANSIENT_NEXT)
     first, second = run(perform(schedule)), run(perform(schedule))
     assert first.fault.names == second.fault.names
@@ -82,7 +82,7 @@ def test_a_schedule_is_the_same_each_time() -> None:
 
 
 def test_a_dead_process_has_no_more_effects() -> None:
-    """Whoever catches a crash can do nothing with it."""
+    """Code that catches a crash can cause no further effect."""
     fault = Fault(at=1)
 
     async def act() -> None:

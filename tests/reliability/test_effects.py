@@ -1,4 +1,4 @@
-"""What is an effect, and what is none."""
+"""What counts as an effect, and what does not."""
 
 import io
 from dataclasses import fields, replace
@@ -10,7 +10,7 @@ from shared.worker.wariness import with_wariness
 
 
 def test_the_ports_alone_are_behind_the_gate() -> None:
-    """A flag there would be true always, a number none: all that is no port is what it was."""
+    """A value that is no port is not wrapped, because a wrapped flag would always be true."""
     deps = replace(World().deps, wary=False)
     seen = watched(deps, Fault())
     changed = {each.name for each in fields(deps) if getattr(seen, each.name) is not getattr(deps, each.name)}
@@ -19,7 +19,7 @@ def test_the_ports_alone_are_behind_the_gate() -> None:
 
 
 def test_what_looks_at_pictures_alone_is_behind_the_gate_too() -> None:
-    """A message that was lost before has other images; what they do is an effect as before."""
+    """A message that was lost before has other images, whose calls are effects as well."""
     world, fault = World(), Fault()
     deps = with_wariness(watched(world.deps, fault), Envelope("again", lost=1))
     assert not fault.names

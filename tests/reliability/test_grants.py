@@ -1,4 +1,4 @@
-"""Grants and corrections die at every effect too: the same id given again is one entry."""
+"""Grants and corrections crash at every effect too: repeated under the same id they are one entry."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,12 +13,12 @@ from shared.ports import Dependencies, Unavailable
 
 
 async def grant(deps: Dependencies) -> None:
-    """Three credits more."""
+    """An operator grants three credits."""
     await worker.grant(deps, "ada", 3, grant_id="invoice")
 
 
 async def correct(deps: Dependencies) -> None:
-    """Three credits more, by an operator, who is told when it was posted before."""
+    """An operator grants three credits more, and learns whether the grant was posted before."""
     with suppress(ValueError):
         await worker.correct(deps, "ada", available=3, held=0, captured=0, correction_id="case", note="")
 
@@ -29,7 +29,7 @@ async def correct(deps: Dependencies) -> None:
 def test_what_is_given_again_is_given_once(
     give: Callable[[Dependencies], Awaitable[None]], mode: Mode, effect: int
 ) -> None:
-    """Died at, lost, refused: whoever gives it again under the same id gives it once."""
+    """After a crash, a lost answer or a refusal the operator repeats it under the same id, and it counts once."""
 
     async def twice() -> World:
         world = World()

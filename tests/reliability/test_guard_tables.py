@@ -1,4 +1,4 @@
-"""The tables of the guards: as the code is, and as the documentation says."""
+"""The tables of the guards agree with the code and with the documentation."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.reliability.guards import Guard, table
 
 @pytest.mark.parametrize("guard", EVERY_GUARD, ids=lambda guard: guard.name)
 def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
-    """Its text is found once, and the copy without it is another text that is still Python."""
+    """Its text is found once, and the copy without it differs and is still Python."""
     text = (PROJECT / guard.file).read_text(encoding="utf-8")
     compile(without(guard, text), guard.file, "exec")
     file, _, test = guard.killer.partition("::")
@@ -17,13 +17,13 @@ def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
 
 
 def test_every_table_of_the_folder_is_taken_out() -> None:
-    """A table that nobody names would be of guards that nobody takes out."""
+    """The guards of an unlisted table would never be tested."""
     folder = PROJECT / "tests" / "reliability"
     defined = [path for path in folder.glob("*guards.py") if "GUARDS: tuple[Guard, ...] = " in path.read_text("utf-8")]
     assert len(defined) == len(TABLES)
 
 
 def test_the_documentation_shows_the_tables() -> None:
-    """docs/reliability.md has all of them as they are."""
+    """docs/reliability.md has all of them unchanged."""
     text = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
     assert not [guards[0].name for guards in TABLES if table(guards) not in text]

@@ -1,4 +1,4 @@
-"""Every guard is load-bearing: taken out of a copy of the project, some test goes red."""
+"""Every guard is needed: without it, in a copy of the project, its test is red."""
 
 import os
 from collections.abc import Iterator
@@ -30,12 +30,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
 
 @pytest.mark.parametrize("guard", EVERY_GUARD, ids=lambda guard: guard.name)
 def test_each_guard_has_a_test_that_is_red_without_it(guard: Guard, copy: Copy) -> None:
-    """All of every table; what survives is named."""
+    """All guards of all tables are taken out, and those that survive are named."""
     assert not copy.survives(guard)
 
 
-def test_what_is_taken_out_comes_back(copy: Copy) -> None:
-    """Red without it, green with it, and the file is what it was: the next test is of the whole project."""
+def test_what_is_taken_out_is_put_back(copy: Copy) -> None:
+    """The test is red without the guard and green with it, and the file is restored."""
     file = copy.folder / EXAMPLE.file
     before = file.read_bytes(), file.stat().st_mtime_ns
     assert not copy.survives(EXAMPLE)
@@ -45,7 +45,7 @@ def test_what_is_taken_out_comes_back(copy: Copy) -> None:
 
 
 def test_a_guard_that_nothing_misses_survives(copy: Copy) -> None:
-    """An edit that changes nothing is told by its name and the test that stayed green."""
+    """An edit that changes nothing is reported by its name and the test that stayed green."""
     spared = replace(EXAMPLE, name="nobody's", edits=((EXAMPLE.edits[0][0], EXAMPLE.edits[0][0]),))
     assert f"nobody's: {EXAMPLE.killer} is green without it" in copy.survives(spared)
 
@@ -61,7 +61,7 @@ def test_a_guard_that_nothing_misses_survives(copy: Copy) -> None:
     ],
 )
 def test_what_breaks_the_run_itself_is_not_red(copy: Copy, edit: str, killer: str, trouble: str) -> None:
-    """A file that cannot be imported, an exit, a death, a test that is not there: each is told as what it is."""
+    """A file that cannot be imported, an exit, a death, a test that is not there: each is reported as what it is."""
     first = '"""'
     text = (copy.folder / EXAMPLE.file).read_text(encoding="utf-8")
     broken = replace(EXAMPLE, edits=((text, f"{edit}\n{text}"),), killer=killer)

@@ -1,4 +1,4 @@
-"""The simulator's own check for leaks: what it would find, found."""
+"""The simulator's own check for leaks finds every leak."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from shared.core.requests.messages import GenerationRequest
 
 
 async def opened(name: str) -> World:
-    """A world with a generation whose written field of this name says something of its own."""
+    """A world with a generation whose field of this name has a text of its own."""
     world = World()
     await world.open_account()
     fields: dict[str, Any] = {name: "a-secret-of-mine"}
@@ -26,7 +26,7 @@ async def opened(name: str) -> World:
 @pytest.mark.parametrize("place", ["step", "count", "archive"])
 @pytest.mark.parametrize("name", WRITTEN)
 async def test_a_leak_of_each_written_field_is_found(name: str, place: str) -> None:
-    """In a step, in a count, in the archive's metadata; without it nothing is found."""
+    """It is found in a step, a count and the archive's metadata, and without the leak nothing is found."""
     world = await opened(name)
     if place == "step":
         world.telemetry.step("failed", KEY, text="it said: a-secret-of-mine")

@@ -1,4 +1,4 @@
-"""The ledger's keys are the last line: what gets past every other guard is refused by the row that is there."""
+"""The ledger's keys are the last defence: an entry that passes every other guard is refused by the existing row."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from shared.ports import Conflict
 
 
 async def test_the_ledger_refuses_a_second_hold() -> None:
-    """The generation's row is gone (a bug, a restore from an old copy), its hold is not: it cannot open again."""
+    """If the generation's row is lost (a bug, an old backup) but its hold exists, it cannot open again."""
     world = World()
     await world.open_account()
     await world.ask()
@@ -30,7 +30,7 @@ async def test_the_ledger_refuses_a_second_hold() -> None:
 
 
 async def test_the_ledger_refuses_a_second_resolve() -> None:
-    """An ended generation was set back to running by hand: its success cannot be captured again."""
+    """If an ended generation is set back to running by hand, its success cannot be captured again."""
     world = World()
     await world.open_account()
     await world.ask()

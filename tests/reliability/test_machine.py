@@ -1,4 +1,4 @@
-"""Hypothesis plays the world: any acts in any order, every promise after each, and rest in the end."""
+"""Hypothesis plays the world: acts in any order, every promise after each act, and rest in the end."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ ANSWERS: st.SearchStrategy[tuple[CreateOutcome, bool]] = st.sampled_from(
 
 
 class Play(RuleBasedStateMachine):
-    """Two users, six generations, everything that may happen to them."""
+    """Two users, six generations, and every act that can happen to them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,12 +50,12 @@ class Play(RuleBasedStateMachine):
 
     @initialize()
     def accounts(self) -> None:
-        """Both have six credits."""
+        """Both users have six credits."""
         run(self.world.open_account("ada"))
         run(self.world.open_account("bob"))
 
     def deliver(self, message: Message, fault: tuple[int, Mode]) -> None:
-        """One delivery; what died, or raised, is delivered again some time."""
+        """Deliver one message; if it dies or raises, it is delivered again later."""
         deps = watched(self.world.deps, Fault(*fault))
         queue = REQUESTS if isinstance(message, GenerationRequest | CancelRequest) else EVENTS
         try:
@@ -71,34 +71,34 @@ class Play(RuleBasedStateMachine):
         fault=FAULTS,
     )
     def ask(self, key: Key, model: str, outputs: int, seed: int | None, fault: tuple[int, Mode]) -> None:
-        """A request, for the first or the tenth time."""
+        """Send a request, for the first or the tenth time."""
         request = GenerationRequest(key=key, prompt=f"A lighthouse, {key}", model=model, num_outputs=outputs, seed=seed)
         self.deliver(request, fault)
 
     @rule(key=KEYS, fault=FAULTS)
     def cancel(self, key: Key, fault: tuple[int, Mode]) -> None:
-        """A cancel, whatever there is to cancel."""
+        """Send a cancel, whether or not the generation exists."""
         self.deliver(CancelRequest(key), fault)
 
     @rule(key=KEYS, fault=FAULTS)
     def check(self, key: Key, fault: tuple[int, Mode]) -> None:
-        """A check, whether it is due or not."""
+        """Send a check, whether or not it is due."""
         self.deliver(Check(key), fault)
 
     @rule(key=KEYS)
     def dead_letter(self, key: Key) -> None:
-        """A check of this generation has died ten times."""
+        """Handle a check of this generation that was dead-lettered after ten deliveries."""
         run(worker.dead_letter(self.world.deps, Check(key), b"{}", EVENTS))
 
     @rule(answer=ANSWERS)
     def next_create(self, answer: tuple[CreateOutcome, bool]) -> None:
-        """The next create is answered so."""
+        """The next create gets this answer."""
         self.world.replicate.answer_next_create_with(answer[0], really_created=answer[1])
 
     @precondition(lambda self: self.world.replicate.running)
     @rule(data=st.data(), end=st.sampled_from(["start", "one", "two", "unsafe", "none", "PA", "NSFW", "cancel"]))
     def replicate(self, data: st.DataObject, end: str) -> None:
-        """A prediction moves on; nobody is told yet."""
+        """A prediction moves on, and nothing is reported yet."""
         replicate = self.world.replicate
         prediction_id = data.draw(st.sampled_from([each.prediction_id for each in replicate.running]))
         images: dict[str, list[bytes]] = {
@@ -116,7 +116,7 @@ class Play(RuleBasedStateMachine):
     @precondition(lambda self: self.world.replicate.made_for)
     @rule(data=st.data(), fault=FAULTS)
     def webhook(self, data: st.DataObject, fault: tuple[int, Mode]) -> None:
-        """Replicate tells how any of its predictions stands, once more."""
+        """Replicate reports the state of any of its predictions once more."""
         prediction_id = data.draw(st.sampled_from(self.world.replicate.ids()))
         event: PredictionEvent = self.world.replicate.event(prediction_id)
         self.deliver(event, fault)
@@ -124,28 +124,28 @@ class Play(RuleBasedStateMachine):
     @precondition(lambda self: self.unfinished)
     @rule(fault=FAULTS)
     def again(self, fault: tuple[int, Mode]) -> None:
-        """What died is delivered again."""
+        """Deliver again what died."""
         self.deliver(self.unfinished.pop(0), fault)
 
     @rule(seconds=st.sampled_from([1, 31, 60, 240, 3700]))
     def time_passes(self, seconds: int) -> None:
-        """The timer comes, Replicate keeps its deadlines, what was sent is carried."""
+        """The timer runs, Replicate ends what is over its deadline, and sent messages are delivered."""
         self.world.replicate.keep_deadlines()
         self.world.messenger.forget_ids()
         run(self.world.tick(seconds))
 
     @rule()
     def carry(self) -> None:
-        """What was sent is carried."""
+        """Deliver the sent messages."""
         run(self.world.pump())
 
     @invariant()
     def promises_hold(self) -> None:
-        """After every act."""
-        _told(lambda: after_step(self.watch, "ada", "bob"))
+        """Check the promises after every act."""
+        _assert_holds(lambda: after_step(self.watch, "ada", "bob"))
 
     def teardown(self) -> None:
-        """No more trouble: all comes to rest."""
+        """Stop all trouble and check that everything comes to rest."""
         self.world.replicate._answers.clear()
         for message in self.unfinished:
             self.deliver(message, (0, Mode.CRASH_BEFORE))
@@ -155,11 +155,11 @@ class Play(RuleBasedStateMachine):
             run(self.world.tick(60))
             if not (self.world.index.rows or self.world.messenger.scheduled or self.world.replicate.running):
                 break
-        _told(lambda: at_rest(self.watch))
+        _assert_holds(lambda: at_rest(self.watch))
 
 
-def _told(look: Any) -> None:
-    """A broken promise as what Hypothesis takes for a failure: it makes the story shorter."""
+def _assert_holds(look: Any) -> None:
+    """Raise a broken promise as an assertion, so that Hypothesis shrinks the story."""
     try:
         look()
     except Broken as broken:

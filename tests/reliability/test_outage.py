@@ -1,7 +1,7 @@
-"""An outage of Replicate under load: nothing is lost, nothing dies, and what piled up comes back as it can be served.
+"""An outage of Replicate under load: nothing is lost, nothing dies, and the backlog is retried as it can be served.
 
-The hour at 50 requests a second is `python3 -m dev outage`; here are four minutes at 5, which is the same corridor, the
-same breakers, and the same pace at a tenth of the limit.
+The hour at 50 requests a second is `python3 -m dev outage`. Here are four minutes at 5 a second, with the same message
+handler, the same breakers, and the same pace at a tenth of the limit.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ WORKED_OFF_S = 2 * 240 + 150
 
 
 def nothing_is_lost(found: Figures) -> None:
-    """Every request has its picture, is paid once, and no message died."""
+    """Assert that every request has its picture and is paid once, and that no message is dead."""
     assert found.requests > 2000
     assert found.outcomes == {"succeeded": found.requests}
     assert (found.lost, found.dead, found.charged_twice) == (0, 0, 0)
@@ -37,7 +37,7 @@ def nothing_is_lost(found: Figures) -> None:
 
 @pytest.mark.parametrize("trouble", Trouble)
 def test_an_outage_loses_nothing_and_makes_no_storm(trouble: Trouble) -> None:
-    """5xx, no connection, no answer, 402: Replicate is hardly asked while it lasts, and at the pace when it is over."""
+    """During 5xx, refused connections, silence or 402 Replicate gets few requests, and then no more than the pace."""
     found = Outage(replace(SMALL, trouble=trouble)).run()
     nothing_is_lost(found)
     assert found.extra_predictions == 0
@@ -51,24 +51,24 @@ def test_an_outage_loses_nothing_and_makes_no_storm(trouble: Trouble) -> None:
 
 
 def test_it_is_the_same_each_time() -> None:
-    """One seed, one history; another seed, another."""
+    """One seed gives one history, and another seed another."""
     short = replace(SMALL, outage_s=20)
     assert Outage(short).run() == Outage(short).run() != Outage(replace(short, seed=2)).run()
 
 
 def test_the_command_says_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> None:
-    """Bounded and named, with the figures of the documentation."""
+    """The run is bounded, and prints each figure of the documentation with its name."""
     assert command.main(["--trouble", "402", "--rate", "5", "--minutes", "1", "--limit", "600"]) == 0
-    told = capsys.readouterr().out
-    assert "402 to creates" in told
+    printed = capsys.readouterr().out
+    assert "402 to creates" in printed
     for name, _ in command.LINES:
-        assert name in told
+        assert name in printed
 
 
 def test_the_command_fails_where_something_is_lost(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exit code for whoever runs it by itself."""
+    """The exit code is 1."""
     monkeypatch.setattr(command, "played", lambda case: (Figures(requests=1), 0.0))
     assert command.main(["--trouble", "5xx"]) == 1
     assert "lost" in capsys.readouterr().out

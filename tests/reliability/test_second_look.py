@@ -7,7 +7,7 @@ from dev.simulation.invariants import Observer, after_step, at_rest
 
 
 def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
-    """The first try stored it and died; the second refuses it and dies before its end: it is not there meanwhile."""
+    """The first try stored the output and died; the second refuses it, and deletes it before it dies as well."""
 
     async def play() -> World:
         world = World()
@@ -30,7 +30,7 @@ def test_what_is_refused_on_the_second_look_is_gone_at_once() -> None:
 
 
 async def _dies_after(world: World, prediction_id: str, effect: str, effects_later: int = 1) -> None:
-    """The webhook is delivered, and its handler dies so many effects after this one."""
+    """Deliver the webhook to a handler that dies so many effects after this one."""
     rehearsal = Fault()
     rehearsed = World()
     await rehearsed.open_account()

@@ -1,4 +1,4 @@
-"""Crash points at a second provider: the flows in which its guarantees differ; the command runs all."""
+"""Crash points at a second provider, in the flows where its guarantees differ; the command runs all flows."""
 
 from pathlib import Path
 
@@ -14,19 +14,19 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 @pytest.mark.parametrize("flow", DIFFERING, ids=lambda flow: flow.name)
 def test_every_schedule_of_a_flow_settles_at_a_second_provider(flow: Flow, tmp_path: Path) -> None:
-    """With an idempotency key and without a list: paid once, told once, nothing left open."""
+    """With an idempotency key and without a list: paid once, published once, nothing left open."""
     tally = Tallies(tmp_path / "tallies").of(flow.name)
     assert not tally.broken
     assert tally.schedules > 0
 
 
 def test_the_flows_that_differ_are_there() -> None:
-    """Those that create, and those whose create is not known."""
+    """They are the flows with a create, and those with a create of unknown result."""
     assert 10 <= len(DIFFERING) < len(SECOND_FLOWS)
 
 
 def test_the_command_counts_its_schedules(capsys: pytest.CaptureFixture[str]) -> None:
-    """And says when no flow is of the name."""
+    """It also says when no flow has the name."""
     assert main(["--flow", "check of nothing"]) == 0
     assert "schedules of 1 flows, 0 flows broken" in capsys.readouterr().out
     assert main(["--flow", "no such flow"]) == 1

@@ -1,4 +1,4 @@
-"""Seeded histories: bad weather for two hours, then calm, then rest with every promise kept."""
+"""Seeded histories: two hours of faults, then none, then rest with every promise kept."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 def test_every_seed_settles_with_every_promise_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each is one history of three users; a seed that fails is named with the line that plays it again."""
+    """Each seed is a history of three users; a failing one is named with the command that repeats it."""
     figures = Figures()
     for seed in SEEDS:
         played = simulate.play(seed, users=3, generations=30)
@@ -38,7 +38,7 @@ def test_every_seed_settles_with_every_promise_kept(capsys: pytest.CaptureFixtur
 
 
 def test_without_faults_all_goes_well() -> None:
-    """No crash, no conflict with oneself, no extra prediction, nothing lost."""
+    """There is no crash, no conflict, no extra prediction and no loss."""
     figures = Simulation(1, rates=CALM).run()
     assert not figures.faults
     assert figures.totals["extra predictions"] == figures.totals["lost creates"] == 0
@@ -46,7 +46,7 @@ def test_without_faults_all_goes_well() -> None:
 
 @pytest.mark.process
 def test_the_same_seed_is_the_same_history() -> None:
-    """Also in another process, whose hashes are salted differently."""
+    """This holds in another process too, whose hashes have another salt."""
     script = "from dev.simulation.simulation import Simulation; print(Simulation(5, 2, 10).run().trace)"
     environment = os.environ | {"PYTHONHASHSEED": "77"}
     elsewhere = subprocess.run(
@@ -58,20 +58,20 @@ def test_the_same_seed_is_the_same_history() -> None:
 
 
 def test_the_command_prints_figures_and_the_trace(capsys: pytest.CaptureFixture[str]) -> None:
-    """One seed alone tells its trace, so that two runs can be compared."""
+    """A run of one seed prints its trace, so that two runs can be compared."""
     assert simulate.main(["--seed", "3", "--users", "2", "--generations", "5"]) == 0
-    told = capsys.readouterr().out
-    assert "trace " in told
-    assert "1 seeds, 0 broke a promise" in told
-    assert "invariant checks" in told
+    printed = capsys.readouterr().out
+    assert "trace " in printed
+    assert "1 seeds, 0 broke a promise" in printed
+    assert "invariant checks" in printed
 
 
-def test_a_seed_that_fails_is_told_with_the_line_that_plays_it_again(
+def test_a_seed_that_fails_is_printed_with_the_line_that_plays_it_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The promise, the last moments, the command; and the exit code is 1."""
+    """The output has the promise, the last moments and the command, and the exit code is 1."""
     monkeypatch.setattr("dev.simulation.simulation.BOUND_S", -7000)
     assert simulate.main(["--seeds", "1", "--users", "1", "--generations", "3"]) == 1
-    told = capsys.readouterr().out
-    assert "seed 0 broke a promise: Broken: everything settles" in told
-    assert "again: python3 -m dev simulate --seed 0 --users 1 --generations 3" in told
+    printed = capsys.readouterr().out
+    assert "seed 0 broke a promise: Broken: everything settles" in printed
+    assert "again: python3 -m dev simulate --seed 0 --users 1 --generations 3" in printed

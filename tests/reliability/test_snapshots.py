@@ -1,4 +1,4 @@
-"""Snapshots: what was copied goes on as what came there by itself, and shares nothing with it that can change."""
+"""Snapshots: a copy continues as the original would, and shares nothing mutable with it."""
 
 import pickle
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.reliability.test_twin import state
 
 
 def left(stage: Stage) -> tuple[Any, ...]:
-    """What a schedule came to: its effects, the app's events, all rows and blobs, the time, and what was looked at."""
+    """The result of a schedule: its effects, events, rows, blobs, time, and the distinguished cases."""
     world = stage.world
     said = [*world.telemetry.steps, *world.telemetry.counts, *world.screener.texts, *world.replicate.creates]
     return stage.fault.names, world.events, state(world), world.time, stage.watch.checks, said
@@ -36,7 +36,7 @@ def flow(name: str) -> Flow:
     "name", ["cancel of SUBMITTING", "timer", "request for a text", "request for a sound, with a file"]
 )
 def test_what_schedules_share_changes_none_of_them(name: str) -> None:
-    """Each schedule of a flow comes to the same, whether it met its fault by itself or is a copy of one that did."""
+    """A schedule has the same result, whether it ran from the start or from a copy."""
     shared, copies = Shared(), 0
     for schedule in schedules(flow(name)):
         copies += shared.find(schedule) is not None
@@ -45,7 +45,7 @@ def test_what_schedules_share_changes_none_of_them(name: str) -> None:
 
 
 def changing(whole: object) -> Iterator[int]:
-    """The ids of everything in it that can change."""
+    """The ids of everything mutable in it."""
 
     class Seen(pickle.Pickler):
         def persistent_id(self, each: Any) -> Any:
@@ -67,11 +67,11 @@ keep: list[list[Any]] = []
 
 class _Nowhere:
     def write(self, _: bytes) -> None:
-        """Nothing is kept."""
+        """Discard the text."""
 
 
 def test_a_copy_shares_nothing_that_can_change() -> None:
-    """Of everything a stage reaches: worlds, rows, queues, lists; and each copy is another one."""
+    """This covers everything that a stage reaches: worlds, rows, queues, lists; two copies differ as well."""
     schedule = Schedule(flow("webhook"), 4, Mode.REPLY_LOST, Webhook.TWICE, End.SUCCEEDED)
     stage, _, _ = run(met(schedule))
     kept = Snapshot(stage)
@@ -86,7 +86,7 @@ def test_a_copy_shares_nothing_that_can_change() -> None:
 
 
 def test_what_remembers_is_no_value() -> None:
-    """A function with a memory would be shared by all copies; it is refused, and so is what cannot be copied."""
+    """A function with state would be shared by all copies, so it is refused, as is anything that cannot be copied."""
     counted: list[int] = []
     for wrong in ({"f": lambda: counted.append(1)}, [(each for each in counted)]):
         with pytest.raises((pickle.PicklingError, TypeError)):
@@ -94,7 +94,7 @@ def test_what_remembers_is_no_value() -> None:
 
 
 def test_frozen_is_shared_and_all_else_is_not() -> None:
-    """What is frozen by its type; a list in a list is another."""
+    """Values of a frozen type are shared; a list in a list is copied."""
 
     @dataclass(frozen=True)
     class Value:
@@ -107,8 +107,8 @@ def test_frozen_is_shared_and_all_else_is_not() -> None:
     assert copy[1] is not whole[1]
 
 
-def test_a_stage_knows_what_it_has_told_apart() -> None:
-    """Whoever looks at the end or the webhook takes out the others, and no stage is turned to one of those."""
+def test_a_stage_knows_which_cases_it_distinguishes() -> None:
+    """A stage that has read the end or the webhook excludes the other cases, and cannot switch to one."""
     stage = Stage(End.ABORTED, Webhook.ONCE, Fault())
     assert not stage.ends_in(End.FEWER, End.UNSAFE)
     assert not stage.is_told(Webhook.EARLY)
@@ -122,7 +122,7 @@ def test_a_stage_knows_what_it_has_told_apart() -> None:
 
 
 def test_only_what_is_alike_is_found() -> None:
-    """The same fault of the same flow, with an end and a webhook that nobody has looked at."""
+    """A copy serves the same fault of the same flow, with an end and a webhook that were not read yet."""
     shared = Shared()
     schedule = Schedule(flow("cancel of SUBMITTING"), 3, Mode.CRASH_BEFORE, Webhook.NONE, End.SUCCEEDED)
     run(met(schedule, shared))

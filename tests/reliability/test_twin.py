@@ -1,4 +1,4 @@
-"""The twin run: every message and every webhook delivered twice leaves what a single delivery leaves."""
+"""The twin run: delivering every message and webhook twice leaves the same as delivering them once."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -23,12 +23,12 @@ from shared.ports import Dependencies, Envelope
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
-#: Each of them doubles: told once is told twice, and told in the wrong order is told in it twice.
+#: Each of them doubles: one publication becomes two, and a wrong order happens twice.
 WEBHOOKS = (Webhook.ONCE, Webhook.DISORDERED, Webhook.NONE)
 
 
 class Twins(Enum):
-    """How the second delivery comes."""
+    """The timing of the second delivery."""
 
     NONE = "single"
     AFTER = "after the first"
@@ -39,24 +39,24 @@ class _InTurn:
     """A gate at which every effect lets the other twin go first."""
 
     async def effect(self, name: str, act: Callable[[], Awaitable[Any]]) -> Any:
-        """See ``Gate``."""
+        """Let the other twin go first, then have the effect."""
         await Pause(0)
         return await act()
 
 
 class TwinWorld(World):
-    """A world in which every delivery is two."""
+    """A world that delivers everything twice."""
 
     def __init__(self, twins: Twins) -> None:
         super().__init__()
         self.twins = twins
 
     async def deliver(self, raw: bytes, queue: str, envelope: Envelope = FROM_THE_APP) -> None:
-        """See ``World``."""
+        """Deliver the message twice."""
         await self.twice(lambda deps: worker.handle(deps, read(raw, queue), envelope, queue))
 
     async def twice(self, walk: Callable[[Dependencies], Coroutine[Any, Any, None]]) -> None:
-        """One walk through the corridor, or two."""
+        """One call of the message handler, or two."""
         if self.twins is Twins.TOGETHER:
             deps = watched(self.deps, _InTurn())
             _step_in_turn([walk(deps), walk(deps)])
@@ -65,7 +65,7 @@ class TwinWorld(World):
             await walk(self.deps)
 
     async def face(self, faced: Faced) -> None:
-        """What a flow is about, twice too."""
+        """Meet the flow's event twice."""
         message = faced.message
         if message is None:
             await worker.reconcile(self.deps)
@@ -78,7 +78,7 @@ class TwinWorld(World):
 
 
 def _step_in_turn(pair: list[Coroutine[Any, Any, None]]) -> None:
-    """From effect to effect, one after the other."""
+    """Run both, switching at every effect."""
     while pair:
         for handler in list(pair):
             try:
@@ -89,7 +89,7 @@ def _step_in_turn(pair: list[Coroutine[Any, Any, None]]) -> None:
 
 
 async def played(flow: Flow, stage: Stage, world: TwinWorld) -> World:
-    """A flow from an empty world to rest."""
+    """A flow, run from an empty world to rest."""
     await stage.open()
     await world.face(await flow.prepare(stage))
     await stage.settle()
@@ -98,7 +98,7 @@ async def played(flow: Flow, stage: Stage, world: TwinWorld) -> World:
 
 
 def state(world: World) -> Mapping[str, Any]:
-    """What is left of a run: all but when, for a run twice takes longer, and the seeds that we chose."""
+    """The final state without times, because a double run takes longer, and without our random seeds."""
     left = {
         "accounts": world.store.saved_accounts,
         "ledger": {(entry.entry_id, entry.move): entry for entry in world.store.entries},
@@ -116,7 +116,7 @@ def state(world: World) -> Mapping[str, Any]:
 
 
 def timeless(value: Any) -> Any:
-    """The same with one time in place of each: that there is one is compared, which one is not.
+    """The value with one fixed time in place of each time: whether a time is there is compared, and not which.
 
     A day stays as it is, for what may be spent is counted by it.
     """
@@ -164,7 +164,7 @@ def test_twice_leaves_what_once_leaves(twins: Twins) -> None:
 
 
 def test_a_time_that_is_there_is_not_one_that_is_not() -> None:
-    """Of a time is compared whether there is one, wherever it stands; of the rest everything."""
+    """A time counts only as present or absent; everything else is compared."""
     world = TwinWorld(Twins.NONE)
     run(played(FLOWS[0], Stage(FLOWS[0].ends[0], Webhook.ONCE, Fault(), world), world))
     (generation,) = world.store.saved_generations.values()

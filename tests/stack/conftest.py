@@ -9,7 +9,7 @@ from tests.stack.road import Road, open_road
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The look into the log comes last: it is about the whole session."""
+    """Run the test of the log last, because it covers the whole session."""
     items.sort(key=lambda item: item.path.name == "test_log.py")
 
 

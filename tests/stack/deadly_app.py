@@ -1,7 +1,7 @@
-"""What the Functions host of test_lost_workers.py runs: the rooms of picture_app.py, but for one.
+"""What the Functions host of test_lost_workers.py runs: the app of picture_app.py with other ``Images``.
 
-The images end the worker with SIGKILL when they are to decode a picture of certain widths in it, as the kernel does
-when memory is gone. Decoded alone, most are decoded by the real ones; some end the worker even then.
+These images kill the worker with SIGKILL when it decodes a picture of certain widths, as the kernel does when memory is
+exhausted. In a process of its own the real decoder decodes most of these pictures; one width kills that process too.
 """
 
 import os
@@ -15,7 +15,7 @@ from shared.adapters.media.images.alone import Alone
 from shared.composition.app import use
 from shared.config.settings import Settings
 from shared.ports import Dependencies, Images, Picture
-from tests.stack.picture_app import PictureWiring, app
+from tests.stack.picture_app import PictureApp, app
 
 __all__ = ["app"]
 
@@ -24,36 +24,36 @@ _ALWAYS_DEADLY = os.environ["DEADLY_EVEN_ALONE"]
 
 
 class DeadlyImages(PillowImages):
-    """The real ones, but for pictures of these widths."""
+    """The real images, except for pictures of the deadly widths."""
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """As it is, unless it is deadly."""
+        """Decode as the real one, unless the width is a deadly one."""
         if str(picture.width) in (*_DEADLY, _ALWAYS_DEADLY):
             os.kill(os.getpid(), signal.SIGKILL)
         return await super().for_screening(file, picture)
 
     def alone(self) -> Images:
-        """The real ones, but for one width."""
+        """The real images in a process of their own, except for one width."""
         return DeadlyAlone()
 
 
 class DeadlyAlone(Alone):
-    """The real ones, but for one width."""
+    """The real images in a process of their own, except for one width."""
 
     async def for_screening(self, file: BinaryIO, picture: Picture) -> bytes:
-        """As it is, unless it is deadly even so."""
+        """Decode as the real one, unless the width is deadly in a process of its own too."""
         if str(picture.width) == _ALWAYS_DEADLY:
             os.kill(os.getpid(), signal.SIGKILL)
         return await super().for_screening(file, picture)
 
 
-class DeadlyWiring(PictureWiring):
-    """The wiring of the product, with these images."""
+class DeadlyApp(PictureApp):
+    """The product's app, with these images."""
 
     @cached_property
     def deps(self) -> Dependencies:
-        """Everything that the corridor needs."""
+        """The dependencies of the message handler."""
         return replace(super().deps, images=DeadlyImages())
 
 
-use(DeadlyWiring(Settings.from_env(os.environ)))
+use(DeadlyApp(Settings.from_env(os.environ)))

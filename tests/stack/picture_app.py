@@ -1,7 +1,7 @@
-"""What the Functions host of test_inputs.py runs in place of function_app.py: Darkroom's doors and rooms, but one.
+"""What the Functions host of test_inputs.py runs in place of function_app.py: Darkroom with another ``InputFetcher``.
 
-The one room is the InputFetcher. It is the real one, told by its constructor that one server on loopback may be asked:
-by its name, at its port, under the test's own certificate. No setting can say that; this file is a program of its own.
+It is the real class. Its constructor allows one server on loopback: by its name, at its port, under the test's own
+certificate. No setting can allow that, so this file is a program of its own.
 """
 
 import os
@@ -18,7 +18,7 @@ from shared.ports import Dependencies
 
 app = triggers()
 
-#: The internet, as far as this host knows it.
+#: The only names that this host resolves.
 NAMES = {"pictures.example": "127.0.0.1", "private.example": "10.0.0.1", "metadata.example": "169.254.169.254"}
 
 
@@ -29,12 +29,12 @@ async def resolve(host: str) -> Sequence[str]:
     return [NAMES[host]]
 
 
-class PictureWiring(App):
-    """The wiring of the product, with a fetcher that knows one server on loopback."""
+class PictureApp(App):
+    """The product's app, with a fetcher that may reach one server on loopback."""
 
     @cached_property
     def deps(self) -> Dependencies:
-        """Everything that the corridor needs."""
+        """The dependencies of the message handler."""
         fetcher = InputFetcher(
             resolve=resolve,
             opened={"pictures.example": int(os.environ["PICTURES_PORT"])},
@@ -44,4 +44,4 @@ class PictureWiring(App):
         return replace(super().deps, inputs=fetcher)
 
 
-use(PictureWiring(Settings.from_env(os.environ)))
+use(PictureApp(Settings.from_env(os.environ)))

@@ -26,7 +26,7 @@ Answer = bytes | web.Response
 
 @dataclass
 class Pictures:
-    """The server. ``files`` are what is at each path; ``asked`` are the paths that somebody came for, in order."""
+    """The server: ``files`` has the answer of each path, ``asked`` the requested paths in order."""
 
     port: int = 0
     files: dict[str, Answer] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Pictures:
         return f"https://{HOST}:{self.port}{path}"
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """What is there."""
+        """Answer with the file at the path."""
         self.asked.append(request.path)
         found = self.files.get(request.path, web.Response(status=404))
         if isinstance(found, bytes):
@@ -48,7 +48,7 @@ class Pictures:
 
 @asynccontextmanager
 async def serving(authority: trustme.CA) -> AsyncIterator[Pictures]:
-    """A running server. Its certificate is good for its bare address too, so that it is never TLS that refuses it."""
+    """A running server; its certificate also covers its bare address, so TLS never is what refuses a request."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST, "127.0.0.1").configure_cert(context)
     pictures = Pictures()
@@ -64,7 +64,7 @@ async def serving(authority: trustme.CA) -> AsyncIterator[Pictures]:
         await runner.cleanup()
 
 
-class OwnRooms(Running):
+class OwnApp(Running):
     """A stack whose host runs the app in a folder of the test's."""
 
     def __init__(self, app: Path, overrides: dict[str, str], on_log: Callable[[str], None]) -> None:
@@ -92,7 +92,7 @@ async def open_road_to(pictures: Pictures, authority: trustme.CA, folder: Path) 
     }
     log = HostLog()
     async with (
-        OwnRooms(folder, overrides, log.read) as stack,
+        OwnApp(folder, overrides, log.read) as stack,
         App(stack) as app,
         httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
         httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,

@@ -1,9 +1,9 @@
-"""The road, as the stack's tests walk it: users, messages, faults, and what is there afterwards.
+"""The road that the stack's tests use: users, messages, faults, and the state afterwards.
 
 Rules of this file:
 1. Every prompt is new, so that a fault of the simulator means one generation, and tests run in any order.
 2. A test waits for something that happens (an event, a step in the host's log), never for time to pass.
-3. Accounts, ledgers and generations are read back from Azurite, through the wiring of this process.
+3. Accounts, ledgers and generations are read back from Azurite, through the adapters of this process.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class HostLog:
         self._came = asyncio.Event()
 
     def read(self, line: str) -> None:
-        """One line, as it comes."""
+        """Take one line of the log."""
         self.lines.append(line)
         try:
             self._records.append(json.loads(line))
@@ -55,31 +55,31 @@ class HostLog:
         came.set()
 
     def find(self, fits: Callable[[ScreeningRecord], bool]) -> list[ScreeningRecord]:
-        """The records that fit, oldest first."""
+        """The matching records, oldest first."""
         return [record for record in self._records if fits(record)]
 
     async def wait(self, fits: Callable[[ScreeningRecord], bool], count: int = 1) -> ScreeningRecord:
-        """The ``count``-th record that fits, as soon as it is there."""
+        """The ``count``-th matching record, as soon as it is logged."""
         async with asyncio.timeout(PATIENCE_S):
             while len(found := self.find(fits)) < count:
                 await self._came.wait()
         return found[count - 1]
 
     def steps(self, key: Key, name: str = "") -> list[ScreeningRecord]:
-        """The steps of a generation, of one name where it is given."""
+        """The steps of a generation; of one name if it is given."""
         return self.find(step(key, name))
 
     async def step(self, key: Key, name: str, count: int = 1) -> ScreeningRecord:
-        """The ``count``-th step of this name, as soon as it is there."""
+        """The ``count``-th step of this name, as soon as it is logged."""
         return await self.wait(step(key, name), count)
 
     def failures(self) -> list[ScreeningRecord]:
-        """The invocations that failed, and whatever else is an error."""
+        """The failed invocations, and all other errors."""
         return self.find(lambda record: record["level"] in {"ERROR", "CRITICAL"})
 
 
 def step(key: Key, name: str = "") -> Callable[[ScreeningRecord], bool]:
-    """Fits the steps of one generation."""
+    """Returns a filter for the steps of one generation; of one name if it is given."""
 
     def fits(record: ScreeningRecord) -> bool:
         mine = key.properties.items() <= record.items()
@@ -90,7 +90,7 @@ def step(key: Key, name: str = "") -> Callable[[ScreeningRecord], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one generation: its event, and its state as it is saved."""
+    """The end of one generation: its event, and its saved state."""
 
     key: Key
     event: Mapping[str, Any]
@@ -98,15 +98,15 @@ class Outcome:
 
     @property
     def reason(self) -> str | None:
-        """The reason code that the app was told."""
+        """The reason code of the event."""
         code: str | None = (self.event["data"]["reason"] or {}).get("code")
         return code
 
     @property
     def credits(self) -> tuple[int, int, int]:
-        """Held, captured, released, as the app was told."""
-        told = self.event["data"]["credits"]
-        return told["held"], told["captured"], told["released"]
+        """Credits held, captured and released, from the event."""
+        credits_of_event = self.event["data"]["credits"]
+        return credits_of_event["held"], credits_of_event["captured"], credits_of_event["released"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +123,19 @@ class Road:
 
     @property
     def deps(self) -> Dependencies:
-        """The house on the real adapters, in this process."""
+        """The dependencies on the real adapters, in this process."""
         return self.stack.app.deps
 
     # Before.
 
-    async def user(self, credits: int = 10) -> str:  # noqa: A002  # the house's word
+    async def user(self, credits: int = 10) -> str:  # noqa: A002  # the product's word
         """A new user with credits, on the premium plan."""
         user = f"user-{uuid4().hex[:10]}"
         await worker.grant(self.deps, user, credits, grant_id="welcome", plan=Plan.PREMIUM)
         return user
 
     async def message(self, **fields: Any) -> dict[str, Any]:
-        """A message of a new user's, with a prompt that no other has."""
+        """A message of a new user, with a unique prompt."""
         made = {
             "generation_id": uuid4().hex,
             "user_id": fields.pop("user_id", None) or await self.user(),
@@ -157,11 +157,11 @@ class Road:
             await self.app.send(body, message_id)
 
     async def cancel(self, key: Key) -> None:
-        """The user does not want it any more."""
+        """Send the user's cancel."""
         await self.send(CancelRequest(key).to_json())
 
     async def generate(self, fault: str = "", params: Mapping[str, Any] | None = None, **fields: Any) -> Outcome:
-        """Send a message, with a fault where one is named, and wait for its event."""
+        """Send a message, with a fault if one is named, and wait for its event."""
         message = await self.message(**fields)
         if fault:
             await self.fault(fault, message, **(params or {}))
@@ -180,13 +180,13 @@ class Road:
     # Afterwards.
 
     async def generation(self, key: Key) -> Generation:
-        """The generation as it is saved."""
+        """The saved generation."""
         loaded = await self.deps.store.load(key)
         assert loaded.generation is not None
         return loaded.generation
 
     async def balances(self, user: str) -> tuple[int, int, int]:
-        """Available, held, captured."""
+        """The available, held and captured credits."""
         account, _ = await self.deps.store.load_account(user)
         assert account is not None
         return account.available, account.held, account.captured
@@ -197,7 +197,7 @@ class Road:
         return [entry.move async for entry in ledger if entry.entry_id == row_key(key)]
 
     async def books_balance(self, user: str) -> None:
-        """The account is the sum of its ledger, and nothing is held for what has ended."""
+        """Assert that the account is the sum of its ledger, and that nothing is held for what has ended."""
         account, _ = await self.deps.store.load_account(user)
         assert account is not None
         entries = [entry async for entry in self.deps.store.ledger(user)]
@@ -206,18 +206,18 @@ class Road:
         assert account.held == 0
 
     async def closed(self, key: Key) -> None:
-        """Wait until the index row is gone: the last thing that a generation does, after its event."""
+        """Wait until the index row is deleted, which is the last act of a generation, after its event."""
         async with asyncio.timeout(PATIENCE_S):
-            while await self.deps.index.get(key) is not None:  # noqa: ASYNC110  # a table tells nobody
+            while await self.deps.index.get(key) is not None:  # noqa: ASYNC110  # a table notifies nobody
                 await asyncio.sleep(0.05)
 
     async def predictions(self, prompt: str) -> list[dict[str, Any]]:
-        """What the simulator really created for a prompt, oldest first."""
+        """The predictions that the simulator really created for a prompt, oldest first."""
         made = (await self.replicate.get("/_sim/predictions")).json()
         return [each for each in made if each["input"].get("prompt") == prompt]
 
     async def paid_once(self, outcome: Outcome, prompt: str, captured: int = 1) -> None:
-        """One picture and one charge, in the event, the account, the ledger and at Replicate."""
+        """Assert one picture and one charge: in the event, the account, the ledger and at Replicate."""
         assert outcome.event["type"] == "darkroom.generation.succeeded", outcome.event
         assert outcome.credits[1] == captured
         assert (await self.balances(outcome.key.account_id))[1:] == (0, captured)
@@ -227,7 +227,7 @@ class Road:
         await self.closed(outcome.key)
 
     async def paid_nothing(self, outcome: Outcome) -> None:
-        """No credit moved for good, and no output is left behind."""
+        """Assert that no credit was captured and no output is left."""
         held, captured, released = outcome.credits
         assert (captured, released) == (0, held)
         available, still_held, spent = await self.balances(outcome.key.account_id)
@@ -244,7 +244,7 @@ def key_of(message: Mapping[str, Any]) -> Key:
 
 
 def later(deps: Dependencies, seconds: float) -> Dependencies:
-    """The same house, to which so many seconds more have passed."""
+    """The same dependencies with a clock that is this many seconds ahead."""
     return replace(deps, now=lambda: datetime.now(UTC) + timedelta(seconds=seconds))
 
 

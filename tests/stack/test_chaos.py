@@ -1,4 +1,4 @@
-"""Real kills in short: the stack under load while its host and broker are killed."""
+"""A short run with real kills: the stack under load while its host and broker are killed."""
 
 import subprocess
 import sys

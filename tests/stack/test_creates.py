@@ -1,4 +1,4 @@
-"""The create goes wrong: throttled, refused, its answer lost. One prediction, one charge, or none."""
+"""Creates that go wrong: throttled, refused, or answered too late. One prediction and one charge, or none."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from tests.stack.road import Road, key_of, later
 pytestmark = pytest.mark.stack
 
 
-async def test_a_throttled_create_comes_back_after_each_kind_of_hint(road: Road) -> None:
+async def test_a_throttled_create_is_retried_after_each_kind_of_hint(road: Road) -> None:
     """In the header, in the body, or in the text: after the seconds named, once, paid once.
 
     One after the other, for a 429 holds back all creates. The text of an account without credit is not among them: it
@@ -32,7 +32,7 @@ async def test_a_throttled_create_comes_back_after_each_kind_of_hint(road: Road)
 
 
 async def test_a_refused_token_is_refreshed_once(road: Road) -> None:
-    """401: nothing was created, the token is fetched again, and the second POST makes the one prediction."""
+    """A 401 has created nothing; the token is fetched again, and the second POST makes the one prediction."""
     message = await road.message()
     await road.fault("create_401", message)
     outcome = await road.outcome(message)
@@ -41,7 +41,7 @@ async def test_a_refused_token_is_refreshed_once(road: Road) -> None:
 
 
 async def test_missing_credit_at_replicate_waits(road: Road) -> None:
-    """402 is an operator's matter: the generation is held for minutes, and its user may cancel it meanwhile."""
+    """After a 402, which an operator must solve, the generation waits for minutes, and its user may cancel it."""
     message = await road.message()
     key = key_of(message)
     await road.fault("create_402", message)
@@ -55,7 +55,7 @@ async def test_missing_credit_at_replicate_waits(road: Road) -> None:
     await road.paid_nothing(outcome)
 
 
-async def test_what_only_the_operator_can_mend_waits_and_is_told(road: Road) -> None:
+async def test_what_only_the_operator_can_mend_waits_and_is_reported(road: Road) -> None:
     """An edge's page, a 403 for the account, a load balancer's 404, a webhook address that is not taken.
 
     One after the other, with a picture in between: five in a row would leave all creates alone.
@@ -81,14 +81,14 @@ async def test_what_only_the_operator_can_mend_waits_and_is_told(road: Road) -> 
 
 
 async def test_an_input_that_the_model_refuses_ends_with_a_reason(road: Road) -> None:
-    """422 is for good: failed, released, and the user is told what to do."""
+    """422 is final: the generation fails, its credits are released, and the reason says what to do."""
     outcome = await road.generate("create_422")
     assert (outcome.event["type"], outcome.reason) == ("darkroom.generation.failed", "PROVIDER_REFUSED")
     await road.paid_nothing(outcome)
 
 
 async def test_a_lost_answer_is_adopted(road: Road) -> None:
-    """The prediction was created all the same: found by its webhook, or, without one, in Replicate's list."""
+    """The prediction exists all the same, and is found by its webhook or in Replicate's list."""
 
     async def lost(kind: str, *, silent: bool) -> None:
         message = await road.message()
@@ -108,7 +108,7 @@ async def test_a_lost_answer_is_adopted(road: Road) -> None:
 
 async def test_a_create_that_never_was_is_made_again_only_after_its_time(road: Road) -> None:
     """A 5xx before anything was created: no second POST until Cancel-After has passed; then one, paid once."""
-    await road.generate()  # so that this is not the last of five failures in a row, after which creates are left alone
+    await road.generate()  # a success, so that five failures in a row do not open the circuit of creates
     message = await road.message()
     key = key_of(message)
     await road.fault("create_5xx_before", message)

@@ -22,7 +22,7 @@ _QUIET = ("generate", "observe", "dead_letter_requests", "dead_letter_events", "
 
 
 async def test_while_content_safety_is_down_the_request_waits(road: Road) -> None:
-    """Never allowed unseen: put off with nothing held, and done when the service is back."""
+    """Nothing is allowed unscreened: the request is deferred without a hold, and done when the service is back."""
     message = await road.message()
     key = key_of(message)
     (await road.safety.post("/_sim/faults", json={"kind": "down", "times": -1, "on": "text"})).raise_for_status()
@@ -37,7 +37,7 @@ async def test_while_content_safety_is_down_the_request_waits(road: Road) -> Non
 
 
 async def test_while_no_output_can_be_screened_none_is_shown(road: Road) -> None:
-    """The picture is there, its verdict is not: nothing is stored until it has passed."""
+    """The picture exists without a verdict; it is stored only after it has passed."""
     message = await road.message()
     key = key_of(message)
     (await road.safety.post("/_sim/faults", json={"kind": "down", "times": -1, "on": "image"})).raise_for_status()
@@ -51,15 +51,15 @@ async def test_while_no_output_can_be_screened_none_is_shown(road: Road) -> None
     await road.paid_once(await road.ended(key), message["prompt"])
 
 
-async def test_health_says_ok_of_every_neighbour(road: Road) -> None:
-    """200, each by its name, and nothing secret."""
+async def test_health_says_ok_of_every_dependency(road: Road) -> None:
+    """The answer is 200, names each dependency, and holds nothing secret."""
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"{road.stack.host_url}/api/health")
     assert answer.status_code == 200
     assert answer.json() == dict.fromkeys(DEPENDENCIES, "ok")
 
 
-async def test_health_names_the_neighbour_that_has_stopped(road: Road, tmp_path: Path) -> None:
+async def test_health_names_the_dependency_that_has_stopped(road: Road, tmp_path: Path) -> None:
     """503: Content Safety was there when the host started, and is gone now; the others are ok."""
     command = [sys.executable, "-m", "replicate_simulator.content_safety", "--exit-with-stdin"]
     safety = await process.start("content safety", command, cwd=ROOT)
@@ -75,7 +75,7 @@ async def test_health_names_the_neighbour_that_has_stopped(road: Road, tmp_path:
 
 @asynccontextmanager
 async def _second_host(road: Road, overrides: dict[str, str], folder: Path) -> AsyncIterator[str]:
-    """Another host on the same stack, with its HTTP functions alone and other settings; yields its address."""
+    """Run a second host on the same stack, with other settings and HTTP functions only; yields its address."""
     values = {**road.stack.values, **overrides, **{f"AzureWebJobs.{name}.Disabled": "true" for name in _QUIET}}
     file = folder / "settings.json"
     file.write_text(json.dumps({"IsEncrypted": False, "Values": values}))

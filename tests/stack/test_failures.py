@@ -1,4 +1,4 @@
-"""Predictions that fail, each in its way: a reason for the user, everything released, nothing left behind."""
+"""Predictions that fail in each way: the user gets a reason, all credits are released, nothing is left behind."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from tests.stack.road import Outcome, Road, key_of, later
 
 pytestmark = pytest.mark.stack
 
-#: Faults of the simulator, and the reason that the app is told.
+#: Faults of the simulator, and the reason in the event.
 CLASSES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("failed", {"error": "Prediction interrupted; please retry (code: PA)"}, "PROVIDER_FAILED"),
     ("failed", {"error": "Content flagged for: sexual (E005)"}, "CONTENT_REFUSED"),
@@ -27,7 +27,7 @@ CLASSES: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 
 async def test_every_class_of_failure_releases_and_says_why(road: Road) -> None:
-    """All at once, on the model that nothing follows."""
+    """All run at once, on the model without a fallback."""
     outcomes = await asyncio.gather(*(road.generate(kind, params) for kind, params, _ in CLASSES))
     assert [outcome.reason for outcome in outcomes] == [reason for _, _, reason in CLASSES]
     for outcome in outcomes:
@@ -74,7 +74,7 @@ async def test_a_partial_delivery_is_paid_in_part(road: Road) -> None:
 
 
 async def test_an_output_that_cannot_be_had_or_shown_costs_nothing(road: Road) -> None:
-    """Unsafe, no picture, far too large with and without saying so: failed with its reason, nothing stored."""
+    """It is unsafe, no picture, or too large with and without an announced size: it fails with a reason, unstored."""
     cases: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("unsafe_image", {"category": "Sexual", "severity": 6}, "OUTPUT_REFUSED"),
         ("output_wrong_type", {}, "OUTPUT_INVALID"),
@@ -100,7 +100,7 @@ async def test_an_output_that_is_not_there_yet_is_fetched_again(road: Road) -> N
 
 
 async def test_an_output_that_never_comes_is_expired_when_its_hour_is_nearly_over(road: Road) -> None:
-    """The other one is delivered and paid; nobody has waited for what nobody could give."""
+    """The other output is delivered and paid."""
     message = await road.message(num_outputs=2)
     await road.fault("webhook_lost", message)
     key = key_of(message)
@@ -119,7 +119,7 @@ async def test_an_output_that_never_comes_is_expired_when_its_hour_is_nearly_ove
 
 
 async def test_a_success_whose_webhook_is_empty_is_asked_for(road: Road) -> None:
-    """``output: null`` in the news, and whole when asked: delivered and paid."""
+    """The webhook has ``output: null``, and a read has the whole output: it is delivered and paid."""
     message = await road.message()
     await road.fault("webhook_empty", message)
     outcome = await road.outcome(message)
@@ -127,7 +127,7 @@ async def test_a_success_whose_webhook_is_empty_is_asked_for(road: Road) -> None
 
 
 async def test_a_success_that_is_empty_everywhere_is_given_up(road: Road) -> None:
-    """Asked for once, and there is nothing: OUTPUT_INVALID, released."""
+    """One read has no output either, so the end is OUTPUT_INVALID, and the credits are released."""
     message = await road.message()
     await road.fault("webhook_empty", message)
     await road.fault("get_empty", message, times=-1)

@@ -1,4 +1,4 @@
-"""Garbage in the queue: archived, completed at once, refused with a reason where the ids can be read. Never a loop."""
+"""Garbage in the queue: archived, completed at once, and refused with a reason if its ids can be read."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from tests.stack.road import PATIENCE_S, PROMPT_MARK, Road, key_of
 
 pytestmark = pytest.mark.stack
 
-#: What names no generation, so that nobody can be told of it. Each is made new, or the archive would hold it already.
+#: Bodies that name no generation, so no event can be published. Each is made new, or the archive would hold it already.
 NAMELESS: Mapping[str, Any] = {
     "bytes": lambda mark: b"\xff\xfe\x00" + mark,
     "half an object": lambda mark: b'{"user_id": "' + mark,
@@ -44,7 +44,7 @@ MALFORMED: Mapping[str, Mapping[str, Any]] = {
 
 
 async def test_what_names_nobody_is_archived(road: Road) -> None:
-    """Every kind is kept as it came, with its reason; the host stays healthy and no invocation fails."""
+    """Every kind is kept unchanged with its reason; the host stays healthy, and no invocation fails."""
     before = len(road.log.failures())
     raws = {name: make(uuid4().hex.encode()) for name, make in NAMELESS.items()}
     for raw in raws.values():
@@ -57,7 +57,7 @@ async def test_what_names_nobody_is_archived(road: Road) -> None:
 
 
 async def test_what_breaks_a_rule_is_refused_with_a_reason(road: Road) -> None:
-    """Archived too; the app is told INVALID_REQUEST, and no credit moves."""
+    """It is archived too, the event says INVALID_REQUEST, and no credit moves."""
 
     async def refused(fields: Mapping[str, Any]) -> None:
         message = await road.message(**fields)
@@ -72,7 +72,7 @@ async def test_what_breaks_a_rule_is_refused_with_a_reason(road: Road) -> None:
 
 
 async def test_a_prompt_that_is_far_too_long_is_refused(road: Road) -> None:
-    """100 KB is a message, but no prompt: rejected, and the rows of the table take it."""
+    """100 KB fit a message but no prompt: it is rejected, and its row fits the table."""
     outcome = await road.generate(prompt=f"{PROMPT_MARK} " + "\N{BIRD}" * 20_000)
     assert outcome.reason == "INVALID_REQUEST"
     await road.paid_nothing(outcome)
@@ -91,13 +91,13 @@ async def test_unknown_fields_are_named_and_left_out(road: Road) -> None:
 
 
 async def test_a_body_that_looks_like_metadata_stays_a_body(road: Road) -> None:
-    """Keys such as messageId and deliveryCount are unknown fields, nothing more."""
+    """Keys such as messageId and deliveryCount are only unknown fields."""
     message = await road.message(messageId="other", deliveryCount=99, State="queued", expiresAtUtc="2020-01-01")
     await road.paid_once(await road.outcome(message), message["prompt"])
 
 
-async def test_a_dead_letter_is_buried_and_its_hold_released(road: Road) -> None:
-    """A request dies while its prediction runs: stopped, released, told, and the raw message kept."""
+async def test_a_dead_letter_is_archived_and_its_hold_released(road: Road) -> None:
+    """A request dies while its prediction runs: the prediction is canceled, the hold released, the body kept."""
     message = await road.message()
     key = key_of(message)
     await road.fault("stuck", message)
@@ -130,13 +130,13 @@ async def _dead_letter_a_copy(road: Road, message: Mapping[str, Any]) -> None:
 
 
 async def _archived(road: Road, raw: bytes) -> Mapping[str, str]:
-    """The metadata of the archived message with these bytes, as soon as it is there."""
+    """The metadata of the archived message with these bytes, as soon as it exists."""
     digest = hashlib.sha256(raw).hexdigest()[:32]
     blobs = road.stack.app.dead_letters
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            for letter in await blobs.list_dead_letters("", 500):
-                if digest in letter.name:
-                    assert await blobs.read_dead_letter(letter.name) == raw
-                    return letter.metadata
+            for archived in await blobs.list_dead_letters("", 500):
+                if digest in archived.name:
+                    assert await blobs.read_dead_letter(archived.name) == raw
+                    return archived.metadata
             await asyncio.sleep(0.1)

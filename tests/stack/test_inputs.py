@@ -1,4 +1,4 @@
-"""Input images on the whole road: fetched from a stranger, screened, copied; the copy is what the model gets."""
+"""Input images on the whole road: fetched from a stranger, screened and copied; the model gets the copy."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.stack
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A road, and the picture server that its host may ask."""
+    """A road, and the picture server that its host may reach."""
 
     road: Road
     pictures: Pictures
@@ -34,11 +34,11 @@ class Place:
         return await self.road.message(model="flux-dev", image_url=address)
 
     async def inputs(self) -> list[str]:
-        """What is stored of inputs."""
+        """The stored inputs."""
         return [name async for name in self.road.stack.app.input_files._container.client.list_blob_names()]
 
     async def refused(self, outcome: Outcome, prompt: str) -> None:
-        """Nothing is charged, stored, or made."""
+        """Assert that nothing is charged, stored or created."""
         assert outcome.event["type"] == "darkroom.generation.rejected"
         assert outcome.credits == (0, 0, 0)
         assert not await self.road.moves(outcome.key)
@@ -80,7 +80,7 @@ async def test_a_small_picture_goes_to_the_model_as_the_bytes_that_passed(place:
 
 
 async def test_a_large_picture_cannot_be_swapped_after_screening(place: Place) -> None:
-    """The model gets an address of ours while it runs: the bytes that passed, whatever the stranger serves by then."""
+    """The model reads our copy, with the bytes that passed, whatever the stranger serves by then."""
     road, content = place.road, painted(700, noise=True)
     assert len(content) > 256 * 1024
     message = await place.message(place.pictures.put("/large.png", content))
@@ -103,7 +103,7 @@ async def test_a_large_picture_cannot_be_swapped_after_screening(place: Place) -
 
 
 async def test_an_unsafe_picture_is_refused_and_nothing_is_charged(place: Place) -> None:
-    """Named in plain words; seen, recorded, and kept nowhere."""
+    """The reason names the category; the verdict is recorded, and the picture is stored nowhere."""
     message = await place.message(place.pictures.put("/unsafe.png", painted(unsafe="Violence")))
     outcome = await place.road.outcome(message)
     assert outcome.reason == "INPUT_REFUSED"
@@ -114,13 +114,13 @@ async def test_an_unsafe_picture_is_refused_and_nothing_is_charged(place: Place)
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that promises ten thousand megapixels."""
+    """A small PNG that announces ten thousand megapixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 
 def animation() -> bytes:
-    """Two frames."""
+    """A picture of two frames."""
     frames = [Image.new("RGB", (60, 60), colour) for colour in ("red", "blue")]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
@@ -128,7 +128,7 @@ def animation() -> bytes:
 
 
 def moved(to: str) -> web.Response:
-    """A redirect."""
+    """An answer that redirects."""
     return web.Response(status=302, headers={"Location": to})
 
 
@@ -160,8 +160,8 @@ async def test_what_cannot_be_used_is_refused_and_nothing_else_is_asked(place: P
     for message, address in zip(messages, addresses, strict=True):
         outcome = await place.road.ended(key_of(message))
         assert outcome.reason == "INPUT_INVALID", address
-        told = outcome.event["data"]["reason"]["text"]
-        assert not [word for word in ("127.0", "169.254", "10.0", "example", str(port), "404") if word in told]
+        text = outcome.event["data"]["reason"]["text"]
+        assert not [word for word in ("127.0", "169.254", "10.0", "example", str(port), "404") if word in text]
         await place.refused(outcome, message["prompt"])
     assert "/good.png" not in place.pictures.asked
     assert place.pictures.asked.count("/for-ever") == 4
@@ -183,6 +183,6 @@ async def test_a_refused_output_waits_in_quarantine_where_no_user_comes(place: P
 
 
 async def test_no_address_of_a_users_is_in_the_log(place: Place) -> None:
-    """Nor the prompt, after all of the above: ids are told, addresses are not."""
+    """After all tests above the log has ids, and neither an address nor a prompt."""
     assert not [line for line in place.road.log.lines if HOST in line or ".png" in line]
     assert not place.road.log.failures()

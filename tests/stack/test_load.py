@@ -1,4 +1,4 @@
-"""Many at once: whatever the order in which things come, the books agree."""
+"""Many generations at once: in whatever order things happen, the accounts balance."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ async def test_a_hundred_generations_at_once(road: Road) -> None:
 
 
 async def _dead_letters(road: Road) -> list[str]:
-    """What is in the two dead-letter queues."""
+    """The messages in the two dead-letter queues."""
     found: list[str] = []
     async with ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"]) as client:
         for name in ("GENERATION_QUEUE", "PREDICTION_QUEUE"):

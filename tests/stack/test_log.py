@@ -1,4 +1,4 @@
-"""What the host has logged in the whole session; this file runs last."""
+"""The host's log of the whole session; this file runs last."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.stack
 
 
 async def test_no_line_holds_a_secret_or_a_prompt(road: Road) -> None:
-    """Neither a prompt, nor a token, a key, a signing secret, a signed address or a webhook's digest."""
+    """It has no prompt, token, key, signing secret, signed address or digest of a webhook."""
     await road.generate("failed", {"error": "width must be a multiple of 16"})
     values = road.stack.values
     secrets = {
@@ -28,7 +28,7 @@ async def test_no_line_holds_a_secret_or_a_prompt(road: Road) -> None:
 
 
 async def test_no_invocation_has_failed(road: Road) -> None:
-    """Whatever the tests did to the dependencies: nothing was raised that the corridor did not expect."""
+    """Whatever the tests did to the dependencies: the message handler expected every exception."""
     await road.generate()
     assert [(record["message"], record.get("exception", "")[-500:]) for record in road.log.failures()] == []
 

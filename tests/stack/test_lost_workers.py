@@ -1,4 +1,4 @@
-"""A picture that ends the worker that decodes it: a real worker, killed as the kernel does it, time and again."""
+"""Pictures that kill the worker that decodes them: real workers, killed by SIGKILL, repeatedly."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from dev.app import App
 from dev.stack import ROOT
 from shared.core.lifecycle.state import State
 from shared.worker.wariness import LOST_DELIVERIES
-from tests.stack.pictures import OwnRooms, Pictures, painted, serving
+from tests.stack.pictures import OwnApp, Pictures, painted, serving
 from tests.stack.road import HostLog, Road, key_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -28,8 +28,8 @@ DEADLY, DEADLY_MADE, ALWAYS_DEADLY = 334, 1344, 333
 LOCK_S = 3
 
 
-class Mortal(OwnRooms):
-    """A stack whose host dies, and is started again as the platform does it."""
+class Mortal(OwnApp):
+    """A stack whose host dies and is restarted, as the platform does it."""
 
     host: process.Child
     deaths = 0
@@ -39,7 +39,7 @@ class Mortal(OwnRooms):
         return self.host
 
     async def live_until(self, road: Road, generation_id: str) -> None:
-        """Start the host again whenever it has died, until the app has heard of the end."""
+        """Restart the host whenever it has died, until the event is published."""
         while generation_id not in road.app.events:
             try:
                 await road.app.event(generation_id, 0.5)
@@ -60,7 +60,7 @@ class Place:
 
 @pytest_asyncio.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    """Of its own for each test."""
+    """A stack for each test."""
     authority = trustme.CA()
     log = HostLog()
     for name, source in (
@@ -102,7 +102,7 @@ async def test_an_input_that_ends_workers_is_refused_after_three(place: Place) -
 
 
 async def test_an_input_that_ends_a_worker_is_decoded_alone(place: Place) -> None:
-    """One death, and then it is seen that the picture was sound: it goes to the model."""
+    """After one death it is decoded in a process of its own, is sound, and goes to the model."""
     road = place.road
     message = await road.message(model="flux-dev", image_url=place.pictures.put("/heavy.png", painted(DEADLY)))
     await road.send(message)
@@ -113,7 +113,7 @@ async def test_an_input_that_ends_a_worker_is_decoded_alone(place: Place) -> Non
 
 
 async def test_an_output_that_ends_workers_is_decoded_alone_and_paid_once(place: Place) -> None:
-    """It was paid for: it is screened and stored, by a worker that lives."""
+    """It is screened and stored by a worker that lives, because it was paid for."""
     road = place.road
     message = await road.message(aspect_ratio="16:9")
     await road.send(message)

@@ -1,4 +1,4 @@
-"""A message goes in, a stored picture comes out, paid once; and the requests that are refused at the door."""
+"""A message goes in, a stored picture comes out, paid once; and requests that are refused on arrival."""
 
 import asyncio
 import io
@@ -43,7 +43,7 @@ async def test_the_message_of_the_guide_becomes_a_stored_picture(road: Road) -> 
 
 
 async def test_the_event_is_a_cloud_event_without_the_prompt(road: Road) -> None:
-    """CloudEvents 1.0 with the credits and the app's own metadata."""
+    """It is a CloudEvent 1.0 with the credits and the app's own metadata."""
     message = await road.message(metadata={"order": "7"}, num_outputs=2)
     event = (await road.outcome(message)).event
     assert event["specversion"] == "1.0"
@@ -57,7 +57,7 @@ async def test_the_event_is_a_cloud_event_without_the_prompt(road: Road) -> None
 
 
 async def test_what_was_asked_and_what_was_sent_are_both_recorded(road: Road) -> None:
-    """The pro model takes pixels: the size that was asked is rounded to what it knows, and seed 0 is a seed."""
+    """The asked size is rounded to the pro model's pixels, and seed 0 is a seed."""
     message = await road.message(model="flux-1.1-pro", width=1000, height=700, seed=0, output_format="png")
     outcome = await road.outcome(message)
     request, attempt = outcome.generation.request, outcome.generation.attempt
@@ -86,7 +86,7 @@ async def test_a_refused_prompt_moves_no_credit(road: Road) -> None:
 
 
 async def test_without_credits_nothing_is_created(road: Road) -> None:
-    """A user nobody knows, and one whose last credit is spent: rejected, with nothing at Replicate."""
+    """An unknown user, and one without credits left, are rejected before anything reaches Replicate."""
     poor = await road.message(user_id="nobody-knows-me")
     assert (await road.outcome(poor)).reason == "NO_CREDITS"
     user = await road.user(1)
@@ -112,7 +112,7 @@ async def test_the_same_message_under_two_ids_is_one_picture(road: Road) -> None
     assert await road.generation(key) == outcome.generation
     assert len(await road.predictions(message["prompt"])) == 1
     assert await road.balances(key.user_id) == (8, 0, 2)
-    # Who asked again after the end was told the end again: the same event.
+    # A request that is repeated after the end gets the same event again.
     first, *again = road.app.events[key.generation_id]
     assert again
     assert all(event == first for event in again)
@@ -152,7 +152,7 @@ async def test_the_same_message_under_one_id_is_delivered_once(road: Road) -> No
 
 
 async def test_a_cancel_ends_a_running_generation(road: Road) -> None:
-    """Stopped at Replicate, released here, told to the app."""
+    """The prediction is canceled at Replicate, the hold released, and the event published."""
     message = await road.message()
     key = key_of(message)
     await road.fault("stuck", message)

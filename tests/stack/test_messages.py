@@ -1,4 +1,4 @@
-"""Messages as other senders write them, on the real SDK and the emulator: read, or kept once; never a loop."""
+"""Messages as other senders write them, on the real SDK and the emulator: read, or kept once, without a loop."""
 
 import asyncio
 import base64
@@ -55,7 +55,7 @@ SENDERS: Mapping[str, Any] = {
 
 
 async def test_a_request_is_read_however_it_is_wrapped(road: Road) -> None:
-    """Each is one picture and one charge."""
+    """Each message is one picture and one charge."""
     before = len(road.log.failures())
 
     async def made(name: str) -> None:
@@ -80,7 +80,7 @@ NOTHING: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("name", NOTHING)
-async def test_what_nobody_can_read_is_kept_once_and_told_in_one_line(road: Road, name: str) -> None:
+async def test_an_unreadable_message_is_kept_once_and_logged_in_one_line(road: Road, name: str) -> None:
     """One delivery, no failed call; the line at WARNING has the name of the archive, and it is there."""
     make, says = NOTHING[name]
     failures, seen = len(road.log.failures()), len(_kept(road))
@@ -109,7 +109,7 @@ SUBJECTS = ("ada+x@example.com", "us-east-1:7f3c4a2e", "auth0|5f7c", "o'brien@ex
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 async def test_the_ids_of_identity_providers_walk_the_whole_road(road: Road, subject: str) -> None:
-    """As user and as generation: account, ledger, callback, open index, blob and event."""
+    """They serve as user and generation: in account, ledger, callback, open index, blob and event."""
     mark = uuid4().hex[:8]
     user, generation = f"{subject}{mark}", f"{subject}:{mark}"
     await worker.grant(road.deps, user, 10, grant_id=f"{subject}+g", plan=Plan.PREMIUM)
@@ -122,7 +122,7 @@ async def test_the_ids_of_identity_providers_walk_the_whole_road(road: Road, sub
 
 
 async def test_a_number_for_an_id_is_refused_to_its_sender(road: Road) -> None:
-    """By an event that has both ids as they were given; there is no row of it."""
+    """The event has both ids as they were given, and no row is written."""
     user, number = await road.user(), time.time_ns()
     await road.send({"user_id": user, "generation_id": number, "prompt": "A lighthouse"})
     event = await road.app.event(number, PATIENCE_S)  # type: ignore[arg-type]  # as it was given
@@ -144,7 +144,7 @@ async def test_a_request_that_waits_is_in_the_table_and_in_the_open_index(road: 
         for message in (first, second):
             key = key_of(message)
             async with asyncio.timeout(PATIENCE_S):
-                while (loaded := await road.deps.store.load(key)).generation is None:  # noqa: ASYNC110  # a table tells nobody
+                while (loaded := await road.deps.store.load(key)).generation is None:  # noqa: ASYNC110  # a table notifies nobody
                     await asyncio.sleep(0.05)
             assert loaded.generation.state is State.RECEIVED
             assert await road.deps.index.get(key) is not None
@@ -155,14 +155,14 @@ async def test_a_request_that_waits_is_in_the_table_and_in_the_open_index(road: 
         await road.paid_once(await road.ended(key_of(message)), message["prompt"])
 
 
-async def test_an_end_is_told_again_to_who_asks_again(road: Road) -> None:
+async def test_a_repeated_request_gets_the_end_again(road: Road) -> None:
     """Under the same id, though the broker remembers the first; nothing else happens."""
     message = await road.message()
     outcome = await road.outcome(message)
     await road.closed(outcome.key)
     await road.send(message)
     async with asyncio.timeout(PATIENCE_S):
-        while len(road.app.events[message["generation_id"]]) < 2:  # noqa: ASYNC110  # of the second nobody tells
+        while len(road.app.events[message["generation_id"]]) < 2:  # noqa: ASYNC110  # the second has no signal
             await asyncio.sleep(0.05)
     first, second = road.app.events[message["generation_id"]]
     assert first == second
@@ -170,7 +170,7 @@ async def test_an_end_is_told_again_to_who_asks_again(road: Road) -> None:
 
 
 async def test_the_event_says_what_was_made_of_what_and_when(road: Road) -> None:
-    """Seed, modality and times; a refused one its category; a typo its name."""
+    """It has seed, modality and times; a refusal has its category, and a misspelled field its name."""
     made, refused = await asyncio.gather(
         road.generate(seed=7, widht=3), road.generate(prompt=f"A gory {uuid4().hex} battle, blood and gore")
     )
@@ -183,7 +183,7 @@ async def test_the_event_says_what_was_made_of_what_and_when(road: Road) -> None
 
 
 async def test_strict_refuses_what_would_be_ignored(road: Road) -> None:
-    """The sentence names what may have been meant."""
+    """The reason suggests the field that may have been meant."""
     outcome = await road.generate(widht=1024, strict=True)
     assert outcome.reason == "INVALID_REQUEST"
     assert "widht (did you mean width?)" in outcome.event["data"]["reason"]["text"]

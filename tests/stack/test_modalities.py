@@ -1,4 +1,4 @@
-"""Every modality on the whole road: what is made ends as a blob of the right type, is charged once, and is told."""
+"""Every modality on the whole road: each output is a blob of the right type, is charged once, and is published."""
 
 import io
 import tarfile
@@ -21,7 +21,7 @@ DESTINATION = "darkroom-local/portraits"
 
 
 def policy(folder: Path) -> str:
-    """A policy that lets pass what nobody can look at."""
+    """A policy that allows the modalities that no screener can check."""
     text = (ROOT / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
     assert "unscreened = []" in text
     file = folder / "moderation.toml"
@@ -43,7 +43,7 @@ async def rich(road: Road, **fields: Any) -> dict[str, Any]:
 
 
 async def output_of(road: Road, outcome: Outcome, captured: int) -> tuple[Mapping[str, Any], bytes]:
-    """The one output of a generation that succeeded and was charged once: as it was told, and as it is stored."""
+    """The one output of a generation that succeeded and was charged once: its part of the event, and its bytes."""
     assert outcome.event["type"] == "darkroom.generation.succeeded", outcome.event
     assert outcome.credits[1] == captured
     assert (await road.balances(outcome.key.user_id))[1:] == (0, captured)
@@ -55,8 +55,8 @@ async def output_of(road: Road, outcome: Outcome, captured: int) -> tuple[Mappin
     return output, content
 
 
-async def test_a_text_is_stored_as_utf_8_and_told_where_it_is_short(road: Road) -> None:
-    """The plan's model writes it; the system prompt reaches the model, and the text the app."""
+async def test_a_text_is_stored_as_utf_8_and_is_in_the_event_if_short(road: Road) -> None:
+    """The plan's model writes it; the system prompt reaches the model, and the text is in the event."""
     message = await rich(road, modality="text", system_prompt="You answer in one sentence.", max_tokens=300)
     outcome = await road.outcome(message)
     output, content = await output_of(road, outcome, captured=1)
@@ -84,7 +84,7 @@ async def test_a_video_by_its_quality_class(road: Road) -> None:
 
 
 async def test_a_sound_goes_on_from_one_that_the_app_has_uploaded(road: Road) -> None:
-    """MusicGen reads the file at an address with a signature, which nobody else is told."""
+    """MusicGen reads the file at a signed address, which appears nowhere else."""
     user = await road.user(1000)
     name = f"{user}/{user}/theme.wav"
     await road.stack.app.uploads.put_upload(name, io.BytesIO(_wav()))
@@ -107,7 +107,7 @@ async def test_speech_comes_out_of_an_object(road: Road) -> None:
 
 
 async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
-    """The archive goes to Replicate's files, the version is told, the weights are a blob."""
+    """The archive is uploaded to Replicate's files, the event has the version, and the weights are a blob."""
     user = await road.user(1000)
     name = f"{user}/{user}/faces.zip"
     await road.stack.app.uploads.put_upload(name, io.BytesIO(b"PK\x03\x04 pictures"))
@@ -177,7 +177,7 @@ async def test_when_a_model_is_overloaded_the_next_one_answers(road: Road) -> No
 
 
 async def test_nobody_falls_back_who_does_not_want_to(road: Road) -> None:
-    """The request names one model and no other."""
+    """The request names one model and allows no other."""
     message = await rich(road, model="flux-dev", allow_fallback=False)
     await road.fault("overloaded", message)
     outcome = await road.outcome(message)
@@ -187,7 +187,7 @@ async def test_nobody_falls_back_who_does_not_want_to(road: Road) -> None:
 
 
 async def test_a_retired_model_is_served_by_its_successor(road: Road) -> None:
-    """The one that guides still name; where no fallback is wished, the user is told which to ask for."""
+    """Guides still name the retired model; without fallback the request is refused with the successor's name."""
     outcome = await road.outcome(await rich(road, model="ray", duration_s=5))
     await output_of(road, outcome, captured=outcome.credits[0])
     data = outcome.event["data"]

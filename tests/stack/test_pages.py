@@ -1,4 +1,4 @@
-"""The README and the docs: every example and every command line works, by the words on the page, on the local stack."""
+"""The README and the docs: every example and every command line works on the local stack as the page has it."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ PAGES = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "README
 #: What a line's words in capitals stand for here; NAME is a dead letter's, GENERATION one that was made.
 MEANT = {"USER": "ada", "ACCOUNT": "ada", "FILE": "portraits.zip", "ID": "ticket-1"}
 
-#: Lines that may say no: a letter that is no message is not sent again, one user's file is there already.
+#: Lines that may fail: a dead letter that is no message is not sent again, and one user's file exists already.
 MAY_SAY_NO = ("dead-letters replay", "upload ")
 
 #: What is not one command: `...` stands for more, Azure's own login comes first, or it runs for minutes.
@@ -76,7 +76,7 @@ class Place:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    """As docs/requests.md starts it, with the account and the files that it names."""
+    """The stack as docs/requests.md starts it, with the account and the files that it names."""
     folder = tmp_path_factory.mktemp("pages")
     policy = {"MODERATION_FILE": str(ROOT / "dev" / "unscreened.toml")}
     patch = pytest.MonkeyPatch()
@@ -93,7 +93,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 
 async def typed(place: Place, line: str) -> int:
-    """Type a line of a page; its exit code. What it sets in the environment goes with it."""
+    """Run a line of a page and return its exit code; variables that it sets stay set."""
     words = shlex.split(line)
     before = dict(os.environ)
     env = dict(place.stack.values)
@@ -120,7 +120,7 @@ async def typed(place: Place, line: str) -> int:
 
 
 async def shell(place: Place, line: str) -> int:
-    """A line of a shell's own, with the variables of `dev env`."""
+    """Run a line of a shell, with the variables of `dev env`."""
     shell = shutil.which("bash") or "sh"
     env = os.environ | dict(place.stack.values)
     called = await asyncio.to_thread(
@@ -159,7 +159,7 @@ async def test_the_examples_of_the_pages_work_with_the_accounts_they_name(place:
 
 
 def _shape(value: Any) -> Any:
-    """The names in a JSON value, and of a list those of its first element."""
+    """The names in a JSON value, and in the first element of a list."""
     if isinstance(value, dict):
         return {name: _shape(each) for name, each in value.items()}
     return [_shape(each) for each in value[:1]] if isinstance(value, list) else None
@@ -175,7 +175,7 @@ async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:
 
 
 async def test_every_command_line_of_the_pages_works(place: Place) -> None:
-    """Typed one after the other; the words in capitals are what they stand for."""
+    """They run one after the other, with real values for the words in capitals."""
     if "7f3c" not in place.app.events:
         assert await typed(place, "python3 -m dev cli grant ada 1000 --plan basic") == 0
         await place.app.send(REQUESTS[0].encode())

@@ -1,4 +1,4 @@
-"""Texts on the whole road: what language models are asked, and what they write, beyond what one look takes."""
+"""Texts on the whole road: prompts and outputs of language models that are longer than one look takes."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ async def asked(road: Road) -> int:
 
 
 async def long_message(road: Road, ending: str = "", before: int = 0) -> dict[str, Any]:
-    """A message with a prompt of two pieces; ``ending`` stands ``before`` characters before the end of the first."""
+    """A message with a prompt of two chunks; ``ending`` stands ``before`` characters before the end of the first."""
     message = await road.message(**MODEL)
     start, filling = message["prompt"], f" {PROMPT_MARK} over water" * 1000
     first = (start + filling)[: TEXT_CHARACTERS - before - 1]
@@ -49,7 +49,7 @@ async def test_a_long_answer_is_looked_at_whole_and_stored(road: Road) -> None:
 
 @pytest.mark.parametrize("before", [-300, 0, 1, 6, 11, 13, 150, 199, 200, 210])
 async def test_what_stands_at_a_seam_is_seen(road: Road, before: int) -> None:
-    """Wherever the first piece ends: before the phrase, in it, or after it."""
+    """Wherever the first chunk ends: before the phrase, in it, or after it."""
     message = await long_message(road, PHRASE, before)
     assert PHRASE in message["prompt"]
     outcome = await road.outcome(message)
@@ -60,7 +60,7 @@ async def test_what_stands_at_a_seam_is_seen(road: Road, before: int) -> None:
 
 
 async def test_an_answer_is_judged_as_it_is_read_and_not_as_it_comes(road: Road) -> None:
-    """It comes in pieces of a word, harmless each; together they are not, so nothing of it is stored or charged."""
+    """It streams in parts of a word, each harmless; together they are not, so nothing is stored or charged."""
     outcome = await road.generate("unsafe_text", {"category": "Hate", "severity": 6}, **MODEL)
     assert outcome.reason == "OUTPUT_REFUSED"
     assert (
@@ -71,7 +71,7 @@ async def test_an_answer_is_judged_as_it_is_read_and_not_as_it_comes(road: Road)
     assert not [name for name in await road.stack.app.outputs.list_outputs() if outcome.key.generation_id in name]
 
 
-async def test_what_a_model_is_told_beside_the_prompt_is_screened_with_it(road: Road) -> None:
+async def test_every_text_beside_the_prompt_is_screened_with_it(road: Road) -> None:
     """A system prompt that is refused is refused before anything is paid, whatever the prompt says."""
     message = await road.message(**MODEL, system_prompt="You write about gore.")
     outcome = await road.outcome(message)

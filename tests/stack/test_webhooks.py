@@ -1,4 +1,4 @@
-"""Webhooks that are lost, doubled, late, out of order or forged change nothing but the time it takes."""
+"""Webhooks that are lost, doubled, late, out of order or forged change nothing but the duration."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ P50_MS = 20
 
 
 async def test_disturbed_webhooks_end_in_one_picture(road: Road) -> None:
-    """Each on its own generation, all at once: one prediction, one charge, one event."""
+    """Each disturbs its own generation, all at once: one prediction, one charge, one event each."""
 
     async def disturbed(kind: str) -> Outcome:
         message = await road.message()
@@ -41,24 +41,24 @@ async def test_disturbed_webhooks_end_in_one_picture(road: Road) -> None:
     assert all(len(road.app.events[outcome.key.generation_id]) == 1 for outcome in outcomes.values())
 
 
-async def test_every_answer_of_the_door(road: Road) -> None:
-    """202, 400, 401 and 413, with a cause; and nothing but POST."""
+async def test_every_answer_of_the_trigger(road: Road) -> None:
+    """It answers 202, 400, 401 and 413, each with a cause, and takes only POST."""
     outcome = await road.generate()
-    good = await _signed(road, outcome, _news())
+    good = await _sign(road, outcome, _news())
     deliveries = {
         "queued": good,
         "empty": replace(good, body=b""),
-        "no prediction": await _signed(road, outcome, b"[]"),
+        "no prediction": await _sign(road, outcome, b"[]"),
         "unsigned": replace(good, headers={}),
         "other body": replace(good, body=good.body + b" "),
         "other address": replace(good, url=good.url.replace("attempt=1", "attempt=2")),
-        "old": await _signed(road, outcome, _news(), age_s=400),
+        "old": await _sign(road, outcome, _news(), age_s=400),
         "large": replace(good, body=bytes(WEBHOOK_BYTES + 1)),
     }
-    async with _door(road) as door:
-        answers = {name: await delivery.post(door) for name, delivery in deliveries.items()}
-        answers["chunked"] = await door.post(good.url, content=_chunks(good.body), headers=good.headers)
-        wrong_verb = await door.get(WEBHOOK_PATH)
+    async with _open_trigger(road) as trigger:
+        answers = {name: await delivery.post(trigger) for name, delivery in deliveries.items()}
+        answers["chunked"] = await trigger.post(good.url, content=_chunks(good.body), headers=good.headers)
+        wrong_verb = await trigger.get(WEBHOOK_PATH)
     assert {name: answer.status_code for name, answer in answers.items()} == {
         "queued": 202,
         "empty": 400,
@@ -70,53 +70,53 @@ async def test_every_answer_of_the_door(road: Road) -> None:
         "old": 401,
         "large": 413,
     }
-    # What is too large the platform refuses by itself, before our door and without a word.
+    # The platform itself refuses a body that is too large, before our trigger and with an empty answer.
     assert all(answer.text for name, answer in answers.items() if name != "large")
     assert wrong_verb.status_code == 404
     assert await road.generation(outcome.key) == outcome.generation
 
 
-async def test_the_door_answers_fast(road: Road) -> None:
+async def test_the_trigger_answers_fast(road: Road) -> None:
     """Verified and queued in under 20 ms at the median, one delivery after another.
 
     Other tests run beside this one: one calm series of ten says how fast the answer is, and a slow one has none.
     """
     outcome = await road.generate()
     medians_ms: list[float] = []
-    async with _door(road) as door:
+    async with _open_trigger(road) as trigger:
         while len(medians_ms) < 10 and min(medians_ms, default=P50_MS) >= P50_MS:
             took_ms: list[float] = []
             for _ in range(20):
-                delivery = await _signed(road, outcome, _news())
+                delivery = await _sign(road, outcome, _news())
                 began = time.perf_counter()
-                answer = await delivery.post(door)
+                answer = await delivery.post(trigger)
                 took_ms.append(milliseconds(began))
                 assert answer.status_code == 202
             medians_ms.append(statistics.median(took_ms))
-    print(f"webhook door: p50 {min(medians_ms):.1f} ms, then {medians_ms}")  # noqa: T201  # a measurement
+    print(f"webhook trigger: p50 {min(medians_ms):.1f} ms, then {medians_ms}")  # noqa: T201  # a measurement
     assert min(medians_ms) < P50_MS
     assert await road.balances(outcome.key.user_id) == (9, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One webhook delivery: where to, signed how, saying what."""
+    """One webhook delivery: its address, headers and body."""
 
     url: str
     headers: dict[str, str]
     body: bytes
 
-    async def post(self, door: httpx.AsyncClient) -> httpx.Response:
+    async def post(self, trigger: httpx.AsyncClient) -> httpx.Response:
         """Send it."""
-        return await door.post(self.url, content=self.body, headers=self.headers)
+        return await trigger.post(self.url, content=self.body, headers=self.headers)
 
 
-def _door(road: Road) -> httpx.AsyncClient:
+def _open_trigger(road: Road) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=road.stack.host_url, timeout=10)
 
 
 def _news() -> bytes:
-    """News of a prediction that nobody waits for any more."""
+    """The body of an update about a prediction that no generation waits for."""
     return json.dumps({"id": uuid4().hex, "status": "succeeded", "output": None}).encode()
 
 
@@ -124,7 +124,7 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-async def _signed(road: Road, outcome: Outcome, body: bytes, age_s: int = 0) -> Delivery:
+async def _sign(road: Road, outcome: Outcome, body: bytes, age_s: int = 0) -> Delivery:
     """A delivery as Replicate would make it, about this generation."""
     secret = await road.stack.app.signing_secret.value()
     callback = Callback(outcome.key, 1)

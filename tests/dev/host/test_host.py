@@ -1,4 +1,4 @@
-"""The host as a process, with the real SDK on the Service Bus emulator: what functions get, and what becomes of it."""
+"""The host as a process, with the real SDK on the Service Bus emulator: what functions get, and how messages end."""
 
 import asyncio
 import signal
@@ -50,8 +50,8 @@ async def work(msg: func.ServiceBusMessage) -> None:
         busy -= 1
 
 @app.service_bus_queue_trigger("msg", "ServiceBus", "%WORK_QUEUE%/$DeadLetterQueue", data_type=func.DataType.BINARY)
-def bury(msg: func.ServiceBusMessage) -> None:
-    log.info("buried", extra={"body": msg.get_body().decode()})
+def archive(msg: func.ServiceBusMessage) -> None:
+    log.info("archived", extra={"body": msg.get_body().decode()})
 
 @app.route("echo/{id}", methods=["POST"])
 async def echo(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
@@ -95,7 +95,7 @@ async def sender(emulator: Emulator) -> AsyncIterator[ServiceBusSender]:
 
 
 async def test_a_message_arrives_with_its_metadata(host: RunningHost, sender: ServiceBusSender) -> None:
-    """As the host gives it: texts instead of bytes, the first delivery is 1, times without a zone."""
+    """As on the host: texts instead of bytes, 1 for the first delivery, times without a zone."""
     message = ServiceBusMessage(
         "plain", message_id="m-1", correlation_id="c-1", content_type="text/plain", application_properties={"tries": 3}
     )
@@ -115,12 +115,12 @@ async def test_a_message_arrives_with_its_metadata(host: RunningHost, sender: Se
 
 
 @pytest.mark.parametrize("body", ["fail", "return"])
-async def test_a_failing_message_comes_again_and_is_buried(
+async def test_a_failing_message_comes_again_and_is_dead_lettered(
     host: RunningHost, sender: ServiceBusSender, body: str
 ) -> None:
     """An exception, and a returned value, abandon the message; the dead-letter trigger gets it in the end."""
     await sender.send_messages(ServiceBusMessage(body))
-    await host.logged(message="buried", body=body)
+    await host.logged(message="archived", body=body)
     assert [record["count"] for record in await host.logged(message="got", body=body)] == [1, 2]
 
 
@@ -140,7 +140,7 @@ async def test_a_failing_message_comes_again_and_is_buried(
 async def test_whatever_a_body_is_made_of_reaches_the_function(
     host: RunningHost, sender: ServiceBusSender, message: Any, body: str
 ) -> None:
-    """A value, a sequence, nothing at all; what fails is buried once, and the dead-letter queue is no circle."""
+    """A value, a sequence, nothing at all; what fails is dead-lettered once, and the dead-letter queue is no circle."""
     before = len(host.records)
     await sender.send_messages(message)
     got = [record for record in await host.logged(message="got", body=body) if record in host.records[before:]]
@@ -150,18 +150,18 @@ async def test_whatever_a_body_is_made_of_reaches_the_function(
     assert got[0]["body"] == body
     if body == "fail":
         async with asyncio.timeout(10):
-            while not (dead_lettered := _buried(host, before)):  # noqa: ASYNC110  # the log tells nobody
+            while not (dead_lettered := _archived(host, before)):  # noqa: ASYNC110  # the log notifies nobody
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
-        assert [record["body"] for record in _buried(host, before)] == ["fail"], dead_lettered
+        assert [record["body"] for record in _archived(host, before)] == ["fail"], dead_lettered
 
 
-def _buried(host: RunningHost, since: int) -> list[dict[str, Any]]:
-    return [record for record in host.records[since:] if record.get("message") == "buried"]
+def _archived(host: RunningHost, since: int) -> list[dict[str, Any]]:
+    return [record for record in host.records[since:] if record.get("message") == "archived"]
 
 
 async def test_a_lock_is_renewed_while_the_function_runs(host: RunningHost, sender: ServiceBusSender) -> None:
-    """A function may take longer than the lock of its message: it is not delivered again."""
+    """A function may run longer than its message's lock without a second delivery."""
     await sender.send_messages(ServiceBusMessage("sleep 1.6 s"))
     (record,) = await host.logged(message="got", body="sleep 1.6 s")
     await host.logged(invocation_id=record["invocation_id"], succeeded=True)
@@ -171,14 +171,14 @@ async def test_a_lock_is_renewed_while_the_function_runs(host: RunningHost, send
 
 
 async def test_at_most_max_concurrent_calls_run(host: RunningHost, sender: ServiceBusSender) -> None:
-    """host.json says 2 here: so many run at once, and no more."""
+    """host.json says 2 here, so exactly two run at once."""
     await sender.send_messages([ServiceBusMessage("sleep 0.1 s") for _ in range(6)])
     records = await host.logged(6, message="got", body="sleep 0.1 s")
     assert max(record["busy"] for record in records) == 2
 
 
 async def test_a_timer_runs_on_the_loop_of_the_app(host: RunningHost) -> None:
-    """Six fields, each second; nothing is past due."""
+    """Its schedule of six fields fires each second, and no run is past due."""
     records = await host.logged(2, message="tick")
     assert all(record["same_loop"] and record["due"] is False for record in records)
 
@@ -209,7 +209,7 @@ async def test_a_chunked_request_arrives_empty(host: RunningHost) -> None:
 
 
 async def test_http_failures_are_bare(host: RunningHost) -> None:
-    """A function that raises is 500 without a word; a wrong verb and an unknown route are 404."""
+    """A function that raises gives an empty 500; a wrong verb and an unknown route give 404."""
     async with httpx.AsyncClient() as client:
         failed = await client.post(f"{host.url}/api/echo/7", content=b"fail")
         wrong_verb = await client.get(f"{host.url}/api/echo/7")
@@ -232,7 +232,7 @@ async def test_a_body_over_the_limit_is_refused_unread(host: RunningHost) -> Non
 
 @pytest.mark.parametrize(("length", "status"), [(1000, 201), (1001, 413), (50 * 1024 * 1024, 413)])
 async def test_the_limit_of_a_body_is_a_setting(length: int, status: int, emulator: Emulator, tmp_path: Path) -> None:
-    """As the platform's own; whoever sends more gets an answer, and what was sent is not kept."""
+    """The limit is the platform's own; a larger body gets an answer and is not kept."""
     values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "work", "GREETING": "hello"}
     host = await running.start(tmp_path, APP, values | {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"})
     assert host.child is not None
@@ -245,7 +245,7 @@ async def test_the_limit_of_a_body_is_a_setting(length: int, status: int, emulat
 
 
 async def test_sigterm_lets_a_running_function_finish(emulator: Emulator, tmp_path: Path) -> None:
-    """The message is completed before the host ends, and no other one is begun."""
+    """The message is completed before the host ends, and no other one starts."""
     values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "drained", "GREETING": ""}
     host = await running.start(tmp_path, APP, values)
     assert host.child is not None
@@ -278,14 +278,14 @@ async def test_the_queues_are_attached_again_after_service_bus_was_away(tmp_path
 
 
 async def test_a_missing_queue_stops_the_start(emulator: Emulator, tmp_path: Path) -> None:
-    """The host says which kind of trouble it has with Service Bus."""
+    """The host names the problem with Service Bus."""
     values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "nowhere", "GREETING": ""}
     with pytest.raises(StartError, match=r"exit code 2 [\s\S]*MessagingEntityNotFoundError"):
         await running.start(tmp_path, APP, values)
 
 
 async def test_a_function_over_its_time_ends_the_process(tmp_path: Path) -> None:
-    """Also one that blocks the event loop; production would restart the worker."""
+    """This holds even if it blocks the event loop; production would restart the worker."""
     app = """
 import time
 import azure.functions as func

@@ -1,4 +1,4 @@
-"""What the host refuses at the start: each problem of an app is named, all of them at once."""
+"""What the host refuses at the start: every problem of an app is named at once."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ VALUES = {"ServiceBus": "Endpoint=sb://localhost", "QUEUE": "q"}
 
 
 async def _good(msg: func.ServiceBusMessage) -> None:
-    """Has the parameter that the triggers here bind."""
+    """A function with the parameter that the triggers here bind."""
 
 
 def _app(call: Callable[..., Any] = _good, **trigger: Any) -> func.FunctionApp:
@@ -26,23 +26,23 @@ def _app(call: Callable[..., Any] = _good, **trigger: Any) -> func.FunctionApp:
 
 
 def test_names_in_percent_signs_come_from_the_settings() -> None:
-    """Also beside other text, as for dead-letter queues."""
+    """They may stand beside other text, as for dead-letter queues."""
     (function,) = index.functions_of(_app(queue_name="%QUEUE%/$DeadLetterQueue"), VALUES)
     assert function.trigger["queueName"] == "q/$DeadLetterQueue"
     assert (function.name, function.kind, function.wants_context) == ("one", "serviceBusTrigger", False)
 
 
 def test_a_disabled_function_is_left_out() -> None:
-    """The setting is the one that Azure knows."""
+    """The setting is Azure's own."""
     assert index.functions_of(_app(), {**VALUES, "AzureWebJobs.one.Disabled": "true"}) == ()
 
 
 async def _underscore(my_msg: func.ServiceBusMessage) -> None:
-    """Bound by a name that the real host refuses."""
+    """A function with a parameter name that the real host refuses."""
 
 
 async def _unbound(msg: func.ServiceBusMessage, other: str) -> None:
-    """Has a parameter that no trigger fills."""
+    """A function with a parameter that no trigger fills."""
 
 
 @pytest.mark.parametrize(
@@ -59,17 +59,17 @@ async def _unbound(msg: func.ServiceBusMessage, other: str) -> None:
     ],
 )
 def test_a_wrong_trigger_is_named(call: Callable[..., Any], trigger: dict[str, Any], problem: str) -> None:
-    """What the real host or worker would refuse, or what is not built here."""
+    """The real host or worker would refuse it, or this host does not support it."""
     with pytest.raises(HostError, match=f"function 'one': {problem}"):
         index.functions_of(_app(call, **trigger), VALUES)
 
 
 async def _two(msg: func.ServiceBusMessage, out: func.Out[str]) -> None:
-    """Has an output."""
+    """A function with an output binding."""
 
 
 def test_an_unknown_binding_is_named() -> None:
-    """Outputs to a queue are not built: the app sends by itself."""
+    """Output bindings to a queue are not supported, because the app sends by itself."""
     app = func.FunctionApp()
     output = app.service_bus_queue_output("out", "ServiceBus", "q")
     app.service_bus_queue_trigger("msg", "ServiceBus", "q")(output(_two))
@@ -78,15 +78,15 @@ def test_an_unknown_binding_is_named() -> None:
 
 
 def test_two_functions_of_one_name_are_refused() -> None:
-    """The host would keep one of them."""
+    """The real host would keep only one of them."""
     app = _app()
     app.function_name("one")(app.timer_trigger("msg", "0 * * * * *")(_good))
     with pytest.raises(HostError, match="one"):
         index.functions_of(app, VALUES)
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """Nobody wants to start the host once per mistake."""
+def test_all_problems_are_reported_at_once() -> None:
+    """One start of the host shows every mistake."""
     with pytest.raises(HostError) as caught:
         index.functions_of(_app(_unbound, queue_name="%NOWHERE%", connection="Other"), VALUES)
     assert str(caught.value).count("\n- ") == 3
@@ -99,7 +99,7 @@ def _read(tmp_path: Path, host: dict[str, Any], local: dict[str, Any]) -> settin
 
 
 def test_the_defaults_are_those_of_azure(tmp_path: Path) -> None:
-    """What host.json does not say."""
+    """They apply where host.json has no value."""
     read = _read(tmp_path, {"version": "2.0"}, {"IsEncrypted": False, "Values": {"A": 1}})
     assert (read.function_timeout_s, read.route_prefix, read.lock_renewal_s) == (1800, "api", 300)
     assert read.max_concurrent_calls % 16 == 0
@@ -107,7 +107,7 @@ def test_the_defaults_are_those_of_azure(tmp_path: Path) -> None:
 
 
 def test_time_spans_are_those_of_dotnet(tmp_path: Path) -> None:
-    """Days, hours, fractions; -1 is without an end."""
+    """Days, hours and fractions are read; -1 means no limit."""
     spans = {"functionTimeout": "-1", "extensions": {"serviceBus": {"maxAutoLockRenewalDuration": "1.02:03:04.5"}}}
     read = _read(tmp_path, spans, {})
     assert read.function_timeout_s is None
@@ -126,12 +126,12 @@ def test_time_spans_are_those_of_dotnet(tmp_path: Path) -> None:
 def test_unsupported_settings_are_refused(
     tmp_path: Path, host: dict[str, Any], local: dict[str, Any], problem: str
 ) -> None:
-    """Rather than heeded in part."""
+    """A setting is never applied in part."""
     with pytest.raises(HostError, match=problem):
         _read(tmp_path, host, local)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """The text says which file and why."""
+    """The error names the file and the reason."""
     with pytest.raises(HostError, match=r"host\.json cannot be read"):
         settings.read(tmp_path / "host.json", tmp_path / "local.settings.json")

@@ -1,4 +1,4 @@
-"""/_sim: the switches and what they tell."""
+"""/_sim: the switches and their answers."""
 
 import pytest
 
@@ -33,7 +33,7 @@ async def test_the_truth_about_a_prediction(world: World) -> None:
 
 
 async def test_run_time(world: World) -> None:
-    """Predictions created from now on take as long as they are told to."""
+    """Predictions created after the switch take the time that it sets."""
     assert await world.sim("run_time", run_s=40) == {"start_s": 0.02, "run_s": 40}
     created = await world.create()
     await world.sim("clock", advance_s=39)
@@ -52,7 +52,7 @@ async def test_a_rotated_token_ends_the_old_one(world: World) -> None:
 
 
 async def test_quiet_ends_everything_without_a_word(world: World, receiver: Receiver) -> None:
-    """Faults are forgotten, predictions canceled, webhooks dropped; it says how many."""
+    """Faults are removed, predictions canceled and webhooks dropped; the answer counts them."""
     await world.sim("faults", kind="stuck")
     await world.sim("faults", kind="webhook_late", seconds=600)
     await world.sim("faults", kind="get_5xx", times=-1)
@@ -88,7 +88,7 @@ async def test_quiet_waits_for_what_ends_by_itself(world: World, receiver: Recei
     ],
 )
 async def test_nonsense_is_refused(world: World, path: str, body: object) -> None:
-    """400 with a reason."""
+    """The answer is 400 with a reason."""
     answer = await world.http.post(f"/_sim/{path}", json=body)
     assert answer.status_code == 400
     assert answer.json()["detail"]

@@ -127,7 +127,7 @@ def test_what_cannot_be_read_leaves_out_one_model(entry: str, why: str) -> None:
 
 
 def test_a_file_that_is_no_toml_leaves_those_that_are_written_by_hand() -> None:
-    """It is told, and nothing breaks."""
+    """It is reported, and nothing breaks."""
     assert read_catalog("[models").left_out[0].startswith("all: not TOML")
 
 
@@ -240,7 +240,7 @@ async def test_a_jpeg_is_a_jpg(acme: World) -> None:
     assert (answer.headers["content-type"], Image.open(io.BytesIO(answer.content)).size) == ("image/jpeg", (256, 288))
 
 
-async def test_stats_tell_what_runs_and_what_does_not() -> None:
+async def test_stats_list_what_runs_and_what_does_not() -> None:
     """All names, and the reasons."""
     async with running_world(catalog=Catalog(left_out=("x: why",))) as world:
         stats = await world.look("stats")

@@ -208,7 +208,7 @@ async def test_a_fault_for_ever_ends_when_cleared(world: World) -> None:
         {"kind": "stuck", "match": {"prompt": "x"}},
     ],
 )
-async def test_a_fault_that_is_none_is_refused(world: World, bad: dict[str, Any]) -> None:
+async def test_an_invalid_fault_is_refused(world: World, bad: dict[str, Any]) -> None:
     """A wrong kind, parameter or match is 400 with a reason, and no fault is added."""
     answer = await world.http.post("/_sim/faults", json=bad)
     assert answer.status_code == 400

@@ -110,7 +110,7 @@ async def test_every_file_of_a_list_is_read(world: World, shelf: Shelf) -> None:
     [(b"PK\x03\x04zip", "succeeded"), (b"\x1f\x8bgz", "succeeded"), (TAR, "succeeded"), (PNG, "failed")],
 )
 async def test_a_training_reads_its_archive(world: World, content: bytes, status: str) -> None:
-    """A zip or a tar; a picture is none, and the training fails."""
+    """An archive is a zip or a tar; with a picture the training fails."""
     created = (await world.train(await world.upload(content))).json()
     done = await world.trained(created["id"])
     assert done["status"] == status

@@ -29,7 +29,7 @@ async def test_an_answer_that_is_held_back_comes_a_moment_before_the_end(world: 
 
 
 async def test_a_text_that_is_held_back_is_whole(world: World) -> None:
-    """And in its pieces."""
+    """The text has all its parts."""
     body = {"input": {"prompt": "foxes"}}
     early = (await world.call("POST", f"{LLAMA}/predictions", json=body, headers={"Prefer": "wait"})).json()
     done = (await world.call("GET", f"/v1/predictions/{early['id']}")).json()
@@ -37,7 +37,7 @@ async def test_a_text_that_is_held_back_is_whole(world: World) -> None:
 
 
 async def test_what_failed_is_held_back_as_failed(world: World) -> None:
-    """A failure is an end."""
+    """A failure ends the wait too."""
     await world.sim("faults", kind="failed", error="list index out of range")
     body = {"input": {"prompt": "foxes"}}
     shown = (await world.call("POST", f"{SCHNELL}/predictions", json=body, headers={"Prefer": "wait"})).json()

@@ -41,7 +41,7 @@ async def ask(world: World, method: str, path: str, **options: Any) -> httpx.Res
         ("POST", "/v1/deployments", {**CHAT, "max_instances": "1"}, "max_instances"),
     ],
 )
-async def test_what_is_wrong_is_told_by_its_field(
+async def test_what_is_wrong_is_named_by_its_field(
     world: World, method: str, path: str, body: dict[str, Any], field: str
 ) -> None:
     """422 with the field, or none for the body itself."""

@@ -90,14 +90,14 @@ def test_prompt_and_seed_make_the_file(made: Callable[[str, int], bytes]) -> Non
 
 
 async def test_a_prediction_with_a_seed_makes_the_same_again(world: World) -> None:
-    """One without has a seed by chance."""
+    """Without a seed, the seed is random."""
     files = [await fetched(world, (await world.run(MUSICGEN, seed=7))["output"]) for _ in range(2)]
     assert files[0] == files[1]
     assert await fetched(world, (await world.run(MUSICGEN))["output"]) != files[0]
 
 
 async def test_music_is_a_wav_that_plays(world: World) -> None:
-    """As long as it was asked to be, and not silent; the model's own length where nothing was asked."""
+    """It has the asked or else the model's own length, and is not silent."""
     with wave.open(io.BytesIO(await fetched(world, (await world.run(MUSICGEN, duration=3))["output"]))) as tune:
         assert tune.getnframes() / tune.getframerate() == 3
         assert any(tune.readframes(1000))
@@ -106,7 +106,7 @@ async def test_music_is_a_wav_that_plays(world: World) -> None:
 
 
 async def test_music_may_be_an_mp3(world: World) -> None:
-    """A tag, and behind it as many frames as the length takes."""
+    """It is a tag and as many frames as the length needs."""
     done = await world.run(MUSICGEN, duration=3, output_format="mp3")
     answer = await world.http.get(done["output"])
     assert (answer.headers["content-type"], answer.content[:3]) == ("audio/mpeg", b"ID3")
@@ -124,7 +124,7 @@ async def test_speech_comes_as_an_object(world: World) -> None:
 
 
 async def test_every_frame_of_an_unsafe_film_is_marked(world: World) -> None:
-    """As a picture would be."""
+    """Each frame has the marker of a picture."""
     await world.sim("faults", kind="unsafe_image", category="Hate", severity=4)
     content = await fetched(world, (await world.run(RAY))["output"])
     frames = dict(boxes(content))[b"mdat"].split(b"\xff\xd8\xff")[1:]
@@ -134,7 +134,7 @@ async def test_every_frame_of_an_unsafe_film_is_marked(world: World) -> None:
 
 
 async def test_plain_files_are_the_same_for_every_prompt(world: World) -> None:
-    """For load tests: made without painting, of the asked length still."""
+    """For load tests they are made without painting, with the asked length."""
     await world.sim("pictures", mode="plain")
     for model in (RAY, MUSICGEN):
         files = [await fetched(world, (await world.run(model, prompt))["output"]) for prompt in ("a", "b")]
@@ -142,8 +142,8 @@ async def test_plain_files_are_the_same_for_every_prompt(world: World) -> None:
 
 
 @pytest.mark.parametrize("model", [RAY, MUSICGEN])
-async def test_a_file_is_as_large_as_it_is_told_to_be(world: World, model: str) -> None:
-    """And still what it was."""
+async def test_a_file_has_the_size_that_was_asked_for(world: World, model: str) -> None:
+    """It is still a valid file of its type."""
     done = await world.run(model)
     plain = await fetched(world, done["output"])
     assert await world.sim("media", bytes=700_000) == {"bytes": 700_000}
@@ -158,7 +158,7 @@ async def test_a_file_is_as_large_as_it_is_told_to_be(world: World, model: str) 
 
 
 async def test_a_text_ends_at_its_limit_and_streams(world: World) -> None:
-    """So many pieces; those of the stream; the tokens in the metrics."""
+    """The output has so many parts, as the stream has, and the metrics count the tokens."""
     done = await world.run(LLAMA, "one two three", max_tokens=4)
     assert len(done["output"]) == 4
     assert done["metrics"]["output_token_count"] == 4
@@ -180,7 +180,7 @@ async def test_a_text_ends_at_its_limit_and_streams(world: World) -> None:
         (LLAMA, {}, {"input_token_count": 4, "output_token_count": 10}),
     ],
 )
-async def test_a_success_tells_what_it_is_billed_by(world: World, model: str, given: JSON, metrics: JSON) -> None:
+async def test_a_success_reports_what_it_is_billed_by(world: World, model: str, given: JSON, metrics: JSON) -> None:
     """The counts of its modality, the time it took, and nothing else."""
     shown = (await world.run(model, "a red fox", **given))["metrics"]
     assert shown.pop("predict_time") == pytest.approx(0.03)
@@ -219,7 +219,7 @@ async def test_faults_of_a_prediction_hit_every_modality(
 
 
 async def test_each_kind_of_model_refuses_in_its_own_words(world: World) -> None:
-    """The open FLUX models look themselves, whatever runs elsewhere is flagged."""
+    """The open FLUX models have a checker of their own; other models answer that the input was flagged."""
     await world.sim("faults", kind="nsfw_all", times=2)
     first, second = [(await world.run(model))["error"] for model in (ALL[0], RAY)]
     assert first.startswith("All generated images contained NSFW content.")
@@ -274,12 +274,12 @@ async def test_faults_of_a_download_hit_every_file(world: World, model: str) -> 
     ],
 )
 async def test_llama_guard_finds_what_the_prompt_is_marked_with(world: World, prompt: str, answer: str) -> None:
-    """In pieces, as a model writes them."""
+    """The answer comes in parts, as a model writes them."""
     assert "".join((await world.run(GUARD, prompt))["output"]) == answer
 
 
 async def test_llama_guard_reads_the_answer_of_an_assistant_too(world: World) -> None:
-    """What it is asked about may be there."""
+    """The text to judge may be there."""
     assert "".join((await world.run(GUARD, "hello", assistant="unsafe S7"))["output"]) == "unsafe\nS7"
 
 
@@ -297,7 +297,7 @@ async def test_unsafe_text_makes_an_answer_unsafe(world: World, category: str, h
 
 
 async def test_a_fault_may_mean_one_model(world: World) -> None:
-    """With or without a part of the prompt; the others pass."""
+    """It may also name a part of the prompt; other models pass."""
     await world.sim("faults", kind="create_402", match={"model": RAY, "prompt_contains": "sea"})
     for model, prompt, status in ((LLAMA, "a sea", 201), (RAY, "a fox", 201), (RAY, "a sea", 402), (RAY, "a sea", 201)):
         answer = await world.call("POST", f"/v1/models/{model}/predictions", json={"input": {"prompt": prompt}})

@@ -11,7 +11,7 @@ BODY = {"input": {"prompt": "a red fox"}}
 
 
 async def statuses(world: World) -> list[int]:
-    """How a create, a read, a list and a training are answered."""
+    """The statuses of a create, a read, a list and a training."""
     calls = (
         ("POST", SCHNELL),
         ("GET", "/v1/account"),
@@ -38,7 +38,7 @@ async def test_every_request_gets_the_same_answer(world: World, kind: str) -> No
 
 
 async def test_it_ends_by_itself(world: World) -> None:
-    """After so many real seconds, whatever the simulated clock says."""
+    """It ends after so many real seconds, whatever the simulated clock shows."""
     await world.sim("outage", kind="503", seconds=0.2)
     await world.sim("clock", advance_s=3600)
     assert (await world.call("GET", "/v1/account")).status_code == 503
@@ -47,7 +47,7 @@ async def test_it_ends_by_itself(world: World) -> None:
 
 
 async def test_without_credit_only_what_costs_may_be_refused(world: World) -> None:
-    """As at Replicate: what runs can be read and canceled, nothing new is begun."""
+    """As at Replicate, predictions can be read and canceled, and no new one starts."""
     await world.sim("run_time", start_s=100)
     running = await world.create()
     await world.sim("outage", kind="402", seconds=30, creates_only=True)
@@ -56,8 +56,8 @@ async def test_without_credit_only_what_costs_may_be_refused(world: World) -> No
     assert (await world.call("POST", f"/v1/predictions/{running['id']}/cancel")).status_code == 200
 
 
-async def test_a_shut_door_refuses_connections_and_opens_again(world: World) -> None:
-    """Nobody listens at the port, not for a connection that was kept either; then everything is as it was."""
+async def test_a_closed_listener_refuses_connections_and_opens_again(world: World) -> None:
+    """Kept connections are closed too; afterwards everything is as before."""
     created = await world.create()
     await world.sim("outage", kind="refused", seconds=0.3)
     async with httpx.AsyncClient(base_url=world.url, verify=False) as fresh:
@@ -69,8 +69,8 @@ async def test_a_shut_door_refuses_connections_and_opens_again(world: World) -> 
     assert (await world.look("stats"))["predictions"] == 1
 
 
-async def test_a_door_that_is_shut_again_opens_later(world: World) -> None:
-    """The last word counts."""
+async def test_a_listener_that_is_closed_again_opens_later(world: World) -> None:
+    """The last request counts."""
     listener = world.simulator.listener
     assert listener is not None
     await listener.shut(0.05)
@@ -82,8 +82,8 @@ async def test_a_door_that_is_shut_again_opens_later(world: World) -> None:
     assert (await world.call("GET", "/v1/account")).status_code == 200
 
 
-async def test_a_simulator_without_a_door_says_so(world: World) -> None:
-    """Whoever serves it otherwise cannot shut it."""
+async def test_a_simulator_without_a_listener_says_so(world: World) -> None:
+    """A simulator in another server cannot close its listener."""
     world.simulator.listener = None
     answer = await world.http.post("/_sim/outage", json={"kind": "refused"})
     assert (answer.status_code, "listener" in answer.json()["detail"]) == (400, True)
@@ -99,7 +99,7 @@ async def test_a_simulator_without_a_door_says_so(world: World) -> None:
         {"kind": "402", "creates_only": 1},
     ],
 )
-async def test_an_outage_that_is_none_is_refused(world: World, bad: dict[str, object]) -> None:
-    """400, and everything works on."""
+async def test_an_invalid_outage_is_refused(world: World, bad: dict[str, object]) -> None:
+    """The answer is 400, and everything else works."""
     assert (await world.http.post("/_sim/outage", json=bad)).status_code == 400
     assert (await world.call("GET", "/v1/account")).status_code == 200

@@ -73,7 +73,7 @@ def test_every_end_is_reached_as_planned(
     started: bool,
     events: list[str],
 ) -> None:
-    """Status, time, error, start and events of each way to end; `aborted` tells nobody."""
+    """Status, time, error, start and events of each way to end; `aborted` sends no event."""
     done, shown = advance(prediction(plan, cancel_after_s), at(100))
     assert (done.status, done.completed_at, done.error) == (status, at(ends_s), error)
     assert (done.started_at is not None) == started
@@ -103,7 +103,7 @@ def test_data_is_removed_an_hour_after_the_end() -> None:
     assert gone["status"] == "succeeded"
 
 
-def test_the_view_tells_what_was_asked_and_what_it_took() -> None:
+def test_the_view_shows_what_was_asked_and_what_it_took() -> None:
     """Metrics, deadline, webhook and the mixed precision of times are in the JSON."""
     shown = view(advance(prediction(cancel_after_s=60), at(5))[0], "http://x")
     assert shown["metrics"] == {"total_time": 5.0, "predict_time": 3.0, "image_count": 2, "image_output_count": 2}

@@ -1,4 +1,4 @@
-"""The simulators as processes: the ready line, and that they end when they are told to."""
+"""The simulators as processes: the ready line, and how they end."""
 
 import json
 import signal

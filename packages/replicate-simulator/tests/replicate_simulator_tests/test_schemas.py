@@ -55,7 +55,7 @@ def test_cancel_after_is_read_within_its_bounds(text: str, seconds: int | None) 
     assert duration_s(text) == seconds
 
 
-def test_a_missing_prompt_is_told_in_the_recorded_words() -> None:
+def test_a_missing_prompt_is_refused_in_the_recorded_words() -> None:
     """The problem is, to the letter, the one that was recorded."""
     assert refusal(input={}) == {
         "detail": "- input: prompt is required\n",
@@ -65,7 +65,7 @@ def test_a_missing_prompt_is_told_in_the_recorded_words() -> None:
     }
 
 
-def test_unknown_body_keys_and_a_missing_version_are_told_together() -> None:
+def test_unknown_body_keys_and_a_missing_version_are_refused_together() -> None:
     """POST /predictions with `model` instead of `version` gets the recorded text."""
     with pytest.raises(ProblemError) as caught:
         targets.by_version(library(), {"input": {"prompt": "x"}, "model": FLUX})

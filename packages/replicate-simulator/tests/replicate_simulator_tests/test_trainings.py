@@ -22,7 +22,7 @@ async def started(world: World, **more: Any) -> JSON:
 
 
 async def test_a_training_makes_a_version_that_runs(world: World, receiver: Receiver) -> None:
-    """It is told at its start and its end, makes a version of its destination, and that version takes predictions."""
+    """It sends events at its start and its end, and makes a version of its destination that takes predictions."""
     events = ["start", "completed"]
     created = await started(world, webhook=receiver.url, webhook_events_filter=events, input={"steps": 20})
     assert (created["status"], "output" in created, created["webhook"]) == ("starting", False, receiver.url)
@@ -79,7 +79,7 @@ async def test_a_training_is_found_under_predictions_too(world: World) -> None:
 
 
 async def test_trainings_are_listed_newest_first_and_canceled(world: World, receiver: Receiver) -> None:
-    """A cancel ends one, tells so, and makes no version; twice is once; predictions are not among them."""
+    """A cancel ends a training, says so, and makes no version, also if repeated; predictions are not in the list."""
     await world.sim("run_time", start_s=100)
     await world.create()
     first, second = await started(world), await started(world, webhook=receiver.url)
@@ -93,7 +93,7 @@ async def test_trainings_are_listed_newest_first_and_canceled(world: World, rece
 
 
 async def test_a_training_needs_a_trainer_and_a_destination(world: World) -> None:
-    """Each has its real answer; a destination of somebody else's is none."""
+    """Each mistake has Replicate's real answer; another account's model is no destination."""
     images = await world.upload(ZIP)
     for destination in ("local/none", LLAMA):
         answer = await world.train(images, destination=destination)
@@ -127,7 +127,7 @@ async def test_a_training_needs_a_trainer_and_a_destination(world: World) -> Non
         ),
     ],
 )
-async def test_what_is_wrong_is_told_by_its_field(world: World, body: JSON, field: str) -> None:
+async def test_what_is_wrong_is_named_by_its_field(world: World, body: JSON, field: str) -> None:
     """422 with the field, or none for the body itself."""
     await world.sim("models", name=DESTINATION)
     answer = await world.call("POST", TRAININGS, json=body)

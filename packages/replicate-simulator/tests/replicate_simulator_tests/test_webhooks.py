@@ -52,7 +52,7 @@ def test_retries_end_a_minute_after_the_end() -> None:
 
 @pytest.mark.parametrize("bad", ["whsec_", "whsec_%%", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""])
 def test_what_is_no_secret_is_refused(bad: str) -> None:
-    """A secret without its prefix or without base64 is none."""
+    """A secret without its prefix or without base64 is refused."""
     with pytest.raises(ValueError, match=r"secret|base64|padding"):
         key_of(bad)
 
@@ -109,7 +109,7 @@ async def test_a_redirect_is_neither_followed_nor_tried_again(receiver: Receiver
     assert len(receiver.bodies) == 1
 
 
-async def test_cancel_tells_and_abort_does_not(world: World, receiver: Receiver) -> None:
+async def test_cancel_sends_a_webhook_and_abort_does_not(world: World, receiver: Receiver) -> None:
     """`completed` covers canceled; of an aborted prediction nobody hears."""
     await world.sim("run_time", start_s=30)
     canceled = await world.create(webhook=receiver.url)

@@ -145,7 +145,7 @@ class Receiver:
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def wait_for(self, count: int) -> list[str]:
-        """Waits for so many webhooks, for two seconds; returns the statuses they tell."""
+        """Waits for so many webhooks, for two seconds, and returns their statuses."""
         async with asyncio.timeout(2), self.came:
             await self.came.wait_for(lambda: len(self.bodies) >= count)
         return [body["status"] for body in self.bodies]

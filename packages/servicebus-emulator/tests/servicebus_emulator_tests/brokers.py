@@ -40,7 +40,7 @@ class World:
         return round(self.now_s * 1000)
 
     def pass_time(self, seconds: float) -> None:
-        """Let the clock run on, stopping at every deadline as a timer would."""
+        """Move the clock, stopping at every deadline as a timer would."""
         end_ms = self.now_ms + round(seconds * 1000)
         while (deadline_ms := self.broker.next_deadline_ms()) is not None and deadline_ms <= end_ms:
             self.broker.advance(deadline_ms)
@@ -56,11 +56,11 @@ class World:
         return self.queue(path).submit(content, self.now_ms)
 
     def acquire(self, path: str) -> Message:
-        """Lock the next message, which has to be there."""
+        """Lock the next message; there must be one."""
         message = self.queue(path).acquire(self.now_ms)
         assert message is not None
         return message
 
     def is_empty(self, path: str) -> bool:
-        """Whether there is nothing to receive."""
+        """Whether no message can be received."""
         return self.queue(path).acquire(self.now_ms) is None

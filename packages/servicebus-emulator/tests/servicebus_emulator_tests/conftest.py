@@ -1,4 +1,4 @@
-"""One emulator for all tests of this folder, and clients that stay open: opening a link takes the SDK half a second."""
+"""One emulator for all tests of this folder, and open clients, because opening a link takes the SDK half a second."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -34,7 +34,7 @@ ENTITIES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What talks over sockets is no quick test, and counts as one with a process."""
+    """A test over sockets is no quick test, so it counts as one with a process."""
     for item in items:
         if item.get_closest_marker("stack"):
             item.add_marker("process")
@@ -48,8 +48,8 @@ def emulator() -> Iterator[Emulator]:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Open clients of the queue "aio"; without retries, so that refusals show at once."""
+class Clients:
+    """Open clients of the queue "aio", without retries, so that refusals show at once."""
 
     client: ServiceBusClient
     sender: ServiceBusSender
@@ -58,27 +58,27 @@ class Desk:
 
 
 @pytest.fixture(scope="session")
-async def open_desk(emulator: Emulator) -> AsyncIterator[Desk]:
-    """All links, opened and closed at the same time."""
+async def open_clients(emulator: Emulator) -> AsyncIterator[Clients]:
+    """The clients; all links are opened and closed at the same time."""
     async with ServiceBusClient.from_connection_string(emulator.connection_string, retry_total=0) as client:
         sender = client.get_queue_sender("aio")
         receiver = client.get_queue_receiver("aio", max_wait_time=5)
         dead_letters = client.get_queue_receiver("aio", sub_queue=ServiceBusSubQueue.DEAD_LETTER, max_wait_time=5)
         links = (sender, receiver, dead_letters)
         await asyncio.gather(*(link.__aenter__() for link in links))
-        yield Desk(client, sender, receiver, dead_letters)
+        yield Clients(client, sender, receiver, dead_letters)
         await asyncio.gather(*(link.close() for link in links))
 
 
 @pytest.fixture
-async def desk(open_desk: Desk, emulator: Emulator) -> AsyncIterator[Desk]:
+async def clients(open_clients: Clients, emulator: Emulator) -> AsyncIterator[Clients]:
     """The open clients; a test has to leave the queue empty."""
-    yield open_desk
+    yield open_clients
     assert emulator.count("aio") == emulator.count("aio/$DeadLetterQueue") == 0
 
 
 async def until_count(emulator: Emulator, path: str, expected: int) -> None:
-    """Wait until so many messages lie in a queue."""
+    """Wait until a queue has so many messages."""
     end_s = monotonic() + 5
     while emulator.count(path) != expected and monotonic() < end_s:  # noqa: ASYNC110 - another thread's state
         await asyncio.sleep(0.02)

@@ -98,7 +98,7 @@ def test_a_lock_is_lost_by_the_clock_even_before_the_timer_ran(world: World) -> 
 
 
 def test_a_renewed_lock_lasts_from_the_renewal(world: World) -> None:
-    """Renewing again and again keeps the message as long as one likes."""
+    """Repeated renewals keep a message for any time."""
     world.send("q")
     token = _token(world.acquire("q"))
     for _ in range(5):
@@ -111,7 +111,7 @@ def test_a_renewed_lock_lasts_from_the_renewal(world: World) -> None:
 
 @pytest.mark.parametrize("way", ["abandon", "expire"])
 def test_the_last_failed_delivery_goes_to_the_dead_letters(world: World, way: str) -> None:
-    """After three failed deliveries, by abandoning or by letting the lock expire."""
+    """The third failed delivery counts, by abandoning or by an expired lock."""
     world.send("q")
     for _ in range(3):
         token = _token(world.acquire("q"))
@@ -157,7 +157,7 @@ def test_a_scheduled_message_appears_at_its_time_with_a_new_number(world: World)
 
 
 def test_a_message_scheduled_for_the_past_comes_at_once(world: World) -> None:
-    """A schedule that is over is none."""
+    """A message that is no longer scheduled cannot be canceled."""
     world.send("q", scheduled_ms=world.now_ms)
     assert world.acquire("q").state is State.ACTIVE
 
@@ -188,7 +188,7 @@ def test_a_deferred_message_is_only_had_by_its_number(world: World) -> None:
 
 
 def test_a_deferred_message_can_be_received_and_deleted(world: World) -> None:
-    """Without a lock it is gone when it is received."""
+    """It is received without a lock and then deleted."""
     number = world.send("q")
     world.queue("q").defer(_token(world.acquire("q")), world.now_ms)
     world.queue("q").receive_deferred([number], world.now_ms, lock=False)
@@ -212,7 +212,7 @@ def test_taking_removes_at_once(world: World) -> None:
 
 
 def test_peek_sees_everything_in_order_from_a_number_on(world: World) -> None:
-    """Locked messages too, and not more than asked for."""
+    """Locked messages are included, and no more than asked for are returned."""
     for _ in range(5):
         world.send("q")
     world.acquire("q")
@@ -221,7 +221,7 @@ def test_peek_sees_everything_in_order_from_a_number_on(world: World) -> None:
 
 
 def test_a_message_that_expires_is_dropped(world: World) -> None:
-    """Its own time to live holds, capped by that of the queue."""
+    """Its own time to live counts, up to that of the queue."""
     world.send("forgets", ttl_ms=1000)
     world.send("forgets", ttl_ms=60_000)
     world.pass_time(1)
@@ -232,7 +232,7 @@ def test_a_message_that_expires_is_dropped(world: World) -> None:
 
 
 def test_a_message_that_expires_may_go_to_the_dead_letters(world: World) -> None:
-    """When the queue is set so."""
+    """The queue has a setting for it."""
     world.send("short")
     world.pass_time(5)
     assert _notes(world.acquire("short/$DeadLetterQueue"))["DeadLetterReason"] == "TTLExpiredException"
@@ -241,7 +241,7 @@ def test_a_message_that_expires_may_go_to_the_dead_letters(world: World) -> None
 
 
 def test_a_locked_message_outlives_its_time_until_it_is_unlocked(world: World) -> None:
-    """Whoever holds it may still complete it; abandoned, it expires at once."""
+    """Its holder may still complete it; if abandoned, it expires at once."""
     world.send("short")
     world.send("short")
     kept, dropped = world.acquire("short"), world.acquire("short")
@@ -312,13 +312,13 @@ def test_a_topic_schedules_and_finds_duplicates_before_it_copies(world: World) -
     ],
 )
 def test_entities_refuse_what_they_are_not_for(world: World, path: str, use: Use, condition: str) -> None:
-    """Unknown paths are not found; known ones may not be used in every way."""
+    """An unknown path is not found, and a known entity refuses an operation that it does not have."""
     with pytest.raises(ServiceError, match=condition):
         world.broker.entity(path, use)
 
 
 def test_an_expired_lock_can_be_asked_for(world: World) -> None:
-    """The hook for tests does what time would do, and says when there is no lock."""
+    """The hook for tests acts as time would, and says when there is no lock."""
     number = world.send("q")
     token = _token(world.acquire("q"))
     world.queue("q").expire_lock(number, world.now_ms)

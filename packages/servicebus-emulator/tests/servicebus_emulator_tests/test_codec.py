@@ -1,4 +1,4 @@
-"""AMQP types and frames: what is encoded comes back, and what is malformed is refused."""
+"""AMQP types and frames: what is encoded is decoded to the same, and what is malformed is refused."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,7 +47,7 @@ values = st.recursive(
 
 
 @pytest.mark.parametrize(("encode", "lowest", "highest"), INT_TYPES)
-def test_integers_come_back_at_every_edge(encode: Callable[[int], bytes], lowest: int, highest: int) -> None:
+def test_integers_are_read_as_written_at_every_edge(encode: Callable[[int], bytes], lowest: int, highest: int) -> None:
     """Each integer type holds its whole range, through all its short forms."""
     edges = {lowest, lowest + 1, 0, 1, 127, 128, 255, 256, 65535, 65536, highest - 1, highest}
     for value in (edge for edge in edges if lowest <= edge <= highest):
@@ -55,7 +55,7 @@ def test_integers_come_back_at_every_edge(encode: Callable[[int], bytes], lowest
 
 
 @given(values)
-def test_any_value_comes_back_and_its_end_is_found(item: tuple[bytes, Any]) -> None:
+def test_any_value_is_read_as_written_and_its_end_is_found(item: tuple[bytes, Any]) -> None:
     """Decoding inverts encoding, and `end_of` agrees with it without decoding."""
     data, value = item
     assert codec.decode(data + b"more") == (value, len(data))
@@ -63,14 +63,14 @@ def test_any_value_comes_back_and_its_end_is_found(item: tuple[bytes, Any]) -> N
 
 
 @given(st.dictionaries(st.text(max_size=20), st.integers(-(2**31), 2**31 - 1), max_size=300))
-def test_maps_come_back(pairs: dict[str, int]) -> None:
+def test_maps_are_read_as_written(pairs: dict[str, int]) -> None:
     """Small and large maps keep their pairs."""
     data = codec.map_of([(codec.string(key), codec.int32(value)) for key, value in pairs.items()])
     assert codec.decode(data) == (pairs, len(data))
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=300))
-def test_arrays_come_back(numbers: list[int]) -> None:
+def test_arrays_are_read_as_written(numbers: list[int]) -> None:
     """Arrays of longs keep their items."""
     data = codec.array_of([codec.int64(number) for number in numbers])
     assert codec.decode(data) == (numbers, len(data))
@@ -105,7 +105,7 @@ def test_malformed_values_are_refused(data: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_random_bytes_never_do_worse_than_raise(data: bytes) -> None:
-    """Whatever comes in, only errors that the connection handles go out."""
+    """Any bytes raise only errors that the connection handles."""
     with suppress(*codec.MALFORMED):
         frames.parse(b"\x00\x00\x00\x00\x02\x00\x00\x00" + data)
     with suppress(*codec.MALFORMED):
@@ -122,7 +122,7 @@ def test_random_bytes_never_do_worse_than_raise(data: bytes) -> None:
         Disposition(True, 9, None, True, frames.ACCEPTED),
     ],
 )
-def test_performatives_come_back_with_their_payload(performative: Performative) -> None:
+def test_performatives_are_read_as_written_with_their_payload(performative: Performative) -> None:
     """Every field survives a frame, absent ones as None."""
     frame = frames.frame(4, performative, b"payload")
     assert frames.parse(frame) == (4, performative, b"payload")
@@ -148,7 +148,7 @@ def test_units_are_taken_from_a_stream_byte_by_byte() -> None:
 
 @pytest.mark.parametrize("head", [b"\x00\x00\x00\x07\x02\x00\x00\x00", b"\x7f\xff\xff\xff\x02\x00\x00\x00"])
 def test_impossible_frame_sizes_are_refused(head: bytes) -> None:
-    """A size that cannot be is not waited for."""
+    """The connection does not wait for a frame of an impossible size."""
     with pytest.raises(ValueError, match="not allowed"):
         frames.take_unit(bytearray(head))
 

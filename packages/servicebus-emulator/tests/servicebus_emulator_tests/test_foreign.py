@@ -1,4 +1,4 @@
-"""What the first bytes of a connection are taken for; no sockets."""
+"""What a connection speaks, by its first bytes; no sockets."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from servicebus_emulator import foreign
 
 @pytest.mark.parametrize("head", [b"AMQP", b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00", b"AMQP\x00\x00\x09\x01"])
 def test_amqp_is_let_through(head: bytes) -> None:
-    """In every version: the connection answers those that it does not speak."""
+    """This holds in every version: the connection answers those that it does not speak."""
     assert foreign.speaks_amqp(head)
 
 
@@ -19,7 +19,7 @@ def test_too_few_bytes_decide_nothing(head: bytes) -> None:
 
 
 def test_an_endless_head_is_answered_all_the_same() -> None:
-    """No more of it is waited for, or kept, than the bound."""
+    """No more than the bound is read or kept."""
     head = b"GET / HTTP/1.1\r\nX: ".ljust(foreign.HEAD_BYTES, b"x")
     assert foreign.refusal(head[:-1]) is None
     refusal = foreign.refusal(head)

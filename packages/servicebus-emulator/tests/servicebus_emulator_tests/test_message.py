@@ -1,4 +1,4 @@
-"""What a sender sent stays as it was, byte by byte."""
+"""A message stays as its sender sent it, byte by byte."""
 
 from servicebus_emulator import codec, message
 from servicebus_emulator.message import Content
@@ -49,7 +49,7 @@ def test_annotations_of_an_earlier_broker_are_dropped() -> None:
 
 
 def test_time_to_live_priority_and_schedule_are_read() -> None:
-    """The three things a broker acts upon."""
+    """These are the three values on which a broker acts."""
     header = codec.list_of([codec.boolean(True), codec.ubyte(7), codec.uint(5000)])
     annotations = _map(x_opt_scheduled_enqueue_time=codec.timestamp(123456))
     content = message.parse(
@@ -60,7 +60,7 @@ def test_time_to_live_priority_and_schedule_are_read() -> None:
 
 
 def test_a_message_without_an_id_gets_one() -> None:
-    """Both without properties at all and with a null in their first place."""
+    """This holds without properties, and with a null in their first place."""
     bare = message.parse(BODY, lambda: "new")
     nameless = _section(message.PROPERTIES, codec.list_of([codec.NULL, codec.NULL, codec.string("to")]))
     other = message.parse(nameless + BODY, lambda: "new")

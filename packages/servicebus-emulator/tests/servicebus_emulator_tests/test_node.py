@@ -20,14 +20,14 @@ NO_NODE = "there is no Node on PATH"
 
 
 def _problem() -> str | None:
-    """Why this cannot run here."""
+    """Why this test cannot run here."""
     if shutil.which("node") is None:
         return NO_NODE
     return None if (FOLDER / "node_modules" / "@azure" / "service-bus").is_dir() else MISSING
 
 
 async def _said(connection_string: str) -> dict[str, Any]:
-    """What the script got from the emulator."""
+    """The script's output on the emulator."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "SYSTEMROOT"}}
     process = await asyncio.create_subprocess_exec(
         shutil.which("node") or "node",
@@ -71,7 +71,7 @@ async def test_the_node_sdk(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def _check_refusals(refused: dict[str, str], log: list[str]) -> None:
-    """Each by its name, and in a line of the log."""
+    """Each refusal names what is unsupported, in the error and in a line of the log."""
     # For a session that is asked for by name, the SDK has a text of its own whatever the reason: the log has the name.
     assert "requested session 'a'" in refused.pop("session")
     assert "does not support message sessions" in refused.pop("nextSession")

@@ -1,4 +1,4 @@
-"""The package stands alone."""
+"""The package has no dependencies."""
 
 import ast
 import sys
@@ -8,7 +8,7 @@ SOURCES = sorted((Path(__file__).parents[2] / "src" / "servicebus_emulator").glo
 
 
 def test_it_imports_the_standard_library_alone() -> None:
-    """And itself: whoever installs it installs nothing else."""
+    """It imports only itself besides, so its installation installs nothing else."""
     imported = set()
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):

@@ -79,7 +79,7 @@ def _live_through_a_kill(entities: Path, db: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # the SDK forgets sockets that were cut
-def test_nothing_is_lost_and_nothing_comes_back_when_it_is_killed(entities: Path, tmp_path: Path) -> None:
+def test_nothing_is_lost_and_nothing_comes_twice_when_it_is_killed(entities: Path, tmp_path: Path) -> None:
     """The same client goes on after SIGKILL and a restart on the same port and file."""
     completed = _live_through_a_kill(entities, tmp_path / "bus.db")
     gc.collect()  # so that the warnings come here, where they are ignored
@@ -102,7 +102,7 @@ def test_it_ends_cleanly_on_a_signal(entities: Path, number: signal.Signals) -> 
 
 
 def test_it_ends_with_the_pipe_of_its_parent(entities: Path) -> None:
-    """However the parent ended: the pipe closes, and the emulator goes."""
+    """The pipe closes however the parent ended, and the emulator ends."""
     with _process(entities, "--exit-with-stdin") as (process, _ready):
         assert process.communicate(timeout=5) == ("", "")
         assert process.returncode == 0

@@ -33,7 +33,7 @@ READ_BACK = {b"text": b"why", b"number": 7, b"yes": True, b"step": b"new", b"own
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Clients:
     """Open clients of the queue "properties"."""
 
     sender: ServiceBusSender
@@ -47,7 +47,7 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(emulator: Emulator) -> Iterator[Desk]:
+def clients(emulator: Emulator) -> Iterator[Clients]:
     """Clients for all tests of this module; each test leaves the queue empty."""
     emulator.add({"queues": [{"name": "properties", "max_delivery_count": 2}]})
     with ExitStack() as stack:
@@ -57,7 +57,7 @@ def desk(emulator: Emulator) -> Iterator[Desk]:
             for sub_queue in (None, ServiceBusSubQueue.DEAD_LETTER)
         )
         sender = stack.enter_context(client.get_queue_sender("properties"))
-        yield Desk(sender, *(stack.enter_context(receiver) for receiver in receivers))
+        yield Clients(sender, *(stack.enter_context(receiver) for receiver in receivers))
     assert emulator.count("properties") == emulator.count("properties/$DeadLetterQueue") == 0
 
 
@@ -67,7 +67,7 @@ def _receive(receiver: ServiceBusReceiver) -> ServiceBusReceivedMessage:
 
 
 def _settle(receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, outcome: str, **fields: Any) -> None:
-    """Settle over the receiver's link, and wait for the emulator's word."""
+    """Settle over the receiver's link, and wait for the emulator's answer."""
     handler: Any = receiver._handler
     handler.settle_messages(
         message._delivery_id, message._delivery_tag, outcome, await_outcome=True, outcome_timeout=5, **fields
@@ -79,54 +79,56 @@ def _number(message: ServiceBusReceivedMessage) -> int:
     return message.sequence_number
 
 
-def test_abandoning_sets_properties(desk: Desk) -> None:
+def test_abandoning_sets_properties(clients: Clients) -> None:
     """The next delivery has them: new ones are added, those of the same name replaced, others stay."""
-    _settle(desk.receiver, desk.send_and_receive(), "modified", delivery_failed=True, message_annotations=PROPERTIES)
-    again = _receive(desk.receiver)
+    _settle(
+        clients.receiver, clients.send_and_receive(), "modified", delivery_failed=True, message_annotations=PROPERTIES
+    )
+    again = _receive(clients.receiver)
     assert (again.application_properties, again.delivery_count) == (READ_BACK, 1)
-    desk.receiver.complete_message(again)
+    clients.receiver.complete_message(again)
 
 
-def test_the_last_abandoning_sets_them_on_the_dead_letter(desk: Desk) -> None:
-    """With the reason that the emulator itself adds."""
-    desk.receiver.abandon_message(desk.send_and_receive())
-    _settle(desk.receiver, _receive(desk.receiver), "modified", message_annotations=PROPERTIES)
-    dead = _receive(desk.dead_letters)
+def test_the_last_abandoning_sets_them_on_the_dead_letter(clients: Clients) -> None:
+    """They stand beside the reason that the emulator adds."""
+    clients.receiver.abandon_message(clients.send_and_receive())
+    _settle(clients.receiver, _receive(clients.receiver), "modified", message_annotations=PROPERTIES)
+    dead = _receive(clients.dead_letters)
     added = {name: dead.application_properties[name] for name in READ_BACK} if dead.application_properties else {}
     assert added == READ_BACK
     assert dead.dead_letter_reason == "MaxDeliveryCountExceeded"
-    desk.dead_letters.complete_message(dead)
+    clients.dead_letters.complete_message(dead)
 
 
-def test_deferring_sets_properties(desk: Desk) -> None:
-    """Whoever asks for the message by its number sees them."""
-    message = desk.send_and_receive()
-    _settle(desk.receiver, message, "modified", undeliverable_here=True, message_annotations=PROPERTIES)
-    [deferred] = desk.receiver.receive_deferred_messages(_number(message))
+def test_deferring_sets_properties(clients: Clients) -> None:
+    """They are there when the message is received by its number."""
+    message = clients.send_and_receive()
+    _settle(clients.receiver, message, "modified", undeliverable_here=True, message_annotations=PROPERTIES)
+    [deferred] = clients.receiver.receive_deferred_messages(_number(message))
     assert deferred.application_properties == READ_BACK
-    desk.receiver.complete_message(deferred)
+    clients.receiver.complete_message(deferred)
 
 
-def test_dead_lettering_sets_properties(desk: Desk) -> None:
-    """The entries of the info beside reason and description."""
+def test_dead_lettering_sets_properties(clients: Clients) -> None:
+    """They are the entries of the info other than reason and description."""
     info = {**PROPERTIES, "DeadLetterReason": "r", "DeadLetterErrorDescription": "d"}
     error = AMQPError(condition=b"com.microsoft:dead-letter", description=None, info=info)
-    _settle(desk.receiver, desk.send_and_receive(), "rejected", error=error)
-    dead = _receive(desk.dead_letters)
+    _settle(clients.receiver, clients.send_and_receive(), "rejected", error=error)
+    dead = _receive(clients.dead_letters)
     own = {b"DeadLetterReason": b"r", b"DeadLetterErrorDescription": b"d"}
     assert dead.application_properties == READ_BACK | own
     assert (dead.dead_letter_reason, dead.dead_letter_error_description) == ("r", "d")
-    desk.dead_letters.complete_message(dead)
+    clients.dead_letters.complete_message(dead)
 
 
 @pytest.mark.parametrize("status", ["abandoned", "defered", "suspended"])
-def test_settling_over_management_sets_properties(desk: Desk, status: str) -> None:
-    """The way that SDKs take after the link is gone, and for deferred messages."""
-    message = desk.send_and_receive()
-    desk.receiver._settle_message_via_mgmt_link(
+def test_settling_over_management_sets_properties(clients: Clients, status: str) -> None:
+    """SDKs settle in this way after the link is gone, and for deferred messages."""
+    message = clients.send_and_receive()
+    clients.receiver._settle_message_via_mgmt_link(
         status, [message.lock_token or ""], {"properties-to-modify": PROPERTIES}
     )
-    receiver = desk.dead_letters if status == "suspended" else desk.receiver
+    receiver = clients.dead_letters if status == "suspended" else clients.receiver
     if status == "defered":
         [again] = receiver.receive_deferred_messages(_number(message))
     else:
@@ -135,19 +137,19 @@ def test_settling_over_management_sets_properties(desk: Desk, status: str) -> No
     receiver.complete_message(again)
 
 
-def test_an_outcome_that_is_not_well_formed_is_refused(desk: Desk) -> None:
+def test_an_outcome_that_is_not_well_formed_is_refused(clients: Clients) -> None:
     """The client gets an error, not the end of its connection, and the message stays as it was."""
-    message = desk.send_and_receive()
+    message = clients.send_and_receive()
     with pytest.raises(Exception, match="not well-formed"):
-        _settle(desk.receiver, message, "modified", message_annotations={7: "a number is no name"})
-    [peeked] = desk.receiver.peek_messages(1, sequence_number=_number(message))
+        _settle(clients.receiver, message, "modified", message_annotations={7: "a number is no name"})
+    [peeked] = clients.receiver.peek_messages(1, sequence_number=_number(message))
     assert peeked.application_properties == {b"own": b"stays", b"step": b"old"}
-    desk.receiver._settle_message_via_mgmt_link("completed", [message.lock_token or ""])
+    clients.receiver._settle_message_via_mgmt_link("completed", [message.lock_token or ""])
 
 
 # ---- without sockets ----
 
-#: Types that nothing here computes with must come back byte by byte: a ubyte, a decimal, a list.
+#: Types that nothing here computes with must be returned byte by byte: a ubyte, a decimal, a list.
 ODD = (
     (codec.symbol("ubyte"), codec.ubyte(5)),
     (codec.symbol("decimal"), b"\x74\x01\x02\x03\x04"),
@@ -188,7 +190,7 @@ def test_values_keep_their_types(way: str) -> None:
 
 
 def test_properties_survive_a_restart(tmp_path: Path) -> None:
-    """What was abandoned or deferred with them is read back with them."""
+    """They are read back with an abandoned or a deferred message."""
     specs = entities.from_json({"queues": [{"name": "q"}]})
     store = Store(tmp_path / "bus.db")
     queue = Broker(specs, store).entity("q")

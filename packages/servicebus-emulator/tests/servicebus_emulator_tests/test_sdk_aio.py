@@ -20,13 +20,13 @@ from azure.servicebus.exceptions import (
 )
 
 from servicebus_emulator.emulator import Emulator
-from servicebus_emulator_tests.conftest import MAX_MESSAGE_BYTES, Desk, until_count
+from servicebus_emulator_tests.conftest import MAX_MESSAGE_BYTES, Clients, until_count
 
 pytestmark = pytest.mark.stack
 
 
-async def _receive(desk: Desk) -> ServiceBusReceivedMessage:
-    [message] = await desk.receiver.receive_messages(1)
+async def _receive(clients: Clients) -> ServiceBusReceivedMessage:
+    [message] = await clients.receiver.receive_messages(1)
     return message
 
 
@@ -35,7 +35,7 @@ def _number(message: ServiceBusReceivedMessage) -> int:
     return message.sequence_number
 
 
-async def test_a_message_arrives_as_it_was_sent(desk: Desk) -> None:
+async def test_a_message_arrives_as_it_was_sent(clients: Clients) -> None:
     """Body bytes, properties and application properties with their types; then what the broker adds."""
     body = bytes(range(256))
     properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {
@@ -57,8 +57,8 @@ async def test_a_message_arrives_as_it_was_sent(desk: Desk) -> None:
         partition_key="p",
     )
     before = datetime.now(UTC)
-    await desk.sender.send_messages(sent)
-    message = await _receive(desk)
+    await clients.sender.send_messages(sent)
+    message = await _receive(clients)
     assert b"".join(message.body) == body
     assert (message.message_id, message.subject, message.content_type) == ("id-1", "s", "application/json")
     assert (message.correlation_id, message.reply_to, message.to) == ("c", "r", "t")
@@ -74,13 +74,13 @@ async def test_a_message_arrives_as_it_was_sent(desk: Desk) -> None:
     assert message.locked_until_utc
     assert abs((message.enqueued_time_utc - before).total_seconds()) < 5
     assert abs((message.locked_until_utc - message.enqueued_time_utc).total_seconds() - 30) < 5
-    await desk.receiver.complete_message(message)
+    await clients.receiver.complete_message(message)
 
 
-async def test_a_batch_arrives_message_by_message_in_order(desk: Desk, emulator: Emulator) -> None:
+async def test_a_batch_arrives_message_by_message_in_order(clients: Clients, emulator: Emulator) -> None:
     """One envelope, a hundred messages with growing sequence numbers; received and deleted."""
-    sender = desk.client.get_queue_sender("taken")
-    taker = desk.client.get_queue_receiver(
+    sender = clients.client.get_queue_sender("taken")
+    taker = clients.client.get_queue_receiver(
         "taken", receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE, max_wait_time=5
     )
     await asyncio.gather(sender.__aenter__(), taker.__aenter__())
@@ -99,171 +99,171 @@ async def test_a_batch_arrives_message_by_message_in_order(desk: Desk, emulator:
     await asyncio.gather(sender.close(), taker.close())
 
 
-async def test_a_message_of_several_frames_arrives_whole(desk: Desk) -> None:
+async def test_a_message_of_several_frames_arrives_whole(clients: Clients) -> None:
     """Over a megabyte: sent in frames of 64 KiB, delivered in frames of 1 MiB."""
     body = bytes(range(256)) * 5000
-    await desk.sender.send_messages(ServiceBusMessage(body))
-    message = await _receive(desk)
+    await clients.sender.send_messages(ServiceBusMessage(body))
+    message = await _receive(clients)
     assert b"".join(message.body) == body
-    await desk.receiver.complete_message(message)
+    await clients.receiver.complete_message(message)
 
 
-async def test_a_message_beyond_the_limit_is_refused(desk: Desk) -> None:
-    """And the next one is taken."""
+async def test_a_message_beyond_the_limit_is_refused(clients: Clients) -> None:
+    """The next message is taken."""
     with pytest.raises(MessageSizeExceededError):
-        await desk.sender.send_messages(ServiceBusMessage(b"x" * (MAX_MESSAGE_BYTES + 1)))
-    await desk.sender.send_messages(ServiceBusMessage("small"))
-    await desk.receiver.complete_message(await _receive(desk))
+        await clients.sender.send_messages(ServiceBusMessage(b"x" * (MAX_MESSAGE_BYTES + 1)))
+    await clients.sender.send_messages(ServiceBusMessage("small"))
+    await clients.receiver.complete_message(await _receive(clients))
 
 
-async def test_a_scheduled_message_comes_at_its_time(desk: Desk) -> None:
+async def test_a_scheduled_message_comes_at_its_time(clients: Clients) -> None:
     """Peeked as scheduled before, active after, with another sequence number."""
     due = datetime.now(UTC) + timedelta(seconds=0.4)
-    [number] = await desk.sender.schedule_messages(ServiceBusMessage("later"), due)
-    [peeked] = await desk.receiver.peek_messages(1, sequence_number=number)
+    [number] = await clients.sender.schedule_messages(ServiceBusMessage("later"), due)
+    [peeked] = await clients.receiver.peek_messages(1, sequence_number=number)
     assert (peeked.state, peeked.sequence_number) == (ServiceBusMessageState.SCHEDULED, number)
-    message = await _receive(desk)
+    message = await _receive(clients)
     assert datetime.now(UTC) >= due.replace(microsecond=due.microsecond // 1000 * 1000)
     assert _number(message) > number
     assert message.state == ServiceBusMessageState.ACTIVE
-    await desk.receiver.complete_message(message)
+    await clients.receiver.complete_message(message)
 
 
-async def test_a_cancelled_message_never_comes(desk: Desk, emulator: Emulator) -> None:
+async def test_a_cancelled_message_never_comes(clients: Clients, emulator: Emulator) -> None:
     """It is gone at once, and cannot be cancelled again."""
     due = datetime.now(UTC) + timedelta(seconds=60)
-    numbers = await desk.sender.schedule_messages([ServiceBusMessage("a"), ServiceBusMessage("b")], due)
-    await desk.sender.cancel_scheduled_messages(numbers)
+    numbers = await clients.sender.schedule_messages([ServiceBusMessage("a"), ServiceBusMessage("b")], due)
+    await clients.sender.cancel_scheduled_messages(numbers)
     assert emulator.count("aio") == 0
     with pytest.raises(MessageNotFoundError):
-        await desk.sender.cancel_scheduled_messages(numbers)
+        await clients.sender.cancel_scheduled_messages(numbers)
 
 
-async def test_an_abandoned_message_comes_again(desk: Desk) -> None:
-    """At once, with its delivery counted."""
-    await desk.sender.send_messages(ServiceBusMessage("again"))
-    await desk.receiver.abandon_message(await _receive(desk))
-    message = await _receive(desk)
+async def test_an_abandoned_message_comes_again(clients: Clients) -> None:
+    """It comes at once, with its delivery counted."""
+    await clients.sender.send_messages(ServiceBusMessage("again"))
+    await clients.receiver.abandon_message(await _receive(clients))
+    message = await _receive(clients)
     assert message.delivery_count == 1
-    await desk.receiver.complete_message(message)
+    await clients.receiver.complete_message(message)
 
 
-async def test_a_message_dies_after_its_last_delivery(desk: Desk) -> None:
+async def test_a_message_dies_after_its_last_delivery(clients: Clients) -> None:
     """The third failed delivery moves it to the dead letters, which say why."""
-    await desk.sender.send_messages(ServiceBusMessage("poison"))
+    await clients.sender.send_messages(ServiceBusMessage("poison"))
     for _ in range(3):
-        await desk.receiver.abandon_message(await _receive(desk))
-    [dead] = await desk.dead_letters.receive_messages(1)
+        await clients.receiver.abandon_message(await _receive(clients))
+    [dead] = await clients.dead_letters.receive_messages(1)
     assert str(dead) == "poison"
     assert dead.dead_letter_reason == "MaxDeliveryCountExceeded"
     assert dead.dead_letter_error_description == "Message could not be consumed after 3 delivery attempts."
-    await desk.dead_letters.complete_message(dead)
+    await clients.dead_letters.complete_message(dead)
 
 
-async def test_a_dead_letter_keeps_reason_and_contents(desk: Desk) -> None:
+async def test_a_dead_letter_keeps_reason_and_contents(clients: Clients) -> None:
     """Reason and description arrive as given; own properties stay."""
-    await desk.sender.send_messages(ServiceBusMessage(b"\x01", application_properties={"mine": 1}))
-    await desk.receiver.dead_letter_message(await _receive(desk), reason="why", error_description="because")
-    [dead] = await desk.dead_letters.receive_messages(1)
+    await clients.sender.send_messages(ServiceBusMessage(b"\x01", application_properties={"mine": 1}))
+    await clients.receiver.dead_letter_message(await _receive(clients), reason="why", error_description="because")
+    [dead] = await clients.dead_letters.receive_messages(1)
     assert (dead.dead_letter_reason, dead.dead_letter_error_description) == ("why", "because")
     assert b"".join(dead.body) == b"\x01"
     assert dead.application_properties
     assert dead.application_properties[b"mine"] == 1
-    await desk.dead_letters.complete_message(dead)
+    await clients.dead_letters.complete_message(dead)
 
 
-async def test_an_expired_message_goes_to_the_dead_letters(desk: Desk, emulator: Emulator) -> None:
-    """Without anyone receiving: a timer sees to it."""
-    await desk.sender.send_messages(ServiceBusMessage("stale", time_to_live=timedelta(seconds=0.1)))
+async def test_an_expired_message_goes_to_the_dead_letters(clients: Clients, emulator: Emulator) -> None:
+    """A timer moves it, even if no one receives."""
+    await clients.sender.send_messages(ServiceBusMessage("stale", time_to_live=timedelta(seconds=0.1)))
     await until_count(emulator, "aio/$DeadLetterQueue", 1)
-    [dead] = await desk.dead_letters.receive_messages(1)
+    [dead] = await clients.dead_letters.receive_messages(1)
     assert dead.dead_letter_reason == "TTLExpiredException"
-    await desk.dead_letters.complete_message(dead)
+    await clients.dead_letters.complete_message(dead)
 
 
-async def test_renewing_moves_the_end_of_a_lock(desk: Desk) -> None:
+async def test_renewing_moves_the_end_of_a_lock(clients: Clients) -> None:
     """The message keeps its token, and can be completed."""
-    await desk.sender.send_messages(ServiceBusMessage("long"))
-    message = await _receive(desk)
+    await clients.sender.send_messages(ServiceBusMessage("long"))
+    message = await _receive(clients)
     before = message.locked_until_utc
     assert before
     await asyncio.sleep(0.05)
-    assert await desk.receiver.renew_message_lock(message) > before
-    await desk.receiver.complete_message(message)
+    assert await clients.receiver.renew_message_lock(message) > before
+    await clients.receiver.complete_message(message)
 
 
-async def test_a_lost_lock_is_told_and_the_message_comes_again(desk: Desk, emulator: Emulator) -> None:
+async def test_a_lost_lock_is_an_error_and_the_message_comes_again(clients: Clients, emulator: Emulator) -> None:
     """Neither completing nor renewing works; the next receiver gets it, counted."""
-    await desk.sender.send_messages(ServiceBusMessage("slow"))
-    message = await _receive(desk)
+    await clients.sender.send_messages(ServiceBusMessage("slow"))
+    message = await _receive(clients)
     emulator.expire_lock("aio", _number(message))
     with pytest.raises(MessageLockLostError):
-        await desk.receiver.renew_message_lock(message)
+        await clients.receiver.renew_message_lock(message)
     with pytest.raises(MessageLockLostError):
-        await desk.receiver.complete_message(message)
-    again = await _receive(desk)
+        await clients.receiver.complete_message(message)
+    again = await _receive(clients)
     assert (again.sequence_number, again.delivery_count) == (message.sequence_number, 1)
-    await desk.receiver.complete_message(again)
+    await clients.receiver.complete_message(again)
 
 
-async def test_a_deferred_message_is_received_by_number(desk: Desk) -> None:
+async def test_a_deferred_message_is_received_by_number(clients: Clients) -> None:
     """It is out of the way until then; afterwards it is settled like any other."""
-    await desk.sender.send_messages([ServiceBusMessage("first"), ServiceBusMessage("second")])
-    first = await _receive(desk)
-    await desk.receiver.defer_message(first)
-    second = await _receive(desk)
+    await clients.sender.send_messages([ServiceBusMessage("first"), ServiceBusMessage("second")])
+    first = await _receive(clients)
+    await clients.receiver.defer_message(first)
+    second = await _receive(clients)
     assert str(second) == "second"
-    await desk.receiver.complete_message(second)
-    [deferred] = await desk.receiver.receive_deferred_messages(_number(first))
+    await clients.receiver.complete_message(second)
+    [deferred] = await clients.receiver.receive_deferred_messages(_number(first))
     assert (str(deferred), deferred.state) == ("first", ServiceBusMessageState.DEFERRED)
-    await desk.receiver.complete_message(deferred)
+    await clients.receiver.complete_message(deferred)
     with pytest.raises(MessageNotFoundError):
-        await desk.receiver.receive_deferred_messages(_number(first))
+        await clients.receiver.receive_deferred_messages(_number(first))
 
 
-async def test_peeking_changes_nothing(desk: Desk) -> None:
+async def test_peeking_changes_nothing(clients: Clients) -> None:
     """Locked messages are seen too; an empty queue gives an empty list."""
-    assert await desk.receiver.peek_messages(5) == []
-    await desk.sender.send_messages([ServiceBusMessage("a"), ServiceBusMessage("b")])
-    locked = await _receive(desk)
-    peeked = await desk.receiver.peek_messages(5, sequence_number=_number(locked))
+    assert await clients.receiver.peek_messages(5) == []
+    await clients.sender.send_messages([ServiceBusMessage("a"), ServiceBusMessage("b")])
+    locked = await _receive(clients)
+    peeked = await clients.receiver.peek_messages(5, sequence_number=_number(locked))
     assert [str(message) for message in peeked] == ["a", "b"]
-    await desk.receiver.complete_message(locked)
-    other = await _receive(desk)
+    await clients.receiver.complete_message(locked)
+    other = await _receive(clients)
     assert other.delivery_count == 0
-    await desk.receiver.complete_message(other)
+    await clients.receiver.complete_message(other)
 
 
-async def test_a_received_message_can_be_sent_again(desk: Desk) -> None:
+async def test_a_received_message_can_be_sent_again(clients: Clients) -> None:
     """Its old sequence number and lock do not come along."""
-    await desk.sender.send_messages(ServiceBusMessage("copy me", application_properties={"n": 1}))
-    original = await _receive(desk)
-    await desk.sender.send_messages(original)
-    await desk.receiver.complete_message(original)
-    copy = await _receive(desk)
+    await clients.sender.send_messages(ServiceBusMessage("copy me", application_properties={"n": 1}))
+    original = await _receive(clients)
+    await clients.sender.send_messages(original)
+    await clients.receiver.complete_message(original)
+    copy = await _receive(clients)
     assert _number(copy) > _number(original)
     assert copy.application_properties == {b"n": 1}
-    await desk.receiver.complete_message(copy)
+    await clients.receiver.complete_message(copy)
 
 
-async def test_faults_are_given_to_the_next_sends_only(desk: Desk, emulator: Emulator) -> None:
+async def test_faults_are_given_to_the_next_sends_only(clients: Clients, emulator: Emulator) -> None:
     """The SDK turns the condition into its exception; without retries it shows."""
     emulator.fail_next_sends("com.microsoft:server-busy", 2)
     for _ in range(2):
         with pytest.raises(ServiceBusServerBusyError):
-            await desk.sender.send_messages(ServiceBusMessage("no"))
-    await desk.sender.send_messages(ServiceBusMessage("yes"))
-    message = await _receive(desk)
+            await clients.sender.send_messages(ServiceBusMessage("no"))
+    await clients.sender.send_messages(ServiceBusMessage("yes"))
+    message = await _receive(clients)
     assert str(message) == "yes"
-    await desk.receiver.complete_message(message)
+    await clients.receiver.complete_message(message)
 
 
-async def test_unknown_entities_and_sessions_are_refused(desk: Desk) -> None:
-    """When the link is opened, with the conditions of the real service."""
-    missing = desk.client.get_queue_receiver("missing")
+async def test_unknown_entities_and_sessions_are_refused(clients: Clients) -> None:
+    """They are refused when the link is opened, with the real service's conditions."""
+    missing = clients.client.get_queue_receiver("missing")
     with pytest.raises(MessagingEntityNotFoundError):
         await missing.__aenter__()
-    session = desk.client.get_queue_receiver("aio", session_id="s")
+    session = clients.client.get_queue_receiver("aio", session_id="s")
     with pytest.raises(ServiceBusError, match="does not support message sessions"):
         await session.__aenter__()
     await asyncio.gather(missing.close(), session.close())
@@ -279,19 +279,19 @@ async def test_a_wrong_key_is_refused(emulator: Emulator) -> None:
         await sender.close()
 
 
-async def test_a_duplicate_is_accepted_and_dropped(desk: Desk, emulator: Emulator) -> None:
-    """Also within one batch; another id is another message."""
-    async with desk.client.get_queue_sender("once") as sender:
+async def test_a_duplicate_is_accepted_and_dropped(clients: Clients, emulator: Emulator) -> None:
+    """This holds within one batch too; another id is another message."""
+    async with clients.client.get_queue_sender("once") as sender:
         await sender.send_messages(ServiceBusMessage("1", message_id="same"))
         await sender.send_messages([ServiceBusMessage(each, message_id=each) for each in ("same", "other", "other")])
     assert emulator.count("once") == 2
 
 
-async def test_subscriptions_get_copies(desk: Desk, emulator: Emulator) -> None:
-    """Each settles its own; a subscription has dead letters of its own, too."""
-    sender = desk.client.get_topic_sender("news")
-    receiver = desk.client.get_subscription_receiver("news", "a", max_wait_time=5)
-    dead_letters = desk.client.get_subscription_receiver("news", "a", sub_queue="deadletter", max_wait_time=5)
+async def test_subscriptions_get_copies(clients: Clients, emulator: Emulator) -> None:
+    """Each settles its own copy, and has dead letters of its own."""
+    sender = clients.client.get_topic_sender("news")
+    receiver = clients.client.get_subscription_receiver("news", "a", max_wait_time=5)
+    dead_letters = clients.client.get_subscription_receiver("news", "a", sub_queue="deadletter", max_wait_time=5)
     links = (sender, receiver, dead_letters)
     await asyncio.gather(*(link.__aenter__() for link in links))
     await sender.send_messages(ServiceBusMessage("hello"))
@@ -306,15 +306,15 @@ async def test_subscriptions_get_copies(desk: Desk, emulator: Emulator) -> None:
     await asyncio.gather(*(link.close() for link in links))
 
 
-async def test_sixty_four_messages_are_kept_in_flight_by_a_renewer(desk: Desk, emulator: Emulator) -> None:
+async def test_sixty_four_messages_are_kept_in_flight_by_a_renewer(clients: Clients, emulator: Emulator) -> None:
     """Locks of three seconds, held for four: all are renewed, all complete, none was delivered twice."""
     failures: list[Exception | None] = []
 
     async def failed(_message: object, error: Exception | None) -> None:
         failures.append(error)
 
-    sender = desk.client.get_queue_sender("busy")
-    receiver = desk.client.get_queue_receiver("busy", max_wait_time=5)
+    sender = clients.client.get_queue_sender("busy")
+    receiver = clients.client.get_queue_receiver("busy", max_wait_time=5)
     await asyncio.gather(sender.__aenter__(), receiver.__aenter__())
     await sender.send_messages([ServiceBusMessage(str(number)) for number in range(64)])
     held: list[ServiceBusReceivedMessage] = []

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.stack
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Clients:
     """Open clients of the queue "sync"."""
 
     sender: ServiceBusSender
@@ -33,11 +33,11 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(emulator: Emulator) -> Iterator[Desk]:
+def clients(emulator: Emulator) -> Iterator[Clients]:
     """Clients for all tests of this module; each test leaves the queue empty."""
     with ExitStack() as stack:
         client = stack.enter_context(ServiceBusClient.from_connection_string(emulator.connection_string, retry_total=0))
-        yield Desk(
+        yield Clients(
             stack.enter_context(client.get_queue_sender("sync")),
             stack.enter_context(client.get_queue_receiver("sync", max_wait_time=5)),
             stack.enter_context(
@@ -57,69 +57,69 @@ def _number(message: ServiceBusReceivedMessage) -> int:
     return message.sequence_number
 
 
-def test_send_receive_and_complete(desk: Desk) -> None:
+def test_send_receive_and_complete(clients: Clients) -> None:
     """Body and properties arrive as they were sent."""
-    desk.sender.send_messages(ServiceBusMessage(b"\x00\xff", application_properties={"n": 1}))
-    message = _receive(desk.receiver)
+    clients.sender.send_messages(ServiceBusMessage(b"\x00\xff", application_properties={"n": 1}))
+    message = _receive(clients.receiver)
     assert b"".join(message.body) == b"\x00\xff"
     assert message.application_properties == {b"n": 1}
-    desk.receiver.complete_message(message)
+    clients.receiver.complete_message(message)
 
 
-def test_abandon_dead_letter_and_read_the_dead_letter(desk: Desk) -> None:
+def test_abandon_dead_letter_and_read_the_dead_letter(clients: Clients) -> None:
     """The second delivery is counted; the reason is found on the dead letter."""
-    desk.sender.send_messages(ServiceBusMessage("x"))
-    desk.receiver.abandon_message(_receive(desk.receiver))
-    again = _receive(desk.receiver)
+    clients.sender.send_messages(ServiceBusMessage("x"))
+    clients.receiver.abandon_message(_receive(clients.receiver))
+    again = _receive(clients.receiver)
     assert again.delivery_count == 1
-    desk.receiver.dead_letter_message(again, reason="r", error_description="d")
-    dead = _receive(desk.dead_letters)
+    clients.receiver.dead_letter_message(again, reason="r", error_description="d")
+    dead = _receive(clients.dead_letters)
     assert (dead.dead_letter_reason, dead.dead_letter_error_description) == ("r", "d")
-    desk.dead_letters.complete_message(dead)
+    clients.dead_letters.complete_message(dead)
 
 
-def test_schedule_and_cancel(desk: Desk) -> None:
+def test_schedule_and_cancel(clients: Clients) -> None:
     """What is cancelled is gone; what is not comes at its time."""
     later, soon = (datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (60, 0.3))
-    [number] = desk.sender.schedule_messages(ServiceBusMessage("never"), later)
-    desk.sender.schedule_messages(ServiceBusMessage("soon"), soon)
-    desk.sender.cancel_scheduled_messages(number)
+    [number] = clients.sender.schedule_messages(ServiceBusMessage("never"), later)
+    clients.sender.schedule_messages(ServiceBusMessage("soon"), soon)
+    clients.sender.cancel_scheduled_messages(number)
     with pytest.raises(MessageNotFoundError):
-        desk.sender.cancel_scheduled_messages(number)
-    message = _receive(desk.receiver)
+        clients.sender.cancel_scheduled_messages(number)
+    message = _receive(clients.receiver)
     assert str(message) == "soon"
-    desk.receiver.complete_message(message)
+    clients.receiver.complete_message(message)
 
 
-def test_defer_peek_and_receive_by_number(desk: Desk) -> None:
+def test_defer_peek_and_receive_by_number(clients: Clients) -> None:
     """A deferred message can be peeked at, and received by its number."""
-    desk.sender.send_messages(ServiceBusMessage("aside"))
-    message = _receive(desk.receiver)
-    desk.receiver.defer_message(message)
-    [peeked] = desk.receiver.peek_messages(1, sequence_number=_number(message))
+    clients.sender.send_messages(ServiceBusMessage("aside"))
+    message = _receive(clients.receiver)
+    clients.receiver.defer_message(message)
+    [peeked] = clients.receiver.peek_messages(1, sequence_number=_number(message))
     assert str(peeked) == "aside"
-    [deferred] = desk.receiver.receive_deferred_messages(_number(message))
-    desk.receiver.complete_message(deferred)
+    [deferred] = clients.receiver.receive_deferred_messages(_number(message))
+    clients.receiver.complete_message(deferred)
 
 
-def test_renew_and_lose_a_lock(desk: Desk, emulator: Emulator) -> None:
+def test_renew_and_lose_a_lock(clients: Clients, emulator: Emulator) -> None:
     """A renewed lock holds; a lost one cannot be used any more."""
-    desk.sender.send_messages(ServiceBusMessage("x"))
-    message = _receive(desk.receiver)
+    clients.sender.send_messages(ServiceBusMessage("x"))
+    message = _receive(clients.receiver)
     before = message.locked_until_utc
     assert before
-    assert desk.receiver.renew_message_lock(message) >= before
+    assert clients.receiver.renew_message_lock(message) >= before
     emulator.expire_lock("sync", _number(message))
     with pytest.raises(MessageLockLostError):
-        desk.receiver.complete_message(message)
-    desk.receiver.complete_message(_receive(desk.receiver))
+        clients.receiver.complete_message(message)
+    clients.receiver.complete_message(_receive(clients.receiver))
 
 
-def test_threads_with_receivers_of_their_own(desk: Desk, emulator: Emulator) -> None:
+def test_threads_with_receivers_of_their_own(clients: Clients, emulator: Emulator) -> None:
     """Eight threads share eighty messages: each is received once, and all are completed."""
     done: list[int] = []
     end_s = monotonic() + 30
-    desk.sender.send_messages([ServiceBusMessage(str(number)) for number in range(80)])
+    clients.sender.send_messages([ServiceBusMessage(str(number)) for number in range(80)])
 
     def work() -> None:
         with (

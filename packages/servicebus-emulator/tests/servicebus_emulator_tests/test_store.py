@@ -1,4 +1,4 @@
-"""What the journal holds is what a fresh broker gets."""
+"""A fresh broker gets everything that the journal holds."""
 
 import sqlite3
 from collections.abc import Callable
@@ -53,8 +53,8 @@ def _token(message: Message | None) -> UUID:
     return message.lock.token
 
 
-def test_messages_come_back_as_they_were(tmp_path: Path) -> None:
-    """Active, abandoned, deferred and dead ones; completed ones do not."""
+def test_messages_are_read_as_they_were_written(tmp_path: Path) -> None:
+    """Active, abandoned, deferred and dead messages are there, and completed ones are not."""
 
     def work(queue: Queue) -> None:
         for name in ("completed", "abandoned", "deferred", "dead", "untouched"):
@@ -94,7 +94,7 @@ def test_locks_do_not_survive_but_their_messages_do(tmp_path: Path) -> None:
 
 
 def test_sequence_numbers_keep_growing(tmp_path: Path) -> None:
-    """Even when everything was taken out in between."""
+    """This holds even if all messages were removed in between."""
     numbers: list[int] = []
 
     def pass_through(queue: Queue) -> None:
@@ -107,7 +107,7 @@ def test_sequence_numbers_keep_growing(tmp_path: Path) -> None:
 
 
 def test_duplicates_are_known_after_a_restart(tmp_path: Path) -> None:
-    """Within the window; afterwards the id is free and its row gone."""
+    """They are known within the window; afterwards the id is free and its row is gone."""
 
     def pass_through(queue: Queue) -> None:
         queue.submit(_content("same"), 1000)
@@ -133,7 +133,7 @@ def test_what_fell_due_while_nobody_ran_happens_at_the_start(tmp_path: Path) -> 
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    """Two writers would hand out the same messages."""
+    """Two writers would deliver the same messages twice."""
     first = Store(tmp_path / "bus.db")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         Store(tmp_path / "bus.db")

@@ -1,4 +1,4 @@
-"""Clients that misbehave: they lose their own connection, and nobody else does."""
+"""Clients that misbehave lose their own connection, and no other client does."""
 
 import socket
 from time import monotonic, sleep
@@ -81,7 +81,7 @@ def _send(client: socket.socket, *performatives: Performative, payload: bytes = 
 
 
 def _next(client: socket.socket, wanted: type[Performative], buffer: bytearray) -> Performative:
-    """The next frame of a kind, others are read over."""
+    """The next frame of a kind; others are skipped."""
     while True:
         while (unit := frames.take_unit(buffer)) is not None:
             if not unit.startswith(b"AMQP") and isinstance(performative := frames.parse(unit)[1], wanted):
@@ -89,7 +89,7 @@ def _next(client: socket.socket, wanted: type[Performative], buffer: bytearray) 
         buffer += client.recv(65536)
 
 
-def _opened(port: int, role: bool, queue: str) -> socket.socket:
+def _open_link(port: int, role: bool, queue: str) -> socket.socket:
     """A connection with one session and one link: to receive from the queue, or to send to it."""
     client = socket.create_connection(("127.0.0.1", port), 5)
     link = Attach("l", 0, role, source=_terminus(0x28, queue), target=_terminus(0x29, queue), initial_delivery_count=0)
@@ -107,7 +107,7 @@ def _refused_with(disposition: Performative) -> str:
 def test_sending_inside_a_transaction_is_refused(emulator: Emulator) -> None:
     """Even without a link to the coordinator: the message is not taken, as if it were outside of one."""
     emulator.add({"queues": [{"name": "sent in a transaction"}]})
-    with _opened(emulator.port, False, "sent in a transaction") as client:
+    with _open_link(emulator.port, False, "sent in a transaction") as client:
         transfer = Transfer(0, 0, b"t", 0, settled=False, state=TRANSACTIONAL)
         _send(client, transfer, payload=BODY)
         assert "transactions" in _refused_with(_next(client, Disposition, bytearray()))
@@ -117,10 +117,10 @@ def test_sending_inside_a_transaction_is_refused(emulator: Emulator) -> None:
 def test_settling_inside_a_transaction_is_refused(emulator: Emulator) -> None:
     """The client gets an answer and does not wait for one; the message stays locked."""
     emulator.add({"queues": [{"name": "settled in a transaction"}]})
-    with _opened(emulator.port, False, "settled in a transaction") as client:
+    with _open_link(emulator.port, False, "settled in a transaction") as client:
         _send(client, Transfer(0, 0, b"t", 0, settled=False), payload=BODY)
         _next(client, Disposition, bytearray())
-    with _opened(emulator.port, True, "settled in a transaction") as client:
+    with _open_link(emulator.port, True, "settled in a transaction") as client:
         buffer = bytearray()
         _send(client, Flow(0, 1000, 0, 1000, handle=0, delivery_count=0, link_credit=1))
         _next(client, Transfer, buffer)
@@ -130,7 +130,7 @@ def test_settling_inside_a_transaction_is_refused(emulator: Emulator) -> None:
 
 
 def _send_on(client: socket.socket) -> None:
-    """Send for five seconds."""
+    """Keep sending for five seconds."""
     end_s = monotonic() + 5
     while monotonic() < end_s:
         client.sendall(b"x" * 1000)
@@ -138,7 +138,7 @@ def _send_on(client: socket.socket) -> None:
 
 
 def test_a_refused_client_that_stays_is_cut(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has its time to read the answer, and no more: what it goes on to send is read by nobody."""
+    """It has time to read the answer; whatever it still sends is not read."""
     monkeypatch.setattr(connection, "_FAREWELL_S", 0.1)
     with socket.create_connection(("127.0.0.1", emulator.port), 5) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")

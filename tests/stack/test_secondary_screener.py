@@ -1,4 +1,4 @@
-"""Llama Guard on the whole road: what Content Safety lets pass and it does not; and what follows when it is silent."""
+"""Llama Guard on the whole road: it refuses what Content Safety allows, and what happens when it is silent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stack
 GUARD = "meta/llama-guard-3-8b"
 EVERYBODY = (BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD)
 
-#: What the policy that comes with the app says of the second opinion, and what is said here: it is given two seconds,
+#: What the app's own policy says of the secondary screener, and what replaces it here: the screener has two seconds,
 #: and its breaker, which has tests of its own, stays closed.
 AS_IT_COMES = "[screeners.llama_guard]\ntimeout_s = 20.0\nfailures = 3\npause_s = 60.0\ngo_on_without = true\n"
 PATIENT = "[screeners.llama_guard]\ntimeout_s = 3.0\nfailures = 1000\npause_s = 60.0\ngo_on_without = {}\n"
@@ -38,14 +38,14 @@ def policy(folder: Path, *, go_on_without: bool) -> str:
 
 @pytest_asyncio.fixture(scope="module")
 async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
-    """A stack on which everybody looks, and that goes on without the second opinion."""
+    """A stack on which every screener looks, and that allows content without the secondary screener."""
     file = policy(tmp_path_factory.mktemp("policy"), go_on_without=True)
     async with open_road({"SCREENERS": ",".join(EVERYBODY), "MODERATION_FILE": file}) as opened:
         yield opened
 
 
 async def guard_is(road: Road, message: dict[str, Any], kind: str, **more: Any) -> None:
-    """Let the second opinion alone misbehave for this message's prompt."""
+    """Let only the secondary screener misbehave for this message's prompt."""
     match = {"prompt_contains": message["prompt"], "model": GUARD}
     (await road.replicate.post("/_sim/faults", json={"kind": kind, "match": match, **more})).raise_for_status()
 
@@ -56,20 +56,20 @@ async def made(road: Road, message: dict[str, Any]) -> list[str]:
 
 
 def prompt_of(generation: Generation) -> ScreeningRecord:
-    """The record of the look at the prompt."""
+    """The record of the prompt's verdict."""
     (found,) = [record for record in generation.screenings if record.subject == "prompt"]
     return found
 
 
 async def ended_with(road: Road, marks: str) -> tuple[dict[str, Any], Outcome]:
-    """A message whose prompt the second opinion finds unsafe for these hazards, and what became of it."""
+    """A message whose prompt the secondary screener finds unsafe for these hazards, and its outcome."""
     message = await road.message()
     message["prompt"] += f" unsafe {marks}"
     return message, await road.outcome(message)
 
 
-async def test_what_content_safety_passes_the_second_opinion_refuses(road: Road) -> None:
-    """For each hazard the user is told the category in plain words; nothing is held, and no picture is made."""
+async def test_what_content_safety_passes_the_secondary_screener_refuses(road: Road) -> None:
+    """For each hazard the reason names the category in plain words; nothing is held, and no picture is made."""
     words = {
         "S1": "violence",
         "S9": "weapons",
@@ -79,9 +79,9 @@ async def test_what_content_safety_passes_the_second_opinion_refuses(road: Road)
         "S7": "the privacy of others",
     }
     ended = await asyncio.gather(*(ended_with(road, marks) for marks in words))
-    for (message, outcome), told in zip(ended, words.values(), strict=True):
+    for (message, outcome), category in zip(ended, words.values(), strict=True):
         assert outcome.reason == "PROMPT_REFUSED"
-        assert outcome.event["data"]["reason"]["text"] == f"The prompt was refused by the content rules ({told})."
+        assert outcome.event["data"]["reason"]["text"] == f"The prompt was refused by the content rules ({category})."
         assert await made(road, message) == [GUARD]
         assert not await road.moves(outcome.key)
         await road.paid_nothing(outcome)
@@ -89,7 +89,7 @@ async def test_what_content_safety_passes_the_second_opinion_refuses(road: Road)
         assert (seen.allowed, seen.screeners, seen.unavailable) == (False, EVERYBODY, ())
 
 
-async def test_the_record_says_what_the_second_opinion_found(road: Road) -> None:
+async def test_the_record_says_what_the_secondary_screener_found(road: Road) -> None:
     """A hazard without a severity is a topic beside the service's own severities, which were all zero."""
     _, outcome = await ended_with(road, "S9")
     seen = prompt_of(outcome.generation)
@@ -98,7 +98,7 @@ async def test_the_record_says_what_the_second_opinion_found(road: Road) -> None
 
 
 async def test_a_hazard_that_the_policy_lets_pass_is_no_refusal(road: Road) -> None:
-    """Advice and elections are the services' business in other houses; one that nobody knows is refused unnamed."""
+    """Advice and elections are no matter of this policy; an unknown hazard is refused without a name."""
     (fine, passed), (_, strange) = await asyncio.gather(ended_with(road, "S6, S13"), ended_with(road, "S99"))
     assert passed.event["type"] == "darkroom.generation.succeeded"
     assert await made(road, fine) == [GUARD, "black-forest-labs/flux-schnell"]
@@ -126,7 +126,7 @@ async def test_a_prompt_cannot_close_the_frame_of_the_question(road: Road) -> No
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_where_the_policy_says_so_it_goes_on_without_it(road: Road, kind: str, more: dict[str, Any]) -> None:
-    """Failed, down, out of credit or silent: the others decide, and the record says who was missing."""
+    """It fails, is down, has no credit or is silent: the others decide, and the record names it as missing."""
     message = await road.message()
     await guard_is(road, message, kind, times=-1, **more)
     outcome = await road.outcome(message)
@@ -137,7 +137,7 @@ async def test_where_the_policy_says_so_it_goes_on_without_it(road: Road, kind: 
     await road.books_balance(outcome.key.user_id)
 
 
-async def test_what_a_silent_second_opinion_would_have_said_is_no_excuse(road: Road) -> None:
+async def test_the_silence_of_the_secondary_screener_excuses_nothing(road: Road) -> None:
     """The service refuses, so it is refused, whoever is silent."""
     message = await road.message()
     message["prompt"] += " with gore"
@@ -149,7 +149,7 @@ async def test_what_a_silent_second_opinion_would_have_said_is_no_excuse(road: R
 
 
 async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> None:
-    """Nothing is held and nothing made until everybody has looked; then it is done, and nobody was missing."""
+    """Nothing is held or created until every screener has answered; then the request is done, with none missing."""
     file = policy(tmp_path, go_on_without=False)
     async with open_road({"SCREENERS": ",".join(EVERYBODY), "MODERATION_FILE": file}) as road:
         message = await road.message()

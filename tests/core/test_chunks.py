@@ -1,4 +1,4 @@
-"""Texts in pieces: nothing is lost at a seam, and what a model has parted is whole again."""
+"""Texts in chunks: nothing is lost at a seam, and the parts of a streamed text are joined."""
 
 import json
 
@@ -15,23 +15,23 @@ from shared.core.safety.chunks import OVERLAP_CHARACTERS, joined, pieces_of
     st.integers(600, 2000),
     st.sampled_from("a\u00e9\U0001f5fc"),
 )
-def test_what_is_not_longer_than_the_overlap_is_whole_in_one_piece(at: int, length: int, most: int, char: str) -> None:
-    """Wherever it stands, whatever the text is written in; and no piece is longer than it may be."""
+def test_what_is_not_longer_than_the_overlap_is_whole_in_one_chunk(at: int, length: int, most: int, char: str) -> None:
+    """This holds at any place and in any script, and no chunk is longer than its limit."""
     text = char * at + "x" * length + char * 700
-    pieces = pieces_of(text, most)
-    assert any("x" * length in piece for piece in pieces)
-    assert all(len(piece) <= most for piece in pieces)
+    chunks = pieces_of(text, most)
+    assert any("x" * length in chunk for chunk in chunks)
+    assert all(len(chunk) <= most for chunk in chunks)
 
 
 @given(st.lists(st.text(max_size=8), max_size=8))
-def test_whole_pieces_are_only_put_together(pieces: list[str]) -> None:
-    """Nothing is added between them, and nothing changed."""
-    assert joined(pieces) == "".join(pieces)
+def test_whole_parts_are_only_joined(parts: list[str]) -> None:
+    """Nothing is added between them, and nothing is changed."""
+    assert joined(parts) == "".join(parts)
 
 
 @given(st.text(st.characters(categories=["Cs", "Lu"]) | st.sampled_from("a\U0001f5fc"), max_size=20))
 def test_no_half_of_a_character_is_left(text: str) -> None:
-    """What comes out can be stored and sent, and what was whole is still there."""
+    """The result can be stored and sent, and keeps every whole character."""
     whole = joined(text)
     whole.encode()
     left = iter(whole)
@@ -49,5 +49,5 @@ def test_no_half_of_a_character_is_left(text: str) -> None:
     ],
 )
 def test_a_character_that_was_parted_is_whole_again(said: str, read: str) -> None:
-    """As JSON brings it, half in each of two pieces; a half alone is replaced."""
+    """JSON may have half of it in each of two parts; a half alone is replaced."""
     assert joined(json.loads(said)) == read
