@@ -82,7 +82,7 @@ def usage(
             await _expect_known(command_context, operations, paying, "" if known else name)
         else:
             _show(command_context, sums)
-        command_context.screen.complain(_opened(number, after))
+        command_context.screen.complain(_count_sentence(number, after))
         return 0
 
     command_context.do(command)
@@ -95,7 +95,7 @@ def _account_of(user: str | None, account: str | None) -> str | None:
     return valid_account(account) or user
 
 
-def _opened(number: int, after: datetime | None) -> str:
+def _count_sentence(number: int, after: datetime | None) -> str:
     """How many generations were opened since then, as a sentence."""
     were, since_then = "was" if number < 2 else "were", f" since {moment(after)}" if after else ""
     sentence = f"{counted(number, 'generation') if number else 'no generation'} {were} opened{since_then}."

@@ -27,7 +27,7 @@ class AzurePart(Part):
     """The managed identity, the storage account and Service Bus."""
 
     def pings(self) -> Mapping[str, Ping]:
-        """See ``Part``."""
+        """Add Tables, Blob Storage and Service Bus."""
         return {
             **super().pings(),
             "tables": lambda: self.store.load_account("health"),

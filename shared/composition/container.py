@@ -38,7 +38,7 @@ class Container(SafetyPart):
     """All dependencies."""
 
     def pings(self) -> Mapping[str, Ping]:
-        """See ``Part``."""
+        """Add the check of settings and data files."""
         return {"settings": self.check, **super().pings()}
 
     async def load_data_files(self) -> None:

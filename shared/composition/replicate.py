@@ -20,7 +20,7 @@ class ReplicatePart(AzurePart):
     """Replicate's client, its secrets, and the provider of the message handler."""
 
     def pings(self) -> Mapping[str, Ping]:
-        """See ``Part``."""
+        """Add the webhook secret and Replicate."""
         return {
             **super().pings(),
             "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # the secret is made when it is asked, not here

@@ -20,7 +20,7 @@ class SafetyPart(ReplicatePart):
     """The policy and the screeners."""
 
     def pings(self) -> Mapping[str, Ping]:
-        """See ``Part``."""
+        """Add Content Safety."""
         # Only the service is asked: the chain may call a model that costs money, and anybody may call health.
         return {**super().pings(), "content safety": lambda: self.content_safety.text("health")}
 

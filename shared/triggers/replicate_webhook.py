@@ -66,7 +66,7 @@ async def receive(
         return Answer(413, f"the body is larger than {WEBHOOK_BYTES} bytes")
     if not body:
         return Answer(400, "the body is empty: send it with a Content-Length, not chunked")
-    if not _allowed(webhook_dependencies.allowed, headers.get("x-forwarded-for", "")):
+    if not _is_allowed(webhook_dependencies.allowed, headers.get("x-forwarded-for", "")):
         return _refuse(webhook_dependencies, "this address is not allowed to send webhooks")
     try:
         callback = await _verify_with_refresh(webhook_dependencies, headers, query, body)
@@ -128,7 +128,7 @@ def _answer_unavailable(webhook_dependencies: WebhookDependencies, trouble: Unav
     return Answer(503, f"{trouble.dependency} is not available; deliver this again")
 
 
-def _allowed(networks: Sequence[Network], forwarded_for: str) -> bool:
+def _is_allowed(networks: Sequence[Network], forwarded_for: str) -> bool:
     """Whether the sender's address is in one of ``networks``. Without networks, every address is allowed.
 
     The platform appends the peer's address on the right. Everything left of it is the sender's own claim.

@@ -55,8 +55,8 @@ class GenerationView:
             "chain": list(generation.chain),
             "attempts": attempt.number if attempt else 0,
             "tries": attempt.posts if attempt else 0,
-            "asked": self._asked,
-            "sent": self._sent,
+            "asked": self._request_facts,
+            "sent": self._input_facts,
             "seed": attempt.seed if attempt else None,
             "prediction_id": attempt.prediction_id if attempt else None,
             "missing_since": attempt.missing_since.isoformat() if attempt and attempt.missing_since else None,
@@ -91,7 +91,7 @@ class GenerationView:
         )
         for name, value in self._prompts.items():
             yield name.replace("_", " "), value or ""
-        yield "asked", _listed(self._asked)
+        yield "asked", _listed(self._request_facts)
         yield from self._of_attempt()
         yield "credits", _credits(generation)
         yield "cost", f"{usd(generation.cost_usd_micros)} USD, estimated" if generation.cost_usd_micros else ""
@@ -114,20 +114,20 @@ class GenerationView:
         yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
         yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
         yield "attempts", f"{attempt.number}{f', {attempt.posts} tries at the last' if attempt.posts > 1 else ''}"
-        yield "sent", _listed(self._sent)
+        yield "sent", _listed(self._input_facts)
         yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
         yield "prediction", attempt.prediction_id or ""
         yield "not known", f"to Replicate, since {moment(attempt.missing_since)}" if attempt.missing_since else ""
         yield "outputs", "reported by Replicate, not yet screened" if attempt.promised and _is_open(generation) else ""
 
     @property
-    def _asked(self) -> dict[str, Any]:
+    def _request_facts(self) -> dict[str, Any]:
         request = self.generation.request
         values = asdict(request) if request else {}
         return {name: values[name] for name in _SHOWN_FIELDS if values.get(name) is not None}
 
     @property
-    def _sent(self) -> dict[str, Any]:
+    def _input_facts(self) -> dict[str, Any]:
         """The model's inputs, without texts that a user wrote. The seed is left out, because it has its own line."""
         attempt = self.generation.attempt
         inputs = attempt.inputs if attempt else {}
