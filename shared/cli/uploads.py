@@ -41,11 +41,7 @@ def upload(
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
-        size_bytes, most = file.stat().st_size, operations.deps.limits.upload_bytes
-        if not 0 < size_bytes <= most:
-            raise RefusedError(
-                f"Nothing was sent: {file} has {size_bytes} bytes, not 1 to {most} ({most // _MIB} MiB)."
-            )
+        _check_size(file, operations.deps.limits.upload_bytes)
         if not replace and await operations.uploads.upload_size(target) is not None:
             raise RefusedError(f"Nothing was sent: the file {target} exists already. --replace overwrites it.")
         try:
@@ -58,3 +54,9 @@ def upload(
         return 0
 
     command_context.do(command)
+
+
+def _check_size(file: Path, most: int) -> None:
+    size_bytes = file.stat().st_size
+    if not 0 < size_bytes <= most:
+        raise RefusedError(f"Nothing was sent: {file} has {size_bytes} bytes, not 1 to {most} ({most // _MIB} MiB).")

@@ -119,8 +119,7 @@ async def correct(  # noqa: PLR0913  # each is a column of the entry
 ) -> Account:
     """Post a compensating entry: differences in credits of each balance. Returns the account after it.
 
-    The account's balances change too, unless ``ledger_only`` is set. Use ``ledger_only`` if the balances were right
-    and only the ledger lacked an entry.
+    The account's balances change too, unless ``ledger_only`` is set: the balances were right, and the ledger was not.
     Raises ValueError if there is no account, if the id was used before, or if a balance would become negative.
     """
     _check_ids(account_id, correction_id)

@@ -147,7 +147,7 @@ def test_hostile_texts_take_no_longer_than_their_length(kind: str) -> None:
 )
 def test_a_chunk_is_read_in_each_way(chunk: str, read: set[str]) -> None:
     """A plain text is read once; a text that may be disguised is also read without its disguises."""
-    assert {reading.dead_letters for reading in of_chunk(chunk)} == read
+    assert {reading.letters for reading in of_chunk(chunk)} == read
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_chunk_is_read_in_each_way(chunk: str, read: set[str]) -> None:
 )
 def test_what_is_written_one_letter_at_a_time_is_put_together(text: str, read: set[str]) -> None:
     """A wider gap ends a word, and an article before the word may not belong to it."""
-    assert {reading.dead_letters for reading in spaced(text)} == read
+    assert {reading.letters for reading in spaced(text)} == read
 
 
 def listed(terms: str, innocent: str = "[]") -> str:

@@ -111,7 +111,7 @@ def test_a_stage_knows_which_cases_it_distinguishes() -> None:
     """A stage that has read the end or the webhook excludes the other cases, and cannot switch to one."""
     stage = Stage(End.ABORTED, Webhook.ONCE, Fault())
     assert not stage.ends_in(End.FEWER, End.UNSAFE)
-    assert not stage.is_told(Webhook.EARLY)
+    assert not stage.may_send(Webhook.EARLY)
     assert {end for end, _ in stage.alike} == set(End) - {End.FEWER, End.UNSAFE}
     assert {webhook for _, webhook in stage.alike} == set(Webhook) - {Webhook.EARLY}
     stage.turned(End.CONTENT, Webhook.LATE)

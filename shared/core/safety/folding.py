@@ -198,7 +198,7 @@ def _numbered(run: str) -> str:
 
 
 def faces(text: str) -> Iterator[str]:
-    """The text itself. If it hides text, also: with the hidden text in place, the hidden text alone, and as displayed."""
+    """The text itself. If it hides text: also with it in place, the hidden text alone, and as displayed."""
     yield text
     if text.isascii():
         return

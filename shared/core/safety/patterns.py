@@ -99,14 +99,14 @@ def _sequence(tokens: list[str]) -> list[str]:
 
 
 def _item(tokens: list[str]) -> list[str]:
-    token = tokens.pop(0)
-    if token == "(?:":
+    part = tokens.pop(0)
+    if part == "(?:":
         options = _alternatives(tokens)
         if not tokens:
             raise PatternError("a bracket or a ? stands where it means nothing")
         tokens.pop(0)
         return options
-    return list(token[1:-1]) if token[0] == "[" else [token]
+    return list(part[1:-1]) if part[0] == "[" else [part]
 
 
 def _bound(count: int) -> None:

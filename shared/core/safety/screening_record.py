@@ -20,7 +20,7 @@ class ScreeningRecord:
     """One verdict on ``subject``: "prompt", "input image", or "output 1.0" (attempt and index).
 
     ``policy`` is the version of the policy. ``category`` is what the content was refused for; empty if it was allowed
-    or refused for none. ``provenance`` is the result of validating an output's provenance manifest; empty if it had none.
+    or refused for none. ``provenance`` is the result of validating an output's manifest; empty if it had none.
     """
 
     subject: str
