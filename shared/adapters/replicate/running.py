@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shared.adapters.replicate.sdk.errors import ReplicateError
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S
 from shared.core.dependency import Dependency
 from shared.core.provider.prediction import Status
 from shared.ports import Unavailable
 
 if TYPE_CHECKING:
     from shared.adapters.replicate.sdk.api import ReplicateApi
-
-#: Replicate's bounds: ``Prefer: wait`` at most 60 s, ``Cancel-After`` at least 5 s.
-_LONGEST_WAIT_S, _SHORTEST_LIFE_S = 60, 5
 
 #: Seconds between two reads of a prediction that was not finished when its create was answered.
 _LOOK_EVERY_S = 0.5
@@ -53,8 +51,8 @@ class ModelRunner:
         predictions = self._api().predictions
         new = NewPrediction(
             inputs=inputs,
-            wait_s=max(1, min(_LONGEST_WAIT_S, math.floor(within_s))),
-            cancel_after_s=max(_SHORTEST_LIFE_S, math.ceil(within_s)),
+            wait_s=max(WAIT_S[0], min(WAIT_S[1], math.floor(within_s))),
+            cancel_after_s=max(CANCEL_AFTER_S[0], math.ceil(within_s)),
         )
         prediction = await predictions.create(model, new)
         # Replicate answers as soon as there is an output, a moment before the end. So the next read follows at once.

@@ -15,7 +15,6 @@ Rules of this file:
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -38,6 +37,7 @@ from shared.adapters.replicate.sdk.errors import (
 from shared.adapters.replicate.sdk.hardware import MACHINES, PRICED_ON, Machine
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.types import Account, Deployment, File, FullPrediction, Training
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, ONE_READ_S, WAIT_S, pauses_s
 from shared.core.provider.prediction import Status
 
 #: The first and the longest pause between two reads of a prediction, in seconds. Each is half as long again as the one
@@ -46,12 +46,8 @@ _LOOKS_S = (1.0, 15.0)
 #: The first pause if the output is there already and only the end is missing.
 _SOON_S = 0.1
 
-#: Replicate's bounds: ``Cancel-After`` is 5 s to a day, ``Prefer: wait`` at most 60 s (replicate.com/docs).
-_SHORTEST_LIFE_S, _LONGEST_LIFE_S, _LONGEST_WAIT_S = 5, 86_400, 60
-
-#: The time for the one read that is always made, in seconds; and how long before the time-out Replicate's own
-#: ``Cancel-After`` may have ended the prediction.
-_ONE_LOOK_S, _EARLY_S = 0.25, 1.0
+#: How many seconds before the time-out Replicate's own ``Cancel-After`` may have ended the prediction.
+_EARLY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,10 +257,10 @@ class ReplicateConnector:
             TimedOutError: it took longer, and was canceled; or the create was not answered in time.
         """
         began, operation = time.monotonic(), "predictions.create"
-        bound_s = seconds(operation, timeout_s, most_s=_LONGEST_LIFE_S)
-        life_s = max(_SHORTEST_LIFE_S, math.ceil(bound_s))
+        bound_s = seconds(operation, timeout_s, most_s=CANCEL_AFTER_S[1])
+        life_s = max(CANCEL_AFTER_S[0], math.ceil(bound_s))
         # Replicate waits for less than the whole time: without the prediction's id we could not cancel it.
-        held_s = min(_LONGEST_WAIT_S, math.floor(bound_s) - 1)
+        held_s = min(WAIT_S[1], math.floor(bound_s) - 1)
         new = NewPrediction(inputs=inputs, wait_s=held_s if held_s > 0 else None, cancel_after_s=life_s)
         try:
             async with asyncio.timeout(bound_s):
@@ -312,7 +308,7 @@ class ReplicateConnector:
 
     async def _wait(self, prediction_id: str, bound_s: float, deadline: float, first_look_s: float) -> FullPrediction:
         """The prediction as it ended. At the deadline, ``bound_s`` after the beginning, it is canceled."""
-        pause_s, left_s = first_look_s, max(deadline - time.monotonic(), _ONE_LOOK_S)
+        left_s, pauses = max(deadline - time.monotonic(), ONE_READ_S), pauses_s(first_look_s, _LOOKS_S[1], 1.5)
         with suppress(TimeoutError):
             async with asyncio.timeout(left_s):
                 while True:
@@ -322,8 +318,7 @@ class ReplicateConnector:
                             return prediction
                     if time.monotonic() >= deadline:
                         break
-                    await asyncio.sleep(pause_s * random.uniform(0.5, 1))
-                    pause_s = min(pause_s * 1.5, _LOOKS_S[1])
+                    await asyncio.sleep(next(pauses))
         canceled, done = None, "it could not be canceled, and may still run"
         with suppress(TimeoutError, *TRIED_AGAIN[Kind.CANCEL]):
             async with asyncio.timeout(min(max(0.4 * bound_s, 0.3), 5.0)):

@@ -11,7 +11,6 @@ Rules of this file:
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -26,6 +25,7 @@ from shared.adapters.replicate.sdk.http import REQUEST_ERRORS
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.sse import SseDecoder, SseEvent, TooLargeError
 from shared.adapters.replicate.sdk.types import FullPrediction
+from shared.adapters.replicate.sdk.waiting import ONE_READ_S, pauses_s
 
 #: The most seconds of a run, by Replicate's default.
 LONGEST_S = 1800.0
@@ -34,8 +34,6 @@ _SILENCE_S = 35.0
 #: The first and the longest pause between two reads of a prediction whose stream has ended, in seconds. Each is twice
 #: the one before, and is multiplied by a random 0.5 to 1.
 _PAUSES_S = (0.5, 5.0)
-#: The time for the one read that is always made, in seconds.
-_ONE_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ async def stream(
         TimedOutError: it has not ended after ``timeout_s``. It still runs: cancel it if you no longer want it.
         ReplicateError: it cannot be read.
     """
-    reader, pause_s, deadline = _Reader(), _PAUSES_S[0], time.monotonic() + timeout_s
+    reader, pauses, deadline = _Reader(), pauses_s(*_PAUSES_S, 2), time.monotonic() + timeout_s
     while True:
         if prediction.stream_url and not reader.over():
             async with aclosing(_connect(caller, prediction.stream_url, deadline)) as events:
@@ -90,14 +88,13 @@ async def stream(
                     if reader.over():
                         break
         with suppress(TimeoutError, *TRIED_AGAIN[Kind.READ]):  # a transient error is waited out
-            async with asyncio.timeout(max(_left_s(deadline), _ONE_LOOK_S)):
+            async with asyncio.timeout(max(_left_s(deadline), ONE_READ_S)):
                 prediction = await ask(prediction.id)
         if prediction.status.finished:
             break
         if time.monotonic() >= deadline:
             raise TimedOutError("predictions.stream", f"prediction {prediction.id} still runs after {timeout_s:g} s")
-        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), _left_s(deadline)))
-        pause_s = min(pause_s * 2, _PAUSES_S[1])
+        await asyncio.sleep(min(next(pauses), _left_s(deadline)))
     if missed := reader.missed(prediction.text):
         yield StreamedText(missed)
     yield StreamEnd(prediction)

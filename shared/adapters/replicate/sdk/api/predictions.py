@@ -10,9 +10,7 @@ from shared.adapters.replicate.sdk.api.naming import owner_and_name, seconds
 from shared.adapters.replicate.sdk.calling import Caller
 from shared.adapters.replicate.sdk.errors import ValidationError
 from shared.adapters.replicate.sdk.types import FullPrediction
-
-#: Bounds of ``Cancel-After`` and ``Prefer: wait``, in seconds (replicate.com/docs/topics/predictions).
-_CANCEL_AFTER_S, _WAIT_S = (5, 86_400), (1, 60)
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +44,9 @@ class NewPrediction:
         """The request's headers. ValidationError if a number of seconds is out of its bounds."""
         headers = {}
         if self.wait_s is not None:
-            headers["Prefer"] = f"wait={_within(operation, 'wait_s', self.wait_s, _WAIT_S)}"
+            headers["Prefer"] = f"wait={_within(operation, 'wait_s', self.wait_s, WAIT_S)}"
         if self.cancel_after_s is not None:
-            seconds = _within(operation, "cancel_after_s", self.cancel_after_s, _CANCEL_AFTER_S)
+            seconds = _within(operation, "cancel_after_s", self.cancel_after_s, CANCEL_AFTER_S)
             headers["Cancel-After"] = f"{seconds}s"
         return headers
 
