@@ -1,4 +1,4 @@
-"""What the corridor relies on, the same for FakeReplicate and for the real adapter on the Replicate simulator."""
+"""What the message handler relies on: for FakeReplicate, and for the real adapter on the Replicate simulator."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ _seeds = count(1)
 
 @dataclass
 class Setting:
-    """A provider, and the hands of a test on what is behind it: let it succeed, fail, delete."""
+    """A provider, and what a test may do behind it: let predictions succeed, fail, be deleted."""
 
     provider: Provider
     succeed: Callable[[str], Awaitable[Prediction]]
@@ -138,7 +138,7 @@ async def test_a_created_prediction_is_found(setting: Setting) -> None:
     assert found.seed == this.seed
 
 
-async def test_an_unknown_prediction_is_none(setting: Setting) -> None:
+async def test_an_unknown_prediction_is_not_found(setting: Setting) -> None:
     """Nothing is known of an id that was never given."""
     assert await setting.provider.get(ref("z" * 26)) is None
     assert await setting.provider.cancel(ref("z" * 26)) is None
@@ -166,7 +166,7 @@ async def test_a_succeeded_prediction_is_not_canceled(setting: Setting) -> None:
 
 
 async def test_a_failure_brings_its_error(setting: Setting) -> None:
-    """The error text is what failures are told apart by."""
+    """The error text decides the kind of failure."""
     await setting.fail_next()
     prediction, _ = await created(setting.provider)
     failed = await setting.finish(prediction.prediction_id)

@@ -21,7 +21,7 @@ from tests.adapters.simulators import scripted
 
 
 async def test_a_create_sends_what_replicate_documents() -> None:
-    """Path, body and headers of the POST, and a webhook address that our own door reads back."""
+    """Path, body and headers of the POST, and a webhook address that our own trigger reads back."""
     outcome, server = await outcome_of(says(201, CREATED))
     ((method, path, headers, body),) = server.requests
     sent = json.loads(body)
@@ -40,7 +40,7 @@ async def test_a_create_sends_what_replicate_documents() -> None:
     assert outcome.prediction.seed == 7
 
 
-async def test_only_of_a_long_prediction_the_start_is_told() -> None:
+async def test_only_of_a_long_prediction_the_start_is_posted() -> None:
     """It adopts one whose answer was lost, while it still costs; a short one has ended by then."""
     sent = []
     for expected_s in (START_NEWS_FROM_S - 1, START_NEWS_FROM_S):
@@ -92,7 +92,7 @@ async def test_a_refused_token_is_refreshed_once_and_the_create_repeated() -> No
     assert token.refreshes == 1
 
 
-async def test_a_token_that_stays_refused_is_put_off() -> None:
+async def test_a_token_that_stays_refused_is_deferred() -> None:
     """After the second 401 it is "not created", to be tried in a minute."""
     outcome, server = await outcome_of(says(401))
     assert outcome == NotCreated(DeferReason.UNAUTHORIZED, 60)
@@ -106,7 +106,7 @@ async def test_a_lost_answer_after_a_refresh_is_unknown() -> None:
 
 
 async def test_missing_credit_waits_two_minutes() -> None:
-    """A 402 is our account's matter, and soon tried again."""
+    """A 402 concerns our account, and the create is sent again in two minutes."""
     assert (await outcome_of(says(402, {"title": "Insufficient credit"})))[0] == NotCreated(DeferReason.NO_CREDIT, 120)
 
 
@@ -143,7 +143,7 @@ async def test_a_missing_model_is_refused() -> None:
 @pytest.mark.parametrize("status", [404, 405, 410, 451])
 @pytest.mark.parametrize("body", [b"", b"default backend - 404", b"<html>no</html>", b"{}", b'["detail"]'])
 async def test_an_answer_that_is_not_replicates_refuses_no_model(status: int, body: bytes) -> None:
-    """A load balancer's line or an edge's page: trouble on the way, and nothing was created."""
+    """A load balancer's line or an edge's page: the request did not arrive, and nothing was created."""
     outcome, server = await outcome_of(web.Response(status=status, body=body))
     assert outcome == NotCreated(DeferReason.MISROUTED, 60)
     assert len(server.requests) == 1
@@ -179,7 +179,7 @@ async def test_a_403_is_the_operators_trouble(answer: web.Response, why: DeferRe
     ],
 )
 async def test_a_refused_webhook_address_is_the_operators(body: object) -> None:
-    """It is our own setting: no user could change it."""
+    """The address is our own setting: no user could change it."""
     outcome, _ = await outcome_of(says(422, body))
     assert outcome == NotCreated(DeferReason.WEBHOOK_REFUSED, 60)
 
@@ -199,9 +199,9 @@ async def test_a_webhook_within_the_input_is_the_users(body: object) -> None:
 
 
 async def test_a_version_that_does_not_exist_may_be_our_account() -> None:
-    """The same sentence is told to who may not use it: whoever sees more than one answer decides."""
-    told = "The specified version does not exist (or perhaps you don't have permission to use it?)"
-    outcome, _ = await outcome_of(says(422, {"title": "Invalid version or not permitted", "detail": told}))
+    """An account without permission gets the same sentence, so denials.py decides by further answers."""
+    detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
+    outcome, _ = await outcome_of(says(422, {"title": "Invalid version or not permitted", "detail": detail}))
     assert outcome == CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL], perhaps_ours=True)
 
 
@@ -221,7 +221,7 @@ async def test_no_body_raises_anything(status: int, body: bytes) -> None:
 
 
 async def test_a_refused_input_is_named_without_its_value() -> None:
-    """A 422 tells the user which fields to change, and never quotes what they hold."""
+    """A 422 names the fields that the user must change, and never quotes their values."""
     fields = [
         {"type": "enum", "field": "input.output_format", "description": "input.output_format: tiff is not one of"},
         {"type": "required", "field": "input", "description": "prompt is required"},
@@ -256,10 +256,10 @@ async def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     answers = (says(401), says(422, {"detail": "a lighthouse"}), says(500, {"detail": "a lighthouse"}))
     outcomes = [str((await outcome_of(answer))[0]) for answer in answers]
     logged = [record.getMessage() for record in caplog.records if record.name.startswith("darkroom")]
-    told = " ".join([*outcomes, *logged])
-    assert "422" in told
+    texts = " ".join([*outcomes, *logged])
+    assert "422" in texts
     for word in (TOKEN, NEW_TOKEN, "lighthouse", "digest", SECRET):
-        assert word not in told
+        assert word not in texts
 
 
 def test_refused_fields_reads_every_documented_form() -> None:

@@ -1,4 +1,4 @@
-"""Whose trouble a denial is: the model's, or the account's."""
+"""Denials: whether a refusal is about the model or about the account."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ async def create(world: World, model: str, say: CreateOutcome) -> CreateOutcome:
 
 
 async def test_one_model_that_is_denied_is_gone() -> None:
-    """However often: nothing waits for it, and the next of the chain may do."""
+    """However often: no circuit opens, and the next of the chain may be tried."""
     world = made()
     for _ in range(2 * RULE.failures):
         assert await create(world, "owner/a:1", DENIED) == DENIED
@@ -32,7 +32,7 @@ async def test_one_model_that_is_denied_is_gone() -> None:
 
 
 async def test_several_models_that_are_denied_are_the_operators(caplog: pytest.LogCaptureFixture) -> None:
-    """Put off, told, and after some in a row left alone."""
+    """Deferred and logged; after several in a row the circuit is open."""
     world = made()
     assert await create(world, "owner/a:1", DENIED) == DENIED
     assert await create(world, "owner/b:1", DENIED) == OURS
@@ -66,7 +66,7 @@ async def test_a_model_that_is_not_there_is_never_ours() -> None:
 
 
 async def test_a_403_for_everybody_is_the_operators() -> None:
-    """Put off from the first on, and left alone after some in a row."""
+    """Deferred from the first on; after several in a row the circuit is open."""
     world = made()
     for number in range(RULE.failures - 1):
         assert await create(world, f"owner/{number}", FORBIDDEN) == FORBIDDEN
@@ -75,7 +75,7 @@ async def test_a_403_for_everybody_is_the_operators() -> None:
 
 
 async def test_a_403_for_one_model_alone_is_that_models(caplog: pytest.LogCaptureFixture) -> None:
-    """Others run: the next of the chain is tried, and the operator is told of it."""
+    """Others run: the next of the chain is tried, and the log has a line for the operator."""
     world = made()
     assert await create(world, "owner/a", FORBIDDEN) == FORBIDDEN
     assert await create(world, "owner/b", CREATED) == CREATED

@@ -95,7 +95,7 @@ def test_siblings_of_real_texts_are_judged_alike(error: str, failure: Failure) -
 
 
 def test_every_kind_has_a_reason() -> None:
-    """What a user is told follows from the kind; a missing credit of ours is never told as the user's fault."""
+    """The kind decides the sentence for the user; a missing credit of ours is never called the user's fault."""
     assert set(REASONS) == set(Failure)
     assert REASONS[Failure.OPERATOR] is Reason.PROVIDER_UNAVAILABLE
 

@@ -29,7 +29,7 @@ PICTURE = bytes(range(256)) * 1000
 
 
 async def fetched(adapter: Replicate, uri: str, most_bytes: int = 1_000_000) -> bytes:
-    """The whole output; each piece is checked for its size."""
+    """The whole output; each chunk is checked for its size."""
     content = bytearray()
     async with adapter.fetch(uri, most_bytes) as chunks:
         async for chunk in chunks:
@@ -46,7 +46,7 @@ async def refusal_of(adapter: Replicate, uri: str, most_bytes: int = 1_000_000) 
 
 
 async def test_an_output_is_streamed_without_the_token() -> None:
-    """All of its bytes, in small pieces, and no Authorization header."""
+    """All of its bytes, in small chunks, and no Authorization header."""
     async with (
         scripted(web.Response(body=PICTURE)) as server,
         replicate(server.url, delivery_url=server.url) as adapter,
@@ -123,20 +123,20 @@ async def in_chunks(request: web.Request) -> web.StreamResponse:
 
 
 @pytest.mark.parametrize("answer", [web.Response(body=PICTURE * 40), in_chunks], ids=["length", "chunks"])
-async def test_the_pieces_of_a_large_output_stay_small(answer: web.Response | Answer) -> None:
+async def test_the_chunks_of_a_large_output_stay_small(answer: web.Response | Answer) -> None:
     """However long it is and however slowly it is taken: what waits is bounded, and nothing is lost."""
     large = PICTURE * 40
-    pieces = []
+    received = []
     async with (
         scripted(answer) as server,
         replicate(server.url, delivery_url=server.url) as adapter,
         adapter.fetch(f"{server.url}/out.png", len(large)) as chunks,
     ):
         async for chunk in chunks:
-            pieces.append(chunk)
+            received.append(chunk)
             await asyncio.sleep(0.01)
-    assert b"".join(pieces) == large
-    assert max(len(piece) for piece in pieces) <= MOST_BYTES
+    assert b"".join(received) == large
+    assert max(len(chunk) for chunk in received) <= MOST_BYTES
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -166,7 +166,7 @@ async def test_an_output_that_says_it_is_too_large_is_not_read() -> None:
 
 
 async def test_an_output_that_turns_out_too_large_is_cut_off() -> None:
-    """Without a Content-Length the pieces are counted, and an endless one ends."""
+    """Without a Content-Length the chunks are counted, and an endless one ends."""
 
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -199,7 +199,7 @@ async def test_a_broken_transfer_is_unavailable(connection: Connection) -> None:
 
 
 async def test_what_the_reader_raises_comes_through() -> None:
-    """An error of whoever uses the pieces is not taken for one of the transfer."""
+    """An error of the code that uses the chunks does not count as one of the transfer."""
     async with (
         scripted(web.Response(body=PICTURE)) as server,
         replicate(server.url, delivery_url=server.url) as adapter,

@@ -1,4 +1,4 @@
-"""The guard of creates: what reaches Replicate, what is put off instead, and what each answer teaches it."""
+"""ResilientProvider and creates: which are sent, which are deferred, and what each answer changes."""
 
 import asyncio
 from dataclasses import replace
@@ -26,33 +26,33 @@ from tests.adapters.guard import CREATED, KEY, NO_CREDIT, REFUSED, UNKNOWN, Scri
     ],
     ids=str,
 )
-async def test_what_replicate_answers_is_handed_on(outcome: CreateOutcome) -> None:
-    """As it is: with a pace to spare and a closed breaker nothing is longer or otherwise."""
+async def test_what_replicate_answers_is_returned(outcome: CreateOutcome) -> None:
+    """Unchanged, while the pace allows it and the circuit is closed."""
     world = made()
     world.replicate.say = outcome
-    (told,) = await world.create()
-    assert type(told) is type(outcome)
-    if isinstance(told, NotCreated) and isinstance(outcome, NotCreated):
-        assert told.why == outcome.why
-        assert told.retry_after_s == pytest.approx(outcome.retry_after_s, abs=0.01)
+    (result,) = await world.create()
+    assert type(result) is type(outcome)
+    if isinstance(result, NotCreated) and isinstance(outcome, NotCreated):
+        assert result.why == outcome.why
+        assert result.retry_after_s == pytest.approx(outcome.retry_after_s, abs=0.01)
     else:
-        assert told == outcome
+        assert result == outcome
 
 
 # The pace.
 
 
-async def test_creates_above_the_pace_are_put_off_without_a_call() -> None:
-    """60 a minute with a burst of 6: the seventh is told when it is its turn, and nothing was sent."""
+async def test_creates_above_the_pace_are_deferred_without_a_call() -> None:
+    """60 a minute with a burst of 6: the seventh gets the time of its slot, and is not sent."""
     world = made(per_minute=60)
-    told = await world.create(times=8)
-    assert told[:6] == [CREATED] * 6
-    assert [why(each) for each in told[6:]] == [("paced", 1.0), ("paced", 2.0)]
+    outcomes = await world.create(times=8)
+    assert outcomes[:6] == [CREATED] * 6
+    assert [why(each) for each in outcomes[6:]] == [("paced", 1.0), ("paced", 2.0)]
     assert world.replicate.creates == 6
 
 
-async def test_who_comes_back_goes_before_a_newcomer() -> None:
-    """A try after the first, and an attempt after the first, have waited already."""
+async def test_a_deferred_create_takes_precedence_over_a_new_one() -> None:
+    """A later post and a later attempt have waited already."""
     world = made(per_minute=60)
     await world.create(times=8)
     world.time[0] += 1
@@ -63,7 +63,7 @@ async def test_who_comes_back_goes_before_a_newcomer() -> None:
 
 
 async def test_a_429_slows_all_creates_down() -> None:
-    """For as long as it says nobody is sent; then the pace is half of what it was, and finds back by itself."""
+    """No create is sent for the time it names. Then the pace is half of what it was, and recovers by itself."""
     world = made(per_minute=600)
     world.replicate.say = NotCreated(DeferReason.THROTTLED, 20)
     assert why((await world.create())[0]) == ("throttled", pytest.approx(20.2))
@@ -91,15 +91,15 @@ async def test_the_limit_that_a_429_names_is_the_accounts() -> None:
     assert gone == [50]
 
 
-async def test_what_was_throttled_together_comes_back_one_after_the_other() -> None:
-    """Sixteen at once are told the same by Replicate, and sixteen different waits by us, none of them shorter."""
+async def test_what_was_throttled_together_returns_one_after_the_other() -> None:
+    """Replicate gives sixteen creates the same wait; we give them sixteen different ones, and none is shorter."""
     world = made(per_minute=600)
     world.replicate.say = NotCreated(DeferReason.THROTTLED, 10)
     world.replicate.hangs.clear()
     tasks = [asyncio.create_task(world.guard.create(KEY, attempt())) for _ in range(16)]
     await asyncio.sleep(0)
     world.replicate.hangs.set()
-    waits = [why(told)[1] for told in await asyncio.gather(*tasks)]
+    waits = [why(each)[1] for each in await asyncio.gather(*tasks)]
     assert waits == [pytest.approx(10 + 0.2 * number) for number in range(1, 17)]
 
 
@@ -112,18 +112,18 @@ async def test_what_was_throttled_together_comes_back_one_after_the_other() -> N
     ids=str,
 )
 async def test_after_failures_in_a_row_nobody_is_sent(trouble: CreateOutcome) -> None:
-    """5xx, 402, no connection, 401: from the fifth on creates are put off without a call."""
+    """5xx, 402, no connection, 401: after the fifth, creates are deferred without a call."""
     world = made()
     await world.open(trouble)
-    told = await world.create(times=20)
-    assert {why(each)[0] for each in told} == {"circuit open"}
-    assert all(why(each)[1] >= RULE.pause_s for each in told)
+    outcomes = await world.create(times=20)
+    assert {why(each)[0] for each in outcomes} == {"circuit open"}
+    assert all(why(each)[1] >= RULE.pause_s for each in outcomes)
     assert world.replicate.creates == 0
 
 
 @pytest.mark.parametrize("answer", [CREATED, REFUSED, NotCreated(DeferReason.THROTTLED, 1)], ids=str)
 async def test_one_probe_closes_it(answer: CreateOutcome) -> None:
-    """After the pause one is sent; whatever Replicate answers, it answers."""
+    """After the pause one create is sent; any answer closes the circuit."""
     world = made()
     await world.open()
     world.time[0] += RULE.pause_s
@@ -139,7 +139,7 @@ async def test_one_probe_closes_it(answer: CreateOutcome) -> None:
 
 
 async def test_no_create_is_a_probe_while_questions_are_not_answered() -> None:
-    """Its outcome would be unknown for minutes: a question is asked first, and it alone while it is not answered."""
+    """Its outcome would be unknown for minutes. So a read is the first probe, and the only one until it is answered."""
     world = made()
     await world.open()
     world.replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
@@ -147,7 +147,7 @@ async def test_no_create_is_a_probe_while_questions_are_not_answered() -> None:
         world.time[0] += RULE.pause_s
         assert why((await world.create())[0]) == ("circuit open", pytest.approx(RULE.pause_s, abs=0.01))
     assert (world.replicate.asked, world.replicate.creates) == (RULE.failures, 0)
-    await world.create(times=10)  # questions are left alone as well by now
+    await world.create(times=10)  # the circuit of questions is open too by now
     assert (world.replicate.asked, world.replicate.creates) == (RULE.failures, 0)
     world.replicate.trouble, world.replicate.say = None, CREATED
     world.time[0] += RULE.pause_s
@@ -169,7 +169,7 @@ async def test_a_probe_that_fails_makes_the_pause_longer() -> None:
 
 
 async def test_a_probe_that_is_canceled_leaves_its_place() -> None:
-    """The invocation ran out of time: that says nothing, and the next one may probe."""
+    """A canceled invocation is not counted, and the next create may be the probe."""
     world = made()
     await world.open()
     world.time[0] += RULE.pause_s
@@ -186,7 +186,7 @@ async def test_a_probe_that_is_canceled_leaves_its_place() -> None:
 
 
 async def test_our_own_trouble_is_not_replicates() -> None:
-    """A secret that is not to be had says nothing: the breaker stays as it was, and a probe's place is free again."""
+    """A secret that is not available is not counted: the breaker stays as it was, and another probe may go."""
     world = made()
     world.replicate.say = NotCreated(DeferReason.KEY_VAULT_UNAVAILABLE, 5)
     await world.create(times=10)
@@ -199,17 +199,17 @@ async def test_our_own_trouble_is_not_replicates() -> None:
     assert world.guard.states()["creates"] == "half-open"
 
 
-async def test_what_an_outage_piles_up_comes_back_at_the_pace() -> None:
-    """600 at once while creates are left alone: told to come back ten a second, not all after the same pause."""
+async def test_what_an_outage_defers_returns_at_the_pace() -> None:
+    """600 creates while the circuit is open: their waits spread them at ten a second."""
     world = made(per_minute=600)
     await world.open()
-    waits = sorted(why(told)[1] for told in await world.create(times=600))
+    waits = sorted(why(each)[1] for each in await world.create(times=600))
     assert waits[-1] == pytest.approx(60, abs=1)
     assert sum(wait_s <= 30 for wait_s in waits) == pytest.approx(300, abs=10)
 
 
 async def test_after_an_outage_there_is_no_burst() -> None:
-    """The probe closes the breaker; behind it one after the other is sent, at the pace."""
+    """The probe closes the circuit; then the creates follow one by one, at the pace."""
     world = made(per_minute=600)
     await world.open()
     world.time[0] += RULE.pause_s
@@ -220,8 +220,8 @@ async def test_after_an_outage_there_is_no_burst() -> None:
     assert len([each for each in await world.create(posts=2, times=100) if each == CREATED]) == 60
 
 
-async def test_the_log_says_what_is_left_alone_and_why(caplog: pytest.LogCaptureFixture) -> None:
-    """One line when it opens and one when it closes; not one for each message."""
+async def test_the_log_says_which_circuit_is_open_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    """One line when the circuit opens and one when it closes; none for the messages in between."""
     world = made()
     with caplog.at_level("WARNING", "darkroom.replicate"):
         await world.open(NO_CREDIT)
@@ -230,6 +230,6 @@ async def test_the_log_says_what_is_left_alone_and_why(caplog: pytest.LogCapture
         world.replicate.say = CREATED
         await world.create()
     assert [record.getMessage() for record in caplog.records] == [
-        "replicate's creates are left alone for 5 s: no credit",
+        "replicate's creates: circuit open for 5 s: no credit",
         "replicate answers again: its creates are asked for as usual",
     ]

@@ -1,4 +1,4 @@
-"""The guard of questions, outputs and uploads: left alone apart from each other, and asked again by one at a time."""
+"""ResilientProvider and reads, outputs and uploads: separate circuit breakers, and one probe at a time."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ async def _fails(world: World, ask: Ask, times: int) -> list[Unavailable]:
 
 
 @pytest.mark.parametrize("ask", [_got, _canceled, _listed])
-async def test_questions_are_left_alone_after_failures(ask: Ask) -> None:
+async def test_questions_open_the_circuit_after_failures(ask: Ask) -> None:
     """Get, cancel and list have one breaker: Unavailable at once, with the wait; the probe's answer closes it."""
     world = made()
     world.replicate.trouble = Unavailable(Dependency.REPLICATE, "answered 503")
@@ -68,7 +68,7 @@ async def test_the_three_fail_apart() -> None:
 
 
 async def test_an_output_that_is_gone_is_an_answer() -> None:
-    """404 tells that the host is well."""
+    """A 404 shows that the host answers."""
     world = made()
     world.replicate.trouble = OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))
     for _ in range(2 * RULE.failures):
@@ -77,8 +77,8 @@ async def test_an_output_that_is_gone_is_an_answer() -> None:
     assert world.guard.states()["outputs"] == "closed"
 
 
-async def test_trouble_of_another_neighbour_says_nothing() -> None:
-    """The token is not to be had: the vault's matter; each is tried, for the vault may be back."""
+async def test_another_unavailable_dependency_is_not_counted() -> None:
+    """The token is not available because Key Vault is not. Each call is tried, because the vault may be back."""
     world = made()
     world.replicate.trouble = Unavailable(Dependency.KEY_VAULT, "no answer in time")
     await _fails(world, _got, 2 * RULE.failures)
@@ -86,7 +86,7 @@ async def test_trouble_of_another_neighbour_says_nothing() -> None:
 
 
 async def test_a_hint_makes_the_pause_longer() -> None:
-    """429 for questions: they are left alone for as long as Replicate says."""
+    """429 for reads: the circuit is open for as long as Replicate says."""
     world = made()
     world.replicate.trouble = Unavailable(Dependency.REPLICATE, "throttled", 30)
     await _fails(world, _got, RULE.failures)
@@ -117,7 +117,7 @@ async def test_a_question_that_is_canceled_leaves_its_place() -> None:
 
 
 async def test_a_file_is_not_handed_over_for_a_create_that_would_wait() -> None:
-    """100 MiB are not sent for nothing: neither while creates are left alone nor above the pace."""
+    """100 MiB are not sent in vain: neither while the circuit of creates is open nor above the pace."""
     world = made(per_minute=60)
     file = io.BytesIO(b"archive")
     assert await world.guard.upload("a.zip", file) == "https://uploads.example/a.zip?7"
@@ -133,7 +133,7 @@ async def test_a_file_is_not_handed_over_for_a_create_that_would_wait() -> None:
 
 
 async def test_a_file_takes_nothing_of_the_pace() -> None:
-    """What counts is the create that follows it."""
+    """An upload takes no slot: the create that follows it does."""
     world = made(per_minute=60)
     for _ in range(10):
         await world.guard.upload("a.zip", io.BytesIO(b"archive"))

@@ -1,4 +1,4 @@
-"""The list of predictions: read once for all who look into it, in bounded time, and not again at once if it is long."""
+"""The list of predictions: read once for all searches, in bounded time, and not again at once if it is long."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -67,7 +67,7 @@ async def look(guard: ResilientProvider, minutes: float, kind: Kind = Kind.PREDI
 
 
 async def test_it_is_read_once_for_all_who_come_soon() -> None:
-    """Each gets what was created since his own moment, newest first, from one reading."""
+    """Each search gets what was created since its own time, newest first, from one read."""
     replicate, guard = made()
     assert await look(guard, 5) == [f"created{minutes}" for minutes in range(1, 6)]
     assert await look(guard, 3) == ["created1", "created2", "created3"]
@@ -86,7 +86,7 @@ async def test_who_looks_for_something_new_reads_anew() -> None:
 
 
 async def test_who_looks_further_back_reads_anew() -> None:
-    """What was read does not go back so far."""
+    """The snapshot does not reach so far back."""
     replicate, guard = made()
     await look(guard, 3)
     assert await look(guard, 7) == [f"created{minutes}" for minutes in range(1, 8)]
@@ -105,14 +105,14 @@ async def test_what_was_read_is_old_after_a_minute() -> None:
 
 
 async def test_a_row_without_a_time_is_shown_to_everybody() -> None:
-    """It may be anybody's."""
+    """A row without a time may be anybody's."""
     replicate, guard = made()
     replicate.rows.insert(0, Prediction(prediction_id="timeless", status=Status.STARTING))
     assert await look(guard, 1) == ["timeless", "created1"]
 
 
 async def test_trainings_have_a_list_of_their_own() -> None:
-    """What was read of the one says nothing of the other."""
+    """Predictions and trainings have a snapshot each."""
     replicate, guard = made()
     await look(guard, 3)
     await look(guard, 3, Kind.TRAINING)
@@ -120,7 +120,7 @@ async def test_trainings_have_a_list_of_their_own() -> None:
 
 
 async def test_one_reads_at_a_time() -> None:
-    """Who comes meanwhile is put off for some seconds, and then served from what was read; no breaker is the wiser."""
+    """A search that comes meanwhile is deferred for some seconds, then uses the snapshot; no breaker counts it."""
     replicate, guard = made()
     replicate.hangs.clear()
     first = asyncio.create_task(look(guard, 3))

@@ -1,4 +1,4 @@
-"""The breakers of outputs: hosts are counted and not files, and what needs no host is never put off."""
+"""The breakers of outputs: they count hosts and not files, and apply to no data URI."""
 
 import pytest
 from aiohttp import web
@@ -33,7 +33,7 @@ def files(host: str = HOST, count: int = RULE.failures) -> list[str]:
     return [f"{host}/{number}/out.png" for number in range(count)]
 
 
-async def test_a_host_that_is_down_is_left_alone() -> None:
+async def test_a_host_that_is_down_opens_its_circuit() -> None:
     """After files enough of it have failed; the wait is handed on, and one that is given closes it."""
     world = made()
     world.replicate.trouble = DOWN
@@ -48,7 +48,7 @@ async def test_a_host_that_is_down_is_left_alone() -> None:
 
 
 async def test_one_host_is_not_another() -> None:
-    """The other host's files are fetched while the first is left alone; a host is its name in any letters."""
+    """The other host's files are fetched while the circuit of the first is open; a host's name has no case."""
     world = made()
     world.replicate.trouble = DOWN
     await fails(world, *files())
@@ -59,7 +59,7 @@ async def test_one_host_is_not_another() -> None:
 
 
 @pytest.mark.parametrize("uri", ["data:image/png;base64,AAAA", "DATA:,x"])
-async def test_what_needs_no_host_is_never_put_off(uri: str) -> None:
+async def test_what_needs_no_host_is_always_fetched(uri: str) -> None:
     """Nor does it count."""
     world = made()
     world.replicate.trouble = DOWN
@@ -71,7 +71,7 @@ async def test_what_needs_no_host_is_never_put_off(uri: str) -> None:
 
 
 @pytest.mark.parametrize("trouble", [BROKEN, OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))])
-async def test_bad_files_put_nobody_off(trouble: Exception) -> None:
+async def test_bad_files_open_no_circuit(trouble: Exception) -> None:
     """Five of one user, ten times over: the host did answer."""
     world = made()
     world.replicate.trouble = trouble
@@ -105,8 +105,8 @@ async def test_a_probe_that_fails_again_lengthens_the_pause() -> None:
     assert (trouble.why, trouble.retry_after_s) == ("circuit open", 2 * RULE.pause_s)
 
 
-async def test_trouble_of_another_neighbour_is_not_the_hosts() -> None:
-    """What is raised while a file is read may be about anything."""
+async def test_another_unavailable_dependency_is_not_the_hosts_failure() -> None:
+    """An exception while a file is read may come from anywhere."""
     world = made()
     world.replicate.cut_off = Unavailable(Dependency.BLOBS, "busy")
     await fails(world, *files(count=3 * RULE.failures))
@@ -129,7 +129,7 @@ async def test_what_is_remembered_is_bounded() -> None:
 
 
 async def test_an_address_that_cannot_be_read_is_handed_on() -> None:
-    """The adapter refuses it; no breaker stumbles over it."""
+    """The adapter refuses it; no breaker raises anything else."""
     world = made()
     world.replicate.trouble = OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
     for uri in ("https://[", "", "nonsense", "https://\ud800/"):
@@ -139,7 +139,7 @@ async def test_an_address_that_cannot_be_read_is_handed_on() -> None:
 
 @pytest.mark.parametrize("status", [403, 500, 502, 504])
 async def test_a_status_is_about_the_file(status: int) -> None:
-    """It may do better later, and says nothing of the others."""
+    """A repeat may help, and the file says nothing about the others."""
     async with (
         scripted(web.Response(status=status)) as server,
         replicate(server.url, delivery_url=server.url) as adapter,

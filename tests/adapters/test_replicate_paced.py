@@ -1,4 +1,4 @@
-"""The provider as the wiring makes it of the settings, on the Replicate simulator over sockets: pace, breaker, pool."""
+"""The provider that the container makes from the settings, on the Replicate simulator: pace, breaker, pool."""
 
 import asyncio
 import random
@@ -39,7 +39,7 @@ SLOW = {"REPLICATE_CREATES_PER_MINUTE": "120", "INSTANCES": "2"}
 
 @dataclass
 class Road:
-    """A wiring on the simulator, and the simulator's switches."""
+    """A container on the simulator, and the simulator's switches."""
 
     app: App
     hands: httpx.AsyncClient
@@ -74,7 +74,7 @@ async def simulator() -> AsyncIterator[dict[str, str]]:
 
 @asynccontextmanager
 async def road(simulator: Mapping[str, str], **settings: str) -> AsyncIterator[Road]:
-    """A wiring of its own, as a new instance is."""
+    """A container of its own, as a new instance has."""
     url = simulator["url"]
     addresses = {"REPLICATE_API_URL": f"{url}/v1", "REPLICATE_DELIVERY_URL": url}
     secrets = {"REPLICATE_API_TOKEN": simulator["token"], "REPLICATE_WEBHOOK_SECRET": simulator["webhook_secret"]}
@@ -92,8 +92,8 @@ def paced(outcomes: list[CreateOutcome]) -> list[float]:
     return [each.retry_after_s for each in outcomes if isinstance(each, NotCreated) and each.why == "paced"]
 
 
-async def test_a_burst_is_paced_and_comes_back_in_order(simulator: dict[str, str]) -> None:
-    """Of twenty at once six are made, the others are told a second each, one after the other; who comes back goes."""
+async def test_a_burst_is_paced_and_returns_in_order(simulator: dict[str, str]) -> None:
+    """Of twenty at once six are sent; the others get slots one second apart, and are sent when they return then."""
     async with road(simulator, **SLOW) as instance:
         before = await instance.made()
         outcomes = await instance.create(20)
@@ -128,7 +128,7 @@ async def test_six_a_minute_when_replicate_says_so(simulator: dict[str, str]) ->
         assert await instance.made() == before
 
 
-async def test_an_outage_is_found_out_and_left_alone(simulator: dict[str, str]) -> None:
+async def test_an_outage_opens_the_circuit(simulator: dict[str, str]) -> None:
     """5xx for every create: five in a row are sent, then none; a question is another matter."""
     async with road(simulator) as instance:
         await instance.fault("create_5xx_before")
@@ -165,7 +165,7 @@ async def test_it_finds_back_over_the_wire(simulator: dict[str, str]) -> None:
 
 
 async def test_nobody_there_is_an_outage_too(simulator: dict[str, str]) -> None:
-    """No connection for creates and questions: both are left alone after five."""
+    """No connection for creates and questions: both circuits open after five."""
     async with road(simulator, REPLICATE_API_URL=await closed_port()) as instance:
         for _ in range(RULE.failures):
             (outcome,) = await instance.create(1)
@@ -176,7 +176,7 @@ async def test_nobody_there_is_an_outage_too(simulator: dict[str, str]) -> None:
 
 
 async def test_the_pool_and_the_time_outs_are_the_settings() -> None:
-    """A create has no longer than any other call."""
+    """A create gets no more time than any other call."""
     own = {"REPLICATE_CONNECTIONS": "7", "REPLICATE_CONNECT_TIMEOUT_S": "3", "REPLICATE_TIMEOUT_S": "20"}
     app = App(Settings.from_env({**ENV, "REPLICATE_API_TOKEN": "r8_any", **own}))
     replicate = app.replicate

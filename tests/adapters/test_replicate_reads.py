@@ -1,4 +1,4 @@
-"""Asking Replicate: get, cancel, the list, the account; what is tried again and what is not."""
+"""Reads of Replicate: get, cancel, the list, the account; what is repeated and what is not."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ async def test_a_prediction_is_read() -> None:
     ]
 
 
-async def test_an_unknown_prediction_is_none() -> None:
+async def test_an_unknown_prediction_is_not_found() -> None:
     """A 404 says that Replicate does not know it, and is not asked again."""
     async with scripted(says(404, {"detail": "Not found."})) as server, replicate(server.url) as adapter:
         assert await adapter.get(ref(ID)) is None
@@ -65,7 +65,7 @@ async def test_passing_trouble_is_tried_again(trouble: web.Response) -> None:
 
 
 async def test_lasting_trouble_is_unavailable_after_three_tries() -> None:
-    """Then the corridor puts the message off."""
+    """Then the message handler defers the message."""
     async with scripted(says(502)) as server, replicate(server.url) as adapter:
         with pytest.raises(Unavailable, match="answered 502"):
             await adapter.get(ref(ID))
@@ -247,7 +247,7 @@ async def test_a_list_in_a_circle_ends() -> None:
 
 
 async def test_a_list_that_cannot_be_read_is_unavailable() -> None:
-    """No list is not an empty list."""
+    """An answer without a list raises; it does not count as an empty list."""
     async with scripted(says(404)) as server:
         with pytest.raises(Unavailable):
             await listed(server.url, NOW)

@@ -1,4 +1,4 @@
-"""A second opinion from a model on Replicate: an answer in time, or none."""
+"""ModelRunner: an answer in time, or Unavailable."""
 
 import json
 import time
@@ -21,8 +21,8 @@ ID = "abcdefghijklmnopqrstuvwxyz"
 MODEL = "meta/llama-guard-3-8b:" + "1" * 64
 
 
-def told(status: str, output: Any = None, *, code: int = 200, **more: Any) -> web.Response:
-    """A prediction as Replicate tells of it."""
+def says(status: str, output: Any = None, *, code: int = 200, **more: Any) -> web.Response:
+    """Replicate's answer with a prediction."""
     return web.json_response({"id": ID, "status": status, "output": output, **more}, status=code)
 
 
@@ -39,7 +39,7 @@ async def on(*answers: web.Response) -> AsyncIterator[tuple[ModelRunner, Scripte
 
 async def test_an_answer_at_once_is_taken() -> None:
     """One POST that waits, with its own end and without a webhook."""
-    async with on(told("succeeded", ["un", "safe\n", "S10"], code=201)) as (runner, server):
+    async with on(says("succeeded", ["un", "safe\n", "S10"], code=201)) as (runner, server):
         assessment = await LlamaGuard(runner, MODEL, 8.5).text("a text")
     assert assessment.severities == {Category.HATE: 6}
     ((method, path, headers, body),) = server.requests
@@ -50,8 +50,8 @@ async def test_an_answer_at_once_is_taken() -> None:
 
 
 async def test_a_prediction_that_takes_longer_is_looked_at_again() -> None:
-    """Until it is over."""
-    async with on(told("starting", code=201), told("processing"), told("succeeded", "safe")) as (runner, server):
+    """Until it has ended."""
+    async with on(says("starting", code=201), says("processing"), says("succeeded", "safe")) as (runner, server):
         assert await runner.run(MODEL, {"prompt": "x"}, 5) == ("safe",)
     assert [method for method, *_ in server.requests] == ["POST", "GET", "GET"]
 
@@ -59,10 +59,10 @@ async def test_a_prediction_that_takes_longer_is_looked_at_again() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        told("failed", error="CUDA out of memory", code=201),
-        told("canceled", code=201),
-        told("aborted", code=201),
-        told("succeeded", "safe", data_removed=True, code=201),
+        says("failed", error="CUDA out of memory", code=201),
+        says("canceled", code=201),
+        says("aborted", code=201),
+        says("succeeded", "safe", data_removed=True, code=201),
         web.Response(status=401),
         web.Response(status=402),
         web.Response(status=422),
@@ -81,7 +81,7 @@ async def test_any_other_end_is_no_answer(answer: web.Response) -> None:
 
 async def test_it_never_takes_longer_than_its_bound() -> None:
     """A prediction that does not end is left to its Cancel-After."""
-    async with on(told("starting")) as (runner, _):
+    async with on(says("starting")) as (runner, _):
         began = time.monotonic()
         with pytest.raises(Unavailable, match="in time"):
             await runner.run(MODEL, {"prompt": "x"}, 0.2)

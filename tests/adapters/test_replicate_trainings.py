@@ -1,4 +1,4 @@
-"""Trainings and files: what is sent, and what the corridor relies on, for the fake and for the real adapter alike."""
+"""Trainings and files: what is sent, and what the message handler relies on, for the fake and the real adapter."""
 
 import io
 import json
@@ -156,7 +156,7 @@ class Endless(io.BytesIO):
     ("name", "file"), [("a.zip", Endless(ZIP)), ("a.zip", io.BytesIO()), ("a" * 256, io.BytesIO(ZIP))]
 )
 async def test_a_file_that_is_too_large_is_not_sent(name: str, file: BinaryIO) -> None:
-    """Nor an empty one, nor one whose name Replicate would not take; the user is told of a file, not of a picture."""
+    """Nor an empty one, nor one with a name that Replicate refuses. The user's sentence names a file, not a picture."""
     async with scripted(says(201)) as server, replicate(server.url) as adapter:
         with pytest.raises(OutputUnfit) as raised:
             await adapter.upload(name, file)
@@ -165,7 +165,7 @@ async def test_a_file_that_is_too_large_is_not_sent(name: str, file: BinaryIO) -
     assert "file" in raised.value.refusal.text
 
 
-# What the corridor relies on.
+# What the message handler relies on.
 
 
 @dataclass

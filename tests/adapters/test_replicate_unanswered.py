@@ -120,8 +120,8 @@ async def test_a_bad_token_is_explained_and_nothing_is_sent(
             await adapter.account()
     assert not server.requests
     assert words in caplog.text
-    told = caplog.text + str(error.value)
-    assert not token.strip() or token.strip() not in told
+    texts = caplog.text + str(error.value)
+    assert not token.strip() or token.strip() not in texts
 
 
 async def test_secrets_that_cannot_be_had_put_the_create_off() -> None:

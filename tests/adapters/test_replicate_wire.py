@@ -84,7 +84,7 @@ def test_times_have_any_number_of_fraction_digits(moment: str) -> None:
 
 
 @pytest.mark.parametrize("moment", ["", "yesterday", "2023-13-01T00:00:00Z", "0001-01-01T00:00:00+23:59"])
-def test_times_that_are_none_are_left_out(moment: str) -> None:
+def test_malformed_times_are_left_out(moment: str) -> None:
     """A time that cannot be read, or that no calendar has, is treated as absent."""
     prediction = prediction_of(RECORDED | {"created_at": moment})
     assert prediction is not None
@@ -92,8 +92,8 @@ def test_times_that_are_none_are_left_out(moment: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", {}, {"id": 1, "status": "failed"}, {"id": "short", "status": "x"}])
-def test_what_is_no_prediction_is_none(raw: object) -> None:
-    """Garbage is told apart without an exception."""
+def test_what_is_no_prediction_is_not_read(raw: object) -> None:
+    """Garbage gives None, without an exception."""
     assert prediction_of(raw) is None
 
 

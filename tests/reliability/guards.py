@@ -366,7 +366,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "no measurement of a stranger's keeps a row from being written",
         "shared/adapters/replicate/wire.py",
-        (('metrics = kept_metrics(told.get("metrics"), MEASURED_NAMES)', 'metrics = told.get("metrics") or {}'),),
+        (('metrics = kept_metrics(data.get("metrics"), MEASURED_NAMES)', 'metrics = data.get("metrics") or {}'),),
         "tests/adapters/test_replicate_wire.py::test_measurements_of_any_size_fit_a_row",
     ),
     Guard(

@@ -1,13 +1,13 @@
-"""Creating a prediction: the one POST that is never repeated blindly, and the reading of its answers.
+"""The create: its path, body and headers, and what each answer to it means.
 
 Rules of this file:
-1. Replicate has no idempotency key: the same POST twice is two predictions and two charges. So every answer,
-   and every missing answer, is read as exactly one of: created, surely not created, refused, unknown.
-2. When in doubt it is unknown: that costs a wait, a wrong "not created" costs money.
-3. What is said to a user names fields, never values; what is said to operators is a word.
-4. A refusal is believed where Replicate itself speaks, in JSON with a ``detail``. The page of an edge or the line of a
-   load balancer says nothing about a model or an input: it is trouble on the way, and nothing was created.
-5. What is wrong with what we add to a request (token, webhook address) is the operator's, and never a user's.
+1. Replicate has no idempotency key: the same POST twice makes two predictions and two charges. So every answer, and
+   every missing answer, is exactly one of: created, surely not created, refused, unknown.
+2. When in doubt the outcome is unknown. An unknown outcome costs a wait; a wrong "not created" costs money.
+3. A sentence for a user names fields, never values. A reason for operators is a word.
+4. A refusal counts only if it is Replicate's own: JSON with a ``detail``. The page of an edge or the line of a load
+   balancer says nothing about a model or an input. It means that nothing was created.
+5. A fault in what we add to a request (token, webhook address) is the operator's, never a user's.
 """
 
 import re
@@ -36,32 +36,33 @@ from shared.core.provider.prediction import (
 )
 from shared.core.reasons import SENTENCES, Reason
 
-#: Waits where Replicate gives no hint, in seconds: a refused token and missing credit are mended by people,
-#: a connection comes back by itself.
+#: Waits in seconds where Replicate gives no hint. People must mend a refused token and missing credit; a lost
+#: connection recovers by itself.
 UNAUTHORIZED_S, NO_CREDIT_S, UNREACHABLE_S = 60.0, 120.0, 5.0
 
-#: The wait where a connection was closed before a byte was written.
+#: The wait in seconds if a connection was closed before a byte was written.
 CLOSED_S = 1.0
 
-#: What something on the way answers to a request that it does not let through. (Not here: what is about its size or
-#: its form, which are the request's own whoever says so.)
+#: The statuses of a proxy that does not let a request through. A status about the request's size or form is not
+#: among them: it is right whoever sends it.
 _ON_THE_WAY = frozenset({403, 404, 405, 407, 410, 421, 451})
 
-#: The fields of a create that are ours, and no user's.
+#: The fields of a create that we add; no user writes them.
 _OURS = ("webhook", "webhook_events_filter")
 
 
-#: From this expected run time on we want to hear of the start too: it adopts a prediction whose answer was lost before
-#: it has cost much. A shorter one has ended by then, and each piece of news costs a message, a call and two reads.
+#: If a run is expected to take this long, the webhook is called at its start too. That call adopts a prediction whose
+#: answer was lost before it has cost much. A shorter run has ended by then, and each call costs a message, a call to
+#: Replicate and two reads.
 START_NEWS_FROM_S = 30
 
 
-#: Replicate trains into a model that exists, and is of the account whose token it is.
+#: Replicate trains into a model that exists and belongs to the token's account.
 _NO_DESTINATION = "The destination of the training is not there. Create that model first, then send the request again."
 
 
 def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
-    """Where an attempt is POSTed to, and its JSON body; a model of the form owner/name:version goes by its version."""
+    """The path and the JSON body of an attempt's create. A model owner/name:version is created by its version."""
     model, _, version = attempt.target.partition(":")
     body: dict[str, Any] = {
         "input": dict(attempt.inputs),
@@ -76,14 +77,14 @@ def path_and_body(attempt: Attempt, webhook: str) -> tuple[str, dict[str, Any]]:
 
 
 def headers(attempt: Attempt) -> dict[str, str]:
-    """``Cancel-After`` bounds queue, boot and run together, on Replicate's own clock. Trainings know no such header."""
+    """``Cancel-After`` bounds queue, boot and run together, by Replicate's clock. Trainings have no such header."""
     if not attempt.guarantees.cancel_after:
         return {}
     return {"Cancel-After": f"{attempt.cancel_after_s}s"}
 
 
 def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
-    """What an answer to a create means. The body is read leniently; the status decides."""
+    """What an answer to a create means. The status decides; the body is read leniently."""
     status = response.status_code
     if status in (200, 201, 202):
         prediction = prediction_of(decoded(response))
@@ -94,14 +95,14 @@ def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
         return NotCreated(DeferReason.NO_CREDIT, NO_CREDIT_S)
     if status == 429:
         return NotCreated(DeferReason.THROTTLED, throttle_s(response, now), lowered_to(response))
-    # 408 is a time-out by name, and of 409 nothing is known; every other 4xx has created nothing and never will.
+    # A 408 is a time-out, and 409 is not documented. Every other 4xx has created nothing and never will.
     if 400 <= status < 500 and status not in (408, 409):
         return _refused(status, decoded(response))
     return OutcomeUnknown(f"answered {status}")
 
 
 def _refused(status: int, body: object) -> NotCreated | CreateRefused:
-    """A 4xx that has created nothing: trouble of ours or on the way, a model that is gone, or the input's fault."""
+    """What a 4xx means that has created nothing: the account, a proxy, a model that is gone, or the input."""
     if status in _ON_THE_WAY and not is_replicates(body):
         return NotCreated(DeferReason.BLOCKED if status == 403 else DeferReason.MISROUTED, UNAUTHORIZED_S)
     if status == 403:
@@ -116,22 +117,22 @@ def _refused(status: int, body: object) -> NotCreated | CreateRefused:
 
 
 def _not_found(body: object) -> CreateRefused:
-    """The model is gone, and another one may do; or the model that is to be trained is not there, for none."""
+    """A model that is gone, which another may replace; or a missing training destination, which no other replaces."""
     if "training destination" in detail_of(body):
         return CreateRefused(Reason.PROVIDER_REFUSED, _NO_DESTINATION)
     return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL])
 
 
 def _about_ours(body: object) -> bool:
-    """Whether what is not accepted is a field that we have added, such as the webhook's address."""
+    """Whether the field that is not accepted is one that we added, such as the webhook's address."""
     entries = body.get("invalid_fields") if isinstance(body, dict) else None
     named = [entry.get("field") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    told = re.match(r"\W*(webhook\w*)\b", detail_of(body))
-    return any(field in _OURS for field in named) or (not named and told is not None and told[1] in _OURS)
+    match = re.match(r"\W*(webhook\w*)\b", detail_of(body))
+    return any(field in _OURS for field in named) or (not named and match is not None and match[1] in _OURS)
 
 
 def _refusal_text(body: object) -> str:
-    """The sentence for the user, with the fields that were not accepted where Replicate names them."""
+    """The sentence for the user. It names the fields that were not accepted, if Replicate does."""
     fields = refused_fields(body)
     if not fields:
         return SENTENCES[Reason.PROVIDER_REFUSED]

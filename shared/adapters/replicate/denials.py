@@ -1,26 +1,27 @@
-"""Whose trouble it is when Replicate will not run a model for us: the model's, or the account's.
+"""Decides whether a refusal is about the model or about our account.
 
-A 422 "The specified version does not exist (or perhaps you don't have permission to use it?)" is what a model that was
-deleted gets, and what every model gets whose account is unpaid, or whose token is another account's. A 403 is one or
-the other, too. One answer does not tell; the answers to other models do.
+Replicate answers 422 "The specified version does not exist (or perhaps you don't have permission to use it?)" for a
+model that was deleted. It answers the same for every model if the account is unpaid or the token is another account's.
+A 403 has the same two meanings. One answer cannot decide it; the answers for other models can.
 
 Rules of this file:
-1. A version that "does not exist" is gone, until a second model is told the same and none was created since the first.
-2. A 403 is the account's, unless another model was created lately: then it is about this model alone.
-3. What was learned is forgotten after a while, so that two models that are really gone stop nobody for long.
+1. A version that "does not exist" is gone. If a second model gets the same answer and none was created since the first,
+   it is the account.
+2. A 403 is the account. If another model was created lately, it is this model alone.
+3. Answers are forgotten after ``REMEMBERED_S``, so that two models that are really gone do not stop all for long.
 """
 
 from collections.abc import Callable
 
-#: For how long an answer tells something about the next one.
+#: For how many seconds an answer counts for the next one.
 REMEMBERED_S = 600
 
-#: Models that are denied and created are those of the catalogue; should it be huge, what is older is forgotten.
+#: The models are those of the catalogue. If there are more than this, the oldest are forgotten.
 _MOST_MODELS = 500
 
 
 class Denials:
-    """Which models were denied and which were created lately. ``now`` is a clock in seconds."""
+    """The models that were denied lately, and those that were created. ``now`` returns seconds, which only grow."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -28,12 +29,12 @@ class Denials:
         self._created: dict[str, float] = {}
 
     def created(self, model: str) -> None:
-        """A model runs: so far nothing is wrong with the account."""
+        """Record that a model was created: nothing is wrong with the account."""
         self._denied.clear()
         _note(self._created, model, self._now())
 
     def hits_several(self, model: str) -> bool:
-        """A model's version "does not exist": whether it is not the only one, so that it is the operator's matter."""
+        """Record that a model's version "does not exist". True if another's does not either: it is the account."""
         now = self._now()
         self._denied = {name: at for name, at in self._denied.items() if now < at + REMEMBERED_S}
         self._denied.setdefault(model, now)

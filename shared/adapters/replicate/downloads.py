@@ -1,12 +1,12 @@
-"""Outputs: fetched without the token, from Replicate's own hosts only, in bounded pieces.
+"""Fetches outputs: without the token, from Replicate's own hosts only, within bounds.
 
 Rules of this file:
-1. An address comes from outside. Only the delivery host and its subdomains are asked, over the same scheme and port;
-   redirects are not followed, and a user name in the address is refused (it would become a header). What is checked is
-   what is asked: one parser, one object.
-2. Gone, too large or foreign is for good as far as can be told here: OutputUnfit. A broken or slow transfer may do
-   better: FileTrouble. Only a host that is not reached, or is too busy, is Unavailable as a whole.
-3. A piece is what one read of the socket has brought: cutting it to a size of our own copies it once more.
+1. An address comes from outside. It must be at the delivery host or a subdomain, with the same scheme and port.
+   Redirects are not followed. A user name in the address is refused, because it would become a header. The object that
+   was checked is the one that is fetched, so that two parsers cannot disagree.
+2. An output that is gone, too large or at another host is OutputUnfit: a repeat would not help. A transfer that is
+   broken or slow is FileTrouble: a repeat may help. A host that is not reached or is too busy is Unavailable.
+3. A chunk is what one read of the socket returned. Cutting it to another size would copy it once more.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ from shared.ports import OutputUnfit, Unavailable
 
 _log = logging.getLogger("darkroom.replicate")
 
-#: The pieces of a data URI, in bytes.
+#: The size of a data URI's chunks, in bytes.
 CHUNK_BYTES = 64 * 1024
 
-#: The largest piece of a transfer, in bytes: so much asyncio reads from a socket at once.
+#: The largest chunk of a transfer, in bytes: asyncio reads that much from a socket at once.
 MOST_BYTES = 256 * 1024
 
-#: Outputs are gone after an hour, so no host may ask for a longer pause.
+#: The longest pause in seconds that a host may ask for, because outputs are deleted after an hour.
 _LONGEST_HINT_S = 600
 
-#: What stands in an address as it is: a signature is about these very characters. A space or an umlaut is encoded.
+#: The characters of an address that are not encoded, because a signature covers them. A space or an umlaut is.
 _ADDRESS_SAFE = string.punctuation
 _HOST = re.compile(r"[a-z0-9.-]+")
 
@@ -48,42 +48,48 @@ _HOST = re.compile(r"[a-z0-9.-]+")
 async def fetch(
     client: aiohttp.ClientSession, delivery_url: str, uri: str, most_bytes: int, timeouts: Timeouts
 ) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Stream one output, as ports.Provider.fetch says."""
+    """Stream one output; see ports.Provider.fetch.
+
+    Raises:
+        OutputUnfit: it is gone, larger than ``most_bytes``, or its address is not Replicate's.
+        FileTrouble: the transfer is broken or slow.
+        Unavailable: its host was not reached, or is too busy.
+    """
     if uri.lstrip()[:5].lower() == "data:":
-        async with aclosing(_pieces(_inline(uri, most_bytes))) as pieces:
-            yield pieces
+        async with aclosing(_cut(_inline(uri, most_bytes))) as chunks:
+            yield chunks
         return
-    url = _own(uri, delivery_url)
+    url = _own_url(uri, delivery_url)
     deadline = asyncio.get_running_loop().time() + timeouts.total_s
     response = await _open(client, url, timeouts, deadline)
     try:
         _check(response, most_bytes)
-        async with aclosing(_streamed(response, most_bytes, deadline)) as pieces:
-            yield pieces
+        async with aclosing(_streamed(response, most_bytes, deadline)) as chunks:
+            yield chunks
     finally:
         response.close()
 
 
 @functools.lru_cache(maxsize=8)
-def _door(url: str) -> tuple[str, int | None, str]:
-    """Scheme, port and host of an address."""
+def _origin(url: str) -> tuple[str, int | None, str]:
+    """The scheme, port and host of an address."""
     address = yarl.URL(url)
     return address.scheme, address.port, address.raw_host or ""
 
 
-def _own(uri: str, delivery_url: str) -> yarl.URL:
-    """The address, if it is at Replicate's delivery host."""
-    scheme, port, host = _door(delivery_url)
+def _own_url(uri: str, delivery_url: str) -> yarl.URL:
+    """The address, if it is at Replicate's delivery host. OutputUnfit if not."""
+    scheme, port, host = _origin(delivery_url)
     if not uri.isprintable():
         raise _invalid()
     try:
         url = yarl.URL(quote(uri, safe=_ADDRESS_SAFE), encoded=True)
         asked, named = (url.raw_host or "").lower(), url.user is not None or url.password is not None
-        same_door = (url.scheme, url.port) == (scheme, port)
+        same_origin = (url.scheme, url.port) == (scheme, port)
     except ValueError:
         raise _invalid() from None
-    same_house = asked == host or (asked.endswith(f".{host}") and _HOST.fullmatch(asked) is not None)
-    if not same_door or not same_house or named:
+    same_host = asked == host or (asked.endswith(f".{host}") and _HOST.fullmatch(asked) is not None)
+    if not same_origin or not same_host or named:
         raise _invalid()
     return url
 
@@ -91,7 +97,7 @@ def _own(uri: str, delivery_url: str) -> yarl.URL:
 async def _open(
     client: aiohttp.ClientSession, url: yarl.URL, timeouts: Timeouts, deadline: float
 ) -> aiohttp.ClientResponse:
-    # Not compressed: what a picture saves by it is nothing, and the size in the header is then the real one.
+    # Not compressed: a picture would not get smaller, and so the size in the header is the real one.
     headers = {"Accept-Encoding": "identity"}
     try:
         async with asyncio.timeout_at(deadline):
@@ -105,7 +111,7 @@ def _check(response: aiohttp.ClientResponse, most_bytes: int) -> None:
     if status in (404, 410):
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_EXPIRED))
     if status in (401, 403):
-        # Outputs are public today. Should that change, it is for people to decide; the token is never sent there.
+        # Outputs are public today. If that changes, people must decide; the token is never sent there.
         _log.error("an output was answered %s: outputs may need a login now", status)
     if status in (429, 503):
         raise Unavailable(Dependency.REPLICATE, f"an output: answered {status}", _hint_s(response))
@@ -117,32 +123,32 @@ def _check(response: aiohttp.ClientResponse, most_bytes: int) -> None:
 
 
 async def _streamed(response: aiohttp.ClientResponse, most_bytes: int, deadline: float) -> AsyncGenerator[bytes, None]:
-    """The body in pieces; each read is bounded, so that whoever uses the pieces may take his time between them."""
+    """The body in chunks. The deadline bounds each read, and not the time that the caller takes between two."""
     received_bytes = 0
     while True:
         try:
             async with asyncio.timeout_at(deadline):
-                piece, part_ended = await response.content.readchunk()
+                chunk, part_ended = await response.content.readchunk()
         except REQUEST_ERRORS as error:
             raise FileTrouble(Dependency.REPLICATE, f"an output: {describe(error)}") from None
-        if not piece:
-            if part_ended:  # of a transfer in chunks: more may come
+        if not chunk:
+            if part_ended:  # an HTTP chunk ended: more may come
                 continue
             return
-        received_bytes += len(piece)
+        received_bytes += len(chunk)
         if received_bytes > most_bytes:
             raise _too_large(most_bytes)
-        yield piece
+        yield chunk
 
 
 def _hint_s(response: aiohttp.ClientResponse) -> float | None:
-    """The seconds in a Retry-After, at most ten minutes; None where there are none."""
-    told = response.headers.get("Retry-After", "").strip()
-    return float(min(int(told), _LONGEST_HINT_S)) if told.isascii() and told.isdigit() and len(told) < 10 else None
+    """The seconds in a Retry-After, at most ten minutes; None if there are none."""
+    value = response.headers.get("Retry-After", "").strip()
+    return float(min(int(value), _LONGEST_HINT_S)) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
 
 def _inline(uri: str, most_bytes: int) -> bytes:
-    """The bytes of a data URI."""
+    """The bytes of a data URI. OutputUnfit if it is malformed or too large."""
     try:
         content = content_of(uri, most_bytes)
     except TooLargeError:
@@ -152,7 +158,7 @@ def _inline(uri: str, most_bytes: int) -> bytes:
     return content
 
 
-async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
+async def _cut(content: bytes) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(content), CHUNK_BYTES):
         yield content[start : start + CHUNK_BYTES]
 

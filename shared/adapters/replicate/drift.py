@@ -1,7 +1,7 @@
-"""What drifted: the catalogue held against Replicate as it is now.
+"""Compares the catalogue with Replicate as it is now.
 
-Only what would break a request counts: a model or a version that is gone, an input that is gone or has become
-required, a value that we offer and the model takes no more. What a model has learned since breaks nothing.
+Only a difference that would break a request counts: a model or a version that is gone, an input that is gone or has
+become required, a value that we offer and the model no longer takes. A new input or value breaks nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from shared.adapters.replicate.sdk.types import Version
 from shared.core.catalog.catalog import Catalog, Model, Shape, Status
 from shared.core.catalog.mapping import Input
 
-#: The JSON types that an input of ours may have at Replicate. A kind that is not listed may have any.
+#: The JSON types that each kind of input may have at Replicate. A kind that is not listed may have any.
 _TYPES: Mapping[str, tuple[str, ...]] = {
     "text": ("string",),
     "choice": ("string",),
@@ -31,7 +31,7 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference: our model, its field ("" for the model itself), and what is different."""
+    """One difference: the catalogue's model, its field ("" for the model itself), and what is different."""
 
     model: str
     field: str
@@ -42,10 +42,10 @@ async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
     """All differences, in the catalogue's order.
 
     Raises:
-        ReplicateError: Replicate could not be asked.
+        ReplicateError: a model could not be read at Replicate.
     """
-    asked = [model for model in catalog.models.values() if model.status is not Status.RETIRED]
-    return [found for model in asked for found in await _of_model(api, model)]
+    offered = [model for model in catalog.models.values() if model.status is not Status.RETIRED]
+    return [found for model in offered for found in await _of_model(api, model)]
 
 
 async def _of_model(api: ReplicateApi, model: Model) -> list[Drift]:
@@ -82,7 +82,7 @@ def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
 def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[str]:
     kind = theirs.get("type")
     if isinstance(kind, str) and kind not in _TYPES.get(ours.kind, (kind,)):
-        yield f"it is a {kind} now, and our {ours.kind} is none"
+        yield f"it is of the type {kind} now, ours is {ours.kind}"
     choices = theirs.get("enum")
     if isinstance(choices, list) and (gone := [choice for choice in ours.choices if choice not in choices]):
         yield f"no longer a choice: {', '.join(map(str, gone))}"
@@ -94,7 +94,7 @@ def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _whole(schema: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
-    """An input's schema with what it refers to put in: Cog writes choices as ``allOf: [{$ref: ...}]``."""
+    """An input's schema, with its references replaced: Cog writes choices as ``allOf: [{$ref: ...}]``."""
     whole: dict[str, Any] = dict(schema)
     parts = schema.get("allOf")
     for part in parts if isinstance(parts, list) else []:

@@ -1,15 +1,17 @@
-"""Failed predictions: what kind each is, by its error text, and what of the text an operator may read.
+"""Classifies failed predictions by their error texts.
 
 Rules of this file:
-1. A failure is classified once, here: by Replicate's error codes (replicate.com/docs/reference/error-codes), by the
-   codes and sentences of the models that Replicate runs for other providers, and by those of the models themselves.
-   tests/adapters/failure_texts.toml holds real ones; a text that is misjudged is added there first, then a rule.
-2. "The user's own doing" ends the generation, so it needs a sentence that says so. A bare word (invalid, must be,
-   sensitive, moderat..) is never enough: it stands in file names, in errors of CUDA, in answers to the model itself.
-   Whatever is not surely the user's is the model's failure, and the next model of the chain is tried.
-3. A missing credit or a refused key of a *provider* (E001, E002) is that model's failure: our account is another one.
-4. The text is a stranger's. It is read up to a bound, no pattern looks further than a few words, and what operators
-   are shown has neither what may be a prompt, nor a secret, nor more of an address than its host.
+1. A failure is classified here and nowhere else: by Replicate's error codes
+   (replicate.com/docs/reference/error-codes), by the codes and sentences of the models that Replicate runs for other
+   providers, and by those of the models themselves. tests/adapters/failure_texts.toml holds real texts. For a text that
+   is classified wrongly, add it there first, then add a rule.
+2. A failure of the kinds content and input ends the generation, so it needs a sentence that says so. A bare word
+   (invalid, must be, sensitive, moderat..) is never enough: it also occurs in file names, in errors of CUDA and in
+   answers to the model itself. Whatever is not surely the user's is the model's failure, and the next model is tried.
+3. A missing credit or a refused key of the provider *behind* a model (E001, E002) is that model's failure. Our own
+   account is another one.
+4. The text comes from outside: it is read up to a bound, and no pattern spans more than a few words. What operators see
+   of it is cut and redacted (core/provider/redaction.py).
 """
 
 import re
@@ -33,7 +35,7 @@ _CONTENT = (
     r"\bSAFETY\.[A-Z]",
 )
 
-#: Of Replicate with the provider behind a model: credit and key are not ours to mend.
+#: Credit and key of Replicate at the provider behind a model: we cannot mend them.
 _PROVIDERS_ACCOUNT = (r"\bE00[12]\b",)
 
 _OPERATOR = (
@@ -43,14 +45,14 @@ _OPERATOR = (
     r"\bE4875\b",  # our webhook's address
 )
 
-#: Fields of requests, as models call them; what "must be" otherwise is most often a tensor.
+#: The names that models give to their inputs. Whatever else "must be" something is most often a tensor.
 _FIELD = (
     r"(?:(?:negative_)?prompt|width|height|seed|strength|\w+_strength|guidance\w*|steps|num_\w+|duration|aspect_ratio|fps"
     r"|resolution|output_\w+|(?:max|min)_\w+|temperature|top_[pk]|(?:\w+_)?(?:image|video|audio|mask|url|uuid|id)s?"
     r"|(?:image|video|audio|input|start|end|continuation|first|last)_\w+|frame(?: index)?)"
 )
 
-#: The address that a user gave for a picture; a model's own weights are at other hosts.
+#: Excludes the hosts of model weights: any other address is one that a user gave for a picture.
 _NO_WEIGHTS = (
     r"(?!(?:[\w-]+\.){0,3}(?:huggingface\.co|hf\.co|civitai\.com|github\.com|githubusercontent\.com"
     r"|weights\.replicate\.delivery)\b)"
@@ -90,7 +92,7 @@ _TRANSIENT = (
 )
 
 
-# Read from the top, first match wins: a content refusal may come wrapped in a code of another kind.
+# The first match decides: a content refusal may be wrapped in a code of another kind.
 _FAILURES: tuple[tuple[tuple[str, ...], Failure], ...] = (
     (_CONTENT, Failure.CONTENT),
     (_PROVIDERS_ACCOUNT, Failure.MODEL),
@@ -102,12 +104,12 @@ _FAILURES: tuple[tuple[tuple[str, ...], Failure], ...] = (
 
 @cache
 def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """One pattern for all of them, made at the first failure: at the start of a worker it would cost 20 ms."""
+    """One pattern for all of them. It is compiled at the first failure: at the start it would cost 20 ms."""
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
 def failure_of(error: str) -> Failure:
-    """The kind of a failed prediction, from its error text."""
+    """The kind of a failed prediction, by its error text. ``Failure.MODEL`` if no pattern matches."""
     for patterns, failure in _FAILURES:
         if _any(patterns).search(error):
             return failure

@@ -1,16 +1,16 @@
-"""Replicate's metrics, as counts of what a price is for.
+"""Reads Replicate's metrics as counts of what a price is for.
 
 Rules of this file:
-1. Where a unit has several names, the newest that holds a count decides.
-2. What is no number, or a negative or an impossible one, was not measured.
+1. If a unit has several names, the newest name that holds a count decides.
+2. A value that is not a number, is negative, or is 1e9 or more counts as not measured.
 """
 
 from collections.abc import Mapping
 
 from shared.core.money.pricing import Unit
 
-#: The names under which Replicate's metrics have the count of a unit, the newest first
-#: (replicate/cog-flux billing/metrics.py, and predictions as they were seen; FLUX.2 counts megapixels).
+#: The names of each unit's count in Replicate's metrics, the newest first. Source: replicate/cog-flux
+#: billing/metrics.py, and predictions that we saw; FLUX.2 counts megapixels.
 _NAMES: Mapping[Unit, tuple[str, ...]] = {
     Unit.IMAGE: ("image_output_count", "image_count"),
     Unit.SECOND: ("video_output_duration_seconds", "audio_output_duration_seconds"),
@@ -26,7 +26,7 @@ MEASURED_NAMES: tuple[str, ...] = tuple(name for names in _NAMES.values() for na
 
 
 def measured_of(metrics: Mapping[str, object]) -> dict[Unit, float]:
-    """The counts in Replicate's open bag of metrics."""
+    """The counts in a prediction's metrics. A unit that was not measured is absent."""
     counts = ((unit, _count(metrics, names)) for unit, names in _NAMES.items())
     return {unit: count for unit, count in counts if count is not None}
 

@@ -1,10 +1,10 @@
-"""Replicate: the port, on its HTTP API (replicate.com/docs/reference/http).
+"""ports.Provider on Replicate's HTTP API (replicate.com/docs/reference/http).
 
 Rules of this file:
-1. ``create`` is POSTed once. A 401 alone is followed by a second POST, with a fresh token: it has surely created
-   nothing. For longer waits the corridor puts off.
-2. What may be asked again is asked by calling.py; its errors become Unavailable here, or None for what is not known.
-3. A mistake in our own configuration never leaves an unknown outcome: what comes before the POST is "not created".
+1. ``create`` sends one POST. Only after a 401 it sends a second one, with a fresh token, because a 401 has created
+   nothing. Every longer wait is the message handler's: it defers the message.
+2. calling.py repeats what may be repeated. Here its errors become Unavailable, and NotFoundError becomes None.
+3. A mistake in our own configuration never leaves an unknown outcome. Whatever fails before the POST is NotCreated.
 """
 
 import asyncio
@@ -52,17 +52,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger("darkroom.replicate")
 
 
-#: Where each kind is asked for.
+#: The resource of the API for each kind.
 _RESOURCES = {Kind.PREDICTION: "predictions", Kind.TRAINING: "trainings"}
 
-#: What a user is told whose file Replicate does not take.
+#: The sentence for a user whose file Replicate does not take.
 _FILE_UNFIT = "The input file cannot be given to the model: it has more than 100 MiB, or a name that is too long."
 
 
 class Replicate:
-    """ports.Provider. ``api_url`` and ``webhook_url`` are base URLs; ``delivery_url`` is where outputs may be.
+    """Implements ports.Provider. Opens no connection before its first use.
 
-    ``signing_secret`` keys the digest in the webhook address. Nothing is connected before the first use.
+    Args:
+        webhook_url: the base URL of the app's own webhook.
+        token: the source of the API token.
+        signing_secret: returns the key of the digest in the webhook's address.
+        api_url: the base URL of the API.
+        delivery_url: the host of outputs; an output at any other host but its subdomains is refused.
+        connections: the most connections to the API, and as many to the outputs.
+        timeouts: the bounds of each call.
+        now: returns the current time, aware UTC.
     """
 
     def __init__(  # noqa: PLR0913  # each is a setting of its own
@@ -87,20 +95,20 @@ class Replicate:
         self._caller = Caller(api_url, token, self._connections, self._timeouts, now)
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
-        """POST the attempt's prediction, once."""
+        """POST the attempt's prediction, once. Never raises Unavailable: the outcome says what is known."""
         callback = Callback(key, attempt.number)
         try:
             webhook = callback_url(self._webhook_url, callback, await self._signing_secret())
             token = checked(await self._token.value())
         except Unavailable as trouble:
-            return _not_ready(trouble)
+            return _not_created(trouble)
         path, body = creating.path_and_body(attempt, webhook)
         outcome = await self._post(path, body, creating.headers(attempt), token)
         if isinstance(outcome, NotCreated) and outcome.why is DeferReason.UNAUTHORIZED:
             try:
                 fresh = checked(await self._token.refresh())
             except Unavailable as trouble:
-                return _not_ready(trouble)
+                return _not_created(trouble)
             outcome = await self._post(path, body, creating.headers(attempt), fresh)
         return outcome
 
@@ -111,7 +119,7 @@ class Replicate:
         request = client.build_request("POST", path, json=body, headers=headers, timeout=timeout)
         await closings_seen()
         try:
-            # The read time-out is for each read: an answer that drips in would outlast it.
+            # The read time-out counts for each read. A server that sends byte by byte would outlast it.
             async with asyncio.timeout(timeouts.connect_s + timeouts.create_read_s):
                 response = await client.send(request)
         except REQUEST_ERRORS as error:
@@ -126,16 +134,16 @@ class Replicate:
         return creating.outcome_of(response, self._now())
 
     async def get(self, ref: PredictionRef) -> Prediction | None:
-        """The prediction, or the training, as it is now; None if Replicate does not know it."""
-        return await self._known(f"{_RESOURCES[ref.kind]}.get", ref.prediction_id)
+        """The prediction or training as it is now. None if Replicate does not know it."""
+        return await self._read_prediction(f"{_RESOURCES[ref.kind]}.get", ref.prediction_id)
 
     async def cancel(self, ref: PredictionRef) -> Prediction | None:
-        """Cancel it, if it still runs; None if Replicate does not know it."""
-        return await self._known(f"{_RESOURCES[ref.kind]}.cancel", ref.prediction_id)
+        """Cancel it if it still runs. None if Replicate does not know it."""
+        return await self._read_prediction(f"{_RESOURCES[ref.kind]}.cancel", ref.prediction_id)
 
     async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
-        """The account's predictions created after ``since``, newest first, page by page as they are wanted."""
-        # The list of trainings cannot be asked for a part of it: it is short.
+        """The account's predictions created after ``since``, newest first. Pages are fetched as they are needed."""
+        # The list of trainings has no filter by time; it is short.
         params = (
             {} if kind is Kind.TRAINING else {"created_after": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
         )
@@ -149,7 +157,7 @@ class Replicate:
             raise _unavailable(trouble) from None
 
     async def upload(self, name: str, file: BinaryIO) -> str:
-        """Give Replicate a file for a day; returns the address that an input may name."""
+        """Upload a file, which Replicate keeps for a day; return the address that an input may name."""
         try:
             stored = await self.api.files.create(file, filename=name)
         except ValidationError:
@@ -161,40 +169,40 @@ class Replicate:
         return stored.url
 
     def fetch(self, uri: str, most_bytes: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Stream one output."""
+        """Stream one output of at most ``most_bytes``; see downloads.py."""
         client = self._connections.files()
         return downloads.fetch(client, self._delivery_url, uri, most_bytes, self._timeouts)
 
     @cached_property
     def api(self) -> "ReplicateApi":
-        """All else that Replicate offers, over the same connections."""
+        """The whole of Replicate's API, over the same connections."""
         from shared.adapters.replicate.sdk.api import ReplicateApi  # noqa: PLC0415  # no part of a cold start
 
         return ReplicateApi(self._caller)
 
     async def account(self) -> dict[str, str]:
-        """Whose token it is: ``username`` and ``type``. The health check of a token."""
-        told = await self._told("account.get")
-        return {"username": text(told.get("username")), "type": text(told.get("type"))}
+        """The account of the token: ``username`` and ``type``. The health check of a token."""
+        account = await self._read("account.get")
+        return {"username": text(account.get("username")), "type": text(account.get("type"))}
 
     async def signing_secret(self) -> str:
         """The account's webhook signing secret, ``whsec_...``."""
-        key = text((await self._told("webhooks.default.secret.get")).get("key"))
+        key = text((await self._read("webhooks.default.secret.get")).get("key"))
         if not key:
             raise Unavailable(Dependency.REPLICATE, "its answer about the signing secret could not be read")
         return key
 
     async def close(self) -> None:
-        """Close the connections; the next use opens new ones."""
+        """Close the connections. The next use opens new ones."""
         await self._connections.close()
 
-    async def _told(self, operation: str) -> Mapping[str, Any]:
+    async def _read(self, operation: str) -> Mapping[str, Any]:
         try:
             return await self._caller.one(lambda raw: fields(raw) or None, operation)
         except ReplicateError as trouble:
             raise _unavailable(trouble) from None
 
-    async def _known(self, operation: str, prediction_id: str) -> Prediction | None:
+    async def _read_prediction(self, operation: str, prediction_id: str) -> Prediction | None:
         try:
             return await self._caller.one(prediction_of, operation, prediction_id)
         except NotFoundError:
@@ -204,8 +212,8 @@ class Replicate:
 
 
 def _unavailable(trouble: ReplicateError) -> Unavailable:
-    """Trouble with a question, in the words of the port."""
-    if isinstance(trouble.__cause__, Unavailable):  # the token was not to be had
+    """An error of calling.py as the port's exception."""
+    if isinstance(trouble.__cause__, Unavailable):  # the token was not available
         return trouble.__cause__
     passing = isinstance(trouble, (TransientError, TimedOutError))
     if trouble.retry_after_s is None and not passing:
@@ -214,9 +222,9 @@ def _unavailable(trouble: ReplicateError) -> Unavailable:
     return Unavailable(Dependency.REPLICATE, trouble.why, trouble.retry_after_s)
 
 
-def _not_ready(trouble: Unavailable) -> NotCreated:
-    """Something of ours was not to be had before the POST: it was surely not made."""
-    _log.error("a create was put off: %s", trouble)
+def _not_created(trouble: Unavailable) -> NotCreated:
+    """The outcome if a secret of ours was not available: no POST was sent."""
+    _log.error("a create was deferred: %s", trouble)
     configured = not isinstance(trouble, ConfigurationError)
     why = DeferReason.unavailable(trouble.dependency) if configured else DeferReason.NOT_CONFIGURED
     return NotCreated(why, trouble.retry_after_s or creating.UNREACHABLE_S)

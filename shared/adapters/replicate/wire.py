@@ -1,10 +1,10 @@
-"""What Replicate tells of a prediction, read into our own words.
+"""Reads a prediction of Replicate's JSON into the app's own type.
 
 Rules of this file:
 1. One function reads the answer to a POST, a webhook and a GET.
-2. Read leniently: real answers omit fields that the documentation calls required. Only ``id`` and ``status`` are
-   needed; what is malformed otherwise is treated as absent.
-3. Every documented status is mapped; an unknown one is treated as not finished.
+2. It reads leniently, because real answers omit fields that the documentation calls required. Only ``id`` and
+   ``status`` are needed. Any other malformed field counts as absent.
+3. Every documented status is mapped. An unknown status counts as not finished.
 """
 
 import json
@@ -25,7 +25,7 @@ from shared.core.provider.prediction import (
     Status,
 )
 
-#: Replicate's six statuses. ``aborted`` ended before it started.
+#: Replicate's six statuses. An ``aborted`` prediction ended before it started.
 _STATUSES: Mapping[str, Status] = {
     "starting": Status.STARTING,
     "processing": Status.PROCESSING,
@@ -37,37 +37,37 @@ _STATUSES: Mapping[str, Status] = {
 
 
 def prediction_of(raw: object) -> Prediction | None:
-    """The prediction in a decoded JSON object of Replicate's, or None if it is none."""
-    told = fields(raw)
-    prediction_id, said = told.get("id"), told.get("status")
-    # Replicate's ids are 26 characters of [a-z0-9]; read loosely, for they have changed before.
+    """The prediction in decoded JSON, or None if that is not a prediction."""
+    data = fields(raw)
+    prediction_id, said = data.get("id"), data.get("status")
+    # Replicate's ids are 26 characters of [a-z0-9]. The pattern is looser, because they have changed before.
     if not isinstance(prediction_id, str) or not PREDICTION_ID.fullmatch(prediction_id) or not isinstance(said, str):
         return None
     status = _STATUSES.get(said, Status.UNKNOWN)
-    outputs, labels = outputs_of(told.get("output"))
-    error = _sentence(told.get("error"))[:ERROR_CHARACTERS]
-    metrics = kept_metrics(told.get("metrics"), MEASURED_NAMES)
-    seed = fields(told.get("input")).get("seed")
+    outputs, labels = outputs_of(data.get("output"))
+    error = _sentence(data.get("error"))[:ERROR_CHARACTERS]
+    metrics = kept_metrics(data.get("metrics"), MEASURED_NAMES)
+    seed = fields(data.get("input")).get("seed")
     return Prediction(
         prediction_id=prediction_id,
         status=status,
-        model=_sentence(told.get("model"))[:NAME_CHARACTERS],
+        model=_sentence(data.get("model"))[:NAME_CHARACTERS],
         outputs=outputs,
         labels=labels,
         error=error,
         failure=failure_of(error) if status is Status.FAILED else Failure.MODEL,
         metrics=metrics,
         measured=measured_of(metrics),
-        webhook=text(told.get("webhook"))[:ADDRESS_CHARACTERS],
+        webhook=text(data.get("webhook"))[:ADDRESS_CHARACTERS],
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
-        created_at=moment(told.get("created_at")),
-        completed_at=moment(told.get("completed_at")),
-        data_removed=told.get("data_removed") is True,
+        created_at=moment(data.get("created_at")),
+        completed_at=moment(data.get("completed_at")),
+        data_removed=data.get("data_removed") is True,
     )
 
 
 def _sentence(value: object) -> str:
-    """A text, or what is no text as its JSON: an error may be an object."""
+    """A text as it is, anything else as its JSON: an error may be an object."""
     if isinstance(value, str) or value is None:
         return value or ""
     try:

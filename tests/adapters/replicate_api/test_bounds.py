@@ -1,4 +1,4 @@
-"""Time-outs of the connector: each is a bound on the whole verb, and never an empty answer."""
+"""Time-outs of the connector: each bounds the whole verb, and never ends in an empty answer."""
 
 import json
 import time
@@ -71,7 +71,7 @@ async def test_a_time_out_is_a_bound_against_a_server_that_never_answers(timeout
 async def test_a_stuck_model_is_a_time_out_and_no_empty_answer(
     world: World, connector: ReplicateConnector, timeout_s: float
 ) -> None:
-    """Whoever ends it first, this process or Replicate: no answer says "canceled" with nothing in it."""
+    """Whether this process or Replicate ends it first: it raises, and returns no empty "canceled" answer."""
     world.takes(0.01, 600)
     began = time.monotonic()
     with pytest.raises(errors.TimedOutError, match=rf"took over {timeout_s:g} s: canceled"):
@@ -83,7 +83,7 @@ async def test_a_stuck_model_is_a_time_out_and_no_empty_answer(
 
 @pytest.mark.parametrize("status", ["canceled", "aborted"])
 async def test_what_replicate_ended_at_our_deadline_is_a_time_out(status: str) -> None:
-    """Cancel-After may strike a moment before this process does; what somebody canceled earlier is an answer."""
+    """Cancel-After may end it a moment before this process. A prediction that was canceled earlier is an answer."""
     body = json.dumps({"id": "p" * 26, "status": status, "output": None}).encode()
 
     async with scripted(web.Response(status=201, body=body)) as server:
@@ -96,10 +96,10 @@ async def test_what_replicate_ended_at_our_deadline_is_a_time_out(status: str) -
 
 
 @pytest.mark.parametrize("timeout_s", [float("inf"), float("nan"), -1, 86_401, True, "8", None, 10**400])
-async def test_a_time_that_is_none_is_refused_before_anything_is_sent(
+async def test_a_malformed_time_is_refused_before_anything_is_sent(
     world: World, connector: ReplicateConnector, timeout_s: Any
 ) -> None:
-    """In plain words, and never as an OverflowError."""
+    """As a ValidationError in plain words, never as an OverflowError."""
     with pytest.raises(errors.ValidationError, match="timeout_s must be a number of seconds from 0 to 86400"):
         await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=timeout_s)
     if timeout_s != 86_401:

@@ -18,8 +18,8 @@ from tests.cli.counter import ENV
 
 
 @dataclass
-class Furnished:
-    """Rooms with what the command uses: a catalogue, and Replicate's API."""
+class CheckOperations:
+    """The operations that the command uses: a catalogue, and Replicate's API."""
 
     url: str
     offered: Catalog
@@ -39,7 +39,7 @@ class Furnished:
         return SimpleNamespace(api=self._api)
 
     async def load_data_files(self) -> None:
-        """There is nothing to fetch."""
+        """Do nothing: this catalogue is in memory."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -51,7 +51,7 @@ async def checked(url: str, offered: Catalog) -> int:
 
     def run() -> int:
         command_context = CommandContext(
-            ENV, lambda _: cast("Operations", Furnished(url, offered)), "darkroom", Screen()
+            ENV, lambda _: cast("Operations", CheckOperations(url, offered)), "darkroom", Screen()
         )
         try:
             typer.main.get_command(commands).main(args=["check"], obj=command_context)
@@ -72,7 +72,7 @@ async def checked(url: str, offered: Catalog) -> int:
 async def test_the_catalogue_is_checked(
     capsys: pytest.CaptureFixture[str], replicate: str, code: int, printed: str
 ) -> None:
-    """0 and a sentence where nothing drifted; 1 and a table where something did."""
+    """Exit code 0 and a sentence if nothing drifted; 1 and a table if something did."""
     async with running_world() as world:
         assert await checked(world.url, catalog(replicate)) == code
     out = capsys.readouterr().out
@@ -81,7 +81,7 @@ async def test_the_catalogue_is_checked(
 
 
 async def test_what_is_retired_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
-    """And named, with who serves in its place; it is nothing that drifted, though Replicate does not have it."""
+    """It is named with its successor. It counts as no drift, although Replicate does not have it."""
     offered = catalog()
     gone = replace(offered.models["flux"], name="old", target="luma/old", status=Status.RETIRED, successor="flux")
     async with running_world() as world:
@@ -92,8 +92,8 @@ async def test_what_is_retired_is_skipped(capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
-async def test_trouble_is_told_and_no_drift(capsys: pytest.CaptureFixture[str]) -> None:
-    """A Replicate that cannot be asked ends with 1 and the error, and nothing on stdout."""
+async def test_an_error_is_printed_and_is_no_drift(capsys: pytest.CaptureFixture[str]) -> None:
+    """If Replicate does not answer, the exit code is 1, the error is on stderr, and stdout is empty."""
     assert await checked("http://127.0.0.1:9", catalog()) == 1
     captured = capsys.readouterr()
     assert captured.out == ""

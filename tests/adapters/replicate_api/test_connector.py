@@ -29,7 +29,7 @@ def connector(world: World) -> ReplicateConnector:
     return ReplicateConnector(world.api)
 
 
-async def test_connect_tells_whose_token_it_is(connector: ReplicateConnector) -> None:
+async def test_connect_returns_the_tokens_account(connector: ReplicateConnector) -> None:
     """And verify_connection and health_check agree; after disconnect a new use connects anew."""
     account = await connector.connect()
     assert (account.username, account.type) == (OWNER, "organization")
@@ -58,7 +58,7 @@ async def test_connect_says_what_is_wrong_with_a_token(world: World, token: str,
 
 
 async def test_trouble_is_no_bad_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Replicate is not to be reached, verify_connection raises, and health_check tells."""
+    """When Replicate is not reached, verify_connection raises, and health_check reports it."""
     monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
     api = api_at(await closed_port(), timeouts=Timeouts(connect_s=0.5, total_s=0.5))
     async with asyncio.timeout(10):
@@ -78,7 +78,7 @@ async def test_it_connects_and_disconnects_as_a_block(world: World) -> None:
 
 
 async def test_inference_answers_with_text_and_time(connector: ReplicateConnector) -> None:
-    """A language model's pieces are one text; the whole of it is timed."""
+    """A language model's chunks are joined to one text, and the whole run is timed."""
     answer = await connector.inference(LLAMA, {"prompt": "foxes"}, timeout_s=10)
     assert answer.succeeded
     assert answer.text == "Here is what I know of it:\nfoxes"
@@ -95,8 +95,8 @@ async def test_a_failed_inference_is_an_answer(world: World, connector: Replicat
     assert (answer.text, answer.prediction.error) == ("", "CUDA out of memory")
 
 
-async def test_inference_tells_replicate_its_deadline(world: World, connector: ReplicateConnector) -> None:
-    """Should this process end, nothing runs on for long: not under 5 s, which is the least there is."""
+async def test_inference_sends_its_deadline_to_replicate(world: World, connector: ReplicateConnector) -> None:
+    """So nothing runs for long if this process ends. The bound is at least 5 s, Replicate's minimum."""
     with suppress(errors.TimedOutError):  # a busy machine may not make it in a second, and cancels: that is no create
         await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=1)
     await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=60)
@@ -107,7 +107,7 @@ async def test_inference_tells_replicate_its_deadline(world: World, connector: R
 
 
 async def test_an_inference_that_outlasts_its_time_is_canceled(world: World, connector: ReplicateConnector) -> None:
-    """Also one that has begun to write: half an answer is none."""
+    """Even a model that has begun to write: half an answer is not returned."""
     world.takes(0.01, 60)
     with pytest.raises(errors.TimedOutError):
         await connector.inference(LLAMA, {"prompt": "x"}, timeout_s=0.2)
@@ -126,7 +126,7 @@ async def test_a_model_of_ones_own_runs_by_its_latest_version(world: World, conn
 
 
 async def test_a_model_that_is_nowhere_is_not_found(connector: ReplicateConnector) -> None:
-    """The look-up says so, in Replicate's words."""
+    """The look-up raises NotFoundError with Replicate's words."""
     with pytest.raises(errors.NotFoundError, match=r"models\.get"):
         await connector.inference("nobody/nothing", {"prompt": "x"}, timeout_s=10)
 
@@ -199,7 +199,7 @@ async def test_what_ends_at_the_last_moment_is_an_answer() -> None:
 
 
 async def test_aborted_is_an_end(world: World, connector: ReplicateConnector) -> None:
-    """A prediction that never started is not waited for for ever."""
+    """The wait also ends for a prediction that never started."""
     world.fault(kind="abort")
     prediction = await world.api.predictions.create_by_model(LLAMA, NewPrediction(inputs={"prompt": "x"}))
     ended = await connector.wait_for_prediction(prediction.id, timeout_s=5, first_look_s=0.02)
@@ -209,7 +209,7 @@ async def test_aborted_is_an_end(world: World, connector: ReplicateConnector) ->
 async def test_passing_trouble_is_waited_out(
     world: World, connector: ReplicateConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looks that fail are no end."""
+    """A read that fails does not end the wait."""
     monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
     world.takes(0.01, 0.01)
     prediction = await world.api.predictions.create_by_model(LLAMA, NewPrediction(inputs={"prompt": "x"}))

@@ -1,4 +1,4 @@
-"""What drifted: the catalogue held against Replicate."""
+"""The comparison of the catalogue with Replicate."""
 
 from dataclasses import replace
 from importlib.resources import files
@@ -67,10 +67,12 @@ async def test_nothing_has_drifted(world: World) -> None:
         ({"aspect_ratio": Input("string", enum=("1:1", "4:3"))}, "aspect_ratio", "no longer a choice: 16:9"),
         ({"num_outputs": Input("integer", minimum=1, maximum=2)}, "num_outputs", "its greatest value is 2 now"),
         ({"num_outputs": Input("integer", minimum=2, maximum=4)}, "num_outputs", "its least value is 2 now"),
-        ({"seed": Input("string")}, "seed", "it is a string now, and our whole is none"),
+        ({"seed": Input("string")}, "seed", "it is of the type string now, ours is whole"),
     ],
 )
-async def test_what_would_break_a_request_is_told(world: World, changes: dict[str, Any], field: str, text: str) -> None:
+async def test_what_would_break_a_request_is_found(
+    world: World, changes: dict[str, Any], field: str, text: str
+) -> None:
     """Each by our model and its input."""
     publish(world, **changes)
     (found,) = await drift(world.api, catalog())
@@ -89,14 +91,14 @@ async def test_what_a_model_has_learned_breaks_nothing(world: World) -> None:
     assert await drift(world.api, catalog()) == []
 
 
-async def test_what_is_gone_is_told(world: World) -> None:
+async def test_what_is_gone_is_found(world: World) -> None:
     """A model, and a version of one that is still there."""
     assert await drift(world.api, catalog("luma/ray")) == [Drift("flux", "", "luma/ray is not there any more")]
     (found,) = await drift(world.api, catalog(f"{LLAMA}:{'0' * 64}"))
     assert found.text == f"version 000000000000 of {LLAMA} is not there any more"
 
 
-async def test_a_model_without_a_schema_is_told(world: World) -> None:
+async def test_a_model_without_a_schema_is_reported(world: World) -> None:
     """Nothing could be compared: that is not the same as nothing drifted."""
     world.simulator.library.models[SCHNELL].versions.clear()
     (found,) = await drift(world.api, catalog())
@@ -104,7 +106,7 @@ async def test_a_model_without_a_schema_is_told(world: World) -> None:
 
 
 async def test_without_replicate_there_is_no_answer() -> None:
-    """Trouble is no drift."""
+    """An error of Replicate's is raised, and is not a difference."""
     api = api_at("http://127.0.0.1:9", "sk-x")
     with pytest.raises(errors.AuthenticationError):
         await drift(api, catalog())

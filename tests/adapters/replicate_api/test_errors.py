@@ -1,4 +1,4 @@
-"""What goes wrong: which error it is, what is tried again, and that nothing secret is in any text."""
+"""Errors: which class each is, what is repeated, and that no text holds a secret."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ async def trouble_with(answer: web.Response, *, write: bool) -> tuple[errors.Rep
 async def test_each_status_is_one_error(
     answer: web.Response, read: type[errors.ReplicateError], write: type[errors.ReplicateError]
 ) -> None:
-    """The status decides; a write that may have been done is told from a read that may be repeated."""
+    """The status decides; a write that may have been done raises another error than a read that may be repeated."""
     for kind, wanted in ((False, read), (True, write)):
         trouble, times = await trouble_with(answer, write=kind)
         assert type(trouble) is wanted
@@ -76,7 +76,7 @@ async def test_each_status_is_one_error(
 
 
 async def test_an_answer_that_cannot_be_read_is_trouble() -> None:
-    """For a read it passes; for a write nobody knows what was done."""
+    """For a read it is transient; for a write the outcome is unknown."""
     assert type((await trouble_with(says(200, []), write=False))[0]) is errors.TransientError
     assert type((await trouble_with(says(201, {"id": 7}), write=True))[0]) is errors.OutcomeUnknownError
 

@@ -104,8 +104,8 @@ async def download(story: Story) -> None:
     expiry = datetime.now(UTC) + timedelta(hours=1)
     file_id, secret = story.left["file"], story.world.simulator.library.files_secret
     signature = signed(secret, owner=OWNER, file_id=file_id, expiry=expiry)
-    async with story.api.files.download(file_id, owner=OWNER, expiry=expiry, signature=signature) as pieces:
-        assert b"".join([piece async for piece in pieces]) == b"abc"
+    async with story.api.files.download(file_id, owner=OWNER, expiry=expiry, signature=signature) as chunks:
+        assert b"".join([chunk async for chunk in chunks]) == b"abc"
 
 
 #: In this order each has what it needs. The last request of each call is the operation.
@@ -173,7 +173,7 @@ def test_the_table_is_the_documents() -> None:
         assert operation.kind == ("read" if reads else "cancel" if cancels else "write")
     if contract.operations():
         ours = {operation.id: (operation.method, operation.path) for operation in OPERATIONS.values()}
-        assert ours == {name: told[:2] for name, told in contract.operations().items()}
+        assert ours == {name: row[:2] for name, row in contract.operations().items()}
 
 
 def rows(title: str) -> list[list[str]]:

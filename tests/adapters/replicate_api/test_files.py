@@ -1,4 +1,4 @@
-"""Files: uploads as they are, bounded before a byte is sent; downloads in pieces."""
+"""Files: uploads as they are, bounded before a byte is sent; downloads in chunks."""
 
 import hashlib
 import os
@@ -47,16 +47,16 @@ class Vast(BytesIO):
     """A file that says it is just too large, and is never read."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Where its end is."""
+        """Return a size just above the limit."""
         return MOST_BYTES + 1
 
     def read(self, size: int | None = -1) -> bytes:
-        """Nobody should."""
+        """Fail the test: it must not be read."""
         raise AssertionError("a file that is too large was read")
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "field", "told"),
+    ("content", "name", "field", "text"),
     [
         (Vast(), "a.bin", "content", "must have 1 byte to 100 MiB, and has 104857601 bytes"),
         (b"", "a.bin", "content", "and has 0 bytes"),
@@ -65,12 +65,12 @@ class Vast(BytesIO):
     ],
 )
 async def test_what_replicate_would_refuse_is_not_sent(
-    content: bytes | BinaryIO, name: str, field: str, told: str
+    content: bytes | BinaryIO, name: str, field: str, text: str
 ) -> None:
     """The size and the name are checked before a byte is sent; the error names the field, the rule and the value."""
     async with scripted(web.Response(status=201)) as server:
         api = api_at(server.url)
-        with pytest.raises(errors.ValidationError, match=told) as raised:
+        with pytest.raises(errors.ValidationError, match=text) as raised:
             await api.files.create(content, filename=name)
         assert list(raised.value.fields) == [field]
         assert server.requests == []
@@ -78,13 +78,13 @@ async def test_what_replicate_would_refuse_is_not_sent(
 
 
 async def test_a_large_file_streams_through() -> None:
-    """The largest there may be is sent in pieces, not held in memory twice."""
+    """The largest there may be is sent in chunks and not held in memory twice."""
     received = 0
 
     async def take(request: web.Request) -> web.Response:
         nonlocal received
-        async for piece in request.content.iter_chunked(1024 * 1024):
-            received += len(piece)
+        async for chunk in request.content.iter_chunked(1024 * 1024):
+            received += len(chunk)
         return web.json_response({"id": "x"}, status=201)
 
     app = web.Application(client_max_size=0)
@@ -119,8 +119,8 @@ async def test_a_download_needs_its_signature(world: World) -> None:
     secret, tomorrow = world.simulator.library.files_secret, datetime.now(UTC) + timedelta(days=1)
 
     async def downloaded(owner: str, expiry: datetime, signature: str) -> bytes:
-        async with world.api.files.download(file.id, owner=owner, expiry=expiry, signature=signature) as pieces:
-            return b"".join([piece async for piece in pieces])
+        async with world.api.files.download(file.id, owner=owner, expiry=expiry, signature=signature) as chunks:
+            return b"".join([chunk async for chunk in chunks])
 
     good = signed(secret, owner=OWNER, file_id=file.id, expiry=tomorrow)
     assert await downloaded(OWNER, tomorrow, good) == b"content"

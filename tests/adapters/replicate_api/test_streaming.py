@@ -39,22 +39,22 @@ def text_of(events: Sequence[StreamEvent]) -> str:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks at a prediction, and tries of each, follow each other at once."""
+    """Reads of a prediction, and repeats of a read, follow each other without a pause."""
     monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
     monkeypatch.setattr("shared.adapters.replicate.sdk.streaming._PAUSES_S", (0.01, 0.02))
 
 
-async def test_a_text_comes_in_pieces_and_ends_with_the_prediction(world: World) -> None:
-    """Every word as a piece, line ends and blanks as they are; the end is the prediction, succeeded."""
+async def test_a_text_comes_in_parts_and_ends_with_the_prediction(world: World) -> None:
+    """Every word as a part, line ends and blanks as they are; the end is the prediction, succeeded."""
     world.takes(0.05, 0.3)
-    *pieces, end = await streamed(world, await asked(world))
-    assert len(pieces) == len(WHOLE.split())
-    assert text_of(pieces) == WHOLE
+    *parts, end = await streamed(world, await asked(world))
+    assert len(parts) == len(WHOLE.split())
+    assert text_of(parts) == WHOLE
     assert isinstance(end, StreamEnd)
     assert (end.prediction.status, end.prediction.text) == (Status.SUCCEEDED, WHOLE)
 
 
-async def test_pieces_come_while_the_model_writes(world: World) -> None:
+async def test_parts_come_while_the_model_writes(world: World) -> None:
     """The first is there long before the end."""
     world.takes(0.02, 30)
     prediction = await asked(world)
@@ -69,7 +69,7 @@ async def test_pieces_come_while_the_model_writes(world: World) -> None:
 @pytest.mark.parametrize("kind", ["stream_dropped", "stream_idle"])
 @pytest.mark.usefixtures("quick")
 async def test_a_stream_that_breaks_is_taken_up_again(world: World, kind: str) -> None:
-    """The new one begins at the beginning: nothing is told twice, nothing is missing."""
+    """The new one begins at the beginning: nothing is yielded twice, nothing is missing."""
     world.takes(0.02, 0.2)
     world.fault(kind=kind, after=3)
     world.fault(kind=kind, after=5)
@@ -79,7 +79,7 @@ async def test_a_stream_that_breaks_is_taken_up_again(world: World, kind: str) -
 
 @pytest.mark.usefixtures("quick")
 async def test_what_a_stream_missed_comes_at_the_end(world: World) -> None:
-    """A prediction that ended while the stream was down: the rest of the text is one piece."""
+    """A prediction that ended while the stream was down: the rest of the text is one part."""
     world.takes(0.02, 20)
     world.fault(kind="stream_dropped", after=3)
     events = world.api.predictions.stream(await asked(world))
@@ -109,7 +109,7 @@ async def test_a_silent_stream_is_closed_and_taken_up_again(world: World) -> Non
 
 
 @pytest.mark.usefixtures("quick")
-async def test_failures_and_cancels_are_told(world: World) -> None:
+async def test_failures_and_cancels_are_yielded(world: World) -> None:
     """An error comes as an event, a cancel as the end alone; both stand in the prediction."""
     world.fault(kind="failed", error="CUDA out of memory", before_start=False)
     *before, end = await streamed(world, await asked(world))
@@ -138,13 +138,13 @@ async def test_trouble_with_the_last_question_is_waited_out(world: World) -> Non
 
 @pytest.mark.usefixtures("quick")
 async def test_a_picture_comes_as_its_address(world: World) -> None:
-    """In one piece, when it is there."""
+    """As one part, when the prediction has ended."""
     first, end = await streamed(world, await asked(world, SCHNELL))
     assert isinstance(end, StreamEnd)
     assert first == StreamedText(end.prediction.outputs[0])
 
 
-async def test_a_model_that_cannot_stream_comes_in_one_piece() -> None:
+async def test_a_model_that_cannot_stream_comes_as_one_part() -> None:
     """It has no stream's address: its output comes when it has ended."""
     done = {"id": "p" * 26, "status": "succeeded", "output": ["a ", "text"]}
     running = FullPrediction.read(done | {"status": "processing", "output": None})
@@ -188,7 +188,7 @@ def running(stream_url: str) -> FullPrediction:
     ],
 )
 async def test_a_stream_elsewhere_is_not_asked(address: str) -> None:
-    """Its address comes in an answer, but is asked from inside our network."""
+    """The address comes from outside and is fetched from inside our network."""
     api = api_at("http://127.0.0.1:9")
     with pytest.raises(errors.ReplicateError, match="own hosts"):
         async for _ in api.predictions.stream(running(address)):
@@ -214,8 +214,8 @@ async def test_real_events_are_read() -> None:
         api = api_at(server.url)
         events = [event async for event in api.predictions.stream(running(f"{server.url}/stream/x"))]
         await api.close()
-    *told, end = events
-    assert told == [
+    *parts, end = events
+    assert parts == [
         StreamedText("Once upon\na time"),
         StreamedText(" there"),
         StreamedLog("50%"),
@@ -231,10 +231,10 @@ async def test_real_events_are_read() -> None:
 # The decoder.
 
 
-def decoded(*pieces: bytes) -> list[SseEvent]:
+def decoded(*chunks: bytes) -> list[SseEvent]:
     """The events in these bytes."""
     decoder = SseDecoder()
-    return [event for piece in pieces for event in decoder.feed(piece)]
+    return [event for chunk in chunks for event in decoder.feed(chunk)]
 
 
 @given(
@@ -250,8 +250,8 @@ def test_events_survive_any_cutting(texts: list[str], ending: str, data: st.Data
         raw += ending.join(lines)
     content = (raw + ":\n").encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=8)))
-    pieces = [content[start:end] for start, end in zip([0, *cuts], [*cuts, len(content)], strict=True)]
-    assert decoded(*pieces) == [SseEvent("output", text, str(number)) for number, text in enumerate(texts)]
+    chunks = [content[start:end] for start, end in zip([0, *cuts], [*cuts, len(content)], strict=True)]
+    assert decoded(*chunks) == [SseEvent("output", text, str(number)) for number, text in enumerate(texts)]
 
 
 def test_an_endless_event_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Types: read leniently, frozen, and silent about what is not theirs to tell."""
+"""Types: read leniently, frozen, and without secrets in their ``repr``."""
 
 import dataclasses
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ JSON = st.recursive(
 @settings(max_examples=25)  # each reads every type twice
 @given(value=JSON, data=st.data())
 def test_whatever_comes_is_read_or_none(value: object, data: st.DataObject) -> None:
-    """No answer of Replicate's makes reading fail; wrong fields are as good as none."""
+    """No answer of Replicate's makes reading fail; a malformed field counts as absent."""
     for kind in ALL:
         names = [*kind.__dataclass_fields__, "urls", "current_release", "metadata", "openapi_schema", "checksums"]
         chosen = data.draw(st.dictionaries(st.sampled_from(names), JSON, max_size=3))

@@ -1,1 +1,1 @@
-"""Replicate with limits in front of it: a pace for creates, circuit breakers, one list for all who look."""
+"""Limits in front of Replicate: a pace for creates, circuit breakers, one shared read of the list of predictions."""

@@ -1,17 +1,17 @@
-"""Replicate, with a pace and circuit breakers in front of it: ports.Provider around a ports.Provider.
+"""ports.Provider around another ports.Provider, with a pace and circuit breakers in front of it.
 
 Rules of this file:
-1. Nobody sleeps here. What may not be asked now is answered at once with a wait, and the corridor puts the message off:
-   a create is "surely not created", a question is Unavailable.
-2. A breaker for each thing that fails by itself: creates (402 is about them alone), questions, and each host of outputs
-   (outputs.py). Paid pictures are fetched while the API is down.
-3. A create that may not go takes a slot of the pace's virtual queue, whatever the reason: what an outage has piled up
-   comes back as it can be worked off, and not more often while it lasts.
-4. A create that is tried in vain leaves its user's outcome unknown for minutes. So while creates are left alone, a
-   question is asked first, and a create is the probe only when that was answered.
-5. Only Replicate's own trouble counts. A token or an input that is not to be had tells nothing about it, and a refusal
-   is an answer, unless it is the account that is refused (denials.py).
-6. All of it is known to one process and one event loop. The limit of the account is divided by the number of instances.
+1. Nothing sleeps here. A call that may not be made now is answered at once with a wait, and the message handler defers
+   the message. For a create that answer is NotCreated, for every other call it is Unavailable.
+2. Each part that can fail alone has its own circuit breaker: creates (a 402 concerns them alone), reads and cancels
+   ("questions"), and each host of outputs (hosts.py). So paid pictures are fetched while the API is down.
+3. A create that may not be sent takes a slot of the pace's virtual queue, whatever the reason. So after an outage the
+   creates return at the rate at which they can be sent, and during it no faster.
+4. A create that fails may leave its outcome unknown for minutes. So while the circuit of creates is open, the first
+   probe is a read. A create follows only if the read was answered.
+5. Only Replicate's own failures count. A token or an input that is not available says nothing about Replicate. A
+   refusal is an answer, unless the account is refused (denials.py).
+6. This state belongs to one process and one event loop. The account's limit is divided by the number of instances.
 """
 
 import logging
@@ -22,9 +22,10 @@ from typing import BinaryIO, assert_never
 
 from shared.adapters.replicate.creating import UNAUTHORIZED_S
 from shared.adapters.replicate.denials import Denials
-from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, CircuitBreaker
+from shared.adapters.replicate.resilience.circuit import CircuitBreaker
 from shared.adapters.replicate.resilience.hosts import Outputs
 from shared.adapters.replicate.resilience.listing import Listing
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.breaker import BreakerRule
@@ -44,14 +45,13 @@ from shared.ports import Provider, Unavailable
 
 _log = logging.getLogger("darkroom.replicate")
 
-#: Five in a row are no accident any more. A pause begins with what a create waits after "unreachable", and ends with
-#: what it waits after a 402: nobody mends an account faster, and nobody's picture waits longer for a probe. A probe is
-#: dead after twice a call's time.
+#: Open after five consecutive failures. The first pause equals the wait after "unreachable" (5 s), the longest the wait
+#: after a 402 (120 s): nobody mends an account faster. A probe counts as lost after 120 s, twice the bound of a call.
 RULE = BreakerRule(failures=5, pause_s=5, longest_pause_s=120, probe_s=120)
 
 
 def _is_trouble(why: DeferReason) -> bool:
-    """Whether a create that was not made tells of trouble with Replicate; all else is about ourselves, or an answer."""
+    """Whether the reason is a failure of Replicate or of the account there, and so counts for the breaker."""
     match why:
         case DeferReason.NO_CREDIT | DeferReason.UNAUTHORIZED | DeferReason.FORBIDDEN | DeferReason.NOT_PERMITTED:
             return True
@@ -99,10 +99,10 @@ class ResilientProvider:
         self._denials = Denials(now)
         self._listing = Listing(inner, self._questions, now, chance, clock)
 
-    # Creating.
+    # Creates.
 
     async def create(self, key: Key, attempt: Attempt) -> CreateOutcome:
-        """POST the attempt's prediction once, or say how long it has to wait."""
+        """POST the attempt's prediction once, or return NotCreated with the seconds to wait."""
         if (closed_s := self._creates.wait_s()) > 0:
             return NotCreated(DeferReason.CIRCUIT_OPEN, max(closed_s, self._queued_s()))
         asked_at, is_probe = self._now(), self._creates.state != "closed"
@@ -121,7 +121,7 @@ class ResilientProvider:
         return self._learned(self._whose(outcome, attempt.target.partition(":")[0]), asked_at)
 
     def _whose(self, outcome: CreateOutcome, model: str) -> CreateOutcome:
-        """The outcome, once it is decided whether a refusal is about this model or about our account."""
+        """The outcome, after deciding whether a refusal is about this model or about our account."""
         match outcome:
             case Created():
                 self._denials.created(model)
@@ -134,22 +134,22 @@ class ResilientProvider:
         return outcome
 
     async def _silent_s(self) -> float:
-        """Ask something that costs nothing: 0 if it was answered, else seconds to wait."""
+        """Make a read that costs nothing. 0 if it was answered, else the seconds to wait."""
         try:
             async with self._questions.open():
                 async for _ in self._inner.recent(self._clock()):
-                    pass  # what was created this moment: next to nothing, and any answer is one
+                    pass  # the list since this moment is next to empty; any answer will do
         except Unavailable as trouble:
             return trouble.retry_after_s or RULE.pause_s
         return 0.0
 
     async def upload(self, name: str, file: BinaryIO) -> str:
-        """Hand over a file for a create; Unavailable where that create would have to wait, before a byte is sent."""
+        """Upload a file for a create. Unavailable, before a byte is sent, if that create would have to wait."""
         closed_s = self._creates.wait_s()
         if closed_s > 0 or self._pace.asked(self._now(), waited=True)[1] > 0:
             wait_s = max(closed_s, self._queued_s())
-            raise Unavailable(NEIGHBOUR, DeferReason.CIRCUIT_OPEN if closed_s else DeferReason.PACED, wait_s)
-        return await self._questions.told(lambda: self._inner.upload(name, file))
+            raise Unavailable(Dependency.REPLICATE, DeferReason.CIRCUIT_OPEN if closed_s else DeferReason.PACED, wait_s)
+        return await self._questions.call(lambda: self._inner.upload(name, file))
 
     def _learned(self, outcome: CreateOutcome, asked_at: float) -> CreateOutcome:
         match outcome:
@@ -172,34 +172,34 @@ class ResilientProvider:
 
     def _answered(self, asked_at: float) -> None:
         if self._creates.succeeded(asked_at):
-            self._pace = self._pace.emptied(self._now())  # what was saved up during the pause is not for a storm
+            self._pace = self._pace.emptied(self._now())  # what was saved during the pause must not become a burst
 
     def _queued_s(self) -> float:
         self._pace, wait_s = self._pace.queued(self._now())
         return wait_s
 
-    # Asking.
+    # Reads, cancels and outputs.
 
     async def get(self, ref: PredictionRef) -> Prediction | None:
-        """The prediction as it is now; Unavailable at once while questions are left alone."""
-        return await self._questions.told(lambda: self._inner.get(ref))
+        """The prediction as it is now. Unavailable at once while the circuit is open."""
+        return await self._questions.call(lambda: self._inner.get(ref))
 
     async def cancel(self, ref: PredictionRef) -> Prediction | None:
-        """Cancel it; Unavailable at once while questions are left alone."""
-        return await self._questions.told(lambda: self._inner.cancel(ref))
+        """Cancel the prediction. Unavailable at once while the circuit is open."""
+        return await self._questions.call(lambda: self._inner.cancel(ref))
 
     async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
-        """What was created after ``since``, newest first; Unavailable at once while questions are left alone."""
+        """What was created after ``since``, newest first. Unavailable at once while the circuit is open."""
         for prediction in await self._listing.since(since, kind):
             yield prediction
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Stream one output; Unavailable at once while its host is left alone."""
+        """Stream one output. Unavailable at once while the circuit of its host is open."""
         async with self._outputs.open(uri), self._inner.fetch(uri, most_bytes) as chunks:
             yield chunks
 
     def states(self) -> dict[str, str]:
-        """Each breaker: closed, open or half-open; of the outputs' the one that is worst off."""
-        told = {watch.what: watch.state for watch in (self._creates, self._questions)}
-        return {**told, "outputs": self._outputs.state}
+        """The state of each breaker: closed, open or half-open. ``outputs`` is the worst of all hosts."""
+        states = {breaker.what: breaker.state for breaker in (self._creates, self._questions)}
+        return {**states, "outputs": self._outputs.state}

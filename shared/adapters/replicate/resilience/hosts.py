@@ -1,37 +1,38 @@
-"""The hosts of outputs, a circuit breaker for each.
+"""A circuit breaker for each host of outputs.
 
 Rules of this file:
-1. What counts is the host: that it is not reached, does not answer, or says that it is too busy. A file that is
-   missing, forbidden, broken off or slow once it came says nothing of the host: five of them of one user are five
-   files. And one file that is tried five times is one, as long as nobody was put off for it.
-2. A data URI needs no host, and is never put off.
-3. The hosts are Replicate's own (downloads.py), but their names are theirs: only a bounded number is remembered.
+1. A failure is a host that is not reached, does not answer, or says that it is too busy. A file that is missing,
+   forbidden, broken off or slow says nothing about its host: a user may have five such files. While the circuit is
+   closed, a file that fails several times counts once.
+2. A data URI needs no host, so no circuit breaker applies to it.
+3. The hosts are Replicate's own (downloads.py), but Replicate chooses their names. So only a bounded number is kept.
 """
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, CircuitBreaker
+from shared.adapters.replicate.resilience.circuit import CircuitBreaker
+from shared.core.dependency import Dependency
 from shared.core.provider.breaker import BreakerRule
 from shared.core.provider.prediction import DeferReason
 from shared.ports import OutputUnfit, Unavailable
 
-#: So many hosts are remembered. Replicate has a handful.
+#: The most hosts that are remembered. Replicate has a handful.
 MOST_HOSTS = 64
 
-#: So many files that a host did not give are remembered, until it gives one.
+#: The most failed files that are remembered for a host, until it delivers one.
 MOST_FILES = 1000
 
 _WORST = ("open", "half-open", "closed")
 
 
 class FileTrouble(Unavailable):
-    """One file is not to be had now, and its host does answer."""
+    """One file is not available now, although its host answers."""
 
 
 class Outputs:
-    """The breakers, by host. ``now`` is a clock in seconds that only goes forward; ``chance`` is from 0 to 1."""
+    """The breakers, by host. ``now`` returns seconds that only grow; ``chance`` returns a number from 0 to 1."""
 
     def __init__(self, rule: BreakerRule, now: Callable[[], float], chance: Callable[[], float]) -> None:
         self._rule = rule
@@ -41,47 +42,47 @@ class Outputs:
 
     @property
     def state(self) -> str:
-        """closed, open or half-open: the worst of them."""
-        states = {watch.state for watch, _ in self._hosts.values()}
+        """closed, open or half-open: the worst state of all hosts."""
+        states = {breaker.state for breaker, _ in self._hosts.values()}
         return next((state for state in _WORST if state in states), "closed")
 
     @asynccontextmanager
     async def open(self, uri: str) -> AsyncIterator[None]:
-        """Fetch the file inside. Unavailable where its host is left alone."""
+        """Fetch the file inside this block. Unavailable while the circuit of its host is open."""
         host = _host(uri)
         if host is None:
             yield
             return
-        watch, failed = self._of(host)
-        if (wait_s := watch.wait_s()) > 0:
-            raise Unavailable(NEIGHBOUR, DeferReason.CIRCUIT_OPEN, wait_s)
+        breaker, failed = self._of(host)
+        if (wait_s := breaker.wait_s()) > 0:
+            raise Unavailable(Dependency.REPLICATE, DeferReason.CIRCUIT_OPEN, wait_s)
         asked_at = self._now()
-        watch.asked(asked_at)
+        breaker.asked(asked_at)
         try:
             yield
         except (FileTrouble, OutputUnfit):  # for the host this is an answer
             self._answered(host, asked_at)
             raise
         except Unavailable as trouble:
-            again = watch.state == "closed" and uri in failed
-            if again or trouble.dependency != NEIGHBOUR:
-                watch.given_up(asked_at)
+            again = breaker.state == "closed" and uri in failed
+            if again or trouble.dependency != Dependency.REPLICATE:
+                breaker.given_up(asked_at)
             else:
                 failed.add(uri)
-                watch.failed(asked_at, trouble.why, trouble.retry_after_s or 0)
+                breaker.failed(asked_at, trouble.why, trouble.retry_after_s or 0)
             raise
         except BaseException:
-            watch.given_up(asked_at)
+            breaker.given_up(asked_at)
             raise
         self._answered(host, asked_at)
 
     def _answered(self, host: str, asked_at: float) -> None:
-        watch, failed = self._of(host)
+        breaker, failed = self._of(host)
         failed.clear()
-        watch.succeeded(asked_at)
+        breaker.succeeded(asked_at)
 
     def _of(self, host: str) -> tuple[CircuitBreaker, set[str]]:
-        """The breaker of a host, and the files that it did not give since it last gave one."""
+        """The breaker of a host, and the files that failed since it last delivered one."""
         made = self._hosts.pop(host, None) or (CircuitBreaker("outputs", self._rule, self._now, self._chance), set())
         self._hosts[host] = made
         if len(self._hosts) > MOST_HOSTS:
@@ -92,7 +93,7 @@ class Outputs:
 
 
 def _host(uri: str) -> str | None:
-    """Whom to ask for it; None where nobody has to be asked, or nobody will be."""
+    """The host of an address. None for a data URI, and for an address that downloads.py will refuse."""
     if uri[:5].lower() == "data:":
         return None
     try:

@@ -1,50 +1,50 @@
-"""Replicate's list of recent predictions, read once for all who look for something in it.
+"""Replicate's list of recent predictions, read once for all searches in it.
 
-After an outage there are many creates whose outcome is unknown, and the list has a page for each hundred predictions of
-the account: at fifty a second, 150 pages for the five minutes before any one of them. Replicate answers 3,000 questions
-a minute, so that twenty readers at once would each be cut off before their end, and begin again.
+After an outage many creates have an unknown outcome. The list has a page for each hundred predictions of the account:
+at fifty a second, 150 pages for the five minutes before a create. Replicate answers 3,000 calls a minute. So twenty
+readers at once would each be throttled before the end of the list, and would begin again.
 
 Rules of this file:
-1. One reads at a time in a process. Who comes meanwhile is put off; who comes soon after is served from what was read,
-   if what he looks for had been in the list when the reading began.
-2. What was read is shared for no longer than ``cancel_grace_s`` is by default: an attempt is given up for lost that
-   long after its ``Cancel-After``, so whatever it created was made before the reading began.
-3. A reading that cannot be finished within an invocation is given up before that ends, and not tried again at once.
+1. One read runs at a time in a process. A search that comes meanwhile is deferred. A search that comes soon after uses
+   the same snapshot, if its create must have been in the list when the read began.
+2. A snapshot is shared no longer than the default of ``cancel_grace_s``. An attempt counts as lost that long after its
+   ``Cancel-After``, so whatever it created was made before the read began.
+3. A read that cannot finish within an invocation stops before the invocation ends, and is not repeated at once.
 """
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.adapters.replicate.resilience.circuit import NEIGHBOUR, CircuitBreaker
+from shared.adapters.replicate.resilience.circuit import CircuitBreaker
+from shared.core.dependency import Dependency
 from shared.core.provider.breaker import BreakerRule
 from shared.core.provider.guarantees import Kind
 from shared.core.provider.prediction import Prediction
 from shared.ports import Provider, Unavailable
 
-#: For how long after its beginning a reading serves others.
+#: For how many seconds after its beginning a read serves other searches.
 SHARED_S = 60
 
-#: Who looks for a create looks 300 s further back, for that much clocks may differ; and a create is in the list after
-#: 30 s at the latest (``list_grace_s``).
+#: A search starts 300 s before the create (allowed clock skew), and a create is listed within 30 s (``list_grace_s``).
 _SETTLED = timedelta(seconds=330)
 
-#: A reading takes no longer, of the 120 s that an invocation has; and no more memory: a row is about a kilobyte.
+#: The bounds of a read: in seconds, of the 120 s that an invocation has; and in rows, each about a kilobyte of memory.
 READING_S, MOST_ROWS = 75, 50_000
 
-#: Who comes while another reads comes back after this.
+#: The wait in seconds of a search that comes while another read runs.
 _MEANWHILE_S = 15.0
 
-#: So much further back than asked: those who come next were submitted moments before or after.
+#: A read starts this much earlier than asked, because the next searches are for creates of about the same time.
 _MARGIN = timedelta(seconds=30)
 
-#: One that was too long will be longer in a minute: it is tried less and less often.
+#: A list that was too long will be longer in a minute, so it is read less and less often.
 _TOO_LONG = BreakerRule(failures=1, pause_s=60, longest_pause_s=900, probe_s=2 * READING_S)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """All that was created after ``since``, newest first, as of ``began``, which is ``began_at`` on the other clock."""
+    """What was created after ``since``, newest first. The read began at ``began``, on the other clock ``began_at``."""
 
     since: datetime
     began: datetime
@@ -52,14 +52,19 @@ class _Reading:
     rows: tuple[Prediction, ...]
 
     def serves(self, since: datetime, now: float) -> bool:
-        """Whether it is as good as another reading."""
+        """Whether a new read would find nothing more about a create of ``since``."""
         return self.since <= since <= self.began - _SETTLED and now <= self.began_at + SHARED_S
 
 
 class Listing:
-    """The list of predictions and that of trainings. ``questions`` is the breaker of all that is asked of Replicate.
+    """The lists of predictions and of trainings.
 
-    ``now`` is a clock in seconds, ``clock`` the one of the wall.
+    Args:
+        inner: the provider that is asked.
+        questions: the breaker of reads and cancels.
+        now: returns seconds, which only grow.
+        chance: returns a number from 0 to 1.
+        clock: returns the current time, aware UTC.
     """
 
     def __init__(
@@ -79,11 +84,11 @@ class Listing:
         self._reading: set[Kind] = set()
 
     async def since(self, since: datetime, kind: Kind) -> list[Prediction]:
-        """What was created after ``since``, newest first. Unavailable while it cannot be read, or another does."""
+        """What was created after ``since``, newest first. Unavailable if it cannot be read, or another read runs."""
         read = self._read.get(kind)
         if read is None or not read.serves(since, self._now()):
             if kind in self._reading:
-                raise Unavailable(NEIGHBOUR, "its list is being read", _MEANWHILE_S)
+                raise Unavailable(Dependency.REPLICATE, "its list is being read", _MEANWHILE_S)
             self._reading.add(kind)
             try:
                 read = self._read[kind] = await self._read_anew(since - _MARGIN, kind)
@@ -93,14 +98,14 @@ class Listing:
 
     async def _read_anew(self, since: datetime, kind: Kind) -> _Reading:
         if (wait_s := self._lengths.wait_s()) > 0:
-            raise Unavailable(NEIGHBOUR, "its list is too long", wait_s)
+            raise Unavailable(Dependency.REPLICATE, "its list is too long", wait_s)
         began, began_at = self._clock(), self._now()
         rows: list[Prediction] = []
         async with self._questions.open() as answered:
             listed = self._inner.recent(since, kind)
             try:
                 async for row in listed:
-                    answered()  # a long list takes a minute, and others want to know sooner
+                    answered()  # a long list takes a minute, and other calls should know sooner
                     rows.append(row)
                     if self._now() > began_at + READING_S or len(rows) >= MOST_ROWS:
                         break
@@ -111,4 +116,4 @@ class Listing:
                 if isinstance(listed, AsyncGenerator):
                     await listed.aclose()
         self._lengths.failed(began_at, f"{len(rows)} rows were not all of it")
-        raise Unavailable(NEIGHBOUR, "its list is too long", self._lengths.wait_s())
+        raise Unavailable(Dependency.REPLICATE, "its list is too long", self._lengths.wait_s())

@@ -1,8 +1,8 @@
-"""Reading Replicate's refusals: what an answer says of itself, whatever was asked.
+"""Reads Replicate's refusals: the detail, the fields and the waits that an answer names.
 
 Rules of this file:
-1. The body is read leniently; what is malformed counts as absent.
-2. What is said to a user names fields, never values.
+1. The body is read leniently. A malformed part counts as absent.
+2. A text for a user names fields, never values.
 """
 
 import math
@@ -17,32 +17,32 @@ import httpx
 from shared.adapters.replicate.reading import text
 from shared.core.requests.lenient_json import parsed
 
-#: Bounds of a wait after a 429: Replicate counts tries while it throttles, and speaks of seconds, not hours.
+#: The bounds of a wait after a 429: Replicate counts every try while it throttles, for seconds and not for hours.
 _SHORTEST_THROTTLE_S, _LONGEST_THROTTLE_S = 1.0, 600.0
 
-#: In a description only these fixed sentences are read, for any other may quote what the user wrote.
+#: Only these fixed sentences of a description are read, because any other may quote what the user wrote.
 _NAMED = re.compile(r"^\W*(?:Additional property )?([A-Za-z]\w{0,39}) (?:is required|is not allowed)\W*$")
 _FIELD = re.compile(r"[A-Za-z]\w{0,39}")
 
 
 def is_replicates(body: object) -> bool:
-    """Whether the body of a refusal is Replicate's own: each has a ``detail``."""
+    """Whether the body of a refusal is Replicate's own: all of these have a ``detail``."""
     return isinstance(body, dict) and isinstance(body.get("detail"), str)
 
 
 def detail_of(body: object) -> str:
-    """A problem's own text, in which Replicate's fixed sentences are looked for."""
+    """The ``detail`` of a refusal, or an empty text. Search it for Replicate's fixed sentences only."""
     detail = body.get("detail") if isinstance(body, dict) else None
     return detail if isinstance(detail, str) else ""
 
 
 def decoded(response: httpx.Response) -> object:
-    """The body as JSON, or None: on a 5xx it is often a proxy's HTML."""
+    """The body as decoded JSON, or None: a 5xx often has a proxy's HTML."""
     return parsed(response.content)
 
 
 def throttle_s(response: httpx.Response, now: datetime) -> float:
-    """The largest of the hints in a 429: the header (seconds or a date), the body's number, the "~30s" in its text."""
+    """The longest wait that a 429 names: in the header (seconds or a date), the body's number, or its text ("~30s")."""
     body = decoded(response)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     in_text = re.search(r"~\s*(\d{1,6})\s*s", detail_of(fields))
@@ -61,7 +61,7 @@ def lowered_to(response: httpx.Response) -> float | None:
 
 
 def retry_after_s(response: httpx.Response, now: datetime) -> float | None:
-    """The Retry-After header in seconds from now, whichever form it has; None if there is none."""
+    """The Retry-After header in seconds from now, from either of its forms. None if there is none."""
     value = response.headers.get("Retry-After", "").strip()
     if not value:
         return None
@@ -92,7 +92,7 @@ def refused_fields(body: object) -> list[str]:
 
 
 def broken_rules(body: object) -> dict[str, str]:
-    """The names in a 422's ``invalid_fields``, at most ten, each with the rule it breaks, such as ``enum``."""
+    """The names in a 422's ``invalid_fields``, at most ten, each with the rule that it breaks, such as ``enum``."""
     entries = body.get("invalid_fields") if isinstance(body, dict) else None
     rules: dict[str, str] = {}
     for entry in entries if isinstance(entries, list) else []:

@@ -1,9 +1,9 @@
-"""Calling Replicate: the one path of every operation, from its row in the table to its answer or its error.
+"""Sends every operation, and turns its answer into a value or an exception.
 
 Rules of this file:
-1. What is tried again is the table's business (retrying.py); only a refused token is replaced here, once.
-2. The token goes to the API's own origin only, also when a page names the next one.
-3. An answer that cannot be read is trouble, and never "nothing".
+1. The table in retrying.py decides what is repeated. Only a refused token is handled here: it is replaced once.
+2. The token goes to the API's own origin only, even if a page of a list names a next page elsewhere.
+3. An answer that cannot be read raises an exception. It never counts as an empty answer.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """One request, as often as it is sent. ``content`` is httpx's; it is not shown, for it holds inputs."""
+    """One request, which may be sent several times. ``content`` is httpx's; it holds inputs, so ``repr`` hides it."""
 
     operation: Operation
     url: str
@@ -62,7 +62,7 @@ class _Ask:
 
 
 class Caller:
-    """Sends operations with the account's token. Nothing is connected before the first use."""
+    """Sends operations with the account's token. Opens no connection before its first use."""
 
     def __init__(
         self,
@@ -83,18 +83,22 @@ class Caller:
 
         Args:
             name: the operation's id.
-            places: what its path's placeholders stand for, in order.
+            places: the values of its path's placeholders, in order.
             extra_s: how much longer than usual the answer may take.
             content: as ``httpx.AsyncClient.build_request`` takes it: json, params, headers, files, ...
 
         Raises:
-            ReplicateError: there is none; its subclass says what that means.
+            ReplicateError: there is no successful answer; the subclass says what that means.
         """
         operation = OPERATIONS[name]
         return await self._send_with_retries(_Ask(operation, operation.address(*places), content, extra_s))
 
     async def one(self, read: Callable[[object], T | None], name: str, *places: str, **content: Any) -> T:
-        """The answer to an operation as ``read`` reads its JSON; None from it: that could not be read."""
+        """The answer to an operation, as ``read`` reads its JSON.
+
+        Raises:
+            ReplicateError: as ``call``; or ``read`` returned None, because it could not read the answer.
+        """
         response = await self.call(name, *places, **content)
         value = read(answers.decoded(response))
         if value is None:
@@ -104,7 +108,7 @@ class Caller:
     async def pages(
         self, read: Callable[[object], T | None], name: str, *places: str, **content: Any
     ) -> AsyncGenerator[T, None]:
-        """What a list holds, page by page as it is wanted; rows that cannot be read are left out."""
+        """The entries of a list. Pages are fetched as they are needed; an entry that cannot be read is left out."""
         operation = OPERATIONS[name]
         following: str | None = operation.address(*places)
         seen: set[str] = set()
@@ -119,28 +123,28 @@ class Caller:
                 if (value := entry(read, raw)) is not None:
                     yield value
             following = self._next(operation, page.get("next"))
-            content = {key: value for key, value in content.items() if key != "params"}  # ``next`` has them
+            content = {key: value for key, value in content.items() if key != "params"}  # ``next`` holds them
 
     @asynccontextmanager
     async def opened(self, name: str, *places: str, **content: Any) -> AsyncIterator[AsyncGenerator[bytes, None]]:
-        """A successful answer's body in pieces of at most 64 KiB; sent once, and bounded in time as a whole."""
+        """The body of a successful answer, in chunks of at most 64 KiB. Sent once, and bounded in time as a whole."""
         operation = OPERATIONS[name]
         deadline = asyncio.get_running_loop().time() + self.timeouts.total_s
         ask = _Ask(operation, operation.address(*places), content, stream=True)
-        response = await self._send_with_fresh_token(ask, await self._current(operation))
+        response = await self._send_with_fresh_token(ask, await self._get_current_token(operation))
         try:
             yield self._body(operation, response, deadline)
         finally:
             await response.aclose()
 
     async def bearer(self) -> str:
-        """The token, for a request to Replicate's own hosts."""
-        return await self._current(OPERATIONS["account.get"])
+        """The token, for a request to one of Replicate's own hosts."""
+        return await self._get_current_token(OPERATIONS["account.get"])
 
     # Sending.
 
     async def _send_with_retries(self, ask: _Ask) -> httpx.Response:
-        token = await self._current(ask.operation)
+        token = await self._get_current_token(ask.operation)
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
@@ -153,10 +157,10 @@ class Caller:
             await asyncio.sleep(pause)
 
     async def _send_with_fresh_token(self, ask: _Ask, token: str) -> httpx.Response:
-        """One try; after a 401 a second one with a fresh token. Of a streamed answer only a success is still open."""
+        """Send; after a 401 once more, with a fresh token. A streamed answer is left open only if it is a success."""
         response = await self._send_once(ask, token)
         if response.status_code == 401:
-            response = await self._send_once(ask, await self._had(ask.operation, self._token.refresh))
+            response = await self._send_once(ask, await self._get_token(ask.operation, self._token.refresh))
         if not response.is_success:
             raise error_of(response, ask.operation, self._now(), _texts(ask.content))
         return response
@@ -167,7 +171,7 @@ class Caller:
         headers = {**ask.content.get("headers", {}), "Authorization": f"Bearer {token}"}
         content = {**ask.content, "headers": headers, "timeout": self.timeouts.ask(ask.extra_s)}
         try:
-            # The read time-out is for each read: an answer that drips in would outlast it.
+            # The read time-out counts for each read. A server that sends byte by byte would outlast it.
             async with asyncio.timeout(self.timeouts.total_s + ask.extra_s):
                 request = client.build_request(ask.operation.method, ask.url, **content)
                 if writes:
@@ -183,34 +187,34 @@ class Caller:
     async def _body(
         self, operation: Operation, response: httpx.Response, deadline: float
     ) -> AsyncGenerator[bytes, None]:
-        pieces = response.aiter_bytes(64 * 1024)
+        chunks = response.aiter_bytes(64 * 1024)
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    piece = await anext(pieces, b"")
+                    chunk = await anext(chunks, b"")
             except REQUEST_ERRORS as error:
                 raise _lost(operation, error) from None
-            if not piece:
+            if not chunk:
                 return
-            yield piece
+            yield chunk
 
     # The token.
 
-    async def _current(self, operation: Operation) -> str:
-        return await self._had(operation, self._token.value)
+    async def _get_current_token(self, operation: Operation) -> str:
+        return await self._get_token(operation, self._token.value)
 
     @staticmethod
-    async def _had(operation: Operation, source: Callable[[], Any]) -> str:
-        """The token from its source. The cause of the error is the source's own, for those who speak in ports."""
+    async def _get_token(operation: Operation, source: Callable[[], Any]) -> str:
+        """The token from its source. The error's cause is the source's exception, which port.py passes on."""
         try:
             return checked(await source())
         except ConfigurationError as trouble:
             raise AuthenticationError(operation.id, trouble.why) from trouble
         except Unavailable as trouble:
-            raise AuthenticationError(operation.id, f"the API token is not to be had: {trouble}") from trouble
+            raise AuthenticationError(operation.id, f"the API token is not available: {trouble}") from trouble
 
     def _next(self, operation: Operation, raw: object) -> str | None:
-        """The next page, if there is one; it must be at the API's own origin, for it is asked with the token."""
+        """The next page's address, if there is one. It must be at the API's own origin, because it gets the token."""
         if raw is None:
             return None
         try:
@@ -223,14 +227,14 @@ class Caller:
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    """What must be equal for two addresses to be answered by the same server."""
+    """Scheme, host and port: equal for two addresses of the same server."""
     return url.scheme, url.host, url.port
 
 
 def error_of(response: httpx.Response, operation: Operation, now: datetime, sent: Iterable[str] = ()) -> ReplicateError:
-    """What an answer that is no success means. The status decides; the body only adds fields, waits and a sentence.
+    """The exception for an answer that is not a success. The status decides; the body adds fields, waits, a sentence.
 
-    ``sent`` are the texts of the request: none of them is repeated.
+    ``sent`` are the texts of the request. The exception quotes none of them.
     """
     name, status, trace = operation.id, response.status_code, ray(response)
     if status == 401:
@@ -243,12 +247,12 @@ def error_of(response: httpx.Response, operation: Operation, now: datetime, sent
     if status in (404, 410) and answers.is_replicates(answers.decoded(response)):
         return NotFoundError(name, _said(response, sent, "not found"), status=status, ray=trace)
     if status in (404, 410):
-        # A load balancer's line, an edge's page: whatever did not find its way has done nothing.
+        # A load balancer's line or an edge's page: the request did not reach Replicate, so it has done nothing.
         return TransientError(name, f"answered {status} by something that is not Replicate", status=status, ray=trace)
     if status == 429:
         hint_s = answers.throttle_s(response, now)
         return RateLimitError(name, "throttled", status=status, retry_after_s=hint_s, ray=trace)
-    # 408 is a time-out by name, and of 409 nothing is known.
+    # A 408 is a time-out, and 409 is not documented.
     if 400 <= status < 500 and status not in (408, 409):
         rules = answers.broken_rules(answers.decoded(response))
         named = ", ".join(f"{field} ({rule})" for field, rule in rules.items())
@@ -262,14 +266,14 @@ def error_of(response: httpx.Response, operation: Operation, now: datetime, sent
 
 
 def _said(response: httpx.Response, sent: Iterable[str], meaning: str, unsaid: str = "") -> str:
-    """What a refusal means, with Replicate's own sentence where it gives one."""
+    """What a refusal means, with Replicate's own sentence if it gives one."""
     body = fields(answers.decoded(response))
     sentence = redacted(text(body.get("detail")) or text(body.get("title")), sent) or unsaid
     return f"{meaning}: {sentence}" if sentence else meaning
 
 
 def _texts(content: object, depth: int = 8) -> list[str]:
-    """The texts in what is sent, however it is nested."""
+    """The texts in a request's content, down to ``depth`` levels."""
     if isinstance(content, str):
         return [content]
     if depth == 0 or not isinstance(content, (Mapping, list, tuple)):
@@ -279,7 +283,7 @@ def _texts(content: object, depth: int = 8) -> list[str]:
 
 
 def _lost(operation: Operation, error: Exception, *, at_once: bool = False) -> ReplicateError:
-    """What a request without a whole answer means; ``at_once``: its head and its body are written together."""
+    """The exception for a request without a whole answer. ``at_once``: its head and body were written together."""
     if never_sent(error) or (at_once and never_written(error)):
         return TransientError(operation.id, f"not reached: {describe(error)}")
     if operation.kind is Kind.WRITE:
@@ -293,6 +297,6 @@ def _unreadable(operation: Operation, response: httpx.Response) -> ReplicateErro
 
 
 def ray(response: httpx.Response) -> str:
-    """Cloudflare's id of a request, which Replicate's support asks for; bounded, for it is a stranger's text."""
-    told = str(response.headers.get("cf-ray", ""))[:40]
-    return told if told.isascii() and told.isprintable() else ""
+    """Cloudflare's id of a request, which Replicate's support asks for. Bounded, because it comes from outside."""
+    trace = str(response.headers.get("cf-ray", ""))[:40]
+    return trace if trace.isascii() and trace.isprintable() else ""

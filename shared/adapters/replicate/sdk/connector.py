@@ -5,17 +5,16 @@
         print(answer.text, answer.latency_ms)
 
 Rules of this file:
-1. Nothing is created twice: what costs is sent once, and a lost answer is an OutcomeUnknownError.
-2. Whoever stops waiting ends what he waited for: a prediction that outlasts its time is canceled.
-3. How a prediction ended is an answer, not an exception. That it took too long is an exception and never an empty
-   answer, whoever noticed first: this process, or Replicate by ``Cancel-After``.
-4. A time-out is a bound on the whole verb, also against a server that never answers. To end what took too long may
-   take a little more: four tenths of the time-out, at least 0.3 s, at most 5 s.
+1. Nothing is created twice. A create is sent once, and a lost answer raises OutcomeUnknownError.
+2. A prediction that outlasts its time is canceled.
+3. A prediction that failed or was canceled is an answer, not an exception. One that took too long always raises
+   TimedOutError, whether this process noticed it first or Replicate did (``Cancel-After``).
+4. A time-out bounds the whole verb, even if the server never answers. The cancel after it may take a little more: four
+   tenths of the time-out, at least 0.3 s, at most 5 s.
 """
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -38,24 +37,22 @@ from shared.adapters.replicate.sdk.errors import (
 from shared.adapters.replicate.sdk.hardware import MACHINES, PRICED_ON, Machine
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.types import Account, Deployment, File, FullPrediction, Training
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, ONE_READ_S, WAIT_S, pauses_s
 from shared.core.provider.prediction import Status
 
-#: Pauses between two looks at a prediction, in seconds, times a random 0.5 to 1; they grow by half to the second.
+#: The first and the longest pause between two reads of a prediction, in seconds. Each is half as long again as the one
+#: before, and is multiplied by a random 0.5 to 1.
 _LOOKS_S = (1.0, 15.0)
-#: The first of them where the output is there already: only the end is awaited.
+#: The first pause if the output is there already and only the end is missing.
 _SOON_S = 0.1
 
-#: ``Cancel-After`` is at least so long, a day at most, and a create's answer is held back for at most so long
-#: (replicate.com/docs).
-_SHORTEST_LIFE_S, _LONGEST_LIFE_S, _LONGEST_WAIT_S = 5, 86_400, 60
-
-#: One look is made however short the time is; and so long before its end Replicate may have ended it first.
-_ONE_LOOK_S, _EARLY_S = 0.25, 1.0
+#: How many seconds before the time-out Replicate's own ``Cancel-After`` may have ended the prediction.
+_EARLY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A machine that the account can use. ``machine`` is None where its memory and price are not known."""
+    """A machine that the account can use. ``machine`` is None if its memory and price are not known."""
 
     sku: str
     name: str
@@ -64,12 +61,12 @@ class Resource:
 
     @property
     def vram_gb(self) -> int | None:
-        """Memory for models, over all its GPUs."""
+        """The memory for models, over all its GPUs. None if not known."""
         return self.machine.vram_gb if self.machine else None
 
     @property
     def usd_micros_per_hour(self) -> int | None:
-        """What an hour costs."""
+        """The price of an hour. None if not known."""
         return self.machine.usd_micros_per_hour if self.machine else None
 
 
@@ -82,17 +79,17 @@ class Inference:
 
     @property
     def succeeded(self) -> bool:
-        """Whether there is something to use; if not, ``prediction.status`` and ``prediction.error`` say why."""
+        """Whether it succeeded. If not, ``prediction.status`` and ``prediction.error`` say why."""
         return self.prediction.status is Status.SUCCEEDED
 
     @property
     def text(self) -> str:
-        """The output, its pieces put together."""
+        """The output, its chunks joined."""
         return self.prediction.text
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The output as a row of texts or addresses. An address is good for an hour."""
+        """The output as a tuple of texts or addresses. An address is valid for an hour."""
         return self.prediction.outputs
 
 
@@ -106,7 +103,7 @@ class Health:
 
 
 class ReplicateConnector:
-    """Replicate for one account. ``disconnect`` closes the API's connections: it should own them."""
+    """Replicate for one account. ``disconnect`` closes the connections of ``api``, so nothing else should use these."""
 
     def __init__(self, api: ReplicateApi) -> None:
         self.api = api
@@ -124,16 +121,16 @@ class ReplicateConnector:
     # The connection.
 
     async def connect(self) -> Account:
-        """Check the token, first by its shape, then by asking whose it is.
+        """Check the token: first its form, then by reading its account.
 
         Raises:
-            AuthenticationError: it is not set, is no Replicate token, has stray characters, or is refused.
+            AuthenticationError: it is not set, is not a Replicate token, has stray characters, or is refused.
         """
         self._account = await self.api.owner.get()
         return self._account
 
     async def verify_connection(self) -> bool:
-        """Whether the token is still good. Only a refused token is a no; other trouble is raised."""
+        """Whether the token is valid. False only if it is refused; any other error is raised."""
         try:
             await self.connect()
         except AuthenticationError:
@@ -146,7 +143,7 @@ class ReplicateConnector:
         await self.api.close()
 
     async def health_check(self, *, timeout_s: float = 10) -> Health:
-        """One small question, timed. Never raises a ReplicateError but for a ``timeout_s`` that is none."""
+        """One small read, timed. Raises a ReplicateError only for a malformed ``timeout_s``."""
         began, problem = time.monotonic(), ""
         bound_s = seconds("account.get", timeout_s)
         try:
@@ -158,7 +155,7 @@ class ReplicateConnector:
             problem = f"account.get: no answer within {bound_s:g} s"
         return Health(healthy=not problem, latency_ms=_ms_since(began), problem=problem)
 
-    # Models of one's own.
+    # The account's own models.
 
     async def deploy_model(
         self,
@@ -170,12 +167,12 @@ class ReplicateConnector:
         min_instances: int = 0,
         max_instances: int = 1,
     ) -> Deployment:
-        """Deploy a version of a model, the latest if none is named; one of that name gets it as its next release.
+        """Deploy a version of a model, by default the latest. An existing deployment of that name gets a new release.
 
         With ``min_instances`` above 0 it costs all the time, used or not.
         """
         account = self._account or await self.connect()
-        version = version or await self._latest(model)
+        version = version or await self._latest_version(model)
         sizes = {"min_instances": min_instances, "max_instances": max_instances}
         deployed = f"{account.username}/{name}"
         try:
@@ -190,7 +187,7 @@ class ReplicateConnector:
         """Never possible: Replicate has no such operation.
 
         Raises:
-            NotOfferedError: always; it names the two ways that there are.
+            NotOfferedError: always; it names the two ways to make a version.
         """
         raise NotOfferedError(
             "models.versions.create",
@@ -210,7 +207,7 @@ class ReplicateConnector:
     ) -> Training:
         """Start a training that makes the next version of ``destination``; ``trainer`` is owner/name[:version]."""
         model, _, version = trainer.partition(":")
-        version = version or await self._latest(model)
+        version = version or await self._latest_version(model)
         return await self.api.trainings.create(
             model, version, destination=destination, inputs=inputs, webhook=webhook, events=events
         )
@@ -222,7 +219,7 @@ class ReplicateConnector:
 
         Args:
             content: a path, or its bytes, or an open binary file.
-            filename: what it is called; a path's own name if none is given.
+            filename: its name; by default that of the path.
             content_type: its media type.
 
         Raises:
@@ -233,13 +230,13 @@ class ReplicateConnector:
     # Machines and prices.
 
     async def list_resources(self) -> tuple[Resource, ...]:
-        """The machines that the account can use, with memory and price where these are known."""
+        """The machines that the account can use, with memory and price if these are known."""
         listed = await self.api.hardware.list()
         return tuple(Resource(sku=each.sku, name=each.name, machine=MACHINES.get(each.sku)) for each in listed)
 
     @staticmethod
     def get_pricing(sku: str) -> Machine:
-        """What a machine costs, true on ``hardware.PRICED_ON``. ValidationError for one whose price is not known."""
+        """A machine's price as of ``hardware.PRICED_ON``. ValidationError if its price is not known."""
         if sku not in MACHINES:
             raise ValidationError("pricing", f"hardware must be one of {', '.join(MACHINES)}", {"hardware": "enum"})
         return MACHINES[sku]
@@ -252,29 +249,29 @@ class ReplicateConnector:
         Args:
             model: owner/name, or owner/name:version, or a version. Of a model that is not official the latest version
                 is looked up.
-            inputs: the model's own.
-            timeout_s: how long it may take, at most a day; Replicate is told too, so that nothing runs on if this
-                process ends.
+            inputs: the inputs, by the model's names.
+            timeout_s: how long it may take, at most a day. It goes to Replicate too, so that the prediction ends even
+                if this process does.
 
         Raises:
             TimedOutError: it took longer, and was canceled; or the create was not answered in time.
         """
         began, operation = time.monotonic(), "predictions.create"
-        bound_s = seconds(operation, timeout_s, most_s=_LONGEST_LIFE_S)
-        life_s = max(_SHORTEST_LIFE_S, math.ceil(bound_s))
-        # The answer is held back for less than there is time: without its id a prediction cannot be ended.
-        held_s = min(_LONGEST_WAIT_S, math.floor(bound_s) - 1)
+        bound_s = seconds(operation, timeout_s, most_s=CANCEL_AFTER_S[1])
+        life_s = max(CANCEL_AFTER_S[0], math.ceil(bound_s))
+        # Replicate waits for less than the whole time: without the prediction's id we could not cancel it.
+        held_s = min(WAIT_S[1], math.floor(bound_s) - 1)
         new = NewPrediction(inputs=inputs, wait_s=held_s if held_s > 0 else None, cancel_after_s=life_s)
         try:
             async with asyncio.timeout(bound_s):
-                prediction = await self._started(model, new)
+                prediction = await self._create(model, new)
         except TimeoutError:
             unknown = f"no answer within {bound_s:g} s; if it was created, Replicate ends it {life_s} s later"
             raise TimedOutError(operation, unknown) from None
         if not prediction.status.finished:
-            # An answer that was held back for the output comes a moment before the end.
+            # Replicate answers as soon as there is an output, a moment before the end.
             first_look_s = _SOON_S if prediction.output else _LOOKS_S[0]
-            prediction = await self._ended(prediction.id, bound_s, began + bound_s, first_look_s)
+            prediction = await self._wait(prediction.id, bound_s, began + bound_s, first_look_s)
         stopped = prediction.status in (Status.CANCELED, Status.ABORTED)
         if stopped and time.monotonic() - began > bound_s - _EARLY_S:
             raise _too_long(prediction.id, bound_s, "canceled")
@@ -285,19 +282,19 @@ class ReplicateConnector:
     ) -> FullPrediction:
         """The prediction as it ended: succeeded, failed, canceled, or aborted before it started.
 
-        Passing trouble while asking is waited out.
+        A transient error while reading is waited out.
 
         Raises:
             TimedOutError: it had not ended after ``timeout_s``, and was canceled.
         """
         bound_s = seconds("predictions.get", timeout_s)
         first_s = seconds("predictions.get", first_look_s, field="first_look_s")
-        return await self._ended(prediction_id, bound_s, time.monotonic() + bound_s, first_s)
+        return await self._wait(prediction_id, bound_s, time.monotonic() + bound_s, first_s)
 
-    async def _started(self, model: str, new: NewPrediction) -> FullPrediction:
-        """A prediction of a model, by its name where Replicate takes that, else by its latest version.
+    async def _create(self, model: str, new: NewPrediction) -> FullPrediction:
+        """Create a prediction by the model's name; if Replicate refuses the name, by its latest version.
 
-        The refusal has created nothing, so the second create is not a second prediction.
+        The refusal has created nothing, so the second create does not make a second prediction.
         """
         create = self.api.predictions.create
         try:
@@ -306,12 +303,12 @@ class ReplicateConnector:
             named = "/" in model and ":" not in model and refused.status in (404, 422)
             if not named or (isinstance(refused, ValidationError) and set(refused.fields) - {"version"}):
                 raise
-            version = await self._latest(model)
+            version = await self._latest_version(model)
         return await create(f"{model}:{version}", new)
 
-    async def _ended(self, prediction_id: str, bound_s: float, deadline: float, first_look_s: float) -> FullPrediction:
-        """The prediction as it ended by the deadline, which is ``bound_s`` after the beginning; else it is canceled."""
-        pause_s, left_s = first_look_s, max(deadline - time.monotonic(), _ONE_LOOK_S)
+    async def _wait(self, prediction_id: str, bound_s: float, deadline: float, first_look_s: float) -> FullPrediction:
+        """The prediction as it ended. At the deadline, ``bound_s`` after the beginning, it is canceled."""
+        left_s, pauses = max(deadline - time.monotonic(), ONE_READ_S), pauses_s(first_look_s, _LOOKS_S[1], 1.5)
         with suppress(TimeoutError):
             async with asyncio.timeout(left_s):
                 while True:
@@ -321,8 +318,7 @@ class ReplicateConnector:
                             return prediction
                     if time.monotonic() >= deadline:
                         break
-                    await asyncio.sleep(pause_s * random.uniform(0.5, 1))
-                    pause_s = min(pause_s * 1.5, _LOOKS_S[1])
+                    await asyncio.sleep(next(pauses))
         canceled, done = None, "it could not be canceled, and may still run"
         with suppress(TimeoutError, *TRIED_AGAIN[Kind.CANCEL]):
             async with asyncio.timeout(min(max(0.4 * bound_s, 0.3), 5.0)):
@@ -331,7 +327,7 @@ class ReplicateConnector:
             return canceled
         raise _too_long(prediction_id, bound_s, done)
 
-    async def _latest(self, model: str) -> str:
+    async def _latest_version(self, model: str) -> str:
         version = (await self.api.models.get(model)).latest_version
         if version is None:
             raise NotFoundError("models.get", f"{model} has no version yet")

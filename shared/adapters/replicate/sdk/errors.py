@@ -1,27 +1,29 @@
-"""What can go wrong with Replicate, as one small tree.
+"""The exceptions of the library, as one small tree.
 
-    ReplicateError               anything else it answers, such as a redirect
+    ReplicateError               any other answer that is not a success, such as a redirect
      |- AuthenticationError      the token is missing, malformed, or refused (401), or may not do this (403)
      |- CreditError              the account has no credit left (402)
-     |- RateLimitError           throttled (429): surely nothing was done; `retry_after_s` says how long
-     |- ValidationError          what was asked is not accepted (400, 413, 422, ...): `fields` names what and why
-     |- NotFoundError            there is no such thing, or no longer (404, 410, with Replicate's own `detail`)
-     |- NotOfferedError          Replicate's API has no way to do this; the text says what does it instead
-     |- TransientError           it did not happen, or does no harm if asked again (no connection; a read: 5xx, broken)
+     |- RateLimitError           throttled (429): nothing was done; `retry_after_s` says how long to wait
+     |- ValidationError          the request is not accepted (400, 413, 422, ...): `fields` says which and why
+     |- NotFoundError            it does not exist, or no longer (404, 410, with Replicate's own `detail`)
+     |- NotOfferedError          Replicate's API cannot do this; the text says what does it instead
+     |- TransientError           it may be repeated without harm (no connection; for a read: a 5xx, a broken answer)
      |- OutcomeUnknownError      the answer to a write was lost: it may or may not have been done
-     '- TimedOutError            a read, or a wait, took longer than it may
+     '- TimedOutError            a read or a wait took longer than its bound
 
 Rules of this file:
-1. A text names the operation, the status and Cloudflare's id of the request; never a token, an input or an address.
-2. Replicate's own sentence is handed on, for it says what to do: cut, and without addresses, secrets and whatever was
-   in the request (core/provider/redaction.py). Where it names fields, their names and rules are told instead.
+1. A text names the operation, the status and Cloudflare's id of the request. It never holds a token, an input or an
+   address.
+2. A text quotes Replicate's own sentence, because that says what to do. The sentence is cut, and addresses, secrets and
+   the texts of the request are removed (core/provider/redaction.py). If Replicate names fields, the text names these
+   and their rules instead.
 """
 
 from collections.abc import Mapping
 
 
 class ReplicateError(Exception):
-    """Something did not work. ``why`` is for operators; ``status`` is 0 where there was no answer."""
+    """The base of the tree. ``why`` is for operators; ``status`` is 0 if there was no answer."""
 
     def __init__(
         self, operation: str, why: str, *, status: int = 0, retry_after_s: float | None = None, ray: str = ""
@@ -35,19 +37,19 @@ class ReplicateError(Exception):
 
 
 class AuthenticationError(ReplicateError):
-    """The token cannot be used. A person has to mend it."""
+    """The token cannot be used. A person must replace it."""
 
 
 class CreditError(ReplicateError):
-    """The account has no credit left. A person has to mend it; it is never a user's business."""
+    """The account has no credit left. A person must add credit; it is never the user's fault."""
 
 
 class RateLimitError(ReplicateError):
-    """Too many requests. Surely nothing was done, so a create may be tried again after ``retry_after_s``."""
+    """Too many requests. Nothing was done, so even a create may be repeated after ``retry_after_s``."""
 
 
 class ValidationError(ReplicateError):
-    """What was asked is not accepted, and never will be.
+    """The request is not accepted, and never will be.
 
     ``fields`` holds the rule that each field breaks: ``{"output_format": "enum"}``.
     """
@@ -60,7 +62,7 @@ class ValidationError(ReplicateError):
 
 
 class NotFoundError(ReplicateError):
-    """There is no such thing: never was, or was deleted or retired."""
+    """It does not exist: it never did, or it was deleted or retired."""
 
 
 class NotOfferedError(ReplicateError):
@@ -72,12 +74,12 @@ class NotOfferedError(ReplicateError):
 
 
 class TransientError(ReplicateError):
-    """Trouble that passes. Whatever was asked may be asked again without harm."""
+    """An error that passes. The operation may be repeated without harm."""
 
 
 class OutcomeUnknownError(ReplicateError):
-    """The answer to a write was lost. Look whether it was done before doing it again: the second costs too."""
+    """The answer to a write was lost. Look whether it was done before you repeat it: the second one costs too."""
 
 
 class TimedOutError(ReplicateError):
-    """It took longer than it may."""
+    """A read or a wait took longer than its bound."""

@@ -1,6 +1,6 @@
-"""The prices and the memory of Replicate's machines: data, because the API tells neither.
+"""The prices and the memory of Replicate's machines. They are data here, because the API gives neither.
 
-From replicate.com/pricing, true on PRICED_ON. A machine that is not listed here has no known price.
+Source: replicate.com/pricing, on PRICED_ON. A machine that is not listed here has no known price.
 """
 
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
-#: When the prices below were true.
+#: The day of the prices below.
 PRICED_ON = date(2026, 7, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine's memory for models, over all its GPUs, and what a second of it costs."""
+    """A machine: its memory for models, over all its GPUs, and the price of a second."""
 
     sku: str
     vram_gb: int

@@ -1,16 +1,16 @@
-"""The connections to Replicate: three pools, the proxies, and which errors prove that nothing was sent.
+"""The connections to Replicate: four pools, the proxies, and which errors prove that nothing was sent.
 
 Rules of this file:
 1. httpx on aiohttp's connections: httpx's own pool needs 50 ms of CPU per request at 250 at once, this one 0.4.
-2. Four clients. Those for outputs never have a token; pools of their own keep downloads from starving creates. The
-   one for files is aiohttp without httpx around it: of a file's many pieces each would pass through four layers more,
-   which costs as much CPU again.
-3. The usual proxy variables (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY; http and https proxies) are honoured,
-   and redirects are never followed.
+2. There are four clients. Those for outputs never have a token. They have pools of their own, so that downloads cannot
+   starve creates. The client for files is aiohttp without httpx, because each of a file's many chunks would pass
+   through four more layers, which costs as much CPU again.
+3. The usual proxy variables (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY; http and https proxies) are honoured.
+   Redirects are never followed.
 4. Clients are made at first use, inside the event loop that will use them.
-5. A connection that was kept may be closed by the server at the very moment at which we write to it, and nobody can say
-   then whether a POST was read. So creates have a pool of their own, in which none is kept for long; the loop sees what
-   has been closed before it is asked for one; and of a POST whose first write was refused, no byte was sent.
+5. The server may close an idle connection at the very moment at which we write to it. Then nobody knows whether a POST
+   was read. So creates have a pool of their own, which keeps no connection for long. Before a create, the loop reads
+   which connections were closed. If the first write of a POST was refused, no byte was sent.
 """
 
 import asyncio
@@ -24,24 +24,23 @@ from httpx_aiohttp import HttpxAiohttpClient
 
 from shared.adapters.net.tls import tls_context
 
-#: Whatever a request may raise: httpx_aiohttp maps most of aiohttp's errors to httpx's, but not all.
+#: All errors that a request may raise: httpx_aiohttp maps most of aiohttp's errors to httpx's, but not all.
 REQUEST_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 
-#: How long an idle connection is kept: short of the 4 minutes after which Azure's outbound NAT forgets it.
+#: How many seconds an idle connection is kept: less than the 4 minutes after which Azure's outbound NAT drops it.
 _IDLE_S = 60.0
 
-
-#: How long a connection is kept for the next create: less than the 5 s after which the quickest servers (uvicorn, node)
-#: close an idle one. A new one costs a handshake, an unknown outcome minutes.
+#: How many seconds a connection is kept for the next create: less than the 5 s after which the quickest servers
+#: (uvicorn, node) close an idle one. A new connection costs a handshake; an unknown outcome costs minutes.
 _CREATE_IDLE_S = 4.0
 
-#: Turns of the loop in which it reads a close (one), tells the protocol (two), and drops the connection (three).
+#: The loop reads a close in the first turn, notifies the protocol in the second, drops the connection in the third.
 _CLOSING_TURNS = 3
 
-#: What aiohttp says where a connection was closing before it wrote to it.
+#: aiohttp's text if the connection was closing before the first write.
 _NOT_WRITTEN = "Cannot write to closing transport"
 
-#: How long the answer to a create may take: a second as a rule, and an unknown outcome is worth some patience.
+#: The most seconds for the answer to a create. It takes one second as a rule, and an unknown outcome costs more.
 _CREATE_READ_S = 30.0
 
 
@@ -55,19 +54,19 @@ class Timeouts:
 
     @classmethod
     def of(cls, connect_s: float, total_s: float) -> "Timeouts":
-        """As an operator sets them. A create is given no longer than any other call, however long that is."""
+        """The time-outs as an operator sets them. A create gets at most 30 s, and no more than any other call."""
         return cls(connect_s=connect_s, create_read_s=min(_CREATE_READ_S, total_s), total_s=total_s)
 
     def create(self) -> httpx.Timeout:
-        """For a POST that creates."""
+        """The time-outs of a create."""
         return httpx.Timeout(self.create_read_s, connect=self.connect_s, pool=self.connect_s)
 
     def output(self) -> aiohttp.ClientTimeout:
-        """For an output, whose whole time is bounded by whoever reads it."""
+        """The time-outs of an output. Its reader bounds the whole time."""
         return aiohttp.ClientTimeout(total=None, connect=self.connect_s, sock_read=self.total_s)
 
     def ask(self, extra_s: float = 0) -> httpx.Timeout:
-        """For everything else; ``extra_s`` is how much longer than usual the answer may take."""
+        """The time-outs of any other call. ``extra_s`` is how much longer than usual the answer may take."""
         return httpx.Timeout(self.total_s + extra_s, connect=self.connect_s, pool=self.connect_s)
 
 
@@ -76,7 +75,7 @@ class Connections:
 
     def __init__(self, api_url: str, connections: int) -> None:
         self._api_url = api_url
-        # aiohttp has one limit, on all connections; httpx's limit for idle ones means nothing to it.
+        # aiohttp has one limit, for all connections; it ignores httpx's limit for idle ones.
         self._connections = connections
         self._api: httpx.AsyncClient | None = None
         self._creates: httpx.AsyncClient | None = None
@@ -90,19 +89,19 @@ class Connections:
         return self._api
 
     def creates(self) -> httpx.AsyncClient:
-        """The same for what must not be sent twice: it keeps no idle connection for long. See ``closings_seen``."""
+        """The client for what must not be sent twice. It keeps no idle connection for long; see ``closings_seen``."""
         if self._creates is None:
             self._creates = self._client(self._api_url, _CREATE_IDLE_S)
         return self._creates
 
     def outputs(self) -> httpx.AsyncClient:
-        """The client for outputs that are read as they are written; it knows no token and no base URL."""
+        """The client for streamed outputs. It has no token and no base URL."""
         if self._outputs is None:
             self._outputs = self._client("")
         return self._outputs
 
     def files(self) -> aiohttp.ClientSession:
-        """The client for outputs that are files; it knows no token and no base URL."""
+        """The client for outputs that are files. It has no token and no base URL."""
         if self._files is None:
             connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE_S, ssl=tls_context())
             self._files = aiohttp.ClientSession(
@@ -110,13 +109,13 @@ class Connections:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 headers={"User-Agent": "darkroom"},
-                # Only where there is a proxy: else aiohttp would look for one on another thread, for every request.
+                # Only if there is a proxy: else aiohttp would look for one on another thread, for every request.
                 trust_env=bool(getproxies()),
             )
         return self._files
 
     async def close(self) -> None:
-        """Close what was opened; the next use opens anew."""
+        """Close the clients. The next use makes new ones."""
         clients = (self._api, self._creates, self._outputs)
         self._api = self._creates = self._outputs = None
         for client in clients:
@@ -127,8 +126,8 @@ class Connections:
             await files.close()
 
     def _client(self, base_url: str, idle_s: float = _IDLE_S) -> httpx.AsyncClient:
-        # This subclass, and not a transport handed to AsyncClient: only so are the proxy variables read,
-        # and requests through a proxy carried by aiohttp as well.
+        # This subclass reads the proxy variables, and aiohttp carries the requests through a proxy too. A transport
+        # given to AsyncClient would do neither.
         return HttpxAiohttpClient(
             base_url=base_url,
             verify=tls_context(),
@@ -139,16 +138,16 @@ class Connections:
 
 
 async def closings_seen() -> None:
-    """Let the loop see which connections have been closed, so that none of them is taken for the next request."""
+    """Let the loop read which connections were closed, so that the next request takes none of them."""
     for _ in range(_CLOSING_TURNS):
         await asyncio.sleep(0)
 
 
 def never_sent(error: Exception) -> bool:
-    """Whether an error of a request proves that the server cannot have seen the request.
+    """Whether an error of a request proves that the server cannot have received the request.
 
-    aiohttp's own error decides where there is one: httpx_aiohttp 0.2 gives the name ConnectTimeout to every broken
-    connection, also to one that broke after the request was sent.
+    If there is an error of aiohttp, it decides. httpx_aiohttp 0.2 calls every broken connection ConnectTimeout, even
+    one that broke after the request was sent.
     """
     for cause in _causes(error):
         if isinstance(cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)):
@@ -161,9 +160,10 @@ def never_sent(error: Exception) -> bool:
 
 
 def never_written(error: Exception) -> bool:
-    """Whether an error proves that not one byte was written, of a request whose head and body are written together.
+    """Whether an error proves that not one byte of a request was written.
 
-    So it is for a body in bytes, and not for a file, whose head may have gone before.
+    This holds for a request whose body is bytes: its head and body are written together. The head of an upload may have
+    been sent before its file.
     """
     return any(
         isinstance(cause, aiohttp.ClientConnectionResetError) and str(cause) == _NOT_WRITTEN for cause in _causes(error)
@@ -177,7 +177,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def describe(error: Exception) -> str:
-    """An error of a request in a word or two, fit for a log: never its text, which may hold an address."""
+    """An error of a request in a few words, for a log. It never quotes the error, whose text may hold an address."""
     if timed_out(error):
         return "no answer in time"
     return f"no whole answer ({type(list(_causes(error))[-1]).__name__})"

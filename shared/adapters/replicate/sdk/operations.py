@@ -1,6 +1,6 @@
-"""Every operation of Replicate's HTTP API, by its id in the OpenAPI document, and what sending it twice would do.
+"""Every operation of Replicate's HTTP API, and what sending it twice would do.
 
-The names, methods and paths are the document's (https://api.replicate.com/openapi.json, October 2026).
+Ids, methods and paths are those of the OpenAPI document (https://api.replicate.com/openapi.json, October 2026).
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from shared.adapters.replicate.sdk.retrying import Kind
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation; ``path`` has the document's placeholders."""
+    """One operation. ``path`` has the document's placeholders."""
 
     id: str
     method: str
@@ -22,13 +22,17 @@ class Operation:
     kind: Kind
 
     def address(self, *places: str) -> str:
-        """The path with its placeholders filled in order, relative to the API's address."""
+        """The path with its placeholders filled in order, relative to the API's base URL.
+
+        Raises:
+            ValidationError: a value is empty, "." or "..".
+        """
         given = iter(places)
         parts = self.path.strip("/").split("/")
         return "/".join(self._filled(part.strip("{}"), next(given)) if part[0] == "{" else part for part in parts)
 
     def _filled(self, name: str, place: str) -> str:
-        if place in {"", ".", ".."}:  # an address would be shortened by these, to that of another operation
+        if place in {"", ".", ".."}:  # these would make it the path of another operation
             raise ValidationError(self.id, f"{name} must not be empty or dots", {name: "required"})
         return quote(place, safe="")
 

@@ -1,11 +1,12 @@
-"""What is tried again, and after how long: one table and one function, both pure.
+"""Which operations are repeated, and after which pause: one table and one function, both pure.
 
 Rules of this file:
-1. Replicate has no idempotency keys: a write that is sent twice may be done, and paid, twice. So none ever is.
-2. A pause grows threefold and is shortened at random by up to a half, so that many clients do not come back at once.
-3. Waits that are longer than a pause belong to the caller, who can put the work off: the error carries the hint.
-4. A refused token is outside of this table: after a 401, which has done nothing, anything is sent once more, if a
-   fresh token can be had.
+1. A write is never repeated. Replicate has no idempotency keys, so a write that is sent twice may be done, and paid,
+   twice.
+2. The second pause is three times the first. Each is shortened at random by up to a half, so that many clients do not
+   return at once.
+3. A longer wait is the caller's: the error carries the hint, and the caller can defer its work.
+4. A 401 is handled in calling.py: it has no side effect, so any operation is repeated once with a refreshed token.
 """
 
 from collections.abc import Mapping
@@ -16,14 +17,14 @@ from shared.adapters.replicate.sdk.errors import RateLimitError, ReplicateError,
 
 
 class Kind(StrEnum):
-    """What sending an operation twice would do."""
+    """The effect of sending an operation twice."""
 
     READ = "read"  # nothing
-    CANCEL = "cancel"  # nothing: what has ended stays as it ended
+    CANCEL = "cancel"  # nothing: a finished prediction stays as it is
     WRITE = "write"  # perhaps something twice: a second prediction, a second release, a 404 that says "deleted"
 
 
-#: The whole policy. Whatever is not named here is never tried again.
+#: The whole policy. An error that is not listed here is never followed by a repeat.
 TRIED_AGAIN: Mapping[Kind, tuple[type[ReplicateError], ...]] = MappingProxyType(
     {
         Kind.READ: (TransientError, TimedOutError, RateLimitError),
@@ -32,20 +33,21 @@ TRIED_AGAIN: Mapping[Kind, tuple[type[ReplicateError], ...]] = MappingProxyType(
     }
 )
 
-#: Pauses before the second and the third try, in seconds, each times a random 0.5 to 1.
+#: The pauses before the second and the third try, in seconds, each multiplied by a random 0.5 to 1.
 PAUSES_S = (0.4, 1.2)
-#: No try begins later than this after the first one: a function that waits costs as much as one that works.
+#: No try begins later than this many seconds after the first one: an Azure function that waits costs as much as one
+#: that works.
 TRYING_S = 5.0
 
 
 def pause_s(kind: Kind, trouble: ReplicateError, tries: int, spent_s: float, chance: float) -> float | None:
-    """How long to wait before the next try, or None: there is none.
+    """The seconds to wait before the next try, or None if there is none.
 
     Args:
-        kind: what was sent.
-        trouble: how it went.
-        tries: how often it was sent, at least 1.
-        spent_s: since the first try began.
+        kind: the operation's kind.
+        trouble: the error of the last try.
+        tries: how many tries were made, at least 1.
+        spent_s: seconds since the first try began.
         chance: a number from 0 to 1.
     """
     if not isinstance(trouble, TRIED_AGAIN[kind]) or tries > len(PAUSES_S):

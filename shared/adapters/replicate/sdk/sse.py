@@ -1,24 +1,24 @@
-"""PURE: server-sent events, decoded from bytes (html.spec.whatwg.org/multipage/server-sent-events.html).
+"""Decodes server-sent events from bytes (html.spec.whatwg.org/multipage/server-sent-events.html). Pure.
 
-Lines end with CR, LF or both and with nothing else: a text may hold every other line separator of Unicode.
+Lines end with CR, LF or both, and with nothing else: a text may hold every other line separator of Unicode.
 """
 
 import re
 from dataclasses import dataclass
 
-#: The most an event may hold, in bytes: an image as a data URI fits.
+#: The largest event, in bytes: an image as a data URI fits.
 MOST_BYTES = 16 * 1024 * 1024
 
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=.)", re.DOTALL)
 
 
 class TooLargeError(ValueError):
-    """An event beyond MOST_BYTES."""
+    """An event is larger than MOST_BYTES."""
 
 
 @dataclass(frozen=True, slots=True)
 class SseEvent:
-    """One event. ``id`` is empty where none was given with it."""
+    """One event. ``id`` is empty if there is none."""
 
     type: str
     data: str
@@ -26,22 +26,22 @@ class SseEvent:
 
 
 class SseDecoder:
-    """Takes bytes as they come and gives the events that they complete. Comments are dropped."""
+    """Takes bytes as they arrive and returns the events that they complete. Drops comments."""
 
     def __init__(self) -> None:
-        self._open: list[bytes] = []  # the line that has not ended, in pieces: joined once, for it may be long
-        self._waiting = b""  # a CR that may be half of a CR LF
+        self._open: list[bytes] = []  # the parts of the line that has not ended: joined once, because it may be long
+        self._waiting = b""  # a CR, which may be half of a CR LF
         self._type, self._id = "", ""
         self._data: list[str] = []
         self._bytes = 0
 
-    def feed(self, piece: bytes) -> list[SseEvent]:
-        """The events that end in this piece. TooLargeError if one grows beyond its bounds."""
-        *lines, rest = _LINE_END.split(self._waiting + piece)
+    def feed(self, chunk: bytes) -> list[SseEvent]:
+        """The events that end in this chunk. TooLargeError if one is larger than MOST_BYTES."""
+        *lines, rest = _LINE_END.split(self._waiting + chunk)
         self._waiting = b"\r" if rest.endswith(b"\r") else b""
         events = []
         for line in lines:
-            if (event := self._line(b"".join([*self._open, line]))) is not None:
+            if (event := self._take_line(b"".join([*self._open, line]))) is not None:
                 events.append(event)
             self._open = []
         self._open.append(rest.removesuffix(b"\r"))
@@ -49,9 +49,9 @@ class SseDecoder:
             raise TooLargeError
         return events
 
-    def _line(self, line: bytes) -> SseEvent | None:
+    def _take_line(self, line: bytes) -> SseEvent | None:
         if not line:
-            return self._ended()
+            return self._finish_event()
         name, _, value = line.partition(b":")
         content = value.removeprefix(b" ").decode(errors="replace")
         self._bytes += len(line)
@@ -66,7 +66,7 @@ class SseDecoder:
                 pass
         return None
 
-    def _ended(self) -> SseEvent | None:
+    def _finish_event(self) -> SseEvent | None:
         event = SseEvent(self._type or "message", "\n".join(self._data), self._id) if self._data else None
         self._type, self._id, self._data, self._bytes = "", "", [], 0
         return event

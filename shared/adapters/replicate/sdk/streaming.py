@@ -1,17 +1,16 @@
-"""Streaming a prediction: what the model writes, as it writes it.
+"""Streams a prediction's output while the model writes it.
 
 Rules of this file:
-1. The stream is for the eyes, the prediction is the truth: the last event is the prediction as a GET tells it, and what
-   the stream missed of its output comes as one more piece before that.
-2. A stream that ends without ``done`` (Replicate hangs up after 30 s of silence, with the comment ``:408:``) says
-   nothing about the prediction: ask, and if it still runs, connect again. A new stream begins at the beginning, so
-   pieces are told apart by their ids.
-3. A stream's address is a secret of its own. The token is sent along to Replicate's API hosts only, never beyond.
+1. The prediction decides, not the stream. The last event is the prediction as a GET returns it. If the stream missed a
+   part of the output, that part is one more event before it.
+2. A stream that ends without ``done`` says nothing about the prediction: Replicate hangs up after 30 s of silence, with
+   the comment ``:408:``. Then the prediction is read, and if it still runs, the stream is opened again. A new stream
+   starts at the beginning, so events that were seen before are dropped by their ids.
+3. A stream's address is a secret. The token goes to Replicate's API hosts only.
 """
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -26,34 +25,34 @@ from shared.adapters.replicate.sdk.http import REQUEST_ERRORS
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.sse import SseDecoder, SseEvent, TooLargeError
 from shared.adapters.replicate.sdk.types import FullPrediction
+from shared.adapters.replicate.sdk.waiting import ONE_READ_S, pauses_s
 
-#: How long Replicate lets a run last by default.
+#: The most seconds of a run, by Replicate's default.
 LONGEST_S = 1800.0
-#: Replicate hangs up after 30 s without an event; whoever is silent for longer is not there any more.
+#: The read time-out: Replicate hangs up after 30 s without an event, so a longer silence is a lost connection.
 _SILENCE_S = 35.0
-#: Between two looks at a prediction whose stream has ended, in seconds; times 0.5 to 1, growing to the second.
+#: The first and the longest pause between two reads of a prediction whose stream has ended, in seconds. Each is twice
+#: the one before, and is multiplied by a random 0.5 to 1.
 _PAUSES_S = (0.5, 5.0)
-#: One look at the prediction is made at the end, however little time is left.
-_ONE_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedText:
-    """A piece of the output: text, or the address of a file."""
+    """A part of the output: text, or the address of a file."""
 
     text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedLog:
-    """A piece of the logs."""
+    """A part of the logs."""
 
     text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedError:
-    """The model failed. What became of the prediction stands at the end."""
+    """The model failed. The StreamEnd says how the prediction ended."""
 
     detail: str
 
@@ -73,37 +72,36 @@ Ask = Callable[[str], Awaitable[FullPrediction]]
 async def stream(
     caller: Caller, ask: Ask, prediction: FullPrediction, timeout_s: float
 ) -> AsyncGenerator[StreamEvent, None]:
-    """The pieces of a prediction's output, then its end. One without a stream comes as one piece when it has ended.
+    """The parts of a prediction's output, then its end. Without a stream the output is one part, after its end.
 
     Raises:
-        TimedOutError: it has not ended after ``timeout_s``. It still runs: cancel it if it is not wanted any more.
-        ReplicateError: it cannot be asked for.
+        TimedOutError: it has not ended after ``timeout_s``. It still runs: cancel it if you no longer want it.
+        ReplicateError: it cannot be read.
     """
-    reader, pause_s, deadline = _Reader(), _PAUSES_S[0], time.monotonic() + timeout_s
+    reader, pauses, deadline = _Reader(), pauses_s(*_PAUSES_S, 2), time.monotonic() + timeout_s
     while True:
         if prediction.stream_url and not reader.over():
-            async with aclosing(_connected(caller, prediction.stream_url, deadline)) as events:
+            async with aclosing(_connect(caller, prediction.stream_url, deadline)) as events:
                 async for event in events:
-                    if (told := reader.told(event)) is not None:
-                        yield told
+                    if (news := reader.take(event)) is not None:
+                        yield news
                     if reader.over():
                         break
-        with suppress(TimeoutError, *TRIED_AGAIN[Kind.READ]):  # passing trouble is waited out
-            async with asyncio.timeout(max(_left_s(deadline), _ONE_LOOK_S)):
+        with suppress(TimeoutError, *TRIED_AGAIN[Kind.READ]):  # a transient error is waited out
+            async with asyncio.timeout(max(_left_s(deadline), ONE_READ_S)):
                 prediction = await ask(prediction.id)
         if prediction.status.finished:
             break
         if time.monotonic() >= deadline:
             raise TimedOutError("predictions.stream", f"prediction {prediction.id} still runs after {timeout_s:g} s")
-        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), _left_s(deadline)))
-        pause_s = min(pause_s * 2, _PAUSES_S[1])
+        await asyncio.sleep(min(next(pauses), _left_s(deadline)))
     if missed := reader.missed(prediction.text):
         yield StreamedText(missed)
     yield StreamEnd(prediction)
 
 
 class _Reader:
-    """Knows what was read already, over all connections."""
+    """Remembers what was read, over all connections."""
 
     def __init__(self) -> None:
         self._over = False
@@ -111,11 +109,11 @@ class _Reader:
         self._text: list[str] = []
 
     def over(self) -> bool:
-        """Whether the stream said that nothing comes any more."""
+        """Whether the stream has said that it is complete."""
         return self._over
 
-    def told(self, event: SseEvent) -> StreamEvent | None:
-        """What an event says that was not said before."""
+    def take(self, event: SseEvent) -> StreamEvent | None:
+        """The event to yield. None if it was read before, or has nothing to yield."""
         if event.type == "done":
             self._over = True
             return None
@@ -135,18 +133,18 @@ class _Reader:
                 return None
 
     def missed(self, whole: str) -> str:
-        """What is at the end of the whole output and was not in the stream."""
+        """The end of the whole output that was not in the stream."""
         read = "".join(self._text)
         return whole[len(read) :] if whole.startswith(read) else ""
 
 
-async def _connected(caller: Caller, url: str, deadline: float) -> AsyncGenerator[SseEvent, None]:
-    """The events of one connection, until it ends, however it ends: what that means, the prediction says."""
+async def _connect(caller: Caller, url: str, deadline: float) -> AsyncGenerator[SseEvent, None]:
+    """The events of one connection. Its end, of any kind, raises nothing: the prediction says what it means."""
     headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-    if _may_see_the_token(caller, _checked(caller, url)):
+    if _may_get_token(caller, _checked(caller, url)):
         headers["Authorization"] = f"Bearer {await caller.bearer()}"
     timeout = httpx.Timeout(_SILENCE_S, connect=caller.timeouts.connect_s, pool=caller.timeouts.connect_s)
-    # No token there by default: this client never has one.
+    # This client adds no token by itself.
     client = caller.connections.outputs()
     try:
         async with asyncio.timeout(_left_s(deadline)):
@@ -164,18 +162,18 @@ async def _connected(caller: Caller, url: str, deadline: float) -> AsyncGenerato
 
 
 async def _decoded(response: httpx.Response, deadline: float) -> AsyncGenerator[SseEvent, None]:
-    """The events of an answer; each read is bounded, so that whoever reads may take his time between them."""
-    decoder, pieces = SseDecoder(), response.aiter_bytes()
+    """The events of an answer. The deadline bounds each read, and not the time that the caller takes between two."""
+    decoder, chunks = SseDecoder(), response.aiter_bytes()
     while True:
         try:
             async with asyncio.timeout(_left_s(deadline)):
-                piece = await anext(pieces, b"")
-            events = decoder.feed(piece)
+                chunk = await anext(chunks, b"")
+            events = decoder.feed(chunk)
         except TooLargeError:
             raise TransientError("predictions.stream", "an event of its stream is too large") from None
         except REQUEST_ERRORS:
             return
-        if not piece:
+        if not chunk:
             return
         for event in events:
             yield event
@@ -186,7 +184,7 @@ def _left_s(deadline: float) -> float:
 
 
 def _checked(caller: Caller, address: str) -> httpx.URL:
-    """The address, if it is one of Replicate's: it comes in an answer, but is asked from inside our network."""
+    """The address, if it is one of Replicate's. It comes from outside and is fetched from inside our network (SSRF)."""
     try:
         url = httpx.URL(address)
     except httpx.InvalidURL:
@@ -197,7 +195,7 @@ def _checked(caller: Caller, address: str) -> httpx.URL:
     return url
 
 
-def _may_see_the_token(caller: Caller, url: httpx.URL) -> bool:
+def _may_get_token(caller: Caller, url: httpx.URL) -> bool:
     return origin(url) == origin(caller.api_url) or url.host.endswith(".replicate.com")
 
 

@@ -1,8 +1,8 @@
-"""The API token: where it comes from, and what is said when it cannot be one.
+"""The API token: where it comes from, and the check of its form.
 
 Rules of this file:
-1. A text of ours never shows the token, nor part of it.
-2. It is checked at first use and not at start, so that an app with a bad token still answers its health check.
+1. No text shows the token or a part of it.
+2. The token is checked at first use and not at start, so that an app with a bad token still answers its health check.
 """
 
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from shared.core.dependency import Dependency
 from shared.ports import Unavailable
 
-#: A mistake in the configuration is mended by a person: asking more often helps nobody.
+#: The wait in seconds after a mistake in the configuration: people must correct it, so trying sooner does not help.
 _MENDING_S = 60.0
 
 
@@ -18,10 +18,10 @@ class SecretSource(Protocol):
     """A secret that may change while the app runs."""
 
     async def value(self) -> str:
-        """The secret as it is known now. Unavailable if it never was."""
+        """The secret as it is known now. Unavailable if it could never be read."""
 
     async def refresh(self) -> str:
-        """The secret, fetched anew unless that was done just now."""
+        """The secret, fetched again unless it was fetched just now."""
 
 
 class FixedToken:
@@ -47,10 +47,10 @@ class ConfigurationError(Unavailable):
 
 
 def checked(token: str) -> str:
-    """The token, if it can be one.
+    """The token, if it has the form of a Replicate token.
 
     Raises:
-        ConfigurationError: it is missing, has blanks or line ends in it, or does not start with ``r8_``.
+        ConfigurationError: it is missing, has a blank or a line end in it, or does not start with ``r8_``.
     """
     if not token:
         raise ConfigurationError("the API token is not set; make one at replicate.com/account/api-tokens")

@@ -1,9 +1,9 @@
-"""What Replicate's API answers, in types of our own: frozen, and read leniently.
+"""The types of what Replicate's API answers: frozen, and read leniently.
 
 Rules of this file:
-1. ``read`` takes decoded JSON and returns None only where the thing cannot be told from others: without its name or id.
-2. What is open at Replicate's side (inputs, outputs, metrics, metadata, schemas) stays as the JSON it is.
-3. Times are aware UTC. An empty text or None says: not told.
+1. ``read`` takes decoded JSON. It returns None only if the name or the id is missing.
+2. What Replicate leaves open (inputs, outputs, metrics, metadata, schemas) stays decoded JSON.
+3. Times are aware UTC. An empty text or None means that Replicate did not give the value.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from shared.core.provider.prediction import Prediction, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Whose token it is. ``type`` is user or organization."""
+    """The account that the token belongs to. ``type`` is user or organization."""
 
     username: str
     type: str
@@ -30,10 +30,10 @@ class Account:
     @classmethod
     def read(cls, raw: object) -> "Account | None":
         """The account in a JSON object."""
-        told = fields(raw)
-        if not text(told.get("username")):
+        data = fields(raw)
+        if not text(data.get("username")):
             return None
-        return cls(**{name: text(told.get(name)) for name in cls.__dataclass_fields__})
+        return cls(**{name: text(data.get(name)) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,17 @@ class Hardware:
     @classmethod
     def read(cls, raw: object) -> "Hardware | None":
         """The hardware in a JSON object."""
-        told = fields(raw)
-        return cls(text(told["sku"]), text(told.get("name"))) if text(told.get("sku")) else None
+        data = fields(raw)
+        return cls(text(data["sku"]), text(data.get("name"))) if text(data.get("sku")) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullPrediction:
-    """A prediction with all that Replicate tells; core's Prediction is what the corridor needs of it.
+    """A prediction with every field of Replicate's. core's Prediction is the part that the message handler needs.
 
-    ``output`` is as the model gave it: a text, a list, an object, or None. ``version`` is 64 hex digits; of an
-    official model "hidden", of a deployment ``d-...``, ``dp-...``: it names nothing that could be asked for.
-    ``stream_url`` is there if the model can stream.
+    ``output`` is as the model gave it: a text, a list, an object, or None. ``version`` is 64 hex digits. It is "hidden"
+    for an official model and ``d-...`` or ``dp-...`` for a deployment: no version can be read by these.
+    ``stream_url`` is empty if the model cannot stream.
     """
 
     id: str
@@ -76,39 +76,39 @@ class FullPrediction:
     completed_at: datetime | None
     deadline: datetime | None
     web_url: str
-    stream_url: str = field(repr=False)  # whoever has it can read the output
+    stream_url: str = field(repr=False)  # it gives access to the output
 
     @classmethod
     def read(cls, raw: object) -> "FullPrediction | None":
         """The prediction in a JSON object."""
-        common, told = prediction_of(raw), fields(raw)
+        common, data = prediction_of(raw), fields(raw)
         if common is None:
             return None
-        urls = fields(told.get("urls"))
+        urls = fields(data.get("urls"))
         return cls(
-            **_run(common, told),
-            output=told.get("output"),
-            deployment=text(told.get("deployment")),
+            **_run(common, data),
+            output=data.get("output"),
+            deployment=text(data.get("deployment")),
             data_removed=common.data_removed,
-            deadline=moment(told.get("deadline")),
+            deadline=moment(data.get("deadline")),
             web_url=text(urls.get("web")),
             stream_url=text(urls.get("stream")),
         )
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The output as a row of addresses or texts, whatever its shape."""
+        """The output as a tuple of addresses or texts, whatever its shape."""
         return output_uris(self.output)
 
     @property
     def text(self) -> str:
-        """The output of a language model: its pieces put together."""
+        """The output of a language model: its chunks joined."""
         return text_of(*outputs_of(self.output))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A training. After a success ``trained_version`` is owner/name:version, and ``weights_url`` where they are."""
+    """A training. After a success ``trained_version`` is owner/name:version; ``weights_url`` leads to the weights."""
 
     id: str
     status: Status
@@ -128,38 +128,38 @@ class Training:
     @classmethod
     def read(cls, raw: object) -> "Training | None":
         """The training in a JSON object."""
-        common, told = prediction_of(raw), fields(raw)
+        common, data = prediction_of(raw), fields(raw)
         if common is None:
             return None
-        output = fields(told.get("output"))
+        output = fields(data.get("output"))
         return cls(
-            **_run(common, told),
+            **_run(common, data),
             trained_version=text(output.get("version")),
             weights_url=text(output.get("weights")),
         )
 
 
-def _run(common: Prediction, told: Mapping[str, Any]) -> dict[str, Any]:
-    """What predictions and trainings have in common."""
+def _run(common: Prediction, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that predictions and trainings have in common."""
     return {
         "id": common.prediction_id,
         "status": common.status,
         "model": common.model,
-        "version": text(told.get("version")),
-        "input": fields(told.get("input")),
-        "logs": text(told.get("logs")),
+        "version": text(data.get("version")),
+        "input": fields(data.get("input")),
+        "logs": text(data.get("logs")),
         "error": common.error,
         "metrics": common.metrics,
-        "source": text(told.get("source")),
+        "source": text(data.get("source")),
         "created_at": common.created_at,
-        "started_at": moment(told.get("started_at")),
+        "started_at": moment(data.get("started_at")),
         "completed_at": common.completed_at,
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of a model. ``openapi_schema`` describes its inputs and output; empty where it is kept back."""
+    """A version of a model. ``openapi_schema`` describes its inputs and output. It is empty if Replicate hides it."""
 
     id: str
     created_at: datetime | None
@@ -169,19 +169,19 @@ class Version:
     @classmethod
     def read(cls, raw: object) -> "Version | None":
         """The version in a JSON object."""
-        told = fields(raw)
-        if not text(told.get("id")):
+        data = fields(raw)
+        if not text(data.get("id")):
             return None
         return cls(
-            id=text(told["id"]),
-            created_at=moment(told.get("created_at")),
-            cog_version=text(told.get("cog_version")),
-            openapi_schema=fields(told.get("openapi_schema")),
+            id=text(data["id"]),
+            created_at=moment(data.get("created_at")),
+            cog_version=text(data.get("cog_version")),
+            openapi_schema=fields(data.get("openapi_schema")),
         )
 
     @property
     def schemas(self) -> Mapping[str, Any]:
-        """The named parts of the schema; the inputs are ``Input``, the output is ``Output``."""
+        """The named parts of the schema. ``Input`` describes the inputs, ``Output`` the output."""
         return fields(fields(self.openapi_schema.get("components")).get("schemas"))
 
 
@@ -206,23 +206,23 @@ class Model:
     @classmethod
     def read(cls, raw: object) -> "Model | None":
         """The model in a JSON object."""
-        told = fields(raw)
-        if not text(told.get("owner")) or not text(told.get("name")):
+        data = fields(raw)
+        if not text(data.get("owner")) or not text(data.get("name")):
             return None
         texts = ("owner", "name", "visibility", "description", "url")
         links = ("github_url", "paper_url", "license_url", "cover_image_url")
         return cls(
-            **{name: text(told.get(name)) for name in (*texts, *links)},
-            is_official=told.get("is_official") is True,
-            run_count=whole(told.get("run_count")),
-            default_example=FullPrediction.read(told.get("default_example")),
-            latest_version=Version.read(told.get("latest_version")),
+            **{name: text(data.get(name)) for name in (*texts, *links)},
+            is_official=data.get("is_official") is True,
+            run_count=whole(data.get("run_count")),
+            default_example=FullPrediction.read(data.get("default_example")),
+            latest_version=Version.read(data.get("latest_version")),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A deployment and its current release; ``release`` counts them, each change makes the next."""
+    """A deployment and its current release. ``release`` is its number; each change makes the next one."""
 
     owner: str
     name: str
@@ -238,14 +238,14 @@ class Deployment:
     @classmethod
     def read(cls, raw: object) -> "Deployment | None":
         """The deployment in a JSON object."""
-        told = fields(raw)
-        if not text(told.get("owner")) or not text(told.get("name")):
+        data = fields(raw)
+        if not text(data.get("owner")) or not text(data.get("name")):
             return None
-        release = fields(told.get("current_release"))
+        release = fields(data.get("current_release"))
         configuration = fields(release.get("configuration"))
         return cls(
-            owner=text(told["owner"]),
-            name=text(told["name"]),
+            owner=text(data["owner"]),
+            name=text(data["name"]),
             release=whole(release.get("number")),
             model=text(release.get("model")),
             version=text(release.get("version")),
@@ -274,25 +274,25 @@ class File:
     @classmethod
     def read(cls, raw: object) -> "File | None":
         """The file in a JSON object."""
-        told = fields(raw)
-        if not text(told.get("id")):
+        data = fields(raw)
+        if not text(data.get("id")):
             return None
         return cls(
-            id=text(told["id"]),
-            name=text(told.get("name")),
-            content_type=text(told.get("content_type")),
-            size_bytes=whole(told.get("size")),
-            sha256=text(fields(told.get("checksums")).get("sha256")),
-            metadata=fields(told.get("metadata")),
-            created_at=moment(told.get("created_at")),
-            expires_at=moment(told.get("expires_at")),
-            url=text(fields(told.get("urls")).get("get")),
+            id=text(data["id"]),
+            name=text(data.get("name")),
+            content_type=text(data.get("content_type")),
+            size_bytes=whole(data.get("size")),
+            sha256=text(fields(data.get("checksums")).get("sha256")),
+            metadata=fields(data.get("metadata")),
+            created_at=moment(data.get("created_at")),
+            expires_at=moment(data.get("expires_at")),
+            url=text(fields(data.get("urls")).get("get")),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """A collection of models. ``full_description`` and ``models`` are told of a single one only, not in lists."""
+    """A collection of models. A list of collections leaves ``full_description`` and ``models`` empty."""
 
     slug: str
     name: str
@@ -303,21 +303,21 @@ class Collection:
     @classmethod
     def read(cls, raw: object) -> "Collection | None":
         """The collection in a JSON object."""
-        told = fields(raw)
-        if not text(told.get("slug")):
+        data = fields(raw)
+        if not text(data.get("slug")):
             return None
         return cls(
-            slug=text(told["slug"]),
-            name=text(told.get("name")),
-            description=text(told.get("description")),
-            full_description=text(told.get("full_description")),
-            models=several(told.get("models"), Model.read),
+            slug=text(data["slug"]),
+            name=text(data.get("name")),
+            description=text(data.get("description")),
+            full_description=text(data.get("full_description")),
+            models=several(data.get("models"), Model.read),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundModel:
-    """A model that a search found; ``score`` says how well it fits, where that is told."""
+    """A model that a search found. ``score`` says how well it fits; None if Replicate does not say."""
 
     model: Model
     score: float | None
@@ -349,8 +349,8 @@ class FoundPage:
     @classmethod
     def read(cls, raw: object) -> "FoundPage | None":
         """The page in a JSON object of a search."""
-        told = fields(raw)
-        return cls(text(told.get("name")), text(told["href"])) if text(told.get("href")) else None
+        data = fields(raw)
+        return cls(text(data.get("name")), text(data["href"])) if text(data.get("href")) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,11 +364,11 @@ class Found:
     @classmethod
     def read(cls, raw: object) -> "Found | None":
         """The findings in a JSON object."""
-        told = fields(raw)
-        if "models" not in told:
+        data = fields(raw)
+        if "models" not in data:
             return None
         return cls(
-            models=several(told["models"], FoundModel.read),
-            collections=several(told.get("collections"), Collection.read),
-            pages=several(told.get("pages"), FoundPage.read),
+            models=several(data["models"], FoundModel.read),
+            collections=several(data.get("collections"), Collection.read),
+            pages=several(data.get("pages"), FoundPage.read),
         )

@@ -1,6 +1,6 @@
 """All of Replicate's HTTP API, as methods: ``api.models.get("owner/name")``. docs/replicate.md lists them.
 
-One small module per resource. Token, tries, errors and pages are calling.py's; the answers are types.py's.
+There is one small module per resource. calling.py handles token, repeats, errors and pages; types.py has the answers.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ __all__ = ["NewPrediction", "ReplicateApi"]
 
 
 class ReplicateApi:
-    """The resources, all on one caller and so on one pool of connections."""
+    """The resources. All use one caller, and so the same connections."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -49,9 +49,9 @@ class ReplicateApi:
         timeouts: Timeouts | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> "ReplicateApi":
-        """The API with connections of its own. In the app it is ``Replicate.api``, which shares the corridor's."""
+        """The API with connections of its own. The app uses ``Replicate.api``, which shares those of the port."""
         return cls(Caller(api_url, token, Connections(api_url, connections), timeouts or Timeouts(), now))
 
     async def close(self) -> None:
-        """Close the connections; the next use opens new ones."""
+        """Close the connections. The next use opens new ones."""
         await self._caller.connections.close()

@@ -1,4 +1,4 @@
-"""Deployments: a version of a model on machines of one's own, which cost for all the time they are up."""
+"""Deployments: a version of a model on machines of the account's own, which cost as long as they are up."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -13,7 +13,7 @@ _MOST = {"min_instances": 5, "max_instances": 20}
 
 
 class Deployments:
-    """Operations on deployments; ``deployment`` is owner/name."""
+    """Operations on deployments. ``deployment`` is owner/name."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -33,11 +33,11 @@ class Deployments:
         """Deploy a version.
 
         Args:
-            name: of the deployment, without the owner: that is the token's account.
+            name: the deployment's name without its owner, which is the token's account.
             model: owner/name.
             version: 64 hex digits.
-            hardware: the sku, of ``hardware.list``.
-            min_instances: 0 to 5; above 0 it costs without being used.
+            hardware: the sku, from ``hardware.list``.
+            min_instances: 0 to 5; above 0 it costs even while it is not used.
             max_instances: 0 to 20.
         """
         operation = "deployments.create"
@@ -55,7 +55,7 @@ class Deployments:
         min_instances: int | None = None,
         max_instances: int | None = None,
     ) -> Deployment:
-        """Change what is given, as a new release."""
+        """Make a new release in which the given fields are changed."""
         operation = "deployments.update"
         owner, name = owner_and_name(operation, deployment, "deployment")
         sizes = _counted(operation, min_instances=min_instances, max_instances=max_instances)
@@ -70,7 +70,7 @@ class Deployments:
 
 
 def _counted(operation: str, **counts: int | None) -> dict[str, int]:
-    """The counts that are given, each within its bounds."""
+    """The counts that are not None. ValidationError if one is out of its bounds."""
     for name, count in counts.items():
         if count is not None and not 0 <= count <= _MOST[name]:
             raise ValidationError(operation, f"{name} must be from 0 to {_MOST[name]}, not {count}", {name: "range"})

@@ -1,4 +1,4 @@
-"""Files: inputs too large for an address, kept for a day. What is too large is refused before a byte is sent."""
+"""Files: inputs that Replicate keeps for a day. A file that is too large is refused before a byte is sent."""
 
 import asyncio
 import base64
@@ -17,11 +17,11 @@ from shared.adapters.replicate.sdk.calling import Caller
 from shared.adapters.replicate.sdk.errors import ValidationError
 from shared.adapters.replicate.sdk.types import File
 
-#: Replicate's limit.
+#: The largest file, in bytes: Replicate's limit.
 MOST_BYTES = 100 * 1024 * 1024
 #: The longest name, in bytes of UTF-8.
 _NAME_BYTES = 255
-#: An upload may take as long as at so many bytes a second, beyond the usual time.
+#: The slowest upload, in bytes a second: an upload may take that long beyond the usual time.
 _SLOWEST_BYTES_PER_S = 1024 * 1024
 
 
@@ -46,15 +46,15 @@ class Files:
         """Upload a file, whole.
 
         Args:
-            content: its path; or its bytes; or an open binary file that can be sought in, which is read from its
-                beginning.
-            filename: 1 to 255 bytes of UTF-8; a path's own name if none is given.
+            content: its path, or its bytes, or an open seekable binary file, which is read from its beginning.
+            filename: 1 to 255 bytes of UTF-8; by default the name of the path.
             content_type: its media type.
             metadata: a JSON object that Replicate keeps with it.
 
         Raises:
             FileNotFoundError: there is no file at that path.
-            ValidationError: it is no content, empty or too large, or has no such name; nothing was sent.
+            ValidationError: the content is of another type, empty or too large, or the name is too long or missing;
+                nothing was sent.
         """
         if isinstance(content, (str, PathLike)):
             path = Path(fspath(content))
@@ -85,7 +85,7 @@ class Files:
         return self._caller.pages(File.read, "files.list")
 
     async def get(self, file_id: str) -> File:
-        """One file's description. NotFoundError when it has expired."""
+        """One file's description. NotFoundError if it has expired."""
         return await self._caller.one(File.read, "files.get", file_id)
 
     async def delete(self, file_id: str) -> None:
@@ -95,19 +95,19 @@ class Files:
     def download(
         self, file_id: str, *, owner: str, expiry: datetime, signature: str
     ) -> AbstractAsyncContextManager[AsyncGenerator[bytes, None]]:
-        """Stream a file's content; ``signature`` is ``signed``'s, or whoever's who may sign."""
+        """Stream a file's content. ``signature`` is what ``signed`` returns for the same owner and expiry."""
         params = {"owner": owner, "expiry": int(expiry.timestamp()), "signature": signature}
         return self._caller.opened("files.download", file_id, params=params)
 
 
 def signed(secret: str, *, owner: str, file_id: str, expiry: datetime) -> str:
-    """The signature of a download by the account's Files signing secret: HMAC-SHA256 in base64."""
+    """The signature of a download: HMAC-SHA256 in base64, with the account's Files signing secret."""
     message = f"{owner} {file_id} {int(expiry.timestamp())}"
     return base64.b64encode(hmac.new(secret.encode(), message.encode(), hashlib.sha256).digest()).decode()
 
 
 def _size(file: Any) -> int:
-    """How many bytes a file has. ValidationError for what is no binary file that can be sought in."""
+    """The size of a file in bytes. ValidationError if it is not a seekable binary file."""
     try:
         size_bytes: int | None = None if isinstance(file, TextIOBase) else file.seek(0, SEEK_END)
     except (AttributeError, OSError, TypeError, ValueError):  # a socket, a closed file, no file at all

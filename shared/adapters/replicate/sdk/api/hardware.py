@@ -12,7 +12,7 @@ class Machines:
         self._caller = caller
 
     async def list(self) -> tuple[Hardware, ...]:
-        """All of them. Replicate answers with a bare list, not with pages."""
+        """All machines. Replicate answers with a bare list, not with pages."""
         return await self._caller.one(
             lambda raw: several(raw, Hardware.read) if isinstance(raw, list) else None, "hardware.list"
         )

@@ -1,4 +1,4 @@
-"""Models: what there is, and the account's own."""
+"""Models: the public ones, and the account's own."""
 
 from collections.abc import AsyncGenerator
 from typing import Literal
@@ -12,7 +12,7 @@ Direction = Literal["asc", "desc"]
 
 
 class Models:
-    """Operations on models; ``model`` is owner/name."""
+    """Operations on models. ``model`` is owner/name."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -20,7 +20,7 @@ class Models:
     def list(
         self, *, sort_by: SortBy = "latest_version_created_at", direction: Direction = "desc"
     ) -> AsyncGenerator[Model, None]:
-        """All public models. There are many thousands: stop when you have found yours."""
+        """All public models. There are many thousands: stop when you have found what you need."""
         params = {"sort_by": sort_by, "sort_direction": direction}
         return self._caller.pages(Model.read, "models.list", params=params)
 
@@ -30,16 +30,16 @@ class Models:
         return self._caller.pages(Model.read, "models.search", content=content, headers=headers)
 
     async def get(self, model: str) -> Model:
-        """One model, with its latest version and the schema of that."""
+        """One model, with its latest version and that version's schema."""
         name = "models.get"
         return await self._caller.one(Model.read, name, *owner_and_name(name, model))
 
     async def create(self, model: str, *, hardware: str, private: bool = True, **about: str) -> Model:
-        """Make an empty model, a destination for versions; an account has at most 1000.
+        """Make an empty model as the destination of versions. An account has at most 1000.
 
         Args:
             model: owner/name; the owner is the token's account.
-            hardware: the sku it runs on, of ``hardware.list``.
+            hardware: the sku that it runs on, from ``hardware.list``.
             private: whether only the account sees it.
             about: description, github_url, paper_url, license_url, cover_image_url.
         """
@@ -50,12 +50,12 @@ class Models:
         return await self._caller.one(Model.read, operation, json=body)
 
     async def update(self, model: str, **about: str) -> Model:
-        """Change what is told about a model: description, readme, github_url, paper_url, weights_url, license_url."""
+        """Change a model's description, readme, github_url, paper_url, weights_url or license_url."""
         name = "models.update"
         return await self._caller.one(Model.read, name, *owner_and_name(name, model), json=about)
 
     async def delete(self, model: str) -> None:
-        """Delete a model; only a private one without versions."""
+        """Delete a model. Replicate deletes only a private model without versions."""
         name = "models.delete"
         await self._caller.call(name, *owner_and_name(name, model))
 

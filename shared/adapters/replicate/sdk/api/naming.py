@@ -1,4 +1,4 @@
-"""Names as Replicate writes them: owner/name, and owner/name:version. And numbers of seconds that are some."""
+"""Checks of arguments: names of the form owner/name, and numbers of seconds."""
 
 import math
 import re
@@ -6,12 +6,12 @@ from contextlib import suppress
 
 from shared.adapters.replicate.sdk.errors import ValidationError
 
-# Loose: what is no name at all is refused here, the rest is Replicate's to judge.
+# A loose pattern: Replicate itself decides which names are valid.
 _OWNED = re.compile(r"([\w.-]{1,100})/([\w.-]{1,100})")
 
 
 def owner_and_name(operation: str, value: str, field: str = "model") -> tuple[str, str]:
-    """The two halves of ``owner/name``. ValidationError if it has no such halves."""
+    """The two parts of ``owner/name``. ValidationError if it does not have this form."""
     halves = _OWNED.fullmatch(value)
     if halves is None:
         shape = f"{len(value)} characters with {value.count('/')} slashes"
@@ -20,7 +20,7 @@ def owner_and_name(operation: str, value: str, field: str = "model") -> tuple[st
 
 
 def seconds(operation: str, value: object, *, field: str = "timeout_s", most_s: float | None = None) -> float:
-    """The value, if it can be waited for. ValidationError for what is no number, not finite, negative or too much."""
+    """The value as a number of seconds. ValidationError if it is not a number, not finite, negative or too large."""
     number = math.nan
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         with suppress(OverflowError):

@@ -12,9 +12,9 @@ class Owner:
         self._caller = caller
 
     async def get(self) -> Account:
-        """Whose token it is: the cheapest proof that a token is good."""
+        """The token's account: the cheapest proof that the token is valid."""
         return await self._caller.one(Account.read, "account.get")
 
     async def webhook_secret(self) -> str:
-        """The secret that the account's webhooks are signed with, ``whsec_...``. It changes only by hand: cache it."""
+        """The secret that signs the account's webhooks, ``whsec_...``. It changes only by hand: cache it."""
         return await self._caller.one(lambda raw: text(fields(raw).get("key")) or None, "webhooks.default.secret.get")

@@ -1,4 +1,4 @@
-"""Predictions: one run of a model. A create is sent once; everything else may be asked again."""
+"""Predictions: one run of a model each. A create is sent once; every other operation may be repeated."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,19 @@ from shared.adapters.replicate.sdk.api.naming import owner_and_name, seconds
 from shared.adapters.replicate.sdk.calling import Caller
 from shared.adapters.replicate.sdk.errors import ValidationError
 from shared.adapters.replicate.sdk.types import FullPrediction
-
-#: Bounds of ``Cancel-After`` and ``Prefer: wait``, in seconds (replicate.com/docs/topics/predictions).
-_CANCEL_AFTER_S, _WAIT_S = (5, 86_400), (1, 60)
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPrediction:
-    """What to run a model with.
+    """The inputs and options of a create.
 
-    ``events`` are what the webhook is told: start, output, logs, completed; by default output and completed.
-    ``wait_s``: the answer is held back until the prediction has ended, 1 to 60 seconds long; it may come unfinished.
-    ``cancel_after_s``: it is ended so long after its creation, whether it has started or not, 5 seconds to a day.
+    Args:
+        inputs: the inputs, by the model's names.
+        webhook: an https address that Replicate calls.
+        events: when it calls: start, output, logs, completed. Replicate's default is output and completed.
+        wait_s: Replicate waits 1 to 60 seconds for the end before it answers. The answer may still be unfinished.
+        cancel_after_s: Replicate ends the prediction 5 seconds to a day after its creation, started or not.
     """
 
     inputs: Mapping[str, Any] = field(repr=False)
@@ -31,7 +32,7 @@ class NewPrediction:
     cancel_after_s: int | None = None
 
     def body(self) -> dict[str, Any]:
-        """The request's body, as all three ways to create have it."""
+        """The request's body, the same for all three ways to create."""
         body: dict[str, Any] = {"input": dict(self.inputs)}
         if self.webhook is not None:
             body["webhook"] = self.webhook
@@ -40,12 +41,12 @@ class NewPrediction:
         return body
 
     def headers(self, operation: str) -> dict[str, str]:
-        """The request's headers. ValidationError if a number is out of its bounds."""
+        """The request's headers. ValidationError if a number of seconds is out of its bounds."""
         headers = {}
         if self.wait_s is not None:
-            headers["Prefer"] = f"wait={_within(operation, 'wait_s', self.wait_s, _WAIT_S)}"
+            headers["Prefer"] = f"wait={_within(operation, 'wait_s', self.wait_s, WAIT_S)}"
         if self.cancel_after_s is not None:
-            seconds = _within(operation, "cancel_after_s", self.cancel_after_s, _CANCEL_AFTER_S)
+            seconds = _within(operation, "cancel_after_s", self.cancel_after_s, CANCEL_AFTER_S)
             headers["Cancel-After"] = f"{seconds}s"
         return headers
 
@@ -77,20 +78,20 @@ class Predictions:
     def list(
         self, *, created_after: datetime | None = None, created_before: datetime | None = None, web_only: bool = False
     ) -> AsyncGenerator[FullPrediction, None]:
-        """The account's predictions, the newest first; ``web_only`` leaves those of the last 14 days made by hand."""
+        """The account's predictions, the newest first. ``web_only``: only those made by hand in the last 14 days."""
         params = {name: _written(at) for name, at in _given(created_after, created_before)}
         if web_only:
             params["source"] = "web"
         return self._caller.pages(FullPrediction.read, "predictions.list", params=params)
 
     async def cancel(self, prediction_id: str) -> FullPrediction:
-        """End a prediction, if it still runs; what has ended is answered as it is."""
+        """End a prediction if it still runs; return it as it is then."""
         return await self._caller.one(FullPrediction.read, "predictions.cancel", prediction_id)
 
     def stream(
         self, prediction: FullPrediction, *, timeout_s: float = streaming.LONGEST_S
     ) -> AsyncIterator[streaming.StreamEvent]:
-        """The output piece by piece as the model writes it, then the prediction as it ended; see streaming.py."""
+        """The output in parts while the model writes it, then the prediction as it ended; see streaming.py."""
         seconds("predictions.stream", timeout_s)
         return streaming.stream(self._caller, self.get, prediction, timeout_s)
 

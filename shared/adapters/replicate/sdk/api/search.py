@@ -1,4 +1,4 @@
-"""Searching models, collections and documentation. A beta of Replicate's: it may change."""
+"""The search for models, collections and documentation. It is a beta of Replicate's and may change."""
 
 from shared.adapters.replicate.sdk.calling import Caller
 from shared.adapters.replicate.sdk.errors import ValidationError
@@ -6,13 +6,13 @@ from shared.adapters.replicate.sdk.types import Found
 
 
 class Searching:
-    """The search over everything. For models alone there is ``models.search``."""
+    """The search over everything. To search models alone, use ``models.search``."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
     async def everything(self, query: str, *, limit: int = 20) -> Found:
-        """What fits the query, at most ``limit`` models, 1 to 50."""
+        """What fits the query. ``limit`` is the most models, 1 to 50."""
         if not query:
             raise ValidationError("search", "query must not be empty", {"query": "required"})
         if not 1 <= limit <= 50:

@@ -1,4 +1,4 @@
-"""Trainings: they make a new version of a model of the account's own."""
+"""Trainings: each makes a new version of one of the account's own models."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
@@ -24,15 +24,15 @@ class Trainings:
         webhook: str | None = None,
         events: Sequence[str] = (),
     ) -> Training:
-        """Start a training. It is sent once: see OutcomeUnknownError.
+        """Start a training. It is sent once; see OutcomeUnknownError.
 
         Args:
             trainer: the model that trains, owner/name.
             version: the trainer's version, 64 hex digits.
-            destination: the model that gets the new version, owner/name; it must exist (``models.create``).
-            inputs: the trainer's own.
-            webhook: an https address that is told.
-            events: what it is told: start, output, logs, completed; Replicate's default is output and completed.
+            destination: the model that gets the new version, owner/name. It must exist (``models.create``).
+            inputs: the inputs, by the trainer's names.
+            webhook: an https address that Replicate calls.
+            events: when it calls: start, output, logs, completed. Replicate's default is output and completed.
         """
         name = "trainings.create"
         owner_and_name(name, destination, "destination")
@@ -54,5 +54,5 @@ class Trainings:
         return await self._caller.one(Training.read, "trainings.get", training_id)
 
     async def cancel(self, training_id: str) -> Training:
-        """End a training, if it still runs."""
+        """End a training if it still runs; return it as it is then."""
         return await self._caller.one(Training.read, "trainings.cancel", training_id)

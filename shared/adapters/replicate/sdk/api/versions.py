@@ -1,4 +1,4 @@
-"""Versions of models. They cannot be created over HTTP: they come from a training, or from ``cog push``."""
+"""Versions of models. HTTP cannot create them: a training does, or ``cog push``."""
 
 from collections.abc import AsyncGenerator
 
@@ -8,7 +8,7 @@ from shared.adapters.replicate.sdk.types import Version
 
 
 class Versions:
-    """Operations on the versions of a model; ``model`` is owner/name, ``version`` 64 hex digits."""
+    """Operations on the versions of a model. ``model`` is owner/name, ``version`` 64 hex digits."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -24,9 +24,9 @@ class Versions:
         return await self._caller.one(Version.read, name, *owner_and_name(name, model), version)
 
     async def delete(self, model: str, version: str) -> None:
-        """Ask for a version's deletion, which takes some minutes.
+        """Delete a version, which takes some minutes. Its predictions are deleted too.
 
-        Only of a private model, and only if nobody else and no deployment uses it. Its predictions go with it.
+        Replicate deletes a version only if its model is private and no other account and no deployment uses it.
         """
         name = "models.versions.delete"
         await self._caller.call(name, *owner_and_name(name, model), version)
