@@ -245,11 +245,11 @@ class World:
             assert len({event.event_id for event in self.events if event.key == key}) == 1, key
 
 
-@lru_cache(4096)
 def _as_it_is(catalog: Catalog) -> Catalog:
     return catalog
 
 
+@lru_cache(4096)
 def read(raw: bytes, queue: str) -> Message:
     """The message in ``raw``, as the trigger of this queue reads it."""
     return parse_request(raw)[0] if queue == REQUESTS else parse_event(raw)
