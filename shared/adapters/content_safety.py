@@ -23,7 +23,7 @@ from urllib.request import getproxies
 from shared.adapters.net.hints import retry_after_s
 from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
-from shared.core.safety.chunks import pieces_of
+from shared.core.safety.chunks import chunks_of
 from shared.core.safety.moderation import CONTENT_SAFETY, MOST_SEVERE, Assessment, Category, Topic, merged
 from shared.core.safety.unmasked import unmasked
 from shared.ports import OutputUnfit, Unavailable
@@ -79,9 +79,9 @@ class ContentSafety:
 
     async def text(self, text: str) -> Assessment:
         """Assess a text of any length. Of several chunks the highest severity per category counts."""
-        chunks = pieces_of(text)
+        chunks = chunks_of(text)
         if plain := await _unmasked(text):
-            chunks += [chunk for chunk in pieces_of(plain) if chunk not in chunks]  # each chunk once
+            chunks += [chunk for chunk in chunks_of(plain) if chunk not in chunks]  # each chunk once
         if len(chunks) == 1:
             return await self._analyse_chunk(text)
         turn = asyncio.Semaphore(_AT_ONCE)

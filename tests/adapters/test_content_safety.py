@@ -21,7 +21,7 @@ from PIL import Image
 from dev.fakes.screener import UNSAFE_IMAGE, FakeScreener
 from replicate_simulator.markers import draw_marker
 from shared.adapters.content_safety import ContentSafety, _ImageBody
-from shared.core.safety.chunks import OVERLAP_CHARACTERS, TEXT_CHARACTERS, pieces_of
+from shared.core.safety.chunks import OVERLAP_CHARACTERS, TEXT_CHARACTERS, chunks_of
 from shared.core.safety.moderation import Category, Policy, Topic, evaluate
 from shared.ports import Unavailable
 from tests.adapters.simulators import Answer, Scripted, closed_port, never_answer, raw_server, running, scripted
@@ -172,7 +172,7 @@ def test_a_long_text_is_cut_without_losing_a_word() -> None:
     """Every chunk fits, the chunks make up the text, and every word is whole in one of them."""
     words = [f"word{number}" for number in range(5000)]
     text = " ".join(words)
-    chunks = pieces_of(text)
+    chunks = chunks_of(text)
     assert all(len(chunk) <= TEXT_CHARACTERS for chunk in chunks)
     assert set(words) <= {word for chunk in chunks for word in chunk.split()}
     rebuilt = chunks[0] + "".join(chunk[OVERLAP_CHARACTERS:] for chunk in chunks[1:])
@@ -185,7 +185,7 @@ def test_a_long_text_is_cut_without_losing_a_word() -> None:
 def test_chunks_end_with_the_text(length: int) -> None:
     """There is at least one chunk, the last one ends the text, and none contains only overlap."""
     text = "".join(chr(97 + number % 26) for number in range(length))
-    chunks = pieces_of(text)
+    chunks = chunks_of(text)
     assert chunks[0][:1] == text[:1]
     assert text.endswith(chunks[-1])
     assert len(chunks) == 1 or len(chunks[-1]) > OVERLAP_CHARACTERS
@@ -194,7 +194,7 @@ def test_chunks_end_with_the_text(length: int) -> None:
 
 def test_characters_that_may_count_twice_are_given_room() -> None:
     """An emoji may count as one or two."""
-    assert all(len(chunk) <= TEXT_CHARACTERS // 2 for chunk in pieces_of("🗼" * TEXT_CHARACTERS))
+    assert all(len(chunk) <= TEXT_CHARACTERS // 2 for chunk in chunks_of("🗼" * TEXT_CHARACTERS))
 
 
 async def test_the_worst_of_all_chunks_counts() -> None:

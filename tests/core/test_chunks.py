@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.safety.chunks import OVERLAP_CHARACTERS, joined, pieces_of
+from shared.core.safety.chunks import OVERLAP_CHARACTERS, chunks_of, joined
 
 
 @given(
@@ -18,7 +18,7 @@ from shared.core.safety.chunks import OVERLAP_CHARACTERS, joined, pieces_of
 def test_what_is_not_longer_than_the_overlap_is_whole_in_one_chunk(at: int, length: int, most: int, char: str) -> None:
     """This holds at any place and in any script, and no chunk is longer than its limit."""
     text = char * at + "x" * length + char * 700
-    chunks = pieces_of(text, most)
+    chunks = chunks_of(text, most)
     assert any("x" * length in chunk for chunk in chunks)
     assert all(len(chunk) <= most for chunk in chunks)
 

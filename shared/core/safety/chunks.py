@@ -9,7 +9,7 @@ TEXT_CHARACTERS = 10_000
 OVERLAP_CHARACTERS = 200
 
 
-def pieces_of(text: str, most: int = TEXT_CHARACTERS) -> list[str]:
+def chunks_of(text: str, most: int = TEXT_CHARACTERS) -> list[str]:
     """Split a text into chunks of at most ``most`` characters. Each chunk begins with the end of the one before."""
     # Undocumented: whether a character beyond U+FFFF counts once or, as in UTF-16, twice. Half is safe.
     length = most if max(text, default="") <= "\uffff" else most // 2

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from shared.core.safety.chunks import pieces_of
+from shared.core.safety.chunks import chunks_of
 from shared.core.safety.folding import hidden_in
 from shared.core.safety.moderation import LLAMA_GUARD, Assessment, Category, Topic
 
@@ -72,7 +72,7 @@ def questions(text: str) -> list[dict[str, str]]:
     """
     plain = framed(text)
     widest = len(max(plain, default="").encode())
-    chunks = (chunk.strip() for chunk in pieces_of(plain, CHUNK_BYTES // max(widest, 1)))
+    chunks = (chunk.strip() for chunk in chunks_of(plain, CHUNK_BYTES // max(widest, 1)))
     return [{"prompt": chunk} for chunk in chunks if chunk]
 
 

@@ -51,7 +51,8 @@ _AROUND = ".,;:?\"'()[]{}<>"
 #: One-letter words, as folded, of English and related languages. Before a spaced word they are not a part of it.
 _ONE_LETTER = frozenset("aieouybckия")
 
-#: Bounds: how many parts of a chunk are joined, how many parts a chunk may have, and the letters of the joined word.
+#: Bounds: how many parts in a row are joined, in a chunk of up to how many parts (in a longer one: two), and the
+#: letters of the joined word.
 _MOST_TOGETHER, _MOST_PARTS, _MOST_LETTERS = 6, 12, 60
 
 #: In a chunk with more parts than this, a single letter is not a word of its own.
@@ -162,7 +163,7 @@ def _put_together(parts: list[tuple[int, int, str]]) -> list[Reading]:
         return found
     found += _spelt(parts[0][0], parts[-1][1], "".join(part[2] for part in parts))
     if all(len(part[2]) == 1 for part in parts):
-        return found  # too many parts to join; ``spaced`` reads single letters anyway
+        return found  # single letters are joined all or none; ``spaced`` reads their words
     most = _MOST_TOGETHER if len(parts) <= _MOST_PARTS else 2
     for first, (start, _, word) in enumerate(parts):
         for last in range(first + 1, min(first + most, len(parts))):
