@@ -255,8 +255,8 @@ def sentences(language: str) -> list[str]:
     for pattern in LANGUAGES[language]:
         for file in sorted(FORTUNES.glob(pattern)):
             if file.is_file() and file.suffix in {"", ".u8", ".fortunes"} and not file.is_symlink():
-                for piece in _SENTENCE.split(file.read_text(encoding="utf-8", errors="replace")):
-                    text = " ".join(piece.split())
+                for part in _SENTENCE.split(file.read_text(encoding="utf-8", errors="replace")):
+                    text = " ".join(part.split())
                     if "\ufffd" not in text and len(text) >= 12:
                         found[text] = None
     return [*found]

@@ -75,7 +75,7 @@ async def _ticks(
 ) -> list[dict[str, Cell]]:
     """Measure a tick for each number of open generations, and beside each number of finished ones."""
     found: list[dict[str, Cell]] = []
-    async with _wired(around) as app:
+    async with _open_app(around) as app:
         written = 0
         for done in finished:
             await _finish(app, written, done)
@@ -85,7 +85,7 @@ async def _ticks(
 
 
 @asynccontextmanager
-async def _wired(around: RunningDependencies) -> AsyncIterator[App]:
+async def _open_app(around: RunningDependencies) -> AsyncIterator[App]:
     """Darkroom's own adapters, in this process, on the core of the measured process."""
     with Emulator(bench_entities()) as emulator:  # a thread of this process: its CPU is not counted
         pinned = usage.cores()

@@ -30,7 +30,16 @@ def test_every_seed_settles_with_every_promise_kept(capsys: pytest.CaptureFixtur
         checks = figures.totals["invariant checks"]
         sys.stdout.write(f"\n{figures.seeds} seeds, {figures.faults.total()} faults, {checks} checks\n")
     wanted = {"crashes", "reply_lost", "fails", "redelivered", "slow", "copy_lost", "create_lost", "create_deferred"}
-    wanted |= {"webhook_lost", "webhook_doubled", "webhook_late", "list_lags", "sticks", "stall", "outages", "buried"}
+    wanted |= {
+        "webhook_lost",
+        "webhook_doubled",
+        "webhook_late",
+        "list_lags",
+        "sticks",
+        "stall",
+        "outages",
+        "dead-lettered",
+    }
     wanted |= {"not_known", "output_late", "webhook_empty"}
     assert wanted <= set(figures.faults), "a kind of fault never came"
     assert {"succeeded", "failed", "canceled", "rejected"} <= set(figures.outcomes)
