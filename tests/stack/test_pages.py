@@ -206,7 +206,7 @@ async def test_the_command_line_runs_by_whichever_python(place: Place) -> None:
         subprocess.run, [python, "-m", "shared.cli", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (called.returncode, called.stderr) == (0, "")
-    assert "Look after a running Darkroom" in called.stdout
+    assert "Operate a running Darkroom" in called.stdout
     assert place.stack.host_url
 
 
