@@ -21,7 +21,9 @@ _unmarked: list[str] = []
 
 def _look(event: str, arguments: tuple[object, ...]) -> None:
     if event in STARTS and _unmarked and arguments[:1] != ("uname",):  # Python's own, for the name of the system
-        pytest.fail(f"{_unmarked[0]} starts a process ({arguments[0]}): mark it as pytest.mark.process")
+        pytest.fail(
+            f"{_unmarked[0]} starts a process ({arguments[0] if arguments else event}): mark it as pytest.mark.process"
+        )
 
 
 platform.platform()  # it starts ``uname`` once, and the SDKs ask for it with their first client

@@ -25,6 +25,7 @@ def test_the_flows_that_differ_are_there() -> None:
     assert 10 <= len(DIFFERING) < len(SECOND_FLOWS)
 
 
+@pytest.mark.process
 def test_the_command_counts_its_schedules(capsys: pytest.CaptureFixture[str]) -> None:
     """It also says when no flow has the name."""
     assert main(["--flow", "check of nothing"]) == 0

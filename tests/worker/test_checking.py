@@ -112,7 +112,7 @@ async def test_a_lost_answer_is_found_in_the_list(world: World, echo: bool, seed
     world.at_rest()
 
 
-@pytest.mark.parametrize("webhook", ["https://[", f"https://a/?user=ada&generation=one&attempt={'1' * 5000}"])
+@pytest.mark.parametrize("webhook", ["https://[one", f"https://a/?user=ada&generation=one&attempt={'1' * 5000}"])
 async def test_a_strangers_address_in_the_list_hides_nothing(world: World, webhook: str) -> None:
     """It stands before the prediction whose answer was lost, and that is found all the same."""
     world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
