@@ -38,6 +38,7 @@ _WORLD_MESSAGES = 200
 _IDS = ("ada", "one", "ada+x@example.com", "us-east-1:7f3c", "auth0|5f7c", "o'brien", "a/b", "a#b", "x" * 129, "", "é")
 
 _REQUEST: Mapping[str, Any] = {
+    "account_id": "ada",
     "user_id": "ada",
     "generation_id": "one",
     "type": "generate",
@@ -62,6 +63,7 @@ _PREDICTION: Mapping[str, Any] = {
 }
 _EVENT: Mapping[str, Any] = {
     "type": "prediction",
+    "account_id": "ada",
     "user_id": "ada",
     "generation_id": "one",
     "attempt": 1,
@@ -78,7 +80,7 @@ _EDGES = (
 
 
 def made(number: int, seed: int) -> bytes:
-    """The message of this number: its queue, ``since`` and ``tries`` in a line each, and its body."""
+    """The message of this number: its queue, ``since`` and ``deferrals`` in a line each, and its body."""
     chance = random.Random(f"{seed}/{number}")
     asks = chance.random() < 0.6
     body = json.loads(json.dumps(_REQUEST if asks else _EVENT))
@@ -92,8 +94,8 @@ def made(number: int, seed: int) -> bytes:
     for _ in range(chance.choice((0, 0, 0, 1, 2, 6))):
         raw = _mutate_bytes(raw, chance)
     since = chance.choice(("", "", "2026-11-21T11:00:00+00:00", *_EDGES))
-    tries = chance.choice(("", "", "1", "3", "-1", "1e9", "9" * 5000, "²"))
-    return b"\n".join((b"requests" if asks else b"events", since.encode(), tries.encode(), raw))
+    deferrals = chance.choice(("", "", "1", "3", "-1", "1e9", "9" * 5000, "²"))
+    return b"\n".join((b"requests" if asks else b"events", since.encode(), deferrals.encode(), raw))
 
 
 def _mutate_object(body: dict[str, Any], chance: random.Random) -> None:
@@ -106,7 +108,7 @@ def _mutate_object(body: dict[str, Any], chance: random.Random) -> None:
         at.pop(name, None)
     elif kind < 0.2:
         at[chance.choice(("widht", "a\nb", "\ud800", "x" * 5000, "key", "unknown_fields"))] = _value(chance)
-    elif kind < 0.4 and name in ("user_id", "generation_id"):
+    elif kind < 0.4 and name in ("account_id", "user_id", "generation_id"):
         at[name] = chance.choice(_IDS)
     else:
         at[name] = _value(chance)
@@ -240,10 +242,10 @@ async def _world() -> World:
 
 
 async def _looked(content: bytes, world: World) -> str:
-    kind, since, tries, raw = content.split(b"\n", 3)
+    kind, since, deferrals, raw = content.split(b"\n", 3)
     asks = kind == b"requests"
     came = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    properties = {name: value for name, value in ((b"since", since), (b"tries", tries)) if value}
+    properties = {name: value for name, value in ((b"since", since), (b"deferrals", deferrals)) if value}
     envelope = read_envelope("m", properties, enqueued_at=came.replace(tzinfo=None))
     if envelope.since is not None and envelope.since.year != came.year:
         raise ValueError(f"{envelope.since} was believed")
