@@ -15,6 +15,9 @@ _REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
 #: The Functions worker's library, which is installed without being in requirements.txt.
 _WORKER = ("azure-functions-runtime",)
 
+#: This project itself, installed editable. Every measured app has modules of the same names: they are not hidden.
+_OWN = "darkroom"
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -23,6 +26,7 @@ def absent() -> frozenset[str]:
     """Top-level modules that are installed here and not in Azure."""
     needed = _needed_by([*_REQUIREMENTS.read_text(encoding="utf-8").splitlines(), *_WORKER])
     owners = metadata.packages_distributions()
+    needed = {*needed, _OWN}
     return frozenset(name for name, each in owners.items() if not any(_plain(owner) in needed for owner in each))
 
 

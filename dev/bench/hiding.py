@@ -23,5 +23,9 @@ def without(names: Collection[str]) -> type[PathFinder]:
 
 
 def hide(names: Collection[str]) -> None:
-    """Let no finder find these modules from now on."""
-    sys.meta_path[:] = [without(names) if finder is PathFinder else finder for finder in sys.meta_path]
+    """Let no finder find these modules from now on.
+
+    An editable install adds a finder of its own, which would find this project's app in the place of another design's.
+    """
+    finders = [finder for finder in sys.meta_path if "__editable__" not in str(getattr(finder, "__module__", ""))]
+    sys.meta_path[:] = [without(names) if finder is PathFinder else finder for finder in finders]

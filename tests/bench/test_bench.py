@@ -6,6 +6,7 @@ import importlib.util
 import io
 import json
 import os
+import subprocess
 import sys
 from collections import Counter
 from importlib import metadata
@@ -179,6 +180,19 @@ def test_a_worker_sees_what_is_installed_in_azure() -> None:
         "opentelemetry",
     }
     assert not there & absent
+
+
+@pytest.mark.process
+def test_every_design_loads_its_own_app() -> None:
+    """This project is installed editable, and its finder would give its own app to each of the other designs."""
+    hidden = "from dev.bench import deployed, hiding; hiding.hide(deployed.absent())"
+    looked = f"import importlib.util; {hidden}; print(importlib.util.find_spec('function_app').origin)"
+    for design in ("usual", "bare", "polling"):
+        folder = Path(bench.__file__).parent / "peers" / design
+        command = [sys.executable, "-c", looked]
+        environment = os.environ | {"PYTHONPATH": str(report.FOLDER.parents[1])}
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == str(folder / "function_app.py")
 
 
 def test_what_is_hidden_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
