@@ -15,7 +15,7 @@ import typer
 from shared.cli.context import AccountToo, Operations, command_context_of, span_of
 from shared.cli.generations import find_one, valid_names
 from shared.config.data_files import overridden
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import Closed, Generation, Received
 from shared.core.reasons import counted
 from shared.core.safety.moderation import PLAIN_WORDS, Category, Policy, Verdict
 from shared.core.safety.policy_file import PolicyError, parse_policy
@@ -45,12 +45,13 @@ def explain(
 
     async def command(operations: Operations) -> int:
         generation = await find_one(operations, generation_id, user, account)
+        records = () if isinstance(generation, Received) else generation.screenings
         if as_json:
-            command_context.screen.json([record.to_json() for record in generation.screenings])
+            command_context.screen.json([record.to_json() for record in records])
             return 0
-        if not generation.screenings:
+        if not records:
             command_context.screen.say("Nothing of it was screened: it was refused before, or it had no outputs.")
-        for record in generation.screenings:
+        for record in records:
             command_context.screen.facts(_facts(record))
             command_context.screen.say("")
         command_context.screen.facts(
@@ -109,6 +110,8 @@ def diff(
         screened = 0
         async for account in deps.store.accounts():
             async for generation in deps.store.generations(account.account_id):
+                if isinstance(generation, Received):
+                    continue  # nothing of it was screened
                 records = [record for record in generation.screenings if record.at >= after]
                 screened += len(records)
                 flips += _flips(generation, records, candidate)
@@ -129,7 +132,7 @@ def diff(
 class _Flip:
     """A verdict that is different under the other policy."""
 
-    generation: Generation
+    generation: Generation | Closed
     record: ScreeningRecord
     verdict: Verdict
 
@@ -151,7 +154,7 @@ class _Flip:
         return category.value if category else "incomplete"
 
 
-def _flips(generation: Generation, records: list[ScreeningRecord], other: Policy) -> list[_Flip]:
+def _flips(generation: Generation | Closed, records: list[ScreeningRecord], other: Policy) -> list[_Flip]:
     verdicts = [(record, record.verdict_under(other)) for record in records]
     return [_Flip(generation, record, verdict) for record, verdict in verdicts if verdict.allowed != record.allowed]
 
