@@ -5,7 +5,7 @@ Rules of this file:
 2. `diff` only reads. The verdict of another policy changes no generation.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,7 @@ from shared.core.reasons import counted
 from shared.core.safety.moderation import PLAIN_WORDS, Category, Policy, Verdict
 from shared.core.safety.policy_file import PolicyError, parse_policy
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.ports import Dependencies
 from shared.views.times import moment
 
 moderation = typer.Typer(help="Content safety: explain, diff.", no_args_is_help=True, rich_markup_mode=None)
@@ -108,13 +109,10 @@ def diff(
         after = deps.now() - span
         flips: list[_Flip] = []
         screened = 0
-        async for account in deps.store.accounts():
-            async for generation in deps.store.generations(account.account_id):
-                if isinstance(generation, Received):
-                    continue  # nothing of it was screened
-                records = [record for record in generation.screenings if record.at >= after]
-                screened += len(records)
-                flips += _flips(generation, records, candidate)
+        async for generation in _screened(deps):
+            records = [record for record in generation.screenings if record.at >= after]
+            screened += len(records)
+            flips += _flips(generation, records, candidate)
         if flips:
             heads = ("USER", "GENERATION", "SCREENED", "WAS", "WOULD BE", "FOR")
             command_context.screen.table(heads, [flip.row for flip in flips])
@@ -152,6 +150,14 @@ class _Flip:
         if self.record.unscreened:
             return f"unscreened {self.record.unscreened}"
         return category.value if category else "incomplete"
+
+
+async def _screened(deps: Dependencies) -> AsyncIterator[Generation | Closed]:
+    """All generations of which something may have been screened: not those that were only taken in."""
+    async for account in deps.store.accounts():
+        async for generation in deps.store.generations(account.account_id):
+            if not isinstance(generation, Received):
+                yield generation
 
 
 def _flips(generation: Generation | Closed, records: list[ScreeningRecord], other: Policy) -> list[_Flip]:
