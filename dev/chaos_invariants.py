@@ -7,7 +7,7 @@ from typing import Any
 
 from shared import worker
 from shared.composition.app import App
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account
 from shared.core.provider.webhook import named_callback
@@ -25,13 +25,13 @@ class Truth:
 async def broken(app: App, truth: Truth) -> list[str]:
     """Every broken invariant, one sentence each."""
     problems = [f"audit: {difference}" async for difference in worker.audit(app.deps)]
-    generations: list[Generation] = []
+    generations: list[AnyGeneration] = []
     async for account in app.store.accounts():
         if not isinstance(account, Account):
             continue  # the audit has reported it
         mine = [generation async for generation in app.store.generations(account.account_id)]
         generations += mine
-        captured = sum(generation.captured_credits for generation in mine)
+        captured = sum(generation.captured_credits for generation in mine if isinstance(generation, Generation))
         if (account.captured, account.held) != (captured, 0):
             problems.append(
                 f"{account.account_id}: captured {account.captured} of {captured}, still held {account.held}"
@@ -39,19 +39,26 @@ async def broken(app: App, truth: Truth) -> list[str]:
     for generation in generations:
         problems += _generation(generation, truth.events.get(generation.key.generation_id, ()))
     problems += _asked_for(generations, truth)
-    problems += _predictions(generations, truth)
-    problems += await _blobs(app, generations)
+    opened = [generation for generation in generations if isinstance(generation, Generation)]
+    problems += _predictions(opened, truth)
+    problems += await _blobs(app, opened)
     return problems
 
 
-def _generation(generation: Generation, events: Sequence[Mapping[str, Any]]) -> list[str]:
+def _generation(generation: AnyGeneration, events: Sequence[Mapping[str, Any]]) -> list[str]:
     problems = []
-    name, attempt = str(generation.key), generation.attempt
+    name = str(generation.key)
     if not generation.state.ended:
         problems.append(f"{name}: still {generation.state}")
     if len({event["id"] for event in events}) != 1:
         problems.append(f"{name}: announced under {len({event['id'] for event in events})} ids")
-    price = attempt.unit_credits * len(generation.outputs) if attempt and generation.state is State.SUCCEEDED else 0
+    return problems + (_credits(generation) if isinstance(generation, Generation) else [])
+
+
+def _credits(generation: Generation) -> list[str]:
+    problems, name = [], str(generation.key)
+    paid = generation.state is State.SUCCEEDED
+    price = generation.attempt.unit_credits * len(generation.outputs) if paid else 0
     if generation.captured_credits != price:
         problems.append(f"{name}: captured {generation.captured_credits}, delivered for {price}")
     if generation.captured_credits > generation.held_credits:
@@ -59,7 +66,7 @@ def _generation(generation: Generation, events: Sequence[Mapping[str, Any]]) -> 
     return problems
 
 
-def _asked_for(generations: Sequence[Generation], truth: Truth) -> list[str]:
+def _asked_for(generations: Sequence[AnyGeneration], truth: Truth) -> list[str]:
     known = {generation.key.generation_id for generation in generations}
     return [f"{generation_id}: lost without a trace" for generation_id in truth.sent if generation_id not in known]
 
@@ -67,7 +74,7 @@ def _asked_for(generations: Sequence[Generation], truth: Truth) -> list[str]:
 def _predictions(generations: Sequence[Generation], truth: Truth) -> list[str]:
     """No prediction still runs; each delivered one belongs to its attempt; an attempt has paid for one at most."""
     problems = []
-    used = {g.attempt.prediction_id: g for g in generations if g.attempt and g.state is State.SUCCEEDED}
+    used = {g.attempt.prediction_id: g for g in generations if g.state is State.SUCCEEDED}
     succeeded: Counter[Any] = Counter()
     for prediction in truth.predictions:
         callback = named_callback(prediction.get("webhook") or "")

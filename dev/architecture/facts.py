@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.catalog import quote
@@ -21,7 +22,7 @@ from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
 from shared.core.money.ledger import Account, Plan
 from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason, Refusal
@@ -42,7 +43,7 @@ OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_by
 def _opened() -> tuple[Generation, Account]:
     """A generation that was just opened on flux-dev, which falls back to flux-schnell."""
     start = opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
-    if start.account is None:
+    if start.account is None or not isinstance(start.generation, Generation):
         raise AssertionError("the sample's account can pay")
     return start.generation, start.account
 
@@ -50,7 +51,7 @@ def _opened() -> tuple[Generation, Account]:
 SUBMITTING, HOLDING = _opened()
 
 
-def step(transition: Transition | None) -> Generation:
+def step(transition: Transition[Generation] | None) -> Generation:
     """Returns the generation after a transition that must be possible."""
     if transition is None:
         raise AssertionError("a sample's transition says nothing")
@@ -59,8 +60,7 @@ def step(transition: Transition | None) -> Generation:
 
 def missing(generation: Generation, since: datetime = NOW) -> Generation:
     """The same generation, and Replicate does not know its prediction."""
-    attempt = replace(generation.attempt, missing_since=since) if generation.attempt else None
-    return replace(generation, attempt=attempt)
+    return replace(generation, attempt=replace(generation.attempt, missing_since=since))
 
 
 RECEIVED = opening.received(REQUEST, Refusal.of(Reason.SAFETY_UNAVAILABLE), NOW).generation
@@ -73,7 +73,7 @@ SUCCEEDED = step(transitions.delivered(RUNNING, HOLDING, 1, DONE, Delivery(outpu
 FAILED = step(transitions.dead_lettered(RUNNING, HOLDING, NOW))
 CANCELED = step(transitions.end_requested(WAITING, HOLDING, Reason.CANCELED_BY_USER, NOW))
 REJECTED = opening.rejected(REQUEST.key, REQUEST, Refusal.of(Reason.NO_CREDITS), NOW).generation
-STATES = {
+STATES: dict[str, AnyGeneration] = {
     "received": RECEIVED,
     "submitting": SUBMITTING,
     "waiting": WAITING,
@@ -91,56 +91,90 @@ def ended(status: Status, error: str = "") -> Prediction:
     return Prediction(prediction_id=PREDICTION, status=status, error=error, failure=failure_of(error))
 
 
-def attempt_failed(prediction: Prediction) -> Callable[[Generation], Transition | None]:
+#: What a fact makes of a generation; None if it changes nothing.
+Fact: TypeAlias = Callable[[AnyGeneration], Transition[AnyGeneration] | None]
+
+
+def _opened_only(transition: Callable[[Generation], Transition[Generation] | None]) -> Fact:
+    """A fact that only a generation meets that has opened."""
+    return lambda generation: transition(generation) if isinstance(generation, Generation) else None
+
+
+def attempt_failed(prediction: Prediction) -> Fact:
     """What a failed prediction makes of a generation."""
-    return lambda g: transitions.attempt_failed(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW)
+    return _opened_only(lambda g: transitions.attempt_failed(g, HOLDING, CATALOG, 1, prediction, seed=8, now=NOW))
 
 
-def refused(reason: Reason, number: int = 1) -> Callable[[Generation], Transition | None]:
+def refused(reason: Reason, number: int = 1) -> Fact:
     """What a create that was refused makes of a generation."""
-    return lambda g: transitions.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW)
+    return _opened_only(lambda g: transitions.refused(g, HOLDING, CATALOG, number, Refusal.of(reason), seed=8, now=NOW))
 
 
-def _opens(generation: Generation) -> Transition | None:
+def _opens(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     """What the request of a generation makes of it, when it can be decided."""
-    if not opening.unopened(generation):
+    if not isinstance(generation, Received):
         return None
-    return opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+    return opening.opened(
+        REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW, before=generation
+    )
 
 
-def _turned_away(generation: Generation) -> Transition | None:
+def _turned_away(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     """What a request that cannot be paid makes of it."""
-    if not opening.unopened(generation):
+    if not isinstance(generation, Received):
         return None
-    return opening.opened(REQUEST, None, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+    return opening.opened(
+        REQUEST, None, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW, before=generation
+    )
 
 
-FACTS: dict[str, Callable[[Generation], Transition | None]] = {
+def _never_opens(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What the deadline of a request that waits makes of it."""
+    return opening.given_up(generation, NOW) if isinstance(generation, Received) else None
+
+
+def _end_requested(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What a user's cancel makes of it."""
+    if isinstance(generation, Received):
+        return opening.end_requested(generation, Reason.CANCELED_BY_USER, NOW)
+    return _opened_only(lambda g: transitions.end_requested(g, HOLDING, Reason.CANCELED_BY_USER, NOW))(generation)
+
+
+def _dead_lettered(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What a dead letter makes of it."""
+    if isinstance(generation, Received):
+        return opening.dead_lettered(generation, NOW)
+    return _opened_only(lambda g: transitions.dead_lettered(g, HOLDING, NOW))(generation)
+
+
+FACTS: dict[str, Fact] = {
     "opens": _opens,
     "turned away": _turned_away,
-    "never opens": lambda g: opening.given_up(g, NOW),
-    "not created": lambda g: transitions.deferred(g, HOLDING, 1, 1, PACED, retry_at=LATER, now=NOW),
-    "wait over": lambda g: transitions.retried(g, LATER),
-    "given up": lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER),
+    "never opens": _never_opens,
+    "not created": _opened_only(lambda g: transitions.deferred(g, HOLDING, 1, 1, PACED, retry_at=LATER, now=NOW)),
+    "wait over": _opened_only(lambda g: transitions.retried(g, LATER)),
+    "given up": _opened_only(lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER)),
     "create refused": refused(Reason.PROVIDER_REFUSED),
     "model is gone": refused(Reason.UNKNOWN_MODEL),
-    "adopted": lambda g: transitions.adopted(g, 1, PREDICTION),
-    "lost": lambda g: transitions.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER),
-    "delivered": lambda g: transitions.delivered(g, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW),
-    "all refused": lambda g: transitions.delivered(
-        g, HOLDING, 1, DONE, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
+    "adopted": _opened_only(lambda g: transitions.adopted(g, 1, PREDICTION)),
+    "lost": _opened_only(lambda g: transitions.lost(g, HOLDING, CATALOG, TIMING, seed=8, now=LATER)),
+    "delivered": _opened_only(lambda g: transitions.delivered(g, HOLDING, 1, DONE, Delivery(outputs=(OUTPUT,)), NOW)),
+    "all refused": _opened_only(
+        lambda g: transitions.delivered(
+            g, HOLDING, 1, DONE, Delivery(refused=Refusal.of(Reason.OUTPUT_REFUSED), refused_outputs=1), NOW
+        )
     ),
     "failed": attempt_failed(ended(Status.FAILED, "NSFW content")),
     "interrupted": attempt_failed(ended(Status.FAILED, "(code: PA)")),
     "canceled there": attempt_failed(ended(Status.CANCELED)),
     "aborted there": attempt_failed(ended(Status.ABORTED)),
-    "end requested": lambda g: transitions.end_requested(g, HOLDING, Reason.CANCELED_BY_USER, NOW),
-    "unheard": lambda g: transitions.unheard(g, HOLDING, TIMING, MUCH_LATER),
-    "missed": lambda g: transitions.missed(g, 1, PREDICTION, NOW),
-    "known again": lambda g: transitions.known_again(missing(g), 1, PREDICTION),
-    "promised": lambda g: transitions.promised(g, 1, PREDICTION),
-    "vanished": lambda g: transitions.vanished(missing(g), HOLDING, TIMING, LATER),
-    "dead-lettered": lambda g: transitions.dead_lettered(g, HOLDING, NOW),
+    "end requested": _end_requested,
+    "unheard": _opened_only(lambda g: transitions.unheard(g, HOLDING, TIMING, MUCH_LATER)),
+    "missed": _opened_only(lambda g: transitions.missed(g, 1, PREDICTION, NOW)),
+    "known again": _opened_only(lambda g: transitions.known_again(missing(g), 1, PREDICTION)),
+    "promised": _opened_only(lambda g: transitions.promised(g, 1, PREDICTION)),
+    "vanished": _opened_only(lambda g: transitions.vanished(missing(g), HOLDING, TIMING, LATER)),
+    "dead-lettered": _dead_lettered,
 }
 
 #: What each fact is, in one sentence.

@@ -28,6 +28,7 @@ from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import Generation
 from shared.core.money import ledger
 from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Prediction
@@ -204,7 +205,7 @@ class Walk:
         """The prediction in the form of a webhook."""
         while True:
             generation = (await self._app.store.load(key)).generation
-            attempt = generation.attempt if generation is not None else None
+            attempt = generation.attempt if isinstance(generation, Generation) else None
             if attempt is None or attempt.prediction_id is None:
                 raise RuntimeError(f"generation {key} has no prediction")
             prediction = await self._app.replicate.get(attempt.ref(attempt.prediction_id))

@@ -21,8 +21,9 @@ from shared.adapters.azure_storage.tables import rows
 from shared.composition.app import App
 from shared.config.settings import Settings
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import Closed
 from shared.core.lifecycle.state import State
+from shared.core.reasons import Reason
 from shared.ports import OpenRow
 
 #: Rows of one transaction: the service accepts a hundred.
@@ -109,7 +110,15 @@ async def _finish(app: App, written: int, wanted: int) -> None:
         writes: list[wire.Write] = []
         for number in numbers:
             key = Key(f"user-{start % 50}", f"done-{number}")
-            done = Generation(key=key, state=State.REJECTED, opened_at=now, request=None, ended_at=now)
+            done = Closed(
+                key=key,
+                state=State.REJECTED,
+                opened_at=now,
+                ended_at=now,
+                request=None,
+                reason=Reason.NO_CREDITS,
+                text="",
+            )
             writes.append((rows.generation_row(done), ""))
         await app._tables.rest.transact(app.settings.state_table, writes)  # noqa: SLF001  # there is no public way to write rows in bulk
 

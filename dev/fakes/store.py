@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from shared.core.keys import Key, row_key
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.ports import Conflict, Loaded, UnreadableRow
 
@@ -23,9 +23,9 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.saved_accounts: dict[str, Account] = {}
-        self.saved_generations: dict[Key, Generation] = {}
+        self.saved_generations: dict[Key, AnyGeneration] = {}
         self.entries: list[LedgerEntry] = []
-        self.before_commit: list[Callable[[Generation | None, Transition], None]] = []
+        self.before_commit: list[Callable[[AnyGeneration | None, Transition[AnyGeneration]], None]] = []
         #: Accounts whose row cannot be read.
         self.unreadable: dict[str, UnreadableRow] = {}
         self._etags: dict[str | Key, str] = {}
@@ -42,7 +42,7 @@ class FakeStore:
         self.saved_accounts[account.account_id] = account
         self._etags[account.account_id] = self._new_etag()
 
-    def put_generation(self, generation: Generation) -> None:
+    def put_generation(self, generation: AnyGeneration) -> None:
         """Set a generation as if it had been saved: a shortcut into the middle of its life."""
         self.saved_generations[generation.key] = generation
         self._etags[generation.key] = self._new_etag()
@@ -59,7 +59,7 @@ class FakeStore:
             raise self.unreadable[account_id]
         return self.saved_accounts.get(account_id), self._etags.get(account_id, "")
 
-    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+    async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """See ``Store``."""
         await _turn()
         generation, account, entry = transition.generation, transition.account, transition.entry
@@ -107,7 +107,7 @@ class FakeStore:
         for account_id, account in list(self.saved_accounts.items()):
             yield self.unreadable.get(account_id, account)
 
-    async def generations(self, account_id: str) -> AsyncIterator[Generation]:
+    async def generations(self, account_id: str) -> AsyncIterator[AnyGeneration]:
         """See ``Store``."""
         await _turn()
         for key, generation in list(self.saved_generations.items()):

@@ -29,7 +29,7 @@ from shared.core.catalog.catalog import Catalog
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Timing
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, Move, Plan, moved
 from shared.core.provider.guarantees import REPLICATE
@@ -180,7 +180,13 @@ class World:
     # Looking.
 
     def generation(self, key: Key = KEY) -> Generation:
-        """The generation as it is saved."""
+        """The generation as it is saved. AssertionError if it has not opened; see ``saved``."""
+        found = self.saved(key)
+        assert isinstance(found, Generation), f"{key} has not opened: {found.state}"
+        return found
+
+    def saved(self, key: Key = KEY) -> AnyGeneration:
+        """What is saved under a key, opened or not."""
         return self.store.saved_generations[key]
 
     def account(self, account_id: str = "ada") -> Account:
@@ -209,12 +215,17 @@ class World:
                 replay = moved(replay, entry)
             have = (account.granted, account.available, account.held, account.captured)
             assert have == (replay.granted, replay.available, replay.held, replay.captured), account_id
-            mine = [each for key, each in self.store.saved_generations.items() if key.account_id == account_id]
+            mine = [each for each in self._opened() if each.key.account_id == account_id]
             assert account.held == sum(each.held_credits for each in mine if not each.state.ended), account_id
             assert account.captured == sum(each.captured_credits for each in mine), account_id
-        for generation in self.store.saved_generations.values():
+        for generation in self._opened():
             self._generation_is_sound(generation)
+        for key in self.store.saved_generations.keys() - {each.key for each in self._opened()}:
+            assert not self.store.entries_of(key), key
         self._outputs_are_sound()
+
+    def _opened(self) -> list[Generation]:
+        return [each for each in self.store.saved_generations.values() if isinstance(each, Generation)]
 
     def _generation_is_sound(self, generation: Generation) -> None:
         key = generation.key
@@ -222,7 +233,7 @@ class World:
         assert (Move.HOLD in moves) == (generation.held_credits > 0), key
         assert (Move.RESOLVE in moves) == (generation.held_credits > 0 and generation.state.ended), key
         assert bool(generation.outputs) == (generation.state is State.SUCCEEDED), key
-        if generation.state is State.SUCCEEDED and generation.attempt is not None:
+        if generation.state is State.SUCCEEDED:
             assert generation.captured_credits == generation.attempt.unit_credits * len(generation.outputs), key
         else:
             assert generation.captured_credits == 0, key

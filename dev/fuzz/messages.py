@@ -24,7 +24,7 @@ from shared.adapters.azure_storage.tables import entities, rows
 from shared.adapters.service_bus import read_envelope
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.requests.fields import FIELDS
 from shared.core.requests.messages import GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
@@ -289,7 +289,7 @@ def _as_another(message: Message, world: World) -> Message:
     return message
 
 
-def _stored(generation: Generation) -> None:
+def _stored(generation: AnyGeneration) -> None:
     """Write the generation to a row and read it back."""
     row = rows.generation_row(generation)
     for value in row.values():

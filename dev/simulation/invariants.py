@@ -16,7 +16,7 @@ from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.keys import Key, row_key
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
 from shared.core.lifecycle.state import NEXT, State
 from shared.core.lifecycle.steps import MOST_ENTRIES
 from shared.core.money.ledger import Account, Move
@@ -52,12 +52,12 @@ class Observer:
         self.safe: dict[str, Blob] = {}
         world.store.before_commit.append(self.save)
 
-    def save(self, before: Generation | None, transition: Transition) -> None:
+    def save(self, before: AnyGeneration | None, transition: Transition[AnyGeneration]) -> None:
         """One save: states only grow, ended is final, a credit move goes with the state that it belongs to."""
         after, key = transition.generation, transition.generation.key
         self.checks += 1
         self.touched.add(key.account_id)
-        if after.attempt is not None and after.attempt.prediction_id is not None:
+        if isinstance(after, Generation) and after.attempt.prediction_id is not None:
             self.adopted.add(after.attempt.prediction_id)
         require(after.history != (before.history if before else ()), "a save says what has happened", key)
         require(len(after.history) <= MOST_ENTRIES, "a history is bounded", key)
@@ -66,23 +66,31 @@ class Observer:
         require(after.state in NEXT[before.state if before else None], "a step of the state machine", key)
         if before is not None:
             require(not before.state.ended, "ended is final", key)
+            if isinstance(before, Generation):
+                require(isinstance(after, Generation), "what has opened stays opened", key)
             grown = after.rank > before.rank
-            wish = after.rank == before.rank and before.requested_end is None and after.requested_end is not None
-            require(grown or wish or _noted(before, after), "the rank only grows", (key, before.rank, after.rank))
-            waited = before.state is State.RECEIVED
-            require(not (waited and before.held_credits), "what was taken in holds nothing", key)
-            require(waited or after.held_credits == before.held_credits, "a hold does not change", key)
-            again = before.state is State.WAITING and after.state is State.SUBMITTING
-            require(not (again and before.requested_end), "what is to end is not submitted again", key)
-            self._count(before, after)
-        unopened = before is None or before.state is State.RECEIVED
-        opens = unopened and not after.state.ended and after.state is not State.RECEIVED
+            if isinstance(before, Generation) and isinstance(after, Generation):
+                self._opened_changes(before, after, grown=grown)
+            else:
+                require(grown, "the rank only grows", (key, before.rank, after.rank))
+        unopened = before is None or isinstance(before, Received)
+        opens = unopened and isinstance(after, Generation)
         ends = not unopened and after.state.ended
+        require(not (opens and after.state.ended), "what opens has not ended", key)
         move = transition.entry.move if transition.entry else None
         require(move is (Move.HOLD if opens else Move.RESOLVE if ends else None), "moves go with states", (key, move))
 
+    def _opened_changes(self, before: Generation, after: Generation, *, grown: bool) -> None:
+        key = after.key
+        wish = after.rank == before.rank and before.requested_end is None and after.requested_end is not None
+        require(grown or wish or _noted(before, after), "the rank only grows", (key, before.rank, after.rank))
+        require(after.held_credits == before.held_credits, "a hold does not change", key)
+        again = before.state is State.WAITING and after.state is State.SUBMITTING
+        require(not (again and before.requested_end), "what is to end is not submitted again", key)
+        self._count(before, after)
+
     def _count(self, before: Generation, after: Generation) -> None:
-        if before.attempt is not None and after.attempt is not None and after.attempt.number > before.attempt.number:
+        if after.attempt.number > before.attempt.number:
             (self.lost if before.state is State.SUBMITTING else self.attempt_failed)[after.key] += 1
 
     def account_is_sound(self, account_id: str) -> None:
@@ -97,10 +105,14 @@ class Observer:
                 for index, change in enumerate((entry.granted, entry.available, entry.held, entry.captured)):
                     replay[index] += change
         require(not moves or max(moves.values()) == 1, "at most one hold and one resolve", account_id)
-        mine = [each for key, each in store.saved_generations.items() if key.account_id == account_id]
+        mine = [each for each in _opened(self.world) if each.key.account_id == account_id]
         account = store.saved_accounts.get(account_id)
         if account is not None:
             self._books(account, replay, mine)
+        for generation in store.saved_generations.values():
+            if generation.key.account_id == account_id and not isinstance(generation, Generation):
+                moved = moves[row_key(generation.key), Move.HOLD] + moves[row_key(generation.key), Move.RESOLVE]
+                require(not moved, "what has not opened moves no credit", generation.key)
         for generation in mine:
             self._holds(generation, moves)
 
@@ -132,9 +144,9 @@ class Observer:
         """Nothing was opened, and nothing is reachable, without a verdict that passed and is on record."""
         passed = {record.subject for record in generation.screenings if record.allowed}
         request = generation.request
-        looked = {"prompt"} if request is not None and _written(request) else set()
-        looked |= {"input file"} if request is not None and request.input_file else set()
-        require(generation.attempt is None or looked <= passed, "what was opened has passed", generation.key)
+        looked = {"prompt"} if _written(request) else set()
+        looked |= {"input file"} if request.input_file else set()
+        require(looked <= passed, "what was opened has passed", generation.key)
         for output in generation.outputs:
             subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"
             require(subject in passed, "what is reachable has passed, and the record says so", output.name)
@@ -142,7 +154,7 @@ class Observer:
 
 def _noted(before: Generation, after: Generation) -> bool:
     """Whether all that a save did was to note what Replicate does not know or show."""
-    if before.attempt is None or after.attempt is None or before.state is not State.RUNNING:
+    if before.state is not State.RUNNING:
         return False
     plain = replace(after.attempt, missing_since=before.attempt.missing_since, promised=before.attempt.promised)
     return after != before and replace(after, attempt=plain, history=before.history) == before
@@ -150,10 +162,13 @@ def _noted(before: Generation, after: Generation) -> bool:
 
 def price_of(generation: Generation, catalog: Catalog) -> int:
     """The price of the model that was used, for each output that was stored; nothing without success."""
-    attempt, request = generation.attempt, generation.request
-    if generation.state is not State.SUCCEEDED or attempt is None or request is None:
+    if generation.state is not State.SUCCEEDED:
         return 0
-    return unit_credits(catalog.models[attempt.model], request) * len(generation.outputs)
+    return unit_credits(catalog.models[generation.attempt.model], generation.request) * len(generation.outputs)
+
+
+def _opened(world: World) -> list[Generation]:
+    return [each for each in world.store.saved_generations.values() if isinstance(each, Generation)]
 
 
 def _written(request: GenerationRequest) -> str:
@@ -217,7 +232,8 @@ def _announced(world: World) -> None:
         announced.setdefault(event.key, set()).add(event.event_id)
         saved = world.store.saved_generations[event.key]
         says = (event.outcome, event.captured_credits, event.outputs, event.reason)
-        held = (saved.state.value, saved.captured_credits, saved.outputs, saved.reason)
+        paid = (saved.captured_credits, saved.outputs) if isinstance(saved, Generation) else (0, ())
+        held = (saved.state.value, *paid, saved.reason)
         require(says == held, "the event says what is saved", event.key)
     for key in world.store.saved_generations:
         require(len(announced.get(key, ())) == 1, "every end is announced with one id", key)
@@ -225,7 +241,7 @@ def _announced(world: World) -> None:
 
 def _outputs(world: World) -> None:
     """What is stored is what was paid for, and nothing else."""
-    paid = {output.name for each in world.store.saved_generations.values() for output in each.outputs}
+    paid = {output.name for each in _opened(world) for output in each.outputs}
     stored = set(world.blobs.outputs)
     require(stored == paid, "each stored output is paid for, and each paid one is stored", stored ^ paid)
 
@@ -254,7 +270,8 @@ def nothing_secret(world: World) -> None:
         request = generation.request
         if request is not None:
             secrets |= set(_texts(request))
-        secrets |= {output.text for output in generation.outputs if output.text}
+        if isinstance(generation, Generation):
+            secrets |= {output.text for output in generation.outputs if output.text}
     said: set[str] = set()
     for name, _, facts in world.telemetry.steps:
         said |= {name, *map(str, facts.values())}

@@ -18,7 +18,7 @@ from shared.cli.context import CommandContext, Operations, RefusedError, command
 from shared.cli.printing import plain
 from shared.config.settings import Settings
 from shared.core.keys import user_named
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, Sendable
@@ -190,7 +190,7 @@ async def _state_of_generation(operations: Operations, message: Message) -> str:
     return _state(generation) if generation else "not found"
 
 
-def _state(generation: Generation) -> str:
+def _state(generation: AnyGeneration) -> str:
     return f"{generation.state}, {generation.reason}" if generation.reason else generation.state.value
 
 

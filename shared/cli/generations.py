@@ -24,7 +24,7 @@ from shared.cli.context import (
     valid_key,
 )
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.requests.messages import CancelRequest
 from shared.ports import Envelope
 from shared.views.generation import GenerationView
@@ -107,7 +107,7 @@ def valid_names(generation_id: str, user: str | None, account: str | None) -> No
     valid_account(account)
 
 
-async def find_one(operations: Operations, generation_id: str, user: str | None, account: str | None) -> Generation:
+async def find_one(operations: Operations, generation_id: str, user: str | None, account: str | None) -> AnyGeneration:
     """The generation of this id, of this user or of any. RefusedError if there is none, or more than one."""
     if user is not None:
         key = Key(user, generation_id, account or "")
@@ -131,7 +131,7 @@ async def find_one(operations: Operations, generation_id: str, user: str | None,
 async def show_generation(
     command_context: CommandContext,
     operations: Operations,
-    generation: Generation,
+    generation: AnyGeneration,
     *,
     prompt: bool = False,
     text: bool = False,
@@ -145,9 +145,11 @@ async def show_generation(
         command_context.screen.facts(view.as_lines(operations.deps.now()))
 
 
-async def _save(command_context: CommandContext, operations: Operations, generation: Generation, folder: Path) -> None:
+async def _save(
+    command_context: CommandContext, operations: Operations, generation: AnyGeneration, folder: Path
+) -> None:
     """Save each output as ``GENERATION-ATTEMPT-INDEX.EXT``; a file of this name is replaced."""
-    if not generation.outputs:
+    if not isinstance(generation, Generation) or not generation.outputs:
         raise RefusedError("It has no outputs to save.")
     for output in generation.outputs:
         try:

@@ -5,7 +5,7 @@ Rules of this file:
 2. `diff` only reads. The verdict of another policy changes no generation.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,12 @@ import typer
 from shared.cli.context import AccountToo, Operations, command_context_of, span_of
 from shared.cli.generations import find_one, valid_names
 from shared.config.data_files import overridden
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import Closed, Generation, Received
 from shared.core.reasons import counted
 from shared.core.safety.moderation import PLAIN_WORDS, Category, Policy, Verdict
 from shared.core.safety.policy_file import PolicyError, parse_policy
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.ports import Dependencies
 from shared.views.times import moment
 
 moderation = typer.Typer(help="Content safety: explain, diff.", no_args_is_help=True, rich_markup_mode=None)
@@ -45,12 +46,13 @@ def explain(
 
     async def command(operations: Operations) -> int:
         generation = await find_one(operations, generation_id, user, account)
+        records = () if isinstance(generation, Received) else generation.screenings
         if as_json:
-            command_context.screen.json([record.to_json() for record in generation.screenings])
+            command_context.screen.json([record.to_json() for record in records])
             return 0
-        if not generation.screenings:
+        if not records:
             command_context.screen.say("Nothing of it was screened: it was refused before, or it had no outputs.")
-        for record in generation.screenings:
+        for record in records:
             command_context.screen.facts(_facts(record))
             command_context.screen.say("")
         command_context.screen.facts(
@@ -107,11 +109,10 @@ def diff(
         after = deps.now() - span
         flips: list[_Flip] = []
         screened = 0
-        async for account in deps.store.accounts():
-            async for generation in deps.store.generations(account.account_id):
-                records = [record for record in generation.screenings if record.at >= after]
-                screened += len(records)
-                flips += _flips(generation, records, candidate)
+        async for generation in _screened(deps):
+            records = [record for record in generation.screenings if record.at >= after]
+            screened += len(records)
+            flips += _flips(generation, records, candidate)
         if flips:
             heads = ("USER", "GENERATION", "SCREENED", "WAS", "WOULD BE", "FOR")
             command_context.screen.table(heads, [flip.row for flip in flips])
@@ -129,7 +130,7 @@ def diff(
 class _Flip:
     """A verdict that is different under the other policy."""
 
-    generation: Generation
+    generation: Generation | Closed
     record: ScreeningRecord
     verdict: Verdict
 
@@ -151,7 +152,15 @@ class _Flip:
         return category.value if category else "incomplete"
 
 
-def _flips(generation: Generation, records: list[ScreeningRecord], other: Policy) -> list[_Flip]:
+async def _screened(deps: Dependencies) -> AsyncIterator[Generation | Closed]:
+    """All generations of which something may have been screened: not those that were only taken in."""
+    async for account in deps.store.accounts():
+        async for generation in deps.store.generations(account.account_id):
+            if not isinstance(generation, Received):
+                yield generation
+
+
+def _flips(generation: Generation | Closed, records: list[ScreeningRecord], other: Policy) -> list[_Flip]:
     verdicts = [(record, record.verdict_under(other)) for record in records]
     return [_Flip(generation, record, verdict) for record, verdict in verdicts if verdict.allowed != record.allowed]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.money.ledger import Account, LedgerEntry
 from shared.core.money.usage import Used
 from shared.ports.state import Loaded
@@ -24,7 +24,7 @@ class Records(Protocol):
     def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
         """Iterate over all ledger entries of one account."""
 
-    async def find(self, generation_id: str) -> list[Generation]:
+    async def find(self, generation_id: str) -> list[AnyGeneration]:
         """The generations with this id, of all users."""
 
     def used(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.ledger import Account, LedgerEntry
 from shared.ports.errors import UnreadableRow
 
@@ -17,7 +17,7 @@ class Loaded:
 
     account: Account | None
     account_etag: str
-    generation: Generation | None
+    generation: AnyGeneration | None
     generation_etag: str
 
 
@@ -30,7 +30,7 @@ class Store(Protocol):
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """Read one account and its ETag. The account is None if it does not exist."""
 
-    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+    async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """Save a transition in one transaction, on the condition that nothing changed since ``loaded``.
 
         Raises Conflict if something changed, or if the generation or a ledger entry exists already, unless this same
@@ -46,8 +46,8 @@ class Store(Protocol):
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Iterate over all accounts. An account that cannot be read is an UnreadableRow."""
 
-    def generations(self, account_id: str) -> AsyncIterator[Generation]:
-        """Iterate over all generations of one account."""
+    def generations(self, account_id: str) -> AsyncIterator[AnyGeneration]:
+        """Iterate over all generations of one account, opened or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.events.generation_event import Output
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
 from shared.core.lifecycle.steps import Entry
 from shared.core.money.usage import usd
 from shared.core.requests.fields import FIELDS, WRITTEN
@@ -27,6 +28,36 @@ _SHOWN_FIELDS = tuple(field.name for field in FIELDS if field.shown)
 _SHOWN_WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
 
 
+def _not_opened() -> dict[str, Any]:
+    """In JSON: what only an opened generation has, as it is shown without one. It gives all facts their order."""
+    return {
+        "requested_end": None,
+        "modality": None,
+        "model": None,
+        "chosen_by": None,
+        "passed_over": [],
+        "chain": [],
+        "attempts": 0,
+        "tries": 0,
+        "asked": None,
+        "sent": {},
+        "seed": None,
+        "prediction_id": None,
+        "missing_since": None,
+        "credits": {"held": 0, "captured": 0, "released": 0},
+        "cost_usd_micros": 0,
+        "provider_error": None,
+        "metrics": {},
+        "outputs": [],
+        "refused_outputs": 0,
+        "ignored_fields": [],
+        "history": [],
+        "opened_at": None,
+        "submitted_at": None,
+        "retry_at": None,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationView:
     """A generation with its row in the open index, if it has one.
@@ -34,7 +65,7 @@ class GenerationView:
     ``prompt`` adds the texts that its user wrote, ``text`` the texts that a model wrote.
     """
 
-    generation: Generation
+    generation: AnyGeneration
     row: OpenRow | None
     prompt: bool = False
     text: bool = False
@@ -42,39 +73,47 @@ class GenerationView:
     def as_json(self) -> dict[str, Any]:
         """The facts as JSON values. Times are texts in ISO 8601."""
         generation, row = self.generation, self.row
-        attempt = generation.attempt
-        return {
+        ended_at = _ended_at(generation)
+        facts = {
             **generation.key.properties,
             "state": generation.state.value,
             "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
+            **_not_opened(),
+            "asked": self._request_facts,
+            "ignored_fields": list(generation.ignored_fields),
+            "history": [_entry_json(entry) for entry in generation.history],
+            "opened_at": generation.opened_at.isoformat(),
+            "ended_at": ended_at.isoformat() if ended_at else None,
+            "announced": _is_announced(generation, row),
+            "due_at": row.due_at.isoformat() if row else None,
+            **self._prompts,
+        }
+        return facts | self._opened_json(generation) if isinstance(generation, Generation) else facts
+
+    def _opened_json(self, generation: Generation) -> dict[str, Any]:
+        """What only a generation has that has opened: the values in the place of ``_not_opened``."""
+        attempt = generation.attempt
+        return {
             "requested_end": generation.requested_end.value if generation.requested_end else None,
-            "modality": attempt.modality if attempt else None,
-            "model": attempt.model if attempt else None,
+            "modality": attempt.modality,
+            "model": attempt.model,
             "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
             "passed_over": [{"model": each.model, "reason": each.reason.value} for each in generation.passed_over],
             "chain": list(generation.chain),
-            "attempts": attempt.number if attempt else 0,
-            "tries": attempt.posts if attempt else 0,
-            "asked": self._request_facts,
-            "sent": self._input_facts,
-            "seed": attempt.seed if attempt else None,
-            "prediction_id": attempt.prediction_id if attempt else None,
-            "missing_since": attempt.missing_since.isoformat() if attempt and attempt.missing_since else None,
+            "attempts": attempt.number,
+            "tries": attempt.posts,
+            "sent": _input_facts(attempt),
+            "seed": attempt.seed,
+            "prediction_id": attempt.prediction_id,
+            "missing_since": attempt.missing_since.isoformat() if attempt.missing_since else None,
             "credits": _credits_json(generation),
             "cost_usd_micros": generation.cost_usd_micros,
             "provider_error": generation.provider_error or None,
             "metrics": _without_words(generation.metrics),
             "outputs": [self._output_json(output) for output in generation.outputs],
             "refused_outputs": generation.refused_outputs,
-            "ignored_fields": list(generation.ignored_fields),
-            "history": [_entry_json(entry) for entry in generation.history],
-            "opened_at": generation.opened_at.isoformat(),
-            "submitted_at": attempt.submitted_at.isoformat() if attempt else None,
-            "retry_at": attempt.retry_at.isoformat() if attempt and attempt.retry_at else None,
-            "ended_at": generation.ended_at.isoformat() if generation.ended_at else None,
-            "announced": _is_announced(generation, row),
-            "due_at": row.due_at.isoformat() if row else None,
-            **self._prompts,
+            "submitted_at": attempt.submitted_at.isoformat(),
+            "retry_at": attempt.retry_at.isoformat() if attempt.retry_at else None,
         }
 
     def as_lines(self, now: datetime) -> Iterator[tuple[str, str]]:
@@ -85,15 +124,21 @@ class GenerationView:
         yield "account", generation.key.account_id
         yield "state", generation.state.value
         yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
-        yield (
-            "requested_end",
-            f"{generation.requested_end}, once Replicate has confirmed it" if _is_ending(generation) else "",
-        )
+        yield "requested_end", _requested_end(generation)
         for name, value in self._prompts.items():
             yield name.replace("_", " "), value or ""
         yield "asked", _listed(self._request_facts)
-        yield from self._of_attempt()
+        if isinstance(generation, Generation):
+            yield from _attempt_lines(generation)
         yield "credits", _credits(generation)
+        if isinstance(generation, Generation):
+            yield from self._result_lines(generation)
+        yield "ignored fields", ", ".join(generation.ignored_fields)
+        yield from _times(generation, self.row, now)
+        for entry in generation.history:
+            yield "history", _entry(entry)
+
+    def _result_lines(self, generation: Generation) -> Iterator[tuple[str, str]]:
         yield "cost", f"{usd(generation.cost_usd_micros)} USD, estimated" if generation.cost_usd_micros else ""
         yield "provider error", generation.provider_error
         yield "metrics", ", ".join(_metric(name, value) for name, value in _without_words(generation.metrics).items())
@@ -101,41 +146,12 @@ class GenerationView:
             yield "output", _output(output)
             yield "text", output.text if self.text else ""
         yield "refused outputs", str(generation.refused_outputs or "")
-        yield "ignored fields", ", ".join(generation.ignored_fields)
-        yield from _times(generation, self.row, now)
-        for entry in generation.history:
-            yield "history", _entry(entry)
-
-    def _of_attempt(self) -> Iterator[tuple[str, str]]:
-        generation, attempt = self.generation, self.generation.attempt
-        if attempt is None:
-            return
-        yield "model", f"{attempt.model}{f', by {generation.chosen_by}' if generation.chosen_by else ''}"
-        yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
-        yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
-        yield "attempts", f"{attempt.number}{f', {attempt.posts} tries at the last' if attempt.posts > 1 else ''}"
-        yield "sent", _listed(self._input_facts)
-        yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
-        yield "prediction", attempt.prediction_id or ""
-        yield "not known", f"to Replicate, since {moment(attempt.missing_since)}" if attempt.missing_since else ""
-        yield "outputs", "reported by Replicate, not yet screened" if attempt.promised and _is_open(generation) else ""
 
     @property
     def _request_facts(self) -> dict[str, Any]:
         request = self.generation.request
         values = asdict(request) if request else {}
         return {name: values[name] for name in _SHOWN_FIELDS if values.get(name) is not None}
-
-    @property
-    def _input_facts(self) -> dict[str, Any]:
-        """The model's inputs, without texts that a user wrote. The seed is left out, because it has its own line."""
-        attempt = self.generation.attempt
-        inputs = attempt.inputs if attempt else {}
-        known = {
-            name: value for name, value in inputs.items() if isinstance(value, int | float) or name in _SHOWN_WORDS
-        }
-        known.pop("seed", None)
-        return known
 
     @property
     def _prompts(self) -> dict[str, str | None]:
@@ -151,46 +167,71 @@ class GenerationView:
         return facts
 
 
-def _times(generation: Generation, row: OpenRow | None, now: datetime) -> Iterator[tuple[str, str]]:
+def _attempt_lines(generation: Generation) -> Iterator[tuple[str, str]]:
     attempt = generation.attempt
+    yield "model", f"{attempt.model}{f', by {generation.chosen_by}' if generation.chosen_by else ''}"
+    yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
+    yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
+    yield "attempts", f"{attempt.number}{f', {attempt.posts} tries at the last' if attempt.posts > 1 else ''}"
+    yield "sent", _listed(_input_facts(attempt))
+    yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
+    yield "prediction", attempt.prediction_id or ""
+    yield "not known", f"to Replicate, since {moment(attempt.missing_since)}" if attempt.missing_since else ""
+    is_promised = attempt.promised and not generation.state.ended
+    yield "outputs", "reported by Replicate, not yet screened" if is_promised else ""
+
+
+def _input_facts(attempt: Attempt) -> dict[str, Any]:
+    """The model's inputs, without texts that a user wrote. The seed is left out, because it has its own line."""
+    return {
+        name: value
+        for name, value in attempt.inputs.items()
+        if name != "seed" and (isinstance(value, int | float) or name in _SHOWN_WORDS)
+    }
+
+
+def _requested_end(generation: AnyGeneration) -> str:
+    if not isinstance(generation, Generation) or generation.requested_end is None or generation.state.ended:
+        return ""
+    return f"{generation.requested_end}, once Replicate has confirmed it"
+
+
+def _ended_at(generation: AnyGeneration) -> datetime | None:
+    return None if isinstance(generation, Received) else generation.ended_at
+
+
+def _times(generation: AnyGeneration, row: OpenRow | None, now: datetime) -> Iterator[tuple[str, str]]:
     yield "opened", moment(generation.opened_at)
-    if attempt is not None:
+    if isinstance(generation, Generation):
+        attempt = generation.attempt
         yield "submitted", moment(attempt.submitted_at)
         yield "next try", moment(attempt.retry_at) if attempt.retry_at and not generation.state.ended else ""
-    if generation.ended_at is not None:
-        yield "ended", f"{moment(generation.ended_at)}, after {span(generation.ended_at - generation.opened_at)}"
+    ended_at = _ended_at(generation)
+    if ended_at is not None:
+        yield "ended", f"{moment(ended_at)}, after {span(ended_at - generation.opened_at)}"
         yield "announced", "yes" if _is_announced(generation, row) else "not yet"
     if row is not None:
         yield "next check", f"{moment(row.due_at)}, {seen_from(now, row.due_at)}"
 
 
-def _is_announced(generation: Generation, row: OpenRow | None) -> bool:
+def _is_announced(generation: AnyGeneration, row: OpenRow | None) -> bool:
     """Whether its event was published: until then an ended generation keeps its row in the open index."""
     return generation.state.ended and row is None
 
 
-def _is_open(generation: Generation) -> bool:
-    return not generation.state.ended
-
-
-def _is_ending(generation: Generation) -> bool:
-    return generation.requested_end is not None and not generation.state.ended
-
-
-def _released(generation: Generation) -> int:
-    return generation.held_credits - generation.captured_credits if generation.state.ended else 0
-
-
-def _credits_json(generation: Generation) -> dict[str, int]:
+def _credits_json(generation: AnyGeneration) -> dict[str, int]:
+    """What was held for it, and what became of that. Nothing is held for what has not opened."""
+    if not isinstance(generation, Generation):
+        return {"held": 0, "captured": 0, "released": 0}
     held, captured = generation.held_credits, generation.captured_credits
-    return {"held": held, "captured": captured, "released": _released(generation)}
+    return {"held": held, "captured": captured, "released": held - captured if generation.state.ended else 0}
 
 
-def _credits(generation: Generation) -> str:
+def _credits(generation: AnyGeneration) -> str:
+    moved = _credits_json(generation)
     if not generation.state.ended:
-        return f"{generation.held_credits} held"
-    captured, released = generation.captured_credits, _released(generation)
-    return f"{generation.held_credits} held, of these {captured} captured and {released} released"
+        return f"{moved['held']} held"
+    return f"{moved['held']} held, of these {moved['captured']} captured and {moved['released']} released"
 
 
 def _output(output: Output) -> str:

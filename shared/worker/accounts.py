@@ -16,6 +16,7 @@ from zlib import crc32
 
 from shared.core.dependency import Dependency
 from shared.core.keys import ID_RULE, is_id
+from shared.core.lifecycle.generation import Generation
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, LedgerEntry, Plan
 from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
@@ -262,7 +263,8 @@ async def _compare(deps: Dependencies, account: Account) -> list[Difference]:
             replayed[name] += getattr(entry, name)
     open_held = 0
     async for generation in deps.store.generations(account.account_id):
-        open_held += 0 if generation.state.ended else generation.held_credits
+        if isinstance(generation, Generation) and not generation.state.ended:
+            open_held += generation.held_credits
     pairs = [(f"ledger {name}", getattr(account, name), total) for name, total in replayed.items()]
     pairs.append(("open holds", account.held, open_held))
     return [Difference(account.account_id, what, have, want) for what, have, want in pairs if have != want]

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from shared.core.catalog.catalog import Quote, quote
 from shared.core.lifecycle import opening
-from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
 from shared.core.money.ledger import Account, plan_of
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded
 from shared.worker.open_index import open_row
-from shared.worker.saving import Progress, save
+from shared.worker.saving import Absent, Changed, Unchanged, save
 from shared.worker.screening import screen_request, with_records
 
 
@@ -47,13 +47,16 @@ async def screen(deps: Dependencies, admitted: Admission) -> Admission:
     return Admission(screened.message, screened.refusal or quoted, screened.records)
 
 
-async def reserve(deps: Dependencies, screened: Admission, loaded: Loaded) -> Progress:
-    """Phase 3: save the generation with its hold, or its refusal. Saves nothing if it was opened meanwhile."""
+async def reserve(
+    deps: Dependencies, screened: Admission, loaded: Loaded
+) -> Changed[Generation | Closed] | Unchanged[AnyGeneration] | Absent:
+    """Phase 3: save the generation with its hold, or its refusal; nothing if it was opened or closed meanwhile."""
     message, quoted, seed = screened.message, screened.quoted, deps.new_seed()
     await open_row(deps, message.key, quoted.model.expected_s if isinstance(quoted, Quote) else 0)
 
-    def decide(current: Loaded) -> Transition | None:
-        if not opening.unopened(current.generation):
+    def decide(current: Loaded) -> Transition[Generation | Closed] | None:
+        before = current.generation
+        if isinstance(before, Generation | Closed):
             return None
         opened = opening.opened(
             message,
@@ -62,6 +65,7 @@ async def reserve(deps: Dependencies, screened: Admission, loaded: Loaded) -> Pr
             _quote_for(deps, screened, current.account),
             seed=seed,
             now=deps.now(),
+            before=before,
             trace_parent=deps.telemetry.trace_parent(),
         )
         return with_records(opened, screened.records)

@@ -17,7 +17,7 @@ from datetime import timedelta
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Attempt, created
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Prediction
@@ -29,7 +29,7 @@ from shared.worker.creates import retry
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
 from shared.worker.reposting import post_again
-from shared.worker.saving import Absent, Changed, advance, reload
+from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
 
 #: For how many rows one tick of the timer sends checks. The next tick takes the rest.
 TICK_ROWS = 1000
@@ -73,12 +73,12 @@ async def check(deps: Dependencies, message: Check) -> None:
     if generation is None:
         await _remove_stale_row(deps, row)
         return
-    if generation.state.ended:
+    if isinstance(generation, Closed) or (isinstance(generation, Generation) and generation.state.ended):
         await end(deps, generation)
         return
     # Move the row first: if this check crashes, the next one comes after the usual wait.
     await deps.index.move(key, max(generation.due_at(deps.timing), deps.now() + _pause(deps)))
-    if generation.state is State.RECEIVED:
+    if isinstance(generation, Received):
         await _check_received(deps, generation, loaded, row)
     elif generation.state is State.WAITING:
         await _check_waiting(deps, generation, loaded)
@@ -102,38 +102,38 @@ async def _remove_stale_row(deps: Dependencies, row: OpenRow) -> None:
         await deps.index.move(row.key, deps.now() + _pause(deps))
 
 
-async def _check_received(deps: Dependencies, generation: Generation, loaded: Loaded, row: OpenRow) -> None:
+async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, row: OpenRow) -> None:
     """The copy of a RECEIVED request is overdue: send it again, or give the request up after ``patience_s``."""
-    key, waited_s = generation.key, (deps.now() - generation.opened_at).total_seconds()
-    if generation.request is not None and waited_s <= deps.limits.patience_s:
+    waited_s = (deps.now() - found.opened_at).total_seconds()
+    if waited_s <= deps.limits.patience_s:
         # Continue the back-off where the lost copy was: waits double, so the time waited gives the count.
         tries = int(max(waited_s, 1)).bit_length()
-        envelope = Envelope(key.named("again", f"{row.due_at.timestamp():.0f}"), tries, generation.opened_at)
-        await deps.messenger.send(generation.request, envelope)
+        envelope = Envelope(found.key.named("again", f"{row.due_at.timestamp():.0f}"), tries, found.opened_at)
+        await deps.messenger.send(found.request, envelope)
         return
 
-    def step(found: Generation, _: Account | None) -> Transition | None:
-        return opening.given_up(found, deps.now())
+    def decide(current: Loaded) -> Transition[Closed] | None:
+        return opening.given_up(current.generation, deps.now()) if isinstance(current.generation, Received) else None
 
-    saved = await advance(deps, key, step, loaded)
+    saved = await save(deps, found.key, decide, loaded)
     if isinstance(saved, Changed):
         await end(deps, saved.generation)
 
 
 async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         return transitions.given_up(found, account, deps.timing, deps.now())
 
     saved = await advance(deps, generation.key, step, loaded)
     if isinstance(saved, Changed):
         await observing.after_failed_attempt(deps, saved.generation)
-    else:
-        await retry(deps, generation.key, saved.loaded)
+    elif isinstance(saved, Unchanged):
+        await retry(deps, saved.generation, saved.loaded)
 
 
 async def _check_submitting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
-    if attempt is None or deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
+    if deps.now() < attempt.submitted_at + timedelta(seconds=deps.timing.list_grace_s):
         return
     if attempt.guarantees.idempotent and await post_again(deps, generation.key, loaded):
         return
@@ -171,7 +171,7 @@ async def _find_created(deps: Dependencies, generation: Generation, attempt: Att
 async def _record_loss(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     seed = deps.new_seed()
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         return transitions.lost(found, account, deps.catalog, deps.timing, seed=seed, now=deps.now())
 
     saved = await advance(deps, key, step, loaded)
@@ -181,7 +181,7 @@ async def _record_loss(deps: Dependencies, key: Key, loaded: Loaded) -> None:
 
 async def _check_running(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
     attempt = generation.attempt
-    if attempt is None or attempt.prediction_id is None:
+    if attempt.prediction_id is None:
         return
     try:
         prediction = await deps.providers[attempt.provider].get(attempt.ref(attempt.prediction_id))
@@ -211,7 +211,7 @@ async def _handle_missing(deps: Dependencies, key: Key, attempt: Attempt, loaded
     """Replicate answered 404 for the prediction: save when that began, and end the attempt if it lasts too long."""
     prediction_id = attempt.prediction_id or ""
 
-    def note(found: Generation, _: Account | None) -> Transition | None:
+    def note(found: Generation, _: Account | None) -> Transition[Generation] | None:
         return transitions.missed(found, attempt.number, prediction_id, deps.now())
 
     noted = await advance(deps, key, note, loaded)
@@ -220,7 +220,7 @@ async def _handle_missing(deps: Dependencies, key: Key, attempt: Attempt, loaded
     if not attempt.guarantees.cancel_after and await _runs_unseen(deps, noted.generation, prediction_id, noted.loaded):
         return
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         return transitions.vanished(found, account, deps.timing, deps.now())
 
     saved = await advance(deps, key, step, noted.loaded)
@@ -234,8 +234,6 @@ async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id
     If so, its status is applied.
     """
     attempt = generation.attempt
-    if attempt is None:
-        return False
     since = attempt.submitted_at - timedelta(seconds=_SKEW_S)
     provider, listed = deps.providers[attempt.provider], []
     if attempt.guarantees.listed:
@@ -249,7 +247,7 @@ async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id
 
 
 async def _clear_missing(deps: Dependencies, key: Key, prediction_id: str, number: int, loaded: Loaded) -> Loaded:
-    def step(found: Generation, _: Account | None) -> Transition | None:
+    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
         return transitions.known_again(found, number, prediction_id)
 
     return (await advance(deps, key, step, loaded)).loaded
@@ -258,7 +256,7 @@ async def _clear_missing(deps: Dependencies, key: Key, prediction_id: str, numbe
 async def _expire(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     """Save the requested end TIMED_OUT, then cancel the prediction. Replicate's answer ends the generation."""
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         return transitions.end_requested(found, account, Reason.TIMED_OUT, deps.now())
 
     saved = await advance(deps, key, step, loaded)
@@ -269,7 +267,7 @@ async def _expire(deps: Dependencies, key: Key, loaded: Loaded) -> None:
 async def _release_unheard(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     """End a generation of which Replicate can report nothing any more. False: it may still report something."""
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         return transitions.unheard(found, account, deps.timing, deps.now())
 
     saved = await advance(deps, key, step, loaded)

@@ -25,37 +25,35 @@ from shared.worker.saving import Changed, advance
 from shared.worker.screening import with_input_urls
 
 
-async def retry(deps: Dependencies, key: Key, loaded: Loaded) -> None:
+async def retry(deps: Dependencies, waiting: Generation, loaded: Loaded) -> None:
     """Send the create of a WAITING generation, if its wait is over.
 
     Its input URLs are resolved before SUBMITTING is saved: uploading an archive may take a minute, and a crash during
     it surely has created nothing.
     """
-    waiting = loaded.generation
-    if waiting is None or waiting.attempt is None or transitions.retried(waiting, deps.now()) is None:
+    if transitions.retried(waiting, deps.now()) is None:
         return
     attempt = waiting.attempt
     resolved = await with_input_urls(deps, attempt)
 
-    def step(found: Generation, _: Account | None) -> Transition | None:
+    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
         return transitions.retried(found, deps.now()) if found.attempt == attempt else None
 
-    saved = await advance(deps, key, step, loaded)
+    saved = await advance(deps, waiting.key, step, loaded)
     if isinstance(saved, Changed):
-        await submit(deps, saved.loaded, resolved)
+        await submit(deps, saved.generation, saved.loaded, resolved)
 
 
 async def submit(
-    deps: Dependencies, loaded: Loaded, resolved: Attempt | NotCreated | CreateRefused | None = None
+    deps: Dependencies,
+    generation: Generation,
+    loaded: Loaded,
+    resolved: Attempt | NotCreated | CreateRefused | None = None,
 ) -> None:
     """Send the create of a generation that this caller has just saved as SUBMITTING.
 
     ``resolved``: the attempt with its input URLs resolved, or why they could not be; None if not yet resolved.
-    Raises ValueError if the generation has no attempt.
     """
-    generation = loaded.generation
-    if generation is None or generation.attempt is None:
-        raise ValueError("a generation without an attempt cannot be submitted")
     attempt = generation.attempt
     resolved = resolved or await with_input_urls(deps, attempt)
     if isinstance(resolved, Attempt):
@@ -86,7 +84,7 @@ async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: A
     """Surely nothing was created: save the wait, then schedule a copy of the request."""
     retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         now = deps.now()
         return transitions.deferred(found, account, attempt.number, attempt.posts, outcome, retry_at=retry_at, now=now)
 
@@ -98,7 +96,7 @@ async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: A
 async def _record_refusal(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
     seed = deps.new_seed()
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         return transitions.refused(found, account, deps.catalog, number, refusal, seed=seed, now=deps.now())
 
     saved = await advance(deps, key, step, loaded)

@@ -6,18 +6,19 @@ Rules of this file:
 
 import hashlib
 import logging
+from typing import assert_never
 
 from shared.core.events.generation_event import RefusalEvent
 from shared.core.keys import GivenIds, Key
 from shared.core.lifecycle import opening, transitions
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.provider.prediction import Status
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed, Message
 from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
-from shared.worker.saving import Absent, Changed, save
+from shared.worker.saving import Changed, save
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -53,31 +54,41 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
     if key is None:
         return
     loaded = await deps.store.load(key)
-    if loaded.generation is None:
+    found = loaded.generation
+    if found is None:
         await open_row(deps, key, 0)
-    elif isinstance(message, Malformed) or not await _cancel_prediction(deps, loaded.generation, message):
+    elif isinstance(message, Malformed) or not await _cancel_prediction(deps, found, message):
         return
 
-    def decide(current: Loaded) -> Transition | None:
-        if current.generation is None:
-            return opening.dead_lettered_unopened(key, deps.now())
-        return transitions.dead_lettered(current.generation, current.account, deps.now())
+    def decide(current: Loaded) -> Transition[Generation | Closed] | None:
+        match current.generation:
+            case None:
+                return opening.dead_lettered_unopened(key, deps.now())
+            case Received() as waits:
+                return opening.dead_lettered(waits, deps.now())
+            case Generation() as opened:
+                return transitions.dead_lettered(opened, current.account, deps.now())
+            case Closed():
+                return None
+            case _:
+                assert_never(current.generation)
 
     saved = await save(deps, key, decide, loaded)
-    if not isinstance(saved, Absent) and (isinstance(saved, Changed) or await deps.index.get(key) is not None):
-        await end(deps, saved.generation)
+    after = saved.loaded.generation
+    if isinstance(after, Generation | Closed) and (isinstance(saved, Changed) or await deps.index.get(key) is not None):
+        await end(deps, after)
 
 
-async def _cancel_prediction(deps: Dependencies, generation: Generation, message: Message) -> bool:
-    """Cancel the running prediction. False: it has succeeded meanwhile, and its outputs will be delivered.
+async def _cancel_prediction(deps: Dependencies, generation: AnyGeneration, message: Message) -> bool:
+    """Cancel the prediction that runs, if any. False: it has succeeded meanwhile, and its outputs will be delivered.
 
     A dead-lettered event always gives True, because it was the delivery of the outputs that failed.
     """
-    attempt = generation.attempt
-    if generation.state.ended or attempt is None or attempt.prediction_id is None:
+    if not isinstance(generation, Generation) or generation.state.ended or generation.attempt.prediction_id is None:
         return True
+    attempt, prediction_id = generation.attempt, generation.attempt.prediction_id
     try:
-        prediction = await deps.providers[attempt.provider].cancel(attempt.ref(attempt.prediction_id))
+        prediction = await deps.providers[attempt.provider].cancel(attempt.ref(prediction_id))
     except Unavailable:
         return True  # Cancel-After bounds it; the user's credits do not wait for Replicate
     succeeded = prediction is not None and prediction.status is Status.SUCCEEDED

@@ -24,7 +24,7 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
     Raises ValueError if the generation has no wait.
     """
     attempt = generation.attempt
-    if generation.request is None or attempt is None or attempt.retry_at is None:
+    if attempt.retry_at is None:
         raise ValueError(f"generation {generation.key} is not waiting for a retry")
     key, allowance = generation.key, timedelta(seconds=_CLOCK_ALLOWANCE_S)
     wait = max(timedelta(), attempt.retry_at - deps.now())

@@ -77,11 +77,9 @@ class _Task:
 async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction, plan: Plan) -> Delivery:
     """Fetch, screen and store every output of a succeeded prediction. Returns what was stored, and why others were not.
 
-    Raises Unavailable if an output cannot be fetched or screened now, ValueError if the generation has no attempt.
+    Raises Unavailable if an output cannot be fetched or screened now.
     """
     attempt = generation.attempt
-    if attempt is None:
-        raise ValueError(f"generation {generation.key} has no attempt to deliver")
     task = _Task(deps, generation.key, attempt, prediction, plan)
     stored: list[Output] = []
     refused: Refusal | None = None

@@ -8,11 +8,12 @@ Rules of this file:
    be deleted (a lease, a policy) stays.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.catalog import sizes
 from shared.core.events.generation_event import GenerationEvent
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import Closed, Generation
 from shared.core.lifecycle.state import State
 from shared.ports import Dependencies, Unavailable
 from shared.worker.naming import output_prefix
@@ -21,7 +22,7 @@ from shared.worker.naming import output_prefix
 TIDY_AGAIN_S = 600
 
 
-async def end(deps: Dependencies, generation: Generation) -> None:
+async def end(deps: Dependencies, generation: Generation | Closed) -> None:
     """Publish an ended generation's event, delete its unpaid blobs, and remove its index row. Safe to repeat."""
     key = generation.key
     event = event_of(generation)
@@ -39,7 +40,7 @@ async def end(deps: Dependencies, generation: Generation) -> None:
     await deps.index.remove(key)
 
 
-def _report_to_operators(deps: Dependencies, generation: Generation, event: GenerationEvent) -> None:
+def _report_to_operators(deps: Dependencies, generation: Generation | Closed, event: GenerationEvent) -> None:
     """Log and count the end: the one record from which an operator's dashboards are drawn."""
     deps.telemetry.step(
         "published",
@@ -49,58 +50,69 @@ def _report_to_operators(deps: Dependencies, generation: Generation, event: Gene
         model=event.model,
         seconds=round((event.at - generation.opened_at).total_seconds()),
         credits=event.captured_credits,
-        cost_usd_micros=generation.cost_usd_micros,
+        cost_usd_micros=generation.cost_usd_micros if isinstance(generation, Generation) else 0,
     )
     deps.telemetry.count("darkroom.generations", outcome=event.outcome, model=event.model or "none")
 
 
-def event_of(generation: Generation) -> GenerationEvent:
+def event_of(generation: Generation | Closed) -> GenerationEvent:
     """The event about an ended generation."""
-    attempt, request = generation.attempt, generation.request
-    return GenerationEvent(
+    request = generation.request
+    closed = GenerationEvent(
         key=generation.key,
         outcome=generation.state.value,
         at=generation.ended_at or generation.opened_at,
-        model=attempt.model if attempt else "",
+        reason=generation.reason,
+        text=generation.text,
+        metadata=request.metadata if request else {},
+        ignored_fields=generation.ignored_fields,
+        size=sizes.view(request, {}, ()),
+        modality=(request and request.modality) or "",
+        category=next((each.category for each in reversed(generation.screenings) if each.category), ""),
+        opened_at=generation.opened_at,
+    )
+    return closed if isinstance(generation, Closed) else _with_attempt(closed, generation)
+
+
+def _with_attempt(event: GenerationEvent, generation: Generation) -> GenerationEvent:
+    """The event with what only a generation has that has opened."""
+    attempt = generation.attempt
+    return replace(
+        event,
+        model=attempt.model,
         held_credits=generation.held_credits,
         captured_credits=generation.captured_credits,
         outputs=generation.outputs,
         refused_outputs=generation.refused_outputs,
-        reason=generation.reason,
-        text=generation.text,
-        attempts=attempt.number if attempt else 0,
-        metadata=request.metadata if request else {},
-        ignored_fields=generation.ignored_fields,
-        size=sizes.view(request, attempt.inputs if attempt else {}, generation.outputs),
+        attempts=attempt.number,
+        size=sizes.view(generation.request, attempt.inputs, generation.outputs),
         chosen_by=generation.chosen_by,
         passed_over=generation.passed_over,
-        modality=attempt.modality if attempt else (request and request.modality) or "",
-        seed=attempt.seed if attempt else None,
-        media_seconds=attempt.seconds if attempt else 0,
-        category=next((each.category for each in reversed(generation.screenings) if each.category), ""),
-        opened_at=generation.opened_at,
-        started_at=attempt.submitted_at if attempt and attempt.prediction_id else None,
+        modality=attempt.modality,
+        seed=attempt.seed,
+        media_seconds=attempt.seconds,
+        started_at=attempt.submitted_at if attempt.prediction_id else None,
     )
 
 
-async def delete_unpaid_blobs(deps: Dependencies, generation: Generation) -> int:
+async def delete_unpaid_blobs(deps: Dependencies, generation: Generation | Closed) -> int:
     """Delete the input, and each stored output that was not paid for: an earlier try may have stored it and crashed.
 
     Returns the number of blobs that must not be deleted, and stay.
     """
-    attempt, request = generation.attempt, generation.request
+    request = generation.request
     prefix = output_prefix(generation.key)
     kept = 0
     if request is None or request.image_url is not None:
         # Even if the saved request has no reference to an input: a call may have stored one and crashed, and the
         # next delivery of the message was refused, or dead-lettered.
         kept += await deps.input_files.discard_inputs(prefix)
-    if attempt is None:
+    if isinstance(generation, Closed):
         return kept
     if generation.state is not State.SUCCEEDED:
         return kept + await deps.outputs.discard_outputs(prefix)
-    for index in range(attempt.outputs):
-        name = f"{prefix}{attempt.number}-{index}."
+    for index in range(generation.attempt.outputs):
+        name = f"{prefix}{generation.attempt.number}-{index}."
         if not any(output.name.startswith(name) for output in generation.outputs):
             kept += await deps.outputs.discard_outputs(name)
     return kept

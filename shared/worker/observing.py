@@ -1,7 +1,8 @@
 """Applies what Replicate reports about a prediction: by webhook, in the answer to a create, or when the timer asks.
 
 Rules of this file:
-1. Late, duplicate and foreign news change nothing. A prediction that no attempt waits for is canceled.
+1. Late, duplicate and foreign news change nothing. A prediction that no attempt waits for is canceled. One of a
+   generation that has not opened, or does not exist, is foreign: none of ours is created before its generation opens.
 2. Only a finished status ends anything. Outputs that are present before it are ignored.
 3. Outputs are stored before the end is saved, under names that a second try overwrites.
 4. A prediction that has succeeded without showing outputs is read once more before it is given up (patience.py).
@@ -14,7 +15,6 @@ from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Account, plan_of
-from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -46,7 +46,7 @@ async def adopt_when_asked(deps: Dependencies, loaded: Loaded, key: Key, number:
 async def adopt(deps: Dependencies, key: Key, number: int, prediction: Prediction, loaded: Loaded) -> None:
     """Make the prediction this attempt's, if the attempt has none yet; then apply its status."""
 
-    def step(found: Generation, _: Account | None) -> Transition | None:
+    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
         return transitions.adopted(found, number, prediction.prediction_id)
 
     saved = await advance(deps, key, step, loaded)
@@ -55,7 +55,7 @@ async def adopt(deps: Dependencies, key: Key, number: int, prediction: Predictio
         return
     generation = saved.generation
     if transitions.concerns(generation, number, prediction.prediction_id):
-        await _apply_status(deps, saved.loaded, prediction)
+        await _apply_status(deps, generation, saved.loaded, prediction)
     elif not prediction.status.finished and not _is_expected(generation, prediction):
         await cancel_orphan(deps, generation, prediction)
     elif generation.state.ended and await deps.index.get(key) is not None:
@@ -72,14 +72,7 @@ def _is_expected(generation: Generation, prediction: Prediction) -> bool:
 
 
 def _is_known(generation: Generation, prediction: Prediction) -> bool:
-    return generation.attempt is not None and generation.attempt.prediction_id == prediction.prediction_id
-
-
-def _ref(deps: Dependencies, generation: Generation, prediction_id: str) -> PredictionRef:
-    """How to name a prediction to its provider. Without an attempt the provider is unknown: the first one is taken."""
-    if generation.attempt is not None:
-        return generation.attempt.ref(prediction_id)
-    return PredictionRef(next(iter(deps.providers)), prediction_id, Kind.PREDICTION)
+    return generation.attempt.prediction_id == prediction.prediction_id
 
 
 async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: Prediction) -> None:
@@ -88,7 +81,7 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
     A prediction that finished otherwise before the cancel is not counted: it is an earlier attempt's, and its news
     came late. Raises Unavailable if the provider does not know the prediction that it has reported.
     """
-    ref = _ref(deps, generation, prediction.prediction_id)
+    ref = generation.attempt.ref(prediction.prediction_id)
     canceled = await deps.providers[ref.provider].cancel(ref)
     if canceled is None:
         raise Unavailable(dependency_of(ref.provider), "it does not know a prediction that it has reported")
@@ -98,11 +91,8 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
         deps.telemetry.count("darkroom.extra_predictions")
 
 
-async def _apply_status(deps: Dependencies, loaded: Loaded, prediction: Prediction) -> None:
+async def _apply_status(deps: Dependencies, generation: Generation, loaded: Loaded, prediction: Prediction) -> None:
     """Apply the status of a RUNNING generation's prediction: deliver, fail, or cancel it."""
-    generation = loaded.generation
-    if generation is None or generation.attempt is None:
-        return
     if prediction.status is Status.SUCCEEDED:
         await _handle_success(deps, loaded, generation, generation.attempt.number, prediction)
     elif prediction.status.finished:
@@ -120,17 +110,16 @@ async def _handle_success(
     if prediction.status is not Status.SUCCEEDED:
         await _record_failure(deps, loaded, generation, number, prediction)
         return
-    attempt = generation.attempt
-    has_outputs = prediction.data_removed or not prediction.complete or (attempt is not None and attempt.promised)
+    has_outputs = prediction.data_removed or not prediction.complete or generation.attempt.promised
     if has_outputs and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
         delivery = await deliver(deps, generation, prediction, plan_of(loaded.account))
     key = generation.key
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         ended = transitions.delivered(found, account, number, prediction, delivery, deps.now())
-        return with_records(ended, delivery.screenings)
+        return ended and with_records(ended, delivery.screenings)
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Absent):
@@ -145,7 +134,7 @@ async def _record_failure(
 ) -> None:
     key, seed = generation.key, deps.new_seed()
 
-    def step(found: Generation, account: Account | None) -> Transition | None:
+    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
         return transitions.attempt_failed(found, account, deps.catalog, number, prediction, seed=seed, now=deps.now())
 
     saved = await advance(deps, key, step, loaded)
@@ -167,7 +156,7 @@ async def stop(deps: Dependencies, generation: Generation, loaded: Loaded) -> No
     A 404 proves nothing yet (checking.py): the prediction may still run, cost money, and succeed.
     """
     attempt = generation.attempt
-    if generation.state is not State.RUNNING or attempt is None or attempt.prediction_id is None:
+    if generation.state is not State.RUNNING or attempt.prediction_id is None:
         return
     prediction = await deps.providers[attempt.provider].cancel(attempt.ref(attempt.prediction_id))
     if prediction is not None and prediction.status.finished:

@@ -42,7 +42,7 @@ async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, pred
     404, or it has announced outputs and shows none.
     """
     attempt = generation.attempt
-    if attempt is None or (prediction.complete and prediction.outputs):
+    if prediction.complete and prediction.outputs:
         return prediction
     shown = await deps.providers[attempt.provider].get(attempt.ref(prediction.prediction_id))
     if shown is not None and shown.status.finished and shown.status is not Status.SUCCEEDED:
@@ -64,7 +64,7 @@ async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, pred
 async def _record_promise(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
     """Save that outputs were announced: the next news of the prediction may not say so."""
 
-    def step(found: Generation, _: Account | None) -> Transition | None:
+    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
         return transitions.promised(found, number, prediction.prediction_id)
 
     await advance(deps, key, step, loaded)

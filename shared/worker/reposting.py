@@ -24,11 +24,11 @@ from shared.worker.screening import with_input_urls
 async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     """POST the create of a SUBMITTING generation again. False: that is not allowed, or not allowed any more."""
 
-    def step(found: Generation, _: Account | None) -> Transition | None:
+    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
         return transitions.posted_again(found, deps.timing, deps.now())
 
     saved = await advance(deps, key, step, loaded)
-    if not isinstance(saved, Changed) or saved.generation.attempt is None:
+    if not isinstance(saved, Changed):
         return False
     attempt = saved.generation.attempt
     resolved = await with_input_urls(deps, attempt)

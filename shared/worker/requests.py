@@ -10,10 +10,11 @@ Rules of this file:
 
 import logging
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
@@ -25,7 +26,7 @@ from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
 from shared.worker.naming import output_prefix
 from shared.worker.open_index import open_row
-from shared.worker.saving import Absent, Changed, Unchanged, save
+from shared.worker.saving import Changed, Unchanged, save
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -42,12 +43,13 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     key = message.key
     deps.telemetry.step("received", key)
     loaded = await deps.store.load(key)
-    if loaded.generation is not None and not opening.unopened(loaded.generation):
-        await _resume(deps, loaded.generation, loaded, again)
-        await _drop_input(deps, message, loaded.generation)
+    found = loaded.generation
+    if isinstance(found, Generation | Closed):
+        await _resume(deps, found, loaded, again)
+        await _drop_input(deps, message, found)
         return
-    if loaded.generation is not None and loaded.generation.request is not None:
-        message = loaded.generation.request
+    if found is not None:
+        message = found.request
     admission = await screen(deps, admit(deps, message, loaded.account))
     reserved = await reserve(deps, admission, loaded)
     if isinstance(reserved, Changed):
@@ -56,17 +58,17 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         await _drop_input(deps, admission.message, reserved.generation)
 
 
-async def submit_or_end(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+async def submit_or_end(deps: Dependencies, generation: Generation | Closed, loaded: Loaded) -> None:
     """Continue with a generation that was just saved: send its create, or publish its refusal."""
-    if generation.state is State.REJECTED:
+    if isinstance(generation, Closed):
         await end(deps, generation)
     elif generation.state is State.WAITING:
-        await retry(deps, generation.key, loaded)
+        await retry(deps, generation, loaded)
     else:
-        await submit(deps, loaded)
+        await submit(deps, generation, loaded)
 
 
-async def _drop_input(deps: Dependencies, message: GenerationRequest, generation: Generation) -> None:
+async def _drop_input(deps: Dependencies, message: GenerationRequest, generation: AnyGeneration) -> None:
     """Delete the input that a request has stored if a cancel ended its generation first."""
     if message.image_url is not None and generation.state.ended:
         await deps.input_files.discard_inputs(output_prefix(generation.key))
@@ -81,13 +83,13 @@ async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Ref
     loaded = await deps.store.load(key)
     due_at = comes_at + timedelta(seconds=deps.timing.check_after_s)
     if loaded.generation is not None:
-        if opening.unopened(loaded.generation):
+        if isinstance(loaded.generation, Received):
             await deps.index.move(key, due_at)
         return
     lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)
     await deps.index.put(OpenRow(key=key, due_at=due_at, expires_at=lost_at, written_at=now))
 
-    def decide(current: Loaded) -> Transition | None:
+    def decide(current: Loaded) -> Transition[Received] | None:
         if current.generation is not None:
             return None
         return opening.received(message, waits_for, now, trace_parent=deps.telemetry.trace_parent())
@@ -115,25 +117,34 @@ async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None
     ``message`` is a request that has waited for too long: with it, a RECEIVED generation is ended too.
     """
     loaded = await deps.store.load(key)
-    if loaded.generation is not None and not (message and opening.unopened(loaded.generation)):
-        await _resume(deps, loaded.generation, loaded)
+    found = loaded.generation
+    if isinstance(found, Generation | Closed):
+        await _resume(deps, found, loaded)
+        return
+    if found is not None and message is None:
         return
     await open_row(deps, key, 0)
 
-    def decide(current: Loaded) -> Transition | None:
-        if current.generation is None:
-            return opening.rejected(key, message, refusal, deps.now())
-        return opening.given_up(current.generation, deps.now(), refusal) if message else None
+    def decide(current: Loaded) -> Transition[Closed] | None:
+        match current.generation:
+            case None:
+                return opening.rejected(key, message, refusal, deps.now())
+            case Received() as waits:
+                return opening.given_up(waits, deps.now(), refusal) if message else None
+            case Generation() | Closed():
+                return None
+            case _:
+                assert_never(current.generation)
 
     saved = await save(deps, key, decide, loaded)
     if isinstance(saved, Changed):
-        await submit_or_end(deps, saved.generation, saved.loaded)
+        await end(deps, saved.generation)
 
 
-async def _resume(deps: Dependencies, generation: Generation, loaded: Loaded, again: str = "") -> None:
+async def _resume(deps: Dependencies, generation: Generation | Closed, loaded: Loaded, again: str = "") -> None:
     """Continue a generation whose request was delivered again: after a crash, as a deferred copy, or sent twice."""
-    if generation.state is State.WAITING:
-        await retry(deps, generation.key, loaded)
+    if isinstance(generation, Generation) and generation.state is State.WAITING:
+        await retry(deps, generation, loaded)
     elif generation.state.ended and await deps.index.get(generation.key) is not None:
         await end(deps, generation)
     elif generation.state.ended and again:
@@ -147,15 +158,24 @@ async def cancel(deps: Dependencies, message: CancelRequest) -> None:
     if loaded.generation is None:
         await open_row(deps, key, 0)
 
-    def decide(current: Loaded) -> Transition | None:
-        if current.generation is None:
-            return opening.canceled_unopened(key, deps.now())
-        return transitions.end_requested(current.generation, current.account, Reason.CANCELED_BY_USER, deps.now())
+    def decide(current: Loaded) -> Transition[Generation | Closed] | None:
+        match current.generation:
+            case None:
+                return opening.canceled_unopened(key, deps.now())
+            case Received() as waits:
+                return opening.end_requested(waits, Reason.CANCELED_BY_USER, deps.now())
+            case Generation() as opened:
+                return transitions.end_requested(opened, current.account, Reason.CANCELED_BY_USER, deps.now())
+            case Closed():
+                return None
+            case _:
+                assert_never(current.generation)
 
     saved = await save(deps, key, decide, loaded)
-    if isinstance(saved, Absent):
-        return
-    if not saved.generation.state.ended:
-        await observing.stop(deps, saved.generation, saved.loaded)
-    elif isinstance(saved, Changed) or await deps.index.get(key) is not None:
-        await end(deps, saved.generation)
+    after = saved.loaded.generation
+    if isinstance(after, Generation) and not after.state.ended:
+        await observing.stop(deps, after, saved.loaded)
+    elif isinstance(after, Generation | Closed) and (
+        isinstance(saved, Changed) or await deps.index.get(key) is not None
+    ):
+        await end(deps, after)

@@ -11,10 +11,11 @@ Rules of this file:
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeAlias
 
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, G, G_co, Generation, Transition
 from shared.core.lifecycle.steps import METRICS
 from shared.core.money.ledger import Account
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
@@ -23,49 +24,57 @@ from shared.ports import Conflict, Dependencies, Loaded, Unavailable
 CONFLICT_TRIES = 30
 _LONGEST_PAUSE_S = 1.0
 
-#: The transition of a generation that may not exist. None: nothing is saved.
-Decide = Callable[[Loaded], Transition | None]
+#: The transition of what may not exist, or may not have opened. None: nothing is saved.
+Decide: TypeAlias = Callable[[Loaded], Transition[G] | None]
 
-#: The transition of an existing generation. None: nothing applies in its state, and nothing is saved.
-Step = Callable[[Generation, Account | None], Transition | None]
+#: The transition of a generation that has opened. None: nothing applies in its state, and nothing is saved.
+Step: TypeAlias = Callable[[Generation, Account | None], Transition[Generation] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Generic[G_co]):
     """This call has saved a transition: the generation after it."""
 
-    generation: Generation
+    generation: G_co
     loaded: Loaded
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(Generic[G_co]):
     """No transition applied: the generation as it was read."""
 
-    generation: Generation
+    generation: G_co
     loaded: Loaded
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """There is no generation of this key, and none was saved."""
+    """What the caller asked for does not exist, and was not saved.
+
+    After ``save``: there is nothing under this key. After ``advance``: nothing has opened under it.
+    """
 
     loaded: Loaded
 
 
-Progress = Changed | Unchanged | Absent
+async def advance(
+    deps: Dependencies, key: Key, step: Step, loaded: Loaded
+) -> Changed[Generation] | Unchanged[Generation] | Absent:
+    """Save the transition that ``step`` returns, if the generation has opened. Raises as ``save`` does."""
+
+    def decide(current: Loaded) -> Transition[Generation] | None:
+        return step(current.generation, current.account) if isinstance(current.generation, Generation) else None
+
+    saved = await save(deps, key, decide, loaded)
+    if isinstance(saved, Changed):
+        return saved
+    found = saved.loaded.generation
+    return Unchanged(found, saved.loaded) if isinstance(found, Generation) else Absent(saved.loaded)
 
 
-async def advance(deps: Dependencies, key: Key, step: Step, loaded: Loaded) -> Progress:
-    """Save the transition that ``step`` returns, if the generation exists. Raises as ``save`` does."""
-
-    def decide(current: Loaded) -> Transition | None:
-        return None if current.generation is None else step(current.generation, current.account)
-
-    return await save(deps, key, decide, loaded)
-
-
-async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> Progress:
+async def save(
+    deps: Dependencies, key: Key, decide: Decide[G], loaded: Loaded
+) -> Changed[G] | Unchanged[AnyGeneration] | Absent:
     """Decide on what the caller has loaded, and commit. After a conflict: load, decide and commit again.
 
     Raises Unavailable if the store is unavailable, or if every one of ``CONFLICT_TRIES`` commits had a conflict.
@@ -89,7 +98,7 @@ async def save(deps: Dependencies, key: Key, decide: Decide, loaded: Loaded) -> 
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
-def _report(deps: Dependencies, key: Key, transition: Transition) -> None:
+def _report(deps: Dependencies, key: Key, transition: Transition[AnyGeneration]) -> None:
     """Log and count the steps that were saved."""
     for happening in transition.steps:
         deps.telemetry.step(happening.step, key, **happening.facts)

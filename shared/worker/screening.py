@@ -15,13 +15,13 @@ import io
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from shared.core.catalog.catalog import Quote
 from shared.core.catalog.mapping import INPUT_PREFIX, file_kinds, takes_image
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.generation import Closed, Generation, Transition
 from shared.core.modality import InputKind
 from shared.core.money.ledger import Plan
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
@@ -175,9 +175,13 @@ def judge(
     return verdict, kept
 
 
-def with_records(transition: Transition | None, records: tuple[ScreeningRecord, ...]) -> Transition | None:
+#: What can have screening records: what was only taken in was not screened.
+Screened = TypeVar("Screened", bound=Generation | Closed)
+
+
+def with_records(transition: Transition[Screened], records: tuple[ScreeningRecord, ...]) -> Transition[Screened]:
     """The same transition with the screening records added, so that both are saved together."""
-    if transition is None or not records:
+    if not records:
         return transition
     screenings = (*transition.generation.screenings, *records)
     return replace(transition, generation=replace(transition.generation, screenings=screenings))

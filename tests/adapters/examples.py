@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import Closed, Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry
 from shared.core.modality import Modality
@@ -14,7 +15,7 @@ from shared.core.money import ledger
 from shared.core.money.ledger import Account, Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Guarantees, Kind
-from shared.core.reasons import Reason
+from shared.core.reasons import SENTENCES, Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import OpenRow, Store
@@ -31,7 +32,7 @@ HUGE = 2**53 + 1
 PROMPT = "日本の灯台 🗼 «quoted» \"double\" 'single'\n\tनमस्ते \u2028 C:\\path {json: [1]} %41 +&="
 
 
-def opening(key: Key, account: Account, amount: int = 5) -> Transition:
+def opening(key: Key, account: Account, amount: int = 5) -> Transition[Generation]:
     """A generation that opens with a hold."""
     generation = Generation(
         key=key,
@@ -46,11 +47,25 @@ def opening(key: Key, account: Account, amount: int = 5) -> Transition:
     return Transition(generation, after, entry)
 
 
-def ending(generation: Generation, account: Account, captured: int = 3) -> Transition:
+def ending(generation: Generation, account: Account, captured: int = 3) -> Transition[Generation]:
     """The end of a generation that holds credits."""
     after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=NOW)
     ended = replace(generation, state=State.SUCCEEDED, captured_credits=captured, ended_at=NOW)
     return Transition(ended, after, entry)
+
+
+def closed(key: Key, **fields: Any) -> Closed:
+    """What was rejected before it opened."""
+    plain: dict[str, Any] = {
+        "key": key,
+        "state": State.REJECTED,
+        "opened_at": NOW,
+        "ended_at": NOW,
+        "request": None,
+        "reason": Reason.NO_CREDITS,
+        "text": SENTENCES[Reason.NO_CREDITS],
+    }
+    return Closed(**plain | fields)
 
 
 #: The screening record of a refused prompt.

@@ -9,10 +9,11 @@ from hypothesis import given
 
 from shared.adapters.azure_storage.tables import UnreadableRow, entities, rows
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
-from shared.core.lifecycle.state import State
+from shared.core.lifecycle.generation import Closed, Generation, Received
+from shared.core.lifecycle.steps import Entry
 from shared.core.money.ledger import Move
 from shared.core.money.pricing import Price, Unit
+from shared.core.reasons import Reason
 from tests.adapters import examples
 from tests.core.test_keys import KEYS
 
@@ -29,7 +30,6 @@ def generation_row() -> dict[str, Any]:
 def test_a_request_with_the_longest_address_is_kept_whole(prompt: str) -> None:
     """In parts, each within what a column takes, together within what a row takes, and read back."""
     generation = examples.full_generation(KEY)
-    assert generation.request is not None
     request = replace(generation.request, image_url="https://example.com/" + "%2F" * 2724, prompt=prompt)
     row = rows.generation_row(replace(generation, request=request))
     texts = [value for value in row.values() if isinstance(value, str)]
@@ -59,14 +59,14 @@ def test_an_older_version_may_have_known_less() -> None:
         "reason",
         "text",
         "ended_at",
-        "attempt",
     ):
         del row[name]
 
     found = rows.generation_of(row)
 
+    assert isinstance(found, Generation)
     assert (found.outputs, found.refused_outputs, found.ignored_fields, found.text) == ((), 0, (), "")
-    assert (found.requested_end, found.reason, found.ended_at, found.attempt) == (None, None, None, None)
+    assert (found.requested_end, found.reason, found.ended_at) == (None, None, None)
 
 
 #: What came with the modalities and the cost.
@@ -91,29 +91,86 @@ def test_a_row_from_before_the_modalities_is_a_picture_with_one_price() -> None:
 
     found = rows.generation_of(row)
 
+    assert isinstance(found, Generation)
     assert (found.chosen_by, found.passed_over, found.metrics, found.cost_usd_micros) == (None, (), {}, 0)
-    assert found.attempt is not None
     assert (found.attempt.modality, found.attempt.prices) == ("image", (Price(Unit.IMAGE, 3000),))
     assert (found.attempt.seconds, found.attempt.output_bytes, found.attempt.destination) == (0, 0, "")
     assert not found.attempt.trains
     assert [output.text for output in found.outputs] == ["", ""]
-    assert found.request is not None
     assert (found.request.modality, found.request.input_file) == (None, None)
 
 
 def test_nothing_of_the_newer_is_written_where_there_is_nothing() -> None:
     """A rejected request is a small row, and reads back."""
-    small = Generation(key=KEY, state=State.REJECTED, opened_at=examples.NOW, request=None)
+    small = examples.closed(KEY)
     row = {name: value for name, value in rows.generation_row(small).items() if value is not None}
 
     assert not set(NEWER) & set(row)
     assert rows.generation_of(row) == small
 
 
+def full_closed() -> Closed:
+    """What ended without having opened, with a value in every field."""
+    return examples.closed(
+        KEY,
+        request=examples.full_request(KEY),
+        ignored_fields=("strength",),
+        screenings=(examples.RECORD,),
+        trace_parent="00-1-2-01",
+        history=(Entry("rejected", examples.NOW, examples.NOW, why="NO_CREDITS"),),
+    )
+
+
+def taken_in() -> Received:
+    """What waits to open, with a value in every field."""
+    return Received(
+        key=KEY,
+        opened_at=examples.NOW,
+        request=examples.full_request(KEY),
+        reason=Reason.SAFETY_UNAVAILABLE,
+        text="Later.",
+        ignored_fields=("strength",),
+        trace_parent="00-1-2-01",
+        history=(Entry("taken_in", examples.NOW, examples.NOW, times=2, why="SAFETY_UNAVAILABLE"),),
+    )
+
+
+@pytest.mark.parametrize("whole", [full_closed(), taken_in()], ids=["closed", "received"])
+def test_what_has_not_opened_is_read_back_whole(whole: Closed | Received) -> None:
+    """Every field of the two other types has its column, and none of an attempt or a hold."""
+    row = {name: value for name, value in rows.generation_row(whole).items() if value is not None}
+
+    assert rows.generation_of(entities.decoded(entities.encoded(row))) == whole
+    assert not {"attempt", "held_credits", "outputs", "chain", "requested_end"} & set(row)
+    assert row["captured_credits"] == 0  # ``used_of`` reads it from every row
+
+
+@pytest.mark.parametrize(
+    ("mixture", "said"),
+    [
+        (generation_row() | {"state": "received"}, "the state received with an attempt"),
+        (generation_row() | {"state": "rejected"}, "the state rejected with an attempt"),
+        (rows.generation_row(full_closed()) | {"state": "running"}, "the state running without an attempt"),
+        (rows.generation_row(full_closed()) | {"state": "succeeded"}, "the state succeeded without an attempt"),
+        (rows.generation_row(taken_in()) | {"state": "waiting"}, "the state waiting without an attempt"),
+        (rows.generation_row(full_closed()) | {"held_credits": 1}, "a hold without an attempt"),
+        (rows.generation_row(taken_in()) | {"held_credits": 1}, "a hold without an attempt"),
+        (generation_row() | {"attempt": None}, "a hold without an attempt"),
+        (rows.generation_row(replace(full_closed(), request=None)) | {"state": "received"}, "request"),
+        (generation_row() | dict.fromkeys(name for name in generation_row() if name.startswith("request")), "requ"),
+        (rows.generation_row(taken_in()) | {"reason": None}, "reason"),
+        (rows.generation_row(full_closed()) | {"ended_at": None}, "ended_at"),
+    ],
+)
+def test_a_mixture_that_no_transition_makes_is_unreadable(mixture: dict[str, Any], said: str) -> None:
+    """As any of the three types it would lose something: an attempt, a hold, or the request that is to open."""
+    with pytest.raises(UnreadableRow, match=f"row ada/generation:ada;one: {said}.* cannot be read"):
+        rows.generation_of(mixture)
+
+
 def test_several_prices_keep_their_order() -> None:
     """As the catalogue has them; an attempt without any stays without."""
     whole = examples.full_generation(KEY)
-    assert whole.attempt is not None
     prices = tuple(Price(unit, number) for number, unit in enumerate(Unit))
     for kept in (prices, prices[::-1], ()):
         made = replace(whole, attempt=replace(whole.attempt, prices=kept))
@@ -127,7 +184,7 @@ def test_the_example_says_something_in_every_field() -> None:
     silent = [
         f"{type(each).__name__}.{item.name}"
         for each in said
-        for item in fields(each)  # type: ignore[arg-type]  # all of them are there
+        for item in fields(each)
         if item.default is not MISSING and getattr(each, item.name) == item.default
     ]
     assert silent == []

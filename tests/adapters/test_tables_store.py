@@ -17,7 +17,7 @@ from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import Changed, save
 from tests.adapters import examples
-from tests.adapters.examples import AWKWARD_IDS, NOW, ending, give, opening
+from tests.adapters.examples import AWKWARD_IDS, NOW, closed, ending, give, opening
 
 KEY = Key("ada", "one")
 
@@ -75,8 +75,7 @@ async def test_every_time_is_read_back_aware_and_in_utc(store: Store) -> None:
 
     found = (await store.load(KEY)).generation
 
-    assert found is not None
-    assert found.attempt is not None
+    assert isinstance(found, Generation)
     times = (found.opened_at, found.ended_at, found.attempt.submitted_at, found.attempt.retry_at)
     assert {each.utcoffset() for each in times if each is not None} == {NOW.utcoffset()}
 
@@ -85,7 +84,7 @@ async def test_every_time_is_read_back_aware_and_in_utc(store: Store) -> None:
 async def test_the_longest_prompts_are_kept_whole(store: Store, character: str) -> None:
     """Also a refused request is kept, and its prompt may be as long as a message: beyond one column."""
     request = GenerationRequest(key=KEY, prompt=character * 60_000)
-    generation = Generation(key=KEY, state=State.REJECTED, opened_at=NOW, request=request, ended_at=NOW)
+    generation = closed(KEY, request=request)
 
     await store.commit(Loaded(None, "", None, ""), Transition(generation))
 
@@ -97,7 +96,7 @@ async def test_what_becomes_none_is_gone(store: Store) -> None:
     long = GenerationRequest(key=KEY, prompt="x" * 40_000)
     first = replace(examples.full_generation(KEY), request=long)
     loaded = await store.commit(Loaded(None, "", None, ""), Transition(first))
-    bare = Generation(key=KEY, state=State.REJECTED, opened_at=NOW, request=GenerationRequest(key=KEY, prompt="abc"))
+    bare = closed(KEY, request=GenerationRequest(key=KEY, prompt="abc"))
 
     await store.commit(loaded, Transition(bare))
 
@@ -110,10 +109,10 @@ async def test_every_id_is_a_key(store: Store, user_id: str) -> None:
     key = Key(user_id, user_id[::-1])
     account = await give(store, user_id)
     opened = await store.commit(await store.load(key), opening(key, account))
-    assert opened.generation is not None
+    assert isinstance(opened.generation, Generation)
     assert opened.account is not None
     running = await store.commit(opened, Transition(replace(opened.generation, state=State.RUNNING)))
-    assert running.generation is not None
+    assert isinstance(running.generation, Generation)
     ended = await store.commit(running, ending(running.generation, opened.account))
 
     assert await store.load(key) == ended
@@ -148,20 +147,20 @@ async def test_the_same_opening_twice_is_a_conflict(store: Store) -> None:
 
 async def test_a_generation_that_exists_is_not_opened_again(store: Store) -> None:
     """Also without credits: a single insert is refused as a transaction is."""
-    closed = Generation(key=KEY, state=State.REJECTED, opened_at=NOW, request=None, ended_at=NOW)
-    await store.commit(Loaded(None, "", None, ""), Transition(closed))
+    rejected = closed(KEY)
+    await store.commit(Loaded(None, "", None, ""), Transition(rejected))
 
     with pytest.raises(Conflict):
-        await store.commit(Loaded(None, "", None, ""), Transition(replace(closed, state=State.FAILED)))
+        await store.commit(Loaded(None, "", None, ""), Transition(replace(rejected, state=State.FAILED)))
 
-    assert (await store.load(KEY)).generation == closed
+    assert (await store.load(KEY)).generation == rejected
 
 
 async def test_a_stale_generation_leaves_the_balance(store: Store) -> None:
     """The generation moved on: neither it nor the account is written."""
     account = await give(store, "ada")
     opened = await store.commit(await store.load(KEY), opening(KEY, account))
-    assert opened.generation is not None
+    assert isinstance(opened.generation, Generation)
     assert opened.account is not None
     moved_on = await store.commit(opened, Transition(replace(opened.generation, state=State.RUNNING)))
 
@@ -194,7 +193,7 @@ async def test_a_hold_is_resolved_once(store: Store) -> None:
     """Even with fresh ETags the ledger row of the first resolve refuses a second."""
     account = await give(store, "ada")
     opened = await store.commit(await store.load(KEY), opening(KEY, account))
-    assert opened.generation is not None
+    assert isinstance(opened.generation, Generation)
     assert opened.account is not None
     ended = await store.commit(opened, ending(opened.generation, opened.account))
     assert ended.account is not None
@@ -283,6 +282,6 @@ async def test_rivals_on_one_account_lose_nothing(store: Store) -> None:
     assert len([each async for each in store.generations("ada")]) == 200
 
 
-def _open_with(loaded: Loaded, key: Key) -> Transition | None:
+def _open_with(loaded: Loaded, key: Key) -> Transition[Generation] | None:
     assert loaded.account is not None
     return None if loaded.generation else opening(key, loaded.account, 1)

@@ -12,7 +12,7 @@ from dev.azurite import ACCOUNT, Azurite
 from shared.adapters.azure_storage.access import AccountKey, SharedAccessSignature, StorageAccount
 from shared.adapters.azure_storage.tables import TableIndex, TableService, TablesRefused, TableStore
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.money import ledger
 from shared.core.requests.messages import GenerationRequest
@@ -101,7 +101,7 @@ async def test_an_own_move_is_known_by_its_ledger_row(
 
     async def rival() -> None:
         found = await table_store.load(KEY)
-        assert found.generation is not None
+        assert isinstance(found.generation, Generation)
         await table_store.commit(found, Transition(replace(found.generation, state=State.WAITING)))
 
     line.losses, line.after_loss = 1, rival

@@ -14,7 +14,7 @@ from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
 from shared.ports import Loaded
 from tests.adapters.conftest import FAKE_AND_REAL
-from tests.adapters.examples import AWKWARD_IDS, HUGE, NOW, attempt, full_generation, give, output
+from tests.adapters.examples import AWKWARD_IDS, HUGE, NOW, attempt, closed, full_generation, give, output
 from tests.cli.counter import FindingStore
 
 UsedStore = FindingStore | TableStore
@@ -45,7 +45,6 @@ async def test_what_one_generation_used(used_store: UsedStore) -> None:
     await give(used_store, "ada")
     made = await put(used_store, Key("ada", "one"))
 
-    assert made.attempt is not None
     assert made.captured_credits == made.attempt.unit_credits * len(made.outputs)
     assert await used_by(used_store) == [
         Used(
@@ -62,8 +61,7 @@ async def test_what_one_generation_used(used_store: UsedStore) -> None:
 
 async def test_what_was_refused_has_no_model(used_store: UsedStore) -> None:
     """A rejected generation has no attempt, so it has no outputs either."""
-    refused = Generation(key=Key("bob", "one"), state=State.REJECTED, opened_at=NOW, request=None)
-    await used_store.commit(Loaded(None, "", None, ""), Transition(refused))
+    await used_store.commit(Loaded(None, "", None, ""), Transition(closed(Key("bob", "one"))))
 
     assert await used_by(used_store) == [
         Used(

@@ -24,7 +24,7 @@ from shared.cli.main import run
 from shared.config.settings import Settings
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
 from shared.ports import Dependencies, Unavailable
@@ -44,7 +44,7 @@ ENV = SECRETS | {
 class FindingStore(FakeStore):
     """A store that also has the searches of the command line."""
 
-    async def find(self, generation_id: str) -> list[Generation]:
+    async def find(self, generation_id: str) -> list[AnyGeneration]:
         """See ``TableStore``."""
         await asyncio.sleep(0)
         return [found for key, found in self.saved_generations.items() if key.generation_id == generation_id]
@@ -55,7 +55,8 @@ class FindingStore(FakeStore):
         """See ``TableStore``."""
         await asyncio.sleep(0)
         for key, found in self.saved_generations.items():
-            answered = found.attempt.model if found.attempt else ""
+            opened = found if isinstance(found, Generation) else None
+            answered = opened.attempt.model if opened else ""
             if (
                 account_id not in ("", key.account_id)
                 or user_id not in ("", key.user_id)
@@ -68,9 +69,9 @@ class FindingStore(FakeStore):
                     user_id=key.user_id,
                     model=answered,
                     succeeded=found.state is State.SUCCEEDED,
-                    outputs=len(found.outputs),
-                    captured_credits=found.captured_credits,
-                    cost_usd_micros=found.cost_usd_micros,
+                    outputs=len(opened.outputs) if opened else 0,
+                    captured_credits=opened.captured_credits if opened else 0,
+                    cost_usd_micros=opened.cost_usd_micros if opened else 0,
                 )
 
 

@@ -144,7 +144,6 @@ def test_show_prints_no_word_that_a_user_wrote(counter: Counter) -> None:
         "resolution": "720p",
     }
     full = examples.full_generation(KEY)
-    assert full.attempt is not None
     counter.records.put_generation(replace(full, request=request, attempt=replace(full.attempt, inputs=inputs)))
     printed = counter.call("show", "one").out + counter.call("show", "one", "--json").out
     assert "secret" not in printed

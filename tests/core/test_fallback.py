@@ -61,10 +61,11 @@ def submitting(**said: Any) -> tuple[Generation, Account]:
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert opened.account is not None
     first = opened.generation
+    assert isinstance(first, Generation)
     return (step(transitions.retried(first, NOW)) if first.state is State.WAITING else first), opened.account
 
 
-def step(transition: Transition | None) -> Generation:
+def step(transition: Transition[Generation] | None) -> Generation:
     """The generation after a transition."""
     assert transition is not None
     return transition.generation
@@ -72,7 +73,6 @@ def step(transition: Transition | None) -> Generation:
 
 def running(generation: Generation) -> Generation:
     """The generation once its prediction is known; the wait before it is over."""
-    assert generation.attempt is not None
     number = generation.attempt.number
     if generation.state is State.WAITING:
         generation = step(transitions.retried(generation, OVER))
@@ -81,7 +81,6 @@ def running(generation: Generation) -> Generation:
 
 def prediction_id(generation: Generation) -> str:
     """The prediction id of each attempt."""
-    assert generation.attempt is not None
     return f"prediction-{generation.attempt.number:015d}"
 
 
@@ -99,7 +98,6 @@ def ended(generation: Generation, status: Status, error: str = "", **metrics: An
 
 def attempt_failed(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
     """After its prediction failed."""
-    assert generation.attempt is not None
     number = generation.attempt.number
     return step(transitions.attempt_failed(generation, account, CATALOG, number, prediction, seed=seed, now=NOW))
 
@@ -111,7 +109,6 @@ def interrupted(generation: Generation, **metrics: Any) -> Prediction:
 
 def model_of(generation: Generation) -> str:
     """The model of the current attempt."""
-    assert generation.attempt is not None
     return generation.attempt.model
 
 
@@ -135,7 +132,6 @@ def test_what_another_model_may_do_better_goes_to_it(status: Status, error: str,
     after = attempt_failed(running(first), account, ended(first, status, error))
     assert (after.state, model_of(after), after.chosen_by) == (State.WAITING, "second", ChosenBy.FALLBACK)
     assert after.passed_over == (PassedOver("first", reason),)
-    assert after.attempt is not None
     assert (after.attempt.inputs, after.attempt.unit_credits) == ({"prompt": REQUEST.prompt}, 2)
     assert (after.attempt.number, after.held_credits) == (2, first.held_credits)
 
@@ -182,6 +178,7 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
     assert isinstance(quoted, Quote)
     opened = opening.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
     first = opened.generation
+    assert isinstance(first, Generation)
     after = step(
         transitions.attempt_failed(running(first), opened.account, cheap_first, 1, interrupted(first), seed=8, now=NOW)
     )
@@ -250,11 +247,9 @@ def test_a_seed_of_ours_is_one_that_the_model_takes() -> None:
     generation, account = submitting()
     for _ in range(2):
         generation = attempt_failed(running(generation), account, interrupted(generation), seed=2**32 - 1)
-    assert generation.attempt is not None
     assert generation.attempt.seed == generation.attempt.inputs["seed"] == (2**32 - 1) % 1000
     assert generation.attempt.own_seed
     theirs, _ = submitting(seed=2**32 - 1)
-    assert theirs.attempt is not None
     assert (theirs.attempt.seed, theirs.attempt.own_seed) == (2**32 - 1, False)
 
 
@@ -292,7 +287,6 @@ def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
     first, account = submitting(**TRAINING)
     after = attempt_failed(running(first), account, interrupted(first))
     assert (after.state, model_of(after)) == (State.WAITING, "trainer-too")
-    assert after.attempt is not None
     assert (after.attempt.destination, after.attempt.trains) == ("ada/lora", True)
 
 
@@ -367,7 +361,6 @@ def test_what_was_canceled_is_paid_by_the_second_where_that_is_its_price(wished:
 def test_a_lost_create_is_made_again_only_where_its_end_is_guaranteed(guaranteed: bool, again: State) -> None:
     """The guarantees of this attempt decide, whatever its modality is."""
     first, account = submitting()
-    assert first.attempt is not None
     assert first.attempt.guarantees == PROVIDERS[REPLICATE][Kind.PREDICTION]
     promised = replace(first.attempt, guarantees=replace(first.attempt.guarantees, cancel_after=guaranteed))
     after = step(transitions.lost(replace(first, attempt=promised), account, CATALOG, Timing(), seed=8, now=OVER))
@@ -388,13 +381,13 @@ def test_without_its_callback_nothing_in_a_list_is_ours_where_the_callback_is_pr
 def test_only_an_idempotent_create_is_posted_again(idempotent: bool) -> None:
     """The repeated POST comes after the grace and is counted; for another create it might start a second prediction."""
     first, _ = submitting()
-    assert first.attempt is not None
     promised = replace(first.attempt, guarantees=replace(first.attempt.guarantees, idempotent=idempotent))
     unknown, later = replace(first, attempt=promised), NOW + timedelta(seconds=Timing().list_grace_s)
     assert transitions.posted_again(unknown, Timing(), later - timedelta(seconds=1)) is None
     assert transitions.posted_again(unknown, Timing(), NOW + timedelta(seconds=Timing().give_up_after_s)) is None
     again = transitions.posted_again(unknown, Timing(), later)
     assert (again is not None) is idempotent
-    if again is not None and (attempt := again.generation.attempt) is not None:
+    if again is not None:
+        attempt = again.generation.attempt
         assert (again.generation.state, attempt.posts, attempt.submitted_at) == (State.SUBMITTING, 2, later)
         assert (again.account, again.entry) == (None, None)

@@ -36,13 +36,13 @@ from dev.architecture.facts import (
 from shared.core.catalog.file import parse_catalog
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Generation, Transition
 from shared.core.lifecycle.state import NEXT, State
 from shared.core.lifecycle.steps import Step
 from shared.core.provider.prediction import Status
 from shared.core.reasons import SENTENCES, Reason
 
-_BEFORE_ITS_END = NOW + timedelta(seconds=(SUBMITTING.attempt.cancel_after_s if SUBMITTING.attempt else 0) + 59)
+_BEFORE_ITS_END = NOW + timedelta(seconds=SUBMITTING.attempt.cancel_after_s + 59)
 _LONG_MISSING = missing(RUNNING, NOW - timedelta(hours=1))
 
 #: Every state meets every fact: the state after it, or "-" for "nothing to say". An ended state says nothing, ever.
@@ -182,7 +182,9 @@ def test_the_drawing_covers_every_state(state: State) -> None:
         ("vanished just now", lambda: transitions.vanished(missing(RUNNING, LATER), HOLDING, TIMING, LATER)),
     ],
 )
-def test_what_does_not_concern_it_changes_nothing(what: str, transition: Callable[[], Transition | None]) -> None:
+def test_what_does_not_concern_it_changes_nothing(
+    what: str, transition: Callable[[], Transition[AnyGeneration] | None]
+) -> None:
     """Each condition of a transition is violated alone."""
     assert transition() is None, what
 
@@ -195,8 +197,10 @@ def test_a_second_prediction_of_a_running_attempt_is_not_adopted() -> None:
 
 def test_the_next_attempt_has_its_own_seed_number_and_price() -> None:
     """Flux-dev failed, so flux-schnell follows for less, within the hold."""
-    after = step(FACTS["interrupted"](RUNNING))
-    assert after.attempt is not None
+    transition = FACTS["interrupted"](RUNNING)
+    assert transition is not None
+    after = transition.generation
+    assert isinstance(after, Generation)
     assert (after.attempt.number, after.attempt.posts, after.attempt.model) == (2, 0, "flux-schnell")
     assert (after.attempt.seed, after.attempt.unit_credits, after.held_credits) == (8, 1, 2)
     assert after.attempt.prediction_id is None
@@ -216,7 +220,7 @@ def test_an_attempt_beyond_the_hold_is_not_opened() -> None:
 
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
-def test_every_state_has_a_time_at_which_the_timer_looks(state: Generation) -> None:
+def test_every_state_has_a_time_at_which_the_timer_looks(state: AnyGeneration) -> None:
     """No state waits without a time."""
     assert NOW <= state.due_at(TIMING) <= NOW + timedelta(seconds=400)
 
@@ -230,7 +234,8 @@ def test_every_reason_has_a_sentence_without_numbers() -> None:
 @given(st.lists(st.sampled_from(sorted(FACTS)), max_size=25))
 def test_any_history_goes_forward_and_ends_once(history: list[str]) -> None:
     """For facts in any order the rank never falls, the account adds up, and the hold is resolved once."""
-    generation, entries = RECEIVED, 0
+    generation: AnyGeneration = RECEIVED
+    entries = 0
     for name in history:
         transition = FACTS[name](generation)
         if transition is None:
@@ -239,4 +244,4 @@ def test_any_history_goes_forward_and_ends_once(history: list[str]) -> None:
         assert not generation.state.ended
         generation = transition.generation
         entries += transition.entry is not None
-    assert entries == (generation.held_credits > 0) + (generation.held_credits > 0 and generation.state.ended)
+    assert entries == isinstance(generation, Generation) * (1 + generation.state.ended)

@@ -95,8 +95,8 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a success without outputs is asked for",
         _PATIENCE,
-        "(prediction.complete and prediction.outputs)",
-        "prediction.complete",
+        "    if prediction.complete and prediction.outputs:",
+        "    if prediction.complete:",
         _SAYS + "test_a_success_without_outputs_is_asked_for_once",
     ),
     _guard(

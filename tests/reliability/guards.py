@@ -94,8 +94,8 @@ GUARDS: tuple[Guard, ...] = (
         CORE + "lifecycle/transitions.py",
         (
             (
-                _lines(" or attempt is None or attempt.number != number:", "        return None", _ADOPT),
-                _lines(" or attempt is None:", "        return None", _ADOPT),
+                _lines("State.WAITING) or attempt.number != number:", "        return None", _ADOPT),
+                _lines("State.WAITING):", "        return None", _ADOPT),
             ),
         ),
         _STALE,
@@ -103,7 +103,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "only the running attempt takes an update",
         CORE + "lifecycle/transitions.py",
-        (("        and attempt.number == number\n", ""),),
+        (("State.RUNNING and attempt.number == number and", "State.RUNNING and"),),
         _STALE,
     ),
     Guard(
@@ -115,7 +115,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an update counts only for the running prediction",
         CORE + "lifecycle/transitions.py",
-        (("        and attempt.prediction_id == prediction_id\n", ""),),
+        ((" and attempt.prediction_id == prediction_id\n", "\n"),),
         worker_test("test_observing.py::test_news_of_a_foreign_prediction_change_nothing"),
     ),
     Guard(
@@ -132,7 +132,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a create is lost only when its Cancel-After has passed",
         CORE + "lifecycle/transitions.py",
-        ((" or attempt is None or now < attempt.canceled_at(timing):", " or attempt is None:"),),
+        ((" or now < attempt.canceled_at(timing):", ":"),),
         _STALE,
     ),
     Guard(
@@ -153,7 +153,9 @@ GUARDS: tuple[Guard, ...] = (
         (
             (
                 "    elif generation.state.ended and await",
-                _lines("    elif generation.state is State.SUBMITTING:", "        await submit(deps, loaded)")
+                _lines(
+                    "    elif generation.state is State.SUBMITTING:", "        await submit(deps, generation, loaded)"
+                )
                 + "    elif generation.state.ended and await",
             ),
         ),

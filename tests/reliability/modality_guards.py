@@ -15,7 +15,7 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a create is posted again only if the provider guarantees the same prediction",
         CORE + "lifecycle/transitions.py",
-        ((" or attempt is None or not attempt.guarantees.idempotent:\n", " or attempt is None:\n"),),
+        ((" or not attempt.guarantees.idempotent:\n", ":\n"),),
         core_test("test_fallback.py::test_only_an_idempotent_create_is_posted_again"),
     ),
     Guard(
@@ -33,7 +33,16 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an extra training is canceled as a training",
         WORKER + "observing.py",
-        (("return generation.attempt.ref(prediction_id)\n", "pass\n"),),
+        (
+            (
+                "    ref = generation.attempt.ref(prediction.prediction_id)\n",
+                "    ref = PredictionRef(generation.attempt.provider, prediction.prediction_id, Kind.PREDICTION)\n",
+            ),
+            (
+                "from shared.core.keys import Key\n",
+                "from shared.core.keys import Key\nfrom shared.core.provider.guarantees import Kind, PredictionRef\n",
+            ),
+        ),
         worker_test("test_trainings.py::test_a_training_that_was_lost_and_is_heard_of_later_is_stopped"),
     ),
     Guard(
@@ -86,7 +95,7 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an error quotes no text of any field",
         CORE + "lifecycle/transitions.py",
-        (("    asked = request.written_texts if request else ()", "    asked: tuple[str, ...] = ()"),),
+        (("inputs.values(), generation.request.written_texts\n", "inputs.values(), ()\n"),),
         worker_test("test_fallback.py::test_an_error_quotes_no_field_that_a_user_wrote[negative_prompt]"),
     ),
     Guard(

@@ -17,14 +17,35 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a lost copy of what waits to open is sent again",
         WORKER + "checking.py",
-        (("        await deps.messenger.send(generation.request, envelope)\n", ""),),
+        (("        await deps.messenger.send(found.request, envelope)\n", ""),),
         f"{_TEST}test_a_lost_copy_is_sent_again_by_the_timer",
     ),
     Guard(
         "what waits to open opens by its own request",
         WORKER + "requests.py",
-        (("        message = loaded.generation.request\n", "        pass\n"),),
+        (("        message = found.request\n", "        pass\n"),),
         f"{_TEST}test_the_first_request_of_an_id_is_the_one",
+    ),
+    Guard(
+        "no transition takes a step that the state machine has not",
+        CORE + "lifecycle/generation.py",
+        (("    if after.state not in NEXT[before]:\n", "    if before not in NEXT:\n"),),
+        core_test("test_types.py::test_a_step_that_the_state_machine_has_not_is_a_bug"),
+    ),
+    Guard(
+        "a row with a hold and no attempt is read as nothing",
+        "shared/adapters/azure_storage/tables/rows.py",
+        (("    if held and attempt is None:\n", "    if held is None:\n"),),
+        "tests/adapters/test_tables_rows.py::test_a_mixture_that_no_transition_makes_is_unreadable",
+    ),
+    Guard(
+        "a request is not rejected by garbage under its id",
+        WORKER + "requests.py",
+        (
+            ("    if found is not None and message is None:\n        return\n", ""),
+            (" if message else None\n            case Generation()", "\n            case Generation()"),
+        ),
+        f"{_TEST}test_garbage_under_its_id_does_not_end_it",
     ),
     Guard(
         "a copy's id does not depend on the sender's",

@@ -22,7 +22,7 @@ from dev.app import App
 from dev.stack import Running, Stack
 from shared import worker
 from shared.core.keys import Key, row_key
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.money.ledger import Move, Plan
 from shared.core.requests.messages import CancelRequest
 from shared.ports import Dependencies
@@ -94,7 +94,13 @@ class Outcome:
 
     key: Key
     event: Mapping[str, Any]
-    generation: Generation
+    saved: AnyGeneration
+
+    @property
+    def generation(self) -> Generation:
+        """The generation, which has opened."""
+        assert isinstance(self.saved, Generation)
+        return self.saved
 
     @property
     def reason(self) -> str | None:
@@ -175,12 +181,18 @@ class Road:
     async def ended(self, key: Key) -> Outcome:
         """Wait for the event of a generation."""
         event = await self.app.event(key.generation_id, PATIENCE_S)
-        return Outcome(key, event, await self.generation(key))
+        return Outcome(key, event, await self.saved(key))
 
     # Afterwards.
 
     async def generation(self, key: Key) -> Generation:
-        """The saved generation."""
+        """The saved generation, which has opened."""
+        found = await self.saved(key)
+        assert isinstance(found, Generation)
+        return found
+
+    async def saved(self, key: Key) -> AnyGeneration:
+        """What is saved under a key, opened or not."""
         loaded = await self.deps.store.load(key)
         assert loaded.generation is not None
         return loaded.generation
@@ -233,7 +245,7 @@ class Road:
         available, still_held, spent = await self.balances(outcome.key.account_id)
         assert (still_held, spent) == (0, 0)
         assert available > 0
-        assert not outcome.generation.outputs
+        assert not isinstance(outcome.saved, Generation) or not outcome.saved.outputs
         await self.books_balance(outcome.key.account_id)
         await self.closed(outcome.key)
 

@@ -26,7 +26,6 @@ async def test_a_throttled_create_is_retried_after_each_kind_of_hint(road: Road)
         (defer,) = road.log.steps(outcome.key, "create_deferred")
         assert (defer["why"], defer["seconds"]) == ("throttled", 2)
         attempt = outcome.generation.attempt
-        assert attempt is not None
         assert (attempt.number, attempt.posts) == (1, 2)
         await road.paid_once(outcome, message["prompt"])
 
@@ -116,7 +115,6 @@ async def test_a_create_that_never_was_is_made_again_only_after_its_time(road: R
     await road.log.step(key, "outcome_unknown")
     await road.log.step(key, "checked", 2)  # the timer has asked for the list, and not found it
     generation = await road.generation(key)
-    assert generation.attempt is not None
     assert (generation.state, generation.attempt.posts) == (State.SUBMITTING, 1)
     assert not await road.predictions(message["prompt"])
     assert await road.balances(key.user_id) == (9, 1, 0)

@@ -10,8 +10,7 @@ import pytest_asyncio
 
 from dev.stack import ROOT
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
-from shared.core.lifecycle.state import State
+from shared.core.lifecycle.generation import AnyGeneration, Received
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.core.safety.screening_record import ScreeningRecord
 from tests.stack.road import Outcome, Road, key_of, open_road
@@ -55,8 +54,9 @@ async def made(road: Road, message: dict[str, Any]) -> list[str]:
     return [each["model"] for each in await road.predictions(message["prompt"])]
 
 
-def prompt_of(generation: Generation) -> ScreeningRecord:
+def prompt_of(generation: AnyGeneration) -> ScreeningRecord:
     """The record of the prompt's verdict."""
+    assert not isinstance(generation, Received)
     (found,) = [record for record in generation.screenings if record.subject == "prompt"]
     return found
 
@@ -85,14 +85,14 @@ async def test_what_content_safety_passes_the_secondary_screener_refuses(road: R
         assert await made(road, message) == [GUARD]
         assert not await road.moves(outcome.key)
         await road.paid_nothing(outcome)
-        seen = prompt_of(outcome.generation)
+        seen = prompt_of(outcome.saved)
         assert (seen.allowed, seen.screeners, seen.unavailable) == (False, EVERYBODY, ())
 
 
 async def test_the_record_says_what_the_secondary_screener_found(road: Road) -> None:
     """A hazard without a severity is a topic beside the service's own severities, which were all zero."""
     _, outcome = await ended_with(road, "S9")
-    seen = prompt_of(outcome.generation)
+    seen = prompt_of(outcome.saved)
     assert (seen.topics, seen.category) == (("weapons",), "weapons")
     assert seen.severities == {category.value: 0 for category in Category}
 
@@ -102,7 +102,7 @@ async def test_a_hazard_that_the_policy_lets_pass_is_no_refusal(road: Road) -> N
     (fine, passed), (_, strange) = await asyncio.gather(ended_with(road, "S6, S13"), ended_with(road, "S99"))
     assert passed.event["type"] == "darkroom.generation.succeeded"
     assert await made(road, fine) == [GUARD, "black-forest-labs/flux-schnell"]
-    assert prompt_of(passed.generation).topics == ("advice", "elections")
+    assert prompt_of(passed.saved).topics == ("advice", "elections")
     assert strange.event["data"]["reason"]["text"] == "The prompt was refused by the content rules."
     await road.paid_nothing(strange)
 
@@ -131,7 +131,7 @@ async def test_where_the_policy_says_so_it_goes_on_without_it(road: Road, kind: 
     await guard_is(road, message, kind, times=-1, **more)
     outcome = await road.outcome(message)
     assert outcome.event["type"] == "darkroom.generation.succeeded"
-    seen = prompt_of(outcome.generation)
+    seen = prompt_of(outcome.saved)
     assert (seen.allowed, seen.screeners, seen.unavailable) == (True, (BLOCKLIST, CONTENT_SAFETY), (LLAMA_GUARD,))
     assert await road.balances(outcome.key.user_id) == (9, 0, 1)
     await road.books_balance(outcome.key.user_id)
@@ -144,7 +144,7 @@ async def test_the_silence_of_the_secondary_screener_excuses_nothing(road: Road)
     await guard_is(road, message, "failed", times=-1)
     outcome = await road.outcome(message)
     assert outcome.event["data"]["reason"]["text"] == "The prompt was refused by the content rules (violence)."
-    assert prompt_of(outcome.generation).unavailable == (LLAMA_GUARD,)
+    assert prompt_of(outcome.saved).unavailable == (LLAMA_GUARD,)
     await road.paid_nothing(outcome)
 
 
@@ -162,7 +162,7 @@ async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> No
         (await road.replicate.delete("/_sim/faults")).raise_for_status()
         outcome = await road.ended(key)
         assert outcome.event["type"] == "darkroom.generation.succeeded"
-        seen = prompt_of(outcome.generation)
+        seen = prompt_of(outcome.saved)
         assert (seen.screeners, seen.unavailable) == (EVERYBODY, ())
         assert await road.balances(key.user_id) == (9, 0, 1)
         refused = await road.message()
@@ -174,8 +174,5 @@ async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> No
 async def _nothing_yet(road: Road, message: dict[str, Any], key: Key) -> None:
     assert await road.balances(key.user_id) == (10, 0, 0)
     waiting = (await road.deps.store.load(key)).generation
-    assert waiting is None or (waiting.state, waiting.held_credits) == (
-        State.RECEIVED,
-        0,
-    )  # taken in at most
+    assert waiting is None or isinstance(waiting, Received)  # taken in at most
     assert set(await made(road, message)) == {GUARD}

@@ -108,9 +108,8 @@ async def test_a_request_is_mapped_once_per_candidate_and_once_for_its_attempt(
     assert store.loads == 1
 
 
-def candidates(world: World, request: GenerationRequest | None) -> set[str]:
+def candidates(world: World, request: GenerationRequest) -> set[str]:
     """The models that may serve a request that names none, and those that may be tried after the chosen one."""
-    assert request is not None
     catalog, generation = world.deps.catalog, world.generation()
     default = catalog.get_model_for_plan(Plan.PREMIUM)
     assert default is not None
@@ -141,7 +140,7 @@ async def test_what_the_account_cannot_pay_is_quoted_once_and_never_screened() -
     with counting() as calls:
         await world.ask(Key("nobody", "one"))
 
-    assert world.generation(Key("nobody", "one")).state is State.REJECTED
+    assert world.saved(Key("nobody", "one")).state is State.REJECTED
     assert (calls["quote"], calls["attempt_on"], store.loads) == (1, 0, 1)
     assert not world.screener.texts
 

@@ -7,7 +7,7 @@ from shared.core.provider.prediction import DeferReason, NotCreated
 
 def history(world: World) -> list[tuple[str, int, str]]:
     """The steps of the one generation, how often each was taken, and why."""
-    return [(each.step, each.times, each.why) for each in world.generation().history]
+    return [(each.step, each.times, each.why) for each in world.saved().history]
 
 
 async def test_a_picture_has_three_entries(world: World) -> None:

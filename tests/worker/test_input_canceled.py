@@ -17,6 +17,6 @@ async def test_an_input_that_lost_against_a_cancel_goes_at_once(world: World) ->
 
     world.deps = replace(world.deps, inputs=Overtaken())
     await world.ask(model="flux-dev", image_url="https://pictures.example/cat.png")
-    assert world.generation().state is State.CANCELED
+    assert world.saved().state is State.CANCELED
     assert world.blobs.inputs == {}
     assert world.replicate.predictions == {}

@@ -113,7 +113,7 @@ async def test_a_system_prompt_is_screened_together_with_the_prompt() -> None:
     assert world.screener.texts == ["Be brief.\n\nA lighthouse at night\n\nno people\n\nLGHT"]
     assert world.generation().state is State.RUNNING
     await world.ask(Key("ada", "two"), model="writer", system_prompt="You are gory.")
-    assert world.generation(Key("ada", "two")).reason is Reason.PROMPT_REFUSED
+    assert world.saved(Key("ada", "two")).reason is Reason.PROMPT_REFUSED
     assert len(world.replicate.creates) == 1
 
 
@@ -154,7 +154,7 @@ async def test_a_policy_lets_pass_what_it_names_and_nothing_else(named: str) -> 
     for number, (model, modality) in enumerate((("film", "video"), ("song", "audio"))):
         key = Key("ada", f"g{number}")
         await world.ask(key, model=model)
-        assert (world.generation(key).reason is Reason.NOT_SCREENED) == (modality != named)
+        assert (world.saved(key).reason is Reason.NOT_SCREENED) == (modality != named)
 
 
 async def test_a_policy_that_has_changed_meanwhile_refuses_the_result() -> None:

@@ -11,7 +11,7 @@ from dev.fakes.world import KEY, World, facts
 from shared import worker
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Received, Transition
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
@@ -233,6 +233,23 @@ async def test_news_of_nobodys_generation_are_counted(world: World) -> None:
     assert not world.store.saved_generations
 
 
+@pytest.mark.parametrize("status", [Status.PROCESSING, Status.SUCCEEDED])
+@pytest.mark.parametrize("opens", ["waits", "refused"])
+async def test_news_of_what_has_not_opened_is_nobodys_too(world: World, opens: str, status: Status) -> None:
+    """Nothing of ours is created before its generation opens: it is counted, and nobody's prediction is canceled."""
+    world.screener.down = opens == "waits"
+    await world.ask(prompt="a gory battle")
+    before, events, rows = world.saved(), list(world.events), dict(world.index.rows)
+    assert isinstance(before, Received if opens == "waits" else Closed)
+    news = Prediction(prediction_id="p" * 26, status=status, outputs=("https://replicate.delivery/a.png",))
+    await world.messenger.send(PredictionEvent(KEY, 1, news), Envelope("x"))
+    await world.pump()
+    assert world.telemetry.total("darkroom.foreign_predictions") == 1
+    assert world.replicate.canceled == []
+    assert (world.saved(), world.events, world.index.rows) == (before, events, rows)
+    assert world.balances() == (10, 0, 0)
+
+
 async def test_while_screening_is_down_the_output_waits(world: World) -> None:
     """Nothing unscreened is stored: a deferred copy delivers the picture later."""
     await world.ask()
@@ -325,7 +342,7 @@ async def test_a_conflict_is_decided_anew(world: World) -> None:
     commit = world.store.commit
     refused: list[bool] = []
 
-    async def once_in_conflict(loaded: Loaded, transition: Transition) -> Loaded:
+    async def once_in_conflict(loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         if not refused:
             refused.append(True)
             world.store.put_account(world.account())  # a rival's save: a new ETag

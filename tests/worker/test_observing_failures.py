@@ -35,7 +35,6 @@ async def test_a_transient_failure_goes_on_with_the_next_model(world: World) -> 
     await world.webhook(world.replicate.only_id)
     await world.pump()
     attempt = world.generation().attempt
-    assert attempt is not None
     assert (attempt.number, attempt.model, attempt.inputs["aspect_ratio"]) == (2, "flux-dev", "4:3")
     assert world.balances() == (5, 5, 0)
     second = world.replicate.ids()[1]
@@ -97,5 +96,4 @@ async def test_aborted_before_it_started_goes_on_with_the_next_model(world: Worl
     await world.webhook(world.replicate.only_id)
     await world.pump()
     attempt = world.generation().attempt
-    assert attempt is not None
     assert (attempt.number, attempt.model) == (2, "flux-schnell")

@@ -14,6 +14,7 @@ from shared import worker
 from shared.core.dependency import Dependency
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import Received
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason
@@ -35,9 +36,9 @@ async def waiting(**fields: Any) -> World:
 async def test_a_request_that_waits_has_a_row_and_is_in_the_open_index() -> None:
     """Nothing is held and there is no attempt; the row says what it waits for, and the timer has a date."""
     world = await waiting(widht=7)
-    taken = world.generation()
-    assert (taken.state, taken.attempt, taken.held_credits) == (State.RECEIVED, None, 0)
-    assert taken.request is not None
+    taken = world.saved()
+    assert isinstance(taken, Received)
+    assert not world.store.entries_of(KEY)
     assert (taken.request.prompt, taken.reason) == ("A lighthouse at night", Reason.SAFETY_UNAVAILABLE)
     (copy,) = world.messenger.scheduled
     assert copy.at is not None
@@ -154,7 +155,7 @@ async def test_a_dead_letter_of_it_ends_it_with_reason_and_event() -> None:
     await worker.dead_letter(world.deps, read(raw, REQUESTS), raw, REQUESTS)
     (event,) = world.events
     assert (event.outcome, event.reason) == ("failed", Reason.DEAD_LETTERED)
-    assert world.generation().state is State.FAILED
+    assert world.saved().state is State.FAILED
     world.at_rest()
 
 
@@ -168,7 +169,6 @@ async def test_the_first_request_of_an_id_is_the_one() -> None:
     world.pass_time(5)
     await world.pump()
     generation = world.generation()
-    assert generation.request is not None
     assert generation.request.prompt == "A lighthouse at night"
     assert len(world.replicate.creates) == 1
 
@@ -177,7 +177,7 @@ async def test_garbage_under_its_id_does_not_end_it() -> None:
     """It is no reason to lose what waits."""
     world = await waiting()
     await world.deliver(b'{"user_id": "ada", "generation_id": "one", "prompt": 7}', REQUESTS)
-    assert world.generation().state is State.RECEIVED
+    assert world.saved().state is State.RECEIVED
     assert not world.events
 
 
@@ -207,7 +207,7 @@ async def test_a_request_of_an_ended_generation_publishes_its_end_again() -> Non
     await world.ask(prompt="a gory battle")
     first = facts(world.events[0])
     world.pass_time(60)
-    before = (world.generation(), world.account())
+    before = (world.saved(), world.account())
     await world.ask(prompt="a gory battle")
     assert [event.event_id for event in world.events] == ["ada/ada/one/rejected"] * 2
     assert facts(world.events[1]) == first
@@ -216,7 +216,7 @@ async def test_a_request_of_an_ended_generation_publishes_its_end_again() -> Non
         b'{"user_id": "ada", "generation_id": "one", "prompt": "x"}', REQUESTS, Envelope("c", deferrals=1, since=START)
     )
     assert len(world.events) == 2
-    assert (world.generation(), world.account()) == before
+    assert (world.saved(), world.account()) == before
     world.at_rest()
 
 

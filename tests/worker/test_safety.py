@@ -13,6 +13,7 @@ from shared import worker
 from shared.core.catalog.catalog import Catalog, Model
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import Closed
 from shared.core.lifecycle.state import State
 from shared.core.money.ledger import Plan
 from shared.core.provider.prediction import OutcomeUnknown
@@ -73,7 +74,9 @@ async def test_what_passed_has_a_record_of_prompt_and_outputs(world: World) -> N
 async def test_a_refused_prompt_has_its_record(world: World) -> None:
     """Saved with the refusal, in one transaction."""
     await world.ask(prompt="a gory battle")
-    (record,) = world.generation().screenings
+    refused = world.saved()
+    assert isinstance(refused, Closed)
+    (record,) = refused.screenings
     assert (record.allowed, record.category, record.severities["Violence"]) == (False, "Violence", 6)
 
 
@@ -97,7 +100,7 @@ async def test_the_plan_decides(world: World) -> None:
     assert world.generation().state is State.RUNNING
     await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Plan.FREE)
     await world.ask(Key("bob", "one"), prompt="a gory battle")
-    assert world.generation(Key("bob", "one")).reason is Reason.PROMPT_REFUSED
+    assert world.saved(Key("bob", "one")).reason is Reason.PROMPT_REFUSED
 
 
 # Outputs.
@@ -303,7 +306,6 @@ async def test_an_address_that_was_never_screened_is_not_sent(world: World) -> N
     world.inputs.files[PICTURE] = b"a cat"
     await world.ask(model="flux-dev", image_url=PICTURE)
     generation = world.generation()
-    assert generation.attempt is not None
     raw = replace(generation.attempt, inputs={**generation.attempt.inputs, "image": PICTURE})
     world.store.put_generation(replace(generation, state=State.WAITING, attempt=replace(raw, retry_at=world.time)))
     await world.ask(model="flux-dev", image_url=PICTURE)

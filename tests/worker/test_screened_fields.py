@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from dev.fakes.world import World
+from shared.core.lifecycle.generation import Closed
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
@@ -24,7 +25,8 @@ async def test_every_written_text_is_screened(name: str) -> None:
     await world.ask(**fields)
     (screened,) = world.screener.texts
     assert "a gory sight" in screened.split("\n\n")
-    generation = world.generation()
+    generation = world.saved()
     assert (generation.state, generation.reason) == (State.REJECTED, Reason.PROMPT_REFUSED)
     assert not world.replicate.creates
-    assert not generation.held_credits
+    assert isinstance(generation, Closed)
+    assert not world.store.entries_of(generation.key)

@@ -27,7 +27,6 @@ async def test_an_unknown_outcome_is_posted_again_and_found(second: World, creat
     assert second.generation().state is State.SUBMITTING
     await second.tick(60)
     generation = second.generation()
-    assert generation.attempt is not None
     assert (generation.state, generation.attempt.provider) == (State.RUNNING, SECOND)
     assert (generation.attempt.number, generation.attempt.posts, len(second.replicate.creates)) == (1, 2, 2)
     assert generation.attempt.prediction_id == second.replicate.only_id

@@ -55,9 +55,9 @@ async def test_the_account_pays_and_not_the_one_of_the_users_id() -> None:
     await asked(world, ADA, ALONE)
     assert (world.balances("acme"), world.balances("ada")) == ((9, 1, 0), (9, 1, 0))
     await world.cancel(ADA)
-    assert world.store.saved_generations[ADA].requested_end is Reason.CANCELED_BY_USER
-    assert world.store.saved_generations[ALONE].requested_end is None
-    assert world.store.saved_generations[ALONE].state is State.RUNNING
+    assert world.generation(ADA).requested_end is Reason.CANCELED_BY_USER
+    assert world.generation(ALONE).requested_end is None
+    assert world.generation(ALONE).state is State.RUNNING
 
 
 async def test_the_budget_is_one_for_all_users_of_the_account() -> None:

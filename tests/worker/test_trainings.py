@@ -121,7 +121,6 @@ async def test_an_archive_that_cannot_be_handed_over_now_is_handed_over_later() 
     await world.tick(60)
     generation = world.generation()
     assert generation.state is State.RUNNING
-    assert generation.attempt is not None
     assert (generation.attempt.number, generation.attempt.posts) == (1, 2)
     assert len(world.replicate.creates) == 1
 
@@ -285,7 +284,6 @@ async def test_a_dead_letter_stops_a_training() -> None:
     world = await opened()
     await train(world)
     request = world.generation().request
-    assert request is not None
     await worker.dead_letter(world.deps, request, json.dumps(request.to_json()).encode(), REQUESTS)
     assert world.replicate.canceled == [world.replicate.only_id]
     world.at_rest()

@@ -45,7 +45,7 @@ async def test_its_input_is_refused_unseen(world: World) -> None:
     """It is not even fetched; nothing is charged, stored or created, and the event says what to do."""
     world.inputs.files[PICTURE] = b"a cat"
     await ask(world, lost(LOST_DELIVERIES), model="flux-dev", image_url=PICTURE)
-    generation = world.generation()
+    generation = world.saved()
     assert generation.state is State.REJECTED
     assert generation.reason is Reason.INPUT_INVALID
     assert "three tries" in generation.text
@@ -61,7 +61,7 @@ async def test_what_a_delivery_had_stored_goes_with_the_refusal(world: World) ->
     await world.blobs.put_input("ada/ada/one/stored.png", b"a cat", "image/png")
     await world.blobs.put_input("ada/other/stored.png", b"a dog", "image/png")
     await ask(world, lost(LOST_DELIVERIES), model="flux-dev", image_url=PICTURE)
-    assert world.generation().state is State.REJECTED
+    assert world.saved().state is State.REJECTED
     assert set(world.blobs.inputs) == {"ada/other/stored.png"}
     assert world.index.rows == {}
 

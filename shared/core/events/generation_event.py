@@ -60,14 +60,14 @@ class GenerationEvent:
     key: Key
     outcome: str
     at: datetime
-    model: str
-    held_credits: int
-    captured_credits: int
-    outputs: tuple[Output, ...]
-    refused_outputs: int
+    model: str = ""
+    held_credits: int = 0
+    captured_credits: int = 0
+    outputs: tuple[Output, ...] = ()
+    refused_outputs: int = 0
     reason: Reason | None
     text: str
-    attempts: int
+    attempts: int = 0
     metadata: Mapping[str, str]
     ignored_fields: tuple[str, ...]
     size: GenerationView | None = None

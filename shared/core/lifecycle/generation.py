@@ -1,8 +1,8 @@
-"""The generation, and the one function that changes its state.
+"""The three types of a generation, and the one function that changes its state.
 
 Rules of this file:
-1. A generation changes state by ``step`` only. All transitions are in opening.py and transitions.py. A transition is a
-   pure function that returns a ``Transition``, or ``None`` if the fact changes nothing in this state. Messages
+1. A generation changes state by ``stepped`` only. All transitions are in opening.py and transitions.py. A transition is
+   a pure function that returns a ``Transition``, or ``None`` if the fact changes nothing in this state. Messages
    arrive late, twice and out of order; that is not an error.
 2. The state names the next external action, so that any worker that loads a generation can continue it:
 
@@ -16,15 +16,19 @@ Rules of this file:
 4. Every state that is not an end has a deadline (``due_at``). After it the timer checks the generation.
 5. A transition names its steps (steps.py). Log line, metric and history are made from them.
 6. A transition that moves credits returns the account and the ledger entry too: all are saved together or not at all.
+7. What the states allow is a type, so that nobody asks for what cannot be there. ``Received`` has not opened,
+   ``Generation`` has opened, and ``Closed`` ended without having opened. Only a ``Generation`` has a hold and an
+   attempt, and it always has both.
 """
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Timing
-from shared.core.lifecycle.state import NEXT, ORDER, State
+from shared.core.lifecycle.state import ENDED_ORDER, NEXT, ORDER, State
 from shared.core.lifecycle.steps import Happening, History, Step, happened, recorded
 from shared.core.money import ledger
 from shared.core.provider.metrics import Metrics
@@ -32,12 +36,79 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 
+#: The states of what has opened, and of what ended without having opened.
+OpenedState: TypeAlias = Literal[
+    State.SUBMITTING, State.WAITING, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED
+]
+ClosedState: TypeAlias = Literal[State.REJECTED, State.CANCELED, State.FAILED]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request that was taken in and is not decided: no hold, no attempt. Its state is RECEIVED.
+
+    ``reason`` and ``text`` say what it waits for. Its request is the one that opens: the first of its id.
+    """
+
+    key: Key
+    opened_at: datetime
+    request: GenerationRequest
+    reason: Reason
+    text: str
+    ignored_fields: tuple[str, ...] = ()
+    #: The trace in which it was taken in (W3C traceparent), to which later messages link. Empty if there was none.
+    trace_parent: str = ""
+    history: History = ()
+
+    @property
+    def state(self) -> Literal[State.RECEIVED]:
+        """Always RECEIVED."""
+        return State.RECEIVED
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """See ``Generation.rank``: below every other."""
+        return (0, 0, ORDER[State.RECEIVED])
+
+    def due_at(self, timing: Timing) -> datetime:
+        """When the timer checks it, if its request does not arrive before."""
+        return self.opened_at + timedelta(seconds=timing.check_after_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A generation that ended without having opened: rejected, canceled or dead-lettered. No credit ever moved for it.
+
+    ``request`` is None if no request was read: a cancel or a dead letter came first, or the message was invalid.
+    ``reason`` and ``text`` say why it ended.
+    """
+
+    key: Key
+    state: ClosedState
+    opened_at: datetime
+    ended_at: datetime
+    request: GenerationRequest | None
+    reason: Reason
+    text: str
+    ignored_fields: tuple[str, ...] = ()
+    screenings: tuple[ScreeningRecord, ...] = ()
+    trace_parent: str = ""
+    history: History = ()
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """See ``Generation.rank``: above what was only taken in."""
+        return (0, 0, ENDED_ORDER)
+
+    def due_at(self, timing: Timing) -> datetime:
+        """When the timer publishes its event, if no message about it arrives before."""
+        return self.ended_at + timedelta(seconds=timing.check_after_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One generation, as it is saved. Credits are integers.
+    """A generation that has opened, as it is saved. Credits are integers.
 
-    ``attempt`` is None if none was ever opened. ``reason`` and ``text`` of a RECEIVED generation say what it waits for.
     ``chain`` names the models that may serve it, in order.
     ``requested_end`` is an end that was requested and that Replicate has not yet confirmed.
     ``chosen_by`` and ``passed_over`` say why its attempt is on this model.
@@ -47,10 +118,10 @@ class Generation:
     """
 
     key: Key
-    state: State
+    state: OpenedState
     opened_at: datetime
-    request: GenerationRequest | None
-    attempt: Attempt | None = None
+    request: GenerationRequest
+    attempt: Attempt
     chain: tuple[str, ...] = ()
     held_credits: int = 0
     captured_credits: int = 0
@@ -74,12 +145,11 @@ class Generation:
     @property
     def rank(self) -> tuple[int, int, int]:
         """(attempt, posts, state) as numbers: it grows with every change of state, whatever the path."""
-        number, posts = (self.attempt.number, self.attempt.posts) if self.attempt else (0, 0)
-        return (number, posts, ORDER.get(self.state, 4))
+        return (self.attempt.number, self.attempt.posts, ORDER.get(self.state, ENDED_ORDER))
 
     def due_at(self, timing: Timing) -> datetime:
         """When the timer checks this generation, if no message about it arrives before."""
-        if self.state.ended or self.attempt is None:
+        if self.state.ended:
             return (self.ended_at or self.opened_at) + timedelta(seconds=timing.check_after_s)
         attempt = self.attempt
         if self.state is State.WAITING and attempt.retry_at:
@@ -90,63 +160,83 @@ class Generation:
         return attempt.submitted_at + timedelta(seconds=wait_s)
 
 
+#: Whatever is saved under a key.
+AnyGeneration: TypeAlias = Received | Generation | Closed
+
+G = TypeVar("G", bound=Received | Generation | Closed)
+G_co = TypeVar("G_co", bound=Received | Generation | Closed, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Generic[G_co]):
     """What to save in one transaction: the generation and, if credits move, the account and the ledger entry.
 
     ``steps`` name what happened, in order.
     """
 
-    generation: Generation
+    generation: G_co
     account: ledger.Account | None = None
     entry: ledger.LedgerEntry | None = None
     steps: tuple[Happening, ...] = ()
 
-    def after(self, *steps: Happening) -> "Transition":
+    def after(self, *steps: Happening) -> "Transition[G_co]":
         """This transition with ``steps`` before its own."""
         return replace(self, steps=(*steps, *self.steps))
 
-    def recorded(self, before: Generation | None, at: datetime) -> "Transition":
+    def recorded(self, before: AnyGeneration | None, at: datetime) -> "Transition[G_co]":
         """This transition with its steps added to the history of the generation ``before`` it, opened or not."""
         history = recorded(before.history if before else (), self.steps, at)
         return replace(self, generation=replace(self.generation, history=history))
 
 
-# The three ways in which a transition writes a state.
+# The ways in which a transition writes a state.
 
 
-def ended_as_wished(generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime) -> Transition:
+def ended_as_wished(
+    generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime
+) -> Transition[Generation]:
     """End because an end was requested, by the user or by a time limit."""
-    state = State.CANCELED if wish is Reason.CANCELED_BY_USER else State.FAILED
-    return ended(generation, account, state, Refusal.of(wish), now)
+    return ended(generation, account, wished_state(wish), Refusal.of(wish), now)
+
+
+def wished_state(wish: Reason) -> Literal[State.CANCELED, State.FAILED]:
+    """The state of what ends because of ``wish``: only a user cancels."""
+    return State.CANCELED if wish is Reason.CANCELED_BY_USER else State.FAILED
 
 
 def ended(
     generation: Generation,
     account: ledger.Account | None,
-    state: State,
+    state: OpenedState,
     refusal: Refusal | None,
     now: datetime,
     *,
     captured: int = 0,
-) -> Transition:
-    """End, and resolve the hold in the same transaction. A RECEIVED generation holds nothing."""
-    explained = {"reason": refusal.reason if refusal else None, "text": refusal.text if refusal else ""}
-    if generation.state is State.RECEIVED:
-        return step(generation, state, **explained, ended_at=now)
+) -> Transition[Generation]:
+    """End, and resolve the hold in the same transaction."""
     if account is None:
         raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
     after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=now)
-    done = step(generation, state, captured_credits=captured, **explained, ended_at=now)
+    reason, text = (refusal.reason, refusal.text) if refusal else (None, "")
+    done = step(generation, state, captured_credits=captured, reason=reason, text=text, ended_at=now)
     released = generation.held_credits - captured
     steps = [happened(Step.CAPTURED, credits=captured)] if captured else []
     if released or not captured:
         steps.append(happened(Step.RELEASED, credits=released))
-    return Transition(done.generation, after, entry, tuple(steps))
+    return replace(done, account=after, entry=entry, steps=tuple(steps))
 
 
-def step(generation: Generation, state: State, **changes: object) -> Transition:
-    """Change the state: the only function that does. Raises ValueError for a step that is not in NEXT: a bug."""
-    if state not in NEXT[generation.state]:
-        raise ValueError(f"generation {generation.key}: no step from {generation.state} to {state}")
-    return Transition(replace(generation, state=state, **changes))  # type: ignore[arg-type]  # checked by the callers' types
+def step(generation: Generation, state: OpenedState, **changes: object) -> Transition[Generation]:
+    """Change the state of what has opened, with ``changes`` of its fields."""
+    after = replace(generation, state=state, **changes)  # type: ignore[arg-type]  # checked by the callers' types
+    return stepped(generation.state, after)
+
+
+def stepped(before: State | None, after: G) -> Transition[G]:
+    """The transition to ``after``. Every transition is made here.
+
+    ``before`` is None if there was no generation. Raises ValueError for a step that is not in NEXT: a bug.
+    """
+    if after.state not in NEXT[before]:
+        raise ValueError(f"generation {after.key}: no step from {before} to {after.state}")
+    return Transition(after)

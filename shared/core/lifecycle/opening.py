@@ -1,8 +1,9 @@
 """How a generation opens with its hold, is taken in until it can open, or is closed before it opens.
 
 Rules of this file, beside those of ``generation.py``:
-1. These transitions start from a generation that has not opened: there is none yet, or it is RECEIVED (``unopened``).
+1. These transitions start from a generation that has not opened: there is none yet, or it is ``Received``.
 2. A RECEIVED generation keeps its request. A later request with the same id changes nothing.
+3. What is closed here holds nothing, so no credit moves.
 """
 
 from dataclasses import replace
@@ -11,7 +12,15 @@ from datetime import datetime
 from shared.core.catalog.catalog import Catalog, Quote
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import attempt_on, without_destination
-from shared.core.lifecycle.generation import Generation, Transition, ended
+from shared.core.lifecycle.generation import (
+    Closed,
+    ClosedState,
+    Generation,
+    Received,
+    Transition,
+    stepped,
+    wished_state,
+)
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
 from shared.core.money import ledger
@@ -19,26 +28,20 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
 
-def unopened(generation: Generation | None) -> bool:
-    """Whether a generation may still open: it does not exist yet, or is only RECEIVED."""
-    return generation is None or generation.state is State.RECEIVED
-
-
-def received(request: GenerationRequest, waits_for: Refusal, now: datetime, *, trace_parent: str = "") -> Transition:
+def received(
+    request: GenerationRequest, waits_for: Refusal, now: datetime, *, trace_parent: str = ""
+) -> Transition[Received]:
     """Take in a request that cannot be decided now. ``waits_for`` is the refusal that it gets if that never changes."""
-    return Transition(
-        Generation(
-            key=request.key,
-            state=State.RECEIVED,
-            opened_at=now,
-            request=request,
-            ignored_fields=request.unknown_fields,
-            reason=waits_for.reason,
-            text=waits_for.text,
-            trace_parent=trace_parent,
-        ),
-        steps=(happened(Step.TAKEN_IN, reason=waits_for.reason),),
+    taken_in = Received(
+        key=request.key,
+        opened_at=now,
+        request=request,
+        ignored_fields=request.unknown_fields,
+        reason=waits_for.reason,
+        text=waits_for.text,
+        trace_parent=trace_parent,
     )
+    return stepped(None, taken_in).after(happened(Step.TAKEN_IN, reason=waits_for.reason))
 
 
 def refusal_of(
@@ -54,7 +57,7 @@ def refusal_of(
     return refusal
 
 
-def opened(
+def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are named
     request: GenerationRequest,
     account: ledger.Account | None,
     catalog: Catalog,
@@ -62,19 +65,20 @@ def opened(
     *,
     seed: int,
     now: datetime,
+    before: Received | None = None,
     trace_parent: str = "",
-) -> Transition:
-    """Open a generation with its hold, or reject it with the reason.
+) -> Transition[Generation | Closed]:
+    """Open a generation with its hold, or reject it with the reason. ``before`` is what waited to open, if it did.
 
     A training starts in WAITING and is due immediately. Its archive is uploaded before the create is sent, so a crash
     during the upload cannot have started a training.
     """
     refusal = refusal_of(request, account, quoted, now)
     if refusal or isinstance(quoted, Refusal) or account is None:
-        return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now)
+        return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now, before)
     attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
     if isinstance(attempt, Refusal):
-        return rejected(request.key, request, attempt, now)
+        return rejected(request.key, request, attempt, now, before)
     generation = Generation(
         key=request.key,
         state=State.WAITING if attempt.trains else State.SUBMITTING,
@@ -89,45 +93,81 @@ def opened(
         passed_over=quoted.passed_over,
     )
     after, entry = ledger.hold(account, quoted.hold_credits, key=request.key, at=now)
-    return Transition(generation, after, entry, (happened(Step.CREDITS_HELD, credits=quoted.hold_credits),))
+    opens = replace(stepped(before.state if before else None, generation), account=after, entry=entry)
+    return opens.after(happened(Step.CREDITS_HELD, credits=quoted.hold_credits))
 
 
-def given_up(generation: Generation, now: datetime, refusal: Refusal | None = None) -> Transition | None:
-    """End a RECEIVED generation that has waited for too long: with ``refusal``, or else with what it waited for."""
-    if generation.state is not State.RECEIVED:
-        return None
-    waited_for = Refusal(generation.reason or Reason.PROVIDER_UNAVAILABLE, generation.text)
-    why = refusal or waited_for
-    return ended(generation, None, State.REJECTED, why, now).after(happened(Step.REJECTED, reason=why.reason))
-
-
-def rejected(key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
-    """A generation that never opens: it is invalid, unsafe, without credits or over a limit. No credit moves."""
-    closed = _closed(key, State.REJECTED, request, refusal, now)
+def rejected(
+    key: Key, request: GenerationRequest | None, refusal: Refusal, now: datetime, before: Received | None = None
+) -> Transition[Closed]:
+    """A generation that never opens: it is invalid, unsafe, without credits or over a limit."""
+    closed = _closed_at_once(key, State.REJECTED, request, refusal, now, before)
     return closed.after(happened(Step.REJECTED, reason=refusal.reason))
 
 
-def canceled_unopened(key: Key, now: datetime) -> Transition:
+def canceled_unopened(key: Key, now: datetime) -> Transition[Closed]:
     """A cancel arrived before its request: close the generation, so that it can never open."""
-    closed = _closed(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
+    closed = _closed_at_once(key, State.CANCELED, None, Refusal.of(Reason.CANCELED_BY_USER), now)
     return closed.after(happened(Step.CANCELED_UNOPENED))
 
 
-def dead_lettered_unopened(key: Key, now: datetime) -> Transition:
+def dead_lettered_unopened(key: Key, now: datetime) -> Transition[Closed]:
     """The message of a request was dead-lettered before the generation opened."""
-    return _closed(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now).after(happened(Step.DEAD_LETTERED))
+    closed = _closed_at_once(key, State.FAILED, None, Refusal.of(Reason.DEAD_LETTERED), now)
+    return closed.after(happened(Step.DEAD_LETTERED))
 
 
-def _closed(key: Key, state: State, request: GenerationRequest | None, refusal: Refusal, now: datetime) -> Transition:
-    return Transition(
-        Generation(
-            key=key,
-            state=state,
-            opened_at=now,
-            request=request,
-            ignored_fields=request.unknown_fields if request else (),
-            reason=refusal.reason,
-            text=refusal.text,
-            ended_at=now,
-        )
+def _closed_at_once(
+    key: Key,
+    state: ClosedState,
+    request: GenerationRequest | None,
+    refusal: Refusal,
+    now: datetime,
+    before: Received | None = None,
+) -> Transition[Closed]:
+    closed = Closed(
+        key=key,
+        state=state,
+        opened_at=now,
+        request=request,
+        ignored_fields=request.unknown_fields if request else (),
+        reason=refusal.reason,
+        text=refusal.text,
+        ended_at=now,
     )
+    return stepped(before.state if before else None, closed)
+
+
+# What ends a generation that was only taken in.
+
+
+def given_up(found: Received, now: datetime, refusal: Refusal | None = None) -> Transition[Closed]:
+    """It has waited for too long: end it with ``refusal``, or else with what it waited for."""
+    why = refusal or Refusal(found.reason, found.text)
+    return _closed(found, State.REJECTED, why, now).after(happened(Step.REJECTED, reason=why.reason))
+
+
+def end_requested(found: Received, wish: Reason, now: datetime) -> Transition[Closed]:
+    """End it because that was requested: nothing runs that would have to stop first."""
+    closed = _closed(found, wished_state(wish), Refusal.of(wish), now)
+    return closed.after(happened(Step.END_REQUESTED, reason=wish))
+
+
+def dead_lettered(found: Received, now: datetime) -> Transition[Closed]:
+    """Its message was dead-lettered."""
+    return _closed(found, State.FAILED, Refusal.of(Reason.DEAD_LETTERED), now).after(happened(Step.DEAD_LETTERED))
+
+
+def _closed(found: Received, state: ClosedState, why: Refusal, now: datetime) -> Transition[Closed]:
+    closed = Closed(
+        key=found.key,
+        state=state,
+        opened_at=found.opened_at,
+        request=found.request,
+        ignored_fields=found.ignored_fields,
+        reason=why.reason,
+        text=why.text,
+        ended_at=now,
+        trace_parent=found.trace_parent,
+    )
+    return stepped(found.state, closed)

@@ -1,4 +1,4 @@
-"""The eight states of a generation, and every step allowed between them. ``generation.step`` takes the steps."""
+"""The eight states of a generation, and every step allowed between them. ``generation.stepped`` checks the steps."""
 
 from enum import StrEnum
 
@@ -36,5 +36,6 @@ NEXT: dict[State | None, frozenset[State]] = {
     State.REJECTED: frozenset(),
 }
 
-#: How far an attempt has got. Every ended state is further; RECEIVED has no attempt.
+#: How far a generation that has not ended has got. Every end is further.
 ORDER = {State.RECEIVED: 0, State.SUBMITTING: 1, State.WAITING: 2, State.RUNNING: 3}
+ENDED_ORDER = 4

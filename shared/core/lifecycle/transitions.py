@@ -1,6 +1,6 @@
 """The transitions of an opened generation: the create and its answers, what Replicate reports, requested ends.
 
-The rules are those of ``generation.py``; ``opening.py`` has the transitions of a generation that has not opened.
+The rules are those of ``generation.py``; ``opening.py`` has the transitions of what has not opened.
 """
 
 from dataclasses import replace
@@ -30,14 +30,10 @@ def deferred(
     *,
     retry_at: datetime,
     now: datetime,
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """The create was surely not made. Retry at ``retry_at``, unless an end was requested meanwhile."""
     attempt = generation.attempt
-    if (
-        generation.state is not State.SUBMITTING
-        or attempt is None
-        or (attempt.number, attempt.posts) != (number, posts)
-    ):
+    if generation.state is not State.SUBMITTING or (attempt.number, attempt.posts) != (number, posts):
         return None
     waits = happened(Step.CREATE_DEFERRED, why=answer.why, seconds=round(answer.retry_after_s))
     if generation.requested_end is not None:
@@ -45,10 +41,10 @@ def deferred(
     return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at)).after(waits)
 
 
-def retried(generation: Generation, now: datetime) -> Transition | None:
+def retried(generation: Generation, now: datetime) -> Transition[Generation] | None:
     """The wait of a WAITING generation is over: the caller may POST once this is saved."""
     attempt = generation.attempt
-    if generation.state is not State.WAITING or attempt is None or attempt.retry_at is None or now < attempt.retry_at:
+    if generation.state is not State.WAITING or attempt.retry_at is None or now < attempt.retry_at:
         return None
     again = replace(attempt, posts=attempt.posts + 1, submitted_at=now, retry_at=None)
     return step(generation, State.SUBMITTING, attempt=again).after(happened(Step.CREATE_RETRIED))
@@ -56,7 +52,7 @@ def retried(generation: Generation, now: datetime) -> Transition | None:
 
 def given_up(
     generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """End a WAITING generation whose create has been retried for longer than ``give_up_after_s``."""
     waited = now - generation.opened_at
     if generation.state is not State.WAITING or waited < timedelta(seconds=timing.give_up_after_s):
@@ -74,9 +70,9 @@ def refused(
     *,
     seed: int,
     now: datetime,
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """The create was refused for good. A refused input ends the generation; a missing model moves it to the next."""
-    if generation.state is not State.SUBMITTING or generation.attempt is None or generation.attempt.number != number:
+    if generation.state is not State.SUBMITTING or generation.attempt.number != number:
         return None
     said = happened(Step.CREATE_REFUSED, reason=refusal.reason)
     if refusal.reason is not Reason.UNKNOWN_MODEL:
@@ -87,10 +83,10 @@ def refused(
     return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now).after(said)
 
 
-def adopted(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+def adopted(generation: Generation, number: int, prediction_id: str) -> Transition[Generation] | None:
     """The prediction of this attempt is known: from the create's answer, its webhook, or Replicate's list."""
     attempt = generation.attempt
-    if generation.state not in (State.SUBMITTING, State.WAITING) or attempt is None or attempt.number != number:
+    if generation.state not in (State.SUBMITTING, State.WAITING) or attempt.number != number:
         return None
     adopting = replace(attempt, prediction_id=prediction_id, retry_at=None)
     return step(generation, State.RUNNING, attempt=adopting).after(
@@ -106,13 +102,13 @@ def lost(
     *,
     seed: int,
     now: datetime,
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """No trace of a create whose ``Cancel-After`` has passed: it was never made, or is over. Open the next attempt.
 
     Without a guaranteed ``Cancel-After`` an unseen prediction may still run, so there is no next attempt.
     """
     attempt = generation.attempt
-    if generation.state is not State.SUBMITTING or attempt is None or now < attempt.canceled_at(timing):
+    if generation.state is not State.SUBMITTING or now < attempt.canceled_at(timing):
         return None
     is_lost = happened(Step.ATTEMPT_LOST)
     if generation.requested_end is not None:
@@ -122,13 +118,13 @@ def lost(
     return _next_attempt(generation, account, catalog, again, why, seed=seed, now=now).after(is_lost)
 
 
-def posted_again(generation: Generation, timing: Timing, now: datetime) -> Transition | None:
+def posted_again(generation: Generation, timing: Timing, now: datetime) -> Transition[Generation] | None:
     """The outcome of an idempotent create has been unknown for long: it may be POSTed again once this is saved.
 
     Returns None if an end is requested (``Cancel-After`` then ends whatever runs), and after a limited time.
     """
     attempt = generation.attempt
-    if generation.state is not State.SUBMITTING or attempt is None or not attempt.guarantees.idempotent:
+    if generation.state is not State.SUBMITTING or not attempt.guarantees.idempotent:
         return None
     if now < attempt.submitted_at + timedelta(seconds=timing.list_grace_s):
         return None
@@ -153,17 +149,15 @@ def _next_attempt(
     *,
     seed: int,
     now: datetime,
-) -> Transition:
+) -> Transition[Generation]:
     """Open the next attempt on ``model_name`` within the hold. End with ``refusal`` if there is no next model.
 
     It opens in WAITING, due immediately, so that its create takes the same path as any retried create.
     """
-    attempt, request = generation.attempt, generation.request
-    if model_name is None or request is None or attempt is None:
+    attempt = generation.attempt
+    if model_name is None or attempt.number >= len(generation.chain) + LOST_ATTEMPTS:
         return ended(generation, account, State.FAILED, refusal, now)
-    if attempt.number >= len(generation.chain) + LOST_ATTEMPTS:
-        return ended(generation, account, State.FAILED, refusal, now)
-    following = attempt_on(catalog, request, model_name, number=attempt.number + 1, seed=seed, now=now)
+    following = attempt_on(catalog, generation.request, model_name, number=attempt.number + 1, seed=seed, now=now)
     if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
         return ended(generation, account, State.FAILED, refusal, now)
     following = replace(following, posts=0, retry_at=now)
@@ -181,12 +175,7 @@ def _next_attempt(
 def concerns(generation: Generation, number: int, prediction_id: str) -> bool:
     """Whether this prediction is the one that the generation runs on. Late, duplicate and foreign ones are not."""
     attempt = generation.attempt
-    return (
-        generation.state is State.RUNNING
-        and attempt is not None
-        and attempt.number == number
-        and attempt.prediction_id == prediction_id
-    )
+    return generation.state is State.RUNNING and attempt.number == number and attempt.prediction_id == prediction_id
 
 
 def delivered(
@@ -196,10 +185,10 @@ def delivered(
     prediction: Prediction,
     delivery: Delivery,
     now: datetime,
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """A prediction succeeded and its outputs were handled: capture for those stored, release the rest."""
     attempt = generation.attempt
-    if attempt is None or not concerns(generation, number, prediction.prediction_id):
+    if not concerns(generation, number, prediction.prediction_id):
         return None
     done = replace(
         _metered(generation, prediction, cost_of(attempt, prediction, delivery)),
@@ -228,10 +217,10 @@ def attempt_failed(
     *,
     seed: int,
     now: datetime,
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """A prediction failed, or was canceled or aborted: end, or try the next model of the chain."""
     attempt = generation.attempt
-    if attempt is None or not concerns(generation, number, prediction.prediction_id):
+    if not concerns(generation, number, prediction.prediction_id):
         return None
     generation = _metered(generation, prediction, cost_of(attempt, prediction))
     after = _after_failure(generation, account, catalog, prediction, seed=seed, now=now)
@@ -250,7 +239,7 @@ def _after_failure(
     *,
     seed: int,
     now: datetime,
-) -> Transition:
+) -> Transition[Generation]:
     """The transition after a prediction that did not succeed."""
     if prediction.status is Status.FAILED:
         generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
@@ -270,16 +259,14 @@ def _after_failure(
 
 def _written(generation: Generation) -> list[str]:
     """The texts that the user may have written and an error may quote. They are redacted from errors."""
-    attempt, request = generation.attempt, generation.request
-    sent = attempt.inputs.values() if attempt else ()
-    asked = request.written_texts if request else ()
+    sent, asked = generation.attempt.inputs.values(), generation.request.written_texts
     return [text for text in (*sent, *asked) if isinstance(text, str)]
 
 
 def _following_model(generation: Generation) -> str | None:
     """The next model of the chain after the one that failed."""
     chain, attempt = generation.chain, generation.attempt
-    if attempt is None or attempt.model not in chain:
+    if attempt.model not in chain:
         return None
     after = chain[chain.index(attempt.model) + 1 :]
     return after[0] if after else None
@@ -288,30 +275,30 @@ def _following_model(generation: Generation) -> str | None:
 # What Replicate does not report.
 
 
-def missed(generation: Generation, number: int, prediction_id: str, now: datetime) -> Transition | None:
+def missed(generation: Generation, number: int, prediction_id: str, now: datetime) -> Transition[Generation] | None:
     """Replicate does not know the running prediction. Record the first time: only a lasting absence proves anything."""
     attempt = generation.attempt
-    if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is not None:
+    if not concerns(generation, number, prediction_id) or attempt.missing_since is not None:
         return None
     return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=now)).after(
         happened(Step.PREDICTION_MISSING, prediction=prediction_id)
     )
 
 
-def known_again(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+def known_again(generation: Generation, number: int, prediction_id: str) -> Transition[Generation] | None:
     """Replicate knows the prediction again: forget that it was missing."""
     attempt = generation.attempt
-    if attempt is None or not concerns(generation, number, prediction_id) or attempt.missing_since is None:
+    if not concerns(generation, number, prediction_id) or attempt.missing_since is None:
         return None
     return step(generation, State.RUNNING, attempt=replace(attempt, missing_since=None)).after(
         happened(Step.PREDICTION_KNOWN_AGAIN, prediction=prediction_id)
     )
 
 
-def promised(generation: Generation, number: int, prediction_id: str) -> Transition | None:
+def promised(generation: Generation, number: int, prediction_id: str) -> Transition[Generation] | None:
     """Replicate has announced outputs that it has not listed. Wait for them, even if it then reports none."""
     attempt = generation.attempt
-    if attempt is None or not concerns(generation, number, prediction_id) or attempt.promised:
+    if not concerns(generation, number, prediction_id) or attempt.promised:
         return None
     return step(generation, State.RUNNING, attempt=replace(attempt, promised=True)).after(
         happened(Step.OUTPUTS_PROMISED, prediction=prediction_id)
@@ -324,7 +311,7 @@ def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
     Without a guaranteed ``Cancel-After`` the caller has to look elsewhere too.
     """
     attempt = generation.attempt
-    if generation.state is not State.RUNNING or attempt is None or attempt.missing_since is None:
+    if generation.state is not State.RUNNING or attempt.missing_since is None:
         return False
     lasts = now >= attempt.missing_since + timedelta(seconds=timing.missing_s)
     return lasts and (not attempt.guarantees.cancel_after or now >= attempt.canceled_at(timing))
@@ -332,11 +319,11 @@ def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
 
 def vanished(
     generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """The prediction is gone for good: end, and release the hold."""
     if not is_missing(generation, timing, now):
         return None
-    prediction_id = (generation.attempt and generation.attempt.prediction_id) or ""
+    prediction_id = generation.attempt.prediction_id or ""
     return ended_as_wished(generation, account, generation.requested_end or Reason.LOST, now).after(
         happened(Step.PREDICTION_VANISHED, prediction=prediction_id)
     )
@@ -347,11 +334,11 @@ def vanished(
 
 def end_requested(
     generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime
-) -> Transition | None:
+) -> Transition[Generation] | None:
     """End now if no prediction can be running. Otherwise record the request: the next update ends it."""
     if generation.state.ended:
         return None
-    if generation.state in (State.RECEIVED, State.WAITING):
+    if generation.state is State.WAITING:
         return ended_as_wished(generation, account, wish, now).after(happened(Step.END_REQUESTED, reason=wish))
     if generation.requested_end is not None:
         return None
@@ -360,23 +347,25 @@ def end_requested(
 
 def overdue(generation: Generation, timing: Timing, now: datetime) -> bool:
     """Whether a RUNNING generation is past the time at which Replicate should have cancelled it."""
-    attempt = generation.attempt
-    return generation.state is State.RUNNING and attempt is not None and now >= attempt.canceled_at(timing)
+    return generation.state is State.RUNNING and now >= generation.attempt.canceled_at(timing)
 
 
-def unheard(generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime) -> Transition | None:
+def unheard(
+    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+) -> Transition[Generation] | None:
     """Replicate has not answered until even a finished prediction's outputs would be deleted: end, and release."""
-    attempt = generation.attempt
-    if attempt is None or not overdue(generation, timing, now):
+    if not overdue(generation, timing, now):
         return None
-    if now < attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
+    if now < generation.attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
         return None
     return ended_as_wished(generation, account, generation.requested_end or Reason.TIMED_OUT, now).after(
         happened(Step.PREDICTION_UNHEARD)
     )
 
 
-def dead_lettered(generation: Generation, account: ledger.Account | None, now: datetime) -> Transition | None:
+def dead_lettered(
+    generation: Generation, account: ledger.Account | None, now: datetime
+) -> Transition[Generation] | None:
     """Its message was dead-lettered: end, and release the hold."""
     if generation.state.ended:
         return None

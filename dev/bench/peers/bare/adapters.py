@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.ledger import Account, Plan
 from shared.core.safety.moderation import Assessment, Category
 from shared.ports import Conflict, Loaded, OpenRow
@@ -16,7 +16,7 @@ class MemoryStore:
     """Generations in a dictionary; every account has enough credits."""
 
     def __init__(self) -> None:
-        self._generations: dict[Key, tuple[Generation, str]] = {}
+        self._generations: dict[Key, tuple[AnyGeneration, str]] = {}
         self._accounts: dict[str, Account] = {}
         self._written = 0
 
@@ -27,7 +27,7 @@ class MemoryStore:
         rich = Account(account_id=key.user_id, granted=_CREDITS, available=_CREDITS)
         return Loaded(account=account or rich, account_etag="1", generation=generation, generation_etag=etag)
 
-    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+    async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """Keep the generation, unless it has changed since it was loaded. Nothing else is checked."""
         generation = transition.generation
         if self._generations.get(generation.key, (None, ""))[1] != loaded.generation_etag:

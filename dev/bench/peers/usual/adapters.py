@@ -34,7 +34,7 @@ from shared.composition.app import App
 from shared.config.settings import WEBHOOK_PATH
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.lifecycle.generation import Transition
+from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.ledger import Account, Plan
 from shared.core.provider.prediction import CreateOutcome, Prediction
 from shared.core.provider.webhook import Callback, callback_url
@@ -66,7 +66,7 @@ class SdkStore:
         row = await self._row(user_id, rows.ACCOUNT)
         return (rows.account_of(row), row.metadata["etag"]) if row else (None, "")
 
-    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+    async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """Write the changes in one transaction."""
         writes = [_write(rows.generation_row(transition.generation), loaded.generation_etag)]
         if transition.account is not None:

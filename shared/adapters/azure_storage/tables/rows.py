@@ -1,7 +1,7 @@
 """Turns our types into rows of Azure Tables, and rows into our types.
 
 Rules of this file:
-1. Every column is named here, for writing and for reading. None is left out.
+1. Every column is named here, for writing and for reading; an attempt's in attempt_columns.py. None is left out.
 2. Reading ignores unknown columns, because a newer version may have written them, and uses defaults for columns that
    were added later. A required column that is missing, or of a wrong type, raises UnreadableRow (columns.py).
 3. No key is split to read its parts, because ids may contain the separators of keys.
@@ -14,21 +14,26 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
+from shared.adapters.azure_storage.tables.attempt_columns import attempt_columns, attempt_of
 from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key, index_key, row_key
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.generation import (
+    AnyGeneration,
+    Closed,
+    ClosedState,
+    Generation,
+    OpenedState,
+    Received,
+)
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, History
-from shared.core.modality import Modality
 from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
-from shared.core.money.pricing import Price, Unit
 from shared.core.money.usage import Used
-from shared.core.provider.guarantees import Guarantees, Kind, ProviderName
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
-from shared.core.safety.screening_record import read_record
+from shared.core.safety.screening_record import ScreeningRecord, read_record
 from shared.ports import OpenRow
 
 ACCOUNT = "account"
@@ -119,59 +124,119 @@ def _balances(holder: Account | LedgerEntry) -> Row:
 # Generations.
 
 
-def generation_row(generation: Generation) -> Row:
-    """A generation as a row."""
+def generation_row(generation: AnyGeneration) -> Row:
+    """A generation as a row. All three types have one family of columns; what a type lacks is not written."""
+    key, request, history = generation.key, generation.request, generation.history
     return {
-        "PartitionKey": generation.key.account_id,
-        "RowKey": generation_key(generation.key),
-        "user_id": generation.key.user_id,
-        "generation_id": generation.key.generation_id,
+        "PartitionKey": key.account_id,
+        "RowKey": generation_key(key),
+        "user_id": key.user_id,
+        "generation_id": key.generation_id,
         "state": generation.state.value,
         "opened_at": generation.opened_at,
-        **(json_columns("request", _request_json(generation.request)) if generation.request else {}),
-        **(_attempt_columns(generation.attempt) if generation.attempt else {}),
+        **(json_columns("request", _request_json(request)) if request else {}),
+        "captured_credits": 0,
+        **json_columns("ignored_fields", generation.ignored_fields),
+        "reason": generation.reason.value if generation.reason else None,
+        "text": generation.text,
+        "trace_parent": generation.trace_parent,
+        **(json_columns("history", [_entry_json(each) for each in history]) if history else {}),
+        **({} if isinstance(generation, Received) else _ended_columns(generation)),
+        **(_opened_columns(generation) if isinstance(generation, Generation) else {}),
+    }
+
+
+def _ended_columns(generation: Generation | Closed) -> Row:
+    return {
+        **json_columns("screenings", [record.to_json() for record in generation.screenings]),
+        "ended_at": generation.ended_at,
+    }
+
+
+def _opened_columns(generation: Generation) -> Row:
+    passed, metrics = [asdict(each) for each in generation.passed_over], dict(generation.metrics)
+    return {
+        **attempt_columns(generation.attempt),
         **json_columns("chain", generation.chain),
         "held_credits": generation.held_credits,
         "captured_credits": generation.captured_credits,
         **json_columns("outputs", [asdict(output) for output in generation.outputs]),
         "refused_outputs": generation.refused_outputs,
-        **json_columns("ignored_fields", generation.ignored_fields),
-        **json_columns("screenings", [record.to_json() for record in generation.screenings]),
         "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
-        **(
-            json_columns("passed_over", [asdict(each) for each in generation.passed_over])
-            if generation.passed_over
-            else {}
-        ),
-        **(json_columns("metrics", dict(generation.metrics)) if generation.metrics else {}),
+        **(json_columns("passed_over", passed) if passed else {}),
+        **(json_columns("metrics", metrics) if metrics else {}),
         "cost_usd_micros": generation.cost_usd_micros or None,
         "provider_error": generation.provider_error or None,
         "requested_end": generation.requested_end.value if generation.requested_end else None,
-        "reason": generation.reason.value if generation.reason else None,
-        "text": generation.text,
-        "ended_at": generation.ended_at,
-        "trace_parent": generation.trace_parent,
-        **(json_columns("history", [_entry_json(each) for each in generation.history]) if generation.history else {}),
     }
 
 
-def generation_of(row: Mapping[str, Any]) -> Generation:
-    """A row as a generation."""
+def generation_of(row: Mapping[str, Any]) -> AnyGeneration:
+    """A row as a generation: its state, and whether it has an attempt, say which of the three types it is.
+
+    Raises UnreadableRow for a mixture that no transition makes: as any of the types it would lose something.
+    """
     columns = Columns(row)
-    key = _key(columns, "PartitionKey")
-    return Generation(
+    key, state, attempt = _key(columns, "PartitionKey"), columns.one_of("state", State), attempt_of(columns)
+    held = columns.maybe("held_credits", int) or 0
+    if held and attempt is None:
+        raise columns.unreadable("a hold without an attempt")
+    match state:
+        case State.RECEIVED if attempt is None:
+            return _received(columns, key)
+        case State.REJECTED | State.CANCELED | State.FAILED if attempt is None:
+            return _closed(columns, key, state)
+        case State.SUBMITTING | State.WAITING | State.RUNNING | State.SUCCEEDED | State.FAILED | State.CANCELED if (
+            attempt is not None
+        ):
+            return _generation(columns, key, state, attempt)
+        case _:
+            raise columns.unreadable(f"the state {state} {'without' if attempt is None else 'with'} an attempt")
+
+
+def _received(columns: Columns, key: Key) -> Received:
+    return Received(
         key=key,
-        state=columns.one_of("state", State),
+        opened_at=columns.time("opened_at"),
+        request=_needed_request(columns, key),
+        ignored_fields=columns.texts("ignored_fields"),
+        reason=columns.one_of("reason", Reason),
+        text=columns.maybe("text", str) or "",
+        trace_parent=columns.maybe("trace_parent", str) or "",
+        history=_history(columns),
+    )
+
+
+def _closed(columns: Columns, key: Key, state: ClosedState) -> Closed:
+    return Closed(
+        key=key,
+        state=state,
         opened_at=columns.time("opened_at"),
         request=_request(columns, key),
-        attempt=_attempt(columns),
+        ignored_fields=columns.texts("ignored_fields"),
+        screenings=_screenings(columns),
+        reason=columns.one_of("reason", Reason),
+        text=columns.maybe("text", str) or "",
+        ended_at=columns.time("ended_at"),
+        trace_parent=columns.maybe("trace_parent", str) or "",
+        history=_history(columns),
+    )
+
+
+def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt) -> Generation:
+    return Generation(
+        key=key,
+        state=state,
+        opened_at=columns.time("opened_at"),
+        request=_needed_request(columns, key),
+        attempt=attempt,
         chain=columns.texts("chain"),
         held_credits=columns.get("held_credits", int),
         captured_credits=columns.get("captured_credits", int),
         outputs=tuple(columns.built("outputs", Output, item) for item in columns.json("outputs", list) or []),
         refused_outputs=columns.maybe("refused_outputs", int) or 0,
         ignored_fields=columns.texts("ignored_fields"),
-        screenings=tuple(record for raw in columns.json("screenings", list) or [] if (record := read_record(raw))),
+        screenings=_screenings(columns),
         chosen_by=columns.maybe_one_of("chosen_by", ChosenBy),
         passed_over=_passed_over(columns),
         metrics=columns.json("metrics", dict) or {},
@@ -184,6 +249,10 @@ def generation_of(row: Mapping[str, Any]) -> Generation:
         trace_parent=columns.maybe("trace_parent", str) or "",
         history=_history(columns),
     )
+
+
+def _screenings(columns: Columns) -> tuple[ScreeningRecord, ...]:
+    return tuple(record for raw in columns.json("screenings", list) or [] if (record := read_record(raw)))
 
 
 _USED_NUMBERS = ("unit_credits", "captured_credits", "cost_usd_micros")
@@ -222,106 +291,20 @@ def _request_json(request: GenerationRequest) -> dict[str, Any]:
     return replace(request, unknown_fields=()).to_json() | unknown
 
 
+def _needed_request(columns: Columns, key: Key) -> GenerationRequest:
+    """The request of what waits to open, or has opened: without one it could not."""
+    request = _request(columns, key)
+    if request is None:
+        raise columns.unreadable("request")
+    return request
+
+
 def _request(columns: "Columns", key: Key) -> GenerationRequest | None:
     raw = columns.json("request", dict)
     if raw is None:
         return None
     unknown = tuple(str(name) for name in raw.get("unknown_fields") or ())
     return columns.built("request", GenerationRequest, {**raw, "key": key, "unknown_fields": unknown})
-
-
-def _attempt_columns(attempt: Attempt) -> Row:
-    return {
-        "attempt": attempt.number,
-        "posts": attempt.posts,
-        "model": attempt.model,
-        "provider": attempt.provider,
-        "target": attempt.target,
-        "prediction_kind": attempt.kind,
-        **json_columns("guarantees", list(attempt.guarantees.names)),
-        "modality": attempt.modality,
-        **json_columns("inputs", dict(attempt.inputs)),
-        "seed": attempt.seed,
-        "own_seed": attempt.own_seed,
-        "wanted_outputs": attempt.outputs,
-        "unit_credits": attempt.unit_credits,
-        **json_columns("prices", {price.unit.value: price.usd_micros for price in attempt.prices}),
-        "seconds": attempt.seconds or None,
-        "output_bytes": attempt.output_bytes or None,
-        "destination": attempt.destination or None,
-        "expected_s": attempt.expected_s,
-        "cancel_after_s": attempt.cancel_after_s,
-        "submitted_at": attempt.submitted_at,
-        "retry_at": attempt.retry_at,
-        "prediction_id": attempt.prediction_id,
-        "missing_since": attempt.missing_since,
-        "promised": attempt.promised or None,
-    }
-
-
-def _attempt(columns: "Columns") -> Attempt | None:
-    number = columns.maybe("attempt", int)
-    if number is None:
-        return None
-    return Attempt(
-        number=number,
-        posts=columns.get("posts", int),
-        model=columns.get("model", str),
-        provider=ProviderName(columns.get("provider", str)),
-        target=columns.get("target", str),
-        kind=_kind(columns),
-        guarantees=_guarantees(columns),
-        modality=_modality(columns),
-        inputs=columns.json("inputs", dict) or {},
-        seed=columns.get("seed", int),
-        own_seed=columns.get("own_seed", bool),
-        outputs=columns.get("wanted_outputs", int),
-        unit_credits=columns.get("unit_credits", int),
-        prices=_prices(columns),
-        seconds=columns.maybe("seconds", int) or 0,
-        output_bytes=columns.maybe("output_bytes", int) or 0,
-        destination=columns.maybe("destination", str) or "",
-        expected_s=columns.get("expected_s", int),
-        cancel_after_s=columns.get("cancel_after_s", int),
-        submitted_at=columns.time("submitted_at"),
-        retry_at=columns.maybe_time("retry_at"),
-        prediction_id=columns.maybe("prediction_id", str),
-        missing_since=columns.maybe_time("missing_since"),
-        promised=columns.maybe("promised", bool) or False,
-    )
-
-
-def _modality(columns: "Columns") -> Modality:
-    try:
-        return Modality(columns.maybe("modality", str) or Modality.IMAGE)
-    except ValueError:
-        raise columns.unreadable("modality") from None
-
-
-def _kind(columns: "Columns") -> Kind:
-    try:
-        return Kind(columns.get("prediction_kind", str))
-    except ValueError:
-        raise columns.unreadable("prediction_kind") from None
-
-
-def _guarantees(columns: "Columns") -> Guarantees:
-    """The provider's guarantees when the attempt was made. A name that this version does not know is ignored."""
-    try:
-        return Guarantees.of(tuple(columns.json("guarantees", list) or ()))
-    except TypeError:
-        raise columns.unreadable("guarantees") from None
-
-
-def _prices(columns: "Columns") -> tuple[Price, ...]:
-    """The prices of an attempt. Older rows have a single price, per image."""
-    old = columns.maybe("price_usd_micros", int)
-    if old is not None:
-        return (Price(Unit.IMAGE, old),)
-    try:
-        return tuple(Price(Unit(unit), int(price)) for unit, price in (columns.json("prices", dict) or {}).items())
-    except (TypeError, ValueError):
-        raise columns.unreadable("prices") from None
 
 
 def _entry_json(entry: Entry) -> list[str | int]:

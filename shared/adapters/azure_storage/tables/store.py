@@ -29,7 +29,7 @@ from shared.adapters.azure_storage.tables.entities import Write
 from shared.adapters.azure_storage.tables.errors import is_rivalry, is_row_missing, sdk_translated, translated
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.ledger import Account, LedgerEntry
 from shared.core.money.usage import Used
 from shared.ports import Conflict, Loaded, UnreadableRow
@@ -45,7 +45,7 @@ _LEDGER = (
 )
 
 
-def _writes(loaded: Loaded, transition: Transition) -> list[Write]:
+def _writes(loaded: Loaded, transition: Transition[AnyGeneration]) -> list[Write]:
     """The rows of a transition with the ETags that they replace: the generation's first, the ledger's last."""
     writes: list[Write] = [(rows.generation_row(transition.generation), loaded.generation_etag)]
     if transition.account is not None:
@@ -84,7 +84,7 @@ class TableStore:
         row, etag = await self._row(account_id, rows.ACCOUNT)
         return (rows.account_of(row) if row else None), etag
 
-    async def commit(self, loaded: Loaded, transition: Transition) -> Loaded:
+    async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """Implements ``Store``. If no credits move, it is one conditional write instead of a transaction."""
         generation, account = transition.generation, transition.account
         etags = await self._write(_writes(loaded, transition))
@@ -122,12 +122,12 @@ class TableStore:
                 found = unreadable
             yield found
 
-    async def generations(self, account_id: str) -> AsyncIterator[Generation]:
+    async def generations(self, account_id: str) -> AsyncIterator[AnyGeneration]:
         """Implements ``Store``."""
         async for row in self._query(_GENERATIONS, account=account_id):
             yield rows.generation_of(row)
 
-    async def find(self, generation_id: str) -> list[Generation]:
+    async def find(self, generation_id: str) -> list[AnyGeneration]:
         """The generations with this id, of any user. The server scans the whole table; for operators."""
         query = self._query(f"{_ALL_GENERATIONS} and generation_id eq @id", id=generation_id)
         return [rows.generation_of(row) async for row in query]
