@@ -23,6 +23,7 @@ connector.py    ReplicateConnector: the verbs
 types.py        what Replicate answers, as frozen types
 errors.py       the exceptions
 operations.py   the table of operations: method, path, and what sending one twice would do
+statuses.py     the table of statuses: what each means, for a create and for every other operation
 retrying.py     the table of what is repeated, and when
 calling.py      Caller: sends an operation, and turns its answer into a value or an exception
 answers.py      reads what a refusal says: its fields, its waits
