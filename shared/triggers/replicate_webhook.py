@@ -16,7 +16,8 @@ from typing import Protocol
 
 from shared.config.settings import Network
 from shared.core.provider.prediction import Prediction
-from shared.core.provider.webhook import Callback, SignatureError, read_callback, verify
+from shared.core.provider.standard_webhooks import SignatureError, verify
+from shared.core.provider.webhook import Callback, read_callback
 from shared.core.requests.lenient_json import parsed
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope, Messenger, Telemetry, Unavailable
