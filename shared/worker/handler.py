@@ -75,7 +75,7 @@ async def _defer(
 ) -> None:
     now, chance = deps.now(), deps.chance()
     since = envelope.since or now
-    deps.telemetry.step("deferred", message.key, dependency=trouble.dependency, tries=envelope.deferrals)
+    deps.telemetry.step("deferred", message.key, dependency=trouble.dependency, deferrals=envelope.deferrals)
     deps.telemetry.count("darkroom.deferrals", dependency=trouble.dependency)
     if isinstance(message, PredictionEvent | Check):
         if envelope.deferrals >= EVENT_TRIES or _is_left_to_timer(deps, message, trouble):

@@ -47,8 +47,8 @@ def test_show_prints_the_request_the_inputs_and_the_credits(counter: Counter) ->
     assert called.code == 0
     lines = dict(line.split(maxsplit=1) for line in called.out.splitlines())
     assert lines["user"].strip() == "ada"
-    assert lines["asked"].strip() == "1024 x 768, model flux-schnell"
-    assert lines["sent"].strip() == "aspect_ratio 4:3, megapixels 1"
+    assert lines["request"].strip() == "1024 x 768, model flux-schnell"
+    assert lines["inputs"].strip() == "aspect_ratio 4:3, megapixels 1"
     assert lines["prediction"].strip() == counter.replicate.only_id
     assert lines["credits"].strip() == "1 held, of these 1 captured and 0 released"
     assert lines["output"].strip().startswith("outputs/ada/ada/one/1-0.png, image/png, ")
@@ -75,8 +75,8 @@ def test_show_as_json(counter: Counter) -> None:
         1,
         0,
     )
-    assert printed["asked"] == {"model": "flux-schnell", "width": 1024, "height": 768}
-    assert printed["sent"] == {"aspect_ratio": "4:3", "megapixels": "1"}
+    assert printed["request"] == {"model": "flux-schnell", "width": 1024, "height": 768}
+    assert printed["inputs"] == {"aspect_ratio": "4:3", "megapixels": "1"}
     assert printed["credits"] == {"held": 1, "captured": 1, "released": 0}
     assert printed["outputs"][0]["name"] == "ada/ada/one/1-0.png"
     assert printed["announced"] is True
