@@ -101,7 +101,7 @@ def test_show_prints_the_model_and_why_it_was_chosen(counter: Counter) -> None:
         r"cost +1\.234567 USD, estimated",
         r"history +\S+ \S+ \S* ?create_deferred: paced, 7 times until .+",
         r"metrics +predict_time 1\.5, image_count 2, with_audio True, note",
-        r"sent +steps 28, guidance 3\.5, raw False",
+        r"inputs +steps 28, guidance 3\.5, raw False",
     ):
         assert re.search(rf"^{line}$", called.out, re.MULTILINE), line
     printed = json.loads(counter.call("show", "one", "--json").out)
