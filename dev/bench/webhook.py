@@ -19,7 +19,8 @@ from dev.bench.load import APPS
 from dev.bench.report import Cell, Report
 from replicate_simulator.webhooks import sign
 from shared.core.keys import Key
-from shared.core.provider.webhook import Callback, callback_url, verify
+from shared.core.provider.standard_webhooks import verify
+from shared.core.provider.webhook import Callback, callback_url
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 
 IN_FLIGHT = 16

@@ -24,7 +24,8 @@ from shared.config.settings import Settings
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.provider.guarantees import REPLICATE
-from shared.core.provider.webhook import Callback, callback_url, sign
+from shared.core.provider.standard_webhooks import sign
+from shared.core.provider.webhook import Callback, callback_url
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Unavailable
 from shared.triggers.replicate_webhook import Answer, WebhookDependencies, receive

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.core.keys import Key
+from shared.core.metric import Metric
 
 #: The example of the W3C recommendation.
 TRACE_PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -22,7 +23,7 @@ class FakeTelemetry:
         """Keep a step."""
         self.steps.append((name, key, facts))
 
-    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+    def count(self, metric: Metric, value: float = 1, **labels: str) -> None:
         """Keep a count."""
         self.counts.append((metric, value, labels))
 

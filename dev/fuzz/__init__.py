@@ -1,7 +1,7 @@
 """`python3 -m dev fuzz KIND [--count N] [--seed N]`: mutated bytes of strangers by the thousand; finds what is loose.
 
 pictures    mutated pictures through the real reader, decoder and screener copy
-messages    mutated messages of both queues through the parsers, the message handler on fakes, and into rows
+messages    mutated messages of both queues, and webhooks, through parsers, message handler (on fakes) and rows
 
 A kind is a module of this package with ``made(number, seed)``, ``look(content)`` and ``fuzzed(count, seed, say)``.
 A result that is not one of the kind's expected ends is loose: an exception that is not our own refusal, or an exceeded

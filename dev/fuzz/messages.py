@@ -1,4 +1,7 @@
-"""Mutated messages of both queues, with mutated properties, as broken senders and attackers would make them.
+"""Mutated messages of both queues and mutated webhooks, as broken senders and attackers would make them.
+
+Each number is one of three kinds: a request; an event, which holds a prediction in Darkroom's own form; or a webhook's
+body, which holds one in Replicate's form and becomes an event as in the webhook trigger.
 
 Each message goes through a whole delivery: its envelope and body are read, the message handler runs on fakes, a saved
 generation becomes a row and is read back, an outcome becomes an event. Loose is an exception, a text that no store
@@ -21,11 +24,15 @@ from dev.fakes.world import World
 from dev.fuzz import Findings
 from shared import worker
 from shared.adapters.azure_storage.tables import entities, rows
+from shared.adapters.replicate.wire import prediction_of
 from shared.adapters.service_bus import read_envelope
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration
+from shared.core.provider.prediction import Prediction
+from shared.core.provider.webhook import named_callback
 from shared.core.requests.fields import FIELDS
+from shared.core.requests.lenient_json import parsed
 from shared.core.requests.messages import GenerationRequest, Malformed, Message, PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 
@@ -47,18 +54,33 @@ _REQUEST: Mapping[str, Any] = {
     "strict": False,
     "continuation": None,
 }
-_PREDICTION: Mapping[str, Any] = {
+#: A prediction as Replicate sends it, and as Darkroom's own queue carries it.
+_WEBHOOK: Mapping[str, Any] = {
     "id": "prediction0000000000000001",
     "status": "succeeded",
     "model": "black-forest-labs/flux-schnell",
     "output": ["https://replicate.delivery/x/out-0.webp", "data:image/png;base64,iVBORw0KGgo="],
-    "error": "",
+    "error": None,
     "metrics": {"predict_time": 1.5, "image_count": 1},
     "created_at": "2026-11-21T12:00:00.123456789Z",
     "completed_at": "2026-11-21T12:00:03Z",
     "input": {"seed": 7},
     "webhook": "https://darkroom.example/api/webhooks/replicate?user=ada&generation=one&attempt=1",
+    "data_removed": False,
+}
+_PREDICTION: Mapping[str, Any] = {
+    "id": "prediction0000000000000001",
+    "status": "succeeded",
+    "model": "black-forest-labs/flux-schnell",
+    "outputs": ["https://replicate.delivery/x/out-0.webp", "data:image/png;base64,iVBORw0KGgo="],
+    "labels": ["image", "mask"],
     "complete": True,
+    "error": "",
+    "failure": "content",
+    "metrics": {"predict_time": 1.5, "image_count": 1},
+    "measured": {"image": 1},
+    "created_at": "2026-11-21T12:00:00.123456789Z",
+    "completed_at": "2026-11-21T12:00:03Z",
     "data_removed": False,
 }
 _EVENT: Mapping[str, Any] = {
@@ -69,6 +91,12 @@ _EVENT: Mapping[str, Any] = {
     "attempt": 1,
     "prediction": _PREDICTION,
 }
+#: What is mutated, by the kind of the message.
+_BODIES: Mapping[str, Mapping[str, Any]] = {"requests": _REQUEST, "events": _EVENT, "webhooks": _WEBHOOK}
+
+#: Texts that a status or an error of a prediction may be, one for each way of reading them.
+_SAID = ("starting", "processing", "failed", "canceled", "aborted", "NSFW content detected", "CUDA out of memory")
+
 _EDGES = (
     "0001-01-01T00:00:00+14:00",
     "9999-12-31T23:59:59-14:00",
@@ -80,11 +108,11 @@ _EDGES = (
 
 
 def made(number: int, seed: int) -> bytes:
-    """The message of this number: its queue, ``since`` and ``deferrals`` in a line each, and its body."""
+    """The message of this number: its kind, ``since`` and ``deferrals`` in a line each, and its body."""
     chance = random.Random(f"{seed}/{number}")
-    asks = chance.random() < 0.6
-    body = json.loads(json.dumps(_REQUEST if asks else _EVENT))
-    for name in chance.sample(sorted(_REQUEST), 8) if asks else ():
+    kind = chance.choices(tuple(_BODIES), (50, 25, 25))[0]
+    body = json.loads(json.dumps(_BODIES[kind]))
+    for name in chance.sample(sorted(_REQUEST), 8) if kind == "requests" else ():
         if name not in ("user_id", "generation_id", "prompt"):
             body.pop(name)
     for _ in range(chance.choice((0, 1, 1, 2, 3))):
@@ -95,7 +123,7 @@ def made(number: int, seed: int) -> bytes:
         raw = _mutate_bytes(raw, chance)
     since = chance.choice(("", "", "2026-11-21T11:00:00+00:00", *_EDGES))
     deferrals = chance.choice(("", "", "1", "3", "-1", "1e9", "9" * 5000, "²"))
-    return b"\n".join((b"requests" if asks else b"events", since.encode(), deferrals.encode(), raw))
+    return b"\n".join((kind.encode(), since.encode(), deferrals.encode(), raw))
 
 
 def _mutate_object(body: dict[str, Any], chance: random.Random) -> None:
@@ -110,6 +138,8 @@ def _mutate_object(body: dict[str, Any], chance: random.Random) -> None:
         at[chance.choice(("widht", "a\nb", "\ud800", "x" * 5000, "key", "unknown_fields"))] = _value(chance)
     elif kind < 0.4 and name in ("account_id", "user_id", "generation_id"):
         at[name] = chance.choice(_IDS)
+    elif kind < 0.6 and name in ("status", "error", "failure"):
+        at[name] = chance.choice(_SAID)
     else:
         at[name] = _value(chance)
 
@@ -210,7 +240,7 @@ async def _fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings
         if number and number % 10_000 == 0:
             say(number)
         content = made(number, seed)
-        if content.startswith(b"events") or number % _WORLD_MESSAGES == 0:
+        if not content.startswith(b"requests") or number % _WORLD_MESSAGES == 0:
             world = await _world()  # an observation is of a generation that still runs
         started = time.process_time()
         try:
@@ -249,6 +279,11 @@ async def _looked(content: bytes, world: World) -> str:
     envelope = read_envelope("m", properties, enqueued_at=came.replace(tzinfo=None))
     if envelope.since is not None and envelope.since.year != came.year:
         raise ValueError(f"{envelope.since} was believed")
+    if kind == b"webhooks":
+        prediction = prediction_of(parsed(raw))
+        if prediction is None:
+            return "webhooks: refused"  # the trigger answers 400
+        raw = _queued(prediction)
     message = _read(raw, asks=asks)
     _read_back(message, asks=asks)
     if asks:
@@ -263,6 +298,17 @@ async def _looked(content: bytes, world: World) -> str:
     world.messenger.refused.clear()
     await worker.dead_letter(world.deps, message, raw, REQUESTS if asks else EVENTS)
     return f"{kind.decode()}: {type(message).__name__}"
+
+
+def _queued(prediction: Prediction) -> bytes:
+    """The event that the webhook trigger sends. Whose it is, is asked as for an entry of Replicate's list."""
+    named_callback(prediction.webhook)
+    event = PredictionEvent(Key("ada", "one"), 1, prediction)
+    raw = json.dumps(event.to_json()).encode()
+    # The trigger has read the address already, and the seed is only of use in a list: the queue carries neither.
+    if _read(raw, asks=False) != replace(event, prediction=replace(prediction, webhook="", seed=None)):
+        raise ValueError("the queue does not carry it as it was read")
+    return raw
 
 
 def _read(raw: bytes, *, asks: bool) -> Message:

@@ -24,6 +24,7 @@ from shared.core.dependency import Dependency
 from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
+from shared.core.metric import Metric
 from shared.core.money.ledger import LedgerEntry
 from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import Created, CreateOutcome, DeferReason, NotCreated, OutcomeUnknown, Prediction
@@ -262,7 +263,7 @@ class CountingTelemetry(FakeTelemetry):
             self.why[str(facts["why"])] += 1
             self.deferrals[key] += 1
 
-    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+    def count(self, metric: Metric, value: float = 1, **labels: str) -> None:
         """Count a metric."""
         self.names_seen[metric] += int(value)
 

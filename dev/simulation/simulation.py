@@ -23,6 +23,7 @@ from dev.simulation.replicate_life import ReplicateLife
 from dev.simulation.weather import Rates, Weather
 from shared import worker
 from shared.core.keys import Key
+from shared.core.metric import Metric
 from shared.core.money.ledger import Plan
 from shared.core.requests.messages import PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
@@ -318,8 +319,8 @@ class Simulation:
                     "invariant checks": self.watch.checks,
                     "predictions": len(world.replicate.made_for),
                     "extra predictions": extra,
-                    "conflicts": int(world.telemetry.total("darkroom.conflicts")),
-                    "lost creates": int(world.telemetry.total("darkroom.attempts_lost")),
+                    "conflicts": int(world.telemetry.total(Metric.CONFLICTS)),
+                    "lost creates": int(world.telemetry.total(Metric.ATTEMPTS_LOST)),
                 }
             ),
             settled_s=settled_s,

@@ -62,17 +62,19 @@ class ReplicatePart(AzurePart):
     def token(self) -> "CachedSecret":
         """Replicate's API token: from the vault, or from the environment if no vault is set."""
         from shared.adapters.key_vault import CachedSecret, environment_source
+        from shared.config.replicate_secrets import api_token
 
         settings = self.settings
+        source: Source = environment_source(settings.replicate_api_token)
         if settings.key_vault_url:
-            return CachedSecret("replicate api token", self._vault("replicate-api-token"))
-        return CachedSecret("replicate api token", environment_source(settings.replicate_api_token))
+            source = self._vault("replicate-api-token")
+        return CachedSecret("replicate api token", source, read=api_token)
 
     @cached_property
     def signing_secret(self) -> "CachedSecret":
         """The webhook signing secret: from the vault, the environment, or Replicate itself, in this order."""
         from shared.adapters.key_vault import CachedSecret, environment_source
-        from shared.core.provider.pasted_secrets import signing_secret
+        from shared.config.replicate_secrets import signing_secret
 
         settings, name = self.settings, "replicate webhook secret"
         if settings.key_vault_url:

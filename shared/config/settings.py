@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.config import replicate_secrets
 from shared.core.provider import pasted_secrets
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD
 
@@ -313,8 +314,8 @@ NAMES: tuple[Name, ...] = (
     _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
     _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
     _name("KEY_VAULT_URL", "", _host, _HOST_SHAPE),
-    _name("REPLICATE_API_TOKEN", "", pasted_secrets.token, _SECRET_SHAPE),
-    _name("REPLICATE_WEBHOOK_SECRET", "", pasted_secrets.signing_secret, "whsec_ and the key in base64"),
+    _name("REPLICATE_API_TOKEN", "", replicate_secrets.api_token, _SECRET_SHAPE),
+    _name("REPLICATE_WEBHOOK_SECRET", "", replicate_secrets.signing_secret, "whsec_ and the key in base64"),
     _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
     _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
     # The account's limit. It is 600 unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from shared.core.keys import Key
+from shared.core.metric import Metric
 
 
 class Telemetry(Protocol):
@@ -12,7 +13,7 @@ class Telemetry(Protocol):
     def step(self, name: str, key: Key, **facts: str | int) -> None:
         """Record that something happened to a generation: the step's name, and its facts."""
 
-    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+    def count(self, metric: Metric, value: float = 1, **labels: str) -> None:
         """Add a value to a metric, which counts or measures."""
 
     def span(self, name: str, key: Key | None = None) -> AbstractContextManager[None]:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 
 from shared import worker
+from shared.core.metric import Metric
 from shared.ports import Dependencies, Unavailable
 
 logger = logging.getLogger("darkroom.audit")
@@ -30,6 +31,6 @@ async def audit(deps: Dependencies) -> int:
                     logger.error("audit: %s; post a correction", difference, extra={"account_id": last})
     except (TimeoutError, Unavailable) as trouble:
         why = str(trouble) or "out of time"
-        deps.telemetry.count("darkroom.audits_unfinished")
+        deps.telemetry.count(Metric.AUDITS_UNFINISHED)
         logger.error("audit: not finished, %s: %d accounts were checked, the last was %s", why, checked, last)  # noqa: TRY400
     return found

@@ -15,8 +15,10 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.config.settings import Network
+from shared.core.metric import Metric
 from shared.core.provider.prediction import Prediction
-from shared.core.provider.webhook import Callback, SignatureError, read_callback, verify
+from shared.core.provider.standard_webhooks import SignatureError, verify
+from shared.core.provider.webhook import Callback, read_callback
 from shared.core.requests.lenient_json import parsed
 from shared.core.requests.messages import PredictionEvent
 from shared.ports import Envelope, Messenger, Telemetry, Unavailable
@@ -117,13 +119,13 @@ async def _enqueue(
 
 
 def _refuse(webhook_dependencies: WebhookDependencies, why: str) -> Answer:
-    webhook_dependencies.telemetry.count("darkroom.webhook_refused")
+    webhook_dependencies.telemetry.count(Metric.WEBHOOK_REFUSED)
     logger.warning("webhook refused: %s", why)
     return Answer(401, why)
 
 
 def _answer_unavailable(webhook_dependencies: WebhookDependencies, trouble: Unavailable) -> Answer:
-    webhook_dependencies.telemetry.count("darkroom.webhook_unavailable", dependency=trouble.dependency)
+    webhook_dependencies.telemetry.count(Metric.WEBHOOK_UNAVAILABLE, dependency=trouble.dependency)
     logger.error("webhook refused for now: %s", trouble)
     return Answer(503, f"{trouble.dependency} is not available; deliver this again")
 

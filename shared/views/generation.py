@@ -38,9 +38,9 @@ def _not_opened() -> dict[str, Any]:
         "passed_over": [],
         "chain": [],
         "attempts": 0,
-        "tries": 0,
-        "asked": None,
-        "sent": {},
+        "posts": 0,
+        "request": None,
+        "inputs": {},
         "seed": None,
         "prediction_id": None,
         "missing_since": None,
@@ -79,7 +79,7 @@ class GenerationView:
             "state": generation.state.value,
             "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
             **_not_opened(),
-            "asked": self._request_facts,
+            "request": self._request_facts,
             "ignored_fields": list(generation.ignored_fields),
             "history": [_entry_json(entry) for entry in generation.history],
             "opened_at": generation.opened_at.isoformat(),
@@ -101,8 +101,8 @@ class GenerationView:
             "passed_over": [{"model": each.model, "reason": each.reason.value} for each in generation.passed_over],
             "chain": list(generation.chain),
             "attempts": attempt.number,
-            "tries": attempt.posts,
-            "sent": _input_facts(attempt),
+            "posts": attempt.posts,
+            "inputs": _input_facts(attempt),
             "seed": attempt.seed,
             "prediction_id": attempt.prediction_id,
             "missing_since": attempt.missing_since.isoformat() if attempt.missing_since else None,
@@ -127,7 +127,7 @@ class GenerationView:
         yield "requested_end", _requested_end(generation)
         for name, value in self._prompts.items():
             yield name.replace("_", " "), value or ""
-        yield "asked", _listed(self._request_facts)
+        yield "request", _listed(self._request_facts)
         if isinstance(generation, Generation):
             yield from _attempt_lines(generation)
         yield "credits", _credits(generation)
@@ -172,8 +172,8 @@ def _attempt_lines(generation: Generation) -> Iterator[tuple[str, str]]:
     yield "model", f"{attempt.model}{f', by {generation.chosen_by}' if generation.chosen_by else ''}"
     yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
     yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
-    yield "attempts", f"{attempt.number}{f', {attempt.posts} tries at the last' if attempt.posts > 1 else ''}"
-    yield "sent", _listed(_input_facts(attempt))
+    yield "attempts", f"{attempt.number}{f', {attempt.posts} posts at the last' if attempt.posts > 1 else ''}"
+    yield "inputs", _listed(_input_facts(attempt))
     yield "seed", f"{attempt.seed}{' (chosen by Darkroom)' if attempt.own_seed else ''}"
     yield "prediction", attempt.prediction_id or ""
     yield "not known", f"to Replicate, since {moment(attempt.missing_since)}" if attempt.missing_since else ""

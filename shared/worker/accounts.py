@@ -17,6 +17,7 @@ from zlib import crc32
 from shared.core.dependency import Dependency
 from shared.core.keys import ID_RULE, is_id
 from shared.core.lifecycle.generation import Generation
+from shared.core.metric import Metric
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, LedgerEntry, Plan
 from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
@@ -229,7 +230,7 @@ async def _audit_one(deps: Dependencies, account: Found) -> tuple[str, list[Diff
     except UnreadableRow as unreadable:
         differences = [Difference(account.account_id, "unreadable", 0, 0, str(unreadable))]
     for difference in differences:
-        deps.telemetry.count("darkroom.audit_differences", account_id=difference.account_id, what=difference.what)
+        deps.telemetry.count(Metric.AUDIT_DIFFERENCES, account_id=difference.account_id, what=difference.what)
     return account.account_id, differences
 
 

@@ -19,6 +19,7 @@ from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
+from shared.core.metric import Metric
 from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
@@ -54,8 +55,8 @@ async def reconcile(deps: Dependencies) -> int:
         await deps.messenger.send(Check(row.key), envelope)
     if rows:
         slack_s = min((row.expires_at - now).total_seconds() for row in rows)
-        deps.telemetry.count("darkroom.slack_s", slack_s)
-    deps.telemetry.count("darkroom.overdue", len(rows))
+        deps.telemetry.count(Metric.SLACK_S, slack_s)
+    deps.telemetry.count(Metric.OVERDUE, len(rows))
     return len(rows)
 
 

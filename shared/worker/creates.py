@@ -14,6 +14,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.metric import Metric
 from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Refusal
@@ -77,7 +78,7 @@ async def _record_outcome(
             await _record_refusal(deps, loaded, key, attempt.number, Refusal(reason, text))
         case OutcomeUnknown(why):
             deps.telemetry.step("outcome_unknown", key, why=why)
-            deps.telemetry.count("darkroom.creates_unknown")
+            deps.telemetry.count(Metric.CREATES_UNKNOWN)
 
 
 async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:

@@ -12,6 +12,7 @@ from shared.core.events.generation_event import RefusalEvent
 from shared.core.keys import GivenIds, Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
+from shared.core.metric import Metric
 from shared.core.provider.prediction import Status
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed, Message
@@ -50,7 +51,7 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
     key = message.key
     name = await archive(deps, raw, key, "dead-lettered", queue)
     logger.warning("%s: a dead letter%s, archived as %s", queue, f" of {key}" if key else "", name)
-    deps.telemetry.count("darkroom.dead_letters", queue=queue)
+    deps.telemetry.count(Metric.DEAD_LETTERS, queue=queue)
     if key is None:
         return
     loaded = await deps.store.load(key)

@@ -15,6 +15,7 @@ from shared.core.catalog import sizes
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.lifecycle.generation import Closed, Generation
 from shared.core.lifecycle.state import State
+from shared.core.metric import Metric
 from shared.ports import Dependencies, Unavailable
 from shared.worker.naming import output_prefix
 
@@ -36,7 +37,7 @@ async def end(deps: Dependencies, generation: Generation | Closed) -> None:
         return
     if kept:
         deps.telemetry.step("untidy", key, blobs=kept)
-        deps.telemetry.count("darkroom.blobs_kept", kept)
+        deps.telemetry.count(Metric.BLOBS_KEPT, kept)
     await deps.index.remove(key)
 
 
@@ -52,7 +53,7 @@ def _report_to_operators(deps: Dependencies, generation: Generation | Closed, ev
         credits=event.captured_credits,
         cost_usd_micros=generation.cost_usd_micros if isinstance(generation, Generation) else 0,
     )
-    deps.telemetry.count("darkroom.generations", outcome=event.outcome, model=event.model or "none")
+    deps.telemetry.count(Metric.GENERATIONS, outcome=event.outcome, model=event.model or "none")
 
 
 def event_of(generation: Generation | Closed) -> GenerationEvent:

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.core.dependency import Dependency
+from shared.core.metric import Metric
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
 from shared.ports import Dependencies, Envelope, Unavailable
@@ -75,8 +76,8 @@ async def _defer(
 ) -> None:
     now, chance = deps.now(), deps.chance()
     since = envelope.since or now
-    deps.telemetry.step("deferred", message.key, dependency=trouble.dependency, tries=envelope.deferrals)
-    deps.telemetry.count("darkroom.deferrals", dependency=trouble.dependency)
+    deps.telemetry.step("deferred", message.key, dependency=trouble.dependency, deferrals=envelope.deferrals)
+    deps.telemetry.count(Metric.DEFERRALS, dependency=trouble.dependency)
     if isinstance(message, PredictionEvent | Check):
         if envelope.deferrals >= EVENT_TRIES or _is_left_to_timer(deps, message, trouble):
             return

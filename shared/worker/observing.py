@@ -14,6 +14,7 @@ from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
+from shared.core.metric import Metric
 from shared.core.money.ledger import Account, plan_of
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
@@ -51,7 +52,7 @@ async def adopt(deps: Dependencies, key: Key, number: int, prediction: Predictio
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Absent):
-        deps.telemetry.count("darkroom.foreign_predictions")
+        deps.telemetry.count(Metric.FOREIGN_PREDICTIONS)
         return
     generation = saved.generation
     if transitions.concerns(generation, number, prediction.prediction_id):
@@ -88,7 +89,7 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
     stops = canceled.status is Status.CANCELED or not canceled.status.finished
     if stops and not _is_known(generation, prediction):
         deps.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
-        deps.telemetry.count("darkroom.extra_predictions")
+        deps.telemetry.count(Metric.EXTRA_PREDICTIONS)
 
 
 async def _apply_status(deps: Dependencies, generation: Generation, loaded: Loaded, prediction: Prediction) -> None:
@@ -100,7 +101,7 @@ async def _apply_status(deps: Dependencies, generation: Generation, loaded: Load
     elif generation.requested_end is not None:
         await stop(deps, generation, loaded)
     elif prediction.status is Status.UNKNOWN:
-        deps.telemetry.count("darkroom.unknown_statuses")
+        deps.telemetry.count(Metric.UNKNOWN_STATUSES)
 
 
 async def _handle_success(

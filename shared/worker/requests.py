@@ -16,6 +16,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
+from shared.core.metric import Metric
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
 from shared.ports import Dependencies, Loaded, OpenRow
@@ -101,7 +102,7 @@ async def refuse(deps: Dependencies, message: Malformed, queue: str) -> None:
     """Archive a message that cannot be read, and publish its refusal if it was a request with readable ids."""
     name = await archive(deps, message.raw, message.key, message.reason.value, queue)
     logger.warning("%s: not a valid message, archived as %s: %s", queue, name, message.text)
-    deps.telemetry.count("darkroom.malformed_messages", queue=queue)
+    deps.telemetry.count(Metric.MALFORMED_MESSAGES, queue=queue)
     if queue != deps.limits.request_queue:
         return
     refusal = Refusal(message.reason, message.text)

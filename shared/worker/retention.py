@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from shared.core.metric import Metric
 from shared.ports import Dependencies
 
 #: Inputs are deleted with their generation. At this age no open generation can still need one that was left over.
@@ -14,5 +15,5 @@ async def sweep(deps: Dependencies) -> int:
     kept = timedelta(days=deps.limits.quarantine_days)
     swept = await deps.input_files.sweep_inputs(now - _INPUT_LIFE)
     swept += await deps.quarantine.sweep_refused(now - kept)
-    deps.telemetry.count("darkroom.swept", swept)
+    deps.telemetry.count(Metric.SWEPT, swept)
     return swept

@@ -17,6 +17,7 @@ from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, G, G_co, Generation, Transition
 from shared.core.lifecycle.steps import METRICS
+from shared.core.metric import Metric
 from shared.core.money.ledger import Account
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
 
@@ -89,7 +90,7 @@ async def save(
         try:
             after = await deps.store.commit(loaded, transition)
         except Conflict:
-            deps.telemetry.count("darkroom.conflicts")
+            deps.telemetry.count(Metric.CONFLICTS)
             await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
             loaded = await reload(deps, key)
         else:
@@ -103,8 +104,8 @@ def _report(deps: Dependencies, key: Key, transition: Transition[AnyGeneration])
     for happening in transition.steps:
         deps.telemetry.step(happening.step, key, **happening.facts)
         if happening.step in METRICS:
-            metric, labels = METRICS[happening.step]
-            deps.telemetry.count(metric, 1, **{label: str(happening.facts[label]) for label in labels})
+            metric = METRICS[happening.step]
+            deps.telemetry.count(metric, 1, **{label: str(happening.facts[label]) for label in metric.labels})
 
 
 async def reload(deps: Dependencies, key: Key) -> Loaded:

@@ -13,8 +13,8 @@ from aiohttp import web
 from azure.core.credentials import AccessToken
 
 from shared.adapters.key_vault import CachedSecret, VaultSource, environment_source
+from shared.config.replicate_secrets import signing_secret
 from shared.core.dependency import Dependency
-from shared.core.provider.pasted_secrets import signing_secret
 from shared.ports import Unavailable
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from shared.adapters.telemetry import LogTelemetry
 from shared.core.keys import Key
+from shared.core.metric import Metric
 from shared.ports import Telemetry
 
 KEY = Key("ada", "one")
@@ -60,8 +61,8 @@ def test_a_count_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     """A metric is a record with metric, value and labels; the ones an alert watches are INFO."""
     caplog.set_level(logging.DEBUG, logger="darkroom")
     telemetry = LogTelemetry()
-    telemetry.count("darkroom.creates_unknown")
-    telemetry.count("darkroom.conflicts", 2.5, table="state")
+    telemetry.count(Metric.CREATES_UNKNOWN)
+    telemetry.count(Metric.CONFLICTS, 2.5, table="state")
     notable, routine = caplog.records
     assert (notable.levelno, routine.levelno) == (logging.INFO, logging.DEBUG)
     assert notable.__dict__["metric"] == "darkroom.creates_unknown"

@@ -23,6 +23,7 @@ metrics.set_meter_provider(MeterProvider([reader]))
 
 from shared.adapters.telemetry.tracing import OpenTelemetry
 from shared.core.keys import Key
+from shared.core.metric import Metric
 
 telemetry, key = OpenTelemetry(), Key("ada", "one")
 with telemetry.span("request", key):
@@ -33,10 +34,10 @@ with telemetry.span("observe", key):
     telemetry.follow(parent)
     telemetry.follow("")
     telemetry.follow("garbage")
-telemetry.count("darkroom.generations", outcome="succeeded")
-telemetry.count("darkroom.generations", outcome="succeeded")
-telemetry.count("darkroom.slack_s", 12.5)
-telemetry.count("darkroom.slack_s", -3)
+telemetry.count(Metric.GENERATIONS, outcome="succeeded")
+telemetry.count(Metric.GENERATIONS, outcome="succeeded")
+telemetry.count(Metric.SLACK_S, 12.5)
+telemetry.count(Metric.SLACK_S, -3)
 spans = exporter.get_finished_spans()
 points = {
     metric.name: list(metric.data.data_points)
@@ -75,11 +76,12 @@ def test_without_an_exporter_nothing_is_traced() -> None:
     """The API alone: no trace parent is saved, and nothing is raised."""
     script = (
         "from shared.adapters.telemetry.tracing import OpenTelemetry\n"
+        "from shared.core.metric import Metric\n"
         "from shared.core.requests.messages import Key\n"
         "telemetry = OpenTelemetry()\n"
         "with telemetry.span('request', Key('a', 'b')):\n"
         "    telemetry.follow('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')\n"
-        "    telemetry.count('darkroom.generations')\n"
+        "    telemetry.count(Metric.GENERATIONS)\n"
         "    print(repr(telemetry.trace_parent()))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)

@@ -47,8 +47,8 @@ def test_show_prints_the_request_the_inputs_and_the_credits(counter: Counter) ->
     assert called.code == 0
     lines = dict(line.split(maxsplit=1) for line in called.out.splitlines())
     assert lines["user"].strip() == "ada"
-    assert lines["asked"].strip() == "1024 x 768, model flux-schnell"
-    assert lines["sent"].strip() == "aspect_ratio 4:3, megapixels 1"
+    assert lines["request"].strip() == "1024 x 768, model flux-schnell"
+    assert lines["inputs"].strip() == "aspect_ratio 4:3, megapixels 1"
     assert lines["prediction"].strip() == counter.replicate.only_id
     assert lines["credits"].strip() == "1 held, of these 1 captured and 0 released"
     assert lines["output"].strip().startswith("outputs/ada/ada/one/1-0.png, image/png, ")
@@ -75,8 +75,8 @@ def test_show_as_json(counter: Counter) -> None:
         1,
         0,
     )
-    assert printed["asked"] == {"model": "flux-schnell", "width": 1024, "height": 768}
-    assert printed["sent"] == {"aspect_ratio": "4:3", "megapixels": "1"}
+    assert printed["request"] == {"model": "flux-schnell", "width": 1024, "height": 768}
+    assert printed["inputs"] == {"aspect_ratio": "4:3", "megapixels": "1"}
     assert printed["credits"] == {"held": 1, "captured": 1, "released": 0}
     assert printed["outputs"][0]["name"] == "ada/ada/one/1-0.png"
     assert printed["announced"] is True
@@ -101,7 +101,7 @@ def test_show_prints_the_model_and_why_it_was_chosen(counter: Counter) -> None:
         r"cost +1\.234567 USD, estimated",
         r"history +\S+ \S+ \S* ?create_deferred: paced, 7 times until .+",
         r"metrics +predict_time 1\.5, image_count 2, with_audio True, note",
-        r"sent +steps 28, guidance 3\.5, raw False",
+        r"inputs +steps 28, guidance 3\.5, raw False",
     ):
         assert re.search(rf"^{line}$", called.out, re.MULTILINE), line
     printed = json.loads(counter.call("show", "one", "--json").out)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.provider.pasted_secrets import NoSecretError, signing_secret, token
+from shared.config.replicate_secrets import api_token as token
+from shared.config.replicate_secrets import signing_secret
+from shared.core.provider.pasted_secrets import NoSecretError
 
 #: 24 bytes whose base64 has both letters in which the alphabets differ, and 25 whose base64 is padded.
 WHOLE = "whsec_" + base64.b64encode(bytes([251, 255, 191] * 8)).decode()

@@ -100,3 +100,12 @@ def test_no_message_breaks_the_reader(changes: dict[str, object]) -> None:
     read = Prediction.from_json(WHOLE.to_json() | changes)
     assert read is not None
     assert carried(read.to_json()) == read
+
+
+@pytest.mark.parametrize("status", sorted(Status))
+def test_only_what_failed_has_a_failure(status: Status) -> None:
+    """A failure beside another status is not read, as it is not written: a message is read back as it was written."""
+    read = Prediction.from_json({"id": "prediction1", "status": status.value, "failure": Failure.CONTENT.value})
+    assert read is not None
+    assert read.failure is (Failure.CONTENT if status is Status.FAILED else Failure.MODEL)
+    assert Prediction.from_json(read.to_json()) == read

@@ -74,4 +74,4 @@ def test_the_providers_own_words_are_not_kept() -> None:
 @pytest.mark.parametrize("step", METRICS)
 def test_a_step_that_is_counted_has_a_metric_of_ours(step: Step) -> None:
     """By its full name."""
-    assert METRICS[step][0].startswith("darkroom.")
+    assert METRICS[step].startswith("darkroom.")

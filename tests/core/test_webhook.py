@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.keys import Key
-from shared.core.provider.webhook import (
-    TOLERANCE_S,
-    Callback,
-    SignatureError,
-    callback_url,
-    named_callback,
-    read_callback,
-    sign,
-    verify,
-)
+from shared.core.provider.standard_webhooks import TOLERANCE_S, SignatureError, sign, verify
+from shared.core.provider.webhook import Callback, callback_url, named_callback, read_callback
 
 # The vector of Svix and of Replicate's own documentation.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.lifecycle.steps import METRICS, Step
+from shared.core.metric import Metric
 from tests.infra.snapshots import INFRA, resources, snapshots
 
 ROOT = INFRA.parent
@@ -32,6 +33,8 @@ def calls(method: str) -> Iterator[tuple[str, set[str]]]:
 def _texts(node: ast.expr) -> list[str]:
     if isinstance(node, ast.IfExp):
         return _texts(node.body) + _texts(node.orelse)
+    if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "Metric":
+        return [Metric[node.attr].value]
     return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
 
 
@@ -48,7 +51,11 @@ def named_by_transitions() -> Iterator[tuple[str, set[str]]]:
 def emitted(method: str) -> dict[str, set[str]]:
     """Each name of the source with all its labels."""
     found: dict[str, set[str]] = defaultdict(set)
-    named = named_by_transitions() if method == "step" else [(name, set(has)) for name, has in METRICS.values()]
+    named = (
+        named_by_transitions()
+        if method == "step"
+        else [(metric.value, set(metric.labels)) for metric in METRICS.values()]
+    )
     for name, labels in (*calls(method), *named):
         found[name] |= labels
     return dict(found)
@@ -93,9 +100,17 @@ def test_there_are_queries() -> None:
 
 
 def test_metrics_are_those_of_the_source() -> None:
-    """The table of metrics has every metric that the code counts, with its labels, and no other."""
-    documented = {name: names_in(row["Labels"]) for name, row in table("Metrics").items()}
-    assert documented == emitted("count")
+    """Declared, counted and documented are the same metrics, each with the same labels and the same kind."""
+    declared = {metric.value: (metric.measure.value, set(metric.labels)) for metric in Metric}
+    documented = {name: (row["Kind"], names_in(row["Labels"])) for name, row in table("Metrics").items()}
+    assert documented == declared
+    assert emitted("count") == {name: labels for name, (_, labels) in declared.items()}
+
+
+def test_alerts_watch_notable_metrics() -> None:
+    """A local stack shows in its console what an alert asks for; all but the timer's, which comes every minute."""
+    watched = {name for query in alerts().values() for name in re.findall(r'"(darkroom\.\w+)"', query)}
+    assert watched - {Metric.OVERDUE} <= {metric.value for metric in Metric if metric.notable}
 
 
 def test_steps_are_those_of_the_source() -> None:

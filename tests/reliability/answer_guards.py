@@ -7,9 +7,7 @@ from tests.reliability.guards import Guard, table
 
 _TRANSITIONS, _CHECKING = "shared/core/lifecycle/transitions.py", "shared/worker/checking.py"
 _OBSERVING, _PATIENCE, _DELIVERY = (f"shared/worker/{name}.py" for name in ("observing", "patience", "delivery"))
-_CREATING, _CALLING, _HTTP = (
-    f"shared/adapters/replicate/{name}.py" for name in ("creating", "sdk/calling", "sdk/http")
-)
+_STATUSES, _HTTP = (f"shared/adapters/replicate/sdk/{name}.py" for name in ("statuses", "http"))
 _GUARDED, _OUTPUTS, _READING = (
     f"shared/adapters/replicate/{name}.py" for name in ("resilience/guarded", "resilience/hosts", "reading")
 )
@@ -129,16 +127,16 @@ ANSWER_GUARDS: tuple[Guard, ...] = (
     ),
     _guard(
         "a 404 that is not Replicate's refuses no model",
-        _CREATING,
-        "    if status in _ON_THE_WAY and not is_replicates(body):\n",
-        "    if status == 403 and not is_replicates(body):\n",
+        _STATUSES,
+        "        405: (Meaning.REFUSED, Meaning.MISROUTED),\n",
+        "        405: (Meaning.REFUSED, Meaning.REFUSED),\n",
         "adapters/test_replicate_create.py::test_an_answer_that_is_not_replicates_refuses_no_model",
     ),
     _guard(
         "a 404 that is not Replicate's is not about a prediction",
-        _CALLING,
-        "    if status in (404, 410) and answers.is_replicates(answers.decoded(response)):\n",
-        "    if status in (404, 410):\n",
+        _STATUSES,
+        "        404: (Meaning.NOT_FOUND, Meaning.MISROUTED),\n",
+        "        404: (Meaning.NOT_FOUND, Meaning.NOT_FOUND),\n",
         "adapters/test_replicate_reads.py::test_a_404_that_is_not_replicates_says_nothing",
     ),
     _guard(

@@ -6,6 +6,7 @@ import pytest
 
 from dev.fakes.world import KEY, World
 from dev.simulation.invariants import Broken, nothing_secret
+from shared.core.metric import Metric
 from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest
 
@@ -31,7 +32,7 @@ async def test_a_leak_of_each_written_field_is_found(name: str, place: str) -> N
     if place == "step":
         world.telemetry.step("failed", KEY, text="it said: a-secret-of-mine")
     elif place == "count":
-        world.telemetry.count("failed", model="a-secret-of-mine")
+        world.telemetry.count(Metric.GENERATIONS, model="a-secret-of-mine")
     else:
         await world.blobs.archive("ada/one.json", b"{}", {"why": "a-secret-of-mine"})
     with pytest.raises(Broken, match="nothing secret leaves"):

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from shared.config.settings import WEBHOOK_PATH
-from shared.core.provider.webhook import Callback, callback_url, sign
+from shared.core.provider.standard_webhooks import sign
+from shared.core.provider.webhook import Callback, callback_url
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 from tests.stack.road import Outcome, Road, milliseconds
 

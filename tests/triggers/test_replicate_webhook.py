@@ -14,7 +14,7 @@ from dev.fakes.app import BODY, KEY, NOW, OLD_SECRET, OTHER_SECRET, PROMPT, Deli
 from dev.fakes.messenger import EVENTS
 from dev.fakes.provider import SIGNING_SECRET
 from shared.core.provider.prediction import Status
-from shared.core.provider.webhook import sign
+from shared.core.provider.standard_webhooks import sign
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES, Answer
 
 

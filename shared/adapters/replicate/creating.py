@@ -5,14 +5,15 @@ Rules of this file:
    every missing answer, is exactly one of: created, surely not created, refused, unknown.
 2. When in doubt the outcome is unknown. An unknown outcome costs a wait; a wrong "not created" costs money.
 3. A sentence for a user names fields, never values. A reason for operators is a word.
-4. A refusal counts only if it is Replicate's own: JSON with a ``detail``. The page of an edge or the line of a load
-   balancer says nothing about a model or an input. It means that nothing was created.
+4. What a status means is in the one table of sdk/statuses.py. This file makes an outcome of each meaning.
 5. A fault in what we add to a request (token, webhook address) is the operator's, never a user's.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, assert_never
 
 import httpx
 
@@ -24,6 +25,8 @@ from shared.adapters.replicate.sdk.answers import (
     refused_fields,
     throttle_s,
 )
+from shared.adapters.replicate.sdk.retrying import Kind
+from shared.adapters.replicate.sdk.statuses import Meaning, meaning_of
 from shared.adapters.replicate.wire import prediction_of
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.provider.prediction import (
@@ -43,9 +46,16 @@ UNAUTHORIZED_S, NO_CREDIT_S, UNREACHABLE_S = 60.0, 120.0, 5.0
 #: The wait in seconds if a connection was closed before a byte was written.
 CLOSED_S = 1.0
 
-#: The statuses of a proxy that does not let a request through. A status about the request's size or form is not
-#: among them: it is right whoever sends it.
-_ON_THE_WAY = frozenset({403, 404, 405, 407, 410, 421, 451})
+#: Why a create is deferred whatever its body says, and for how many seconds.
+_DEFERRED: Mapping[Meaning, tuple[DeferReason, float]] = MappingProxyType(
+    {
+        Meaning.TOKEN_REFUSED: (DeferReason.UNAUTHORIZED, UNAUTHORIZED_S),
+        Meaning.NO_CREDIT: (DeferReason.NO_CREDIT, NO_CREDIT_S),
+        Meaning.FORBIDDEN: (DeferReason.FORBIDDEN, UNAUTHORIZED_S),
+        Meaning.BLOCKED: (DeferReason.BLOCKED, UNAUTHORIZED_S),
+        Meaning.MISROUTED: (DeferReason.MISROUTED, UNAUTHORIZED_S),
+    }
+)
 
 #: The fields of a create that we add; no user writes them.
 _OURS = ("webhook", "webhook_events_filter")
@@ -84,32 +94,31 @@ def headers(attempt: Attempt) -> dict[str, str]:
 
 
 def outcome_of(response: httpx.Response, now: datetime) -> CreateOutcome:
-    """What an answer to a create means. The status decides; the body is read leniently."""
-    status = response.status_code
-    if status in (200, 201, 202):
-        prediction = prediction_of(decoded(response))
-        return Created(prediction) if prediction else OutcomeUnknown("the answer could not be read")
-    if status == 401:
-        return NotCreated(DeferReason.UNAUTHORIZED, UNAUTHORIZED_S)
-    if status == 402:
-        return NotCreated(DeferReason.NO_CREDIT, NO_CREDIT_S)
-    if status == 429:
-        return NotCreated(DeferReason.THROTTLED, throttle_s(response, now), lowered_to(response))
-    # A 408 is a time-out, and 409 is not documented. Every other 4xx has created nothing and never will.
-    if 400 <= status < 500 and status not in (408, 409):
-        return _refused(status, decoded(response))
-    return OutcomeUnknown(f"answered {status}")
+    """What an answer to a create means. The status decides (sdk/statuses.py); the body is read leniently."""
+    body = decoded(response)
+    match meaning_of(response.status_code, Kind.WRITE, replicates=is_replicates(body)):
+        case Meaning.DONE:
+            prediction = prediction_of(body)
+            return Created(prediction) if prediction else OutcomeUnknown("the answer could not be read")
+        case (
+            Meaning.TOKEN_REFUSED | Meaning.NO_CREDIT | Meaning.FORBIDDEN | Meaning.BLOCKED | Meaning.MISROUTED
+        ) as meaning:
+            return NotCreated(*_DEFERRED[meaning])
+        case Meaning.THROTTLED:
+            return NotCreated(DeferReason.THROTTLED, throttle_s(response, now), lowered_to(response))
+        case Meaning.NOT_FOUND:
+            return _not_found(body)
+        case Meaning.REFUSED:
+            return _refused(body)
+        case Meaning.REDIRECTED | Meaning.FAILED | Meaning.PERHAPS_DONE:
+            return OutcomeUnknown(f"answered {response.status_code}")
+        case never:
+            assert_never(never)
 
 
-def _refused(status: int, body: object) -> NotCreated | CreateRefused:
-    """What a 4xx means that has created nothing: the account, a proxy, a model that is gone, or the input."""
-    if status in _ON_THE_WAY and not is_replicates(body):
-        return NotCreated(DeferReason.BLOCKED if status == 403 else DeferReason.MISROUTED, UNAUTHORIZED_S)
-    if status == 403:
-        return NotCreated(DeferReason.FORBIDDEN, UNAUTHORIZED_S)
-    if status in (404, 410):
-        return _not_found(body)
-    if status == 422 and "specified version does not exist" in detail_of(body):
+def _refused(body: object) -> NotCreated | CreateRefused:
+    """What is not accepted: a version that is gone, what we added to the request, or the user's input."""
+    if "specified version does not exist" in detail_of(body):
         return CreateRefused(Reason.UNKNOWN_MODEL, SENTENCES[Reason.UNKNOWN_MODEL], perhaps_ours=True)
     if _about_ours(body):
         return NotCreated(DeferReason.WEBHOOK_REFUSED, UNAUTHORIZED_S)

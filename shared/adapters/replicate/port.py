@@ -1,8 +1,8 @@
 """ports.Provider on Replicate's HTTP API (replicate.com/docs/reference/http).
 
 Rules of this file:
-1. ``create`` sends one POST. Only after a 401 it sends a second one, with a fresh token, because a 401 has created
-   nothing. Every longer wait is the message handler's: it defers the message.
+1. ``create`` sends one POST, and after a 401 a second one (sdk/statuses.py, rule 5). Every longer wait is the message
+   handler's: it defers the message.
 2. calling.py repeats what may be repeated. Here its errors become Unavailable, and NotFoundError becomes None.
 3. A mistake in our own configuration never leaves an unknown outcome. Whatever fails before the POST is NotCreated.
 """
@@ -35,6 +35,7 @@ from shared.adapters.replicate.sdk.http import (
     never_sent,
     never_written,
 )
+from shared.adapters.replicate.sdk.statuses import sent_with_fresh_token
 from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
 from shared.adapters.replicate.wire import prediction_of
 from shared.core.dependency import Dependency
@@ -103,14 +104,16 @@ class Replicate:
         except Unavailable as trouble:
             return _not_created(trouble)
         path, body = creating.path_and_body(attempt, webhook)
-        outcome = await self._post(path, body, creating.headers(attempt), token)
-        if isinstance(outcome, NotCreated) and outcome.why is DeferReason.UNAUTHORIZED:
-            try:
-                fresh = checked(await self._token.refresh())
-            except Unavailable as trouble:
-                return _not_created(trouble)
-            outcome = await self._post(path, body, creating.headers(attempt), fresh)
-        return outcome
+        headers = creating.headers(attempt)
+        try:
+            return await sent_with_fresh_token(
+                lambda each: self._post(path, body, headers, each), _is_token_refused, token, self._fresh_token
+            )
+        except Unavailable as trouble:
+            return _not_created(trouble)
+
+    async def _fresh_token(self) -> str:
+        return checked(await self._token.refresh())
 
     async def _post(self, path: str, body: dict[str, Any], headers: dict[str, str], token: str) -> CreateOutcome:
         timeouts = self._timeouts
@@ -220,6 +223,10 @@ def _unavailable(trouble: ReplicateError) -> Unavailable:
         _log.error("%s", trouble)
         return Unavailable(Dependency.REPLICATE, trouble.why, creating.UNAUTHORIZED_S)
     return Unavailable(Dependency.REPLICATE, trouble.why, trouble.retry_after_s)
+
+
+def _is_token_refused(outcome: CreateOutcome) -> bool:
+    return isinstance(outcome, NotCreated) and outcome.why is DeferReason.UNAUTHORIZED
 
 
 def _not_created(trouble: Unavailable) -> NotCreated:

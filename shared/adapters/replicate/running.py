@@ -7,11 +7,13 @@ Rules of this file:
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import TYPE_CHECKING
 
-from shared.adapters.replicate.sdk.errors import ReplicateError
-from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S
+from shared.adapters.replicate.sdk.errors import ReplicateError, TimedOutError
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S, Wait
 from shared.core.dependency import Dependency
 from shared.core.provider.prediction import Status
 from shared.ports import Unavailable
@@ -38,7 +40,7 @@ class ModelRunner:
         try:
             async with asyncio.timeout(within_s):
                 return await self._finished(model, inputs, within_s)
-        except TimeoutError:
+        except (TimeoutError, TimedOutError):
             raise Unavailable(Dependency.REPLICATE, "the secondary screener did not answer in time") from None
         except ReplicateError as error:
             raise Unavailable(
@@ -48,18 +50,25 @@ class ModelRunner:
     async def _finished(self, model: str, inputs: Mapping[str, str], within_s: float) -> tuple[str, ...]:
         from shared.adapters.replicate.sdk.api import NewPrediction  # noqa: PLC0415  # no part of a cold start
 
-        predictions = self._api().predictions
+        predictions, deadline = self._api().predictions, time.monotonic() + within_s
         new = NewPrediction(
             inputs=inputs,
             wait_s=max(WAIT_S[0], min(WAIT_S[1], math.floor(within_s))),
             cancel_after_s=max(CANCEL_AFTER_S[0], math.ceil(within_s)),
         )
         prediction = await predictions.create(model, new)
-        # Replicate answers as soon as there is an output, a moment before the end. So the next read follows at once.
-        pause_s = 0.0 if prediction.output else self._look_every_s
-        while not prediction.status.finished:
-            await asyncio.sleep(pause_s)
-            prediction, pause_s = await predictions.get(prediction.id), self._look_every_s
+        if not prediction.status.finished:
+            # Replicate answers as soon as there is an output, a moment before the end. So the read follows at once.
+            await asyncio.sleep(0 if prediction.output else self._look_every_s)
+            prediction = await Wait(
+                "predictions.get",
+                predictions.get,
+                prediction.id,
+                bound_s=within_s,
+                deadline=deadline,
+                pauses=repeat(self._look_every_s),
+                waits_out=(),
+            ).end()
         if prediction.status is not Status.SUCCEEDED or prediction.data_removed:
             raise Unavailable(Dependency.REPLICATE, f"the secondary screener's prediction ended as {prediction.status}")
         return prediction.outputs

@@ -13,6 +13,7 @@ import logging
 from contextlib import AbstractContextManager, nullcontext
 
 from shared.core.keys import Key
+from shared.core.metric import Metric
 
 _steps = logging.getLogger("darkroom.steps")
 _metrics = logging.getLogger("darkroom.metrics")
@@ -38,27 +39,6 @@ NOTABLE_STEPS = frozenset(
 #: The steps that an operator should look at when they pile up: after a failed model the next one is paid for, too.
 WARNING_STEPS = frozenset({"prediction_failed"})
 
-#: The metrics that an alert may watch; they are logged as INFO. The others (conflicts, the timer's routine) are DEBUG.
-NOTABLE_METRICS = frozenset(
-    {
-        "darkroom.attempts_lost",
-        "darkroom.audit_differences",
-        "darkroom.audits_unfinished",
-        "darkroom.creates_deferred",
-        "darkroom.creates_unknown",
-        "darkroom.dead_letters",
-        "darkroom.extra_predictions",
-        "darkroom.foreign_predictions",
-        "darkroom.malformed_messages",
-        "darkroom.predictions_vanished",
-        "darkroom.deferrals",
-        "darkroom.slack_s",
-        "darkroom.unknown_statuses",
-        "darkroom.webhook_refused",
-        "darkroom.webhook_unavailable",
-    }
-)
-
 
 class LogTelemetry:
     """ports.Telemetry on the loggers ``darkroom.steps`` and ``darkroom.metrics``."""
@@ -70,11 +50,11 @@ class LogTelemetry:
             fields = {**facts, "step": name, **key.properties}
             _steps.log(level, "%s %s%s", name, key, _formatted(facts), extra=fields)
 
-    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+    def count(self, metric: Metric, value: float = 1, **labels: str) -> None:
         """Log a count or a measured value."""
-        level = logging.INFO if metric in NOTABLE_METRICS else logging.DEBUG
+        level = logging.INFO if metric.notable else logging.DEBUG
         if _metrics.isEnabledFor(level):
-            fields = {**labels, "metric": metric, "value": value}
+            fields = {**labels, "metric": metric.value, "value": value}
             _metrics.log(level, "%s %g%s", metric, value, _formatted(labels), extra=fields)
 
     def span(self, name: str, key: Key | None = None) -> AbstractContextManager[None]:  # noqa: ARG002  # no spans here

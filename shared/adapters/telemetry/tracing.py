@@ -10,6 +10,7 @@ Rules of this file:
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import assert_never
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Counter, Histogram, _Gauge
@@ -17,14 +18,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from shared.adapters.telemetry.logs import LogTelemetry
 from shared.core.keys import Key
+from shared.core.metric import Measure, Metric
 
 _SCOPE = "darkroom"
-
-#: Recorded as a gauge, because the last value matters. It may be negative, which a histogram refuses.
-_GAUGES = frozenset({"darkroom.slack_s"})
-
-#: Recorded as a histogram, because distribution and count matter. All other metrics are counters.
-_HISTOGRAMS = frozenset({"darkroom.overdue"})
 
 _propagator = TraceContextTextMapPropagator()
 
@@ -44,21 +40,24 @@ class OpenTelemetry(LogTelemetry):
         super().step(name, key, **facts)
         trace.get_current_span().add_event(name, dict(facts))
 
-    def count(self, metric: str, value: float = 1, **labels: str) -> None:
+    def count(self, metric: Metric, value: float = 1, **labels: str) -> None:
         """Record a count or a measured value as a metric."""
-        if metric in _GAUGES:
-            if metric not in self._gauges:
-                self._gauges[metric] = self._meter.create_gauge(metric)
-            self._gauges[metric].set(value, labels)
-            return
-        if metric in _HISTOGRAMS:
-            if metric not in self._histograms:
-                self._histograms[metric] = self._meter.create_histogram(metric)
-            self._histograms[metric].record(value, labels)
-            return
-        if metric not in self._counters:
-            self._counters[metric] = self._meter.create_counter(metric)
-        self._counters[metric].add(value, labels)
+        name = metric.value
+        match metric.measure:
+            case Measure.LEVEL:
+                if name not in self._gauges:
+                    self._gauges[name] = self._meter.create_gauge(name)
+                self._gauges[name].set(value, labels)
+            case Measure.SPREAD:
+                if name not in self._histograms:
+                    self._histograms[name] = self._meter.create_histogram(name)
+                self._histograms[name].record(value, labels)
+            case Measure.COUNT:
+                if name not in self._counters:
+                    self._counters[name] = self._meter.create_counter(name)
+                self._counters[name].add(value, labels)
+            case never:
+                assert_never(never)
 
     @contextmanager
     def span(self, name: str, key: Key | None = None) -> Iterator[None]:

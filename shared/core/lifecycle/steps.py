@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.core.metric import Metric
+
 #: The most entries of a history. A generation without problems has three; 32 are about 4 KB of a row of 1 MiB.
 MOST_ENTRIES = 32
 
@@ -52,11 +54,11 @@ class Step(StrEnum):
     RELEASED = "released"
 
 
-#: The steps that are counted: for each its metric, and the facts that label it.
-METRICS: Mapping[Step, tuple[str, tuple[str, ...]]] = {
-    Step.CREATE_DEFERRED: ("darkroom.creates_deferred", ("why",)),
-    Step.ATTEMPT_LOST: ("darkroom.attempts_lost", ()),
-    Step.PREDICTION_VANISHED: ("darkroom.predictions_vanished", ()),
+#: The steps that are counted, each with its metric. The facts of the step are the metric's labels.
+METRICS: Mapping[Step, Metric] = {
+    Step.CREATE_DEFERRED: Metric.CREATES_DEFERRED,
+    Step.ATTEMPT_LOST: Metric.ATTEMPTS_LOST,
+    Step.PREDICTION_VANISHED: Metric.PREDICTIONS_VANISHED,
 }
 
 

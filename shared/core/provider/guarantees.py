@@ -60,6 +60,8 @@ class PredictionRef:
 
 Providers = Mapping[ProviderName, Mapping[Kind, Guarantees]]
 
+#: The providers that the catalogue may name. They stand here and not in an adapter, because decisions about money rest
+#: on them: they are data, as the catalogue is, and an adapter keeps what is declared here.
 #: Replicate has no idempotency key, echoes a callback in some lists only, and does not bound a training's run time.
 PROVIDERS: Providers = {
     REPLICATE: {

@@ -17,8 +17,8 @@ _UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Zs"}
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
 #: What stands before a secret where it is copied from: a header, an .env file, a signature.
-_BEFORE_A_TOKEN = ("bearer", "token", "authorization:", "replicate_api_token=", "replicate_api_token:")
-_BEFORE_A_KEY = ("v1,", "replicate_webhook_secret=", "replicate_webhook_secret:")
+_BEFORE_A_TOKEN = ("bearer", "token", "authorization:")
+_BEFORE_A_KEY = ("v1,",)
 
 _PREFIX = "whsec_"
 
@@ -35,9 +35,12 @@ class NoSecretError(ValueError):
     """The value is not a secret. The text says what it looks like instead."""
 
 
-def token(text: str) -> str:
-    """Clean an API token. An empty value stays empty. Raises NoSecretError if it is not a token."""
-    found = _bare(text, _BEFORE_A_TOKEN)
+def token(text: str, *, setting: str = "") -> str:
+    """Clean an API token. An empty value stays empty. Raises NoSecretError if it is not a token.
+
+    ``setting`` is the name of its environment variable, which may stand before it.
+    """
+    found = _bare(text, (*_BEFORE_A_TOKEN, *_assigned(setting)))
     if found.lower().startswith(_PREFIX):
         raise NoSecretError("it is a webhook signing secret (whsec_...), not an API token")
     if not found.isascii():
@@ -45,13 +48,17 @@ def token(text: str) -> str:
     return found
 
 
-def signing_secret(text: str) -> str:
-    """Clean a signing secret: ``whsec_`` and base64. An empty value stays empty. Raises NoSecretError without a key."""
-    found = _bare(text, _BEFORE_A_KEY)
+def signing_secret(text: str, *, setting: str = "", token_prefix: str = "") -> str:
+    """Clean a signing secret: ``whsec_`` and base64. An empty value stays empty. Raises NoSecretError without a key.
+
+    ``setting`` is the name of its environment variable, which may stand before it. ``token_prefix`` is how the API
+    tokens of the same provider begin: a token may be valid base64.
+    """
+    found = _bare(text, (*_BEFORE_A_KEY, *_assigned(setting)))
     if not found:
         return ""
-    if found.startswith("r8_"):
-        raise NoSecretError("it is an API token (r8_...), not a webhook signing secret")
+    if token_prefix and found.startswith(token_prefix):
+        raise NoSecretError(f"it is an API token ({token_prefix}...), not a webhook signing secret")
     prefixed = found[: len(_PREFIX)].lower() == _PREFIX
     digits = (found[len(_PREFIX) :] if prefixed else found).translate(str.maketrans("-_", "+/")).rstrip("=")
     if not _BASE64.fullmatch(digits):
@@ -62,6 +69,11 @@ def signing_secret(text: str) -> str:
     if len(key) < _KEY_BYTES:
         raise NoSecretError(f"its key has {len(key)} bytes, and a signing secret has 24 or more")
     return _PREFIX + base64.b64encode(key).decode()
+
+
+def _assigned(setting: str) -> tuple[str, ...]:
+    """How an .env file or a YAML file begins the line of a setting."""
+    return (f"{setting.lower()}=", f"{setting.lower()}:") if setting else ()
 
 
 def _bare(text: str, before: tuple[str, ...]) -> str:

@@ -82,17 +82,19 @@ class Prediction:
             return None
         if not isinstance(status, str):
             return None
+        known = _STATUSES.get(status, Status.UNKNOWN)
+        failure = _FAILURES.get(_text(raw.get("failure")), Failure.MODEL)
         outputs = _texts(raw.get("outputs"))[:MOST_OUTPUTS]
         labels = tuple(label[:LABEL_CHARACTERS] for label in _texts(raw.get("labels")))
         return cls(
             prediction_id=prediction_id,
-            status=_STATUSES.get(status, Status.UNKNOWN),
+            status=known,
             model=_text(raw.get("model"))[:NAME_CHARACTERS],
             outputs=outputs,
             labels=labels if len(labels) == len(outputs) else (),
             complete=raw.get("complete") is not False,
             error=_text(raw.get("error"))[:ERROR_CHARACTERS],
-            failure=_FAILURES.get(_text(raw.get("failure")), Failure.MODEL),
+            failure=failure if known is Status.FAILED else Failure.MODEL,
             metrics=kept_metrics(raw.get("metrics")),
             measured=_measured(raw.get("measured")),
             created_at=_moment(raw.get("created_at")),

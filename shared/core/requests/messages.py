@@ -91,7 +91,7 @@ class CancelRequest:
 
 @dataclass(frozen=True, slots=True)
 class PredictionEvent:
-    """A report of Replicate about one attempt of a generation."""
+    """A report of a provider about one attempt of a generation."""
 
     key: Key
     attempt: int

@@ -23,12 +23,13 @@ connector.py    ReplicateConnector: the verbs
 types.py        what Replicate answers, as frozen types
 errors.py       the exceptions
 operations.py   the table of operations: method, path, and what sending one twice would do
+statuses.py     the table of statuses: what each means, for a create and for every other operation
 retrying.py     the table of what is repeated, and when
 calling.py      Caller: sends an operation, and turns its answer into a value or an exception
 answers.py      reads what a refusal says: its fields, its waits
 http.py         the connections, and which errors prove that nothing was sent
 token.py        where the API token comes from
-waiting.py      Replicate's bounds of a wait, and the pauses between two reads
+waiting.py      Replicate's bounds of a wait, and the one loop that reads until a prediction has ended
 streaming.py    a prediction's output as it is written; sse.py decodes server-sent events
 hardware.py     memory and prices of Replicate's machines
 

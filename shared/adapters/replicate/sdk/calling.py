@@ -1,7 +1,8 @@
 """Sends every operation, and turns its answer into a value or an exception.
 
 Rules of this file:
-1. The table in retrying.py decides what is repeated. Only a refused token is handled here: it is replaced once.
+1. The table in statuses.py decides what an answer means, the one in retrying.py what is repeated. This file makes an
+   exception of each meaning.
 2. The token goes to the API's own origin only, even if a page of a list names a next page elsewhere.
 3. An answer that cannot be read raises an exception. It never counts as an empty answer.
 """
@@ -13,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 import httpx
 
@@ -42,6 +43,7 @@ from shared.adapters.replicate.sdk.http import (
 )
 from shared.adapters.replicate.sdk.operations import OPERATIONS, Operation
 from shared.adapters.replicate.sdk.retrying import Kind, pause_s
+from shared.adapters.replicate.sdk.statuses import Meaning, is_token_refused, meaning_of, sent_with_fresh_token
 from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
 from shared.core.provider.redaction import redacted
 from shared.core.requests.lenient_json import fields_of
@@ -158,9 +160,12 @@ class Caller:
 
     async def _send_with_fresh_token(self, ask: _Ask, token: str) -> httpx.Response:
         """Send; after a 401 once more, with a fresh token. A streamed answer is left open only if it is a success."""
-        response = await self._send_once(ask, token)
-        if response.status_code == 401:
-            response = await self._send_once(ask, await self._get_token(ask.operation, self._token.refresh))
+        response = await sent_with_fresh_token(
+            lambda each: self._send_once(ask, each),
+            lambda answer: is_token_refused(answer.status_code),
+            token,
+            lambda: self._get_token(ask.operation, self._token.refresh),
+        )
         if not response.is_success:
             raise error_of(response, ask.operation, self._now(), _texts(ask.content))
         return response
@@ -232,37 +237,52 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def error_of(response: httpx.Response, operation: Operation, now: datetime, sent: Iterable[str] = ()) -> ReplicateError:
-    """The exception for an answer that is not a success. The status decides; the body adds fields, waits, a sentence.
+    """The exception for an answer that is not a success. The status decides (statuses.py); the body adds the rest.
 
     ``sent`` are the texts of the request. The exception quotes none of them.
     """
     name, status, trace = operation.id, response.status_code, ray(response)
-    if status == 401:
-        return AuthenticationError(name, "unauthorized: is the API token the current one?", status=status, ray=trace)
-    if status == 403:
-        said = _said(response, sent, "this account may not do that")
-        return AuthenticationError(name, said, status=status, ray=trace)
-    if status == 402:
-        return CreditError(name, "the account has no credit left", status=status, ray=trace)
-    if status in (404, 410) and answers.is_replicates(answers.decoded(response)):
-        return NotFoundError(name, _said(response, sent, "not found"), status=status, ray=trace)
-    if status in (404, 410):
-        # A load balancer's line or an edge's page: the request did not reach Replicate, so it has done nothing.
-        return TransientError(name, f"answered {status} by something that is not Replicate", status=status, ray=trace)
-    if status == 429:
-        hint_s = answers.throttle_s(response, now)
-        return RateLimitError(name, "throttled", status=status, retry_after_s=hint_s, ray=trace)
-    # A 408 is a time-out, and 409 is not documented.
-    if 400 <= status < 500 and status not in (408, 409):
-        rules = answers.broken_rules(answers.decoded(response))
-        named = ", ".join(f"{field} ({rule})" for field, rule in rules.items())
-        said = f"not accepted: {named}" if named else _said(response, sent, "not accepted", f"answered {status}")
-        return ValidationError(name, said, rules, status=status, ray=trace)
-    if status < 400:
-        return ReplicateError(name, f"answered {status}", status=status, ray=trace)
-    hint = answers.retry_after_s(response, now)
-    trouble = OutcomeUnknownError if operation.kind is Kind.WRITE else TransientError
-    return trouble(name, f"answered {status}", status=status, retry_after_s=hint, ray=trace)
+    answered, hint_s = f"answered {status}", answers.retry_after_s(response, now)
+    match _meaning_of(response, operation):
+        case Meaning.TOKEN_REFUSED:
+            return AuthenticationError(
+                name, "unauthorized: is the API token the current one?", status=status, ray=trace
+            )
+        case Meaning.FORBIDDEN | Meaning.BLOCKED:
+            said = _said(response, sent, "this account may not do that")
+            return AuthenticationError(name, said, status=status, ray=trace)
+        case Meaning.NO_CREDIT:
+            return CreditError(name, "the account has no credit left", status=status, ray=trace)
+        case Meaning.NOT_FOUND:
+            return NotFoundError(name, _said(response, sent, "not found"), status=status, ray=trace)
+        case Meaning.MISROUTED:
+            return TransientError(name, f"{answered} by something that is not Replicate", status=status, ray=trace)
+        case Meaning.THROTTLED:
+            hint_s = answers.throttle_s(response, now)
+            return RateLimitError(name, "throttled", status=status, retry_after_s=hint_s, ray=trace)
+        case Meaning.REFUSED:
+            return _not_accepted(response, name, sent)
+        case (Meaning.FAILED | Meaning.PERHAPS_DONE) as meaning:
+            trouble = TransientError if meaning is Meaning.FAILED else OutcomeUnknownError
+            return trouble(name, answered, status=status, retry_after_s=hint_s, ray=trace)
+        case Meaning.DONE | Meaning.REDIRECTED:
+            return ReplicateError(name, answered, status=status, ray=trace)
+        case never:
+            assert_never(never)
+
+
+def _meaning_of(response: httpx.Response, operation: Operation) -> Meaning:
+    replicates = answers.is_replicates(answers.decoded(response))
+    return meaning_of(response.status_code, operation.kind, replicates=replicates)
+
+
+def _not_accepted(response: httpx.Response, name: str, sent: Iterable[str]) -> ValidationError:
+    """The exception for what is not accepted. It names the fields, or else quotes Replicate's own sentence."""
+    rules = answers.broken_rules(answers.decoded(response))
+    named = ", ".join(f"{field} ({rule})" for field, rule in rules.items())
+    unsaid = f"answered {response.status_code}"
+    said = f"not accepted: {named}" if named else _said(response, sent, "not accepted", unsaid)
+    return ValidationError(name, said, rules, status=response.status_code, ray=ray(response))
 
 
 def _said(response: httpx.Response, sent: Iterable[str], meaning: str, unsaid: str = "") -> str:

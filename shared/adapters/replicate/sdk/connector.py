@@ -37,7 +37,7 @@ from shared.adapters.replicate.sdk.errors import (
 from shared.adapters.replicate.sdk.hardware import MACHINES, PRICED_ON, Machine
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.types import Account, Deployment, File, FullPrediction, Training
-from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, ONE_READ_S, WAIT_S, pauses_s
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S, Wait, pauses_s
 from shared.core.provider.prediction import Status
 
 #: The first and the longest pause between two reads of a prediction, in seconds. Each is half as long again as the one
@@ -308,17 +308,12 @@ class ReplicateConnector:
 
     async def _wait(self, prediction_id: str, bound_s: float, deadline: float, first_look_s: float) -> FullPrediction:
         """The prediction as it ended. At the deadline, ``bound_s`` after the beginning, it is canceled."""
-        left_s, pauses = max(deadline - time.monotonic(), ONE_READ_S), pauses_s(first_look_s, _LOOKS_S[1], 1.5)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(left_s):
-                while True:
-                    with suppress(*TRIED_AGAIN[Kind.READ]):
-                        prediction = await self.api.predictions.get(prediction_id)
-                        if prediction.status.finished:
-                            return prediction
-                    if time.monotonic() >= deadline:
-                        break
-                    await asyncio.sleep(next(pauses))
+        pauses = pauses_s(first_look_s, _LOOKS_S[1], 1.5)
+        read = self.api.predictions.get
+        with suppress(TimedOutError):
+            return await Wait(
+                "predictions.get", read, prediction_id, bound_s=bound_s, deadline=deadline, pauses=pauses
+            ).end()
         canceled, done = None, "it could not be canceled, and may still run"
         with suppress(TimeoutError, *TRIED_AGAIN[Kind.CANCEL]):
             async with asyncio.timeout(min(max(0.4 * bound_s, 0.3), 5.0)):

@@ -7,7 +7,8 @@
      |- ValidationError          the request is not accepted (400, 413, 422, ...): `fields` says which and why
      |- NotFoundError            it does not exist, or no longer (404, 410, with Replicate's own `detail`)
      |- NotOfferedError          Replicate's API cannot do this; the text says what does it instead
-     |- TransientError           it may be repeated without harm (no connection; for a read: a 5xx, a broken answer)
+     |- TransientError           it may be repeated without harm (no connection; a proxy that let nothing through; for a
+     |                           read: a 5xx, a broken answer)
      |- OutcomeUnknownError      the answer to a write was lost: it may or may not have been done
      '- TimedOutError            a read or a wait took longer than its bound
 

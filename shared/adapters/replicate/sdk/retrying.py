@@ -6,7 +6,8 @@ Rules of this file:
 2. The second pause is three times the first. Each is shortened at random by up to a half, so that many clients do not
    return at once.
 3. A longer wait is the caller's: the error carries the hint, and the caller can defer its work.
-4. A 401 is handled in calling.py: it has no side effect, so any operation is repeated once with a refreshed token.
+4. A 401 is handled by ``statuses.sent_with_fresh_token``: it has no side effect, so any operation is repeated once with
+   a fresh token.
 """
 
 from collections.abc import Mapping

@@ -13,19 +13,18 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import httpx
 
 from shared.adapters.replicate.reading import fields, text
 from shared.adapters.replicate.sdk.calling import Caller, origin
-from shared.adapters.replicate.sdk.errors import ReplicateError, TimedOutError, TransientError
+from shared.adapters.replicate.sdk.errors import ReplicateError, TransientError
 from shared.adapters.replicate.sdk.http import REQUEST_ERRORS
-from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.sse import SseDecoder, SseEvent, TooLargeError
 from shared.adapters.replicate.sdk.types import FullPrediction
-from shared.adapters.replicate.sdk.waiting import ONE_READ_S, pauses_s
+from shared.adapters.replicate.sdk.waiting import Wait, left_s, pauses_s
 
 #: The most seconds of a run, by Replicate's default.
 LONGEST_S = 1800.0
@@ -78,23 +77,27 @@ async def stream(
         TimedOutError: it has not ended after ``timeout_s``. It still runs: cancel it if you no longer want it.
         ReplicateError: it cannot be read.
     """
-    reader, pauses, deadline = _Reader(), pauses_s(*_PAUSES_S, 2), time.monotonic() + timeout_s
-    while True:
-        if prediction.stream_url and not reader.over():
-            async with aclosing(_connect(caller, prediction.stream_url, deadline)) as events:
+    reader, deadline = _Reader(), time.monotonic() + timeout_s
+    wait = Wait(
+        "predictions.stream",
+        ask,
+        prediction.id,
+        bound_s=timeout_s,
+        deadline=deadline,
+        pauses=pauses_s(*_PAUSES_S, 2),
+        known=prediction,
+    )
+    async with aclosing(wait.turns()) as turns:
+        async for known in turns:
+            if known is None or not known.stream_url or reader.over():
+                continue
+            async with aclosing(_connect(caller, known.stream_url, deadline)) as events:
                 async for event in events:
                     if (news := reader.take(event)) is not None:
                         yield news
                     if reader.over():
                         break
-        with suppress(TimeoutError, *TRIED_AGAIN[Kind.READ]):  # a transient error is waited out
-            async with asyncio.timeout(max(_left_s(deadline), ONE_READ_S)):
-                prediction = await ask(prediction.id)
-        if prediction.status.finished:
-            break
-        if time.monotonic() >= deadline:
-            raise TimedOutError("predictions.stream", f"prediction {prediction.id} still runs after {timeout_s:g} s")
-        await asyncio.sleep(min(next(pauses), _left_s(deadline)))
+    prediction = wait.known or prediction
     if missed := reader.missed(prediction.text):
         yield StreamedText(missed)
     yield StreamEnd(prediction)
@@ -147,7 +150,7 @@ async def _connect(caller: Caller, url: str, deadline: float) -> AsyncGenerator[
     # This client adds no token by itself.
     client = caller.connections.outputs()
     try:
-        async with asyncio.timeout(_left_s(deadline)):
+        async with asyncio.timeout(left_s(deadline)):
             response = await client.send(
                 client.build_request("GET", url, headers=headers, timeout=timeout), stream=True
             )
@@ -166,7 +169,7 @@ async def _decoded(response: httpx.Response, deadline: float) -> AsyncGenerator[
     decoder, chunks = SseDecoder(), response.aiter_bytes()
     while True:
         try:
-            async with asyncio.timeout(_left_s(deadline)):
+            async with asyncio.timeout(left_s(deadline)):
                 chunk = await anext(chunks, b"")
             events = decoder.feed(chunk)
         except TooLargeError:
@@ -177,10 +180,6 @@ async def _decoded(response: httpx.Response, deadline: float) -> AsyncGenerator[
             return
         for event in events:
             yield event
-
-
-def _left_s(deadline: float) -> float:
-    return max(0.0, deadline - time.monotonic())
 
 
 def _checked(caller: Caller, address: str) -> httpx.URL:

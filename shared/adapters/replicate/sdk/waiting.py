@@ -1,7 +1,24 @@
-"""Waiting for a prediction's end: Replicate's bounds, and the pauses between two reads. Pure, but for the jitter."""
+"""Waiting for a prediction's end: Replicate's bounds, and the one loop that reads until it has ended.
 
+Rules of this file:
+1. A wait is bounded as a whole. It returns the prediction as it ended, and never one that still runs. At the deadline
+   it raises TimedOutError, with the prediction's id.
+2. At least one read is made, however little time is left. No other begins at or after the deadline.
+3. The prediction still runs after a time-out. Whether it is canceled is the caller's decision.
+"""
+
+import asyncio
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from shared.adapters.replicate.sdk.errors import ReplicateError, TimedOutError
+from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
+
+if TYPE_CHECKING:
+    from shared.adapters.replicate.sdk.types import FullPrediction
 
 #: The least and the most seconds of ``Cancel-After``, and of ``Prefer: wait``
 #: (replicate.com/docs/topics/predictions).
@@ -9,6 +26,85 @@ CANCEL_AFTER_S, WAIT_S = (5, 86_400), (1, 60)
 
 #: The time for the one read that is always made, in seconds, however little time is left.
 ONE_READ_S = 0.25
+
+
+class Wait:
+    """A wait for the end of one prediction.
+
+    Args:
+        operation: the operation that a TimedOutError names.
+        read: reads a prediction by its id.
+        prediction_id: the id.
+        bound_s: how long the caller waits in all, for the text of a TimedOutError.
+        deadline: when the wait ends, by ``time.monotonic``.
+        pauses: the seconds between two reads.
+        known: the prediction as it was read last, if it was.
+        waits_out: the errors of a read that are waited out. Any other is raised.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is a matter of its own
+        self,
+        operation: str,
+        read: "Callable[[str], Awaitable[FullPrediction]]",
+        prediction_id: str,
+        *,
+        bound_s: float,
+        deadline: float,
+        pauses: Iterator[float],
+        known: "FullPrediction | None" = None,
+        waits_out: tuple[type[ReplicateError], ...] = TRIED_AGAIN[Kind.READ],
+    ) -> None:
+        self.known = known
+        self._operation = operation
+        self._read = read
+        self._prediction_id = prediction_id
+        self._bound_s = bound_s
+        self._deadline = deadline
+        self._pauses = pauses
+        self._waits_out = waits_out
+
+    async def end(self) -> "FullPrediction":
+        """The prediction as it ended.
+
+        Raises:
+            TimedOutError: it had not ended at the deadline.
+            ReplicateError: it could not be read, and that is not waited out.
+        """
+        try:
+            # The loop bounds each read. This bounds the last one too, which may begin just before the deadline.
+            async with asyncio.timeout(max(left_s(self._deadline), ONE_READ_S)), aclosing(self.turns()) as turns:
+                async for _ in turns:
+                    pass
+        except TimeoutError:
+            raise self._timed_out() from None
+        if self.known is None:  # the loop ends without an exception only after a read
+            raise self._timed_out()
+        return self.known
+
+    async def turns(self) -> "AsyncGenerator[FullPrediction | None, None]":
+        """``known``, before each read, so that the caller may do something meanwhile. It ends when ``known`` has ended.
+
+        Raises:
+            As ``end``.
+        """
+        while True:
+            yield self.known
+            with suppress(TimeoutError, *self._waits_out):
+                async with asyncio.timeout(max(left_s(self._deadline), ONE_READ_S)):
+                    self.known = await self._read(self._prediction_id)
+                if self.known.status.finished:
+                    return
+            await asyncio.sleep(min(next(self._pauses), left_s(self._deadline)))
+            if time.monotonic() >= self._deadline:
+                raise self._timed_out()
+
+    def _timed_out(self) -> TimedOutError:
+        return TimedOutError(self._operation, f"prediction {self._prediction_id} still runs after {self._bound_s:g} s")
+
+
+def left_s(deadline: float) -> float:
+    """The seconds until a time of ``time.monotonic``; 0 after it."""
+    return max(0.0, deadline - time.monotonic())
 
 
 def pauses_s(first_s: float, longest_s: float, growth: float) -> Iterator[float]:
