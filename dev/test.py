@@ -18,7 +18,8 @@ PYTEST = ["pytest", "-q", "-rs"]
 TWO = ["-n", "2", "--dist", "worksteal"]
 
 #: Selected by marks (pyproject.toml); tests/conftest.py fails a test that starts a process without the mark.
-QUICK = [*PYTEST, *TWO, "-m", "not process and not long"]
+#: `python -m` finds the plugin in this folder.
+QUICK = ["python", "-m", *PYTEST, *TWO, "-p", "dev.quick_examples", "-m", "not process and not long"]
 
 #: The output of the last one is shown live.
 TESTS = {
