@@ -4,7 +4,7 @@ Rules of this file:
 1. Every property test runs. Only the number of its random examples is smaller; what is written with ``@example`` is
    tried in full.
 2. `python3 -m dev test` and CI do not load it, so there every example is tried.
-3. A test that wants more examples than the others says so as a multiple of ``settings.default.max_examples``.
+3. A test that wants more examples than the others says so as a multiple of ``settings().max_examples``.
 """
 
 import pytest

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,7 @@ def test_what_has_not_changed_is_not_compiled_again(counted: Path, capsys: pytes
 def test_whatever_changes_is_compiled(copy: Path, counted: Path, tmp_path: Path) -> None:
     """A file of infra/, a new one, one that has gone, the compiler."""
     assert runs(counted) > 0
-    changes = {
+    changes: dict[str, Callable[[], object]] = {
         "changed": lambda: (copy / "bicepconfig.json").write_text("{}\n", encoding="utf-8"),
         "new": lambda: (copy / "modules" / "new.txt").write_text("", encoding="utf-8"),
         "gone": (copy / "modules" / "new.txt").unlink,
