@@ -314,14 +314,7 @@ FIELDS: tuple[Field, ...] = (
         "It must already exist at Replicate, in the account of Darkroom's token. Small letters, digits and `. _ -`.",
         shown=True,
     ),
-    Field(
-        "trigger_word",
-        _written(60),
-        "The word that stands for the trained subject in a prompt.",
-        "ADAPRT",
-        ("training",),
-        "WORD",
-    ),
+    Field("trigger_word", _written(60), "The word for the trained subject.", "ADAPRT", ("training",), "WORD"),
     Field("training_steps", Number(1, 100_000), "The number of training steps.", 1000, ("training",), "N", shown=True),
     Field(
         "max_credits",
