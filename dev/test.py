@@ -4,7 +4,8 @@ Without arguments three things run at once: two processes run the tests that can
 tests that start a whole local stack each and mostly wait for it; and the checks run. Two cores are busy to the end.
 
 `--quick` is for the time between two changes: the checks, and every test that starts no process and is not long
-(crash points, guards, twins, simulations). A property test tries a fifth of its random examples (quick_tests.py). Arguments select among these: `--quick tests/core -k price`.
+(crash points, guards, twins, simulations). A property test tries a fifth of its random examples (quick_tests.py).
+Arguments select among these: `--quick tests/core -k price`.
 """
 
 from pathlib import Path
