@@ -47,7 +47,7 @@ def saved(form: str, size: tuple[int, int] = (120, 80), mode: str = "RGB", **opt
 
 
 def animated(form: str) -> bytes:
-    """Two frames."""
+    """A file with two frames."""
     frames = [Image.new("RGB", (60, 60), colour) for colour in ("red", "blue")]
     buffer = io.BytesIO()
     frames[0].save(buffer, form, save_all=True, append_images=frames[1:])
@@ -141,7 +141,7 @@ async def is_found_out(content: bytes) -> None:
 
 
 def cut(content: bytes) -> bytes:
-    """Only the first half."""
+    """The first half of a file."""
     return content[: len(content) // 2]
 
 

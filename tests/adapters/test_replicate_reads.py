@@ -146,7 +146,7 @@ def row(number: int, at: datetime) -> dict[str, object]:
 
 
 async def listed(adapter_url: str, since: datetime) -> list[Prediction]:
-    """The whole list."""
+    """Read the list of predictions to its end."""
     async with replicate(adapter_url) as adapter:
         return [prediction async for prediction in adapter.recent(since)]
 
