@@ -44,6 +44,7 @@ def tests(argv: list[str], claims: Path) -> dict[str, list[str]]:
     """The commands for these arguments, by their names. Those that share tests claim them in an empty folder."""
     others = [argument for argument in argv if argument != "--quick"]
     if "--quick" in argv:
-        half = [*QUICK, "--claims", str(claims), *others]
+        # With "=": pytest looks for its configuration before it knows the option, and would take the folder for tests.
+        half = [*QUICK, f"--claims={claims}", *others]
         return {"quick tests, one half": half, "quick tests, the other half": half}
     return {"tests": ["pytest", "-rs", *others]} if others else TESTS

@@ -74,7 +74,7 @@ def test_all_of_them_run_without_it(tmp_path: Path) -> None:
 def test_it_takes_pytests_arguments(argv: list[str], last: list[str], tmp_path: Path) -> None:
     """They follow its own choice, wherever the option stands, in both halves."""
     one, two = command.tests(argv, tmp_path).values()
-    assert one == two == [*command.QUICK, "--claims", str(tmp_path), *last]
+    assert one == two == [*command.QUICK, f"--claims={tmp_path}", *last]
     assert command.tests(["tests/core"], tmp_path) == {"tests": ["pytest", "-rs", "tests/core"]}
 
 
@@ -151,7 +151,7 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
     for file in (one, two):
         file.parent.mkdir(parents=True)
         file.write_text(SHARED)
-    options = ["-q", "-n", "0", "-p", "dev.quick_tests", "--claims", str(claims), "-p", "no:cacheprovider"]
+    options = ["-q", "-n", "0", "-p", "dev.quick_tests", f"--claims={claims}", "-p", "no:cacheprovider"]
     program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
     quick_tests.claim_of(two, claims).touch()
     for file, ended in (
