@@ -154,11 +154,9 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
     options = ["-q", "-n", "0", "-p", "dev.quick_tests", f"--claims={claims}", "-p", "no:cacheprovider"]
     program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
     quick_tests.claim_of(two, claims).touch()
-    for file, ended in (
-        (one, (1, "1 failed, 5 passed")),
-        (two, (1, "1 failed, 5 passed")),
-        (None, (0, "no tests ran")),
-    ):
+    failed = (1, "1 failed, 5 passed")
+    turns: list[tuple[Path | None, tuple[int, str]]] = [(one, failed), (two, failed), (None, (0, "no tests ran"))]
+    for file, ended in turns:
         done = subprocess.run([*program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == ended, done.stdout
         assert (f"{file}" in done.stdout) == (file is not None)
