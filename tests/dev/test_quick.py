@@ -156,11 +156,11 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
     quick_tests.claim_of(two, claims).touch()
     failed = (1, "1 failed, 5 passed")
     turns: list[tuple[Path | None, tuple[int, str]]] = [(one, failed), (two, failed), (None, (0, "no tests ran"))]
-    for file, ended in turns:
+    for ran, ended in turns:
         done = subprocess.run([*program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == ended, done.stdout
-        assert (f"{file}" in done.stdout) == (file is not None)
-        if file is one:
+        assert (f"{ran}" in done.stdout) == (ran is not None)
+        if ran is one:
             quick_tests.claim_of(two, claims).unlink()
 
 
