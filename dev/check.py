@@ -25,7 +25,7 @@ CHECKS = {
     "types": ["mypy"],
     "imports": ["lint-imports"],
     "fields": ["python", "-m", "dev.fields"],
-    "templates": ["python", "-m", "dev.templates"],
+    "templates": ["python", "-m", "dev.templates", "--if-changed"],
 }
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "test": "everything that CI runs: check, then pytest (arguments go to pytest); --quick: without processes",
     "check": "formatting, lint, types, import contracts",
     "fields": "docs/requests.md and the JSON Schema against the table of request fields (--write makes them anew)",
-    "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew)",
+    "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew; --if-changed)",
     "architecture": "docs/architecture.md against the code (--write makes its diagram and table anew)",
     "words": "where a retired word is still used, and what replaces it (arguments: paths; --write)",
     "checkov": "the rules of checkov over what infra/ would deploy",

@@ -1,4 +1,4 @@
-"""`python3 -m dev templates [--write]`: compiles infra/ with Microsoft's compiler, and compares the evaluated result.
+"""`python3 -m dev templates [--write | --if-changed]`: compiles infra/ with Microsoft's compiler, and compares.
 
 Rules of this file:
 1. A warning of the compiler is a failure, because the compiler exits 0 for most type errors.
@@ -6,6 +6,10 @@ Rules of this file:
    Azure. It carries a digest of all its sources, so a stale snapshot is found without a compiler too.
 3. The compiler is the one that BICEP names, or ``bicep`` on the path, or the one that ``az bicep`` has installed.
    Without a compiler the command says so, and checks the digests alone.
+4. The compiler takes half a minute of CPU time. After a run without findings the command writes a stamp. With
+   ``--if-changed`` it does not compile again what has that stamp, and says so. The stamp is a digest of everything that
+   decides the result: each file below infra/, the compiler, this file, and the month, which a template may ask for.
+   A new clone has no stamp, so CI compiles.
 """
 
 import hashlib
@@ -17,10 +21,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 INFRA = Path(__file__).resolve().parent.parent / "infra"
 ENVIRONMENTS = INFRA / "environments"
+
+#: Written after a run without findings (rule 4).
+STAMP = INFRA.parent / ".local" / "templates.stamp"
 
 #: A finding of the compiler: file(line,column) : Error|Warning CODE: text.
 FINDING = re.compile(r"^.* : (?:Error|Warning) .*$", re.MULTILINE)
@@ -67,6 +75,24 @@ def digest(snapshot: Path) -> str:
 def snapshots() -> list[Path]:
     """Every snapshot that must exist: one for each parameter file."""
     return [path.with_suffix(".snapshot.json") for path in sorted(ENVIRONMENTS.glob("*.bicepparam"))]
+
+
+def stamp() -> str:
+    """SHA-256 over all that decides the result (rule 4). Python's caches of infra's scripts do not."""
+    program = Path(shutil.which(compiler() or "") or "")
+    about = program.stat()
+    total = hashlib.sha256(f"{program.resolve()} {about.st_size} {about.st_mtime_ns}\n".encode())
+    total.update(f"{datetime.now(UTC):%Y-%m}\n".encode())
+    files = (path for path in INFRA.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    for path in (Path(__file__), *sorted(files)):
+        total.update(f"{path.name if path == Path(__file__) else path.relative_to(INFRA).as_posix()}\n".encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def unchanged() -> bool:
+    """Whether the last run without findings saw the same files and the same compiler."""
+    return STAMP.exists() and STAMP.read_text(encoding="utf-8") == stamp()
 
 
 def stale() -> Iterator[str]:
@@ -123,14 +149,26 @@ def write() -> Iterator[str]:
 
 def main(argv: list[str]) -> int:
     """Check the templates, or write the snapshots; 0 without findings, 1 with findings, 2 for wrong arguments."""
-    if argv not in ([], ["--write"]):
-        print("usage: python3 -m dev templates [--write]", file=sys.stderr)
+    if argv not in ([], ["--write"], ["--if-changed"]):
+        print("usage: python3 -m dev templates [--write | --if-changed]", file=sys.stderr)
         return 2
     if compiler() is None:
         print(NO_COMPILER, file=sys.stderr)
-        found = ["--write needs a compiler"] if argv else list(stale())
-    else:
-        found = list(write()) if argv else [*stale(), *compiled()]
+        return _said(["--write needs a compiler"] if argv == ["--write"] else list(stale()))
+    if argv == ["--if-changed"] and unchanged():
+        print("infra/: as it was when the compiler last found nothing; `python3 -m dev templates` compiles it again")
+        return 0
+    if argv == ["--write"]:
+        return _said(list(write()))
+    seen = stamp()  # a file that changes while the compiler runs is compiled next time
+    found = [*stale(), *compiled()]
+    if not found:
+        STAMP.parent.mkdir(exist_ok=True)
+        STAMP.write_text(seen, encoding="utf-8")
+    return _said(found)
+
+
+def _said(found: list[str]) -> int:
     print("\n".join(found) or "infra/: nothing found", file=sys.stderr if found else sys.stdout)
     return 1 if found else 0
 

@@ -1,6 +1,7 @@
 """Fixtures and hooks of all tests."""
 
 import gc
+import importlib.util
 import platform
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,15 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("darkroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("darkroom")
 
+# httpcore asks for sniffio at every lock. Python looks for a missing module in every folder of sys.path, each time.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python's own way to say that it is missing
+
 #: What Python says just before a process is started.
 STARTS = {"os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}
+
+#: Python's own 700, 10, 10 would look at everything younger than the tests themselves a dozen times a minute.
+COLLECTED_AFTER = (5_000, 20, 50)
 
 #: The tests under way in this process that have not said that they start one.
 _unmarked: list[str] = []
@@ -41,6 +49,7 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*COLLECTED_AFTER)
         gc.enable()
 
 

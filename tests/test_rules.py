@@ -5,17 +5,16 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import function_app
 from dev.commands import COMMANDS
 from dev.host.settings import read
-from dev.project_files import project_files, text_of
+from dev.project_files import text_of
 from shared.config.settings import HOST_NAMES, NAMES, Settings
 from shared.core.reasons import Reason
+from tests.sources import ROOT, files, functions, name_of, nodes, python
 
-ROOT = Path(__file__).parents[1]
 ITSELF = Path(__file__).resolve()
 
 #: A file or a function that is longer does not fit a reader's head.
@@ -72,32 +71,12 @@ OUTSIDERS = {
 PLATFORM = re.compile(r"APPLICATIONINSIGHTS_\w+|PYTHON_\w+|AzureWebJobsStorage__\w+|ServiceBus__\w+")
 
 
-@cache
-def files() -> tuple[Path, ...]:
-    """Every file of the project, without those that .gitignore names."""
-    return project_files(ROOT)
-
-
-def python(*folders: str) -> list[Path]:
-    """The Python files in these folders of the project."""
-    return [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in folders]
-
-
-def nodes(path: Path) -> Iterator[ast.AST]:
-    """Every node of a file's syntax tree."""
-    return ast.walk(ast.parse(path.read_text(encoding="utf-8"), name_of(path)))
-
-
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function in a file, methods and inner ones too."""
-    for node in nodes(path):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
-
-
-def name_of(path: Path) -> str:
-    """How a finding names a file."""
-    return path.relative_to(ROOT).as_posix()
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module and of its classes, where pytest looks for tests."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.ClassDef):
+            yield from statements(statement.body)
 
 
 def test_the_walk_finds_the_project() -> None:
@@ -176,10 +155,12 @@ def test_the_core_is_pure() -> None:
 def test_every_test_says_what_it_is_about() -> None:
     """Each test has a sentence of docstring."""
     silent = [
-        f"{name_of(path)}:{function.name}"
+        f"{name_of(path)}:{statement.name}"
         for path in python("tests")
-        for function in functions(path)
-        if function.name.startswith("test_") and not ast.get_docstring(function)
+        for statement in statements(ast.parse(path.read_text(encoding="utf-8"), name_of(path)).body)
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        and statement.name.startswith("test_")
+        and not ast.get_docstring(statement)
     ]
     assert silent == []
 
@@ -191,6 +172,7 @@ def test_nothing_is_left_for_later() -> None:
         f"{name_of(path)}:{number}"
         for path in files()
         if path != ITSELF and path.name != "pyproject.toml"
+        if later.search(text_of(path))
         for number, line in enumerate(text_of(path).splitlines(), 1)
         if later.search(line)
     ]
@@ -206,6 +188,7 @@ def test_nobodys_machine_is_in_a_file() -> None:
         f"{name_of(path)}:{number}: {match[0]}"
         for path in files()
         if path != ITSELF
+        if machine.search(text_of(path))
         for number, line in enumerate(text_of(path).splitlines(), 1)
         if (match := machine.search(line))
     ]

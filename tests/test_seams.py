@@ -1,17 +1,17 @@
 """Words that modules agree on are members of an enum: no rule compares them with a text literal."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from pathlib import Path
 
 from shared.core.dependency import Dependency
 from shared.core.modality import InputKind, Modality
 from shared.core.provider.failure import Failure
 from shared.core.provider.guarantees import REPLICATE, Kind
 from shared.core.provider.prediction import DeferReason, Status
+from tests.sources import ROOT, nodes, python
 
-SHARED = Path(__file__).parents[1] / "shared"
+SHARED = ROOT / "shared"
 
 ENUMS: tuple[type[StrEnum], ...] = (Dependency, DeferReason, Failure, InputKind, Kind, Modality, Status)
 WORDS = frozenset(member.value for enum in ENUMS for member in enum) | {REPLICATE}
@@ -27,9 +27,9 @@ ELSEWHERE = {
 }
 
 
-def compared(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The text literals in comparisons and patterns."""
-    for node in ast.walk(tree):
+def compared(tree: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
+    """The text literals in comparisons and patterns among the nodes of a tree."""
+    for node in tree:
         if isinstance(node, ast.Compare):
             for each in [node.left, *node.comparators]:
                 inner = each.elts if isinstance(each, ast.Tuple | ast.List | ast.Set) else [each]
@@ -44,18 +44,18 @@ def _texts(nodes: list[ast.expr]) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def bare(text: str, name: str) -> list[str]:
+def bare(tree: Iterable[ast.AST], name: str) -> list[str]:
     """The places where a file compares one of these words with a text literal."""
     allowed = ELSEWHERE.get(name, set())
-    found = [(line, word) for line, word in compared(ast.parse(text)) if word in WORDS - allowed]
+    found = [(line, word) for line, word in compared(tree) if word in WORDS - allowed]
     return [f"{name}:{line}: {word!r}" for line, word in found]
 
 
 def test_no_rule_compares_with_a_bare_text() -> None:
     """A second provider or a new modality would make such a comparison silently wrong."""
-    files = sorted(SHARED.rglob("*.py"))
+    files = python("shared")
     assert len(files) > 150
-    found = [each for file in files for each in bare(file.read_text(), file.relative_to(SHARED).as_posix())]
+    found = [each for file in files for each in bare(nodes(file), file.relative_to(SHARED).as_posix())]
     assert found == []
 
 
@@ -68,5 +68,5 @@ def test_a_bare_text_is_found_however_it_is_compared() -> None:
         'x = 1 if modality not in ["text"] else 2',
         'match status:\n    case "aborted":\n        pass',
     ):
-        assert bare(line, "x.py"), line
-    assert bare('name == "nothing of ours"', "x.py") == []
+        assert bare(ast.walk(ast.parse(line)), "x.py"), line
+    assert bare(ast.walk(ast.parse('name == "nothing of ours"')), "x.py") == []

@@ -1,9 +1,9 @@
-"""Time and turns of the simulation: what happens when, and which of many handlers goes on.
+"""The virtual time of the simulation, and the order in which its handlers run.
 
 Rules of this file:
-1. One heap of moments; equal moments go in the order in which they were planned. Nothing else decides.
-2. A handler is a coroutine that says how long its next effect takes; until then others run.
-3. A process is a set of handlers that die together. What died says so to whoever waits for it.
+1. One heap of moments decides the order. Equal moments run in the order in which they were planned.
+2. A handler is a coroutine that yields how long its next effect takes. Meanwhile other handlers run.
+3. A process is a set of handlers that die together. A handler that died reports it through ``done``.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ Handler = Coroutine[Any, Any, Any]
 
 
 class Pause(Awaitable[None]):
-    """Let others run for some seconds."""
+    """Suspend the handler for some seconds, so that others run."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -32,27 +32,27 @@ class Pause(Awaitable[None]):
 
 @dataclass
 class Trace:
-    """What happened, as a hash over all of it and the last lines as they are."""
+    """The history: a hash over all lines, and the last lines themselves."""
 
     lines: int = 0
     last: deque[str] = field(default_factory=lambda: deque(maxlen=80))
     digest: Any = field(default_factory=hashlib.sha256)
 
     def write(self, line: str) -> None:
-        """One line more."""
+        """Append a line."""
         self.lines += 1
         self.last.append(line)
         self.digest.update(line.encode() + b"\n")
 
     @property
     def hash(self) -> str:
-        """The same for the same history."""
+        """The hash of all lines; equal histories have equal hashes."""
         return str(self.digest.hexdigest()[:16])
 
 
 @dataclass(eq=False)
 class Call:
-    """One handler at work. ``done`` is called once, with what ended it (None: it returned)."""
+    """One running handler. ``done`` is called once, with the exception that ended it (None: it returned)."""
 
     handler: Handler
     name: str
@@ -61,7 +61,7 @@ class Call:
 
 @dataclass(eq=False)
 class Process:
-    """What runs handlers, and dies with all of them."""
+    """A process: it runs handlers, and they die with it."""
 
     number: int
     alive: bool = True
@@ -69,7 +69,7 @@ class Process:
 
 
 class Clockwork:
-    """The heap of moments over a world's clock, and the processes whose handlers it steps."""
+    """Moves a world's clock from moment to moment, and steps the handlers of its processes."""
 
     def __init__(self, world: World, processes: int) -> None:
         self.world = world
@@ -80,25 +80,25 @@ class Clockwork:
         self._planned = 0
 
     def plan(self, seconds: float, act: Callable[[], None]) -> None:
-        """Do something after some seconds."""
+        """Plan an act for some seconds from now."""
         self._planned += 1
         moment = self.world.time + timedelta(seconds=max(0.0, seconds))
         heapq.heappush(self._moments, (moment, self._planned, act))
 
     def next(self) -> None:
-        """Do what comes next; the clock is then at its moment."""
+        """Move the clock to the next moment and run its act."""
         moment, _, act = heapq.heappop(self._moments)
         self.world.time = moment
         act()
 
     def start(self, process: Process, call: Call) -> None:
-        """Set a handler to work in a process."""
+        """Start a handler in a process."""
         process.calls.append(call)
         self.note(f"{call.name} starts in process {process.number}")
         self._step(process, call)
 
     def note(self, line: str) -> None:
-        """Write a line into the trace, with its time."""
+        """Write a line with the current time into the trace."""
         self.trace.write(f"{self.world.time:%H:%M:%S.%f} {line}")
 
     def _step(self, process: Process, call: Call) -> None:
@@ -123,7 +123,7 @@ class Clockwork:
         call.done(ended_by)
 
     def _die(self, process: Process, crash: Crash) -> None:
-        """All that the process was doing is over at once; another one takes its place."""
+        """Kill the process with all its handlers; a new one takes its place."""
         self.crashes += 1
         process.alive = False
         self.processes[process.number] = Process(process.number)

@@ -1,10 +1,10 @@
-"""Every call that leaves the message handler is an effect. Here a schedule stops it, loses its reply, or crashes at it.
+"""Effects: the calls that leave the message handler. A schedule makes one fail, lose its reply, or crash.
 
 Rules of this file:
-1. An effect is one call through a port, one item of a list, or one chunk of a download. Telemetry, clock and chance
-   are not effects: nothing depends on their answer.
-2. A crash is no ``Exception``: no handler of the app can swallow it, and a dead process has no more effects.
-3. A fault looks as the real adapter would make it look: ``Unavailable``; for a create, its own outcomes.
+1. An effect is one call through a port, one item of a list, or one chunk of a download. Telemetry, clock and random
+   numbers are not effects, because no decision depends on their answer.
+2. A crash is not an ``Exception``, so that no handler of the app can catch it. A dead process has no effects.
+3. A fault is what the real adapter would raise or return: ``Unavailable``, or an outcome of a create.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 class Crash(BaseException):
-    """The process dies here."""
+    """The process dies at this effect."""
 
 
 class Mode(StrEnum):
-    """What can go wrong at an effect."""
+    """The ways in which an effect can go wrong."""
 
     CRASH_BEFORE = "crash before"
     CRASH_AFTER = "crash after"
@@ -36,12 +36,12 @@ class Mode(StrEnum):
     TIMER = "asleep until the timer has come, at"
 
 
-#: The handler lives, but others go on before its effect: its lock is lost, a rival is faster, it sleeps.
+#: The handler is delayed, and others run before its effect: its lock expired, or another handler is faster.
 OVERTAKEN = frozenset({Mode.DOUBLE, Mode.CANCEL, Mode.TIMER})
 
 
-#: The effects that change nothing outside. Of them only the answer can be lost, so that a crash before and a crash
-#: after, a lost reply and a failure are the same schedule. Whatever is not named here is taken for a write.
+#: The effects that change nothing outside. For these, a crash before equals a crash after, and a lost reply equals a
+#: failure. Any effect that is not listed counts as a write.
 READS = frozenset(
     {
         "store.load",
@@ -72,10 +72,10 @@ READS = frozenset(
 
 
 def modes_of(effect: str) -> tuple[Mode, ...]:
-    """The ways in which this effect can go wrong that differ from each other."""
+    """The faults that this effect can have, without those that would give the same history."""
     if effect not in READS:
         return tuple(Mode)
-    # To be overtaken before a read is to come later: what counts is who overtakes between the reads and the write.
+    # Being overtaken before a read is the same as arriving later. Only between the reads and the write it matters.
     return (Mode.CRASH_BEFORE, Mode.FAILS)
 
 
@@ -92,7 +92,7 @@ DEPENDENCIES = {
 
 
 def failed(effect: str, mode: Mode) -> Any:
-    """The answer of an effect that failed, or whose reply was lost. Raises Unavailable where there is none."""
+    """Returns the result of a create that failed or whose reply was lost; raises Unavailable for any other effect."""
     if effect == "provider.create":
         return (
             OutcomeUnknown("the answer was lost") if mode is Mode.REPLY_LOST else NotCreated(DeferReason.UNREACHABLE, 5)
@@ -107,21 +107,21 @@ def dependency_of(effect: str) -> Dependency:
 
 
 class Gate(Protocol):
-    """Whatever decides how an effect goes."""
+    """Decides what happens at an effect."""
 
     async def effect(self, name: str, act: Callable[[], Awaitable[T]]) -> T:
-        """Do it, or not; answer, or not."""
+        """Run the call or not; return its result, raise a fault, or crash."""
 
 
 def watched(deps: Dependencies, gate: Gate) -> Dependencies:
-    """Returns the same dependencies, with ``gate`` before every call."""
+    """Returns the same dependencies, with every call passed through ``gate``."""
     ports: dict[str, Any] = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
     ports["providers"] = {name: _Watched("provider", each, gate) for name, each in deps.providers.items()}
     return replace(deps, **ports)  # each stands for whatever port is behind it
 
 
-#: The ports among the dependencies. Everything else is a value or a function: behind the gate, a flag would always be
-#: true. Telemetry is left out because nothing depends on it.
+#: The ports among the dependencies. All others are values or functions, which are not wrapped: a wrapped flag would
+#: always be true. Telemetry is left out because no decision depends on it.
 WAYS_OUT = tuple(
     name
     for name, kind in get_type_hints(Dependencies).items()
@@ -137,7 +137,7 @@ _SELVES = {"alone"}
 
 
 class _Watched:
-    """Any port, each of its methods behind the gate. What a port offers is the port's matter, so it has no types."""
+    """A port whose methods pass through the gate. It wraps any port, so its methods have no types."""
 
     def __init__(self, port: str, inner: Any, gate: Gate) -> None:
         self._port = port
@@ -156,7 +156,7 @@ class _Watched:
 
 
 async def _listed(name: str, items: AsyncIterator[T], gate: Gate) -> AsyncIterator[T]:
-    """A list is asked for once, and then as often as it has pages: here, items."""
+    """Iterates over a listing: the first request is an effect, and so is each page (here: each item)."""
     while True:
         try:
             yield await gate.effect(name, lambda: anext(items))
@@ -173,10 +173,10 @@ async def _streamed(
 
 
 class Fault:
-    """A gate that numbers the effects from 1 and lets one of them go wrong, or none (``at`` is 0).
+    """A gate that numbers the effects from 1 and makes the one at ``at`` go wrong (0: none).
 
-    ``names`` are the effects so far. ``strikes`` is called when the fault does; ``after_create`` when a prediction
-    was made and its answer is still on the way; ``meanwhile`` is what others do who overtake it.
+    ``names``: the effects so far. ``strikes`` is called when the fault happens. ``after_create`` is called when a
+    prediction exists and its answer is still on the way. ``meanwhile`` runs the others that overtake the handler.
     """
 
     def __init__(self, at: int = 0, mode: Mode = Mode.CRASH_BEFORE) -> None:
@@ -190,7 +190,7 @@ class Fault:
 
     @property
     def struck(self) -> str:
-        """The name of the effect that went wrong; empty if there were not so many."""
+        """The name of the effect that went wrong; "" if there were fewer effects than ``at``."""
         return self.names[self.at - 1] if 0 < self.at <= len(self.names) else ""
 
     async def effect(self, name: str, act: Callable[[], Awaitable[T]]) -> T:
@@ -223,7 +223,7 @@ class Fault:
 
 
 def run(handler: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine of the fakes to its end: they wait for nothing, so no event loop is needed."""
+    """Run a coroutine of the fakes to its end. The fakes never wait, so no event loop is needed."""
     while True:
         try:
             handler.send(None)

@@ -1,4 +1,4 @@
-"""The flows: what comes before each, and the message that then faces the fault."""
+"""The flows: each prepares a state and returns the message whose handling has the fault."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from shared.ports import OpenRow
 CHECK = Check(KEY)
 CANCEL = CancelRequest(KEY)
 
-#: For flows in which the first prediction never lives to its own end.
+#: For flows in which the first prediction never ends by itself.
 ONE_END = (End.SUCCEEDED,)
 
 
@@ -30,7 +30,7 @@ async def request_refused(stage: Stage) -> Faced:
 
 
 async def copy(stage: Stage) -> Faced:
-    """The copy of the request that comes when the wait of a WAITING generation is over."""
+    """The deferred copy of the request arrives when the wait of a WAITING generation is over."""
     await _waiting(stage)
     (sent,) = stage.world.messenger.scheduled
     stage.world.messenger.scheduled.clear()
@@ -39,20 +39,20 @@ async def copy(stage: Stage) -> Faced:
 
 
 async def webhook(stage: Stage) -> Faced:
-    """Replicate says that the prediction is over."""
+    """A webhook says that the prediction ended."""
     await stage.ask()
     return Faced(finished(stage))
 
 
 async def webhook_slimmed(stage: Stage) -> Faced:
-    """The same, but its outputs were left out, for they were too large."""
+    """The same, but the webhook was too large, so its message has no outputs."""
     await stage.ask()
     event = finished(stage)
     return Faced(replace(event, prediction=replace(event.prediction, outputs=(), complete=False)))
 
 
 async def webhook_slimmed_and_blank(stage: Stage) -> Faced:
-    """The same, and who asks is not shown them either, for a while."""
+    """The same, and for a while a GET does not return the outputs either."""
     faced = await webhook_slimmed(stage)
     stage.world.replicate.blank.add(stage.world.replicate.only_id)
     stage.world.replicate.blank_until = stage.world.time + timedelta(minutes=5)
@@ -60,7 +60,7 @@ async def webhook_slimmed_and_blank(stage: Stage) -> Faced:
 
 
 async def webhook_before_the_outputs(stage: Stage) -> Faced:
-    """The same, but the second output is 404 in its first seconds."""
+    """The same, but the second output answers 404 during its first seconds."""
     faced = await webhook(stage)
     for uri in stage.world.prediction().outputs[1:]:
         stage.world.replicate.comes_at[uri] = stage.world.time + timedelta(seconds=90)
@@ -68,7 +68,7 @@ async def webhook_before_the_outputs(stage: Stage) -> Faced:
 
 
 async def webhook_of_unknown(stage: Stage) -> Faced:
-    """The same, but the answer to the create was lost: nobody knows the prediction yet."""
+    """The same, but the answer to the create was lost, so the prediction id is not stored yet."""
     stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
     await stage.ask()
     return Faced(finished(stage))
@@ -82,7 +82,7 @@ async def check_submitting(stage: Stage) -> Faced:
 
 
 async def check_lost(stage: Stage) -> Faced:
-    """The create was never made, and its ``Cancel-After`` has passed."""
+    """The create never reached Replicate, and its ``Cancel-After`` has passed."""
     stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
     await stage.ask()
     stage.world.pass_time(400)
@@ -90,13 +90,13 @@ async def check_lost(stage: Stage) -> Faced:
 
 
 async def check_held(stage: Stage) -> Faced:
-    """The wait of a WAITING generation is over, and the copy of its request never came."""
+    """The wait of a WAITING generation is over, but the copy of its request was lost."""
     await copy(stage)
     return Faced(CHECK)
 
 
 async def check_given_up(stage: Stage) -> Faced:
-    """WAITING for more than six hours."""
+    """The generation has been WAITING for more than six hours."""
     await _waiting(stage, retry_after_s=7 * 3600)
     stage.world.messenger.scheduled.clear()
     stage.world.pass_time(6.5 * 3600)
@@ -104,14 +104,14 @@ async def check_given_up(stage: Stage) -> Faced:
 
 
 async def check_running(stage: Stage) -> Faced:
-    """The prediction is over, and its webhook never came."""
+    """The prediction ended, but its webhook was lost."""
     await webhook(stage)
     stage.world.pass_time(60)
     return Faced(CHECK)
 
 
 async def check_not_known(stage: Stage) -> Faced:
-    """Replicate does not know the prediction, for the first time; it runs all the same."""
+    """Replicate answers 404 for the prediction for the first time, although it runs."""
     await stage.ask()
     stage.world.replicate.start(stage.world.replicate.only_id)
     stage.world.replicate.unknown.add(stage.world.replicate.only_id)
@@ -121,7 +121,7 @@ async def check_not_known(stage: Stage) -> Faced:
 
 
 async def check_known_again(stage: Stage) -> Faced:
-    """It did not know it, and now it has finished."""
+    """Replicate answered 404 before, and now the prediction has finished."""
     faced = await check_not_known(stage)
     await stage.hear(CHECK)
     finished(stage)
@@ -130,7 +130,7 @@ async def check_known_again(stage: Stage) -> Faced:
 
 
 async def check_vanished(stage: Stage) -> Faced:
-    """It has not known it for long, and ``Cancel-After`` has passed."""
+    """Replicate has answered 404 for a long time, and ``Cancel-After`` has passed."""
     faced = await check_not_known(stage)
     stage.world.replicate.unknown_until = None
     await stage.hear(CHECK)
@@ -140,7 +140,7 @@ async def check_vanished(stage: Stage) -> Faced:
 
 
 async def cancel_not_known(stage: Stage) -> Faced:
-    """A cancel while Replicate does not know what runs."""
+    """A cancel while Replicate answers 404 for the running prediction."""
     await check_not_known(stage)
     return Faced(CANCEL)
 
@@ -165,13 +165,13 @@ async def check_ended(stage: Stage) -> Faced:
 
 
 async def held_while_asked(stage: Stage) -> Faced:
-    """A request whose create is answered 429."""
+    """A request whose create is answered with 429."""
     stage.world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     return Faced(stage.request())
 
 
 async def request_over_limit(stage: Stage) -> Faced:
-    """A request beyond the limit of a day that is about to end; its prompt is not fit to be paid for."""
+    """A request over the daily limit shortly before midnight. Its prompt is unsafe."""
     stage.world.store.put_account(
         replace(stage.world.account(), daily_limit_credits=2, day=stage.world.time.date(), day_credits=2)
     )
@@ -180,7 +180,7 @@ async def request_over_limit(stage: Stage) -> Faced:
 
 
 async def request_taken_in(stage: Stage) -> Faced:
-    """The copy of a request that was taken in while content safety was down."""
+    """The copy of a request that was received while content safety was unavailable."""
     await _taken_in(stage)
     (sent,) = stage.world.messenger.scheduled
     stage.world.messenger.scheduled.clear()
@@ -188,26 +188,26 @@ async def request_taken_in(stage: Stage) -> Faced:
 
 
 async def check_taken_in(stage: Stage) -> Faced:
-    """The same, and its copy was lost."""
+    """The same, but the copy was lost."""
     await request_taken_in(stage)
     return Faced(CHECK)
 
 
 async def check_taken_in_given_up(stage: Stage) -> Faced:
-    """The same, and too much time has passed."""
+    """The same, and the time to give up has come."""
     await request_taken_in(stage)
     stage.world.pass_time(7 * 3600)
     return Faced(CHECK)
 
 
 async def cancel_taken_in(stage: Stage) -> Faced:
-    """A cancel while the request waits to open; its copy is still to come."""
+    """A cancel while the request waits to open; its copy arrives later."""
     await _taken_in(stage)
     return Faced(CANCEL)
 
 
 async def dead_letter_taken_in(stage: Stage) -> Faced:
-    """The copy of such a request died."""
+    """The copy of such a request is a dead letter."""
     await request_taken_in(stage)
     return Faced(stage.request(), dead=True)
 
@@ -220,7 +220,7 @@ async def request_of_ended(stage: Stage) -> Faced:
 
 
 async def check_of_nothing(stage: Stage) -> Faced:
-    """An old row whose generation never opened: its request was deferred, and may come now."""
+    """An old row of the open index whose generation never opened: its request was deferred and may still come."""
     now = stage.world.time
     stage.world.index.rows[KEY] = OpenRow(key=KEY, due_at=now, expires_at=now, written_at=now - timedelta(seconds=1000))
     stage.rival = stage.request()
@@ -228,13 +228,13 @@ async def check_of_nothing(stage: Stage) -> Faced:
 
 
 async def timer(stage: Stage) -> Faced:
-    """The timer itself, with one generation that is overdue."""
+    """The timer runs, and one generation is overdue."""
     await check_running(stage)
     return Faced(None)
 
 
 async def cancel_unopened(stage: Stage) -> Faced:
-    """A cancel whose request never comes."""
+    """A cancel for a request that never comes."""
     return Faced(CANCEL)
 
 
@@ -246,7 +246,7 @@ async def cancel_submitting(stage: Stage) -> Faced:
 
 
 async def cancel_held(stage: Stage) -> Faced:
-    """A cancel while nothing is created."""
+    """A cancel while the generation is WAITING and has no prediction."""
     await _waiting(stage)
     return Faced(CANCEL)
 
@@ -259,42 +259,42 @@ async def cancel_running(stage: Stage) -> Faced:
 
 
 async def cancel_finished(stage: Stage) -> Faced:
-    """A cancel that loses the race: the prediction is over, and nobody knows it here."""
+    """A cancel that is too late: the prediction has ended, and its webhook has not arrived."""
     await webhook(stage)
     return Faced(CANCEL)
 
 
 async def dead_letter_unopened(stage: Stage) -> Faced:
-    """A request that died before it opened anything."""
+    """A dead letter: a request that opened no generation."""
     return Faced(stage.request(), dead=True)
 
 
 async def dead_letter_submitting(stage: Stage) -> Faced:
-    """A request that died after a create whose answer was lost."""
+    """A dead letter: a request whose create lost its answer."""
     await cancel_submitting(stage)
     return Faced(stage.request(), dead=True)
 
 
 async def dead_letter_held(stage: Stage) -> Faced:
-    """The copy of a request that died."""
+    """A dead letter: the copy of a deferred request."""
     await _waiting(stage)
     return Faced(stage.request(), dead=True)
 
 
 async def dead_letter_running(stage: Stage) -> Faced:
-    """A check that died while the prediction runs."""
+    """A dead letter: a check, while the prediction runs."""
     await stage.ask()
     return Faced(CHECK, dead=True)
 
 
 async def dead_letter_finished(stage: Stage) -> Faced:
-    """A request that died, whose picture is ready."""
+    """A dead letter: a request whose prediction has succeeded."""
     await webhook(stage)
     return Faced(stage.request(), dead=True)
 
 
 async def dead_letter_event(stage: Stage) -> Faced:
-    """A webhook's message that died, because its output could not be delivered."""
+    """A dead letter: a webhook's message whose output could not be delivered."""
     await stage.ask()
     return Faced(finished(stage), dead=True)
 
@@ -318,7 +318,7 @@ async def _raises(act: Callable[[], Awaitable[None]]) -> None:
         return
 
 
-#: The ends after which there is something to be shown.
+#: The ends after which there is an output.
 _SUCCESSES = (End.SUCCEEDED, End.UNSAFE, End.EXPIRES)
 
 FLOWS: tuple[Flow, ...] = (

@@ -1,6 +1,6 @@
-"""The flows of what is no picture: a text, a sound that goes on from a file, a training.
+"""The flows without pictures: a text, a sound that continues an input file, a training.
 
-Their catalogue is small and quick, so that they fit into the same bounds of time as the others.
+Their models take seconds, so that these flows settle within the same time as the others.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest
 from shared.core.safety.moderation import UNSCREENED_MODALITIES
 
-#: What they begin with.
+#: The state at the start of these flows.
 _WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(28)
 _TAR = b"lora".ljust(257, b"\x00") + b"ustar\x00" + bytes(1024)
 
@@ -43,14 +43,14 @@ _NEXT = (End.TRANSIENT_NEXT, End.ABORTED_NEXT)
 
 
 def _prepare(stage: Stage) -> None:
-    """The catalogue, a policy that lets pass what nobody can look at, and the app's files."""
+    """Set up the catalogue, a policy that allows outputs that cannot be screened, and the app's files."""
     world = stage.world
     policy = replace(world.deps.policy, unscreened=UNSCREENED_MODALITIES)
     world.deps = replace(world.deps, catalog=world.of_catalog(CATALOG), policy=policy)
     world.blobs.uploads |= {"ada/ada/horn.wav": b"a horn", "ada/ada/pictures.zip": b"pictures"}
 
 
-# What is asked for, and what the provider makes of it.
+# The requests, and the outputs of the provider.
 
 
 def _says(stage: Stage, prediction_id: str, end: End) -> None:
@@ -88,39 +88,39 @@ def _training(stage: Stage) -> GenerationRequest:
 
 
 async def request_text(stage: Stage) -> Faced:
-    """A text is asked for."""
+    """A request for a text."""
     return Faced(_text(stage))
 
 
 async def request_sound(stage: Stage) -> Faced:
-    """A sound is asked for, that goes on from a file."""
+    """A request for a sound that continues an input file."""
     return Faced(_sound(stage))
 
 
 async def request_training(stage: Stage) -> Faced:
-    """A training is asked for: its archive is handed over first."""
+    """A request for a training. Its archive is uploaded to Replicate before the create."""
     return Faced(_training(stage))
 
 
 async def webhook_text(stage: Stage) -> Faced:
-    """Replicate says that the text is there."""
+    """A webhook says that the text is ready."""
     return await _heard(stage, _text(stage))
 
 
 async def webhook_training(stage: Stage) -> Faced:
-    """Replicate says that the training is over."""
+    """A webhook says that the training ended."""
     return await _heard(stage, _training(stage))
 
 
 async def check_training(stage: Stage) -> Faced:
-    """The same, but nobody has heard of it."""
+    """The same, but the webhook was lost and the timer checks."""
     faced = await webhook_training(stage)
     stage.world.pass_time(60)
     return replace(faced, message=Check(KEY))
 
 
 async def check_training_lost(stage: Stage) -> Faced:
-    """The answer to a training's create was lost, and nothing of it is to be seen until its time is over."""
+    """The answer to a training's create was lost, and the training is not listed until its time is over."""
     request = _training(stage)
     stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
     await stage.hear(request)
@@ -130,7 +130,7 @@ async def check_training_lost(stage: Stage) -> Faced:
 
 
 async def check_training_vanished(stage: Stage) -> Faced:
-    """A training that Replicate does not know any more, and does not list: it was so for long."""
+    """A training that Replicate has neither known nor listed for a long time."""
     await stage.hear(_training(stage))
     stage.world.replicate.unknown.add(stage.world.replicate.only_id)
     stage.world.replicate.unlisted.add(stage.world.replicate.only_id)

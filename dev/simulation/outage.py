@@ -1,11 +1,11 @@
-"""An outage of Replicate under load, on virtual time: the real message handler on instances with paces and breakers.
+"""An outage of Replicate under load, on virtual time: instances run the real message handler, pace and breaker.
 
 Rules of this file:
-1. One seed, one history. A handler takes a slot of its instance for as long as it lasts, and what it asks of Replicate
-   takes as long as Replicate takes; tables, queue and screening together take ``WORK_S``.
-2. The load goes on after the outage, until what was asked for until its end has ended. Then it stops, all comes to
-   rest, and what is there is counted.
-3. What was delivered ten times in vain is a dead letter; a handler that takes longer than an invocation may has failed.
+1. One seed gives one history. A handler occupies a slot of its instance while it runs. Its calls to Replicate take
+   as long as Replicate takes; tables, queue and screening together take ``WORK_S``.
+2. The load goes on after the outage until all requests from before its end have ended. Then it stops, everything
+   settles, and the results are counted.
+3. A message that failed ten times is a dead letter. A handler that exceeds the invocation timeout has failed.
 """
 
 import asyncio
@@ -36,28 +36,29 @@ from shared.core.provider.guarantees import REPLICATE
 from shared.core.requests.messages import GenerationRequest, Message
 from shared.ports import Dependencies, Envelope, Sendable
 
-#: What tables, queue and screening of one message take together, and what one instance does at once (host.json).
+#: The time that one message takes for tables, queue and screening; the slots of one instance (host.json).
 WORK_S, SLOTS = 0.2, 16
 
 #: INVOCATION_TIMEOUT_S, and the timer.
 INVOCATION_S, TICK_S = 120, 60
 
-#: A user's account is one row; so many requests a second for one user would conflict.
+#: The load is spread over users: so many requests a second on one account's row would conflict.
 USERS_PER_REQUEST_A_SECOND = 40
 
-#: Of Replicate's webhooks one in a hundred is lost; but not of what ended when the outage began: nobody could be asked
-#: for that before it was deleted, an hour later.
+#: One in a hundred webhooks is lost. None is lost for predictions that ended when the outage began: no GET could find
+#: their outputs before they are deleted an hour later.
 _WEBHOOK_LOST = 0.01
 
-#: After the outage nothing may take longer than this.
+#: The longest time that a generation may take after the outage.
 REST_S = 4 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What is played. Rates are a second, of requests; the limit is the account's, a minute, of creates.
+    """The parameters. Rates: requests a second. The limit: creates a minute, for the whole account.
 
-    ``instances`` create, ``observers`` observe: each function has its own, and a create takes a slot for a second.
+    ``instances`` run creates and ``observers`` run observations, since each function has its own. A create occupies a
+    slot for a second.
     """
 
     trouble: Trouble
@@ -71,13 +72,13 @@ class Case:
 
     @property
     def end_s(self) -> int:
-        """When the outage is over."""
+        """The second at which the outage ends."""
         return self.before_s + self.outage_s
 
 
 @dataclass
 class Figures:
-    """What came of it."""
+    """The results."""
 
     requests: int = 0
     asked_in_outage: int = 0
@@ -108,7 +109,7 @@ class Figures:
 
 @dataclass(eq=False, slots=True)
 class _Post:
-    """A message on its way."""
+    """A message in the queue."""
 
     message: Message
     envelope: Envelope
@@ -117,7 +118,7 @@ class _Post:
 
 
 class _Pool:
-    """The instances of one function, with their slots."""
+    """The instances of one function, with the free slots of each."""
 
     def __init__(self, instances: list[Dependencies], random: Random) -> None:
         self.instances = instances
@@ -126,7 +127,7 @@ class _Pool:
         self._random = random
 
     def instance(self) -> int | None:
-        """Any with a free slot."""
+        """Returns an instance with a free slot."""
         free = [number for number, slots in enumerate(self.free) if slots]
         return self._random.choice(free) if free else None
 
@@ -177,7 +178,7 @@ class Outage:
         heapq.heappush(self._moments, (self.now_s + max(0.0, seconds), self._planned, act))
 
     def run(self) -> Figures:
-        """From the first request to rest."""
+        """Run from the first request until nothing is left to do."""
         self._plan(0, self._arrive)
         self._plan(TICK_S, self._tick)
         self._plan(self.case.before_s, self._breaks)
@@ -227,7 +228,7 @@ class Outage:
     # Replicate's predictions.
 
     def _born(self, prediction_id: str) -> None:
-        # For a model of a few seconds only the news of its end is wanted (creating.py).
+        # For a model that takes seconds, only the webhook of its end is requested (creating.py).
         self._plan(self.random.uniform(1.3, 5.5), lambda: self._ends(prediction_id))
 
     def _ends(self, prediction_id: str) -> None:
@@ -346,5 +347,5 @@ class Outage:
 
 
 def replace_delivery(post: _Post) -> _Post:
-    """The same, one delivery later."""
+    """Returns the message with its delivery count increased by one."""
     return _Post(post.message, post.envelope, post.queue, post.delivery + 1)

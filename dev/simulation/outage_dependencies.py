@@ -1,9 +1,9 @@
-"""The dependencies of the outage: a Replicate that fails as the case says, and fakes that hold 400,000 generations.
+"""The dependencies of the outage: a Replicate that fails as the case says, and fakes for 400,000 generations.
 
 Rules of this file:
-1. Replicate's twin is FakeReplicate behind a line: latencies, limits of the account, and one trouble for as long as it
-   lasts. It counts what reaches it, second by second.
-2. What a real dependency would find out by an index, these find out by a set; otherwise they are the fakes.
+1. Replicate is a FakeReplicate with latencies, the account's limits, and one trouble during the outage. It counts the
+   calls that reach it, by second.
+2. The large fakes keep sets where a real dependency has an index. Otherwise they are the usual fakes.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ from shared.ports import Unavailable
 
 
 class Trouble(StrEnum):
-    """What is wrong with Replicate."""
+    """The ways in which Replicate fails."""
 
     ERRORS = "5xx"
     REFUSED = "refused"
@@ -40,23 +40,23 @@ class Trouble(StrEnum):
     NO_CREDIT = "402"
 
 
-#: Seconds: an answer of the API, a page of its list, an output, a time-out of a create and of a question.
+#: Seconds for an answer of the API, a page of its list, an output, and the time-outs of a create and of a read call.
 _ANSWER_S, _PAGE_S, _OUTPUT_S, _CREATE_TIMEOUT_S, _TIMEOUT_S = 0.3, 0.3, 0.6, 30, 60
 
-#: What the client's own tries of a question take, when each is answered with an error.
+#: The seconds that the client's retries of a read call take if each is answered with an error.
 _TRIES_S = 2.0
 
-#: Rows of a page of the list, and the questions that the account may ask in a minute.
+#: The rows of a page of the list, and the read calls that the account may make in a minute.
 PAGE_ROWS, QUESTIONS_PER_MINUTE = 100, 3000
 
-#: How long an output is there.
+#: The seconds for which an output exists.
 _OUTPUT_LIFE = timedelta(hours=1)
 
-#: A short burst above the limit is allowed: a tenth of a minute's.
+#: The burst above the limit, as a part of the limit a minute.
 _BURST_PART = 0.1
 
 
-#: What becomes of a create in each trouble, and how many seconds that takes.
+#: The outcome of a create in each trouble, and the seconds that it takes.
 _REFUSALS: Mapping[Trouble, tuple[float, CreateOutcome]] = {
     Trouble.REFUSED: (0.01, NotCreated(DeferReason.UNREACHABLE, 5)),
     Trouble.SILENT: (_CREATE_TIMEOUT_S, OutcomeUnknown("no answer in time")),
@@ -64,7 +64,7 @@ _REFUSALS: Mapping[Trouble, tuple[float, CreateOutcome]] = {
     Trouble.ERRORS: (_ANSWER_S, OutcomeUnknown("answered 503")),
 }
 
-#: The same of a question. 402 is about creates.
+#: The same for a read call. A 402 affects creates alone.
 _SILENCES: Mapping[Trouble, tuple[float, str]] = {
     Trouble.REFUSED: (_TRIES_S, "not reached"),
     Trouble.SILENT: (_TIMEOUT_S, "no answer in time"),
@@ -73,7 +73,7 @@ _SILENCES: Mapping[Trouble, tuple[float, str]] = {
 
 
 class Bucket:
-    """Replicate's own count of an account: so many a minute, with a burst."""
+    """Replicate's rate limit of an account: a number a minute, with a burst."""
 
     def __init__(self, per_minute: float) -> None:
         self._per_s = per_minute / 60
@@ -82,7 +82,7 @@ class Bucket:
         self._counted_at = 0.0
 
     def takes(self, now: float) -> bool:
-        """Whether one more is within the limit."""
+        """Take a token; returns whether there was one."""
         self._tokens = min(self._most, self._tokens + (now - self._counted_at) * self._per_s)
         self._counted_at = now
         if self._tokens < 1:
@@ -93,7 +93,7 @@ class Bucket:
 
 @dataclass
 class Seen:
-    """What reached Replicate, by second."""
+    """The calls that reached Replicate, by second."""
 
     creates: Counter[int] = field(default_factory=Counter)
     probes: Counter[int] = field(default_factory=Counter)
@@ -102,7 +102,7 @@ class Seen:
 
 
 class Account:
-    """Replicate as an account sees it: one for all instances. ``clock`` says the seconds, ``born`` plans a life."""
+    """An account at Replicate, shared by all instances. ``clock`` returns the seconds; ``born`` plans a life."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Account:
         self._questions = Bucket(QUESTIONS_PER_MINUTE)
 
     async def create(self, key: Key, attempt: Attempt, *, probe: bool) -> CreateOutcome:
-        """POST it."""
+        """Create a prediction, as the trouble allows."""
         second = int(self._clock())
         self.seen.creates[second] += 1
         self.seen.probes[second] += probe
@@ -138,7 +138,7 @@ class Account:
         made = await self.replicate.create(key, attempt)
         if isinstance(made, Created):
             self._born(made.prediction.prediction_id)
-        # It was made, and the outage came before the answer.
+        # The prediction was created, and the outage began before the answer.
         return OutcomeUnknown("the answer was lost") if self._is_mute else made
 
     @property
@@ -146,7 +146,7 @@ class Account:
         return self.trouble in (Trouble.ERRORS, Trouble.SILENT)
 
     async def asked(self) -> None:
-        """One question. Unavailable while it cannot be answered."""
+        """Make one read call; raises Unavailable if the trouble prevents it."""
         self.seen.questions[int(self._clock())] += 1
         if self.trouble is not None and self.trouble is not Trouble.NO_CREDIT:
             pause_s, why = _SILENCES[self.trouble]
@@ -157,7 +157,7 @@ class Account:
             raise Unavailable(Dependency.REPLICATE, "throttled", 1 + self._random.random() * 9)
 
     def expire(self, uri: str) -> None:
-        """Delete an output whose hour is over."""
+        """Delete an output an hour after its prediction ended."""
         prediction_id = uri.removeprefix(DELIVERY).partition("/")[0]
         ended_at = self.replicate.predictions[prediction_id].completed_at
         if ended_at is not None and self.replicate.now() - ended_at > _OUTPUT_LIFE:
@@ -165,7 +165,7 @@ class Account:
 
 
 class TableRestClient:
-    """ports.Provider: one instance's way to the account. ``is_probe`` says whether its breaker is trying just now."""
+    """A ports.Provider: one instance's client of the account. ``is_probe`` returns whether its breaker is probing."""
 
     def __init__(self, account: Account) -> None:
         self.is_probe: Callable[[], bool] = lambda: False
@@ -186,7 +186,7 @@ class TableRestClient:
         return await self._account.replicate.cancel(ref)
 
     async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
-        """See ``Provider``. Every page is a question."""
+        """See ``Provider``. Every page is a read call."""
         await self._account.asked()
         rows = 0
         async for prediction in self._account.replicate.recent(since, kind):
@@ -202,7 +202,7 @@ class TableRestClient:
 
     @asynccontextmanager
     async def fetch(self, uri: str, most_bytes: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """See ``Provider``. Outputs are at another host, which has no trouble, and are there for an hour."""
+        """See ``Provider``. Outputs are on another host, which never fails, for an hour."""
         await Pause(_OUTPUT_S)
         self._account.expire(uri)
         async with self._account.replicate.fetch(uri, most_bytes) as chunks:
@@ -210,20 +210,20 @@ class TableRestClient:
 
 
 class _Entries(list[LedgerEntry]):
-    """The ledger, with its keys at hand."""
+    """The ledger entries, with a set of their keys."""
 
     def __init__(self) -> None:
         super().__init__()
         self.keys: set[tuple[str, str, str]] = set()
 
     def append(self, entry: LedgerEntry) -> None:
-        """One more."""
+        """Append an entry."""
         super().append(entry)
         self.keys.add((entry.account_id, entry.entry_id, entry.move))
 
 
 class LargeStore(FakeStore):
-    """The store for a large ledger."""
+    """A store whose ledger may be large."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -268,4 +268,4 @@ class CountingTelemetry(FakeTelemetry):
         self.names_seen[metric] += int(value)
 
     def follow(self, trace_parent: str) -> None:
-        """Nothing."""
+        """Does nothing: the outage needs no traces."""

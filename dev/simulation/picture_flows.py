@@ -1,7 +1,7 @@
-"""The flows in which pictures are looked at: an input, and what has cost a worker its life before (wariness.py).
+"""The flows with screened pictures: an input, and pictures that may have killed a worker before (wariness.py).
 
-A delivery that was lost makes its pictures be decoded alone; three make an input be refused, for nothing is paid yet,
-and never an output, which is.
+After one lost delivery, its pictures are decoded one at a time. After three, an input is refused, because nothing is
+paid yet. An output is never refused for this reason, because it is paid.
 """
 
 from dataclasses import replace
@@ -12,31 +12,31 @@ from shared.worker.wariness import LOST_DELIVERIES
 
 
 async def request_with_image(stage: Stage) -> Faced:
-    """A request with a picture to start from: fetched, screened, stored, and sent as our own copy."""
+    """A request with an input picture: it is fetched, screened, stored, and sent as our copy."""
     url = "https://pictures.example/lighthouse.png"
     stage.world.inputs.files[url] = b"a lighthouse"
     return Faced(replace(stage.request(), model="flux-dev", image_url=url))
 
 
 async def request_lost_before(stage: Stage) -> Faced:
-    """The same, after workers that had it died: another one, and its picture is not decoded any more."""
+    """The same, after lost deliveries. After one more, the picture is refused without decoding."""
     return replace(await request_with_image(stage), lost=LOST_DELIVERIES - 1)
 
 
 async def request_lost_often(stage: Stage) -> Faced:
-    """The same, after so many of them that its picture is not decoded any more."""
+    """The same, after so many lost deliveries that the picture is refused without decoding."""
     return replace(await request_with_image(stage), lost=LOST_DELIVERIES)
 
 
 async def dead_letter_with_image(stage: Stage) -> Faced:
-    """A dead letter, of which a delivery had stored the input before it died."""
+    """A dead letter: an earlier delivery had stored the input before it crashed."""
     faced = await request_with_image(stage)
     await stage.world.blobs.put_input("ada/ada/one/stored.png", b"a lighthouse", "image/png")
     return replace(faced, dead=True)
 
 
 async def webhook_with_image(stage: Stage) -> Faced:
-    """The same, and there is an input that nobody needs any more."""
+    """The same, and the stored input is not needed any more."""
     faced = await request_with_image(stage)
     if faced.message is not None:
         await stage.hear(faced.message)
@@ -44,29 +44,29 @@ async def webhook_with_image(stage: Stage) -> Faced:
 
 
 async def webhook_lost_often(stage: Stage) -> Faced:
-    """The same, and its outputs have cost workers their lives: they are paid for, and delivered."""
+    """The same, after deliveries that were lost with its outputs. They are paid, so they are delivered."""
     return replace(await webhook_with_image(stage), lost=LOST_DELIVERIES)
 
 
 async def webhook_with_leased_image(stage: Stage) -> Faced:
-    """The same, and the input may not be deleted: it stays, and holds up nothing."""
+    """The same, but a lease prevents deleting the input. It stays, and the end is not delayed."""
     faced = await webhook_with_image(stage)
     stage.world.blobs.kept |= set(stage.world.blobs.inputs)
     return faced
 
 
 def finished(stage: Stage) -> PredictionEvent:
-    """The only prediction ends; returns the webhook's message."""
+    """End the only prediction; returns the webhook's message."""
     stage.finish(stage.world.replicate.only_id)
     return finished_event(stage)
 
 
 def finished_event(stage: Stage) -> PredictionEvent:
-    """The webhook's message of the only prediction as it is now."""
+    """Returns the webhook's message for the current state of the only prediction."""
     return stage.world.replicate.event(stage.world.replicate.only_id)
 
 
-#: The ends that differ where there is an input.
+#: The ends that make a difference for an input.
 _ENDS = (End.SUCCEEDED, End.CONTENT)
 
 PICTURE_FLOWS: tuple[Flow, ...] = (

@@ -1,4 +1,4 @@
-"""How predictions live in the simulation: they start, end in some way, and send a webhook, or do not."""
+"""The lives of predictions in the simulation: they start, end, and may send a webhook."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,26 +18,26 @@ ERRORS = (
     "ValueError: width must be a multiple of 8",
 )
 
-#: Replicate deletes what it made an hour after it finished.
+#: Replicate deletes outputs an hour after the prediction finished.
 OUTPUT_LIFE_S = 3600
 
 
 class ReplicateLife:
-    """Moves a FakeReplicate on. ``send`` puts a webhook's message into the queue."""
+    """Advances the predictions of a FakeReplicate. ``send`` enqueues a webhook's message."""
 
     def __init__(self, clock: Clockwork, weather: Weather, send: Callable[[PredictionEvent], None]) -> None:
         self.clock = clock
         self.weather = weather
         self.send = send
         self.replicate: FakeReplicate = clock.world.replicate
-        # Their clock is up to five minutes before or behind ours.
+        # Replicate's clock differs from ours by up to five minutes.
         skew = timedelta(seconds=weather.between(-300, 300))
         self.replicate.now = lambda: clock.world.now() + skew
         self.replicate.echo_webhook = weather.random.random() < 0.5
         self.replicate.show_seed = weather.random.random() < 0.8
 
     def born(self, prediction_id: str) -> None:
-        """A prediction was made: plan its life."""
+        """Plan the life of a new prediction."""
         weather, plan = self.weather, self.clock.plan
         _, attempt = self.replicate.made_for[prediction_id]
         if weather.strikes("list_lags"):
@@ -53,7 +53,7 @@ class ReplicateLife:
         plan(attempt.cancel_after_s, lambda: self._deadline(prediction_id))
 
     def canceled(self, prediction_id: str) -> None:
-        """We canceled it: Replicate sends a webhook for that, too."""
+        """Handle our cancel: Replicate sends a webhook for it."""
         self._send_webhook(prediction_id)
 
     def _runs(self, prediction_id: str) -> bool:
@@ -86,27 +86,27 @@ class ReplicateLife:
         return f"image {index} of {prediction_id}".encode() + (UNSAFE_IMAGE if unsafe else b"")
 
     def _comes_late(self, prediction_id: str) -> None:
-        """One of its outputs is not there yet."""
+        """Make one of its outputs available late."""
         uris = self.replicate.predictions[prediction_id].outputs
         if uris:
             late = timedelta(seconds=self.weather.between(1, 240))
             self.replicate.comes_at[self.weather.one_of(uris)] = self.replicate.now() + late
 
     def _expire(self, prediction_id: str) -> None:
-        """One of its outputs is gone before its time."""
+        """Delete one of its outputs early."""
         uris = self.replicate.predictions[prediction_id].outputs
         if uris:
             self.replicate.files.pop(self.weather.one_of(uris), None)
 
     def _deadline(self, prediction_id: str) -> None:
-        """``Cancel-After`` has passed."""
+        """End a prediction whose ``Cancel-After`` has passed."""
         if self._runs(prediction_id):
             started = self.replicate.predictions[prediction_id].status is not Status.STARTING
             (self.replicate.cancel_by_deadline if started else self.replicate.abort)(prediction_id)
             self._send_webhook(prediction_id)
 
     def _send_webhook(self, prediction_id: str) -> None:
-        """Send the webhook of how it stands now: lost, late, or twice as it comes."""
+        """Send a webhook with the current state. It may be lost, late, or sent twice."""
         weather = self.weather
         event = self.replicate.event(prediction_id)
         if event.prediction.outputs and weather.strikes("webhook_empty"):

@@ -1,4 +1,4 @@
-"""Every flow again, at a provider with other guarantees: an idempotency key, and no list."""
+"""Runs every flow at a provider with other guarantees: it has an idempotency key and no list."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -20,5 +20,5 @@ SECOND_FLOWS = tuple(
     replace(flow, name=f"{flow.name}, at a second provider", prepare=_at_second(flow.prepare)) for flow in FLOWS
 )
 
-#: The flows in which the other guarantees make a difference: a create is on its way, or its outcome is not known.
+#: The flows in which these guarantees matter: a create is under way, or its outcome is unknown.
 DIFFERING = tuple(flow for flow in SECOND_FLOWS if flow.creates or "SUBMITTING" in flow.name or "lost" in flow.name)

@@ -1,10 +1,10 @@
-"""The simulation: users, messages, two processes and bad weather over virtual time, all of it from one seed.
+"""The simulation: users, messages, two processes and faults over virtual time, all from one seed.
 
 Rules of this file:
-1. Same seed, same history: no clock, no hash order, no chance but the seed's. The trace's hash proves it.
-2. Messages travel at least once, in any order, and some twice at the same time. A message that has
-   failed ten times is dead-lettered.
-3. After ``FAULTS_S`` the weather is calm; then all must settle within ``BOUND_S``, and every promise must hold.
+1. One seed gives one history: no real clock, no hash order, no other random source. The trace's hash proves it.
+2. Messages are delivered at least once, in any order, and some twice at once. A message that has failed ten
+   times is dead-lettered.
+3. After ``FAULTS_S`` no fault happens. Then everything must end within ``BOUND_S``, and every invariant must hold.
 """
 
 import json
@@ -31,14 +31,14 @@ from shared.ports import Dependencies, Envelope
 
 T = TypeVar("T")
 
-#: Users act for an hour and a half; the faults go on a little longer.
+#: Users send requests for an hour and a half. Faults go on a little longer.
 ACTS_S, FAULTS_S = 5400, 7200
 
-#: After the last fault. The longest wait is that of a create that Replicate asks to wait 300 s and a quarter, and of a
-#: lost one: 4 minutes for each of at most five attempts.
+#: The time to settle after the last fault. The longest waits: a create with a retry-after of 300 s, plus a quarter of
+#: jitter; and lost creates, 4 minutes for each of at most five attempts.
 BOUND_S = 3600
 
-#: The broker's window for recognising a message id is ten minutes; here it is emptied as often.
+#: The broker remembers message ids for ten minutes. The simulation empties its set as often.
 DUPLICATES_S = 600
 
 TICK_S = 60
@@ -47,7 +47,7 @@ LOCK_S = 60
 
 @dataclass
 class Figures:
-    """What one simulation, or many, came to."""
+    """The figures of one simulation, or the sums of many."""
 
     seeds: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -57,7 +57,7 @@ class Figures:
     trace: str = ""
 
     def add(self, other: "Figures") -> None:
-        """Add another's figures."""
+        """Add the figures of another simulation."""
         self.seeds += other.seeds
         self.outcomes += other.outcomes
         self.faults += other.faults
@@ -66,11 +66,11 @@ class Figures:
 
 
 class Simulation:
-    """One seed's history. ``run`` it once."""
+    """The history of one seed. ``run`` runs it once."""
 
     def __init__(self, seed: int, users: int = 3, generations: int = 30, rates: Rates | None = None) -> None:
         self.world = World()
-        # Shortly before midnight, so that daily limits change on the way.
+        # Shortly before midnight, so that the day of the daily limits changes during the run.
         self.world.time = START.replace(hour=22, minute=50)
         self.weather = Weather(seed, rates or Rates())
         self.clock = Clockwork(self.world, processes=2)
@@ -84,7 +84,7 @@ class Simulation:
         self.world.deps = replace(self.world.deps, chance=self.weather.random.random, sleep=Pause)
 
     def run(self) -> Figures:
-        """From the first grant to rest; AssertionError where a promise is broken."""
+        """Run from the first grant until nothing is left to do; raises AssertionError if an invariant is broken."""
         start = self.world.time
         for user_id in self.users:
             self._user(user_id)
@@ -115,7 +115,7 @@ class Simulation:
         self.clock.plan(self.weather.between(10, 600), lambda: self.weather.down.discard(dependency))
 
     async def effect(self, process: Process, name: str, act: Callable[[], Awaitable[T]]) -> T:
-        """One effect of a process: others run first, then it goes well, or as the weather has it."""
+        """Run one effect of a process: others run first, then it succeeds or has the fault that was drawn."""
         await Pause(self.weather.latency_s())
         if not process.alive:
             raise Crash
@@ -148,7 +148,7 @@ class Simulation:
     # The users.
 
     def _user(self, user_id: str) -> None:
-        """Someone with too few credits for all they ask, sometimes with a daily limit, granted more on the way."""
+        """A user with too few credits for all requests, sometimes with a daily limit. More are granted later."""
         weather = self.weather
         plan, limit = weather.one_of((Plan.BASIC, Plan.PREMIUM)), weather.one_of((None, None, 20))
         self._grant(user_id, 0, weather.random.randint(10, 40), plan, limit)
@@ -162,7 +162,7 @@ class Simulation:
     def _grant(
         self, user_id: str, number: int, amount: int, plan: Plan | None = None, limit: int | None = None
     ) -> None:
-        """The billing side grants, and grants again under the same id until an answer says that it worked."""
+        """Grant credits, and repeat the grant under the same id until it is confirmed."""
         again = self.weather.strikes("redelivered")
 
         def done(error: BaseException | None) -> None:
@@ -175,7 +175,7 @@ class Simulation:
         self._call(f"grant {number} of {user_id}", grant, user_id, done)
 
     def _ask(self, key: Key) -> None:
-        """A request; now and then twice, with a seed of the user's, unsafe, malformed, or canceled later."""
+        """Send a request. Some are sent twice, have a seed, are unsafe or malformed, or are canceled later."""
         weather = self.weather
         body: dict[str, Any] = {
             **key.in_message,
@@ -207,7 +207,7 @@ class Simulation:
         self._travel(queue, json.dumps(body).encode(), Envelope(message_id), 0)
 
     def _carry(self) -> None:
-        """Carry the messages that the handler has sent meanwhile."""
+        """Move the messages that handlers have sent into the broker."""
         messenger = self.world.messenger
         for sent in messenger.take():
             self._travel(sent.queue, json.dumps(sent.message.to_json()).encode(), sent.envelope, 0)
@@ -216,14 +216,14 @@ class Simulation:
             self._schedule(sent)
 
     def _schedule(self, sent: Sent) -> None:
-        # A copy for what is in the open index may get lost: the timer finds it.
+        # A copy may be lost if its generation is in the open index: the timer finds it.
         if sent.message.key in self.world.store.saved_generations and self.weather.strikes("copy_lost"):
             return
         wait_s = (sent.at - self.world.time).total_seconds() if sent.at else 0
         self._travel(sent.queue, json.dumps(sent.message.to_json()).encode(), sent.envelope, wait_s)
 
     def _travel(self, queue: str, raw: bytes, envelope: Envelope, wait_s: float, delivery: int = 1) -> None:
-        """Bring a message, after ``wait_s`` and a while; now and then once more while the first is worked on."""
+        """Deliver a message after ``wait_s`` and a delay; sometimes again while the first delivery is being handled."""
         if envelope.enqueued_at is None:  # every delivery of one message says the same
             envelope = replace(envelope, enqueued_at=self.world.time + timedelta(seconds=wait_s))
         slow = self.weather.strikes("slow")
@@ -266,7 +266,7 @@ class Simulation:
         account_id: str,
         done: Callable[[BaseException | None], None],
     ) -> None:
-        """A handler starts in one of the processes; after it every promise is looked at."""
+        """Start a handler in one of the processes; check every invariant after it."""
         process = self.weather.one_of(self.clock.processes)
         self.underway += 1
 
@@ -329,7 +329,7 @@ class Simulation:
 
 
 class _Gate:
-    """The way out of one process."""
+    """The gate of one process."""
 
     def __init__(self, simulation: Simulation, process: Process) -> None:
         self.simulation = simulation

@@ -1,8 +1,8 @@
-"""The simulation's chance: which fault comes when. All of it from one seeded generator.
+"""The faults of the simulation, all drawn from one seeded generator.
 
 Rules of this file:
-1. Rates are per effect or per message, far above what a real day brings: a seed is a bad week in three hours.
-2. After ``calm`` no fault comes any more; what is under way goes on.
+1. Rates are per effect or per message, and far above real ones, so that a run of three hours has many faults.
+2. After ``calm`` no new fault is drawn. Faults that already began go on.
 """
 
 import random
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """How often each fault comes; a probability where nothing else is said."""
+    """The rate of each fault: a probability, unless its comment says otherwise."""
 
     crash: float = 0.003
     fails: float = 0.01
@@ -57,12 +57,12 @@ class Weather:
         self.down: set[str] = set()
 
     def calm(self) -> None:
-        """No more faults."""
+        """Draw no more faults."""
         self.rates = CALM
         self.down.clear()
 
     def strikes(self, kind: str) -> bool:
-        """Whether a fault of this kind comes now."""
+        """Draw whether a fault of this kind happens now."""
         rate: float = getattr(self.rates, kind)
         if rate and self.random.random() < rate:
             self.faults[kind] += 1
@@ -70,19 +70,19 @@ class Weather:
         return False
 
     def between(self, low: float, high: float) -> float:
-        """A number of seconds."""
+        """Draw a number of seconds between two bounds."""
         return self.random.uniform(low, high)
 
     def one_of(self, choices: Sequence[T]) -> T:
-        """Any of them."""
+        """Draw one of several values."""
         return choices[self.random.randrange(len(choices))]
 
     def latency_s(self) -> float:
-        """How long an effect takes: milliseconds, or so long that the lock is lost and the timer has been twice."""
+        """Draw how long an effect takes: milliseconds, or so long that the lock expires and the timer runs twice."""
         return self.between(60, 400) if self.strikes("stall") else self.between(0.001, 0.3)
 
     def mode(self, effect: str) -> Mode | None:
-        """What goes wrong with an effect, or None."""
+        """Draw how an effect goes wrong; None: it does not."""
         if self.strikes("crash"):
             return self.one_of((Mode.CRASH_BEFORE, Mode.CRASH_AFTER))
         if dependency_of(effect) in self.down:
@@ -93,7 +93,7 @@ class Weather:
         return Mode.FAILS if self.strikes("fails") else None
 
     def create(self) -> tuple[CreateOutcome, bool] | None:
-        """What becomes of a create, and whether the prediction was really made; None: nothing special."""
+        """Draw the outcome of a create, and whether the prediction was created; None: it succeeds."""
         if self.strikes("create_deferred"):
             why = self.one_of((DeferReason.THROTTLED, DeferReason.NO_CREDIT, DeferReason.UNAUTHORIZED))
             return NotCreated(why, self.between(1, 300)), False

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import typer
 
@@ -48,6 +49,9 @@ app.add_typer(moderation, name="moderation")
 app.command("settings")(state.settings)
 app.command("health")(state.health)
 
+#: typer reads the signatures of all commands for it.
+_command_of = cache(typer.main.get_command)
+
 
 def run(
     argv: list[str],
@@ -68,7 +72,7 @@ def run(
     logging.basicConfig(handlers=[logging.NullHandler()])
     command_context = CommandContext(os.environ if env is None else env, open_app, program, Screen())
     try:
-        typer.main.get_command(app).main(args=argv, prog_name=program, obj=command_context)
+        _command_of(app).main(args=argv, prog_name=program, obj=command_context)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     return 0

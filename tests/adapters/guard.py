@@ -65,14 +65,14 @@ class Scripted:
         return await self._answer()
 
     async def recent(self, since: datetime, kind: Kind = Kind.PREDICTION) -> AsyncIterator[Prediction]:
-        """One prediction."""
+        """Yield one prediction."""
         await self._answer()
         yield CREATED.prediction
         if self.cut_off is not None:
             raise self.cut_off
 
     async def upload(self, name: str, file: BinaryIO) -> str:
-        """Read it."""
+        """Read the file and return its address."""
         await self._answer()
         return f"https://uploads.example/{name}?{len(file.read())}"
 
@@ -110,7 +110,7 @@ class World:
         self.replicate.creates = 0
 
     async def fetch(self, uri: str = "https://replicate.delivery/out.png") -> bytes:
-        """One output."""
+        """Fetch one output and return its bytes."""
         async with self.guard.fetch(uri, 100) as chunks:
             return b"".join([chunk async for chunk in chunks])
 

@@ -34,18 +34,18 @@ class Token:
         self.refreshes = 0
 
     async def value(self) -> str:
-        """The token."""
+        """Returns the current token."""
         return self.current
 
     async def refresh(self) -> str:
-        """The next token."""
+        """Make the next token current and return it."""
         self.refreshes += 1
         self.current = self.fresh
         return self.current
 
 
 async def secret() -> str:
-    """The signing secret."""
+    """Returns the webhooks' signing secret."""
     return SECRET
 
 
@@ -71,7 +71,7 @@ async def outcome_of(*answers: web.Response | Answer, token: Token | None = None
 
 
 def says(status: int, body: object = None, **headers: str) -> web.Response:
-    """An answer in JSON."""
+    """Returns a response with a JSON body."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return web.Response(status=status, body=json.dumps(body).encode(), headers=named)
 

@@ -28,7 +28,7 @@ def trusting() -> ssl.SSLContext:
 
 @cache
 def serving() -> ssl.SSLContext:
-    """A server's TLS context."""
+    """Returns the TLS context of a server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CERTIFICATE.configure_cert(context)
     return context

@@ -324,7 +324,7 @@ async def real(simulator: dict[str, str]) -> AsyncIterator[ContentSafety]:
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.stack)])
 def setting(request: pytest.FixtureRequest) -> Setting:
-    """One after the other."""
+    """The setting on the fake, or on the real service: the parameter says which."""
     if request.param == "fake":
         return Setting(FakeScreener(), "gory", b"an image", b"an image" + UNSAFE_IMAGE)
     return Setting(request.getfixturevalue("real"), "gore", painted(marked=False), painted(marked=True))

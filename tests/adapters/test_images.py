@@ -24,16 +24,30 @@ from shared.ports import OutputUnfit, Picture
 IMAGES = PillowImages()
 
 
+#: A second of CPU time makes noise for 17 megapixels, so a large picture repeats a small one.
+_TILE = 512
+
+
+def noise(size: tuple[int, int]) -> Image.Image:
+    """A grey picture of noise, the worst there is to compress."""
+    tile = Image.effect_noise((min(size[0], _TILE), min(size[1], _TILE)), 64)
+    picture = Image.new("L", size)
+    for left in range(0, size[0], _TILE):
+        for top in range(0, size[1], _TILE):
+            picture.paste(tile, (left, top))
+    return picture
+
+
 def saved(form: str, size: tuple[int, int] = (120, 80), mode: str = "RGB", **options: Any) -> bytes:
     """A picture with something in it, as a file of this format."""
-    picture = Image.effect_noise(size, 64).convert(mode)
+    picture = noise(size).convert(mode)
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()
 
 
 def animated(form: str) -> bytes:
-    """Two frames."""
+    """A file with two frames."""
     frames = [Image.new("RGB", (60, 60), colour) for colour in ("red", "blue")]
     buffer = io.BytesIO()
     frames[0].save(buffer, form, save_all=True, append_images=frames[1:])
@@ -127,7 +141,7 @@ async def is_found_out(content: bytes) -> None:
 
 
 def cut(content: bytes) -> bytes:
-    """Only the first half."""
+    """The first half of a file."""
     return content[: len(content) // 2]
 
 

@@ -6,7 +6,6 @@ The servers are on loopback (strangers.py). Only the constructor opens loopback 
 import ast
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -17,6 +16,7 @@ from shared.composition.app import App
 from shared.config.settings import Settings
 from tests.adapters.strangers import Names, moved, picture, raw_site, site, trusting, why
 from tests.cli.counter import ENV
+from tests.sources import app, nodes
 
 
 async def test_a_file_is_fetched_from_the_name_that_was_checked() -> None:
@@ -174,12 +174,11 @@ async def test_what_a_test_opens_does_not_open_its_other_ports_or_addresses() ->
 
 def test_the_composition_opens_nothing() -> None:
     """The product constructs InputFetcher once, without arguments, and no setting changes it."""
-    root = Path(__file__).parents[2]
-    files = [root / "function_app.py", *sorted((root / "shared").rglob("*.py"))]
     calls = [
         node
-        for file in files
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for file in app()
+        if "InputFetcher" in file.read_text(encoding="utf-8")
+        for node in nodes(file)
         if isinstance(node, ast.Call) and "InputFetcher" in ast.unparse(node.func)
     ]
     assert [(ast.unparse(call.func), call.args, call.keywords) for call in calls] == [("InputFetcher", [], [])]

@@ -74,7 +74,7 @@ def instead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 
 def written(program: Path, body: str) -> None:
-    """As an executable."""
+    """Write a script and make it executable."""
     program.write_text(f"#!/bin/sh\necho $$ > {program.parent / 'pid'}\n{textwrap.dedent(body)}", encoding="ascii")
     program.chmod(0o700)
 

@@ -38,7 +38,7 @@ class Setting:
 
 
 def fake_setting() -> Setting:
-    """FakeReplicate."""
+    """The contract's setting on FakeReplicate."""
     fake = FakeReplicate(lambda: datetime.now(UTC))
     failing: list[bool] = []
 
@@ -102,7 +102,7 @@ async def real_setting(simulator: dict[str, str]) -> AsyncIterator[Setting]:
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.stack)])
 def setting(request: pytest.FixtureRequest) -> Setting:
-    """One after the other."""
+    """The setting on the fake, or on the real service: the parameter says which."""
     real: Setting | None = None if request.param == "fake" else request.getfixturevalue("real_setting")
     return real or fake_setting()
 
@@ -122,7 +122,7 @@ async def created(provider: Provider, key: Key = KEY) -> tuple[Prediction, Attem
 
 
 async def fetched(provider: Provider, uri: str, most_bytes: int) -> bytes:
-    """The whole output."""
+    """Fetch an output to its end."""
     async with provider.fetch(uri, most_bytes) as chunks:
         return b"".join([chunk async for chunk in chunks])
 

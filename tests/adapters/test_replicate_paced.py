@@ -59,7 +59,7 @@ class Road:
         await self.hands.post("/_sim/faults", json={"kind": kind, "times": -1, **more})
 
     async def mended(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         await self.hands.delete("/_sim/faults")
 
 

@@ -19,6 +19,12 @@ from tests.adapters.simulators import drop_after_reading, raw_server, scripted
 ID = "p" * 26
 
 
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tries follow each other at once: for tests of how often, not of when."""
+    monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
+
+
 async def test_a_prediction_is_read() -> None:
     """GET and cancel answer with the prediction as it is."""
     done = {**CREATED, "status": "succeeded", "output": ["https://replicate.delivery/x/out-0.webp"]}
@@ -42,6 +48,7 @@ async def test_an_unknown_prediction_is_not_found() -> None:
     assert len(server.requests) == 2
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize(
     ("status", "body"), [(404, b"default backend - 404"), (404, b"{}"), (404, b'{"detail":7}'), (410, b"")]
 )
@@ -64,6 +71,7 @@ async def test_passing_trouble_is_tried_again(trouble: web.Response) -> None:
     assert len(server.requests) == 2
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_lasting_trouble_is_unavailable_after_three_tries() -> None:
     """Then the message handler defers the message."""
     async with scripted(says(502)) as server, replicate(server.url) as adapter:
@@ -86,6 +94,7 @@ async def test_what_a_moment_does_not_mend_is_not_tried_again(answer: web.Respon
     assert len(server.requests) == 1
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_broken_connections_are_tried_again() -> None:
     """A GET may be repeated, whatever became of the one before."""
     seen = 0
@@ -146,7 +155,7 @@ def row(number: int, at: datetime) -> dict[str, object]:
 
 
 async def listed(adapter_url: str, since: datetime) -> list[Prediction]:
-    """The whole list."""
+    """Read the list of predictions to its end."""
     async with replicate(adapter_url) as adapter:
         return [prediction async for prediction in adapter.recent(since)]
 
@@ -246,6 +255,7 @@ async def test_a_list_in_a_circle_ends() -> None:
     assert len(found) == 2
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_a_list_that_cannot_be_read_is_unavailable() -> None:
     """An answer without a list raises; it does not count as an empty list."""
     async with scripted(says(404)) as server:

@@ -177,7 +177,7 @@ class Setting:
 
 
 def fake_setting() -> Setting:
-    """FakeReplicate."""
+    """The contract's setting on FakeReplicate."""
     fake = FakeReplicate(lambda: datetime.now(UTC))
 
     async def succeed(training_id: str) -> Prediction:
@@ -221,7 +221,7 @@ async def real_setting(trainer: dict[str, str]) -> AsyncIterator[Setting]:
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.stack)])
 def setting(request: pytest.FixtureRequest) -> Setting:
-    """One after the other."""
+    """The setting on the fake, or on the real service: the parameter says which."""
     real: Setting | None = None if request.param == "fake" else request.getfixturevalue("real_setting")
     return real or fake_setting()
 

@@ -44,7 +44,7 @@ class Scripted:
         self.asked = 0
 
     async def text(self, text: str) -> Assessment:
-        """Say it."""
+        """Returns the given assessment of a text, or raises."""
         self.asked += 1
         if isinstance(self.say, float):
             await asyncio.sleep(self.say)
@@ -54,7 +54,7 @@ class Scripted:
         return self.say
 
     async def image(self, image: bytes) -> Assessment:
-        """The same."""
+        """Returns the given assessment of an image, or raises."""
         return await self.text("")
 
 
@@ -65,7 +65,7 @@ class Service:
         self.calls = 0
 
     async def text(self, text: str) -> Assessment:
-        """All categories."""
+        """Returns an assessment of every category by the words of the text."""
         self.calls += 1
         found = severities_of_text(text)
         return Assessment(
@@ -81,7 +81,7 @@ class Guard:
         self.asked: list[Mapping[str, str]] = []
 
     async def run(self, model: str, inputs: Mapping[str, str], within_s: float) -> tuple[str, ...]:
-        """Answer at once."""
+        """Returns the answer immediately."""
         self.asked.append(inputs)
         return self.outputs
 

@@ -120,7 +120,7 @@ class Setting:
 
 
 def fake_setting() -> Setting:
-    """FakeMessenger."""
+    """The contract's setting on FakeMessenger."""
     fake = FakeMessenger()
 
     async def arrived(queue: str, count: int = 1) -> list[tuple[dict[str, Any], str]]:
@@ -149,7 +149,7 @@ async def messenger(emulator: str) -> AsyncIterator[ServiceBusMessenger]:
 
 
 def messenger_on(connection_string: str, send_s: float = 9.0) -> ServiceBusMessenger:
-    """An adapter."""
+    """Returns the adapter for a broker."""
     return ServiceBusMessenger(
         connected_by_string(connection_string),
         request_queue=REQUESTS,
@@ -197,7 +197,7 @@ async def receivers(emulator: str) -> AsyncIterator[Receivers]:
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.stack)])
 def setting(request: pytest.FixtureRequest) -> Setting:
-    """One after the other."""
+    """The setting on the fake, or on the real service: the parameter says which."""
     if request.param == "fake":
         return fake_setting()
     real: ServiceBusMessenger = request.getfixturevalue("messenger")

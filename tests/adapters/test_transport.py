@@ -24,7 +24,7 @@ ROW = {"PartitionKey": "ada", "RowKey": "account"}
 
 
 async def put_blob(account: StorageAccount, pauses_s: tuple[float, ...]) -> None:
-    """One blob."""
+    """Store one blob."""
     client = BlobRestClient(account, pauses_s=pauses_s)
     try:
         await client.put("outputs", "a", io.BytesIO(b"a cat"), "image/png", {})
@@ -33,7 +33,7 @@ async def put_blob(account: StorageAccount, pauses_s: tuple[float, ...]) -> None
 
 
 async def insert_row(account: StorageAccount, pauses_s: tuple[float, ...]) -> None:
-    """One row."""
+    """Insert one row."""
     client = TableRestClient(account, pauses_s=pauses_s)
     try:
         await client.insert("state", ROW)

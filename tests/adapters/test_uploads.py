@@ -214,7 +214,7 @@ async def test_nobody_there_is_unavailable(unused_tcp_port: int) -> None:
 
 
 class Token:
-    """What a credential gives."""
+    """A token as a credential returns it."""
 
     def __init__(self, token: str, expires_on: float) -> None:
         self.token = token
@@ -229,7 +229,7 @@ class Credential:
         self.scopes: list[str] = []
 
     async def get_token(self, scope: str) -> Token:
-        """The next one."""
+        """Returns a new token, or raises."""
         self.scopes.append(scope)
         if self.life_s < 0:
             raise ClientAuthenticationError("a secret text")

@@ -5,7 +5,6 @@ import asyncio
 import json
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from azure.identity.aio import DefaultAzureCredential
@@ -15,8 +14,7 @@ from shared.cli.main import run
 from shared.config.settings import NAMES, Settings
 from shared.views.times import span
 from tests.cli.counter import ENV, SECRETS, Counter
-
-ROOT = Path(__file__).parents[2]
+from tests.sources import ROOT, app, nodes
 
 
 def test_help_names_every_command(counter: Counter) -> None:
@@ -123,10 +121,10 @@ def test_a_span_of_time_is_shown_in_two_units(seconds: float, text: str) -> None
 
 def test_the_app_does_not_import_the_command_line() -> None:
     """The command line's packages are not installed where the app runs."""
-    for file in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
+    for file in app():
         if file.is_relative_to(ROOT / "shared" / "cli"):
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes(file):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.startswith("shared.cli")], file

@@ -131,7 +131,7 @@ def test_the_page_shows_the_same_table() -> None:
     page = architecture.PAGE.read_text(encoding="utf-8")
     header, *rows = [
         [cell.strip(" `") for cell in line.strip("|").split("|")]
-        for line in page.splitlines()
+        for line in page[page.index("| Fact |") :].partition("\n\n")[0].splitlines()
         if line.startswith(("| Fact |", "| `"))
     ]
     assert header[0] == "Fact"

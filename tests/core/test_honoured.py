@@ -155,7 +155,7 @@ def test_every_field_has_its_values_here() -> None:
     assert {each.name for each in fields(GenerationRequest)} - apart <= VALUES.keys()
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 @given(requests(), st.sampled_from(Plan))
 def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: GenerationRequest, plan: Plan) -> None:
     """By plan, quality, successor or fallback no field is ignored; only a model that was named may ignore one."""

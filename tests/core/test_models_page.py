@@ -126,7 +126,7 @@ def field_cell(item: Input) -> str:
 
 
 def said(value: object) -> str:
-    """A default for people."""
+    """Returns a default as the page writes it."""
     match value:
         case bool():
             return str(value).lower()

@@ -157,7 +157,7 @@ _SMALL = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(_SMALL | _MESSAGES)
 @example(IDS | {"prompt": "a", "strict": True, "widht": None})
 @example(IDS | {"modality": "training", "prompt": " "})

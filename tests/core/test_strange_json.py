@@ -117,7 +117,7 @@ _VALUES: list[Any] = [
 
 
 def nested(depth: int, leaf: Any = "x") -> Any:
-    """A list so deep."""
+    """Returns lists and objects nested to a depth."""
     for number in range(depth):
         leaf = [leaf] if number % 2 else {"k": leaf}
     return leaf

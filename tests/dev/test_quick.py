@@ -9,7 +9,7 @@ import pytest
 from _pytest.mark import MarkMatcher
 from _pytest.mark.expression import Expression
 
-from dev import check, commands
+from dev import check, commands, quick_tests
 from dev import test as command
 from dev.check import compiling
 
@@ -38,7 +38,7 @@ def test_talks_to_the_stack(): subprocess.run([sys.executable, "--version"])
 
 def chosen(session: pytest.Session) -> list[str]:
     """The ids of the quick tests: from this run if it collects all tests, else from pytest."""
-    choice = command.QUICK[command.QUICK.index("-m") :]
+    choice = command.QUICK[-2:]  # -m and the marks
     if {item.path.relative_to(ROOT).parts[1] for item in session.items} >= FOLDERS:
         fits = Expression.compile(choice[1])
         return [item.nodeid for item in session.items if fits.evaluate(MarkMatcher.from_markers(item.iter_markers()))]
@@ -59,9 +59,9 @@ def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureReques
     assert "stack" not in folders
 
 
-def test_all_of_them_run_without_it() -> None:
+def test_all_of_them_run_without_it(tmp_path: Path) -> None:
     """Without the option every test runs: what one part ignores is exactly what the other part is."""
-    one, two = (arguments[1:] for arguments in command.tests([]).values())
+    one, two = (arguments[1:] for arguments in command.tests([], tmp_path).values())
     ignored = [argument.partition("=")[2] for argument in two if argument.startswith("--ignore")]
     assert one[-len(ignored) :] == ignored
     assert not {"-m", "-k", "--deselect"} & {*one, *two}
@@ -71,11 +71,22 @@ def test_all_of_them_run_without_it() -> None:
     ("argv", "last"),
     [(["--quick"], []), (["--quick", "tests/core", "-x"], ["tests/core", "-x"]), (["-x", "--quick"], ["-x"])],
 )
-def test_it_takes_pytests_arguments(argv: list[str], last: list[str]) -> None:
-    """They follow its own choice, wherever the option stands."""
-    (arguments,) = command.tests(argv).values()
-    assert arguments == [*command.QUICK, *last]
-    assert command.tests(["tests/core"]) == {"tests": ["pytest", "-rs", "tests/core"]}
+def test_it_takes_pytests_arguments(argv: list[str], last: list[str], tmp_path: Path) -> None:
+    """They follow its own choice, wherever the option stands, in both halves."""
+    one, two = command.tests(argv, tmp_path).values()
+    assert one == two == [*command.QUICK, f"--claims={tmp_path}", *last]
+    assert command.tests(["tests/core"], tmp_path) == {"tests": ["pytest", "-rs", "tests/core"]}
+
+
+def test_each_file_is_claimed_by_one_process(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Two processes that take turns run every test once between them, and a file whole."""
+    items = request.session.items
+    halves = [quick_tests.claimed(items, tmp_path) for _ in range(2)]
+    ran: list[list[pytest.Item]] = [[], []]
+    for turn in range(2 * len(items) + 2):
+        ran[turn % 2] += [item for item in [next(halves[turn % 2], None)] if item]
+    assert sorted(item.nodeid for half in ran for item in half) == sorted(item.nodeid for item in items)
+    assert not {item.path for item in ran[0]} & {item.path for item in ran[1]}
 
 
 def test_it_is_in_the_help_and_in_the_readme() -> None:
@@ -111,6 +122,46 @@ def test_who_starts_a_process_without_a_word_fails(tmp_path: Path) -> None:
     assert failed == {"test_starts_one", "test_forks"}, done.stdout
     assert "3 passed" in done.stdout
     assert "mark it as pytest.mark.process" in done.stdout
+
+
+#: Two files with fixtures of every scope, a failure and a property.
+SHARED = """
+import pytest
+from hypothesis import given, settings, strategies as st
+
+@pytest.fixture(scope="module", params=["a", "b"])
+def wide(request):
+    yield request.param
+
+def test_one(wide): pass
+def test_two(wide): assert wide == "a"
+seen = []
+@given(st.integers())
+def test_property(x): seen.append(x)
+def test_examples(): assert len(seen) < 30
+"""
+
+
+@pytest.mark.process
+def test_two_halves_are_the_whole(tmp_path: Path) -> None:
+    """A process runs what no other has claimed, with every fixture and few examples, and fails for a failed test."""
+    claims = tmp_path / "claims"
+    claims.mkdir()
+    one, two = (tmp_path / "tests" / name / f"test_{name}.py" for name in ("one", "two"))
+    for file in (one, two):
+        file.parent.mkdir(parents=True)
+        file.write_text(SHARED)
+    options = ["-q", "-n", "0", "-p", "dev.quick_tests", f"--claims={claims}", "-p", "no:cacheprovider"]
+    program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
+    quick_tests.claim_of(two, claims).touch()
+    failed = (1, "1 failed, 5 passed")
+    turns: list[tuple[Path | None, tuple[int, str]]] = [(one, failed), (two, failed), (None, (0, "no tests ran"))]
+    for ran, ended in turns:
+        done = subprocess.run([*program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == ended, done.stdout
+        assert (f"{ran}" in done.stdout) == (ran is not None)
+        if ran is one:
+            quick_tests.claim_of(two, claims).unlink()
 
 
 @pytest.mark.process

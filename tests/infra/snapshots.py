@@ -32,7 +32,7 @@ class Resource:
 
     @property
     def id(self) -> str:
-        """The whole id."""
+        """The full resource id."""
         return str(self.body["id"])
 
     @property

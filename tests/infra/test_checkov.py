@@ -11,7 +11,7 @@ from dev.templates import snapshots
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> None:
-    """Let checkov answer this."""
+    """Make checkov return the given output."""
     monkeypatch.setattr(checkov, "_asked", lambda _file: answer)
 
 

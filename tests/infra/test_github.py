@@ -65,7 +65,7 @@ class CommandContext:
 
 @pytest.fixture
 def command_context(tmp_path: Path) -> CommandContext:
-    """An owner of both."""
+    """A context with az and gh that answer as to an owner of both."""
     for name in ("az", "gh"):
         program = tmp_path / name
         program.write_text(PROGRAM.format(python=sys.executable))

@@ -13,16 +13,15 @@ import pytest
 from shared.core.lifecycle.steps import METRICS, Step
 from shared.core.metric import Metric
 from tests.infra.snapshots import INFRA, resources, snapshots
-
-ROOT = INFRA.parent
+from tests.sources import ROOT, app, nodes
 
 OPERATIONS = ROOT / "docs" / "operations.md"
 
 
 def calls(method: str) -> Iterator[tuple[str, set[str]]]:
     """Every ``telemetry.<method>(name, ...)`` of the source: the name, and the labels or facts given with it."""
-    for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in app():
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
                 owner = node.func.value
                 if getattr(owner, "attr", getattr(owner, "id", "")) == "telemetry" and node.args:
@@ -40,8 +39,8 @@ def _texts(node: ast.expr) -> list[str]:
 
 def named_by_transitions() -> Iterator[tuple[str, set[str]]]:
     """Every ``happened(Step.NAME, ...)`` of the core, which is logged when it is saved."""
-    for path in (ROOT / "shared" / "core").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in app():
+        for node in nodes(path) if path.is_relative_to(ROOT / "shared" / "core") else ():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "happened":
                 assert isinstance(node.args[0], ast.Attribute)
                 yield Step[node.args[0].attr].value, {keyword.arg for keyword in node.keywords if keyword.arg}

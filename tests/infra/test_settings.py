@@ -51,7 +51,7 @@ ANSWERS = {
 
 
 def tuned() -> dict[str, str]:
-    """infra/settings.json."""
+    """The settings of infra/settings.json."""
     values: dict[str, str] = json.loads((INFRA / "settings.json").read_text(encoding="utf-8"))
     return values
 

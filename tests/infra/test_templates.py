@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = shutil.copytree(INFRA, tmp_path / "infra")
     monkeypatch.setattr(templates, "INFRA", made)
     monkeypatch.setattr(templates, "ENVIRONMENTS", made / "environments")
+    monkeypatch.setattr(templates, "STAMP", tmp_path / "local" / "templates.stamp")
     return made
 
 
@@ -96,6 +98,57 @@ def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setenv("PATH", os.devnull)
     assert templates.main([]) == 0
     assert "NOT compiled" in capsys.readouterr().err
+
+
+@pytest.fixture
+def counted(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A compiler that finds nothing and notes each start in a file; returns that file."""
+    starts = tmp_path / "starts"
+    program = tmp_path / "bicep"
+    program.write_text(f"#!/bin/sh\necho started >> {starts}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("BICEP", str(program))
+    return starts
+
+
+def runs(starts: Path, *arguments: str) -> int:
+    """How many compilers a green run of the command starts."""
+    starts.unlink(missing_ok=True)
+    assert templates.main([*arguments]) == 0
+    return len(starts.read_text(encoding="utf-8").splitlines()) if starts.exists() else 0
+
+
+def test_what_has_not_changed_is_not_compiled_again(counted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only with the option, and it says so."""
+    every = 3 + len(ENVIRONMENTS)
+    assert runs(counted, "--if-changed") == every
+    assert "nothing found" in capsys.readouterr().out
+    assert runs(counted, "--if-changed") == 0
+    assert "as it was when the compiler last found nothing" in capsys.readouterr().out
+    assert runs(counted) == every
+
+
+def test_whatever_changes_is_compiled(copy: Path, counted: Path, tmp_path: Path) -> None:
+    """A file of infra/, a new one, one that has gone, the compiler."""
+    assert runs(counted) > 0
+    changes: dict[str, Callable[[], object]] = {
+        "changed": lambda: (copy / "bicepconfig.json").write_text("{}\n", encoding="utf-8"),
+        "new": lambda: (copy / "modules" / "new.txt").write_text("", encoding="utf-8"),
+        "gone": (copy / "modules" / "new.txt").unlink,
+        "compiler": lambda: os.utime(tmp_path / "bicep", ns=(1, 1)),
+    }
+    for name, change in changes.items():
+        assert runs(counted, "--if-changed") == 0
+        change()
+        assert runs(counted, "--if-changed") > 0, name
+
+
+def test_a_finding_leaves_no_stamp(copy: Path, counted: Path) -> None:
+    """It is found again until it is mended."""
+    (copy / "main.bicep").write_text("", encoding="utf-8")
+    for _ in range(2):
+        assert templates.main(["--if-changed"]) == 1
+    assert not templates.STAMP.exists()
 
 
 def test_every_rule_of_the_linter_is_an_error_or_has_a_reason() -> None:

@@ -124,7 +124,7 @@ class Play(RuleBasedStateMachine):
     @precondition(lambda self: self.unfinished)
     @rule(fault=FAULTS)
     def again(self, fault: tuple[int, Mode]) -> None:
-        """Deliver again what died."""
+        """Redeliver a message whose handler crashed."""
         self.deliver(self.unfinished.pop(0), fault)
 
     @rule(seconds=st.sampled_from([1, 31, 60, 240, 3700]))

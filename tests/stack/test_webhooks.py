@@ -108,7 +108,7 @@ class Delivery:
     body: bytes
 
     async def post(self, trigger: httpx.AsyncClient) -> httpx.Response:
-        """Send it."""
+        """Send a webhook to the app."""
         return await trigger.post(self.url, content=self.body, headers=self.headers)
 
 

@@ -48,7 +48,7 @@ async def failed(world: World, error: str) -> None:
 
 
 async def succeeded(world: World, content: bytes = b"a picture") -> None:
-    """The latest prediction succeeds."""
+    """Let the latest prediction succeed."""
     world.replicate.succeed(world.replicate.ids()[-1], [content])
     await world.webhook(world.replicate.ids()[-1])
 

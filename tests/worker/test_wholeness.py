@@ -151,7 +151,7 @@ def test_only_sounds_without_pictures_are_sounds() -> None:
         assert shows_pictures(content_type, io.BytesIO(content)) is pictures
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(
     st.sampled_from(list(WHOLE.values())), st.lists(st.tuples(st.integers(0, 999), st.binary(max_size=9)), max_size=5)
 )

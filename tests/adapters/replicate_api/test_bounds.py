@@ -34,7 +34,7 @@ def running() -> FullPrediction:
 
 
 async def _last(events: AsyncIterator[object]) -> object:
-    """The last of them."""
+    """Read a paged list to its end and return the last item."""
     last: object = None
     async for event in events:
         last = event

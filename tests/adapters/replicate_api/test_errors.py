@@ -29,7 +29,7 @@ NEW = NewPrediction(inputs={"prompt": "a secret wish"})
 
 
 def says(status: int, body: object = None, **headers: str) -> web.Response:
-    """An answer in JSON."""
+    """Returns a response with a JSON body."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return web.Response(status=status, body=json.dumps(body).encode(), headers=named)
 
@@ -214,11 +214,11 @@ class Renewed:
     """A token source whose first token is worth nothing any more."""
 
     async def value(self) -> str:
-        """The old one."""
+        """Returns the token that is refused."""
         return "r8_" + "o" * 37
 
     async def refresh(self) -> str:
-        """The new one."""
+        """Returns the token that is accepted."""
         return TOKEN
 
 

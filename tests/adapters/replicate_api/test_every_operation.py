@@ -39,7 +39,7 @@ class Story:
 
 
 async def all_of(things: AsyncIterator[Any]) -> list[Any]:
-    """A list's things."""
+    """Read a paged list to its end."""
     return [thing async for thing in things]
 
 
@@ -60,7 +60,7 @@ async def create_training(story: Story) -> None:
 
 
 async def deploy(story: Story) -> None:
-    """The model that streams."""
+    """Create a deployment of the model that streams."""
     model = await story.api.models.get(LLAMA)
     assert model.latest_version is not None
     await story.api.deployments.create(

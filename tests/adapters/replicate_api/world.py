@@ -57,7 +57,7 @@ class World:
     witness: Witness
 
     def fault(self, **fault: object) -> None:
-        """Let something go wrong."""
+        """Add a fault to the simulator."""
         self.simulator.faults.waiting.append(read_fault(fault))
 
     def later(self, seconds: float) -> None:
