@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.core.catalog.catalog import Catalog
 from shared.core.catalog.file import build_catalog, parse_catalog
+from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.requests.messages import GenerationRequest
 
 #: The catalogue that comes with the app.
@@ -64,4 +64,4 @@ def catalog(models: Mapping[str, Any], **defaults: str | Mapping[str, str]) -> C
 def _by_plan(models: Mapping[str, Any], chosen: str | Mapping[str, str]) -> dict[str, str]:
     if not isinstance(chosen, str):
         return dict(chosen)
-    return {plan.label: chosen for plan in Plan if plan >= Plan.named(models[chosen]["tier"])}
+    return {plan.label: chosen for plan in Tier if plan >= Tier.named(models[chosen]["tier"])}

@@ -26,12 +26,13 @@ from dev.fakes.store import FakeStore
 from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
 from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Timing
 from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account, Move, Plan, moved
+from shared.core.money.ledger import Account, Move, moved
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.messages import Message
@@ -99,7 +100,7 @@ class World:
     async def open_account(self, account_id: str = "ada", amount: int | None = None) -> None:
         """Grant an account its credits, on the premium plan."""
         granted = self._credits if amount is None else amount
-        await worker.grant(self.deps, account_id, granted, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(self.deps, account_id, granted, grant_id="welcome", plan=Tier.PREMIUM)
 
     def now(self) -> datetime:
         """The world's time."""

@@ -18,7 +18,8 @@ import typer
 
 from shared import worker
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_id
-from shared.core.money.ledger import MOST_CREDITS, Account, LedgerEntry, Move, Plan
+from shared.core.catalog.tiers import Tier
+from shared.core.money.ledger import MOST_CREDITS, Account, LedgerEntry, Move
 from shared.core.reasons import counted
 from shared.views.times import moment
 from shared.worker.accounts import Difference
@@ -36,7 +37,7 @@ AccountId = Annotated[
 ]
 Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", metavar="N", show_default=False)]
 
-_PLANS = "|".join(plan.label for plan in Plan)
+_PLANS = "|".join(plan.label for plan in Tier)
 _PlanToo = Annotated[str | None, typer.Option(help="Also set the plan.", metavar=_PLANS)]
 _NewPlan = Annotated[str | None, typer.Option(help="The plan from now on.", metavar=_PLANS)]
 _LimitToo = Annotated[
@@ -138,9 +139,9 @@ def _amount(text: str) -> int:
     return int(text)
 
 
-def _plan(name: str) -> Plan:
+def _plan(name: str) -> Tier:
     try:
-        return Plan.named(name)
+        return Tier.named(name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

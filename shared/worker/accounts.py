@@ -14,12 +14,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from zlib import crc32
 
+from shared.core.catalog.tiers import Tier
 from shared.core.dependency import Dependency
 from shared.core.keys import ID_RULE, is_id
 from shared.core.lifecycle.generation import Generation
 from shared.core.metric import Metric
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, LedgerEntry, Plan
+from shared.core.money.ledger import Account, LedgerEntry
 from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
 from shared.worker.saving import CONFLICT_TRIES
 
@@ -36,7 +37,7 @@ async def grant(
     amount: int,
     *,
     grant_id: str,
-    plan: Plan | None = None,
+    plan: Tier | None = None,
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:
@@ -60,7 +61,7 @@ async def change_terms(
     account_id: str,
     *,
     change_id: str,
-    plan: Plan | None = None,
+    plan: Tier | None = None,
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:

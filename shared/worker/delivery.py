@@ -26,13 +26,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import BinaryIO, assert_never, cast
 
+from shared.core.catalog.tiers import Tier
 from shared.core.dependency import dependency_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Delivery
 from shared.core.lifecycle.generation import Generation
 from shared.core.modality import Modality
-from shared.core.money.ledger import Plan
 from shared.core.provider.file_types import HEAD_BYTES, media_of
 from shared.core.provider.outputs import files_of, is_address, text_of, version_of
 from shared.core.provider.prediction import Prediction
@@ -61,7 +61,7 @@ class _Task:
     key: Key
     attempt: Attempt
     prediction: Prediction
-    plan: Plan
+    plan: Tier
     records: list[ScreeningRecord] = field(default_factory=list)
 
     @property
@@ -74,7 +74,7 @@ class _Task:
         return f"{output_prefix(self.key)}{self.attempt.number}-{index}."
 
 
-async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction, plan: Plan) -> Delivery:
+async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction, plan: Tier) -> Delivery:
     """Fetch, screen and store every output of a succeeded prediction. Returns what was stored, and why others were not.
 
     Raises Unavailable if an output cannot be fetched or screened now.

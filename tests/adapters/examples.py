@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
@@ -12,7 +13,7 @@ from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry
 from shared.core.modality import Modality
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, Plan
+from shared.core.money.ledger import Account
 from shared.core.money.pricing import Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Guarantees, Kind
 from shared.core.reasons import SENTENCES, Reason
@@ -217,7 +218,7 @@ def full_account(user_id: str) -> Account:
     """An account with a value in every field, in numbers beyond 32 bits."""
     return Account(
         account_id=user_id,
-        plan=Plan.PREMIUM,
+        plan=Tier.PREMIUM,
         granted=3 * HUGE,
         available=HUGE,
         held=HUGE,

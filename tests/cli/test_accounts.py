@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from shared import worker
+from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
-from shared.core.money.ledger import Account, Move, Plan
+from shared.core.money.ledger import Account, Move
 from tests.cli.counter import Counter
 
 CORRECTION = ("--held", "-1", "--available", "1", "--note", "a lost hold", "--id", "ticket-1")
@@ -20,7 +21,7 @@ def test_the_first_grant_opens_the_account(counter: Counter) -> None:
     called = counter.call("grant", "bob", "5", "--plan", "basic", "--daily-limit", "3")
     assert called.code == 0
     assert counter.account("bob") == Account(
-        account_id="bob", plan=Plan.BASIC, granted=5, available=5, daily_limit_credits=3
+        account_id="bob", plan=Tier.BASIC, granted=5, available=5, daily_limit_credits=3
     )
     (entry,) = [entry for entry in counter.records.entries if entry.account_id == "bob"]
     assert entry.move is Move.GRANT
@@ -34,7 +35,7 @@ def test_the_same_grant_twice_gives_once(counter: Counter) -> None:
     assert again.code == 0
     assert "invoice-1 was already given: 5 credits" in again.out
     assert counter.balances() == (15, 0, 0)
-    assert counter.account().plan is Plan.PREMIUM
+    assert counter.account().plan is Tier.PREMIUM
     counter.books_balance()
     for other in (("6",), ("5", "--plan", "free"), ("5", "--daily-limit", "1")):
         refused = counter.call("grant", "ada", *other, "--id", "invoice-1")
@@ -46,7 +47,7 @@ def test_the_same_grant_twice_gives_once(counter: Counter) -> None:
 def test_terms_change_without_a_credit(counter: Counter) -> None:
     """A plan, a limit, then no limit. The account shows them, and its ledger has an entry for each."""
     assert counter.call("terms", "ada", "--plan", "basic", "--daily-limit", "7", "--id", "t1").code == 0
-    assert (counter.account().plan, counter.account().daily_limit_credits) == (Plan.BASIC, 7)
+    assert (counter.account().plan, counter.account().daily_limit_credits) == (Tier.BASIC, 7)
     called = counter.call("terms", "ada", "--no-daily-limit")
     assert (called.code, counter.account().daily_limit_credits) == (0, None)
     assert counter.balances() == (10, 0, 0)
@@ -70,7 +71,7 @@ def test_impossible_terms_are_refused(counter: Counter, argv: tuple[str, ...], c
     called = counter.call("terms", *argv)
     assert (called.code, called.out) == (code, "")
     assert says in called.err
-    assert counter.account().plan is Plan.PREMIUM
+    assert counter.account().plan is Tier.PREMIUM
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from dev.fakes.catalogs import REAL
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
+from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Unit
 from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import GenerationRequest
@@ -79,7 +79,7 @@ def named(model: Model) -> str:
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_every_plan_has_a_default_of_every_modality(modality: str) -> None:
     """The plan may use its default."""
-    for plan in Plan:
+    for plan in Tier:
         default = REAL.get_model_for_plan(plan, modality)
         assert default is not None
         assert default.status is Status.ACTIVE

@@ -8,7 +8,7 @@ import pytest
 from dev.fakes.catalogs import REQUEST, VERSION
 from shared.core.catalog.catalog import Catalog, CreditsPer, Quote, Shape, Status, quote
 from shared.core.catalog.file import CatalogError, parse_catalog
-from shared.core.money.ledger import Plan
+from shared.core.catalog.tiers import Tier
 from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason, Refusal
 
@@ -88,7 +88,7 @@ def test_every_field_of_a_model_is_read() -> None:
         "video",
         Status.ACTIVE,
     )
-    assert (read.tier, read.quality, read.credits, read.credits_per) == (Plan.BASIC, "premium", 4, CreditsPer.SECOND)
+    assert (read.tier, read.quality, read.credits, read.credits_per) == (Tier.BASIC, "premium", 4, CreditsPer.SECOND)
     assert (read.prices, str(read.price_date)) == ((Price(Unit.SECOND, 25_000),), "2026-07-01")
     assert (read.expected_s, read.cancel_after_s, read.output) == (8, 180, Shape.OBJECT)
     assert read.sizing is not None
@@ -138,10 +138,10 @@ def test_a_model_is_added_with_its_modality() -> None:
         FULL + '[default_models.video]\nbasic = "all"\npremium = "all"\n[default_models.image]\nfree="small"'
     )
     assert list(after.models) == ["small", "large", "all"]
-    offer = quote(after, REQUEST, Plan.PREMIUM)
+    offer = quote(after, REQUEST, Tier.PREMIUM)
     assert isinstance(offer, Quote)
     assert offer.model.name == "large"
-    film = after.get_model_for_plan(Plan.BASIC, "video")
+    film = after.get_model_for_plan(Tier.BASIC, "video")
     assert film is not None
     assert film.name == "all"
 
@@ -152,10 +152,10 @@ def test_a_model_is_hidden_in_two_lines_wherever_it_is_a_fallback() -> None:
     with pytest.raises(CatalogError, match=r"^mine.toml: default_models.image.free must name"):
         overlaid(over)
     after = overlaid(over + '[models.large]\ntier = "free"\n[default_models.image]\nfree = "large"\nbasic = "large"\n')
-    offer = quote(after, REQUEST, Plan.FREE)
+    offer = quote(after, REQUEST, Tier.FREE)
     assert isinstance(offer, Quote)
     assert offer.chain == ("large",)
-    assert quote(after, replace(REQUEST, model="small"), Plan.FREE) == Refusal.of(Reason.UNKNOWN_MODEL)
+    assert quote(after, replace(REQUEST, model="small"), Tier.FREE) == Refusal.of(Reason.UNKNOWN_MODEL)
 
 
 def test_an_own_catalogue_stands_alone_where_it_says_so() -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, Move, Plan
+from shared.core.money.ledger import Account, Move
 from shared.core.reasons import Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -73,10 +74,10 @@ def test_daily_limit_counts_what_was_held_today() -> None:
 
 def test_plans_are_ordered_and_named() -> None:
     """A plan includes those below it, and the refusal of an unknown name lists the plans."""
-    assert Plan.FREE < Plan.BASIC < Plan.PREMIUM
-    assert Plan.named("premium") is Plan.PREMIUM
+    assert Tier.FREE < Tier.BASIC < Tier.PREMIUM
+    assert Tier.named("premium") is Tier.PREMIUM
     with pytest.raises(ValueError, match="free, basic, premium"):
-        Plan.named("gold")
+        Tier.named("gold")
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=30))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.money.ledger import Plan
+from shared.core.catalog.tiers import Tier
 from shared.core.safety.moderation import (
     BLOCKLIST,
     CONTENT_SAFETY,
@@ -34,8 +34,8 @@ def test_the_policy_that_comes_with_the_app() -> None:
 def test_plans_may_differ() -> None:
     """A table of their own."""
     policy = parse_policy(TEXT + "\n[plans.free]\nViolence = 2\n")
-    assert policy.thresholds(Plan.FREE)[Category.VIOLENCE] == 2
-    assert policy.thresholds(Plan.BASIC)[Category.VIOLENCE] == 4
+    assert policy.thresholds(Tier.FREE)[Category.VIOLENCE] == 2
+    assert policy.thresholds(Tier.BASIC)[Category.VIOLENCE] == 4
 
 
 @pytest.mark.parametrize("names", [["video"], ["audio"], ["training"], ["training", "video", "audio"]])

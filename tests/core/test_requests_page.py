@@ -14,9 +14,9 @@ from shared.core.catalog.catalog import Catalog, Quote, Status, quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import inputs_of
 from shared.core.catalog.sizes import Value, view
+from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.fields import MODALITIES
@@ -112,7 +112,7 @@ def test_every_example_is_read_and_accepted(title: str) -> None:
     message, unknown = parse_request(EXAMPLES[title].encode())
     assert isinstance(message, GenerationRequest)
     assert unknown == ()
-    quoted = quote(CATALOG, message, Plan.BASIC)
+    quoted = quote(CATALOG, message, Tier.BASIC)
     assert isinstance(quoted, Quote), quoted
     assert quoted.model.modality == title.partition(",")[0]
     mapped = inputs_of(quoted.model, message, seed=0)

@@ -19,10 +19,10 @@ from enum import StrEnum
 from shared.core.catalog.mapping import Input, Readings
 from shared.core.catalog.shortfall import nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
+from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
 from shared.core.modality import Modality
-from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price
 from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
 from shared.core.reasons import Reason, Refusal, counted
@@ -78,7 +78,7 @@ class Model:
     kind: str
     status: Status
     successor: str
-    tier: Plan
+    tier: Tier
     quality: str
     credits: int
     credits_per: CreditsPer
@@ -106,7 +106,7 @@ class Catalog:
 
     version: str
     models: Mapping[str, Model]
-    default_models: Mapping[str, Mapping[Plan, str]]
+    default_models: Mapping[str, Mapping[Tier, str]]
     providers: Providers = field(default_factory=lambda: PROVIDERS)
 
     def find(self, name: str) -> Model | None:
@@ -116,12 +116,12 @@ class Catalog:
         named = (m for m in self.models.values() if name in (m.target, m.target.partition(":")[0]))
         return next(named, None)
 
-    def get_model_for_plan(self, plan: Plan, modality: str = DEFAULT_MODALITY) -> Model | None:
+    def get_model_for_plan(self, plan: Tier, modality: str = DEFAULT_MODALITY) -> Model | None:
         """The plan's default model for a modality. None if no model of the modality is offered."""
         name = self.default_models.get(modality, {}).get(plan)
         return self.models[name] if name else None
 
-    def cheapest(self, modality: str, quality: str, plan: Plan = Plan.PREMIUM) -> Model | None:
+    def cheapest(self, modality: str, quality: str, plan: Tier = Tier.PREMIUM) -> Model | None:
         """The cheapest model of a quality class that a plan includes, by the credits for one default output."""
         offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= plan)
         return min(offered, key=lambda model: unit_credits(model, _NOTHING_SAID), default=None)
@@ -136,7 +136,7 @@ class Catalog:
             model = self.models[model.successor]
         return model
 
-    def chain(self, model: Model, readings: Readings, plan: Plan) -> Iterator[Model]:
+    def chain(self, model: Model, readings: Readings, plan: Tier) -> Iterator[Model]:
         """The model and the models that may be tried after it for this request and plan, in order."""
         yield model
         if not readings.request.allow_fallback:
@@ -202,7 +202,7 @@ class Quote:
     chain: tuple[str, ...]
     outputs: int
     hold_credits: int
-    plan: Plan
+    plan: Tier
     ignored_fields: tuple[str, ...] = ()
     chosen_by: ChosenBy
     passed_over: tuple[PassedOver, ...] = ()
@@ -215,7 +215,7 @@ class _Choice:
     passed_over: tuple[PassedOver, ...] = ()
 
 
-def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
+def quote(catalog: Catalog, request: GenerationRequest, plan: Tier) -> Quote | Refusal:
     """Choose and price the model for a request of this plan, or refuse it with the reason."""
     readings = Readings(request)
     choice = _named(catalog, readings, plan) if request.model is not None else _fitting(catalog, readings, plan)
@@ -246,7 +246,7 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
     )
 
 
-def _named(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
+def _named(catalog: Catalog, readings: Readings, plan: Tier) -> _Choice | Refusal:
     """The model that the request names, or its successor."""
     request = readings.request
     named = catalog.find(request.model or "")
@@ -281,7 +281,7 @@ def _unknown(catalog: Catalog, name: str) -> Refusal:
     return Refusal(Reason.UNKNOWN_MODEL, f"This model is not offered. The nearest names are {' and '.join(near)}.")
 
 
-def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
+def _fitting(catalog: Catalog, readings: Readings, plan: Tier) -> _Choice | Refusal:
     """A model for a request that names none: of its quality class or plan, and one that honours every field."""
     request = readings.request
     modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)

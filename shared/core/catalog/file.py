@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
 from shared.core.catalog.mapping import Input
 from shared.core.catalog.sizes import Sizing
+from shared.core.catalog.tiers import Tier
 from shared.core.modality import InputKind, Modality
-from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, ProviderName
 from shared.core.requests.fields import MODALITIES, WRITTEN
@@ -85,14 +85,14 @@ def _laid(under: Table, over: Table) -> dict[str, Any]:
     return laid
 
 
-def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str, Mapping[Plan, str]]:
+def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str, Mapping[Tier, str]]:
     """The default models. Each plan has one for every modality in which it includes any offered model."""
     tables = _table(file, raw, "default_models")
-    defaults: dict[str, dict[Plan, str]] = {}
+    defaults: dict[str, dict[Tier, str]] = {}
     for modality in MODALITIES:
         offered = [m for m in models.values() if m.modality == modality and m.status is Status.ACTIVE]
         table = tables.get(modality)
-        for plan in Plan if offered else ():
+        for plan in Tier if offered else ():
             where = f"{file}: default_models.{modality}.{plan.label}"
             name = table.get(plan.label) if isinstance(table, dict) else None
             if name is None and min(model.tier for model in offered) > plan:
@@ -103,7 +103,7 @@ def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str
     _known(f"{file}: default_models", tables, MODALITIES)
     for named in tables:
         table = _table(f"{file}: default_models", tables, named)
-        _known(f"{file}: default_models.{named}", table, [plan.label for plan in Plan])
+        _known(f"{file}: default_models.{named}", table, [plan.label for plan in Tier])
     return defaults
 
 
@@ -144,7 +144,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         kind=_text(where, table, "kind"),
         status=_choice(where, table, "status", Status, Status.ACTIVE),
         successor=_text(where, table, "successor"),
-        tier=Plan.named(_word(where, table, "tier", [plan.label for plan in Plan])),
+        tier=Tier.named(_word(where, table, "tier", [plan.label for plan in Tier])),
         quality=_word(where, table, "quality", QUALITIES),
         credits=_whole(where, table, "credits", 1, 1_000_000),
         credits_per=_choice(where, table, "credits_per", CreditsPer, CreditsPer.OUTPUT),

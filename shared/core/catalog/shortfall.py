@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from shared.core.catalog.mapping import Miss, Readings, Taker
-from shared.core.money.ledger import Plan
+from shared.core.catalog.tiers import Tier
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
@@ -23,7 +23,7 @@ class Tiered(Taker, Protocol):
     """A model and the lowest plan that includes it."""
 
     @property
-    def tier(self) -> Plan:
+    def tier(self) -> Tier:
         """The lowest plan that includes it."""
 
 

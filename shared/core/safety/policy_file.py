@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from shared.core.money.ledger import Plan
+from shared.core.catalog.tiers import Tier
 from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Partial, Policy, ScreenerRule, Topic
 
 #: The range of a threshold. 8 refuses nothing of a category, because the highest severity is 7.
@@ -88,11 +88,11 @@ class _Reading:
                 raise self.wrong(f"{where}.{name}", f"must be from {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}")
         return {Category(name): value for name, value in table.items()}
 
-    def plans(self, raw: Mapping[str, Any]) -> dict[Plan, Mapping[Category, int]]:
-        read: dict[Plan, Mapping[Category, int]] = {}
+    def plans(self, raw: Mapping[str, Any]) -> dict[Tier, Mapping[Category, int]]:
+        read: dict[Tier, Mapping[Category, int]] = {}
         for label, table in raw.items():
             try:
-                plan = Plan.named(label)
+                plan = Tier.named(label)
             except ValueError as error:
                 raise self.wrong(f"plans.{label}", str(error)) from None
             read[plan] = self.thresholds(f"plans.{label}", table)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.core.money.ledger import Plan
+from shared.core.catalog.tiers import Tier
 from shared.core.safety.moderation import Assessment, Category, Policy, Topic, Verdict, evaluate
 
 
@@ -54,7 +54,7 @@ class ScreeningRecord:
 
     def verdict_under(self, policy: Policy) -> Verdict:
         """The verdict of another policy on the same assessment."""
-        return evaluate(policy, self.assessment, Plan.named(self.plan))
+        return evaluate(policy, self.assessment, Tier.named(self.plan))
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that ``read_record`` reads back, without empty values."""
@@ -77,7 +77,7 @@ class ScreeningRecord:
 
 
 def record(
-    subject: str, assessment: Assessment, verdict: Verdict, *, policy: Policy, plan: Plan, digest: str, now: datetime
+    subject: str, assessment: Assessment, verdict: Verdict, *, policy: Policy, plan: Tier, digest: str, now: datetime
 ) -> ScreeningRecord:
     """The record of an assessment and the verdict on it."""
     return ScreeningRecord(
@@ -104,7 +104,7 @@ def read_record(raw: object) -> ScreeningRecord | None:
         at = datetime.fromisoformat(raw["at"])
         if at.tzinfo is None:
             return None
-        Plan.named(raw["plan"])
+        Tier.named(raw["plan"])
         severities = {str(name): _whole(value) for name, value in raw.get("severities", {}).items()}
         return ScreeningRecord(
             subject=str(raw["subject"]),

@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.adapters.azure_storage.tables.attempt_columns import attempt_columns, attempt_of
 from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns
+from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key, index_key, row_key
 from shared.core.lifecycle.attempt import Attempt
@@ -29,7 +30,7 @@ from shared.core.lifecycle.generation import (
 )
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, History
-from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
+from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.core.money.usage import Used
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
@@ -74,7 +75,7 @@ def account_of(row: Mapping[str, Any]) -> Account:
     try:
         return Account(
             account_id=columns.get("PartitionKey", str),
-            plan=Plan.named(columns.get("plan", str)),
+            plan=Tier.named(columns.get("plan", str)),
             **columns.balances(),
             daily_limit_credits=columns.maybe("daily_limit_credits", int),
             day=date.fromisoformat(day) if day else None,
