@@ -131,7 +131,7 @@ def _report_read_errors(setting: str, place: str) -> Iterator[None]:
 @contextmanager
 def _report_parse_errors() -> Iterator[None]:
     """Turn an error in the file's content into a SettingsError."""
-    from shared.core.catalog.file import CatalogError  # noqa: PLC0415  # rule 3
+    from shared.core.catalog.reading import CatalogError  # noqa: PLC0415  # rule 3
     from shared.core.safety.blocklist import BlocklistError  # noqa: PLC0415  # rule 3
     from shared.core.safety.policy_file import PolicyError  # noqa: PLC0415  # rule 3
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.catalog.catalog import Quote, quote
-from shared.core.catalog.file import CatalogError, parse_catalog
+from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import Mapped, inputs_of
+from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.sizes import nearest_ratio
 from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import RATIO, SEED, TEXT, VERSION, model
-from shared.core.catalog.file import CatalogError, build_catalog
+from shared.core.catalog.file import build_catalog
+from shared.core.catalog.reading import CatalogError
 from shared.core.requests.fields import FIELDS, Text
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from dev.fakes.catalogs import REQUEST, VERSION
 from shared.core.catalog.catalog import Catalog, CreditsPer, Quote, Shape, Status, quote
-from shared.core.catalog.file import CatalogError, parse_catalog
+from shared.core.catalog.file import parse_catalog
+from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.tiers import Tier
 from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason, Refusal
