@@ -13,7 +13,6 @@ from shared.composition.app import App
 from shared.config import data_files
 from shared.config.settings import Settings, SettingsError
 from shared.core.catalog.catalog import Status
-from shared.core.catalog.tiers import Tier
 from shared.core.dependency import Dependency
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.ports import Unavailable
@@ -61,7 +60,7 @@ def test_another_file_replaces_the_apps_own(tmp_path: Path) -> None:
     mine = replace(SETTINGS, moderation_file=str(file))
     assert data_files.policy(mine).refuse_from[Category.HATE] == 6
     stricter = data_files.policy(replace(mine, refuse_violence_from=1))
-    assert stricter.thresholds(Tier.FREE)[Category.VIOLENCE] == 1
+    assert stricter.thresholds("free")[Category.VIOLENCE] == 1
     assert stricter.version == "2026-11-01+Violence1"
 
 

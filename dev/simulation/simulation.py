@@ -22,7 +22,6 @@ from dev.simulation.invariants import Observer, after_step, at_rest, require
 from dev.simulation.replicate_life import ReplicateLife
 from dev.simulation.weather import Rates, Weather
 from shared import worker
-from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
 from shared.core.metric import Metric
 from shared.core.requests.messages import PredictionEvent
@@ -150,7 +149,7 @@ class Simulation:
     def _user(self, user_id: str) -> None:
         """Someone with too few credits for all they ask, sometimes with a daily limit, granted more on the way."""
         weather = self.weather
-        plan, limit = weather.one_of((Tier.BASIC, Tier.PREMIUM)), weather.one_of((None, None, 20))
+        plan, limit = weather.one_of(("basic", "premium")), weather.one_of((None, None, 20))
         self._grant(user_id, 0, weather.random.randint(10, 40), plan, limit)
         for number in (1, 2):
             amount = weather.random.randint(5, 30)
@@ -159,9 +158,7 @@ class Simulation:
             key = Key(user_id, f"g{number}")
             self.clock.plan(weather.between(1, ACTS_S), lambda k=key: self._ask(k))  # type: ignore[misc]  # as above
 
-    def _grant(
-        self, user_id: str, number: int, amount: int, plan: Tier | None = None, limit: int | None = None
-    ) -> None:
+    def _grant(self, user_id: str, number: int, amount: int, plan: str | None = None, limit: int | None = None) -> None:
         """The billing side grants, and grants again under the same id until an answer says that it worked."""
         again = self.weather.strikes("redelivered")
 

@@ -64,6 +64,9 @@ class Container(SafetyPart):
         from shared.adapters.net.input_files import InputFetcher
 
         settings = self.settings
+        catalog = data_files.catalog(settings, self._texts)
+        plans = data_files.plans(settings, catalog, self._texts)
+        data_files.check_policy(settings, self.policy, plans)
         return Dependencies(
             store=self.store,
             index=self.index,
@@ -78,7 +81,8 @@ class Container(SafetyPart):
             dead_letters=self.dead_letters,
             messenger=self.messenger,
             telemetry=self.telemetry,
-            catalog=data_files.catalog(settings, self._texts),
+            catalog=catalog,
+            plans=plans,
             policy=self.policy,
             timing=Timing(
                 check_after_s=settings.check_after_s,

@@ -26,7 +26,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import BinaryIO, assert_never, cast
 
-from shared.core.catalog.tiers import Tier
 from shared.core.dependency import dependency_of
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
@@ -61,7 +60,7 @@ class _Task:
     key: Key
     attempt: Attempt
     prediction: Prediction
-    plan: Tier
+    plan: str
     records: list[ScreeningRecord] = field(default_factory=list)
 
     @property
@@ -74,13 +73,13 @@ class _Task:
         return f"{output_prefix(self.key)}{self.attempt.number}-{index}."
 
 
-async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction, plan: Tier) -> Delivery:
+async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction) -> Delivery:
     """Fetch, screen and store every output of a succeeded prediction. Returns what was stored, and why others were not.
 
     Raises Unavailable if an output cannot be fetched or screened now.
     """
     attempt = generation.attempt
-    task = _Task(deps, generation.key, attempt, prediction, plan)
+    task = _Task(deps, generation.key, attempt, prediction, generation.plan)
     stored: list[Output] = []
     refused: Refusal | None = None
     problem: Refusal | None = None

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
@@ -218,7 +217,7 @@ def full_account(user_id: str) -> Account:
     """An account with a value in every field, in numbers beyond 32 bits."""
     return Account(
         account_id=user_id,
-        plan=Tier.PREMIUM,
+        plan="premium",
         granted=3 * HUGE,
         available=HUGE,
         held=HUGE,

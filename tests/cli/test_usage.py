@@ -5,7 +5,6 @@ import json
 import pytest
 
 from dev.fakes.world import KEY
-from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
 from shared.worker import grant
 from tests.cli.counter import Counter
@@ -19,7 +18,7 @@ async def busy(counter: Counter) -> Counter:
     await counter.ask(Key("ada", "old"))
     await counter.make()
     counter.pass_time(HOUR_S)
-    await grant(counter.deps, "eve", 5, grant_id="welcome", plan=Tier.PREMIUM)
+    await grant(counter.deps, "eve", 5, grant_id="welcome", plan="premium")
     await counter.ask(KEY, model="flux-dev", num_outputs=2)
     await counter.ask(Key("eve", "one"))
     await counter.make()

@@ -11,7 +11,6 @@ import pytest
 from dev.fakes.store import FakeStore
 from dev.fakes.world import World
 from shared import worker
-from shared.core.catalog.tiers import Tier
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.money.ledger import Account, LedgerEntry, Move
@@ -73,10 +72,10 @@ async def test_the_same_grant_twice_is_one_grant(world: World) -> None:
 
 async def test_a_grant_may_set_plan_and_limit(world: World) -> None:
     """And a grant that does not name them leaves them unchanged."""
-    await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Tier.BASIC, daily_limit_credits=3)
+    await worker.grant(world.deps, "bob", 5, grant_id="a", plan="basic", daily_limit_credits=3)
     await worker.grant(world.deps, "bob", 5, grant_id="b")
     account = world.account("bob")
-    assert (account.plan, account.daily_limit_credits, account.available) == (Tier.BASIC, 3, 10)
+    assert (account.plan, account.daily_limit_credits, account.available) == ("basic", 3, 10)
 
 
 @pytest.mark.parametrize("bad", [True, 2**63, 10.0, float("nan"), "10", None, 0, -5, 1_000_000_001])
@@ -109,11 +108,11 @@ async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    "other", [{"amount": 6}, {"plan": Tier.FREE}, {"daily_limit_credits": 3}, {"plan": None}, {"unlimited": True}]
+    "other", [{"amount": 6}, {"plan": "free"}, {"daily_limit_credits": 3}, {"plan": None}, {"unlimited": True}]
 )
 async def test_a_grant_id_with_another_amount_or_plan_is_refused_by_name(world: World, other: dict[str, Any]) -> None:
     """It is no repetition: accepting it silently would leave a grant that its sender believes in."""
-    terms: dict[str, Any] = {"amount": 5, "plan": Tier.BASIC}
+    terms: dict[str, Any] = {"amount": 5, "plan": "basic"}
     await worker.grant(world.deps, "ada", grant_id="invoice-1", **terms)
     before = dict(world.store.saved_accounts), list(world.store.entries)
     with pytest.raises(ValueError, match=r"the id 'invoice-1' was used before for 5 credits, plan basic; .*another id"):
@@ -124,11 +123,11 @@ async def test_a_grant_id_with_another_amount_or_plan_is_refused_by_name(world: 
 
 async def test_terms_change_without_a_credit_and_a_limit_goes_away(world: World) -> None:
     """Each can change alone; the ledger says when and to what, and still explains the account."""
-    await worker.change_terms(world.deps, "ada", change_id="t1", plan=Tier.BASIC, daily_limit_credits=7)
-    assert (world.account().plan, world.account().daily_limit_credits) == (Tier.BASIC, 7)
+    await worker.change_terms(world.deps, "ada", change_id="t1", plan="basic", daily_limit_credits=7)
+    assert (world.account().plan, world.account().daily_limit_credits) == ("basic", 7)
     await worker.change_terms(world.deps, "ada", change_id="t2", unlimited=True)
-    assert (world.account().plan, world.account().daily_limit_credits) == (Tier.BASIC, None)
-    await worker.change_terms(world.deps, "ada", change_id="t1", plan=Tier.BASIC, daily_limit_credits=7)
+    assert (world.account().plan, world.account().daily_limit_credits) == ("basic", None)
+    await worker.change_terms(world.deps, "ada", change_id="t1", plan="basic", daily_limit_credits=7)
     assert world.account().daily_limit_credits is None
     assert world.balances() == (10, 0, 0)
     notes = [(entry.entry_id, entry.note) for entry in world.store.entries if entry.move is Move.TERMS]
@@ -146,7 +145,7 @@ async def test_terms_that_say_nothing_or_two_things_are_refused(world: World) ->
         with pytest.raises(ValueError, match=problem):
             await worker.change_terms(world.deps, "ada", change_id="t", **terms)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no account 'eve'"):
-        await worker.change_terms(world.deps, "eve", change_id="t", plan=Tier.FREE)
+        await worker.change_terms(world.deps, "eve", change_id="t", plan="free")
     assert "eve" not in world.store.saved_accounts
 
 

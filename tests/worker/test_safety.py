@@ -11,7 +11,6 @@ from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import CATALOG, KEY, World
 from shared import worker
 from shared.core.catalog.catalog import Catalog, Model
-from shared.core.catalog.tiers import Tier
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Closed
@@ -35,7 +34,7 @@ def with_dependencies(world: World, **changes: Any) -> World:
 def with_model(**changes: Any) -> Catalog:
     """The catalogue with flux-schnell changed."""
     changed: Model = replace(CATALOG.models["flux-schnell"], **changes)
-    return Catalog(CATALOG.version, {**CATALOG.models, "flux-schnell": changed}, CATALOG.default_models)
+    return Catalog(CATALOG.version, {**CATALOG.models, "flux-schnell": changed})
 
 
 async def delivered(world: World, *contents: bytes, **fields: Any) -> World:
@@ -95,10 +94,10 @@ async def test_a_verdict_is_kept_once_however_often_the_news_come(world: World) 
 
 async def test_the_plan_decides(world: World) -> None:
     """What is refused on one plan passes on another."""
-    with_dependencies(world, policy=replace(POLICY, plans={Tier.PREMIUM: {Category.VIOLENCE: 8}}))
+    with_dependencies(world, policy=replace(POLICY, plans={"premium": {Category.VIOLENCE: 8}}))
     await world.ask(prompt="a gory battle")
     assert world.generation().state is State.RUNNING
-    await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Tier.FREE)
+    await worker.grant(world.deps, "bob", 5, grant_id="a", plan="free")
     await world.ask(Key("bob", "one"), prompt="a gory battle")
     assert world.saved(Key("bob", "one")).reason is Reason.PROMPT_REFUSED
 

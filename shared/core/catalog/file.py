@@ -47,36 +47,14 @@ def parse_catalog(text: str, file: str = "catalog.toml", over: str = "", over_fi
 
 def build_catalog(raw: Table, file: str = "catalog.toml") -> Catalog:
     """A catalogue from decoded TOML, checked completely. Raises CatalogError for the first problem."""
-    reading.check_known(file, raw, ("version", "replace", "default_models", "models"))
+    reading.check_known(file, raw, ("version", "replace", "models"))
     tables = raw.get("models")
     if not isinstance(tables, dict) or not tables:
         raise CatalogError(f"{file}: no model in it")
     models = {name: _model(f"{file}: model {name}", name, table) for name, table in tables.items()}
     for model in models.values():
         _check_links(f"{file}: model {model.name}", model, models)
-    return Catalog(str(raw.get("version", "")), models, _defaults(file, raw, models))
-
-
-def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str, Mapping[Tier, str]]:
-    """The default models. Each plan has one for every modality in which it includes any offered model."""
-    tables = reading.subtable(file, raw, "default_models")
-    defaults: dict[str, dict[Tier, str]] = {}
-    for modality in MODALITIES:
-        offered = [m for m in models.values() if m.modality == modality and m.status is Status.ACTIVE]
-        table = tables.get(modality)
-        for plan in Tier if offered else ():
-            where = f"{file}: default_models.{modality}.{plan.label}"
-            name = table.get(plan.label) if isinstance(table, dict) else None
-            if name is None and min(model.tier for model in offered) > plan:
-                continue  # requests of this plan are refused: the plan is too low
-            if name not in [model.name for model in offered if model.tier <= plan]:
-                raise CatalogError(f"{where} must name a model that makes {modality}, is offered, and is in the plan")
-            defaults.setdefault(modality, {})[plan] = name
-    reading.check_known(f"{file}: default_models", tables, MODALITIES)
-    for named in tables:
-        table = reading.subtable(f"{file}: default_models", tables, named)
-        reading.check_known(f"{file}: default_models.{named}", table, [plan.label for plan in Tier])
-    return defaults
+    return Catalog(str(raw.get("version", "")), models)
 
 
 def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
@@ -117,7 +95,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         kind=reading.text(where, table, "kind"),
         status=reading.choice(where, table, "status", Status, Status.ACTIVE),
         successor=reading.text(where, table, "successor"),
-        tier=Tier.named(reading.word(where, table, "tier", [plan.label for plan in Tier])),
+        tier=Tier.named(reading.word(where, table, "tier", [tier.label for tier in Tier])),
         quality=reading.word(where, table, "quality", QUALITIES),
         credits=reading.whole(where, table, "credits", 1, 1_000_000),
         credits_per=reading.choice(where, table, "credits_per", CreditsPer, CreditsPer.OUTPUT),

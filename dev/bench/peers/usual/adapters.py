@@ -32,7 +32,6 @@ from shared.adapters.replicate import creating
 from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
 from shared.config.settings import WEBHOOK_PATH
-from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Transition
@@ -152,11 +151,11 @@ class SdkScreener:
     def __init__(self, endpoint: str, key: str) -> None:
         self._client = ContentSafetyClient(endpoint, AzureKeyCredential(key))
 
-    async def text(self, text: str, plan: Tier = Tier.FREE) -> Assessment:  # noqa: ARG002 - the port's
+    async def text(self, text: str, plan: str = "") -> Assessment:  # noqa: ARG002 - the port's
         """Analyse a text."""
         return _verdict(await self._client.analyze_text(AnalyzeTextOptions(text=text)))
 
-    async def image(self, image: bytes, plan: Tier = Tier.FREE) -> Assessment:  # noqa: ARG002 - the port's
+    async def image(self, image: bytes, plan: str = "") -> Assessment:  # noqa: ARG002 - the port's
         """Analyse an image."""
         return _verdict(await self._client.analyze_image(AnalyzeImageOptions(image=ImageData(content=image))))
 
