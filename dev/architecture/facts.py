@@ -14,8 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from dev.fakes.catalogs import REAL as CATALOG
-from dev.fakes.catalogs import REAL_PLANS
+from dev.fakes.catalogs import REAL, REAL_PLANS
 from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.catalog import quote
 from shared.core.events.generation_event import Output
@@ -32,6 +31,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PACED = NotCreated(DeferReason.PACED, 5)
 LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
+CATALOG = REAL
 TIMING = Timing()
 ADA = Account(account_id="ada", plan="premium", granted=10, available=10)
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")

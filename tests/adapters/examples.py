@@ -145,6 +145,7 @@ def full_generation(key: Key) -> Generation:
         outputs=(output(key, 0), output(key, 1)),
         refused_outputs=2,
         ignored_fields=("negative_prompt", "strength"),
+        plan="premium",
         chosen_by=ChosenBy.FALLBACK,
         passed_over=(PassedOver("flux-dev", Reason.MODEL_RETIRED), PassedOver("flux-0", Reason.PROVIDER_FAILED)),
         metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},

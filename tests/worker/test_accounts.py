@@ -92,9 +92,12 @@ async def test_what_is_no_number_of_credits_is_refused_by_name(world: World, bad
     if type(bad) is not int or abs(bad) >= 2**63:
         with pytest.raises(ValueError, match="held must be a whole number"):
             await worker.correct(world.deps, "ada", available=0, held=bad, captured=0, correction_id="g", note="x")
-    plan: Any = "premium"
-    with pytest.raises(ValueError, match="plan must be one of free, basic, premium"):
-        await worker.grant(world.deps, "ada", 5, grant_id="g", plan=plan)
+    for plan in ("gold", "", "Free", 0, ["free"]):
+        no_plan: Any = plan
+        with pytest.raises(ValueError, match="plan must be one of free, basic, premium"):
+            await worker.grant(world.deps, "ada", 5, grant_id="g", plan=no_plan)
+        with pytest.raises(ValueError, match="plan must be one of free, basic, premium"):
+            await worker.change_terms(world.deps, "ada", change_id="g", plan=no_plan)
     assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
 
 
