@@ -234,3 +234,21 @@ def test_a_correction_needs_a_change_a_note_and_an_id(counter: Counter, argv: tu
     called = counter.call("correct", "ada", *argv, "--yes")
     assert (called.code, called.out) == (2, "")
     assert counter.balances() == (10, 0, 0)
+
+
+def test_an_account_shows_a_plan_that_is_gone(counter: Counter) -> None:
+    """The operator reads that its requests wait, and what to do."""
+    counter.operations.deps.store.put_account(replace(counter.account(), plan="gold"))
+    shown = counter.call("account", "ada")
+    assert re.search(
+        r"^plan +gold \(there is no such plan: requests wait; set another with `terms --plan`\)$",
+        shown.out,
+        re.MULTILINE,
+    )
+    assert json.loads(counter.call("account", "ada", "--json").out)["plan"] == "gold"
+
+
+def test_an_account_without_a_plan_shows_the_default_one(counter: Counter) -> None:
+    """It is the plan that its requests get."""
+    assert counter.call("grant", "eve", "5").code == 0
+    assert re.search(r"^plan +free$", counter.call("account", "eve").out, re.MULTILINE)
