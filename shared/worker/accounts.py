@@ -161,7 +161,7 @@ def _check_ids(account_id: str, entry_id: str) -> None:
 
 def _check_plan(deps: Dependencies, plan: str | None) -> None:
     """Raise ValueError unless it is a plan's name: an account with another plan could open nothing."""
-    if plan is not None and not (isinstance(plan, str) and plan in deps.plans):
+    if plan is not None and plan not in list(deps.plans):
         raise ValueError(f"plan must be one of {', '.join(deps.plans)}")
 
 

@@ -79,12 +79,9 @@ async def reserve(
 
 def _quote_for(deps: Dependencies, screened: Admission, account: Account | None) -> Quote | Refusal:
     """The quote for the plan that the account has when the generation is saved."""
-    if isinstance(screened.quoted, Refusal):
+    if isinstance(screened.quoted, Refusal) or screened.quoted.plan == _plan(deps, account).name:
         return screened.quoted
-    plan = _plan(deps, account)
-    if screened.quoted.plan == plan.name:
-        return screened.quoted
-    return quote(deps.catalog, screened.message, plan)
+    return quote(deps.catalog, screened.message, _plan(deps, account))
 
 
 def _plan(deps: Dependencies, account: Account | None) -> Plan:

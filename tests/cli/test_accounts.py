@@ -238,7 +238,7 @@ def test_a_correction_needs_a_change_a_note_and_an_id(counter: Counter, argv: tu
 
 def test_an_account_shows_a_plan_that_is_gone(counter: Counter) -> None:
     """The operator reads that its requests wait, and what to do."""
-    counter.operations.deps.store.put_account(replace(counter.account(), plan="gold"))
+    counter.store.put_account(replace(counter.account(), plan="gold"))
     shown = counter.call("account", "ada")
     assert re.search(
         r"^plan +gold \(there is no such plan: requests wait; set another with `terms --plan`\)$",

@@ -76,9 +76,7 @@ CATALOG = catalog(MODELS)
 
 def plans_for(of: Catalog = CATALOG) -> Plans:
     """The plans for one of the catalogues of this file, or for the app's own."""
-    if of is REAL:
-        return REAL_PLANS
-    return plans_of(of, image={"premium": "good"}, video="film")
+    return REAL_PLANS if of is REAL else plans_of(of, image={"premium": "good"}, video="film")
 
 
 def quoted(plan: str = "premium", of: Catalog = CATALOG, **said: Any) -> Quote:

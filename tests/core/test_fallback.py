@@ -50,14 +50,13 @@ MODELS: dict[str, Any] = {
     "trainer-too": trainer("trainer-too"),
 }
 CATALOG = catalog(MODELS)
-PLANS = plans_of(CATALOG)
 TRAINING = {"model": "trainer", "input_file": "ada/ada/a.zip", "destination": "ada/lora", "prompt": ""}
 
 
 def submitting(**said: Any) -> tuple[Generation, Account]:
     """A generation whose first create was sent, and the account with its hold."""
     request = replace(REQUEST, **{"model": "first"} | said)
-    quoted = quote(CATALOG, request, PLANS["premium"])
+    quoted = quote(CATALOG, request, plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Quote), quoted
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert opened.account is not None
@@ -175,7 +174,7 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
     """The second model costs 2, the third 1: with a limit of one credit only the third may follow."""
     cheap_first = catalog(MODELS | {"first": MODELS["first"] | {"credits": 1}})
     request = replace(REQUEST, model="first", max_credits=1)
-    quoted = quote(cheap_first, request, PLANS["premium"])
+    quoted = quote(cheap_first, request, plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Quote)
     opened = opening.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
     first = opened.generation
@@ -294,7 +293,7 @@ def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
 def test_a_training_needs_a_destination() -> None:
     """The refusal names the field, before anything is held."""
     request = replace(REQUEST, model="trainer", input_file="ada/ada/a.zip")
-    quoted = quote(CATALOG, request, PLANS["premium"])
+    quoted = quote(CATALOG, request, plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Quote)
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert (opened.generation.state, opened.generation.reason) == (State.REJECTED, Reason.INVALID_REQUEST)
@@ -304,7 +303,7 @@ def test_a_training_needs_a_destination() -> None:
 
 def test_a_destination_makes_no_training_of_a_picture() -> None:
     """A destination with a picture model is refused, and never ignored."""
-    quoted = quote(CATALOG, replace(REQUEST, model="first", destination="ada/lora"), PLANS["premium"])
+    quoted = quote(CATALOG, replace(REQUEST, model="first", destination="ada/lora"), plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Refusal)
     assert quoted.text == "destination is not taken by first: leave it out, or ask for a model that takes it"
 
