@@ -35,7 +35,7 @@ async def test_an_own_plan_decides_like_one_of_ours() -> None:
     await world.ask(model=None)
     await world.ask(Key("ada", "two"), model="flux-1.1-pro")
     assert (world.generation().plan, world.generation().chain[0]) == ("gold", "flux-dev")
-    assert world.generation(Key("ada", "two")).reason is Reason.PLAN_TOO_LOW
+    assert world.saved(Key("ada", "two")).reason is Reason.PLAN_TOO_LOW
 
 
 async def test_an_account_without_a_plan_has_the_default_one() -> None:
@@ -68,8 +68,8 @@ async def test_a_request_of_an_account_whose_plan_is_gone_waits_and_is_served_wh
     world = await gold_world()
     use_plans(world, REAL_PLANS)
     await world.ask(model=None)
-    waiting = world.generation()
-    assert (waiting.state, waiting.reason, waiting.plan) == (State.RECEIVED, Reason.PLAN_UNAVAILABLE, "")
+    waiting = world.saved()
+    assert (waiting.state, waiting.reason) == (State.RECEIVED, Reason.PLAN_UNAVAILABLE)
     assert world.balances() == (10, 0, 0)
     assert world.telemetry.total("darkroom.deferrals") == 1
     assert not world.replicate.creates
@@ -98,7 +98,7 @@ async def test_a_plan_that_stays_away_ends_the_request_without_charge() -> None:
     await world.ask(model=None)
     await world.settle()
     assert [event.reason for event in world.events] == [Reason.PLAN_UNAVAILABLE]
-    assert (world.generation().state, world.balances()) == (State.REJECTED, (10, 0, 0))
+    assert (world.saved().state, world.balances()) == (State.REJECTED, (10, 0, 0))
     world.at_rest()
 
 
@@ -114,7 +114,7 @@ async def test_what_is_open_goes_on_when_its_plan_is_gone() -> None:
 
 
 async def test_a_request_cannot_name_its_plan() -> None:
-    """The plan is the account's. The field is unknown and told."""
+    """The plan is the account's. The field is unknown, and the event says so."""
     world = World()
     await worker.grant(world.deps, "ada", 10, grant_id="welcome")
     await world.ask(KEY, model=None, plan="premium")
