@@ -23,7 +23,6 @@ from dev.arguments import at_least, more_than_nothing
 from dev.chaos_invariants import Truth, broken
 from dev.stack import LOCAL, Running, Stack
 from shared import worker
-from shared.core.money.ledger import Plan
 
 #: Each prompt contains one of these words, which selects the simulator's fault. "calm" selects none.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -120,7 +119,7 @@ def _impatient_catalog(folder: Path) -> Path:
 
 async def _prepare(stack: Stack) -> None:
     for number in range(USERS):
-        await worker.grant(stack.app.deps, f"user{number}", GRANT, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(stack.app.deps, f"user{number}", GRANT, grant_id="welcome", plan="premium")
     await _simulator(stack, "POST", "/_sim/pictures", {"mode": "plain"})
     for word, fault in FAULTS.items():
         if fault:

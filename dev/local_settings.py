@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE, LOCAL_SETTINGS = ROOT / "local.settings.json.example", ROOT / "local.settings.json"
 
 #: Environment settings that hold a path. It is relative to the shell's folder.
-FILES = ("CATALOG_FILE", "MODERATION_FILE", "BLOCKLIST_FILE")
+FILES = ("CATALOG_FILE", "PLANS_FILE", "MODERATION_FILE", "BLOCKLIST_FILE")
 
 #: Environment settings of behaviour. None of them is an address or a key.
 BEHAVIOUR = (

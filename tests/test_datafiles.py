@@ -14,7 +14,7 @@ from shared.config import data_files
 from shared.config.settings import Settings, SettingsError
 from shared.core.catalog.catalog import Status
 from shared.core.dependency import Dependency
-from shared.core.money.ledger import Plan
+from shared.core.money.plans import Plans
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.ports import Unavailable
 from tests.cli.counter import ENV
@@ -46,9 +46,15 @@ inputs = { prompt = { type = "text" } }
 """
 
 
+def plans(settings: Settings, texts: data_files.Texts | None = None) -> Plans:
+    """The plans for the catalogue of the same settings."""
+    return data_files.plans(settings, data_files.catalog(settings, texts), texts)
+
+
 def test_without_a_setting_they_are_the_apps_own() -> None:
-    """All three exist and are valid."""
+    """All four exist and are valid."""
     assert data_files.catalog(SETTINGS).models
+    assert list(plans(SETTINGS)) == ["free", "basic", "premium"]
     assert data_files.policy(SETTINGS).refuse_from == dict.fromkeys(Category, 4)
     assert data_files.blocklist(SETTINGS).look("hentai").severities
 
@@ -61,7 +67,7 @@ def test_another_file_replaces_the_apps_own(tmp_path: Path) -> None:
     mine = replace(SETTINGS, moderation_file=str(file))
     assert data_files.policy(mine).refuse_from[Category.HATE] == 6
     stricter = data_files.policy(replace(mine, refuse_violence_from=1))
-    assert stricter.thresholds(Plan.FREE)[Category.VIOLENCE] == 1
+    assert stricter.thresholds("free")[Category.VIOLENCE] == 1
     assert stricter.version == "2026-11-01+Violence1"
 
 
@@ -71,8 +77,9 @@ def test_another_file_replaces_the_apps_own(tmp_path: Path) -> None:
         ("MODERATION_FILE", data_files.policy),
         ("BLOCKLIST_FILE", data_files.blocklist),
         ("CATALOG_FILE", data_files.catalog),
+        ("PLANS_FILE", plans),
     ],
-    ids=["policy", "terms", "catalogue"],
+    ids=["policy", "terms", "catalogue", "plans"],
 )
 def test_the_error_of_a_missing_file_names_its_setting(setting: str, read: Callable[[Settings], object]) -> None:
     """The operator sees which file is missing."""
@@ -87,8 +94,9 @@ def test_the_error_of_a_missing_file_names_its_setting(setting: str, read: Calla
         ("MODERATION_FILE", data_files.policy),
         ("BLOCKLIST_FILE", data_files.blocklist),
         ("CATALOG_FILE", data_files.catalog),
+        ("PLANS_FILE", plans),
     ],
-    ids=["policy", "terms", "catalogue"],
+    ids=["policy", "terms", "catalogue", "plans"],
 )
 @pytest.mark.parametrize(
     ("content", "says"), [(b"broken = [", r"mine\.toml \({}\): not TOML"), (b"\xff\xfe", "{}: .* is not text in UTF-8")]
@@ -114,19 +122,76 @@ def test_another_catalogue_is_laid_over_the_apps_own(tmp_path: Path) -> None:
     assert mine.models["flux-1.1-pro"].status is Status.HIDDEN
     same = set(own.models) - {"flux-schnell", "flux-1.1-pro"}
     assert {name: mine.models[name] for name in same} == {name: own.models[name] for name in same}
-    assert mine.default_models == own.default_models
 
 
 def test_an_error_in_a_catalogue_that_is_laid_over_is_reported(tmp_path: Path) -> None:
-    """It names file, setting, model and field. A default model of a plan cannot be hidden."""
+    """It names file, setting, model and field."""
     file = tmp_path / "mine.toml"
     mine = replace(SETTINGS, catalog_file=str(file))
     file.write_text("[models.flux-schnell]\ncredits = 0\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"^mine\.toml \(CATALOG_FILE\): model flux-schnell, credits: must be"):
         data_files.catalog(mine)
-    file.write_text('[models.flux-schnell]\nstatus = "hidden"\n', encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"^mine\.toml \(CATALOG_FILE\): default_models\.image\.free must name"):
-        data_files.catalog(mine)
+
+
+def test_a_plan_whose_default_model_is_hidden_needs_another(tmp_path: Path) -> None:
+    """The app's own plans do not fit such a catalogue. The error says which setting changes them."""
+    file, other = tmp_path / "mine.toml", tmp_path / "plans.toml"
+    file.write_text('[models.flux-dev]\nstatus = "hidden"\n', encoding="utf-8")
+    mine = replace(SETTINGS, catalog_file=str(file))
+    said = (
+        r"^plans\.toml \(the app's own; PLANS_FILE changes it\): plan basic, default_models\.image: must be one of flux"
+    )
+    with pytest.raises(SettingsError, match=said):
+        plans(mine)
+    other.write_text('[plans.basic.default_models]\nimage = "flux-schnell"\n', encoding="utf-8")
+    assert plans(replace(mine, plans_file=str(other)))["basic"].default_models["image"] == "flux-schnell"
+
+
+def test_other_plans_are_laid_over_the_apps_own(tmp_path: Path) -> None:
+    """A bound is set and a plan is added. Everything else is the app's own."""
+    file = tmp_path / "mine.toml"
+    own = plans(SETTINGS)
+    listed = "\n".join(f'{modality} = "{name}"' for modality, name in own["premium"].default_models.items())
+    text = f'[plans.free]\nconcurrency = 2\n[plans.team]\ntier = "premium"\n[plans.team.default_models]\n{listed}\n'
+    file.write_text(text, encoding="utf-8")
+    mine = plans(replace(SETTINGS, plans_file=str(file)))
+    assert dict(mine) == {
+        "free": replace(own["free"], concurrency=2),
+        "basic": own["basic"],
+        "premium": own["premium"],
+        "team": replace(own["premium"], name="team"),
+    }
+    assert (mine.version, mine.default) == (own.version, own.default)
+    assert mine.digest != own.digest
+
+
+@pytest.mark.parametrize("place", ["/etc/mine.toml", "blob:config/mine.toml", ""])
+def test_a_policy_for_a_plan_that_does_not_exist_is_refused(place: str) -> None:
+    """The error names the policy's file, and the plans."""
+    policy = data_files.policy(SETTINGS)
+    settings = replace(SETTINGS, moderation_file=place)
+    data_files.check_policy(settings, replace(policy, plans={"free": {}}), plans(SETTINGS))
+    with pytest.raises(SettingsError) as caught:
+        data_files.check_policy(settings, replace(policy, plans={"gold": {}}), plans(SETTINGS))
+    name = {"/etc/mine.toml": "mine.toml (MODERATION_FILE)", "": "moderation.toml"}.get(
+        place, f"{place} (MODERATION_FILE)"
+    )
+    assert str(caught.value) == f"{name}, plans.gold: must be one of free, basic, premium"
+
+
+async def test_the_app_refuses_a_policy_for_a_plan_that_does_not_exist(tmp_path: Path) -> None:
+    """Health shows the sentence, and no message is processed under the wrong thresholds."""
+    file = tmp_path / "mine.toml"
+    text = (OWN / "safety" / "moderation.toml").read_text(encoding="utf-8")
+    file.write_text(f"{text}\n[plans.gold]\nViolence = 2\n", encoding="utf-8")
+    app = App(Settings.from_env(ENV | {"MODERATION_FILE": str(file)}))
+    try:
+        with pytest.raises(
+            SettingsError, match=r"^mine\.toml \(MODERATION_FILE\), plans\.gold: must be one of free, ba"
+        ):
+            await app.check()
+    finally:
+        await app.close()
 
 
 def test_the_catalogue_that_the_page_shows_can_be_laid_over(tmp_path: Path) -> None:
@@ -144,6 +209,7 @@ def test_the_catalogue_that_the_page_shows_can_be_laid_over(tmp_path: Path) -> N
 
 PLACES = {
     "CATALOG_FILE": "blob:config/my/catalog.toml",
+    "PLANS_FILE": "blob:config/plans.toml",
     "MODERATION_FILE": "blob:config/policy.toml",
     "BLOCKLIST_FILE": "blob:other-config/blocklist.toml",
 }
@@ -156,14 +222,15 @@ async def test_files_in_blobs_are_fetched_and_read() -> None:
     async def read(container: str, name: str, most_bytes: int) -> bytes:
         reads.append((container, name))
         assert most_bytes == data_files.MOST_BYTES
-        return {"my/catalog.toml": OVERLAY, "blocklist.toml": (OWN / "safety" / "blocklist.toml").read_text()}[
-            name
-        ].encode()
+        blocklist = (OWN / "safety" / "blocklist.toml").read_text()
+        plain = '[plans.premium.default_models]\nimage = "flux-dev"\n'
+        return {"my/catalog.toml": OVERLAY, "plans.toml": plain, "blocklist.toml": blocklist}[name].encode()
 
     settings = Settings.from_env(ENV | PLACES | {"MODERATION_FILE": str(OWN / "safety" / "moderation.toml")})
     texts = await data_files.fetch(settings, lambda: read)
-    assert reads == [("config", "my/catalog.toml"), ("other-config", "blocklist.toml")]
+    assert reads == [("config", "my/catalog.toml"), ("config", "plans.toml"), ("other-config", "blocklist.toml")]
     assert data_files.catalog(settings, texts).models["flux-schnell"].credits == 7
+    assert plans(settings, texts)["premium"].default_models["image"] == "flux-dev"
     assert data_files.blocklist(settings, texts).look("hentai").severities
     assert data_files.policy(settings, texts) == data_files.policy(SETTINGS)
 
@@ -217,8 +284,9 @@ async def test_a_temporary_failure_is_not_a_settings_error() -> None:
         ("MODERATION_FILE", data_files.policy),
         ("BLOCKLIST_FILE", data_files.blocklist),
         ("CATALOG_FILE", data_files.catalog),
+        ("PLANS_FILE", plans),
     ],
-    ids=["policy", "terms", "catalogue"],
+    ids=["policy", "terms", "catalogue", "plans"],
 )
 def test_an_error_in_a_blob_names_it_and_its_setting(
     setting: str, read: Callable[[Settings, data_files.Texts | None], object]
@@ -272,6 +340,8 @@ def test_indexing_imports_no_parser_of_data_files() -> None:
     readers = (
         "tomllib",
         "shared.core.catalog.file",
+        "shared.core.catalog.plans_file",
+        "shared.core.catalog.reading",
         "shared.core.safety.policy_file",
         "shared.core.safety.blocklist",
         "shared.core.safety.folding",

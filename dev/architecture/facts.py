@@ -12,18 +12,17 @@ Rules of this file:
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeAlias
 
+from dev.fakes.catalogs import REAL, REAL_PLANS
 from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.catalog import quote
-from shared.core.catalog.file import parse_catalog
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
-from shared.core.money.ledger import Account, Plan
+from shared.core.money.ledger import Account
 from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -32,9 +31,9 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PACED = NotCreated(DeferReason.PACED, 5)
 LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
-CATALOG = parse_catalog((Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml").read_text())
+CATALOG = REAL
 TIMING = Timing()
-ADA = Account(account_id="ada", plan=Plan.PREMIUM, granted=10, available=10)
+ADA = Account(account_id="ada", plan="premium", granted=10, available=10)
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
 PREDICTION = "p" * 26
 OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_bytes=1, width=1, height=1)
@@ -42,7 +41,7 @@ OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_by
 
 def _opened() -> tuple[Generation, Account]:
     """A generation that was just opened on flux-dev, which falls back to flux-schnell."""
-    start = opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW)
+    start = opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, REAL_PLANS["premium"]), seed=7, now=NOW)
     if start.account is None or not isinstance(start.generation, Generation):
         raise AssertionError("the sample's account can pay")
     return start.generation, start.account
@@ -115,7 +114,7 @@ def _opens(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     if not isinstance(generation, Received):
         return None
     return opening.opened(
-        REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW, before=generation
+        REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, REAL_PLANS["premium"]), seed=7, now=NOW, before=generation
     )
 
 
@@ -124,7 +123,7 @@ def _turned_away(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     if not isinstance(generation, Received):
         return None
     return opening.opened(
-        REQUEST, None, CATALOG, quote(CATALOG, REQUEST, Plan.PREMIUM), seed=7, now=NOW, before=generation
+        REQUEST, None, CATALOG, quote(CATALOG, REQUEST, REAL_PLANS["premium"]), seed=7, now=NOW, before=generation
     )
 
 

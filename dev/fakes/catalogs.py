@@ -8,13 +8,19 @@ from typing import Any
 
 from shared.core.catalog.catalog import Catalog
 from shared.core.catalog.file import build_catalog, parse_catalog
+from shared.core.catalog.plans_file import build_plans, parse_plans
+from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
+from shared.core.money.plans import Plans
+from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import GenerationRequest
 
 #: The catalogue that comes with the app.
 CORE = Path(__file__).parents[2] / "shared" / "core"
 REAL = parse_catalog((CORE / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
+
+#: The plans that come with the app.
+REAL_PLANS = parse_plans((CORE / "catalog" / "plans.toml").read_text(encoding="utf-8"), REAL)
 
 #: A version of a community model.
 VERSION = "0123456789abcdef" * 4
@@ -47,21 +53,29 @@ def model(inputs: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, 
     return deepcopy({name: value for name, value in table.items() if value is not None})
 
 
-def catalog(models: Mapping[str, Any], **defaults: str | Mapping[str, str]) -> Catalog:
-    """A catalogue of these models.
+def catalog(models: Mapping[str, Any]) -> Catalog:
+    """A catalogue of these models."""
+    return build_catalog({"version": "test", "models": dict(models)})
 
-    ``defaults``: a modality's default, by plan or for all plans that have it. By default it is the first model.
+
+def plans_of(catalog: Catalog, **defaults: str | Mapping[str, str]) -> Plans:
+    """The app's own plans for its own catalogue; for another, a plan of each tier, named as the tier.
+
+    ``defaults``: a modality's default, by plan or for all plans that include it. By default it is the first model that
+    the plan includes.
     """
-    first: dict[str, str] = {}
-    for name, table in models.items():
-        if table.get("status", "active") == "active":
-            first.setdefault(table["modality"], name)
-    chosen = {**first, **defaults}
-    by_plan = {modality: _by_plan(models, each) for modality, each in chosen.items()}
-    return build_catalog({"version": "test", "models": dict(models), "default_models": by_plan})
+    if catalog is REAL and not defaults:
+        return REAL_PLANS
+    tables = {tier.label: {"tier": tier.label, "default_models": _defaults(catalog, tier, defaults)} for tier in Tier}
+    return build_plans({"version": "test", "default": "free", "plans": tables}, "test.toml", catalog)
 
 
-def _by_plan(models: Mapping[str, Any], chosen: str | Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(chosen, str):
-        return dict(chosen)
-    return {plan.label: chosen for plan in Plan if plan >= Plan.named(models[chosen]["tier"])}
+def _defaults(catalog: Catalog, tier: Tier, given: Mapping[str, str | Mapping[str, str]]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
+    for modality in MODALITIES:
+        included = [model.name for model in catalog.offered(modality) if model.tier <= tier]
+        named = given.get(modality, "")
+        named = named if isinstance(named, str) else named.get(tier.label, "")
+        if included:
+            chosen[modality] = named if named in included else included[0]
+    return chosen

@@ -4,7 +4,6 @@ A word of ``words`` in a text, or bytes of ``marks`` in an image, give their cat
 """
 
 from shared.core.dependency import Dependency
-from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import CONTENT_SAFETY, Assessment, Category
 from shared.ports import Unavailable
 
@@ -32,13 +31,13 @@ class FakeScreener:
         self.texts: list[str] = []
         self.images: list[bytes] = []
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:
+    async def text(self, text: str, plan: str = "") -> Assessment:
         """Assess a text by its words."""
         self._check()
         self.texts.append(text)
         return self.read(text)
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:
+    async def image(self, image: bytes, plan: str = "") -> Assessment:
         """Assess an image by its marks."""
         self._check()
         self.images.append(image)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from dev.fakes.blobs import FakeBlobs
-from dev.fakes.catalogs import REAL
+from dev.fakes.catalogs import REAL, plans_of
 from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
@@ -31,7 +31,8 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Timing
 from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account, Move, Plan, moved
+from shared.core.money.ledger import Account, Move, moved
+from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.messages import Message
@@ -53,7 +54,7 @@ DELIVERIES = 10
 class World:
     """One user's world by default: ada has ``credits`` on the premium plan."""
 
-    def __init__(self, credits: int = 10, catalog: Catalog = CATALOG) -> None:  # noqa: A002  # the app's word
+    def __init__(self, credits: int = 10, catalog: Catalog = CATALOG, plans: Plans | None = None) -> None:  # noqa: A002  # the app's word
         self.time = START
         self.store = FakeStore()
         self.index = FakeIndex()
@@ -81,6 +82,7 @@ class World:
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,
+            plans=plans or plans_of(catalog),
             policy=Policy("test", dict.fromkeys(Category, 4)),
             timing=Timing(),
             limits=Limits(),
@@ -99,7 +101,7 @@ class World:
     async def open_account(self, account_id: str = "ada", amount: int | None = None) -> None:
         """Grant an account its credits, on the premium plan."""
         granted = self._credits if amount is None else amount
-        await worker.grant(self.deps, account_id, granted, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(self.deps, account_id, granted, grant_id="welcome", plan="premium")
 
     def now(self) -> datetime:
         """The world's time."""

@@ -31,7 +31,6 @@ from shared import worker
 from shared.adapters.replicate.resilience.guarded import ResilientProvider
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.requests.messages import GenerationRequest, Message
 from shared.ports import Dependencies, Envelope, Sendable
@@ -213,7 +212,7 @@ class Outage:
         users = max(1, int(self.case.rate_per_s * USERS_PER_REQUEST_A_SECOND))
         key = Key(f"user{number % users}", f"g{number}")
         if number < users:
-            self._now(worker.grant(self.deps, key.account_id, 10**6, grant_id="welcome", plan=Plan.PREMIUM))
+            self._now(worker.grant(self.deps, key.account_id, 10**6, grant_id="welcome", plan="premium"))
         if self.now_s < self.case.end_s:
             self._open_of_outage.add(key)
             self.figures.asked_in_outage += self.now_s >= self.case.before_s

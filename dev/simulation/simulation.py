@@ -24,7 +24,6 @@ from dev.simulation.weather import Rates, Weather
 from shared import worker
 from shared.core.keys import Key
 from shared.core.metric import Metric
-from shared.core.money.ledger import Plan
 from shared.core.requests.messages import PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Dependencies, Envelope
@@ -150,7 +149,7 @@ class Simulation:
     def _user(self, user_id: str) -> None:
         """A user with too few credits for all requests, sometimes with a daily limit. More are granted later."""
         weather = self.weather
-        plan, limit = weather.one_of((Plan.BASIC, Plan.PREMIUM)), weather.one_of((None, None, 20))
+        plan, limit = weather.one_of(("basic", "premium")), weather.one_of((None, None, 20))
         self._grant(user_id, 0, weather.random.randint(10, 40), plan, limit)
         for number in (1, 2):
             amount = weather.random.randint(5, 30)
@@ -159,9 +158,7 @@ class Simulation:
             key = Key(user_id, f"g{number}")
             self.clock.plan(weather.between(1, ACTS_S), lambda k=key: self._ask(k))  # type: ignore[misc]  # as above
 
-    def _grant(
-        self, user_id: str, number: int, amount: int, plan: Plan | None = None, limit: int | None = None
-    ) -> None:
+    def _grant(self, user_id: str, number: int, amount: int, plan: str | None = None, limit: int | None = None) -> None:
         """Grant credits, and repeat the grant under the same id until it is confirmed."""
         again = self.weather.strikes("redelivered")
 

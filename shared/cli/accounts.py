@@ -9,7 +9,6 @@ import heapq
 import re
 import shlex
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from typing import Annotated, Any
 from uuid import uuid4
@@ -18,8 +17,9 @@ import typer
 
 from shared import worker
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_id
-from shared.core.money.ledger import MOST_CREDITS, Account, LedgerEntry, Move, Plan
+from shared.core.money.ledger import MOST_CREDITS, Account, LedgerEntry, Move
 from shared.core.reasons import counted
+from shared.ports import Dependencies
 from shared.views.times import moment
 from shared.worker.accounts import Difference
 
@@ -36,9 +36,8 @@ AccountId = Annotated[
 ]
 Change = Annotated[int, typer.Option(help="Change it by N, such as 5 or -5.", metavar="N", show_default=False)]
 
-_PLANS = "|".join(plan.label for plan in Plan)
-_PlanToo = Annotated[str | None, typer.Option(help="Also set the plan.", metavar=_PLANS)]
-_NewPlan = Annotated[str | None, typer.Option(help="The plan from now on.", metavar=_PLANS)]
+_PlanToo = Annotated[str | None, typer.Option(help="Also set the plan.", metavar="NAME")]
+_NewPlan = Annotated[str | None, typer.Option(help="The plan from now on.", metavar="NAME")]
 _LimitToo = Annotated[
     int | None, typer.Option(help="Also set the most credits per day (UTC).", metavar="N", min=0, max=_MOST)
 ]
@@ -66,14 +65,14 @@ def grant(
     amount = _amount(credits_)
     entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
     valid_id("the account", account_id)
-    chosen = _plan(plan) if plan is not None else None
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
+        _check_plan(operations, plan)
         before = await _find_entry(operations, account_id, Move.GRANT, entry_id)
         try:
             account = await worker.grant(
-                operations.deps, account_id, amount, grant_id=entry_id, plan=chosen, daily_limit_credits=daily_limit
+                operations.deps, account_id, amount, grant_id=entry_id, plan=plan, daily_limit_credits=daily_limit
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
@@ -84,7 +83,7 @@ def grant(
             )
             return 0
         command_context.screen.say(f"granted {counted(amount, 'credit')} to {account_id}, grant {entry_id}")
-        command_context.screen.facts(_balances(account, operations.deps.now().date()))
+        command_context.screen.facts(_balances(account, operations.deps))
         return 0
 
     command_context.do(command)
@@ -103,28 +102,28 @@ def terms(
     """Change an account's plan or daily limit, and no credits."""
     valid_id("the account", account_id)
     entry_id = valid_id("--id", uuid4().hex if change_id is None else change_id)
-    chosen = _plan(plan) if plan is not None else None
-    if chosen is None and daily_limit is None and not no_daily_limit:
+    if plan is None and daily_limit is None and not no_daily_limit:
         raise typer.BadParameter("give --plan, --daily-limit or --no-daily-limit")
     if daily_limit is not None and no_daily_limit:
         raise typer.BadParameter("--daily-limit and --no-daily-limit contradict each other")
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
+        _check_plan(operations, plan)
         await _account(command_context, operations, account_id)
         try:
             account = await worker.change_terms(
                 operations.deps,
                 account_id,
                 change_id=entry_id,
-                plan=chosen,
+                plan=plan,
                 daily_limit_credits=daily_limit,
                 unlimited=no_daily_limit,
             )
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
         command_context.screen.say(f"changed the terms of {account_id}, change {entry_id}")
-        command_context.screen.facts(_balances(account, operations.deps.now().date()))
+        command_context.screen.facts(_balances(account, operations.deps))
         return 0
 
     command_context.do(command)
@@ -138,11 +137,10 @@ def _amount(text: str) -> int:
     return int(text)
 
 
-def _plan(name: str) -> Plan:
-    try:
-        return Plan.named(name)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+def _check_plan(operations: Operations, name: str | None) -> None:
+    plans = operations.deps.plans
+    if name is not None and name not in plans:
+        raise typer.BadParameter(f"--plan must be one of {', '.join(plans)}")
 
 
 async def _find_entry(operations: Operations, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
@@ -167,11 +165,10 @@ def account(
         found = await _account(command_context, operations, account_id)
         entries = [entry async for entry in operations.store.ledger(account_id)]
         recent = heapq.nlargest(last, entries, key=lambda entry: (entry.at, entry.entry_id))
-        today = operations.deps.now().date()
         if as_json:
-            command_context.screen.json(_account_json(found, recent, today))
+            command_context.screen.json(_account_json(found, recent, operations.deps))
             return 0
-        command_context.screen.facts(_balances(found, today))
+        command_context.screen.facts(_balances(found, operations.deps))
         if recent:
             command_context.screen.say(f"\nlast {len(recent)} of {len(entries)} ledger entries, the newest first")
             _show_entries(command_context, recent)
@@ -190,12 +187,19 @@ async def _account(command_context: CommandContext, operations: Operations, acco
     return found
 
 
-def _balances(account: Account, today: date) -> list[tuple[str, str]]:
+def _plan_name(account: Account, deps: Dependencies) -> str:
+    """The name of the account's plan. That of the default plan, if the account has none."""
+    return account.plan or deps.plans.default
+
+
+def _balances(account: Account, deps: Dependencies) -> list[tuple[str, str]]:
+    plan, today = _plan_name(account, deps), deps.now().date()
+    known = "" if plan in deps.plans else " (there is no such plan: requests wait; set another with `terms --plan`)"
     limit = account.daily_limit_credits
     spent = account.day_credits if account.day == today else 0
     return [
         ("account", account.account_id),
-        ("plan", account.plan.label),
+        ("plan", f"{plan}{known}"),
         ("available", str(account.available)),
         ("held", str(account.held)),
         ("captured", str(account.captured)),
@@ -204,10 +208,11 @@ def _balances(account: Account, today: date) -> list[tuple[str, str]]:
     ]
 
 
-def _account_json(account: Account, entries: list[LedgerEntry], today: date) -> dict[str, Any]:
+def _account_json(account: Account, entries: list[LedgerEntry], deps: Dependencies) -> dict[str, Any]:
+    today = deps.now().date()
     return {
         "account_id": account.account_id,
-        "plan": account.plan.label,
+        "plan": _plan_name(account, deps),
         **{name: getattr(account, name) for name in BALANCES},
         "daily_limit_credits": account.daily_limit_credits,
         "today_credits": account.day_credits if account.day == today else 0,

@@ -37,6 +37,10 @@ def _read(found: Settings) -> None:
     for setting, read in _FILES.items():
         if not getattr(found, setting).startswith(BLOB):
             read(found)
+    if not any(place.startswith(BLOB) for place in (found.catalog_file, found.plans_file)):
+        plans = data_files.plans(found, data_files.catalog(found))
+        if not found.moderation_file.startswith(BLOB):
+            data_files.check_policy(found, data_files.policy(found), plans)
 
 
 _FILES: Mapping[str, Callable[[Settings], object]] = {

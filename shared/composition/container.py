@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from shared.composition.part import Ping
 from shared.composition.safety import SafetyPart
 from shared.config import data_files
-from shared.config.settings import SettingsError
+from shared.config.settings import Settings, SettingsError
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
 from shared.ports import Dependencies, Limits
@@ -64,6 +64,9 @@ class Container(SafetyPart):
         from shared.adapters.net.input_files import InputFetcher
 
         settings = self.settings
+        catalog = data_files.catalog(settings, self._texts)
+        plans = data_files.plans(settings, catalog, self._texts)
+        data_files.check_policy(settings, self.policy, plans)
         return Dependencies(
             store=self.store,
             index=self.index,
@@ -78,14 +81,10 @@ class Container(SafetyPart):
             dead_letters=self.dead_letters,
             messenger=self.messenger,
             telemetry=self.telemetry,
-            catalog=data_files.catalog(settings, self._texts),
+            catalog=catalog,
+            plans=plans,
             policy=self.policy,
-            timing=Timing(
-                check_after_s=settings.check_after_s,
-                list_grace_s=settings.list_grace_s,
-                give_up_after_s=settings.give_up_after_s,
-                cancel_grace_s=settings.cancel_grace_s,
-            ),
+            timing=_timing(settings),
             limits=Limits(
                 request_queue=settings.generation_queue,
                 output_bytes=settings.output_limit_bytes,
@@ -124,6 +123,15 @@ class Container(SafetyPart):
         from shared.adapters.telemetry import LogTelemetry
 
         return LogTelemetry()
+
+
+def _timing(settings: Settings) -> Timing:
+    return Timing(
+        check_after_s=settings.check_after_s,
+        list_grace_s=settings.list_grace_s,
+        give_up_after_s=settings.give_up_after_s,
+        cancel_grace_s=settings.cancel_grace_s,
+    )
 
 
 def now() -> datetime:

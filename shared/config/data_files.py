@@ -1,9 +1,9 @@
-"""The data files: catalogue, policy, blocklist. The app has its own of each, and a setting may name another.
+"""The data files: catalogue, plans, policy, blocklist. The app has its own of each, and a setting may name another.
 
 Rules of this file:
 1. A file is read once, when it is first needed, and checked as a whole. An error names the file and its setting.
-2. Another policy or blocklist replaces the app's own. Another catalogue is laid over the app's own: it contains only
-   what differs (shared/core/catalog/file.py, rule 2).
+2. Another policy or blocklist replaces the app's own. Another catalogue is laid over the app's own, and so are other
+   plans: the file contains only what differs (shared/core/catalog/file.py, rule 2).
 3. The parsers are imported when the first file is read. A worker that only receives webhooks never needs them, and the
    others need them for their first message, not for indexing.
 4. A file is a path, or a blob of the app's own storage account: ``blob:container/name``. An async caller fetches the
@@ -19,6 +19,7 @@ from shared.config.settings import BLOB, Settings, SettingsError
 
 if TYPE_CHECKING:
     from shared.core.catalog.catalog import Catalog
+    from shared.core.money.plans import Plans
     from shared.core.safety.blocklist import Blocklist
     from shared.core.safety.moderation import Policy
 
@@ -39,11 +40,31 @@ def catalog(settings: Settings, texts: Texts | None = None) -> "Catalog":
     from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
 
     own = _own("catalog/catalog.toml")
-    if not settings.catalog_file:
-        return parse_catalog(own)
-    text, name = _read_file("CATALOG_FILE", settings.catalog_file, texts)
+    over, over_file = _read_over("CATALOG_FILE", settings.catalog_file, texts)
     with _report_parse_errors():
-        return parse_catalog(own, over=text, over_file=name)
+        return parse_catalog(own, over=over, over_file=over_file)
+
+
+def plans(settings: Settings, catalog: "Catalog", texts: Texts | None = None) -> "Plans":
+    """The plans for a catalogue: the app's own, with PLANS_FILE laid over them. Raises SettingsError.
+
+    The app's own are wrong too if CATALOG_FILE hides the default model of one.
+    """
+    from shared.core.catalog.plans_file import parse_plans  # noqa: PLC0415  # rule 3
+
+    own, file = _own("catalog/plans.toml"), "plans.toml (the app's own; PLANS_FILE changes it)"
+    over, over_file = _read_over("PLANS_FILE", settings.plans_file, texts)
+    with _report_parse_errors():
+        return parse_plans(own, catalog, file, over, over_file)
+
+
+def check_policy(settings: Settings, policy: "Policy", plans: "Plans") -> None:
+    """Check that every plan of the policy exists. Raises SettingsError."""
+    from shared.core.safety.policy_file import check_plans  # noqa: PLC0415  # rule 3
+
+    with _report_parse_errors():
+        file = settings.moderation_file
+        check_plans(policy, plans, _name_of("MODERATION_FILE", file) if file else "moderation.toml")
 
 
 def policy(settings: Settings, texts: Texts | None = None) -> "Policy":
@@ -90,6 +111,7 @@ async def fetch(settings: Settings, reader: Callable[[], Read]) -> Texts:
     """
     named = {
         "CATALOG_FILE": settings.catalog_file,
+        "PLANS_FILE": settings.plans_file,
         "MODERATION_FILE": settings.moderation_file,
         "BLOCKLIST_FILE": settings.blocklist_file,
     }
@@ -106,15 +128,24 @@ def _own(name: str) -> str:
     return (_CORE / name).read_text(encoding="utf-8")
 
 
+def _read_over(setting: str, place: str, texts: Texts | None) -> tuple[str, str]:
+    """The text and the name of a file that is laid over the app's own. Both are empty if the setting is not set."""
+    return _read_file(setting, place, texts) if place else ("", "")
+
+
+def _name_of(setting: str, place: str) -> str:
+    """The name by which errors call a file."""
+    return f"{place if place.startswith(BLOB) else Path(place).name} ({setting})"
+
+
 def _read_file(setting: str, place: str, texts: Texts | None) -> tuple[str, str]:
     """The text of the file at ``place``, and the name by which its errors call it."""
     if place.startswith(BLOB):
         if texts is None or setting not in texts:
             raise SettingsError(f"{setting}: {place} was not fetched before it was read")
-        return texts[setting], f"{place} ({setting})"
-    file = Path(place)
+        return texts[setting], _name_of(setting, place)
     with _report_read_errors(setting, place):
-        return file.read_text(encoding="utf-8"), f"{file.name} ({setting})"
+        return Path(place).read_text(encoding="utf-8"), _name_of(setting, place)
 
 
 @contextmanager
@@ -131,7 +162,7 @@ def _report_read_errors(setting: str, place: str) -> Iterator[None]:
 @contextmanager
 def _report_parse_errors() -> Iterator[None]:
     """Turn an error in the file's content into a SettingsError."""
-    from shared.core.catalog.file import CatalogError  # noqa: PLC0415  # rule 3
+    from shared.core.catalog.reading import CatalogError  # noqa: PLC0415  # rule 3
     from shared.core.safety.blocklist import BlocklistError  # noqa: PLC0415  # rule 3
     from shared.core.safety.policy_file import PolicyError  # noqa: PLC0415  # rule 3
 

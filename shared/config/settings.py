@@ -83,6 +83,7 @@ class Settings:
     quarantine_days: int
     hand_files_over: bool
     catalog_file: str
+    plans_file: str
     webhook_allowed_cidrs: tuple[Network, ...]
     output_limit_bytes: int
     invocation_timeout_s: int
@@ -347,6 +348,7 @@ NAMES: tuple[Name, ...] = (
     # If the storage account has no public address, Replicate cannot read a file from its address there.
     _name("HAND_FILES_OVER", "false", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
+    _name("PLANS_FILE", "", _file, f"plans in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
     _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),
     _seconds("INVOCATION_TIMEOUT_S", 120, 5, 240),

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared.core.catalog.catalog import Catalog
 from shared.core.lifecycle.attempt import Timing
+from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
@@ -64,6 +65,7 @@ class Dependencies:
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog
+    plans: Plans
     policy: Policy
     timing: Timing
     limits: Limits

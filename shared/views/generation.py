@@ -34,6 +34,7 @@ def _not_opened() -> dict[str, Any]:
         "requested_end": None,
         "modality": None,
         "model": None,
+        "plan": None,
         "chosen_by": None,
         "passed_over": [],
         "chain": [],
@@ -97,6 +98,7 @@ class GenerationView:
             "requested_end": generation.requested_end.value if generation.requested_end else None,
             "modality": attempt.modality,
             "model": attempt.model,
+            "plan": generation.plan or None,
             "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
             "passed_over": [{"model": each.model, "reason": each.reason.value} for each in generation.passed_over],
             "chain": list(generation.chain),
@@ -170,6 +172,7 @@ class GenerationView:
 def _attempt_lines(generation: Generation) -> Iterator[tuple[str, str]]:
     attempt = generation.attempt
     yield "model", f"{attempt.model}{f', by {generation.chosen_by}' if generation.chosen_by else ''}"
+    yield "plan", generation.plan
     yield "passed over", ", ".join(f"{each.model} ({each.reason})" for each in generation.passed_over)
     yield "chain", " > ".join(generation.chain) if len(generation.chain) > 1 else ""
     yield "attempts", f"{attempt.number}{f', {attempt.posts} posts at the last' if attempt.posts > 1 else ''}"

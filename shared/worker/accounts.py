@@ -19,7 +19,7 @@ from shared.core.keys import ID_RULE, is_id
 from shared.core.lifecycle.generation import Generation
 from shared.core.metric import Metric
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, LedgerEntry, Plan
+from shared.core.money.ledger import Account, LedgerEntry
 from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
 from shared.worker.saving import CONFLICT_TRIES
 
@@ -36,7 +36,7 @@ async def grant(
     amount: int,
     *,
     grant_id: str,
-    plan: Plan | None = None,
+    plan: str | None = None,
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:
@@ -46,6 +46,7 @@ async def grant(
     was used before for another amount, plan or limit.
     """
     _check_ids(account_id, grant_id)
+    _check_plan(deps, plan)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def given(account: Account | None) -> tuple[Account, LedgerEntry]:
@@ -60,7 +61,7 @@ async def change_terms(
     account_id: str,
     *,
     change_id: str,
-    plan: Plan | None = None,
+    plan: str | None = None,
     daily_limit_credits: int | None = None,
     unlimited: bool = False,
 ) -> Account:
@@ -69,6 +70,7 @@ async def change_terms(
     The same id twice is one change. Raises ValueError, which names the invalid argument, and if there is no account.
     """
     _check_ids(account_id, change_id)
+    _check_plan(deps, plan)
     terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
     def changed(account: Account | None) -> tuple[Account, LedgerEntry]:
@@ -155,6 +157,12 @@ def _check_ids(account_id: str, entry_id: str) -> None:
     for name, value in (("account id", account_id), ("entry id", entry_id)):
         if not is_id(value):
             raise ValueError(f"the {name} must be {ID_RULE}")
+
+
+def _check_plan(deps: Dependencies, plan: str | None) -> None:
+    """Raise ValueError unless it is a plan's name: an account with another plan could open nothing."""
+    if plan is not None and plan not in list(deps.plans):
+        raise ValueError(f"plan must be one of {', '.join(deps.plans)}")
 
 
 @dataclass(frozen=True, slots=True)

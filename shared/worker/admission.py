@@ -6,18 +6,22 @@ Rules of this file:
    saved: it was never screened.
 3. A request is quoted once. It is quoted again when it is saved only if the account's plan has changed.
 4. The index row is written before the hold is saved. If the worker crashes in between, the timer finds the row.
+5. A request of an account whose plan is in the plans no more waits, as for a dependency that is down. Another plan in
+   its place could be too much or too little, and a refusal would lose a request over the operator's mistake.
 """
 
 from dataclasses import dataclass
 
 from shared.core.catalog.catalog import Quote, quote
+from shared.core.dependency import Dependency
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
 from shared.core.money.ledger import Account, plan_of
+from shared.core.money.plans import Plan
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
-from shared.ports import Dependencies, Loaded
+from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, save
 from shared.worker.screening import screen_request, with_records
@@ -34,7 +38,7 @@ class Admission:
 
 def admit(deps: Dependencies, message: GenerationRequest, account: Account | None) -> Admission:
     """Phase 1: quote the request, and check whether the account can hold the credits now."""
-    quoted = quote(deps.catalog, message, plan_of(account))
+    quoted = quote(deps.catalog, message, _plan(deps, account))
     return Admission(message, opening.refusal_of(message, account, quoted, deps.now()) or quoted)
 
 
@@ -75,6 +79,15 @@ async def reserve(
 
 def _quote_for(deps: Dependencies, screened: Admission, account: Account | None) -> Quote | Refusal:
     """The quote for the plan that the account has when the generation is saved."""
-    if isinstance(screened.quoted, Refusal) or screened.quoted.plan is plan_of(account):
+    if isinstance(screened.quoted, Refusal) or screened.quoted.plan == _plan(deps, account).name:
         return screened.quoted
-    return quote(deps.catalog, screened.message, plan_of(account))
+    return quote(deps.catalog, screened.message, _plan(deps, account))
+
+
+def _plan(deps: Dependencies, account: Account | None) -> Plan:
+    """The account's plan. Raises Unavailable if no plan has its name (rule 5)."""
+    name = plan_of(account)
+    plan = deps.plans.find(name)
+    if plan is None:
+        raise Unavailable(Dependency.PLANS, f"no plan is named {name!r}; plans are {', '.join(deps.plans)}")
+    return plan

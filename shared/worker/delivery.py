@@ -32,7 +32,6 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Delivery
 from shared.core.lifecycle.generation import Generation
 from shared.core.modality import Modality
-from shared.core.money.ledger import Plan
 from shared.core.provider.file_types import HEAD_BYTES, media_of
 from shared.core.provider.outputs import files_of, is_address, text_of, version_of
 from shared.core.provider.prediction import Prediction
@@ -61,7 +60,7 @@ class _Task:
     key: Key
     attempt: Attempt
     prediction: Prediction
-    plan: Plan
+    plan: str
     records: list[ScreeningRecord] = field(default_factory=list)
 
     @property
@@ -74,13 +73,13 @@ class _Task:
         return f"{output_prefix(self.key)}{self.attempt.number}-{index}."
 
 
-async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction, plan: Plan) -> Delivery:
+async def deliver(deps: Dependencies, generation: Generation, prediction: Prediction) -> Delivery:
     """Fetch, screen and store every output of a succeeded prediction. Returns what was stored, and why others were not.
 
     Raises Unavailable if an output cannot be fetched or screened now.
     """
     attempt = generation.attempt
-    task = _Task(deps, generation.key, attempt, prediction, plan)
+    task = _Task(deps, generation.key, attempt, prediction, generation.plan)
     stored: list[Output] = []
     refused: Refusal | None = None
     problem: Refusal | None = None

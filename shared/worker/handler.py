@@ -110,5 +110,5 @@ def _is_left_to_timer(deps: Dependencies, message: PredictionEvent | Check, trou
 
 
 def _refusal(trouble: Unavailable) -> Refusal:
-    safety = trouble.dependency is Dependency.CONTENT_SAFETY
-    return Refusal.of(Reason.SAFETY_UNAVAILABLE if safety else Reason.PROVIDER_UNAVAILABLE)
+    reasons = {Dependency.CONTENT_SAFETY: Reason.SAFETY_UNAVAILABLE, Dependency.PLANS: Reason.PLAN_UNAVAILABLE}
+    return Refusal.of(reasons.get(trouble.dependency, Reason.PROVIDER_UNAVAILABLE))

@@ -15,7 +15,7 @@ from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.metric import Metric
-from shared.core.money.ledger import Account, plan_of
+from shared.core.money.ledger import Account
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -115,7 +115,7 @@ async def _handle_success(
     if has_outputs and not prediction.outputs:
         delivery = Delivery(problem=Refusal.of(Reason.OUTPUT_EXPIRED))
     else:
-        delivery = await deliver(deps, generation, prediction, plan_of(loaded.account))
+        delivery = await deliver(deps, generation, prediction)
     key = generation.key
 
     def step(found: Generation, account: Account | None) -> Transition[Generation] | None:

@@ -23,7 +23,6 @@ from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Closed, Generation, Transition
 from shared.core.modality import InputKind
-from shared.core.money.ledger import Plan
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -67,7 +66,7 @@ class ScreenedRequest:
     records: tuple[ScreeningRecord, ...] = ()
 
 
-async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: Plan) -> ScreenedRequest:
+async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: str) -> ScreenedRequest:
     """Screen the user's texts and the input image, and store the image for the model.
 
     Raises Unavailable if a screener, the image's host or the storage is.
@@ -89,13 +88,13 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
     return replace(seen, records=(*records, *seen.records))
 
 
-def _record_unscreened(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: Plan) -> ScreeningRecord:
+def _record_unscreened(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: str) -> ScreeningRecord:
     """The record of an upload that the policy lets pass unscreened. Its digest is of its name, not of its content."""
     assessment = unscreened(UNSCREENED_INPUTS[kind])
     return judge(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
 
 
-async def _screen_texts(deps: Dependencies, message: GenerationRequest, plan: Plan) -> ScreenedRequest:
+async def _screen_texts(deps: Dependencies, message: GenerationRequest, plan: str) -> ScreenedRequest:
     """Screen all texts of the user as one: two harmless fields may be harmful together."""
     texts = "\n\n".join(message.written_texts)
     if not texts:
@@ -121,7 +120,7 @@ async def _check_upload_size(deps: Dependencies, name: str) -> Refusal | None:
     return None
 
 
-async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str, plan: Plan) -> ScreenedRequest:
+async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str, plan: str) -> ScreenedRequest:
     if deps.wary:
         deps.telemetry.step("input_not_looked_at", message.key)
         return ScreenedRequest(message, NOT_LOOKED_AT)
@@ -147,7 +146,7 @@ async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str
     return ScreenedRequest(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
 
 
-async def _clean_and_screen(deps: Dependencies, content: bytes, plan: Plan) -> tuple[bytes, Picture, Assessment]:
+async def _clean_and_screen(deps: Dependencies, content: bytes, plan: str) -> tuple[bytes, Picture, Assessment]:
     """Clean and screen an input image: the bytes that are kept, their picture data, and the assessment.
 
     Raises OutputUnfit if it is no usable picture.
@@ -163,7 +162,7 @@ async def _clean_and_screen(deps: Dependencies, content: bytes, plan: Plan) -> t
 
 
 def judge(
-    deps: Dependencies, subject: str, assessment: Assessment, content: bytes, plan: Plan
+    deps: Dependencies, subject: str, assessment: Assessment, content: bytes, plan: str
 ) -> tuple[Verdict, ScreeningRecord]:
     """The policy's verdict on an assessment, and its record. The record has only a keyed digest of ``content``.
 

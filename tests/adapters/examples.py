@@ -12,7 +12,7 @@ from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry
 from shared.core.modality import Modality
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, Plan
+from shared.core.money.ledger import Account
 from shared.core.money.pricing import Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Guarantees, Kind
 from shared.core.reasons import SENTENCES, Reason
@@ -145,6 +145,7 @@ def full_generation(key: Key) -> Generation:
         outputs=(output(key, 0), output(key, 1)),
         refused_outputs=2,
         ignored_fields=("negative_prompt", "strength"),
+        plan="premium",
         chosen_by=ChosenBy.FALLBACK,
         passed_over=(PassedOver("flux-dev", Reason.MODEL_RETIRED), PassedOver("flux-0", Reason.PROVIDER_FAILED)),
         metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},
@@ -217,7 +218,7 @@ def full_account(user_id: str) -> Account:
     """An account with a value in every field, in numbers beyond 32 bits."""
     return Account(
         account_id=user_id,
-        plan=Plan.PREMIUM,
+        plan="premium",
         granted=3 * HUGE,
         available=HUGE,
         held=HUGE,

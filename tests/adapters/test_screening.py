@@ -11,7 +11,6 @@ import pytest
 from replicate_simulator.content_safety import severities_of_text
 from shared.adapters.screening import BlocklistScreener, ImageLink, LlamaGuard, ScreenerChain, TextLink
 from shared.core.dependency import Dependency
-from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.safety.blocklist import Blocklist
 from shared.core.safety.moderation import (
@@ -188,11 +187,11 @@ async def test_the_plan_decides_whether_the_service_is_still_asked() -> None:
     text = (CORE / "safety" / "moderation.toml").read_text(encoding="utf-8") + "\n[plans.premium]\nSexual = 8\n"
     service = Service()
     made = chain(service, policy=parse_policy(text))
-    await made.text("hentai", Plan.FREE)
+    await made.text("hentai", "free")
     assert service.calls == 0
-    assessment = await made.text("hentai", Plan.PREMIUM)
+    assessment = await made.text("hentai", "premium")
     assert service.calls == 1
-    assert evaluate(parse_policy(text), assessment, Plan.PREMIUM).allowed
+    assert evaluate(parse_policy(text), assessment, "premium").allowed
 
 
 async def test_after_failures_in_a_row_its_circuit_is_open() -> None:

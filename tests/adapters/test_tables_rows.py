@@ -71,7 +71,7 @@ def test_an_older_version_may_have_known_less() -> None:
 
 #: What came with the modalities and the cost.
 NEWER = (
-    *("chosen_by", "passed_over", "metrics", "cost_usd_micros"),
+    *("plan", "chosen_by", "passed_over", "metrics", "cost_usd_micros"),
     "history",
     *("modality", "prices", "seconds", "output_bytes", "destination"),
 )
@@ -241,7 +241,7 @@ def test_an_unreadable_row_is_named_and_not_quoted(column: str, value: object) -
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("change", [{"granted": 1}, {"plan": "a secret"}, {"day": "a secret"}, {"held": None}])
+@pytest.mark.parametrize("change", [{"granted": 1}, {"plan": 7}, {"day": "a secret"}, {"held": None}])
 def test_an_account_that_does_not_add_up_is_unreadable(change: dict[str, object]) -> None:
     """Nothing is held or captured on an account whose books are wrong."""
     row = rows.account_row(examples.full_account("ada")) | change

@@ -14,8 +14,6 @@ from tests.cli.counter import ENV, Counter
 
 CATALOG = """
 version = "test"
-default_models.image = { free = "small", basic = "small", premium = "small" }
-default_models.text = { free = "talker", basic = "talker", premium = "talker" }
 
 [models.old]
 replicate = "maker/old"

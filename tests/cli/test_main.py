@@ -69,7 +69,7 @@ def test_a_malformed_connection_string_is_a_setting_too(capsys: pytest.CaptureFi
     assert "not-a-connection-string" not in printed.err
 
 
-@pytest.mark.parametrize("setting", ["MODERATION_FILE", "CATALOG_FILE", "BLOCKLIST_FILE"])
+@pytest.mark.parametrize("setting", ["MODERATION_FILE", "CATALOG_FILE", "PLANS_FILE", "BLOCKLIST_FILE"])
 @pytest.mark.parametrize("place", ["/nowhere/file.toml", __file__])
 def test_settings_reads_the_files_that_are_named(setting: str, place: str, capsys: pytest.CaptureFixture[str]) -> None:
     """If one is missing or is not such a file, the exit code is 2 and the setting is named."""

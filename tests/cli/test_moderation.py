@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import evaluate, unscreened
 from shared.core.safety.policy_file import parse_policy
 from shared.core.safety.screening_record import record
@@ -84,7 +83,7 @@ def test_an_unscreened_output_is_replayed_and_explained(counter: Counter, tmp_pa
         assessment,
         evaluate(strict, assessment),
         policy=strict,
-        plan=Plan.PREMIUM,
+        plan="premium",
         digest="",
         now=counter.time,
     )

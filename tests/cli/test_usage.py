@@ -6,7 +6,6 @@ import pytest
 
 from dev.fakes.world import KEY
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.worker import grant
 from tests.cli.counter import Counter
 
@@ -19,7 +18,7 @@ async def busy(counter: Counter) -> Counter:
     await counter.ask(Key("ada", "old"))
     await counter.make()
     counter.pass_time(HOUR_S)
-    await grant(counter.deps, "eve", 5, grant_id="welcome", plan=Plan.PREMIUM)
+    await grant(counter.deps, "eve", 5, grant_id="welcome", plan="premium")
     await counter.ask(KEY, model="flux-dev", num_outputs=2)
     await counter.ask(Key("eve", "one"))
     await counter.make()

@@ -8,17 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.catalog.catalog import Quote, quote
-from shared.core.catalog.file import CatalogError, parse_catalog
+from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import Mapped, inputs_of
+from shared.core.catalog.plans_file import parse_plans
+from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.sizes import nearest_ratio
+from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
 FILE = Path(__file__).parents[2] / "shared" / "core" / "catalog" / "catalog.toml"
 TEXT = FILE.read_text()
 CATALOG = parse_catalog(TEXT)
+PLANS = parse_plans(FILE.with_name("plans.toml").read_text(), CATALOG)
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night")
 
 
@@ -40,9 +43,9 @@ def test_credits_and_tiers_are_those_of_the_guide() -> None:
     """A picture costs 1, 2 and 5 credits in the tiers Free, Basic and Premium."""
     guides = [CATALOG.models[name] for name in ("flux-schnell", "flux-dev", "flux-1.1-pro")]
     assert {model.name: (model.credits, model.tier) for model in guides} == {
-        "flux-schnell": (1, Plan.FREE),
-        "flux-dev": (2, Plan.BASIC),
-        "flux-1.1-pro": (5, Plan.PREMIUM),
+        "flux-schnell": (1, Tier.FREE),
+        "flux-dev": (2, Tier.BASIC),
+        "flux-1.1-pro": (5, Tier.PREMIUM),
     }
 
 
@@ -153,25 +156,26 @@ def test_the_prompts_bounds_are_inclusive(length: int) -> None:
 @pytest.mark.parametrize(
     ("plan", "change", "outcome"),
     [
-        (Plan.FREE, {}, ("flux-schnell", 1)),
-        (Plan.PREMIUM, {}, ("flux-dev", 2)),
-        (Plan.FREE, {"model": "black-forest-labs/flux-schnell", "num_outputs": 4}, ("flux-schnell", 4)),
-        (Plan.FREE, {"model": "flux-dev"}, Reason.PLAN_TOO_LOW),
-        (Plan.BASIC, {"model": "flux-1.1-pro"}, Reason.PLAN_TOO_LOW),
-        (Plan.PREMIUM, {"model": "flux-1.1-pro"}, ("flux-1.1-pro", 5)),
-        (Plan.PREMIUM, {"model": "flux-9"}, Reason.UNKNOWN_MODEL),
-        (Plan.PREMIUM, {"quality": "premium"}, ("flux-1.1-pro", 5)),
-        (Plan.FREE, {"quality": "premium"}, Reason.PLAN_TOO_LOW),
-        (Plan.FREE, {"quality": "best"}, Reason.INVALID_REQUEST),
-        (Plan.PREMIUM, {"model": "flux-1.1-pro", "max_credits": 4}, Reason.OVER_LIMIT),
-        (Plan.FREE, {"max_credits": 0}, Reason.OVER_LIMIT),
+        ("free", {}, ("flux-schnell", 1)),
+        ("basic", {}, ("flux-dev", 2)),
+        ("premium", {}, ("flux-1.1-pro", 5)),
+        ("free", {"model": "black-forest-labs/flux-schnell", "num_outputs": 4}, ("flux-schnell", 4)),
+        ("free", {"model": "flux-dev"}, Reason.PLAN_TOO_LOW),
+        ("basic", {"model": "flux-1.1-pro"}, Reason.PLAN_TOO_LOW),
+        ("premium", {"model": "flux-1.1-pro"}, ("flux-1.1-pro", 5)),
+        ("premium", {"model": "flux-9"}, Reason.UNKNOWN_MODEL),
+        ("premium", {"quality": "premium"}, ("flux-1.1-pro", 5)),
+        ("free", {"quality": "premium"}, Reason.PLAN_TOO_LOW),
+        ("free", {"quality": "best"}, Reason.INVALID_REQUEST),
+        ("premium", {"model": "flux-1.1-pro", "max_credits": 4}, Reason.OVER_LIMIT),
+        ("free", {"max_credits": 0}, Reason.OVER_LIMIT),
     ],
 )
 def test_a_request_is_quoted_or_refused(
-    plan: Plan, change: dict[str, object], outcome: tuple[str, int] | Reason
+    plan: str, change: dict[str, object], outcome: tuple[str, int] | Reason
 ) -> None:
     """Plan, name, quality and limit decide the model and the hold."""
-    result = quote(CATALOG, replace(REQUEST, **change), plan)  # type: ignore[arg-type]
+    result = quote(CATALOG, replace(REQUEST, **change), PLANS[plan])  # type: ignore[arg-type]
     if isinstance(result, Quote):
         assert (result.model.name, result.hold_credits) == outcome
     else:
@@ -181,7 +185,7 @@ def test_a_request_is_quoted_or_refused(
 def test_the_hold_covers_the_dearest_model_of_the_chain() -> None:
     """The hold pays for whichever model of the chain delivers."""
     dearer = parse_catalog(TEXT.replace('fallback = ["flux-schnell"]', 'fallback = ["flux-1.1-pro"]'))
-    result = quote(dearer, replace(REQUEST, model="flux-dev"), Plan.PREMIUM)
+    result = quote(dearer, replace(REQUEST, model="flux-dev"), PLANS["premium"])
     assert isinstance(result, Quote)
     assert (result.chain, result.hold_credits) == (("flux-dev", "flux-1.1-pro"), 5)
 
@@ -191,9 +195,9 @@ def test_the_chain_keeps_to_plan_limit_and_wish() -> None:
     dearer = parse_catalog(TEXT.replace('fallback = ["flux-schnell"]', 'fallback = ["flux-1.1-pro", "flux-schnell"]'))
     wish = replace(REQUEST, model="flux-dev")
     chains = {
-        "plan": quote(dearer, wish, Plan.BASIC),
-        "limit": quote(dearer, replace(wish, max_credits=3), Plan.PREMIUM),
-        "wish": quote(dearer, replace(wish, allow_fallback=False), Plan.PREMIUM),
+        "plan": quote(dearer, wish, PLANS["basic"]),
+        "limit": quote(dearer, replace(wish, max_credits=3), PLANS["premium"]),
+        "wish": quote(dearer, replace(wish, allow_fallback=False), PLANS["premium"]),
     }
     assert {name: result.chain for name, result in chains.items() if isinstance(result, Quote)} == {
         "plan": ("flux-dev", "flux-schnell"),
@@ -218,8 +222,7 @@ def test_ratios_are_compared_by_distortion() -> None:
         ('sizing = "megapixels"', "sizing = 7", "flux-schnell, sizing"),
         ('prompt = { type = "text" }', 'prompt = { type = "song" }', "flux-schnell, inputs.prompt"),
         ('fallback = ["flux-schnell"]', 'fallback = ["flux-0"]', "flux-dev, fallback"),
-        ('free = "flux-schnell"', 'free = "flux-0"', "default_models.image.free"),
-        ("[default_models.image]", "[default_models", "not TOML"),
+        ("[models.flux-schnell]", "[models.flux-schnell", "not TOML"),
     ],
 )
 def test_a_bad_catalogue_names_file_model_and_field(old: str, new: str, named: str) -> None:

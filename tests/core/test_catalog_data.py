@@ -6,11 +6,10 @@ from datetime import date
 
 import pytest
 
-from dev.fakes.catalogs import REAL
+from dev.fakes.catalogs import REAL, REAL_PLANS
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Unit
 from shared.core.requests.fields import MODALITIES
 from shared.core.requests.messages import GenerationRequest
@@ -79,11 +78,11 @@ def named(model: Model) -> str:
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_every_plan_has_a_default_of_every_modality(modality: str) -> None:
     """The plan may use its default."""
-    for plan in Plan:
+    for plan in REAL_PLANS.values():
         default = REAL.get_model_for_plan(plan, modality)
         assert default is not None
         assert default.status is Status.ACTIVE
-        assert default.tier <= plan
+        assert default.tier <= plan.tier
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -124,7 +123,7 @@ def test_a_retired_model_ends_at_one_that_its_users_may_use(model: Model) -> Non
     assert successor_of.modality == model.modality
     assert successor_of.tier <= model.tier
     assert REAL.find(model.target) is model
-    result = quote(REAL, replace(request_for(successor_of), model=model.name), model.tier)
+    result = quote(REAL, replace(request_for(successor_of), model=model.name), REAL_PLANS[model.tier.label])
     assert isinstance(result, Quote)
     assert result.model is successor_of
 
@@ -167,7 +166,7 @@ def test_a_plain_request_is_taken(model: Model) -> None:
     mapped = inputs_of(model, request, seed=7)
     assert isinstance(mapped, Mapped)
     assert mapped.ignored_fields == ()
-    result = quote(REAL, request, model.tier)
+    result = quote(REAL, request, REAL_PLANS[model.tier.label])
     assert isinstance(result, Quote)
     assert result.model is model
 

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import RATIO, SEED, TEXT, VERSION, model
-from shared.core.catalog.file import CatalogError, build_catalog
+from shared.core.catalog.file import build_catalog
+from shared.core.catalog.reading import CatalogError
 from shared.core.requests.fields import FIELDS, Text
 
 
 def wrong(table: Any, name: str = "m", **more: Any) -> str:
     """The error about a catalogue with this model beside a good one."""
     models = {"good": model(replicate="owner/good"), name: table}
-    defaults = {"image": dict.fromkeys(("free", "basic", "premium"), "good")}
     with pytest.raises(CatalogError) as caught:
-        build_catalog({"models": models, "default_models": defaults, **more}, "mine.toml")
+        build_catalog({"models": models, **more}, "mine.toml")
     return str(caught.value)
 
 
@@ -192,14 +192,7 @@ def test_a_size_can_always_be_sent(inputs: dict[str, Any], sizing: Any, named: s
         ({"models": {"m": 7}}, "model m: must be a table"),
         ({"models": {"m": model(inputs={}) | {"inputs": 7}}}, "model m, inputs: must be a table"),
         ({"models": {"m": model()}, "modells": {}}, "modells: is not known"),
-        ({"models": {"m": model()}}, "default_models.image.free must name"),
-        ({"models": {"m": model()}, "default_models": "m"}, "default_models: must be a table"),
-        ({"models": {"m": model()}, "default_models": {"image": "m"}}, "default_models.image.free must name"),
-        (
-            {"models": {"m": model()}, "default_models": {"image": {"free": ["m"]}}},
-            "default_models.image.free must name",
-        ),
-        ({"models": {"m": model()}, "default_models": {"image": {"free": "n"}}}, "default_models.image.free must name"),
+        ({"models": {"m": model()}, "default_models": {}}, "default_models: is not known"),
     ],
 )
 def test_a_file_that_is_no_catalogue_is_named(raw: dict[str, Any], named: str) -> None:
@@ -208,33 +201,6 @@ def test_a_file_that_is_no_catalogue_is_named(raw: dict[str, Any], named: str) -
         build_catalog(raw, "mine.toml")
     assert str(caught.value).startswith("mine.toml")
     assert named in str(caught.value)
-
-
-ALL = {"free": "good", "basic": "good", "premium": "good"}
-
-
-@pytest.mark.parametrize(
-    ("defaults", "named"),
-    [
-        ({"image": {**ALL, "basic": "gold"}}, "default_models.image.basic must name a model that makes image"),
-        ({"image": {"free": "good", "basic": "good"}}, "default_models.image.premium must name"),
-        ({"image": {**ALL, "free": "m"}}, "default_models.image.free must name a model that makes image, is offered"),
-        ({"image": {**ALL, "gold": "good"}}, "default_models.image, gold: is not known"),
-        ({"image": ALL, "music": ALL}, "default_models, music: is not known"),
-        ({"image": ALL, "video": "good"}, "default_models, video: must be a table"),
-    ],
-)
-def test_a_wrong_default_is_named(defaults: dict[str, Any], named: str) -> None:
-    """The default is missing, unknown, or in a plan that its users do not have."""
-    text = wrong(model(tier="basic"), default_models=defaults)
-    assert text.startswith(f"mine.toml: {named}")
-
-
-def test_a_hidden_or_retired_model_is_no_default() -> None:
-    """A default must be a model that is offered."""
-    for gone in ({"status": "hidden"}, {"status": "retired", "successor": "good"}):
-        text = wrong(model() | gone, default_models={"image": {**ALL, "premium": "m"}})
-        assert text.startswith("mine.toml: default_models.image.premium must name")
 
 
 def test_a_way_of_successors_ends_at_one_that_is_offered() -> None:
@@ -250,7 +216,7 @@ def test_a_way_of_successors_ends_at_one_that_is_offered() -> None:
 def test_a_retired_model_may_have_forgotten_its_inputs() -> None:
     """No input is sent to a retired model."""
     retired = model(status="retired", successor="good", inputs={}, credits_per="second")
-    read = build_catalog({"models": {"good": model(), "m": retired}, "default_models": {"image": ALL}})
+    read = build_catalog({"models": {"good": model(), "m": retired}})
     assert read.successor_of(read.models["m"]) is read.models["good"]
 
 
@@ -264,7 +230,7 @@ _JSON = st.recursive(
 def said_of(table: Any) -> str:
     """The error about a model, or nothing."""
     try:
-        build_catalog({"models": {"good": model(), "m": table}, "default_models": {"image": ALL}})
+        build_catalog({"models": {"good": model(), "m": table}})
     except CatalogError as error:
         return str(error)
     return ""

@@ -5,19 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from dev.fakes.catalogs import REQUEST, VERSION
+from dev.fakes.catalogs import REQUEST, VERSION, plans_of
 from shared.core.catalog.catalog import Catalog, CreditsPer, Quote, Shape, Status, quote
-from shared.core.catalog.file import CatalogError, parse_catalog
-from shared.core.money.ledger import Plan
+from shared.core.catalog.file import parse_catalog
+from shared.core.catalog.reading import CatalogError
+from shared.core.catalog.tiers import Tier
 from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason, Refusal
 
 BASE = """
 version = "2026-11-21"
-[default_models.image]
-free = "small"
-basic = "small"
-premium = "large"
 
 [models.small]
 replicate = "owner/small"
@@ -71,7 +68,6 @@ duration = { type = "whole", field = "duration_s", from = 1, to = 9, default = 5
 width = { type = "whole" }
 height = { type = "whole" }
 """.replace("VERSION", VERSION)
-FILMS = '[default_models.video]\nbasic = "all"\npremium = "all"\n'
 
 
 def overlaid(over: str) -> Catalog:
@@ -81,14 +77,14 @@ def overlaid(over: str) -> Catalog:
 
 def test_every_field_of_a_model_is_read() -> None:
     """Each value arrives under its own name."""
-    read = parse_catalog(FULL + FILMS).models["all"]
+    read = parse_catalog(FULL).models["all"]
     assert (read.name, read.target, read.modality, read.status) == (
         "all",
         f"owner/all:{VERSION}",
         "video",
         Status.ACTIVE,
     )
-    assert (read.tier, read.quality, read.credits, read.credits_per) == (Plan.BASIC, "premium", 4, CreditsPer.SECOND)
+    assert (read.tier, read.quality, read.credits, read.credits_per) == (Tier.BASIC, "premium", 4, CreditsPer.SECOND)
     assert (read.prices, str(read.price_date)) == ((Price(Unit.SECOND, 25_000),), "2026-07-01")
     assert (read.expected_s, read.cancel_after_s, read.output) == (8, 180, Shape.OBJECT)
     assert read.sizing is not None
@@ -103,7 +99,7 @@ def test_bounds_are_inclusive() -> None:
     """Values at the bound are taken."""
     least = FULL.replace("[1, 20]", "[0, 0]").replace("to = 640, step = 64", "to = 64, step = 1")
     least = least.replace("from = 1, to = 9, default = 5", "from = 5, to = 5, default = 5")
-    read = parse_catalog(least.replace("cancel_after_s = 180", "cancel_after_s = 86400") + FILMS).models["all"]
+    read = parse_catalog(least.replace("cancel_after_s = 180", "cancel_after_s = 86400")).models["all"]
     assert (read.prompt_characters, read.cancel_after_s) == ((0, 0), 86_400)
     assert read.sizing is not None
     assert (read.sizing.low, read.sizing.high, read.sizing.step) == (64, 64, 1)
@@ -123,7 +119,7 @@ def test_one_price_is_changed_in_two_lines() -> None:
     assert after.models["small"].credits == 3
     assert after.models["small"].inputs == before.models["small"].inputs
     assert after.models["large"] == before.models["large"]
-    assert (after.version, after.default_models) == (before.version, before.default_models)
+    assert after.version == before.version
 
 
 def test_a_list_takes_the_place_of_a_list() -> None:
@@ -134,28 +130,23 @@ def test_a_list_takes_the_place_of_a_list() -> None:
 
 def test_a_model_is_added_with_its_modality() -> None:
     """It may become the default of a plan."""
-    after = overlaid(
-        FULL + '[default_models.video]\nbasic = "all"\npremium = "all"\n[default_models.image]\nfree="small"'
-    )
+    after = overlaid(FULL)
     assert list(after.models) == ["small", "large", "all"]
-    offer = quote(after, REQUEST, Plan.PREMIUM)
+    offer = quote(after, REQUEST, plans_of(after, image="large")["premium"])
     assert isinstance(offer, Quote)
     assert offer.model.name == "large"
-    film = after.get_model_for_plan(Plan.BASIC, "video")
+    film = after.get_model_for_plan(plans_of(after)["basic"], "video")
     assert film is not None
     assert film.name == "all"
 
 
 def test_a_model_is_hidden_in_two_lines_wherever_it_is_a_fallback() -> None:
-    """Its name is then unknown and no chain has it; a plan whose default it was needs another."""
-    over = '[models.small]\nstatus = "hidden"\n'
-    with pytest.raises(CatalogError, match=r"^mine.toml: default_models.image.free must name"):
-        overlaid(over)
-    after = overlaid(over + '[models.large]\ntier = "free"\n[default_models.image]\nfree = "large"\nbasic = "large"\n')
-    offer = quote(after, REQUEST, Plan.FREE)
+    """Its name is then unknown, and no chain has it."""
+    after = overlaid('[models.small]\nstatus = "hidden"\n[models.large]\ntier = "free"\n')
+    offer = quote(after, REQUEST, plans_of(after)["free"])
     assert isinstance(offer, Quote)
     assert offer.chain == ("large",)
-    assert quote(after, replace(REQUEST, model="small"), Plan.FREE) == Refusal.of(Reason.UNKNOWN_MODEL)
+    assert quote(after, replace(REQUEST, model="small"), plans_of(after)["free"]) == Refusal.of(Reason.UNKNOWN_MODEL)
 
 
 def test_an_own_catalogue_stands_alone_where_it_says_so() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.catalogs import IMAGE, REAL, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model
+from dev.fakes.catalogs import IMAGE, REAL, REAL_PLANS, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model, plans_of
 from shared.core.catalog.catalog import (
     Catalog,
     CreditsPer,
@@ -16,8 +16,9 @@ from shared.core.catalog.catalog import (
     unit_credits,
     worst_case_credits,
 )
+from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, PassedOver
-from shared.core.money.ledger import Plan
+from shared.core.money.plans import Plans
 from shared.core.reasons import Reason, Refusal
 
 PICTURE = "https://pictures.example/cat.png"
@@ -70,23 +71,24 @@ MODELS: dict[str, Any] = {
         credits_per="thousand_tokens",
     ),
 }
-CATALOG = catalog(
-    MODELS,
-    image={"free": "plain", "basic": "plain", "premium": "good"},
-    video={"basic": "film", "premium": "film"},
-)
+CATALOG = catalog(MODELS)
 
 
-def quoted(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Quote:
+def plans_for(of: Catalog = CATALOG) -> Plans:
+    """The plans for one of the catalogues of this file, or for the app's own."""
+    return REAL_PLANS if of is REAL else plans_of(of, image={"premium": "good"}, video="film")
+
+
+def quoted(plan: str = "premium", of: Catalog = CATALOG, **said: Any) -> Quote:
     """The quote for a request."""
-    result = quote(of, replace(REQUEST, **said), plan)
+    result = quote(of, replace(REQUEST, **said), plans_for(of)[plan])
     assert isinstance(result, Quote), result
     return result
 
 
-def refused(plan: Plan = Plan.PREMIUM, of: Catalog = CATALOG, **said: Any) -> Refusal:
+def refused(plan: str = "premium", of: Catalog = CATALOG, **said: Any) -> Refusal:
     """The refusal of a request."""
-    result = quote(of, replace(REQUEST, **said), plan)
+    result = quote(of, replace(REQUEST, **said), plans_for(of)[plan])
     assert isinstance(result, Refusal), result
     return result
 
@@ -128,8 +130,8 @@ def test_a_refused_unknown_model_names_the_nearest(name: str, nearest: str) -> N
 
 def test_a_named_model_is_in_the_plan_or_it_is_not() -> None:
     """The tier of a model is the lowest plan that may use it."""
-    assert quoted(Plan.BASIC, model="good").model.name == "good"
-    assert refused(Plan.FREE, model="good").reason is Reason.PLAN_TOO_LOW
+    assert quoted("basic", model="good").model.name == "good"
+    assert refused("free", model="good").reason is Reason.PLAN_TOO_LOW
 
 
 def test_a_modality_may_not_contradict_the_model() -> None:
@@ -160,8 +162,8 @@ def test_a_retired_model_is_refused_where_no_fallback_is_allowed() -> None:
 
 def test_a_successor_beyond_the_plan_is_not_offered() -> None:
     """A successor may cost more than the named model, but must be in the user's plan."""
-    assert quoted(Plan.BASIC, model="old").model.name == "good"
-    assert refused(Plan.FREE, model="old").reason is Reason.PLAN_TOO_LOW
+    assert quoted("basic", model="old").model.name == "good"
+    assert refused("free", model="old").reason is Reason.PLAN_TOO_LOW
 
 
 def test_the_successor_takes_the_request_or_says_why_not() -> None:
@@ -177,26 +179,26 @@ def test_the_successor_takes_the_request_or_says_why_not() -> None:
 @pytest.mark.parametrize(
     ("plan", "said", "name"),
     [
-        (Plan.FREE, {}, "plain"),
-        (Plan.PREMIUM, {}, "good"),
-        (Plan.PREMIUM, {"modality": "image"}, "good"),
-        (Plan.BASIC, {"modality": "video"}, "film"),
-        (Plan.FREE, {"modality": "audio"}, "song"),
-        (Plan.FREE, {"modality": "text"}, "chat"),
+        ("free", {}, "plain"),
+        ("premium", {}, "good"),
+        ("premium", {"modality": "image"}, "good"),
+        ("basic", {"modality": "video"}, "film"),
+        ("free", {"modality": "audio"}, "song"),
+        ("free", {"modality": "text"}, "chat"),
     ],
 )
-def test_the_plan_decides_where_nothing_is_named(plan: Plan, said: dict[str, Any], name: str) -> None:
+def test_the_plan_decides_where_nothing_is_named(plan: str, said: dict[str, Any], name: str) -> None:
     """The result is a picture unless the request names a modality."""
     offer = quoted(plan, **said)
     assert (offer.model.name, offer.chosen_by) == (name, ChosenBy.PLAN)
-    assert offer.model is CATALOG.get_model_for_plan(plan, said.get("modality", "image"))
+    assert offer.model is CATALOG.get_model_for_plan(plans_for()[plan], said.get("modality", "image"))
 
 
 def test_a_plan_in_which_a_modality_has_nothing_is_too_low() -> None:
     """The modality is offered in a higher plan, which is another refusal than not offered at all."""
-    assert CATALOG.get_model_for_plan(Plan.FREE, "video") is None
-    assert refused(Plan.FREE, modality="video").reason is Reason.PLAN_TOO_LOW
-    assert refused(Plan.FREE, modality="video", quality="economy").reason is Reason.PLAN_TOO_LOW
+    assert CATALOG.get_model_for_plan(plans_for()["free"], "video") is None
+    assert refused("free", modality="video").reason is Reason.PLAN_TOO_LOW
+    assert refused("free", modality="video", quality="economy").reason is Reason.PLAN_TOO_LOW
 
 
 def test_a_modality_of_which_there_is_nothing_is_said_so() -> None:
@@ -209,15 +211,15 @@ def test_a_modality_of_which_there_is_nothing_is_said_so() -> None:
 @pytest.mark.parametrize(
     ("plan", "said", "name"),
     [
-        (Plan.PREMIUM, {"quality": "economy"}, "plain"),
-        (Plan.PREMIUM, {"quality": "standard"}, "good"),
-        (Plan.PREMIUM, {"quality": "premium"}, "best"),
-        (Plan.BASIC, {"quality": "standard", "modality": "video"}, "film"),
-        (Plan.BASIC, {"quality": "economy", "modality": "video"}, "short-film"),
-        (Plan.FREE, {"quality": "economy", "modality": "audio"}, "hum"),
+        ("premium", {"quality": "economy"}, "plain"),
+        ("premium", {"quality": "standard"}, "good"),
+        ("premium", {"quality": "premium"}, "best"),
+        ("basic", {"quality": "standard", "modality": "video"}, "film"),
+        ("basic", {"quality": "economy", "modality": "video"}, "short-film"),
+        ("free", {"quality": "economy", "modality": "audio"}, "hum"),
     ],
 )
-def test_a_quality_is_the_cheapest_of_its_class(plan: Plan, said: dict[str, Any], name: str) -> None:
+def test_a_quality_is_the_cheapest_of_its_class(plan: str, said: dict[str, Any], name: str) -> None:
     """This holds in each modality."""
     offer = quoted(plan, **said)
     assert (offer.model.name, offer.chosen_by) == (name, ChosenBy.QUALITY)
@@ -226,7 +228,7 @@ def test_a_quality_is_the_cheapest_of_its_class(plan: Plan, said: dict[str, Any]
 def test_the_cheapest_is_the_one_that_can_do_it() -> None:
     """A dearer model that takes the picture or the number of outputs precedes a cheaper one that does not."""
     assert quoted(quality="premium", image_url=PICTURE).model.name == "best-of-pictures"
-    assert quoted(Plan.FREE, quality="economy", modality="audio", input_file="ada/ada/a.wav").model.name == "song"
+    assert quoted("free", quality="economy", modality="audio", input_file="ada/ada/a.wav").model.name == "song"
 
 
 def test_what_none_of_the_class_can_do_is_refused_by_its_field() -> None:
@@ -238,7 +240,7 @@ def test_what_none_of_the_class_can_do_is_refused_by_its_field() -> None:
 
 def test_a_quality_beyond_the_plan_is_too_high() -> None:
     """The quality exists, but not for this user."""
-    assert refused(Plan.BASIC, quality="premium").reason is Reason.PLAN_TOO_LOW
+    assert refused("basic", quality="premium").reason is Reason.PLAN_TOO_LOW
 
 
 @pytest.mark.parametrize(
@@ -256,10 +258,10 @@ def test_a_quality_that_a_modality_has_not_is_refused(said: dict[str, Any], text
 
 def test_a_picture_goes_to_a_model_that_takes_it() -> None:
     """The plan's own model would ignore it; if no model takes it, the request is refused."""
-    assert quoted(Plan.BASIC, image_url=PICTURE).model.name == "good"
-    assert quoted(Plan.BASIC, image_url=PICTURE).chosen_by is ChosenBy.PLAN
+    assert quoted("basic", image_url=PICTURE).model.name == "good"
+    assert quoted("basic", image_url=PICTURE).chosen_by is ChosenBy.PLAN
     text = "image_url is not taken by any model that could serve this: leave it out"
-    assert refused(Plan.FREE, image_url=PICTURE).text == f"{text}; with the plan basic, good takes it as it is"
+    assert refused("free", image_url=PICTURE).text == f"{text}; with a plan of the tier basic, good takes it as it is"
 
 
 def test_the_plans_own_model_gives_way_to_one_that_takes_the_request() -> None:
@@ -270,12 +272,12 @@ def test_the_plans_own_model_gives_way_to_one_that_takes_the_request() -> None:
 
 def test_the_cheapest_is_asked_for_directly_too() -> None:
     """Models compare by one usual output: 20 credits a second for five seconds are more than 60."""
-    films = catalog(MODELS | {"short-film": MODELS["short-film"] | {"quality": "standard"}}, video="film")
+    films = catalog(MODELS | {"short-film": MODELS["short-film"] | {"quality": "standard"}})
     cheap = films.cheapest("video", "standard")
     assert cheap is not None
     assert cheap.name == "short-film"
-    assert films.cheapest("video", "standard", Plan.BASIC) is cheap
-    assert films.cheapest("video", "standard", Plan.FREE) is None
+    assert films.cheapest("video", "standard", Tier.BASIC) is cheap
+    assert films.cheapest("video", "standard", Tier.FREE) is None
     assert films.cheapest("image", "none") is None
 
 
@@ -376,13 +378,13 @@ def test_the_hold_is_the_dearest_of_the_chain() -> None:
     offer = quoted(model="film")
     links = tuple(CATALOG.models[name] for name in offer.chain)
     assert offer.hold_credits == worst_case_credits(links, REQUEST, 1) == 100
-    dear = catalog(MODELS | {"short-film": MODELS["short-film"] | {"credits": 500}}, video="film")
+    dear = catalog(MODELS | {"short-film": MODELS["short-film"] | {"credits": 500}})
     assert quoted(of=dear, model="film").hold_credits == 500
 
 
 def test_the_limit_shortens_the_chain_and_so_the_hold() -> None:
     """A dearer fallback is left out, a dearer first model is refused, and a price equal to the limit is taken."""
-    dear = catalog(MODELS | {"short-film": MODELS["short-film"] | {"credits": 500}}, video="film")
+    dear = catalog(MODELS | {"short-film": MODELS["short-film"] | {"credits": 500}})
     offer = quoted(of=dear, model="film", max_credits=100)
     assert (offer.chain, offer.hold_credits) == (("film",), 100)
     assert refused(of=dear, model="film", max_credits=99).reason is Reason.OVER_LIMIT

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model
+from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model, plans_of
 from shared.adapters.replicate.failures import failure_of
 from shared.adapters.replicate.metrics import measured_of
 from shared.core.catalog.catalog import Quote, quote
@@ -15,14 +15,14 @@ from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing, created
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account, Plan
+from shared.core.money.ledger import Account
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)
-ADA = Account(account_id="ada", plan=Plan.PREMIUM, granted=1000, available=1000)
+ADA = Account(account_id="ada", plan="premium", granted=1000, available=1000)
 
 ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
 GPU = [{"unit": "gpu_second", "usd_micros": 1_000}]
@@ -56,7 +56,7 @@ TRAINING = {"model": "trainer", "input_file": "ada/ada/a.zip", "destination": "a
 def submitting(**said: Any) -> tuple[Generation, Account]:
     """A generation whose first create was sent, and the account with its hold."""
     request = replace(REQUEST, **{"model": "first"} | said)
-    quoted = quote(CATALOG, request, Plan.PREMIUM)
+    quoted = quote(CATALOG, request, plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Quote), quoted
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert opened.account is not None
@@ -174,7 +174,7 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
     """The second model costs 2, the third 1: with a limit of one credit only the third may follow."""
     cheap_first = catalog(MODELS | {"first": MODELS["first"] | {"credits": 1}})
     request = replace(REQUEST, model="first", max_credits=1)
-    quoted = quote(cheap_first, request, Plan.PREMIUM)
+    quoted = quote(cheap_first, request, plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Quote)
     opened = opening.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
     first = opened.generation
@@ -293,7 +293,7 @@ def test_a_training_that_failed_for_a_while_goes_to_the_next() -> None:
 def test_a_training_needs_a_destination() -> None:
     """The refusal names the field, before anything is held."""
     request = replace(REQUEST, model="trainer", input_file="ada/ada/a.zip")
-    quoted = quote(CATALOG, request, Plan.PREMIUM)
+    quoted = quote(CATALOG, request, plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Quote)
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert (opened.generation.state, opened.generation.reason) == (State.REJECTED, Reason.INVALID_REQUEST)
@@ -303,7 +303,7 @@ def test_a_training_needs_a_destination() -> None:
 
 def test_a_destination_makes_no_training_of_a_picture() -> None:
     """A destination with a picture model is refused, and never ignored."""
-    quoted = quote(CATALOG, replace(REQUEST, model="first", destination="ada/lora"), Plan.PREMIUM)
+    quoted = quote(CATALOG, replace(REQUEST, model="first", destination="ada/lora"), plans_of(CATALOG)["premium"])
     assert isinstance(quoted, Refusal)
     assert quoted.text == "destination is not taken by first: leave it out, or ask for a model that takes it"
 

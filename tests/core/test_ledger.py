@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.core.keys import Key
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, Move, Plan
+from shared.core.money.ledger import Account, Move
 from shared.core.reasons import Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -69,14 +69,6 @@ def test_daily_limit_counts_what_was_held_today() -> None:
     assert ledger.within_daily_limit(held, 5, date(2026, 11, 22))
     released, _ = ledger.resolve(held, 4, 1, key=ONE, at=NOW)
     assert released.day_credits == 1
-
-
-def test_plans_are_ordered_and_named() -> None:
-    """A plan includes those below it, and the refusal of an unknown name lists the plans."""
-    assert Plan.FREE < Plan.BASIC < Plan.PREMIUM
-    assert Plan.named("premium") is Plan.PREMIUM
-    with pytest.raises(ValueError, match="free, basic, premium"):
-        Plan.named("gold")
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=30))

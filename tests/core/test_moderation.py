@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.modality import InputKind
-from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason
 from shared.core.requests.fields import MODALITIES
 from shared.core.safety.moderation import (
@@ -101,18 +100,18 @@ def test_a_value_that_is_no_severity_is_refused(severity: object) -> None:
 
 def test_a_plan_may_be_stricter_or_milder() -> None:
     """Its own thresholds count for it, the common ones for all others."""
-    policy = Policy("test", POLICY.refuse_from, plans={Plan.FREE: {Category.VIOLENCE: 2}})
+    policy = Policy("test", POLICY.refuse_from, plans={"free": {Category.VIOLENCE: 2}})
     mild = Assessment(SAFE | {Category.VIOLENCE: 2})
-    assert not evaluate(policy, mild, Plan.FREE).allowed
-    assert evaluate(policy, mild, Plan.PREMIUM).allowed
+    assert not evaluate(policy, mild, "free").allowed
+    assert evaluate(policy, mild, "premium").allowed
 
 
 def test_settings_override_every_plan_and_say_so() -> None:
     """An operator's own threshold counts for everybody, and changes the policy's version."""
-    policy = Policy("test", POLICY.refuse_from, plans={Plan.FREE: {Category.VIOLENCE: 2, Category.HATE: 2}})
+    policy = Policy("test", POLICY.refuse_from, plans={"free": {Category.VIOLENCE: 2, Category.HATE: 2}})
     stricter = policy.overridden({Category.VIOLENCE: 6})
     assert stricter.version == "test+Violence6"
-    assert stricter.thresholds(Plan.FREE) == {**POLICY.refuse_from, Category.VIOLENCE: 6, Category.HATE: 2}
+    assert stricter.thresholds("free") == {**POLICY.refuse_from, Category.VIOLENCE: 6, Category.HATE: 2}
     assert policy.overridden({}) is policy
 
 

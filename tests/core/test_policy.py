@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import (
     BLOCKLIST,
     CONTENT_SAFETY,
@@ -14,7 +13,7 @@ from shared.core.safety.moderation import (
     Topic,
     may_be_offered,
 )
-from shared.core.safety.policy_file import PolicyError, parse_policy
+from shared.core.safety.policy_file import PolicyError, check_plans, parse_policy
 
 TEXT = (Path(__file__).parents[2] / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
 
@@ -34,8 +33,8 @@ def test_the_policy_that_comes_with_the_app() -> None:
 def test_plans_may_differ() -> None:
     """A table of their own."""
     policy = parse_policy(TEXT + "\n[plans.free]\nViolence = 2\n")
-    assert policy.thresholds(Plan.FREE)[Category.VIOLENCE] == 2
-    assert policy.thresholds(Plan.BASIC)[Category.VIOLENCE] == 4
+    assert policy.thresholds("free")[Category.VIOLENCE] == 2
+    assert policy.thresholds("basic")[Category.VIOLENCE] == 4
 
 
 @pytest.mark.parametrize("names", [["video"], ["audio"], ["training"], ["training", "video", "audio"]])
@@ -73,7 +72,6 @@ def test_what_may_pass_unscreened_is_named_one_by_one(names: list[str]) -> None:
         ("timeout_s = 10.0", "timeout_s = 'long'", "content_safety.timeout_s"),
         ("go_on_without = false", "go_on_without = 'no'", "content_safety.go_on_without"),
         ("go_on_without = false", "go_on = false", "content_safety.go_on"),
-        ("[refuse_from]", "[plans.gold]\nHate = 1\n[refuse_from]", "plans.gold"),
         ("[refuse_from]", "[refuse_from", "not TOML"),
     ],
 )
@@ -84,3 +82,11 @@ def test_a_bad_policy_names_file_and_place(old: str, new: str, named: str) -> No
         parse_policy(TEXT.replace(old, new, 1), file="mine.toml")
     assert str(caught.value).startswith("mine.toml")
     assert named in str(caught.value)
+
+
+def test_a_plan_that_does_not_exist_is_an_error_of_the_policy() -> None:
+    """A typing error in a plan's name would leave the plan without its thresholds."""
+    policy = parse_policy(TEXT + "\n[plans.gold]\nViolence = 2\n")
+    check_plans(policy, ("free", "gold"))
+    with pytest.raises(PolicyError, match=r"^mine\.toml, plans\.gold: must be one of free, basic$"):
+        check_plans(policy, ("free", "basic"), "mine.toml")

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import REAL as CATALOG
+from dev.fakes.catalogs import REAL_PLANS
 from dev.fields import with_table
 from shared.core.catalog.catalog import Catalog, Quote, Status, quote
-from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import inputs_of
 from shared.core.catalog.sizes import Value, view
 from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
 from shared.core.keys import Key
-from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.fields import MODALITIES
@@ -27,7 +27,6 @@ from shared.worker.delivery import INLINE_CHARACTERS
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CATALOG = parse_catalog((ROOT / "shared" / "core" / "catalog" / "catalog.toml").read_text(encoding="utf-8"))
 
 #: What steers Darkroom itself, whatever is made.
 STEERING = {"type", "generation_id", "user_id", "account_id", "prompt", "model", "modality", "quality", "max_credits"}
@@ -112,7 +111,7 @@ def test_every_example_is_read_and_accepted(title: str) -> None:
     message, unknown = parse_request(EXAMPLES[title].encode())
     assert isinstance(message, GenerationRequest)
     assert unknown == ()
-    quoted = quote(CATALOG, message, Plan.BASIC)
+    quoted = quote(CATALOG, message, REAL_PLANS["basic"])
     assert isinstance(quoted, Quote), quoted
     assert quoted.model.modality == title.partition(",")[0]
     mapped = inputs_of(quoted.model, message, seed=0)

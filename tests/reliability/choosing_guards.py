@@ -20,7 +20,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         CORE + "catalog/catalog.py",
         (
             (
-                "            if fallback.tier <= plan and not readings.misses(fallback):\n",
+                "            if fallback.tier <= tier and not readings.misses(fallback):\n",
                 "            if fallback:\n",
             ),
         ),
@@ -88,6 +88,24 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         CORE + "catalog/catalog.py",
         ((" if affordable(link))\n", ")\n"),),
         _core("test_choosing.py::test_the_limit_shortens_the_chain_and_so_the_hold"),
+    ),
+    Guard(
+        "no other plan stands in for one that is gone",
+        WORKER + "admission.py",
+        (("    plan = deps.plans.find(name)\n", '    plan = deps.plans.find(name) or deps.plans.find("")\n'),),
+        _worker("test_plans.py::test_a_request_of_an_account_whose_plan_is_gone_waits_and_is_served_when_it_is_back"),
+    ),
+    Guard(
+        "an output is screened by the plan that it was opened with",
+        WORKER + "delivery.py",
+        (("attempt, prediction, generation.plan)", 'attempt, prediction, "")'),),
+        _worker("test_plans.py::test_a_generation_keeps_the_plan_it_was_opened_with"),
+    ),
+    Guard(
+        "a plan's default model is offered and in its tier",
+        CORE + "catalog/plans_file.py",
+        (("        if name not in allowed:\n", "        if name is None:\n"),),
+        _core("test_plans.py::test_a_mistake_in_a_plan_names_plan_field_and_what_is_allowed"),
     ),
 )
 

@@ -8,7 +8,6 @@ from dev.fakes.world import KEY, START, World
 from shared.core.catalog.catalog import quote
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery
-from shared.core.money.ledger import Plan
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict
 
@@ -23,7 +22,9 @@ async def test_the_ledger_refuses_a_second_hold() -> None:
     loaded = await world.store.load(KEY)
     request = GenerationRequest(key=KEY, prompt="A lighthouse", model="flux-schnell")
     catalog = world.deps.catalog
-    again = opening.opened(request, loaded.account, catalog, quote(catalog, request, Plan.PREMIUM), seed=1, now=START)
+    again = opening.opened(
+        request, loaded.account, catalog, quote(catalog, request, world.deps.plans["premium"]), seed=1, now=START
+    )
     with pytest.raises(Conflict):
         await world.store.commit(loaded, again)
     assert world.balances() == (9, 1, 0)

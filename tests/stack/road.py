@@ -23,7 +23,7 @@ from dev.stack import Running, Stack
 from shared import worker
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation
-from shared.core.money.ledger import Move, Plan
+from shared.core.money.ledger import Move
 from shared.core.requests.messages import CancelRequest
 from shared.ports import Dependencies
 
@@ -137,7 +137,7 @@ class Road:
     async def user(self, credits: int = 10) -> str:  # noqa: A002  # the product's word
         """A new user with credits, on the premium plan."""
         user = f"user-{uuid4().hex[:10]}"
-        await worker.grant(self.deps, user, credits, grant_id="welcome", plan=Plan.PREMIUM)
+        await worker.grant(self.deps, user, credits, grant_id="welcome", plan="premium")
         return user
 
     async def message(self, **fields: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from shared import worker
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Plan
 from tests.stack.road import PATIENCE_S, Road, ScreeningRecord, key_of
 
 pytestmark = pytest.mark.stack
@@ -112,7 +111,7 @@ async def test_the_ids_of_identity_providers_walk_the_whole_road(road: Road, sub
     """They serve as user and generation: in account, ledger, callback, open index, blob and event."""
     mark = uuid4().hex[:8]
     user, generation = f"{subject}{mark}", f"{subject}:{mark}"
-    await worker.grant(road.deps, user, 10, grant_id=f"{subject}+g", plan=Plan.PREMIUM)
+    await worker.grant(road.deps, user, 10, grant_id=f"{subject}+g", plan="premium")
     message = await road.message(user_id=user, generation_id=generation)
     outcome = await road.outcome(message)
     await road.paid_once(outcome, message["prompt"])

@@ -189,7 +189,8 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
     meant = MEANT | {"NAME": dead_letters[0].name, "GENERATION": "7f3c"}
     wrong = []
     for line in lines():
-        of = "shared/core/catalog/catalog.toml" if line.startswith("CATALOG_FILE") else "dev/unscreened.toml"
+        own = {"CATALOG_FILE": "shared/core/catalog/catalog.toml", "PLANS_FILE": "shared/core/catalog/plans.toml"}
+        of = own.get(line.partition("=")[0], "dev/unscreened.toml")
         shutil.copyfile(ROOT / of, place.folder / "new.toml")
         said = re.sub(r"\b[A-Z]+\b(?!=|_)", lambda word: shlex.quote(meant.get(word[0], word[0])), line)
         code = await typed(place, said)

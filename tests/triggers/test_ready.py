@@ -65,9 +65,11 @@ async def test_a_failed_check_is_not_the_last(fake_app: FakeApp) -> None:
 BROKEN_FILES = [
     ("MODERATION_FILE", "/nowhere/policy.toml", "MODERATION_FILE: /nowhere/policy.toml cannot be read"),
     ("CATALOG_FILE", "/nowhere/catalog.toml", "CATALOG_FILE: /nowhere/catalog.toml cannot be read"),
+    ("PLANS_FILE", "/nowhere/plans.toml", "PLANS_FILE: /nowhere/plans.toml cannot be read"),
     ("BLOCKLIST_FILE", "/nowhere/blocklist.toml", "BLOCKLIST_FILE: /nowhere/blocklist.toml cannot be read"),
     ("MODERATION_FILE", __file__, "(MODERATION_FILE)"),
     ("CATALOG_FILE", __file__, "(CATALOG_FILE)"),
+    ("PLANS_FILE", __file__, "(PLANS_FILE)"),
 ]
 
 

@@ -19,7 +19,6 @@ from shared.core.keys import Key
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.attempt import attempt_on
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Plan
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown, Prediction
 from shared.core.requests.messages import Check, GenerationRequest
 from shared.ports import Envelope, Loaded
@@ -59,7 +58,7 @@ class CountingStore(FakeStore):
     def __init__(self) -> None:
         super().__init__()
         self.loads = 0
-        self.plan: Plan | None = None
+        self.plan: str | None = None
 
     async def load(self, key: Key) -> Loaded:
         """Count and load, then change the account's plan."""
@@ -111,7 +110,7 @@ async def test_a_request_is_mapped_once_per_candidate_and_once_for_its_attempt(
 def candidates(world: World, request: GenerationRequest) -> set[str]:
     """The models that may serve a request that names none, and those that may be tried after the chosen one."""
     catalog, generation = world.deps.catalog, world.generation()
-    default = catalog.get_model_for_plan(Plan.PREMIUM)
+    default = catalog.get_model_for_plan(world.deps.plans["premium"])
     assert default is not None
     matching = {default.name}
     if request.quality is not None:
@@ -122,12 +121,12 @@ def candidates(world: World, request: GenerationRequest) -> set[str]:
 async def test_another_plan_at_the_save_is_quoted_anew() -> None:
     """The quote holds for the plan that it was made for, and for no other."""
     world, store = await counted_world()
-    store.plan = Plan.FREE
+    store.plan = "free"
 
     with counting() as calls:
         await world.ask(model=None)
 
-    free = world.deps.catalog.get_model_for_plan(Plan.FREE)
+    free = world.deps.catalog.get_model_for_plan(world.deps.plans["free"])
     assert free is not None
     assert world.generation().chain[0] == free.name
     assert calls["quote"] == 2

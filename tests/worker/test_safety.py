@@ -15,7 +15,6 @@ from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Closed
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Plan
 from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.reasons import Reason
 from shared.core.safety.moderation import Category, Partial, Policy, keyed_digest
@@ -35,7 +34,7 @@ def with_dependencies(world: World, **changes: Any) -> World:
 def with_model(**changes: Any) -> Catalog:
     """The catalogue with flux-schnell changed."""
     changed: Model = replace(CATALOG.models["flux-schnell"], **changes)
-    return Catalog(CATALOG.version, {**CATALOG.models, "flux-schnell": changed}, CATALOG.default_models)
+    return Catalog(CATALOG.version, {**CATALOG.models, "flux-schnell": changed})
 
 
 async def delivered(world: World, *contents: bytes, **fields: Any) -> World:
@@ -95,10 +94,10 @@ async def test_a_verdict_is_kept_once_however_often_the_news_come(world: World) 
 
 async def test_the_plan_decides(world: World) -> None:
     """What is refused on one plan passes on another."""
-    with_dependencies(world, policy=replace(POLICY, plans={Plan.PREMIUM: {Category.VIOLENCE: 8}}))
+    with_dependencies(world, policy=replace(POLICY, plans={"premium": {Category.VIOLENCE: 8}}))
     await world.ask(prompt="a gory battle")
     assert world.generation().state is State.RUNNING
-    await worker.grant(world.deps, "bob", 5, grant_id="a", plan=Plan.FREE)
+    await worker.grant(world.deps, "bob", 5, grant_id="a", plan="free")
     await world.ask(Key("bob", "one"), prompt="a gory battle")
     assert world.saved(Key("bob", "one")).reason is Reason.PROMPT_REFUSED
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.core.dependency import Dependency
-from shared.core.money.ledger import Plan
 from shared.core.provider.breaker import Breaker, BreakerRule
 from shared.core.safety.moderation import Assessment, Decision, Opinion, Policy, combine, refused_for
 from shared.ports import OutputUnfit, Unavailable
@@ -75,7 +74,7 @@ class ScreenerChain:
         names = {link.name for link in texts} | {link.name for link in images}
         self._breakers = {name: Breaker(rule=_breaker_rule(policy, name)) for name in names}
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:
+    async def text(self, text: str, plan: str = "") -> Assessment:
         """Assess a text under the policy of a plan. Raises Unavailable if the request has to wait."""
         first, *others = self._texts
         answers = [await self._ask(first.name, first.screener.text(text))]
@@ -84,7 +83,7 @@ class ScreenerChain:
             answers += await asyncio.gather(*(self._ask(link.name, link.screener.text(text)) for link in others))
         return self._combine(answers, plan)
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:
+    async def image(self, image: bytes, plan: str = "") -> Assessment:
         """Assess an image under the policy of a plan.
 
         Raises:
@@ -130,7 +129,7 @@ class ScreenerChain:
         _log.warning("the screener %s has no opinion: %s; its breaker is %s", name, why, state)
         return _Answer(Opinion(name, None), why, hint_s)
 
-    def _combine(self, answers: Sequence["_Answer"], plan: Plan) -> Assessment:
+    def _combine(self, answers: Sequence["_Answer"], plan: str) -> Assessment:
         assessment, decision = combine(self._policy, [answer.opinion for answer in answers], plan)
         if decision is not Decision.WAIT:
             return assessment

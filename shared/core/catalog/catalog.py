@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. The data is in catalog.toml (read by file.py). mapping.py turns a request into a model's input.
-2. A request names a model, or a modality and perhaps a quality class, or nothing: then the user's plan decides.
+2. A request names a model, or a modality and perhaps a quality class, or nothing: then the account's plan decides
+   (plans.toml). Its tier says which models it includes.
 3. A retired model is served by its successor, unless the request allows no fallback. A hidden model is never offered.
 4. A model that the request did not name (the plan's, the quality's, a successor, a fallback) serves only if it honours
    every field of the request (mapping.misses_of). If none does, the refusal says what could be requested instead.
@@ -19,10 +20,11 @@ from enum import StrEnum
 from shared.core.catalog.mapping import Input, Readings
 from shared.core.catalog.shortfall import nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
+from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
 from shared.core.modality import Modality
-from shared.core.money.ledger import Plan
+from shared.core.money.plans import Plan
 from shared.core.money.pricing import Price
 from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
 from shared.core.reasons import Reason, Refusal, counted
@@ -78,7 +80,7 @@ class Model:
     kind: str
     status: Status
     successor: str
-    tier: Plan
+    tier: Tier
     quality: str
     credits: int
     credits_per: CreditsPer
@@ -102,11 +104,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, the default for each modality and plan, and what each of the ``providers`` guarantees."""
+    """All models by name, and what each of the ``providers`` guarantees."""
 
     version: str
     models: Mapping[str, Model]
-    default_models: Mapping[str, Mapping[Plan, str]]
     providers: Providers = field(default_factory=lambda: PROVIDERS)
 
     def find(self, name: str) -> Model | None:
@@ -117,13 +118,12 @@ class Catalog:
         return next(named, None)
 
     def get_model_for_plan(self, plan: Plan, modality: str = DEFAULT_MODALITY) -> Model | None:
-        """The plan's default model for a modality. None if no model of the modality is offered."""
-        name = self.default_models.get(modality, {}).get(plan)
-        return self.models[name] if name else None
+        """The plan's default model for a modality. None if its tier includes no offered model of the modality."""
+        return self.models.get(plan.default_models.get(modality, ""))
 
-    def cheapest(self, modality: str, quality: str, plan: Plan = Plan.PREMIUM) -> Model | None:
-        """The cheapest model of a quality class that a plan includes, by the credits for one default output."""
-        offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= plan)
+    def cheapest(self, modality: str, quality: str, tier: Tier = Tier.PREMIUM) -> Model | None:
+        """The cheapest model of a quality class that a tier includes, by the credits for one default output."""
+        offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= tier)
         return min(offered, key=lambda model: unit_credits(model, _NOTHING_SAID), default=None)
 
     def offered(self, modality: str) -> Iterator[Model]:
@@ -136,8 +136,8 @@ class Catalog:
             model = self.models[model.successor]
         return model
 
-    def chain(self, model: Model, readings: Readings, plan: Plan) -> Iterator[Model]:
-        """The model and the models that may be tried after it for this request and plan, in order."""
+    def chain(self, model: Model, readings: Readings, tier: Tier) -> Iterator[Model]:
+        """The model and the models that may be tried after it for this request and tier, in order."""
         yield model
         if not readings.request.allow_fallback:
             return
@@ -145,7 +145,7 @@ class Catalog:
             fallback = self.models[name]
             if fallback.status is not Status.ACTIVE:
                 continue
-            if fallback.tier <= plan and not readings.misses(fallback):
+            if fallback.tier <= tier and not readings.misses(fallback):
                 yield fallback
 
 
@@ -194,15 +194,15 @@ def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, out
 class Quote:
     """The model that will serve a request and why, and the most that it can cost over the whole fallback chain.
 
-    ``plan`` is the plan that it was made for; it may not hold for another. ``ignored_fields`` are the fields that the
-    model does not use.
+    ``plan`` names the plan that it was made for; it may not hold for another. ``ignored_fields`` are the fields that
+    the model does not use.
     """
 
     model: Model
     chain: tuple[str, ...]
     outputs: int
     hold_credits: int
-    plan: Plan
+    plan: str
     ignored_fields: tuple[str, ...] = ()
     chosen_by: ChosenBy
     passed_over: tuple[PassedOver, ...] = ()
@@ -218,7 +218,7 @@ class _Choice:
 def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
     """Choose and price the model for a request of this plan, or refuse it with the reason."""
     readings = Readings(request)
-    choice = _named(catalog, readings, plan) if request.model is not None else _fitting(catalog, readings, plan)
+    choice = _named(catalog, readings, plan.tier) if request.model is not None else _fitting(catalog, readings, plan)
     if isinstance(choice, Refusal):
         return choice
     mapped = readings.mapped(choice.model)
@@ -233,20 +233,20 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
         costs = unit_credits(choice.model, request) * mapped.outputs
         said = f"This would cost {counted(costs, 'credit')} with {choice.model.name}, and max_credits is {limit}."
         return Refusal(Reason.OVER_LIMIT, f"{said} Raise max_credits or ask for less.")
-    links = tuple(link for link in catalog.chain(choice.model, readings, plan) if affordable(link))
+    links = tuple(link for link in catalog.chain(choice.model, readings, plan.tier) if affordable(link))
     return Quote(
         model=choice.model,
         chain=tuple(link.name for link in links),
         outputs=mapped.outputs,
         hold_credits=worst_case_credits(links, request, mapped.outputs),
-        plan=plan,
+        plan=plan.name,
         ignored_fields=mapped.ignored_fields,
         chosen_by=choice.by,
         passed_over=choice.passed_over,
     )
 
 
-def _named(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
+def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusal:
     """The model that the request names, or its successor."""
     request = readings.request
     named = catalog.find(request.model or "")
@@ -256,13 +256,13 @@ def _named(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusa
         return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
     successor_of = catalog.successor_of(named)
     if successor_of is named:
-        return _Choice(named, ChosenBy.REQUEST) if named.tier <= plan else Refusal.of(Reason.PLAN_TOO_LOW)
+        return _Choice(named, ChosenBy.REQUEST) if named.tier <= tier else Refusal.of(Reason.PLAN_TOO_LOW)
     if not request.allow_fallback:
         return Refusal(
             Reason.MODEL_RETIRED,
             f"{named.name} is no longer offered. Ask for {successor_of.name}, or allow a fallback.",
         )
-    if successor_of.tier > plan:
+    if successor_of.tier > tier:
         return Refusal.of(Reason.PLAN_TOO_LOW)
     if readings.misses(successor_of):
         why = unserved([successor_of], [], readings)
@@ -299,10 +299,10 @@ def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refu
     if not matches:
         has = ", ".join(quality for quality in QUALITIES if any(model.quality == quality for model in offered))
         return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {has}")
-    allowed = [model for model in matches if model.tier <= plan]
+    allowed = [model for model in matches if model.tier <= plan.tier]
     if not allowed:
         return Refusal.of(Reason.PLAN_TOO_LOW)
     fit = [model for model in allowed if not readings.misses(model)]
     if fit:
         return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by)
-    return unserved(allowed, [model for model in matches if model.tier > plan], readings)
+    return unserved(allowed, [model for model in matches if model.tier > plan.tier], readings)

@@ -9,30 +9,22 @@ Rules of this file:
 
 import math
 import re
-import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import date
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
+from shared.core.catalog import reading
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
 from shared.core.catalog.mapping import Input
+from shared.core.catalog.reading import CatalogError, Table
 from shared.core.catalog.sizes import Sizing
+from shared.core.catalog.tiers import Tier
 from shared.core.modality import InputKind, Modality
-from shared.core.money.ledger import Plan
 from shared.core.money.pricing import Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, ProviderName
 from shared.core.requests.fields import MODALITIES, WRITTEN
 from shared.core.requests.messages import GenerationRequest
-
-Table = Mapping[str, Any]
-E = TypeVar("E", bound=StrEnum)
-
-
-class CatalogError(ValueError):
-    """The catalogue cannot be used. The text names the file, the model and the field."""
-
 
 #: Replicate's owner/name, with a version of 64 hex digits if it is not an official model.
 _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
@@ -50,61 +42,19 @@ _RATIO = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
 
 def parse_catalog(text: str, file: str = "catalog.toml", over: str = "", over_file: str = "") -> Catalog:
     """Read a catalogue, and another that overrides it. Raises CatalogError for the first problem."""
-    raw = _toml(text, file)
-    if over:
-        added = _toml(over, over_file)
-        raw, file = (added if added.get("replace") is True else _laid(raw, added)), over_file
-    return build_catalog(raw, file)
+    return build_catalog(*reading.read_toml(text, file, over, over_file))
 
 
 def build_catalog(raw: Table, file: str = "catalog.toml") -> Catalog:
     """A catalogue from decoded TOML, checked completely. Raises CatalogError for the first problem."""
-    _known(file, raw, ("version", "replace", "default_models", "models"))
+    reading.check_known(file, raw, ("version", "replace", "models"))
     tables = raw.get("models")
     if not isinstance(tables, dict) or not tables:
         raise CatalogError(f"{file}: no model in it")
     models = {name: _model(f"{file}: model {name}", name, table) for name, table in tables.items()}
     for model in models.values():
         _check_links(f"{file}: model {model.name}", model, models)
-    return Catalog(str(raw.get("version", "")), models, _defaults(file, raw, models))
-
-
-def _toml(text: str, file: str) -> Table:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"{file}: not TOML: {error}") from error
-
-
-def _laid(under: Table, over: Table) -> dict[str, Any]:
-    """Table ``under`` with the fields of ``over`` laid on it. A list replaces a list."""
-    laid = dict(under)
-    for name, value in over.items():
-        below = laid.get(name)
-        laid[name] = _laid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return laid
-
-
-def _defaults(file: str, raw: Table, models: Mapping[str, Model]) -> Mapping[str, Mapping[Plan, str]]:
-    """The default models. Each plan has one for every modality in which it includes any offered model."""
-    tables = _table(file, raw, "default_models")
-    defaults: dict[str, dict[Plan, str]] = {}
-    for modality in MODALITIES:
-        offered = [m for m in models.values() if m.modality == modality and m.status is Status.ACTIVE]
-        table = tables.get(modality)
-        for plan in Plan if offered else ():
-            where = f"{file}: default_models.{modality}.{plan.label}"
-            name = table.get(plan.label) if isinstance(table, dict) else None
-            if name is None and min(model.tier for model in offered) > plan:
-                continue  # requests of this plan are refused: the plan is too low
-            if name not in [model.name for model in offered if model.tier <= plan]:
-                raise CatalogError(f"{where} must name a model that makes {modality}, is offered, and is in the plan")
-            defaults.setdefault(modality, {})[plan] = name
-    _known(f"{file}: default_models", tables, MODALITIES)
-    for named in tables:
-        table = _table(f"{file}: default_models", tables, named)
-        _known(f"{file}: default_models.{named}", table, [plan.label for plan in Plan])
-    return defaults
+    return Catalog(str(raw.get("version", "")), models)
 
 
 def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
@@ -132,34 +82,35 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
 def _model(where: str, name: str, table: Any) -> Model:
     if not isinstance(table, dict):
         raise CatalogError(f"{where}: must be a table")
-    _known(where, table, _MODEL_FIELDS)
-    modality = Modality(_word(where, table, "modality", MODALITIES))
+    reading.check_known(where, table, _MODEL_FIELDS)
+    modality = Modality(reading.word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
-    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in _table(where, table, "inputs").items()}
+    tables = reading.subtable(where, table, "inputs")
+    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
     model = Model(
         name=name,
         provider=provider,
         target=target,
         modality=modality,
-        kind=_text(where, table, "kind"),
-        status=_choice(where, table, "status", Status, Status.ACTIVE),
-        successor=_text(where, table, "successor"),
-        tier=Plan.named(_word(where, table, "tier", [plan.label for plan in Plan])),
-        quality=_word(where, table, "quality", QUALITIES),
-        credits=_whole(where, table, "credits", 1, 1_000_000),
-        credits_per=_choice(where, table, "credits_per", CreditsPer, CreditsPer.OUTPUT),
+        kind=reading.text(where, table, "kind"),
+        status=reading.choice(where, table, "status", Status, Status.ACTIVE),
+        successor=reading.text(where, table, "successor"),
+        tier=Tier.named(reading.word(where, table, "tier", [tier.label for tier in Tier])),
+        quality=reading.word(where, table, "quality", QUALITIES),
+        credits=reading.whole(where, table, "credits", 1, 1_000_000),
+        credits_per=reading.choice(where, table, "credits_per", CreditsPer, CreditsPer.OUTPUT),
         prices=tuple(_prices(where, table)),
         price_date=_date(where, table),
-        expected_s=_whole(where, table, "expected_s", 1, 86_400),
+        expected_s=reading.whole(where, table, "expected_s", 1, 86_400),
         # Replicate accepts 5 s to 24 h (replicate.com/docs/topics/predictions/lifecycle).
-        cancel_after_s=_whole(where, table, "cancel_after_s", 5, 86_400),
-        output=_choice(where, table, "output", Shape, None),
+        cancel_after_s=reading.whole(where, table, "cancel_after_s", 5, 86_400),
+        output=reading.choice(where, table, "output", Shape, None),
         sizing=_sizing(where, table.get("sizing")),
         inputs=inputs,
-        fallback=_names(where, table, "fallback"),
+        fallback=reading.names(where, table, "fallback"),
         prompt_characters=_characters(where, table),
-        output_bytes=_whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
-        black_is_refusal=_flag(where, table, "black_is_refusal"),
+        output_bytes=reading.whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
+        black_is_refusal=reading.flag(where, table, "black_is_refusal"),
     )
     _check_inputs(where, model)
     return model
@@ -197,7 +148,7 @@ def _check_sizing(where: str, sizing: Sizing, inputs: Mapping[str, Input]) -> No
 def _input(where: str, name: str, raw: Any) -> Input:
     if not isinstance(raw, dict) or raw.get("type") not in tuple(InputKind):
         raise CatalogError(f"{where}: type must be one of {', '.join(InputKind)}")
-    _known(where, raw, _INPUT_FIELDS)
+    reading.check_known(where, raw, _INPUT_FIELDS)
     kind, value, choices = InputKind(raw["type"]), raw.get("value"), raw.get("choices", [])
     field = "" if value is not None else raw.get("field", name)
     if not isinstance(choices, list) or (kind is InputKind.CHOICE and not choices) or not all(map(_is_plain, choices)):
@@ -215,11 +166,11 @@ def _input(where: str, name: str, raw: Any) -> Input:
         kind=kind,
         field=field,
         choices=tuple(choices),
-        low=_number(where, raw, "from", -math.inf),
-        high=_number(where, raw, "to", math.inf),
-        required=_flag(where, raw, "required"),
-        template=_text(where, raw, "template"),
-        system_template=_text(where, raw, "system_template"),
+        low=reading.number(where, raw, "from", -math.inf),
+        high=reading.number(where, raw, "to", math.inf),
+        required=reading.flag(where, raw, "required"),
+        template=reading.text(where, raw, "template"),
+        system_template=reading.text(where, raw, "system_template"),
         value=value,
         default=raw.get("default"),
     )
@@ -258,12 +209,12 @@ def _prices(where: str, table: Table) -> Iterator[Price]:
         raise CatalogError(f'{where}, prices: must be a list such as [{{ unit = "image", usd_micros = 3000 }}]')
     seen: set[Unit] = set()
     for raw in listed:
-        unit = _choice(f"{where}, prices", raw if isinstance(raw, dict) else {}, "unit", Unit, None)
-        _known(f"{where}, prices", raw, ("unit", "usd_micros"))
+        unit = reading.choice(f"{where}, prices", raw if isinstance(raw, dict) else {}, "unit", Unit, None)
+        reading.check_known(f"{where}, prices", raw, ("unit", "usd_micros"))
         if unit in seen:
             raise CatalogError(f"{where}, prices: {unit} is there twice")
         seen.add(unit)
-        yield Price(unit, _whole(f"{where}, prices", raw, "usd_micros", 0, 10**12))
+        yield Price(unit, reading.whole(f"{where}, prices", raw, "usd_micros", 0, 10**12))
 
 
 def _characters(where: str, table: Table) -> tuple[int, int]:
@@ -290,69 +241,4 @@ def _date(where: str, table: Table) -> date:
     value = table.get("price_date")
     if type(value) is not date:  # a datetime is a date too
         raise CatalogError(f"{where}, price_date: must be a date such as 2026-07-01")
-    return value
-
-
-def _known(where: str, table: Table, known: Collection[str]) -> None:
-    for name in table:
-        if name not in known:
-            raise CatalogError(f"{where}, {name}: is not known; known are {', '.join(sorted(known))}")
-
-
-def _names(where: str, table: Table, field: str) -> tuple[str, ...]:
-    value = table.get(field, [])
-    texts = [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
-    if texts != value or len(set(texts)) != len(texts):
-        raise CatalogError(f"{where}, {field}: must be a list of names, each once")
-    return tuple(texts)
-
-
-def _text(where: str, table: Table, field: str) -> str:
-    value = table.get(field, "")
-    if not isinstance(value, str):
-        raise CatalogError(f"{where}, {field}: must be a text")
-    return value
-
-
-def _flag(where: str, table: Table, field: str) -> bool:
-    value = table.get(field, False)
-    if not isinstance(value, bool):
-        raise CatalogError(f"{where}, {field}: must be true or false")
-    return value
-
-
-def _number(where: str, table: Table, field: str, default: float) -> float:
-    value = table.get(field, default)
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
-        raise CatalogError(f"{where}, {field}: must be a number")
-    return value
-
-
-def _table(where: str, table: Table, field: str) -> Table:
-    value = table.get(field, {})
-    if not isinstance(value, dict):
-        raise CatalogError(f"{where}, {field}: must be a table")
-    return value
-
-
-def _word(where: str, table: Table, field: str, words: Iterator[str] | Any) -> str:
-    value = table.get(field)
-    if value not in tuple(words):
-        raise CatalogError(f"{where}, {field}: must be one of {', '.join(words)}")
-    return str(value)
-
-
-def _choice(where: str, table: Table, field: str, kind: type[E], default: E | None) -> E:
-    if field not in table and default is not None:
-        return default
-    try:
-        return kind(str(table.get(field)))
-    except ValueError:
-        raise CatalogError(f"{where}, {field}: must be one of {', '.join(kind)}") from None
-
-
-def _whole(where: str, table: Table, field: str, low: int, high: int) -> int:
-    value = table.get(field) if isinstance(table, dict) else None
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise CatalogError(f"{where}, {field}: must be a whole number from {low} to {high}, not {value!r}")
     return value

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from shared.core.catalog.mapping import Miss, Readings, Taker
-from shared.core.money.ledger import Plan
+from shared.core.catalog.tiers import Tier
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
@@ -20,15 +20,15 @@ _FEW = 3
 
 
 class Tiered(Taker, Protocol):
-    """A model and the lowest plan that includes it."""
+    """A model and its tier."""
 
     @property
-    def tier(self) -> Plan:
-        """The lowest plan that includes it."""
+    def tier(self) -> Tier:
+        """The lowest tier of a plan that includes it."""
 
 
 def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readings) -> Refusal:
-    """The refusal when none of ``models`` honours a request. ``beyond``: those that only a higher plan includes."""
+    """The refusal when none of ``models`` honours a request. ``beyond``: those that only a higher tier includes."""
     misses = {model.name: readings.misses(model) for model in models}
     each = [{miss.field for miss in missed} for missed in misses.values()]
     fields = [miss.field for miss in next(iter(misses.values())) if all(miss.field in missed for missed in each)]
@@ -40,7 +40,7 @@ def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readi
         said = f"no model takes all of this together: {name} would without {left}"
     higher = next((model for model in beyond if not readings.misses(model)), None)
     if higher is not None:
-        said = f"{said}; with the plan {higher.tier.label}, {higher.name} takes it as it is"
+        said = f"{said}; with a plan of the tier {higher.tier.label}, {higher.name} takes it as it is"
     return Refusal(Reason.INVALID_REQUEST, said)
 
 

@@ -135,6 +135,8 @@ class Generation:
     ended_at: datetime | None = None
     #: The trace in which it was opened (W3C traceparent), to which later messages link. Empty if there was none.
     trace_parent: str = ""
+    #: The name of the account's plan when it was opened. It stays, whatever plan the account has later.
+    plan: str = ""
     chosen_by: ChosenBy | None = None
     passed_over: tuple[PassedOver, ...] = ()
     metrics: Metrics = field(default_factory=dict)

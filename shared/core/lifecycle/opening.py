@@ -85,6 +85,7 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
         opened_at=now,
         request=request,
         attempt=replace(attempt, posts=0, retry_at=now) if attempt.trains else attempt,
+        plan=quoted.plan,
         chain=quoted.chain,
         held_credits=quoted.hold_credits,
         ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),

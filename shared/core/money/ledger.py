@@ -12,33 +12,10 @@ Rules of this file:
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 from shared.core.keys import Key, row_key
 from shared.core.reasons import Reason, Refusal, counted
-
-
-class Plan(IntEnum):
-    """What a user has subscribed to. A plan includes every model of its own tier and of the tiers below."""
-
-    FREE = 0
-    BASIC = 1
-    PREMIUM = 2
-
-    @classmethod
-    def named(cls, name: str) -> "Plan":
-        """The plan of this name (``free``, ``basic``, ``premium``); ValueError names the choices."""
-        try:
-            return cls[name.upper()]
-        except KeyError:
-            choices = ", ".join(plan.label for plan in cls)
-            raise ValueError(f"unknown plan {name!r}: choose one of {choices}") from None
-
-    @property
-    def label(self) -> str:
-        """The plan's name, as in messages, tables and the catalogue."""
-        return self.name.lower()
-
 
 #: The most credits of one move. A larger number is a typing error.
 MOST_CREDITS = 1_000_000_000
@@ -58,12 +35,13 @@ def whole(name: str, value: object, low: int, high: int) -> int:
 class Account:
     """What pays: the credits of a person, a team or a customer. By default each user has an account of the same id.
 
-    ``daily_limit_credits`` bounds what may be held in one UTC day (None: no bound). ``day_credits`` counts against it:
-    the credits held on ``day``, less those of them that were released on the same day.
+    ``plan`` is the name of its plan (plans.py); empty: the default plan. ``daily_limit_credits`` bounds what may be
+    held in one UTC day (None: no bound). ``day_credits`` counts against it: the credits held on ``day``, less those of
+    them that were released on the same day.
     """
 
     account_id: str
-    plan: Plan = Plan.FREE
+    plan: str = ""
     granted: int = 0
     available: int = 0
     held: int = 0
@@ -81,8 +59,6 @@ class Account:
             whole(name, getattr(self, name), 0, _MOST_SUM)
         if self.daily_limit_credits is not None:
             whole("daily_limit_credits", self.daily_limit_credits, 0, _MOST_SUM)
-        if not isinstance(self.plan, Plan):
-            raise ValueError(f"plan must be one of {', '.join(plan.label for plan in Plan)}")  # noqa: TRY004
 
 
 class Move(StrEnum):
@@ -142,13 +118,11 @@ def grant(account: Account, amount: int, *, grant_id: str, at: datetime, note: s
 class Terms:
     """A change of plan or daily limit. None changes nothing; ``unlimited`` removes the daily limit."""
 
-    plan: Plan | None = None
+    plan: str | None = None
     daily_limit_credits: int | None = None
     unlimited: bool = False
 
     def __post_init__(self) -> None:
-        if self.plan is not None and not isinstance(self.plan, Plan):
-            raise ValueError(f"plan must be one of {', '.join(plan.label for plan in Plan)}")
         if self.daily_limit_credits is not None:
             whole("daily_limit_credits", self.daily_limit_credits, 0, MOST_CREDITS)
             if self.unlimited:
@@ -159,7 +133,7 @@ class Terms:
 
     def __str__(self) -> str:
         limit = "none" if self.unlimited else self.daily_limit_credits
-        said = {"plan": self.plan.label if self.plan is not None else None, "daily limit": limit}
+        said = {"plan": self.plan, "daily limit": limit}
         return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
 
     def of(self, account: Account) -> Account:
@@ -282,6 +256,6 @@ def within_daily_limit(account: Account, amount: int, today: date) -> bool:
     return spent + amount <= account.daily_limit_credits
 
 
-def plan_of(account: Account | None) -> Plan:
-    """The plan of an account; the free plan if there is no account."""
-    return account.plan if account else Plan.FREE
+def plan_of(account: Account | None) -> str:
+    """The name of an account's plan. Empty, which is the default plan, if it has none or if there is no account."""
+    return account.plan if account else ""

@@ -200,6 +200,7 @@ class DeferReason(StrEnum):
     PROVIDER_UNAVAILABLE = "provider unavailable"
     IMAGES_UNAVAILABLE = "images unavailable"
     INPUTS_UNAVAILABLE = "inputs unavailable"
+    PLANS_UNAVAILABLE = "plans unavailable"
 
     @classmethod
     def unavailable(cls, dependency: Dependency) -> "DeferReason":

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.core.modality import InputKind, Modality
-from shared.core.money.ledger import Plan
 from shared.core.reasons import Reason, Refusal
 
 
@@ -123,14 +122,14 @@ class Policy:
 
     version: str
     refuse_from: Mapping[Category, int]
-    plans: Mapping[Plan, Mapping[Category, int]] = field(default_factory=dict)
+    plans: Mapping[str, Mapping[Category, int]] = field(default_factory=dict)
     allow_topics: frozenset[Topic] = frozenset()
     partial_outputs: Partial = Partial.DELIVER_SAFE
     unscreened: frozenset[str] = frozenset()
     screeners: Mapping[str, ScreenerRule] = field(default_factory=dict)
 
-    def thresholds(self, plan: Plan) -> Mapping[Category, int]:
-        """From which severity each category is refused for a plan."""
+    def thresholds(self, plan: str) -> Mapping[Category, int]:
+        """From which severity each category is refused for a plan. A plan that the policy does not name has no own."""
         return {**self.refuse_from, **self.plans.get(plan, {})}
 
     def rule(self, screener: str) -> ScreenerRule:
@@ -140,7 +139,9 @@ class Policy:
     def overridden(self, thresholds: Mapping[Category, int]) -> "Policy":
         """The policy with these thresholds for everybody, whatever the plan. Its version says so."""
         changed = any(
-            self.thresholds(plan).get(name) != severity for plan in Plan for name, severity in thresholds.items()
+            self.thresholds(plan).get(name) != severity
+            for plan in ("", *self.plans)
+            for name, severity in thresholds.items()
         )
         if not changed:
             return self
@@ -180,7 +181,7 @@ class Verdict:
 _SUBJECTS = {Reason.PROMPT_REFUSED: "prompt", Reason.INPUT_REFUSED: "input image"}
 
 
-def evaluate(policy: Policy, assessment: Assessment, plan: Plan = Plan.FREE) -> Verdict:
+def evaluate(policy: Policy, assessment: Assessment, plan: str = "") -> Verdict:
     """Allowed only if every category is there and below its threshold, and no topic is refused. Names the worst.
 
     Severities may be missing only if Content Safety was unavailable and the policy goes on without it.
@@ -198,7 +199,7 @@ def evaluate(policy: Policy, assessment: Assessment, plan: Plan = Plan.FREE) -> 
     return Verdict(allowed=not silent and (whole or excused))
 
 
-def refused_for(policy: Policy, assessment: Assessment, plan: Plan) -> Category | Topic | None:
+def refused_for(policy: Policy, assessment: Assessment, plan: str) -> Category | Topic | None:
     """What an assessment, complete or not, is refused for: the gravest topic, else the severest category."""
     topics = [topic for topic in Topic if topic in assessment.topics and topic not in policy.allow_topics]
     if topics:
@@ -235,7 +236,7 @@ class Decision(StrEnum):
     WAIT = "wait"
 
 
-def combine(policy: Policy, opinions: Sequence[Opinion], plan: Plan = Plan.FREE) -> tuple[Assessment, Decision]:
+def combine(policy: Policy, opinions: Sequence[Opinion], plan: str = "") -> tuple[Assessment, Decision]:
     """The assessment of all screeners together, and what follows.
 
     1. If one refuses, the content is refused, even if others are unavailable.

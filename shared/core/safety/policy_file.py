@@ -2,14 +2,14 @@
 
 Rules of this file:
 1. A policy is checked completely when it is read. An error names the file and the place.
-2. Leaving something out allows nothing: every category needs its threshold, and an unknown name is an error.
+2. Leaving something out allows nothing: every category needs its threshold, and an unknown name is an error. The names
+   of plans are checked when both files are read (``check_plans``).
 """
 
 import tomllib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Partial, Policy, ScreenerRule, Topic
 
 #: The range of a threshold. 8 refuses nothing of a category, because the highest severity is 7.
@@ -52,6 +52,13 @@ def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
     )
 
 
+def check_plans(policy: Policy, plans: Collection[str], file: str = "moderation.toml") -> None:
+    """Check that each plan of the policy exists. Otherwise a typing error would leave a plan without its thresholds."""
+    for name in policy.plans:
+        if name not in plans:
+            raise PolicyError(f"{file}, plans.{name}: must be one of {', '.join(plans)}")
+
+
 class _Reading:
     """Reads the values of one file. Every error names the file and the place."""
 
@@ -88,15 +95,8 @@ class _Reading:
                 raise self.wrong(f"{where}.{name}", f"must be from {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}")
         return {Category(name): value for name, value in table.items()}
 
-    def plans(self, raw: Mapping[str, Any]) -> dict[Plan, Mapping[Category, int]]:
-        read: dict[Plan, Mapping[Category, int]] = {}
-        for label, table in raw.items():
-            try:
-                plan = Plan.named(label)
-            except ValueError as error:
-                raise self.wrong(f"plans.{label}", str(error)) from None
-            read[plan] = self.thresholds(f"plans.{label}", table)
-        return read
+    def plans(self, raw: Mapping[str, Any]) -> dict[str, Mapping[Category, int]]:
+        return {name: self.thresholds(f"plans.{name}", table) for name, table in raw.items()}
 
     def partial(self, raw: Any) -> Partial:
         choices = [choice.value for choice in Partial]

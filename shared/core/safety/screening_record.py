@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.core.money.ledger import Plan
 from shared.core.safety.moderation import Assessment, Category, Policy, Topic, Verdict, evaluate
 
 
@@ -54,7 +53,7 @@ class ScreeningRecord:
 
     def verdict_under(self, policy: Policy) -> Verdict:
         """The verdict of another policy on the same assessment."""
-        return evaluate(policy, self.assessment, Plan.named(self.plan))
+        return evaluate(policy, self.assessment, self.plan)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that ``read_record`` reads back, without empty values."""
@@ -77,14 +76,14 @@ class ScreeningRecord:
 
 
 def record(
-    subject: str, assessment: Assessment, verdict: Verdict, *, policy: Policy, plan: Plan, digest: str, now: datetime
+    subject: str, assessment: Assessment, verdict: Verdict, *, policy: Policy, plan: str, digest: str, now: datetime
 ) -> ScreeningRecord:
     """The record of an assessment and the verdict on it."""
     return ScreeningRecord(
         subject=subject,
         at=now,
         policy=policy.version,
-        plan=plan.label,
+        plan=plan,
         allowed=verdict.allowed,
         category=verdict.category.value if verdict.category else "",
         severities={category.value: severity for category, severity in assessment.severities.items()},
@@ -104,13 +103,12 @@ def read_record(raw: object) -> ScreeningRecord | None:
         at = datetime.fromisoformat(raw["at"])
         if at.tzinfo is None:
             return None
-        Plan.named(raw["plan"])
         severities = {str(name): _whole(value) for name, value in raw.get("severities", {}).items()}
         return ScreeningRecord(
             subject=str(raw["subject"]),
             at=at,
             policy=str(raw["policy"]),
-            plan=raw["plan"],
+            plan=_name(raw["plan"]),
             allowed=raw["allowed"] is True,
             category=str(raw.get("category", "")),
             severities=severities,
@@ -128,6 +126,13 @@ def read_record(raw: object) -> ScreeningRecord | None:
 def _whole(value: object) -> int:
     """A severity as an integer. A float is refused, because a rounded severity might be a lower one."""
     if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _name(value: object) -> str:
+    """A plan's name. It need not exist any more: the record says under which plan the verdict was."""
+    if not isinstance(value, str) or not value:
         raise TypeError
     return value
 

@@ -15,11 +15,6 @@ from shared.core.catalog.file import parse_catalog
 from tests.adapters.replicate_api.world import LLAMA, SCHNELL, World, api_at
 
 CATALOG = """
-[default_models.image]
-free = "flux"
-basic = "flux"
-premium = "flux"
-
 [models.flux]
 replicate = "{replicate}"
 modality = "image"

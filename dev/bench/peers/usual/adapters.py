@@ -35,7 +35,7 @@ from shared.config.settings import WEBHOOK_PATH
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Transition
-from shared.core.money.ledger import Account, Plan
+from shared.core.money.ledger import Account
 from shared.core.provider.prediction import CreateOutcome, Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.safety.moderation import Assessment, Category
@@ -151,11 +151,11 @@ class SdkScreener:
     def __init__(self, endpoint: str, key: str) -> None:
         self._client = ContentSafetyClient(endpoint, AzureKeyCredential(key))
 
-    async def text(self, text: str, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
+    async def text(self, text: str, plan: str = "") -> Assessment:  # noqa: ARG002 - the port's
         """Analyse a text."""
         return _verdict(await self._client.analyze_text(AnalyzeTextOptions(text=text)))
 
-    async def image(self, image: bytes, plan: Plan = Plan.FREE) -> Assessment:  # noqa: ARG002 - the port's
+    async def image(self, image: bytes, plan: str = "") -> Assessment:  # noqa: ARG002 - the port's
         """Analyse an image."""
         return _verdict(await self._client.analyze_image(AnalyzeImageOptions(image=ImageData(content=image))))
 

@@ -29,7 +29,7 @@ from shared.core.lifecycle.generation import (
 )
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, History
-from shared.core.money.ledger import Account, LedgerEntry, Move, Plan
+from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.core.money.usage import Used
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
@@ -59,7 +59,7 @@ def account_row(account: Account) -> Row:
     return {
         "PartitionKey": account.account_id,
         "RowKey": ACCOUNT,
-        "plan": account.plan.label,
+        "plan": account.plan or None,
         **_balances(account),
         "daily_limit_credits": account.daily_limit_credits,
         "day": account.day.isoformat() if account.day else None,
@@ -74,14 +74,14 @@ def account_of(row: Mapping[str, Any]) -> Account:
     try:
         return Account(
             account_id=columns.get("PartitionKey", str),
-            plan=Plan.named(columns.get("plan", str)),
+            plan=columns.maybe("plan", str) or "",
             **columns.balances(),
             daily_limit_credits=columns.maybe("daily_limit_credits", int),
             day=date.fromisoformat(day) if day else None,
             day_credits=columns.maybe("day_credits", int) or 0,
         )
     except ValueError:
-        raise columns.unreadable("a plan, a date or a sum") from None
+        raise columns.unreadable("a date or a sum") from None
 
 
 def entry_row(entry: LedgerEntry) -> Row:
@@ -162,6 +162,7 @@ def _opened_columns(generation: Generation) -> Row:
         "captured_credits": generation.captured_credits,
         **json_columns("outputs", [asdict(output) for output in generation.outputs]),
         "refused_outputs": generation.refused_outputs,
+        "plan": generation.plan or None,
         "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
         **(json_columns("passed_over", passed) if passed else {}),
         **(json_columns("metrics", metrics) if metrics else {}),
@@ -237,6 +238,7 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         refused_outputs=columns.maybe("refused_outputs", int) or 0,
         ignored_fields=columns.texts("ignored_fields"),
         screenings=_screenings(columns),
+        plan=columns.maybe("plan", str) or "",
         chosen_by=columns.maybe_one_of("chosen_by", ChosenBy),
         passed_over=_passed_over(columns),
         metrics=columns.json("metrics", dict) or {},
