@@ -14,7 +14,7 @@ Rules of this file:
 
 import hashlib
 import marshal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from datetime import date, datetime, time, timedelta
 from enum import Enum
@@ -25,9 +25,6 @@ from dev.simulation.snapshots import is_frozen
 
 #: So many values are known by their address, and kept alive for it; then all are looked at anew.
 MOST_KNOWN = 50_000
-
-_SETS = (set, frozenset)
-_REDUCES = ("__reduce__", "__reduce_ex__", "__getstate__")
 
 
 class Digests:
@@ -62,6 +59,8 @@ class Digests:
 
     def of_value(self, each: object) -> int:
         """The number of what is in a set."""
+        if type(each) is tuple and all(type(part) is str for part in each):
+            return self.number((str, each))  # nothing else has a number by these
         walk = _Walk(self, by_value=True)
         walk.add(each)
         return self.number(tuple(walk.parts))
@@ -83,13 +82,19 @@ class _Walk:
         if kind is str or kind is bytes or each is None:
             self.parts.append(each)  # no number is one of these
             return
-        leaf = _leaf_of(kind)
+        leaf = _LEAF[kind] if kind in _LEAF else _leaf_of(kind)
         if leaf is not None:
             self.parts.append(self.digests.number((kind, leaf(each))))
         elif is_frozen(kind):
             self.parts.append(self.digests.of_frozen(each, kind))
         elif self.by_value or kind is tuple or not self._was_here(each):
             _take_apart(self, each, kind)
+
+    def add_items(self, items: Mapping[Any, Any]) -> None:
+        """Add names and what they name, in their order."""
+        for name, value in items.items():
+            self.add(name)
+            self.add(value)
 
     def open(self, kind: type[Any], size: int) -> None:
         """So many parts of one thing follow."""
@@ -106,40 +111,68 @@ class _Walk:
 
 def _take_apart(walk: _Walk, each: Any, kind: type[Any]) -> None:
     """Add the parts of what has parts."""
-    if issubclass(kind, (dict, MappingProxyType)):
-        walk.open(kind, len(each))
-        for name, value in each.items():
-            walk.add(name)
-            walk.add(value)
-        _add_own(walk, each)
-    elif issubclass(kind, _SETS):
-        walk.open(kind, len(each))
-        walk.parts += sorted(walk.digests.of_value(one) for one in each)
-        _add_own(walk, each)
-    elif kind in (list, tuple):
-        walk.open(kind, len(each))
-        for one in each:
-            walk.add(one)
-    elif kind is MethodType or is_frozen(kind):
-        names = _names_of(kind)
-        walk.open(kind, len(names))
-        for name in names:
-            walk.add(getattr(each, name))
-    elif hasattr(kind, "state"):
-        walk.open(kind, 1)
-        walk.add(each.state())
-    elif walk.by_value:
+    apart = _APART.get(kind)
+    if apart is None:
+        apart = _APART[kind] = _apart_of(kind)
+    if walk.by_value and apart in (_stated, _plain, _reduced):
         raise TypeError(f"{kind.__qualname__} can change, and is in something that is frozen")
-    else:
-        _reduce(walk, each, kind)
+    apart(walk, each, kind)
 
 
-def _reduce(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    """Add what ``pickle`` and ``copy`` would make another of."""
-    if all(getattr(kind, how) is getattr(object, how) for how in _REDUCES) and hasattr(each, "__dict__"):
-        walk.open(kind, 1)
-        _add_own(walk, each)
-        return
+def _apart_of(kind: type[Any]) -> "_Apart":
+    """How what is of this kind is taken apart."""
+    if issubclass(kind, (dict, MappingProxyType)):
+        return _mapping
+    if issubclass(kind, (set, frozenset)):
+        return _set
+    if kind in (list, tuple):
+        return _sequence
+    if kind is MethodType or is_frozen(kind):
+        return _named
+    if hasattr(kind, "state"):
+        return _stated
+    # What pickle and copy would make another of.
+    plain = all(getattr(kind, how) is getattr(object, how) for how in ("__reduce__", "__reduce_ex__", "__getstate__"))
+    slots = any(vars(base).get("__slots__") for base in kind.__mro__)
+    return _plain if plain and kind.__dictoffset__ and not slots else _reduced
+
+
+def _mapping(walk: _Walk, each: Any, kind: type[Any]) -> None:
+    walk.open(kind, len(each))
+    walk.add_items(each)
+    _add_own(walk, each, kind)
+
+
+def _set(walk: _Walk, each: Any, kind: type[Any]) -> None:
+    walk.open(kind, len(each))
+    walk.parts += sorted(walk.digests.of_value(one) for one in each)
+    _add_own(walk, each, kind)
+
+
+def _sequence(walk: _Walk, each: Any, kind: type[Any]) -> None:
+    walk.open(kind, len(each))
+    for one in each:
+        walk.add(one)
+
+
+def _named(walk: _Walk, each: Any, kind: type[Any]) -> None:
+    names = _names_of(kind)
+    walk.open(kind, len(names))
+    for name in names:
+        walk.add(getattr(each, name))
+
+
+def _stated(walk: _Walk, each: Any, kind: type[Any]) -> None:
+    walk.open(kind, 1)
+    walk.add(each.state())
+
+
+def _plain(walk: _Walk, each: Any, kind: type[Any]) -> None:
+    walk.open(kind, len(vars(each)))
+    walk.add_items(vars(each))
+
+
+def _reduced(walk: _Walk, each: Any, kind: type[Any]) -> None:
     made: str | tuple[Any, ...] = each.__reduce_ex__(4)
     if isinstance(made, str):
         raise TypeError(f"{kind.__qualname__} says no more of itself than a name")
@@ -148,13 +181,17 @@ def _reduce(walk: _Walk, each: Any, kind: type[Any]) -> None:
         walk.add(list(part) if isinstance(part, Iterator) else part)
 
 
-def _add_own(walk: _Walk, each: Any) -> None:
-    own = getattr(each, "__dict__", None)
-    if own is not None:
-        walk.open(dict, len(own))
-        for name, value in own.items():
-            walk.add(name)
-            walk.add(value)
+def _add_own(walk: _Walk, each: Any, kind: type[Any]) -> None:
+    """Add what a subclass of a mapping or a set has beside its items."""
+    if kind.__dictoffset__:
+        walk.open(dict, len(vars(each)))
+        walk.add_items(vars(each))
+
+
+_Apart = Callable[[_Walk, Any, type[Any]], None]
+
+#: How those of a type are taken apart, as far as it was found out.
+_APART: dict[type[Any], _Apart] = {}
 
 
 def _names_of(kind: type[Any]) -> tuple[str, ...]:
@@ -165,17 +202,17 @@ def _names_of(kind: type[Any]) -> tuple[str, ...]:
 
 
 def _leaf_of(kind: type[Any]) -> "_Leaf | None":
-    """What tells one from another among those of this kind; nothing for what has parts."""
-    if kind not in _FOUND:
-        _FOUND[kind] = next((leaf for kinds, leaf in _LEAVES if issubclass(kind, kinds)), None)
-    return _FOUND[kind]
+    """What distinguishes one from another among those of this kind; nothing for what has parts."""
+    if kind not in _LEAF:
+        _LEAF[kind] = next((leaf for kinds, leaf in _LEAVES if issubclass(kind, kinds)), None)
+    return _LEAF[kind]
 
 
 _Leaf = Callable[[Any], Any]
 
 #: What was found out of a type so far.
 _NAMES: dict[type[Any], tuple[str, ...]] = {MethodType: ("__func__", "__self__")}
-_FOUND: dict[type[Any], _Leaf | None] = {}
+_LEAF: dict[type[Any], _Leaf | None] = {}
 
 
 def _moment(each: Any) -> Any:
