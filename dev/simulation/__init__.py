@@ -3,8 +3,10 @@
 effects.py            the calls that leave the message handler, and the ways in which each can go wrong
 invariants.py         what must hold after every step, and what must hold at rest
 schedules.py          a schedule (one flow, one fault, one kind of webhook, one end at Replicate) and its stage
-performing.py         runs schedules; the common part of the schedules of one flow runs once
+performing.py         runs schedules; those that come to the same state are decided together
 snapshots.py          copies of the mutable state
+digests.py            whether two states are the same
+logs.py               what the fakes write down, as far as an invariant reads it
 flows.py              the flows; modality_flows.py: text, sound, training; picture_flows.py: input pictures
 tallies.py            the results of the flows, shared by the processes of one run
 simulation.py         many users, many faults, two processes, one seed

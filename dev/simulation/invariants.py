@@ -52,6 +52,10 @@ class Observer:
         self.safe: dict[str, Blob] = {}
         world.store.before_commit.append(self.save)
 
+    def state(self) -> dict[str, object]:
+        """What an invariant reads: all but how many there were."""
+        return {name: part for name, part in vars(self).items() if name != "checks"}
+
     def save(self, before: AnyGeneration | None, transition: Transition[AnyGeneration]) -> None:
         """One save: states only grow, ended is final, a credit move goes with the state that it belongs to."""
         after, key = transition.generation, transition.generation.key

@@ -18,6 +18,7 @@ from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, watched
 from dev.simulation.invariants import Observer, after_step, require
+from dev.simulation.logs import keep_only_what_is_read
 from shared import worker
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
@@ -114,21 +115,33 @@ class Stage:
     def __init__(self, end: End, webhook: Webhook, fault: Fault, world: World | None = None) -> None:
         self.world = world or World()
         self.watch = Observer(self.world)
+        keep_only_what_is_read(self.world)
         self._end = end
         self._webhook = webhook
         self.alike = EVERY
-        self.fault = fault
         self.sent: set[str] = set()
         self.late: list[PredictionEvent] = []
         self.world.replicate.chunk_bytes = 5  # two chunks an image
-        fault.strikes = self._expire_second
-        fault.after_create = self._early
-        fault.meanwhile = self._meanwhile
+        self.meets(fault)
         self.faced = Faced(None)
         #: How a prediction succeeds, in the way that the schedule says.
         self.makes: Callable[[Stage, str, End], object] = _pictures
         #: A message of somebody else's, that comes together with the double.
         self.rival: GenerationRequest | None = None
+
+    def meets(self, fault: Fault) -> None:
+        """From here on this is the fault."""
+        self.fault = fault
+        fault.strikes = self._expire_second
+        fault.after_create = self._early
+        fault.meanwhile = self._meanwhile
+
+    def state(self) -> dict[str, object]:
+        """All that what comes after the fault can depend on, but the end and the webhook, which are read as cases.
+
+        The fault is over: its gate is in nobody's way any more.
+        """
+        return {name: part for name, part in vars(self).items() if name not in _BEFORE}
 
     # How it ends, and which webhooks come.
 
@@ -156,10 +169,9 @@ class Stage:
         self.alike = frozenset(each for each in self.alike if (each[1] is webhook) is answer)
         return answer
 
-    def turned(self, end: End, webhook: Webhook) -> None:
-        """From here on with another end or webhook; so far all was as it would have been with it."""
-        require((end, webhook) in self.alike, "what is turned has gone the same way so far", (end, webhook))
-        self._end, self._webhook = end, webhook
+    def in_case(self, end: End, webhook: Webhook) -> None:
+        """From here on with this end and webhook, whose state this is too; what is read is recorded anew."""
+        self._end, self._webhook, self.alike = end, webhook, EVERY
 
     @property
     def model(self) -> str:
@@ -183,9 +195,9 @@ class Stage:
     def finish(self, prediction_id: str) -> None:
         """A prediction ends: the first as the schedule says, any further one well."""
         replicate = self.world.replicate
-        end = self.end if prediction_id == replicate.ids()[0] else End.SUCCEEDED
         if replicate.predictions[prediction_id].status.finished:
             return
+        end = self.end if prediction_id == replicate.ids()[0] else End.SUCCEEDED
         if end in (End.TRANSIENT, End.TRANSIENT_NEXT):
             replicate.fail(prediction_id, "Prediction interrupted; please retry (code: PA)")
         elif end is End.CONTENT:
@@ -334,6 +346,9 @@ class Stage:
                 continue  # nothing bounds it
             yield (prediction.created_at or world.time) + timedelta(seconds=attempt.cancel_after_s)
 
+
+#: Parts of a stage that count until the fault is over, and the case.
+_BEFORE = {"fault", "faced", "alike", "_end", "_webhook"}
 
 _IMAGES = {
     End.SUCCEEDED: [b"image one", b"image two"],

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from dev.fakes.second_provider import on_second
 from dev.simulation.flows import FLOWS
+from dev.simulation.logs import UNREAD
 from dev.simulation.schedules import Faced, Stage
 
 
 def _at_second(prepare: Callable[[Stage], Awaitable[Faced]]) -> Callable[[Stage], Awaitable[Faced]]:
     async def prepared(stage: Stage) -> Faced:
-        on_second(stage.world).replicate.chunk_bytes = 5  # two chunks an image
+        replicate = on_second(stage.world).replicate
+        replicate.chunk_bytes, replicate.fetched = 5, UNREAD  # two chunks an image, as for the first provider
         return await prepare(stage)
 
     return prepared

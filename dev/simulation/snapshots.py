@@ -46,10 +46,7 @@ class _Writer(pickle.Pickler):
 
     def persistent_id(self, each: Any) -> int | None:
         """The place of what is frozen; nothing of what is to be copied."""
-        kind = type(each)
-        if kind not in _FROZEN:
-            _FROZEN[kind] = _is_frozen(kind)
-        if not _FROZEN[kind]:
+        if not is_frozen(type(each)):
             return None
         if isinstance(each, FunctionType) and each.__closure__:
             raise pickle.PicklingError(f"{each.__qualname__} remembers something that can change")
@@ -75,8 +72,14 @@ class _Reader(pickle.Unpickler):
 _FROZEN: dict[type[Any], bool] = {}
 
 
-def _is_frozen(kind: type[Any]) -> bool:
+def is_frozen(kind: type[Any]) -> bool:
     """Whether nothing of this kind ever changes. Plain values are copied, which is quicker than to keep them."""
+    if kind not in _FROZEN:
+        _FROZEN[kind] = _is_frozen(kind)
+    return _FROZEN[kind]
+
+
+def _is_frozen(kind: type[Any]) -> bool:
     if issubclass(kind, (Enum, date, timedelta, FunctionType)):
         return True
     return is_dataclass(kind) and kind.__dataclass_params__.frozen and kind is not Dependencies  # type: ignore[attr-defined]

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from dev.simulation.effects import run
 from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import Broken
-from dev.simulation.performing import Shared, perform, schedules
+from dev.simulation.performing import Decider, schedules
 from dev.simulation.second_provider import SECOND_FLOWS
 
 #: How long another process is waited for between two looks. Who waits is ended by its test's own time.
@@ -22,26 +21,31 @@ LOOK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What all schedules of a flow came to: how many there were, what went wrong how often, the first that broke."""
+    """What all schedules of a flow came to: how many there were, what went wrong how often, the first that broke.
+
+    ``walked`` of them were walked to rest; each other came to a state from which one of these had been walked.
+    """
 
     schedules: int
     struck: Counter[str]
     broken: str = ""
+    walked: int = 0
 
 
 def play(name: str) -> Tally:
     """Run every schedule of the flow of this name, up to the first that breaks a promise."""
     (flow,) = [flow for flow in (*FLOWS, *SECOND_FLOWS) if flow.name == name]
-    count, struck, shared = 0, Counter[str](), Shared()
-    for schedule in schedules(flow, shared):
+    count, walked, struck, decider = 0, 0, Counter[str](), Decider()
+    for schedule in schedules(flow, decider):
         try:
-            stage = run(perform(schedule, shared))
+            decided = decider.decide(schedule)
         except (Broken, AssertionError) as broken:
-            return Tally(count, struck, f"{schedule}: {broken}")
+            return Tally(count, struck, f"{schedule}: {broken}", walked)
         count += 1
-        if stage.fault.struck:
-            struck[f"{schedule.mode} {stage.fault.struck}"] += 1
-    return Tally(count, struck)
+        walked += decided.walked is schedule
+        if decided.struck:
+            struck[f"{schedule.mode} {decided.struck}"] += 1
+    return Tally(count, struck, walked=walked)
 
 
 class Tallies:

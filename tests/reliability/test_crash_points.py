@@ -62,6 +62,7 @@ def test_the_schedules_are_all_there(
     struck: Counter[str] = sum((tally.struck for tally in played), Counter())
     with capsys.disabled():
         sys.stdout.write(f"\n{count} schedules of {len(FLOWS)} flows, {struck.total()} of them with a fault\n")
+        sys.stdout.write(f"{sum(tally.walked for tally in played)} were walked to rest; each other is equal to one\n")
     assert count >= AT_LEAST
     assert not {f"{mode} {effect}" for effect in EFFECTS for mode in modes_of(effect)} - set(struck)
 

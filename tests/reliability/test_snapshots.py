@@ -12,17 +12,17 @@ from dev.fakes.world import START
 from dev.simulation.effects import Fault, Mode, run
 from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import Broken
-from dev.simulation.performing import Shared, met, perform, schedules
-from dev.simulation.schedules import End, Flow, Schedule, Stage, Webhook
-from dev.simulation.snapshots import Snapshot, _is_frozen
+from dev.simulation.performing import Decider, perform, prepared, schedules
+from dev.simulation.schedules import EVERY, End, Flow, Schedule, Stage, Webhook
+from dev.simulation.snapshots import Snapshot, is_frozen
 from tests.reliability.test_twin import state
 
 
 def left(stage: Stage) -> tuple[Any, ...]:
-    """The result of a schedule: its effects, events, rows, blobs, time, and the distinguished cases."""
+    """What a schedule leaves behind: events, rows, blobs, time, and all that was said and asked."""
     world = stage.world
-    said = [*world.telemetry.steps, *world.telemetry.counts, *world.screener.texts, *world.replicate.creates]
-    return stage.fault.names, world.events, state(world), world.time, stage.watch.checks, said
+    said = sorted(map(repr, [*world.telemetry.steps, *world.telemetry.counts]))
+    return world.events, state(world), world.time, said, world.screener.texts, world.replicate.creates
 
 
 def flow(name: str) -> Flow:
@@ -35,13 +35,29 @@ def flow(name: str) -> Flow:
 @pytest.mark.parametrize(
     "name", ["cancel of SUBMITTING", "timer", "request for a text", "request for a sound, with a file"]
 )
-def test_what_schedules_share_changes_none_of_them(name: str) -> None:
-    """A schedule has the same result, whether it ran from the start or from a copy."""
-    shared, copies = Shared(), 0
-    for schedule in schedules(flow(name)):
-        copies += shared.find(schedule) is not None
-        assert left(run(perform(schedule, shared))) == left(run(perform(schedule))), schedule
-    assert copies > 100
+def test_a_schedule_that_is_not_walked_ends_as_the_one_that_was(name: str) -> None:
+    """Each is walked here, from the start and by itself: nothing differs from its equal in what it leaves behind."""
+    decider, walked, equal = Decider(), dict[Schedule, Any](), 0
+    for schedule in schedules(flow(name), decider):
+        decided = decider.decide(schedule)
+        stage = run(perform(schedule))
+        assert decided.struck == stage.fault.struck
+        equal += decided.walked is not schedule
+        assert left(stage) == walked.setdefault(decided.walked, left(stage)), (schedule, decided.walked)
+    assert equal > 100
+
+
+def test_what_breaks_a_promise_is_never_taken_for_another() -> None:
+    """A schedule that breaks one is walked each time that it is asked for."""
+    decider = Decider()
+    schedule = Schedule(flow("webhook"), 4, Mode.CRASH_BEFORE, Webhook.NONE, End.SUCCEEDED)
+    node = decider.met(schedule).node
+    assert node.live is not None
+    node.live.stage.world.screener.texts.clear()  # nobody has screened what is paid for
+    node.kept = Snapshot(node.live)
+    for _ in range(2):
+        with pytest.raises(Broken, match="screened"):
+            decider.decide(schedule)
 
 
 def changing(whole: object) -> Iterator[int]:
@@ -49,7 +65,7 @@ def changing(whole: object) -> Iterator[int]:
 
     class Seen(pickle.Pickler):
         def persistent_id(self, each: Any) -> Any:
-            if _is_frozen(type(each)):
+            if is_frozen(type(each)):
                 return 0
             plain = isinstance(each, str | bytes | int | float | tuple | frozenset | type | None) or callable(each)
             if not plain:
@@ -72,8 +88,8 @@ class _Nowhere:
 
 def test_a_copy_shares_nothing_that_can_change() -> None:
     """This covers everything that a stage reaches: worlds, rows, queues, lists; two copies differ as well."""
-    schedule = Schedule(flow("webhook"), 4, Mode.REPLY_LOST, Webhook.TWICE, End.SUCCEEDED)
-    stage, _, _ = run(met(schedule))
+    schedule = Schedule(flow("webhook"), 0, Mode.REPLY_LOST, Webhook.TWICE, End.SUCCEEDED)
+    stage = run(prepared(schedule)).stage
     kept = Snapshot(stage)
     one, other = kept.copy(), kept.copy()
     parts = [set(changing(each)) for each in (stage, one, other)]
@@ -108,25 +124,26 @@ def test_frozen_is_shared_and_all_else_is_not() -> None:
 
 
 def test_a_stage_knows_which_cases_it_distinguishes() -> None:
-    """A stage that has read the end or the webhook excludes the other cases, and cannot switch to one."""
+    """A stage that has read the end or the webhook excludes the other cases, until it begins another one."""
     stage = Stage(End.ABORTED, Webhook.ONCE, Fault())
     assert not stage.ends_in(End.FEWER, End.UNSAFE)
     assert not stage.may_send(Webhook.EARLY)
     assert {end for end, _ in stage.alike} == set(End) - {End.FEWER, End.UNSAFE}
     assert {webhook for _, webhook in stage.alike} == set(Webhook) - {Webhook.EARLY}
-    stage.turned(End.CONTENT, Webhook.LATE)
+    assert (stage.end, stage.webhook) == (End.ABORTED, Webhook.ONCE)
+    assert stage.alike == {(End.ABORTED, Webhook.ONCE)}
+    stage.in_case(End.CONTENT, Webhook.LATE)
+    assert stage.alike == EVERY
     assert (stage.end, stage.webhook) == (End.CONTENT, Webhook.LATE)
-    assert stage.alike == {(End.CONTENT, Webhook.LATE)}
-    with pytest.raises(Broken, match="gone the same way"):
-        stage.turned(End.ABORTED, Webhook.LATE)
 
 
-def test_only_what_is_alike_is_found() -> None:
-    """A copy serves the same fault of the same flow, with an end and a webhook that were not read yet."""
-    shared = Shared()
+def test_a_fault_is_met_once_by_those_that_do_not_differ_before_it() -> None:
+    """A fault serves its own effect and mode, with an end and a webhook that were not read yet."""
+    decider = Decider()
     schedule = Schedule(flow("cancel of SUBMITTING"), 3, Mode.CRASH_BEFORE, Webhook.NONE, End.SUCCEEDED)
-    run(met(schedule, shared))
-    assert shared.find(replace(schedule, end=End.CONTENT, webhook=Webhook.TWICE)) is not None
-    assert shared.find(replace(schedule, end=End.ABORTED_NEXT)) is None  # the request names another model
-    for other in ({"effect": 4}, {"mode": Mode.FAILS}, {"again_last": True}, {"flow": flow("timer")}):
-        assert shared.find(replace(schedule, **other)) is None
+    met = decider.met(schedule)
+    assert decider.met(replace(schedule, end=End.CONTENT, webhook=Webhook.TWICE)) is met
+    assert decider.met(replace(schedule, again_last=True)) is met
+    assert decider.met(replace(schedule, end=End.ABORTED_NEXT)) is not met  # the request names another model
+    for other in ({"effect": 4}, {"mode": Mode.FAILS}):
+        assert decider.met(replace(schedule, **other)) is not met
