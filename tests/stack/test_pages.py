@@ -50,7 +50,10 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
                 yield page, block
 
 
-REQUESTS = [block for _, block in blocks("json") if '"specversion"' not in block]
+#: The pages whose JSON is a message. The others' are of other kinds: a test of their own reads them.
+MESSAGES, OWN_TESTS = ("README.md", "requests.md"), {"ledger.md": "tests/core/test_chain.py"}
+
+REQUESTS = [block for page, block in blocks("json") if page in MESSAGES and '"specversion"' not in block]
 
 
 def lines() -> list[str]:
@@ -209,6 +212,14 @@ async def test_the_command_line_runs_by_whichever_python(place: Place) -> None:
     assert (called.returncode, called.stderr) == (0, "")
     assert "Operate a running Darkroom" in called.stdout
     assert place.stack.host_url
+
+
+async def test_every_page_with_json_has_a_test() -> None:
+    """A page's JSON is sent here, or a test that names the page reads it."""
+    pages = {page for page, _ in blocks("json")}
+    assert pages - set(MESSAGES) == set(OWN_TESTS)
+    for page, test in OWN_TESTS.items():
+        assert f'"{page}"' in (ROOT / test).read_text(encoding="utf-8")
 
 
 async def test_the_policy_for_trying_is_the_apps_own_but_for_what_it_lets_pass() -> None:
