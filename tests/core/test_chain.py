@@ -33,13 +33,23 @@ def read(vector: dict[str, Any]) -> Facts:
         entry=keyed(key, Named.ENTRY, texts["entry"]),
         at=datetime.fromisoformat(vector["at"]),
         **vector["changes"],
-        buckets=tuple(BucketChange(**change) for change in vector["buckets"]),
+        buckets=tuple(bucket(change) for change in vector["buckets"]),
         user=keyed(key, Named.USER, texts["user"]),
         generation_id=vector["generation_id"],
         by=By(vector["by"]),
         who=keyed(key, Named.BY, texts["by"]),
         why=keyed(key, Named.WHY, texts["why"]),
+        asked=keyed(key, Named.ASKED, texts["asked"]),
+        superseded=vector["superseded"],
+        usd_micros=vector["usd_micros"],
+        held_at=datetime.fromisoformat(vector["held_at"]) if vector["held_at"] else None,
     )
+
+
+def bucket(change: dict[str, Any]) -> BucketChange:
+    """The change of a bucket in a vector."""
+    times = {name: datetime.fromisoformat(change[name]) for name in ("granted_at", "expires_at") if change[name]}
+    return BucketChange(**{**change, "expires_at": None, **times})
 
 
 def from_the_page(vector: dict[str, Any]) -> bytes:
@@ -59,8 +69,10 @@ def from_the_page(vector: dict[str, Any]) -> bytes:
     row.append(b"%d" % len(vector["buckets"]))
     for bucket in sorted(vector["buckets"], key=lambda each: each["bucket_id"].encode("utf-8")):
         row += [bucket["bucket_id"].encode("utf-8"), b"%d" % bucket["available"], b"%d" % bucket["held"]]
+        row += [b"%d" % bucket["priority"], bucket["granted_at"].encode(), bucket["expires_at"].encode()]
     row += [stand_in("user"), vector["generation_id"].encode("utf-8"), vector["by"].encode()]
-    row += [stand_in("by"), stand_in("why")]
+    row += [stand_in("by"), stand_in("why"), stand_in("asked")]
+    row += [b"1" if vector["superseded"] else b"0", b"%d" % vector["usd_micros"], vector["held_at"].encode()]
     return b"".join(struct.pack(">I", len(field)) + field for field in row)
 
 
@@ -87,6 +99,13 @@ def test_the_vectors_are_one_chain() -> None:
     assert (walked.seq, walked.digest) == (len(VECTORS), VECTORS[-1]["digest"])
 
 
+def change_of(bucket_id: str, available: int = 0, held: int = 0, **terms: Any) -> BucketChange:
+    """The change of a bucket that was granted at ``AT`` and never expires."""
+    return BucketChange(
+        bucket_id=bucket_id, available=available, held=held, **{"priority": 100, "granted_at": AT, **terms}
+    )
+
+
 FIRST = Facts(
     account="a" * 64,
     seq=1,
@@ -96,12 +115,13 @@ FIRST = Facts(
     at=AT,
     granted=9,
     available=9,
-    buckets=(BucketChange(bucket_id="b1", available=4), BucketChange(bucket_id="b2", available=5)),
+    buckets=(change_of("b1", 4), change_of("b2", 5)),
     user="c" * 64,
     generation_id="one",
     by=By.OPERATOR,
     who="d" * 64,
     why="e" * 64,
+    asked="6" * 64,
 )
 
 OTHERS: dict[str, Any] = {
@@ -117,12 +137,26 @@ OTHERS: dict[str, Any] = {
     "captured": 1,
     "expired": 1,
     "revoked": 1,
-    "buckets": (BucketChange(bucket_id="b1", available=5), BucketChange(bucket_id="b2", available=4)),
+    "buckets": (change_of("b1", 5), change_of("b2", 4)),
     "user": "",
     "generation_id": "",
     "by": By.USER,
     "who": "",
     "why": "",
+    "asked": "",
+    "superseded": True,
+    "usd_micros": 1,
+    "held_at": AT,
+}
+
+#: Another value of each fact of a bucket's change.
+OTHER_TERMS: dict[str, Any] = {
+    "bucket_id": "b0",
+    "available": 5,
+    "held": 1,
+    "priority": 1,
+    "granted_at": AT + timedelta(seconds=1),
+    "expires_at": AT + timedelta(days=1),
 }
 
 
@@ -131,6 +165,10 @@ def test_every_fact_is_in_the_digest() -> None:
     assert set(OTHERS) == set(Facts.__dataclass_fields__)
     digests = {chain.sealed(replace(FIRST, **{name: value})).digest for name, value in OTHERS.items()}
     assert len(digests | {chain.sealed(FIRST).digest}) == len(OTHERS) + 1
+    assert set(OTHER_TERMS) == set(BucketChange.__dataclass_fields__)
+    changes = [replace(FIRST.buckets[0], **{name: value}) for name, value in OTHER_TERMS.items()]
+    digests = {chain.sealed(replace(FIRST, buckets=(change, FIRST.buckets[1]))).digest for change in changes}
+    assert len(digests | {chain.sealed(FIRST).digest}) == len(OTHER_TERMS) + 1
 
 
 @given(st.lists(st.text(max_size=3), max_size=5), st.lists(st.text(max_size=3), max_size=5))
@@ -178,12 +216,12 @@ def test_a_text_that_does_not_fit_its_digest_is_found_and_an_erased_one_fits() -
 
 def history(count: int) -> list[Chained]:
     """A grant, and holds and captures of one credit each after it."""
-    new = [replace(FIRST, granted=99, available=99, buckets=(BucketChange(bucket_id="b1", available=99),))]
+    new = [replace(FIRST, granted=99, available=99, buckets=(change_of("b1", 99),))]
     for number in range(1, count):
         held = 1 if number % 2 else -1
         left = replace(FIRST, move="hold", granted=0, available=-1, held=1, generation_id=f"g{number // 2}")
         taken = replace(left, move="resolve", available=0, held=-1, captured=1)
-        change = BucketChange(bucket_id="b1", available=min(0, -held), held=held)
+        change = change_of("b1", min(0, -held), held)
         new.append(replace(left if held == 1 else taken, buckets=(change,)))
     return list(chain.follow(new, seq=0, previous=chain.NOTHING_BEFORE))
 
@@ -271,12 +309,10 @@ def test_what_does_not_fit_is_named(name: str) -> None:
 
 SUMS: dict[str, dict[str, Any]] = {
     "granted is not the sum": {"granted": 1},
-    "a balance below zero": {"available": -100, "held": 100, "buckets": (BucketChange(bucket_id="b", held=100),)},
+    "a balance below zero": {"available": -100, "held": 100, "buckets": (change_of("b", held=100),)},
     "buckets are not the sum of available": {"available": -2, "granted": -1},
     "buckets are not the sum of held": {"held": 2, "granted": 1},
-    "a bucket below zero": {
-        "buckets": (BucketChange(bucket_id="b2", available=-1), BucketChange(bucket_id="b1", held=1))
-    },
+    "a bucket below zero": {"buckets": (change_of("b2", -1), change_of("b1", held=1))},
 }
 
 

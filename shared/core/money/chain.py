@@ -44,22 +44,27 @@ class Named(StrEnum):
     ENTRY = "entry"
     BY = "by"
     WHY = "why"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketChange:
-    """The change of one bucket in one entry."""
+    """The change of one bucket in one entry, and the bucket's terms. ``expires_at`` is None if it never expires."""
 
     bucket_id: str
     available: int = 0
     held: int = 0
+    priority: int
+    granted_at: datetime
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an entry's digest is made of. ``account``, ``entry``, ``user``, ``who`` and ``why`` are keyed digests.
+    """What an entry's digest is made of.
 
-    ``user``, ``generation_id``, ``who`` and ``why`` are empty where there is none.
+    ``account``, ``entry``, ``user``, ``who``, ``why`` and ``asked`` are keyed digests. They and ``generation_id`` are
+    empty, and ``held_at`` is None, where there is none.
     """
 
     account: str
@@ -80,6 +85,10 @@ class Facts:
     by: By = By.SYSTEM
     who: str = ""
     why: str = ""
+    asked: str = ""
+    superseded: bool = False
+    usd_micros: int = 0
+    held_at: datetime | None = None
 
     @property
     def sums(self) -> tuple[int, ...]:
@@ -115,7 +124,9 @@ def entry_bytes(facts: Facts) -> bytes:
     ]
     for change in sorted(facts.buckets, key=lambda each: each.bucket_id.encode()):
         fields += (change.bucket_id, str(change.available), str(change.held))
-    fields += (facts.user, facts.generation_id, facts.by.value, facts.who, facts.why)
+        fields += (str(change.priority), micros(change.granted_at), _maybe_micros(change.expires_at))
+    fields += (facts.user, facts.generation_id, facts.by.value, facts.who, facts.why, facts.asked)
+    fields += (str(int(facts.superseded)), str(facts.usd_micros), _maybe_micros(facts.held_at))
     return framed(fields)
 
 
@@ -133,6 +144,10 @@ def micros(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError("a time of the ledger needs a zone")
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _maybe_micros(at: datetime | None) -> str:
+    return micros(at) if at else ""
 
 
 def sealed(facts: Facts) -> Chained:
@@ -159,6 +174,7 @@ def misnamed(key: bytes, facts: Facts, texts: Mapping[Named, str]) -> Named | No
         Named.ENTRY: facts.entry,
         Named.BY: facts.who,
         Named.WHY: facts.why,
+        Named.ASKED: facts.asked,
     }
     for kind, text in texts.items():
         if text and not hmac.compare_digest(keyed(key, kind, text), stands[kind]):
