@@ -1,5 +1,6 @@
 """The hooks of `azd provision`, on a small Replicate on loopback, and an `az` that writes down its calls."""
 
+import base64
 import importlib.util
 import json
 import stat
@@ -38,7 +39,14 @@ if refusals.exists():
     refusals.write_text(str(int(left) - 1) + " " + text)
     if int(left) > 0:
         sys.exit(text)
-if arguments[:2] == ["resource", "show"]:
+if arguments[:3] == ["storage", "container", "immutability-policy"]:
+    policy = vault / "policy"
+    if arguments[3] == "lock":
+        assert options["--if-match"] == "tag-1"
+        policy.write_text("Locked")
+    else:
+        print(json.dumps({{"state": policy.read_text(), "etag": "tag-1"}}))
+elif arguments[:2] == ["resource", "show"]:
     secret = vault / options["--ids"].rpartition("/")[2]
     print(options["--ids"]) if secret.exists() else sys.exit("(ResourceNotFound) The resource was not found.")
 else:
@@ -113,19 +121,26 @@ class CommandContext:
     answers: list[str] = field(default_factory=list)
     waited_s: list[float] = field(default_factory=list)
 
-    def run(self, *, rotate: bool = False) -> None:
+    def run(self, *, rotate: bool = False, rotate_signing_key: bool = False) -> None:
         """Run the hook with somebody at the terminal, if there are answers."""
         ask = (lambda _: self.answers.pop(0)) if self.answers else None
-        postprovision.Hook(self.env, ask, self.waited_s.append).run(rotate=rotate)
+        postprovision.Hook(self.env, ask, self.waited_s.append).run(
+            rotate=rotate, rotate_signing_key=rotate_signing_key
+        )
 
     def calls(self) -> list[dict[str, Any]]:
         """The calls of az."""
         file = self.vault / "calls.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
-    def stores(self) -> list[dict[str, Any]]:
-        """The calls of az that store something."""
-        return [call for call in self.calls() if call["files"]]
+    def stores(self, *names: str) -> list[dict[str, Any]]:
+        """The calls of az that store something of these names; by default of Replicate's."""
+        wanted = [f"darkroom-{name}" for name in names or BOTH]
+        return [call for call in self.calls() if call["files"] and set(wanted) & set(call["arguments"])]
+
+    def keys(self) -> dict[str, str]:
+        """The ledger's keys in the vault."""
+        return {name: (self.vault / name).read_text() for name in LEDGER_KEYS if (self.vault / name).exists()}
 
     def stored(self) -> dict[str, str]:
         """What is in the vault."""
@@ -152,7 +167,76 @@ def command_context(tmp_path: Path, replicate: Replicate) -> CommandContext:
     return CommandContext(env, vault)
 
 
+LEDGER_KEYS = ("signing-key", "ledger-names-key")
+
 BOTH = {"replicate-api-token": TOKEN, "replicate-webhook-secret": SIGNING_SECRET}
+
+
+def test_the_keys_of_the_ledger_are_made_once(
+    command_context: CommandContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two keys of 32 bytes, in files of their owner's only; the next run keeps both."""
+    command_context.answers = [TOKEN]
+    command_context.run()
+    made = command_context.keys()
+    assert {len(base64.b64decode(key, validate=True)) for key in made.values()} == {32}
+    assert len(set(made.values())) == len(LEDGER_KEYS)
+    stores = command_context.stores(*LEDGER_KEYS)
+    assert [call["modes"] for call in stores] == [[stat.S_IRUSR | stat.S_IWUSR] * 2] * 2
+    assert not any(Path(file).exists() for call in stores for file in call["files"])
+    said = capsys.readouterr()
+    shown = said.out + said.err + json.dumps([call["arguments"] for call in command_context.calls()])
+    assert not any(key in shown for key in made.values())
+    command_context.run()
+    assert command_context.keys() == made
+
+
+def test_only_the_key_that_signs_is_rotated(command_context: CommandContext) -> None:
+    """The key that stands for names is kept by every rotation, and Replicate's secrets by this one."""
+    command_context.answers = [TOKEN]
+    command_context.run()
+    before = command_context.keys()
+    command_context.run(rotate_signing_key=True)
+    after = command_context.keys()
+    assert after["signing-key"] != before["signing-key"]
+    assert after["ledger-names-key"] == before["ledger-names-key"]
+    command_context.answers = [TOKEN]
+    command_context.run(rotate=True)
+    assert command_context.keys() == after
+    assert command_context.stored() == BOTH
+
+
+@pytest.mark.parametrize("state", ["Unlocked", "Locked"])
+def test_the_proofs_are_locked_where_that_is_wanted(command_context: CommandContext, state: str) -> None:
+    """Once: what is locked is not locked again, and azd remembers it for the templates."""
+    azd = Path(command_context.env["PATH"]) / "azd"
+    azd.write_text(
+        f'#!{sys.executable}\nimport sys\nopen("{command_context.vault}/azd", "w").write(" ".join(sys.argv[1:]))'
+    )
+    azd.chmod(0o755)
+    policy = command_context.vault / "policy"
+    policy.write_text(state)
+    command_context.env |= {"LOCK_PROOFS": "true", "STORAGE_BLOB_URL": "https://stdatax.blob.core.windows.net/"}
+    command_context.answers = [TOKEN]
+    command_context.run()
+    assert policy.read_text() == "Locked"
+    asked = [call["arguments"] for call in command_context.calls() if "immutability-policy" in call["arguments"]]
+    assert [words[3] for words in asked] == (["show"] if state == "Locked" else ["show", "lock"])
+    assert asked[0][asked[0].index("--account-name") + 1] == "stdatax"
+    assert asked[0][asked[0].index("--container-name") + 1] == "proofs"
+    assert (command_context.vault / "azd").read_text() == "env set PROOFS_LOCKED true"
+    command_context.env["PROOFS_LOCKED"] = "true"
+    before = len(command_context.calls())
+    command_context.run()
+    assert not any("immutability-policy" in call["arguments"] for call in command_context.calls()[before:])
+
+
+def test_the_proofs_are_not_locked_unless_it_is_wanted(command_context: CommandContext) -> None:
+    """It can never be undone, so it is nobody's default."""
+    command_context.env["LOCK_PROOFS"] = "false"
+    command_context.answers = [TOKEN]
+    command_context.run()
+    assert not any("immutability-policy" in call["arguments"] for call in command_context.calls())
 
 
 def test_asks_for_the_token_and_fills_the_vault(
