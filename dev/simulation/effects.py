@@ -71,6 +71,7 @@ READS = frozenset(
         "proofs.list_proofs",
         "signer.sign",
         "signer.public_key",
+        "signer.fits",
     }
 )
 

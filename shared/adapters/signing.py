@@ -38,6 +38,10 @@ class Ed25519Signer:
         private, public = await self._key()
         return Signature(public.key_id, private.sign(content(public.key_id)).hex())
 
+    async def fits(self, public_key: str, content: bytes, signature: str) -> bool:
+        """Implements ``Signer``."""
+        return fits(public_key, content, signature)
+
     async def public_key(self) -> PublicKey:
         """Implements ``Signer``."""
         _, public = await self._key()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.composition.replicate import ReplicatePart
+from shared.core.money.signed import Document
 
 if TYPE_CHECKING:
     from shared.adapters.key_vault import Source
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
 
 #: Where a laptop keeps its keys. A deployment has a vault, or names a folder.
 LOCAL_KEYS = ".local/keys"
+
+
+async def offline_fits(public_key: str, document: Document) -> bool:
+    """Whether a document was signed with this key. It needs no settings."""
+    from shared.adapters.signing import fits
+
+    return fits(public_key, document.content, document.signed_by.signature)
 
 
 class ProofsPart(ReplicatePart):

@@ -21,6 +21,9 @@ class Signer(Protocol):
     async def sign(self, content: Callable[[str], bytes]) -> Signature:
         """Sign the bytes that ``content`` makes with the key's id in them. Raises Unavailable without the key."""
 
+    async def fits(self, public_key: str, content: bytes, signature: str) -> bool:
+        """Whether the holder of this public key (hexadecimal digits) has signed the content."""
+
     async def public_key(self) -> PublicKey:
         """The public key of the key that signs now. Raises Unavailable without it."""
 

@@ -71,6 +71,40 @@ def document(facts: Mapping[str, Any], signed_by: Signature) -> bytes:
 
 def read(raw: bytes) -> Document:
     """Read a document, however it is laid out. ValueError, with what is wrong, for anything else."""
+    facts = facts_of(raw)
+    signed_by = Signature(_digits(facts, _KEY_ID, 16), _digits(facts, _SIGNATURE, 128))
+    return Document({name: value for name, value in facts.items() if name not in (_KEY_ID, _SIGNATURE)}, signed_by)
+
+
+def key_document(public_key: str) -> bytes:
+    """A public key as it is published."""
+    return canonical({"algorithm": "Ed25519", _KEY_ID: key_id_of(public_key), "public_key": public_key})
+
+
+def read_key(raw: bytes | None) -> tuple[str, str] | None:
+    """The id and the digits of a published key; None for anything else, and for a key under another's id."""
+    try:
+        facts = facts_of(raw or b"")
+        public_key = _digits(facts, "public_key", 64)
+    except ValueError:
+        return None
+    key_id = key_id_of(public_key)
+    return (key_id, public_key) if facts.get(_KEY_ID) == key_id and facts.get("algorithm") == "Ed25519" else None
+
+
+def read_keys(raw: bytes) -> list[tuple[str, str]]:
+    """The ids and digits of a document of public keys. ValueError, with what is wrong, for anything else."""
+    listed = facts_of(raw).get("keys")
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise ValueError("the keys must be an object with a list of keys")
+    found = [(key_id_of(_digits(each, "public_key", 64)), str(each["public_key"])) for each in listed]
+    if [key_id for key_id, _ in found] != [each.get(_KEY_ID) for each in listed]:
+        raise ValueError("a key has an id that is not its own")
+    return found
+
+
+def facts_of(raw: bytes) -> Mapping[str, Any]:
+    """Read a JSON object that has a canonical form, however it is laid out. ValueError for anything else."""
     if len(raw) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
     try:
@@ -83,9 +117,8 @@ def read(raw: bytes) -> Document:
         raise ValueError(f"it is no JSON (line {error.lineno})") from None
     if not isinstance(facts, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004  # it is a stranger's value and not a caller's type
-    signed_by = Signature(_digits(facts, _KEY_ID, 16), _digits(facts, _SIGNATURE, 128))
     _check(facts, _MOST_DEPTH)
-    return Document({name: value for name, value in facts.items() if name not in (_KEY_ID, _SIGNATURE)}, signed_by)
+    return facts
 
 
 def _digits(facts: Mapping[str, Any], name: str, count: int) -> str:
