@@ -80,7 +80,7 @@ def _assigned(setting: str) -> tuple[str, ...]:
 
 
 def ledger_key(text: str) -> str:
-    """Clean a key of the ledger: 32 bytes in base64. An empty value stays empty. Raises NoSecretError if it is none."""
+    """Clean a key of the ledger: 32 bytes in base64. An empty value stays empty. Raises NoSecretError else."""
     found = _bare(text, ())
     if not found:
         return ""
