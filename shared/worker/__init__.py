@@ -20,6 +20,7 @@ open_index.py      writes the index row that must exist before its generation do
 saving.py          the only code that saves a generation
 naming.py          the name prefix of a generation's blobs
 retention.py       deletes refused outputs and abandoned inputs after their time
+walking.py         the walk over one account's ledger: names the first entry that does not fit
 proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
 accounts.py        grants, changes of terms, corrections, and the audit
 """
