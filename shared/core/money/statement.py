@@ -224,8 +224,8 @@ def _words(line: Line) -> tuple[str, ...]:
 
 def _printable(word: str) -> str:
     return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
-        for letter in word
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
+        for char in word
     )
 
 
