@@ -131,6 +131,7 @@ class Running:
             "CONTENT_SAFETY_ENDPOINT": safety.result().text("url"),
             "CONTENT_SAFETY_KEY": safety.result().text("key"),
             "PUBLIC_URL": f"http://127.0.0.1:{self._port}",
+            "KEYS_FOLDER": str(self._folder if self._durable is None else self._durable),
         }
         simulator = replicate.result()
         values |= self._real if simulator is None else _simulated(simulator)
@@ -245,7 +246,7 @@ async def _killed(child: process.Child | None) -> None:
 
 async def ensure(app: App) -> None:
     """Create the tables and containers, which the deployment creates in production."""
-    containers = (app.outputs, app.input_files, app.uploads, app.quarantine, app.dead_letters)
+    containers = (app.outputs, app.input_files, app.uploads, app.quarantine, app.dead_letters, app.proofs)
     await asyncio.gather(app.store.ensure(), app.index.ensure(), *(each.ensure() for each in containers))
 
 

@@ -70,6 +70,17 @@ param outputsDeleteAfterDays int = 0
 @maxValue(365)
 param archiveDays int = 30
 
+@description('Days for which nobody can change or delete a signed head of a ledger or a public key. The default is seven years.')
+@minValue(1)
+@maxValue(146000)
+param proofDays int = 2557
+
+@description('true: the policy that keeps the proofs is locked, so that not even an owner can take it away, ever. For production; the postprovision hook does it once.')
+param lockProofs bool = false
+
+@description('Whether the policy is locked already. Nobody sets it: the hook that locks it writes PROOFS_LOCKED into the environment of azd, and a pipeline repeats it.')
+param proofsLocked bool = false
+
 @description('Where accounts, generations and ledger are. storage: tables of the storage account, enough for 20,000 operations a second and billed by use. cosmos: Azure Cosmos DB for Table, for more than that; about 70 USD a month at rest, and not tried yet. What is in the one is not moved to the other.')
 @allowed(['storage', 'cosmos'])
 param tableStore string = 'storage'
@@ -173,6 +184,7 @@ module storage 'modules/storage.bicep' = {
     outputsCoolAfterDays: outputsCoolAfterDays
     outputsDeleteAfterDays: outputsDeleteAfterDays
     archiveDays: archiveDays
+    proofDays: proofsLocked ? 0 : proofDays
   }
 }
 
@@ -315,6 +327,7 @@ output KEY_VAULT_NAME string = vault.outputs.vaultName
 output KEY_VAULT_URL string = vault.outputs.vaultUrl
 output STORAGE_BLOB_URL string = storage.outputs.blobUrl
 output STORAGE_TABLE_URL string = tableStore == 'cosmos' ? cosmos!.outputs.tableUrl : storage.outputs.tableUrl
+output LOCK_PROOFS string = lockProofs ? 'true' : 'false'
 output ServiceBus__fullyQualifiedNamespace string = messaging.outputs.hostName
 output CONTENT_SAFETY_ENDPOINT string = safety.outputs.endpoint
 output PUBLIC_URL string = empty(publicUrl) ? app.outputs.url : publicUrl

@@ -83,12 +83,13 @@ def test_every_field_has_one_name() -> None:
 def test_an_empty_environment_names_all_that_is_missing_at_once() -> None:
     """Each is listed with what it should look like, and with its alternative."""
     text = problems_of({})
-    assert text.startswith("6 setting(s) cannot be used:")
+    assert text.startswith("7 setting(s) cannot be used:")
     for shape in (
         "ServiceBus (a connection string) or ServiceBus__fullyQualifiedNamespace (<name>.servicebus.windows.net)",
         "STORAGE_TABLE_URL (https://<name>.table.core.windows.net)",
         "STORAGE_BLOB_URL (https://<account>.blob.core.windows.net)",
         "KEY_VAULT_URL (https://<vault>.vault.azure.net) or REPLICATE_API_TOKEN (r8_...",
+        "KEY_VAULT_URL (https://<vault>.vault.azure.net) or KEYS_FOLDER (a folder",
         "CONTENT_SAFETY_ENDPOINT (https://",
         "PUBLIC_URL (https://<host>",
     ):

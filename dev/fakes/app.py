@@ -159,7 +159,9 @@ class FakeApp:
                 self.secrets, self.messenger, self.world.telemetry, (), prediction_of, lambda: NOW
             ),
             "store": self.world.store,
-            **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), self.world.blobs),
+            **dict.fromkeys(
+                ("outputs", "input_files", "uploads", "quarantine", "dead_letters", "proofs"), self.world.blobs
+            ),
             "messenger": self.messenger,
             "screener": self.screener,
             "content_safety": self.screener,

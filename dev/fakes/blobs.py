@@ -23,7 +23,7 @@ class Blob:
 
 
 class FakeBlobs:
-    """Implements the five ports of shared/ports/files.py, and what operators read.
+    """Implements the ports of shared/ports/files.py and Proofs, and what operators read.
 
     Tests read the containers as they are.
 
@@ -42,6 +42,8 @@ class FakeBlobs:
         self.kept: set[str] = set()
         #: What the app has put there, by name.
         self.uploads: dict[str, bytes] = {}
+        #: Signed heads and public keys, by name.
+        self.proofs: dict[str, bytes] = {}
 
     async def put_output(self, name: str, file: BinaryIO, content_type: str, metadata: Mapping[str, str]) -> str:
         """See shared/ports/files.py. Reads from where the file stands."""
@@ -138,6 +140,21 @@ class FakeBlobs:
         """See shared/ports/files.py."""
         await asyncio.sleep(0)
         self.dead_letters[name] = Blob(raw, "application/json", dict(metadata))
+
+    async def put_proof(self, name: str, content: bytes) -> bool:
+        """See shared/ports/proofs.py."""
+        await asyncio.sleep(0)
+        return self.proofs.setdefault(name, content) == content
+
+    async def read_proof(self, name: str) -> bytes | None:
+        """See shared/ports/proofs.py."""
+        await asyncio.sleep(0)
+        return self.proofs.get(name)
+
+    async def list_proofs(self, prefix: str, limit: int) -> Sequence[str]:
+        """See shared/ports/proofs.py."""
+        await asyncio.sleep(0)
+        return sorted(name for name in self.proofs if name.startswith(prefix))[:limit]
 
     async def read_output(self, name: str) -> bytes:
         """See shared/ports/reading.py."""

@@ -22,6 +22,7 @@ from dev.fakes.inputs import FakeInputs
 from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
 from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import FakeScreener
+from dev.fakes.signing import fake_names_key, fake_signer
 from dev.fakes.store import FakeStore
 from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
@@ -79,6 +80,9 @@ class World:
             uploads=self.blobs,
             quarantine=self.blobs,
             dead_letters=self.blobs,
+            proofs=self.blobs,
+            signer=fake_signer(),
+            names_key=fake_names_key(),
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

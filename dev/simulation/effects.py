@@ -67,6 +67,11 @@ READS = frozenset(
         "uploads.read_upload",
         "input_files.read_input",
         "uploads.upload_address",
+        "proofs.read_proof",
+        "proofs.list_proofs",
+        "signer.sign",
+        "signer.public_key",
+        "signer.fits",
     }
 )
 
@@ -86,7 +91,8 @@ DEPENDENCIES = {
     "provider": Dependency.REPLICATE,
     "screener": Dependency.CONTENT_SAFETY,
     "images": Dependency.IMAGES,
-    **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters"), Dependency.BLOBS),
+    **dict.fromkeys(("outputs", "input_files", "uploads", "quarantine", "dead_letters", "proofs"), Dependency.BLOBS),
+    "signer": Dependency.SECRETS,
     "messenger": Dependency.SERVICE_BUS,
 }
 

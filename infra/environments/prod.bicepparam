@@ -10,3 +10,4 @@ param principalType = 'ServicePrincipal'
 param alertEmail = 'operators@example.com'
 param alwaysReadyHttpInstances = 1
 param monthlyBudget = 500
+param lockProofs = true

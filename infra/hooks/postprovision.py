@@ -1,24 +1,30 @@
 #!/usr/bin/env python3
-"""After provisioning: put Replicate's API token and webhook signing secret into the vault.
+"""After provisioning: put Replicate's API token and webhook signing secret, and the ledger's keys, into the vault.
 
 Rules of this file:
 1. The standard library alone: it runs before anything of the project is installed.
 2. A secret is never an argument of a command (anybody on the machine can list those), never printed, and on disk only
    in a file that its owner alone can read and that is gone when the command has ended.
 3. What is in the vault is kept. To put a new token in, run it with --rotate.
+4. The keys of the ledger are made here, once. --rotate-signing-key makes a new one to sign with. The key of names is
+   never replaced, because every ledger was written with it.
+5. Where LOCK_PROOFS is true, the policy that keeps the signed heads is locked, once and for ever.
 
 The token is taken from REPLICATE_API_TOKEN where that is set (a pipeline), and otherwise asked for.
 """
 
+import base64
 import getpass
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,6 +34,11 @@ from typing import Any
 
 TOKEN = "replicate-api-token"  # noqa: S105  # the secret's name
 SIGNING_SECRET = "replicate-webhook-secret"  # noqa: S105  # as above
+
+SIGNING_KEY, NAMES_KEY = "signing-key", "ledger-names-key"
+
+#: The container of the signed heads: PROOFS_CONTAINER of infra/settings.json.
+SETTINGS = Path(__file__).parents[1] / "settings.json"
 
 API = "https://api.replicate.com/v1"
 
@@ -79,8 +90,17 @@ class Hook:
     ask: Callable[[str], str] | None  # None: nobody is there to be asked
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, *, rotate: bool) -> None:
-        """Fill the vault. Raises Failed with what to do."""
+    def run(self, *, rotate: bool, rotate_signing_key: bool = False) -> None:
+        """Fill the vault, and lock what is to be locked. Raises Failed with what to do."""
+        for name in (SIGNING_KEY, NAMES_KEY):
+            if (rotate_signing_key and name == SIGNING_KEY) or not self._is_stored(name):
+                self._store(name, base64.b64encode(secrets.token_bytes(32)).decode())
+        if not rotate_signing_key:
+            self._fill(rotate=rotate)
+        if self.env.get("LOCK_PROOFS", "").lower() == "true" and self.env.get("PROOFS_LOCKED", "").lower() != "true":
+            self._lock_proofs()
+
+    def _fill(self, *, rotate: bool) -> None:
         stored = set() if rotate else {name for name in (TOKEN, SIGNING_SECRET) if self._is_stored(name)}
         if stored == {TOKEN, SIGNING_SECRET}:
             _say("The vault has both secrets already. To replace them: infra/hooks/postprovision.py --rotate")
@@ -135,6 +155,28 @@ class Hook:
         except (OSError, ValueError) as error:
             raise Failed(f"Replicate could not be reached for {path}: {type(error).__name__}.") from None
         return body if isinstance(body, dict) else {}
+
+    # The proofs.
+
+    def _lock_proofs(self) -> None:
+        """Lock the policy of their container, and remember it: a template cannot write a locked policy again."""
+        account = urllib.parse.urlsplit(self._given("STORAGE_BLOB_URL")).hostname or ""
+        container = json.loads(SETTINGS.read_text(encoding="utf-8"))["PROOFS_CONTAINER"]
+        where = ("--account-name", account.partition(".")[0], "--container-name", container)
+        policy = ("storage", "container", "immutability-policy")
+        shown = self._az(*policy, "show", *where, "--output", "json")
+        if shown.returncode:
+            raise Failed(f"The policy of the proofs could not be read:\n{shown.stderr.strip()}")
+        found = json.loads(shown.stdout)
+        if found.get("state") != "Locked":
+            locked = self._az(*policy, "lock", *where, "--if-match", found.get("etag", ""), "--output", "none")
+            if locked.returncode:
+                raise Failed(f"The policy of the proofs could not be locked:\n{locked.stderr.strip()}")
+            _say("The proofs of ledgers are locked: nobody can change or delete them before their days are over.")
+        azd = shutil.which("azd", path=self.env.get("PATH"))
+        if azd is not None:
+            subprocess.run([azd, "env", "set", "PROOFS_LOCKED", "true"], env=dict(self.env), check=False)  # noqa: S603  # words of our own
+        _say("A pipeline needs the variable PROOFS_LOCKED=true from now on.")
 
     # The vault, by Azure's control plane: it needs no role on the vault, and passes a closed network.
 
@@ -225,11 +267,11 @@ def _say(text: str) -> None:
 
 def main(argv: list[str], env: Mapping[str, str], ask: Callable[[str], str] | None) -> int:
     """Run the hook. Returns 0 done, 1 failed, 2 wrong arguments."""
-    if argv not in ([], ["--rotate"]):
-        sys.stderr.write("usage: postprovision.py [--rotate]\n")
+    if argv not in ([], ["--rotate"], ["--rotate-signing-key"]):
+        sys.stderr.write("usage: postprovision.py [--rotate | --rotate-signing-key]\n")
         return 2
     try:
-        Hook(env, ask).run(rotate=bool(argv))
+        Hook(env, ask).run(rotate=argv == ["--rotate"], rotate_signing_key=argv == ["--rotate-signing-key"])
     except Failed as failed:
         sys.stderr.write(f"{failed}\n")
         return 1

@@ -44,7 +44,7 @@ var role = {
 
 var queues = [settings.GENERATION_QUEUE, settings.PREDICTION_QUEUE]
 var tables = [settings.STATE_TABLE, settings.OPEN_TABLE]
-var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER, settings.INPUTS_CONTAINER, settings.QUARANTINE_CONTAINER]
+var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER, settings.INPUTS_CONTAINER, settings.QUARANTINE_CONTAINER, settings.PROOFS_CONTAINER]
 var appReadContainers = [settings.UPLOADS_CONTAINER, 'config']
 
 resource hostAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
@@ -78,6 +78,11 @@ resource config 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-
 resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = {
   parent: dataBlobs
   name: settings.DEAD_LETTERS_CONTAINER
+}
+
+resource proofs 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = {
+  parent: dataBlobs
+  name: settings.PROOFS_CONTAINER
 }
 
 resource dataTableService 'Microsoft.Storage/storageAccounts/tableServices@2025-01-01' existing = {
@@ -151,6 +156,7 @@ resource appHostTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 // Writes, overwrites and discards outputs; keeps dead letters, screened input images and quarantined files for the configured days.
+// Writes proofs too, and their container's policy forbids what else the role would allow.
 resource appContainersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in appContainers: {
   name: guid(containers[i].id, appIdentity, role.blobDataContributor)
   scope: containers[i]
@@ -239,7 +245,7 @@ resource appEvents 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Reads the two secrets. On the vault, because they are put in after the deployment; nothing else is in it.
+// Reads the four secrets. On the vault, because they are put in after the deployment; nothing else is in it.
 resource appVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, appIdentity, role.secretsUser)
   scope: vault
@@ -274,7 +280,7 @@ resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // The operator.
 
-// Puts the token and the signing secret in, and rotates them.
+// Puts the token, the signing secret and the keys of the ledger in, and rotates them.
 resource operatorVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
   name: guid(vault.id, operatorPrincipalId, role.secretsOfficer)
   scope: vault
@@ -315,6 +321,17 @@ resource operatorDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataReader)
+  }
+}
+
+// Compares ledgers with their signed heads; publishes the public key before a receipt is signed with a new one.
+resource operatorProofs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
+  name: guid(proofs.id, operatorPrincipalId, role.blobDataContributor)
+  scope: proofs
+  properties: {
+    principalId: operatorPrincipalId
+    principalType: operatorPrincipalType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataContributor)
   }
 }
 

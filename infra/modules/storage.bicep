@@ -25,6 +25,9 @@ param outputsDeleteAfterDays int
 @description('Days for which dead letters, quarantine, inputs and uploads are kept.')
 param archiveDays int
 
+@description('Days for which nobody, not even an owner, can change or delete a proof. 0: there is no such policy, or it is locked already.')
+param proofDays int
+
 // For two weeks a deleted blob or container can be brought back: longer than a weekend and a holiday, short enough to be a deletion.
 var undeleteDays = 14
 
@@ -36,6 +39,7 @@ var containers = [
   settings.QUARANTINE_CONTAINER // what was refused, for QUARANTINE_DAYS; nobody but an operator reads it
   settings.INPUTS_CONTAINER // screened input images, while a prediction may read them
   settings.UPLOADS_CONTAINER // what the app in front puts there for models to read: sounds, archives of trainings
+  settings.PROOFS_CONTAINER // signed heads of ledgers and public keys: written once
   'config' // catalogue, policy and blocklist, where a setting names one as blob:config/...
 ]
 
@@ -111,6 +115,20 @@ resource dataContainers 'Microsoft.Storage/storageAccounts/blobServices/containe
   name: name
   properties: { publicAccess: 'None' }
 }]
+
+resource proofs 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = {
+  parent: dataBlobs
+  name: settings.PROOFS_CONTAINER
+}
+
+// A template can make this policy and not lock it: the postprovision hook does that, where LOCK_PROOFS says so. A locked
+// policy refuses to be written again, even with the same days; then it is not written.
+resource proofsKept 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-01-01' = if (proofDays > 0) {
+  parent: proofs
+  name: 'default'
+  dependsOn: [dataContainers]
+  properties: { immutabilityPeriodSinceCreationInDays: proofDays, allowProtectedAppendWrites: false }
+}
 
 resource dataTableService 'Microsoft.Storage/storageAccounts/tableServices@2025-01-01' = {
   parent: dataAccount

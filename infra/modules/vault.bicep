@@ -1,4 +1,4 @@
-// Key Vault: Replicate's API token and webhook signing secret. The postprovision hook puts them in.
+// Key Vault: Replicate's API token and webhook signing secret, and the two keys of the ledger. The postprovision hook puts them in.
 
 @description('Azure region.')
 param location string

@@ -9,6 +9,7 @@ generations.py   cancel, show, open
 accounts.py      grant, terms, account, audit, correct
 usage.py         usage
 dead_letters.py  dead-letters list, show, replay
+receipts.py      receipt, keys
 moderation.py    moderation explain, diff
 catalog.py       catalog list, check
 state.py         settings, health

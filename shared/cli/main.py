@@ -13,6 +13,7 @@ from shared.cli.context import CommandContext, Operations, OperatorsApp
 from shared.cli.dead_letters import dead_letters
 from shared.cli.moderation import moderation
 from shared.cli.printing import Screen
+from shared.cli.receipts import keys, receipt
 from shared.cli.submitting import submit
 from shared.cli.uploads import upload
 from shared.cli.usage import usage
@@ -36,6 +37,8 @@ app.command("upload")(upload)
 app.command("cancel")(generations.cancel)
 app.command("show")(generations.show)
 app.command("open")(generations.open_)
+app.command("receipt")(receipt)
+app.command("keys")(keys)
 # typer would call a negative number an unknown option. The command itself says what is wrong with it.
 app.command("grant", context_settings={"ignore_unknown_options": True})(accounts.grant)
 app.command("terms")(accounts.terms)

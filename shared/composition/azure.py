@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         BlobDeadLetters,
         BlobInputFiles,
         BlobOutputs,
+        BlobProofs,
         BlobQuarantine,
         BlobRestClient,
         BlobSdk,
@@ -132,6 +133,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.blobs import BlobQuarantine
 
         return BlobQuarantine(self._blob_sdk, self.settings.quarantine_container)
+
+    @cached_property
+    def proofs(self) -> "BlobProofs":
+        """The signed heads of ledgers, and the public keys."""
+        from shared.adapters.azure_storage.blobs import BlobProofs
+
+        return BlobProofs(self._blob_sdk, self.settings.proofs_container)
 
     @cached_property
     def dead_letters(self) -> "BlobDeadLetters":

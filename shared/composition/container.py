@@ -1,6 +1,6 @@
 """Turns settings into Dependencies. Only this module and the parts beside it import adapters.
 
-part.py -> azure.py -> replicate.py -> safety.py -> Container: each part makes, pings and closes its own
+part.py -> azure.py -> replicate.py -> proofs.py -> safety.py -> Container: each part makes, pings and closes its own
 dependencies, and may use those of the parts before it. A tool or a test replaces a dependency by its property.
 
 Rules of these files:
@@ -79,6 +79,9 @@ class Container(SafetyPart):
             uploads=self.uploads,
             quarantine=self.quarantine,
             dead_letters=self.dead_letters,
+            proofs=self.proofs,
+            signer=self.signer,
+            names_key=self.names_key,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.composition.part import Ping
-from shared.composition.replicate import ReplicatePart
+from shared.composition.proofs import ProofsPart
 from shared.config import data_files
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Policy
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shared.adapters.screening.chain import TextScreener
 
 
-class SafetyPart(ReplicatePart):
+class SafetyPart(ProofsPart):
     """The policy and the screeners."""
 
     def pings(self) -> Mapping[str, Ping]:

@@ -80,6 +80,8 @@ class Settings:
     inputs_container: str
     quarantine_container: str
     uploads_container: str
+    proofs_container: str
+    keys_folder: str
     quarantine_days: int
     hand_files_over: bool
     catalog_file: str
@@ -135,6 +137,10 @@ _NEEDED: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("replicate_api_token", "key_vault_url"),
         "KEY_VAULT_URL (https://<vault>.vault.azure.net) or REPLICATE_API_TOKEN (r8_..., from replicate.com)",
+    ),
+    (
+        ("key_vault_url", "keys_folder", "storage"),  # a laptop has a connection string, and a folder by default
+        "KEY_VAULT_URL (https://<vault>.vault.azure.net) or KEYS_FOLDER (a folder that all instances share)",
     ),
     (("content_safety_endpoint",), "CONTENT_SAFETY_ENDPOINT (https://<name>.cognitiveservices.azure.com)"),
     (("public_url",), "PUBLIC_URL (https://<host>, where Replicate's webhooks reach this app)"),
@@ -344,6 +350,10 @@ NAMES: tuple[Name, ...] = (
     _name("QUARANTINE_CONTAINER", "quarantine", _text, _TEXT_SHAPE),
     # Files that your app uploads for models to read: sounds, and archives of trainings.
     _name("UPLOADS_CONTAINER", "uploads", _text, _TEXT_SHAPE),
+    # Signed heads of ledgers and public keys: written once, never changed.
+    _name("PROOFS_CONTAINER", "proofs", _text, _TEXT_SHAPE),
+    # Without a vault: the folder of the files with the ledger's keys. They are made there if they are missing.
+    _name("KEYS_FOLDER", "", _text, "a folder; .local/keys on a laptop"),
     _name("QUARANTINE_DAYS", "0", _whole(0, 365), "a whole number of days from 0 (deleted at once) to 365"),
     # If the storage account has no public address, Replicate cannot read a file from its address there.
     _name("HAND_FILES_OVER", "false", _flag, "true or false"),

@@ -19,6 +19,7 @@ from shared.ports.errors import Conflict, CutShort, OutputUnfit, PictureUnfit, U
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
 from shared.ports.pictures import Cleaned, Images, Picture
+from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
 from shared.ports.reading import DeadLetter, FillUploads, ReadDeadLetters, ReadOutputs, Records
 from shared.ports.safety import Screener
@@ -47,13 +48,16 @@ __all__ = [
     "Outputs",
     "Picture",
     "PictureUnfit",
+    "Proofs",
     "Provider",
+    "PublicKey",
     "Quarantine",
     "ReadDeadLetters",
     "ReadOutputs",
     "Records",
     "Screener",
     "Sendable",
+    "Signer",
     "Store",
     "Telemetry",
     "Unavailable",

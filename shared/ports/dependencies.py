@@ -13,6 +13,7 @@ from shared.core.safety.moderation import Policy
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
 from shared.ports.pictures import Images
+from shared.ports.proofs import Proofs, Signer
 from shared.ports.provider import Provider
 from shared.ports.safety import Screener
 from shared.ports.state import OpenIndex, Store
@@ -62,6 +63,10 @@ class Dependencies:
     uploads: Uploads
     quarantine: Quarantine
     dead_letters: DeadLetters
+    proofs: Proofs
+    signer: Signer
+    #: Returns the key of the keyed digests in ledgers, from memory after the first call. Raises Unavailable without it.
+    names_key: Callable[[], Awaitable[bytes]]
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog

@@ -20,6 +20,8 @@ open_index.py      writes the index row that must exist before its generation do
 saving.py          the only code that saves a generation
 naming.py          the name prefix of a generation's blobs
 retention.py       deletes refused outputs and abandoned inputs after their time
+walking.py         the walk over one account's ledger: names the first entry that does not fit
+proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
 accounts.py        grants, changes of terms, corrections, and the audit
 """
 
@@ -28,6 +30,7 @@ from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
 from shared.worker.deferring import defer
 from shared.worker.handler import handle
+from shared.worker.proofs import fits, keys_document, public_keys, receipt
 from shared.worker.retention import sweep
 
 __all__ = [
@@ -37,8 +40,12 @@ __all__ = [
     "correct",
     "dead_letter",
     "defer",
+    "fits",
     "grant",
     "handle",
+    "keys_document",
+    "public_keys",
+    "receipt",
     "reconcile",
     "sweep",
 ]

@@ -16,6 +16,7 @@ from typing import Generic, TypeAlias
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, G, G_co, Generation, Transition
+from shared.core.lifecycle.receipt import receipted
 from shared.core.lifecycle.steps import METRICS
 from shared.core.metric import Metric
 from shared.core.money.ledger import Account
@@ -86,7 +87,7 @@ async def save(
         transition = decide(loaded)
         if transition is None:
             return Absent(loaded) if loaded.generation is None else Unchanged(loaded.generation, loaded)
-        transition = transition.recorded(loaded.generation, deps.now())
+        transition = receipted(transition.recorded(loaded.generation, deps.now()))
         try:
             after = await deps.store.commit(loaded, transition)
         except Conflict:

@@ -41,8 +41,8 @@ async def table_index(table_service: TableService) -> TableIndex:
 async def blob_containers(blob_service: BlobServiceClient, azurite: Azurite) -> AsyncIterator[AllBlobs]:  # a fixture
     """New containers."""
     account = StorageAccount.by_string(azurite.connection_string, "blob")
-    outputs, dead_letters, inputs, quarantine, uploads = (fresh_name() for _ in range(5))
-    made = AllBlobs(blob_service, outputs, dead_letters, inputs, quarantine, uploads, account)
+    outputs, dead_letters, inputs, quarantine, uploads, proofs = (fresh_name() for _ in range(6))
+    made = AllBlobs(blob_service, outputs, dead_letters, inputs, quarantine, uploads, account, proofs)
     await made.ensure()
     yield made
     await made.client.close()

@@ -1,4 +1,4 @@
-"""The five containers of an account as one object with all their methods, like FakeBlobs."""
+"""The six containers of an account as one object with all their methods, like FakeBlobs."""
 
 import asyncio
 from typing import Any, cast
@@ -10,6 +10,7 @@ from shared.adapters.azure_storage.blobs import (
     BlobDeadLetters,
     BlobInputFiles,
     BlobOutputs,
+    BlobProofs,
     BlobQuarantine,
     BlobRestClient,
     BlobSdk,
@@ -29,6 +30,7 @@ class AllBlobs:
         quarantine: str = "quarantine",
         uploads: str = "uploads",
         account: StorageAccount | None = None,
+        proofs: str = "proofs",
     ) -> None:
         self.sdk = BlobSdk(lambda: service)
         self.client = BlobRestClient(account, pauses_s=()) if account else cast("BlobRestClient", None)
@@ -37,7 +39,9 @@ class AllBlobs:
         self.uploads = BlobUploads(self.sdk, uploads)
         self.quarantine = BlobQuarantine(self.sdk, quarantine)
         self.dead_letters = BlobDeadLetters(self.sdk, dead_letters)
-        self._parts = (self.outputs, self.input_files, self.uploads, self.quarantine, self.dead_letters)
+        self.proofs = BlobProofs(self.sdk, proofs)
+        others = (self.uploads, self.quarantine, self.dead_letters, self.proofs)
+        self._parts = (self.outputs, self.input_files, *others)
 
     async def ensure(self) -> None:
         """Create the containers that are missing."""

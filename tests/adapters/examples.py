@@ -151,6 +151,7 @@ def full_generation(key: Key) -> Generation:
         metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},
         cost_usd_micros=HUGE,
         provider_error="CUDA out of memory, zu groß 🙂",
+        receipt='{"facts":"ä"}' * 3000,
         requested_end=Reason.CANCELED_BY_USER,
         reason=Reason.OUTPUT_REFUSED,
         text="Zu spät: bitte nochmal 🙂.",
@@ -211,6 +212,7 @@ def output(key: Key, index: int) -> Output:
         width=1024,
         height=768,
         text="Zwei Zeilen:\n🗼",
+        sha256="0f" * 32,
     )
 
 

@@ -118,7 +118,7 @@ from shared.adapters.azure_storage.access import StorageAccount
 account = StorageAccount.by_string("UseDevelopmentStorage=true", "blob")
 sdk = blobs.BlobSdk(lambda: None)
 blobs.BlobOutputs(blobs.BlobRestClient(account), sdk, "outputs")
-for kind in (blobs.BlobInputFiles, blobs.BlobUploads, blobs.BlobQuarantine, blobs.BlobDeadLetters):
+for kind in (blobs.BlobInputFiles, blobs.BlobUploads, blobs.BlobQuarantine, blobs.BlobDeadLetters, blobs.BlobProofs):
     kind(sdk, "name")
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)

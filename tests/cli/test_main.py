@@ -55,7 +55,7 @@ def test_missing_settings_are_listed_at_once(counter: Counter) -> None:
     """The exit code is 2, without a traceback, and no client was made."""
     called = counter.call("account", "ada", env={})
     assert (called.code, called.out) == (2, "")
-    assert "6 setting(s) cannot be used:" in called.err
+    assert "7 setting(s) cannot be used:" in called.err
     assert "Traceback" not in called.err
     assert counter.operations.closed == 0
 

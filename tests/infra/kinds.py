@@ -58,6 +58,7 @@ UNTAGGED = {
     "Microsoft.ServiceBus/namespaces/topics/subscriptions",
     "Microsoft.Storage/storageAccounts/blobServices",
     "Microsoft.Storage/storageAccounts/blobServices/containers",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies",
     "Microsoft.Storage/storageAccounts/managementPolicies",
     "Microsoft.Storage/storageAccounts/tableServices",
     "Microsoft.Storage/storageAccounts/tableServices/tables",

@@ -38,7 +38,14 @@ if refusals.exists():
     refusals.write_text(str(int(left) - 1) + " " + text)
     if int(left) > 0:
         sys.exit(text)
-if arguments[:2] == ["resource", "show"]:
+if arguments[:3] == ["storage", "container", "immutability-policy"]:
+    policy = vault / "policy"
+    if arguments[3] == "lock":
+        assert options["--if-match"] == "tag-1"
+        policy.write_text("Locked")
+    else:
+        print(json.dumps({{"state": policy.read_text(), "etag": "tag-1"}}))
+elif arguments[:2] == ["resource", "show"]:
     secret = vault / options["--ids"].rpartition("/")[2]
     print(options["--ids"]) if secret.exists() else sys.exit("(ResourceNotFound) The resource was not found.")
 else:
@@ -113,19 +120,26 @@ class CommandContext:
     answers: list[str] = field(default_factory=list)
     waited_s: list[float] = field(default_factory=list)
 
-    def run(self, *, rotate: bool = False) -> None:
+    def run(self, *, rotate: bool = False, rotate_signing_key: bool = False) -> None:
         """Run the hook with somebody at the terminal, if there are answers."""
         ask = (lambda _: self.answers.pop(0)) if self.answers else None
-        postprovision.Hook(self.env, ask, self.waited_s.append).run(rotate=rotate)
+        postprovision.Hook(self.env, ask, self.waited_s.append).run(
+            rotate=rotate, rotate_signing_key=rotate_signing_key
+        )
 
     def calls(self) -> list[dict[str, Any]]:
         """The calls of az."""
         file = self.vault / "calls.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
-    def stores(self) -> list[dict[str, Any]]:
-        """The calls of az that store something."""
-        return [call for call in self.calls() if call["files"]]
+    def stores(self, *names: str) -> list[dict[str, Any]]:
+        """The calls of az that store something of these names; by default of Replicate's."""
+        wanted = [f"darkroom-{name}" for name in names or BOTH]
+        return [call for call in self.calls() if call["files"] and set(wanted) & set(call["arguments"])]
+
+    def keys(self) -> dict[str, str]:
+        """The ledger's keys in the vault."""
+        return {name: (self.vault / name).read_text() for name in LEDGER_KEYS if (self.vault / name).exists()}
 
     def stored(self) -> dict[str, str]:
         """What is in the vault."""
@@ -151,6 +165,8 @@ def command_context(tmp_path: Path, replicate: Replicate) -> CommandContext:
     }
     return CommandContext(env, vault)
 
+
+LEDGER_KEYS = ("signing-key", "ledger-names-key")
 
 BOTH = {"replicate-api-token": TOKEN, "replicate-webhook-secret": SIGNING_SECRET}
 

@@ -21,6 +21,8 @@ LAPTOP_ONLY = {
     "ServiceBus",
     # A secret of the operator's own making: docs/safety.md says how it gets into the vault. Without it, no digests.
     "TEXT_HASH_KEY",
+    # In Azure the ledger's keys are in the vault.
+    "KEYS_FOLDER",
     # Flex Consumption knows the language by functionAppConfig, and the storage by the settings below.
     "AzureWebJobsStorage",
     "FUNCTIONS_WORKER_RUNTIME",

@@ -22,7 +22,9 @@ from dev.app import App
 from dev.commands import COMMANDS
 from dev.entities import SUBSCRIPTION
 from dev.stack import ROOT, Running, Stack
+from shared import worker
 from shared.cli.main import run
+from shared.core.keys import Key
 from shared.core.safety.policy_file import parse_policy
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
@@ -50,7 +52,16 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
                 yield page, block
 
 
-REQUESTS = [block for _, block in blocks("json") if '"specversion"' not in block]
+#: The pages whose JSON is a message. The others' are of other kinds: a test of their own reads them.
+MESSAGES, OWN_TESTS = (
+    ("README.md", "requests.md"),
+    {
+        "ledger.md": "tests/core/test_chain.py",
+        "receipts.md": "tests/core/test_receipt.py",
+    },
+)
+
+REQUESTS = [block for page, block in blocks("json") if page in MESSAGES and '"specversion"' not in block]
 
 
 def lines() -> list[str]:
@@ -186,6 +197,11 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
         if dead_letters:
             break
         await asyncio.sleep(0.1)
+    found = (await place.stack.app.store.load(Key("ada", "7f3c"))).generation
+    receipt = await worker.receipt(place.stack.app.deps, found) if found else None
+    (place.folder / "receipt.json").write_bytes(receipt or b"")
+    keys = await worker.public_keys(place.stack.app.deps)
+    (place.folder / "keys.json").write_bytes(worker.keys_document(keys))
     meant = MEANT | {"NAME": dead_letters[0].name, "GENERATION": "7f3c"}
     wrong = []
     for line in lines():
@@ -209,6 +225,14 @@ async def test_the_command_line_runs_by_whichever_python(place: Place) -> None:
     assert (called.returncode, called.stderr) == (0, "")
     assert "Operate a running Darkroom" in called.stdout
     assert place.stack.host_url
+
+
+async def test_every_page_with_json_has_a_test() -> None:
+    """A page's JSON is sent here, or a test that names the page reads it."""
+    pages = {page for page, _ in blocks("json")}
+    assert pages - set(MESSAGES) == set(OWN_TESTS)
+    for page, test in OWN_TESTS.items():
+        assert f'"{page}"' in (ROOT / test).read_text(encoding="utf-8")
 
 
 async def test_the_policy_for_trying_is_the_apps_own_but_for_what_it_lets_pass() -> None:

@@ -15,7 +15,8 @@ from shared.core.reasons import Reason, Refusal
 class Output:
     """One stored output, and where the app finds it. ``width`` and ``height`` are 0 if it is not an image.
 
-    ``text`` is a short text itself, or the version that a training made (owner/name:version).
+    ``text`` is a short text itself, or the version that a training made (owner/name:version). ``sha256`` is the digest
+    of the stored bytes.
     """
 
     container: str
@@ -25,6 +26,7 @@ class Output:
     width: int
     height: int
     text: str = ""
+    sha256: str = ""
 
 
 class ChosenBy(StrEnum):

@@ -94,6 +94,8 @@ class Closed:
     screenings: tuple[ScreeningRecord, ...] = ()
     trace_parent: str = ""
     history: History = ()
+    #: The facts of its receipt (receipt.py), as canonical JSON.
+    receipt: str = ""
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -143,6 +145,8 @@ class Generation:
     cost_usd_micros: int = 0
     provider_error: str = ""
     history: History = ()
+    #: The facts of its receipt (receipt.py), as canonical JSON. Empty until it has ended.
+    receipt: str = ""
 
     @property
     def rank(self) -> tuple[int, int, int]:

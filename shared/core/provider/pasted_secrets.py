@@ -27,6 +27,9 @@ _BASE64 = re.compile("[A-Za-z0-9+/]*")
 #: Standard Webhooks asks for 24 to 64 bytes. Anything shorter than this is part of a secret, or a word.
 _KEY_BYTES = 16
 
+#: The private key of Ed25519, and the key of keyed digests.
+LEDGER_KEY_BYTES = 32
+
 #: What the platform leaves in place of a secret that it could not fetch.
 _UNRESOLVED = "@Microsoft.KeyVault("
 
@@ -74,6 +77,20 @@ def signing_secret(text: str, *, setting: str = "", token_prefix: str = "") -> s
 def _assigned(setting: str) -> tuple[str, ...]:
     """How an .env file or a YAML file begins the line of a setting."""
     return (f"{setting.lower()}=", f"{setting.lower()}:") if setting else ()
+
+
+def ledger_key(text: str) -> str:
+    """Clean a key of the ledger: 32 bytes in base64. An empty value stays empty. Raises NoSecretError else."""
+    found = _bare(text, ())
+    if not found:
+        return ""
+    digits = found.translate(str.maketrans("-_", "+/")).rstrip("=")
+    if not _BASE64.fullmatch(digits) or len(digits) % 4 == 1:
+        raise NoSecretError("it is no base64")
+    key = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    if len(key) != LEDGER_KEY_BYTES:
+        raise NoSecretError(f"it has {len(key)} bytes in base64, and a key of the ledger has {LEDGER_KEY_BYTES}")
+    return base64.b64encode(key).decode()
 
 
 def _bare(text: str, before: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
-"""Blob Storage: five containers.
+"""Blob Storage: six containers.
 
-containers.py   the five: outputs, where users' apps find them; screened inputs that wait for their model; uploads,
-                files that apps put there for models to read; the quarantine of refused outputs; dead letters
+containers.py   the six: outputs, where users' apps find them; screened inputs that wait for their model; uploads,
+                files that apps put there for models to read; the quarantine of refused outputs; dead letters; proofs
 rest_client.py  reads and writes whole blobs without the SDK, for every generation
 sdk.py          one container through the SDK, for what few generations need
 errors.py       turns the service's errors into those of shared/ports
@@ -11,6 +11,7 @@ from shared.adapters.azure_storage.blobs.containers import (
     BlobDeadLetters,
     BlobInputFiles,
     BlobOutputs,
+    BlobProofs,
     BlobQuarantine,
     BlobUploads,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "BlobDeadLetters",
     "BlobInputFiles",
     "BlobOutputs",
+    "BlobProofs",
     "BlobQuarantine",
     "BlobRestClient",
     "BlobSdk",

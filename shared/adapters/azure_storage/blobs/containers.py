@@ -1,4 +1,4 @@
-"""The five containers. Each implements a port of shared/ports/files.py; some have more methods, for operators."""
+"""The six containers. Each implements a port of shared/ports/files.py; some have more methods, for operators."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from shared.ports import DeadLetter
 
 
 class _InContainer:
-    """Base of all five: one container."""
+    """Base of all six: one container."""
 
     def __init__(self, sdk: BlobSdk, name: str) -> None:
         self._container = Container(sdk, name)
@@ -139,3 +139,22 @@ class BlobDeadLetters(_InContainer):
     async def read_dead_letter(self, name: str) -> bytes:
         """The raw message of a dead letter. Raises FileNotFoundError if there is none."""
         return await self._container.read(name)
+
+
+class BlobProofs(_InContainer):
+    """ports.Proofs. A blob is written only where there is none, and the deployment's policy keeps it as it is."""
+
+    async def put_proof(self, name: str, content: bytes) -> bool:
+        """Implements ``Proofs``."""
+        return await self._container.create(name, content, "application/json")
+
+    async def read_proof(self, name: str) -> bytes | None:
+        """Implements ``Proofs``."""
+        try:
+            return await self._container.read(name)
+        except FileNotFoundError:
+            return None
+
+    async def list_proofs(self, prefix: str, limit: int) -> Sequence[str]:
+        """Implements ``Proofs``."""
+        return [blob.name for blob in await self._container.listed(prefix, limit)]

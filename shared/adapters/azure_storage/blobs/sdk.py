@@ -48,6 +48,9 @@ CLIENT_OPTIONS: Mapping[str, Any] = {
     "use_env_settings": bool(getproxies()),
 }
 
+#: The codes of a create that is refused because the blob exists.
+_THERE_ALREADY = ("BlobAlreadyExists", "BlobImmutableDueToPolicy")
+
 #: A signature is valid from 15 minutes before now, because clocks differ. A user delegation key is fetched at most once
 #: a day (the service allows seven days).
 _CLOCK_SKEW, _DELEGATION_LIFE = timedelta(minutes=15), timedelta(days=1)
@@ -79,7 +82,7 @@ class BlobSdk:
 
 
 class Container:
-    """One container, with the operations that the five of containers.py use."""
+    """One container, with the operations that the six of containers.py use."""
 
     def __init__(self, sdk: BlobSdk, name: str) -> None:
         self._sdk = sdk
@@ -110,6 +113,26 @@ class Container:
     async def put(self, name: str, content: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
         """Write bytes from memory. Raises BlobKept if the blob may not be changed."""
         await self._put(name, content, len(content), content_type, metadata)
+
+    async def create(self, name: str, content: bytes, content_type: str) -> bool:
+        """Write a blob that does not exist yet (``If-None-Match: *``). Returns False, unchanged, if it exists.
+
+        A try whose answer was lost has written it, and the next try finds the same content: that is a success too.
+        """
+        from azure.core.exceptions import ResourceExistsError
+        from azure.storage.blob import ContentSettings
+
+        with sdk_translated():
+            try:
+                await self.client.upload_blob(
+                    name, content, overwrite=False, content_settings=ContentSettings(content_type=content_type)
+                )
+            except ResourceExistsError as error:
+                if answered_by_sdk(error).code not in _THERE_ALREADY:
+                    raise
+            else:
+                return True
+        return await self.read(name) == content
 
     async def _put(
         self, name: str, data: BinaryIO | bytes, length: int, content_type: str, metadata: Mapping[str, str]

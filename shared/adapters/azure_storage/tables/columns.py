@@ -37,6 +37,11 @@ def json_columns(name: str, value: object) -> Row:
         text.encode()
     except UnicodeEncodeError:
         text = text.encode(errors="backslashreplace").decode()
+    return text_columns(name, text)
+
+
+def text_columns(name: str, text: str) -> Row:
+    """A text as one or more columns."""
     starts = range(0, len(text), PART_CHARACTERS)
     return {_part(name, number): text[start : start + PART_CHARACTERS] for number, start in enumerate(starts, 1)}
 
@@ -105,15 +110,20 @@ class Columns:
         """The four balances, in credits, by name."""
         return {name: self.get(name, int) for name in BALANCES}
 
-    def json(self, name: str, kind: type[T]) -> T | None:
-        """A JSON column, joined from its parts; None if it is missing."""
+    def text(self, name: str) -> str:
+        """A text, joined from its parts; empty if the column is missing."""
         parts: list[str] = []
         while (part := self.maybe(_part(name, len(parts) + 1), str)) is not None:
             parts.append(part)
-        if not parts:
+        return "".join(parts)
+
+    def json(self, name: str, kind: type[T]) -> T | None:
+        """A JSON column, joined from its parts; None if it is missing."""
+        text = self.text(name)
+        if not text:
             return None
         try:
-            value = json.loads("".join(parts))
+            value = json.loads(text)
         except ValueError:
             raise self.unreadable(name) from None
         if not isinstance(value, kind):

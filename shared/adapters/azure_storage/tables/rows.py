@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any
 
 from shared.adapters.azure_storage.tables.attempt_columns import attempt_columns, attempt_of
-from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns
+from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns, text_columns
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key, index_key, row_key
 from shared.core.lifecycle.attempt import Attempt
@@ -150,6 +150,7 @@ def _ended_columns(generation: Generation | Closed) -> Row:
     return {
         **json_columns("screenings", [record.to_json() for record in generation.screenings]),
         "ended_at": generation.ended_at,
+        **(text_columns("receipt", generation.receipt) if generation.receipt else {}),
     }
 
 
@@ -221,6 +222,7 @@ def _closed(columns: Columns, key: Key, state: ClosedState) -> Closed:
         ended_at=columns.time("ended_at"),
         trace_parent=columns.maybe("trace_parent", str) or "",
         history=_history(columns),
+        receipt=columns.text("receipt"),
     )
 
 
@@ -250,6 +252,7 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         ended_at=columns.maybe_time("ended_at"),
         trace_parent=columns.maybe("trace_parent", str) or "",
         history=_history(columns),
+        receipt=columns.text("receipt"),
     )
 
 

@@ -1,0 +1,157 @@
+"""The receipt of a generation: what was asked, made, screened and paid, as facts that are saved with its end.
+
+Rules of this file:
+1. The facts are saved once, in the transaction that ends the generation. Later they are only signed (money/signed.py),
+   so they are the same after the files were deleted and the catalogue has changed.
+2. A receipt may be shown to anybody: it has no prompt, no text of a user, no address of a file and no cost at the
+   provider. The fields of the request are named here one by one, so that a new one does not slip in.
+3. Nothing in a generation keeps its facts from being saved: what has no canonical form is made to have one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.core.lifecycle.generation import Closed, G, Generation, Received, Transition
+from shared.core.money.chain import micros
+from shared.core.money.signed import canonical
+from shared.core.requests.messages import GenerationRequest
+
+#: The form of the facts.
+VERSION = "darkroom.receipt.1"
+
+#: How credits were reckoned. Whoever changes it raises ``VERSION``.
+RULE = "captured = unit x outputs delivered; released = held - captured"
+
+#: The fields of a request that are facts. Texts, files and what belongs to them are left out.
+ASKED = (
+    "model",
+    "modality",
+    "width",
+    "height",
+    "aspect_ratio",
+    "num_outputs",
+    "num_inference_steps",
+    "guidance_scale",
+    "seed",
+    "prompt_strength",
+    "output_format",
+    "quality",
+    "max_tokens",
+    "temperature",
+    "duration_s",
+    "resolution",
+    "continuation",
+    "training_steps",
+    "max_credits",
+    "allow_fallback",
+    "strict",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRef:
+    """An entry of the account's ledger, as a receipt names it."""
+
+    move: str
+    seq: int
+    digest: str
+
+
+def receipted(transition: Transition[G], entries: Sequence[LedgerRef] = ()) -> Transition[G]:
+    """The transition with the facts of its receipt, if it ends the generation."""
+    generation = transition.generation
+    if isinstance(generation, Received) or not generation.state.ended or generation.receipt:
+        return transition
+    facts = canonical(facts_of(generation, entries)).decode()
+    return replace(transition, generation=replace(generation, receipt=facts))
+
+
+def facts_of(generation: Generation | Closed, entries: Sequence[LedgerRef]) -> dict[str, Any]:
+    """The facts of an ended generation. One that never opened has no model and no outputs, and costs nothing."""
+    opened = generation if isinstance(generation, Generation) else None
+    return {
+        "version": VERSION,
+        **generation.key.properties,
+        "outcome": generation.state.value,
+        "reason": generation.reason.value if generation.reason else None,
+        "opened_at": micros(generation.opened_at),
+        "ended_at": micros(generation.ended_at) if generation.ended_at else None,
+        "asked": _asked(generation.request),
+        "made_by": _made_by(opened) if opened else None,
+        "delivered": _delivered(opened),
+        "verdicts": [
+            {
+                "subject": _text(record.subject),
+                "at": micros(record.at),
+                "allowed": record.allowed,
+                "category": _text(record.category) or None,
+                "policy": _text(record.policy),
+                "plan": _text(record.plan),
+                "screeners": [_text(name) for name in record.screeners],
+            }
+            for record in generation.screenings
+        ],
+        "credits": _credits(opened),
+        "ledger": [{"move": each.move, "seq": each.seq, "digest": each.digest} for each in entries],
+    }
+
+
+def _asked(request: GenerationRequest | None) -> dict[str, Any]:
+    """The request's fields that are facts. A number with a fraction is a text: its digits as Python writes them."""
+    if request is None:
+        return {}
+    given = {name: getattr(request, name) for name in ASKED}
+    return {name: _fact(value) for name, value in given.items() if value is not None}
+
+
+def _made_by(generation: Generation) -> dict[str, Any]:
+    attempt = generation.attempt
+    return {
+        "model": attempt.model,
+        "provider": attempt.provider,
+        "target": attempt.target,
+        "prediction_id": _text(attempt.prediction_id) if attempt.prediction_id else None,
+        "chosen_by": generation.chosen_by.value if generation.chosen_by else None,
+        "attempts": attempt.number,
+        "seed": attempt.seed,
+    }
+
+
+def _delivered(generation: Generation | None) -> dict[str, Any]:
+    return {
+        "outputs": [
+            {
+                "name": output.name,
+                "content_type": output.content_type,
+                "size_bytes": output.size_bytes,
+                "width": output.width,
+                "height": output.height,
+                "sha256": output.sha256,
+            }
+            for output in (generation.outputs if generation else ())
+        ],
+        "refused_outputs": generation.refused_outputs if generation else 0,
+    }
+
+
+def _credits(generation: Generation | None) -> dict[str, Any]:
+    held, captured = (generation.held_credits, generation.captured_credits) if generation else (0, 0)
+    return {
+        "rule": RULE,
+        "unit": generation.attempt.unit_credits if generation else 0,
+        "held": held,
+        "captured": captured,
+        "released": held - captured,
+    }
+
+
+def _fact(value: object) -> object:
+    if isinstance(value, float):
+        return repr(value)
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    """The text, with half a surrogate pair, which is no text in UTF-8, as a question mark."""
+    return value.encode(errors="replace").decode()
