@@ -16,6 +16,7 @@ from typing import Any
 
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
+from dev.fakes.commands import FakeCommands
 from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
@@ -63,6 +64,7 @@ class World:
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
+        self.commands = FakeCommands()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -79,6 +81,7 @@ class World:
             uploads=self.blobs,
             quarantine=self.blobs,
             dead_letters=self.blobs,
+            commands=self.commands,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

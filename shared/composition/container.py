@@ -79,6 +79,7 @@ class Container(SafetyPart):
             uploads=self.uploads,
             quarantine=self.quarantine,
             dead_letters=self.dead_letters,
+            commands=self.commands,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

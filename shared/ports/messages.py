@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shared.core.events.generation_event import Event
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+
+if TYPE_CHECKING:
+    from shared.core.commands.acts import AccountCommand  # only the queue of account commands loads it
 
 Sendable = GenerationRequest | CancelRequest | PredictionEvent | Check
 
@@ -37,6 +40,9 @@ class Messenger(Protocol):
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
         """Send a message now, or schedule it for ``at``. Raises Unavailable."""
+
+    async def send_command(self, command: "AccountCommand", envelope: Envelope, at: datetime | None = None) -> None:
+        """Send an account command to its queue now, or schedule it for ``at``. Raises Unavailable."""
 
     async def publish(self, event: Event, again: str = "") -> None:
         """Publish an event on the topic, with its own stable id.

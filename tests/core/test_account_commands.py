@@ -159,7 +159,7 @@ def test_the_digest_is_of_the_content_and_not_of_its_spelling() -> None:
 
 
 def test_what_can_be_returned_to_the_sender_is_kept() -> None:
-    """Ids of a command that is refused, also ids that are no ids; nothing of a message that is none."""
+    """Ids of a command that is refused, also ids that are no ids; nothing of a message that is not a command."""
     bad = read(GRANT | {"credits": -1})
     assert isinstance(bad, MalformedCommand)
     assert (bad.account_id, bad.command_id, bad.kind) == ("acme", "c1", "grant")

@@ -53,8 +53,10 @@ def test_every_function_is_indexed_without_a_setting() -> None:
     assert queues == {
         "generate": "%GENERATION_QUEUE%",
         "observe": "%PREDICTION_QUEUE%",
+        "command": "%COMMAND_QUEUE%",
         "dead_letter_requests": "%GENERATION_QUEUE%/$DeadLetterQueue",
         "dead_letter_events": "%PREDICTION_QUEUE%/$DeadLetterQueue",
+        "dead_letter_commands": "%COMMAND_QUEUE%/$DeadLetterQueue",
     }
     for name in queues:
         assert (found[name]["connection"], found[name]["dataType"]) == ("ServiceBus", "BINARY"), name

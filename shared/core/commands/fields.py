@@ -205,7 +205,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         acts.Suspend,
         "Refuses the account's new requests. What is open runs to its end.",
-        (Field("reason", Text(500), "What its users are told.", "A payment failed.", needed=True),),
+        (Field("reason", Text(500), "What its users read.", "A payment failed.", needed=True),),
     ),
     Command(acts.Reactivate, "Ends a suspension."),
     Command(
@@ -221,7 +221,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         acts.Deny,
         "Refuses a generation that waits for approval.",
-        (_GENERATION, Field("reason", Text(500), "What its user is told.", "Not this quarter."), _USER),
+        (_GENERATION, Field("reason", Text(500), "What its user reads.", "Not this quarter."), _USER),
     ),
     Command(
         acts.Pause,
@@ -231,7 +231,7 @@ COMMANDS: tuple[Command, ...] = (
             _USERS,
             _MODEL,
             Field("until", Moment(), "When it ends by itself, at the latest after 7 days.", "2026-11-29T06:00:00Z"),
-            Field("reason", Text(500), "What users are told.", "The model answers wrongly."),
+            Field("reason", Text(500), "What users read.", "The model answers wrongly."),
         ),
     ),
     Command(acts.Resume, "Ends a pause.", (_PAUSED, _USERS, _MODEL)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from shared.core.catalog.sizes import GenerationView
 from shared.core.keys import GivenIds, Key
@@ -171,4 +171,16 @@ class RefusalEvent:
         return rejected | {"data": rejected["data"] | ids}
 
 
-Event = GenerationEvent | RefusalEvent
+class Event(Protocol):
+    """What the messenger publishes: a CloudEvent with a stable id, and its outcome for the filters of subscriptions."""
+
+    @property
+    def outcome(self) -> str:
+        """What became of that which the event is about."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's stable id."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The CloudEvent in structured JSON mode."""
