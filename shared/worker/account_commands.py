@@ -15,6 +15,7 @@ Rules of this file:
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -46,7 +47,7 @@ from shared.core.events.command_event import (
     refused,
 )
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, Move, Plan, Terms
+from shared.core.money.ledger import Account, LedgerEntry, Move, Plan, Terms
 from shared.core.reasons import counted
 from shared.ports import Conflict, Dependencies, Envelope, Messenger, Unavailable
 from shared.worker import accounts
@@ -177,8 +178,8 @@ def _not_offered(command: AccountCommand) -> str:
     match command.act:
         case Grant(expires_at=expires_at, priority=priority):
             wanted = {"expires_at": expires_at is not None, "priority": priority is not None}
-        case Revoke():
-            wanted = {}
+        case Revoke(grant_id=grant_id):
+            wanted = {"grant_id": grant_id is not None}
         case SetPlan(allowance=allowance):
             wanted = {f"allowance {allowance}": allowance not in (None, "kept")}
         case SetLimit(limit_id=limit_id, window=window, credits=credits_, effect=effect, scope=scope):
@@ -230,32 +231,38 @@ async def _apply(deps: Dependencies, command: AccountCommand, came_at: datetime)
 
 
 async def _revoke(deps: Dependencies, command: AccountCommand, amount: int) -> CommandAnswer:
+    """Take back what is available, at most ``amount``."""
     account_id, entry_id = command.account_id, command.command_id
-    if await _is_posted(deps, account_id, Move.CORRECTION, entry_id):
-        return APPLIED
-    account, _ = await deps.store.load_account(account_id)
-    if account is None:
-        return refused(CommandReason.NO_ACCOUNT, f"There is no account {account_id}.")
-    if account.available < amount:
-        text = f"This takes {counted(amount, 'credit')}; available: {account.available}. Held credits are not revoked."
-        return refused(CommandReason.NOT_ENOUGH_CREDITS, text)
     note = f"revoked by {command.by}" + (f": {command.why}" if command.why else "")
-    try:
-        await accounts.correct(
-            deps, account_id, available=-amount, held=0, captured=0, correction_id=entry_id, note=note
-        )
-    except ValueError:
-        if not await _is_posted(deps, account_id, Move.CORRECTION, entry_id):
-            raise
-    return APPLIED
+    posted = await _find_posted(deps, account_id, Move.CORRECTION, entry_id)
+    if posted is None:
+        account, _ = await deps.store.load_account(account_id)
+        if account is None:
+            return refused(CommandReason.NO_ACCOUNT, f"There is no account {account_id}.")
+        taken = min(amount, account.available)
+        if not taken:
+            return refused(
+                CommandReason.NOT_ENOUGH_CREDITS, "The account has no available credits. Nothing was changed."
+            )
+        try:
+            await accounts.correct(
+                deps, account_id, available=-taken, held=0, captured=0, correction_id=entry_id, note=note
+            )
+        except ValueError:  # spent meanwhile, or posted by another delivery
+            posted = await _find_posted(deps, account_id, Move.CORRECTION, entry_id)
+            if posted is None:
+                raise
+    revoked = taken if posted is None else -posted.available
+    less = f"{counted(revoked, 'credit')} of {amount} were available and are revoked." if revoked < amount else ""
+    return replace(APPLIED, text=less)
 
 
-async def _is_posted(deps: Dependencies, account_id: str, move: Move, entry_id: str) -> bool:
-    """Whether an earlier delivery has made this move."""
+async def _find_posted(deps: Dependencies, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
+    """The entry of this command, if an earlier delivery has made it."""
     async for entry in deps.store.ledger(account_id):
         if (entry.move, entry.entry_id) == (move, entry_id):
-            return True
-    return False
+            return entry
+    return None
 
 
 async def _change(deps: Dependencies, command: AccountCommand, came_at: datetime, terms: Terms) -> CommandAnswer:
@@ -266,7 +273,7 @@ async def _change(deps: Dependencies, command: AccountCommand, came_at: datetime
         account, etag = await deps.store.load_account(command.account_id)
         newest = await deps.commands.raise_stamp(command.account_id, setting, stamp)
         if newest != stamp:
-            if await _is_posted(deps, command.account_id, Move.TERMS, command.command_id):
+            if await _find_posted(deps, command.account_id, Move.TERMS, command.command_id):
                 return APPLIED  # by an earlier delivery, before the newer command came
             text = f"A newer command for this setting is in force: {newest.command_id}. Nothing was changed."
             return CommandAnswer(outcome=CommandOutcome.SUPERSEDED, reason=CommandReason.NEWER_COMMAND, text=text)

@@ -67,7 +67,14 @@ async def test_a_grant_opens_the_account_and_an_event_says_so(world: World) -> N
         "subject": "acme",
         "time": START.isoformat(),
         "datacontenttype": "application/json",
-        "data": {"account_id": "acme", "command_id": "c1", "type": "grant", "by": "billing", "reason": None},
+        "data": {
+            "account_id": "acme",
+            "command_id": "c1",
+            "type": "grant",
+            "by": "billing",
+            "reason": None,
+            "note": None,
+        },
     }
     assert world.messenger.published == []
 
@@ -108,16 +115,19 @@ async def test_a_revoke_takes_what_is_available_and_no_more(world: World) -> Non
     """In the order of arrival; a refusal is recorded, so the same command later is refused too."""
     await send(world, of("revoke", "r0", credits=1))
     await send(world, GRANT)
-    await send(world, of("revoke", "r1", credits=6))
-    await send(world, of("revoke", "r2", credits=3, why="by mistake"))
+    await send(world, of("revoke", "r1", credits=3, why="by mistake"))
+    await send(world, of("revoke", "r2", credits=6))
+    await send(world, of("revoke", "r3", credits=1))
     await send(world, GRANT | {"command_id": "c2", "credits": 100})
-    await send(world, of("revoke", "r1", credits=6), START + timedelta(seconds=9))
-    assert world.account("acme").available == 102
-    assert [entry.note for entry in world.store.entries if entry.move is Move.CORRECTION] == [
-        "revoked by ops: by mistake"
-    ]
+    await send(world, of("revoke", "r3", credits=1), START + timedelta(seconds=9))
+    await send(world, of("revoke", "r2", credits=6), START + timedelta(seconds=9))
+    assert world.account("acme").available == 100
+    notes = [(entry.available, entry.note) for entry in world.store.entries if entry.move is Move.CORRECTION]
+    assert notes == [(-3, "revoked by ops: by mistake"), (-2, "revoked by ops")]
+    partly = [event.to_json()["data"]["note"] for event in world.messenger.commanded if event.command_id == "r2"]
+    assert partly == ["2 credits of 6 were available and are revoked."] * 2
     no, yes = ("refused", "NOT_ENOUGH_CREDITS"), ("applied", None)
-    assert answers(world) == [("refused", "NO_ACCOUNT"), yes, no, yes, yes, no]
+    assert answers(world) == [("refused", "NO_ACCOUNT"), yes, yes, yes, no, yes, no, yes]
 
 
 async def test_plan_and_limit_are_set_without_a_credit(world: World) -> None:
@@ -244,7 +254,11 @@ async def test_what_is_not_offered_yet_is_refused_with_a_sentence_and_leaves_the
         if each.kind not in offered
     ]
     limit = of("set_limit", limit_id="daily", window="day", credits=1)
-    bodies += [GRANT | {"expires_at": "2027-01-01T00:00:00Z"}, GRANT | {"priority": 0}]
+    bodies += [
+        GRANT | {"expires_at": "2027-01-01T00:00:00Z"},
+        GRANT | {"priority": 0},
+        of("revoke", credits=1, grant_id="x"),
+    ]
     bodies += [limit | each for each in ({"limit_id": "x"}, {"window": "week"}, {"effect": "warn"})]
     bodies += [limit | {"credits": None, "usd_micros": 5}, limit | {"scope": "user", "user_id": "ada"}]
     bodies += [of("set_plan", plan="basic", allowance="ended"), of("remove_limit", limit_id="x")]

@@ -25,10 +25,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoke:
-    """Take back credits that are available."""
+    """Take back credits that are available: at most so many, of one grant or of all."""
 
     kind: ClassVar[str] = "revoke"
     credits: int
+    grant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,8 +152,11 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         acts.Revoke,
-        "Takes back credits that are available, never held ones.",
-        (Field("credits", _CREDITS, "How many.", 5, needed=True),),
+        "Takes back credits that are available, never held ones: at most so many.",
+        (
+            Field("credits", _CREDITS, "How many.", 5, needed=True),
+            Field("grant_id", Id(), "Only those of this grant; absent: in the order of spending.", "order-7"),
+        ),
     ),
     Command(
         acts.Refund,
@@ -164,7 +167,7 @@ COMMANDS: tuple[Command, ...] = (
         acts.SetAccount,
         "Sets the account's name, time zone or approvers. What is absent stays.",
         (
-            Field("name", Text(200, empty=True), "The name; an empty text removes it.", "Acme Ltd"),
+            Field("name", Text(100, empty=True), "The name; an empty text removes it.", "Acme Ltd"),
             Field(
                 "zone",
                 Text(64, pattern=r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", form="a name such as Europe/Oslo"),
@@ -179,7 +182,7 @@ COMMANDS: tuple[Command, ...] = (
         acts.SetPlan,
         "Sets the account's plan.",
         (
-            Field("plan", Text(64, pattern=r"[a-z0-9][a-z0-9_-]*", form="as in plans.toml"), "Which.", "basic", True),  # noqa: FBT003
+            Field("plan", Id(), "The name of a plan.", "basic", needed=True),
             Field("allowance", Text(20, choices=ALLOWANCES), "The running allowance; absent: `kept`.", "kept"),
         ),
     ),
@@ -205,7 +208,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         acts.Suspend,
         "Refuses the account's new requests. What is open runs to its end.",
-        (Field("reason", Text(500), "What its users read.", "A payment failed.", needed=True),),
+        (Field("reason", Text(300), "What its users read.", "A payment failed.", needed=True),),
     ),
     Command(acts.Reactivate, "Ends a suspension."),
     Command(
@@ -221,7 +224,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         acts.Deny,
         "Refuses a generation that waits for approval.",
-        (_GENERATION, Field("reason", Text(500), "What its user reads.", "Not this quarter."), _USER),
+        (_GENERATION, Field("reason", Text(300), "What its user reads.", "Not this quarter."), _USER),
     ),
     Command(
         acts.Pause,
@@ -231,7 +234,7 @@ COMMANDS: tuple[Command, ...] = (
             _USERS,
             _MODEL,
             Field("until", Moment(), "When it ends by itself, at the latest after 7 days.", "2026-11-29T06:00:00Z"),
-            Field("reason", Text(500), "What users read.", "The model answers wrongly."),
+            Field("reason", Text(300), "What users read.", "The model answers wrongly."),
         ),
     ),
     Command(acts.Resume, "Ends a pause.", (_PAUSED, _USERS, _MODEL)),

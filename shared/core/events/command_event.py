@@ -31,7 +31,7 @@ class CommandReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAnswer:
-    """What became of a command, and why if it was not applied."""
+    """What became of a command, and why if it was not applied. ``text`` is a sentence; it may be empty if it was."""
 
     outcome: CommandOutcome
     reason: CommandReason | None = None
@@ -90,5 +90,6 @@ class CommandEvent:
                 "type": self.kind or None,
                 "by": self.by or None,
                 "reason": {"code": answer.reason.value, "text": answer.text} if answer.reason else None,
+                "note": None if answer.reason else answer.text or None,
             },
         }
