@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -24,8 +23,8 @@ from shared.ports import Envelope
 class _ShowsByDefault(TyperGroup):
     """``account ACCOUNT`` is short for ``account show ACCOUNT``."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Add ``show`` in front of what is no command of the group."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Add ``show`` in front of what is no command of the group. Its context is of typer's own copy of click."""
         if args and args[0] not in self.commands and args[0] != "--help":
             args = ["show", *args]
         return super().parse_args(ctx, args)
