@@ -11,7 +11,7 @@ from datetime import datetime
 from shared.core.commands.acts import AccountCommand
 from shared.core.dependency import Dependency
 from shared.core.events.command_event import CommandEvent
-from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent
+from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent, RequestRefusedEvent
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
@@ -48,6 +48,7 @@ class FakeMessenger:
         self.scheduled: list[Sent] = []
         self.published: list[GenerationEvent] = []
         self.refused: list[RefusalEvent] = []
+        self.clashed: list[RequestRefusedEvent] = []
         self.commanded: list[CommandEvent] = []
         self.commands: list[SentCommand] = []
         self.dropped: list[str] = []
@@ -65,7 +66,7 @@ class FakeMessenger:
             self.commands.append(SentCommand(command, envelope, at))
 
     async def publish(self, event: Event, again: str = "") -> None:
-        """Keep the event in ``published``, ``commanded``, or ``refused``."""
+        """Keep the event in the list of its kind."""
         if not self._is_new("topic", f"{event.event_id}/{again}"):
             return
         match event:
@@ -75,6 +76,8 @@ class FakeMessenger:
                 self.commanded.append(event)
             case RefusalEvent():
                 self.refused.append(event)
+            case RequestRefusedEvent():
+                self.clashed.append(event)
             case _:
                 raise TypeError(f"an event of a kind that nobody knows: {type(event).__name__}")
 

@@ -163,7 +163,7 @@ class World:
             except Exception as error:  # noqa: BLE001  # the broker does not care what it was
                 if delivery == DELIVERIES:
                     self.dead.append((sent, error))
-                    await worker.dead_letter(self.deps, read(raw, sent.queue), raw, sent.queue)
+                    await worker.dead_letter(self.deps, read(raw, sent.queue), raw, sent.queue, envelope.digest)
             else:
                 return
 

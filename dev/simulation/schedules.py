@@ -72,7 +72,8 @@ class Faced:
 
     def envelope(self, name: str, again: int = 0) -> Envelope:
         """What it comes in; ``again`` is how many more were lost."""
-        return Envelope(name, lost=self.lost + again)
+        digest = self.message.digest if isinstance(self.message, GenerationRequest) else ""
+        return Envelope(name, lost=self.lost + again, digest=digest)
 
 
 @dataclass(frozen=True, slots=True)

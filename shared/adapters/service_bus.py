@@ -15,6 +15,7 @@ Rules of this file:
 import asyncio
 import hashlib
 import json
+import re
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -132,6 +133,8 @@ class ServiceBusMessenger:
         properties: dict[str, int | str] = {"deferrals": envelope.deferrals}
         if envelope.lost:
             properties["lost"] = envelope.lost
+        if envelope.digest:
+            properties["request_digest"] = envelope.digest
         if envelope.since is not None:
             properties["since"] = envelope.since.astimezone(UTC).isoformat()
         body = _compact(content)
@@ -325,7 +328,13 @@ def read_envelope(
         since=_since(properties["since"], enqueued_at) if "since" in properties else None,
         lost=_number(properties.get("lost", "")) + max(0, (deliveries or 1) - 1),
         enqueued_at=enqueued_at,
+        digest=_digest(properties.get("request_digest", "")),
     )
+
+
+def _digest(value: object) -> str:
+    text = _text(value)
+    return text if re.fullmatch(r"[0-9a-f]{64}", text) else ""
 
 
 def _number(value: object) -> int:

@@ -139,7 +139,9 @@ def replay_dead_letter(
         await _warn(command_context, operations, message)
         if not yes:
             command_context.screen.confirm(f"Send it to {queue} again?")
-        await operations.messenger.send(message, Envelope(f"replay:{uuid4().hex}"))
+        (archived,) = await operations.dead_letters.list_dead_letters(name, 1) or (None,)
+        digest = archived.metadata.get("request_digest", "") if archived else ""
+        await operations.messenger.send(message, Envelope(f"replay:{uuid4().hex}", digest=digest))
         command_context.screen.say(f"sent to {queue}: {_kind(message)} {message.key}")
         return 0
 

@@ -20,7 +20,8 @@ class Envelope:
     ``message_id``: the broker drops a message whose id it has seen. ``deferrals``: how often the message was deferred.
     ``since``: when it was first deferred; None means never. ``lost``: the deliveries, of it and of the messages that it
     is a copy of, that did not complete, because a worker died or failed unexpectedly. ``enqueued_at``: the broker's
-    time, the same in every delivery of one message; None for a message to be sent.
+    time, the same in every delivery of one message; None for a message to be sent. ``digest``: that of the request from
+    which a copy of our own was made; empty for what an app has sent.
     """
 
     message_id: str
@@ -28,6 +29,7 @@ class Envelope:
     since: datetime | None = None
     lost: int = 0
     enqueued_at: datetime | None = None
+    digest: str = ""
 
     @property
     def is_copy(self) -> bool:

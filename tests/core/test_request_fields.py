@@ -24,7 +24,7 @@ NAMES = {"modality", "model", "quality", "aspect_ratio", "output_format", "resol
 NAMES |= {"image_url", "input_file", "destination", "metadata"}
 
 #: What a request has and its message says in another way.
-OUTSIDE = {"key", "unknown_fields"}
+OUTSIDE = {"key", "unknown_fields", "digest"}
 
 
 def validator() -> Any:

@@ -52,8 +52,8 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "deferring.py",
         (
             (
-                "    later = Envelope(_copy_id(message, envelope, deferrals),",
-                '    later = Envelope(f"{envelope.message_id}~{deferrals}",',
+                "        _copy_id(message, envelope, deferrals),\n",
+                '        f"{envelope.message_id}~{deferrals}",\n',
             ),
         ),
         f"{_TEST}test_two_requests_with_one_message_id_both_wait",

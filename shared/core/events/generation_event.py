@@ -171,6 +171,46 @@ class RefusalEvent:
         return rejected | {"data": rejected["data"] | ids}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefusedEvent:
+    """The event of a request that clashes with a generation of the same id, which goes on as if it had not come.
+
+    It is no end of that generation: its type and its id are others. ``digest`` is that of the message, so the same
+    message makes the same event.
+    """
+
+    key: Key
+    digest: str
+    at: datetime
+    refusal: Refusal
+
+    @property
+    def outcome(self) -> str:
+        """``refused``: of no generation's end."""
+        return "refused"
+
+    @property
+    def event_id(self) -> str:
+        """The event's stable id."""
+        return self.key.named("request", self.outcome, self.digest)
+
+    def to_json(self) -> dict[str, Any]:
+        """The CloudEvent in structured JSON mode."""
+        return {
+            "specversion": "1.0",
+            "id": self.event_id,
+            "source": "/darkroom",
+            "type": f"darkroom.request.{self.outcome}",
+            "subject": str(self.key),
+            "time": self.at.isoformat(),
+            "datacontenttype": "application/json",
+            "data": {
+                **self.key.properties,
+                "reason": {"code": self.refusal.reason.value, "text": self.refusal.text},
+            },
+        }
+
+
 class Event(Protocol):
     """What the messenger publishes: a CloudEvent with a stable id, and its outcome for the filters of subscriptions."""
 
