@@ -46,6 +46,7 @@ from shared.core.events.command_event import (
     CommandReason,
     refused,
 )
+from shared.core.metric import Metric
 from shared.core.money import ledger
 from shared.core.money.ledger import Account, LedgerEntry, Move, Plan, Terms
 from shared.core.reasons import counted
@@ -74,7 +75,7 @@ async def handle_command(
         try:
             await _process(deps, message, envelope)
         except Unavailable as trouble:
-            deps.telemetry.count("darkroom.deferrals", dependency=trouble.dependency)
+            deps.telemetry.count(Metric.DEFERRALS, dependency=trouble.dependency)
             await defer_command(deps.messenger, message, envelope, trouble, now=deps.now(), chance=deps.chance())
 
 
@@ -84,7 +85,7 @@ async def dead_letter_command(
     """Archive a dead letter of the queue, and publish that its command failed, unless it was decided before."""
     name = await archive(deps, raw, None, "dead-lettered", queue)
     logger.warning("%s: a dead letter, archived as %s", queue, name)
-    deps.telemetry.count("darkroom.dead_letters", queue=queue)
+    deps.telemetry.count(Metric.DEAD_LETTERS, queue=queue)
     if isinstance(message, MalformedCommand):
         return
     record = await deps.commands.claim(message, deps.now())
@@ -150,7 +151,7 @@ async def _publish(  # each is a part of the event
         digest=digest,
     )
     logger.info("command %s of account %s, %s: %s", command.command_id, command.account_id or "-", kind, outcome)
-    deps.telemetry.count("darkroom.account_commands", kind=kind, outcome=outcome)
+    deps.telemetry.count(Metric.ACCOUNT_COMMANDS, kind=kind, outcome=outcome)
     await deps.messenger.publish(event, again)
 
 
@@ -158,7 +159,7 @@ async def _refuse_malformed(deps: Dependencies, message: MalformedCommand, envel
     """Archive a message that is no command, and publish its refusal if its ids can be returned to the sender."""
     name = await archive(deps, message.raw, None, CommandReason.INVALID_COMMAND.value, queue)
     logger.warning("%s: not a valid command, archived as %s: %s", queue, name, message.text)
-    deps.telemetry.count("darkroom.malformed_messages", queue=queue)
+    deps.telemetry.count(Metric.MALFORMED_MESSAGES, queue=queue)
     if message.command_id is None:
         return
     event = CommandEvent(

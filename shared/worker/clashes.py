@@ -14,6 +14,7 @@ import logging
 from shared.core.events.generation_event import RequestRefusedEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration
+from shared.core.metric import Metric
 from shared.core.reasons import SENTENCES, Reason, Refusal
 from shared.ports import Dependencies
 
@@ -34,7 +35,7 @@ def unreadable_clashes(found: AnyGeneration | None) -> bool:
 async def refuse_clash(deps: Dependencies, key: Key, digest: str, again: str, more: str = "") -> None:
     """Publish that a request was refused because its id is taken. ``again`` names the occasion, ``more`` says more."""
     logger.warning("a request under the id of generation %s has other content, and is refused", key)
-    deps.telemetry.count("darkroom.requests_clashed")
+    deps.telemetry.count(Metric.REQUESTS_CLASHED)
     text = SENTENCES[Reason.IDEMPOTENCY_MISMATCH] + (f" It could not be read either: {more}." if more else "")
     refusal = Refusal(Reason.IDEMPOTENCY_MISMATCH, text)
     event = RequestRefusedEvent(key=key, digest=digest[:32], at=deps.now(), refusal=refusal)

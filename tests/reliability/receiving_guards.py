@@ -43,7 +43,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             ("    if found is not None and message is None:\n        return\n", ""),
-            (" if message else None\n            case Generation()", "\n            case Generation()"),
+            (" if message and not clashes(waits, digest) else None", ""),
         ),
         f"{_TEST}test_garbage_under_its_id_does_not_end_it",
     ),

@@ -130,6 +130,34 @@ async def test_a_revoke_takes_what_is_available_and_no_more(world: World) -> Non
     assert answers(world) == [("refused", "NO_ACCOUNT"), yes, yes, yes, no, yes, no, yes]
 
 
+async def test_what_was_decided_is_not_tried_again(world: World) -> None:
+    """A grant whose ledger entry was lost by hand is not made again by an old message."""
+    await send(world, GRANT)
+    world.store.entries.clear()
+    before = world.account("acme")
+    await send(world, GRANT, START + timedelta(days=1))
+    assert world.account("acme") == before
+    assert world.store.entries == []
+    assert answers(world) == [("applied", None)] * 2
+
+
+async def test_a_revoke_of_everything_that_a_crash_cut_off_is_completed(world: World) -> None:
+    """Nothing is available any more at its next delivery, because it was this command that took it."""
+    await worker.grant(world.deps, "acme", 2, grant_id="welcome")
+    real = world.commands.settle
+
+    async def crash(*_: object) -> Any:
+        raise _CrashError
+
+    world.commands.settle = crash  # type: ignore[assignment,method-assign]  # once
+    with pytest.raises(_CrashError):
+        await send(world, of("revoke", credits=2))
+    world.commands.settle = real  # type: ignore[method-assign]  # the next worker
+    await send(world, of("revoke", credits=2))
+    assert world.account("acme").available == 0
+    assert answers(world) == [("applied", None)]
+
+
 async def test_plan_and_limit_are_set_without_a_credit(world: World) -> None:
     """The first command opens the account, a limit is taken away again, an unknown plan is refused."""
     await send(world, of("set_plan", "p1", plan="basic"))

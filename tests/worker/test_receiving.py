@@ -180,8 +180,11 @@ async def test_the_first_request_of_an_id_is_the_one() -> None:
 
 
 async def test_garbage_under_its_id_does_not_end_it() -> None:
-    """It is no reason to lose what waits."""
+    """It is no reason to lose what waits. With a digest it clashes (test_clashes.py); here the row has none."""
     world = await waiting()
+    saved = world.saved()
+    assert isinstance(saved, Received)
+    world.store.put_generation(replace(saved, request=replace(saved.request, digest="")))
     await world.deliver(b'{"user_id": "ada", "generation_id": "one", "prompt": 7}', REQUESTS)
     assert world.saved().state is State.RECEIVED
     assert not world.events
