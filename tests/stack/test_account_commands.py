@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from shared.core.money.ledger import Move
-from tests.stack.road import PATIENCE_S, Road
+from tests.stack.road import PATIENCE_S, Road, key_of
 
 pytestmark = pytest.mark.stack
 
@@ -35,6 +35,26 @@ async def test_a_backend_grants_credits_by_a_message_and_a_request_uses_them(roa
     assert await road.balances(account) == (4, 0, 1)
     moves = [entry.move async for entry in road.deps.store.ledger(account)]
     assert sorted(moves) == sorted([Move.GRANT, Move.TERMS, Move.HOLD, Move.RESOLVE])
+
+
+async def test_another_request_under_an_id_is_refused_and_the_first_one_goes_on(road: Road) -> None:
+    """Before it ends and after: by an event of its own, and the picture is made and paid once."""
+    message = await road.message()
+    other = message | {"prompt": f"{message['prompt']}, at night"}
+    await road.send(message)
+    await road.log.step(key_of(message), "credits_held")
+    await road.send(other)
+    outcomes = {}
+    for number in (1, 2):
+        event = await road.app.event(message["generation_id"], PATIENCE_S, number)
+        outcomes[event["type"]] = event["data"]["reason"]
+    assert outcomes.keys() == {"darkroom.generation.succeeded", "darkroom.request.refused"}
+    assert outcomes["darkroom.request.refused"]["code"] == "IDEMPOTENCY_MISMATCH"
+    await road.send(other)
+    again = await road.app.event(message["generation_id"], PATIENCE_S, 3)
+    assert again["type"] == "darkroom.request.refused"
+    assert (await road.generation(key_of(message))).request.prompt == message["prompt"]
+    assert await road.balances(message["user_id"]) == (9, 0, 1)
 
 
 async def test_other_content_and_what_is_no_command_is_refused_and_changes_nothing(road: Road) -> None:
