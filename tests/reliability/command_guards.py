@@ -77,7 +77,7 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
         f"{_CLASHES}test_a_picture_whose_create_waits_goes_on_by_its_copy",
     ),
     Guard(
-        "a default that is written out is no other content",
+        "a flag that a later version adds changes no saved digest",
         "shared/core/requests/digest.py",
         (
             (
@@ -85,7 +85,7 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
                 "            if value is not None:\n",
             ),
         ),
-        f"{_CLASHES}test_the_same_content_is_the_same_answer",
+        f"{_CLASHES}test_a_digest_is_of_nothing_but_what_the_user_sent",
     ),
     Guard(
         "the same id with other content is no command",

@@ -1,5 +1,6 @@
 """Same id, other content: refused by name, in an event of its own, and nothing of the running generation changes."""
 
+import hashlib
 import json
 from copy import deepcopy
 from dataclasses import replace
@@ -262,6 +263,13 @@ async def test_the_digest_is_saved_with_each_type_of_generation() -> None:
         bare = rows.generation_of({name: value for name, value in row.items() if name != "request_digest"})
         assert bare.request is not None
         assert bare.request.digest == ""
+
+
+def test_a_digest_is_of_nothing_but_what_the_user_sent() -> None:
+    """It is saved for as long as the generation is, and compared by later versions, which know more fields."""
+    message = read(json.dumps(BODY).encode(), REQUESTS)
+    assert isinstance(message, GenerationRequest)
+    assert message.digest == hashlib.sha256(b'{"model":"flux-schnell","prompt":"A lighthouse"}').hexdigest()
 
 
 _FIELDS = st.fixed_dictionaries({}, optional={field.name: st.just(field.example) for field in FIELDS})

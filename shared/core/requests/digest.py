@@ -4,7 +4,8 @@ Rules of this file:
 1. It is made of the parsed fields as the user sent them. Absent and null are the same, and so is what the parser takes
    for absent: an empty text, and a flag's or a mapping's default, which a copy of our own writes out.
 2. Unknown fields are not in it, and nothing that is beside the body: when it was deferred, how often.
-3. It is made before anything changes the request, such as the address of our copy of a picture.
+3. So a field that a later version adds changes no digest that is saved.
+4. It is made before anything changes the request, such as the address of our copy of a picture.
 """
 
 import hashlib
