@@ -9,7 +9,7 @@ Rules of this file:
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, watched
 from dev.simulation.invariants import Observer, after_step, require
 from shared import worker
+from shared.core.requests.digest import digest_of
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
 
@@ -179,7 +180,8 @@ class Stage:
 
     def request(self) -> GenerationRequest:
         """The request as a message."""
-        return GenerationRequest(key=KEY, prompt="A lighthouse at night", model=self.model, num_outputs=2)
+        request = GenerationRequest(key=KEY, prompt="A lighthouse at night", model=self.model, num_outputs=2)
+        return replace(request, digest=digest_of(request))
 
     def finish(self, prediction_id: str) -> None:
         """A prediction ends: the first as the schedule says, any further one well."""
