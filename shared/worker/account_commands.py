@@ -48,7 +48,7 @@ from shared.core.events.command_event import (
 )
 from shared.core.metric import Metric
 from shared.core.money import ledger
-from shared.core.money.ledger import Account, LedgerEntry, Move, Plan, Terms
+from shared.core.money.ledger import Account, LedgerEntry, Move, Terms
 from shared.core.reasons import counted
 from shared.ports import Conflict, Dependencies, Envelope, Messenger, Unavailable
 from shared.worker import accounts
@@ -214,11 +214,10 @@ async def _apply(deps: Dependencies, command: AccountCommand, came_at: datetime)
             case Revoke(credits=credits_):
                 return await _revoke(deps, command, credits_)
             case SetPlan(plan=plan):
-                try:
-                    terms = Terms(plan=Plan.named(plan))
-                except ValueError as unknown:
-                    return refused(CommandReason.UNKNOWN_PLAN, str(unknown))
-                return await _change(deps, command, came_at, terms)
+                if plan not in list(deps.plans):
+                    text = f"There is no plan of this name: choose one of {', '.join(deps.plans)}."
+                    return refused(CommandReason.UNKNOWN_PLAN, text)
+                return await _change(deps, command, came_at, Terms(plan=plan))
             case SetLimit(credits=credits_):
                 return await _change(deps, command, came_at, Terms(daily_limit_credits=credits_))
             case RemoveLimit():

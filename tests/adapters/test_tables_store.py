@@ -252,7 +252,7 @@ async def test_every_kind_of_entry_is_in_the_ledger(store: Store) -> None:
     account = await give(store, "ada", 7)
     entries = [
         ledger.correct(account, available=-1, held=0, captured=0, correction_id="c", note="by hand", at=NOW)[1],
-        ledger.changed(account, ledger.Terms(plan=ledger.Plan.BASIC), change_id="t", at=NOW)[1],
+        ledger.changed(account, ledger.Terms(plan="basic"), change_id="t", at=NOW)[1],
         ledger.hold(account, 1, key=Key("ada", "one"), at=NOW)[1],
         ledger.resolve(ledger.hold(account, 1, key=Key("ada", "one"), at=NOW)[0], 1, 1, key=Key("ada", "one"), at=NOW)[
             1
