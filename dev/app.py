@@ -27,12 +27,16 @@ CLOSE_S = 8
 
 
 class App:
-    """``async with App(stack) as app``. Every event is received once and kept in ``events``, by generation."""
+    """``async with App(stack) as app``. Every event is received once and kept in ``events``.
+
+    There they are by generation, or by the id of an account command.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._client = ServiceBusClient.from_connection_string(stack.values["ServiceBus"])
         self._queue, self._topic = stack.values["GENERATION_QUEUE"], stack.values["EVENTS_TOPIC"]
         self._sender: ServiceBusSender = self._client.get_queue_sender(self._queue)
+        self._command_queue = stack.values["COMMAND_QUEUE"]
         self._receiver: ServiceBusReceiver = self._client.get_subscription_receiver(self._topic, SUBSCRIPTION)
         self._listening: asyncio.Task[None] | None = None
         self._arrived = asyncio.Condition()
@@ -72,16 +76,25 @@ class App:
             else:
                 return
 
+    async def command(self, body: Mapping[str, Any] | bytes) -> None:
+        """Send an account command, as a backend that sells credits does."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self._client.get_queue_sender(self._command_queue) as sender:
+            await sender.send_messages(ServiceBusMessage(raw, message_id=uuid4().hex, content_type="application/json"))
+
     async def send_all(self, bodies: Sequence[Mapping[str, Any]]) -> None:
         """Send many messages in one batch."""
         batch = [ServiceBusMessage(json.dumps(body).encode(), message_id=uuid4().hex) for body in bodies]
         await self._sender.send_messages(batch)
 
-    async def event(self, generation_id: str, timeout_s: float = 30) -> dict[str, Any]:
-        """The first event of a generation, as soon as it arrives. TimeoutError if it does not arrive in time."""
+    async def event(self, generation_id: str, timeout_s: float = 30, number: int = 1) -> dict[str, Any]:
+        """The first event of a generation or a command, or that of this number, as soon as it arrives.
+
+        TimeoutError if it does not arrive in time.
+        """
         async with asyncio.timeout(timeout_s), self._arrived:
-            await self._arrived.wait_for(lambda: generation_id in self.events)
-        return self.events[generation_id][0]
+            await self._arrived.wait_for(lambda: len(self.events.get(generation_id, [])) >= number)
+        return self.events[generation_id][number - 1]
 
     async def _listen(self) -> None:
         while not self._closing:
@@ -94,6 +107,8 @@ class App:
         for message in await self._receiver.receive_messages(max_message_count=50, max_wait_time=5):
             event = json.loads(b"".join(message.body))
             async with self._arrived:
-                self.events.setdefault(event["data"]["generation_id"], []).append(event)
+                data = event["data"]
+                named = data["generation_id"] if "generation_id" in data else data["command_id"]
+                self.events.setdefault(named, []).append(event)
                 self._arrived.notify_all()
             await self._receiver.complete_message(message)

@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 #: The user's app, as far as the stack knows it: one subscription to the events.
 SUBSCRIPTION = "app"
 
+#: The settings that name the queues.
+QUEUES = ("GENERATION_QUEUE", "PREDICTION_QUEUE", "COMMAND_QUEUE")
+
 _DAY_S = 24 * 60 * 60
 
 #: Replicate repeats a webhook, the timer a check, an app a request: duplicates within this window are dropped.
@@ -31,10 +34,7 @@ def entities(
     names: Mapping[str, str], lock_s: int, subscriptions: Sequence[str] = (SUBSCRIPTION,)
 ) -> Mapping[str, list[dict[str, object]]]:
     """All entities, for servicebus_emulator.entities. ``names``: the settings; ``lock_s``: the queues' lock."""
-    queues: list[dict[str, object]] = [
-        {"name": names[name], "lock_duration_s": lock_s, **_INBOUND}
-        for name in ("GENERATION_QUEUE", "PREDICTION_QUEUE")
-    ]
+    queues: list[dict[str, object]] = [{"name": names[name], "lock_duration_s": lock_s, **_INBOUND} for name in QUEUES]
     topic = {
         "name": names["EVENTS_TOPIC"],
         "subscriptions": [{"name": name, **_LISTENER} for name in subscriptions],

@@ -116,7 +116,7 @@ param operatorCidrs string = ''
 
 // Scaling and operations.
 
-@description('target: the platform reads the queues\' length and starts instances by it; it needs the role Data Owner on the two queues. incremental: only Receiver and Sender; it starts one instance after the other.')
+@description('target: the platform reads the queues\' length and starts instances by it; it needs the role Data Owner on the queues. incremental: only Receiver and Sender; it starts one instance after the other.')
 @allowed(['target', 'incremental'])
 param scaling string = 'target'
 

@@ -12,6 +12,7 @@ from dev.commands import COMMANDS
 from dev.host.settings import read
 from dev.project_files import text_of
 from shared.config.settings import HOST_NAMES, NAMES, Settings
+from shared.core.events.command_event import CommandReason
 from shared.core.reasons import Reason
 from tests.sources import ROOT, files, functions, name_of, nodes, python
 
@@ -213,6 +214,7 @@ def test_every_setting_that_a_page_names_exists() -> None:
     """A name in backticks and capitals is a setting, a reason code, a deployment parameter, or a known foreign name."""
     parameters = text_of(ROOT / "infra" / "main.bicepparam")
     known = {name.env for name in NAMES} | set(HOST_NAMES) | {reason.value for reason in Reason} | OUTSIDERS
+    known |= {reason.value for reason in CommandReason}
     known |= set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters))  # what whoever deploys may set
     shape = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`")
     unknown = {

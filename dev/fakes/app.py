@@ -159,6 +159,7 @@ class FakeApp:
                 self.secrets, self.messenger, self.world.telemetry, (), prediction_of, lambda: NOW
             ),
             "store": self.world.store,
+            "commands": self.world.commands,
             **dict.fromkeys(
                 ("outputs", "input_files", "uploads", "quarantine", "dead_letters", "proofs"), self.world.blobs
             ),

@@ -8,13 +8,16 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.commands.acts import AccountCommand
 from shared.core.dependency import Dependency
-from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent
+from shared.core.events.command_event import CommandEvent
+from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent, RequestRefusedEvent
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
 REQUESTS = "generation-requests"
 EVENTS = "prediction-events"
+COMMANDS = "account-commands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,15 @@ class Sent:
 
     queue: str
     message: Sendable
+    envelope: Envelope
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentCommand:
+    """One account command as it would be delivered. ``at`` is None for "now"."""
+
+    command: AccountCommand
     envelope: Envelope
     at: datetime | None = None
 
@@ -36,6 +48,9 @@ class FakeMessenger:
         self.scheduled: list[Sent] = []
         self.published: list[GenerationEvent] = []
         self.refused: list[RefusalEvent] = []
+        self.clashed: list[RequestRefusedEvent] = []
+        self.commanded: list[CommandEvent] = []
+        self.commands: list[SentCommand] = []
         self.dropped: list[str] = []
         self._seen: set[tuple[str, str]] = set()
 
@@ -45,14 +60,26 @@ class FakeMessenger:
         if self._is_new(queue, envelope.message_id):
             (self.sent if at is None else self.scheduled).append(Sent(queue, message, envelope, at))
 
+    async def send_command(self, command: AccountCommand, envelope: Envelope, at: datetime | None = None) -> None:
+        """Keep it in ``commands``, scheduled or not."""
+        if self._is_new(COMMANDS, envelope.message_id):
+            self.commands.append(SentCommand(command, envelope, at))
+
     async def publish(self, event: Event, again: str = "") -> None:
-        """Keep the event in ``published``, or in ``refused`` if it belongs to no generation."""
+        """Keep the event in the list of its kind."""
         if not self._is_new("topic", f"{event.event_id}/{again}"):
             return
-        if isinstance(event, GenerationEvent):
-            self.published.append(event)
-        else:
-            self.refused.append(event)
+        match event:
+            case GenerationEvent():
+                self.published.append(event)
+            case CommandEvent():
+                self.commanded.append(event)
+            case RefusalEvent():
+                self.refused.append(event)
+            case RequestRefusedEvent():
+                self.clashed.append(event)
+            case _:
+                raise TypeError(f"an event of a kind that nobody knows: {type(event).__name__}")
 
     async def ping(self) -> None:
         """The adapter's own health call."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
+from dev.fakes.commands import FakeCommands
 from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
@@ -64,6 +65,7 @@ class World:
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
+        self.commands = FakeCommands()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -83,6 +85,7 @@ class World:
             proofs=self.blobs,
             signer=fake_signer(),
             names_key=fake_names_key(),
+            commands=self.commands,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,
@@ -164,7 +167,7 @@ class World:
             except Exception as error:  # noqa: BLE001  # the broker does not care what it was
                 if delivery == DELIVERIES:
                     self.dead.append((sent, error))
-                    await worker.dead_letter(self.deps, read(raw, sent.queue), raw, sent.queue)
+                    await worker.dead_letter(self.deps, read(raw, sent.queue), raw, sent.queue, envelope.digest)
             else:
                 return
 

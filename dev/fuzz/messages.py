@@ -229,6 +229,14 @@ def _mutate_bytes(raw: bytes, chance: random.Random) -> bytes:
     )
 
 
+def mutated(raw: bytes, seed: int) -> bytes:
+    """The bytes of a message after one to six mutations, the same for the same seed."""
+    chance = random.Random(seed)
+    for _ in range(chance.choice((1, 1, 2, 6))):
+        raw = _mutate_bytes(raw, chance)
+    return raw
+
+
 def fuzzed(count: int, seed: int, say: Callable[[int], None]) -> Findings:
     """Deliver ``count`` messages."""
     return asyncio.run(_fuzzed(count, seed, say))

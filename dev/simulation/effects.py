@@ -88,6 +88,7 @@ def modes_of(effect: str) -> tuple[Mode, ...]:
 DEPENDENCIES = {
     "store": Dependency.TABLES,
     "index": Dependency.TABLES,
+    "commands": Dependency.TABLES,
     "provider": Dependency.REPLICATE,
     "screener": Dependency.CONTENT_SAFETY,
     "images": Dependency.IMAGES,

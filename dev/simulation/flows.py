@@ -9,6 +9,7 @@ from dev.simulation.modality_flows import MODALITY_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
+from shared.core.requests.digest import digest_of
 from shared.core.requests.messages import CancelRequest, Check
 from shared.ports import OpenRow
 
@@ -27,6 +28,13 @@ async def request(stage: Stage) -> Faced:
 async def request_refused(stage: Stage) -> Faced:
     """A request that is rejected before it opens."""
     return Faced(replace(stage.request(), prompt="A gory lighthouse"))
+
+
+async def request_clashing(stage: Stage) -> Faced:
+    """Another request under the id of a RUNNING generation, which goes on."""
+    await stage.ask()
+    other = replace(stage.request(), prompt="A kingfisher at night")
+    return Faced(replace(other, digest=digest_of(other)))
 
 
 async def copy(stage: Stage) -> Faced:
@@ -326,6 +334,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("request that is refused", request_refused, ends=ONE_END),
     Flow("request that is deferred", held_while_asked, creates=True),
     Flow("request over a limit, near midnight", request_over_limit, ends=ONE_END),
+    Flow("request that clashes", request_clashing, ends=ONE_END),
     Flow("copy of a request", copy, creates=True),
     Flow("copy of a request that was taken in", request_taken_in, creates=True),
     Flow("request of what has ended", request_of_ended, ends=ONE_END),

@@ -270,7 +270,9 @@ class Outage:
         deps, raw = pool.instances[instance], b""
         if post.delivery > DELIVERIES:
             self.figures.dead += 1
-            walk: Coroutine[Any, Any, Any] = worker.dead_letter(deps, post.message, raw, post.queue)
+            walk: Coroutine[Any, Any, Any] = worker.dead_letter(
+                deps, post.message, raw, post.queue, post.envelope.digest
+            )
         else:
             walk = worker.handle(deps, post.message, post.envelope, post.queue)
         self._handled[int(self.now_s)] += 1

@@ -9,7 +9,7 @@ Rules of this file:
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -20,6 +20,7 @@ from dev.simulation.effects import Crash, Fault, Mode, watched
 from dev.simulation.invariants import Observer, after_step, require
 from dev.simulation.logs import keep_only_what_is_read
 from shared import worker
+from shared.core.requests.digest import digest_of
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
 
@@ -73,7 +74,8 @@ class Faced:
 
     def envelope(self, name: str, again: int = 0) -> Envelope:
         """What it comes in; ``again`` is how many more were lost."""
-        return Envelope(name, lost=self.lost + again)
+        digest = self.message.digest if isinstance(self.message, GenerationRequest) else ""
+        return Envelope(name, lost=self.lost + again, digest=digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ class Stage:
 
     def request(self) -> GenerationRequest:
         """The request as a message."""
-        return GenerationRequest(key=KEY, prompt="A lighthouse at night", model=self.model, num_outputs=2)
+        request = GenerationRequest(key=KEY, prompt="A lighthouse at night", model=self.model, num_outputs=2)
+        return replace(request, digest=digest_of(request))
 
     def finish(self, prediction_id: str) -> None:
         """A prediction ends: the first as the schedule says, any further one well."""

@@ -247,7 +247,7 @@ class Simulation:
 
         async def walk(deps: Dependencies) -> None:
             if dead:
-                await worker.dead_letter(deps, message, raw, queue)
+                await worker.dead_letter(deps, message, raw, queue, envelope.digest)
             else:
                 await worker.handle(deps, message, envelope, queue)
 

@@ -107,7 +107,7 @@ var rules = [
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
-    description: 'A message died: it failed ten times, or waited for a day. Its generation has ended, its credits were released.'
+    description: 'A message died: it failed ten times, or waited for a day. Its generation has ended, its credits were released; a command about an account is not done.'
     query: '''
 AppMetrics
 | where Name == "darkroom.dead_letters"

@@ -1,4 +1,4 @@
-// Service Bus: two queues into the message handler and one topic out of it.
+// Service Bus: three queues into the message handler and one topic out of it.
 
 @description('Azure region.')
 param location string
@@ -23,6 +23,7 @@ var settings = loadJsonContent('../settings.json')
 var queues = [
   settings.GENERATION_QUEUE
   settings.PREDICTION_QUEUE
+  settings.COMMAND_QUEUE
 ]
 
 // Replicate repeats a webhook for about a minute, the timer a check every minute, and an app a request when it is in

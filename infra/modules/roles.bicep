@@ -42,7 +42,7 @@ var role = {
   tableDataReader: '76199698-9eea-4c19-bc75-cec21354c6b6'
 }
 
-var queues = [settings.GENERATION_QUEUE, settings.PREDICTION_QUEUE]
+var queues = [settings.GENERATION_QUEUE, settings.PREDICTION_QUEUE, settings.COMMAND_QUEUE]
 var tables = [settings.STATE_TABLE, settings.OPEN_TABLE]
 var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER, settings.INPUTS_CONTAINER, settings.QUARANTINE_CONTAINER, settings.PROOFS_CONTAINER]
 var appReadContainers = [settings.UPLOADS_CONTAINER, 'config']
@@ -200,8 +200,8 @@ resource appTablesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [f
   }
 }]
 
-// Receives, sends and schedules on the two queues; and the platform reads their length through it, which only the
-// owner may. On these two queues alone: it can neither make an entity nor touch the topic.
+// Receives, sends and schedules on the three queues; and the platform reads their length through it, which only the
+// owner may. On these queues alone: it can neither make an entity nor touch the topic.
 resource appQueuesOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in queues: if (scaling == 'target') {
   name: guid(inbound[i].id, appIdentity, role.serviceBusOwner)
   scope: inbound[i]
@@ -346,7 +346,7 @@ resource operatorConfig 'Microsoft.Authorization/roleAssignments@2022-04-01' = i
   }
 }
 
-// Submits (the canary after a deployment) and replays dead letters.
+// Submits (the canary after a deployment), commands accounts and replays dead letters.
 resource operatorQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in queues: if (!empty(operatorPrincipalId)) {
   name: guid(inbound[i].id, operatorPrincipalId, role.serviceBusSender)
   scope: inbound[i]

@@ -15,6 +15,7 @@ Rules of this file:
 import asyncio
 import hashlib
 import json
+import re
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.servicebus import ServiceBusMessage
     from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+
+    from shared.core.commands.acts import AccountCommand
 
 #: Maximum size of a prediction event's JSON. The Standard tier takes 256 KiB with headers and properties.
 EVENT_BYTES = 200_000
@@ -92,7 +95,7 @@ class _Outgoing:
 
 
 class ServiceBusMessenger:
-    """ports.Messenger. ``client_factory`` is called at the first send. The three names are those of entities."""
+    """ports.Messenger. ``client_factory`` is called at the first send. The four names are those of entities."""
 
     def __init__(
         self,
@@ -100,29 +103,41 @@ class ServiceBusMessenger:
         *,
         request_queue: str,
         event_queue: str,
+        command_queue: str,
         topic: str,
         send_s: float = SEND_S,
     ) -> None:
         self._client_factory = client_factory
         self._request_queue = request_queue
         self._event_queue = event_queue
+        self._command_queue = command_queue
         self._topic = topic
         self._send_s = send_s
         self._client: ServiceBusClient | None = None
         self._senders: dict[str, ServiceBusSender] = {}
-        self._turns: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in (request_queue, event_queue, topic)}
+        entities = (request_queue, event_queue, command_queue, topic)
+        self._turns: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in entities}
         self._waiting: dict[str, deque[_Outgoing]] = {name: deque() for name in self._turns}
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
         """Send a message now, or schedule it for ``at``. Raises Unavailable if the broker has not accepted it."""
         if isinstance(message, PredictionEvent):
             message = slimmed(message)
+        await self._send(self._queue_of(message), message.to_json(), envelope, at)
+
+    async def send_command(self, command: "AccountCommand", envelope: Envelope, at: datetime | None = None) -> None:
+        """Send an account command now, or schedule it for ``at``. Raises Unavailable as ``send`` does."""
+        await self._send(self._command_queue, command.to_json(), envelope, at)
+
+    async def _send(self, entity: str, content: Mapping[str, Any], envelope: Envelope, at: datetime | None) -> None:
         properties: dict[str, int | str] = {"deferrals": envelope.deferrals}
         if envelope.lost:
             properties["lost"] = envelope.lost
+        if envelope.digest:
+            properties["request_digest"] = envelope.digest
         if envelope.since is not None:
             properties["since"] = envelope.since.astimezone(UTC).isoformat()
-        entity, body = self._queue_of(message), _compact(message.to_json())
+        body = _compact(content)
         described: dict[str, Any] = {
             "content_type": "application/json",
             "message_id": broker_id(envelope.message_id),
@@ -313,7 +328,13 @@ def read_envelope(
         since=_since(properties["since"], enqueued_at) if "since" in properties else None,
         lost=_number(properties.get("lost", "")) + max(0, (deliveries or 1) - 1),
         enqueued_at=enqueued_at,
+        digest=_digest(properties.get("request_digest", "")),
     )
+
+
+def _digest(value: object) -> str:
+    text = _text(value)
+    return text if re.fullmatch(r"[0-9a-f]{64}", text) else ""
 
 
 def _number(value: object) -> int:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import typer
 
+from shared.cli import account_commands
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.cli.printing import plain
 from shared.config.settings import Settings
@@ -86,24 +87,31 @@ def show_dead_letter(
             command_context.screen.say("\n".join(plain(line) for line in lines))
             return 0
         (dead_letter,) = await operations.dead_letters.list_dead_letters(name, 1) or (None,)
-        message = _parse(operations.settings, queue, content)
-        command_context.screen.facts(
-            [
-                ("name", name),
-                ("queue", queue),
-                ("archived", moment(dead_letter.archived_at) if dead_letter else ""),
-                ("reason", dead_letter.metadata.get("reason", "") if dead_letter else ""),
-                ("bytes", str(len(content))),
-                ("message", _kind(message)),
-                ("account", message.key.account_id if message.key else ""),
-                ("user", message.key.user_id if message.key else ""),
-                ("generation", message.key.generation_id if message.key else ""),
-                ("generation is", await _state_of_generation(operations, message)),
-            ]
-        )
+        facts = [
+            ("name", name),
+            ("queue", queue),
+            ("archived", moment(dead_letter.archived_at) if dead_letter else ""),
+            ("reason", dead_letter.metadata.get("reason", "") if dead_letter else ""),
+            ("bytes", str(len(content))),
+        ]
+        command_context.screen.facts([*facts, *await _facts_of(operations, queue, content)])
         return 0
 
     command_context.do(command)
+
+
+async def _facts_of(operations: Operations, queue: str, content: bytes) -> list[tuple[str, str]]:
+    """What a dead letter is about."""
+    if queue == operations.settings.command_queue:
+        return account_commands.facts_of(content)
+    message = _parse(operations.settings, queue, content)
+    return [
+        ("message", _kind(message)),
+        ("account", message.key.account_id if message.key else ""),
+        ("user", message.key.user_id if message.key else ""),
+        ("generation", message.key.generation_id if message.key else ""),
+        ("generation is", await _state_of_generation(operations, message)),
+    ]
 
 
 @dead_letters.command("replay")
@@ -120,7 +128,10 @@ def replay_dead_letter(
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
-        message = _parse(operations.settings, queue, await _read(operations, name))
+        content = await _read(operations, name)
+        if queue == operations.settings.command_queue:
+            return await account_commands.replay(command_context, operations, content, yes=yes)
+        message = _parse(operations.settings, queue, content)
         if isinstance(message, Malformed):
             raise RefusedError(
                 f"Nothing was sent: this is not a message of the app: {message.text}. It would only be archived again."
@@ -128,7 +139,9 @@ def replay_dead_letter(
         await _warn(command_context, operations, message)
         if not yes:
             command_context.screen.confirm(f"Send it to {queue} again?")
-        await operations.messenger.send(message, Envelope(f"replay:{uuid4().hex}"))
+        (archived,) = await operations.dead_letters.list_dead_letters(name, 1) or (None,)
+        digest = archived.metadata.get("request_digest", "") if archived else ""
+        await operations.messenger.send(message, Envelope(f"replay:{uuid4().hex}", digest=digest))
         command_context.screen.say(f"sent to {queue}: {_kind(message)} {message.key}")
         return 0
 
@@ -163,7 +176,7 @@ def _queue_of(name: str) -> str:
 
 
 def _own_queue(settings: Settings, queue: str) -> str:
-    queues = (settings.generation_queue, settings.prediction_queue)
+    queues = (settings.generation_queue, settings.prediction_queue, settings.command_queue)
     if queue not in queues:
         raise RefusedError(f"{queue!r} is not a queue of this app: {', '.join(queues)}")
     return queue

@@ -8,6 +8,7 @@ from functools import cache
 import typer
 
 from shared.cli import accounts, generations, state
+from shared.cli.account_commands import account_group
 from shared.cli.catalog import catalog
 from shared.cli.context import CommandContext, Operations, OperatorsApp
 from shared.cli.dead_letters import dead_letters
@@ -42,7 +43,7 @@ app.command("keys")(keys)
 # typer would call a negative number an unknown option. The command itself says what is wrong with it.
 app.command("grant", context_settings={"ignore_unknown_options": True})(accounts.grant)
 app.command("terms")(accounts.terms)
-app.command("account")(accounts.account)
+app.add_typer(account_group, name="account")
 app.command("audit")(accounts.audit)
 app.command("correct")(accounts.correct)
 app.command("usage")(usage)

@@ -17,6 +17,8 @@ from shared.triggers.replicate_webhook import Answer, receive
 if TYPE_CHECKING:
     import azure.functions as func
 
+    from shared.triggers.account_commands import CommandHandlers
+
 _apps: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "App"] = weakref.WeakKeyDictionary()
 
 
@@ -47,6 +49,20 @@ class App(Container):
         return Handlers(
             request_queue=self.settings.generation_queue,
             event_queue=self.settings.prediction_queue,
+            timeout_s=self.settings.invocation_timeout_s,
+            load=self._load,
+            messenger=lambda: self.messenger,
+            envelope_of=_envelope_of,
+            now=now,
+        )
+
+    @cached_property
+    def command_handlers(self) -> "CommandHandlers":
+        """The handlers of account commands. A worker that gets none does not load them."""
+        from shared.triggers.account_commands import CommandHandlers
+
+        return CommandHandlers(
+            queue=self.settings.command_queue,
             timeout_s=self.settings.invocation_timeout_s,
             load=self._load,
             messenger=lambda: self.messenger,

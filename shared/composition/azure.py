@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         BlobSdk,
         BlobUploads,
     )
-    from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
+    from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore
     from shared.adapters.service_bus import ServiceBusMessenger
 
 
@@ -65,6 +65,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableStore
 
         return TableStore(self._tables, self.settings.state_table)
+
+    @cached_property
+    def commands(self) -> "TableCommands":
+        """The records of account commands."""
+        from shared.adapters.azure_storage.tables import TableCommands
+
+        return TableCommands(self._tables, self.settings.state_table)
 
     @cached_property
     def index(self) -> "TableIndex":
@@ -162,6 +169,7 @@ class AzurePart(Part):
             connected,
             request_queue=settings.generation_queue,
             event_queue=settings.prediction_queue,
+            command_queue=settings.command_queue,
             topic=settings.events_topic,
         )
         self._closing.push_async_callback(messenger.close)

@@ -82,6 +82,7 @@ class Container(SafetyPart):
             proofs=self.proofs,
             signer=self.signer,
             names_key=self.names_key,
+            commands=self.commands,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

@@ -44,6 +44,7 @@ class Settings:
 
     generation_queue: str
     prediction_queue: str
+    command_queue: str
     events_topic: str
     service_bus: str = field(repr=False)
     service_bus_namespace: str
@@ -310,6 +311,7 @@ def _seconds(env: str, default: int, low: int, high: int) -> Name:
 NAMES: tuple[Name, ...] = (
     _name("GENERATION_QUEUE", "generation-requests", _text, _TEXT_SHAPE),
     _name("PREDICTION_QUEUE", "prediction-events", _text, _TEXT_SHAPE),
+    _name("COMMAND_QUEUE", "account-commands", _text, _TEXT_SHAPE),
     _name("EVENTS_TOPIC", "generation-events", _text, _TEXT_SHAPE),
     _name("ServiceBus", "", _bus, _BUS_SHAPE, "service_bus"),
     _name("ServiceBus__fullyQualifiedNamespace", "", _text, _TEXT_SHAPE, "service_bus_namespace"),

@@ -38,6 +38,7 @@ class Metric(StrEnum):
         metric.measure, metric.notable, metric.labels = measure, notable, frozenset(labels)
         return metric
 
+    ACCOUNT_COMMANDS = "darkroom.account_commands", _COUNT, _ROUTINE, "kind", "outcome"
     ATTEMPTS_LOST = "darkroom.attempts_lost", _COUNT, _NOTABLE
     AUDIT_DIFFERENCES = "darkroom.audit_differences", _COUNT, _NOTABLE, "account_id", "what"
     AUDITS_UNFINISHED = "darkroom.audits_unfinished", _COUNT, _NOTABLE
@@ -53,6 +54,7 @@ class Metric(StrEnum):
     MALFORMED_MESSAGES = "darkroom.malformed_messages", _COUNT, _NOTABLE, "queue"
     OVERDUE = "darkroom.overdue", _SPREAD, _ROUTINE
     PREDICTIONS_VANISHED = "darkroom.predictions_vanished", _COUNT, _NOTABLE
+    REQUESTS_CLASHED = "darkroom.requests_clashed", _COUNT, _NOTABLE
     SLACK_S = "darkroom.slack_s", _LEVEL, _NOTABLE
     SWEPT = "darkroom.swept", _COUNT, _ROUTINE
     UNKNOWN_STATUSES = "darkroom.unknown_statuses", _COUNT, _NOTABLE

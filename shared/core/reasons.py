@@ -36,6 +36,7 @@ class Reason(StrEnum):
     LOST = "LOST"
     CANCELED_BY_USER = "CANCELED_BY_USER"
     DEAD_LETTERED = "DEAD_LETTERED"
+    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
 
 
 #: One sentence for each code. A refusal that knows more (a field, a range, a limit) brings its own sentence.
@@ -63,6 +64,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.LOST: "The model never confirmed the work. Nothing was charged; try again.",
     Reason.CANCELED_BY_USER: "Canceled as asked. Nothing was charged.",
     Reason.DEAD_LETTERED: "Something went wrong on our side. Nothing was charged; try again.",
+    Reason.IDEMPOTENCY_MISMATCH: "This id was used before for another request. Send this one with a new id.",
 }
 
 

@@ -14,6 +14,7 @@ Rules of this file:
    between effects.
 """
 
+from shared.ports.commands import CommandRecord, Commands
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
 from shared.ports.errors import Conflict, CutShort, OutputUnfit, PictureUnfit, Unavailable, UnreadableRow
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
@@ -29,6 +30,8 @@ from shared.ports.telemetry import Telemetry
 __all__ = [
     "OUTPUTS_AT_ONCE",
     "Cleaned",
+    "CommandRecord",
+    "Commands",
     "Conflict",
     "CutShort",
     "DeadLetter",

@@ -10,6 +10,7 @@ from shared.core.lifecycle.attempt import Timing
 from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
+from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
 from shared.ports.pictures import Images
@@ -67,6 +68,7 @@ class Dependencies:
     signer: Signer
     #: Returns the key of the keyed digests in ledgers, from memory after the first call. Raises Unavailable without it.
     names_key: Callable[[], Awaitable[bytes]]
+    commands: Commands
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog

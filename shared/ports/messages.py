@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shared.core.events.generation_event import Event
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+
+if TYPE_CHECKING:
+    from shared.core.commands.acts import AccountCommand  # only the queue of account commands loads it
 
 Sendable = GenerationRequest | CancelRequest | PredictionEvent | Check
 
@@ -17,7 +20,8 @@ class Envelope:
     ``message_id``: the broker drops a message whose id it has seen. ``deferrals``: how often the message was deferred.
     ``since``: when it was first deferred; None means never. ``lost``: the deliveries, of it and of the messages that it
     is a copy of, that did not complete, because a worker died or failed unexpectedly. ``enqueued_at``: the broker's
-    time, the same in every delivery of one message; None for a message to be sent.
+    time, the same in every delivery of one message; None for a message to be sent. ``digest``: that of the request from
+    which a copy of our own was made; empty for what an app has sent.
     """
 
     message_id: str
@@ -25,6 +29,7 @@ class Envelope:
     since: datetime | None = None
     lost: int = 0
     enqueued_at: datetime | None = None
+    digest: str = ""
 
     @property
     def is_copy(self) -> bool:
@@ -37,6 +42,9 @@ class Messenger(Protocol):
 
     async def send(self, message: Sendable, envelope: Envelope, at: datetime | None = None) -> None:
         """Send a message now, or schedule it for ``at``. Raises Unavailable."""
+
+    async def send_command(self, command: "AccountCommand", envelope: Envelope, at: datetime | None = None) -> None:
+        """Send an account command to its queue now, or schedule it for ``at``. Raises Unavailable."""
 
     async def publish(self, event: Event, again: str = "") -> None:
         """Publish an event on the topic, with its own stable id.

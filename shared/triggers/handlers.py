@@ -48,11 +48,11 @@ class Handlers:
 
     async def dead_letter_requests(self, delivery: "func.ServiceBusMessage") -> None:
         """Archive a dead letter of the request queue and end its generation."""
-        await self._dead_letter(_read(_parse_request, delivery), _body(delivery), self.request_queue)
+        await self._dead_letter(_read(_parse_request, delivery), delivery, self.request_queue)
 
     async def dead_letter_events(self, delivery: "func.ServiceBusMessage") -> None:
         """Archive a dead letter of the event queue and end its generation."""
-        await self._dead_letter(_read(parse_event, delivery), _body(delivery), self.event_queue)
+        await self._dead_letter(_read(parse_event, delivery), delivery, self.event_queue)
 
     async def reconcile(self) -> int:
         """Enqueue a check of each overdue generation. Returns how many."""
@@ -77,9 +77,10 @@ class Handlers:
             else:
                 await worker.handle(deps, message, envelope, queue)
 
-    async def _dead_letter(self, message: Message, raw: bytes, queue: str) -> None:
+    async def _dead_letter(self, message: Message, delivery: "func.ServiceBusMessage", queue: str) -> None:
+        carried = self.envelope_of(delivery).digest
         async with asyncio.timeout(self.timeout_s):
-            await worker.dead_letter(await self.load(), message, raw, queue)
+            await worker.dead_letter(await self.load(), message, _body(delivery), queue, carried)
 
 
 def _body(delivery: "func.ServiceBusMessage") -> bytes:

@@ -22,6 +22,7 @@ from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded, Unavailable
+from shared.worker.clashes import clashes
 from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, save
 from shared.worker.screening import screen_request, with_records
@@ -60,7 +61,7 @@ async def reserve(
 
     def decide(current: Loaded) -> Transition[Generation | Closed] | None:
         before = current.generation
-        if isinstance(before, Generation | Closed):
+        if isinstance(before, Generation | Closed) or clashes(before, message.digest):
             return None
         opened = opening.opened(
             message,

@@ -109,7 +109,8 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
     if waited_s <= deps.limits.patience_s:
         # Continue the back-off where the lost copy was: waits double, so the time waited gives the count.
         tries = int(max(waited_s, 1)).bit_length()
-        envelope = Envelope(found.key.named("again", f"{row.due_at.timestamp():.0f}"), tries, found.opened_at)
+        message_id = found.key.named("again", f"{row.due_at.timestamp():.0f}")
+        envelope = Envelope(message_id, tries, found.opened_at, digest=found.request.digest)
         await deps.messenger.send(found.request, envelope)
         return
 

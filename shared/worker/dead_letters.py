@@ -17,6 +17,7 @@ from shared.core.provider.prediction import Status
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed, Message
 from shared.ports import Dependencies, Loaded, Unavailable
+from shared.worker.clashes import clashes, refuse_clash
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
 from shared.worker.saving import Changed, save
@@ -24,12 +25,16 @@ from shared.worker.saving import Changed, save
 logger = logging.getLogger("darkroom.worker")
 
 
-async def archive(deps: Dependencies, raw: bytes, key: Key | None, reason: str, queue: str) -> str:
+async def archive(  # each is a fact of its own
+    deps: Dependencies, raw: bytes, key: Key | None, reason: str, queue: str, carried: str = ""
+) -> str:
     """Archive a raw message under a name made from its content, so that a repeat overwrites it. Returns the name."""
     name = f"{queue}/{deps.now():%Y-%m-%d}/{_digest(raw)}.json"
     metadata = {"reason": reason, "queue": queue}
     if key is not None:
         metadata |= key.properties
+    if carried:
+        metadata["request_digest"] = carried
     await deps.dead_letters.archive(name, raw, metadata)
     return name
 
@@ -46,10 +51,13 @@ async def publish_refusal(deps: Dependencies, message: Malformed, given_ids: Giv
     )
 
 
-async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: str) -> None:
-    """Archive a dead letter of ``queue``, and end the generation it names. Raises what fails: it is delivered again."""
+async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: str, carried: str = "") -> None:
+    """Archive a dead letter of ``queue``, and end the generation it names. Raises what fails: it is delivered again.
+
+    ``carried`` is the digest that a copy of our own carries. A request that clashes with its generation ends nothing.
+    """
     key = message.key
-    name = await archive(deps, raw, key, "dead-lettered", queue)
+    name = await archive(deps, raw, key, "dead-lettered", queue, carried)
     logger.warning("%s: a dead letter%s, archived as %s", queue, f" of {key}" if key else "", name)
     deps.telemetry.count(Metric.DEAD_LETTERS, queue=queue)
     if key is None:
@@ -58,7 +66,7 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
     found = loaded.generation
     if found is None:
         await open_row(deps, key, 0)
-    elif isinstance(message, Malformed) or not await _cancel_prediction(deps, found, message):
+    elif not await _ends(deps, found, message, carried):
         return
 
     def decide(current: Loaded) -> Transition[Generation | Closed] | None:
@@ -78,6 +86,16 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
     after = saved.loaded.generation
     if isinstance(after, Generation | Closed) and (isinstance(saved, Changed) or await deps.index.get(key) is not None):
         await end(deps, after)
+
+
+async def _ends(deps: Dependencies, found: AnyGeneration, message: Message, carried: str) -> bool:
+    """Whether a dead letter ends the generation of its id. If so, its prediction is canceled."""
+    if isinstance(message, Malformed):
+        return False
+    if isinstance(message, GenerationRequest) and clashes(found, carried or message.digest):
+        await refuse_clash(deps, message.key, carried or message.digest, "")
+        return False
+    return await _cancel_prediction(deps, found, message)
 
 
 async def _cancel_prediction(deps: Dependencies, generation: AnyGeneration, message: Message) -> bool:

@@ -4,7 +4,9 @@ Rules of this file:
 1. A copy's message id is made from its purpose, so that a copy scheduled twice is delivered once. It is never derived
    from the sender's message id, because two requests may have the same.
 2. The copy is scheduled before the original is completed. If the copy is lost, the timer checks the generation.
-3. Waits grow and are varied by chance, so that messages that failed together are not retried together.
+3. A copy of a request carries the digest of the request as its app sent it (worker/clashes.py): the copy may be of a
+   request whose picture has another address by now.
+4. Waits grow and are varied by chance, so that messages that failed together are not retried together.
 """
 
 from datetime import datetime, timedelta
@@ -35,7 +37,11 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
         return
     # After a long wait a copy may be late behind a backlog: the check is due only after half the wait has passed again.
     await deps.index.move(key, max(generation.due_at(deps.timing), attempt.retry_at + wait / 2))
-    envelope = Envelope(key.named("try", attempt.number, attempt.posts), since=generation.opened_at)
+    envelope = Envelope(
+        key.named("try", attempt.number, attempt.posts),
+        since=generation.opened_at,
+        digest=generation.request.digest,
+    )
     await deps.messenger.send(generation.request, envelope, at=attempt.retry_at + allowance if wait else None)
 
 
@@ -44,8 +50,21 @@ async def defer(
 ) -> None:
     """Schedule a copy of a message that an unavailable dependency stopped, with its count of deferrals."""
     deferrals, since = envelope.deferrals + 1, envelope.since or now
-    later = Envelope(_copy_id(message, envelope, deferrals), deferrals=deferrals, since=since, lost=envelope.lost)
+    later = Envelope(
+        _copy_id(message, envelope, deferrals),
+        deferrals=deferrals,
+        since=since,
+        lost=envelope.lost,
+        digest=sent_digest(message, envelope),
+    )
     await messenger.send(message, later, at=deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance))
+
+
+def sent_digest(message: Sendable, envelope: Envelope) -> str:
+    """The digest of the request as its app sent it: a copy of our own carries it. Empty for any other message."""
+    if not isinstance(message, GenerationRequest):
+        return ""
+    return envelope.digest or message.digest
 
 
 def _copy_id(message: Sendable, envelope: Envelope, deferrals: int) -> str:

@@ -22,7 +22,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
 from shared.ports import Dependencies, Envelope, Unavailable
 from shared.worker import checking, observing, requests
-from shared.worker.deferring import defer, deferred_until
+from shared.worker.deferring import defer, deferred_until, sent_digest
 from shared.worker.wariness import with_wariness
 
 #: How often news of a prediction is deferred before it is left to the timer.
@@ -55,7 +55,7 @@ async def _dispatch(deps: Dependencies, message: Message, envelope: Envelope, qu
         case GenerationRequest():
             # An app that repeats the request of an ended generation gets its event again. A copy of our own does not.
             again = "" if envelope.is_copy else str(envelope.enqueued_at or envelope.message_id)
-            await requests.request(deps, message, again)
+            await requests.request(deps, message, again, sent_digest(message, envelope))
         case CancelRequest():
             await requests.cancel(deps, message)
         case PredictionEvent():
@@ -63,7 +63,7 @@ async def _dispatch(deps: Dependencies, message: Message, envelope: Envelope, qu
         case Check():
             await checking.check(deps, message)
         case Malformed():
-            await requests.refuse(deps, message, queue)
+            await requests.refuse(deps, message, queue, str(envelope.enqueued_at or envelope.message_id))
         case _:
             assert_never(message)
 
@@ -83,7 +83,7 @@ async def _defer(
             return
     elif isinstance(message, GenerationRequest):
         if (now - since).total_seconds() > deps.limits.patience_s:
-            await requests.reject(deps, message.key, message, _refusal(trouble))
+            await requests.reject(deps, message.key, message, _refusal(trouble), sent_digest(message, envelope))
             return
         if trouble.dependency is not Dependency.TABLES:
             comes_at = deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance)

@@ -5,7 +5,8 @@ Rules of this file:
    by one create (creates.py).
 2. A known generation continues from its state, so a request that is delivered twice opens nothing. If the generation
    has ended, its event is published again.
-3. A RECEIVED request opens with the request that is saved in its row: the first request of an id counts.
+3. A RECEIVED request opens with the request that is saved in its row: the first request of an id counts. Another
+   request under its id is refused by name, and changes nothing (clashes.py).
 """
 
 import logging
@@ -22,6 +23,7 @@ from shared.core.requests.messages import CancelRequest, GenerationRequest, Malf
 from shared.ports import Dependencies, Loaded, OpenRow
 from shared.worker import observing
 from shared.worker.admission import admit, reserve, screen
+from shared.worker.clashes import clashes, digest_of_bytes, refuse_clash, unreadable_clashes
 from shared.worker.creates import retry, submit
 from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
@@ -32,19 +34,22 @@ from shared.worker.saving import Changed, Unchanged, save
 logger = logging.getLogger("darkroom.worker")
 
 
-async def request(deps: Dependencies, message: GenerationRequest, again: str = "") -> None:
+async def request(deps: Dependencies, message: GenerationRequest, again: str = "", digest: str = "") -> None:
     """Open a generation and submit it, in four phases; or continue with the existing one.
 
     Each phase says what has been reached: *admitted* (the catalogue and the account allow it), *screened* (what the
     user wrote and sent is allowed), *reserved* (the hold is saved), *submitted* (the create was POSTed).
 
     ``again`` makes the id of the repeated event if the generation has ended; empty for a copy of our own, for which no
-    event is repeated.
+    event is repeated. ``digest`` is that of the request as its app sent it, if this is a copy that carries one.
     """
-    key = message.key
+    key, digest = message.key, digest or message.digest
     deps.telemetry.step("received", key)
     loaded = await deps.store.load(key)
     found = loaded.generation
+    if clashes(found, digest):
+        await refuse_clash(deps, key, digest, again)
+        return
     if isinstance(found, Generation | Closed):
         await _resume(deps, found, loaded, again)
         await _drop_input(deps, message, found)
@@ -55,6 +60,8 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     reserved = await reserve(deps, admission, loaded)
     if isinstance(reserved, Changed):
         await submit_or_end(deps, reserved.generation, reserved.loaded)
+    elif isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):
+        await refuse_clash(deps, key, digest, again)
     elif isinstance(reserved, Unchanged):
         await _drop_input(deps, admission.message, reserved.generation)
 
@@ -84,7 +91,7 @@ async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Ref
     loaded = await deps.store.load(key)
     due_at = comes_at + timedelta(seconds=deps.timing.check_after_s)
     if loaded.generation is not None:
-        if isinstance(loaded.generation, Received):
+        if isinstance(loaded.generation, Received) and not clashes(loaded.generation, message.digest):
             await deps.index.move(key, due_at)
         return
     lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)
@@ -98,8 +105,11 @@ async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Ref
     await save(deps, key, decide, loaded)
 
 
-async def refuse(deps: Dependencies, message: Malformed, queue: str) -> None:
-    """Archive a message that cannot be read, and publish its refusal if it was a request with readable ids."""
+async def refuse(deps: Dependencies, message: Malformed, queue: str, again: str = "") -> None:
+    """Archive a message that cannot be read, and publish its refusal if it was a request with readable ids.
+
+    Under the id of a request that could be read it is another one, and clashes with it.
+    """
     name = await archive(deps, message.raw, message.key, message.reason.value, queue)
     logger.warning("%s: not a valid message, archived as %s: %s", queue, name, message.text)
     deps.telemetry.count(Metric.MALFORMED_MESSAGES, queue=queue)
@@ -107,18 +117,27 @@ async def refuse(deps: Dependencies, message: Malformed, queue: str) -> None:
         return
     refusal = Refusal(message.reason, message.text)
     if message.key is not None:
+        if unreadable_clashes((await deps.store.load(message.key)).generation):
+            await refuse_clash(deps, message.key, digest_of_bytes(message.raw), again, message.text)
+            return
         await reject(deps, message.key, None, refusal)
     elif message.given_ids is not None:
         await publish_refusal(deps, message, message.given_ids)
 
 
-async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None, refusal: Refusal) -> None:
+async def reject(
+    deps: Dependencies, key: Key, message: GenerationRequest | None, refusal: Refusal, digest: str = ""
+) -> None:
     """Save that a generation was refused, unless a generation of this id exists already.
 
-    ``message`` is a request that has waited for too long: with it, a RECEIVED generation is ended too.
+    ``message`` is a request that has waited for too long: with it, a RECEIVED generation is ended too. ``digest`` is
+    that of the message as its app sent it.
     """
     loaded = await deps.store.load(key)
     found = loaded.generation
+    if clashes(found, digest):
+        await refuse_clash(deps, key, digest, "")
+        return
     if isinstance(found, Generation | Closed):
         await _resume(deps, found, loaded)
         return
@@ -131,7 +150,7 @@ async def reject(deps: Dependencies, key: Key, message: GenerationRequest | None
             case None:
                 return opening.rejected(key, message, refusal, deps.now())
             case Received() as waits:
-                return opening.given_up(waits, deps.now(), refusal) if message else None
+                return opening.given_up(waits, deps.now(), refusal) if message and not clashes(waits, digest) else None
             case Generation() | Closed():
                 return None
             case _:

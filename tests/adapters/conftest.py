@@ -9,10 +9,11 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import Azurite
 from dev.fakes.blobs import FakeBlobs
+from dev.fakes.commands import FakeCommands
 from dev.fakes.index import FakeIndex
 from dev.fakes.store import FakeStore
 from shared.adapters.azure_storage.access import StorageAccount
-from shared.adapters.azure_storage.tables import TableIndex, TableService, TableStore
+from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore
 from tests.adapters.azurite import azurite, blob_service, table_service
 from tests.adapters.containers import AllBlobs
 
@@ -27,6 +28,14 @@ async def table_store(table_service: TableService) -> TableStore:
     made = TableStore(table_service, fresh_name())
     await made.ensure()
     return made
+
+
+@pytest_asyncio.fixture
+async def table_commands(table_service: TableService) -> TableCommands:
+    """The records of account commands in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableCommands(table_service, name)
 
 
 @pytest_asyncio.fixture
@@ -53,6 +62,13 @@ def store(request: pytest.FixtureRequest) -> FakeStore | TableStore:
     """An empty store."""
     real: TableStore | None = None if request.param == "fake" else request.getfixturevalue("table_store")
     return real or FakeStore()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def commands(request: pytest.FixtureRequest) -> FakeCommands | TableCommands:
+    """The records of account commands, in a table without any."""
+    real: TableCommands | None = None if request.param == "fake" else request.getfixturevalue("table_commands")
+    return real or FakeCommands()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

@@ -169,6 +169,7 @@ def full_request(key: Key) -> GenerationRequest:
     """A request with a value in every field."""
     return GenerationRequest(
         key=key,
+        digest="5e" * 32,
         prompt=PROMPT,
         model="flux-dev",
         negative_prompt="ﬁnger",

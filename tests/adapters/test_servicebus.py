@@ -154,6 +154,7 @@ def messenger_on(connection_string: str, send_s: float = 9.0) -> ServiceBusMesse
         connected_by_string(connection_string),
         request_queue=REQUESTS,
         event_queue=EVENTS,
+        command_queue="account-commands",
         topic=TOPIC,
         send_s=send_s,
     )
@@ -323,7 +324,8 @@ async def test_many_at_once_share_one_sender(messenger: ServiceBusMessenger, rec
 async def test_ping_answers(messenger: ServiceBusMessenger, emulator: str) -> None:
     """It is quiet when all is well, and says so when the queue is not there."""
     await messenger.ping()
-    lost = ServiceBusMessenger(connected_by_string(emulator), request_queue="no-such", event_queue=EVENTS, topic=TOPIC)
+    names: dict[str, Any] = {"event_queue": EVENTS, "command_queue": "account-commands", "topic": TOPIC}
+    lost = ServiceBusMessenger(connected_by_string(emulator), request_queue="no-such", **names)
     with pytest.raises(Unavailable, match="service bus"):
         await lost.ping()
     await lost.close()

@@ -247,6 +247,24 @@ async def test_a_grant_on_a_stale_account_is_a_conflict(store: Store) -> None:
     assert (await store.load_account("ada"))[0] == account
 
 
+async def test_every_kind_of_entry_is_in_the_ledger(store: Store) -> None:
+    """A kind that the ledger's query forgot could not be compared, and its id could be used for other content."""
+    account = await give(store, "ada", 7)
+    entries = [
+        ledger.correct(account, available=-1, held=0, captured=0, correction_id="c", note="by hand", at=NOW)[1],
+        ledger.changed(account, ledger.Terms(plan="basic"), change_id="t", at=NOW)[1],
+        ledger.hold(account, 1, key=Key("ada", "one"), at=NOW)[1],
+        ledger.resolve(ledger.hold(account, 1, key=Key("ada", "one"), at=NOW)[0], 1, 1, key=Key("ada", "one"), at=NOW)[
+            1
+        ],
+    ]
+    for entry in entries:
+        saved, etag = await store.load_account("ada")
+        assert saved is not None
+        assert await store.post(saved, etag, entry) is True
+    assert {entry.move async for entry in store.ledger("ada")} == set(ledger.Move)
+
+
 async def test_a_correction_and_a_grant_may_share_an_id(store: Store) -> None:
     """Ids are unique for each kind of entry; a correction knows no overdraft of its own."""
     account = await give(store, "ada")

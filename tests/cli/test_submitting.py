@@ -131,7 +131,7 @@ def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
 
 def test_every_field_of_a_request_has_its_option(counter: Counter) -> None:
     """A new field needs an option, and each option's help is its field's."""
-    steering = {"key", "prompt", "allow_fallback", "metadata", "unknown_fields"}
+    steering = {"key", "prompt", "allow_fallback", "metadata", "unknown_fields", "digest"}
     assert {option.name for option in OPTIONS} == {field.name for field in fields(GenerationRequest)} - steering
     command = typer.main.get_command(app).commands["submit"]  # type: ignore[attr-defined]  # it is a group
     helped = {name for parameter in command.params if getattr(parameter, "help", "") for name in parameter.opts}

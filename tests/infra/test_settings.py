@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dev.entities import QUEUES
 from shared.config.settings import HOST_NAMES, NAMES, Settings
 from tests.infra.snapshots import ENVIRONMENTS, INFRA, app_settings, one, resources, snapshots
 
@@ -175,7 +176,7 @@ def test_the_emulators_have_the_same_entities() -> None:
     config: dict[str, Any] = json.loads((ROOT / "dev" / "emulators" / "config.json").read_text(encoding="utf-8"))
     (namespace,) = config["UserConfig"]["Namespaces"]
     names = tuned()
-    assert [queue["Name"] for queue in namespace["Queues"]] == [names["GENERATION_QUEUE"], names["PREDICTION_QUEUE"]]
+    assert [queue["Name"] for queue in namespace["Queues"]] == [names[queue] for queue in QUEUES]
     assert [topic["Name"] for topic in namespace["Topics"]] == [names["EVENTS_TOPIC"]]
     for queue in namespace["Queues"]:
         assert queue["Properties"]["MaxDeliveryCount"] == 10

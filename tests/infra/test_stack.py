@@ -15,7 +15,8 @@ from shared.triggers.replicate_webhook import WEBHOOK_BYTES
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "modules" / "messaging.bicep"
 
-NAMES = {"GENERATION_QUEUE": "requests", "PREDICTION_QUEUE": "news", "EVENTS_TOPIC": "events"}
+NAMES = {"GENERATION_QUEUE": "requests", "PREDICTION_QUEUE": "news", "COMMAND_QUEUE": "commands"}
+NAMES |= {"EVENTS_TOPIC": "events"}
 
 #: What a property of the template is in the emulator's words.
 WORDS = {
@@ -55,10 +56,10 @@ def read(text: str, value: str) -> object:
 
 
 def test_the_queues_are_those_of_the_templates() -> None:
-    """Every property of both, but for the lock, which is the stack's own to choose."""
+    """Every property of each, but for the lock, which is the stack's own to choose."""
     theirs = facts("inbound")
     assert theirs.pop("lock_duration_s") == 120
-    for name, queue in zip(("requests", "news"), entities(NAMES, lock_s=30)["queues"], strict=True):
+    for name, queue in zip(("requests", "news", "commands"), entities(NAMES, lock_s=30)["queues"], strict=True):
         assert queue == {"name": name, "lock_duration_s": 30, **theirs}
 
 

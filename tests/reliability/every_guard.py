@@ -2,6 +2,7 @@
 
 from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
+from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
@@ -13,6 +14,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
     ANSWER_GUARDS,
     CHOOSING_GUARDS,
+    COMMAND_GUARDS,
     MODALITY_GUARDS,
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,

@@ -117,7 +117,7 @@ PICTURE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a copy carries what its original had lost",
         "shared/worker/deferring.py",
-        ", lost=envelope.lost",
+        "        lost=envelope.lost,\n",
         "",
         _WARY + "test_a_copy_carries_what_its_original_had_lost",
     ),

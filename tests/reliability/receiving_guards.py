@@ -43,7 +43,7 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             ("    if found is not None and message is None:\n        return\n", ""),
-            (" if message else None\n            case Generation()", "\n            case Generation()"),
+            (" if message and not clashes(waits, digest) else None", ""),
         ),
         f"{_TEST}test_garbage_under_its_id_does_not_end_it",
     ),
@@ -52,8 +52,8 @@ RECEIVING_GUARDS: tuple[Guard, ...] = (
         WORKER + "deferring.py",
         (
             (
-                "    later = Envelope(_copy_id(message, envelope, deferrals),",
-                '    later = Envelope(f"{envelope.message_id}~{deferrals}",',
+                "        _copy_id(message, envelope, deferrals),\n",
+                '        f"{envelope.message_id}~{deferrals}",\n',
             ),
         ),
         f"{_TEST}test_two_requests_with_one_message_id_both_wait",

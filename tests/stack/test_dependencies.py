@@ -18,7 +18,16 @@ pytestmark = pytest.mark.stack
 DEPENDENCIES = {"settings", "tables", "blobs", "service bus", "content safety", "secrets", "replicate"}
 
 #: The functions that would take the shared stack's messages away from its own host.
-_QUIET = ("generate", "observe", "dead_letter_requests", "dead_letter_events", "reconcile", "audit")
+_QUIET = (
+    "generate",
+    "observe",
+    "command",
+    "dead_letter_requests",
+    "dead_letter_events",
+    "dead_letter_commands",
+    "reconcile",
+    "audit",
+)
 
 
 async def test_while_content_safety_is_down_the_request_waits(road: Road) -> None:

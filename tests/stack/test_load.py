@@ -11,6 +11,7 @@ import pytest
 from azure.servicebus import ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient
 
+from dev.entities import QUEUES
 from shared import worker
 from tests.stack.road import PROMPT_MARK, Road, key_of
 
@@ -52,7 +53,7 @@ async def _dead_letters(road: Road) -> list[str]:
     """The messages in the two dead-letter queues."""
     found: list[str] = []
     async with ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"]) as client:
-        for name in ("GENERATION_QUEUE", "PREDICTION_QUEUE"):
+        for name in QUEUES:
             queue = road.stack.values[name]
             async with client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER) as receiver:
                 found += [str(message.message_id) for message in await receiver.peek_messages(max_message_count=10)]

@@ -52,16 +52,24 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
                 yield page, block
 
 
+#: The page whose examples are account commands.
+COMMANDS_PAGE = "accounts-commands.md"
+
 #: The pages whose JSON is a message. The others' are of other kinds: a test of their own reads them.
 MESSAGES, OWN_TESTS = (
-    ("README.md", "requests.md"),
+    ("README.md", "requests.md", COMMANDS_PAGE),
     {
         "ledger.md": "tests/core/test_chain.py",
         "receipts.md": "tests/core/test_receipt.py",
     },
 )
 
-REQUESTS = [block for page, block in blocks("json") if page in MESSAGES and '"specversion"' not in block]
+REQUESTS = [
+    block
+    for page, block in blocks("json")
+    if page in MESSAGES and page != COMMANDS_PAGE and '"specversion"' not in block
+]
+ACCOUNT_COMMANDS = [block for page, block in blocks("json") if '"command_id"' in block and "specversion" not in block]
 
 
 def lines() -> list[str]:
@@ -176,6 +184,22 @@ def _shape(value: Any) -> Any:
     return [_shape(each) for each in value[:1]] if isinstance(value, list) else None
 
 
+async def test_the_account_commands_of_the_page_are_applied(place: Place) -> None:
+    """Each as it is printed, in their order; the event that is shown is the first one's."""
+    assert len(ACCOUNT_COMMANDS) == 5
+    for text in ACCOUNT_COMMANDS:
+        (place.folder / "command.json").write_text(text, encoding="utf-8")
+        assert await typed(place, "python3 -m dev cli account command command.json") == 0, text
+        event = await place.app.event(json.loads(text)["command_id"])
+        assert event["type"] == "darkroom.account.command.applied", (text, event["data"]["reason"])
+    (shown,) = [json.loads(block) for page, block in blocks("json") if page == COMMANDS_PAGE and "specversion" in block]
+    heard = await place.app.event("order-7")
+    assert shown | {"time": heard["time"]} == heard
+    account, _ = await place.stack.app.deps.store.load_account("acme")
+    assert account is not None
+    assert (account.available, account.daily_limit_credits) == (800, None)
+
+
 async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:
     """The page's own address, which is nobody's on the internet, leads to a sample here and nowhere else."""
     assert {samples.HOST} == {re.findall(r"https://([a-z.]+)/", text)[0] for text in REQUESTS if "https://" in text}
@@ -208,6 +232,7 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
         own = {"CATALOG_FILE": "shared/core/catalog/catalog.toml", "PLANS_FILE": "shared/core/catalog/plans.toml"}
         of = own.get(line.partition("=")[0], "dev/unscreened.toml")
         shutil.copyfile(ROOT / of, place.folder / "new.toml")
+        (place.folder / "command.json").write_text(ACCOUNT_COMMANDS[0], encoding="utf-8")
         said = re.sub(r"\b[A-Z]+\b(?!=|_)", lambda word: shlex.quote(meant.get(word[0], word[0])), line)
         code = await typed(place, said)
         if code not in ((0, 1) if any(no in line for no in MAY_SAY_NO) else (0,)):

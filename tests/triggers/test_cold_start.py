@@ -53,8 +53,10 @@ def test_every_function_is_indexed_without_a_setting() -> None:
     assert queues == {
         "generate": "%GENERATION_QUEUE%",
         "observe": "%PREDICTION_QUEUE%",
+        "command": "%COMMAND_QUEUE%",
         "dead_letter_requests": "%GENERATION_QUEUE%/$DeadLetterQueue",
         "dead_letter_events": "%PREDICTION_QUEUE%/$DeadLetterQueue",
+        "dead_letter_commands": "%COMMAND_QUEUE%/$DeadLetterQueue",
     }
     for name in queues:
         assert (found[name]["connection"], found[name]["dataType"]) == ("ServiceBus", "BINARY"), name
@@ -70,3 +72,14 @@ def test_every_function_is_indexed_without_a_setting() -> None:
         "health": ("health", ["GET"], "ANONYMOUS"),
     }
     assert len(found) == len(queues) + len(timers) + len(routes)
+
+
+def test_a_worker_that_gets_no_account_command_loads_none_of_their_types() -> None:
+    """Neither with the triggers and the message handler, nor with the adapters that both use."""
+    program = """
+import json, sys
+import shared.composition.app, shared.triggers.handlers, shared.worker
+import shared.adapters.service_bus, shared.adapters.azure_storage.tables
+print(json.dumps([name for name in sys.modules if "command" in name and name.startswith("shared.")]))
+"""
+    assert json.loads(run(program)) == ["shared.ports.commands", "shared.adapters.azure_storage.tables.commands"]

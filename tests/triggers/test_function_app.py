@@ -20,7 +20,7 @@ from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check, PredictionEvent
 from shared.ports import Unavailable
-from shared.triggers import handlers
+from shared.triggers import account_commands, handlers
 from shared.triggers.health import HEALTH_FRESH_S
 from tests.triggers.callers import call, fake_app, http, queued, request_body, use_fake_app
 
@@ -93,6 +93,52 @@ async def test_without_the_data_files_messages_are_deferred(fake_app: FakeApp) -
     assert shelf.readings == 6
 
 
+COMMAND = {"type": "grant", "command_id": "c1", "account_id": "acme", "by": "billing", "credits": 5}
+
+
+async def test_a_command_is_applied_and_announced(fake_app: FakeApp) -> None:
+    """Twice is once; garbage of its queue and of its dead-letter queue is archived."""
+    await use_fake_app(fake_app)
+    for body in (json.dumps(COMMAND).encode(), json.dumps(COMMAND).encode(), b"garbage"):
+        assert await call("command", queued(body)) is None
+    assert fake_app.world.account("acme").available == 5
+    assert await call("dead_letter_commands", queued(b"other garbage")) is None
+    assert {event.outcome for event in fake_app.messenger.commanded} == {"applied"}
+    assert {blob.metadata["queue"] for blob in fake_app.world.blobs.dead_letters.values()} == {"account-commands"}
+    assert len(fake_app.world.blobs.dead_letters) == 2
+
+
+async def test_without_the_data_files_a_command_is_deferred(fake_app: FakeApp) -> None:
+    """Its copy says when it came; garbage is delivered again."""
+    await use_fake_app(fake_app)
+    shelf = Shelf()
+    fake_app.app.settings = Settings.from_env(ENVIRONMENT | {"CATALOG_FILE": "blob:config/catalog.toml"})
+    vars(fake_app.app)["_blob_client"] = shelf
+    await call("command", queued(json.dumps(COMMAND).encode()))
+    (sent,) = fake_app.messenger.commands
+    assert (sent.command.command_id, sent.envelope.deferrals) == ("c1", 1)
+    assert sent.envelope.since is not None
+    for function, body in (("command", b"garbage"), ("dead_letter_commands", json.dumps(COMMAND).encode())):
+        with pytest.raises(Unavailable):
+            await call(function, queued(body))
+    shelf.down = False
+    await call("command", queued(json.dumps(sent.command.to_json()).encode()))
+    assert fake_app.world.account("acme").available == 5
+
+
+async def test_a_bug_of_the_parser_archives_the_command(fake_app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would fail every delivery."""
+    await use_fake_app(fake_app)
+
+    def fails(_: bytes) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(account_commands, "parse_command", fails)
+    assert await call("command", queued(json.dumps(COMMAND).encode())) is None
+    assert len(fake_app.world.blobs.dead_letters) == 1
+    assert fake_app.world.commands.records == {}
+
+
 async def test_dead_letters_of_both_queues_are_archived(fake_app: FakeApp) -> None:
     """A dead request ends its generation and releases its hold. Garbage is archived too."""
     await use_fake_app(fake_app)
@@ -105,7 +151,7 @@ async def test_dead_letters_of_both_queues_are_archived(fake_app: FakeApp) -> No
     assert queues == {"generation-requests", "prediction-events"}
 
 
-@pytest.mark.parametrize("function", ["dead_letter_requests", "dead_letter_events"])
+@pytest.mark.parametrize("function", ["dead_letter_requests", "dead_letter_events", "dead_letter_commands"])
 @pytest.mark.parametrize("broken", ["settings", "load_data_files", "archive"])
 async def test_every_dead_letter_waits_before_anything_fails(
     fake_app: FakeApp, monkeypatch: pytest.MonkeyPatch, function: str, broken: str

@@ -11,8 +11,8 @@ TREE = ast.parse(SOURCE.read_text(encoding="utf-8"))
 
 
 def test_it_is_short_and_imports_little() -> None:
-    """It has fewer than 120 lines, and imports only the module of the app that a call needs first."""
-    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 120
+    """It has fewer than 140 lines, and imports only the module of the app that a call needs first."""
+    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 140
     imported = {
         name
         for node in ast.walk(TREE)
@@ -38,7 +38,7 @@ def test_every_queue_trigger_is_binary_and_none_has_a_retry_policy() -> None:
     """Otherwise a body's keys would overwrite the metadata. The host has no retry policies for Service Bus."""
     calls = [node for node in ast.walk(TREE) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     triggers = [node for node in calls if ast.unparse(node.func).startswith("app.service_bus_")]
-    assert len(triggers) == 4
+    assert len(triggers) == 6
     for trigger in triggers:
         kinds = [ast.unparse(keyword.value) for keyword in trigger.keywords if keyword.arg == "data_type"]
         assert kinds == ["_BINARY"]

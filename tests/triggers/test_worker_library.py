@@ -24,6 +24,8 @@ def answers() -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+QUEUES = ("generate", "observe", "command", "dead_letter_requests", "dead_letter_events", "dead_letter_commands")
+
 DONE = {"ok": True, "error": None, "outputs": 0}
 
 
@@ -33,15 +35,17 @@ def test_the_library_indexes_every_function(answers: Any) -> None:
     assert set(bindings) == {
         "generate",
         "observe",
+        "command",
         "dead_letter_requests",
         "dead_letter_events",
+        "dead_letter_commands",
         "replicate_webhook",
         "reconcile",
         "audit",
         "health",
     }
     queues = [found[0] for found in bindings.values() if found[0]["type"] == "serviceBusTrigger"]
-    assert len(queues) == 4
+    assert len(queues) == 6
     assert {(trigger["dataType"], trigger["connection"]) for trigger in queues} == {("BINARY", "ServiceBus")}
     assert not any(found["retries"] for found in answers["metadata"].values())
 
@@ -49,7 +53,7 @@ def test_the_library_indexes_every_function(answers: Any) -> None:
 def test_a_generation_walks_through_the_library(answers: Any) -> None:
     """Each function is called once. All succeed, only HTTP functions return a value, and the image is paid."""
     way = answers["whole_way"]
-    for name in ("generate", "observe", "dead_letter_requests", "dead_letter_events", "reconcile", "audit"):
+    for name in (*QUEUES, "reconcile", "audit"):
         assert way[name] == DONE, name
     assert (way["webhook"]["status"], way["webhook"]["body"]) == ("202", "queued")
     assert way["unsigned"]["status"] == "401"
@@ -62,8 +66,8 @@ def test_a_generation_walks_through_the_library(answers: Any) -> None:
 def test_garbage_is_no_failure(answers: Any) -> None:
     """Every body to every queue is completed, and archived."""
     garbage = answers["garbage"]
-    assert garbage["answers"] == [DONE] * 28
-    assert garbage["archived"] == 14  # a queue and its dead-letter queue archive the same content once
+    assert garbage["answers"] == [DONE] * 42
+    assert garbage["archived"] == 21  # a queue and its dead-letter queue archive the same content once
 
 
 def test_a_bodys_keys_stay_in_the_body(answers: Any) -> None:

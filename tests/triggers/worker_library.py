@@ -129,11 +129,13 @@ class Worker:
 
 
 Scenario = Callable[[Worker, FakeApp], Awaitable[Any]]
+QUEUES = ("generate", "observe", "command", "dead_letter_requests", "dead_letter_events", "dead_letter_commands")
+COMMAND = {"type": "grant", "command_id": "c1", "account_id": "acme", "by": "billing", "credits": 5}
 REQUEST = {"generation_id": "one", "user_id": "ada", "prompt": "A kingfisher", "model": "flux-schnell"}
 
 
 async def whole_way(worker: Worker, fake_app: FakeApp) -> Any:
-    """generate, webhook, observe, dead letters, reconcile, audit, health."""
+    """generate, webhook, observe, command, dead letters, reconcile, audit, health."""
     answers = {"generate": await worker.message("generate", json.dumps(REQUEST).encode())}
     replicate = fake_app.replicate
     replicate.succeed(replicate.only_id, [b"picture"])
@@ -142,6 +144,8 @@ async def whole_way(worker: Worker, fake_app: FakeApp) -> Any:
     answers["observe"] = await worker.message("observe", event)
     answers["dead_letter_requests"] = await worker.message("dead_letter_requests", json.dumps(REQUEST).encode())
     answers["dead_letter_events"] = await worker.message("dead_letter_events", event)
+    answers["command"] = await worker.message("command", json.dumps(COMMAND).encode())
+    answers["dead_letter_commands"] = await worker.message("dead_letter_commands", json.dumps(COMMAND).encode())
     answers["reconcile"] = await worker.tick("reconcile")
     answers["audit"] = await worker.tick("audit")
     answers["health"] = await worker.http("health", "GET", Delivery({}, {}, b""))
@@ -151,10 +155,9 @@ async def whole_way(worker: Worker, fake_app: FakeApp) -> Any:
 
 
 async def garbage(worker: Worker, fake_app: FakeApp) -> Any:
-    """Bodies that are not messages, to both queues and both dead-letter queues."""
+    """Bodies that are not messages, to every queue and every dead-letter queue."""
     bodies = [b"", b"\xff\x00", b"[]", b"7", b"{", b'"' + b"x" * 300_000 + b'"', b'{"user_id": "a/b"}']
-    queues = ("generate", "observe", "dead_letter_requests", "dead_letter_events")
-    answers = [await worker.message(queue, body) for queue in queues for body in bodies]
+    answers = [await worker.message(queue, body) for queue in QUEUES for body in bodies]
     return {"answers": answers, "archived": len(fake_app.world.blobs.dead_letters)}
 
 

@@ -17,7 +17,7 @@ from shared.core.requests.messages import Malformed
 from shared.ports import Envelope, Picture, Unavailable
 from shared.worker.finishing import TIDY_AGAIN_S
 
-REQUEST = b'{"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse", "model": "flux-schnell"}'
+REQUEST = b'{"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse at night", "model": "flux-schnell"}'
 
 
 async def test_a_running_generation_is_canceled_at_replicate(world: World) -> None:

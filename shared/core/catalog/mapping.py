@@ -140,7 +140,7 @@ def references(inputs: Inputs) -> list[str]:
 
 
 #: Request fields that steer Darkroom, so they are never reported as ignored.
-_STEERING = {"key", "unknown_fields", *(field.name for field in FIELDS if field.steers)}
+_STEERING = {"key", "unknown_fields", "digest", *(field.name for field in FIELDS if field.steers)}
 
 #: Fields without which a model would make something else, or charge another price (rule 3).
 _NEVER_LEFT_OUT = ("image_url", "input_file", "duration_s", "destination")

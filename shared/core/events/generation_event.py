@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from shared.core.catalog.sizes import GenerationView
 from shared.core.keys import GivenIds, Key
@@ -173,4 +173,56 @@ class RefusalEvent:
         return rejected | {"data": rejected["data"] | ids}
 
 
-Event = GenerationEvent | RefusalEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefusedEvent:
+    """The event of a request that clashes with a generation of the same id, which goes on as if it had not come.
+
+    It is no end of that generation: its type and its id are others. ``digest`` is that of the message, so the same
+    message makes the same event.
+    """
+
+    key: Key
+    digest: str
+    at: datetime
+    refusal: Refusal
+
+    @property
+    def outcome(self) -> str:
+        """``refused``: of no generation's end."""
+        return "refused"
+
+    @property
+    def event_id(self) -> str:
+        """The event's stable id."""
+        return self.key.named("request", self.outcome, self.digest)
+
+    def to_json(self) -> dict[str, Any]:
+        """The CloudEvent in structured JSON mode."""
+        return {
+            "specversion": "1.0",
+            "id": self.event_id,
+            "source": "/darkroom",
+            "type": f"darkroom.request.{self.outcome}",
+            "subject": str(self.key),
+            "time": self.at.isoformat(),
+            "datacontenttype": "application/json",
+            "data": {
+                **self.key.properties,
+                "reason": {"code": self.refusal.reason.value, "text": self.refusal.text},
+            },
+        }
+
+
+class Event(Protocol):
+    """What the messenger publishes: a CloudEvent with a stable id, and its outcome for the filters of subscriptions."""
+
+    @property
+    def outcome(self) -> str:
+        """What became of that which the event is about."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's stable id."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The CloudEvent in structured JSON mode."""

@@ -224,8 +224,7 @@ def _words(line: Line) -> tuple[str, ...]:
 
 def _printable(word: str) -> str:
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
-        for char in word
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in word
     )
 
 

@@ -57,6 +57,8 @@ class GenerationRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     #: Names of unknown fields, made safe for a log and an event. The message has no such field.
     unknown_fields: tuple[str, ...] = ()
+    #: Of the content as the user sent it (digest.py). Empty if it is not known. The message has no such field.
+    digest: str = field(default="", compare=False)
 
     @property
     def written_texts(self) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ class GenerationRequest:
 
 
 #: Attributes of a request that are not fields of its message.
-_NOT_IN_MESSAGE = ("key", "unknown_fields")
+_NOT_IN_MESSAGE = ("key", "unknown_fields", "digest")
 
 
 @dataclass(frozen=True, slots=True)

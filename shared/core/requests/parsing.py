@@ -11,11 +11,13 @@ Rules of this file:
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.core.keys import ID_RULE, GivenIds, Key, is_id
 from shared.core.modality import Modality
 from shared.core.provider.prediction import Prediction
+from shared.core.requests.digest import digest_of
 from shared.core.requests.fields import FIELD, UPLOAD_RULE, Field, Flag, Number, Pairs, Text
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
@@ -132,7 +134,8 @@ def _request(key: Key, body: Mapping[str, Any], unknown: tuple[str, ...]) -> Gen
     _check_together(key, given)
     trains = given["modality"] == Modality.TRAINING or given["destination"] is not None
     prompt = _prompt(body.get("prompt"), needed=not trains)
-    return GenerationRequest(key=key, prompt=prompt, unknown_fields=unknown, **given)
+    request = GenerationRequest(key=key, prompt=prompt, unknown_fields=unknown, **given)
+    return replace(request, digest=digest_of(request))
 
 
 def _value(field: Field, value: object) -> Any:

@@ -2,6 +2,7 @@
 
 store.py        TableStore: accounts, generations and ledger; a move of credits is one transaction
 index.py        TableIndex: the open index, a row for each generation that is not finished and announced
+commands.py     TableCommands: which account commands were given, and what became of them
 rows.py         turns our types into rows, and rows into our types
 columns.py      reads one row's columns by name and type
 service.py      one account's tables, through the REST client and through the SDK
@@ -10,10 +11,11 @@ entities.py     rows and transactions on the wire
 errors.py       turns the service's errors into those of shared/ports
 """
 
+from shared.adapters.azure_storage.tables.commands import TableCommands
 from shared.adapters.azure_storage.tables.errors import TablesRefused
 from shared.adapters.azure_storage.tables.index import TableIndex
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.adapters.azure_storage.tables.store import TableStore
 from shared.ports import UnreadableRow
 
-__all__ = ["TableIndex", "TableService", "TableStore", "TablesRefused", "UnreadableRow"]
+__all__ = ["TableCommands", "TableIndex", "TableService", "TableStore", "TablesRefused", "UnreadableRow"]

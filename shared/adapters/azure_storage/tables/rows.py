@@ -135,6 +135,7 @@ def generation_row(generation: AnyGeneration) -> Row:
         "state": generation.state.value,
         "opened_at": generation.opened_at,
         **(json_columns("request", _request_json(request)) if request else {}),
+        "request_digest": request.digest or None if request else None,
         "captured_credits": 0,
         **json_columns("ignored_fields", generation.ignored_fields),
         "reason": generation.reason.value if generation.reason else None,
@@ -309,7 +310,8 @@ def _request(columns: "Columns", key: Key) -> GenerationRequest | None:
     if raw is None:
         return None
     unknown = tuple(str(name) for name in raw.get("unknown_fields") or ())
-    return columns.built("request", GenerationRequest, {**raw, "key": key, "unknown_fields": unknown})
+    beside = {"key": key, "unknown_fields": unknown, "digest": columns.maybe("request_digest", str) or ""}
+    return columns.built("request", GenerationRequest, {**raw, **beside})
 
 
 def _entry_json(entry: Entry) -> list[str | int]:

@@ -7,6 +7,7 @@ One table, PartitionKey = account id, so that all that an account pays for can b
     ledger:{user;id}:hold         credits set aside when it opened
     ledger:{user;id}:resolve      captured and released when it ended
     grant:{id}, correction:{id}   what operators and the app post
+    terms:{id}                    a change of plan or limit, which moves no credit
 
 ``{user;id}`` is ``row_key`` of core/keys.py.
 
@@ -41,7 +42,8 @@ _LEDGER = (
     "PartitionKey eq @account and ("
     "(RowKey ge 'correction:' and RowKey lt 'correction;')"
     " or (RowKey ge 'grant:' and RowKey lt 'grant;')"
-    " or (RowKey ge 'ledger:' and RowKey lt 'ledger;'))"
+    " or (RowKey ge 'ledger:' and RowKey lt 'ledger;')"
+    " or (RowKey ge 'terms:' and RowKey lt 'terms;'))"
 )
 
 

@@ -1,0 +1,33 @@
+"""The records of account commands: which were given, and what became of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    # Only the queue of account commands loads them.
+    from shared.core.commands.acts import AccountCommand
+    from shared.core.commands.settings import Stamp
+    from shared.core.events.command_event import CommandAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """The record of one command. ``answer`` is None until it is decided, which was ``at`` then."""
+
+    digest: str
+    at: datetime
+    answer: "CommandAnswer | None" = None
+
+
+class Commands(Protocol):
+    """The records, in the partition of the command's account."""
+
+    async def claim(self, command: "AccountCommand", at: datetime) -> CommandRecord:
+        """Record a command that is new. Returns the record of this id: the new one, or the one that is there."""
+
+    async def settle(self, command: "AccountCommand", answer: "CommandAnswer", at: datetime) -> CommandRecord:
+        """Add the answer to the record, unless it has one. Returns the record that counts. Raises Conflict."""
+
+    async def raise_stamp(self, account_id: str, setting: str, stamp: "Stamp") -> "Stamp":
+        """Save the stamp of a setting if it is greater than the saved one. Returns the one that is saved then."""
