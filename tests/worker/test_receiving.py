@@ -221,10 +221,9 @@ async def test_a_request_of_an_ended_generation_publishes_its_end_again() -> Non
     assert [event.event_id for event in world.events] == ["ada/ada/one/rejected"] * 2
     assert facts(world.events[1]) == first
     world.pass_time(60)
-    await world.deliver(
-        b'{"user_id": "ada", "generation_id": "one", "prompt": "x"}', REQUESTS, Envelope("c", deferrals=1, since=START)
-    )
-    assert len(world.events) == 2
+    copy = b'{"user_id": "ada", "generation_id": "one", "prompt": "a gory battle", "model": "flux-schnell"}'
+    await world.deliver(copy, REQUESTS, Envelope("c", deferrals=1, since=START))
+    assert (len(world.events), world.messenger.clashed) == (2, [])
     assert (world.saved(), world.account()) == before
     world.at_rest()
 
