@@ -89,13 +89,7 @@ class Container(SafetyPart):
             plans=plans,
             policy=self.policy,
             timing=_timing(settings),
-            limits=Limits(
-                request_queue=settings.generation_queue,
-                output_bytes=settings.output_limit_bytes,
-                patience_s=settings.patience_s,
-                quarantine_days=settings.quarantine_days,
-                hand_files_over=settings.hand_files_over,
-            ),
+            limits=_limits(settings),
             digest_key=settings.text_hash_key.encode(),
             now=now,
             new_seed=lambda: _seeds.getrandbits(32),
@@ -135,6 +129,16 @@ def _timing(settings: Settings) -> Timing:
         list_grace_s=settings.list_grace_s,
         give_up_after_s=settings.give_up_after_s,
         cancel_grace_s=settings.cancel_grace_s,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        request_queue=settings.generation_queue,
+        output_bytes=settings.output_limit_bytes,
+        patience_s=settings.patience_s,
+        quarantine_days=settings.quarantine_days,
+        hand_files_over=settings.hand_files_over,
     )
 
 

@@ -69,7 +69,9 @@ def keys_document(keys: Sequence[PublicKey]) -> bytes:
 async def fits(deps: Dependencies, document: signed.Document) -> bool:
     """Whether a document was signed by a key that was published."""
     key = signed.read_key(await deps.proofs.read_proof(_key_name(document.signed_by.key_id)))
-    return key is not None and await deps.signer.fits(key[1], document.content, document.signed_by.signature)
+    if key is None or key[0] != document.signed_by.key_id:
+        return False
+    return await deps.signer.fits(key[1], document.content, document.signed_by.signature)
 
 
 async def _heads(deps: Dependencies, account_id: str, limit: int) -> list[Head]:

@@ -87,7 +87,8 @@ async def save(
         transition = decide(loaded)
         if transition is None:
             return Absent(loaded) if loaded.generation is None else Unchanged(loaded.generation, loaded)
-        transition = receipted(transition.recorded(loaded.generation, deps.now()))
+        transition = transition.recorded(loaded.generation, deps.now())
+        transition = receipted(transition)
         try:
             after = await deps.store.commit(loaded, transition)
         except Conflict:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.money import statement as statements
 from shared.core.money.chain import SUMS
-from shared.core.money.statement import COLUMNS, Made, Statement, month_of, statement
+from shared.core.money.statement import Made, Statement, month_of, statement
+from shared.views import statement as statements
+from shared.views.statement import COLUMNS
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOVEMBER = month_of("2026-11", NEW_YORK)

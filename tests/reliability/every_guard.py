@@ -8,6 +8,7 @@ from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
+from tests.reliability.proof_guards import PROOF_GUARDS
 from tests.reliability.receiving_guards import RECEIVING_GUARDS
 
 TABLES: tuple[tuple[Guard, ...], ...] = (
@@ -19,6 +20,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,
     PICTURE_GUARDS,
+    PROOF_GUARDS,
     RECEIVING_GUARDS,
 )
 

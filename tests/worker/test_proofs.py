@@ -119,9 +119,16 @@ async def test_a_key_is_published_before_it_signs_and_stays(world: World) -> Non
 async def test_a_published_key_under_another_id_is_no_key(world: World) -> None:
     """A key that somebody put there under the id of ours does not make his signature ours."""
     head = await sign(world, 9)
-    own = (await world.deps.signer.public_key()).key_id
-    other = (await fake_signer(1).public_key()).public_key
-    world.blobs.proofs[f"keys/{own}.json"] = signed.key_document(other)
+    own, other = (await world.deps.signer.public_key()).key_id, fake_signer(1)
+    forged = signed.key_document((await other.public_key()).public_key)
+    forged = forged.replace((await other.public_key()).key_id.encode(), own.encode())
+    for key in (forged, signed.key_document((await other.public_key()).public_key)):
+        world.blobs.proofs[f"keys/{own}.json"] = key
+        facts = signed.read(world.blobs.proofs[head.name]).facts
+        content = signed.content(facts, own)
+        signature = await other.sign(lambda _, content=content: content)  # type: ignore[misc]  # a default of its own
+        world.blobs.proofs[head.name] = signed.document(facts, signed.Signature(own, signature.signature))
+        assert not await worker.fits(world.deps, signed.read(world.blobs.proofs[head.name]))
     with pytest.raises(ValueError, match="is not what was signed"):
         await proofs.last_head(world.deps, "acme")
     assert head.name in world.blobs.proofs

@@ -1,0 +1,107 @@
+"""The guards of what proves ledgers and receipts. The form is that of guards.py.
+
+The table in docs/reliability.md is made of these (``python3 -m tests.reliability.proof_guards`` prints it).
+"""
+
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
+
+_MISFIT = "test_chain.py::test_what_does_not_fit_is_named"
+
+PROOF_GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "an entry's content makes its digest",
+        CORE + "money/chain.py",
+        (("    if sealed(facts).digest != page[index].digest:\n", "    if False:\n"),),
+        core_test(f"{_MISFIT}[a fact changed]"),
+    ),
+    Guard(
+        "an entry is linked to the one before",
+        CORE + "money/chain.py",
+        (("    if facts.previous != point.digest:\n", "    if False:\n"),),
+        core_test(f"{_MISFIT}[changed and sealed anew]"),
+    ),
+    Guard(
+        "a chain is the one that was signed",
+        CORE + "money/chain.py",
+        ((" is not None and signed != point.digest:\n", " is not None and False:\n"),),
+        core_test(f"{_MISFIT}[rewritten to the end, as long as before]"),
+    ),
+    Guard(
+        "a ledger does not end before its head",
+        CORE + "money/chain.py",
+        (("    if last <= point.seq:\n", "    if True:\n"),),
+        core_test(f"{_MISFIT}[the last taken out]"),
+    ),
+    Guard(
+        "a name fits what stands for it in the digest",
+        CORE + "money/chain.py",
+        (
+            (
+                "        if text and not hmac.compare_digest(keyed(key, kind, text), stands[kind]):\n",
+                "        if False:\n",
+            ),
+        ),
+        core_test("test_chain.py::test_a_text_that_does_not_fit_its_digest_is_found_and_an_erased_one_fits"),
+    ),
+    Guard(
+        "a name is in a signed document once",
+        CORE + "money/signed.py",
+        (("    if len(found) != len(pairs):\n", "    if False:\n"),),
+        core_test("test_signed.py::test_a_strangers_document_is_refused_by_name[a name twice]"),
+    ),
+    Guard(
+        "a document is verified with the key that it names",
+        WORKER + "proofs.py",
+        (("    if key is None or key[0] != document.signed_by.key_id:\n", "    if key is None:\n"),),
+        worker_test("test_proofs.py::test_a_published_key_under_another_id_is_no_key"),
+    ),
+    Guard(
+        "a head is believed with its signature only",
+        WORKER + "proofs.py",
+        (("    if head.name != name or not await fits(deps, document):\n", "    if head.name != name:\n"),),
+        worker_test("test_proofs.py::test_a_head_that_is_not_what_was_signed_is_not_believed"),
+    ),
+    Guard(
+        "a head is believed under its own name only",
+        WORKER + "proofs.py",
+        (
+            (
+                "    if head.name != name or not await fits(deps, document):\n",
+                "    if not await fits(deps, document):\n",
+            ),
+        ),
+        worker_test("test_proofs.py::test_a_head_that_is_not_what_was_signed_is_not_believed"),
+    ),
+    Guard(
+        "what was signed before is not signed with another digest",
+        WORKER + "proofs.py",
+        (("        if there is None or there.digest != head.digest:\n", "        if there is None:\n"),),
+        worker_test("test_proofs.py::test_a_chain_that_was_written_anew_is_not_signed_again"),
+    ),
+    Guard(
+        "a key is published before it signs",
+        WORKER + "proofs.py",
+        (("    await _publish(deps)\n    return signed.document(", "    return signed.document("),),
+        worker_test("test_proofs.py::test_a_key_is_published_before_it_signs_and_stays"),
+    ),
+    Guard(
+        "a proof is never written over",
+        "shared/adapters/azure_storage/blobs/sdk.py",
+        (("name, content, overwrite=False, content_settings", "name, content, overwrite=True, content_settings"),),
+        "tests/adapters/test_proofs.py::test_a_blob_that_the_policy_keeps_is_read_and_compared",
+    ),
+    Guard(
+        "no cell of a statement is a formula",
+        "shared/views/statement.py",
+        (
+            (
+                '    return f"\'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell\n',
+                "    return cell\n",
+            ),
+        ),
+        core_test("test_statement.py::test_no_cell_is_a_formula"),
+    ),
+)
+
+if __name__ == "__main__":
+    print(table(PROOF_GUARDS))  # noqa: T201  # it prints: it is a command
