@@ -26,6 +26,9 @@ LOOKS_AHEAD = 2
 #: The most turns that one look gives.
 LOOK_TURNS = 500
 
+#: How many times the turns of a second one look gives at most, so that turns do not come in bunches for ever.
+_CATCH_UP = 1.5
+
 
 def free_times(found: Tally, capacity: Capacity, now: datetime) -> tuple[datetime, ...]:
     """The times of the turns that are free now, or will be before the next look, in order."""
@@ -34,7 +37,7 @@ def free_times(found: Tally, capacity: Capacity, now: datetime) -> tuple[datetim
         counting = sum(found.paced.values())
         soon = [at for at in found.free_at if at <= now + timedelta(seconds=LOOK_S)]
         over = max(0, counting - capacity.paced)
-        times = [now] * max(0, capacity.paced - counting) + soon[over:]
+        times = ([now] * max(0, capacity.paced - counting) + soon[over:])[: capacity.paced_within(LOOK_S * _CATCH_UP)]
     if capacity.in_flight is not None:
         times = times[: max(0, capacity.in_flight - sum(found.in_flight.values()))]
     return tuple(times[:LOOK_TURNS])

@@ -19,10 +19,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from shared.core.keys import Key
 
-#: The window of the pace in seconds. A slower pace has a longer one: at least one turn fits into it.
+#: The window of the pace, in seconds. A slower pace has a longer one: at least one turn fits into it.
 WINDOW_S = 3.0
 
 #: The part of the pace that turns use. At the whole of it, a queue for tokens that has once begun would never end.
@@ -45,14 +46,18 @@ class Capacity:
             raise ValueError("a pace of nothing a second")
 
     @property
-    def window_s(self) -> float:
-        """How long a turn that has begun counts for the pace."""
-        return WINDOW_S if self.per_s is None else max(WINDOW_S, 1 / (self.per_s * PACE_PART))
-
-    @property
     def paced(self) -> int | None:
         """How many turns may count for the pace at once."""
-        return None if self.per_s is None else max(1, int(self.per_s * PACE_PART * self.window_s))
+        return None if self.per_s is None else max(1, int(self.per_s * PACE_PART * WINDOW_S))
+
+    @property
+    def window_s(self) -> float:
+        """How long a turn that has begun counts for the pace, so that turns come at the part of the pace for them."""
+        return WINDOW_S if self.per_s is None or self.paced is None else self.paced / (self.per_s * PACE_PART)
+
+    def paced_within(self, seconds: float) -> int:
+        """How many turns the pace has in so many seconds."""
+        return max(1, ceil((self.paced or 0) * seconds / self.window_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
