@@ -6,6 +6,7 @@ import pytest
 
 from dev import fairness
 from dev.simulation.fairness import (
+    CASES,
     P95_S,
     alone,
     beside_a_burst,
@@ -107,7 +108,7 @@ def test_a_seed_is_one_history() -> None:
 
 def test_the_command_says_what_is_exceeded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It returns 1 for a figure beyond its bound, and 0 without one."""
-    case = fairness.CASES[-1]
+    case = CASES[-1]
     monkeypatch.setattr(fairness, "CASES", (case,))
     assert fairness.main(["--seed", "2"]) == 0
     assert "every bound is kept" in capsys.readouterr().out
