@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.core.keys import Key
 from shared.core.turns.giving import LOOK_S, free_times, given, new_place, next_place, next_user, served
-from shared.core.turns.shares import Asking, Capacity, Place, Tally, Turn, able, may_take, surely_free, tally
+from shared.core.turns.shares import TURN, Asking, Capacity, Place, Tally, Turn, able, may_take, surely_free, tally
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -178,17 +178,17 @@ def test_accounts_are_served_by_their_weights() -> None:
 
 def test_a_new_place_is_level_with_the_next_one() -> None:
     """It is served soon, and not for the time in which it asked for nothing."""
-    old = [place("a", served=41.0), place("b", served=41.5)]
+    old = [place("a", served=41 * TURN), place("b", served=41 * TURN + TURN // 2)]
     new = new_place(Asking(account_id="c", weight=2, concurrency=5), old, NOW)
-    assert new == place("c", served=41.0, weight=2, concurrency=5)
+    assert new == place("c", served=41 * TURN, weight=2, concurrency=5)
     assert new_place(Asking(account_id="c"), [], NOW).served == 0
     assert served_in_order([*old, new], PACED, 3).count("c") == 1
 
 
 def test_what_a_full_account_missed_is_not_made_up_for() -> None:
     """When it may have turns again, it takes its share with the others, not all of the next ones."""
-    late = place("full", served=3.0, asked_at=ago(999))
-    order = served_in_order([late, place("a", served=500.0), place("b", served=500.0)], PACED, 12)
+    late = place("full", served=3 * TURN, asked_at=ago(999))
+    order = served_in_order([late, place("a", served=500 * TURN), place("b", served=500 * TURN)], PACED, 12)
     assert [order.count(account_id) for account_id in ("full", "a", "b")] == [5, 4, 3]
 
 

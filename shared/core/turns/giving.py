@@ -6,7 +6,7 @@ Rules of this file:
 2. Accounts below their share come first. Among them the one with the fewest turns for its weight is next (stride
    scheduling), then the one that has waited longest. So nobody waits for ever.
 3. An account that begins to wait starts where the others are. Time in which it asked for nothing is not saved up.
-4. Within an account its users take turns in the order of their ids, and a user's requests in the order of their times.
+4. Within an account its users take turns in a ring, and a user's requests in the order of their times.
 5. The same look gives the same turns. Two workers that look at once choose the same, and one of their writes fails.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.turns.shares import Asking, Capacity, Place, Tally, able, below_share
+from shared.core.turns.shares import TURN, Asking, Capacity, Place, Tally, able, below_share
 
 #: While somebody waits, the app looks this often for what is free.
 LOOK_S = 1.0
@@ -71,10 +71,10 @@ def given(found: Tally, place: Place) -> Tally:
 def served(place: Place, user_id: str, places: Iterable[Place]) -> Place:
     """The place after a turn was given to one of its users. ``places`` are all; what it missed is not made up for.
 
-    A weight is at least 1, so who always waits is at most one behind who is furthest.
+    A weight is at least 1, so who always waits is at most one turn behind who is furthest.
     """
     furthest = max(each.served for each in places)
-    return replace(place, served=max(place.served, furthest - 1) + 1 / place.weight, after_user=user_id)
+    return replace(place, served=max(place.served, furthest - TURN) + TURN // place.weight, after_user=user_id)
 
 
 def new_place(asking: Asking, places: Iterable[Place], now: datetime) -> Place:
@@ -84,5 +84,5 @@ def new_place(asking: Asking, places: Iterable[Place], now: datetime) -> Place:
         asked_at=now,
         weight=asking.weight,
         concurrency=asking.concurrency,
-        served=min((place.served for place in places), default=0.0),
+        served=min((place.served for place in places), default=0),
     )

@@ -29,6 +29,9 @@ WINDOW_S = 3.0
 #: The part of the pace that turns use. At the whole of it, a queue for tokens that has once begun would never end.
 PACE_PART = 0.95
 
+#: What a turn adds to the place of an account of weight 1. Tables hold whole numbers.
+TURN = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
@@ -77,15 +80,15 @@ class Turn:
 class Place:
     """An account of which requests wait.
 
-    ``asked_at``: since when. ``served``: its turns so far, each divided by its weight. ``after_user``: whose request
-    got the last one. ``weight`` and ``concurrency`` are those of its plan.
+    ``asked_at``: since when. ``served``: its turns so far, each as ``TURN`` divided by its weight. ``after_user``:
+    whose request got the last one. ``weight`` and ``concurrency`` are those of its plan.
     """
 
     account_id: str
     asked_at: datetime
     weight: int = 1
     concurrency: int | None = None
-    served: float = 0.0
+    served: int = 0
     after_user: str = ""
 
 
