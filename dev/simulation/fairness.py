@@ -211,7 +211,7 @@ CASES = (
     Case("burst of 5,000 beside 1 a second", _beside(_ISSUE)),
     Case("the same, without turns", _beside(replace(_ISSUE, turns=False), None)),
     Case("the same, half of the looks die", _beside(replace(_ISSUE, look_deaths=0.5))),
-    Case("the same, instances start one at a time", _beside(replace(_ISSUE, asked_at_once=1), None)),
+    Case("the same, instances start one at a time", _beside(replace(_ISSUE, asked_at_once=1))),
     Case("10,000 of one, the first of another", _firsts(_ISSUE)),
     Case("the same, without turns", _firsts(replace(_ISSUE, turns=False), bounded=False)),
     Case("30 accounts, weights 1, 2, 4", _weights(30, 150)),

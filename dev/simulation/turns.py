@@ -119,7 +119,7 @@ class QueueRun:
         self._looks: set[int] = set()
         self._pace = pace_of(model.creates_per_s * 60, 0.0)
         self._capacity = Capacity(in_flight=model.in_flight, per_s=model.creates_per_s)
-        self._left, self._running = len(self.requests), 0
+        self._left, self._running, self._working = len(self.requests), 0, 0
 
     def run(self) -> "QueueRun":
         """Run until every request was POSTed, or until the model's end."""
@@ -182,6 +182,7 @@ class QueueRun:
             self._busy(instance, self.model.park_s, lambda: self._park(request))
 
     def _work(self, instance: int, request: Request) -> None:
+        self._working += 1
         if self.model.turns:
             self._put(request, begun=True, at_s=self._now)
         self._busy(instance, self.model.work_s, lambda: self._submit(request, waited=False))
@@ -196,6 +197,7 @@ class QueueRun:
             self._at(self._now + wait_s, self._enqueuer(self._retry, request))
             return
         request.posted_s = self._now
+        self._working -= 1
         self._left -= 1
         self._running += 1
         self.counts.in_flight_most = max(self.counts.in_flight_most, self._running)
@@ -227,13 +229,7 @@ class QueueRun:
             self._read(seen)
         account_id = asking.account_id
         own = [turn for turn in self._rows.turns.values() if turn.key.account_id == account_id]
-        if surely_free(
-            asking,
-            held_credits=len(own),
-            capacity=self._capacity,
-            pace_is_free=self._pace_is_free(),
-            somebody_waits=bool(seen.places),
-        ):
+        if surely_free(asking, seen.places, self._capacity, held_credits=len(own), spare_tokens=self._spare_tokens()):
             return True
         if self._now - seen.read_s > _VIEW_S:
             self._read(seen)
@@ -250,10 +246,10 @@ class QueueRun:
         seen.read_s = self._now
         seen.places, seen.turns = tuple(self._rows.places.values()), tuple(self._rows.turns.values())
 
-    def _pace_is_free(self) -> bool:
+    def _spare_tokens(self) -> float:
         pace, now = self._pace, self._now
         tokens = pace.tokens + (now - pace.counted_at) * pace.per_s(now)
-        return pace.last_slot_at <= now and tokens >= pace.most(now) / 2
+        return -1.0 if pace.last_slot_at > now else min(tokens, pace.most(now)) - self._working - pace.most(now) / 2
 
     def _park(self, request: Request) -> None:
         rows, account_id = self._rows, request.account_id

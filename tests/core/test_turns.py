@@ -119,21 +119,30 @@ def test_older_requests_of_the_account_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "changes"),
+    ("free", "held_credits", "spare_tokens", "places", "capacity"),
     [
-        (True, {}),
-        (True, {"concurrency": 3}),
-        (False, {"concurrency": 2}),
-        (False, {"pace_is_free": False}),
-        (False, {"somebody_waits": True}),
-        (False, {"capacity": Capacity(in_flight=1000)}),
+        (True, 2, 0.0, [], PACED),
+        (False, 3, 0.0, [], PACED),
+        (False, 0, -0.1, [], PACED),
+        (True, 2, -1.0, [], Capacity()),
+        (False, 0, 30.0, [], Capacity(in_flight=1000, per_s=10)),
+        (False, 0, 30.0, [place("a")], PACED),
+        (True, 1, 0.0, [place("b", weight=13)], PACED),
+        (False, 2, 0.0, [place("b", weight=13)], PACED),
+        (True, 2, 14.0, [place("b", weight=13)], PACED),
     ],
 )
-def test_below_every_share_nothing_has_to_be_read(free: bool, changes: dict[str, object]) -> None:
+def test_below_every_share_nothing_has_to_be_read(
+    free: bool, held_credits: int, spare_tokens: float, places: list[Place], capacity: Capacity
+) -> None:
     """By what is known anyway: the held credits, the instance's own tokens, and the places."""
-    known = {"concurrency": None, "pace_is_free": True, "somebody_waits": False, "capacity": PACED} | changes
-    asking = Asking(account_id="a", concurrency=known.pop("concurrency"))  # type: ignore[arg-type]  # the test's own
-    assert surely_free(asking, held_credits=2, **known) == free  # type: ignore[arg-type]  # the test's own
+    asking = Asking(account_id="a", concurrency=3)
+    assert surely_free(asking, places, capacity, held_credits=held_credits, spare_tokens=spare_tokens) == free
+
+
+def test_an_account_that_nobody_waits_beside_may_have_any_number_in_flight() -> None:
+    """Long generations do not make it read, as long as there are tokens."""
+    assert surely_free(Asking(account_id="a"), [], PACED, held_credits=9999, spare_tokens=0.0)
 
 
 def test_a_look_gives_what_is_free_and_what_will_be_before_the_next() -> None:

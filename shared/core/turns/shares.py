@@ -133,16 +133,23 @@ def tally(turns: Iterable[Turn], capacity: Capacity, now: datetime) -> Tally:
 
 
 def surely_free(
-    asking: Asking, *, held_credits: int, capacity: Capacity, pace_is_free: bool, somebody_waits: bool
+    asking: Asking, places: Iterable[Place], capacity: Capacity, *, held_credits: int, spare_tokens: float
 ) -> bool:
     """Whether a request has a turn without any turn in hand being read.
 
     ``held_credits`` are the account's: each hold is of one credit at least, so not more are in flight.
-    ``pace_is_free``: this instance's part of the pace has half of its tokens or more, and nobody queues for one.
+    ``spare_tokens``: what the pace has beyond half of its bucket, without the tokens for the requests under way, and
+    nothing while somebody queues for one. Beside accounts that wait they are shared, as the turns are.
     """
-    if somebody_waits or capacity.in_flight is not None:
+    others = {place.account_id: place.weight for place in places}
+    if asking.account_id in others or capacity.in_flight is not None:
         return False
-    return pace_is_free and (asking.concurrency is None or held_credits < asking.concurrency)
+    if asking.concurrency is not None and held_credits >= asking.concurrency:
+        return False
+    if capacity.paced is None:
+        return True
+    part = asking.weight / (asking.weight + sum(others.values()))
+    return spare_tokens >= 0 and (not others or held_credits + 1 <= (capacity.paced + spare_tokens) * part)
 
 
 def may_take(asking: Asking, found: Tally, places: Iterable[Place], capacity: Capacity) -> bool:
