@@ -11,6 +11,9 @@ from shared.core.turns.shares import Asking
 #: The bound of the 95th percentile from enqueued to POSTed, beside a burst of another account.
 P95_S = 10.0
 
+#: The bound if the platform starts one instance each 30 s: parking the burst takes the first one some seconds longer.
+_SLOW_S = 12.0
+
 #: A burst of 5,000 at ten a second lasts ten minutes. Whoever asks beside it asks for longer.
 _BURST, _BESIDE_S = 5000, 760.0
 
@@ -134,7 +137,7 @@ def _weights(count: int, each: int) -> Callable[[int], list[Figure]]:
         parts = share_errors(run, accounts, _PARKED_S)
         turn_s = sum(account.weight for account in accounts.values()) / run.model.creates_per_s
         return [
-            Figure("share, off by at most", max(abs(part - 1) for part in parts.values()), 0.15),
+            Figure("share, off by at most", max(abs(part - 1) for part in parts.values()), 0.2),
             Figure("longest between two s", longest_gap_s(run.requests), _PARKED_S + 1.5 * turn_s),
             Figure("creates deferred", run.counts.deferred),
         ]
@@ -211,7 +214,7 @@ CASES = (
     Case("burst of 5,000 beside 1 a second", _beside(_ISSUE)),
     Case("the same, without turns", _beside(replace(_ISSUE, turns=False), None)),
     Case("the same, half of the looks die", _beside(replace(_ISSUE, look_deaths=0.5))),
-    Case("the same, instances start one at a time", _beside(replace(_ISSUE, asked_at_once=1))),
+    Case("the same, instances start one at a time", _beside(replace(_ISSUE, asked_at_once=1), _SLOW_S)),
     Case("10,000 of one, the first of another", _firsts(_ISSUE)),
     Case("the same, without turns", _firsts(replace(_ISSUE, turns=False), bounded=False)),
     Case("30 accounts, weights 1, 2, 4", _weights(30, 150)),

@@ -9,6 +9,7 @@ from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
 from tests.reliability.receiving_guards import RECEIVING_GUARDS
+from tests.reliability.turn_guards import TURN_GUARDS
 
 TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
@@ -20,6 +21,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     OUTPUT_GUARDS,
     PICTURE_GUARDS,
     RECEIVING_GUARDS,
+    TURN_GUARDS,
 )
 
 EVERY_GUARD: tuple[Guard, ...] = tuple(guard for table in TABLES for guard in table)

@@ -3,6 +3,7 @@
 It is a table of its own. The partition ``places`` has a row for each account of which something waits. The partition
 ``waiting:ACCOUNT`` has a row for each of its parked requests. Its RowKey is ``user;time;generation``, so the rows of a
 user stand together, the oldest first; a digest stands for the generation if the ids are too long. The ids are columns.
+Azure Storage answers a query in the order of the keys; Cosmos DB does not, so this table is never there.
 """
 
 import hashlib
