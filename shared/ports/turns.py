@@ -1,4 +1,4 @@
-"""What waits for a turn. The rules of turns are in shared/core/turns, the protocol in docs/adr/0016-turns.md."""
+"""What waits for a turn. The rules of turns are in shared/core/turns, the protocol in docs/adr/0017-turns.md."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -63,7 +63,7 @@ async def test_users_are_a_ring_and_a_users_requests_keep_their_order(waiting_li
     assert await waiting_list.next_waiting("rival", "") is not None
 
 
-async def test_the_longest_ids_are_told_apart(waiting_list: WaitingList) -> None:
+async def test_the_longest_ids_are_two_rows(waiting_list: WaitingList) -> None:
     """Two generations whose row keys would be too long."""
     one, other = (waiting("u" * 128, "g" * 127 + end, account_id="a" * 128) for end in "12")
     for row in (one, other):
