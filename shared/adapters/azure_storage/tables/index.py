@@ -46,7 +46,8 @@ class TableIndex:
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """Implements ``OpenIndex``. A row without the column does not match. "<" is the character after ";"."""
-        query, parameters = "turn_at ge @first", {"first": datetime(1980, 1, 1, tzinfo=UTC)}
+        query = "turn_at ge @first"
+        parameters: dict[str, Any] = {"first": datetime(1980, 1, 1, tzinfo=UTC)}
         if account_id:
             query += " and PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
             of_account = {
