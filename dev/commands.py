@@ -33,6 +33,7 @@ COMMANDS = {
     "chaos": "kill the local stack's processes under load, then check the invariants",
     "second_provider": "every crash schedule at a provider with an idempotency key and no list",
     "simulate": "run thousands of faulty histories on virtual time",
+    "fairness": "waits in a queue of many accounts, with turns and without them, on virtual time",
     "outage": "an hour without Replicate under load, on virtual time",
     "fuzz": "mutated pictures, or messages, by the thousand: every one is read or refused",
 }

@@ -28,6 +28,7 @@ CLASS_LINES, MOST_FUNCTIONS_LINES = 250, 18
 PURE = {
     "base64",
     "binascii",
+    "bisect",
     "collections",
     "dataclasses",
     "datetime",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.keys import Key
+from shared.core.turns.shares import Turn
 from shared.ports import OpenRow
 
 
@@ -36,6 +37,20 @@ class FakeIndex:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
         self.rows.pop(key, None)
+
+    async def give(self, turn: Turn, due_at: datetime) -> bool:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        if turn.key not in self.rows:
+            return False
+        self.rows[turn.key] = replace(self.rows[turn.key], turn=turn, due_at=due_at)
+        return True
+
+    async def turns(self, account_id: str = "") -> Sequence[Turn]:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        found = [row.turn for row in self.rows.values() if account_id in ("", row.key.account_id)]
+        return [turn for turn in found if turn]
 
     async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:
         """See ``OpenIndex``."""

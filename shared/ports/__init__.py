@@ -26,6 +26,7 @@ from shared.ports.reading import DeadLetter, FillUploads, ReadDeadLetters, ReadO
 from shared.ports.safety import Screener
 from shared.ports.state import Loaded, OpenIndex, OpenRow, Store
 from shared.ports.telemetry import Telemetry
+from shared.ports.turns import PlaceRow, Waiting, WaitingList
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
@@ -51,6 +52,7 @@ __all__ = [
     "Outputs",
     "Picture",
     "PictureUnfit",
+    "PlaceRow",
     "Proofs",
     "Provider",
     "PublicKey",
@@ -66,4 +68,6 @@ __all__ = [
     "Unavailable",
     "UnreadableRow",
     "Uploads",
+    "Waiting",
+    "WaitingList",
 ]

@@ -8,6 +8,7 @@ from typing import Protocol
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.ledger import Account, LedgerEntry
+from shared.core.turns.shares import Turn
 from shared.ports.errors import UnreadableRow
 
 
@@ -55,13 +56,14 @@ class OpenRow:
     """One generation that is not finished and announced.
 
     ``due_at``: when the timer should check it. ``expires_at``: when something of it is lost for good. ``written_at``:
-    when the row was first written.
+    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns).
     """
 
     key: Key
     due_at: datetime
     expires_at: datetime
     written_at: datetime
+    turn: Turn | None = None
 
 
 class OpenIndex(Protocol):
@@ -78,6 +80,12 @@ class OpenIndex(Protocol):
 
     async def remove(self, key: Key) -> None:
         """Remove the row, if it exists."""
+
+    async def give(self, turn: Turn, due_at: datetime) -> bool:
+        """Write a turn, and change ``due_at``, of an existing row. Returns False without one: it has ended."""
+
+    async def turns(self, account_id: str = "") -> Sequence[Turn]:
+        """The turns in hand of one account, or of all, in no order."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[OpenRow]:
         """At most ``limit`` rows with ``due_at`` up to ``now``, the first to expire first."""

@@ -12,8 +12,9 @@ from dev.fakes.blobs import FakeBlobs
 from dev.fakes.commands import FakeCommands
 from dev.fakes.index import FakeIndex
 from dev.fakes.store import FakeStore
+from dev.fakes.waiting import FakeWaitingList
 from shared.adapters.azure_storage.access import StorageAccount
-from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore
+from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore, TableWaitingList
 from tests.adapters.azurite import azurite, blob_service, table_service
 from tests.adapters.containers import AllBlobs
 
@@ -42,6 +43,14 @@ async def table_commands(table_service: TableService) -> TableCommands:
 async def table_index(table_service: TableService) -> TableIndex:
     """An open index in a new table."""
     made = TableIndex(table_service, fresh_name())
+    await made.ensure()
+    return made
+
+
+@pytest_asyncio.fixture
+async def table_waiting_list(table_service: TableService) -> TableWaitingList:
+    """A waiting list in a new table."""
+    made = TableWaitingList(table_service, fresh_name())
     await made.ensure()
     return made
 
@@ -76,6 +85,13 @@ def index(request: pytest.FixtureRequest) -> FakeIndex | TableIndex:
     """An empty open index."""
     real: TableIndex | None = None if request.param == "fake" else request.getfixturevalue("table_index")
     return real or FakeIndex()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def waiting_list(request: pytest.FixtureRequest) -> FakeWaitingList | TableWaitingList:
+    """An empty waiting list."""
+    real: TableWaitingList | None = None if request.param == "fake" else request.getfixturevalue("table_waiting_list")
+    return real or FakeWaitingList()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.keys import Key
+from shared.core.turns.shares import Turn
 from shared.ports import OpenIndex
 from tests.adapters.examples import AWKWARD_IDS, NOW, open_row
 
@@ -90,3 +91,45 @@ async def test_the_first_of_many_pages_is_not_all(index: OpenIndex) -> None:
     found = await index.due(NOW, 3)
 
     assert [row.key.generation_id for row in found] == ["1099", "1098", "1097"]
+
+
+def a_turn(key: Key, *, begun: bool = False, weight: int = 1, since_s: float = 0) -> Turn:
+    """A turn in hand."""
+    return Turn(key=key, weight=weight, since=NOW + timedelta(seconds=since_s, microseconds=7), begun=begun)
+
+
+@pytest.mark.parametrize("account_id", AWKWARD_IDS)
+async def test_turns_are_those_of_the_rows(index: OpenIndex, account_id: str) -> None:
+    """Of one account, or of all; rows without a turn, and accounts whose ids begin alike, are others."""
+    mine = [a_turn(Key("u" * 128, "g" * 128, account_id)), a_turn(Key("bob", "2", account_id), begun=True, weight=4)]
+    other = a_turn(Key("bob", "3", account_id[:100] + "-x"))
+    for turn in (*mine, other):
+        await index.put(replace(open_row(turn.key), turn=turn))
+    await index.put(open_row(Key("bob", "none", account_id)))
+
+    assert sorted(await index.turns(account_id), key=lambda turn: turn.key) == sorted(mine, key=lambda turn: turn.key)
+    assert {turn.key: turn for turn in await index.turns()} == {turn.key: turn for turn in (*mine, other)}
+    assert (await index.get(other.key)) == replace(open_row(other.key), turn=other)
+
+
+async def test_a_turn_is_given_to_a_row_and_goes_with_it(index: OpenIndex) -> None:
+    """With the time of its check, and nothing else changes. A put without it takes it back, a removal too."""
+    row, later = open_row(KEY), NOW + timedelta(seconds=30)
+    await index.put(row)
+
+    assert await index.give(a_turn(KEY), later)
+    assert await index.get(KEY) == replace(row, due_at=later, turn=a_turn(KEY))
+    await index.move(KEY, NOW)
+    assert list(await index.turns("ada")) == [a_turn(KEY)]
+
+    await index.put(row)
+    assert list(await index.turns()) == []
+    await index.give(a_turn(KEY, begun=True), later)
+    await index.remove(KEY)
+    assert list(await index.turns()) == []
+
+
+async def test_a_turn_brings_no_row_back(index: OpenIndex) -> None:
+    """What has ended meanwhile needs none."""
+    assert not await index.give(a_turn(KEY), NOW)
+    assert await index.get(KEY) is None

@@ -262,10 +262,12 @@ def test_a_ledger_entry_that_does_not_add_up_is_unreadable() -> None:
 
 
 def test_the_open_index_has_16_partitions() -> None:
-    """They are hexadecimal digits, and all are used."""
-    partitions = {rows.open_keys(Key("ada", str(number)))[0] for number in range(500)}
+    """They are hexadecimal digits, and all are used. An account's rows are in one, where its turns are looked for."""
+    partitions = {rows.open_keys(Key("ada", "one", str(number)))[0] for number in range(500)}
+    of_one = {rows.open_keys(Key(str(number), str(number), "acme"))[0] for number in range(500)}
 
     assert partitions == set("0123456789abcdef")
+    assert of_one == {rows.open_partition("acme")}
 
 
 @pytest.mark.parametrize(("user", "generation"), [(1, 1), (55, 56), (56, 56), (128, 127), (128, 128)])

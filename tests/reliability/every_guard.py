@@ -10,6 +10,7 @@ from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
 from tests.reliability.proof_guards import PROOF_GUARDS
 from tests.reliability.receiving_guards import RECEIVING_GUARDS
+from tests.reliability.turn_guards import TURN_GUARDS
 
 TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
@@ -22,6 +23,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     PICTURE_GUARDS,
     PROOF_GUARDS,
     RECEIVING_GUARDS,
+    TURN_GUARDS,
 )
 
 EVERY_GUARD: tuple[Guard, ...] = tuple(guard for table in TABLES for guard in table)

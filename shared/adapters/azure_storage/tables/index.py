@@ -1,19 +1,21 @@
 """The open index in Azure Tables: implements ``OpenIndex``.
 
 It is a table of its own, with a row for each generation that is not finished and announced. PartitionKey is a hash of
-the key. RowKey is ``account;user;generation``, or has a digest if the ids are too long. The ids are columns too.
+the account. RowKey is ``account;user;generation``, or has a digest if the ids are too long. The ids are columns too.
 Writes carry no ETag, because a row is only a reminder: the message handler reads the generation itself.
 """
 
 import heapq
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from shared.adapters.azure_storage.errors import Answered, answered_by_sdk
 from shared.adapters.azure_storage.tables import rows
 from shared.adapters.azure_storage.tables.errors import is_row_missing, sdk_translated, translated
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
+from shared.core.turns.shares import Turn
 from shared.ports import OpenRow
 
 
@@ -36,16 +38,43 @@ class TableIndex:
 
     async def move(self, key: Key, due_at: datetime) -> None:
         """Implements ``OpenIndex``. It merges one column, which Tables refuses if there is no row."""
+        await self._merge(key, {"due_at": due_at})
+
+    async def give(self, turn: Turn, due_at: datetime) -> bool:
+        """Implements ``OpenIndex``."""
+        return await self._merge(turn.key, {"due_at": due_at, **rows.turn_columns(turn)})
+
+    async def turns(self, account_id: str = "") -> Sequence[Turn]:
+        """Implements ``OpenIndex``. A row without the column does not match. "<" is the character after ";"."""
+        query = "turn_at ge @first"
+        parameters: dict[str, Any] = {"first": datetime(1980, 1, 1, tzinfo=UTC)}
+        if account_id:
+            query += " and PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
+            of_account = {
+                "partition": rows.open_partition(account_id),
+                "from": f"{account_id};",
+                "to": f"{account_id}<",
+            }
+            parameters |= of_account
+        table = self._service.sdk.get_table_client(self._name)
+        with sdk_translated(self._name, self._service.role):
+            found = [rows.turn_of(row) async for row in table.query_entities(query, parameters=parameters)]
+        return [turn for turn in found if turn]
+
+    async def _merge(self, key: Key, changed: dict[str, Any]) -> bool:
+        """Change columns of a row. Returns False if there is none."""
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  # see service.py
         from azure.data.tables import UpdateMode  # noqa: PLC0415  # as above
 
         table = self._service.sdk.get_table_client(self._name)
         with sdk_translated(self._name, self._service.role):
             try:
-                await table.update_entity({**_keys(key), "due_at": due_at}, mode=UpdateMode.MERGE)
+                await table.update_entity({**_keys(key), **changed}, mode=UpdateMode.MERGE)
             except HttpResponseError as error:
                 if not is_row_missing(answered_by_sdk(error)):
                     raise
+                return False
+        return True
 
     async def get(self, key: Key) -> OpenRow | None:
         """Implements ``OpenIndex``."""

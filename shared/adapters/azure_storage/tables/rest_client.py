@@ -57,9 +57,9 @@ class TableRestClient:
         headers = {**_WRITE, "If-Match": etag} if etag else _WRITE
         return _etag(await self._send("PUT", entities.target(table, row), headers, entities.encoded(row)))
 
-    async def delete(self, table: str, keys: Row) -> None:
-        """Delete a row, whatever its ETag. Raises ``Answered`` with status 404 if there is none."""
-        await self._send("DELETE", entities.target(table, keys), {**_READ, "If-Match": "*"})
+    async def delete(self, table: str, keys: Row, etag: str = "*") -> None:
+        """Delete a row, by default whatever its ETag. Raises ``Answered`` if there is none, or with another ETag."""
+        await self._send("DELETE", entities.target(table, keys), {**_READ, "If-Match": etag})
 
     async def transact(self, table: str, writes: Sequence[Write]) -> list[str]:
         """Write all rows or none; returns the new ETags in order.

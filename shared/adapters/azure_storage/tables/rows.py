@@ -34,6 +34,7 @@ from shared.core.money.usage import Used
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord, read_record
+from shared.core.turns.shares import Turn
 from shared.ports import OpenRow
 
 ACCOUNT = "account"
@@ -350,15 +351,21 @@ def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:
 
 
 def open_keys(key: Key) -> tuple[str, str]:
-    """PartitionKey and RowKey in the open index. There are 16 partitions, so that the load is spread over servers."""
-    return f"{zlib.crc32(str(key).encode()) & 0xF:x}", index_key(key)
+    """PartitionKey and RowKey in the open index."""
+    return open_partition(key.account_id), index_key(key)
+
+
+def open_partition(account_id: str) -> str:
+    """One of 16 partitions, so that the load is spread over servers. An account's rows are in one: see ``turns``."""
+    return f"{zlib.crc32(account_id.encode()) & 0xF:x}"
 
 
 def open_row(row: OpenRow) -> Row:
     """An ``OpenRow`` as a row."""
     partition_key, row_key = open_keys(row.key)
     times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
-    return {"PartitionKey": partition_key, "RowKey": row_key, **row.key.properties, **times}
+    turn = turn_columns(row.turn) if row.turn else {}
+    return {"PartitionKey": partition_key, "RowKey": row_key, **row.key.properties, **times, **turn}
 
 
 def open_of(row: Mapping[str, Any]) -> OpenRow:
@@ -369,4 +376,20 @@ def open_of(row: Mapping[str, Any]) -> OpenRow:
         due_at=columns.time("due_at"),
         expires_at=columns.time("expires_at"),
         written_at=columns.time("written_at"),
+        turn=turn_of(row),
     )
+
+
+def turn_columns(turn: Turn) -> Row:
+    """A turn as columns of its open row."""
+    return {"turn_at": turn.since, "turn_begun": turn.begun, "turn_weight": turn.weight}
+
+
+def turn_of(row: Mapping[str, Any]) -> Turn | None:
+    """The turn of an open row, if it has one."""
+    columns = Columns(row)
+    since = columns.maybe_time("turn_at")
+    if since is None:
+        return None
+    begun, weight = columns.get("turn_begun", bool), columns.get("turn_weight", int)
+    return Turn(key=_key(columns, "account_id"), weight=weight, since=since, begun=begun)
