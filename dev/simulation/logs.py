@@ -24,19 +24,21 @@ class Said:
     """What was said, each once: the last part of each is a mapping of texts and numbers."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[Any, ...]] = {}
+        self._said: dict[tuple[tuple[Any, ...], tuple[Any, ...]], str] = {}
 
     def append(self, said: tuple[Any, ...]) -> None:
         """Keep it, if it is new."""
         *first, facts = said
-        self._said.setdefault(f"{first} {sorted(facts.items())}", said)
+        named = tuple(first), tuple(sorted(facts.items()))
+        if named not in self._said:
+            self._said[named] = f"{named}"
 
     def state(self) -> str:
         """All of it, in an order of its own."""
-        return "\n".join(sorted(self._said))
+        return "\n".join(sorted(self._said.values()))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self._said.values())
+        return ((*first, dict(facts)) for first, facts in self._said)
 
     def __len__(self) -> int:
         return len(self._said)

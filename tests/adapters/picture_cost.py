@@ -1,10 +1,12 @@
-"""Measures what one picture costs. It is run as a program with a file's name, in a process that does nothing else.
+"""Measures what pictures cost: a program that reads files' names, a line each, and answers each with a line.
 
-It prints how much memory the process had at its peak beyond what it had before the file was read (MiB), the CPU time
-(user and system, all threads), and what came of the picture.
+Each picture is measured in a fork of its own that has imported what it needs and done nothing yet. The line says how
+much memory the process had at its peak beyond what it had before the file was read (MiB), the CPU time (user and
+system, all threads), and what came of the picture.
 """
 
 import asyncio
+import gc
 import io
 import json
 import os
@@ -49,15 +51,34 @@ def cpu_s() -> float:
     return times.user + times.system
 
 
-async def main(name: str) -> None:
-    """Measure one picture and print the result."""
+async def measured(name: str) -> dict[str, float | str]:
+    """What one picture costs in this process, which does nothing else."""
     await looked_at(TINY)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # noqa: ASYNC240  # the peak begins again
     before_mib, before_s = memory_mib("VmRSS"), cpu_s()
     came = await looked_at(Path(name).read_bytes())  # noqa: ASYNC240  # nothing else is waiting
     more_mib = memory_mib("VmHWM") - before_mib
-    sys.stdout.write(json.dumps({"more_mib": round(more_mib, 1), "cpu_s": round(cpu_s() - before_s, 2), "came": came}))
+    return {"more_mib": round(more_mib, 1), "cpu_s": round(cpu_s() - before_s, 2), "came": came}
+
+
+def say(answer: dict[str, float | str]) -> None:
+    """Answer with one line."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Have each picture measured in a fork."""
+    gc.freeze()  # what has been imported is no fork's to collect
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            say(asyncio.run(measured(line.rstrip("\n"))))
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        if status:
+            say({"came": f"its process ended with {os.waitstatus_to_exitcode(status)}"})
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    main()

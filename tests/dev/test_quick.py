@@ -9,7 +9,7 @@ import pytest
 from _pytest.mark import MarkMatcher
 from _pytest.mark.expression import Expression
 
-from dev import check, commands, quick_tests
+from dev import check, commands, halves
 from dev import test as command
 from dev.check import compiling
 
@@ -61,10 +61,13 @@ def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureReques
 
 def test_all_of_them_run_without_it(tmp_path: Path) -> None:
     """Without the option every test runs: what one part ignores is exactly what the other part is."""
-    one, two = (arguments[1:] for arguments in command.tests([], tmp_path).values())
-    ignored = [argument.partition("=")[2] for argument in two if argument.startswith("--ignore")]
-    assert one[-len(ignored) :] == ignored
-    assert not {"-m", "-k", "--deselect"} & {*one, *two}
+    alone, half, other = command.tests([], tmp_path).values()
+    ignored = [argument.partition("=")[2] for argument in half if argument.startswith("--ignore")]
+    assert alone[-len(ignored) :] == ignored
+    assert half == other
+    assert half[:2] == ["python", "-m"]
+    assert not {"-m", "-k", "--deselect"} & {*alone[1:], *half[2:]}
+    assert "dev.quick_tests" not in {*alone, *half}
 
 
 @pytest.mark.parametrize(
@@ -81,12 +84,22 @@ def test_it_takes_pytests_arguments(argv: list[str], last: list[str], tmp_path: 
 def test_each_file_is_claimed_by_one_process(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Two processes that take turns run every test once between them, and a file whole."""
     items = request.session.items
-    halves = [quick_tests.claimed(items, tmp_path) for _ in range(2)]
+    shares = [halves.claimed(halves.longest_first(items), tmp_path) for _ in range(2)]
     ran: list[list[pytest.Item]] = [[], []]
     for turn in range(2 * len(items) + 2):
-        ran[turn % 2] += [item for item in [next(halves[turn % 2], None)] if item]
+        ran[turn % 2] += [item for item in [next(shares[turn % 2], None)] if item]
     assert sorted(item.nodeid for half in ran for item in half) == sorted(item.nodeid for item in items)
     assert not {item.path for item in ran[0]} & {item.path for item in ran[1]}
+
+
+def test_long_files_come_first(request: pytest.FixtureRequest) -> None:
+    """Every test is there once, a file's tests stay together, and nothing long waits for what is not."""
+    items = halves.longest_first(reversed(request.session.items))
+    assert sorted(item.nodeid for item in items) == sorted(item.nodeid for item in request.session.items)
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    started = {item.path for item in items if item.get_closest_marker("process")} - long
+    ranks = [0 if item.path in long else 1 if item.path in started else 2 for item in items]
+    assert ranks == sorted(ranks)
 
 
 def test_it_is_in_the_help_and_in_the_readme() -> None:
@@ -151,9 +164,9 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
     for file in (one, two):
         file.parent.mkdir(parents=True)
         file.write_text(SHARED)
-    options = ["-q", "-n", "0", "-p", "dev.quick_tests", f"--claims={claims}", "-p", "no:cacheprovider"]
+    options = ["-q", "-n", "0", "-pdev.halves", "-pdev.quick_tests", "-pno:cacheprovider", f"--claims={claims}"]
     program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
-    quick_tests.claim_of(two, claims).touch()
+    halves.claim_of(two, claims).touch()
     failed = (1, "1 failed, 5 passed")
     turns: list[tuple[Path | None, tuple[int, str]]] = [(one, failed), (two, failed), (None, (0, "no tests ran"))]
     for ran, ended in turns:
@@ -161,7 +174,7 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == ended, done.stdout
         assert (f"{ran}" in done.stdout) == (ran is not None)
         if ran is one:
-            quick_tests.claim_of(two, claims).unlink()
+            halves.claim_of(two, claims).unlink()
 
 
 @pytest.mark.process

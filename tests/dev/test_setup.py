@@ -81,6 +81,17 @@ def test_a_package_of_this_repository_that_is_new_or_changed_means_setting_up_ag
         assert setup.is_ready(project)
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose set-up was killed while it made .venv, with the environment that the next set-up made there."""
+    made = Project(tmp_path_factory.mktemp("installed"))
+    made.local.mkdir()
+    made.python.parent.mkdir(parents=True)
+    (made.venv / "pyvenv.cfg").write_text("home = /nowhere\n", encoding="utf-8")
+    assert setup.make_venv(made) == sys.version_info[:2]
+    return made
+
+
 #: A build backend that needs no package: it makes a wheel with one path, as an editable installation is.
 BACKEND = """
 import os, zipfile
@@ -97,18 +108,17 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 
 
 @pytest.mark.process
-def test_packages_of_this_repository_are_installed_editable_without_the_registry(project: Project) -> None:
+def test_packages_of_this_repository_are_installed_editable_without_the_registry(installed: Project) -> None:
     """Their code is used in place, so a changed line takes effect at once."""
-    folder = project.root / "packages" / "own"
+    folder = installed.root / "packages" / "own"
     (folder / "src").mkdir(parents=True)
     (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
     build = '[build-system]\nrequires = ["not-in-any-registry"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     (folder / "pyproject.toml").write_text(build, encoding="utf-8")
-    setup.make_venv(project)
-    setup.install_own_packages(project)
+    setup.install_own_packages(installed)
     for version in ("1", "2"):
         (folder / "src" / "own_package.py").write_text(f"print({version})", encoding="utf-8")
-        assert setup_step.output_of([str(project.python), "-B", "-c", "import own_package"]) == f"{version}\n"
+        assert setup_step.output_of([str(installed.python), "-B", "-c", "import own_package"]) == f"{version}\n"
 
 
 def test_without_a_setup_there_is_no_node(project: Project) -> None:
@@ -118,12 +128,12 @@ def test_without_a_setup_there_is_no_node(project: Project) -> None:
 
 
 @pytest.mark.process
-def test_half_a_virtual_environment_is_made_again(project: Project) -> None:
-    """A set-up that was killed while it made .venv does not block the next one."""
-    project.python.parent.mkdir(parents=True)
-    (project.venv / "pyvenv.cfg").write_text("home = /nowhere\n", encoding="utf-8")
-    assert setup.make_venv(project) == sys.version_info[:2]
-    assert setup._python_version(project) == sys.version_info[:2]
+def test_half_a_virtual_environment_is_made_again(installed: Project) -> None:
+    """A set-up that was killed while it made .venv does not block the next one, and what it made is kept."""
+    assert setup._python_version(installed) == sys.version_info[:2]
+    made_at = installed.python.lstat().st_mtime_ns
+    assert setup.make_venv(installed) == sys.version_info[:2]
+    assert installed.python.lstat().st_mtime_ns == made_at
 
 
 def test_two_setups_run_one_after_the_other(project: Project) -> None:

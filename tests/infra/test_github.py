@@ -18,7 +18,7 @@ from tests.infra.test_package import package
 pytestmark = pytest.mark.process  # az, azd and their like are programs
 
 #: Answers from a file by the first words of the call, and writes every call down.
-PROGRAM = """#!{python}
+PROGRAM = """#!{python} -IS
 import json, os, pathlib, sys
 folder = pathlib.Path(os.environ["FAKE_FOLDER"])
 words = [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]

@@ -22,7 +22,7 @@ TOKEN = "r8_" + "t" * 37
 SIGNING_SECRET = "whsec_" + "s" * 32
 
 #: Keeps secrets as files in a folder, as a vault would; a call, its files and their modes go into calls.jsonl.
-AZ = """#!{python}
+AZ = """#!{python} -IS
 import json, os, pathlib, sys
 vault = pathlib.Path(os.environ["FAKE_VAULT"])
 arguments = sys.argv[1:]

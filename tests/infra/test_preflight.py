@@ -15,20 +15,22 @@ preflight = load("preflight")
 
 pytestmark = pytest.mark.process  # az, azd and their like are programs
 
-#: Answers from a file by the first words of the call; writes down each azd command.
-PROGRAM = """#!{python}
-import json, os, pathlib, sys, time
-folder = pathlib.Path(os.environ["FAKE_FOLDER"])
-words = " ".join(sys.argv[1:])
-if pathlib.Path(sys.argv[0]).name == "azd":
-    (folder / "azd_calls").write_text(words)
+#: Answers from a file by the first words of the call; writes down each azd command. It is started 200 times, and what it
+#: imports would be most of its cost.
+PROGRAM = """#!{python} -IS
+import os, sys, time
+folder, words = os.environ["FAKE_FOLDER"], " ".join(sys.argv[1:])
+if os.path.basename(sys.argv[0]) == "azd":
+    with open(os.path.join(folder, "azd_calls"), "w") as calls:
+        calls.write(words)
     sys.exit(0)
-for start, answer in json.loads((folder / "answers.json").read_text()).items():
-    if start in words:
-        if isinstance(answer, str):
-            time.sleep(float(answer[5:])) if answer.startswith("sleep") else sys.exit(answer)
-        print(json.dumps(answer))
-        sys.exit(0)
+with open(os.path.join(folder, "answers")) as answers:
+    for start, refusal, answer in eval(answers.read()):
+        if start in words:
+            if refusal:
+                time.sleep(float(answer[5:])) if answer.startswith("sleep") else sys.exit(answer)
+            print(answer)
+            sys.exit(0)
 sys.exit("no answer to " + words)
 """
 
@@ -70,7 +72,11 @@ class CommandContext:
 
     def run(self, *arguments: str) -> int:
         """Run the hook."""
-        (self.folder / "answers.json").write_text(json.dumps(self.answers))
+        answers = [
+            (start, True, answer) if isinstance(answer, str) else (start, False, json.dumps(answer))
+            for start, answer in self.answers.items()
+        ]
+        (self.folder / "answers").write_text(repr(answers))
         code: int = preflight.main(list(arguments), self.env)
         return code
 

@@ -43,7 +43,8 @@ def test_a_schedule_that_is_not_walked_ends_as_the_one_that_was(name: str) -> No
         stage = run(perform(schedule))
         assert decided.struck == stage.fault.struck
         equal += decided.walked is not schedule
-        assert left(stage) == walked.setdefault(decided.walked, left(stage)), (schedule, decided.walked)
+        leaves = left(stage)
+        assert leaves == walked.setdefault(decided.walked, leaves), (schedule, decided.walked)
     assert equal > 100
 
 

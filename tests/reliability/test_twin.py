@@ -27,6 +27,10 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may 
 WEBHOOKS = (Webhook.ONCE, Webhook.DISORDERED, Webhook.NONE)
 
 
+#: Types of values that have no time in them.
+PLAIN = frozenset({str, bytes, int, bool, float, type(None)})
+
+
 class Twins(Enum):
     """The timing of the second delivery."""
 
@@ -120,6 +124,8 @@ def timeless(value: Any) -> Any:
 
     A day stays as it is, for what may be spent is counted by it.
     """
+    if type(value) in PLAIN:  # as most are, and the questions below take long
+        return value
     if isinstance(value, datetime):
         return START
     if isinstance(value, Mapping):

@@ -6,7 +6,7 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from shared.core.keys import GivenIds, Key
@@ -67,9 +67,9 @@ class GenerationRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The message that ``parse_request`` reads back, without absent fields. Unknown fields are null."""
-        kept = {
-            name: value for name, value in asdict(self).items() if value is not None and name not in _NOT_IN_MESSAGE
-        }
+        named = ((each.name, getattr(self, each.name)) for each in fields(self))
+        kept = {name: value for name, value in named if value is not None and name not in _NOT_IN_MESSAGE}
+        kept["metadata"] = dict(self.metadata)
         if not self.strict:
             del kept["strict"]
         unknown = dict.fromkeys(self.unknown_fields)
