@@ -3,7 +3,7 @@
 Rules of this file:
 1. Both processes collect the same tests. Each claims the next test file that nobody has claimed, and runs it whole, so
    that what is made once for a file is made once. A claim is a file in the folder, which one process alone can make.
-2. Files with long tests come first, then those that start processes: a process that is left alone at the end has little
+2. Files with long tests come first, then those that start processes: a process that runs alone at the end has little
    left to do.
 3. It replaces xdist, whose controller hears of each step of each test and takes a sixth of the CPU time.
 """

@@ -23,8 +23,7 @@ from shared.core.catalog.tiers import Tier
 from shared.core.modality import InputKind, Modality
 from shared.core.money.pricing import Price, Unit
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, ProviderName
-from shared.core.requests.fields import MODALITIES, WRITTEN
-from shared.core.requests.messages import GenerationRequest
+from shared.core.requests.fields import FIELD, MODALITIES, WRITTEN
 
 #: Replicate's owner/name, with a version of 64 hex digits if it is not an official model.
 _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
@@ -186,7 +185,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _is_ours(field: object) -> bool:
-    return isinstance(field, str) and field in GenerationRequest.__dataclass_fields__
+    return isinstance(field, str) and field in FIELD
 
 
 def _sizing(where: str, raw: Any) -> Sizing | None:
