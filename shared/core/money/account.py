@@ -21,9 +21,6 @@ from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Limit, Warned
 from shared.core.money.windows import UNUSED, Usage
 
-#: What an account without a plan of its own has.
-DEFAULT_PLAN = "free"
-
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -50,13 +47,14 @@ Stamps = tuple[Stamp, ...]
 class Account(Sums):
     """What pays: a person, a team or a customer. By default each user has an account of the same id.
 
+    ``plan`` is the name of its plan; empty: the default plan.
     ``seq`` and ``head`` are the number and the digest of its last ledger entry, ``moved_at`` its time: the times of an
     account's entries never go back, whatever the workers' clocks say.
     """
 
     account_id: str
     name: str = ""
-    plan: str = DEFAULT_PLAN
+    plan: str = ""
     standing: Standing = Standing.ACTIVE
     suspended_for: str = ""
     approvers: tuple[str, ...] = ()

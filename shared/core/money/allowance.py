@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.core.money.buckets import DEFAULT_PRIORITY, Bucket, Buckets, Change, Changes, Terms, taken
+from shared.core.money.buckets import Bucket, Buckets, Change, Changes, Terms, taken
 from shared.core.money.credits import MOST_CREDITS, MOST_SUM, whole
 from shared.core.money.windows import Span, calendar_period, zone_of
 
@@ -37,20 +37,29 @@ class Becomes(StrEnum):
     ENDED = "ended"
 
 
+class Period(StrEnum):
+    """How often an allowance is granted. A period is one of the calendar, in the account's zone."""
+
+    MONTHLY = "monthly"
+    WEEKLY = "weekly"
+
+    @property
+    def span(self) -> Span:
+        """The calendar's window that it is."""
+        return Span.MONTH if self is Period.MONTHLY else Span.WEEK
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """Credits for each period of a plan. ``rollover_credits``: how many unused ones go on into the next period."""
+    """The credits that a plan grants in each period. ``rollover_credits``: how many unused ones stay at most."""
 
     credits: int
-    period: Span = Span.MONTH
+    period: Period
     rollover_credits: int = 0
-    priority: int = DEFAULT_PRIORITY
 
     def __post_init__(self) -> None:
         whole("credits", self.credits, 1, MOST_CREDITS)
         whole("rollover_credits", self.rollover_credits, 0, MOST_CREDITS)
-        if self.period not in (Span.WEEK, Span.MONTH):
-            raise ValueError("period must be week or month")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +94,7 @@ def due(
     """The allowance that is due at this time; None if there is none."""
     if allowance is None or (running is not None and at < running.end):
         return None
-    first, end = calendar_period(allowance.period, at, zone_of(zone))
+    first, end = calendar_period(allowance.period.span, at, zone_of(zone))
     start = max(first, running.end) if running else first
     share = _share(allowance.credits, end - start, end - first)
     unused = taken([bucket for bucket in _of_allowances(buckets) if _over(bucket, at)], _ALL)
@@ -93,7 +102,7 @@ def due(
     carried = _carried(allowance, running, min(left, allowance.rollover_credits), start, zone)
     kept = min(left, carried)
     period = f"{start:%Y-%m-%dT%H:%M}Z"
-    new = Change(Terms(f"{PREFIX}{period}", start, end, allowance.priority), share + carried)
+    new = Change(Terms(f"{PREFIX}{period}", start, end), share + carried)
     return Settled(
         changes=(*unused, new),
         granted=share + carried - kept,
@@ -124,11 +133,11 @@ def plan_changed(
     if becomes is Becomes.ENDED or new is None:
         after = replace(running, since=at, credits=0, got=debt) if running else None
         return Settled(changes, 0, expired, after)
-    first, end = calendar_period(new.period, at, zone_of(zone))
+    first, end = calendar_period(new.period.span, at, zone_of(zone))
     share = _share(new.credits, end - at, end - first)
     granted = max(0, share - debt)
     if granted:
-        changes = (*changes, Change(Terms(f"{PREFIX}plan:{name}", at, end, new.priority), granted))
+        changes = (*changes, Change(Terms(f"{PREFIX}plan:{name}", at, end), granted))
     after = Running(end=end, since=at, whole_s=_s(end - first), credits=new.credits, got=max(share, debt))
     return Settled(changes, granted, expired, after)
 
@@ -154,7 +163,7 @@ def _carried(allowance: Allowance, running: Running | None, carried: int, start:
     """What rolls over into the period that begins at ``start``, if nobody used the periods since the last one."""
     most, end = allowance.rollover_credits, running.end if running else start
     while end < start and carried < most:
-        first, following = calendar_period(allowance.period, end, zone_of(zone))
+        first, following = calendar_period(allowance.period.span, end, zone_of(zone))
         carried = min(most, carried + _share(allowance.credits, following - end, following - first))
         end = following
     return carried

@@ -18,11 +18,14 @@ from enum import StrEnum
 
 from shared.core.keys import is_id
 from shared.core.money.credits import MOST_CREDITS, MOST_USD_MICROS, whole
-from shared.core.money.windows import Counted, Span, Usage
+from shared.core.money.windows import CALENDAR, Counted, Span, Usage
 from shared.core.reasons import counted
 
 #: The shares of a limit, in percent, at which ``warn`` says so.
 STEPS = (50, 80, 100)
+
+#: The windows in sentences.
+_PER = {span: f"per {span}" for span in CALENDAR} | {Span.ROLLING_24H: "in 24 hours"}
 
 #: A row has at most this many limits and memories of removed ones, because all of it is read with every message.
 MOST_LIMITS = 50
@@ -40,7 +43,7 @@ class Unit(StrEnum):
     """What a limit counts."""
 
     CREDITS = "credits"
-    USD = "usd"
+    USD = "usd_micros"
 
 
 class Effect(StrEnum):
@@ -174,7 +177,7 @@ def sentence(exceeded: Exceeded) -> str:
         said = f"This needs up to {counted(exceeded.cost, 'credit')}. Used or held: {exceeded.used} of {limit.amount}"
     else:
         said = f"This needs up to {_percent(exceeded.cost, limit)}. Used or held: {_percent(exceeded.used, limit)}"
-    said += f" of the {limit.scope}'s limit {limit.limit_id!r} per {limit.window}."
+    said += f" of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]}."
     if exceeded.free_at is None:
         return f"{said} Ask for less, or have the limit raised."
     until = f"{exceeded.free_at:%Y-%m-%d %H:%M} UTC"
@@ -185,7 +188,7 @@ def notice_sentence(notice: Notice) -> str:
     """What a warning says."""
     limit = notice.limit
     used = f"{notice.used} of {limit.amount} credits" if limit.unit is Unit.CREDITS else _percent(notice.used, limit)
-    return f"{notice.step} % of the {limit.scope}'s limit {limit.limit_id!r} per {limit.window} are reached: {used}."
+    return f"{notice.step} % of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]} are reached: {used}."
 
 
 def _percent(number: int, limit: Limit) -> str:

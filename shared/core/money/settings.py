@@ -132,7 +132,7 @@ def set_limit(account: Account, user: User | None, limit: Limit, *, order: Order
     holder, name = user or account, _limit_setting(limit.scope, limit.limit_id)
     if len({stamp.setting for stamp in holder.stamps if stamp.setting.startswith("limit:")} | {name}) > MOST_LIMITS:
         raise ValueError(f"there are at most {MOST_LIMITS} limits, removed ones among them: use the id of an old one")
-    amount = f"{limit.amount} {'credits' if limit.unit == 'credits' else 'USD micros'}"
+    amount = f"{limit.amount} {limit.unit}"
     said = f"limit {limit.limit_id}: {limit.effect} at {amount} per {limit.window} for the {limit.scope}"
     limits = tuple(sorted(laid_over(holder.limits, (limit,)), key=lambda each: (each.scope, each.limit_id)))
     return _limited(account, user, limits, name, Move.SET_LIMIT, order, posting, said)

@@ -25,7 +25,7 @@ class Span(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
-    ROLLING_24H = "24h"
+    ROLLING_24H = "rolling_24h"
 
 
 #: The windows that begin and end with the calendar.
