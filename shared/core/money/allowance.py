@@ -9,8 +9,9 @@ Rules of this file:
 4. A period that begins late, because the one before ended within it (another zone, another length), is granted in
    proportion to what is left of it, rounded up.
 5. A plan change says what becomes of the running allowance. ``kept``: nothing, and the new plan's begins with the next
-   period. ``prorated``: each plan gives its share of its part of the period; what was given beyond that expires as far
-   as it is available, and the rest of it is taken off the new plan's share. ``ended``: all that is available of it
+   period. ``prorated``: each plan gives its share of its part of the period, rounded down, so that no number of changes
+   makes credits; what was given beyond that expires as far as it is available, and the rest of it is taken off the
+   new plan's share. ``ended``: all that is available of it
    expires, and the new plan's begins with the next period.
 """
 
@@ -134,7 +135,7 @@ def plan_changed(
         after = replace(running, since=at, credits=0, got=debt) if running else None
         return Settled(changes, 0, expired, after)
     first, end = calendar_period(new.period.span, at, zone_of(zone))
-    share = _share(new.credits, end - at, end - first)
+    share = new.credits * _s(end - at) // _s(end - first)
     granted = max(0, share - debt)
     if granted:
         changes = (*changes, Change(Terms(f"{PREFIX}plan:{name}", at, end), granted))
@@ -145,7 +146,7 @@ def plan_changed(
 def _taken_back(running: Running, becomes: Becomes, buckets: Buckets, at: datetime) -> tuple[Changes, int]:
     """What expires of the running allowance, and how much of what was given beyond its share is spent already."""
     mine = _of_allowances(buckets)
-    earned = -(-running.credits * _s(at - running.since) // running.whole_s)
+    earned = running.credits * _s(at - running.since) // running.whole_s
     beyond = max(0, running.got - earned)
     changes = taken(mine, _ALL if becomes is Becomes.ENDED else beyond)
     return changes, max(0, beyond + sum(change.available for change in changes))
