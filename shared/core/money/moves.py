@@ -21,9 +21,11 @@ from shared.core.money.allowance import Allowance
 from shared.core.money.buckets import (
     DEFAULT_PRIORITY,
     MOST_BUCKETS,
+    Buckets,
     Change,
     Changes,
     Terms,
+    bucket_of,
     check_amount,
     expired,
     held,
@@ -212,24 +214,34 @@ def revoke(account: Account, amount: int, *, revoke_id: str, posting: Posting, g
 
 
 def correct(
-    account: Account, change: Sums, *, correction_id: str, posting: Posting, ledger_only: bool = False
+    account: Account,
+    change: Sums,
+    *,
+    correction_id: str,
+    posting: Posting,
+    bucket_id: str = "",
+    ledger_only: bool = False,
 ) -> Moved:
     """An operator's compensating entry. ``granted`` follows from the other sums.
 
-    What is taken is taken in the order of spending; what is added is a bucket of its own. ``ledger_only``: the account
-    was right and its ledger was not, so that only the entry is made.
+    What is taken is taken in the order of spending, or of the bucket that is named; what is added is added to the named
+    bucket, or is a bucket of its own. ``ledger_only``: the account was right and its ledger was not, so that only the
+    entry is made.
     """
     change.check(-MOST_SUM)
     others = change.available + change.held + change.captured + change.expired + change.revoked
-    sums = replace(change, granted=others)
+    sums, said = replace(change, granted=others), _said(change) + (f" in {bucket_id}" if bucket_id else "")
     so_far = Moved(account) if ledger_only else brought(account, posting)
-    at = _time(so_far.account, posting)
-    changes = _corrected(so_far.account, change, Terms(f"correction:{correction_id}", at), ledger_only=ledger_only)
-    after = post(so_far, Move.CORRECTION, correction_id, posting, sums, changes, asked=_said(sums))
+    at = _time(account, posting)
+    bucket = bucket_of(account.buckets, bucket_id)
+    terms = bucket.terms if bucket else Terms(bucket_id or f"correction:{correction_id}", at)
     if not ledger_only:
-        return after
-    entry = after.entries[-1]
-    return Moved(replace(account, seq=entry.seq, moved_at=entry.at), after.entries)
+        buckets = (bucket,) if bucket else so_far.account.buckets
+        changes = _corrected(buckets, change, terms)
+        return post(so_far, Move.CORRECTION, correction_id, posting, sums, changes, asked=said)
+    changes = (Change(terms, change.available, change.held),)
+    made = entry_of(account, Move.CORRECTION, correction_id, posting, sums, changes, asked=said)
+    return Moved(replace(account, seq=made.seq, moved_at=made.at), (made,))
 
 
 def ended_unopened(account: Account, *, key: Key, posting: Posting) -> Moved:
@@ -241,8 +253,15 @@ def post(
     so_far: Moved, move: Move, entry_id: str, posting: Posting, sums: Sums, changes: Changes, **facts: object
 ) -> Moved:
     """Add one entry and apply it. Every other function of the money ends here."""
-    account = so_far.account
-    entry = LedgerEntry(
+    entry = entry_of(so_far.account, move, entry_id, posting, sums, changes, **facts)
+    return replace(so_far, account=moved(so_far.account, entry), entries=(*so_far.entries, entry))
+
+
+def entry_of(
+    account: Account, move: Move, entry_id: str, posting: Posting, sums: Sums, changes: Changes, **facts: object
+) -> LedgerEntry:
+    """The account's next entry."""
+    return LedgerEntry(
         account_id=account.account_id,
         seq=account.seq + 1,
         move=move,
@@ -259,7 +278,6 @@ def post(
         why=posting.why,
         **facts,  # type: ignore[arg-type]  # checked by the callers' types
     )
-    return replace(so_far, account=moved(account, entry), entries=(*so_far.entries, entry))
 
 
 def sealed(
@@ -296,15 +314,13 @@ def _without_expired(so_far: Moved, at: datetime) -> Moved:
     return post(so_far, Move.EXPIRE, f"{account.seq + 1}", Posting(at=at), sums, changes)
 
 
-def _corrected(account: Account, change: Sums, terms: Terms, *, ledger_only: bool) -> Changes:
+def _corrected(buckets: Buckets, change: Sums, terms: Terms) -> Changes:
     """The buckets' part of a correction."""
     new = Change(terms, max(0, change.available), max(0, change.held))
-    if ledger_only:
-        return (Change(terms, change.available, change.held),)
-    less = taken(account.buckets, max(0, -change.available))
+    less = taken(buckets, max(0, -change.available))
     if -sum(each.available for each in less) < -change.available:
-        raise ValueError("the available credits of the account would be negative")
-    return (*less, *taken_of_held(account.buckets, max(0, -change.held)), *([new] if new.available or new.held else ()))
+        raise ValueError("the available credits would be negative")
+    return (*less, *taken_of_held(buckets, max(0, -change.held)), *([new] if new.available or new.held else ()))
 
 
 def _of(key: Key) -> dict[str, str]:
