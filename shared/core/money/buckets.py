@@ -125,11 +125,8 @@ def refunded(parts: Parts, captured: int, amount: int) -> Changes:
 
 def expired(buckets: Buckets, now: datetime) -> Changes:
     """The changes that expiry makes at this time (rule 4)."""
-    return tuple(
-        Change(bucket.terms, -bucket.available)
-        for bucket in buckets
-        if bucket.available and bucket.terms.expires_at is not None and bucket.terms.expires_at <= now
-    )
+    over = [bucket for bucket in buckets if (end := bucket.terms.expires_at) is not None and end <= now]
+    return tuple([Change(bucket.terms, -bucket.available) for bucket in over if bucket.available])
 
 
 def taken(buckets: Iterable[Bucket], amount: int) -> Changes:

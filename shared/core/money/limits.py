@@ -11,14 +11,14 @@ Rules of this file:
    whose account has the same id has no row: all of the account's use is that user's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core.keys import is_id
 from shared.core.money.credits import MOST_CREDITS, MOST_USD_MICROS, whole
-from shared.core.money.windows import CALENDAR, Counted, Span, Usage
+from shared.core.money.windows import CALENDAR, Span, Usage
 from shared.core.reasons import counted
 
 #: The shares of a limit, in percent, at which ``warn`` says so.
@@ -148,18 +148,16 @@ def laid_over(*layers: Iterable[Limit]) -> tuple[Limit, ...]:
 
 def check(limits: Iterable[Limit], ground: Ground, cost: Cost, approvals: tuple[Approval, ...] = ()) -> Checked:
     """Check a generation of this cost against limits of one row."""
-    used = ground.usage.used(ground.at)
     blocked: list[Exceeded] = []
     to_approve: list[Exceeded] = []
     notices: list[Notice] = []
     for limit in limits:
-        asked = cost.of(limit.unit)
-        total = _of(used, limit) + asked
+        asked, total = _asked_and_total(limit, ground, cost)
         if limit.effect is Effect.WARN:
-            if (step := _step(limit, total)) and step > _told(limit, ground):
-                notices.append(Notice(limit, step, total))
+            if total * 100 >= limit.amount * STEPS[0] and (notice := _notice(limit, total, ground)):
+                notices.append(notice)
         elif asked and total > limit.amount and not _approved(limit, cost, approvals):
-            exceeded = Exceeded(limit, total - asked, asked, _free_at(limit, ground, used, cost))
+            exceeded = Exceeded(limit, total - asked, asked, _free_at(limit, ground, total, cost))
             (blocked if limit.effect is Effect.BLOCK else to_approve).append(exceeded)
     return Checked(_last_free(blocked), tuple(to_approve), tuple(notices), _remembered(notices, ground))
 
@@ -196,13 +194,18 @@ def _percent(number: int, limit: Limit) -> str:
     return f"{-(-number * 100 // limit.amount)} %" if limit.amount else "more than 100 %"
 
 
-def _of(used: Mapping[Span, Counted], limit: Limit) -> int:
-    return used.get(limit.window, (0, 0))[limit.unit is Unit.USD]
+def _asked_and_total(limit: Limit, ground: Ground, cost: Cost) -> tuple[int, int]:
+    """What is asked in the limit's unit, and what would count in its window with it."""
+    used = ground.usage.counted(limit.window, ground.at)
+    if limit.unit is Unit.CREDITS:
+        return cost.credits, used[0] + cost.credits
+    return cost.usd_micros, used[1] + cost.usd_micros
 
 
-def _step(limit: Limit, total: int) -> int:
-    """The highest step that a total has reached; 0 for none."""
-    return max((step for step in STEPS if total and total * 100 >= step * limit.amount), default=0)
+def _notice(limit: Limit, total: int, ground: Ground) -> Notice | None:
+    """The highest step that a total has reached, if it was not told before."""
+    step = max((step for step in STEPS if total and total * 100 >= step * limit.amount), default=0)
+    return Notice(limit, step, total) if step > _told(limit, ground) else None
 
 
 def _told(limit: Limit, ground: Ground) -> int:
@@ -233,14 +236,14 @@ def _approved(limit: Limit, cost: Cost, approvals: tuple[Approval, ...]) -> bool
     return any(each.limit_id == limit.limit_id and cost.credits <= each.most_credits for each in approvals)
 
 
-def _free_at(limit: Limit, ground: Ground, used: Mapping[Span, Counted], cost: Cost) -> datetime | None:
+def _free_at(limit: Limit, ground: Ground, total: int, cost: Cost) -> datetime | None:
     """When the limit lets this cost through, if nothing more is used; None if it never does."""
     asked = cost.of(limit.unit)
     if asked > limit.amount:
         return None
     if limit.window is not Span.ROLLING_24H:
         return ground.usage.end(limit.window, ground.at, ground.zone)
-    excess = _of(used, limit) + asked - limit.amount
+    excess = total - limit.amount
     return ground.usage.rolls_free(ground.at, (excess, 0) if limit.unit is Unit.CREDITS else (0, excess))
 
 

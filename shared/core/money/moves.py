@@ -37,7 +37,19 @@ from shared.core.money.buckets import (
 )
 from shared.core.money.credits import MOST_SUM, Sums, whole
 from shared.core.money.entries import BY_PLAN, BY_SYSTEM, BY_USER, LedgerEntry, Move
-from shared.core.money.limits import Approval, Checked, Cost, Ground, Limit, Notice, Scope, both, check, laid_over
+from shared.core.money.limits import (
+    Approval,
+    Checked,
+    Cost,
+    Effect,
+    Ground,
+    Limit,
+    Notice,
+    Scope,
+    both,
+    check,
+    laid_over,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +116,18 @@ def checked(
     cost: Cost,
     at: datetime,
     approvals: tuple[Approval, ...] = (),
+    *,
+    only: Effect | None = None,
 ) -> tuple[Checked, Checked]:
     """The limits' answers for the account's use and for the user's. ``limits`` are the plan's.
 
-    A limit of the account replaces the plan's of the same scope and id, and one of the user replaces both.
+    A limit of the account replaces the plan's of the same scope and id, and one of the user replaces both. ``only``
+    leaves out limits of another effect.
     """
     at, mine = max(at, account.moved_at), user.limits if user else ()
     every = laid_over(limits, account.limits, mine)
+    if only is not None:
+        every = tuple([limit for limit in every if limit.effect is only])
     on_user = [limit for limit in every if user is not None and limit.scope is Scope.USER]
     on_account = [limit for limit in every if user is None or limit.scope is not Scope.USER]
     ground = Ground(account.usage, account.warned, account.zone, at)
@@ -132,12 +149,14 @@ def hold(
     so_far = brought(account, posting)
     account, user = so_far.account, user_for(user, key)
     at, parts = _time(account, posting), spend(account.buckets, cost.credits)
-    answers = checked(account, user, limits, cost, at)
+    answers = checked(account, user, limits, cost, at, only=Effect.WARN)
     facts = {"usd_micros": cost.usd_micros, **_of(key)}
     sums = Sums(available=-cost.credits, held=cost.credits)
     by = replace(posting, by=BY_USER)
     so_far = post(so_far, Move.HOLD, row_key(key), by, sums, held(parts), **facts)
-    after, entry = replace(so_far.account, warned=answers[0].warned), so_far.entries[-1]
+    after, entry = so_far.account, so_far.entries[-1]
+    if answers[0].notices:
+        after = replace(after, warned=answers[0].warned)
     if user is not None:
         user = replace(user, usage=used(user.usage, entry, account.zone), warned=answers[1].warned)
     notices = both(*answers).notices
@@ -233,7 +252,7 @@ def correct(
     sums, said = replace(change, granted=others), _said(change) + (f" in {bucket_id}" if bucket_id else "")
     so_far = Moved(account) if ledger_only else brought(account, posting)
     at = _time(account, posting)
-    bucket = bucket_of(account.buckets, bucket_id)
+    bucket = bucket_of(so_far.account.buckets, bucket_id)
     terms = bucket.terms if bucket else Terms(bucket_id or f"correction:{correction_id}", at)
     if not ledger_only:
         buckets = (bucket,) if bucket else so_far.account.buckets

@@ -97,31 +97,38 @@ Counted = tuple[int, int]
 class Usage:
     """All windows of an account or a user. ``calendar`` is in the order of ``CALENDAR``, or empty before the first use.
 
-    ``slots`` are in the order of time.
+    ``slots`` are in the order of time, and ``total`` is their sum: nobody adds 97 slots for every check.
     """
 
     calendar: tuple[Window, ...] = ()
     slots: tuple[Slot, ...] = ()
+    total: Counted = (0, 0)
 
     def used(self, at: datetime) -> dict[Span, Counted]:
         """What counts in each window at this time."""
-        counted = {
-            span: (window.credits, window.usd_micros) if at < window.end else (0, 0)
-            for span, window in zip(CALENDAR, self.calendar, strict=False)
-        }
-        first = _slot(at) - _SLOTS
-        live = [slot for slot in self.slots if slot[0] >= first]
-        counted[Span.ROLLING_24H] = (sum(slot[1] for slot in live), sum(slot[2] for slot in live))
-        return counted
+        return {span: self.counted(span, at) for span in Span}
+
+    def counted(self, span: Span, at: datetime) -> Counted:
+        """What counts in one window at this time."""
+        if span is Span.ROLLING_24H:
+            return _less_gone(self.slots, self.total, _slot(at) - _SLOTS)
+        if not self.calendar:
+            return (0, 0)
+        window = self.calendar[CALENDAR.index(span)]
+        return (window.credits, window.usd_micros) if at < window.end else (0, 0)
 
     def plus(self, at: datetime, credits_: int, usd_micros: int, zone: str) -> "Usage":
         """The windows after a hold at this time. A window that has ended rolls over."""
-        if all(at < window.end for window in self.calendar):
-            rolled = self.calendar or _first(at, zone)
-        else:
-            rolled = _rolled(self.calendar, at, zone)
+        rolled = self.calendar or _first(at, zone)
+        for window in rolled:
+            if at >= window.end:
+                rolled = _rolled(rolled, at, zone)
+                break
         calendar = tuple([window.plus(credits_, usd_micros) for window in rolled])
-        return Usage(calendar, _added(self.slots, _slot(at), credits_, usd_micros))
+        number = _slot(at)
+        had = _less_gone(self.slots, self.total, number - _SLOTS)
+        slots = _added(self.slots, number, credits_, usd_micros)
+        return Usage(calendar, slots, (had[0] + credits_, had[1] + usd_micros))
 
     def changed(self, held_at: datetime, credits_: int, usd_micros: int) -> "Usage":
         """The windows after what counts for a hold has changed (rule 4)."""
@@ -131,16 +138,14 @@ class Usage:
                 for window in self.calendar
             ]
         )
-        number = _slot(held_at)
-        return Usage(
-            calendar,
-            tuple(
-                [
-                    (slot[0], slot[1] + credits_, slot[2] + usd_micros) if slot[0] == number else slot
-                    for slot in self.slots
-                ]
-            ),
-        )
+        number, slots = _slot(held_at), self.slots
+        for place in range(len(slots) - 1, -1, -1):  # the hold is seldom long ago
+            found = slots[place]
+            if found[0] == number:
+                changed = (number, found[1] + credits_, found[2] + usd_micros)
+                total = (self.total[0] + credits_, self.total[1] + usd_micros)
+                return Usage(calendar, (*slots[:place], changed, *slots[place + 1 :]), total)
+        return Usage(calendar, slots, self.total)
 
     def end(self, span: Span, at: datetime, zone: str) -> datetime:
         """When the calendar window of this time ends."""
@@ -165,6 +170,15 @@ UNUSED = Usage()
 
 def _slot(at: datetime) -> int:
     return int(at.timestamp()) // _SLOT_S
+
+
+def _less_gone(slots: tuple[Slot, ...], total: Counted, first: int) -> Counted:
+    """The total without the slots before the first that counts."""
+    for slot in slots:
+        if slot[0] >= first:
+            break
+        total = (total[0] - slot[1], total[1] - slot[2])
+    return total
 
 
 def _added(slots: tuple[Slot, ...], number: int, credits_: int, usd_micros: int) -> tuple[Slot, ...]:
