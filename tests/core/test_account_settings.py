@@ -1,5 +1,6 @@
 """The settings of accounts: set and taken away without a credit, in any order of commands."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -13,7 +14,7 @@ from shared.core.money import moves, settings
 from shared.core.money.account import Account, Standing, User
 from shared.core.money.allowance import Becomes
 from shared.core.money.credits import SUMS
-from shared.core.money.entries import Move
+from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import MOST_LIMITS, Effect, Limit, Scope
 from shared.core.money.moves import Moved, Posting
 from shared.core.money.settings import Order, Settings
@@ -33,14 +34,16 @@ def order(number: int) -> Order:
 
 def test_everything_can_be_set_without_a_grant_and_taken_away_again() -> None:
     """An account exists from its first command, and afterwards is as it was, but for its stamps and entries."""
-    account, entries = NEW, []
+    account = NEW
+    entries: list[LedgerEntry] = []
     full = Settings(name="Acme", zone="Europe/Berlin", approvers=("bob", "eve"))
-    for step in (
+    first: tuple[Callable[[Account], Moved], ...] = (
         lambda was: settings.set_account(was, full, order=order(1), posting=OPS),
         lambda was: settings.set_plan(was, "premium", Becomes.KEPT, None, order=order(2), posting=OPS),
         lambda was: settings.set_limit(was, None, DAILY, order=order(3), posting=OPS),
         lambda was: settings.suspend(was, "unpaid", order=order(4), posting=OPS),
-    ):
+    )
+    for step in first:
         after = step(account)
         account, entries = after.account, [*entries, *after.entries]
     assert (account.name, account.zone, account.approvers, account.plan) == (
@@ -51,12 +54,13 @@ def test_everything_can_be_set_without_a_grant_and_taken_away_again() -> None:
     )
     assert (account.limits, account.standing, account.suspended_for) == ((DAILY,), Standing.SUSPENDED, "unpaid")
     empty = Settings(name="", zone="UTC", approvers=())
-    for step in (
+    second: tuple[Callable[[Account], Moved], ...] = (
         lambda was: settings.set_account(was, empty, order=order(5), posting=OPS),
         lambda was: settings.set_plan(was, "free", Becomes.ENDED, None, order=order(6), posting=OPS),
         lambda was: settings.remove_limit(was, None, Scope.ACCOUNT, "daily", order=order(7), posting=OPS),
         lambda was: settings.reactivate(was, order=order(8), posting=OPS),
-    ):
+    )
+    for step in second:
         after = step(account)
         account, entries = after.account, [*entries, *after.entries]
     assert replace(account, stamps=(), seq=0, moved_at=NEW.moved_at, plan="") == NEW

@@ -31,9 +31,8 @@ def brought(account: Account, at: datetime, allowance: Allowance | None = MONTHL
 def spent(account: Account, amount: int, at: datetime, name: str = "one") -> tuple[Account, Hold]:
     """The account after a hold of ``amount`` credits, and the hold."""
     key = Key("ada", name)
-    after = moves.hold(account, None, Cost(amount), key=key, posting=Posting(at=at, allowance=MONTHLY))
-    assert after.hold is not None
-    return after.account, after.hold
+    hold, after = moves.hold(account, None, Cost(amount), key=key, posting=Posting(at=at, allowance=MONTHLY))
+    return after.account, hold
 
 
 def captured(account: Account, amount: int, at: datetime) -> Account:

@@ -99,7 +99,7 @@ def test_a_sentence_about_usd_quotes_no_price() -> None:
 def test_a_warning_is_told_once_per_window_at_each_step() -> None:
     """At 50, 80 and 100 %; a release and a second rise tell nothing again, and the next window does."""
     warn, usage, told = replace(DAILY, effect=Effect.WARN), UNUSED, []
-    at, warned = NOW, ()
+    at, warned = NOW, limits.Checked().warned
     for change in (4, 1, 1, -2, 2, 3, 1, 5, -10, 9):
         if change > 0:
             answer = limits.check((warn,), Ground(usage, warned, "UTC", at), Cost(change))

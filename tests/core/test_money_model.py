@@ -20,10 +20,10 @@ from shared.core.keys import Key
 from shared.core.money import moves
 from shared.core.money.account import Account, Hold, User, moved, used
 from shared.core.money.allowance import Allowance, Period
-from shared.core.money.digest import digest_of
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Cost
 from shared.core.money.moves import Moved, Posting
+from shared.core.money.sealing import sealed
 from shared.core.money.settings import Order, Settings, set_account
 from shared.core.money.windows import CALENDAR, UNUSED, Span
 
@@ -160,9 +160,9 @@ class Bench:
 
     def saved(self, after: Moved, user_id: str = "") -> None:
         """Take over what a move made."""
-        sealed, entries = moves.sealed(after.account, after.entries, self.account.head, digest_of)
+        linked, entries = sealed(after.account, after.entries, self.account.head, b"names")
         self.zones += [self.account.zone] * len(entries)
-        self.account, self.entries = sealed, [*self.entries, *entries]
+        self.account, self.entries = linked, [*self.entries, *entries]
         if after.user is not None:
             self.users[user_id] = after.user
 
@@ -189,12 +189,11 @@ class Bench:
         key = Key(("acme", "bob", "eve")[who % 3], f"{self.number}", "acme")
         free = self.model.of("available")
         amount = min(amount, len(free))
-        after = moves.hold(
+        hold, after = moves.hold(
             self.account, self.users.get(key.user_id), Cost(amount, usd), key=key, posting=self.posting()
         )
         self.saved(after, key.user_id)
-        assert after.hold is not None
-        self.holds[key.generation_id] = (key, after.hold)
+        self.holds[key.generation_id] = (key, hold)
         for each in free[:amount]:
             each.fate, each.generation = "held", key.generation_id
         self.model.count("", self.now)

@@ -1,5 +1,6 @@
 """The moves of credits: what each posts, what it refuses, and who is named for it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,10 +11,10 @@ from shared.core.money import moves
 from shared.core.money.account import Account, Hold, User, moved
 from shared.core.money.buckets import MOST_BUCKETS, Terms
 from shared.core.money.credits import Sums
-from shared.core.money.digest import digest_of
 from shared.core.money.entries import LedgerEntry, Move, operator
 from shared.core.money.limits import Cost, Effect, Limit, Scope, Unit
 from shared.core.money.moves import Moved, Posting
+from shared.core.money.sealing import digest_again, sealed
 from shared.core.money.windows import Span
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -29,9 +30,8 @@ def rich(amount: int = 10) -> Account:
 
 def held(account: Account, amount: int, *, key: Key = ONE, at: datetime = NOW, usd: int = 0) -> tuple[Account, Hold]:
     """The account after a hold, and the hold."""
-    after = moves.hold(account, None, Cost(amount, usd), key=key, posting=Posting(at=at))
-    assert after.hold is not None
-    return after.account, after.hold
+    hold, after = moves.hold(account, None, Cost(amount, usd), key=key, posting=Posting(at=at))
+    return after.account, hold
 
 
 def resolved(account: Account, hold: Hold, captured: int, *, at: datetime = NOW, usd: int = 0) -> Moved:
@@ -65,11 +65,12 @@ def test_senseless_amounts_are_refused_by_name(amount: int) -> None:
     """Before any credit moves, through every move that takes an amount."""
     account, hold = held(rich(), 5)
     account = resolved(account, hold, 5).account
-    for act in (
+    acts: tuple[Callable[[], Moved], ...] = (
         lambda: moves.grant(account, amount, grant_id="g", posting=OPS),
         lambda: moves.revoke(account, amount, revoke_id="r", posting=OPS),
         lambda: moves.refund(account, hold, 5, amount, refund_id="r", key=ONE, posting=OPS),
-    ):
+    )
+    for act in acts:
         with pytest.raises(ValueError, match="amount must be a whole number from 1 to 1000000000"):
             act()
 
@@ -216,17 +217,14 @@ def test_a_user_of_another_account_has_windows_of_its_own() -> None:
     """Both tally, in one transaction; the account counts all of its users."""
     team = moves.grant(Account(account_id="acme"), 50, grant_id="g", posting=OPS).account
     bob, eve = Key("bob", "one", "acme"), Key("eve", "two", "acme")
-    first = moves.hold(team, None, Cost(6), key=bob, posting=Posting(at=NOW))
-    second = moves.hold(first.account, None, Cost(7), key=eve, posting=Posting(at=NOW))
+    hold, first = moves.hold(team, None, Cost(6), key=bob, posting=Posting(at=NOW))
+    _, second = moves.hold(first.account, None, Cost(7), key=eve, posting=Posting(at=NOW))
     assert first.user is not None
     assert second.user is not None
     assert (first.user.user_id, first.user.usage.used(NOW)[Span.HOUR]) == ("bob", (6, 0))
     assert second.user.usage.used(NOW)[Span.HOUR] == (7, 0)
     assert second.account.usage.used(NOW)[Span.HOUR] == (13, 0)
-    assert first.hold is not None
-    end = moves.resolve(
-        second.account, first.user, first.hold, 1, cost_usd_micros=0, key=bob, posting=Posting(at=NOW + HOUR)
-    )
+    end = moves.resolve(second.account, first.user, hold, 1, cost_usd_micros=0, key=bob, posting=Posting(at=NOW + HOUR))
     assert end.user is not None
     assert end.user.usage.used(NOW)[Span.DAY] == (1, 0)
     assert end.account.usage.used(NOW)[Span.DAY] == (8, 0)
@@ -239,7 +237,7 @@ def test_limits_of_plan_account_and_user_are_checked_against_their_own_use() -> 
     whole = Limit(limit_id="all", window=Span.DAY, amount=8)
     team = replace(Account(account_id="acme"), limits=(replace(whole, amount=12),))
     team = moves.grant(team, 50, grant_id="g", posting=OPS).account
-    first = moves.hold(team, None, Cost(5), key=Key("bob", "one", "acme"), posting=Posting(at=NOW))
+    _, first = moves.hold(team, None, Cost(5), key=Key("bob", "one", "acme"), posting=Posting(at=NOW))
     team, bob, eve = first.account, first.user, User(account_id="acme", user_id="eve")
     _, of_bob = moves.checked(team, bob, (each, whole), Cost(1), NOW)
     assert of_bob.blocked is not None
@@ -264,9 +262,11 @@ def test_a_user_of_the_same_id_as_the_account_is_checked_against_the_accounts_us
 def test_a_warning_is_given_with_the_hold_that_reaches_it() -> None:
     """Once: the account remembers it."""
     warn = Limit(limit_id="usd", window=Span.DAY, amount=1000, unit=Unit.USD, effect=Effect.WARN)
-    first = moves.hold(rich(), None, Cost(1, 800), key=ONE, posting=Posting(at=NOW), limits=(warn,))
+    _, first = moves.hold(rich(), None, Cost(1, 800), key=ONE, posting=Posting(at=NOW), limits=(warn,))
     assert [notice.step for notice in first.notices] == [80]
-    again = moves.hold(first.account, None, Cost(1, 10), key=Key("ada", "two"), posting=Posting(at=NOW), limits=(warn,))
+    _, again = moves.hold(
+        first.account, None, Cost(1, 10), key=Key("ada", "two"), posting=Posting(at=NOW), limits=(warn,)
+    )
     assert again.notices == ()
 
 
@@ -284,11 +284,11 @@ def test_sealed_entries_are_a_chain() -> None:
     """Each has the digest of the one before, and the account has the last as its head."""
     account = moves.grant(NEW, 3, grant_id="soon", posting=OPS, expires_at=NOW + HOUR).account
     after = moves.ended_unopened(account, key=ONE, posting=Posting(at=NOW + HOUR))
-    sealed, (first, second) = moves.sealed(after.account, after.entries, "before", digest_of)
-    assert (first.previous, second.previous, sealed.head) == ("before", first.digest, second.digest)
-    assert first.digest == digest_of(replace(first, digest=""))
-    assert digest_of(replace(second, why="another")) != second.digest
-    assert sealed == replace(after.account, head=second.digest)
+    linked, (first, second) = sealed(after.account, after.entries, "b" * 64, b"names")
+    assert (first.previous, second.previous, linked.head) == ("b" * 64, first.digest, second.digest)
+    assert first.digest == digest_again(replace(first, digest=""))
+    assert digest_again(replace(second, usd_micros=1)) != second.digest
+    assert linked == replace(after.account, head=second.digest)
 
 
 def test_entries_and_accounts_that_do_not_add_up_cannot_be_constructed() -> None:
@@ -304,9 +304,8 @@ def test_entries_and_accounts_that_do_not_add_up_cannot_be_constructed() -> None
 def test_a_replay_of_the_entries_is_the_account() -> None:
     """Sums, buckets and windows come from the entries alone."""
     steps = [moves.grant(NEW, 10, grant_id="g", posting=OPS, expires_at=NOW + HOUR)]
-    steps.append(moves.hold(steps[-1].account, None, Cost(6, 50), key=ONE, posting=Posting(at=NOW)))
-    hold = steps[-1].hold
-    assert hold is not None
+    hold, held_ = moves.hold(steps[-1].account, None, Cost(6, 50), key=ONE, posting=Posting(at=NOW))
+    steps.append(held_)
     steps.append(resolved(steps[-1].account, hold, 2, at=NOW + HOUR, usd=9))
     replay = NEW
     for entry in (entry for step in steps for entry in step.entries):

@@ -21,7 +21,8 @@ from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Limit, Warned
 from shared.core.money.windows import UNUSED, Usage
 
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
+#: Before the first move.
+NEVER_MOVED = datetime.min.replace(tzinfo=UTC)
 
 
 class Standing(StrEnum):
@@ -67,7 +68,7 @@ class Account(Sums):
     stamps: Stamps = ()
     seq: int = 0
     head: str = ""
-    moved_at: datetime = _BEGINNING
+    moved_at: datetime = NEVER_MOVED
 
     def __post_init__(self) -> None:
         if not self.add_up:
@@ -145,3 +146,8 @@ def stamped(stamps: Stamps, setting: str, issued_at: datetime, command_id: str) 
     """The stamps with that of a setting replaced. They are in the order of settings' names."""
     kept = [stamp for stamp in stamps if stamp.setting != setting]
     return tuple(sorted([*kept, Stamp(setting, issued_at, command_id)], key=lambda stamp: stamp.setting))
+
+
+def plan_of(account: Account | None) -> str:
+    """The name of an account's plan. Empty, which is the default plan, if it has none or if there is no account."""
+    return account.plan if account else ""

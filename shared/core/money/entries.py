@@ -6,7 +6,8 @@ Rules of this file:
    the account before it and the entry (``account.moved``), so a replay of the ledger makes the account.
 3. An entry says who did it (``by``), who is to be asked why (``why``), and what was asked (``asked``): the same id with
    other content is refused by comparing ``asked``.
-4. An entry is sealed once, by whoever saves it: ``previous`` is the digest of the entry before.
+4. An entry is sealed once, by whoever saves it (sealing.py): ``previous`` is the digest of the entry before, and
+   ``stand_ins`` are the keyed digests of its texts.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from enum import StrEnum
 
 from shared.core.money.buckets import Changes
 from shared.core.money.credits import MOST_SUM, Sums
+from shared.core.money.linking import StandIns
 
 #: Who does a move, beside ``operator:NAME``.
 BY_USER, BY_PLAN, BY_SYSTEM = "user", "plan", "system"
@@ -71,6 +73,7 @@ class LedgerEntry(Sums):
     usd_micros: int = 0
     held_at: datetime | None = None
     previous: str = ""
+    stand_ins: StandIns | None = None
     digest: str = ""
 
     def __post_init__(self) -> None:

@@ -7,10 +7,9 @@ Rules of this file:
 2. Hold, then capture or release. A hold is resolved once, in one move: part of it is captured, the rest is released.
 3. The time of a move is never before that of the move before it: clocks of workers differ.
 4. A move of credits is made in the order of arrival. An amount is checked before anything is made.
-5. Entries leave here with their number, and without a digest. ``sealed`` links them, once, for whoever saves them.
+5. Entries leave here with their number, and without a digest (sealing.py).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -69,7 +68,6 @@ class Moved:
     account: Account
     entries: tuple[LedgerEntry, ...] = ()
     user: User | None = None
-    hold: Hold | None = None
     notices: tuple[Notice, ...] = ()
 
 
@@ -103,10 +101,20 @@ def grant(
         raise ValueError(f"an account has at most {MOST_BUCKETS} buckets with credits: wait until one is spent")
     at = _time(so_far.account, posting)
     terms = Terms(f"grant:{grant_id}", at, expires_at, priority)
-    until = f", until {expires_at.isoformat()}" if expires_at else ""
-    said = f"{amount} credits, priority {priority}{until}"
+    said = said_of_grant(amount, priority, expires_at)
     sums = Sums(granted=amount, available=amount)
     return post(so_far, Move.GRANT, grant_id, posting, sums, (Change(terms, amount),), asked=said)
+
+
+def said_of_grant(amount: int, priority: int, expires_at: datetime | None) -> str:
+    """What a grant's entry says was asked."""
+    until = f", until {expires_at.isoformat()}" if expires_at else ""
+    return f"{amount} credits, priority {priority}{until}"
+
+
+def said_of_refund(amount: int, key: Key) -> str:
+    """What a refund's entry says was asked."""
+    return f"{amount} credits of {row_key(key)}"
 
 
 def checked(
@@ -143,7 +151,7 @@ def hold(
     key: Key,
     posting: Posting,
     limits: tuple[Limit, ...] = (),
-) -> Moved:
+) -> tuple[Hold, Moved]:
     """Set credits aside for a generation. The caller has checked before; a balance below zero raises ValueError."""
     whole("amount", cost.credits, 0, MOST_SUM)
     so_far = brought(account, posting)
@@ -160,7 +168,7 @@ def hold(
     if user is not None:
         user = replace(user, usage=used(user.usage, entry, account.zone), warned=answers[1].warned)
     notices = both(*answers).notices
-    return Moved(after, so_far.entries, user, Hold(parts, at, cost.usd_micros), notices)
+    return Hold(parts, at, cost.usd_micros), Moved(after, so_far.entries, user, notices)
 
 
 def resolve(
@@ -210,7 +218,7 @@ def refund(
         raise ValueError(f"cannot refund {amount} credits: {captured} of this generation's are captured")
     so_far = brought(account, posting)
     sums, changes = Sums(available=amount, captured=-amount), refunded(ended.parts, captured, amount)
-    said = f"{amount} credits of {row_key(key)}"
+    said = said_of_refund(amount, key)
     so_far = post(so_far, Move.REFUND, refund_id, posting, sums, changes, asked=said, **_of(key))
     return _without_expired(so_far, so_far.entries[-1].at)
 
@@ -297,18 +305,6 @@ def entry_of(
         why=posting.why,
         **facts,  # type: ignore[arg-type]  # checked by the callers' types
     )
-
-
-def sealed(
-    account: Account, entries: tuple[LedgerEntry, ...], head: str, digest_of: Callable[[LedgerEntry], str]
-) -> tuple[Account, tuple[LedgerEntry, ...]]:
-    """The entries linked to ``head``, the digest of the entry before them, and the account with the new head."""
-    links = []
-    for entry in entries:
-        linked = replace(entry, previous=head)
-        head = digest_of(linked)
-        links.append(replace(linked, digest=head))
-    return replace(account, head=head), tuple(links)
 
 
 def user_for(user: User | None, key: Key) -> User | None:
