@@ -119,7 +119,9 @@ def _impatient_catalog(folder: Path) -> Path:
 
 async def _prepare(stack: Stack) -> None:
     for number in range(USERS):
-        await worker.grant(stack.app.deps, f"user{number}", GRANT, grant_id="welcome", plan="premium")
+        await worker.grant(stack.app.deps, f"user{number}", GRANT, grant_id="welcome")
+        command = worker.Command(command_id="welcome")
+        await worker.set_plan(stack.app.deps, f"user{number}", "premium", command)
     await _simulator(stack, "POST", "/_sim/pictures", {"mode": "plain"})
     for word, fault in FAULTS.items():
         if fault:

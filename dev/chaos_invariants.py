@@ -9,7 +9,7 @@ from shared import worker
 from shared.composition.app import App
 from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account
+from shared.core.money.account import Account
 from shared.core.provider.webhook import named_callback
 
 

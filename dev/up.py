@@ -27,7 +27,7 @@ Try, in another terminal:
 
   python3 -m dev cli grant ada 10
   python3 -m dev cli submit "A lighthouse at night" --user ada --wait
-  python3 -m dev cli account ada
+  python3 -m dev cli account show ada
   python3 -m dev cli dead-letters list
 
 Send and hear as an app does (the messages: docs/requests.md):

@@ -47,6 +47,7 @@ PURE = {
     "typing",
     "unicodedata",
     "urllib",
+    "zoneinfo",
 }
 
 #: Names in capitals that the documents may speak of though they are no settings of the app.

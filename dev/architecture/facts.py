@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from dev.fakes.accounts import funded
 from dev.fakes.catalogs import REAL, REAL_PLANS
 from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.catalog import quote
@@ -22,7 +23,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -33,18 +34,18 @@ LATER = NOW + timedelta(seconds=1000)
 MUCH_LATER = NOW + timedelta(hours=9)
 CATALOG = REAL
 TIMING = Timing()
-ADA = Account(account_id="ada", plan="premium", granted=10, available=10)
+ADA = Payer(funded("ada", 10, plan="premium"))
 REQUEST = GenerationRequest(key=Key("ada", "one"), prompt="A lighthouse at night", model="flux-dev")
 PREDICTION = "p" * 26
 OUTPUT = Output(container="outputs", name="n", content_type="image/png", size_bytes=1, width=1, height=1)
 
 
-def _opened() -> tuple[Generation, Account]:
+def _opened() -> tuple[Generation, Payer]:
     """A generation that was just opened on flux-dev, which falls back to flux-schnell."""
     start = opening.opened(REQUEST, ADA, CATALOG, quote(CATALOG, REQUEST, REAL_PLANS["premium"]), seed=7, now=NOW)
     if start.account is None or not isinstance(start.generation, Generation):
         raise AssertionError("the sample's account can pay")
-    return start.generation, start.account
+    return start.generation, Payer(start.account)
 
 
 SUBMITTING, HOLDING = _opened()

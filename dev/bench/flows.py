@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from dev import stack
 from dev.bench.dependencies import RunningDependencies
+from dev.fakes.accounts import granted
 from replicate_simulator.webhooks import sign
 from shared import worker
 from shared.composition.app import App
@@ -29,8 +30,7 @@ from shared.config.settings import Settings
 from shared.core.events.generation_event import Event
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
-from shared.core.money import ledger
-from shared.core.money.ledger import Account
+from shared.core.money.account import Account
 from shared.core.provider.prediction import Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.requests.messages import CancelRequest, Check, Message, PredictionEvent
@@ -222,8 +222,8 @@ async def walking(around: RunningDependencies) -> AsyncIterator[Walk]:
     app = LocalApp(Settings.from_env(values))
     try:
         await stack.ensure(app)
-        granted, entry = ledger.grant(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
-        await app.store.post(granted, "", entry)
+        rich = granted(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
+        await app.store.post(rich.account, "", rich.entries)
         await around.runs_for(0.3, 0)
         yield Walk(around, app)
     finally:

@@ -21,10 +21,10 @@ from dev import stack
 from dev.bench import host as hosts
 from dev.bench.dependencies import RunningDependencies
 from dev.bench.host import Host
+from dev.fakes.accounts import granted
 from shared.composition.app import App
 from shared.config.settings import Settings
-from shared.core.money import ledger
-from shared.core.money.ledger import Account
+from shared.core.money.account import Account
 
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
@@ -160,8 +160,8 @@ async def prepare(dependencies: RunningDependencies, values: Mapping[str, str], 
         await stack.ensure(app)
         for user in range(users):
             account = Account(account_id=f"user-{user}")
-            granted, entry = ledger.grant(account, _CREDITS, grant_id="bench", at=datetime.now(UTC))
-            await app.store.post(granted, "", entry)
+            rich = granted(account, _CREDITS, grant_id="bench", at=datetime.now(UTC))
+            await app.store.post(rich.account, "", rich.entries)
     finally:
         await app.close()
 

@@ -7,11 +7,12 @@ Rules of this file:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
-from shared.core.money.ledger import Account, LedgerEntry, Move
+from shared.core.money.account import Account, User
+from shared.core.money.entries import LedgerEntry, Move
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 
@@ -24,16 +25,17 @@ class FakeStore:
     def __init__(self) -> None:
         self.saved_accounts: dict[str, Account] = {}
         self.saved_generations: dict[Key, AnyGeneration] = {}
+        self.saved_users: dict[tuple[str, str], User] = {}
         self.entries: list[LedgerEntry] = []
         self.before_commit: list[Callable[[AnyGeneration | None, Transition[AnyGeneration]], None]] = []
         #: Accounts whose row cannot be read.
         self.unreadable: dict[str, UnreadableRow] = {}
-        self._etags: dict[str | Key, str] = {}
+        self._etags: dict[str | Key | tuple[str, str], str] = {}
         self._written = 0
 
     def entries_of(self, key: Key) -> dict[Move, LedgerEntry]:
-        """The moves of one generation: its hold and, once it has ended, its resolve."""
-        moves = (Move.HOLD, Move.RESOLVE)
+        """The moves of one generation: its hold and, once it has ended, its resolve; or its end without a hold."""
+        moves = (Move.HOLD, Move.RESOLVE, Move.ENDED_UNOPENED)
         mine = [entry for entry in self.entries if (entry.account_id, entry.entry_id) == (key.account_id, row_key(key))]
         return {entry.move: entry for entry in mine if entry.move in moves}
 
@@ -62,37 +64,41 @@ class FakeStore:
     async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """See ``Store``."""
         await _turn()
-        generation, account, entry = transition.generation, transition.account, transition.entry
+        generation, account, user = transition.generation, transition.account, transition.user
         key = generation.key
-        if any(part.account_id != key.account_id for part in (account, entry) if part is not None):
+        parts = [part for part in (account, user, *transition.entries) if part is not None]
+        if any(part.account_id != key.account_id for part in parts):
             raise ValueError("a transaction is about one account")
         expected = loaded.generation_etag if loaded.generation is not None else ""
         if self._etags.get(key, "") != expected:
             raise Conflict
-        if account is not None:
-            self._expect_account(account.account_id, loaded.account_etag)
-        if entry is not None and self._is_posted(entry):
-            raise Conflict
+        self._expect(account, loaded.account_etag, user, loaded.user_etag, transition.entries)
         for look in self.before_commit:
             look(self.saved_generations.get(key), transition)
         self.put_generation(generation)
-        if account is not None:
-            self.put_account(account)
-        if entry is not None:
-            self.entries.append(entry)
+        self._put(account, user, transition.entries)
         return self._loaded(key)
 
-    async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
+    async def load_user(self, account_id: str, user_id: str) -> tuple[User | None, str]:
         """See ``Store``."""
         await _turn()
-        if account.account_id != entry.account_id:
+        return self.saved_users.get((account_id, user_id)), self._etags.get((account_id, user_id), "")
+
+    async def post(
+        self, account: Account, etag: str, entries: Sequence[LedgerEntry], user: User | None = None, user_etag: str = ""
+    ) -> None:
+        """See ``Store``."""
+        await _turn()
+        if any(part.account_id != account.account_id for part in (*entries, user) if part is not None):
             raise ValueError("a transaction is about one account")
-        if self._is_posted(entry):
-            return False
-        self._expect_account(account.account_id, etag)
-        self.put_account(account)
-        self.entries.append(entry)
-        return True
+        self._expect(account, etag, user, user_etag, entries)
+        self._put(account, user, entries)
+
+    async def entry(self, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
+        """See ``Store``."""
+        await _turn()
+        wanted = (account_id, move, entry_id)
+        return next((each for each in self.entries if (each.account_id, each.move, each.entry_id) == wanted), None)
 
     async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
@@ -118,17 +124,38 @@ class FakeStore:
         return Loaded(
             account=self.saved_accounts.get(key.account_id),
             account_etag=self._etags.get(key.account_id, ""),
+            user=self.saved_users.get((key.account_id, key.user_id)),
+            user_etag=self._etags.get((key.account_id, key.user_id), ""),
             generation=self.saved_generations.get(key),
             generation_etag=self._etags.get(key, ""),
         )
 
-    def _expect_account(self, account_id: str, etag: str) -> None:
-        if self._etags.get(account_id, "") != etag:
+    def _expect(
+        self, account: Account | None, etag: str, user: User | None, user_etag: str, entries: Sequence[LedgerEntry]
+    ) -> None:
+        if account is not None and self._etags.get(account.account_id, "") != etag:
             raise Conflict
+        if user is not None and self._etags.get((user.account_id, user.user_id), "") != user_etag:
+            raise Conflict
+        for entry in entries:
+            if self._is_posted(entry):
+                raise Conflict
+
+    def _put(self, account: Account | None, user: User | None, entries: Sequence[LedgerEntry]) -> None:
+        if account is not None:
+            self.put_account(account)
+        if user is not None:
+            self.saved_users[user.account_id, user.user_id] = user
+            self._etags[user.account_id, user.user_id] = self._new_etag()
+        self.entries.extend(entries)
 
     def _is_posted(self, entry: LedgerEntry) -> bool:
-        wanted = (entry.account_id, entry.entry_id, entry.move)
-        return any(wanted == (posted.account_id, posted.entry_id, posted.move) for posted in self.entries)
+        """Whether an entry of this number, or a move of this kind and id, is there."""
+        return any(
+            entry.account_id == posted.account_id
+            and (entry.seq == posted.seq or (entry.move, entry.entry_id) == (posted.move, posted.entry_id))
+            for posted in self.entries
+        )
 
     def _new_etag(self) -> str:
         self._written += 1

@@ -33,7 +33,9 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Timing
 from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account, Move, moved
+from shared.core.money.account import Account, moved
+from shared.core.money.credits import SUMS
+from shared.core.money.entries import Move
 from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.provider.prediction import Prediction
@@ -108,7 +110,8 @@ class World:
     async def open_account(self, account_id: str = "ada", amount: int | None = None) -> None:
         """Grant an account its credits, on the premium plan."""
         granted = self._credits if amount is None else amount
-        await worker.grant(self.deps, account_id, granted, grant_id="welcome", plan="premium")
+        await worker.grant(self.deps, account_id, granted, grant_id="welcome")
+        await worker.set_plan(self.deps, account_id, "premium", worker.Command(command_id="welcome"))
 
     def now(self) -> datetime:
         """The world's time."""
@@ -219,18 +222,22 @@ class World:
     def books_balance(self) -> None:
         """What must hold at any moment: money, holds, ledger, ends, outputs."""
         for account_id, account in self.store.saved_accounts.items():
-            replay = Account(account_id=account_id)
+            replay, head = Account(account_id=account_id, zone=account.zone), ""
             for entry in (entry for entry in self.store.entries if entry.account_id == account_id):
-                replay = moved(replay, entry)
-            have = (account.granted, account.available, account.held, account.captured)
-            assert have == (replay.granted, replay.available, replay.held, replay.captured), account_id
+                assert (entry.seq, entry.previous) == (replay.seq + 1, head), account_id
+                replay, head = moved(replay, entry), entry.digest
+            assert [getattr(account, name) for name in SUMS] == [getattr(replay, name) for name in SUMS], account_id
+            assert (account.buckets, account.usage, account.head) == (replay.buckets, replay.usage, head), account_id
             mine = [each for each in self._opened() if each.key.account_id == account_id]
             assert account.held == sum(each.held_credits for each in mine if not each.state.ended), account_id
-            assert account.captured == sum(each.captured_credits for each in mine), account_id
+            kept = sum(each.captured_credits - each.refunded_credits for each in mine)
+            assert account.captured == kept, account_id
         for generation in self._opened():
             self._generation_is_sound(generation)
         for key in self.store.saved_generations.keys() - {each.key for each in self._opened()}:
-            assert not self.store.entries_of(key), key
+            assert not {Move.HOLD, Move.RESOLVE} & self.store.entries_of(key).keys(), key
+            posted = Move.ENDED_UNOPENED in self.store.entries_of(key)
+            assert not posted or self.saved(key).state.ended, key
         self._outputs_are_sound()
 
     def _opened(self) -> list[Generation]:

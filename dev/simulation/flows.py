@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from dev.fakes.accounts import daily
 from dev.fakes.world import KEY
 from dev.simulation.modality_flows import MODALITY_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
+from shared.core.money.windows import UNUSED
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
 from shared.core.requests.digest import digest_of
 from shared.core.requests.messages import CancelRequest, Check
@@ -181,7 +183,7 @@ async def held_while_asked(stage: Stage) -> Faced:
 async def request_over_limit(stage: Stage) -> Faced:
     """A request over the daily limit shortly before midnight. Its prompt is unsafe."""
     stage.world.store.put_account(
-        replace(stage.world.account(), daily_limit_credits=2, day=stage.world.time.date(), day_credits=2)
+        replace(stage.world.account(), limits=(daily(2),), usage=UNUSED.plus(stage.world.time, 2, 0, "UTC"))
     )
     stage.world.time = stage.world.time.replace(hour=23, minute=59)
     return Faced(replace(stage.request(), prompt="A gory lighthouse"))

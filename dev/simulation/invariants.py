@@ -14,12 +14,14 @@ from pathlib import PurePosixPath
 from dev.fakes.blobs import Blob
 from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
+from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, moves_of
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
 from shared.core.lifecycle.state import NEXT, State
 from shared.core.lifecycle.steps import MOST_ENTRIES
-from shared.core.money.ledger import Account, Move
+from shared.core.money.account import Account
+from shared.core.money.entries import LedgerEntry, Move
 from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import evaluate
@@ -81,8 +83,13 @@ class Observer:
         opens = unopened and isinstance(after, Generation)
         ends = not unopened and after.state.ended
         require(not (opens and after.state.ended), "what opens has not ended", key)
-        move = transition.entry.move if transition.entry else None
-        require(move is (Move.HOLD if opens else Move.RESOLVE if ends else None), "moves go with states", (key, move))
+        pays = transition.account is not None or key.account_id in self.world.store.saved_accounts
+        moved = tuple(entry.move for entry in transition.entries if entry.move not in DUE)
+        require(moved == moves_of(before, transition, pays=pays), "moves go with states", (key, moved))
+        require(ends == (Move.RESOLVE in moved), "an end resolves its hold", key)
+        if opens and transition.account is not None:
+            exceeded = exceeded_window(transition.account, transition.user)
+            require(not exceeded, "no window is exceeded", (key, exceeded))
 
     def _opened_changes(self, before: Generation, after: Generation, *, grown: bool) -> None:
         key = after.key
@@ -102,34 +109,28 @@ class Observer:
         self.checks += 1
         store = self.world.store
         moves: Counter[tuple[str, Move]] = Counter()
-        replay = [0, 0, 0, 0]
-        for entry in store.entries:
-            if entry.account_id == account_id:
-                moves[entry.entry_id, entry.move] += 1
-                for index, change in enumerate((entry.granted, entry.available, entry.held, entry.captured)):
-                    replay[index] += change
+        entries = [entry for entry in store.entries if entry.account_id == account_id]
+        for entry in entries:
+            moves[entry.entry_id, entry.move] += 1
         require(not moves or max(moves.values()) == 1, "at most one hold and one resolve", account_id)
         mine = [each for each in _opened(self.world) if each.key.account_id == account_id]
         account = store.saved_accounts.get(account_id)
         if account is not None:
-            self._books(account, replay, mine)
+            self._books(account, entries, mine)
         for generation in store.saved_generations.values():
             if generation.key.account_id == account_id and not isinstance(generation, Generation):
-                moved = moves[row_key(generation.key), Move.HOLD] + moves[row_key(generation.key), Move.RESOLVE]
-                require(not moved, "what has not opened moves no credit", generation.key)
+                opened_moves = moves[row_key(generation.key), Move.HOLD] + moves[row_key(generation.key), Move.RESOLVE]
+                require(not opened_moves, "what has not opened moves no credit", generation.key)
         for generation in mine:
             self._holds(generation, moves)
 
-    def _books(self, account: Account, replay: list[int], mine: Iterable[Generation]) -> None:
-        whose = account.account_id
-        require(account.granted == account.available + account.held + account.captured, "money is conserved", whose)
-        require(min(account.available, account.held, account.captured) >= 0, "no balance is negative", whose)
-        have = [account.granted, account.available, account.held, account.captured]
-        require(have == replay, "the ledger explains the account", whose)
+    def _books(self, account: Account, entries: list[LedgerEntry], mine: Iterable[Generation]) -> None:
+        whose, broken = account.account_id, broken_books(account, entries)
+        require(not broken, broken, whose)
         held = captured = 0
         for each in mine:
             held += 0 if each.state.ended else each.held_credits
-            captured += each.captured_credits
+            captured += each.captured_credits - each.refunded_credits
         require(account.held == held, "held is what open generations hold", whose)
         require(account.captured == captured, "captured is what generations captured", whose)
 

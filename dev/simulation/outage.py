@@ -212,7 +212,9 @@ class Outage:
         users = max(1, int(self.case.rate_per_s * USERS_PER_REQUEST_A_SECOND))
         key = Key(f"user{number % users}", f"g{number}")
         if number < users:
-            self._now(worker.grant(self.deps, key.account_id, 10**6, grant_id="welcome", plan="premium"))
+            self._now(worker.grant(self.deps, key.account_id, 10**6, grant_id="welcome"))
+            command = worker.Command(command_id="welcome")
+            self._now(worker.set_plan(self.deps, key.account_id, "premium", command))
         if self.now_s < self.case.end_s:
             self._open_of_outage.add(key)
             self.figures.asked_in_outage += self.now_s >= self.case.before_s

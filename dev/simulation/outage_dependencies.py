@@ -7,7 +7,7 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.metric import Metric
-from shared.core.money.ledger import LedgerEntry
+from shared.core.money.entries import LedgerEntry
 from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.prediction import Created, CreateOutcome, DeferReason, NotCreated, OutcomeUnknown, Prediction
 from shared.ports import Unavailable
@@ -216,10 +216,11 @@ class _Entries(list[LedgerEntry]):
         super().__init__()
         self.keys: set[tuple[str, str, str]] = set()
 
-    def append(self, entry: LedgerEntry) -> None:
-        """Append an entry."""
-        super().append(entry)
-        self.keys.add((entry.account_id, entry.entry_id, entry.move))
+    def extend(self, entries: Iterable[LedgerEntry]) -> None:
+        """More of them."""
+        for entry in entries:
+            self.append(entry)
+            self.keys.add((entry.account_id, entry.entry_id, entry.move))
 
 
 class LargeStore(FakeStore):

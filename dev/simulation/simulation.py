@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from dev.fakes.accounts import daily
 from dev.fakes.messenger import EVENTS, REQUESTS, Sent
 from dev.fakes.world import DELIVERIES, START, World
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
@@ -167,7 +168,12 @@ class Simulation:
                 self.clock.plan(30, lambda: self._grant(user_id, number, amount, plan, limit))
 
         async def grant(deps: Dependencies) -> None:
-            await worker.grant(deps, user_id, amount, grant_id=f"grant-{number}", plan=plan, daily_limit_credits=limit)
+            await worker.grant(deps, user_id, amount, grant_id=f"grant-{number}")
+            command = worker.Command(command_id=f"grant-{number}")
+            if plan is not None:
+                await worker.set_plan(deps, user_id, plan, command)
+            if limit is not None:
+                await worker.set_limit(deps, user_id, daily(limit), command)
 
         self._call(f"grant {number} of {user_id}", grant, user_id, done)
 

@@ -11,35 +11,13 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
-from typer.core import TyperGroup
 
-from shared.cli.accounts import account
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.core.commands.acts import AccountCommand, MalformedCommand
 from shared.core.commands.parsing import COMMAND_BYTES, parse_command
 from shared.ports import Envelope
 
 
-class _ShowsByDefault(TyperGroup):
-    """``account ACCOUNT`` is short for ``account show ACCOUNT``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Add ``show`` in front of what is no command of the group. Its context is of typer's own copy of click."""
-        if args and args[0] not in self.commands and args[0] != "--help":
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
-account_group = typer.Typer(
-    cls=_ShowsByDefault,
-    help="Show an account, or send a command about one. `account ACCOUNT` shows it.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-account_group.command("show")(account)
-
-
-@account_group.command("command")
 def send_account_command(
     context: typer.Context,
     file: Annotated[

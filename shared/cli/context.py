@@ -11,6 +11,7 @@ Rules of this file:
 """
 
 import asyncio
+import getpass
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from shared.cli.printing import Screen
 from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
 from shared.core.keys import ID_RULE, Key, is_id
+from shared.core.money.entries import operator
 from shared.ports import (
     Dependencies,
     FillUploads,
@@ -182,6 +184,14 @@ def valid_id(name: str, value: str) -> str:
     if not is_id(value):
         raise typer.BadParameter(f"{name} must be {ID_RULE}")
     return value
+
+
+def operator_name() -> str:
+    """Who runs this command line, as the ledger names an operator."""
+    try:
+        return operator(getpass.getuser())
+    except (ImportError, KeyError, OSError):
+        return operator("unknown")
 
 
 def span_of(text: str) -> timedelta:

@@ -8,7 +8,8 @@ from functools import cache
 import typer
 
 from shared.cli import accounts, generations, state
-from shared.cli.account_commands import account_group
+from shared.cli.account_commands import send_account_command
+from shared.cli.account_settings import account
 from shared.cli.catalog import catalog
 from shared.cli.context import CommandContext, Operations, OperatorsApp
 from shared.cli.dead_letters import dead_letters
@@ -42,8 +43,8 @@ app.command("receipt")(receipt)
 app.command("keys")(keys)
 # typer would call a negative number an unknown option. The command itself says what is wrong with it.
 app.command("grant", context_settings={"ignore_unknown_options": True})(accounts.grant)
-app.command("terms")(accounts.terms)
-app.add_typer(account_group, name="account")
+account.command("command")(send_account_command)
+app.add_typer(account, name="account")
 app.command("audit")(accounts.audit)
 app.command("correct")(accounts.correct)
 app.command("usage")(usage)

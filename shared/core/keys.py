@@ -26,8 +26,8 @@ ID_RULE = "1 to 128 letters, digits and . _ @ | - + : = ~ ', starting with a let
 #: The longest RowKey of Cosmos DB (learn.microsoft.com/azure/cosmos-db/table/faq); Storage takes 1 KiB. Ids are ASCII.
 ROW_KEY_BYTES = 255
 
-#: The longest result of ``row_key`` and ``index_key``: this leaves room for ``ledger:`` before and ``:resolve`` after.
-IDS_BYTES = 240
+#: The longest result of ``row_key`` and ``index_key``: this leaves room for ``move:ended_unopened:`` before it.
+IDS_BYTES = 235
 
 
 @dataclass(frozen=True, slots=True, order=True)

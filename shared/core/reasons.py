@@ -19,6 +19,7 @@ class Reason(StrEnum):
     PLAN_TOO_LOW = "PLAN_TOO_LOW"
     NO_CREDITS = "NO_CREDITS"
     OVER_LIMIT = "OVER_LIMIT"
+    ACCOUNT_SUSPENDED = "ACCOUNT_SUSPENDED"
     PROMPT_REFUSED = "PROMPT_REFUSED"
     INPUT_REFUSED = "INPUT_REFUSED"
     INPUT_INVALID = "INPUT_INVALID"
@@ -47,6 +48,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.PLAN_TOO_LOW: "Your plan does not include this model. Choose another model or a higher plan.",
     Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again with a new id.",
     Reason.OVER_LIMIT: "This would cost more than the limit that was set. Raise the limit or ask for less.",
+    Reason.ACCOUNT_SUSPENDED: "This account is suspended. Ask whoever runs this app.",
     Reason.PROMPT_REFUSED: "The prompt was refused by the content rules. Reword it and try again.",
     Reason.INPUT_REFUSED: "The input image was refused by the content rules. Choose another one.",
     Reason.INPUT_INVALID: "The input image could not be used. Check its address and that it is a picture.",

@@ -7,7 +7,8 @@ from typing import BinaryIO, Protocol
 
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration
-from shared.core.money.ledger import Account, LedgerEntry
+from shared.core.money.account import Account
+from shared.core.money.entries import LedgerEntry
 from shared.core.money.usage import Used
 from shared.ports.state import Loaded
 

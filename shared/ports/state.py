@@ -7,26 +7,32 @@ from typing import Protocol
 
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
-from shared.core.money.ledger import Account, LedgerEntry
+from shared.core.money.account import Account, User
+from shared.core.money.entries import LedgerEntry, Move
 from shared.core.turns.shares import Turn
 from shared.ports.errors import UnreadableRow
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An account and one of its generations, read together with their ETags. What does not exist is None."""
+    """An account and one of its generations, read together with their ETags. What does not exist is None.
+
+    ``user`` is the row of the generation's user. It is not read for a user whose account has the same id.
+    """
 
     account: Account | None
     account_etag: str
     generation: AnyGeneration | None
     generation_etag: str
+    user: User | None = None
+    user_etag: str = ""
 
 
 class Store(Protocol):
     """The state. Each account has a partition with its balances, its users' generations and its ledger."""
 
     async def load(self, key: Key) -> Loaded:
-        """Read the generation and the account that pays for it."""
+        """Read the generation, the account that pays for it, and its user."""
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """Read one account and its ETag. The account is None if it does not exist."""
@@ -38,11 +44,22 @@ class Store(Protocol):
         write made it. Returns what was saved, with its new ETags.
         """
 
-    async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
-        """Save a grant, a correction or new terms with the account. Returns False if the entry id was posted before."""
+    async def load_user(self, account_id: str, user_id: str) -> tuple[User | None, str]:
+        """Read one user of an account of another id, and its ETag. The user is None if it has no row."""
+
+    async def post(
+        self, account: Account, etag: str, entries: Sequence[LedgerEntry], user: User | None = None, user_etag: str = ""
+    ) -> None:
+        """Save an account, perhaps a user, and ledger entries that are about no generation, in one transaction.
+
+        Raises Conflict if something changed, or if an entry exists already, unless this same write made it.
+        """
+
+    async def entry(self, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
+        """Read one ledger entry, by its kind and id."""
 
     def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
-        """Iterate over all ledger entries of one account."""
+        """Iterate over all ledger entries of one account, in the order of their numbers."""
 
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Iterate over all accounts. An account that cannot be read is an UnreadableRow."""

@@ -22,10 +22,24 @@ naming.py          the name prefix of a generation's blobs
 retention.py       deletes refused outputs and abandoned inputs after their time
 walking.py         the walk over one account's ledger: names the first entry that does not fit
 proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
-accounts.py        grants, changes of terms, corrections, and the audit
+accounts.py        the commands about accounts: credits, settings, limits
+auditing.py        compares accounts with their ledgers
 """
 
-from shared.worker.accounts import audit, audit_tonight, change_terms, correct, grant
+from shared.worker.accounts import (
+    Command,
+    correct,
+    grant,
+    reactivate,
+    refund,
+    remove_limit,
+    revoke,
+    set_account,
+    set_limit,
+    set_plan,
+    suspend,
+)
+from shared.worker.auditing import audit, audit_tonight
 from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
 from shared.worker.deferring import defer
@@ -34,9 +48,9 @@ from shared.worker.proofs import fits, keys_document, public_keys, receipt
 from shared.worker.retention import sweep
 
 __all__ = [
+    "Command",
     "audit",
     "audit_tonight",
-    "change_terms",
     "correct",
     "dead_letter",
     "defer",
@@ -45,7 +59,15 @@ __all__ = [
     "handle",
     "keys_document",
     "public_keys",
+    "reactivate",
     "receipt",
     "reconcile",
+    "refund",
+    "remove_limit",
+    "revoke",
+    "set_account",
+    "set_limit",
+    "set_plan",
+    "suspend",
     "sweep",
 ]

@@ -1,279 +1,293 @@
-"""Grants, changes of terms and corrections of accounts, and the audit that compares accounts with their ledgers.
+"""The commands that operators and apps give about accounts: credits, settings, limits.
 
 Rules of this file:
-1. A grant, a correction and a change of terms each have an id. The same id with the same content is one entry. The
-   same id with other content is refused.
-2. The audit compares and reports. It repairs nothing: a person posts a correction. A row that cannot be read is
-   reported as a difference of its account, and the audit goes on with the other accounts.
-3. One night may be too short for all accounts. Each account is among the first of one night in ``NIGHTS``.
+1. Each command has an id. The same id with the same content is one entry. The same id with other content is refused.
+2. An account exists from its first command. Only what takes credits back needs one that is there.
+3. Whoever gives a command is named in its entry, with a reason.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass
-from zlib import crc32
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.core.dependency import Dependency
-from shared.core.keys import ID_RULE, is_id
+from shared.core.keys import ID_RULE, Key, is_id
 from shared.core.lifecycle.generation import Generation
-from shared.core.metric import Metric
-from shared.core.money import ledger
-from shared.core.money.ledger import Account, LedgerEntry
-from shared.ports import Conflict, Dependencies, Unavailable, UnreadableRow
-from shared.worker.saving import CONFLICT_TRIES
+from shared.core.lifecycle.refunding import refunded
+from shared.core.money import moves, settings
+from shared.core.money.account import Account, User
+from shared.core.money.allowance import Allowance, Becomes
+from shared.core.money.buckets import DEFAULT_PRIORITY
+from shared.core.money.credits import Sums
+from shared.core.money.entries import BY_SYSTEM, Move
+from shared.core.money.limits import Limit, Scope
+from shared.core.money.moves import Moved, Posting
+from shared.core.money.sealing import sealed
+from shared.core.money.settings import Order, Settings
+from shared.ports import Conflict, Dependencies, Loaded, Unavailable
+from shared.worker.saving import CONFLICT_TRIES, payer_of
 
-#: How many accounts an audit reads at the same time: enough that the CPU, not Table Storage, is the bottleneck.
-AT_ONCE = 16
 
-#: Within this many nights every account is among the first once, so a difference is found within a week.
-NIGHTS = 7
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command's id, who gave it and why, when it was issued and when its message was enqueued (None: now)."""
+
+    command_id: str
+    by: str = BY_SYSTEM
+    why: str = ""
+    issued_at: datetime | None = None
+    enqueued_at: datetime | None = None
+
+    def order(self, now: datetime) -> Order:
+        """What decides between two commands for one setting: a time later than that of the message counts as that."""
+        came_at = self.enqueued_at or now
+        return Order.of(self.issued_at or came_at, self.command_id, came_at)
 
 
-async def grant(
+#: What a command does: account, user, posting -> what to save.
+Act = Callable[[Account, User | None, Posting], Moved]
+
+
+async def grant(  # noqa: PLR0913  # each is a fact of the grant
     deps: Dependencies,
     account_id: str,
     amount: int,
     *,
     grant_id: str,
-    plan: str | None = None,
-    daily_limit_credits: int | None = None,
-    unlimited: bool = False,
+    expires_at: datetime | None = None,
+    priority: int = DEFAULT_PRIORITY,
+    by: str = BY_SYSTEM,
+    why: str = "",
 ) -> Account:
-    """Grant ``amount`` credits, and set the plan and the daily limit if they are given. Returns the account after it.
+    """Grant ``amount`` credits. Returns the account after it.
 
-    Raises ValueError, which names the invalid argument, before anything is saved. It is raised too if the grant id
-    was used before for another amount, plan or limit.
+    Raises ValueError, which names the invalid argument, before anything is saved. It is raised too if the grant id was
+    used before for another grant.
     """
-    _check_ids(account_id, grant_id)
-    _check_plan(deps, plan)
-    terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
 
-    def given(account: Account | None) -> tuple[Account, LedgerEntry]:
-        on = terms.of(account or Account(account_id=account_id))
-        return ledger.grant(on, amount, grant_id=grant_id, at=deps.now(), note=str(terms))
+    def act(account: Account, _: User | None, posting: Posting) -> Moved:
+        return moves.grant(
+            account, amount, grant_id=grant_id, posting=posting, expires_at=expires_at, priority=priority
+        )
 
-    return await _post_once(deps, account_id, given)
+    command = Command(command_id=grant_id, by=by, why=why)
+    asked = moves.said_of_grant(amount, priority, expires_at)
+    return await _post_once(deps, account_id, Move.GRANT, command, act, asked=asked)
 
 
-async def change_terms(
+async def revoke(deps: Dependencies, account_id: str, amount: int, command: Command, *, grant_id: str = "") -> Account:
+    """Take back at most ``amount`` available credits, of one grant or of all. Raises ValueError as ``grant`` does."""
+
+    def act(account: Account, _: User | None, posting: Posting) -> Moved:
+        return moves.revoke(account, amount, revoke_id=command.command_id, posting=posting, grant_id=grant_id)
+
+    return await _post_once(deps, account_id, Move.REVOKE, command, act, opens=False)
+
+
+async def correct(
     deps: Dependencies,
     account_id: str,
+    change: Sums,
+    command: Command,
     *,
-    change_id: str,
-    plan: str | None = None,
-    daily_limit_credits: int | None = None,
-    unlimited: bool = False,
-) -> Account:
-    """Set the plan or the daily limit, or remove the limit, without moving credits. Returns the account after it.
-
-    The same id twice is one change. Raises ValueError, which names the invalid argument, and if there is no account.
-    """
-    _check_ids(account_id, change_id)
-    _check_plan(deps, plan)
-    terms = ledger.Terms(plan=plan, daily_limit_credits=daily_limit_credits, unlimited=unlimited)
-
-    def changed(account: Account | None) -> tuple[Account, LedgerEntry]:
-        if account is None:
-            raise ValueError(f"there is no account {account_id!r}")
-        return ledger.changed(account, terms, change_id=change_id, at=deps.now())
-
-    return await _post_once(deps, account_id, changed)
-
-
-async def _post_once(
-    deps: Dependencies, account_id: str, move: Callable[[Account | None], tuple[Account, LedgerEntry]]
-) -> Account:
-    """Save one ledger entry and its account. If the id exists already, it must be of the same entry (ValueError)."""
-    for _ in range(CONFLICT_TRIES):
-        account, etag = await deps.store.load_account(account_id)
-        after, entry = move(account)
-        try:
-            if await deps.store.post(after, etag, entry):
-                return after
-        except Conflict:
-            await deps.sleep(deps.chance() / 10)
-            continue
-        await _expect_same_entry(deps, entry)
-        current, _ = await deps.store.load_account(account_id)
-        return current or after
-    raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
-
-
-async def _expect_same_entry(deps: Dependencies, wanted: LedgerEntry) -> None:
-    """Raise ValueError if the ledger has an entry of this id with another amount or other terms."""
-    async for posted in deps.store.ledger(wanted.account_id):
-        if (posted.move, posted.entry_id) != (wanted.move, wanted.entry_id):
-            continue
-        if (posted.granted, posted.note) != (wanted.granted, wanted.note):
-            was, now = (f"{each.granted} credits, {each.note or 'no terms'}" for each in (posted, wanted))
-            raise ValueError(f"the id {wanted.entry_id!r} was used before for {was}; this is {now}: use another id")
-
-
-async def correct(  # noqa: PLR0913  # each is a column of the entry
-    deps: Dependencies,
-    account_id: str,
-    *,
-    available: int,
-    held: int,
-    captured: int,
-    correction_id: str,
-    note: str,
+    bucket_id: str = "",
     ledger_only: bool = False,
 ) -> Account:
-    """Post a compensating entry: differences in credits of each balance. Returns the account after it.
+    """Post a compensating entry: the change of each sum; ``granted`` follows. Returns the account after it.
 
-    The account's balances change too, unless ``ledger_only`` is set: the balances were right, and the ledger was not.
-    Raises ValueError if there is no account, if the id was used before, or if a balance would become negative.
+    The account changes too, unless ``ledger_only`` is set: the account was right, and the ledger was not.
+    Raises ValueError if there is no account, or if a balance would become negative.
     """
-    _check_ids(account_id, correction_id)
-    for _ in range(CONFLICT_TRIES):
-        account, etag = await deps.store.load_account(account_id)
-        if account is None:
-            raise ValueError(f"there is no account {account_id!r}")
-        corrected, entry = ledger.correct(
+
+    def act(account: Account, _: User | None, posting: Posting) -> Moved:
+        return moves.correct(
             account,
-            available=available,
-            held=held,
-            captured=captured,
-            correction_id=correction_id,
-            note=note,
-            at=deps.now(),
+            change,
+            correction_id=command.command_id,
+            posting=posting,
+            bucket_id=bucket_id,
+            ledger_only=ledger_only,
         )
-        after = account if ledger_only else corrected
+
+    return await _post_once(deps, account_id, Move.CORRECTION, command, act, opens=False)
+
+
+async def refund(deps: Dependencies, key: Key, amount: int, command: Command) -> Account:
+    """Give back captured credits of an ended generation: all refunds together at most what was captured.
+
+    Raises ValueError if there is no such generation, or for an amount that it has not captured.
+    """
+    _check_ids(key.account_id, command.command_id)
+    for tried in range(CONFLICT_TRIES):
+        loaded = await deps.store.load(key)
+        if await _is_posted(deps, key.account_id, Move.REFUND, command.command_id, moves.said_of_refund(amount, key)):
+            return _account(loaded)
         try:
-            posted = await deps.store.post(after, etag, entry)
+            return _account(await _refund_once(deps, loaded, amount, command))
         except Conflict:
-            await deps.sleep(deps.chance() / 10)
-            continue
-        if not posted:
-            raise ValueError(f"the correction {correction_id!r} was posted before")
-        return after
-    raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
+            await _pause(deps, tried)
+    raise _too_many()
 
 
-def _check_ids(account_id: str, entry_id: str) -> None:
-    """Raise ValueError unless both follow the rule for ids: both become keys of a table."""
-    for name, value in (("account id", account_id), ("entry id", entry_id)):
+async def _refund_once(deps: Dependencies, loaded: Loaded, amount: int, command: Command) -> Loaded:
+    generation, payer = loaded.generation, payer_of(deps, loaded)
+    if not isinstance(generation, Generation) or payer is None:
+        raise ValueError("there is no generation of these ids that captured credits")
+    posting = replace(payer.posting(deps.now()), by=command.by, why=command.why)
+    transition = refunded(generation, payer.account, amount, command.command_id, posting)
+    recorded = transition.recorded(generation, deps.now())
+    return await deps.store.commit(loaded, recorded.sealed(payer.account.head, await deps.names_key()))
+
+
+def _account(loaded: Loaded) -> Account:
+    if loaded.account is None:
+        raise ValueError("there is no such account")
+    return loaded.account
+
+
+async def set_account(deps: Dependencies, account_id: str, wanted: Settings, command: Command) -> Account:
+    """Set the name, the zone and the approvers of an account, or some of them."""
+
+    def act(account: Account, _: User | None, posting: Posting) -> Moved:
+        return settings.set_account(account, wanted, order=command.order(posting.at), posting=posting)
+
+    return await _post_once(deps, account_id, Move.SET_ACCOUNT, command, act)
+
+
+async def set_plan(
+    deps: Dependencies, account_id: str, plan: str, command: Command, *, becomes: Becomes = Becomes.KEPT
+) -> Account:
+    """Change the plan. ``becomes`` says what becomes of the running allowance."""
+    if plan not in deps.plans:
+        raise ValueError(f"no plan is named {plan!r}; plans are {', '.join(deps.plans)}")
+    allowance = allowance_of(deps, plan)
+
+    def act(account: Account, _: User | None, posting: Posting) -> Moved:
+        order = command.order(posting.at)
+        return settings.set_plan(account, plan, becomes, allowance, order=order, posting=posting)
+
+    return await _post_once(deps, account_id, Move.SET_PLAN, command, act)
+
+
+async def suspend(deps: Dependencies, account_id: str, reason: str, command: Command) -> Account:
+    """Refuse new requests of an account, with this reason."""
+
+    def act(account: Account, _: User | None, posting: Posting) -> Moved:
+        return settings.suspend(account, reason, order=command.order(posting.at), posting=posting)
+
+    return await _post_once(deps, account_id, Move.SUSPEND, command, act)
+
+
+async def reactivate(deps: Dependencies, account_id: str, command: Command) -> Account:
+    """End a suspension."""
+
+    def act(account: Account, _: User | None, posting: Posting) -> Moved:
+        return settings.reactivate(account, order=command.order(posting.at), posting=posting)
+
+    return await _post_once(deps, account_id, Move.REACTIVATE, command, act)
+
+
+async def set_limit(
+    deps: Dependencies, account_id: str, limit: Limit, command: Command, *, user_id: str = ""
+) -> Account:
+    """Set a limit of an account, or of one of its users. A limit of a user of the account's id is the account's."""
+
+    def act(account: Account, user: User | None, posting: Posting) -> Moved:
+        return settings.set_limit(account, user, limit, order=command.order(posting.at), posting=posting)
+
+    return await _post_once(deps, account_id, Move.SET_LIMIT, command, act, user_id=user_id)
+
+
+async def remove_limit(
+    deps: Dependencies,
+    account_id: str,
+    limit_id: str,
+    command: Command,
+    *,
+    scope: Scope = Scope.ACCOUNT,
+    user_id: str = "",
+) -> Account:
+    """Take away a limit of an account, or of one of its users."""
+
+    def act(account: Account, user: User | None, posting: Posting) -> Moved:
+        return settings.remove_limit(account, user, scope, limit_id, order=command.order(posting.at), posting=posting)
+
+    return await _post_once(deps, account_id, Move.REMOVE_LIMIT, command, act, user_id=user_id)
+
+
+def allowance_of(deps: Dependencies, name: str) -> Allowance | None:
+    """The allowance of a plan. A plan that is gone has none."""
+    plan = deps.plans.find(name)
+    return plan.allowance if plan else None
+
+
+async def _post_once(  # noqa: PLR0913  # each is a fact of the command
+    deps: Dependencies,
+    account_id: str,
+    move: Move,
+    command: Command,
+    act: Act,
+    *,
+    user_id: str = "",
+    opens: bool = True,
+    asked: str | None = None,
+) -> Account:
+    """Save one command's entries with the account and the user. If its id exists, it must be of the same content.
+
+    ``asked`` is the content of a command that may be refused the second time, though it was made the first time.
+    """
+    _check_ids(account_id, command.command_id, *([user_id] if user_id else []))
+    for tried in range(CONFLICT_TRIES):
+        found, etag = await deps.store.load_account(account_id)
+        if found is None and not opens:
+            raise ValueError(f"there is no account {account_id!r}")
+        user, user_etag = await _load_user(deps, account_id, user_id)
+        account = found or Account(account_id=account_id)
+        posting = Posting(at=deps.now(), by=command.by, why=command.why, allowance=allowance_of(deps, account.plan))
+        try:
+            moved = act(account, user, posting)
+        except ValueError:
+            if found is not None and asked and await _is_posted(deps, account_id, move, command.command_id, asked):
+                return found
+            raise
+        after, entries = sealed(moved.account, moved.entries, account.head, await deps.names_key())
+        try:
+            await deps.store.post(after, etag, entries, moved.user, user_etag)
+        except Conflict:
+            wanted = next(entry for entry in entries if entry.move is move)
+            if await _is_posted(deps, account_id, move, command.command_id, wanted.asked):
+                return (await deps.store.load_account(account_id))[0] or after
+            await _pause(deps, tried)
+        else:
+            return after
+    raise _too_many()
+
+
+async def _load_user(deps: Dependencies, account_id: str, user_id: str) -> tuple[User | None, str]:
+    if user_id in ("", account_id):
+        return None, ""
+    user, etag = await deps.store.load_user(account_id, user_id)
+    return user or User(account_id=account_id, user_id=user_id), etag
+
+
+async def _is_posted(deps: Dependencies, account_id: str, move: Move, entry_id: str, asked: str) -> bool:
+    """Whether the ledger has this command already. Raises ValueError if it has its id with other content."""
+    posted = await deps.store.entry(account_id, move, entry_id)
+    if posted is not None and posted.asked != asked:
+        raise ValueError(f"the id {entry_id!r} was used before for {posted.asked}; this is {asked}: use another id")
+    return posted is not None
+
+
+async def _pause(deps: Dependencies, tried: int) -> None:
+    await deps.sleep(deps.chance() * min(1.0, 0.02 * 2**tried))
+
+
+def _too_many() -> Unavailable:
+    return Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
+
+
+def _check_ids(account_id: str, entry_id: str, *user_ids: str) -> None:
+    """Raise ValueError unless all follow the rule for ids: they become keys of a table."""
+    for name, value in (("account id", account_id), ("entry id", entry_id), *(("user id", each) for each in user_ids)):
         if not is_id(value):
             raise ValueError(f"the {name} must be {ID_RULE}")
-
-
-def _check_plan(deps: Dependencies, plan: str | None) -> None:
-    """Raise ValueError unless it is a plan's name: an account with another plan could open nothing."""
-    if plan is not None and plan not in list(deps.plans):
-        raise ValueError(f"plan must be one of {', '.join(deps.plans)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference of an account: what was compared, and both numbers in credits.
-
-    ``unreadable`` says why the account could not be compared; the numbers are 0 then.
-    """
-
-    account_id: str
-    what: str
-    account: int
-    counted: int
-    unreadable: str = ""
-
-    def __str__(self) -> str:
-        if self.unreadable:
-            return f"account {self.account_id} cannot be compared: {self.unreadable}"
-        return f"account {self.account_id}, {self.what}: the account says {self.account}, counted were {self.counted}"
-
-
-async def audit(deps: Dependencies, account_id: str | None = None) -> AsyncIterator[Difference]:
-    """Compare every account, or one, with its ledger and its open holds. Yields and counts (metric) each difference."""
-    async for _, differences in _audit_ahead(deps, _find_accounts(deps, account_id)):
-        for difference in differences:
-            yield difference
-
-
-def audit_tonight(deps: Dependencies) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """Yield (account id, differences) account by account, so that a canceled caller knows how far it got.
-
-    The order depends on the day (rule 3). Otherwise the same accounts would be left out every night.
-    """
-    return _audit_ahead(deps, _by_turns(deps))
-
-
-#: An account as the store yields it: an unreadable row still names its account.
-Found = Account | UnreadableRow
-
-
-async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
-    """All accounts, those of today's turn first. Reads the table twice, so that no list of accounts is in memory."""
-    today = deps.now().toordinal() % NIGHTS
-    for first in (True, False):
-        async for account in deps.store.accounts():
-            if (crc32(account.account_id.encode()) % NIGHTS == today) is first:
-                yield account
-
-
-async def _audit_ahead(
-    deps: Dependencies, accounts: AsyncIterator[Found]
-) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """Yield (account id, differences) in the order of ``accounts``, while the next ``AT_ONCE`` are compared."""
-    audits: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
-    try:
-        async for account in accounts:
-            audits.append(asyncio.create_task(_audit_one(deps, account)))
-            if len(audits) == AT_ONCE:
-                yield await audits.popleft()
-        while audits:
-            yield await audits.popleft()
-    finally:
-        for each in audits:
-            each.cancel()
-        await asyncio.gather(*audits, return_exceptions=True)
-
-
-async def _audit_one(deps: Dependencies, account: Found) -> tuple[str, list[Difference]]:
-    try:
-        if isinstance(account, UnreadableRow):
-            raise account
-        differences = await _differences(deps, account)
-    except UnreadableRow as unreadable:
-        differences = [Difference(account.account_id, "unreadable", 0, 0, str(unreadable))]
-    for difference in differences:
-        deps.telemetry.count(Metric.AUDIT_DIFFERENCES, account_id=difference.account_id, what=difference.what)
-    return account.account_id, differences
-
-
-async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
-    if account_id is None:
-        async for account in deps.store.accounts():
-            yield account
-        return
-    found: Found | None
-    try:
-        found, _ = await deps.store.load_account(account_id)
-    except UnreadableRow as unreadable:
-        found = UnreadableRow(str(unreadable), account_id)
-    if found is not None:
-        yield found
-
-
-async def _differences(deps: Dependencies, account: Account) -> list[Difference]:
-    """The differences of one account that a second comparison confirms: it may have changed meanwhile."""
-    first = await _compare(deps, account)
-    if not first:
-        return []
-    again, _ = await deps.store.load_account(account.account_id)
-    return await _compare(deps, again) if again else []
-
-
-async def _compare(deps: Dependencies, account: Account) -> list[Difference]:
-    replayed = {"granted": 0, "available": 0, "held": 0, "captured": 0}
-    async for entry in deps.store.ledger(account.account_id):
-        for name in replayed:
-            replayed[name] += getattr(entry, name)
-    open_held = 0
-    async for generation in deps.store.generations(account.account_id):
-        if isinstance(generation, Generation) and not generation.state.ended:
-            open_held += generation.held_credits
-    pairs = [(f"ledger {name}", getattr(account, name), total) for name, total in replayed.items()]
-    pairs.append(("open holds", account.held, open_held))
-    return [Difference(account.account_id, what, have, want) for what, have, want in pairs if have != want]

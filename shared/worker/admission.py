@@ -16,7 +16,8 @@ from shared.core.catalog.catalog import Quote, quote
 from shared.core.dependency import Dependency
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
-from shared.core.money.ledger import Account, plan_of
+from shared.core.money.account import plan_of
+from shared.core.money.payer import Payer
 from shared.core.money.plans import Plan
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -24,7 +25,7 @@ from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.clashes import clashes
 from shared.worker.open_index import open_row
-from shared.worker.saving import Absent, Changed, Unchanged, save
+from shared.worker.saving import Absent, Changed, Unchanged, payer_of, save
 from shared.worker.screening import screen_request, with_records
 
 
@@ -37,10 +38,10 @@ class Admission:
     records: tuple[ScreeningRecord, ...] = ()
 
 
-def admit(deps: Dependencies, message: GenerationRequest, account: Account | None) -> Admission:
+def admit(deps: Dependencies, message: GenerationRequest, payer: Payer | None) -> Admission:
     """Phase 1: quote the request, and check whether the account can hold the credits now."""
-    quoted = quote(deps.catalog, message, _plan(deps, account))
-    return Admission(message, opening.refusal_of(message, account, quoted, deps.now()) or quoted)
+    quoted = quote(deps.catalog, message, _plan(deps, payer))
+    return Admission(message, opening.refusal_of(message, payer, quoted, deps.now()) or quoted)
 
 
 async def screen(deps: Dependencies, admitted: Admission) -> Admission:
@@ -63,11 +64,12 @@ async def reserve(
         before = current.generation
         if isinstance(before, Generation | Closed) or clashes(before, message.digest):
             return None
+        payer = payer_of(deps, current)
         opened = opening.opened(
             message,
-            current.account,
+            payer,
             deps.catalog,
-            _quote_for(deps, screened, current.account),
+            _quote_for(deps, screened, payer),
             seed=seed,
             now=deps.now(),
             before=before,
@@ -78,16 +80,16 @@ async def reserve(
     return await save(deps, message.key, decide, loaded)
 
 
-def _quote_for(deps: Dependencies, screened: Admission, account: Account | None) -> Quote | Refusal:
+def _quote_for(deps: Dependencies, screened: Admission, payer: Payer | None) -> Quote | Refusal:
     """The quote for the plan that the account has when the generation is saved."""
-    if isinstance(screened.quoted, Refusal) or screened.quoted.plan == _plan(deps, account).name:
+    if isinstance(screened.quoted, Refusal) or screened.quoted.plan == _plan(deps, payer).name:
         return screened.quoted
-    return quote(deps.catalog, screened.message, _plan(deps, account))
+    return quote(deps.catalog, screened.message, _plan(deps, payer))
 
 
-def _plan(deps: Dependencies, account: Account | None) -> Plan:
+def _plan(deps: Dependencies, payer: Payer | None) -> Plan:
     """The account's plan. Raises Unavailable if no plan has its name (rule 5)."""
-    name = plan_of(account)
+    name = plan_of(payer.account if payer else None)
     plan = deps.plans.find(name)
     if plan is None:
         raise Unavailable(Dependency.PLANS, f"no plan is named {name!r}; plans are {', '.join(deps.plans)}")

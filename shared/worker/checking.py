@@ -20,7 +20,7 @@ from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
 from shared.core.metric import Metric
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
@@ -123,8 +123,8 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
 
 
 async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        return transitions.given_up(found, account, deps.timing, deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.given_up(found, payer, deps.timing, deps.now())
 
     saved = await advance(deps, generation.key, step, loaded)
     if isinstance(saved, Changed):
@@ -173,8 +173,8 @@ async def _find_created(deps: Dependencies, generation: Generation, attempt: Att
 async def _record_loss(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     seed = deps.new_seed()
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        return transitions.lost(found, account, deps.catalog, deps.timing, seed=seed, now=deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.lost(found, payer, deps.catalog, deps.timing, seed=seed, now=deps.now())
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
@@ -213,7 +213,7 @@ async def _handle_missing(deps: Dependencies, key: Key, attempt: Attempt, loaded
     """Replicate answered 404 for the prediction: save when that began, and end the attempt if it lasts too long."""
     prediction_id = attempt.prediction_id or ""
 
-    def note(found: Generation, _: Account | None) -> Transition[Generation] | None:
+    def note(found: Generation, _: Payer | None) -> Transition[Generation] | None:
         return transitions.missed(found, attempt.number, prediction_id, deps.now())
 
     noted = await advance(deps, key, note, loaded)
@@ -222,8 +222,8 @@ async def _handle_missing(deps: Dependencies, key: Key, attempt: Attempt, loaded
     if not attempt.guarantees.cancel_after and await _runs_unseen(deps, noted.generation, prediction_id, noted.loaded):
         return
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        return transitions.vanished(found, account, deps.timing, deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.vanished(found, payer, deps.timing, deps.now())
 
     saved = await advance(deps, key, step, noted.loaded)
     if isinstance(saved, Changed):
@@ -249,7 +249,7 @@ async def _runs_unseen(deps: Dependencies, generation: Generation, prediction_id
 
 
 async def _clear_missing(deps: Dependencies, key: Key, prediction_id: str, number: int, loaded: Loaded) -> Loaded:
-    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
+    def step(found: Generation, _: Payer | None) -> Transition[Generation] | None:
         return transitions.known_again(found, number, prediction_id)
 
     return (await advance(deps, key, step, loaded)).loaded
@@ -258,8 +258,8 @@ async def _clear_missing(deps: Dependencies, key: Key, prediction_id: str, numbe
 async def _expire(deps: Dependencies, key: Key, loaded: Loaded) -> None:
     """Save the requested end TIMED_OUT, then cancel the prediction. Replicate's answer ends the generation."""
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        return transitions.end_requested(found, account, Reason.TIMED_OUT, deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.end_requested(found, payer, Reason.TIMED_OUT, deps.now())
 
     saved = await advance(deps, key, step, loaded)
     if not isinstance(saved, Absent) and not await _release_unheard(deps, key, saved.loaded):
@@ -269,8 +269,8 @@ async def _expire(deps: Dependencies, key: Key, loaded: Loaded) -> None:
 async def _release_unheard(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     """End a generation of which Replicate can report nothing any more. False: it may still report something."""
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        return transitions.unheard(found, account, deps.timing, deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.unheard(found, payer, deps.timing, deps.now())
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):

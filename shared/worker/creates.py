@@ -15,7 +15,7 @@ from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.metric import Metric
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
 from shared.core.reasons import Refusal
 from shared.ports import Dependencies, Loaded
@@ -37,7 +37,7 @@ async def retry(deps: Dependencies, waiting: Generation, loaded: Loaded) -> None
     attempt = waiting.attempt
     resolved = await with_input_urls(deps, attempt)
 
-    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
+    def step(found: Generation, _: Payer | None) -> Transition[Generation] | None:
         return transitions.retried(found, deps.now()) if found.attempt == attempt else None
 
     saved = await advance(deps, waiting.key, step, loaded)
@@ -85,9 +85,9 @@ async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: A
     """Surely nothing was created: save the wait, then schedule a copy of the request."""
     retry_at = deps.now() + timedelta(seconds=outcome.retry_after_s * (1 + deps.chance() / 4))
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
         now = deps.now()
-        return transitions.deferred(found, account, attempt.number, attempt.posts, outcome, retry_at=retry_at, now=now)
+        return transitions.deferred(found, payer, attempt.number, attempt.posts, outcome, retry_at=retry_at, now=now)
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
@@ -97,8 +97,8 @@ async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: A
 async def _record_refusal(deps: Dependencies, loaded: Loaded, key: Key, number: int, refusal: Refusal) -> None:
     seed = deps.new_seed()
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        return transitions.refused(found, account, deps.catalog, number, refusal, seed=seed, now=deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.refused(found, payer, deps.catalog, number, refusal, seed=seed, now=deps.now())
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):

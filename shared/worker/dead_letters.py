@@ -20,7 +20,7 @@ from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.clashes import clashes, refuse_clash
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
-from shared.worker.saving import Changed, save
+from shared.worker.saving import Changed, payer_of, save
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -76,7 +76,7 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
             case Received() as waits:
                 return opening.dead_lettered(waits, deps.now())
             case Generation() as opened:
-                return transitions.dead_lettered(opened, current.account, deps.now())
+                return transitions.dead_lettered(opened, payer_of(deps, current), deps.now())
             case Closed():
                 return None
             case _:

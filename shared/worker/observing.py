@@ -15,7 +15,7 @@ from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.metric import Metric
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import PredictionEvent
@@ -47,7 +47,7 @@ async def adopt_when_asked(deps: Dependencies, loaded: Loaded, key: Key, number:
 async def adopt(deps: Dependencies, key: Key, number: int, prediction: Prediction, loaded: Loaded) -> None:
     """Make the prediction this attempt's, if the attempt has none yet; then apply its status."""
 
-    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
+    def step(found: Generation, _: Payer | None) -> Transition[Generation] | None:
         return transitions.adopted(found, number, prediction.prediction_id)
 
     saved = await advance(deps, key, step, loaded)
@@ -118,8 +118,8 @@ async def _handle_success(
         delivery = await deliver(deps, generation, prediction)
     key = generation.key
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        ended = transitions.delivered(found, account, number, prediction, delivery, deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        ended = transitions.delivered(found, payer, number, prediction, delivery, deps.now())
         return ended and with_records(ended, delivery.screenings)
 
     saved = await advance(deps, key, step, loaded)
@@ -135,8 +135,8 @@ async def _record_failure(
 ) -> None:
     key, seed = generation.key, deps.new_seed()
 
-    def step(found: Generation, account: Account | None) -> Transition[Generation] | None:
-        return transitions.attempt_failed(found, account, deps.catalog, number, prediction, seed=seed, now=deps.now())
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.attempt_failed(found, payer, deps.catalog, number, prediction, seed=seed, now=deps.now())
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):

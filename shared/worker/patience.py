@@ -17,7 +17,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason
 from shared.ports import Dependencies, Loaded, OutputUnfit, Unavailable
@@ -64,7 +64,7 @@ async def whole(deps: Dependencies, loaded: Loaded, generation: Generation, pred
 async def _record_promise(deps: Dependencies, loaded: Loaded, key: Key, number: int, prediction: Prediction) -> None:
     """Save that outputs were announced: the next news of the prediction may not say so."""
 
-    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
+    def step(found: Generation, _: Payer | None) -> Transition[Generation] | None:
         return transitions.promised(found, number, prediction.prediction_id)
 
     await advance(deps, key, step, loaded)

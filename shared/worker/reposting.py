@@ -13,7 +13,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Created
 from shared.ports import Dependencies, Loaded
 from shared.worker import observing
@@ -24,7 +24,7 @@ from shared.worker.screening import with_input_urls
 async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     """POST the create of a SUBMITTING generation again. False: that is not allowed, or not allowed any more."""
 
-    def step(found: Generation, _: Account | None) -> Transition[Generation] | None:
+    def step(found: Generation, _: Payer | None) -> Transition[Generation] | None:
         return transitions.posted_again(found, deps.timing, deps.now())
 
     saved = await advance(deps, key, step, loaded)

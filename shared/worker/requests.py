@@ -29,7 +29,7 @@ from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
 from shared.worker.naming import output_prefix
 from shared.worker.open_index import open_row
-from shared.worker.saving import Changed, Unchanged, save
+from shared.worker.saving import Changed, Unchanged, payer_of, save
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -56,7 +56,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         return
     if found is not None:
         message = found.request
-    admission = await screen(deps, admit(deps, message, loaded.account))
+    admission = await screen(deps, admit(deps, message, payer_of(deps, loaded)))
     reserved = await reserve(deps, admission, loaded)
     if isinstance(reserved, Changed):
         await submit_or_end(deps, reserved.generation, reserved.loaded)
@@ -185,7 +185,7 @@ async def cancel(deps: Dependencies, message: CancelRequest) -> None:
             case Received() as waits:
                 return opening.end_requested(waits, Reason.CANCELED_BY_USER, deps.now())
             case Generation() as opened:
-                return transitions.end_requested(opened, current.account, Reason.CANCELED_BY_USER, deps.now())
+                return transitions.end_requested(opened, payer_of(deps, current), Reason.CANCELED_BY_USER, deps.now())
             case Closed():
                 return None
             case _:

@@ -4,8 +4,10 @@ Rules of this file:
 1. Only the result of a transition (core/lifecycle) is saved. The transition is a pure function of the state just read,
    and runs again after every conflict, so it never rests on a stale state.
 2. Each outside call is made between two saves. The index row is written before the first save.
-3. The steps that a transition names are logged and counted here, after they are saved, and are kept in the history.
-4. Every caller passes what it has read (``loaded``): a second read of the same rows costs latency and money. A caller
+3. The entry of an end that never opened is added here, and the ledger's entries are linked here, so that no transition
+   can forget either.
+4. The steps that a transition names are logged and counted here, after they are saved, and are kept in the history.
+5. Every caller passes what it has read (``loaded``): a second read of the same rows costs latency and money. A caller
    that needs what others have saved meanwhile calls ``reload``.
 """
 
@@ -15,11 +17,12 @@ from typing import Generic, TypeAlias
 
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
+from shared.core.lifecycle import opening
 from shared.core.lifecycle.generation import AnyGeneration, G, G_co, Generation, Transition
-from shared.core.lifecycle.receipt import receipted
+from shared.core.lifecycle.receipt import LedgerRef, receipted
 from shared.core.lifecycle.steps import METRICS
 from shared.core.metric import Metric
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
 
 #: Every worker may save the same account at once. 30 tries with up to 1 s between them suffice for 200 writers.
@@ -30,7 +33,7 @@ _LONGEST_PAUSE_S = 1.0
 Decide: TypeAlias = Callable[[Loaded], Transition[G] | None]
 
 #: The transition of a generation that has opened. None: nothing applies in its state, and nothing is saved.
-Step: TypeAlias = Callable[[Generation, Account | None], Transition[Generation] | None]
+Step: TypeAlias = Callable[[Generation, Payer | None], Transition[Generation] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ async def advance(
     """Save the transition that ``step`` returns, if the generation has opened. Raises as ``save`` does."""
 
     def decide(current: Loaded) -> Transition[Generation] | None:
-        return step(current.generation, current.account) if isinstance(current.generation, Generation) else None
+        found = current.generation
+        return step(found, payer_of(deps, current)) if isinstance(found, Generation) else None
 
     saved = await save(deps, key, decide, loaded)
     if isinstance(saved, Changed):
@@ -87,8 +91,7 @@ async def save(
         transition = decide(loaded)
         if transition is None:
             return Absent(loaded) if loaded.generation is None else Unchanged(loaded.generation, loaded)
-        transition = transition.recorded(loaded.generation, deps.now())
-        transition = receipted(transition)
+        transition = await _complete(deps, loaded, transition)
         try:
             after = await deps.store.commit(loaded, transition)
         except Conflict:
@@ -99,6 +102,28 @@ async def save(
             _report(deps, key, transition)
             return Changed(transition.generation, after)
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
+
+
+async def _complete(deps: Dependencies, loaded: Loaded, transition: Transition[G]) -> Transition[G]:
+    """The transition with its history, the entry of an end that never opened, the ledger's links, and the receipt."""
+    recorded = transition.recorded(loaded.generation, deps.now())
+    posted = opening.posted(recorded, payer_of(deps, loaded), deps.now())
+    key = await deps.names_key() if posted.entries else b""
+    sealed = posted.sealed(loaded.account.head if loaded.account else "", key)
+    refs = [LedgerRef(entry.move.value, entry.seq, entry.digest) for entry in sealed.entries if entry.generation_id]
+    return receipted(sealed, refs)
+
+
+def payer_of(deps: Dependencies, loaded: Loaded) -> Payer | None:
+    """Who pays, with the terms of the account's plan. None if there is no account.
+
+    A plan that is gone has no terms: what is open runs to its end, and nothing new opens (admission.py).
+    """
+    account = loaded.account
+    if account is None:
+        return None
+    plan = deps.plans.find(account.plan)
+    return Payer(account, loaded.user, plan.allowance, plan.limits) if plan else Payer(account, loaded.user)
 
 
 def _report(deps: Dependencies, key: Key, transition: Transition[AnyGeneration]) -> None:

@@ -1,7 +1,7 @@
 """Values for the tests of the stores: plain ones, and ones with every field set to something awkward."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
@@ -11,9 +11,18 @@ from shared.core.lifecycle.generation import Closed, Generation, Transition
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry
 from shared.core.modality import Modality
-from shared.core.money import ledger
-from shared.core.money.ledger import Account
+from shared.core.money import moves
+from shared.core.money.account import Account, Hold, Stamp, Standing, User
+from shared.core.money.allowance import Running
+from shared.core.money.buckets import Bucket, Change, Part, Terms
+from shared.core.money.entries import LedgerEntry, Move
+from shared.core.money.limits import Cost, Effect, Limit, Scope, Warned
+from shared.core.money.limits import Unit as LimitUnit
+from shared.core.money.linking import StandIns
+from shared.core.money.moves import Posting
+from shared.core.money.payer import Payer
 from shared.core.money.pricing import Price, Unit
+from shared.core.money.windows import UNUSED, Span
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Guarantees, Kind
 from shared.core.reasons import SENTENCES, Reason
 from shared.core.requests.messages import GenerationRequest
@@ -29,11 +38,17 @@ AWKWARD_IDS = ("ada", "a.b_c@d|e-f", "9", "auth0|Ab.c@d-e_f", "-x:y+z=~'o''", "a
 #: Beyond 32 bits.
 HUGE = 2**53 + 1
 
+LATER = NOW + timedelta(days=9, microseconds=1)
+
+#: A bucket with a priority and an end.
+SOON = Terms("allowance:2026-11-01T00:00Z", NOW, LATER, 3)
+
 PROMPT = "日本の灯台 🗼 «quoted» \"double\" 'single'\n\tनमस्ते \u2028 C:\\path {json: [1]} %41 +&="
 
 
-def opening(key: Key, account: Account, amount: int = 5) -> Transition[Generation]:
+def opening(key: Key, account: Account, amount: int = 5, user: User | None = None) -> Transition[Generation]:
     """A generation that opens with a hold."""
+    hold, moved = moves.hold(account, user, Cost(amount, 700), key=key, posting=Posting(at=NOW))
     generation = Generation(
         key=key,
         state=State.SUBMITTING,
@@ -41,17 +56,18 @@ def opening(key: Key, account: Account, amount: int = 5) -> Transition[Generatio
         request=GenerationRequest(key=key, prompt="a lighthouse"),
         attempt=attempt(),
         chain=("flux-schnell",),
-        held_credits=amount,
+        hold=hold,
     )
-    after, entry = ledger.hold(account, amount, key=key, at=NOW)
-    return Transition(generation, after, entry)
+    return Transition(generation).moving(moved)
 
 
-def ending(generation: Generation, account: Account, captured: int = 3) -> Transition[Generation]:
+def ending(
+    generation: Generation, account: Account, captured: int = 3, user: User | None = None
+) -> Transition[Generation]:
     """The end of a generation that holds credits."""
-    after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=NOW)
+    payer = Payer(account, user)
     ended = replace(generation, state=State.SUCCEEDED, captured_credits=captured, ended_at=NOW)
-    return Transition(ended, after, entry)
+    return Transition(ended).moving(payer.resolve(generation.hold, captured, 300, generation.key, NOW))
 
 
 def closed(key: Key, **fields: Any) -> Closed:
@@ -140,7 +156,8 @@ def full_generation(key: Key) -> Generation:
             promised=True,
         ),
         chain=("flux-dev", "flux-schnell"),
-        held_credits=HUGE,
+        hold=full_hold(),
+        refunded_credits=HUGE,
         captured_credits=HUGE,
         outputs=(output(key, 0), output(key, 1)),
         refused_outputs=2,
@@ -221,15 +238,78 @@ def full_account(user_id: str) -> Account:
     """An account with a value in every field, in numbers beyond 32 bits."""
     return Account(
         account_id=user_id,
+        name="Ada's 🗼 «tower»",
         plan="premium",
-        granted=3 * HUGE,
+        standing=Standing.SUSPENDED,
+        suspended_for="für immer",
+        approvers=("bob", "o'brien"),
+        zone="Europe/Berlin",
+        granted=5 * HUGE,
         available=HUGE,
         held=HUGE,
         captured=HUGE,
-        daily_limit_credits=HUGE,
-        day=date(2026, 11, 21),
-        day_credits=HUGE,
+        expired=HUGE,
+        revoked=HUGE,
+        buckets=(Bucket(SOON, 1, 2), Bucket(Terms("grant:o'brien", NOW), HUGE - 1, HUGE - 2)),
+        running=Running(end=LATER, since=NOW, whole_s=2_592_000, credits=HUGE, got=7),
+        seq=HUGE,
+        head="a" * 64,
+        moved_at=NOW,
+        **uses(Scope.ACCOUNT),
     )
+
+
+def full_entry(account_id: str) -> LedgerEntry:
+    """A ledger entry with a value in every field."""
+    return LedgerEntry(
+        account_id=account_id,
+        seq=HUGE + 1,
+        move=Move.CORRECTION,
+        entry_id="one",
+        at=NOW,
+        granted=-HUGE,
+        available=-HUGE - 4,
+        held=1,
+        captured=1,
+        expired=1,
+        revoked=1,
+        buckets=(Change(SOON, -HUGE, 1), Change(Terms("grant:o'brien", LATER), -4)),
+        by="operator:Ada 🗼",
+        why="für Ada 🙂",
+        asked="available -5",
+        superseded=True,
+        user_id="o'brien",
+        generation_id="one",
+        usd_micros=-HUGE,
+        held_at=LATER,
+        previous="a" * 64,
+        stand_ins=StandIns(account="1" * 64, entry="2" * 64, user="3" * 64, who="4" * 64, why="5" * 64, asked="6" * 64),
+        digest="b" * 64,
+    )
+
+
+def full_user(account_id: str, user_id: str) -> User:
+    """A user with a value in every field."""
+    return User(account_id=account_id, user_id=user_id, **uses(Scope.USER))
+
+
+def uses(scope: Scope) -> dict[str, Any]:
+    """What accounts and users share."""
+    usd = Limit(limit_id="all", window=Span.ROLLING_24H, amount=0, unit=LimitUnit.USD, effect=Effect.WARN, scope=scope)
+    return {
+        "usage": UNUSED.plus(NOW - timedelta(hours=3), 4, 5, "Asia/Tokyo").plus(NOW, HUGE, HUGE, "Asia/Tokyo"),
+        "limits": (
+            usd,
+            Limit(limit_id="o'brien", window=Span.DAY, amount=1_000_000_000, effect=Effect.APPROVE, scope=scope),
+        ),
+        "warned": (Warned("all", scope, 80, LATER),),
+        "stamps": (Stamp("limit:all", NOW, "command-1"), Stamp("name", LATER, "🗼")),
+    }
+
+
+def full_hold() -> Hold:
+    """A hold of two buckets."""
+    return Hold((Part(SOON, HUGE), Part(Terms("correction:x", NOW), 3)), NOW, HUGE)
 
 
 def open_row(key: Key, *, due_s: float = 0, expires_s: float = 3600) -> OpenRow:
@@ -240,6 +320,6 @@ def open_row(key: Key, *, due_s: float = 0, expires_s: float = 3600) -> OpenRow:
 
 async def give(store: Store, user_id: str, amount: int = 1000) -> Account:
     """Grant credits to a new account."""
-    account, entry = ledger.grant(Account(account_id=user_id), amount, grant_id="welcome", at=NOW)
-    assert await store.post(account, "", entry)
-    return account
+    given = moves.grant(Account(account_id=user_id), amount, grant_id="welcome", posting=Posting(at=NOW))
+    await store.post(given.account, "", given.entries)
+    return given.account

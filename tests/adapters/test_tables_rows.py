@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from dev.fakes.accounts import funded
 from shared.adapters.azure_storage.tables import UnreadableRow, entities, rows
+from shared.adapters.azure_storage.tables import rows_money as money
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Closed, Generation, Received
 from shared.core.lifecycle.steps import Entry
-from shared.core.money.ledger import Move
+from shared.core.money.entries import Move
 from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason
 from tests.adapters import examples
@@ -241,24 +243,42 @@ def test_an_unreadable_row_is_named_and_not_quoted(column: str, value: object) -
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("change", [{"granted": 1}, {"plan": 7}, {"day": "a secret"}, {"held": None}])
+#: Columns of an account that hold other things than they should.
+BROKEN = (
+    {"standing": "a secret"},
+    {"buckets": "[1]"},
+    {"buckets": '[["b","2026-11-21T00:00:00",null,1,1,1]]'},
+    {"buckets": '[["b","2026-11-21T00:00:00+00:00",null,1,true,1]]'},
+    {"buckets": '[["b","2026-11-21T00:00:00+00:00",null,1,0.5,1]]'},
+    {"calendar": "[]x"},
+    {"calendar": '[["2026-11-21T00:00:00+00:00","2026-11-22T00:00:00+00:00",1,1]]'},
+    {"slots": '[[1,2,"a secret"]]'},
+    {"limits": '[["a","day",1,"a secret","block","account"]]'},
+    {"limits": '[["a","day",-1,"credits","block","account"]]'},
+    {"warned": '[["a"]]'},
+    {"running": "[[]]"},
+    {"stamps": '{"a": 1}'},
+)
+
+
+@pytest.mark.parametrize("change", [{"granted": 1}, {"plan": 7}, {"zone": None}, {"held": None}, *BROKEN])
 def test_an_account_that_does_not_add_up_is_unreadable(change: dict[str, object]) -> None:
     """Nothing is held or captured on an account whose books are wrong."""
-    row = rows.account_row(examples.full_account("ada")) | change
+    row = money.account_row(examples.full_account("ada")) | change
 
     with pytest.raises(UnreadableRow, match=r"row ada/account: .* cannot be read") as caught:
-        rows.account_of(row)
+        money.account_of(row)
 
     assert "a secret" not in str(caught.value)
 
 
 def test_a_ledger_entry_that_does_not_add_up_is_unreadable() -> None:
     """Nor is a move that would make something of nothing."""
-    entry = examples.opening(KEY, examples.full_account("ada")).entry
-    assert entry is not None
+    (entry,) = examples.opening(KEY, funded("ada", 9)).entries
 
-    with pytest.raises(UnreadableRow, match="row ada/ledger:ada;one:hold: "):
-        rows.entry_of(rows.entry_row(entry) | {"held": 77})
+    for change in ({"held": 77}, {"buckets": "[[1]]"}, {"buckets": '[["b","2026-11-21",null,1,-5,5]]'}):
+        with pytest.raises(UnreadableRow, match="row ada/entry:0000000000000001: "):
+            money.entry_of(money.entry_row(entry) | change)
 
 
 def test_the_open_index_has_16_partitions() -> None:
@@ -280,16 +300,15 @@ def test_a_key_of_the_open_index_fits_every_table(user: int, generation: int) ->
     assert rows.open_of(stored) == row
 
 
-@pytest.mark.parametrize(("user", "longest"), [(111, 255), (112, 112 + 66 + 15), (128, 128 + 66 + 15)])
+@pytest.mark.parametrize(("user", "longest"), [(106, 255), (107, 107 + 66 + 20), (128, 128 + 66 + 20)])
 def test_every_key_of_the_state_fits_too(user: int, longest: int) -> None:
-    """Whole where user and id have at most 240 characters together, with a digest where they have more."""
+    """Whole where user and id have at most 235 characters together, with a digest where they have more."""
     key = Key("u" * user, "g" * 128, "a" * 128)
-    opening = examples.opening(key, examples.full_account(key.account_id))
-    assert opening.entry is not None
-    keys = [rows.generation_key(key), *(rows.entry_key(replace(opening.entry, move=move)) for move in Move)]
+    (entry,) = examples.opening(key, funded(key.account_id, 9)).entries
+    keys = [rows.generation_key(key), *(money.move_key(move, entry.entry_id) for move in Move)]
 
     assert max(len(key) for key in keys) == longest
-    assert rows.entry_of(rows.entry_row(opening.entry)) == opening.entry
+    assert money.entry_of(money.entry_row(entry)) == entry
 
 
 def test_long_keys_of_the_open_index_are_not_mixed_up() -> None:
@@ -314,17 +333,16 @@ def test_different_keys_never_share_a_row(one: Key, other: Key) -> None:
     """In the open index, and in the state with its ledger; each row says its whole key, in columns."""
 
     def places(key: Key) -> dict[str, object]:
-        holding = examples.opening(key, examples.full_account(key.account_id)).entry
-        assert holding is not None
-        entries = [replace(holding, move=move) for move in (Move.HOLD, Move.RESOLVE)]
-        state = {rows.generation_key(key), *map(rows.entry_key, entries)}
+        (holding,) = examples.opening(key, funded(key.account_id, 9)).entries
+        state = {rows.generation_key(key)}
+        state |= {money.move_key(move, holding.entry_id) for move in (Move.HOLD, Move.RESOLVE)}
         assert len(state) == 3
         return {"open": rows.open_keys(key), "state": frozenset((key.account_id, row_key) for row_key in state)}
 
     for place, name in places(one).items():
         assert (name == places(other)[place]) == (one == other), place
     assert rows.open_of(rows.open_row(examples.open_row(one))).key == one
-    generation = examples.opening(one, examples.full_account(one.account_id)).generation
+    generation = examples.opening(one, funded(one.account_id, 9)).generation
     assert rows.generation_of(rows.generation_row(generation)).key == one
 
 

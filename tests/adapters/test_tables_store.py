@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,8 +12,12 @@ from dev.fakes.world import World
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money import ledger
-from shared.core.money.ledger import Account, LedgerEntry, Move
+from shared.core.money import moves
+from shared.core.money.account import Account
+from shared.core.money.credits import Sums
+from shared.core.money.entries import Move
+from shared.core.money.moves import Moved, Posting
+from shared.core.money.windows import Span
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import Conflict, Loaded, Store
 from shared.worker.saving import Changed, save
@@ -42,24 +47,17 @@ async def test_an_opened_generation_reads_back_as_it_was_written(store: Store) -
     assert committed.account == transition.account
     assert await store.load(KEY) == committed
     assert committed.account_etag != committed.generation_etag != ""
-    moves = {entry.move: entry async for entry in store.ledger("ada")}
-    assert moves[Move.HOLD] == transition.entry
+    posted = {entry.move: entry async for entry in store.ledger("ada")}
+    assert (posted[Move.HOLD],) == transition.entries
+    assert [entry.seq async for entry in store.ledger("ada")] == [1, 2]
 
 
 async def test_every_field_survives(store: Store) -> None:
     """Unicode, numbers beyond 32 bits, microseconds, and every optional field."""
     generation, account = examples.full_generation(KEY), examples.full_account("ada")
-    entry = LedgerEntry(
-        account_id="ada",
-        entry_id="one",
-        move=Move.CORRECTION,
-        at=NOW,
-        granted=-examples.HUGE,
-        available=-examples.HUGE,
-        note="für Ada 🙂",
-    )
+    entry = examples.full_entry("ada")
 
-    await store.commit(Loaded(None, "", None, ""), Transition(generation, account, entry))
+    await store.commit(Loaded(None, "", None, ""), Transition(generation, account, entries=(entry,)))
 
     loaded = await store.load(KEY)
     assert loaded.generation == generation
@@ -197,7 +195,8 @@ async def test_a_hold_is_resolved_once(store: Store) -> None:
     assert opened.account is not None
     ended = await store.commit(opened, ending(opened.generation, opened.account))
     assert ended.account is not None
-    elsewhere = replace(ended.account, available=ended.account.available - 5, held=5)
+    elsewhere = opening(Key("ada", "two"), ended.account).account
+    assert elsewhere is not None
 
     with pytest.raises(Conflict):
         await store.commit(ended, ending(opened.generation, elsewhere))
@@ -211,71 +210,146 @@ async def test_a_transaction_is_about_one_account(store: Store) -> None:
     transition = opening(KEY, account)
 
     with pytest.raises(ValueError, match=r"one account|must all be the same"):
-        await store.commit(
-            await store.load(KEY), Transition(transition.generation, Account(account_id="eve"), transition.entry)
-        )
+        await store.commit(await store.load(KEY), replace(transition, account=Account(account_id="eve")))
 
     assert (await store.load(KEY)).generation is None
 
 
+def granted(account: Account, amount: int, grant_id: str) -> Moved:
+    """A grant, with the time of all examples."""
+    return moves.grant(account, amount, grant_id=grant_id, posting=Posting(at=NOW))
+
+
 async def test_a_grant_is_posted_once(store: Store) -> None:
-    """The same grant again is False and changes nothing, with a fresh ETag and with a stale one."""
+    """The same grant again is a conflict and changes nothing, with a fresh ETag and with a stale one."""
     await give(store, "ada", 7)
     account, etag = await store.load_account("ada")
     assert account is not None
-    after, again = ledger.grant(account, 7, grant_id="welcome", at=NOW)
+    again = granted(account, 7, "welcome")
 
-    assert await store.post(after, etag, again) is False
-    assert await store.post(after, "", again) is False
+    for tag in (etag, ""):
+        with pytest.raises(Conflict):
+            await store.post(again.account, tag, again.entries)
     assert (await store.load_account("ada"))[0] == account
 
-    after, another = ledger.grant(account, 7, grant_id="birthday", at=NOW)
-    assert await store.post(after, etag, another) is True
-    assert (await store.load_account("ada"))[0] == after
+    another = granted(account, 7, "birthday")
+    await store.post(another.account, etag, another.entries)
+    assert (await store.load_account("ada"))[0] == another.account
+
+
+async def test_an_entry_is_found_by_its_kind_and_id(store: Store) -> None:
+    """So a command that comes again is compared with what was made of it."""
+    await give(store, "ada", 7)
+
+    found = await store.entry("ada", Move.GRANT, "welcome")
+
+    assert found is not None
+    assert (found.seq, found.granted) == (1, 7)
+    assert await store.entry("ada", Move.GRANT, "other") is None
+    assert await store.entry("ada", Move.REVOKE, "welcome") is None
+    assert await store.entry("eve", Move.GRANT, "welcome") is None
+
+
+async def test_two_entries_of_one_number_are_a_conflict(store: Store) -> None:
+    """Even if the account's row does not tell: the number itself is a key."""
+    await give(store, "ada", 7)
+    _, etag = await store.load_account("ada")
+    rival = granted(Account(account_id="ada"), 9, "birthday")
+
+    with pytest.raises(Conflict):
+        await store.post(rival.account, etag, rival.entries)
+
+    account, _ = await store.load_account("ada")
+    assert account is not None
+    assert account.granted == 7
+    assert len([each async for each in store.ledger("ada")]) == 1
 
 
 async def test_a_grant_on_a_stale_account_is_a_conflict(store: Store) -> None:
     """Somebody else changed the account, or made it, in between."""
     account = await give(store, "ada")
-    after, entry = ledger.grant(account, 1, grant_id="later", at=NOW)
+    later = granted(account, 1, "later")
 
     with pytest.raises(Conflict):
-        await store.post(after, 'W/"stale"', entry)
+        await store.post(later.account, 'W/"stale"', later.entries)
     with pytest.raises(Conflict):
-        await store.post(after, "", entry)
+        await store.post(later.account, "", later.entries)
 
     assert (await store.load_account("ada"))[0] == account
 
 
-async def test_every_kind_of_entry_is_in_the_ledger(store: Store) -> None:
-    """A kind that the ledger's query forgot could not be compared, and its id could be used for other content."""
-    account = await give(store, "ada", 7)
-    entries = [
-        ledger.correct(account, available=-1, held=0, captured=0, correction_id="c", note="by hand", at=NOW)[1],
-        ledger.changed(account, ledger.Terms(plan="basic"), change_id="t", at=NOW)[1],
-        ledger.hold(account, 1, key=Key("ada", "one"), at=NOW)[1],
-        ledger.resolve(ledger.hold(account, 1, key=Key("ada", "one"), at=NOW)[0], 1, 1, key=Key("ada", "one"), at=NOW)[
-            1
-        ],
-    ]
-    for entry in entries:
-        saved, etag = await store.load_account("ada")
-        assert saved is not None
-        assert await store.post(saved, etag, entry) is True
-    assert {entry.move async for entry in store.ledger("ada")} == set(ledger.Move)
-
-
 async def test_a_correction_and_a_grant_may_share_an_id(store: Store) -> None:
-    """Ids are unique for each kind of entry; a correction knows no overdraft of its own."""
+    """Ids are unique for each kind of entry."""
     account = await give(store, "ada")
     _, etag = await store.load_account("ada")
-    after, entry = ledger.correct(
-        account, available=-1, held=0, captured=1, correction_id="welcome", note="by hand", at=NOW
-    )
+    change = Sums(available=-1, captured=1)
+    after = moves.correct(account, change, correction_id="welcome", posting=Posting(at=NOW))
 
-    assert await store.post(after, etag, entry) is True
+    await store.post(after.account, etag, after.entries)
 
     assert Counter([each.move async for each in store.ledger("ada")]) == {Move.GRANT: 1, Move.CORRECTION: 1}
+
+
+async def test_several_entries_are_one_transaction(store: Store) -> None:
+    """What fell due is saved with the move that came, in its order; with a stale ETag nothing is."""
+    given = moves.grant(
+        Account(account_id="ada"), 5, grant_id="soon", posting=Posting(at=NOW), expires_at=NOW + timedelta(hours=1)
+    )
+    await store.post(given.account, "", given.entries)
+    _, etag = await store.load_account("ada")
+    later = moves.grant(given.account, 7, grant_id="more", posting=Posting(at=NOW + timedelta(hours=2)))
+
+    with pytest.raises(Conflict):
+        await store.post(later.account, 'W/"stale"', later.entries)
+    assert len([each async for each in store.ledger("ada")]) == 1
+    await store.post(later.account, etag, later.entries)
+
+    assert [each.move async for each in store.ledger("ada")] == [Move.GRANT, Move.EXPIRE, Move.GRANT]
+    assert (await store.load_account("ada"))[0] == later.account
+
+
+async def test_a_user_of_another_account_is_saved_and_loaded_with_it(store: Store) -> None:
+    """In the transaction of its hold; two generations of the user are rivals for its row too."""
+    account, key = await give(store, "acme"), Key("bob", "one", "acme")
+    before = await store.load(key)
+    assert (before.user, before.user_etag) == (None, "")
+
+    committed = await store.commit(before, opening(key, account))
+
+    assert committed.user is not None
+    assert committed.user.usage.used(NOW)[Span.DAY] == (5, 700)
+    assert await store.load(key) == committed
+    assert await store.load_user("acme", "bob") == (committed.user, committed.user_etag)
+    assert await store.load_user("acme", "eve") == (None, "")
+    other = Key("bob", "two", "acme")
+    stale = replace(await store.load(other), user_etag="")
+    with pytest.raises(Conflict):
+        await store.commit(stale, opening(other, committed.account or account))
+    assert (await store.load(other)).generation is None
+
+
+async def test_every_field_of_a_user_survives(store: Store) -> None:
+    """Saved with the account by a command that is about no generation."""
+    account, etag = await give(store, "acme"), (await store.load_account("acme"))[1]
+    user = examples.full_user("acme", "o'brien")
+    more = granted(account, 1, "more")
+
+    await store.post(more.account, etag, more.entries, user)
+
+    assert (await store.load_user("acme", "o'brien"))[0] == user
+    assert (await store.load(Key("o'brien", "one", "acme"))).user == user
+
+
+async def test_the_ledger_is_in_the_order_of_its_numbers(store: Store) -> None:
+    """Beyond ten entries too, where texts of numbers would be in another order."""
+    account = await give(store, "ada")
+    for number in range(12):
+        _, etag = await store.load_account("ada")
+        after = granted(account, 1, f"g{number}")
+        account = after.account
+        await store.post(account, etag, after.entries)
+
+    assert [each.seq async for each in store.ledger("ada")] == list(range(1, 14))
 
 
 async def test_rivals_on_one_account_lose_nothing(store: Store) -> None:

@@ -53,7 +53,7 @@ def test_complete_settings_are_accepted(counter: Counter) -> None:
 
 def test_missing_settings_are_listed_at_once(counter: Counter) -> None:
     """The exit code is 2, without a traceback, and no client was made."""
-    called = counter.call("account", "ada", env={})
+    called = counter.call("account", "show", "ada", env={})
     assert (called.code, called.out) == (2, "")
     assert "7 setting(s) cannot be used:" in called.err
     assert "Traceback" not in called.err
@@ -63,7 +63,7 @@ def test_missing_settings_are_listed_at_once(counter: Counter) -> None:
 def test_a_malformed_connection_string_is_a_setting_too(capsys: pytest.CaptureFixture[str]) -> None:
     """The real app refuses it when it makes its first client."""
     env = ENV | {"STORAGE_CONNECTION_STRING": "not-a-connection-string"}
-    assert run(["account", "ada"], env=env, open_app=OperatorsApp) == 2
+    assert run(["account", "show", "ada"], env=env, open_app=OperatorsApp) == 2
     printed = capsys.readouterr()
     assert "STORAGE_CONNECTION_STRING is malformed" in printed.err
     assert "not-a-connection-string" not in printed.err
@@ -81,7 +81,7 @@ def test_settings_reads_the_files_that_are_named(setting: str, place: str, capsy
 def test_a_dependency_that_is_down_is_reported_in_one_line(counter: Counter) -> None:
     """The exit code is 1, and the app is still closed."""
     counter.operations.trouble = "no connection"
-    called = counter.call("account", "ada")
+    called = counter.call("account", "show", "ada")
     assert (called.code, called.out) == (1, "")
     assert called.err == "tables is not available: no connection\n"
     assert counter.operations.closed == 1
@@ -89,8 +89,8 @@ def test_a_dependency_that_is_down_is_reported_in_one_line(counter: Counter) -> 
 
 def test_every_command_closes_its_app(counter: Counter) -> None:
     """Once, even if the command refuses."""
-    counter.call("account", "ada")
-    counter.call("account", "nobody")
+    counter.call("account", "show", "ada")
+    counter.call("account", "show", "nobody")
     assert counter.operations.closed == 2
 
 

@@ -78,7 +78,7 @@ async def test_from_a_grant_to_a_picture(stack: Stack, tmp_path: Path) -> None:
     assert (facts["user_id"], facts["credits"]["captured"], len(facts["outputs"])) == ("ada", 1, 1)
     assert (tmp_path / "one-1-0.webp").stat().st_size == facts["outputs"][0]["size_bytes"]
 
-    account = json.loads(await ok(stack, "account", "ada", "--json"))
+    account = json.loads(await ok(stack, "account", "show", "ada", "--json"))
     assert (account["available"], account["held"], account["captured"]) == (9, 0, 1)
     assert {entry["move"] for entry in account["ledger"]} == {"grant", "hold", "resolve"}
 

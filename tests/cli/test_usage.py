@@ -6,7 +6,6 @@ import pytest
 
 from dev.fakes.world import KEY
 from shared.core.keys import Key
-from shared.worker import grant
 from tests.cli.counter import Counter
 
 HOUR_S = 3600
@@ -18,7 +17,7 @@ async def busy(counter: Counter) -> Counter:
     await counter.ask(Key("ada", "old"))
     await counter.make()
     counter.pass_time(HOUR_S)
-    await grant(counter.deps, "eve", 5, grant_id="welcome", plan="premium")
+    await counter.open_account("eve", 5)
     await counter.ask(KEY, model="flux-dev", num_outputs=2)
     await counter.ask(Key("eve", "one"))
     await counter.make()

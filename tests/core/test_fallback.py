@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.accounts import funded
 from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model, plans_of
 from shared.adapters.replicate.failures import failure_of
 from shared.adapters.replicate.metrics import measured_of
@@ -15,14 +16,14 @@ from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing, created
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account
+from shared.core.money.payer import Payer
 from shared.core.provider.guarantees import PROVIDERS, REPLICATE, Kind
 from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Reason, Refusal
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVER = NOW + timedelta(seconds=60 + Timing().cancel_grace_s)
-ADA = Account(account_id="ada", plan="premium", granted=1000, available=1000)
+ADA = Payer(funded("ada", 1000, plan="premium"))
 
 ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
 GPU = [{"unit": "gpu_second", "usd_micros": 1_000}]
@@ -53,7 +54,7 @@ CATALOG = catalog(MODELS)
 TRAINING = {"model": "trainer", "input_file": "ada/ada/a.zip", "destination": "ada/lora", "prompt": ""}
 
 
-def submitting(**said: Any) -> tuple[Generation, Account]:
+def submitting(**said: Any) -> tuple[Generation, Payer]:
     """A generation whose first create was sent, and the account with its hold."""
     request = replace(REQUEST, **{"model": "first"} | said)
     quoted = quote(CATALOG, request, plans_of(CATALOG)["premium"])
@@ -62,7 +63,7 @@ def submitting(**said: Any) -> tuple[Generation, Account]:
     assert opened.account is not None
     first = opened.generation
     assert isinstance(first, Generation)
-    return (step(transitions.retried(first, NOW)) if first.state is State.WAITING else first), opened.account
+    return (step(transitions.retried(first, NOW)) if first.state is State.WAITING else first), Payer(opened.account)
 
 
 def step(transition: Transition[Generation] | None) -> Generation:
@@ -96,7 +97,7 @@ def ended(generation: Generation, status: Status, error: str = "", **metrics: An
     )
 
 
-def attempt_failed(generation: Generation, account: Account, prediction: Prediction, seed: int = 8) -> Generation:
+def attempt_failed(generation: Generation, account: Payer, prediction: Prediction, seed: int = 8) -> Generation:
     """After its prediction failed."""
     number = generation.attempt.number
     return step(transitions.attempt_failed(generation, account, CATALOG, number, prediction, seed=seed, now=NOW))
@@ -179,9 +180,9 @@ def test_a_limit_leaves_out_the_dearer_of_the_chain() -> None:
     opened = opening.opened(request, ADA, cheap_first, quoted, seed=7, now=NOW)
     first = opened.generation
     assert isinstance(first, Generation)
-    after = step(
-        transitions.attempt_failed(running(first), opened.account, cheap_first, 1, interrupted(first), seed=8, now=NOW)
-    )
+    assert opened.account is not None
+    payer, failed = Payer(opened.account), interrupted(first)
+    after = step(transitions.attempt_failed(running(first), payer, cheap_first, 1, failed, seed=8, now=NOW))
     assert (model_of(after), after.held_credits) == ("third", 1)
 
 
@@ -298,7 +299,7 @@ def test_a_training_needs_a_destination() -> None:
     opened = opening.opened(request, ADA, CATALOG, quoted, seed=7, now=NOW)
     assert (opened.generation.state, opened.generation.reason) == (State.REJECTED, Reason.INVALID_REQUEST)
     assert opened.generation.text.startswith("destination is needed for trainer")
-    assert (opened.account, opened.entry) == (None, None)
+    assert (opened.account, opened.entries) == (None, ())
 
 
 def test_a_destination_makes_no_training_of_a_picture() -> None:
@@ -390,4 +391,4 @@ def test_only_an_idempotent_create_is_posted_again(idempotent: bool) -> None:
     if again is not None:
         attempt = again.generation.attempt
         assert (again.generation.state, attempt.posts, attempt.submitted_at) == (State.SUBMITTING, 2, later)
-        assert (again.account, again.entry) == (None, None)
+        assert (again.account, again.entries) == (None, ())

@@ -95,7 +95,7 @@ def test_every_transition_names_its_steps(state: str, fact: str, expected: str) 
         return
     taken = {each.step for each in transition.steps}
     assert taken
-    moves_credits = transition.entry is not None and transition.generation.state.ended
+    moves_credits = bool(transition.entries) and transition.generation.state.ended
     assert bool(taken & {Step.CAPTURED, Step.RELEASED}) == moves_credits
 
 
@@ -113,10 +113,10 @@ def test_every_state_meets_every_fact(state: str, fact: str, expected: str) -> N
     assert after.state in NEXT[before.state]
     assert after.rank >= before.rank
     if before is RECEIVED:
-        assert (transition.entry is not None) == (transition.account is not None) == (not after.state.ended)
+        assert (bool(transition.entries)) == (transition.account is not None) == (not after.state.ended)
         assert after.request == REQUEST
         return
-    assert (transition.entry is not None) == after.state.ended
+    assert (bool(transition.entries)) == after.state.ended
     if transition.account is not None:
         captured = 2 if after.state is State.SUCCEEDED else 0
         assert (transition.account.available, transition.account.held, transition.account.captured) == (
@@ -243,5 +243,5 @@ def test_any_history_goes_forward_and_ends_once(history: list[str]) -> None:
         assert transition.generation.rank >= generation.rank
         assert not generation.state.ended
         generation = transition.generation
-        entries += transition.entry is not None
+        entries += bool(transition.entries)
     assert entries == isinstance(generation, Generation) * (1 + generation.state.ended)

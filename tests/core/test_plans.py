@@ -14,17 +14,10 @@ from shared.core.catalog.plans_file import MOST_LIMITS, build_plans, parse_plans
 from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy
-from shared.core.money.plans import (
-    Allowance,
-    LimitEffect,
-    LimitScope,
-    LimitUnit,
-    LimitWindow,
-    Period,
-    Plan,
-    PlanLimit,
-    Plans,
-)
+from shared.core.money.allowance import Allowance, Period
+from shared.core.money.limits import Effect, Limit, Scope, Unit
+from shared.core.money.plans import Plan, Plans
+from shared.core.money.windows import Span
 from shared.core.reasons import Reason, Refusal
 
 CATALOG = catalog(
@@ -137,19 +130,21 @@ def test_every_field_of_a_plan_is_read() -> None:
         default_models={"image": "small"},
         allowance=Allowance(credits=500, period=Period.MONTHLY, rollover_credits=100),
         limits=(
-            PlanLimit(
-                window=LimitWindow.DAY,
-                unit=LimitUnit.CREDITS,
+            Limit(
+                limit_id="plan-day-credits-block",
+                window=Span.DAY,
+                unit=Unit.CREDITS,
                 amount=100,
-                effect=LimitEffect.BLOCK,
-                scope=LimitScope.ACCOUNT,
+                effect=Effect.BLOCK,
+                scope=Scope.ACCOUNT,
             ),
-            PlanLimit(
-                window=LimitWindow.ROLLING_24H,
-                unit=LimitUnit.USD_MICROS,
+            Limit(
+                limit_id="plan-rolling_24h-usd_micros-warn",
+                window=Span.ROLLING_24H,
+                unit=Unit.USD,
                 amount=7,
-                effect=LimitEffect.WARN,
-                scope=LimitScope.USER,
+                effect=Effect.WARN,
+                scope=Scope.USER,
             ),
         ),
         concurrency=4,
@@ -165,7 +160,7 @@ def test_what_is_not_said_has_its_default() -> None:
     granted = built(PLAN | {"allowance": {"credits": 1, "period": "weekly"}})["one"].allowance
     assert granted == Allowance(credits=1, period=Period.WEEKLY, rollover_credits=0)
     limit = {name: value for name, value in LIMIT.items() if name != "scope"}
-    assert built(PLAN | {"limits": [limit]})["one"].limits[0].scope is LimitScope.ACCOUNT
+    assert built(PLAN | {"limits": [limit]})["one"].limits[0].scope is Scope.ACCOUNT
 
 
 @pytest.mark.parametrize(

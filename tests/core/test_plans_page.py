@@ -6,7 +6,9 @@ from pathlib import Path
 from dev.fakes.catalogs import CORE, REAL, REAL_PLANS
 from shared.core.catalog import plans_file
 from shared.core.catalog.plans_file import parse_plans
-from shared.core.money.plans import LimitEffect, LimitScope, LimitUnit, LimitWindow, Period
+from shared.core.money.allowance import Period
+from shared.core.money.limits import Effect, Scope, Unit
+from shared.core.money.windows import Span
 from shared.core.requests.fields import MODALITIES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plans.md").read_text(encoding="utf-8")
@@ -43,7 +45,7 @@ def test_every_field_and_word_of_the_file_is_there() -> None:
     fields = {row[0] for row in rows("Field")}
     assert fields == {"version", "default", "replace", *plans_file._PLAN_FIELDS}
     known = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
-    words = {*LimitWindow, *LimitUnit, *LimitEffect, *LimitScope, *Period}
+    words = ({*Span, *Unit, *Effect, *Scope, *Period}) - {Scope.APP}
     assert {*words, *plans_file._ALLOWANCE_FIELDS, *plans_file._LIMIT_FIELDS} - known == set()
     assert f"at most {plans_file.MOST_LIMITS} of" in PAGE
     assert f"1 to {plans_file.MOST_CONCURRENCY:,}" in PAGE

@@ -43,7 +43,7 @@ def test_the_end_of_what_was_taken_in_keeps_what_it_was(ends: str) -> None:
     after = transition.generation
     assert isinstance(after, Closed)
     assert (after.request, after.opened_at, after.trace_parent) == (REQUEST, RECEIVED.opened_at, RECEIVED.trace_parent)
-    assert (after.ended_at, transition.account, transition.entry) == (NOW, None, None)
+    assert (after.ended_at, transition.account, transition.entries) == (NOW, None, ())
     assert after.rank > RECEIVED.rank
 
 

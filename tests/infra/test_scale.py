@@ -43,7 +43,7 @@ class Counted:
         def call(*args: Any, **kwargs: Any) -> Any:
             if method == "commit":
                 transition = args[1]
-                rows = [transition.generation, transition.account, transition.entry]
+                rows = [transition.generation, transition.account, transition.user, *2 * transition.entries]
                 self._counter["Tables, rows written"] += sum(row is not None for row in rows)
             else:
                 self._counter.update(OPERATIONS[f"{self._name}.{method}"])

@@ -57,7 +57,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "credits are whole numbers within bounds",
-        CORE + "money/ledger.py",
+        CORE + "money/credits.py",
         (("    if type(value) is not int or not low <= value <= high:\n", "    if not low <= value <= high:\n"),),
         _worker("test_accounts.py::test_what_is_no_number_of_credits_is_refused_by_name"),
     ),
@@ -66,11 +66,11 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         WORKER + "accounts.py",
         (
             (
-                "        if (posted.granted, posted.note) != (wanted.granted, wanted.note):\n",
-                "        if posted != posted:\n",
+                "    if posted is not None and posted.asked != asked:\n",
+                "    if posted != posted:\n",
             ),
         ),
-        _worker("test_accounts.py::test_a_grant_id_with_another_amount_or_plan_is_refused_by_name"),
+        _worker("test_accounts.py::test_a_grant_id_with_another_amount_or_terms_is_refused_by_name"),
     ),
     Guard(
         "the hold is the dearest of the chain",

@@ -5,6 +5,7 @@ from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.modality_guards import MODALITY_GUARDS
+from tests.reliability.money_guards import MONEY_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
@@ -18,6 +19,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     CHOOSING_GUARDS,
     COMMAND_GUARDS,
     MODALITY_GUARDS,
+    MONEY_GUARDS,
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,
     PICTURE_GUARDS,

@@ -23,7 +23,7 @@ from dev.stack import Running, Stack
 from shared import worker
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation
-from shared.core.money.ledger import Move
+from shared.core.money.entries import Move
 from shared.core.requests.messages import CancelRequest
 from shared.ports import Dependencies
 
@@ -137,7 +137,8 @@ class Road:
     async def user(self, credits: int = 10) -> str:  # noqa: A002  # the product's word
         """A new user with credits, on the premium plan."""
         user = f"user-{uuid4().hex[:10]}"
-        await worker.grant(self.deps, user, credits, grant_id="welcome", plan="premium")
+        await worker.grant(self.deps, user, credits, grant_id="welcome")
+        await worker.set_plan(self.deps, user, "premium", worker.Command(command_id="welcome"))
         return user
 
     async def message(self, **fields: Any) -> dict[str, Any]:

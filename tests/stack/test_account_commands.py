@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared.core.money.ledger import Move
+from shared.core.money.entries import Move
 from tests.stack.road import PATIENCE_S, Road, key_of
 
 pytestmark = pytest.mark.stack
@@ -34,7 +34,7 @@ async def test_a_backend_grants_credits_by_a_message_and_a_request_uses_them(roa
     assert outcome.credits == (1, 1, 0)
     assert await road.balances(account) == (4, 0, 1)
     moves = [entry.move async for entry in road.deps.store.ledger(account)]
-    assert sorted(moves) == sorted([Move.GRANT, Move.TERMS, Move.HOLD, Move.RESOLVE])
+    assert sorted(moves) == sorted([Move.GRANT, Move.SET_PLAN, Move.HOLD, Move.RESOLVE])
 
 
 async def test_another_request_under_an_id_is_refused_and_the_first_one_goes_on(road: Road) -> None:

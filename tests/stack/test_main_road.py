@@ -10,7 +10,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from PIL import Image
 
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Move
+from shared.core.money.entries import Move
 from tests.stack.road import Road, key_of
 
 pytestmark = pytest.mark.stack

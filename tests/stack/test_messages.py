@@ -111,7 +111,8 @@ async def test_the_ids_of_identity_providers_walk_the_whole_road(road: Road, sub
     """They serve as user and generation: in account, ledger, callback, open index, blob and event."""
     mark = uuid4().hex[:8]
     user, generation = f"{subject}{mark}", f"{subject}:{mark}"
-    await worker.grant(road.deps, user, 10, grant_id=f"{subject}+g", plan="premium")
+    await worker.grant(road.deps, user, 10, grant_id=f"{subject}+g")
+    await worker.set_plan(road.deps, user, "premium", worker.Command(command_id=f"{subject}+g"))
     message = await road.message(user_id=user, generation_id=generation)
     outcome = await road.outcome(message)
     await road.paid_once(outcome, message["prompt"])

@@ -197,7 +197,7 @@ async def test_the_account_commands_of_the_page_are_applied(place: Place) -> Non
     assert shown | {"time": heard["time"]} == heard
     account, _ = await place.stack.app.deps.store.load_account("acme")
     assert account is not None
-    assert (account.available, account.daily_limit_credits) == (800, None)
+    assert (account.available, account.limits) == (800, ())
 
 
 async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:
@@ -212,7 +212,8 @@ async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:
 async def test_every_command_line_of_the_pages_works(place: Place) -> None:
     """They run one after the other, with real values for the words in capitals."""
     if "7f3c" not in place.app.events:
-        assert await typed(place, "python3 -m dev cli grant ada 1000 --plan basic") == 0
+        assert await typed(place, "python3 -m dev cli grant ada 1000") == 0
+        assert await typed(place, "python3 -m dev cli account plan ada basic") == 0
         await place.app.send(REQUESTS[0].encode())
         await place.app.event("7f3c", timeout_s=60)
     await place.app.send(b"no message")

@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 
 import function_app
+from dev.fakes.accounts import edited
 from dev.fakes.app import FakeApp
 from dev.fakes.store import FakeStore
 from shared import worker
 from shared.core.dependency import Dependency
-from shared.core.money.ledger import LedgerEntry
+from shared.core.money.entries import LedgerEntry
 from shared.ports import Unavailable
 from shared.triggers import audit
-from shared.worker.accounts import AT_ONCE
+from shared.worker.auditing import AT_ONCE
 
 
 class StuckStore(FakeStore):
@@ -74,13 +75,14 @@ async def test_an_audit_that_runs_out_of_time_logs_how_far_it_came(
     store = fake_app.world.store
     assert isinstance(store, StuckStore)
     store.stuck = order[20]
-    store.put_account(replace(fake_app.world.account(order[3]), available=9, captured=1))
-    mine = asyncio.all_tasks()
+    store.put_account(edited(fake_app.world.account(order[3]), 9, captured=1))
+    mine, bucket = asyncio.all_tasks(), "bucket grant:welcome available"
     async with asyncio.timeout(5):
-        assert await fake_app.app.handlers.audit() == 2
+        assert await fake_app.app.handlers.audit() == 3
     assert errors(caplog) == [
         f"audit: account {order[3]}, ledger available: the account says 9, counted were 10; post a correction",
         f"audit: account {order[3]}, ledger captured: the account says 1, counted were 0; post a correction",
+        f"audit: account {order[3]}, {bucket}: the account says 9, counted were 10; post a correction",
         f"audit: not finished, out of time: 20 accounts were checked, the last was {order[19]}",
     ]
     assert not asyncio.all_tasks() - mine

@@ -9,6 +9,7 @@ from dev.fakes.world import KEY, World, facts
 from shared.adapters.replicate.metrics import measured_of
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
+from shared.core.money.entries import Move
 from shared.core.provider.prediction import DeferReason, NotCreated
 from shared.core.reasons import Reason
 from shared.core.safety.moderation import keyed_digest
@@ -283,7 +284,7 @@ async def test_a_file_that_cannot_be_used_is_refused_before_anything_is_held(con
     await world.ask(model="song", input_file="ada/ada/horn.wav")
     (event,) = world.events
     assert (event.outcome, event.reason, event.text) == ("rejected", Reason.INPUT_INVALID, text)
-    assert not world.store.entries_of(KEY)
+    assert set(world.store.entries_of(KEY)) == {Move.ENDED_UNOPENED}
     assert world.screener.texts == []
     assert world.replicate.creates == []
     world.at_rest()

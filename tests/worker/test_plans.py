@@ -20,7 +20,8 @@ async def gold_world() -> World:
     """Ada has the plan gold."""
     world = World(plans=WITH_GOLD)
     await world.open_account()
-    await worker.change_terms(world.deps, "ada", change_id="gold", plan="gold")
+    world.pass_time(1)
+    await worker.set_plan(world.deps, "ada", "gold", worker.Command(command_id="gold"))
     return world
 
 
@@ -55,7 +56,8 @@ async def test_a_generation_keeps_the_plan_it_was_opened_with() -> None:
     policy = replace(world.deps.policy, plans={"premium": {Category.SEXUAL: 8}})
     world.deps = replace(world.deps, policy=policy)
     await world.ask()
-    await worker.change_terms(world.deps, "ada", change_id="down", plan="free")
+    world.pass_time(1)
+    await worker.set_plan(world.deps, "ada", "free", worker.Command(command_id="down"))
     world.replicate.succeed(world.replicate.only_id, [UNSAFE_IMAGE])
     await world.settle()
     assert (world.generation().state, world.generation().plan) == (State.SUCCEEDED, "premium")
@@ -85,7 +87,8 @@ async def test_another_plan_for_the_account_ends_the_wait_too() -> None:
     world = await gold_world()
     use_plans(world, REAL_PLANS)
     await world.ask(model=None)
-    await worker.change_terms(world.deps, "ada", change_id="mended", plan="premium")
+    world.pass_time(1)
+    await worker.set_plan(world.deps, "ada", "premium", worker.Command(command_id="mended"))
     world.pass_time(10)
     await world.pump()
     assert (world.generation().plan, world.generation().chain[0]) == ("premium", "flux-1.1-pro")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.accounts import daily
 from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import KEY, World, facts
 from shared.core.keys import Key
@@ -139,7 +140,7 @@ async def test_a_request_that_cannot_be_served_is_refused(world: World, fields: 
 
 async def test_the_daily_limit_refuses_what_goes_beyond_it(world: World) -> None:
     """An account with a limit of 2 credits a day gets two, and a third tomorrow."""
-    world.store.put_account(replace(world.account(), daily_limit_credits=2))
+    world.store.put_account(replace(world.account(), limits=(daily(2),)))
     for name in ("one", "two", "three"):
         await world.ask(Key("ada", name))
     assert [event.reason for event in world.events] == [Reason.OVER_LIMIT]

@@ -97,7 +97,7 @@ async def test_the_plan_decides(world: World) -> None:
     with_dependencies(world, policy=replace(POLICY, plans={"premium": {Category.VIOLENCE: 8}}))
     await world.ask(prompt="a gory battle")
     assert world.generation().state is State.RUNNING
-    await worker.grant(world.deps, "bob", 5, grant_id="a", plan="free")
+    await worker.grant(world.deps, "bob", 5, grant_id="a")
     await world.ask(Key("bob", "one"), prompt="a gory battle")
     assert world.saved(Key("bob", "one")).reason is Reason.PROMPT_REFUSED
 

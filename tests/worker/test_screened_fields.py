@@ -7,6 +7,7 @@ import pytest
 from dev.fakes.world import World
 from shared.core.lifecycle.generation import Closed
 from shared.core.lifecycle.state import State
+from shared.core.money.entries import Move
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from tests.core.test_request_fields import NAMES, OUTSIDE
@@ -29,4 +30,4 @@ async def test_every_written_text_is_screened(name: str) -> None:
     assert (generation.state, generation.reason) == (State.REJECTED, Reason.PROMPT_REFUSED)
     assert not world.replicate.creates
     assert isinstance(generation, Closed)
-    assert not world.store.entries_of(generation.key)
+    assert set(world.store.entries_of(generation.key)) == {Move.ENDED_UNOPENED}

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from dev.fakes.accounts import edited
 from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import World
 from shared import worker
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.money.ledger import Account, Move
+from shared.core.money.entries import Move
 from shared.core.reasons import Reason
 
 ADA, BOB = Key("ada", "one", "acme"), Key("bob", "one", "acme")
@@ -125,9 +126,11 @@ async def test_the_audit_looks_at_an_account_with_all_its_users() -> None:
     await world.open_account("acme")
     await asked(world, ADA, BOB)
     assert [each async for each in worker.audit(world.deps)] == []
-    world.store.put_account(Account(account_id="acme", granted=10, available=9, held=1))
+    world.store.put_account(edited(world.account("acme"), 9, held=1))
     assert {each.what for each in [each async for each in worker.audit(world.deps, "acme")]} == {
         "ledger available",
         "ledger held",
         "open holds",
+        "bucket grant:welcome available",
+        "bucket grant:welcome held",
     }

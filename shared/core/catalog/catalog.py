@@ -24,8 +24,9 @@ from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
 from shared.core.modality import Modality
+from shared.core.money.limits import Cost
 from shared.core.money.plans import Plan
-from shared.core.money.pricing import Price
+from shared.core.money.pricing import Asked, Price, worst_cost_usd_micros
 from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
@@ -190,6 +191,20 @@ def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, out
     return max(unit_credits(link, request) for link in links) * outputs
 
 
+def _worst_cost_usd_micros(model: Model, request: GenerationRequest, outputs: int) -> int:
+    """The most that one prediction can cost at the provider. Of a chain only one costs: a failed one is free."""
+    asks = Asked(
+        outputs=outputs,
+        sides=(request.width or 0, request.height or 0),
+        seconds=asked(model, request, "duration_s"),
+        inputs=sum(1 for each in (request.image_url, request.input_file) if each),
+        text_bytes=sum(len(text.encode(errors="replace")) for text in request.written_texts),
+        tokens=asked(model, request, "max_tokens"),
+        longest_s=model.cancel_after_s,
+    )
+    return worst_cost_usd_micros(model.prices, asks)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """The model that will serve a request and why, and the most that it can cost over the whole fallback chain.
@@ -202,10 +217,16 @@ class Quote:
     chain: tuple[str, ...]
     outputs: int
     hold_credits: int
+    worst_cost_usd_micros: int = 0
     plan: str
     ignored_fields: tuple[str, ...] = ()
     chosen_by: ChosenBy
     passed_over: tuple[PassedOver, ...] = ()
+
+    @property
+    def cost(self) -> Cost:
+        """What is held for it, and what it may cost at the provider."""
+        return Cost(self.hold_credits, self.worst_cost_usd_micros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +260,7 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
         chain=tuple(link.name for link in links),
         outputs=mapped.outputs,
         hold_credits=worst_case_credits(links, request, mapped.outputs),
+        worst_cost_usd_micros=max(_worst_cost_usd_micros(link, request, mapped.outputs) for link in links),
         plan=plan.name,
         ignored_fields=mapped.ignored_fields,
         chosen_by=choice.by,

@@ -11,24 +11,18 @@ Rules of this file:
 
 import re
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
 from shared.core.catalog import reading
 from shared.core.catalog.catalog import Catalog
 from shared.core.catalog.reading import CatalogError, Table
 from shared.core.catalog.tiers import Tier
-from shared.core.money.ledger import MOST_CREDITS
-from shared.core.money.plans import (
-    Allowance,
-    LimitEffect,
-    LimitScope,
-    LimitUnit,
-    LimitWindow,
-    Period,
-    Plan,
-    PlanLimit,
-    Plans,
-)
+from shared.core.money.allowance import Allowance, Period
+from shared.core.money.credits import MOST_CREDITS
+from shared.core.money.limits import Effect, Limit, Scope, Unit
+from shared.core.money.plans import Plan, Plans
+from shared.core.money.windows import Span
 from shared.core.requests.fields import MODALITIES
 
 #: The name of a plan stands in rows, events and command lines.
@@ -42,6 +36,14 @@ MOST_USD_MICROS = 10**12
 
 #: The most generations in flight, and the highest weight. A larger number is a typing error.
 MOST_CONCURRENCY, MOST_WEIGHT = 100_000, 1_000
+
+
+class _Scope(StrEnum):
+    """Whose use a plan's limit counts: that of the whole account, or that of each of its users."""
+
+    ACCOUNT = "account"
+    USER = "user"
+
 
 _PLAN_FIELDS = ("tier", "default_models", "allowance", "limits", "concurrency", "weight")
 _ALLOWANCE_FIELDS = ("credits", "period", "rollover_credits")
@@ -114,7 +116,7 @@ def _allowance(where: str, table: Table) -> Allowance | None:
     )
 
 
-def _limits(where: str, table: Table) -> Iterator[PlanLimit]:
+def _limits(where: str, table: Table) -> Iterator[Limit]:
     listed = table.get("limits", [])
     if not isinstance(listed, list) or len(listed) > MOST_LIMITS:
         raise CatalogError(f"{where}, limits: must be a list of at most {MOST_LIMITS} tables")
@@ -128,16 +130,21 @@ def _limits(where: str, table: Table) -> Iterator[PlanLimit]:
         yield limit
 
 
-def _limit(where: str, raw: Any) -> PlanLimit:
+def _limit(where: str, raw: Any) -> Limit:
     if not isinstance(raw, dict):
         raise CatalogError(f"{where}: must be a table of {', '.join(_LIMIT_FIELDS)}")
     reading.check_known(where, raw, _LIMIT_FIELDS)
-    unit = reading.choice(where, raw, "unit", LimitUnit, None)
-    most = MOST_CREDITS if unit is LimitUnit.CREDITS else MOST_USD_MICROS
-    return PlanLimit(
-        window=reading.choice(where, raw, "window", LimitWindow, None),
+    unit = reading.choice(where, raw, "unit", Unit, None)
+    most = MOST_CREDITS if unit is Unit.CREDITS else MOST_USD_MICROS
+    window, effect = (
+        reading.choice(where, raw, "window", Span, None),
+        reading.choice(where, raw, "effect", Effect, None),
+    )
+    return Limit(
+        limit_id=f"plan-{window}-{unit}-{effect}",
+        window=window,
         unit=unit,
         amount=reading.whole(where, raw, "amount", 1, most),
-        effect=reading.choice(where, raw, "effect", LimitEffect, None),
-        scope=reading.choice(where, raw, "scope", LimitScope, LimitScope.ACCOUNT),
+        effect=effect,
+        scope=Scope(reading.choice(where, raw, "scope", _Scope, _Scope.ACCOUNT)),
     )

@@ -13,7 +13,7 @@ Rules of this file:
 from dataclasses import dataclass
 
 from shared.core.commands import acts
-from shared.core.money.ledger import MOST_CREDITS
+from shared.core.money.credits import MOST_CREDITS
 
 #: The most micro-dollars of a limit: a billion dollars.
 MOST_USD_MICROS = 10**15

@@ -15,7 +15,8 @@ Rules of this file:
 3. The rank (attempt, posts, state) only grows. An ended state is final.
 4. Every state that is not an end has a deadline (``due_at``). After it the timer checks the generation.
 5. A transition names its steps (steps.py). Log line, metric and history are made from them.
-6. A transition that moves credits returns the account and the ledger entry too: all are saved together or not at all.
+6. A transition that moves credits returns the account, the user and the ledger entries too: all are saved together or
+   not at all.
 7. What the states allow is a type, so that nobody asks for what cannot be there. ``Received`` has not opened,
    ``Generation`` has opened, and ``Closed`` ended without having opened. Only a ``Generation`` has a hold and an
    attempt, and it always has both.
@@ -30,7 +31,11 @@ from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.state import ENDED_ORDER, NEXT, ORDER, State
 from shared.core.lifecycle.steps import Happening, History, Step, happened, recorded
-from shared.core.money import ledger
+from shared.core.money.account import Account, Hold, User
+from shared.core.money.entries import LedgerEntry
+from shared.core.money.moves import Moved
+from shared.core.money.payer import Payer
+from shared.core.money.sealing import sealed
 from shared.core.provider.metrics import Metrics
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -111,6 +116,8 @@ class Closed:
 class Generation:
     """A generation that has opened, as it is saved. Credits are integers.
 
+    ``hold`` names the buckets that its credits were taken from. It stays as it is after the end: refunds go back there.
+    ``captured_credits`` were captured at its end; ``refunded_credits`` of them were given back afterwards.
     ``chain`` names the models that may serve it, in order.
     ``requested_end`` is an end that was requested and that Replicate has not yet confirmed.
     ``chosen_by`` and ``passed_over`` say why its attempt is on this model.
@@ -125,8 +132,9 @@ class Generation:
     request: GenerationRequest
     attempt: Attempt
     chain: tuple[str, ...] = ()
-    held_credits: int = 0
+    hold: Hold
     captured_credits: int = 0
+    refunded_credits: int = 0
     outputs: tuple[Output, ...] = ()
     refused_outputs: int = 0
     ignored_fields: tuple[str, ...] = ()
@@ -147,6 +155,11 @@ class Generation:
     history: History = ()
     #: The facts of its receipt (receipt.py), as canonical JSON. Empty until it has ended.
     receipt: str = ""
+
+    @property
+    def held_credits(self) -> int:
+        """The credits that were set aside for it when it opened."""
+        return self.hold.credits
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -175,15 +188,27 @@ G_co = TypeVar("G_co", bound=Received | Generation | Closed, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Transition(Generic[G_co]):
-    """What to save in one transaction: the generation and, if credits move, the account and the ledger entry.
+    """What to save in one transaction: the generation and, if credits move, the account, its user and the entries.
 
     ``steps`` name what happened, in order.
     """
 
     generation: G_co
-    account: ledger.Account | None = None
-    entry: ledger.LedgerEntry | None = None
+    account: Account | None = None
+    user: User | None = None
+    entries: tuple[LedgerEntry, ...] = ()
     steps: tuple[Happening, ...] = ()
+
+    def moving(self, moved: Moved) -> "Transition[G_co]":
+        """This transition with a move of credits."""
+        return replace(self, account=moved.account, user=moved.user, entries=moved.entries)
+
+    def sealed(self, head: str, key: bytes) -> "Transition[G_co]":
+        """This transition with its entries linked to ``head``, the digest of the account's last entry."""
+        if self.account is None or not self.entries:
+            return self
+        account, entries = sealed(self.account, self.entries, head, key)
+        return replace(self, account=account, entries=entries)
 
     def after(self, *steps: Happening) -> "Transition[G_co]":
         """This transition with ``steps`` before its own."""
@@ -198,11 +223,9 @@ class Transition(Generic[G_co]):
 # The ways in which a transition writes a state.
 
 
-def ended_as_wished(
-    generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime
-) -> Transition[Generation]:
+def ended_as_wished(generation: Generation, payer: Payer | None, wish: Reason, now: datetime) -> Transition[Generation]:
     """End because an end was requested, by the user or by a time limit."""
-    return ended(generation, account, wished_state(wish), Refusal.of(wish), now)
+    return ended(generation, payer, wished_state(wish), Refusal.of(wish), now)
 
 
 def wished_state(wish: Reason) -> Literal[State.CANCELED, State.FAILED]:
@@ -212,7 +235,7 @@ def wished_state(wish: Reason) -> Literal[State.CANCELED, State.FAILED]:
 
 def ended(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     state: OpenedState,
     refusal: Refusal | None,
     now: datetime,
@@ -220,16 +243,16 @@ def ended(
     captured: int = 0,
 ) -> Transition[Generation]:
     """End, and resolve the hold in the same transaction."""
-    if account is None:
+    if payer is None:
         raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
-    after, entry = ledger.resolve(account, generation.held_credits, captured, key=generation.key, at=now)
+    moved = payer.resolve(generation.hold, captured, generation.cost_usd_micros, generation.key, now)
     reason, text = (refusal.reason, refusal.text) if refusal else (None, "")
     done = step(generation, state, captured_credits=captured, reason=reason, text=text, ended_at=now)
     released = generation.held_credits - captured
     steps = [happened(Step.CAPTURED, credits=captured)] if captured else []
     if released or not captured:
         steps.append(happened(Step.RELEASED, credits=released))
-    return replace(done, account=after, entry=entry, steps=tuple(steps))
+    return replace(done.moving(moved), steps=tuple(steps))
 
 
 def step(generation: Generation, state: OpenedState, **changes: object) -> Transition[Generation]:

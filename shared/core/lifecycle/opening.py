@@ -3,7 +3,8 @@
 Rules of this file, beside those of ``generation.py``:
 1. These transitions start from a generation that has not opened: there is none yet, or it is ``Received``.
 2. A RECEIVED generation keeps its request. A later request with the same id changes nothing.
-3. What is closed here holds nothing, so no credit moves.
+3. What is closed here holds nothing, so no credit moves. If there is an account, ``posted`` adds its entry of zero
+   credits, so that the ledger is a feed without gaps.
 """
 
 from dataclasses import replace
@@ -15,6 +16,7 @@ from shared.core.lifecycle.attempt import attempt_on, without_destination
 from shared.core.lifecycle.generation import (
     Closed,
     ClosedState,
+    G,
     Generation,
     Received,
     Transition,
@@ -22,8 +24,10 @@ from shared.core.lifecycle.generation import (
     wished_state,
 )
 from shared.core.lifecycle.state import State
-from shared.core.lifecycle.steps import Step, happened
-from shared.core.money import ledger
+from shared.core.lifecycle.steps import Happening, Step, happened
+from shared.core.money.moves import Moved
+from shared.core.money.payer import Payer
+from shared.core.money.payer import refusal as refusal_of_payer
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
@@ -45,12 +49,12 @@ def received(
 
 
 def refusal_of(
-    request: GenerationRequest, account: ledger.Account | None, quoted: Quote | Refusal, now: datetime
+    request: GenerationRequest, payer: Payer | None, quoted: Quote | Refusal, now: datetime
 ) -> Refusal | None:
     """Why a request cannot open on this account now, as far as is known before screening. None if it can."""
     if isinstance(quoted, Refusal):
         return quoted
-    refusal = ledger.refusal(account, quoted.hold_credits, now) or without_destination(quoted.model, request)
+    refusal = refusal_of_payer(payer, quoted.cost, request.key, now) or without_destination(quoted.model, request)
     if refusal is None and request.strict and quoted.ignored_fields:
         text = f"strict refuses what {quoted.model.name} has no use for: {', '.join(quoted.ignored_fields)}"
         return Refusal(Reason.INVALID_REQUEST, text)
@@ -59,7 +63,7 @@ def refusal_of(
 
 def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are named
     request: GenerationRequest,
-    account: ledger.Account | None,
+    payer: Payer | None,
     catalog: Catalog,
     quoted: Quote | Refusal,
     *,
@@ -73,12 +77,13 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
     A training starts in WAITING and is due immediately. Its archive is uploaded before the create is sent, so a crash
     during the upload cannot have started a training.
     """
-    refusal = refusal_of(request, account, quoted, now)
-    if refusal or isinstance(quoted, Refusal) or account is None:
+    refusal = refusal_of(request, payer, quoted, now)
+    if refusal or isinstance(quoted, Refusal) or payer is None:
         return rejected(request.key, request, refusal or Refusal.of(Reason.NO_CREDITS), now, before)
     attempt = attempt_on(catalog, request, quoted.model.name, number=1, seed=seed, now=now)
     if isinstance(attempt, Refusal):
         return rejected(request.key, request, attempt, now, before)
+    hold, moved = payer.hold(quoted.cost, request.key, now)
     generation = Generation(
         key=request.key,
         state=State.WAITING if attempt.trains else State.SUBMITTING,
@@ -87,15 +92,22 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
         attempt=replace(attempt, posts=0, retry_at=now) if attempt.trains else attempt,
         plan=quoted.plan,
         chain=quoted.chain,
-        held_credits=quoted.hold_credits,
+        hold=hold,
         ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
     )
-    after, entry = ledger.hold(account, quoted.hold_credits, key=request.key, at=now)
-    opens = replace(stepped(before.state if before else None, generation), account=after, entry=entry)
-    return opens.after(happened(Step.CREDITS_HELD, credits=quoted.hold_credits))
+    opens = stepped(before.state if before else None, generation).moving(moved)
+    return opens.after(happened(Step.CREDITS_HELD, credits=quoted.hold_credits), *_warned(moved))
+
+
+def _warned(moved: Moved) -> list[Happening]:
+    """What the hold's limits warn of."""
+    return [
+        happened(Step.LIMIT_WARNED, reason=each.limit.limit_id, percent=each.step, used=each.used)
+        for each in moved.notices
+    ]
 
 
 def rejected(
@@ -137,6 +149,13 @@ def _closed_at_once(
         ended_at=now,
     )
     return stepped(before.state if before else None, closed)
+
+
+def posted(closing: Transition[G], payer: Payer | None, now: datetime) -> Transition[G]:
+    """A transition with the ledger's entry of an end that never opened, if it is one and there is an account."""
+    if payer is None or not isinstance(closing.generation, Closed):
+        return closing
+    return closing.moving(payer.ended_unopened(closing.generation.key, now))
 
 
 # What ends a generation that was only taken in.

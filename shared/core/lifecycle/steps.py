@@ -31,6 +31,7 @@ class Step(StrEnum):
 
     TAKEN_IN = "taken_in"
     CREDITS_HELD = "credits_held"
+    LIMIT_WARNED = "limit_warned"
     REJECTED = "rejected"
     CANCELED_UNOPENED = "canceled_unopened"
     CREATE_DEFERRED = "create_deferred"
@@ -52,6 +53,7 @@ class Step(StrEnum):
     DEAD_LETTERED = "dead_lettered"
     CAPTURED = "captured"
     RELEASED = "released"
+    REFUNDED = "refunded"
 
 
 #: The steps that are counted, each with its metric. The facts of the step are the metric's labels.

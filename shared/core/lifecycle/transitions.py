@@ -12,7 +12,7 @@ from shared.core.lifecycle.attempt import Delivery, Timing, attempt_on, cost_of
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
-from shared.core.money import ledger
+from shared.core.money.payer import Payer
 from shared.core.provider.failure import REASONS, Failure
 from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.provider.redaction import redacted
@@ -23,7 +23,7 @@ from shared.core.reasons import Reason, Refusal
 
 def deferred(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     number: int,
     posts: int,
     answer: NotCreated,
@@ -37,7 +37,7 @@ def deferred(
         return None
     waits = happened(Step.CREATE_DEFERRED, why=answer.why, seconds=round(answer.retry_after_s))
     if generation.requested_end is not None:
-        return ended_as_wished(generation, account, generation.requested_end, now).after(waits)
+        return ended_as_wished(generation, payer, generation.requested_end, now).after(waits)
     return step(generation, State.WAITING, attempt=replace(attempt, retry_at=retry_at)).after(waits)
 
 
@@ -51,19 +51,19 @@ def retried(generation: Generation, now: datetime) -> Transition[Generation] | N
 
 
 def given_up(
-    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+    generation: Generation, payer: Payer | None, timing: Timing, now: datetime
 ) -> Transition[Generation] | None:
     """End a WAITING generation whose create has been retried for longer than ``give_up_after_s``."""
     waited = now - generation.opened_at
     if generation.state is not State.WAITING or waited < timedelta(seconds=timing.give_up_after_s):
         return None
     why = Refusal.of(Reason.PROVIDER_UNAVAILABLE)
-    return ended(generation, account, State.FAILED, why, now).after(happened(Step.GIVEN_UP, reason=why.reason))
+    return ended(generation, payer, State.FAILED, why, now).after(happened(Step.GIVEN_UP, reason=why.reason))
 
 
 def refused(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     catalog: Catalog,
     number: int,
     refusal: Refusal,
@@ -76,11 +76,11 @@ def refused(
         return None
     said = happened(Step.CREATE_REFUSED, reason=refusal.reason)
     if refusal.reason is not Reason.UNKNOWN_MODEL:
-        return ended(generation, account, State.FAILED, refusal, now).after(said)
+        return ended(generation, payer, State.FAILED, refusal, now).after(said)
     if generation.requested_end is not None:
-        return ended_as_wished(generation, account, generation.requested_end, now).after(said)
+        return ended_as_wished(generation, payer, generation.requested_end, now).after(said)
     following = _following_model(generation)
-    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now).after(said)
+    return _next_attempt(generation, payer, catalog, following, refusal, seed=seed, now=now).after(said)
 
 
 def adopted(generation: Generation, number: int, prediction_id: str) -> Transition[Generation] | None:
@@ -96,7 +96,7 @@ def adopted(generation: Generation, number: int, prediction_id: str) -> Transiti
 
 def lost(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     catalog: Catalog,
     timing: Timing,
     *,
@@ -112,10 +112,10 @@ def lost(
         return None
     is_lost = happened(Step.ATTEMPT_LOST)
     if generation.requested_end is not None:
-        return ended_as_wished(generation, account, generation.requested_end, now).after(is_lost)
+        return ended_as_wished(generation, payer, generation.requested_end, now).after(is_lost)
     again = attempt.model if attempt.guarantees.cancel_after else None
     why = Refusal.of(Reason.LOST)
-    return _next_attempt(generation, account, catalog, again, why, seed=seed, now=now).after(is_lost)
+    return _next_attempt(generation, payer, catalog, again, why, seed=seed, now=now).after(is_lost)
 
 
 def posted_again(generation: Generation, timing: Timing, now: datetime) -> Transition[Generation] | None:
@@ -142,7 +142,7 @@ LOST_ATTEMPTS = 2
 
 def _next_attempt(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     catalog: Catalog,
     model_name: str | None,
     refusal: Refusal,
@@ -156,10 +156,10 @@ def _next_attempt(
     """
     attempt = generation.attempt
     if model_name is None or attempt.number >= len(generation.chain) + LOST_ATTEMPTS:
-        return ended(generation, account, State.FAILED, refusal, now)
+        return ended(generation, payer, State.FAILED, refusal, now)
     following = attempt_on(catalog, generation.request, model_name, number=attempt.number + 1, seed=seed, now=now)
     if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
-        return ended(generation, account, State.FAILED, refusal, now)
+        return ended(generation, payer, State.FAILED, refusal, now)
     following = replace(following, posts=0, retry_at=now)
     opens = happened(Step.NEXT_ATTEMPT, model=following.model)
     if following.model == attempt.model:
@@ -180,7 +180,7 @@ def concerns(generation: Generation, number: int, prediction_id: str) -> bool:
 
 def delivered(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     number: int,
     prediction: Prediction,
     delivery: Delivery,
@@ -196,10 +196,10 @@ def delivered(
     )
     if not delivery.outputs:
         refusal = delivery.refused or delivery.problem or Refusal.of(Reason.OUTPUT_INVALID)
-        return ended(done, account, State.FAILED, refusal, now)
+        return ended(done, payer, State.FAILED, refusal, now)
     done = replace(done, outputs=delivery.outputs)
     captured = attempt.unit_credits * len(delivery.outputs)
-    return ended(done, account, State.SUCCEEDED, None, now, captured=captured)
+    return ended(done, payer, State.SUCCEEDED, None, now, captured=captured)
 
 
 def _metered(generation: Generation, prediction: Prediction, cost_usd_micros: int) -> Generation:
@@ -210,7 +210,7 @@ def _metered(generation: Generation, prediction: Prediction, cost_usd_micros: in
 
 def attempt_failed(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     catalog: Catalog,
     number: int,
     prediction: Prediction,
@@ -223,7 +223,7 @@ def attempt_failed(
     if not concerns(generation, number, prediction.prediction_id):
         return None
     generation = _metered(generation, prediction, cost_of(attempt, prediction))
-    after = _after_failure(generation, account, catalog, prediction, seed=seed, now=now)
+    after = _after_failure(generation, payer, catalog, prediction, seed=seed, now=now)
     steps = [happened(Step.PREDICTION_ENDED, status=prediction.status)]
     if prediction.status is Status.FAILED:
         kind, said = prediction.failure, after.generation.provider_error
@@ -233,7 +233,7 @@ def attempt_failed(
 
 def _after_failure(
     generation: Generation,
-    account: ledger.Account | None,
+    payer: Payer | None,
     catalog: Catalog,
     prediction: Prediction,
     *,
@@ -244,17 +244,17 @@ def _after_failure(
     if prediction.status is Status.FAILED:
         generation = replace(generation, provider_error=redacted(prediction.error, _written(generation)))
     if generation.requested_end is not None:
-        return ended_as_wished(generation, account, generation.requested_end, now)
+        return ended_as_wished(generation, payer, generation.requested_end, now)
     if prediction.status is Status.CANCELED:
         # Not canceled by us: Cancel-After ended it, or somebody canceled it on Replicate's own page.
-        return ended(generation, account, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
+        return ended(generation, payer, State.FAILED, Refusal.of(Reason.TIMED_OUT), now)
     refusal = Refusal.of(Reason.TIMED_OUT)  # aborted: it never started within Cancel-After, so it was not charged
     if prediction.status is Status.FAILED:
         refusal = Refusal.of(REASONS[prediction.failure])
         if prediction.failure not in (Failure.TRANSIENT, Failure.MODEL):
-            return ended(generation, account, State.FAILED, refusal, now)
+            return ended(generation, payer, State.FAILED, refusal, now)
     following = _following_model(generation)
-    return _next_attempt(generation, account, catalog, following, refusal, seed=seed, now=now)
+    return _next_attempt(generation, payer, catalog, following, refusal, seed=seed, now=now)
 
 
 def _written(generation: Generation) -> list[str]:
@@ -318,13 +318,13 @@ def is_missing(generation: Generation, timing: Timing, now: datetime) -> bool:
 
 
 def vanished(
-    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+    generation: Generation, payer: Payer | None, timing: Timing, now: datetime
 ) -> Transition[Generation] | None:
     """The prediction is gone for good: end, and release the hold."""
     if not is_missing(generation, timing, now):
         return None
     prediction_id = generation.attempt.prediction_id or ""
-    return ended_as_wished(generation, account, generation.requested_end or Reason.LOST, now).after(
+    return ended_as_wished(generation, payer, generation.requested_end or Reason.LOST, now).after(
         happened(Step.PREDICTION_VANISHED, prediction=prediction_id)
     )
 
@@ -333,13 +333,13 @@ def vanished(
 
 
 def end_requested(
-    generation: Generation, account: ledger.Account | None, wish: Reason, now: datetime
+    generation: Generation, payer: Payer | None, wish: Reason, now: datetime
 ) -> Transition[Generation] | None:
     """End now if no prediction can be running. Otherwise record the request: the next update ends it."""
     if generation.state.ended:
         return None
     if generation.state is State.WAITING:
-        return ended_as_wished(generation, account, wish, now).after(happened(Step.END_REQUESTED, reason=wish))
+        return ended_as_wished(generation, payer, wish, now).after(happened(Step.END_REQUESTED, reason=wish))
     if generation.requested_end is not None:
         return None
     return step(generation, generation.state, requested_end=wish).after(happened(Step.END_REQUESTED, reason=wish))
@@ -351,23 +351,21 @@ def overdue(generation: Generation, timing: Timing, now: datetime) -> bool:
 
 
 def unheard(
-    generation: Generation, account: ledger.Account | None, timing: Timing, now: datetime
+    generation: Generation, payer: Payer | None, timing: Timing, now: datetime
 ) -> Transition[Generation] | None:
     """Replicate has not answered until even a finished prediction's outputs would be deleted: end, and release."""
     if not overdue(generation, timing, now):
         return None
     if now < generation.attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
         return None
-    return ended_as_wished(generation, account, generation.requested_end or Reason.TIMED_OUT, now).after(
+    return ended_as_wished(generation, payer, generation.requested_end or Reason.TIMED_OUT, now).after(
         happened(Step.PREDICTION_UNHEARD)
     )
 
 
-def dead_lettered(
-    generation: Generation, account: ledger.Account | None, now: datetime
-) -> Transition[Generation] | None:
+def dead_lettered(generation: Generation, payer: Payer | None, now: datetime) -> Transition[Generation] | None:
     """Its message was dead-lettered: end, and release the hold."""
     if generation.state.ended:
         return None
     why = Refusal.of(Reason.DEAD_LETTERED)
-    return ended(generation, account, State.FAILED, why, now).after(happened(Step.DEAD_LETTERED))
+    return ended(generation, payer, State.FAILED, why, now).after(happened(Step.DEAD_LETTERED))

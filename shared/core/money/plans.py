@@ -12,71 +12,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 
 from shared.core.catalog.tiers import Tier
-
-
-class Period(StrEnum):
-    """How often an allowance is granted. A period is one of the calendar, in the account's zone."""
-
-    MONTHLY = "monthly"
-    WEEKLY = "weekly"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
-    """The credits that a plan grants in each period.
-
-    Of what is unused at the period's end, ``rollover_credits`` stay at most, and the rest expires (0: all of it).
-    """
-
-    credits: int
-    period: Period
-    rollover_credits: int = 0
-
-
-class LimitWindow(StrEnum):
-    """The time over which a limit counts: of the calendar, in the account's zone, or the last 24 hours."""
-
-    HOUR = "hour"
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-    ROLLING_24H = "rolling_24h"
-
-
-class LimitUnit(StrEnum):
-    """What a limit counts: credits, or what the provider is paid."""
-
-    CREDITS = "credits"
-    USD_MICROS = "usd_micros"
-
-
-class LimitEffect(StrEnum):
-    """What a limit does when it is reached."""
-
-    WARN = "warn"
-    BLOCK = "block"
-    APPROVE = "approve"
-
-
-class LimitScope(StrEnum):
-    """Whose use a limit counts: that of the whole account, or that of each of its users."""
-
-    ACCOUNT = "account"
-    USER = "user"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanLimit:
-    """A limit that every account of the plan has. ``amount`` is in the unit."""
-
-    window: LimitWindow
-    unit: LimitUnit
-    amount: int
-    effect: LimitEffect
-    scope: LimitScope = LimitScope.ACCOUNT
+from shared.core.money.allowance import Allowance
+from shared.core.money.limits import Limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +30,7 @@ class Plan:
     tier: Tier
     default_models: Mapping[str, str]
     allowance: Allowance | None = None
-    limits: tuple[PlanLimit, ...] = ()
+    limits: tuple[Limit, ...] = ()
     concurrency: int | None = None
     weight: int = 1
 

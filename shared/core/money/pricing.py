@@ -6,6 +6,8 @@ Rules of this file:
 2. Prefer the provider's measured quantity, then the requested one, else zero. An image of unknown size counts as one
    megapixel. The result is an estimate, never a bill.
 3. Money is whole USD micros, rounded up. A price of tokens is for a million of them.
+4. The worst case counts each unit as high as a request lets it become: processor seconds as long as the prediction may
+   run, a token for each byte of text, and ``MOST_MEGAPIXELS`` for an image whose sides are not requested.
 """
 
 import math
@@ -50,6 +52,39 @@ class Made:
     seconds: int = 0
     #: How many images went in. Their sizes are unknown: each counts as one megapixel.
     inputs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a request lets one prediction become. ``sides`` are (0, 0) if none are requested."""
+
+    outputs: int
+    sides: tuple[int, int]
+    seconds: int
+    inputs: int
+    text_bytes: int
+    tokens: int
+    longest_s: int
+
+
+#: No model makes a larger image unless its sides are requested.
+MOST_MEGAPIXELS = 4
+
+
+def worst_cost_usd_micros(prices: Iterable[Price], asked: Asked) -> int:
+    """The most that one prediction can cost, in USD micros (rule 4)."""
+    pixels = asked.sides[0] * asked.sides[1] or MOST_MEGAPIXELS * 1_000_000
+    most = {
+        Unit.IMAGE: asked.outputs * 1_000_000,
+        Unit.SECOND: asked.seconds * 1_000_000,
+        Unit.RUN: 1_000_000,
+        Unit.GPU_SECOND: asked.longest_s * 1_000_000,
+        Unit.MEGAPIXEL_IN: asked.inputs * 1_000_000,
+        Unit.MEGAPIXEL_OUT: asked.outputs * pixels,
+        Unit.MILLION_TOKENS_IN: asked.text_bytes,
+        Unit.MILLION_TOKENS_OUT: asked.tokens,
+    }
+    return -(-sum(price.usd_micros * most[price.unit] for price in prices) // 1_000_000)
 
 
 def cost_usd_micros(prices: Iterable[Price], measured: Measured, made: Made) -> int:

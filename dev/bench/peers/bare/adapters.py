@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from dev.fakes.accounts import funded
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
-from shared.core.money.ledger import Account
+from shared.core.money.account import Account
 from shared.core.safety.moderation import Assessment, Category
 from shared.ports import Conflict, Loaded, OpenRow
 
@@ -24,7 +25,7 @@ class MemoryStore:
         """Return the generation of this key, and an account with enough credits."""
         generation, etag = self._generations.get(key, (None, ""))
         account = self._accounts.get(key.user_id)
-        rich = Account(account_id=key.user_id, granted=_CREDITS, available=_CREDITS)
+        rich = funded(key.user_id, _CREDITS)
         return Loaded(account=account or rich, account_etag="1", generation=generation, generation_etag=etag)
 
     async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:

@@ -27,6 +27,7 @@ from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.adapters.azure_storage.tables import rows
+from shared.adapters.azure_storage.tables import rows_money as money
 from shared.adapters.azure_storage.tables.columns import Row
 from shared.adapters.replicate import creating
 from shared.adapters.replicate.wire import prediction_of
@@ -35,7 +36,7 @@ from shared.config.settings import WEBHOOK_PATH
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Transition
-from shared.core.money.ledger import Account
+from shared.core.money.account import Account
 from shared.core.provider.prediction import CreateOutcome, Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.safety.moderation import Assessment, Category
@@ -53,9 +54,9 @@ class SdkStore:
     async def load(self, key: Key) -> Loaded:
         """Load a generation and its account with two point reads."""
         generation = await self._row(key.account_id, rows.generation_key(key))
-        account = await self._row(key.account_id, rows.ACCOUNT)
+        account = await self._row(key.account_id, money.ACCOUNT)
         return Loaded(
-            account=rows.account_of(account) if account else None,
+            account=money.account_of(account) if account else None,
             account_etag=account.metadata["etag"] if account else "",
             generation=rows.generation_of(generation) if generation else None,
             generation_etag=generation.metadata["etag"] if generation else "",
@@ -63,16 +64,15 @@ class SdkStore:
 
     async def load_account(self, user_id: str) -> tuple[Account | None, str]:
         """Load an account with one point read."""
-        row = await self._row(user_id, rows.ACCOUNT)
-        return (rows.account_of(row), row.metadata["etag"]) if row else (None, "")
+        row = await self._row(user_id, money.ACCOUNT)
+        return (money.account_of(row), row.metadata["etag"]) if row else (None, "")
 
     async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """Write the changes in one transaction."""
         writes = [_write(rows.generation_row(transition.generation), loaded.generation_etag)]
         if transition.account is not None:
-            writes.append(_write(rows.account_row(transition.account), loaded.account_etag))
-        if transition.entry is not None:
-            writes.append(_write(rows.entry_row(transition.entry), ""))
+            writes.append(_write(money.account_row(transition.account), loaded.account_etag))
+        writes += [_write(row, "") for entry in transition.entries for row in money.entry_rows(entry)]
         try:
             answers = await self._table.submit_transaction(writes)
         except (TableTransactionError, ResourceExistsError, ResourceModifiedError):

@@ -17,9 +17,6 @@ from shared.ports import UnreadableRow
 
 Row = dict[str, Any]
 
-#: The columns of the four balances of an account or a ledger entry.
-BALANCES = ("granted", "available", "held", "captured")
-
 #: Characters of one part. A character has at most 4 bytes in UTF-16, so 16,000 stay below 64 KiB (65,536 bytes).
 PART_CHARACTERS = 16_000
 
@@ -105,10 +102,6 @@ class Columns:
         if value is None:
             raise self.unreadable(name)
         return value
-
-    def balances(self) -> dict[str, int]:
-        """The four balances, in credits, by name."""
-        return {name: self.get(name, int) for name in BALANCES}
 
     def text(self, name: str) -> str:
         """A text, joined from its parts; empty if the column is missing."""

@@ -1,7 +1,8 @@
 """Turns our types into rows of Azure Tables, and rows into our types.
 
 Rules of this file:
-1. Every column is named here, for writing and for reading; an attempt's in attempt_columns.py. None is left out.
+1. Every column is named here, for writing and for reading; an attempt's in attempt_columns.py, those of accounts and
+   the ledger in rows_money.py. None is left out.
 2. Reading ignores unknown columns, because a newer version may have written them, and uses defaults for columns that
    were added later. A required column that is missing, or of a wrong type, raises UnreadableRow (columns.py).
 3. No key is split to read its parts, because ids may contain the separators of keys.
@@ -11,11 +12,12 @@ Rules of this file:
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from shared.adapters.azure_storage.tables.attempt_columns import attempt_columns, attempt_of
-from shared.adapters.azure_storage.tables.columns import BALANCES, Columns, Row, json_columns, text_columns
+from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns, text_columns
+from shared.adapters.azure_storage.tables.rows_money import hold_columns, hold_of
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key, index_key, row_key
 from shared.core.lifecycle.attempt import Attempt
@@ -29,7 +31,6 @@ from shared.core.lifecycle.generation import (
 )
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, History
-from shared.core.money.ledger import Account, LedgerEntry, Move
 from shared.core.money.usage import Used
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
@@ -37,89 +38,10 @@ from shared.core.safety.screening_record import ScreeningRecord, read_record
 from shared.core.turns.shares import Turn
 from shared.ports import OpenRow
 
-ACCOUNT = "account"
-
 
 def generation_key(key: Key) -> str:
     """The RowKey of a generation, within its account's partition."""
     return f"generation:{row_key(key)}"
-
-
-def entry_key(entry: LedgerEntry) -> str:
-    """The RowKey of a ledger entry. Move and id make the key, so no such entry can be inserted twice."""
-    if entry.move in (Move.HOLD, Move.RESOLVE):
-        return f"ledger:{entry.entry_id}:{entry.move}"
-    return f"{entry.move}:{entry.entry_id}"
-
-
-# Accounts and the ledger.
-
-
-def account_row(account: Account) -> Row:
-    """An account as a row."""
-    return {
-        "PartitionKey": account.account_id,
-        "RowKey": ACCOUNT,
-        "plan": account.plan or None,
-        **_balances(account),
-        "daily_limit_credits": account.daily_limit_credits,
-        "day": account.day.isoformat() if account.day else None,
-        "day_credits": account.day_credits,
-    }
-
-
-def account_of(row: Mapping[str, Any]) -> Account:
-    """A row as an account."""
-    columns = Columns(row)
-    day = columns.maybe("day", str)
-    try:
-        return Account(
-            account_id=columns.get("PartitionKey", str),
-            plan=columns.maybe("plan", str) or "",
-            **columns.balances(),
-            daily_limit_credits=columns.maybe("daily_limit_credits", int),
-            day=date.fromisoformat(day) if day else None,
-            day_credits=columns.maybe("day_credits", int) or 0,
-        )
-    except ValueError:
-        raise columns.unreadable("a date or a sum") from None
-
-
-def entry_row(entry: LedgerEntry) -> Row:
-    """A ledger entry as a row."""
-    return {
-        "PartitionKey": entry.account_id,
-        "RowKey": entry_key(entry),
-        "entry_id": entry.entry_id,
-        "user_id": entry.user_id or None,
-        "generation_id": entry.generation_id or None,
-        "move": entry.move.value,
-        "at": entry.at,
-        **_balances(entry),
-        "note": entry.note,
-    }
-
-
-def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
-    """A row as a ledger entry."""
-    columns = Columns(row)
-    try:
-        return LedgerEntry(
-            account_id=columns.get("PartitionKey", str),
-            entry_id=columns.get("entry_id", str),
-            user_id=columns.maybe("user_id", str) or "",
-            generation_id=columns.maybe("generation_id", str) or "",
-            move=columns.one_of("move", Move),
-            at=columns.time("at"),
-            **columns.balances(),
-            note=columns.maybe("note", str) or "",
-        )
-    except ValueError:
-        raise columns.unreadable("a sum") from None
-
-
-def _balances(holder: Account | LedgerEntry) -> Row:
-    return {name: getattr(holder, name) for name in BALANCES}
 
 
 # Generations.
@@ -161,8 +83,9 @@ def _opened_columns(generation: Generation) -> Row:
     return {
         **attempt_columns(generation.attempt),
         **json_columns("chain", generation.chain),
-        "held_credits": generation.held_credits,
+        **hold_columns(generation.hold),
         "captured_credits": generation.captured_credits,
+        "refunded_credits": generation.refunded_credits or None,
         **json_columns("outputs", [asdict(output) for output in generation.outputs]),
         "refused_outputs": generation.refused_outputs,
         "plan": generation.plan or None,
@@ -236,8 +159,9 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         request=_needed_request(columns, key),
         attempt=attempt,
         chain=columns.texts("chain"),
-        held_credits=columns.get("held_credits", int),
+        hold=hold_of(columns),
         captured_credits=columns.get("captured_credits", int),
+        refunded_credits=columns.maybe("refunded_credits", int) or 0,
         outputs=tuple(columns.built("outputs", Output, item) for item in columns.json("outputs", list) or []),
         refused_outputs=columns.maybe("refused_outputs", int) or 0,
         ignored_fields=columns.texts("ignored_fields"),

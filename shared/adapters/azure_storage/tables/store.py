@@ -2,17 +2,17 @@
 
 One table, PartitionKey = account id, so that all that an account pays for can be part of one transaction:
 
-    account                       the balances
+    account                       the sums, the buckets, the windows, the settings
+    user:{id}                     a user's limits and windows, unless the account has the user's id
     generation:{user;id}          the generation
-    ledger:{user;id}:hold         credits set aside when it opened
-    ledger:{user;id}:resolve      captured and released when it ended
-    grant:{id}, correction:{id}   what operators and the app post
-    terms:{id}                    a change of plan or limit, which moves no credit
+    entry:{number}                the ledger, in its order
+    move:{kind}:{id}              forbids a second move: {id} is {user;id}, or what operators and the app name
 
 ``{user;id}`` is ``row_key`` of core/keys.py.
 
 Rules of this file:
-1. A ledger row is inserted, never updated. So the table itself refuses a second hold or resolve.
+1. The two rows of a ledger entry are inserted, never updated. So the table itself refuses a second hold or resolve, and
+   two entries of one number.
 2. Every update carries the ETag of the row that was read (optimistic concurrency).
 3. Every write carries a random ``write_id``. A request is repeated after a 5xx, so the second try may be refused
    because the first one succeeded. The stored ``write_id`` shows whose write it was.
@@ -26,35 +26,39 @@ from typing import Any
 
 from shared.adapters.azure_storage.errors import Answered
 from shared.adapters.azure_storage.tables import rows
+from shared.adapters.azure_storage.tables import rows_money as money
+from shared.adapters.azure_storage.tables.columns import Columns
 from shared.adapters.azure_storage.tables.entities import Write
 from shared.adapters.azure_storage.tables.errors import is_rivalry, is_row_missing, sdk_translated, translated
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
-from shared.core.money.ledger import Account, LedgerEntry
+from shared.core.money.account import Account, User
+from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.usage import Used
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 #: Each kind of row is a range of RowKeys, because ";" is the character after ":".
 _GENERATIONS = "PartitionKey eq @account and RowKey ge 'generation:' and RowKey lt 'generation;'"
 _ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
-_LEDGER = (
-    "PartitionKey eq @account and ("
-    "(RowKey ge 'correction:' and RowKey lt 'correction;')"
-    " or (RowKey ge 'grant:' and RowKey lt 'grant;')"
-    " or (RowKey ge 'ledger:' and RowKey lt 'ledger;')"
-    " or (RowKey ge 'terms:' and RowKey lt 'terms;'))"
-)
+_LEDGER = "PartitionKey eq @account and RowKey ge 'entry:' and RowKey lt 'entry;'"
 
 
 def _writes(loaded: Loaded, transition: Transition[AnyGeneration]) -> list[Write]:
     """The rows of a transition with the ETags that they replace: the generation's first, the ledger's last."""
     writes: list[Write] = [(rows.generation_row(transition.generation), loaded.generation_etag)]
     if transition.account is not None:
-        writes.append((rows.account_row(transition.account), loaded.account_etag))
-    if transition.entry is not None:
-        writes.append((rows.entry_row(transition.entry), ""))
-    return writes
+        writes += _of_account(transition.account, loaded.account_etag, transition.user, loaded.user_etag)
+    return writes + _of_ledger(transition.entries)
+
+
+def _of_account(account: Account, etag: str, user: User | None, user_etag: str) -> list[Write]:
+    users = [(money.user_row(user), user_etag)] if user is not None else []
+    return [(money.account_row(account), etag), *users]
+
+
+def _of_ledger(entries: Sequence[LedgerEntry]) -> list[Write]:
+    return [(row, "") for entry in entries for row in money.entry_rows(entry)]
 
 
 class TableStore:
@@ -70,56 +74,71 @@ class TableStore:
             await self._service.sdk.create_table_if_not_exists(self._name)
 
     async def load(self, key: Key) -> Loaded:
-        """Implements ``Store``, with two concurrent point reads."""
-        (generation, generation_etag), (account, account_etag) = await asyncio.gather(
-            self._row(key.account_id, rows.generation_key(key)), self._row(key.account_id, rows.ACCOUNT)
-        )
+        """Implements ``Store``, with two concurrent point reads, or three for a user of an account of another id."""
+        reads = [self._row(key.account_id, rows.generation_key(key)), self._row(key.account_id, money.ACCOUNT)]
+        if key.user_id != key.account_id:
+            reads.append(self._row(key.account_id, money.user_key(key.user_id)))
+        (generation, generation_etag), (account, account_etag), *users = await asyncio.gather(*reads)
+        user, user_etag = users[0] if users else (None, "")
         return Loaded(
-            account=rows.account_of(account) if account else None,
+            account=money.account_of(account) if account else None,
             account_etag=account_etag,
+            user=money.user_of(user) if user else None,
+            user_etag=user_etag,
             generation=rows.generation_of(generation) if generation else None,
             generation_etag=generation_etag,
         )
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """Implements ``Store``."""
-        row, etag = await self._row(account_id, rows.ACCOUNT)
-        return (rows.account_of(row) if row else None), etag
+        row, etag = await self._row(account_id, money.ACCOUNT)
+        return (money.account_of(row) if row else None), etag
+
+    async def load_user(self, account_id: str, user_id: str) -> tuple[User | None, str]:
+        """Implements ``Store``."""
+        row, etag = await self._row(account_id, money.user_key(user_id))
+        return (money.user_of(row) if row else None), etag
 
     async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """Implements ``Store``. If no credits move, it is one conditional write instead of a transaction."""
-        generation, account = transition.generation, transition.account
+        generation, account, user = transition.generation, transition.account, transition.user
         etags = await self._write(_writes(loaded, transition))
         if etags is None:
             return await self.load(generation.key)
         return Loaded(
             account=account or loaded.account,
-            account_etag=etags.get(rows.ACCOUNT, loaded.account_etag),
+            account_etag=etags.get(money.ACCOUNT, loaded.account_etag),
+            user=user or loaded.user,
+            user_etag=etags.get(money.user_key(generation.key.user_id), loaded.user_etag),
             generation=generation,
             generation_etag=etags[rows.generation_key(generation.key)],
         )
 
-    async def post(self, account: Account, etag: str, entry: LedgerEntry) -> bool:
+    async def post(
+        self, account: Account, etag: str, entries: Sequence[LedgerEntry], user: User | None = None, user_etag: str = ""
+    ) -> None:
         """Implements ``Store``."""
-        try:
-            await self._write([(rows.account_row(account), etag), (rows.entry_row(entry), "")])
-        except Conflict:
-            if (await self._row(entry.account_id, rows.entry_key(entry)))[0] is None:
-                raise
-            return False
-        return True
+        await self._write([*_of_account(account, etag, user, user_etag), *_of_ledger(entries)])
+
+    async def entry(self, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
+        """Implements ``Store``, with two point reads."""
+        moved, _ = await self._row(account_id, money.move_key(move, entry_id))
+        if moved is None:
+            return None
+        row, _ = await self._row(account_id, money.entry_key(Columns(moved).get("seq", int)))
+        return money.entry_of(row) if row else None
 
     async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
-        """Implements ``Store``."""
+        """Implements ``Store``. Rows come in the order of their keys, so entries in the order of their numbers."""
         async for row in self._query(_LEDGER, account=account_id):
-            yield rows.entry_of(row)
+            yield money.entry_of(row)
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Implements ``Store``. The server scans the whole table; for audits."""
-        async for row in self._query("RowKey eq @row", row=rows.ACCOUNT):
+        async for row in self._query("RowKey eq @row", row=money.ACCOUNT):
             found: Account | UnreadableRow
             try:
-                found = rows.account_of(row)
+                found = money.account_of(row)
             except UnreadableRow as unreadable:
                 found = unreadable
             yield found
@@ -157,7 +176,7 @@ class TableStore:
         """Write all rows or none, each on the condition of its ETag (empty: the row must be new).
 
         Returns the new ETags by RowKey, or None if an earlier try of this write succeeded. After a refusal the last row
-        shows whose write was stored. It is the ledger row if there is one, because that row never changes.
+        shows whose write was stored. It is a row of the ledger if there is one, because that never changes.
 
         Raises:
             Conflict: another writer was faster.

@@ -1,0 +1,79 @@
+"""What Darkroom promises about credits, computed anew from the ledger's entries.
+
+Rules of this file:
+1. ``replayed`` shares no code with ``core/money``: it adds numbers. A mistake in a move cannot hide itself.
+2. ``moves_of`` says which moves a save must have; ``no_window_exceeded`` looks at each hold as it is saved.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
+from shared.core.money.account import Account, User
+from shared.core.money.entries import LedgerEntry, Move
+from shared.core.money.limits import Effect, Scope, Unit
+from shared.core.money.sealing import digest_again
+
+SUMS = ("granted", "available", "held", "captured", "expired", "revoked")
+
+#: What is posted because it was due, before or after any move.
+DUE = (Move.ALLOWANCE, Move.EXPIRE)
+
+
+def moves_of(before: AnyGeneration | None, transition: Transition[AnyGeneration], *, pays: bool) -> tuple[Move, ...]:
+    """The moves that a save must post, beside what was due. ``pays``: there is an account."""
+    after = transition.generation
+    if isinstance(after, Closed):
+        return (Move.ENDED_UNOPENED,) if pays else ()
+    if isinstance(after, Generation) and not isinstance(before, Generation):
+        return (Move.HOLD,)
+    return (Move.RESOLVE,) if isinstance(after, Generation) and after.state.ended else ()
+
+
+def broken_books(account: Account, entries: Iterable[LedgerEntry]) -> str:
+    """The first promise that an account's books break; empty if they keep all."""
+    sums, buckets, head, seq = dict.fromkeys(SUMS, 0), Counter[tuple[str, str]](), "", 0
+    periods: Counter[str] = Counter()
+    for entry in entries:
+        seq += 1
+        if (entry.seq, entry.previous, entry.digest) != (seq, head, digest_again(entry)):
+            return f"the chain is whole: entry {seq}"
+        head = entry.digest
+        periods[entry.entry_id] += entry.move is Move.ALLOWANCE
+        for name in SUMS:
+            sums[name] += getattr(entry, name)
+        for change in entry.buckets:
+            buckets[change.terms.bucket_id, "available"] += change.available
+            buckets[change.terms.bucket_id, "held"] += change.held
+    have = {
+        (each.terms.bucket_id, what): getattr(each, what) for each in account.buckets for what in ("available", "held")
+    }
+    if sums["granted"] != sum(sums[name] for name in SUMS[1:]) or min(sums.values()) < 0:
+        return "money is conserved, and no balance is negative"
+    if {name: getattr(account, name) for name in SUMS} != sums or (account.seq, account.head) != (seq, head):
+        return "the ledger explains the account"
+    if {key: number for key, number in have.items() if number} != {
+        key: number for key, number in buckets.items() if number
+    }:
+        return "the ledger explains the buckets"
+    if sum(each.available for each in account.buckets) != account.available:
+        return "the sum of buckets is what is available"
+    return "an allowance is granted once" if periods and max(periods.values()) > 1 else ""
+
+
+def exceeded_window(account: Account, user: User | None) -> str:
+    """The id of a limit that a hold has just exceeded; empty if there is none."""
+    mine = user.limits if user else ()
+    for holder, limits in ((account, account.limits), (user or account, mine)):
+        for limit in limits:
+            of_user = limit.scope is Scope.USER and user is not None
+            usage = user.usage if of_user and user is not None else holder.usage
+            used = usage.used(_at(account))[limit.window][limit.unit is Unit.USD]
+            if limit.effect is Effect.BLOCK and used > limit.amount:
+                return limit.limit_id
+    return ""
+
+
+def _at(account: Account) -> datetime:
+    return account.moved_at

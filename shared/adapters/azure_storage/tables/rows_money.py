@@ -1,0 +1,295 @@
+"""Turns accounts, users, ledger entries and holds into rows of Azure Tables, and rows into them.
+
+The rules are those of ``rows.py``. What has many parts (buckets, windows, limits) is JSON in its shortest form: lists,
+not objects, because the row of an account is read with every message.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns
+from shared.core.money.account import NEVER_MOVED, Account, Hold, Stamp, Standing, User
+from shared.core.money.allowance import Running
+from shared.core.money.buckets import Bucket, Change, Part, Terms
+from shared.core.money.credits import MOST_SUM, SUMS, Sums, whole
+from shared.core.money.entries import LedgerEntry, Move
+from shared.core.money.limits import Effect, Limit, Scope, Unit, Warned
+from shared.core.money.linking import StandIns
+from shared.core.money.windows import CALENDAR, Span, Usage, Window
+
+ACCOUNT = "account"
+
+_STAND_INS = ("account", "entry", "user", "who", "why", "asked")
+
+T = TypeVar("T")
+
+
+def user_key(user_id: str) -> str:
+    """The RowKey of a user, within its account's partition."""
+    return f"user:{user_id}"
+
+
+def entry_key(seq: int) -> str:
+    """The RowKey of a ledger entry: keys are in the order of numbers."""
+    return f"entry:{seq:016d}"
+
+
+def move_key(move: Move, entry_id: str) -> str:
+    """The RowKey of the row that forbids a second move of this kind and id."""
+    return f"move:{move}:{entry_id}"
+
+
+# Accounts and users.
+
+
+def account_row(account: Account) -> Row:
+    """An account as a row."""
+    running = account.running
+    return {
+        "PartitionKey": account.account_id,
+        "RowKey": ACCOUNT,
+        "name": account.name or None,
+        "plan": account.plan or None,
+        "standing": account.standing.value,
+        "suspended_for": account.suspended_for or None,
+        "zone": account.zone,
+        **_sums(account),
+        **(json_columns("approvers", account.approvers) if account.approvers else {}),
+        **_listed("buckets", [[*_terms(each.terms), each.available, each.held] for each in account.buckets]),
+        **_use(account),
+        "running": json_columns("running", _running(running))["running"] if running else None,
+        "seq": account.seq,
+        "head": account.head or None,
+        "moved_at": account.moved_at if account.seq else None,
+    }
+
+
+def account_of(row: Mapping[str, Any]) -> Account:
+    """A row as an account."""
+    columns = Columns(row)
+    try:
+        return Account(
+            account_id=columns.get("PartitionKey", str),
+            name=columns.maybe("name", str) or "",
+            plan=columns.maybe("plan", str) or "",
+            standing=columns.one_of("standing", Standing),
+            suspended_for=columns.maybe("suspended_for", str) or "",
+            zone=columns.get("zone", str),
+            **_sums_of(columns),
+            approvers=columns.texts("approvers"),
+            buckets=_items(columns, "buckets", lambda each: Bucket(_terms_of(each), _int(each[4]), _int(each[5]))),
+            **_use_of(columns),
+            running=next(iter(_items(columns, "running", _running_of)), None),
+            seq=columns.get("seq", int),
+            head=columns.maybe("head", str) or "",
+            moved_at=columns.maybe_time("moved_at") or NEVER_MOVED,
+        )
+    except ValueError:
+        raise columns.unreadable("a sum or a bucket") from None
+
+
+def user_row(user: User) -> Row:
+    """A user as a row."""
+    return {"PartitionKey": user.account_id, "RowKey": user_key(user.user_id), "user_id": user.user_id, **_use(user)}
+
+
+def user_of(row: Mapping[str, Any]) -> User:
+    """A row as a user."""
+    columns = Columns(row)
+    return User(account_id=columns.get("PartitionKey", str), user_id=columns.get("user_id", str), **_use_of(columns))
+
+
+def _use(holder: Account | User) -> Row:
+    """The columns that accounts and users share: windows, limits, warnings, stamps."""
+    usage = holder.usage
+    calendar = [[_text(each.start), _text(each.end), each.credits, each.usd_micros] for each in usage.calendar]
+    limits = [[each.limit_id, each.window, each.amount, each.unit, each.effect, each.scope] for each in holder.limits]
+    return {
+        **_listed("calendar", calendar),
+        **_listed("slots", [list(slot) for slot in usage.slots]),
+        **_listed("limits", limits),
+        **_listed("warned", [[each.limit_id, each.scope, each.step, _text(each.until)] for each in holder.warned]),
+        **_listed("stamps", [[each.setting, _text(each.issued_at), each.command_id] for each in holder.stamps]),
+    }
+
+
+def _use_of(columns: Columns) -> dict[str, Any]:
+    slots = _items(columns, "slots", lambda each: (_int(each[0]), _int(each[1]), _int(each[2])))
+    calendar = _items(
+        columns, "calendar", lambda each: Window(_time(each[0]), _time(each[1]), _int(each[2]), _int(each[3]))
+    )
+    if len(calendar) not in (0, len(CALENDAR)):
+        raise columns.unreadable("calendar")
+    total = (sum(slot[1] for slot in slots), sum(slot[2] for slot in slots))
+    return {
+        "usage": Usage(calendar, slots, total),
+        "limits": _items(columns, "limits", _limit_of),
+        "warned": _items(
+            columns, "warned", lambda each: Warned(str(each[0]), Scope(each[1]), _int(each[2]), _time(each[3]))
+        ),
+        "stamps": _items(columns, "stamps", lambda each: Stamp(str(each[0]), _time(each[1]), str(each[2]))),
+    }
+
+
+def _limit_of(each: list[Any]) -> Limit:
+    return Limit(
+        limit_id=str(each[0]),
+        window=Span(each[1]),
+        amount=_int(each[2]),
+        unit=Unit(each[3]),
+        effect=Effect(each[4]),
+        scope=Scope(each[5]),
+    )
+
+
+def _running(running: Running) -> list[list[str | int]]:
+    return [[_text(running.end), _text(running.since), running.whole_s, running.credits, running.got]]
+
+
+def _running_of(each: list[Any]) -> Running:
+    end, since = _time(each[0]), _time(each[1])
+    return Running(end=end, since=since, whole_s=_int(each[2]), credits=_int(each[3]), got=_int(each[4]))
+
+
+# The ledger.
+
+
+def entry_rows(entry: LedgerEntry) -> tuple[Row, Row]:
+    """A ledger entry as two rows: one by its number, and one that forbids a second move of its kind and id."""
+    moved = {"PartitionKey": entry.account_id, "RowKey": move_key(entry.move, entry.entry_id), "seq": entry.seq}
+    return entry_row(entry), moved
+
+
+def entry_row(entry: LedgerEntry) -> Row:
+    """A ledger entry as its row by number."""
+    return {
+        "PartitionKey": entry.account_id,
+        "RowKey": entry_key(entry.seq),
+        "seq": entry.seq,
+        "move": entry.move.value,
+        "entry_id": entry.entry_id,
+        "at": entry.at,
+        **_sums(entry),
+        **_listed("buckets", [[*_terms(each.terms), each.available, each.held] for each in entry.buckets]),
+        "by": entry.by,
+        "why": entry.why or None,
+        "asked": entry.asked or None,
+        "superseded": entry.superseded or None,
+        "user_id": entry.user_id or None,
+        "generation_id": entry.generation_id or None,
+        "usd_micros": entry.usd_micros or None,
+        "held_at": entry.held_at,
+        "previous": entry.previous or None,
+        **_stand_ins(entry.stand_ins),
+        "digest": entry.digest or None,
+    }
+
+
+def entry_of(row: Mapping[str, Any]) -> LedgerEntry:
+    """A row as a ledger entry."""
+    columns = Columns(row)
+    try:
+        return LedgerEntry(
+            account_id=columns.get("PartitionKey", str),
+            seq=columns.get("seq", int),
+            move=columns.one_of("move", Move),
+            entry_id=columns.get("entry_id", str),
+            at=columns.time("at"),
+            **_sums_of(columns),
+            buckets=_items(columns, "buckets", lambda each: Change(_terms_of(each), _int(each[4]), _int(each[5]))),
+            by=columns.get("by", str),
+            why=columns.maybe("why", str) or "",
+            asked=columns.maybe("asked", str) or "",
+            superseded=columns.maybe("superseded", bool) or False,
+            user_id=columns.maybe("user_id", str) or "",
+            generation_id=columns.maybe("generation_id", str) or "",
+            usd_micros=columns.maybe("usd_micros", int) or 0,
+            held_at=columns.maybe_time("held_at"),
+            previous=columns.maybe("previous", str) or "",
+            stand_ins=_stand_ins_of(columns),
+            digest=columns.maybe("digest", str) or "",
+        )
+    except ValueError:
+        raise columns.unreadable("a sum") from None
+
+
+def _stand_ins(saved: StandIns | None) -> Row:
+    """The keyed digests that stand for an entry's texts, as columns. Texts can be erased, and these stay."""
+    return {f"{name}_digest": getattr(saved, name) or None for name in _STAND_INS} if saved else {}
+
+
+def _stand_ins_of(columns: Columns) -> StandIns | None:
+    found = {name: columns.maybe(f"{name}_digest", str) or "" for name in _STAND_INS}
+    return StandIns(**found) if found["account"] else None
+
+
+# Holds.
+
+
+def hold_columns(hold: Hold) -> Row:
+    """A generation's hold as columns."""
+    return {
+        "held_credits": hold.credits,
+        **_listed("hold", [[*_terms(part.terms), part.credits] for part in hold.parts]),
+        "held_at": hold.at,
+        "worst_cost_usd_micros": hold.worst_cost_usd_micros or None,
+    }
+
+
+def hold_of(columns: Columns) -> Hold:
+    """The hold of a generation's row."""
+    parts = _items(columns, "hold", lambda each: Part(_terms_of(each), _int(each[4])))
+    hold = Hold(parts, columns.time("held_at"), columns.maybe("worst_cost_usd_micros", int) or 0)
+    if hold.credits != columns.get("held_credits", int):
+        raise columns.unreadable("held_credits")
+    return hold
+
+
+# Parts.
+
+
+def _sums(holder: Sums) -> Row:
+    return {name: getattr(holder, name) for name in SUMS}
+
+
+def _sums_of(columns: Columns) -> dict[str, Any]:
+    return {name: columns.get(name, int) for name in SUMS}
+
+
+def _terms(terms: Terms) -> list[str | int | None]:
+    expires_at = _text(terms.expires_at) if terms.expires_at else None
+    return [terms.bucket_id, _text(terms.granted_at), expires_at, terms.priority]
+
+
+def _terms_of(each: list[Any]) -> Terms:
+    return Terms(str(each[0]), _time(each[1]), None if each[2] is None else _time(each[2]), _int(each[3]))
+
+
+def _listed(name: str, values: list[Any]) -> Row:
+    """A list as JSON columns; an empty one has none."""
+    return json_columns(name, values) if values else {}
+
+
+def _items(columns: Columns, name: str, read: Callable[[Any], T]) -> tuple[T, ...]:
+    """The items of a JSON list, each read by a function. Whatever cannot be read makes the row unreadable."""
+    try:
+        return tuple(read(each) for each in columns.json(name, list) or [])
+    except (TypeError, ValueError, LookupError):
+        raise columns.unreadable(name) from None
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat()
+
+
+def _time(text: str) -> datetime:
+    """A time in UTC. One without a zone could not be compared with others."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(text)
+    return at.astimezone(UTC)
+
+
+def _int(value: object) -> int:
+    return whole("a number", value, -MOST_SUM, MOST_SUM)

@@ -1,0 +1,257 @@
+"""Limits of what may be used in a window: for a user, an account or the whole app.
+
+Rules of this file:
+1. A limit counts what its window counts (windows.py). What costs nothing in the limit's unit never exceeds it, even if
+   the limit was lowered below what is used.
+2. ``block`` refuses, ``approve`` asks first, ``warn`` never stops anything: it says once per window that 50, 80 or
+   100 % are reached. For the rolling window it says so at most once in 24 h.
+3. If several limits block, the one that is free again last is named. Waiting for another one would be in vain.
+4. A sentence about a limit in USD speaks of percent, because what Darkroom pays is never quoted (core/reasons.py).
+5. A user's own limits are in the user's row. An account's limits of scope ``user`` hold for each of its users. A user
+   whose account has the same id has no row: all of the account's use is that user's.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.core.keys import is_id
+from shared.core.money.credits import MOST_CREDITS, MOST_USD_MICROS, whole
+from shared.core.money.windows import CALENDAR, Span, Usage
+from shared.core.reasons import counted
+
+#: The shares of a limit, in percent, at which ``warn`` says so.
+STEPS = (50, 80, 100)
+
+#: The windows in sentences.
+_PER = {span: f"per {span}" for span in CALENDAR} | {Span.ROLLING_24H: "in 24 hours"}
+
+#: A row has at most this many limits and memories of removed ones, because all of it is read with every message.
+MOST_LIMITS = 50
+
+
+class Scope(StrEnum):
+    """Whose use a limit counts."""
+
+    USER = "user"
+    ACCOUNT = "account"
+    APP = "app"
+
+
+class Unit(StrEnum):
+    """What a limit counts."""
+
+    CREDITS = "credits"
+    USD = "usd_micros"
+
+
+class Effect(StrEnum):
+    """What a limit does when something would exceed it."""
+
+    WARN = "warn"
+    BLOCK = "block"
+    APPROVE = "approve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most ``amount`` (credits or USD micros) in each window."""
+
+    limit_id: str
+    window: Span
+    amount: int
+    unit: Unit = Unit.CREDITS
+    effect: Effect = Effect.BLOCK
+    scope: Scope = Scope.ACCOUNT
+
+    def __post_init__(self) -> None:
+        if not is_id(self.limit_id):
+            raise ValueError("limit_id must be a valid id")
+        whole("amount", self.amount, 0, MOST_CREDITS if self.unit is Unit.CREDITS else MOST_USD_MICROS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a generation may cost at most."""
+
+    credits: int
+    usd_micros: int = 0
+
+    def of(self, unit: Unit) -> int:
+        """The cost in a unit."""
+        return self.credits if unit is Unit.CREDITS else self.usd_micros
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An approval overrides one limit, for at most this many credits."""
+
+    limit_id: str
+    most_credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit that a generation would exceed. ``free_at`` is None if waiting does not help."""
+
+    limit: Limit
+    used: int
+    cost: int
+    free_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """The highest step of a ``warn`` limit that was told, to be remembered until a time."""
+
+    limit_id: str
+    scope: Scope
+    step: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A ``warn`` limit has reached a step: what to tell."""
+
+    limit: Limit
+    step: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The limits' answer: what blocks, what asks for an approval, and what is to be told if it opens."""
+
+    blocked: Exceeded | None = None
+    to_approve: tuple[Exceeded, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    warned: tuple[Warned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What limits are checked against: one row's windows, its memory of warnings, its zone and the time."""
+
+    usage: Usage
+    warned: tuple[Warned, ...]
+    zone: str
+    at: datetime
+
+
+def laid_over(*layers: Iterable[Limit]) -> tuple[Limit, ...]:
+    """The limits of several layers. A limit replaces one of the same scope and id of a layer before it."""
+    limits = {(limit.scope, limit.limit_id): limit for layer in layers for limit in layer}
+    return tuple(limits.values())
+
+
+def check(limits: Iterable[Limit], ground: Ground, cost: Cost, approvals: tuple[Approval, ...] = ()) -> Checked:
+    """Check a generation of this cost against limits of one row."""
+    blocked: list[Exceeded] = []
+    to_approve: list[Exceeded] = []
+    notices: list[Notice] = []
+    for limit in limits:
+        asked, total = _asked_and_total(limit, ground, cost)
+        if limit.effect is Effect.WARN:
+            if total * 100 >= limit.amount * STEPS[0] and (notice := _notice(limit, total, ground)):
+                notices.append(notice)
+        elif asked and total > limit.amount and not _approved(limit, cost, approvals):
+            exceeded = Exceeded(limit, total - asked, asked, _free_at(limit, ground, total, cost))
+            (blocked if limit.effect is Effect.BLOCK else to_approve).append(exceeded)
+    return Checked(_last_free(blocked), tuple(to_approve), tuple(notices), _remembered(notices, ground))
+
+
+def both(one: Checked, other: Checked) -> Checked:
+    """The answer for an account and a user together. ``warned`` belongs to one row, so it is left out."""
+    blocked = _last_free([each for each in (one.blocked, other.blocked) if each])
+    return Checked(blocked, one.to_approve + other.to_approve, one.notices + other.notices)
+
+
+def sentence(exceeded: Exceeded) -> str:
+    """Which limit, how much of it is used, what this would cost, and when it is free again."""
+    limit = exceeded.limit
+    if limit.unit is Unit.CREDITS:
+        said = f"This needs up to {counted(exceeded.cost, 'credit')}. Used or held: {exceeded.used} of {limit.amount}"
+    else:
+        said = f"This needs up to {_percent(exceeded.cost, limit)}. Used or held: {_percent(exceeded.used, limit)}"
+    said += f" of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]}."
+    if exceeded.free_at is None:
+        return f"{said} Ask for less, or have the limit raised."
+    until = f"{exceeded.free_at:%Y-%m-%d %H:%M} UTC"
+    return f"{said} Send it again with a new id after {until}, ask for less, or have the limit raised."
+
+
+def notice_sentence(notice: Notice) -> str:
+    """What a warning says."""
+    limit = notice.limit
+    used = f"{notice.used} of {limit.amount} credits" if limit.unit is Unit.CREDITS else _percent(notice.used, limit)
+    return f"{notice.step} % of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]} are reached: {used}."
+
+
+def _percent(number: int, limit: Limit) -> str:
+    """A number as a share of the limit, rounded up. A limit of zero has no shares."""
+    return f"{-(-number * 100 // limit.amount)} %" if limit.amount else "more than 100 %"
+
+
+def _asked_and_total(limit: Limit, ground: Ground, cost: Cost) -> tuple[int, int]:
+    """What is asked in the limit's unit, and what would count in its window with it."""
+    used = ground.usage.counted(limit.window, ground.at)
+    if limit.unit is Unit.CREDITS:
+        return cost.credits, used[0] + cost.credits
+    return cost.usd_micros, used[1] + cost.usd_micros
+
+
+def _notice(limit: Limit, total: int, ground: Ground) -> Notice | None:
+    """The highest step that a total has reached, if it was not told before."""
+    step = max((step for step in STEPS if total and total * 100 >= step * limit.amount), default=0)
+    return Notice(limit, step, total) if step > _told(limit, ground) else None
+
+
+def _told(limit: Limit, ground: Ground) -> int:
+    """The highest step that was told in this window."""
+    for each in ground.warned:
+        if each.limit_id == limit.limit_id and each.scope is limit.scope and ground.at < each.until:
+            return each.step
+    return 0
+
+
+def _remembered(notices: list[Notice], ground: Ground) -> tuple[Warned, ...]:
+    """The memory of warnings after these notices. What is over is forgotten."""
+    if not notices:
+        return ground.warned
+    replaced = {(notice.limit.scope, notice.limit.limit_id) for notice in notices}
+    kept = [each for each in ground.warned if ground.at < each.until and (each.scope, each.limit_id) not in replaced]
+    new = [Warned(each.limit.limit_id, each.limit.scope, each.step, _until(each.limit, ground)) for each in notices]
+    return (*kept, *new)
+
+
+def _until(limit: Limit, ground: Ground) -> datetime:
+    if limit.window is Span.ROLLING_24H:
+        return ground.at + timedelta(hours=24)
+    return ground.usage.end(limit.window, ground.at, ground.zone)
+
+
+def _approved(limit: Limit, cost: Cost, approvals: tuple[Approval, ...]) -> bool:
+    return any(each.limit_id == limit.limit_id and cost.credits <= each.most_credits for each in approvals)
+
+
+def _free_at(limit: Limit, ground: Ground, total: int, cost: Cost) -> datetime | None:
+    """When the limit lets this cost through, if nothing more is used; None if it never does."""
+    asked = cost.of(limit.unit)
+    if asked > limit.amount:
+        return None
+    if limit.window is not Span.ROLLING_24H:
+        return ground.usage.end(limit.window, ground.at, ground.zone)
+    excess = total - limit.amount
+    return ground.usage.rolls_free(ground.at, (excess, 0) if limit.unit is Unit.CREDITS else (0, excess))
+
+
+def _last_free(blocked: list[Exceeded]) -> Exceeded | None:
+    """Rule 3. A limit that never lets it through is free last of all."""
+    never = [each for each in blocked if each.free_at is None]
+    last = None
+    for each in blocked:
+        if each.free_at is not None and (last is None or last.free_at is None or each.free_at > last.free_at):
+            last = each
+    return never[0] if never else last

@@ -1,0 +1,112 @@
+"""account: set, plan, limit, remove-limit, suspend, reactivate, revoke, refund."""
+
+import re
+
+import pytest
+
+from shared.core.keys import Key
+from shared.core.money.account import Standing
+from shared.core.money.limits import Effect, Limit, Scope, Unit
+from shared.core.money.windows import Span
+from tests.cli.counter import Counter
+
+
+def test_settings_are_set_and_taken_away_without_a_credit(counter: Counter) -> None:
+    """An account exists from its first command. Each command is an entry with its id, who gave it and why."""
+    why = ("--why", "asked for")
+    for argv in (
+        ("set", "bob", "--name", "Bob & Co", "--zone", "Europe/Berlin", "--approver", "eve", "--id", "1", *why),
+        ("plan", "bob", "basic", "--allowance", "prorated", "--id", "2", *why),
+        ("suspend", "bob", "unpaid", "--id", "3", *why),
+    ):
+        called = counter.call("account", *argv)
+        assert (called.code, called.err) == (0, "")
+    bob = counter.account("bob")
+    assert (bob.name, bob.zone, bob.approvers, bob.plan) == ("Bob & Co", "Europe/Berlin", ("eve",), "basic")
+    assert (bob.standing, bob.granted) == (Standing.SUSPENDED, 0)
+    shown = counter.call("account", "show", "bob").out
+    assert re.search(r"^suspended +unpaid$", shown, re.MULTILINE)
+    assert re.search(r"plan basic, allowance prorated; asked for$", shown, re.MULTILINE)
+    counter.pass_time(1)
+    assert counter.call("account", "set", "bob", "--name", "", "--no-approvers", "--zone", "UTC").code == 0
+    assert counter.call("account", "reactivate", "bob").code == 0
+    bob = counter.account("bob")
+    assert (bob.name, bob.zone, bob.approvers, bob.standing) == ("", "UTC", (), Standing.ACTIVE)
+    assert [entry.entry_id for entry in counter.records.entries if entry.account_id == "bob"][:3] == ["1", "2", "3"]
+    counter.books_balance()
+
+
+def test_limits_are_set_shown_and_taken_away(counter: Counter) -> None:
+    """For an account, for each of its users, and for one user."""
+    argv = (
+        "account",
+        "limit",
+        "ada",
+        "team",
+        "900",
+        "--per",
+        "rolling_24h",
+        "--unit",
+        "usd_micros",
+        "--effect",
+        "warn",
+    )
+    assert counter.call(*argv).code == 0
+    assert counter.call("account", "limit", "ada", "each", "5", "--each-user").code == 0
+    assert counter.call("account", "limit", "ada", "own", "3", "--user", "bob").code == 0
+    team, each = (
+        Limit(limit_id="team", window=Span.ROLLING_24H, amount=900, unit=Unit.USD, effect=Effect.WARN),
+        Limit(limit_id="each", window=Span.DAY, amount=5, scope=Scope.USER),
+    )
+    assert set(counter.account().limits) == {team, each}
+    (own,) = counter.records.saved_users["ada", "bob"].limits
+    assert (own.limit_id, own.scope, own.amount) == ("own", Scope.USER, 3)
+    counter.request(Key("ada", "one"))
+    shown = counter.call("account", "show", "ada").out
+    assert re.search(r"^team +account +rolling_24h +usd_micros +3000 +900 +warn$", shown, re.MULTILINE)
+    counter.pass_time(1)
+    assert counter.call("account", "remove-limit", "ada", "team").code == 0
+    assert counter.call("account", "remove-limit", "ada", "each", "--each-user").code == 0
+    assert counter.call("account", "remove-limit", "ada", "own", "--user", "bob").code == 0
+    assert not counter.account().limits
+    assert not counter.records.saved_users["ada", "bob"].limits
+
+
+def test_credits_are_revoked_and_refunded(counter: Counter) -> None:
+    """Once for each id, and never more than there is."""
+    counter.generate(Key("ada", "one"))
+    assert counter.balances() == (9, 0, 1)
+    for _ in range(2):
+        assert counter.call("account", "refund", "ada", "one", "1", "--id", "r", "--why", "blurred").code == 0
+        assert counter.call("account", "revoke", "ada", "4", "--id", "t").code == 0
+    assert counter.balances() == (6, 0, 0)
+    refused = counter.call("account", "refund", "ada", "one", "1")
+    assert refused.code == 1
+    assert "Nothing was changed: cannot refund 1 credits: 0 of this generation's are captured" in refused.err
+    counter.books_balance()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (("set", "ada"), 2, "needs a name, a zone or approvers"),
+        (("set", "ada", "--zone", "Mars"), 2, "zone must be a name of the IANA time zone database"),
+        (("plan", "ada", "gold"), 1, "plans are free, basic, premium"),
+        (("plan", "ada", "basic", "--allowance", "lost"), 2, "--allowance"),
+        (("limit", "ada", "x", "1000000001"), 2, "amount must be a whole number from 0"),
+        (("limit", "ada", "a/b", "1"), 2, "limit_id must be a valid id"),
+        (("limit", "ada", "x", "1", "--per", "year"), 2, "--per"),
+        (("suspend", "ada", " "), 1, "a suspension needs a reason"),
+        (("revoke", "eve", "1"), 1, "there is no account 'eve'"),
+        (("revoke", "ada", "0"), 2, "CREDITS must be a whole number"),
+        (("refund", "ada", "none", "1"), 1, "there is no generation of these ids"),
+        (("set", "a/b", "--name", "x"), 2, "the account must be"),
+    ],
+)
+def test_what_is_impossible_is_refused(counter: Counter, argv: tuple[str, ...], code: int, says: str) -> None:
+    """The error gives the reason, and nothing is changed."""
+    before = counter.account(), list(counter.records.entries)
+    called = counter.call("account", *argv)
+    assert called.code == code
+    assert says in called.err
+    assert (counter.account(), counter.records.entries) == before

@@ -1,0 +1,171 @@
+"""The guards of credits: buckets, windows, limits, allowances, settings, the chain. The form is that of guards.py.
+
+The table in docs/reliability.md is made of these (``python3 -m tests.reliability.money_guards`` prints it).
+"""
+
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
+
+_MONEY = CORE + "money/"
+
+MONEY_GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "no more is captured than was held",
+        CORE + "money/moves.py",
+        (("    if not 0 <= captured <= amount:\n", "    if captured < 0:\n"),),
+        core_test("test_moves.py::test_no_more_is_captured_than_is_held"),
+    ),
+    Guard(
+        "expiry takes nothing that is held",
+        _MONEY + "buckets.py",
+        (
+            (
+                "Change(bucket.terms, -bucket.available) for bucket in over if bucket.available",
+                "Change(bucket.terms, -bucket.available, -bucket.held) for bucket in over",
+            ),
+        ),
+        core_test("test_buckets.py::test_expiry_takes_what_is_available_and_nothing_that_is_held"),
+    ),
+    Guard(
+        "what comes back to a bucket that has expired expires",
+        _MONEY + "moves.py",
+        (
+            (
+                "    return replace(_without_expired(so_far, entry.at), user=user)\n",
+                "    return replace(so_far, user=user)\n",
+            ),
+        ),
+        core_test("test_moves.py::test_a_release_after_the_expiry_expires_in_the_same_transaction"),
+    ),
+    Guard(
+        "what is due is posted before a move",
+        _MONEY + "moves.py",
+        (("    return _without_expired(so_far, at)\n", "    return so_far\n"),),
+        core_test("test_moves.py::test_an_end_that_never_opened_is_an_entry_of_zero_credits"),
+    ),
+    Guard(
+        "no more is refunded than was captured",
+        _MONEY + "moves.py",
+        (("    if amount > captured:\n", "    if amount > MOST_SUM:\n"),),
+        worker_test("test_accounts.py::test_refunds_give_back_at_most_what_was_captured"),
+    ),
+    Guard(
+        "a generation remembers what was refunded",
+        CORE + "lifecycle/refunding.py",
+        (("generation.refunded_credits + amount)", "generation.refunded_credits)"),),
+        worker_test("test_accounts.py::test_refunds_give_back_at_most_what_was_captured"),
+    ),
+    Guard(
+        "an account has at most 100 live buckets",
+        _MONEY + "moves.py",
+        (("    if len(so_far.account.buckets) >= MOST_BUCKETS:\n", "    if not so_far:\n"),),
+        core_test("test_moves.py::test_a_grant_beyond_100_live_buckets_is_refused_and_a_refund_is_not"),
+    ),
+    Guard(
+        "the times of an account's entries never go back",
+        _MONEY + "moves.py",
+        (("    return max(posting.at, account.moved_at)\n", "    return posting.at\n"),),
+        core_test("test_moves.py::test_times_of_entries_never_go_back"),
+    ),
+    Guard(
+        "an allowance is granted once a period",
+        _MONEY + "allowance.py",
+        (("running is not None and at < running.end)", "running is not None and at < running.since)"),),
+        core_test("test_allowance.py::test_a_period_is_granted_exactly_once"),
+    ),
+    Guard(
+        "what is spent of an allowance is taken off the next plan's share",
+        _MONEY + "allowance.py",
+        (("    granted = max(0, share - debt)\n", "    granted = share\n"),),
+        core_test("test_allowance.py::test_changing_plans_to_and_fro_makes_no_credits"),
+    ),
+    Guard(
+        "a release is subtracted from the window of its hold only",
+        _MONEY + "windows.py",
+        (
+            (
+                "if window.start <= held_at < window.end else window",
+                "if held_at < window.end else window",
+            ),
+        ),
+        core_test("test_windows.py::test_a_release_goes_back_to_the_windows_of_its_hold"),
+    ),
+    Guard(
+        "a slot of the last 24 hours counts until all of it is out",
+        _MONEY + "windows.py",
+        (("_SLOT_S, _SLOTS = 15 * 60, 96\n", "_SLOT_S, _SLOTS = 15 * 60, 95\n"),),
+        core_test("test_windows.py::test_a_slot_counts_until_all_of_it_is_out"),
+    ),
+    Guard(
+        "a limit that would be exceeded blocks",
+        _MONEY + "payer.py",
+        (("    if checked.blocked:\n", "    if checked.blocked and not cost.credits:\n"),),
+        worker_test("test_requests.py::test_the_daily_limit_refuses_what_goes_beyond_it"),
+    ),
+    Guard(
+        "what costs nothing exceeds no limit",
+        _MONEY + "limits.py",
+        (("        elif asked and total > limit.amount", "        elif total > limit.amount"),),
+        core_test("test_limits.py::test_what_costs_nothing_exceeds_nothing"),
+    ),
+    Guard(
+        "a warning is told once in a window",
+        _MONEY + "limits.py",
+        (("if step > _told(limit, ground) else None", "if step else None"),),
+        core_test("test_limits.py::test_a_warning_is_told_once_per_window_at_each_step"),
+    ),
+    Guard(
+        "a suspended account opens nothing new",
+        _MONEY + "payer.py",
+        (("    if payer.account.standing is Standing.SUSPENDED:\n", "    if not payer:\n"),),
+        worker_test("test_accounts.py::test_a_suspended_account_opens_nothing_new_and_what_is_open_ends"),
+    ),
+    Guard(
+        "an older command changes no setting",
+        _MONEY + "account.py",
+        (
+            (
+                "last is None or (issued_at, command_id) > (last.issued_at, last.command_id)",
+                "bool(issued_at) or last is None",
+            ),
+        ),
+        core_test("test_account_settings.py::test_commands_leave_the_same_settings_in_any_order"),
+    ),
+    Guard(
+        "an end that never opened is in the ledger",
+        WORKER + "saving.py",
+        (
+            (
+                "    posted = opening.posted(recorded, payer_of(deps, loaded), deps.now())\n",
+                "    posted = opening.posted(recorded, None, deps.now())\n",
+            ),
+        ),
+        worker_test("test_accounts.py::test_an_end_that_never_opened_is_in_the_ledger_of_an_account_that_exists"),
+    ),
+    Guard(
+        "the entries that a save makes are linked",
+        WORKER + "saving.py",
+        (
+            (
+                '    sealed = posted.sealed(loaded.account.head if loaded.account else "", key)\n',
+                "    sealed = posted if key else posted\n",
+            ),
+        ),
+        worker_test("test_auditing.py::test_sound_books_have_no_difference"),
+    ),
+    Guard(
+        "a bucket's credits are those of the ledger",
+        WORKER + "auditing.py",
+        (("    pairs += replay.buckets_beside(account)\n", ""),),
+        worker_test("test_auditing.py::test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_mended"),
+    ),
+    Guard(
+        "an entry that does not fit the chain is reported",
+        WORKER + "auditing.py",
+        (("        return not fits or entry.digest != self.head\n", "        return False\n"),),
+        worker_test("test_auditing.py::test_an_entry_that_was_changed_is_reported"),
+    ),
+)
+
+
+if __name__ == "__main__":
+    print(table(MONEY_GUARDS))  # noqa: T201  # it is what the command is for
