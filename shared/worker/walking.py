@@ -4,12 +4,14 @@ Rules of this file:
 1. A walk holds one page of entries, however long the ledger is.
 2. It changes nothing. What does not fit is returned, by the number of the first entry.
 3. With the key of names it also compares the texts that stand beside the digests.
+4. A night walks from the last signed head only, and signs the next one only if all since then is whole.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from shared.core.money import chain, linking
+from shared.core.money.account import Account
 from shared.core.money.chain import START, Chained, Flaw, Misfit, Point
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.heads import Head, signed_digests
@@ -73,6 +75,25 @@ async def verify(deps: Dependencies, account_id: str) -> Verified | Misfit:
         if again is None or again.seq < later[0]:
             misfit = Misfit(later[0], Flaw.INSERTED, f"the account ends at {account.seq}")
     return misfit or Verified(walked.seq, tuple(heads))
+
+
+async def sign_tonight(deps: Dependencies, account: Account) -> Head | Misfit | None:
+    """Walk from the last signed head to the account's last entry, and sign that if all is whole.
+
+    Returns the new head, the first entry that does not fit, or None if nothing came since the last head. Raises
+    ValueError if the last head is not what was signed.
+    """
+    last = await proofs.last_head(deps, account.account_id)
+    begun = last.point if last else START
+    if begun.seq == account.seq and account.head in ("", begun.digest):
+        return None
+    entries = _until(deps.store.ledger(account.account_id, begun.seq), account.seq, [])
+    walked = await walk(entries, {}, key=await deps.names_key(), after=begun)
+    if isinstance(walked, Misfit):
+        return walked
+    sums = tuple(getattr(account, name) for name in chain.SUMS)
+    misfit = compared(walked, seq=account.seq, head=account.head, sums=sums)
+    return misfit or await proofs.sign_head(deps, walked, deps.now())
 
 
 async def _until(entries: AsyncIterator[LedgerEntry], seq: int, later: list[int]) -> AsyncIterator[LedgerEntry]:
