@@ -100,11 +100,11 @@ class FakeStore:
         wanted = (account_id, move, entry_id)
         return next((each for each in self.entries if (each.account_id, each.move, each.entry_id) == wanted), None)
 
-    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
         await _turn()
         for entry in list(self.entries):
-            if entry.account_id == account_id:
+            if entry.account_id == account_id and entry.seq > after:
                 yield entry
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:

@@ -10,6 +10,7 @@ accounts.py      grant, terms, account, audit, correct
 usage.py         usage
 dead_letters.py  dead-letters list, show, replay
 receipts.py      receipt, keys
+ledgers.py       account statement, account verify
 moderation.py    moderation explain, diff
 catalog.py       catalog list, check
 state.py         settings, health

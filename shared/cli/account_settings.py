@@ -1,4 +1,4 @@
-"""account: show, set, plan, limit, remove-limit, suspend, reactivate, revoke, refund.
+"""account: show, statement, verify, set, plan, limit, remove-limit, suspend, reactivate, revoke, refund.
 
 Rules of this file:
 1. Everything can be set without granting a credit, and taken away again. Each command is an entry of the ledger with
@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from shared import worker
+from shared.cli import ledgers
 from shared.cli.account_view import AccountId, show, sums_of
 from shared.cli.accounts import amount_of
 from shared.cli.context import (
@@ -51,6 +52,8 @@ account = typer.Typer(
     rich_markup_mode=None,
 )
 account.command("show")(show)
+account.command("statement")(ledgers.statement)
+account.command("verify")(ledgers.verify)
 
 _Id = Annotated[
     str | None, typer.Option("--id", help="The command's id, such as a ticket; default: a new one.", metavar="ID")

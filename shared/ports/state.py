@@ -58,8 +58,8 @@ class Store(Protocol):
     async def entry(self, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
         """Read one ledger entry, by its kind and id."""
 
-    def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
-        """Iterate over all ledger entries of one account, in the order of their numbers."""
+    def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
+        """Iterate over the ledger entries of one account after a number, in the order of their numbers."""
 
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Iterate over all accounts. An account that cannot be read is an UnreadableRow."""

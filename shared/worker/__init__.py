@@ -46,6 +46,7 @@ from shared.worker.deferring import defer
 from shared.worker.handler import handle
 from shared.worker.proofs import fits, keys_document, public_keys, receipt
 from shared.worker.retention import sweep
+from shared.worker.walking import verify
 
 __all__ = [
     "Command",
@@ -70,4 +71,5 @@ __all__ = [
     "set_plan",
     "suspend",
     "sweep",
+    "verify",
 ]

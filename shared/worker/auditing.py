@@ -3,7 +3,8 @@
 Rules of this file:
 1. The audit compares and reports. It repairs nothing: a person posts a correction. A row that cannot be read is
    reported as a difference of its account, and the audit goes on with the other accounts.
-2. One night may be too short for all accounts. Each account is among the first of one night in ``NIGHTS``.
+2. At night the head of each account whose books are whole is signed (walking.py). A person's audit signs nothing.
+3. One night may be too short for all accounts. Each account is among the first of one night in ``NIGHTS``.
 """
 
 import asyncio
@@ -15,10 +16,12 @@ from zlib import crc32
 from shared.core.lifecycle.generation import Generation
 from shared.core.metric import Metric
 from shared.core.money.account import Account
+from shared.core.money.chain import Misfit
 from shared.core.money.credits import SUMS
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.sealing import digest_again
 from shared.ports import Dependencies, UnreadableRow
+from shared.worker.walking import sign_tonight
 
 #: How many accounts an audit reads at the same time: enough that the CPU, not Table Storage, is the bottleneck.
 AT_ONCE = 16
@@ -56,9 +59,9 @@ async def audit(deps: Dependencies, account_id: str | None = None) -> AsyncItera
 def audit_tonight(deps: Dependencies) -> AsyncGenerator[tuple[str, list[Difference]]]:
     """Yield (account id, differences) account by account, so that a canceled caller knows how far it got.
 
-    The order depends on the day (rule 2). Otherwise the same accounts would be left out every night.
+    The order depends on the day (rule 3). Otherwise the same accounts would be left out every night.
     """
-    return _audit_ahead(deps, _by_turns(deps))
+    return _audit_ahead(deps, _by_turns(deps), signs=True)
 
 
 #: An account as the store yields it: an unreadable row still names its account.
@@ -75,13 +78,13 @@ async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
 
 
 async def _audit_ahead(
-    deps: Dependencies, accounts: AsyncIterator[Found]
+    deps: Dependencies, accounts: AsyncIterator[Found], *, signs: bool = False
 ) -> AsyncGenerator[tuple[str, list[Difference]]]:
     """Yield (account id, differences) in the order of ``accounts``, while the next ``AT_ONCE`` are compared."""
     audits: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
     try:
         async for account in accounts:
-            audits.append(asyncio.create_task(_audit_one(deps, account)))
+            audits.append(asyncio.create_task(_audit_one(deps, account, signs=signs)))
             if len(audits) == AT_ONCE:
                 yield await audits.popleft()
         while audits:
@@ -92,16 +95,29 @@ async def _audit_ahead(
         await asyncio.gather(*audits, return_exceptions=True)
 
 
-async def _audit_one(deps: Dependencies, account: Found) -> tuple[str, list[Difference]]:
+async def _audit_one(deps: Dependencies, account: Found, *, signs: bool) -> tuple[str, list[Difference]]:
     try:
         if isinstance(account, UnreadableRow):
             raise account
         differences = await _differences(deps, account)
+        if signs and not differences:
+            differences = await _signed(deps, account)
     except UnreadableRow as unreadable:
         differences = [Difference(account.account_id, "unreadable", 0, 0, str(unreadable))]
     for difference in differences:
         deps.telemetry.count(Metric.AUDIT_DIFFERENCES, account_id=difference.account_id, what=difference.what)
     return account.account_id, differences
+
+
+async def _signed(deps: Dependencies, account: Account) -> list[Difference]:
+    """Sign the head of an account whose books are whole; what keeps it from being signed is a difference."""
+    try:
+        found = await sign_tonight(deps, account)
+    except ValueError as error:
+        return [Difference(account.account_id, "ledger head", 0, 0, str(error))]
+    if isinstance(found, Misfit):
+        return [Difference(account.account_id, "ledger chain", 0, 0, str(found))]
+    return []
 
 
 async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:

@@ -19,7 +19,7 @@ from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.generation import AnyGeneration, G, G_co, Generation, Transition
-from shared.core.lifecycle.receipt import LedgerRef, receipted
+from shared.core.lifecycle.receipt import receipted
 from shared.core.lifecycle.steps import METRICS
 from shared.core.metric import Metric
 from shared.core.money.payer import Payer
@@ -110,8 +110,7 @@ async def _complete(deps: Dependencies, loaded: Loaded, transition: Transition[G
     posted = opening.posted(recorded, payer_of(deps, loaded), deps.now())
     key = await deps.names_key() if posted.entries else b""
     sealed = posted.sealed(loaded.account.head if loaded.account else "", key)
-    refs = [LedgerRef(entry.move.value, entry.seq, entry.digest) for entry in sealed.entries if entry.generation_id]
-    return receipted(sealed, refs)
+    return receipted(sealed)
 
 
 def payer_of(deps: Dependencies, loaded: Loaded) -> Payer | None:

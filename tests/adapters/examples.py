@@ -15,6 +15,7 @@ from shared.core.money import moves
 from shared.core.money.account import Account, Hold, Stamp, Standing, User
 from shared.core.money.allowance import Running
 from shared.core.money.buckets import Bucket, Change, Part, Terms
+from shared.core.money.chain import LedgerRef
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Cost, Effect, Limit, Scope, Warned
 from shared.core.money.limits import Unit as LimitUnit
@@ -168,6 +169,7 @@ def full_generation(key: Key) -> Generation:
         metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},
         cost_usd_micros=HUGE,
         provider_error="CUDA out of memory, zu groß 🙂",
+        ledger=(LedgerRef("hold", HUGE, "a" * 64), LedgerRef("resolve", HUGE + 1, "b" * 64)),
         receipt='{"facts":"ä"}' * 3000,
         requested_end=Reason.CANCELED_BY_USER,
         reason=Reason.OUTPUT_REFUSED,

@@ -22,6 +22,7 @@ NEEDED = {
     "--user": "ada",
     "--note": "x",
     "--id": "t",
+    "--month": "2026-11",
     "--policy": "/nowhere/policy.toml",
 }
 

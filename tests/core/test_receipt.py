@@ -17,8 +17,9 @@ from shared import worker
 from shared.core.keys import Key
 from shared.core.lifecycle import receipt
 from shared.core.lifecycle.generation import Closed, Generation
-from shared.core.lifecycle.receipt import LedgerRef
 from shared.core.money import signed
+from shared.core.money.chain import LedgerRef
+from shared.core.money.entries import Move
 from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest
 
@@ -75,6 +76,9 @@ async def test_a_receipt_has_the_facts_of_its_generation(world: World) -> None:
     assert facts["credits"] == {"rule": receipt.RULE, "unit": 1, "held": 1, "captured": 1, "released": 0}
     assert [each["subject"] for each in facts["verdicts"]] == [record.subject for record in generation.screenings]
     assert (facts["outcome"], facts["reason"]) == ("succeeded", None)
+    mine = [entry for entry in world.store.entries if entry.generation_id == KEY.generation_id]
+    assert [entry.move for entry in mine] == [Move.HOLD, Move.RESOLVE]
+    assert facts["ledger"] == [{"move": each.move, "seq": each.seq, "digest": each.digest} for each in mine]
     assert PROMPT not in json.dumps(facts)
 
 

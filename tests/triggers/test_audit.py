@@ -24,13 +24,13 @@ class StuckStore(FakeStore):
 
     stuck = broken = ""
 
-    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
         if account_id == self.broken:
             raise Unavailable(Dependency.TABLES, "a row cannot be read")
         if account_id == self.stuck:
             await asyncio.Event().wait()
-        async for entry in super().ledger(account_id):
+        async for entry in super().ledger(account_id, after):
             yield entry
 
 

@@ -35,7 +35,7 @@ class SlowStore(FakeStore):
         self.reading = self.most = 0
         self.broken = self.stuck = self.garbled = ""
 
-    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """Yield the entries after a few turns of the loop, and count the concurrent readers."""
         self.reading += 1
         self.most = max(self.most, self.reading)
@@ -48,7 +48,7 @@ class SlowStore(FakeStore):
                 raise UnreadableRow(f"row {account_id}/ledger:x: at cannot be read", account_id)
             if account_id == self.stuck:
                 await asyncio.Event().wait()
-            async for entry in super().ledger(account_id):
+            async for entry in super().ledger(account_id, after):
                 yield entry
         finally:
             self.reading -= 1

@@ -32,6 +32,7 @@ from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.state import ENDED_ORDER, NEXT, ORDER, State
 from shared.core.lifecycle.steps import Happening, History, Step, happened, recorded
 from shared.core.money.account import Account, Hold, User
+from shared.core.money.chain import LedgerRef
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.moves import Moved
 from shared.core.money.payer import Payer
@@ -153,6 +154,8 @@ class Generation:
     cost_usd_micros: int = 0
     provider_error: str = ""
     history: History = ()
+    #: The entries that moved its credits so far, for its receipt.
+    ledger: tuple[LedgerRef, ...] = ()
     #: The facts of its receipt (receipt.py), as canonical JSON. Empty until it has ended.
     receipt: str = ""
 

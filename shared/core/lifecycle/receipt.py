@@ -9,11 +9,12 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from shared.core.keys import row_key
 from shared.core.lifecycle.generation import Closed, G, Generation, Received, Transition
-from shared.core.money.chain import micros
+from shared.core.money.chain import LedgerRef, micros
 from shared.core.money.signed import canonical
 from shared.core.requests.messages import GenerationRequest
 
@@ -49,22 +50,26 @@ ASKED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRef:
-    """An entry of the account's ledger, as a receipt names it."""
-
-    move: str
-    seq: int
-    digest: str
-
-
-def receipted(transition: Transition[G], entries: Sequence[LedgerRef] = ()) -> Transition[G]:
-    """The transition with the facts of its receipt, if it ends the generation."""
+def receipted(transition: Transition[G]) -> Transition[G]:
+    """A transition whose entries are sealed, with what the receipt needs: the entries, and at the end all facts."""
     generation = transition.generation
-    if isinstance(generation, Received) or not generation.state.ended or generation.receipt:
+    if isinstance(generation, Received) or generation.receipt:
         return transition
-    facts = canonical(facts_of(generation, entries)).decode()
-    return replace(transition, generation=replace(generation, receipt=facts))
+    before = generation.ledger if isinstance(generation, Generation) else ()
+    refs = (*before, *_refs(transition))
+    if generation.state.ended:
+        facts = canonical(facts_of(generation, refs)).decode()
+        return replace(transition, generation=replace(generation, receipt=facts))
+    if isinstance(generation, Generation) and refs != before:
+        return replace(transition, generation=replace(generation, ledger=refs))
+    return transition
+
+
+def _refs(transition: Transition[G]) -> tuple[LedgerRef, ...]:
+    """The entries of the generation itself. What was due before it is the account's."""
+    key = transition.generation.key
+    mine = [entry for entry in transition.entries if entry.entry_id == row_key(key) and entry.generation_id]
+    return tuple(LedgerRef(entry.move.value, entry.seq, entry.digest) for entry in mine)
 
 
 def facts_of(generation: Generation | Closed, entries: Sequence[LedgerRef]) -> dict[str, Any]:

@@ -104,6 +104,15 @@ class Chained:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerRef:
+    """An entry, as a receipt names it."""
+
+    move: str
+    seq: int
+    digest: str
+
+
 def keyed(key: bytes, kind: Named, text: str) -> str:
     """The keyed digest that stands for a text (HMAC-SHA256, hex). Empty for no text. The kind keeps kinds apart."""
     return hmac.digest(key, f"{kind}:{text}".encode(), "sha256").hex() if text else ""

@@ -111,6 +111,10 @@ class Entry(Protocol):
         """Its own digest."""
 
     @property
+    def stand_ins(self) -> "StandIns | None":
+        """What stands in the digest for its texts. None if it was never sealed."""
+
+    @property
     def move(self) -> str:
         """Its kind."""
 
@@ -129,6 +133,10 @@ class StandIns:
     who: str = ""
     why: str = ""
     asked: str = ""
+
+
+#: What an entry has that was never sealed.
+UNSEALED = StandIns(account="", entry="")
 
 
 def stand_ins(key: bytes, entry: Entry) -> StandIns:
@@ -194,9 +202,9 @@ def digest_of(entry: Entry, saved: StandIns) -> str:
     return sealed(facts_of(entry, saved)).digest
 
 
-def chained(entry: Entry, saved: StandIns) -> Chained:
-    """A saved entry, as ``chain.verify`` takes it."""
-    return Chained(facts_of(entry, saved), entry.digest)
+def chained(entry: Entry) -> Chained:
+    """A saved entry, as ``chain.verify`` takes it. One that was never sealed has a digest that fits nothing."""
+    return Chained(facts_of(entry, entry.stand_ins or UNSEALED), entry.digest)
 
 
 def _class_and_name(by: str) -> tuple[By, str]:

@@ -31,6 +31,7 @@ from shared.core.lifecycle.generation import (
 )
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, History
+from shared.core.money.chain import LedgerRef
 from shared.core.money.usage import Used
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
@@ -83,6 +84,7 @@ def _opened_columns(generation: Generation) -> Row:
     return {
         **attempt_columns(generation.attempt),
         **json_columns("chain", generation.chain),
+        **json_columns("ledger", [[each.move, each.seq, each.digest] for each in generation.ledger]),
         **hold_columns(generation.hold),
         "captured_credits": generation.captured_credits,
         "refunded_credits": generation.refunded_credits or None,
@@ -172,6 +174,7 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         metrics=columns.json("metrics", dict) or {},
         cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
         provider_error=columns.maybe("provider_error", str) or "",
+        ledger=_ledger(columns),
         requested_end=columns.maybe_one_of("requested_end", Reason),
         reason=columns.maybe_one_of("reason", Reason),
         text=columns.maybe("text", str) or "",
@@ -180,6 +183,15 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         history=_history(columns),
         receipt=columns.text("receipt"),
     )
+
+
+def _ledger(columns: Columns) -> tuple[LedgerRef, ...]:
+    try:
+        return tuple(
+            LedgerRef(str(move), int(seq), str(digest)) for move, seq, digest in columns.json("ledger", list) or []
+        )
+    except (TypeError, ValueError):
+        raise columns.unreadable("ledger") from None
 
 
 def _screenings(columns: Columns) -> tuple[ScreeningRecord, ...]:

@@ -41,7 +41,7 @@ from shared.ports import Conflict, Loaded, UnreadableRow
 #: Each kind of row is a range of RowKeys, because ";" is the character after ":".
 _GENERATIONS = "PartitionKey eq @account and RowKey ge 'generation:' and RowKey lt 'generation;'"
 _ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
-_LEDGER = "PartitionKey eq @account and RowKey ge 'entry:' and RowKey lt 'entry;'"
+_LEDGER = "PartitionKey eq @account and RowKey ge @first and RowKey lt 'entry;'"
 
 
 def _writes(loaded: Loaded, transition: Transition[AnyGeneration]) -> list[Write]:
@@ -128,9 +128,9 @@ class TableStore:
         row, _ = await self._row(account_id, money.entry_key(Columns(moved).get("seq", int)))
         return money.entry_of(row) if row else None
 
-    async def ledger(self, account_id: str) -> AsyncIterator[LedgerEntry]:
+    async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """Implements ``Store``. Rows come in the order of their keys, so entries in the order of their numbers."""
-        async for row in self._query(_LEDGER, account=account_id):
+        async for row in self._query(_LEDGER, account=account_id, first=money.entry_key(after + 1)):
             yield money.entry_of(row)
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:

@@ -1,0 +1,132 @@
+"""The night's walk: from the last signed head, and signed only if all since then is whole."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from dev.fakes.world import KEY, World
+from shared import worker
+from shared.core.keys import Key
+from shared.core.money.chain import Flaw, Misfit
+from shared.core.money.entries import LedgerEntry
+from shared.core.money.heads import Head
+from shared.worker import proofs, walking
+
+NIGHT = timedelta(days=1).total_seconds()
+
+
+@pytest.fixture
+async def world() -> World:
+    """Ada has credits, and one picture was made."""
+    made = World()
+    await made.open_account()
+    await picture(made, KEY)
+    return made
+
+
+async def picture(world: World, key: Key) -> None:
+    """Make one picture."""
+    await world.ask(key)
+    (running,) = world.replicate.running
+    world.replicate.succeed(running.prediction_id)
+    await world.webhook(running.prediction_id)
+    await world.pump()
+
+
+async def night(world: World) -> dict[str, list[str]]:
+    """One night's audit: the differences of each account, as texts."""
+    world.pass_time(NIGHT)
+    return {name: [str(each) for each in found] async for name, found in worker.audit_tonight(world.deps)}
+
+
+async def test_each_night_signs_what_came_since(world: World) -> None:
+    """One head for each night with moves, none for a night without; each account its own."""
+    await world.open_account("acme")
+    assert await night(world) == {"ada": [], "acme": []}
+    first = await proofs.all_heads(world.deps, "ada")
+    assert [head.seq for head in first] == [world.account().seq]
+    assert await night(world) == {"ada": [], "acme": []}
+    assert await proofs.all_heads(world.deps, "ada") == first
+    await picture(world, Key("ada", "two"))
+    await night(world)
+    newest, *older = await proofs.all_heads(world.deps, "ada")
+    assert older == first
+    assert (newest.seq, newest.digest) == (world.account().seq, world.account().head)
+    assert len(await proofs.all_heads(world.deps, "acme")) == 1
+
+
+async def test_a_night_reads_only_what_came_since_the_last_head(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was signed is not walked again: the walk asks for entries after the head's number."""
+    await night(world)
+    signed = world.account().seq
+    await picture(world, Key("ada", "two"))
+    asked: list[int] = []
+    real = world.store.ledger
+
+    def noted(account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
+        asked.append(after)
+        return real(account_id, after)
+
+    monkeypatch.setattr(world.store, "ledger", noted)
+    account, _ = await world.store.load_account("ada")
+    assert account is not None
+    head = await walking.sign_tonight(world.deps, account)
+    assert isinstance(head, Head)
+    assert (asked, head.seq) == ([signed], account.seq)
+
+
+async def test_what_does_not_fit_is_reported_and_not_signed(world: World) -> None:
+    """A name that somebody changed in an entry: the sums are right, and the digests too."""
+    await night(world)
+    heads = dict(world.blobs.proofs)
+    await picture(world, Key("ada", "two"))
+    last = world.store.entries[-1]
+    world.store.entries[-1] = replace(last, why="another reason")
+    (found,) = (await night(world))["ada"]
+    assert f"entry {last.seq}: changed: the why beside it" in found
+    assert world.blobs.proofs == heads
+    world.store.entries[-1] = last
+    assert (await night(world))["ada"] == []
+    assert len(await proofs.all_heads(world.deps, "ada")) == 2
+
+
+async def test_a_head_that_somebody_changed_is_reported(world: World) -> None:
+    """Nothing is signed after it, because nothing is known of what was before."""
+    await night(world)
+    (name,) = (each for each in world.blobs.proofs if each.startswith("heads/"))
+    whole = world.blobs.proofs[name]
+    world.blobs.proofs[name] = whole.replace(b'"available":9', b'"available":8')
+    await picture(world, Key("ada", "two"))
+    (found,) = (await night(world))["ada"]
+    assert "is not what was signed" in found
+    assert len([each for each in world.blobs.proofs if each.startswith("heads/")]) == 1
+
+
+async def test_a_persons_audit_signs_nothing(world: World) -> None:
+    """It may be run at any time, by whoever may only read."""
+    assert [each async for each in worker.audit(world.deps)] == []
+    assert world.blobs.proofs == {}
+
+
+async def test_an_account_that_moves_meanwhile_is_signed_where_it_was_read(world: World) -> None:
+    """Entries after the account that the night has read belong to the next night; a verification compares there too."""
+    account, _ = await world.store.load_account("ada")
+    assert account is not None
+    await picture(world, Key("ada", "two"))
+    head = await walking.sign_tonight(world.deps, account)
+    assert isinstance(head, Head)
+    assert head.seq == account.seq < world.account().seq
+    verified = await worker.verify(world.deps, "ada")
+    assert isinstance(verified, walking.Verified)
+    assert (verified.entries, verified.heads) == (world.account().seq, (head,))
+
+
+async def test_an_entry_that_no_account_knows_is_found(world: World) -> None:
+    """Its number is beyond the account's: no transaction leaves that behind."""
+    last = world.store.entries[-1]
+    world.store.entries.append(replace(last, seq=last.seq + 1, previous=last.digest, entry_id="more"))
+    found = await worker.verify(world.deps, "ada")
+    assert isinstance(found, Misfit)
+    assert (found.seq, found.flaw) == (last.seq + 1, Flaw.INSERTED)
