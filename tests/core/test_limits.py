@@ -96,7 +96,7 @@ def test_a_sentence_about_usd_quotes_no_price() -> None:
     assert "more than 100 %" in limits.sentence(none)
 
 
-def test_a_warning_is_told_once_per_window_at_each_step() -> None:
+def test_a_warning_is_given_once_per_window_at_each_step() -> None:
     """At 50, 80 and 100 %; a release and a second rise tell nothing again, and the next window does."""
     warn, usage, told = replace(DAILY, effect=Effect.WARN), UNUSED, []
     at, warned = NOW, limits.Checked().warned

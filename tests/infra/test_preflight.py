@@ -15,8 +15,8 @@ preflight = load("preflight")
 
 pytestmark = pytest.mark.process  # az, azd and their like are programs
 
-#: Answers from a file by the first words of the call; writes down each azd command. It is started 200 times, and what it
-#: imports would be most of its cost.
+#: Answers from a file by the first words of the call; writes down each azd command. It is started 200 times, and what
+#: it imports would be most of its cost.
 PROGRAM = """#!{python} -IS
 import os, sys, time
 folder, words = os.environ["FAKE_FOLDER"], " ".join(sys.argv[1:])

@@ -26,7 +26,7 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         core_test("test_buckets.py::test_expiry_takes_what_is_available_and_nothing_that_is_held"),
     ),
     Guard(
-        "what comes back to a bucket that has expired expires",
+        "what is given back to a bucket that has expired expires",
         _MONEY + "moves.py",
         (
             (
@@ -108,10 +108,10 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         core_test("test_limits.py::test_what_costs_nothing_exceeds_nothing"),
     ),
     Guard(
-        "a warning is told once in a window",
+        "a warning is given once in a window",
         _MONEY + "limits.py",
         (("if step > _told(limit, ground) else None", "if step else None"),),
-        core_test("test_limits.py::test_a_warning_is_told_once_per_window_at_each_step"),
+        core_test("test_limits.py::test_a_warning_is_given_once_per_window_at_each_step"),
     ),
     Guard(
         "a suspended account opens nothing new",
