@@ -251,7 +251,7 @@ async def test_an_entry_is_found_by_its_kind_and_id(store: Store) -> None:
 
 
 async def test_two_entries_of_one_number_are_a_conflict(store: Store) -> None:
-    """Even if the account's row does not tell: the number itself is a key."""
+    """Even if the account's row does not show it: the number itself is a key."""
     await give(store, "ada", 7)
     _, etag = await store.load_account("ada")
     rival = granted(Account(account_id="ada"), 9, "birthday")

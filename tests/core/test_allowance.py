@@ -110,7 +110,7 @@ def test_several_missed_periods_are_one_entry_of_what_they_would_have_left(rollo
     assert each_month.running == late.account.running
 
 
-def test_what_is_held_at_the_end_of_a_period_expires_when_it_comes_back() -> None:
+def test_what_is_held_at_the_end_of_a_period_expires_when_it_is_released() -> None:
     """The end of the month does not touch it, it does not roll over, and its release makes it expire."""
     account, hold = spent(brought(NEW, FIRST).account, 40, FIRST)
     december = brought(account, DECEMBER, ROLLING).account

@@ -14,7 +14,7 @@ DAILY = Limit(limit_id="daily", window=Span.DAY, amount=10)
 
 
 def ground(usage: Usage = UNUSED, at: datetime = NOW) -> Ground:
-    """What limits are checked against, in UTC and with no warning told."""
+    """What limits are checked against, in UTC and with no warning given."""
     return Ground(usage, (), "UTC", at)
 
 
@@ -97,19 +97,19 @@ def test_a_sentence_about_usd_quotes_no_price() -> None:
 
 
 def test_a_warning_is_given_once_per_window_at_each_step() -> None:
-    """At 50, 80 and 100 %; a release and a second rise tell nothing again, and the next window does."""
-    warn, usage, told = replace(DAILY, effect=Effect.WARN), UNUSED, []
+    """At 50, 80 and 100 %; a release and a second rise give none again, and the next window does."""
+    warn, usage, given = replace(DAILY, effect=Effect.WARN), UNUSED, []
     at, warned = NOW, limits.Checked().warned
     for change in (4, 1, 1, -2, 2, 3, 1, 5, -10, 9):
         if change > 0:
             answer = limits.check((warn,), Ground(usage, warned, "UTC", at), Cost(change))
             assert answer.blocked is None
             assert answer.to_approve == ()
-            told += [notice.step for notice in answer.notices]
+            given += [notice.step for notice in answer.notices]
             warned, usage = answer.warned, usage.plus(at, change, 0, "UTC")
         else:
             usage = usage.changed(at, change, 0)
-    assert told == [50, 80, 100]
+    assert given == [50, 80, 100]
     tomorrow = NOW + timedelta(days=1)
     answer = limits.check((warn,), Ground(usage, warned, "UTC", tomorrow), Cost(9))
     assert [(notice.step, notice.used) for notice in answer.notices] == [(80, 9)]
@@ -119,7 +119,7 @@ def test_a_warning_is_given_once_per_window_at_each_step() -> None:
     )
 
 
-def test_a_warning_of_the_rolling_window_is_told_once_in_24_hours() -> None:
+def test_a_warning_of_the_rolling_window_is_given_once_in_24_hours() -> None:
     """It has no end of its own."""
     warn = replace(DAILY, effect=Effect.WARN, window=Span.ROLLING_24H)
     first = limits.check((warn,), ground(), Cost(5))

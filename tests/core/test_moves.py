@@ -82,7 +82,7 @@ def test_a_grant_that_has_expired_already_is_refused() -> None:
 
 
 def test_a_grant_beyond_100_live_buckets_is_refused_and_a_refund_is_not() -> None:
-    """A bucket that is spent makes room, and what comes back makes the 101st."""
+    """A bucket that is spent makes room, and what is given back makes the 101st."""
     account = NEW
     for number in range(MOST_BUCKETS):
         account = moves.grant(account, 1, grant_id=f"g{number}", posting=OPS).account
@@ -122,7 +122,7 @@ def test_no_more_is_captured_than_is_held(captured: int) -> None:
 
 
 def test_a_release_after_the_expiry_expires_in_the_same_transaction() -> None:
-    """Two entries: 4 come back, and the 4 expire. What was available had expired before, in a third."""
+    """Two entries: 4 are released, and the 4 expire. What was available had expired before, in a third."""
     account = moves.grant(NEW, 10, grant_id="soon", posting=OPS, expires_at=NOW + HOUR).account
     account, hold = held(account, 6)
     after = resolved(account, hold, 2, at=NOW + HOUR)
@@ -151,7 +151,7 @@ def test_all_refunds_together_are_at_most_what_was_captured() -> None:
 
 
 def test_a_refund_to_a_bucket_that_has_expired_expires() -> None:
-    """In the same transaction: the sums say so, and no credit comes back to life."""
+    """In the same transaction: the sums say so, and no expired credit is available again."""
     account = moves.grant(NEW, 5, grant_id="soon", posting=OPS, expires_at=NOW + HOUR).account
     account, hold = held(account, 5)
     account = resolved(account, hold, 5).account

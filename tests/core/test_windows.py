@@ -47,7 +47,7 @@ def test_windows_follow_each_other_without_a_gap(at: datetime, zone: str, span: 
 @pytest.mark.parametrize(
     "name", ["", "Mars/Olympus", "../../etc/passwd", "Europe", "/etc/localtime", "é", "x" * 65, "\0"]
 )
-def test_a_zone_that_is_none_is_refused_by_name(name: str) -> None:
+def test_what_is_no_zone_is_refused_by_name(name: str) -> None:
     """Whatever the database raises for a stranger's text becomes one refusal."""
     with pytest.raises(ValueError, match="zone must be a name of the IANA time zone database"):
         zone_of(name)

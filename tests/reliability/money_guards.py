@@ -110,7 +110,7 @@ MONEY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a warning is given once in a window",
         _MONEY + "limits.py",
-        (("if step > _told(limit, ground) else None", "if step else None"),),
+        (("if step > _published(limit, ground) else None", "if step else None"),),
         core_test("test_limits.py::test_a_warning_is_given_once_per_window_at_each_step"),
     ),
     Guard(

@@ -1,4 +1,4 @@
-"""Limits in the message handler: whose use they count, what a refusal says, when a warning is told."""
+"""Limits in the message handler: whose use they count, what a refusal says, when a warning is published."""
 
 from dataclasses import replace
 

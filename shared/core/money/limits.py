@@ -103,7 +103,7 @@ class Exceeded:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """The highest step of a ``warn`` limit that was told, to be remembered until a time."""
+    """The highest step of a ``warn`` limit that was published, to be remembered until a time."""
 
     limit_id: str
     scope: Scope
@@ -113,7 +113,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A ``warn`` limit has reached a step: what to tell."""
+    """A ``warn`` limit has reached a step: what to publish."""
 
     limit: Limit
     step: int
@@ -122,7 +122,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The limits' answer: what blocks, what asks for an approval, and what is to be told if it opens."""
+    """The limits' answer: what blocks, what asks for an approval, and what is to be published if it opens."""
 
     blocked: Exceeded | None = None
     to_approve: tuple[Exceeded, ...] = ()
@@ -203,13 +203,13 @@ def _asked_and_total(limit: Limit, ground: Ground, cost: Cost) -> tuple[int, int
 
 
 def _notice(limit: Limit, total: int, ground: Ground) -> Notice | None:
-    """The highest step that a total has reached, if it was not told before."""
+    """The highest step that a total has reached, if it was not published before."""
     step = max((step for step in STEPS if total and total * 100 >= step * limit.amount), default=0)
-    return Notice(limit, step, total) if step > _told(limit, ground) else None
+    return Notice(limit, step, total) if step > _published(limit, ground) else None
 
 
-def _told(limit: Limit, ground: Ground) -> int:
-    """The highest step that was told in this window."""
+def _published(limit: Limit, ground: Ground) -> int:
+    """The highest step that was published in this window."""
     for each in ground.warned:
         if each.limit_id == limit.limit_id and each.scope is limit.scope and ground.at < each.until:
             return each.step
