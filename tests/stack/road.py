@@ -214,7 +214,7 @@ class Road:
         account, _ = await self.deps.store.load_account(user)
         assert account is not None
         entries = [entry async for entry in self.deps.store.ledger(user)]
-        for name in ("granted", "available", "held", "captured"):
+        for name in ("granted", "available", "held", "captured", "expired", "revoked"):
             assert getattr(account, name) == sum(getattr(entry, name) for entry in entries), name
         assert account.held == 0
 

@@ -15,6 +15,7 @@ import trustme
 from aiohttp import web
 from PIL import Image
 
+from shared.core.money.entries import Move
 from shared.core.safety.moderation import keyed_digest
 from tests.stack.pictures import HOST, Pictures, open_road_to, painted, serving
 from tests.stack.road import Outcome, Road, key_of
@@ -41,7 +42,7 @@ class Place:
         """Assert that nothing is charged, stored or created."""
         assert outcome.event["type"] == "darkroom.generation.rejected"
         assert outcome.credits == (0, 0, 0)
-        assert not await self.road.moves(outcome.key)
+        assert await self.road.moves(outcome.key) == [Move.ENDED_UNOPENED]  # an entry of zero credits
         await self.road.paid_nothing(outcome)
         assert not await self.road.predictions(prompt)
         assert not [name for name in await self.inputs() if outcome.key.generation_id in name]

@@ -79,7 +79,7 @@ async def test_a_refused_prompt_moves_no_credit(road: Road) -> None:
     assert (outcome.reason, outcome.credits) == ("PROMPT_REFUSED", (0, 0, 0))
     assert "violence" in outcome.event["data"]["reason"]["text"]
     assert not await road.predictions(message["prompt"])
-    assert not await road.moves(outcome.key)
+    assert await road.moves(outcome.key) == [Move.ENDED_UNOPENED]  # an entry of zero credits
     await road.paid_nothing(outcome)
 
 

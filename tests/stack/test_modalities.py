@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from dev.stack import ROOT
+from shared.core.money.entries import Move
 from tests.stack.road import Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
@@ -149,7 +150,7 @@ async def test_an_archive_that_cannot_go_costs_nothing(road: Road, fields: dict[
     outcome = await road.outcome({"generation_id": uuid4().hex, "user_id": user, "modality": "training", **named})
     assert outcome.reason == "INPUT_INVALID"
     assert text in outcome.event["data"]["reason"]["text"]
-    assert not await road.moves(outcome.key)
+    assert await road.moves(outcome.key) == [Move.ENDED_UNOPENED]  # an entry of zero credits
     assert await road.balances(user) == (1000, 0, 0)
 
 
@@ -205,7 +206,7 @@ async def test_without_the_operators_word_nothing_unseen_is_made(road: Road) -> 
         message = await rich(strict, modality="video")
         outcome = await strict.outcome(message)
         assert outcome.reason == "NOT_SCREENED"
-        assert not await strict.moves(key_of(message))
+        assert await strict.moves(key_of(message)) == [Move.ENDED_UNOPENED]  # an entry of zero credits
         assert not await strict.predictions(message["prompt"])
 
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 from dev.stack import ROOT
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Received
+from shared.core.money.entries import Move
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.core.safety.screening_record import ScreeningRecord
 from tests.stack.road import Outcome, Road, key_of, open_road
@@ -83,7 +84,7 @@ async def test_what_content_safety_passes_the_secondary_screener_refuses(road: R
         assert outcome.reason == "PROMPT_REFUSED"
         assert outcome.event["data"]["reason"]["text"] == f"The prompt was refused by the content rules ({category})."
         assert await made(road, message) == [GUARD]
-        assert not await road.moves(outcome.key)
+        assert await road.moves(outcome.key) == [Move.ENDED_UNOPENED]  # an entry of zero credits
         await road.paid_nothing(outcome)
         seen = prompt_of(outcome.saved)
         assert (seen.allowed, seen.screeners, seen.unavailable) == (False, EVERYBODY, ())
