@@ -2,7 +2,8 @@
 
 It starts the local stack and fires the requests over AMQP at four accounts: one is bounded by its balance, one by a
 limit of the account, one by a limit of a user, one by a limit in USD. Then two documented patterns of others have as
-many requests as one of these accounts (peers.py). It returns 1 if Darkroom opened one generation too many, or left a request without an answer.
+many requests as one of these accounts (peers.py). It returns 1 if Darkroom opened one generation too many, or left a
+request without an answer.
 """
 
 import argparse
