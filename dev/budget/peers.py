@@ -54,9 +54,9 @@ class Shop:
         while True:
             row = await self.table.get_entity("shop", self.row_key)
             row["credits"] -= 1
-            match = {"etag": row.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
+            etag, unless = row.metadata["etag"], MatchConditions.IfNotModified
             try:
-                await self.table.update_entity(row, UpdateMode.REPLACE, **match)
+                await self.table.update_entity(row, UpdateMode.REPLACE, etag=etag, match_condition=unless)
             except ResourceModifiedError:
                 continue
             return

@@ -1,9 +1,12 @@
 """The figures of `python3 -m dev budget`: what counts as an overshoot."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from dev.budget.darkroom import most_used
+from dev.budget import peers
+from dev.budget.darkroom import cases, most_used
 from dev.budget.figures import Figure, table
 from shared.core.keys import Key
 from shared.core.money import moves
@@ -44,3 +47,15 @@ def test_a_generation_too_many_is_an_overshoot() -> None:
     assert (replace(kept, most_used=9).overshoot, replace(kept, opened=8).overshoot) == (2, 1)
     assert replace(kept, refused=6).unanswered == 2
     assert table([kept]).splitlines()[1].split() == ["x", "balance", "7", "15", "7", "8", "0", "7"]
+
+
+def test_the_page_names_files_and_bounds_that_there_are() -> None:
+    """docs/budgets.md: every file, every account and every pattern of the command is as it says."""
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "budgets.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:shared|tests|dev)/[a-z_/.]+)`", page)
+    assert len(named) >= 6
+    assert [name for name in named if not (root / name).is_file()] == []
+    rows = [line.split(" | ")[:2] for line in page.splitlines() if " | 37 | " in line]
+    bounds = [["| Darkroom", case.bound] for case in cases(37, 3_000)]
+    assert rows == [*bounds, *([f"| {name}", "balance"] for name in peers.PATTERNS)]
