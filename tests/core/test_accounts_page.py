@@ -97,7 +97,7 @@ def test_the_buckets_and_the_order_of_spending() -> None:
     assert f"priority {DEFAULT_PRIORITY}" in PAGE
 
 
-def test_what_comes_back_too_late_expires_a_refund_and_a_revoke() -> None:
+def test_late_releases_expire_and_refunds_and_revokes() -> None:
     """The same generation ends in November or in December; four are given back; 200 are to be taken back."""
     hold, holds = holding(with_grants(), 30)
     november, december = ended(holds, hold, 22), ended(holds, hold, 22, posting=Posting(at=DECEMBER))

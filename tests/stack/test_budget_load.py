@@ -26,7 +26,7 @@ async def plain(road: Road) -> AsyncIterator[Road]:
 
 
 async def test_darkroom_opens_as_many_as_there_is_room_for(plain: Road) -> None:
-    """By each kind of bound: 7 of 15, by the ledger, the account, the events and the provider; the others are told."""
+    """By each kind of bound: 7 of 15, by the ledger, the account, the events and the provider; 8 are refused."""
     figures = await darkroom.fired(plain.stack, plain.app, LOAD, MOST_S)
     assert [figure.bound for figure in figures] == [
         "balance",
@@ -42,8 +42,8 @@ async def test_darkroom_opens_as_many_as_there_is_room_for(plain: Road) -> None:
         await plain.books_balance(figure.account_id)
         entries = [entry async for entry in plain.deps.store.ledger(figure.account_id)]
         assert [sum(entry.move is move for entry in entries) for move in (Move.HOLD, Move.RESOLVE)] == [7, 7]
-        told = [event for each in plain.app.events.values() for event in each if _is_of(event, figure)]
-        refused = [event["data"]["reason"]["code"] for event in told if event["data"]["reason"]]
+        heard = [event for each in plain.app.events.values() for event in each if _is_of(event, figure)]
+        refused = [event["data"]["reason"]["code"] for event in heard if event["data"]["reason"]]
         assert refused == [Reason.NO_CREDITS if figure.bound == "balance" else Reason.OVER_LIMIT] * 8
 
 
