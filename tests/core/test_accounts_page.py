@@ -14,7 +14,9 @@ from shared.core.money.limits import STEPS, Cost, Effect, Limit, Scope, Unit
 from shared.core.money.moves import Posting
 from shared.core.money.payer import Payer, refusal
 from shared.core.money.settings import Order
+from shared.core.money.statement import Made, month_of, statement
 from shared.core.money.windows import Span
+from shared.views.statement import as_text
 
 PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text(encoding="utf-8")
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -193,3 +195,17 @@ def test_a_user_with_a_limit_of_its_own() -> None:
 def test_every_window_is_named() -> None:
     """A new window needs its place on the page."""
     assert [span for span in Span if f"`{span}`" not in PAGE] == []
+
+
+def test_the_statement_of_a_month() -> None:
+    """A grant, a hold and its end, as `account statement` prints them."""
+    by = Posting(at=NOW, by="operator:billing", why="invoice 2026-118")
+    granted = moves.grant(Account(account_id="acme"), 100, grant_id="order-7", posting=by)
+    hold, holds = moves.hold(granted.account, None, Cost(4), key=ONE, posting=AT)
+    end = moves.resolve(
+        holds.account, None, hold, 3, cost_usd_micros=0, key=ONE, posting=Posting(at=NOW.replace(second=4))
+    )
+    entries = (*granted.entries, *holds.entries, *end.entries)
+    made = {("acme", "one"): Made("flux-schnell", 3)}
+    lines = as_text(statement("acme", month_of("2026-11", UTC), entries, made)).splitlines()
+    assert "\n".join(f"    {line}".rstrip() for line in lines) in PAGE
