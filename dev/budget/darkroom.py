@@ -20,7 +20,7 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
 from dev.app import App
-from dev.budget.figures import Figure, Load
+from dev.budget.figures import OURS, Figure, Load
 from dev.stack import Stack
 from shared import worker
 from shared.core.money.entries import LedgerEntry, Move
@@ -144,7 +144,7 @@ async def _figure(deps: Dependencies, case: Case, load: Load, price: int, made: 
         raise NotDoneError(f"the audit of {case.account_id} found: {'; '.join(map(str, differences))}")
     moves = [entry.move for entry in entries]
     return Figure(
-        who="Darkroom",
+        who=OURS,
         bound=case.bound,
         account_id=case.account_id,
         room=load.room,

@@ -47,6 +47,16 @@ class Figure:
         return self.sent - self.opened - self.refused
 
 
+#: Whose figures decide. The others are there to be compared.
+OURS = "Darkroom"
+
+
+def kept(figures: Iterable[Figure]) -> bool:
+    """Whether none of Darkroom's accounts has one generation too many or a request without an answer."""
+    ours = [figure for figure in figures if figure.who == OURS]
+    return bool(ours) and all(figure.overshoot == figure.unanswered == 0 for figure in ours)
+
+
 _HEADS = ("who", "bound", "room", "sent", "opened", "refused", "overshoot", "predictions")
 
 

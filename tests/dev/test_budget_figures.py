@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dev.budget import peers
 from dev.budget.darkroom import cases, most_used
-from dev.budget.figures import Figure, table
+from dev.budget.figures import OURS, Figure, kept, table
 from shared.core.keys import Key
 from shared.core.money import moves
 from shared.core.money.account import Account
@@ -30,23 +30,34 @@ def test_the_worst_moment_counts_and_not_the_end() -> None:
     assert (most_used(entries), most_used(entries, 3_000), most_used(entries, 4_000)) == (2, 2, 2)
 
 
+KEPT = Figure(
+    who=OURS,
+    bound="balance",
+    account_id="ada",
+    room=7,
+    sent=15,
+    opened=7,
+    refused=8,
+    most_used=7,
+    made=7,
+)
+
+
 def test_a_generation_too_many_is_an_overshoot() -> None:
     """Whether the ledger shows it or the count of holds; what is unanswered is no refusal."""
-    kept = Figure(
-        who="x",
-        bound="balance",
-        account_id="ada",
-        room=7,
-        sent=15,
-        opened=7,
-        refused=8,
-        most_used=7,
-        made=7,
-    )
-    assert (kept.overshoot, kept.unanswered) == (0, 0)
-    assert (replace(kept, most_used=9).overshoot, replace(kept, opened=8).overshoot) == (2, 1)
-    assert replace(kept, refused=6).unanswered == 2
-    assert table([kept]).splitlines()[1].split() == ["x", "balance", "7", "15", "7", "8", "0", "7"]
+    assert (KEPT.overshoot, KEPT.unanswered) == (0, 0)
+    assert (replace(KEPT, most_used=9).overshoot, replace(KEPT, opened=8).overshoot) == (2, 1)
+    assert replace(KEPT, refused=6).unanswered == 2
+    assert table([KEPT]).splitlines()[1].split() == ["Darkroom", "balance", "7", "15", "7", "8", "0", "7"]
+
+
+def test_one_account_beyond_its_bound_is_enough_to_fail() -> None:
+    """Or one request without an answer; the figures of others decide nothing, and no figures are no success."""
+    other = replace(KEPT, who="another", most_used=20)
+    assert kept([KEPT, KEPT, other])
+    assert not kept([KEPT, replace(KEPT, most_used=8)])
+    assert not kept([KEPT, replace(KEPT, refused=7)])
+    assert not kept([other])
 
 
 def test_the_page_names_files_and_bounds_that_there_are() -> None:
