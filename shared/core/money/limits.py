@@ -85,10 +85,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An approval overrides one limit, for at most this many credits."""
+    """An approval overrides one limit of one scope, for at most this many credits."""
 
     limit_id: str
     most_credits: int
+    scope: Scope = Scope.ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,11 @@ def check(limits: Iterable[Limit], ground: Ground, cost: Cost, approvals: tuple[
         if limit.effect is Effect.WARN:
             if total * 100 >= limit.amount * STEPS[0] and (notice := _notice(limit, total, ground)):
                 notices.append(notice)
-        elif asked and total > limit.amount and not _approved(limit, cost, approvals):
+        elif (
+            asked
+            and total > limit.amount
+            and not (limit.effect is Effect.APPROVE and _approved(limit, cost, approvals))
+        ):
             exceeded = Exceeded(limit, total - asked, asked, _free_at(limit, ground, total, cost))
             (blocked if limit.effect is Effect.BLOCK else to_approve).append(exceeded)
     return Checked(_last_free(blocked), tuple(to_approve), tuple(notices), _remembered(notices, ground))
@@ -168,14 +173,16 @@ def both(one: Checked, other: Checked) -> Checked:
     return Checked(blocked, one.to_approve + other.to_approve, one.notices + other.notices)
 
 
-def sentence(exceeded: Exceeded) -> str:
-    """Which limit, how much of it is used, what this would cost, and when it is free again."""
+def sentence(exceeded: Exceeded, *, advice: bool = True) -> str:
+    """Which limit, how much of it is used, what this would cost, and (``advice``) when it is free again."""
     limit = exceeded.limit
     if limit.unit is Unit.CREDITS:
         said = f"This needs up to {counted(exceeded.cost, 'credit')}. Used or held: {exceeded.used} of {limit.amount}"
     else:
         said = f"This needs up to {_percent(exceeded.cost, limit)}. Used or held: {_percent(exceeded.used, limit)}"
     said += f" of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]}."
+    if not advice:
+        return said
     if exceeded.free_at is None:
         return f"{said} Ask for less, or have the limit raised."
     until = f"{exceeded.free_at:%Y-%m-%d %H:%M} UTC"
@@ -233,7 +240,8 @@ def _until(limit: Limit, ground: Ground) -> datetime:
 
 
 def _approved(limit: Limit, cost: Cost, approvals: tuple[Approval, ...]) -> bool:
-    return any(each.limit_id == limit.limit_id and cost.credits <= each.most_credits for each in approvals)
+    mine = [each for each in approvals if (each.limit_id, each.scope) == (limit.limit_id, limit.scope)]
+    return any(cost.credits <= each.most_credits for each in mine)
 
 
 def _free_at(limit: Limit, ground: Ground, total: int, cost: Cost) -> datetime | None:
