@@ -259,6 +259,23 @@ async def test_a_crash_before_the_event_is_made_good_by_the_check() -> None:
     assert len(world.messenger.approvals) == 1
 
 
+async def test_a_crash_after_the_approval_is_made_good_by_the_timer() -> None:
+    """The check that opens it was never sent, and the command is not delivered again."""
+    world = await waiting()
+    send = world.messenger.send
+
+    async def dies(*_: object) -> None:
+        raise RuntimeError("the process died")
+
+    world.messenger.send = dies  # type: ignore[assignment, method-assign]
+    with pytest.raises(RuntimeError):
+        await worker.approve(world.deps, KEY, "daily", 2, OPS)
+    world.messenger.send = send  # type: ignore[method-assign]
+    await world.tick(60)
+    await world.pump()
+    assert world.generation().state is State.RUNNING
+
+
 async def test_it_is_screened_again_if_the_policy_has_changed() -> None:
     """Its old records stay beside the new ones, and its copied input is what is looked at."""
     world = await waiting(model="flux-dev", image_url=PICTURE)

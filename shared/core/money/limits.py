@@ -157,11 +157,7 @@ def check(limits: Iterable[Limit], ground: Ground, cost: Cost, approvals: tuple[
         if limit.effect is Effect.WARN:
             if total * 100 >= limit.amount * STEPS[0] and (notice := _notice(limit, total, ground)):
                 notices.append(notice)
-        elif (
-            asked
-            and total > limit.amount
-            and not (limit.effect is Effect.APPROVE and _approved(limit, cost, approvals))
-        ):
+        elif asked and total > limit.amount and not _approved(limit, cost, approvals):
             exceeded = Exceeded(limit, total - asked, asked, _free_at(limit, ground, total, cost))
             (blocked if limit.effect is Effect.BLOCK else to_approve).append(exceeded)
     return Checked(_last_free(blocked), tuple(to_approve), tuple(notices), _remembered(notices, ground))
@@ -240,7 +236,11 @@ def _until(limit: Limit, ground: Ground) -> datetime:
 
 
 def _approved(limit: Limit, cost: Cost, approvals: tuple[Approval, ...]) -> bool:
-    mine = [each for each in approvals if (each.limit_id, each.scope) == (limit.limit_id, limit.scope)]
+    """Whether a limit that asks for an approval has one. A limit that blocks cannot be approved."""
+    if limit.effect is not Effect.APPROVE:
+        return False
+    named = (limit.limit_id, limit.scope)
+    mine = [each for each in approvals if (each.limit_id, each.scope) == named]
     return any(cost.credits <= each.most_credits for each in mine)
 
 
