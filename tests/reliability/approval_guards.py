@@ -3,7 +3,7 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.approval_guards`` prints it).
 """
 
-from tests.reliability.guards import CORE, WORKER, Guard, flow_test, table, worker_test
+from tests.reliability.guards import CORE, WORKER, Guard, table, worker_test
 
 _APPROVING = "test_approving.py::"
 
@@ -58,7 +58,7 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         "what nobody decides ends",
         CORE + "lifecycle/approving.py",
         (("    if wanted is None or not wanted.pending or now < wanted.until:\n", "    if now:\n"),),
-        flow_test("check of RECEIVED, not decided"),
+        worker_test(_APPROVING + "test_nobody_decides_in_time"),
     ),
     Guard(
         "a command decides once",
