@@ -19,9 +19,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m dev fairness", description=__doc__)
     parser.add_argument("--seed", type=at_least(0), default=1, help="whatever is left to chance follows from it")
     options = parser.parse_args(argv)
-    kept = True
+    kept, began_s = True, time.process_time()
     for case in CASES:
-        if time.process_time() > _MOST_CPU_S:
+        if time.process_time() - began_s > _MOST_CPU_S:
             print(f"stopped before {case.name!r}: {_MOST_CPU_S:.0f} s of CPU are used")
             return 1
         figures = case.figures(options.seed)

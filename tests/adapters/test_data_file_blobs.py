@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -96,13 +97,14 @@ async def test_no_access_is_reported_by_its_setting(azurite: Azurite, container:
     assert_discreet(raised.value)
 
 
-async def test_an_identity_reads_it_too(opened: list[App]) -> None:
+async def test_an_identity_reads_it_too(opened: list[App], tmp_path: Path) -> None:
     """If the settings name the account's URL, it is read with a token, without the SDK."""
     async with scripted(web.Response(status=206, body=OVERLAY)) as service:
         env = {
             "STORAGE_CONNECTION_STRING": "",
             "STORAGE_BLOB_URL": service.url,
             "STORAGE_TABLE_URL": service.url,
+            "KEYS_FOLDER": str(tmp_path),
             "CATALOG_FILE": "blob:config/catalog.toml",
         }
         opened.append(app := App(Settings.from_env(ENV | env)))
