@@ -5,17 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.commands.acts import AccountCommand
-from shared.core.commands.settings import Stamp
 from shared.core.events.command_event import CommandAnswer
 from shared.ports import CommandRecord
 
 
 class FakeCommands:
-    """Implements ``Commands``. Tests read ``records`` and ``stamps`` as they are."""
+    """Implements ``Commands``. Tests read ``records`` as they are."""
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], CommandRecord] = {}
-        self.stamps: dict[tuple[str, str], Stamp] = {}
 
     async def claim(self, command: AccountCommand, at: datetime) -> CommandRecord:
         """See ``Commands``."""
@@ -29,10 +27,3 @@ class FakeCommands:
         if self.records[key].answer is None:
             self.records[key] = replace(self.records[key], at=at, answer=answer)
         return self.records[key]
-
-    async def raise_stamp(self, account_id: str, setting: str, stamp: Stamp) -> Stamp:
-        """See ``Commands``."""
-        await asyncio.sleep(0)
-        saved = max(self.stamps.get((account_id, setting), stamp), stamp)
-        self.stamps[account_id, setting] = saved
-        return saved

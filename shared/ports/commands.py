@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     # Only the queue of account commands loads them.
     from shared.core.commands.acts import AccountCommand
-    from shared.core.commands.settings import Stamp
     from shared.core.events.command_event import CommandAnswer
 
 
@@ -27,7 +26,7 @@ class Commands(Protocol):
         """Record a command that is new. Returns the record of this id: the new one, or the one that is there."""
 
     async def settle(self, command: "AccountCommand", answer: "CommandAnswer", at: datetime) -> CommandRecord:
-        """Add the answer to the record, unless it has one. Returns the record that counts. Raises Conflict."""
+        """Add the answer to the record, unless it has one. Returns the record that counts.
 
-    async def raise_stamp(self, account_id: str, setting: str, stamp: "Stamp") -> "Stamp":
-        """Save the stamp of a setting if it is greater than the saved one. Returns the one that is saved then."""
+        Raises Unavailable if others change the record all the time.
+        """

@@ -9,7 +9,6 @@ from dev.fakes.commands import FakeCommands
 from shared.adapters.azure_storage.tables import TableCommands
 from shared.core.commands.acts import AccountCommand
 from shared.core.commands.parsing import parse_command
-from shared.core.commands.settings import Stamp
 from shared.core.events.command_event import APPLIED, CommandReason, refused
 from shared.ports import CommandRecord
 
@@ -53,16 +52,3 @@ async def test_the_first_answer_counts(commands: Either) -> None:
     assert settled == CommandRecord(command().digest, later, no)
     assert await commands.settle(command(), APPLIED, NOW + timedelta(hours=1)) == settled
     assert await commands.claim(command(), NOW) == settled
-
-
-async def test_a_stamp_only_grows(commands: Either) -> None:
-    """Of two equal times the greater id; each setting and each account has its own; rivals leave the greatest."""
-    first, greater, newer = Stamp(NOW, "a"), Stamp(NOW, "b"), Stamp(NOW + timedelta(microseconds=1), "a")
-    assert await commands.raise_stamp("acme", "plan", first) == first
-    assert await commands.raise_stamp("acme", "plan", greater) == greater
-    assert await commands.raise_stamp("acme", "plan", first) == greater
-    assert await commands.raise_stamp("acme", "limit;account;;daily", first) == first
-    assert await commands.raise_stamp("other", "plan", first) == first
-    await asyncio.gather(*(commands.raise_stamp("acme", "plan", each) for each in (first, newer, greater)))
-    assert await commands.raise_stamp("acme", "plan", first) == newer
-    assert await commands.raise_stamp("", "pause;app;", first) == first

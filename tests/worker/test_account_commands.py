@@ -3,7 +3,7 @@
 import itertools
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +11,8 @@ import pytest
 from dev.fakes.messenger import COMMANDS as QUEUE
 from dev.fakes.world import START, World
 from shared import worker
-from shared.core.commands.acts import AccountCommand
 from shared.core.commands.fields import COMMANDS, HEAD
 from shared.core.commands.parsing import COMMAND_BYTES, parse_command
-from shared.core.commands.settings import Stamp, settings_of, stamp_of
 from shared.core.dependency import Dependency
 from shared.core.events.command_event import CommandEvent
 from shared.core.keys import Key
@@ -323,33 +321,6 @@ async def test_a_dead_letter_is_archived_and_the_same_message_again_completes_it
     await dead_letter_command(world.deps, parse_command(b"garbage"), b"garbage", QUEUE)
     assert answers(world) == []
     assert len(world.blobs.dead_letters) == 2
-
-
-def test_every_setting_has_a_name_of_its_own() -> None:
-    """Moves have none; a user's limit is not the account's; a name is bounded, and no key forbids it."""
-    bodies = [
-        of("set_plan", plan="basic"),
-        of("suspend", reason="x"),
-        of("set_account", name="A", zone="UTC"),
-        of("set_limit", limit_id="daily", window="day", credits=1),
-        of("set_limit", limit_id="daily", window="day", credits=1, scope="user", user_id="ada"),
-        of("set_limit", limit_id="x" * 128, window="day", credits=1, scope="user", user_id="y" * 128),
-        of("pause", scope="user", user_id="ada"),
-        {"type": "pause", "command_id": "c", "by": "ops", "scope": "model", "model": "owner/name?#"},
-        {"type": "pause", "command_id": "c", "by": "ops", "scope": "app"},
-    ]
-    named: list[str] = []
-    for body in bodies:
-        command = parse_command(json.dumps(body).encode())
-        assert isinstance(command, AccountCommand)
-        named += settings_of(command.act)
-    assert len(set(named)) == len(named) == 10
-    assert all(len(name) <= 210 and not set(name) & set("/\\#?") for name in named)
-    grant = parse_command(json.dumps(GRANT | {"issued_at": "2999-01-01T00:00:00Z"}).encode())
-    assert isinstance(grant, AccountCommand)
-    assert settings_of(grant.act) == ()
-    came = datetime(2026, 11, 21, tzinfo=UTC)
-    assert stamp_of(grant, came) == Stamp(came, "c1")
 
 
 async def test_every_field_of_a_command_does_what_it_says(world: World) -> None:

@@ -4,12 +4,10 @@ The rows are in the table of the state, in the partition of the command's accoun
 model has a partition of its own, whose name no account can have:
 
     command:{command_id}   one command: its content, and what became of it
-    stamp:{setting}        the command to which a setting belongs
 
 Rules of this file:
 1. A command's row is inserted once. Its answer is added once, on the condition of its ETag.
-2. A stamp only grows.
-3. This file imports the types of commands where it makes them, because every worker that starts loads the store.
+2. This file imports the types of commands where it makes them, because every worker that starts loads the store.
 """
 
 from collections.abc import Mapping
@@ -25,7 +23,6 @@ from shared.ports import CommandRecord, Unavailable
 
 if TYPE_CHECKING:
     from shared.core.commands.acts import AccountCommand
-    from shared.core.commands.settings import Stamp
     from shared.core.events.command_event import CommandAnswer
 
 #: The partition of commands that are about no account.
@@ -64,23 +61,6 @@ class TableCommands:
             }
             if await self._write(decided, etag):
                 return _record(decided)
-        raise _rivals()
-
-    async def raise_stamp(self, account_id: str, setting: str, stamp: "Stamp") -> "Stamp":
-        """Implements ``Commands``."""
-        row = {
-            "PartitionKey": account_id or OF_NO_ACCOUNT,
-            "RowKey": f"stamp:{setting}",
-            "issued_at": stamp.issued_at,
-            "command_id": stamp.command_id,
-        }
-        for _ in range(_TRIES):
-            stored, etag = await self._read(row)
-            saved = _stamp(stored) if stored is not None else None
-            if saved is not None and saved >= stamp:
-                return saved
-            if await self._write(row, etag):
-                return stamp
         raise _rivals()
 
     async def _read(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
@@ -126,17 +106,10 @@ def _row(command: "AccountCommand", at: datetime) -> Row:
 
 
 def _record(row: Mapping[str, Any]) -> CommandRecord:
-    from shared.core.events.command_event import CommandAnswer, CommandOutcome, CommandReason  # noqa: PLC0415  # rule 3
+    from shared.core.events.command_event import CommandAnswer, CommandOutcome, CommandReason  # noqa: PLC0415  # rule 2
 
     columns = Columns(row)
     outcome = columns.maybe_one_of("outcome", CommandOutcome)
     reason, text = columns.maybe_one_of("reason", CommandReason), columns.maybe("text", str) or ""
     answer = None if outcome is None else CommandAnswer(outcome=outcome, reason=reason, text=text)
     return CommandRecord(columns.get("digest", str), columns.time("at"), answer)
-
-
-def _stamp(row: Mapping[str, Any]) -> "Stamp":
-    from shared.core.commands.settings import Stamp  # noqa: PLC0415  # rule 3
-
-    columns = Columns(row)
-    return Stamp(columns.time("issued_at"), columns.get("command_id", str))
