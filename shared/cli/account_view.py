@@ -65,11 +65,6 @@ async def account_of(command_context: CommandContext, operations: Operations, ac
     return found
 
 
-def _plan_name(account: Account, deps: Dependencies) -> str:
-    """The name of the account's plan. That of the default plan, if the account has none."""
-    return account.plan or deps.plans.default
-
-
 def shown_of(account: Account, deps: Dependencies) -> Account:
     """The account with what is due now, which nobody has posted yet."""
     return moves.brought(account, Posting(at=deps.now(), allowance=allowance_of(deps, account.plan))).account

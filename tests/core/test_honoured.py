@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dev.fakes.catalogs import REAL, REAL_PLANS, REQUEST
 from shared.core.catalog.catalog import Quote, Status, quote
-from shared.core.catalog.mapping import Mapped, inputs_of, misses_of, seed_of
+from shared.core.catalog.mapping import Mapped, Readings, inputs_of, seed_of
 from shared.core.events.generation_event import ChosenBy
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.fields import MODALITIES
@@ -171,7 +171,7 @@ def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: Gen
         sent = inputs_of(model, request, seed=seed_of(model, request, 0))
         assert isinstance(sent, Mapped)
         assert sent.ignored_fields == ()
-        assert misses_of(model, request) == ()
+        assert Readings(request).misses(model) == ()
         fixed = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
         sizes = {"width", "height", "aspect_ratio"} if model.sizing else set()
         given_fields = {name for name in VALUES if getattr(request, name) is not None}

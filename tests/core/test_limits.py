@@ -114,9 +114,6 @@ def test_a_warning_is_given_once_per_window_at_each_step() -> None:
     answer = limits.check((warn,), Ground(usage, warned, "UTC", tomorrow), Cost(9))
     assert [(notice.step, notice.used) for notice in answer.notices] == [(80, 9)]
     assert len(answer.warned) == 1
-    assert limits.notice_sentence(answer.notices[0]) == (
-        "80 % of the account's limit 'daily' per day are reached: 9 of 10 credits."
-    )
 
 
 def test_a_warning_of_the_rolling_window_is_given_once_in_24_hours() -> None:

@@ -6,7 +6,7 @@ Rules of this file:
    (plans.toml). Its tier says which models it includes.
 3. A retired model is served by its successor, unless the request allows no fallback. A hidden model is never offered.
 4. A model that the request did not name (the plan's, the quality's, a successor, a fallback) serves only if it honours
-   every field of the request (mapping.misses_of). If none does, the refusal says what could be requested instead.
+   every field of the request (Readings.misses). If none does, the refusal says what could be requested instead.
 5. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
    token or step.
 """

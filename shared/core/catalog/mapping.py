@@ -6,8 +6,8 @@ Rules of this file:
    or left out and named (a negative prompt), or refused with the field and its range (numbers).
 3. Files, the duration, the number of outputs and the destination are never left out. A model without such an input
    refuses the request, because it would make something else and charge for it.
-4. ``misses_of`` lists everything that keeps a model from honouring a request. A model that the request did not name
-   serves only if that list is empty.
+4. ``Readings.misses`` lists everything that keeps a model from honouring a request. A model that the request did not
+   name serves only if that list is empty.
 5. ``PNG``, ``jpeg`` and ``16x9`` are spellings of a choice. They are sent in the model's spelling.
 6. A text for a chat model cannot speak as anyone else in the chat (chat_template.py).
 """
@@ -175,11 +175,6 @@ def _mapped(model: Taker, request: GenerationRequest, values: Inputs, misses: tu
     return Mapped(inputs=values, outputs=request.num_outputs or 1, ignored_fields=tuple(sorted(left_out)))
 
 
-def misses_of(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
-    """Everything that keeps a model from honouring a request, for any seed of ours. Empty: it honours the request."""
-    return _read(model, request, seed_of(model, request, 0))[1]
-
-
 @dataclass(frozen=True, slots=True)
 class Readings:
     """One request as each model takes it, before a seed is chosen. The mapping to a model is calculated once."""
@@ -188,7 +183,7 @@ class Readings:
     _done: dict[str, tuple[dict[str, Value], tuple[Miss, ...]]] = field(default_factory=dict)
 
     def misses(self, model: Taker) -> tuple[Miss, ...]:
-        """What ``misses_of`` returns for this model."""
+        """Everything that keeps a model from honouring the request, for any seed of ours. Empty: it honours it."""
         return self._of(model)[1]
 
     def mapped(self, model: Taker) -> Mapped | Refusal:

@@ -185,13 +185,6 @@ def sentence(exceeded: Exceeded, *, advice: bool = True) -> str:
     return f"{said} Send it again with a new id after {until}, ask for less, or have the limit raised."
 
 
-def notice_sentence(notice: Notice) -> str:
-    """What a warning says."""
-    limit = notice.limit
-    used = f"{notice.used} of {limit.amount} credits" if limit.unit is Unit.CREDITS else _percent(notice.used, limit)
-    return f"{notice.step} % of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]} are reached: {used}."
-
-
 def _percent(number: int, limit: Limit) -> str:
     """A number as a share of the limit, rounded up. A limit of zero has no shares."""
     return f"{-(-number * 100 // limit.amount)} %" if limit.amount else "more than 100 %"
