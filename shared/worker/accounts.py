@@ -109,7 +109,8 @@ async def correct(
             ledger_only=ledger_only,
         )
 
-    return await _post_once(deps, account_id, Move.CORRECTION, command, act, opens=False)
+    asked = moves.said_of_correction(change, bucket_id)
+    return await _post_once(deps, account_id, Move.CORRECTION, command, act, opens=False, asked=asked)
 
 
 async def refund(deps: Dependencies, key: Key, amount: int, command: Command) -> Account:

@@ -263,6 +263,15 @@ async def test_a_correction_cannot_make_a_balance_negative(world: World) -> None
     assert world.balances() == (10, 0, 0)
 
 
+async def test_a_correction_that_took_all_is_the_same_when_it_is_sent_again(world: World) -> None:
+    """The second time there is nothing left to take, and yet it is no mistake."""
+    command = Command(command_id="case-10", why="fraud")
+    for _ in range(2):
+        after = await worker.correct(world.deps, "ada", Sums(available=-10, captured=10), command)
+    assert (after.available, after.captured) == (0, 10)
+    assert [entry.entry_id for entry in world.store.entries].count("case-10") == 1
+
+
 async def test_a_correction_needs_an_account(world: World) -> None:
     """An account that does not exist has nothing to correct."""
     with pytest.raises(ValueError, match="no account"):

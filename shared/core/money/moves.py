@@ -117,6 +117,14 @@ def said_of_refund(amount: int, key: Key) -> str:
     return f"{amount} credits of {row_key(key)}"
 
 
+def said_of_correction(change: Sums, bucket_id: str) -> str:
+    """What a correction's entry says was asked. Raises ValueError for a change that is no whole number."""
+    change.check(-MOST_SUM)
+    names = ("available", "held", "captured", "expired", "revoked")
+    said = ", ".join(f"{name} {getattr(change, name):+}" for name in names if getattr(change, name))
+    return f"{said} in {bucket_id}" if bucket_id else said
+
+
 def checked(
     account: Account,
     user: User | None,
@@ -255,9 +263,9 @@ def correct(
     bucket, or is a bucket of its own. ``ledger_only``: the account was right and its ledger was not, so that only the
     entry is made.
     """
-    change.check(-MOST_SUM)
+    said = said_of_correction(change, bucket_id)
     others = change.available + change.held + change.captured + change.expired + change.revoked
-    sums, said = replace(change, granted=others), _said(change) + (f" in {bucket_id}" if bucket_id else "")
+    sums = replace(change, granted=others)
     so_far = Moved(account) if ledger_only else brought(account, posting)
     at = _time(account, posting)
     bucket = bucket_of(so_far.account.buckets, bucket_id)
@@ -340,8 +348,3 @@ def _corrected(buckets: Buckets, change: Sums, terms: Terms) -> Changes:
 
 def _of(key: Key) -> dict[str, str]:
     return {"user_id": key.user_id, "generation_id": key.generation_id}
-
-
-def _said(sums: Sums) -> str:
-    names = ("available", "held", "captured", "expired", "revoked")
-    return ", ".join(f"{name} {getattr(sums, name):+}" for name in names if getattr(sums, name))
