@@ -32,6 +32,7 @@ from shared.worker.open_index import open_row
 from shared.worker.reposting import post_again
 from shared.worker.requests import open_approved
 from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
+from shared.worker.warnings import publish_warnings
 
 #: For how many rows one tick of the timer sends checks. The next tick takes the rest.
 TICK_ROWS = 1000
@@ -75,6 +76,7 @@ async def check(deps: Dependencies, message: Check) -> None:
     if generation is None:
         await _remove_stale_row(deps, row)
         return
+    await publish_warnings(deps, generation)
     if isinstance(generation, Closed) or (isinstance(generation, Generation) and generation.state.ended):
         await end(deps, generation)
         return

@@ -32,6 +32,7 @@ from shared.worker.finishing import end, event_of
 from shared.worker.naming import output_prefix
 from shared.worker.open_index import open_row
 from shared.worker.saving import Changed, Unchanged, payer_of, save
+from shared.worker.warnings import publish_warnings
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -88,6 +89,7 @@ async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) 
         await ask(deps, generation, loaded)
     else:
         await submit_or_end(deps, generation, loaded)
+        await publish_warnings(deps, generation)
 
 
 async def submit_or_end(deps: Dependencies, generation: Generation | Closed, loaded: Loaded) -> None:
@@ -193,6 +195,7 @@ async def _resume(deps: Dependencies, generation: Generation | Closed, loaded: L
         await end(deps, generation)
     elif generation.state.ended and again:
         await deps.messenger.publish(event_of(generation), again)
+    await publish_warnings(deps, generation)
 
 
 async def cancel(deps: Dependencies, message: CancelRequest) -> None:

@@ -114,11 +114,12 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A ``warn`` limit has reached a step: what to publish."""
+    """A ``warn`` limit has reached a step: what to publish. ``until`` is when its window ends."""
 
     limit: Limit
     step: int
     used: int
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,20 @@ def sentence(exceeded: Exceeded, *, advice: bool = True) -> str:
     return f"{said} Send it again with a new id after {until}, ask for less, or have the limit raised."
 
 
+def warning(notice: Notice) -> str:
+    """Which limit, and how much of it is used. Rule 4 holds here too."""
+    limit = notice.limit
+    said = f"{notice.step} % of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]} are used or held"
+    return f"{said}: {notice.used} of {limit.amount}." if limit.unit is Unit.CREDITS else f"{said}."
+
+
+def warned(notice: Notice) -> dict[str, object]:
+    """A warning in the answer to whoever asked for the generation: without what Darkroom pays (rule 4)."""
+    limit = notice.limit
+    named = {"id": limit.limit_id, "scope": limit.scope.value, "window": limit.window.value}
+    return {"limit": named, "percent": notice.step, "text": warning(notice)}
+
+
 def _percent(number: int, limit: Limit) -> str:
     """A number as a share of the limit, rounded up. A limit of zero has no shares."""
     return f"{-(-number * 100 // limit.amount)} %" if limit.amount else "more than 100 %"
@@ -201,7 +216,7 @@ def _asked_and_total(limit: Limit, ground: Ground, cost: Cost) -> tuple[int, int
 def _notice(limit: Limit, total: int, ground: Ground) -> Notice | None:
     """The highest step that a total has reached, if it was not published before."""
     step = max((step for step in STEPS if total and total * 100 >= step * limit.amount), default=0)
-    return Notice(limit, step, total) if step > _published(limit, ground) else None
+    return Notice(limit, step, total, _until(limit, ground)) if step > _published(limit, ground) else None
 
 
 def _published(limit: Limit, ground: Ground) -> int:
@@ -218,7 +233,7 @@ def _remembered(notices: list[Notice], ground: Ground) -> tuple[Warned, ...]:
         return ground.warned
     replaced = {(notice.limit.scope, notice.limit.limit_id) for notice in notices}
     kept = [each for each in ground.warned if ground.at < each.until and (each.scope, each.limit_id) not in replaced]
-    new = [Warned(each.limit.limit_id, each.limit.scope, each.step, _until(each.limit, ground)) for each in notices]
+    new = [Warned(each.limit.limit_id, each.limit.scope, each.step, each.until) for each in notices]
     return (*kept, *new)
 
 
