@@ -20,10 +20,13 @@ from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.catalog import quote
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
-from shared.core.lifecycle import opening, transitions
+from shared.core.lifecycle import approving, opening, transitions
+from shared.core.lifecycle.approval import Decision
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
+from shared.core.money.limits import Effect, Exceeded, Limit
 from shared.core.money.payer import Payer
+from shared.core.money.windows import Span
 from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -133,6 +136,42 @@ def _never_opens(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     return opening.given_up(generation, NOW) if isinstance(generation, Received) else None
 
 
+#: A limit that asks for an approval, what asks for it, and who gives it.
+_ASKS = Exceeded(Limit(limit_id="daily", window=Span.DAY, amount=1, effect=Effect.APPROVE), 1, 3, None)
+_YES = Decision(command_id="a", by="operator:kim", at=NOW, limit_id="daily", scope=_ASKS.limit.scope, most_credits=3)
+
+
+def _asks(generation: AnyGeneration) -> Transition[Received] | None:
+    """What a limit that asks for an approval makes of it."""
+    if not isinstance(generation, Received):
+        return None
+    return approving.asked(REQUEST, generation, _ASKS, 3, now=NOW, until=LATER)
+
+
+def _waits(generation: AnyGeneration) -> Received | None:
+    """The sample as it waits for an approval."""
+    asked = _asks(generation)
+    return asked.generation if asked else generation if isinstance(generation, Received) else None
+
+
+def _approved(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What an approval makes of it."""
+    waits = _waits(generation)
+    return approving.approved(waits, _YES) if waits else None
+
+
+def _denied(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What a denial makes of it."""
+    waits = _waits(generation)
+    return approving.denied(waits, replace(_YES, most_credits=None), "", NOW) if waits else None
+
+
+def _undecided(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What the end of the wait for an approval makes of it."""
+    waits = _waits(generation)
+    return approving.expired(waits, LATER) if waits else None
+
+
 def _end_requested(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     """What a user's cancel makes of it."""
     if isinstance(generation, Received):
@@ -151,6 +190,10 @@ FACTS: dict[str, Fact] = {
     "opens": _opens,
     "turned away": _turned_away,
     "never opens": _never_opens,
+    "needs approval": _asks,
+    "approved": _approved,
+    "denied": _denied,
+    "not decided": _undecided,
     "not created": _opened_only(lambda g: transitions.deferred(g, HOLDING, 1, 1, PACED, retry_at=LATER, now=NOW)),
     "wait over": _opened_only(lambda g: transitions.retried(g, LATER)),
     "given up": _opened_only(lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER)),
@@ -182,6 +225,10 @@ MEANINGS = {
     "opens": "The request passed screening, and its account can pay the worst case.",
     "turned away": "The request is valid, and its account cannot pay it.",
     "never opens": "The request waited to open until its deadline passed.",
+    "needs approval": "A limit asks for an approval of the request, which was screened.",
+    "approved": "An operator or an approver of the account allows it past that limit.",
+    "denied": "An operator or an approver of the account denies it.",
+    "not decided": "Nobody has approved or denied it until its deadline passed.",
     "not created": "The create surely made no prediction, and may be sent again later.",
     "wait over": "`retry_at` has passed.",
     "given up": "The create could not be sent until its deadline passed.",

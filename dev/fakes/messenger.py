@@ -10,6 +10,7 @@ from datetime import datetime
 
 from shared.core.commands.acts import AccountCommand
 from shared.core.dependency import Dependency
+from shared.core.events.approval_event import ApprovalEvent
 from shared.core.events.command_event import CommandEvent
 from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent, RequestRefusedEvent
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
@@ -49,6 +50,7 @@ class FakeMessenger:
         self.published: list[GenerationEvent] = []
         self.refused: list[RefusalEvent] = []
         self.clashed: list[RequestRefusedEvent] = []
+        self.approvals: list[ApprovalEvent] = []
         self.commanded: list[CommandEvent] = []
         self.commands: list[SentCommand] = []
         self.dropped: list[str] = []
@@ -74,6 +76,8 @@ class FakeMessenger:
                 self.published.append(event)
             case CommandEvent():
                 self.commanded.append(event)
+            case ApprovalEvent():
+                self.approvals.append(event)
             case RefusalEvent():
                 self.refused.append(event)
             case RequestRefusedEvent():

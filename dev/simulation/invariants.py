@@ -22,6 +22,7 @@ from shared.core.lifecycle.state import NEXT, State
 from shared.core.lifecycle.steps import MOST_ENTRIES
 from shared.core.money.account import Account
 from shared.core.money.entries import LedgerEntry, Move
+from shared.core.reasons import Reason
 from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import evaluate
@@ -88,7 +89,9 @@ class Observer:
         require(moved == moves_of(before, transition, pays=pays), "moves go with states", (key, moved))
         require(ends == (Move.RESOLVE in moved), "an end resolves its hold", key)
         if opens and transition.account is not None:
-            exceeded = exceeded_window(transition.account, transition.user)
+            asked = after.approval if isinstance(after, Generation) else None
+            approved = {(each.limit_id, each.scope) for each in asked.approvals} if asked else set()
+            exceeded = exceeded_window(transition.account, transition.user, approved)
             require(not exceeded, "no window is exceeded", (key, exceeded))
 
     def _opened_changes(self, before: Generation, after: Generation, *, grown: bool) -> None:
@@ -240,7 +243,10 @@ def _announced(world: World) -> None:
         paid = (saved.captured_credits, saved.outputs) if isinstance(saved, Generation) else (0, ())
         held = (saved.state.value, *paid, saved.reason)
         require(says == held, "the event says what is saved", event.key)
-    for key in world.store.saved_generations:
+    asked = {event.key for event in world.messenger.approvals}
+    for key, generation in world.store.saved_generations.items():
+        waited = generation.reason is Reason.APPROVAL_EXPIRED
+        require(not waited or key in asked, "an approval that is waited for was asked for", key)
         require(len(announced.get(key, ())) == 1, "every end is announced with one id", key)
 
 

@@ -6,7 +6,7 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
@@ -77,15 +77,18 @@ def _digest_of(entry: LedgerEntry) -> str:
     return known[1]
 
 
-def exceeded_window(account: Account, user: User | None) -> str:
-    """The id of a limit that a hold has just exceeded; empty if there is none."""
+def exceeded_window(account: Account, user: User | None, approved: Collection[tuple[str, Scope]] = ()) -> str:
+    """The id of a limit that a hold has just exceeded, and that nobody has approved; empty if it does not exist."""
     mine = user.limits if user else ()
     for holder, limits in ((account, account.limits), (user or account, mine)):
         for limit in limits:
             of_user = limit.scope is Scope.USER and user is not None
             usage = user.usage if of_user and user is not None else holder.usage
             used = usage.used(_at(account))[limit.window][limit.unit is Unit.USD]
-            if limit.effect is Effect.BLOCK and used > limit.amount:
+            allowed = limit.effect is Effect.WARN or (
+                limit.effect is Effect.APPROVE and (limit.limit_id, limit.scope) in approved
+            )
+            if not allowed and used > limit.amount:
                 return limit.limit_id
     return ""
 

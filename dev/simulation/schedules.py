@@ -13,16 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from dev.fakes.messenger import queue_of
+from dev.fakes.messenger import COMMANDS, queue_of
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, watched
 from dev.simulation.invariants import Observer, after_step, require
 from dev.simulation.logs import keep_only_what_is_read
 from shared import worker
+from shared.core.commands.acts import AccountCommand
 from shared.core.requests.digest import digest_of
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable
+from shared.worker.account_commands import handle_command
 
 #: After the fault everything ends within this time: a lost create (4 minutes) at each attempt, the waits of a message
 #: that is deferred several times, and the 50 minutes that a missing output is waited for. Nothing here waits for the
@@ -65,12 +67,13 @@ EVERY: frozenset[tuple[End, Webhook]] = frozenset((end, webhook) for end in End 
 class Faced:
     """What meets the fault: a message of a queue, the same as a dead letter, or (None) the timer itself.
 
-    ``lost``: how many of its deliveries came to no end before.
+    ``command`` is an account command in place of a message. ``lost``: how many of its deliveries came to no end before.
     """
 
     message: Sendable | None
     dead: bool = False
     lost: int = 0
+    command: AccountCommand | None = None
 
     def envelope(self, name: str, again: int = 0) -> Envelope:
         """What it comes in; ``again`` is how many more were lost."""
@@ -226,7 +229,9 @@ class Stage:
         self.faced = faced
         deps = watched(self.world.deps, self.fault)
         try:
-            if faced.message is None:
+            if faced.command is not None:
+                await handle_command(deps, faced.command, faced.envelope("faced"), COMMANDS)
+            elif faced.message is None:
                 await worker.reconcile(deps)
             elif faced.dead:
                 await worker.dead_letter(deps, faced.message, raw_of(faced.message), queue_of(faced.message))
@@ -240,7 +245,9 @@ class Stage:
 
     async def again(self, faced: Faced) -> None:
         """The next delivery of what died: no fault any more."""
-        if faced.message is None:
+        if faced.command is not None:
+            await handle_command(self.world.deps, faced.command, faced.envelope("again", 1), COMMANDS)
+        elif faced.message is None:
             await worker.reconcile(self.world.deps)
         elif faced.dead:
             await worker.dead_letter(self.world.deps, faced.message, raw_of(faced.message), queue_of(faced.message))
@@ -321,6 +328,7 @@ class Stage:
         """Go on until nothing is left to do; the webhooks that are late come then, and once more."""
         bound = self.world.time + BOUND
         while True:
+            await self._carry_commands()
             await self.world.pump()
             after_step(self.watch, KEY.account_id)
             if await self.news():
@@ -339,10 +347,19 @@ class Stage:
         if late:
             await self.settle()
 
+    async def _carry_commands(self) -> None:
+        """Deliver the deferred commands that are due."""
+        messenger, now = self.world.messenger, self.world.time
+        due = [sent for sent in messenger.commands if sent.at is None or sent.at <= now]
+        messenger.commands = [sent for sent in messenger.commands if sent not in due]
+        for sent in due:
+            await handle_command(self.world.deps, sent.command, sent.envelope, COMMANDS)
+
     def _moments(self) -> Iterator[datetime]:
         world = self.world
         yield from (row.due_at for row in world.index.rows.values())
         yield from (sent.at for sent in world.messenger.scheduled if sent.at is not None)
+        yield from (sent.at for sent in world.messenger.commands if sent.at is not None)
         for prediction in world.replicate.running:
             _, attempt = world.replicate.made_for[prediction.prediction_id]
             if not attempt.guarantees.cancel_after:

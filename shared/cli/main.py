@@ -7,7 +7,7 @@ from functools import cache
 
 import typer
 
-from shared.cli import accounts, generations, state
+from shared.cli import accounts, approving, generations, state
 from shared.cli.account_commands import send_account_command
 from shared.cli.account_settings import account
 from shared.cli.catalog import catalog
@@ -39,6 +39,8 @@ app.command("upload")(upload)
 app.command("cancel")(generations.cancel)
 app.command("show")(generations.show)
 app.command("open")(generations.open_)
+app.command("approve")(approving.approve)
+app.command("deny")(approving.deny)
 app.command("receipt")(receipt)
 app.command("keys")(keys)
 # typer would call a negative number an unknown option. The command itself says what is wrong with it.

@@ -137,6 +137,7 @@ def _limits(settings: Settings) -> Limits:
         request_queue=settings.generation_queue,
         output_bytes=settings.output_limit_bytes,
         patience_s=settings.patience_s,
+        approve_within_s=settings.approve_within_s,
         quarantine_days=settings.quarantine_days,
         hand_files_over=settings.hand_files_over,
     )

@@ -19,6 +19,9 @@ class Reason(StrEnum):
     PLAN_TOO_LOW = "PLAN_TOO_LOW"
     NO_CREDITS = "NO_CREDITS"
     OVER_LIMIT = "OVER_LIMIT"
+    APPROVAL_NEEDED = "APPROVAL_NEEDED"
+    APPROVAL_DENIED = "APPROVAL_DENIED"
+    APPROVAL_EXPIRED = "APPROVAL_EXPIRED"
     ACCOUNT_SUSPENDED = "ACCOUNT_SUSPENDED"
     PROMPT_REFUSED = "PROMPT_REFUSED"
     INPUT_REFUSED = "INPUT_REFUSED"
@@ -48,6 +51,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.PLAN_TOO_LOW: "Your plan does not include this model. Choose another model or a higher plan.",
     Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again with a new id.",
     Reason.OVER_LIMIT: "This would cost more than the limit that was set. Raise the limit or ask for less.",
+    Reason.APPROVAL_NEEDED: "This would exceed a limit, and waits until somebody approves it.",
+    Reason.APPROVAL_DENIED: "This would exceed a limit, and it was not approved. Nothing was charged.",
+    Reason.APPROVAL_EXPIRED: "Nobody approved this in time. Nothing was charged; send it again with a new id.",
     Reason.ACCOUNT_SUSPENDED: "This account is suspended. Ask whoever runs this app.",
     Reason.PROMPT_REFUSED: "The prompt was refused by the content rules. Reword it and try again.",
     Reason.INPUT_REFUSED: "The input image was refused by the content rules. Choose another one.",

@@ -32,6 +32,8 @@ class Limits:
     buffer_bytes: int = 2 * 1024 * 1024
     #: How long a request that cannot be opened (safety or storage is down) is deferred before it is given up.
     patience_s: int = 6 * 3600
+    #: How long a generation waits for an approval before it is rejected.
+    approve_within_s: int = 3 * 86400
     #: An input up to this size is sent as a data URI, as Replicate's docs advise.
     inline_bytes: int = 256 * 1024
     #: The largest upload for a model: Replicate accepts files of up to 100 MiB.

@@ -13,10 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.events.generation_event import Output
+from shared.core.lifecycle.approval import Decision
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
 from shared.core.lifecycle.steps import Entry
 from shared.core.money.usage import usd
+from shared.core.reasons import counted
 from shared.core.requests.fields import FIELDS, WRITTEN
 from shared.ports import OpenRow
 from shared.views.times import moment, seen_from, span
@@ -40,6 +42,7 @@ def _not_opened() -> dict[str, Any]:
         "chain": [],
         "attempts": 0,
         "posts": 0,
+        "approval": None,
         "request": None,
         "inputs": {},
         "seed": None,
@@ -80,6 +83,7 @@ class GenerationView:
             "state": generation.state.value,
             "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
             **_not_opened(),
+            "approval": _approval_json(generation),
             "request": self._request_facts,
             "ignored_fields": list(generation.ignored_fields),
             "history": [_entry_json(entry) for entry in generation.history],
@@ -126,6 +130,8 @@ class GenerationView:
         yield "account", generation.key.account_id
         yield "state", generation.state.value
         yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
+        yield "waits for", _waits_for(generation, now)
+        yield "approval", _approval(generation)
         yield "requested_end", _requested_end(generation)
         for name, value in self._prompts.items():
             yield name.replace("_", " "), value or ""
@@ -197,6 +203,36 @@ def _requested_end(generation: AnyGeneration) -> str:
     if not isinstance(generation, Generation) or generation.requested_end is None or generation.state.ended:
         return ""
     return f"{generation.requested_end}, once Replicate has confirmed it"
+
+
+def _waits_for(generation: AnyGeneration, now: datetime) -> str:
+    """The approval that it waits for: of which limit and cost, by whom, until when."""
+    asked = generation.approval
+    if not isinstance(generation, Received) or asked is None or not asked.pending:
+        return ""
+    said = f"approval past the {asked.scope.value}'s limit {asked.limit_id}, up to {counted(asked.credits, 'credit')}"
+    return f"{said}, by an operator or an approver, until {moment(asked.until)}, {seen_from(now, asked.until)}"
+
+
+def _approval(generation: AnyGeneration) -> str:
+    """What was decided about it, and by whom."""
+    decisions = generation.approval.decisions if generation.approval else ()
+    return ", ".join(_decision(each) for each in decisions)
+
+
+def _decision(decision: Decision) -> str:
+    if decision.most_credits is None:
+        return f"denied by {decision.by}"
+    return f"{decision.limit_id} approved by {decision.by}, up to {counted(decision.most_credits, 'credit')}"
+
+
+def _approval_json(generation: AnyGeneration) -> dict[str, Any] | None:
+    asked = generation.approval
+    if asked is None:
+        return None
+    decisions = [asdict(each) | {"at": each.at.isoformat()} for each in asked.decisions]
+    pending = isinstance(generation, Received) and asked.pending
+    return asdict(asked) | {"until": asked.until.isoformat(), "pending": pending, "decisions": decisions}
 
 
 def _ended_at(generation: AnyGeneration) -> datetime | None:

@@ -23,6 +23,7 @@ retention.py       deletes refused outputs and abandoned inputs after their time
 walking.py         the walk over one account's ledger: names the first entry that does not fit
 proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
 accounts.py        the commands about accounts: credits, settings, limits
+approving.py       asks for approvals, and saves what is decided about them
 auditing.py        compares accounts with their ledgers
 """
 
@@ -39,6 +40,7 @@ from shared.worker.accounts import (
     set_plan,
     suspend,
 )
+from shared.worker.approving import approve, deny
 from shared.worker.auditing import audit, audit_tonight
 from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
@@ -50,11 +52,13 @@ from shared.worker.walking import verify
 
 __all__ = [
     "Command",
+    "approve",
     "audit",
     "audit_tonight",
     "correct",
     "dead_letter",
     "defer",
+    "deny",
     "fits",
     "grant",
     "handle",

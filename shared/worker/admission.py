@@ -8,16 +8,21 @@ Rules of this file:
 4. The index row is written before the hold is saved. If the worker crashes in between, the timer finds the row.
 5. A request of an account whose plan is in the plans no more waits, as for a dependency that is down. Another plan in
    its place could be too much or too little, and a refusal would lose a request over the operator's mistake.
+6. A limit that asks for an approval refuses nothing: the request is screened, and then waits with its records and its
+   copied input. When it is approved, everything is checked again, but it is screened again only if the policy or the
+   account's plan has changed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared.core.catalog.catalog import Quote, quote
 from shared.core.dependency import Dependency
-from shared.core.lifecycle import opening
-from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
+from shared.core.lifecycle import approving, opening
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.money.account import plan_of
-from shared.core.money.payer import Payer
+from shared.core.money.limits import Exceeded
+from shared.core.money.payer import Payer, to_approve
 from shared.core.money.plans import Plan
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -44,32 +49,50 @@ def admit(deps: Dependencies, message: GenerationRequest, payer: Payer | None) -
     return Admission(message, opening.refusal_of(message, payer, quoted, deps.now()) or quoted)
 
 
-async def screen(deps: Dependencies, admitted: Admission) -> Admission:
-    """Phase 2: screen the user's texts and input. The message returned refers to the app's copy of the input image."""
+async def screen(deps: Dependencies, admitted: Admission, before: Received | None = None) -> Admission:
+    """Phase 2: screen the user's texts and input. The message returned refers to the app's copy of the input image.
+
+    ``before`` is what waited for an approval: its verdicts hold as long as policy and plan are the same.
+    """
     quoted = admitted.quoted
     if isinstance(quoted, Refusal):
-        return admitted
+        return replace(admitted, records=before.screenings if before else ())
+    if before and all((each.policy, each.plan) == (deps.policy.version, quoted.plan) for each in before.screenings):
+        return replace(admitted, records=before.screenings)
     screened = await screen_request(deps, admitted.message, quoted, quoted.plan)
-    return Admission(screened.message, screened.refusal or quoted, screened.records)
+    records = (*(before.screenings if before else ()), *screened.records)
+    return Admission(screened.message, screened.refusal or quoted, records)
 
 
 async def reserve(
     deps: Dependencies, screened: Admission, loaded: Loaded
-) -> Changed[Generation | Closed] | Unchanged[AnyGeneration] | Absent:
-    """Phase 3: save the generation with its hold, or its refusal; nothing if it was opened or closed meanwhile."""
-    message, quoted, seed = screened.message, screened.quoted, deps.new_seed()
-    await open_row(deps, message.key, quoted.model.expected_s if isinstance(quoted, Quote) else 0)
+) -> Changed[AnyGeneration] | Unchanged[AnyGeneration] | Absent:
+    """Phase 3: save the generation with its hold, or its refusal, or what it waits for.
 
-    def decide(current: Loaded) -> Transition[Generation | Closed] | None:
+    Nothing is saved if it was opened or closed meanwhile, or waits for the same approval already.
+    """
+    message, quoted, seed, now = screened.message, screened.quoted, deps.new_seed(), deps.now()
+    waits = isinstance(loaded.generation, Received | None) and _exceeded(
+        screened, payer_of(deps, loaded), loaded.generation, quoted, now
+    )
+    expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
+    await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
+
+    def decide(current: Loaded) -> Transition[AnyGeneration] | None:
         before = current.generation
         if isinstance(before, Generation | Closed) or clashes(before, message.digest):
             return None
         payer = payer_of(deps, current)
+        quote_now = _quote_for(deps, screened, payer)
+        exceeded = _exceeded(screened, payer, before, quote_now, deps.now())
+        if exceeded and isinstance(quote_now, Quote):
+            waiting = _asked(deps, message, before, exceeded, quote_now)
+            return with_records(waiting, screened.records) if waiting else None
         opened = opening.opened(
             message,
             payer,
             deps.catalog,
-            _quote_for(deps, screened, payer),
+            quote_now,
             seed=seed,
             now=deps.now(),
             before=before,
@@ -78,6 +101,34 @@ async def reserve(
         return with_records(opened, screened.records)
 
     return await save(deps, message.key, decide, loaded)
+
+
+def _exceeded(
+    screened: Admission, payer: Payer | None, before: Received | None, quoted: Quote | Refusal, now: datetime
+) -> Exceeded | None:
+    """The limit past which this needs an approval that it does not have. None if it is refused anyway."""
+    if payer is None or isinstance(quoted, Refusal):
+        return None
+    approvals = before.approval.approvals if before and before.approval else ()
+    exceeded = to_approve(payer, quoted.cost, screened.message.key, now, approvals)
+    return None if exceeded and opening.refusal_of(screened.message, payer, quoted, now) else exceeded
+
+
+def _asked(
+    deps: Dependencies, message: GenerationRequest, before: Received | None, exceeded: Exceeded, quoted: Quote
+) -> Transition[Received] | None:
+    """The wait for an approval. Asked again, it ends when the first one would have."""
+    now, asked = deps.now(), before.approval if before else None
+    until = asked.until if asked else now + timedelta(seconds=deps.limits.approve_within_s)
+    return approving.asked(
+        message,
+        before,
+        exceeded,
+        quoted.cost.credits,
+        now=now,
+        until=until,
+        trace_parent=deps.telemetry.trace_parent(),
+    )
 
 
 def _quote_for(deps: Dependencies, screened: Admission, payer: Payer | None) -> Quote | Refusal:

@@ -35,7 +35,7 @@ from shared.core.money.settings import Settings
 from shared.core.money.windows import Span
 from shared.core.reasons import counted
 from shared.ports import Dependencies
-from shared.worker import accounts
+from shared.worker import accounts, approving
 
 _NOT_YET = "is not offered yet"
 
@@ -45,7 +45,7 @@ def not_offered(command: AccountCommand) -> str:
     match command.act:
         case SetLimit(scope="app") | RemoveLimit(scope="app"):
             return f"In the command {command.act.kind}, the scope app {_NOT_YET}. Nothing was changed."
-        case Approve() | Deny() | Pause() | Resume():
+        case Pause() | Resume():
             return f"The command {command.act.kind} {_NOT_YET}. Nothing was changed."
         case _:
             return ""
@@ -61,6 +61,9 @@ async def apply(deps: Dependencies, command: AccountCommand, came_at: datetime) 
     if isinstance(act, Revoke) and (await deps.store.load_account(command.account_id))[0] is None:
         return refused(CommandReason.NO_ACCOUNT, f"There is no account {command.account_id}.")
     try:
+        if isinstance(act, Approve | Deny):
+            await _decide(deps, command, act)
+            return APPLIED
         await _give(deps, command, came_at)
     except ValueError as impossible:
         return refused(CommandReason.NOT_POSSIBLE, f"Nothing was changed: {impossible}")
@@ -109,6 +112,16 @@ async def _give(deps: Dependencies, command: AccountCommand, came_at: datetime) 
             raise ValueError(not_offered(command))
         case _:
             assert_never(command.act)
+
+
+async def _decide(deps: Dependencies, command: AccountCommand, act: Approve | Deny) -> None:
+    """Approve or deny. Who gave it stands as it was given: an operator, or an approver's id."""
+    key = Key(act.user_id or command.account_id, act.generation_id, command.account_id)
+    given = accounts.Command(command_id=command.command_id, by=command.by, why=command.why)
+    if isinstance(act, Approve):
+        await approving.approve(deps, key, act.limit_id, act.max_credits, given)
+    else:
+        await approving.deny(deps, key, act.reason or "", given)
 
 
 async def _move(deps: Dependencies, account_id: str, act: Grant | Revoke | Refund, given: accounts.Command) -> None:

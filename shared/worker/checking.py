@@ -15,7 +15,7 @@ without it too.
 from datetime import timedelta
 
 from shared.core.keys import Key
-from shared.core.lifecycle import opening, transitions
+from shared.core.lifecycle import approving, opening, transitions
 from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
@@ -30,6 +30,7 @@ from shared.worker.creates import retry
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
 from shared.worker.reposting import post_again
+from shared.worker.requests import open_approved
 from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
 
 #: For how many rows one tick of the timer sends checks. The next tick takes the rest.
@@ -105,6 +106,9 @@ async def _remove_stale_row(deps: Dependencies, row: OpenRow) -> None:
 
 async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, row: OpenRow) -> None:
     """The copy of a RECEIVED request is overdue: send it again, or give the request up after ``patience_s``."""
+    if found.approval is not None:
+        await _check_approval(deps, found, loaded)
+        return
     waited_s = (deps.now() - found.opened_at).total_seconds()
     if waited_s <= deps.limits.patience_s:
         # Continue the back-off where the lost copy was: waits double, so the time waited gives the count.
@@ -120,6 +124,19 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
     saved = await save(deps, found.key, decide, loaded)
     if isinstance(saved, Changed):
         await end(deps, saved.generation)
+
+
+async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded) -> None:
+    """Open what was approved, end what nobody has decided in time, and ask again for what a crash left unasked."""
+
+    def decide(current: Loaded) -> Transition[Closed] | None:
+        return approving.expired(current.generation, deps.now()) if isinstance(current.generation, Received) else None
+
+    saved = await save(deps, found.key, decide, loaded)
+    if isinstance(saved, Changed):
+        await end(deps, saved.generation)
+    elif isinstance(saved.loaded.generation, Received):
+        await open_approved(deps, saved.loaded.generation, saved.loaded)
 
 
 async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:

@@ -7,6 +7,7 @@ Rules of this file:
    has ended, its event is published again.
 3. A RECEIVED request opens with the request that is saved in its row: the first request of an id counts. Another
    request under its id is refused by name, and changes nothing (clashes.py).
+4. What waits for an approval is not opened by its request, but by an approval (approving.py).
 """
 
 import logging
@@ -23,6 +24,7 @@ from shared.core.requests.messages import CancelRequest, GenerationRequest, Malf
 from shared.ports import Dependencies, Loaded, OpenRow
 from shared.worker import observing
 from shared.worker.admission import admit, reserve, screen
+from shared.worker.approving import ask
 from shared.worker.clashes import clashes, digest_of_bytes, refuse_clash, unreadable_clashes
 from shared.worker.creates import retry, submit
 from shared.worker.dead_letters import archive, publish_refusal
@@ -54,16 +56,38 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         await _resume(deps, found, loaded, again)
         await _drop_input(deps, message, found)
         return
+    if found is not None and found.approval is not None:
+        await open_approved(deps, found, loaded)
+        return
     if found is not None:
         message = found.request
     admission = await screen(deps, admit(deps, message, payer_of(deps, loaded)))
     reserved = await reserve(deps, admission, loaded)
     if isinstance(reserved, Changed):
-        await submit_or_end(deps, reserved.generation, reserved.loaded)
+        await _go_on(deps, reserved.generation, reserved.loaded)
     elif isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):
         await refuse_clash(deps, key, digest, again)
     elif isinstance(reserved, Unchanged):
         await _drop_input(deps, admission.message, reserved.generation)
+
+
+async def open_approved(deps: Dependencies, found: Received, loaded: Loaded) -> None:
+    """Open what waited for an approval and has it. What still waits is asked for again, under the same event id."""
+    if found.approval is None or found.approval.pending:
+        await ask(deps, found, loaded)
+        return
+    admission = await screen(deps, admit(deps, found.request, payer_of(deps, loaded)), found)
+    reserved = await reserve(deps, admission, loaded)
+    if isinstance(reserved, Changed):
+        await _go_on(deps, reserved.generation, reserved.loaded)
+
+
+async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) -> None:
+    """Continue with what was just saved, whether it has opened, has ended or waits for an approval."""
+    if isinstance(generation, Received):
+        await ask(deps, generation, loaded)
+    else:
+        await submit_or_end(deps, generation, loaded)
 
 
 async def submit_or_end(deps: Dependencies, generation: Generation | Closed, loaded: Loaded) -> None:

@@ -21,7 +21,7 @@ from shared.core.catalog.catalog import Quote
 from shared.core.catalog.mapping import INPUT_PREFIX, file_kinds, takes_image
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.lifecycle.generation import Closed, Generation, Transition
+from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.modality import InputKind
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
@@ -125,7 +125,7 @@ async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str
         deps.telemetry.step("input_not_looked_at", message.key)
         return ScreenedRequest(message, NOT_LOOKED_AT)
     with deps.telemetry.span("fetch input", message.key):
-        content = await deps.inputs.get(url)
+        content = await _input_of(deps, message, url)
     if isinstance(content, Refusal):
         deps.telemetry.step("input_unfit", message.key)
         return ScreenedRequest(message, content)
@@ -144,6 +144,15 @@ async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str
     await deps.input_files.put_input(name, content, picture.content_type)
     deps.telemetry.step("input_stored", message.key, bytes=len(content))
     return ScreenedRequest(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
+
+
+async def _input_of(deps: Dependencies, message: GenerationRequest, url: str) -> bytes | Refusal:
+    """The input image: fetched from the user's address, or this generation's own copy if it is screened again."""
+    if not url.startswith(f"{INPUT_PREFIX}{output_prefix(message.key)}"):
+        return await deps.inputs.get(url)
+    copied = io.BytesIO()
+    found = await deps.input_files.read_input(url.removeprefix(INPUT_PREFIX), copied)
+    return copied.getvalue() if found else Refusal.of(Reason.INPUT_INVALID)
 
 
 async def _clean_and_screen(deps: Dependencies, content: bytes, plan: str) -> tuple[bytes, Picture, Assessment]:
@@ -174,8 +183,7 @@ def judge(
     return verdict, kept
 
 
-#: What can have screening records: what was only taken in was not screened.
-Screened = TypeVar("Screened", bound=Generation | Closed)
+Screened = TypeVar("Screened", bound=Received | Generation | Closed)
 
 
 def with_records(transition: Transition[Screened], records: tuple[ScreeningRecord, ...]) -> Transition[Screened]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
+from shared.core.lifecycle.approval import Asked, Decision
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Closed, Generation, Transition
 from shared.core.lifecycle.state import State
@@ -123,6 +124,20 @@ def attempt() -> Attempt:
     )
 
 
+#: One that was asked twice, approved once, and denied.
+APPROVAL = Asked(
+    limit_id="daily",
+    scope=Scope.USER,
+    credits=4,
+    until=NOW + timedelta(days=3),
+    asks=2,
+    decisions=(
+        Decision(command_id="a1", by="eve", at=NOW, limit_id="weekly", scope=Scope.ACCOUNT, most_credits=4),
+        Decision(command_id="a2", by="operator:kim", at=NOW, limit_id="daily", scope=Scope.USER),
+    ),
+)
+
+
 def full_generation(key: Key) -> Generation:
     """A generation with a value in every field."""
     return Generation(
@@ -176,6 +191,7 @@ def full_generation(key: Key) -> Generation:
         text="Zu spät: bitte nochmal 🙂.",
         ended_at=NOW + timedelta(days=1),
         screenings=(RECORD, replace(RECORD, subject="output 1.0", allowed=True, category="", unscreened="video")),
+        approval=APPROVAL,
         trace_parent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         history=(
             Entry("credits_held", NOW, NOW),

@@ -118,6 +118,7 @@ def full_closed() -> Closed:
         request=examples.full_request(KEY),
         ignored_fields=("strength",),
         screenings=(examples.RECORD,),
+        approval=examples.APPROVAL,
         trace_parent="00-1-2-01",
         history=(Entry("rejected", examples.NOW, examples.NOW, why="NO_CREDITS"),),
     )
@@ -132,6 +133,8 @@ def taken_in() -> Received:
         reason=Reason.SAFETY_UNAVAILABLE,
         text="Later.",
         ignored_fields=("strength",),
+        screenings=(examples.RECORD,),
+        approval=examples.APPROVAL,
         trace_parent="00-1-2-01",
         history=(Entry("taken_in", examples.NOW, examples.NOW, times=2, why="SAFETY_UNAVAILABLE"),),
     )

@@ -12,7 +12,7 @@ from shared.core.money.buckets import DEFAULT_PRIORITY, MOST_BUCKETS
 from shared.core.money.credits import SUMS
 from shared.core.money.limits import STEPS, Cost, Effect, Limit, Scope, Unit
 from shared.core.money.moves import Posting
-from shared.core.money.payer import Payer, refusal
+from shared.core.money.payer import Payer, refusal, to_approve
 from shared.core.money.settings import Order
 from shared.core.money.statement import Made, month_of, statement
 from shared.core.money.windows import Span
@@ -176,7 +176,7 @@ def test_the_sentences_of_refusals() -> None:
 
 
 def test_a_user_with_a_limit_of_its_own() -> None:
-    """Kim's limit stops Kim and nobody else of the account; warn refuses nothing; approve refuses today."""
+    """Kim's limit stops Kim and nobody else of the account; neither warn nor approve refuses."""
     account = moves.grant(Account(account_id="acme"), 100, grant_id="order-7", posting=AT).account
     mine = replace(DAILY, limit_id="kim", scope=Scope.USER, amount=5)
     kim = User(account_id="acme", user_id="kim", limits=(mine,))
@@ -188,7 +188,10 @@ def test_a_user_with_a_limit_of_its_own() -> None:
     assert refusal(Payer(after.account, lee), Cost(2), Key("lee", "two", "acme"), NOW) is None
     warns, asks = replace(DAILY, effect=Effect.WARN, amount=1), replace(DAILY, effect=Effect.APPROVE, amount=1)
     assert refusal(Payer(account, limits=(warns,)), Cost(2), TWO, NOW) is None
-    assert refusal(Payer(account, limits=(asks,)), Cost(2), TWO, NOW) is not None
+    assert refusal(Payer(account, limits=(asks,)), Cost(2), TWO, NOW) is None
+    exceeded = to_approve(Payer(account, limits=(asks,)), Cost(2), TWO, NOW, ())
+    assert exceeded is not None
+    assert exceeded.limit == asks
     assert STEPS == (50, 80, 100)
 
 

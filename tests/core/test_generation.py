@@ -51,6 +51,10 @@ TABLE = """
 opens           submitting  -           -           -           -
 turned away     rejected    -           -           -           -
 never opens     rejected    -           -           -           -
+needs approval  received    -           -           -           -
+approved        received    -           -           -           -
+denied          rejected    -           -           -           -
+not decided     rejected    -           -           -           -
 not created     -           waiting     -           -           -
 wait over       -           -           submitting  -           -
 given up        -           -           failed      -           -
@@ -113,7 +117,7 @@ def test_every_state_meets_every_fact(state: str, fact: str, expected: str) -> N
     assert after.state in NEXT[before.state]
     assert after.rank >= before.rank
     if before is RECEIVED:
-        assert (bool(transition.entries)) == (transition.account is not None) == (not after.state.ended)
+        assert (bool(transition.entries)) == (transition.account is not None) == isinstance(after, Generation)
         assert after.request == REQUEST
         return
     assert (bool(transition.entries)) == after.state.ended

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ from dev.fields import with_table
 from shared.core.catalog.catalog import Catalog, Quote, Status, quote
 from shared.core.catalog.mapping import inputs_of
 from shared.core.catalog.sizes import Value, view
+from shared.core.events.approval_event import ApprovalEvent
 from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
 from shared.core.keys import Key
+from shared.core.lifecycle.approval import Asked
+from shared.core.money.limits import Scope
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.fields import MODALITIES
@@ -149,10 +152,25 @@ def shape(value: Any) -> Any:
             return None
 
 
+#: The events that the page shows: that of an end, and that of an approval.
+EVENTS = re.findall(r"```json\n(\{\"specversion.+?)\n```", PAGE, re.DOTALL)
+
+
+def test_the_event_of_an_approval_is_as_the_page_shows_it() -> None:
+    """Every value, but the sentence of a limit."""
+    shown = json.loads(EVENTS[1])
+    at = datetime(2026, 11, 21, 12, 0, 1, 250000, tzinfo=UTC)
+    asked = Asked(limit_id="daily", scope=Scope.ACCOUNT, credits=40, until=at + timedelta(days=3))
+    text = shown["data"]["reason"]["text"]
+    key = Key("ada", "7f41", "acme")
+    event = ApprovalEvent(key=key, asked=asked, approvers=("eve",), at=at, text=text, metadata={})
+    assert event.to_json() == shown
+    assert event.outcome == "approval_needed"
+
+
 def test_the_event_has_the_fields_that_the_page_shows() -> None:
     """Every one, by its name and at its place; and each of its data is explained."""
-    (text,) = re.findall(r"```json\n(\{\"specversion.+?)\n```", PAGE, re.DOTALL)
-    shown = json.loads(text)
+    shown = json.loads(EVENTS[0])
     output = Output(container="c", name="n", content_type="t", size_bytes=1, width=0, height=0, text="x")
     event = GenerationEvent(
         key=Key("ada", "7f40"),

@@ -1,6 +1,7 @@
 """Every table of guards. A guard that is in none of these tables is never taken out."""
 
 from tests.reliability.answer_guards import ANSWER_GUARDS
+from tests.reliability.approval_guards import APPROVAL_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.guards import GUARDS, Guard
@@ -16,6 +17,7 @@ from tests.reliability.turn_guards import TURN_GUARDS
 TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
     ANSWER_GUARDS,
+    APPROVAL_GUARDS,
     CHOOSING_GUARDS,
     COMMAND_GUARDS,
     MODALITY_GUARDS,

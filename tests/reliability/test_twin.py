@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dev.fakes.blobs import Blob
-from dev.fakes.messenger import queue_of
+from dev.fakes.messenger import COMMANDS, queue_of
 from dev.fakes.world import FROM_THE_APP, START, World, read
 from dev.simulation.clockwork import Pause
 from dev.simulation.effects import Fault, run, watched
@@ -24,6 +24,7 @@ from shared import worker
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation
 from shared.ports import Dependencies, Envelope
+from shared.worker.account_commands import handle_command
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
@@ -78,8 +79,10 @@ class TwinWorld(World):
 
     async def face(self, faced: Faced) -> None:
         """Meet the flow's event twice."""
-        message = faced.message
-        if message is None:
+        message, command = faced.message, faced.command
+        if command is not None:
+            await self.twice(lambda deps: handle_command(deps, command, faced.envelope("faced"), COMMANDS))
+        elif message is None:
             await worker.reconcile(self.deps)
         elif faced.dead:
             raw, queue = raw_of(message), queue_of(message)

@@ -25,7 +25,11 @@ from dev.stack import ROOT, Running, Stack
 from shared import worker
 from shared.cli.main import run
 from shared.core.keys import Key
+from shared.core.money.limits import Effect, Limit
+from shared.core.money.settings import Settings
+from shared.core.money.windows import Span
 from shared.core.safety.policy_file import parse_policy
+from shared.worker.accounts import Command
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 
@@ -34,8 +38,9 @@ PAGES = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "README
 #: What a line's words in capitals stand for here; NAME is a dead letter's, GENERATION one that was made.
 MEANT = {"USER": "ada", "ACCOUNT": "ada", "FILE": "portraits.zip", "ID": "ticket-1"}
 
-#: Lines that may fail: a dead letter that is no message is not sent again, and one user's file exists already.
-MAY_SAY_NO = ("dead-letters replay", "upload ")
+#: Lines that may fail: a dead letter that is no message is not sent again, one user's file exists already, and the
+#: generation waits for no approval.
+MAY_SAY_NO = ("dead-letters replay", "upload ", "shared.cli approve ")
 
 #: What is not one command: `...` stands for more, Azure's own login comes first, or it runs for minutes.
 SHOWN_ONLY = ("...", "azd", "ngrok")
@@ -69,7 +74,11 @@ REQUESTS = [
     for page, block in blocks("json")
     if page in MESSAGES and page != COMMANDS_PAGE and '"specversion"' not in block
 ]
-ACCOUNT_COMMANDS = [block for page, block in blocks("json") if '"command_id"' in block and "specversion" not in block]
+COMMANDED = [block for page, block in blocks("json") if '"command_id"' in block and "specversion" not in block]
+
+#: The commands that decide about a generation: they need one that waits.
+DECISIONS = [block for block in COMMANDED if json.loads(block)["type"] in ("approve", "deny")]
+ACCOUNT_COMMANDS = [block for block in COMMANDED if block not in DECISIONS]
 
 
 def lines() -> list[str]:
@@ -198,6 +207,30 @@ async def test_the_account_commands_of_the_page_are_applied(place: Place) -> Non
     account, _ = await place.stack.app.deps.store.load_account("acme")
     assert account is not None
     assert (account.available, account.limits) == (800, ())
+
+
+async def test_the_decisions_of_the_page_are_applied(place: Place) -> None:
+    """Of two requests that wait for an approval one is approved and succeeds, the other is denied."""
+    deps, account = place.stack.app.deps, "acme"
+    await worker.grant(deps, account, 100, grant_id="for-approvals")
+    await worker.set_account(deps, account, Settings(approvers=("eve",)), Command(command_id="who"))
+    limit = Limit(limit_id="daily", window=Span.DAY, amount=0, effect=Effect.APPROVE)
+    await worker.set_limit(deps, account, limit, Command(command_id="asks"))
+    assert [json.loads(text)["type"] for text in DECISIONS] == ["approve", "deny"]
+    for text, outcome in zip(DECISIONS, ("succeeded", "rejected"), strict=True):
+        command = json.loads(text)
+        ids = {name: command[name] for name in ("generation_id", "user_id", "account_id")}
+        await place.app.send({**ids, "prompt": "A lighthouse"})
+        asked = await place.app.event(ids["generation_id"], timeout_s=60)
+        assert (asked["type"], asked["data"]["approvers"]) == ("darkroom.approval.needed", ["eve"])
+        (place.folder / "command.json").write_text(text, encoding="utf-8")
+        assert await typed(place, "python3 -m dev cli account command command.json") == 0
+        answer = await place.app.event(command["command_id"], timeout_s=60)
+        assert answer["type"] == "darkroom.account.command.applied", answer["data"]["reason"]
+        ended = await place.app.event(ids["generation_id"], 60, 2)
+        assert ended["type"] == f"darkroom.generation.{outcome}", ended["data"]["reason"]
+    assert ended["data"]["reason"] == {"code": "APPROVAL_DENIED", "text": "Not this quarter."}
+    await worker.remove_limit(deps, account, "daily", Command(command_id="asks-no-more"))
 
 
 async def test_a_picture_is_made_from_the_sample_picture(place: Place) -> None:

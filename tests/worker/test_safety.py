@@ -352,9 +352,9 @@ async def test_a_model_without_an_image_input_is_no_fallback(world: World) -> No
 
 
 async def test_an_input_whose_request_died_is_swept(world: World) -> None:
-    """After two days, when no generation can still want it."""
+    """Two days after the longest wait for an approval, when no generation can still need it."""
     await world.blobs.put_input("ada/ada/one/x.png", b"a cat", "image/png")
-    world.pass_time(2 * 86_400 - 10)
+    world.pass_time(2 * 86_400 + world.deps.limits.approve_within_s - 10)
     assert await worker.sweep(world.deps) == 0
     world.pass_time(20)
     assert await worker.sweep(world.deps) == 1

@@ -28,6 +28,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key
+from shared.core.lifecycle.approval import Asked
 from shared.core.lifecycle.attempt import Attempt, Timing
 from shared.core.lifecycle.state import ENDED_ORDER, NEXT, ORDER, State
 from shared.core.lifecycle.steps import Happening, History, Step, happened, recorded
@@ -54,6 +55,7 @@ class Received:
     """A request that was taken in and is not decided: no hold, no attempt. Its state is RECEIVED.
 
     ``reason`` and ``text`` say what it waits for. Its request is the one that opens: the first of its id.
+    ``approval`` is what was asked for it and decided. With it, it was screened and its inputs were copied.
     """
 
     key: Key
@@ -62,6 +64,8 @@ class Received:
     reason: Reason
     text: str
     ignored_fields: tuple[str, ...] = ()
+    screenings: tuple[ScreeningRecord, ...] = ()
+    approval: Asked | None = None
     #: The trace in which it was taken in (W3C traceparent), to which later messages link. Empty if there was none.
     trace_parent: str = ""
     history: History = ()
@@ -73,8 +77,9 @@ class Received:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """See ``Generation.rank``: below every other."""
-        return (0, 0, ORDER[State.RECEIVED])
+        """See ``Generation.rank``: below every other. It grows with each approval that is asked or decided."""
+        asked = self.approval
+        return (-1, asked.asks + len(asked.decisions) if asked else 0, ORDER[State.RECEIVED])
 
     def due_at(self, timing: Timing) -> datetime:
         """When the timer checks it, if its request does not arrive before."""
@@ -98,6 +103,7 @@ class Closed:
     text: str
     ignored_fields: tuple[str, ...] = ()
     screenings: tuple[ScreeningRecord, ...] = ()
+    approval: Asked | None = None
     trace_parent: str = ""
     history: History = ()
     #: The facts of its receipt (receipt.py), as canonical JSON.
@@ -140,6 +146,7 @@ class Generation:
     refused_outputs: int = 0
     ignored_fields: tuple[str, ...] = ()
     screenings: tuple[ScreeningRecord, ...] = ()
+    approval: Asked | None = None
     requested_end: Reason | None = None
     reason: Reason | None = None
     text: str = ""

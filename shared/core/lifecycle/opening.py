@@ -94,6 +94,7 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
         chain=quoted.chain,
         hold=hold,
         ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),
+        approval=before.approval if before else None,
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
@@ -146,6 +147,7 @@ def _closed_at_once(
         ignored_fields=request.unknown_fields if request else (),
         reason=refusal.reason,
         text=refusal.text,
+        approval=before.approval if before else None,
         ended_at=now,
     )
     return stepped(before.state if before else None, closed)
@@ -185,6 +187,8 @@ def _closed(found: Received, state: ClosedState, why: Refusal, now: datetime) ->
         opened_at=found.opened_at,
         request=found.request,
         ignored_fields=found.ignored_fields,
+        screenings=found.screenings,
+        approval=found.approval,
         reason=why.reason,
         text=why.text,
         ended_at=now,

@@ -26,7 +26,9 @@ NEXT: dict[State | None, frozenset[State]] = {
     None: frozenset(
         {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED},
     ),
-    State.RECEIVED: frozenset({State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED}),
+    State.RECEIVED: frozenset(
+        {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED}
+    ),
     State.SUBMITTING: frozenset({State.SUBMITTING, State.WAITING, State.RUNNING, State.FAILED, State.CANCELED}),
     State.WAITING: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
     State.RUNNING: frozenset({State.WAITING, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),

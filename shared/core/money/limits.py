@@ -85,10 +85,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An approval overrides one limit, for at most this many credits."""
+    """An approval overrides one limit of one scope, for at most this many credits."""
 
     limit_id: str
     most_credits: int
+    scope: Scope = Scope.ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +169,16 @@ def both(one: Checked, other: Checked) -> Checked:
     return Checked(blocked, one.to_approve + other.to_approve, one.notices + other.notices)
 
 
-def sentence(exceeded: Exceeded) -> str:
-    """Which limit, how much of it is used, what this would cost, and when it is free again."""
+def sentence(exceeded: Exceeded, *, advice: bool = True) -> str:
+    """Which limit, how much of it is used, what this would cost, and (``advice``) when it is free again."""
     limit = exceeded.limit
     if limit.unit is Unit.CREDITS:
         said = f"This needs up to {counted(exceeded.cost, 'credit')}. Used or held: {exceeded.used} of {limit.amount}"
     else:
         said = f"This needs up to {_percent(exceeded.cost, limit)}. Used or held: {_percent(exceeded.used, limit)}"
     said += f" of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]}."
+    if not advice:
+        return said
     if exceeded.free_at is None:
         return f"{said} Ask for less, or have the limit raised."
     until = f"{exceeded.free_at:%Y-%m-%d %H:%M} UTC"
@@ -233,7 +236,12 @@ def _until(limit: Limit, ground: Ground) -> datetime:
 
 
 def _approved(limit: Limit, cost: Cost, approvals: tuple[Approval, ...]) -> bool:
-    return any(each.limit_id == limit.limit_id and cost.credits <= each.most_credits for each in approvals)
+    """Whether a limit that asks for an approval has one. A limit that blocks cannot be approved."""
+    if limit.effect is not Effect.APPROVE:
+        return False
+    named = (limit.limit_id, limit.scope)
+    mine = [each for each in approvals if (each.limit_id, each.scope) == named]
+    return any(cost.credits <= each.most_credits for each in mine)
 
 
 def _free_at(limit: Limit, ground: Ground, total: int, cost: Cost) -> datetime | None:

@@ -4,7 +4,8 @@ Rules of this file:
 1. A transition gets the account, its user's row and what the account's plan says as one value, and never looks up a
    plan itself.
 2. What is due (allowance, expiry) is reckoned in before anything is refused.
-3. The order of refusals: a suspension, the balance, then limits. What asks for an approval is named last.
+3. The order of refusals: a suspension, the balance, then limits. A limit that asks for an approval refuses nothing:
+   the generation waits (lifecycle/approval.py).
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from shared.core.keys import Key
 from shared.core.money import moves
 from shared.core.money.account import Account, Hold, Standing, User
 from shared.core.money.allowance import Allowance
-from shared.core.money.limits import Cost, Limit, both, sentence
+from shared.core.money.limits import Approval, Cost, Effect, Exceeded, Limit, both, sentence
 from shared.core.money.moves import Moved, Posting, user_for
 from shared.core.reasons import Reason, Refusal, counted
 
@@ -62,6 +63,11 @@ def refusal(payer: Payer | None, cost: Cost, key: Key, now: datetime) -> Refusal
     checked = both(*moves.checked(account, user_for(payer.user, key), payer.limits, cost, now))
     if checked.blocked:
         return Refusal(Reason.OVER_LIMIT, sentence(checked.blocked))
-    if checked.to_approve:
-        return Refusal(Reason.OVER_LIMIT, f"{sentence(checked.to_approve[0])} It may be approved too.")
     return None
+
+
+def to_approve(payer: Payer, cost: Cost, key: Key, now: datetime, approvals: tuple[Approval, ...]) -> Exceeded | None:
+    """The first limit that asks for an approval of this cost, and that none of ``approvals`` overrides."""
+    user = user_for(payer.user, key)
+    answers = moves.checked(payer.account, user, payer.limits, cost, now, approvals, only=Effect.APPROVE)
+    return next(iter(both(*answers).to_approve), None)

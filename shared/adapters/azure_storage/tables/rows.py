@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
+from shared.adapters.azure_storage.tables.approval_columns import approval_columns, approval_of
 from shared.adapters.azure_storage.tables.attempt_columns import attempt_columns, attempt_of
 from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns, text_columns
 from shared.adapters.azure_storage.tables.rows_money import hold_columns, hold_of
@@ -66,14 +67,20 @@ def generation_row(generation: AnyGeneration) -> Row:
         "text": generation.text,
         "trace_parent": generation.trace_parent,
         **(json_columns("history", [_entry_json(each) for each in history]) if history else {}),
+        **(approval_columns(generation.approval) if generation.approval else {}),
+        **(_screening_columns(generation.screenings) if generation.screenings else {}),
         **({} if isinstance(generation, Received) else _ended_columns(generation)),
         **(_opened_columns(generation) if isinstance(generation, Generation) else {}),
     }
 
 
+def _screening_columns(records: tuple[ScreeningRecord, ...]) -> Row:
+    return json_columns("screenings", [record.to_json() for record in records])
+
+
 def _ended_columns(generation: Generation | Closed) -> Row:
     return {
-        **json_columns("screenings", [record.to_json() for record in generation.screenings]),
+        **_screening_columns(generation.screenings),
         "ended_at": generation.ended_at,
         **(text_columns("receipt", generation.receipt) if generation.receipt else {}),
     }
@@ -129,6 +136,8 @@ def _received(columns: Columns, key: Key) -> Received:
         opened_at=columns.time("opened_at"),
         request=_needed_request(columns, key),
         ignored_fields=columns.texts("ignored_fields"),
+        screenings=_screenings(columns),
+        approval=approval_of(columns),
         reason=columns.one_of("reason", Reason),
         text=columns.maybe("text", str) or "",
         trace_parent=columns.maybe("trace_parent", str) or "",
@@ -144,6 +153,7 @@ def _closed(columns: Columns, key: Key, state: ClosedState) -> Closed:
         request=_request(columns, key),
         ignored_fields=columns.texts("ignored_fields"),
         screenings=_screenings(columns),
+        approval=approval_of(columns),
         reason=columns.one_of("reason", Reason),
         text=columns.maybe("text", str) or "",
         ended_at=columns.time("ended_at"),
@@ -168,6 +178,7 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         refused_outputs=columns.maybe("refused_outputs", int) or 0,
         ignored_fields=columns.texts("ignored_fields"),
         screenings=_screenings(columns),
+        approval=approval_of(columns),
         plan=columns.maybe("plan", str) or "",
         chosen_by=columns.maybe_one_of("chosen_by", ChosenBy),
         passed_over=_passed_over(columns),

@@ -1,0 +1,87 @@
+"""The flows of approvals: asked, given, denied, forgotten, canceled."""
+
+import json
+from dataclasses import replace
+
+from dev.fakes.accounts import daily
+from dev.fakes.world import KEY
+from dev.simulation.schedules import End, Faced, Flow, Stage
+from shared.core.commands.acts import AccountCommand
+from shared.core.commands.parsing import parse_command
+from shared.core.money.limits import Effect
+from shared.core.requests.messages import CancelRequest, Check
+
+#: An approval is waited for this long here: everything ends within the bound of a schedule.
+_WITHIN_S = 1800
+
+_APPROVE = {"type": "approve", "limit_id": "daily", "max_credits": 2}
+
+_NO_SUCCESS = (End.SUCCEEDED,)
+
+
+async def request_asks(stage: Stage) -> Faced:
+    """A request that needs an approval, which never comes."""
+    _limit(stage)
+    return Faced(stage.request())
+
+
+async def approve(stage: Stage) -> Faced:
+    """An approval of what waits."""
+    await _waiting(stage)
+    return Faced(None, command=_command(_APPROVE))
+
+
+async def check_approved(stage: Stage) -> Faced:
+    """The check that opens what was approved."""
+    await _waiting(stage)
+    await stage.again(Faced(None, command=_command(_APPROVE)))
+    stage.world.messenger.sent.clear()
+    return Faced(Check(KEY))
+
+
+async def deny(stage: Stage) -> Faced:
+    """A denial of what waits."""
+    await _waiting(stage)
+    return Faced(None, command=_command({"type": "deny"}))
+
+
+async def check_undecided(stage: Stage) -> Faced:
+    """The time to decide is over."""
+    await _waiting(stage)
+    stage.world.pass_time(_WITHIN_S + 1)
+    return Faced(Check(KEY))
+
+
+async def cancel_waiting(stage: Stage) -> Faced:
+    """A cancel of what waits for an approval."""
+    await _waiting(stage)
+    return Faced(CancelRequest(KEY))
+
+
+async def _waiting(stage: Stage) -> None:
+    _limit(stage)
+    await stage.ask()
+
+
+def _limit(stage: Stage) -> None:
+    world = stage.world
+    world.store.put_account(replace(world.account(), limits=(replace(daily(1), effect=Effect.APPROVE),)))
+    world.deps = replace(world.deps, limits=replace(world.deps.limits, approve_within_s=_WITHIN_S))
+
+
+def _command(fields: dict[str, object]) -> AccountCommand:
+    head = {"command_id": "a1", "account_id": KEY.account_id, "by": "operator:kim"}
+    command = parse_command(json.dumps(head | {"generation_id": KEY.generation_id} | fields).encode())
+    if not isinstance(command, AccountCommand):
+        raise TypeError(command.text)
+    return command
+
+
+APPROVAL_FLOWS: tuple[Flow, ...] = (
+    Flow("request that needs an approval", request_asks, ends=_NO_SUCCESS),
+    Flow("approval", approve, creates=True),
+    Flow("check of RECEIVED, approved", check_approved, creates=True),
+    Flow("denial", deny, ends=_NO_SUCCESS),
+    Flow("check of RECEIVED, not decided", check_undecided, ends=_NO_SUCCESS),
+    Flow("cancel of RECEIVED, not decided", cancel_waiting, ends=_NO_SUCCESS),
+)

@@ -1,0 +1,74 @@
+"""What a generation that waits for an approval was asked, and what was decided.
+
+Rules of this file:
+1. An approval is asked for one limit at a time and for a cost. It is saved with the generation, also after the end, so
+   that a command that is delivered twice finds its own decision.
+2. A decision names its limit and the most credits. It counts for that limit and no other. If the cost is higher, or
+   another limit asks, the generation waits again.
+3. Operators decide, and the account's approvers. Whoever may send commands is believed about who decided.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.money.account import Account
+from shared.core.money.limits import Approval, Scope
+
+#: How an operator is named in ``by``. Anybody else must be an approver of the account.
+OPERATOR_PREFIX = "operator:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What one command decided. ``most_credits`` is None if it denied."""
+
+    command_id: str
+    by: str
+    at: datetime
+    limit_id: str
+    scope: Scope
+    most_credits: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An approval that was asked for: for which limit and cost, until when. ``asks`` counts how often one was."""
+
+    limit_id: str
+    scope: Scope
+    credits: int
+    until: datetime
+    asks: int = 1
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def pending(self) -> bool:
+        """Whether nobody has decided what is asked now."""
+        return not any(each.most_credits is None or self._is_met_by(each) for each in self.decisions)
+
+    @property
+    def denied(self) -> bool:
+        """Whether it was denied."""
+        return any(each.most_credits is None for each in self.decisions)
+
+    @property
+    def approvals(self) -> tuple[Approval, ...]:
+        """The approvals that were given: what limits are checked with."""
+        return tuple(
+            Approval(each.limit_id, each.most_credits, each.scope)
+            for each in self.decisions
+            if each.most_credits is not None
+        )
+
+    def decision_of(self, command_id: str) -> Decision | None:
+        """What a command has decided, if it was applied before."""
+        return next((each for each in self.decisions if each.command_id == command_id), None)
+
+    def _is_met_by(self, decision: Decision) -> bool:
+        same = (decision.limit_id, decision.scope) == (self.limit_id, self.scope)
+        return same and decision.most_credits is not None and decision.most_credits >= self.credits
+
+
+def may_decide(account: Account | None, by: str) -> bool:
+    """Whether somebody may approve and deny for an account: an operator, or one of its approvers."""
+    return by.startswith(OPERATOR_PREFIX) or (account is not None and by in account.approvers)

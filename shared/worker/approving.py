@@ -1,0 +1,143 @@
+"""Approvals: what is asked when a limit wants one, and what becomes of an answer.
+
+Rules of this file:
+1. The row in the open index is written before the wait is saved, and is due soon. Only after the event was published is
+   it moved to the end of the wait. So a check asks again, under the same event id, if a crash came in between.
+2. An approval is saved before anything is opened. Then a check opens the generation: the one that is sent here, or the
+   timer's, because the row is due soon before the approval is saved.
+3. A command decides once. Delivered again it finds its own decision, and completes what a crash has cut off.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.core.events.approval_event import ApprovalEvent
+from shared.core.keys import Key
+from shared.core.lifecycle import approving
+from shared.core.lifecycle.approval import Decision, may_decide
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Received, Transition
+from shared.core.reasons import Reason
+from shared.core.requests.messages import Check
+from shared.ports import Dependencies, Envelope, Loaded
+from shared.worker.accounts import Command
+from shared.worker.finishing import end
+from shared.worker.saving import Absent, save
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """An approval: past this limit, for at most this many credits."""
+
+    limit_id: str
+    most_credits: int
+
+
+async def ask(deps: Dependencies, waits: Received, loaded: Loaded) -> None:
+    """Publish that an approval is needed, then let the row wait for its end. Safe to repeat."""
+    if waits.approval is None:
+        return
+    approvers = loaded.account.approvers if loaded.account else ()
+    await deps.messenger.publish(
+        ApprovalEvent(
+            key=waits.key,
+            asked=waits.approval,
+            approvers=approvers,
+            at=deps.now(),
+            text=waits.text,
+            metadata=waits.request.metadata,
+        )
+    )
+    await deps.index.move(waits.key, waits.approval.until)
+
+
+async def approve(deps: Dependencies, key: Key, limit_id: str, most_credits: int, command: Command) -> None:
+    """Approve a generation that waits, past one limit and up to so many credits. Raises ValueError if that cannot be.
+
+    It opens with the next check, if balance and every other limit allow it.
+    """
+    await _decide(deps, key, command, Yes(limit_id, most_credits))
+    loaded = await deps.store.load(key)
+    if isinstance(loaded.generation, Received):
+        await deps.messenger.send(Check(key), Envelope(key.named("approved", command.command_id)))
+
+
+async def deny(deps: Dependencies, key: Key, reason: str, command: Command) -> None:
+    """Deny a generation that waits: it ends, with this reason. Raises ValueError if it does not wait."""
+    after = await _decide(deps, key, command, reason)
+    if isinstance(after, Closed) and await deps.index.get(key) is not None:
+        await end(deps, after)
+
+
+async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | str) -> AnyGeneration:
+    """Save a decision: a ``Yes``, or a denial with its sentence. Returns the generation after it."""
+
+    def step(current: Loaded) -> Transition[Received | Closed] | None:
+        found = current.generation
+        if _is_decided_by(found, command.command_id, answer):
+            return None
+        if not may_decide(current.account, command.by):
+            raise ValueError(f"{command.by!r} is no operator and no approver of this account")
+        return _decided(deps, found, command, answer)
+
+    loaded = await deps.store.load(key)
+    if step(loaded) is not None:
+        # Before the save: whatever happens after it, a check comes soon.
+        await deps.index.move(key, deps.now() + timedelta(seconds=deps.timing.check_after_s))
+    saved = await save(deps, key, step, loaded)
+    if isinstance(saved, Absent):
+        raise ValueError(_why_not(None))  # noqa: TRY004  # what was asked for is not there
+    return saved.generation
+
+
+def _is_decided_by(found: AnyGeneration | None, command_id: str, answer: Yes | str) -> bool:
+    """Whether this command has decided it before. Raises ValueError if it has decided something else."""
+    decision = found.approval.decision_of(command_id) if found and found.approval else None
+    if decision is None:
+        return False
+    before = Yes(decision.limit_id, decision.most_credits) if decision.most_credits is not None else None
+    if before != (answer if isinstance(answer, Yes) else None):
+        raise ValueError(f"the id {command_id!r} was used before for another decision: use another id")
+    return True
+
+
+def _decided(
+    deps: Dependencies, found: AnyGeneration | None, command: Command, answer: Yes | str
+) -> Transition[Received | Closed]:
+    now = deps.now()
+    if not isinstance(found, Received) or found.approval is None:
+        raise ValueError(_why_not(found))
+    asked = found.approval
+    most = answer.most_credits if isinstance(answer, Yes) else None
+    limit_id = answer.limit_id if isinstance(answer, Yes) else asked.limit_id
+    decision = Decision(
+        command_id=command.command_id,
+        by=command.by,
+        at=now,
+        limit_id=limit_id,
+        scope=asked.scope,
+        most_credits=most,
+    )
+    if isinstance(answer, Yes):
+        why = approving.impossible(found, limit_id, answer.most_credits, now)
+    else:
+        why = approving.undecidable(found, now)
+    if why:
+        raise ValueError(why)
+    return (
+        approving.approved(found, decision)
+        if isinstance(answer, Yes)
+        else approving.denied(found, decision, answer, now)
+    )
+
+
+def _why_not(found: AnyGeneration | None) -> str:
+    """Why nothing can be decided about what does not wait for an approval."""
+    if found is None:
+        return "there is no generation of these ids"
+    if isinstance(found, Received):
+        return "it does not wait for an approval"
+    if not found.state.ended:
+        return "it was approved before, and has opened" if found.approval else "it needed no approval, and has opened"
+    if found.reason is Reason.APPROVAL_DENIED:
+        return "it was denied before, and has ended"
+    return f"it has ended: {found.state.value}"

@@ -1,0 +1,65 @@
+"""approve, deny, and what show says of what waits."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+from dev.fakes.accounts import daily
+from dev.fakes.world import KEY
+from shared.core.lifecycle.state import State
+from shared.core.money.limits import Effect
+from tests.cli.counter import Counter
+
+
+def waiting(counter: Counter) -> None:
+    """A request for two pictures that waits for an approval."""
+    counter.store.put_account(
+        replace(counter.account(), limits=(replace(daily(1), effect=Effect.APPROVE),)),
+    )
+    counter.request(KEY, num_outputs=2)
+
+
+def test_show_says_what_it_waits_for(counter: Counter) -> None:
+    """Which limit, at what cost, who may give it, until when; in JSON too."""
+    waiting(counter)
+    out = " ".join(counter.call("show", "one").out.split())
+    assert "approval past the account's limit daily, up to 2 credits, by an operator or an approver, until" in out
+    facts = json.loads(counter.call("show", "one", "--json").out)["approval"]
+    assert (facts["limit_id"], facts["credits"], facts["pending"], facts["decisions"]) == ("daily", 2, True, [])
+
+
+def test_approve_opens_it_and_names_the_operator(counter: Counter) -> None:
+    """Without options it approves what is asked; a second time is refused."""
+    waiting(counter)
+    called = counter.call("approve", "one", "--user", "ada", "--id", "t1")
+    assert (called.code, called.err) == (0, "")
+    assert "approved generation one, command t1" in called.out
+    assert "daily approved by operator:" in called.out
+    asyncio.run(counter.pump())
+    assert counter.generation().state is State.RUNNING
+    again = counter.call("approve", "one", "--user", "ada")
+    assert again.code == 1
+    assert "Nothing was changed: it was approved before" in again.err
+
+
+def test_approve_of_too_little_is_refused(counter: Counter) -> None:
+    """Fewer credits, or another limit; and what waits for nothing."""
+    waiting(counter)
+    before = counter.saved()
+    assert "needs up to 2 credits" in counter.call("approve", "one", "--user", "ada", "--most", "1").err
+    assert "not 'weekly'" in counter.call("approve", "one", "--user", "ada", "--limit", "weekly").err
+    assert counter.saved() == before
+    counter.store.put_account(replace(counter.account(), limits=()))
+    counter.request(replace(KEY, generation_id="two"))
+    assert "does not wait for an approval" in counter.call("approve", "two", "--user", "ada").err
+
+
+def test_deny_ends_it_with_a_reason(counter: Counter) -> None:
+    """The user reads it; nothing is held."""
+    waiting(counter)
+    called = counter.call("deny", "one", "--user", "ada", "--reason", "Not this quarter.")
+    assert called.code == 0
+    assert "denied by operator:" in called.out
+    (event,) = counter.events
+    assert (event.outcome, event.text) == ("rejected", "Not this quarter.")
+    assert counter.balances() == (10, 0, 0)

@@ -1,0 +1,113 @@
+"""The guards of approvals. The form is that of guards.py.
+
+The table in docs/reliability.md is made of these (``python3 -m tests.reliability.approval_guards`` prints it).
+"""
+
+from tests.reliability.guards import CORE, WORKER, Guard, table, worker_test
+
+_APPROVING = "test_approving.py::"
+
+APPROVAL_GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "what needs an approval holds nothing without it",
+        WORKER + "admission.py",
+        (
+            (
+                "        if exceeded and isinstance(quote_now, Quote):\n",
+                "        if isinstance(None, Quote) and exceeded:\n",
+            ),
+        ),
+        worker_test(_APPROVING + "test_it_waits_screened_with_nothing_held_and_an_event_asks"),
+    ),
+    Guard(
+        "an approval overrides its own limit only",
+        CORE + "money/limits.py",
+        (
+            (
+                "    mine = [each for each in approvals if (each.limit_id, each.scope) == named]\n",
+                "    mine = approvals\n",
+            ),
+        ),
+        worker_test(_APPROVING + "test_an_approval_overrides_its_own_limit_only"),
+    ),
+    Guard(
+        "an approval of a limit of another scope is no approval",
+        CORE + "money/limits.py",
+        (("(each.limit_id, each.scope) == named]", "each.limit_id == limit.limit_id]"),),
+        worker_test(_APPROVING + "test_a_limit_of_the_users_of_the_same_id_is_another_limit"),
+    ),
+    Guard(
+        "a dearer quote asks again",
+        CORE + "money/limits.py",
+        (("    return any(cost.credits <= each.most_credits for each in mine)\n", "    return bool(mine)\n"),),
+        worker_test(_APPROVING + "test_a_dearer_quote_asks_again"),
+    ),
+    Guard(
+        "only an operator or an approver decides",
+        WORKER + "approving.py",
+        (("        if not may_decide(current.account, command.by):\n", "        if may_decide is None:\n"),),
+        worker_test(_APPROVING + "test_nobody_else_may_decide"),
+    ),
+    Guard(
+        "nothing is decided after its time",
+        CORE + "lifecycle/approving.py",
+        (('    return "the time to approve it is over" if now >= wanted.until else ""\n', '    return ""\n'),),
+        worker_test(_APPROVING + "test_nobody_decides_in_time"),
+    ),
+    Guard(
+        "what nobody decides ends",
+        CORE + "lifecycle/approving.py",
+        (("    if wanted is None or not wanted.pending or now < wanted.until:\n", "    if now:\n"),),
+        worker_test(_APPROVING + "test_nobody_decides_in_time"),
+    ),
+    Guard(
+        "a command decides once",
+        WORKER + "approving.py",
+        (("        if _is_decided_by(found, command.command_id, answer):\n", "        if found == command:\n"),),
+        worker_test(_APPROVING + "test_a_decision_is_final"),
+    ),
+    Guard(
+        "the row is due before the approval is saved",
+        WORKER + "approving.py",
+        (
+            (
+                "        await deps.index.move(key, deps.now() + timedelta(seconds=deps.timing.check_after_s))\n",
+                "        pass\n",
+            ),
+        ),
+        worker_test(_APPROVING + "test_a_crash_after_the_approval_is_made_good_by_the_timer"),
+    ),
+    Guard(
+        "an approval that a crash left unasked is asked",
+        WORKER + "requests.py",
+        (
+            (
+                "    if found.approval is None or found.approval.pending:\n        await ask(deps, found, loaded)\n",
+                "    if found.approval is None or found.approval.pending:\n",
+            ),
+        ),
+        worker_test(_APPROVING + "test_a_crash_before_the_event_is_made_good_by_the_check"),
+    ),
+    Guard(
+        "what was screened is not screened again after an approval",
+        WORKER + "admission.py",
+        (("    if before and all(", "    if before is None and all("),),
+        worker_test(_APPROVING + "test_an_approval_opens_it_without_screening_it_again"),
+    ),
+    Guard(
+        "another policy screens again what was approved",
+        WORKER + "admission.py",
+        (("(each.policy, each.plan) == (deps.policy.version, quoted.plan)", "each.plan"),),
+        worker_test(_APPROVING + "test_it_is_screened_again_if_the_policy_has_changed"),
+    ),
+    Guard(
+        "a copied input is kept as long as an approval may take",
+        WORKER + "retention.py",
+        ((" - timedelta(seconds=deps.limits.approve_within_s)", ""),),
+        "tests/worker/test_safety.py::test_an_input_whose_request_died_is_swept",
+    ),
+)
+
+
+if __name__ == "__main__":
+    print(table(APPROVAL_GUARDS))  # noqa: T201  # it is what the command is for
