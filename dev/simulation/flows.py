@@ -7,6 +7,7 @@ from datetime import timedelta
 from dev.fakes.accounts import daily
 from dev.fakes.world import KEY
 from dev.simulation.modality_flows import MODALITY_FLOWS
+from dev.simulation.pause_flows import PAUSE_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.money.windows import UNUSED
@@ -373,6 +374,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("dead check, RUNNING", dead_letter_running, ends=ONE_END),
     Flow("dead request, finished", dead_letter_finished),
     Flow("dead event", dead_letter_event),
+    *PAUSE_FLOWS,
     *PICTURE_FLOWS,
     *MODALITY_FLOWS,
 )

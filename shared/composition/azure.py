@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         BlobSdk,
         BlobUploads,
     )
-    from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore
+    from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore, TableSwitches
     from shared.adapters.service_bus import ServiceBusMessenger
 
 
@@ -72,6 +72,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableCommands
 
         return TableCommands(self._tables, self.settings.state_table)
+
+    @cached_property
+    def switches(self) -> "TableSwitches":
+        """The kill switches."""
+        from shared.adapters.azure_storage.tables import TableSwitches
+
+        return TableSwitches(self._tables, self.settings.state_table)
 
     @cached_property
     def index(self) -> "TableIndex":
