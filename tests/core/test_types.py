@@ -2,7 +2,7 @@
 
 import pytest
 
-from dev.architecture.facts import FACTS, NOW, RECEIVED, REJECTED, REQUEST, RUNNING, STATES, SUBMITTING, TIMING, WAITING
+from dev.architecture.facts import FACTS, NOW, RECEIVED, REJECTED, REQUEST, RUNNING, STATES, SUBMITTING, TIMING
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, step, stepped
 from shared.core.lifecycle.state import NEXT, ORDER, State

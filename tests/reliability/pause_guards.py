@@ -67,7 +67,7 @@ PAUSE_GUARDS: tuple[Guard, ...] = (
         "what goes on says no more that it is paused",
         CORE + "lifecycle/transitions.py",
         (('attempt=again, reason=None, text="")\n    return goes_on', "attempt=again)\n    return goes_on"),),
-        f"{_TEST}test_a_generation_with_a_hold_keeps_it_while_paused",
+        f"{_TEST}test_what_goes_on_says_no_more_that_it_is_paused",
     ),
     Guard(
         "switches are read again after five seconds",

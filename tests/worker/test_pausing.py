@@ -122,7 +122,8 @@ async def test_a_pause_that_never_ends_gives_nothing_up_and_what_is_left_of_a_wa
     await command(world, until=until(world, 2 * DAY))
     for _ in range(47):
         await world.tick(HOUR)
-    assert world.saved().state is State.RECEIVED
+    await world.tick(HOUR + 600)
+    assert world.saved().state is State.RECEIVED, "five hours and some minutes of its patience are over"
     for _ in range(4):
         await world.tick(HOUR)
     found = world.saved()
@@ -237,6 +238,20 @@ async def test_an_idempotent_create_is_not_repeated_while_paused() -> None:
     assert (world.generation().attempt.posts, world.replicate.ids()) == (posts, [])
     await world.tick(100)
     assert len(world.replicate.ids()) == 1
+
+
+async def test_what_goes_on_says_no_more_that_it_is_paused(world: World) -> None:
+    """Not even while the answer to its create is unknown."""
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
+    await world.ask()
+    await command(world, until=until(world, 90))
+    await world.tick(60)
+    assert world.generation().reason is Reason.PAUSED
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    world.pass_time(60)
+    await world.pump()
+    found = world.generation()
+    assert (found.state, found.reason, found.text) == (State.SUBMITTING, None, "")
 
 
 async def test_a_retry_that_is_paused_is_one_save(world: World) -> None:
