@@ -162,13 +162,13 @@ class Observer:
 
 def _waits_longer(before: AnyGeneration, after: AnyGeneration) -> bool:
     """Whether it waits as before, and only for what, or until when, has changed."""
-    told = {"reason": after.reason, "text": after.text, "history": after.history}
-    if isinstance(before, Received):
-        return replace(before, **told) == after
+    if isinstance(before, Received) and isinstance(after, Received):
+        return replace(after, reason=before.reason, text=before.text, history=before.history) == before
     if not isinstance(before, Generation) or not isinstance(after, Generation) or before.state is not State.WAITING:
         return False
-    attempt = replace(before.attempt, retry_at=after.attempt.retry_at)
-    return after.reason is Reason.PAUSED and replace(before, **told, attempt=attempt) == after
+    attempt = replace(after.attempt, retry_at=before.attempt.retry_at)
+    plain = replace(after, attempt=attempt, reason=before.reason, text=before.text, history=before.history)
+    return after.reason is Reason.PAUSED and plain == before
 
 
 def _noted(before: Generation, after: Generation) -> bool:

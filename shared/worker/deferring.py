@@ -32,9 +32,7 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
         raise ValueError(f"generation {generation.key} is not waiting for a retry")
     key, allowance = generation.key, timedelta(seconds=_CLOCK_ALLOWANCE_S)
     wait = max(timedelta(), attempt.retry_at - deps.now())
-    given_up_at = generation.opened_at + timedelta(seconds=deps.timing.give_up_after_s)
-    if wait and attempt.retry_at >= given_up_at:
-        given_up_at += await paused_for(deps, generation, attempt.retry_at)
+    given_up_at = await _given_up_at(deps, generation, attempt.retry_at)
     if wait and attempt.retry_at >= given_up_at:
         await deps.index.move(key, given_up_at + timedelta(seconds=deps.timing.check_after_s))
         await deps.messenger.send(Check(key), Envelope(key.named("give-up")), at=given_up_at + allowance)
@@ -47,6 +45,14 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
         digest=generation.request.digest,
     )
     await deps.messenger.send(generation.request, envelope, at=attempt.retry_at + allowance if wait else None)
+
+
+async def _given_up_at(deps: Dependencies, generation: Generation, retry_at: datetime) -> datetime:
+    """When a generation is given up, with its pauses until ``retry_at`` if they make a difference."""
+    given_up_at = generation.opened_at + timedelta(seconds=deps.timing.give_up_after_s)
+    if retry_at < given_up_at:
+        return given_up_at
+    return given_up_at + await paused_for(deps, generation, retry_at)
 
 
 def _look(generation: Generation) -> tuple[str, ...]:

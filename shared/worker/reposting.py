@@ -29,7 +29,7 @@ async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     if not isinstance(found_before, Generation):
         return False
     if await stop_of(deps, found_before) is not None:
-        # The list or Cancel-After may still tell what became of it. Without the latter it is as unknown as before.
+        # The list or Cancel-After may still show what became of it. Without the latter it is as unknown as before.
         return not found_before.attempt.guarantees.cancel_after
     paused = await paused_for(deps, found_before, deps.now())
 

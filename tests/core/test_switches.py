@@ -86,7 +86,7 @@ def test_a_pause_without_a_time_or_with_a_late_one_ends_at_the_latest_then() -> 
 
 
 def test_of_several_pauses_the_one_that_ends_last_is_named() -> None:
-    """Whoever waits is told when it goes on."""
+    """Whoever waits learns when it goes on."""
     account = Target(PauseScope.ACCOUNT, "acme")
     switches = after((order(0, 60, "a"), 0), (order(0, 90, "b", account), 0))
     found = pause_of(switches, (), KEY, at(1))

@@ -107,7 +107,7 @@ async def test_a_pause_during_screening_stops_the_create(world: World) -> None:
         await pause()
         return await screened(*given)
 
-    world.screener.text = slow  # type: ignore[method-assign]
+    world.screener.text = slow  # type: ignore[method-assign,assignment]
     await world.ask()
     found = world.generation()
     assert (found.state, found.reason) == (State.WAITING, Reason.PAUSED)
@@ -210,7 +210,7 @@ async def test_a_create_is_not_posted_if_the_switches_cannot_be_read(world: Worl
         world.pass_time(6)
         return await screened(*given)
 
-    world.screener.text = slow  # type: ignore[method-assign]
+    world.screener.text = slow  # type: ignore[method-assign,assignment]
     await world.ask()
     assert (world.generation().state, world.replicate.ids()) == (State.WAITING, [])
     await world.tick(10)
@@ -312,7 +312,7 @@ async def test_two_commands_at_once_are_both_kept(world: World) -> None:
             await command(world, command_id="other", scope="model", model="flux-dev")
         await save(*given)
 
-    world.switches.save = overtaken  # type: ignore[method-assign]
+    world.switches.save = overtaken  # type: ignore[method-assign,assignment]
     assert await command(world) == ("applied", None)
     assert [each.order.command_id for each in world.switches.switches] == ["other", "p1"]
 
