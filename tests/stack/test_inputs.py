@@ -15,6 +15,7 @@ import trustme
 from aiohttp import web
 from PIL import Image
 
+from shared.core.lifecycle.generation import Closed
 from shared.core.money.entries import Move
 from shared.core.safety.moderation import keyed_digest
 from tests.stack.pictures import HOST, Pictures, open_road_to, painted, serving
@@ -110,7 +111,8 @@ async def test_an_unsafe_picture_is_refused_and_nothing_is_charged(place: Place)
     assert outcome.reason == "INPUT_REFUSED"
     assert outcome.event["data"]["reason"]["text"] == "The input image was refused by the content rules (violence)."
     await place.refused(outcome, message["prompt"])
-    seen = outcome.generation.screenings[1]
+    assert isinstance(outcome.saved, Closed)
+    seen = outcome.saved.screenings[1]
     assert (seen.allowed, seen.category, seen.severities["Violence"]) == (False, "Violence", 6)
 
 

@@ -46,7 +46,10 @@ MAY_SAY_NO = ("dead-letters replay", "upload ", "shared.cli approve ")
 SHOWN_ONLY = ("...", "azd", "ngrok")
 
 #: Commands of `dev` that run until they are ended, or for minutes: their words are read, not run.
-LONG = {"second_provider", "demo", "up", "test", "check", "bench", "chaos", "simulate", "outage", "events", "fuzz"}
+LONG = {
+    *("bench", "budget", "chaos", "check", "demo", "events", "fairness"),
+    *("fuzz", "outage", "second_provider", "simulate", "test", "up"),
+}
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
