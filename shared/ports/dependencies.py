@@ -18,6 +18,7 @@ from shared.ports.proofs import Proofs, Signer
 from shared.ports.provider import Provider
 from shared.ports.safety import Screener
 from shared.ports.state import OpenIndex, Store
+from shared.ports.switches import RecentSwitches, SwitchBoard
 from shared.ports.telemetry import Telemetry
 
 
@@ -42,6 +43,8 @@ class Limits:
     hand_files_over: bool = False
     #: How long refused outputs are kept for an appeal; 0 means not at all.
     quarantine_days: int = 0
+    #: The longest that a pause lasts after its command, if it is not renewed.
+    longest_pause_s: int = 7 * 24 * 3600
 
 
 #: Outputs that one worker holds at a time, so that its memory is bounded. With 1,000 outputs of 1.5 MB at once it
@@ -71,6 +74,7 @@ class Dependencies:
     #: Returns the key of the keyed digests in ledgers, from memory after the first call. Raises Unavailable without it.
     names_key: Callable[[], Awaitable[bytes]]
     commands: Commands
+    switches: SwitchBoard
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog
@@ -87,5 +91,7 @@ class Dependencies:
     sleep: Callable[[float], Awaitable[None]]
     #: True if deliveries of this message were lost so often that one of its pictures may have ended workers.
     wary: bool = False
+    #: The kill switches as this instance read them last.
+    recent_switches: RecentSwitches = field(default_factory=RecentSwitches)
     #: Acquire before fetching an output; release after storing it.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))
