@@ -6,7 +6,8 @@ Rules of this file:
 2. ``block`` refuses, ``approve`` asks first, ``warn`` never stops anything: it says once per window that 50, 80 or
    100 % are reached. For the rolling window it says so at most once in 24 h.
 3. If several limits block, the one that is free again last is named. Waiting for another one would be in vain.
-4. A sentence about a limit in USD speaks of percent, because what Darkroom pays is never quoted (core/reasons.py).
+4. A sentence about a limit in USD speaks of percent, because what Darkroom pays is never quoted (core/reasons.py). So
+   does one about the app's limit: what all customers use together is no customer's business.
 5. A user's own limits are in the user's row. An account's limits of scope ``user`` hold for each of its users. A user
    whose account has the same id has no row: all of the account's use is that user's.
 """
@@ -173,7 +174,7 @@ def both(one: Checked, other: Checked) -> Checked:
 def sentence(exceeded: Exceeded, *, advice: bool = True) -> str:
     """Which limit, how much of it is used, what this would cost, and (``advice``) when it is free again."""
     limit = exceeded.limit
-    if limit.unit is Unit.CREDITS:
+    if _is_quoted(limit):
         said = f"This needs up to {counted(exceeded.cost, 'credit')}. Used or held: {exceeded.used} of {limit.amount}"
     else:
         said = f"This needs up to {_percent(exceeded.cost, limit)}. Used or held: {_percent(exceeded.used, limit)}"
@@ -190,7 +191,7 @@ def warning(notice: Notice) -> str:
     """Which limit, and how much of it is used. Rule 4 holds here too."""
     limit = notice.limit
     said = f"{notice.step} % of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]} are used or held"
-    return f"{said}: {notice.used} of {limit.amount}." if limit.unit is Unit.CREDITS else f"{said}."
+    return f"{said}: {notice.used} of {limit.amount}." if _is_quoted(limit) else f"{said}."
 
 
 def warned(notice: Notice) -> dict[str, object]:
@@ -198,6 +199,11 @@ def warned(notice: Notice) -> dict[str, object]:
     limit = notice.limit
     named = {"id": limit.limit_id, "scope": limit.scope.value, "window": limit.window.value}
     return {"limit": named, "percent": notice.step, "text": warning(notice)}
+
+
+def _is_quoted(limit: Limit) -> bool:
+    """Whether a sentence has numbers (rule 4)."""
+    return limit.unit is Unit.CREDITS and limit.scope is not Scope.APP
 
 
 def _percent(number: int, limit: Limit) -> str:
@@ -221,10 +227,11 @@ def _notice(limit: Limit, total: int, ground: Ground) -> Notice | None:
 
 def _published(limit: Limit, ground: Ground) -> int:
     """The highest step that was published in this window."""
+    highest = 0
     for each in ground.warned:
         if each.limit_id == limit.limit_id and each.scope is limit.scope and ground.at < each.until:
-            return each.step
-    return 0
+            highest = max(highest, each.step)
+    return highest
 
 
 def _remembered(notices: list[Notice], ground: Ground) -> tuple[Warned, ...]:
