@@ -34,13 +34,13 @@ class TableAppWindows:
 
     def __init__(self, service: TableService, table: str) -> None:
         self._service = service
-        self._name = table
+        self.table = table
 
     async def read(self) -> AppRows:
         """Implements ``AppWindows``."""
         base, instances, warned = None, [], []
-        table = self._service.sdk.get_table_client(self._name)
-        with sdk_translated(self._name, self._service.role):
+        table = self._service.sdk.get_table_client(self.table)
+        with sdk_translated(self.table, self._service.role):
             async for row in table.query_entities(_QUERY, parameters={"app": _PARTITION}):
                 name = str(row["RowKey"])
                 if name == _BASE:
@@ -53,12 +53,12 @@ class TableAppWindows:
 
     async def save(self, row: TallyRow) -> TallyRow:
         """Implements ``AppWindows``."""
-        with translated(self._name, self._service.role):
+        with translated(self.table, self._service.role):
             try:
                 if row.etag:
-                    etag = await self._service.rest.replace(self._name, _row(row), row.etag)
+                    etag = await self._service.rest.replace(self.table, _row(row), row.etag)
                 else:
-                    etag = await self._service.rest.insert(self._name, _row(row))
+                    etag = await self._service.rest.insert(self.table, _row(row))
             except Answered as answered:
                 if is_rivalry(answered) or is_row_missing(answered):
                     raise Conflict from None
@@ -75,8 +75,8 @@ class TableAppWindows:
         changed = {"mode": UpdateMode.REPLACE, "etag": base.etag, **unmodified}
         acts: list[Any] = [("update", _row(base), changed) if base.etag else ("create", _row(base))]
         acts += [("delete", _keys(each.name), {"etag": each.etag, **unmodified}) for each in gone]
-        table = self._service.sdk.get_table_client(self._name)
-        with sdk_translated(self._name, self._service.role):
+        table = self._service.sdk.get_table_client(self.table)
+        with sdk_translated(self.table, self._service.role):
             try:
                 await table.submit_transaction(acts)
             except HttpResponseError as error:
@@ -88,14 +88,14 @@ class TableAppWindows:
     async def remember(self, warned: Warned) -> None:
         """Implements ``AppWindows``. Whoever writes the row writes the same."""
         columns = {"limit_id": warned.limit_id, "step": warned.step, "until": warned.until}
-        with translated(self._name, self._service.role):
-            await self._service.rest.replace(self._name, {**_warned_keys(warned), **columns})
+        with translated(self.table, self._service.role):
+            await self._service.rest.replace(self.table, {**_warned_keys(warned), **columns})
 
     async def forget(self, warned: Warned) -> None:
         """Implements ``AppWindows``."""
-        with translated(self._name, self._service.role):
+        with translated(self.table, self._service.role):
             try:
-                await self._service.rest.delete(self._name, _warned_keys(warned))
+                await self._service.rest.delete(self.table, _warned_keys(warned))
             except Answered as answered:
                 if not is_row_missing(answered):
                     raise
