@@ -88,6 +88,7 @@ def modes_of(effect: str) -> tuple[Mode, ...]:
 DEPENDENCIES = {
     "store": Dependency.TABLES,
     "index": Dependency.TABLES,
+    "moved": Dependency.TABLES,
     "commands": Dependency.TABLES,
     "provider": Dependency.REPLICATE,
     "screener": Dependency.CONTENT_SAFETY,
@@ -136,7 +137,7 @@ WAYS_OUT = tuple(
 )
 
 
-_ITERATORS = {"recent", "ledger", "accounts", "generations"}
+_ITERATORS = {"recent", "ledger", "accounts", "generations", "of_day"}
 _CONTEXTS = {"fetch"}
 
 #: These methods return a variant of the port itself and call nothing.
