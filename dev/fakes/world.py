@@ -26,6 +26,7 @@ from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.signing import fake_names_key, fake_signer
 from dev.fakes.store import FakeStore
+from dev.fakes.switches import FakeSwitches
 from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
 from shared.core.catalog.catalog import Catalog
@@ -70,6 +71,7 @@ class World:
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
         self.commands = FakeCommands()
+        self.switches = FakeSwitches()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -91,6 +93,7 @@ class World:
             signer=fake_signer(),
             names_key=fake_names_key(),
             commands=self.commands,
+            switches=self.switches,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

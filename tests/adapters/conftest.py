@@ -13,6 +13,7 @@ from dev.fakes.commands import FakeCommands
 from dev.fakes.index import FakeIndex
 from dev.fakes.moved import FakeMovedAccounts
 from dev.fakes.store import FakeStore
+from dev.fakes.switches import FakeSwitches
 from dev.fakes.waiting import FakeWaitingList
 from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import (
@@ -21,6 +22,7 @@ from shared.adapters.azure_storage.tables import (
     TableMovedAccounts,
     TableService,
     TableStore,
+    TableSwitches,
     TableWaitingList,
 )
 from tests.adapters.azurite import azurite, blob_service, table_service
@@ -45,6 +47,14 @@ async def table_commands(table_service: TableService) -> TableCommands:
     name = fresh_name()
     await TableStore(table_service, name).ensure()
     return TableCommands(table_service, name)
+
+
+@pytest_asyncio.fixture
+async def table_switches(table_service: TableService) -> TableSwitches:
+    """The kill switches in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableSwitches(table_service, name)
 
 
 @pytest_asyncio.fixture
@@ -94,6 +104,13 @@ def commands(request: pytest.FixtureRequest) -> FakeCommands | TableCommands:
     """The records of account commands, in a table without any."""
     real: TableCommands | None = None if request.param == "fake" else request.getfixturevalue("table_commands")
     return real or FakeCommands()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def switches(request: pytest.FixtureRequest) -> FakeSwitches | TableSwitches:
+    """The kill switches, none of them ever used."""
+    real: TableSwitches | None = None if request.param == "fake" else request.getfixturevalue("table_switches")
+    return real or FakeSwitches()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)
