@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         BlobUploads,
     )
     from shared.adapters.azure_storage.tables import (
+        TableAppWindows,
         TableCommands,
         TableIndex,
         TableMovedAccounts,
@@ -48,7 +49,7 @@ class AzurePart(Part):
 
     async def _say_what_is_paused(self) -> str:
         """How much is paused. Whom it concerns is nobody's business who may ask for the app's health."""
-        switches, _ = await self.switches.read()
+        switches = (await self.switches.read()).switches
         running = sum(each.running(datetime.now(UTC)) is not None for each in switches)
         return Note(f"{running} paused") if running else ""
 
@@ -102,6 +103,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableIndex
 
         return TableIndex(self._tables, self.settings.open_table)
+
+    @cached_property
+    def app_windows(self) -> "TableAppWindows":
+        """What the whole app uses."""
+        from shared.adapters.azure_storage.tables import TableAppWindows
+
+        return TableAppWindows(self._tables, self.settings.state_table)
 
     @cached_property
     def moved(self) -> "TableMovedAccounts":
