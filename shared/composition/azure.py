@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.azure_storage.blobs import (
         BlobDeadLetters,
+        BlobEditedFile,
         BlobInputFiles,
         BlobOutputs,
         BlobProofs,
@@ -185,6 +186,12 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.blobs import BlobProofs
 
         return BlobProofs(self._blob_sdk, self.settings.proofs_container)
+
+    def edited_file(self, container: str, name: str) -> "BlobEditedFile":
+        """A data file that an operator edits in place."""
+        from shared.adapters.azure_storage.blobs import BlobEditedFile
+
+        return BlobEditedFile(self._blob_sdk, container, name)
 
     @cached_property
     def dead_letters(self) -> "BlobDeadLetters":
