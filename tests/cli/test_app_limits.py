@@ -24,7 +24,7 @@ def test_what_is_no_limit_is_refused_with_its_rule(counter: Counter) -> None:
     """A negative amount, an id with a slash; nothing is set."""
     assert "credits must be" in counter.call("app-limits", "set", "daily", "--", "-5").err
     assert "limit_id must be" in counter.call("app-limits", "set", "a/b", "5").err
-    assert counter.switches.limits.limits == ()
+    assert list(counter.switches.limits.limits) == []
     called = counter.call(
         "app-limits", "set", "spend", "5", "--unit", "usd_micros", "--per", "month", "--effect", "warn"
     )
