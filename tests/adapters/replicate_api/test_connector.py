@@ -27,7 +27,7 @@ async def connector(world: World) -> ReplicateConnector:
     return connector
 
 
-async def test_health_says_why_a_connection_is_none(world: World) -> None:
+async def test_health_says_why_there_is_no_connection(world: World) -> None:
     """Not connected, refused since, not reached: ``verify_connection`` says no, ``health_check`` why."""
     connector = ReplicateConnector({"api_token": TOKEN}, api_url=f"{world.url}/v1")
     assert "Not connected" in (await connector.health_check()).problem
@@ -266,13 +266,13 @@ async def test_a_failed_stream_raises(world: World, connector: ReplicateConnecto
     """At its end, after what was written."""
     world.fault(kind="failed", error="CUDA out of memory")
     with pytest.raises(errors.FailedError, match="CUDA out of memory"):
-        _ = [piece async for piece in connector.stream(LLAMA, "x")]
+        _ = [part async for part in connector.stream(LLAMA, "x")]
 
 
 async def test_a_stream_that_takes_too_long_is_canceled(world: World, connector: ReplicateConnector) -> None:
     """With the prediction's id, like any other wait."""
     world.takes(600, 600)
     with pytest.raises(errors.TimedOutError, match=r"prediction \w+ took over 0\.3 s: canceled"):
-        _ = [piece async for piece in connector.stream(LLAMA, "x", timeout=0.3)]
+        _ = [part async for part in connector.stream(LLAMA, "x", timeout=0.3)]
     (prediction,) = [each async for each in world.api.predictions.list()]
     assert prediction.status is Status.CANCELED

@@ -82,7 +82,7 @@ async def test_s3_a_version_is_made_by_a_trainer(world: World, connector: Replic
     assert version["config"]["version"] == "v1"
 
 
-async def test_s3_without_a_trainer_the_steps_are_told(connector: ReplicateConnector) -> None:
+async def test_s3_without_a_trainer_the_steps_are_named(connector: ReplicateConnector) -> None:
     """S3: Replicate makes no version from the address of weights; nothing was created, and both ways are named."""
     model_id = await connector.create_model(owner=OWNER, name="harbour-chat")
     with pytest.raises(RuntimeError, match="versions cannot be created over HTTP") as raised:
@@ -106,7 +106,7 @@ async def test_s4_versions_are_listed_switched_and_deleted(world: World, connect
     assert [version["id"] for version in versions] == [second, first]
     for version in versions:
         assert version["created_at"]
-        assert version.get("config", {}) == {}  # a push with Cog tells nobody what it was made of
+        assert version.get("config", {}) == {}  # a push with Cog says nothing of it
     version = await connector.get_model_version(model_id=CHAT, version_id=first)
     assert (version["id"], version["cog_version"]) == (first, "0.16.7")
     old = await connector.inference(model_id=CHAT, version_id=first, prompt="Ahoy")
@@ -119,7 +119,7 @@ async def test_s4_versions_are_listed_switched_and_deleted(world: World, connect
 
 
 async def test_s5_a_model_is_deployed_on_machines_of_ones_own(connector: ReplicateConnector) -> None:
-    """S5: a base model that Replicate has becomes a deployment, which ``inference`` runs by the id that came back."""
+    """S5: a base model that Replicate has becomes a deployment, which ``inference`` runs by the id that it returned."""
     model_id = await connector.deploy_model(
         model_name="harbour-chat", base_model=LLAMA, deployment_config={"owner": OWNER, "hardware": "gpu-l40s"}
     )

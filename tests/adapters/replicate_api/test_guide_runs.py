@@ -17,10 +17,10 @@ CHAT = f"{OWNER}/harbour-chat"
 
 
 async def test_s7_a_prediction_is_created(world: World, connector: ReplicateConnector) -> None:
-    """S7: of the latest version or of a named one; what comes back is its id."""
+    """S7: of the latest version or of a named one; the result is its id."""
     first, second = world.push(CHAT), world.push(CHAT)
     prediction_id = await connector.create_prediction(
-        model_id=CHAT, input_data={"prompt": "Tell me of the sea", "max_tokens": 50, "temperature": 0.8}
+        model_id=CHAT, input_data={"prompt": "Write about the sea", "max_tokens": 50, "temperature": 0.8}
     )
     other_id = await connector.create_prediction(model_id=CHAT, input_data={"prompt": "Ahoy"}, version_id=first)
     assert (await connector.get_prediction(prediction_id))["version"] == second
@@ -52,10 +52,10 @@ async def test_s9_a_prediction_is_canceled(world: World, connector: ReplicateCon
 
 
 async def test_s10_results_are_streamed(world: World, connector: ReplicateConnector) -> None:
-    """S10: the text comes in pieces while the model writes; who stops reading pays for no more."""
-    pieces = [piece async for piece in connector.stream(LLAMA, "foxes", {"max_tokens": 64})]
-    assert len(pieces) > 1
-    assert "".join(pieces) == "Here is what I know of it:\nfoxes"
+    """S10: the text comes in parts while the model writes; who stops reading pays for no more."""
+    parts = [part async for part in connector.stream(LLAMA, "foxes", {"max_tokens": 64})]
+    assert len(parts) > 1
+    assert "".join(parts) == "Here is what I know of it:\nfoxes"
     world.takes(0.01, 20)
     stream = connector.stream(LLAMA, "a long story of a fox and of the sea")
     await anext(stream)
@@ -119,7 +119,7 @@ async def test_s12_nothing_works_before_connect(world: World) -> None:
     connector = ReplicateConnector(api_url=f"{world.url}/v1")
 
     async def read_to_the_end() -> None:
-        _ = [piece async for piece in connector.stream(LLAMA, "Ahoy")]
+        _ = [part async for part in connector.stream(LLAMA, "Ahoy")]
 
     for _ in range(2):
         for call in (

@@ -45,9 +45,9 @@ class ReplicateError(RuntimeError):
         ray: str = "",
         advice: str = "",
     ) -> None:
-        told = f"{operation}: {why}{f' (cf-ray {ray})' if ray else ''}"
+        text = f"{operation}: {why}{f' (cf-ray {ray})' if ray else ''}"
         todo = advice or self.advice
-        super().__init__(f"{told.rstrip('.')}. {todo}" if todo else told)
+        super().__init__(f"{text.rstrip('.')}. {todo}" if todo else text)
         self.operation = operation
         self.why = why
         self.status = status

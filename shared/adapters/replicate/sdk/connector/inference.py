@@ -126,9 +126,9 @@ class Inferring(Predictions):
         input_data: Mapping[str, Any] | None = None,
         timeout: float = 300,
     ) -> AsyncGenerator[str, None]:
-        """The text of a run while the model writes it, in pieces. Arguments and errors are those of ``inference``.
+        """The text of a run while the model writes it, in parts. Arguments and errors are those of ``inference``.
 
-        A model that cannot stream gives its whole output as one piece, at its end.
+        A model that cannot stream gives its whole output as one part, at its end.
         """
         api = self.connected("stream")
         return self._stream(api, _call(model_id, prompt, generation_config, version_id, input_data, timeout))

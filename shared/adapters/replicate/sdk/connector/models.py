@@ -57,7 +57,7 @@ class Models(Session):
     async def get_model(self, model_id: str) -> ModelInfo:
         """A model: its name, owner, visibility, hardware, ...
 
-        ``hardware`` is known of a model that this connector created: Replicate's API does not tell it.
+        ``hardware`` is known of a model that this connector created: Replicate's API does not return it.
 
         Raises:
             NotFoundError: there is none, or it is private to another account.

@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. A time is a text in RFC 3339, in UTC. None means that Replicate did not give the value.
-2. ``hardware`` of a model is what this connector asked for when it made the model. Replicate tells nobody.
+2. ``hardware`` of a model is what this connector asked for when it made the model. Replicate does not return it.
 """
 
 from collections.abc import Mapping

@@ -102,12 +102,10 @@ class Versions(Models):
 
         Args:
             model_id: the model that gets it, owner/name. It must exist (``create_model``).
-            version: your name for it, "v1". Replicate knows versions by their ids only, so ``list_model_versions`` of
-                this connection shows the name in the config.
+            version: your name for it, "v1". Only ``list_model_versions`` of this connection shows it, in the config.
             weights_url: an https address that goes to the trainer's input ``config["weights_input"]``, by default its
                 only file that is called like weights.
-            config: ``trainer`` (owner/name, or with :version), its ``input``, and ``weights_input``. Whatever else it
-                has (``base_model``) is kept beside the name.
+            config: ``trainer`` (owner/name, or with :version), its ``input``, and ``weights_input``. The rest is kept.
             timeout: how long the training may take. It runs on if it takes longer.
 
         Raises:
