@@ -12,8 +12,8 @@ What it offers:
 - The verbs of an app or a script, in ``ReplicateConnector``: run a model and wait, train, deploy, upload, usage.
 - Repeats where they do no harm. A read or a cancel is repeated after a transient error; a write never is, because
   Replicate has no idempotency key. A write whose answer is lost raises OutcomeUnknownError.
-- Errors as one small tree (errors.py). Each is one of Python's own too, and says what to do. No text of an error holds a
-  token, an input or an address.
+- Errors as one small tree (errors.py). Each is one of Python's own too, and says what to do. No text of an error
+  holds a token, an input or an address.
 - Streams of a model's output (streaming.py), which reconnect and leave nothing out.
 - Bounds on everything: time, connections, sizes.
 
