@@ -19,6 +19,17 @@ from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
 from shared.ports.errors import Conflict, CutShort, OutputUnfit, PictureUnfit, Unavailable, UnreadableRow
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
+from shared.ports.pending import (
+    AccountMoves,
+    Answer,
+    Fate,
+    Known,
+    KnownUser,
+    PendingMove,
+    PendingMoves,
+    Saved,
+    Wait,
+)
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
@@ -30,6 +41,8 @@ from shared.ports.turns import PlaceRow, Waiting, WaitingList
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
+    "AccountMoves",
+    "Answer",
     "Cleaned",
     "CommandRecord",
     "Commands",
@@ -39,10 +52,13 @@ __all__ = [
     "DeadLetters",
     "Dependencies",
     "Envelope",
+    "Fate",
     "FillUploads",
     "Images",
     "InputFiles",
     "Inputs",
+    "Known",
+    "KnownUser",
     "Limits",
     "Loaded",
     "Messenger",
@@ -50,6 +66,8 @@ __all__ = [
     "OpenRow",
     "OutputUnfit",
     "Outputs",
+    "PendingMove",
+    "PendingMoves",
     "Picture",
     "PictureUnfit",
     "PlaceRow",
@@ -60,6 +78,7 @@ __all__ = [
     "ReadDeadLetters",
     "ReadOutputs",
     "Records",
+    "Saved",
     "Screener",
     "Sendable",
     "Signer",
@@ -68,6 +87,7 @@ __all__ = [
     "Unavailable",
     "UnreadableRow",
     "Uploads",
+    "Wait",
     "Waiting",
     "WaitingList",
 ]
