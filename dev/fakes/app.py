@@ -160,6 +160,7 @@ class FakeApp:
             ),
             "store": self.world.store,
             "commands": self.world.commands,
+            "switches": self.world.switches,
             **dict.fromkeys(
                 ("outputs", "input_files", "uploads", "quarantine", "dead_letters", "proofs"), self.world.blobs
             ),

@@ -21,10 +21,12 @@ from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
 from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
+from dev.fakes.moved import FakeMovedAccounts
 from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.signing import fake_names_key, fake_signer
 from dev.fakes.store import FakeStore
+from dev.fakes.switches import FakeSwitches
 from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
 from shared.core.catalog.catalog import Catalog
@@ -62,12 +64,14 @@ class World:
         self.time = START
         self.store = FakeStore()
         self.index = FakeIndex()
+        self.moved = FakeMovedAccounts()
         self.replicate = FakeReplicate(self.now)
         self.images = FakeImages()
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
         self.commands = FakeCommands()
+        self.switches = FakeSwitches()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -75,6 +79,7 @@ class World:
         self.deps = Dependencies(
             store=self.store,
             index=self.index,
+            moved=self.moved,
             providers={REPLICATE: self.replicate},
             images=self.images,
             screener=self.screener,
@@ -88,6 +93,7 @@ class World:
             signer=fake_signer(),
             names_key=fake_names_key(),
             commands=self.commands,
+            switches=self.switches,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

@@ -79,7 +79,8 @@ class Observer:
             if isinstance(before, Generation) and isinstance(after, Generation):
                 self._opened_changes(before, after, grown=grown)
             else:
-                require(grown, "the rank only grows", (key, before.rank, after.rank))
+                waits = _waits_longer(before, after)
+                require(grown or waits, "the rank only grows", (key, before.rank, after.rank))
         unopened = before is None or isinstance(before, Received)
         opens = unopened and isinstance(after, Generation)
         ends = not unopened and after.state.ended
@@ -97,7 +98,8 @@ class Observer:
     def _opened_changes(self, before: Generation, after: Generation, *, grown: bool) -> None:
         key = after.key
         wish = after.rank == before.rank and before.requested_end is None and after.requested_end is not None
-        require(grown or wish or _noted(before, after), "the rank only grows", (key, before.rank, after.rank))
+        noted = _noted(before, after) or _waits_longer(before, after)
+        require(grown or wish or noted, "the rank only grows", (key, before.rank, after.rank))
         require(after.held_credits == before.held_credits, "a hold does not change", key)
         again = before.state is State.WAITING and after.state is State.SUBMITTING
         require(not (again and before.requested_end), "what is to end is not submitted again", key)
@@ -158,6 +160,17 @@ class Observer:
         for output in generation.outputs:
             subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"
             require(subject in passed, "what is reachable has passed, and the record says so", output.name)
+
+
+def _waits_longer(before: AnyGeneration, after: AnyGeneration) -> bool:
+    """Whether it waits as before, and only for what, or until when, has changed."""
+    if isinstance(before, Received) and isinstance(after, Received):
+        return replace(after, reason=before.reason, text=before.text, history=before.history) == before
+    if not isinstance(before, Generation) or not isinstance(after, Generation) or before.state is not State.WAITING:
+        return False
+    attempt = replace(after.attempt, retry_at=before.attempt.retry_at)
+    plain = replace(after, attempt=attempt, reason=before.reason, text=before.text, history=before.history)
+    return after.reason is Reason.PAUSED and plain == before
 
 
 def _noted(before: Generation, after: Generation) -> bool:

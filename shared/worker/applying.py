@@ -36,6 +36,7 @@ from shared.core.money.windows import Span
 from shared.core.reasons import counted
 from shared.ports import Dependencies
 from shared.worker import accounts, approving
+from shared.worker.switching import switch
 
 _NOT_YET = "is not offered yet"
 
@@ -45,8 +46,6 @@ def not_offered(command: AccountCommand) -> str:
     match command.act:
         case SetLimit(scope="app") | RemoveLimit(scope="app"):
             return f"In the command {command.act.kind}, the scope app {_NOT_YET}. Nothing was changed."
-        case Pause() | Resume():
-            return f"The command {command.act.kind} {_NOT_YET}. Nothing was changed."
         case _:
             return ""
 
@@ -60,6 +59,8 @@ async def apply(deps: Dependencies, command: AccountCommand, came_at: datetime) 
         )
     if isinstance(act, Revoke) and (await deps.store.load_account(command.account_id))[0] is None:
         return refused(CommandReason.NO_ACCOUNT, f"There is no account {command.account_id}.")
+    if isinstance(act, Pause | Resume):
+        return await switch(deps, command, came_at)
     try:
         if isinstance(act, Approve | Deny):
             await _decide(deps, command, act)

@@ -29,6 +29,7 @@ from shared.worker import observing
 from shared.worker.creates import retry
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
+from shared.worker.pausing import paused_for, request_paused_for
 from shared.worker.reposting import post_again
 from shared.worker.requests import open_approved
 from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
@@ -110,7 +111,8 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
         await _check_approval(deps, found, loaded)
         return
     waited_s = (deps.now() - found.opened_at).total_seconds()
-    if waited_s <= deps.limits.patience_s:
+    paused = await request_paused_for(deps, found.request, loaded, found.opened_at)
+    if waited_s <= deps.limits.patience_s + paused.total_seconds():
         # Continue the back-off where the lost copy was: waits double, so the time waited gives the count.
         tries = int(max(waited_s, 1)).bit_length()
         message_id = found.key.named("again", f"{row.due_at.timestamp():.0f}")
@@ -140,8 +142,10 @@ async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded) -
 
 
 async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+    paused = await paused_for(deps, generation, deps.now())
+
     def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
-        return transitions.given_up(found, payer, deps.timing, deps.now())
+        return transitions.given_up(found, payer, deps.timing, deps.now(), paused)
 
     saved = await advance(deps, generation.key, step, loaded)
     if isinstance(saved, Changed):

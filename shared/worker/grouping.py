@@ -31,6 +31,7 @@ from shared.ports import (
     Unavailable,
     Wait,
 )
+from shared.worker.noting import note_move
 
 #: Every worker may save the same account at once. 30 tries with up to 1 s between them suffice for 200 writers.
 CONFLICT_TRIES = 30
@@ -99,6 +100,8 @@ async def _lead(
 
 async def save_alone(deps: Dependencies, mine: PendingMove, ready: Transition[Any]) -> Answer:
     """Commit what a call has decided on the rows that it has read."""
+    if ready.account is not None:
+        await note_move(deps, mine.key.account_id)
     try:
         after = await deps.store.commit(mine.loaded, ready)
     except Conflict:
@@ -114,6 +117,7 @@ async def _save_group(deps: Dependencies, moves: AccountMoves, mine: PendingMove
     for tried in range(CONFLICT_TRIES):
         if stale and (len(moves.waiting) == 1 or not await _read_again(deps, moves)):
             return _all_stale(moves)
+        await note_move(deps, mine.key.account_id)
         group = decided(moves)
         if not group or group[0].move is not mine:
             return Fate.STALE

@@ -7,7 +7,8 @@ Rules of this file:
 3. The entry of an end that never opened is added here, and the ledger's entries are linked here, so that no transition
    can forget either.
 4. The steps that a transition names are logged and counted here, after they are saved, and are kept in the history.
-5. Every caller passes what it has read (``loaded``): a second read of the same rows costs latency and money. A caller
+5. Before an account moves, it is noted that it moves today (noting.py).
+6. Every caller passes what it has read (``loaded``): a second read of the same rows costs latency and money. A caller
    that needs what others have saved meanwhile calls ``reload``.
 """
 

@@ -19,5 +19,5 @@ def test_the_page_names_what_is_not_offered_yet() -> None:
         assert isinstance(command, AccountCommand)
         if not_offered(command):
             missing.append(f"`{each.kind}`")
-    said = f"do not work: {', '.join(missing)}, and limits of the scope `app`."
+    said = f"do not work: {', '.join([*missing, 'limits of the scope `app`'])}."
     assert said in PAGE.read_text(encoding="utf-8")

@@ -48,6 +48,14 @@ def received(
     return stepped(None, taken_in).after(happened(Step.TAKEN_IN, reason=waits_for.reason))
 
 
+def waits_for(found: Received, waits: Refusal) -> Transition[Received] | None:
+    """It waits for something else than before, or for longer."""
+    if (found.reason, found.text) == (waits.reason, waits.text):
+        return None
+    changed = stepped(found.state, replace(found, reason=waits.reason, text=waits.text))
+    return changed.after(happened(Step.WAITS_FOR, reason=waits.reason))
+
+
 def refusal_of(
     request: GenerationRequest, payer: Payer | None, quoted: Quote | Refusal, now: datetime
 ) -> Refusal | None:
