@@ -84,12 +84,12 @@ class TableStore:
 
     def __init__(self, service: TableService, table: str) -> None:
         self._service = service
-        self._name = table
+        self.name = table
 
     async def ensure(self) -> None:
         """Create the table if it is missing. In production the deployment creates it."""
-        with sdk_translated(self._name, self._service.role):
-            await self._service.sdk.create_table_if_not_exists(self._name)
+        with sdk_translated(self.name, self._service.role):
+            await self._service.sdk.create_table_if_not_exists(self.name)
 
     async def load(self, key: Key) -> Loaded:
         """Implements ``Store``, with two concurrent point reads, or three for a user of an account of another id."""
@@ -229,7 +229,7 @@ class TableStore:
         """
         write_id = secrets.token_hex(8)
         writes = [({**row, "write_id": write_id}, etag) for row, etag in writes]
-        with translated(self._name, self._service.role):
+        with translated(self.name, self._service.role):
             try:
                 etags = await self._send(writes)
                 return {row["RowKey"]: etag for (row, _), etag in zip(writes, etags, strict=True)}
@@ -245,17 +245,17 @@ class TableStore:
     async def _send(self, writes: Sequence[Write]) -> list[str]:
         rest = self._service.rest
         if len(writes) > 1:
-            return await rest.transact(self._name, writes)
+            return await rest.transact(self.name, writes)
         row, etag = writes[0]
         if etag:  # replace and not merge, so that columns which became None are removed
-            return [await rest.replace(self._name, row, etag)]
-        return [await rest.insert(self._name, row)]
+            return [await rest.replace(self.name, row, etag)]
+        return [await rest.insert(self.name, row)]
 
     async def _row(self, partition_key: str, row_key: str) -> tuple[Mapping[str, Any] | None, str]:
         """A row and its ETag; None and "" if there is no such row."""
-        with translated(self._name, self._service.role):
+        with translated(self.name, self._service.role):
             try:
-                return await self._service.rest.read(self._name, {"PartitionKey": partition_key, "RowKey": row_key})
+                return await self._service.rest.read(self.name, {"PartitionKey": partition_key, "RowKey": row_key})
             except Answered as answered:
                 if is_row_missing(answered):
                     return None, ""
@@ -264,7 +264,7 @@ class TableStore:
     async def _query(
         self, query: str, columns: Sequence[str] = (), **parameters: object
     ) -> AsyncIterator[Mapping[str, Any]]:
-        with sdk_translated(self._name, self._service.role):
-            table = self._service.sdk.get_table_client(self._name)
+        with sdk_translated(self.name, self._service.role):
+            table = self._service.sdk.get_table_client(self.name)
             async for row in table.query_entities(query, parameters=parameters, select=list(columns) or None):
                 yield row
