@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import SynchronizedArray
+from typing import TypeAlias
 
 from dev.crowd.figures import Load, Told
 from dev.crowd.wire import Partition, Wire
@@ -32,6 +33,9 @@ from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.saving import advance, payer_of, save
 
 ACCOUNT = "crowd"
+
+Since: TypeAlias = Callable[[], float]
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 #: How long a generation is open.
 _LIFE_S = 1.0
@@ -52,7 +56,9 @@ class Place:
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
+    """What a process notes. ``late_s`` is the most by which a generation began late."""
+
     moves_s: list[float] = field(default_factory=list)
     late_s: float = 0.0
     deferred: int = 0
@@ -76,12 +82,12 @@ def _now() -> datetime:
 
 async def _run(place: Place, wire: Wire) -> Told:
     service = TableService(StorageAccount.by_string(place.connection_string, "table"), middlewares=(wire,))
-    deps, tally = dependencies(TableStore(service, place.table)), _Tally()
+    deps, tally = dependencies(TableStore(service, place.table)), Tally()
     await asyncio.sleep(max(0.0, place.began_s - time.monotonic()))
     cpu_s = time.process_time()
     async with asyncio.TaskGroup() as group:
         for key, at_s in times(place.load, place.number):
-            group.create_task(_live(deps, key, place.began_s + at_s, tally))
+            group.create_task(_begin(deps, key, place.began_s + at_s, tally))
     cpu_s = time.process_time() - cpu_s
     await service.close()
     return Told(
@@ -105,25 +111,30 @@ def times(load: Load, number: int) -> list[tuple[Key, float]]:
     ]
 
 
-async def _live(deps: Dependencies, key: Key, at_s: float, tally: _Tally) -> None:
+async def _begin(deps: Dependencies, key: Key, at_s: float, tally: Tally) -> None:
     await asyncio.sleep(at_s - time.monotonic())
-    tally.late_s = max(tally.late_s, time.monotonic() - at_s)
-    await _timed(lambda: _open(deps, key), tally)
-    await asyncio.sleep(_LIFE_S)
-    await _timed(lambda: _end(deps, key), tally)
+    await live(deps, key, lambda: time.monotonic() - at_s, tally, asyncio.sleep)
 
 
-async def _timed(move: Callable[[], Awaitable[None]], tally: _Tally) -> None:
-    began_s = time.monotonic()
+async def live(deps: Dependencies, key: Key, since_s: Since, tally: Tally, sleep: Sleep) -> None:
+    """One generation: it opens, runs and succeeds. ``since_s`` is how long ago it was to begin."""
+    tally.late_s = max(tally.late_s, since_s())
+    await _timed(lambda: _open(deps, key), since_s, tally, sleep)
+    await sleep(_LIFE_S)
+    await _timed(lambda: _end(deps, key), since_s, tally, sleep)
+
+
+async def _timed(move: Callable[[], Awaitable[None]], since_s: Since, tally: Tally, sleep: Sleep) -> None:
+    began_s = since_s()
     while True:
         try:
             await move()
         except Unavailable:
             tally.deferred += 1
-            await asyncio.sleep(_AGAIN_S)
+            await sleep(_AGAIN_S)
         else:
             break
-    tally.moves_s.append(time.monotonic() - began_s)
+    tally.moves_s.append(since_s() - began_s)
 
 
 async def _open(deps: Dependencies, key: Key) -> None:

@@ -44,7 +44,7 @@ async def crowded(load: Load, storage: Azurite) -> Figures:
         await worker.grant(deps, ACCOUNT, load.generations, grant_id="crowd")
         await worker.set_plan(deps, ACCOUNT, "premium", worker.Command(command_id="crowd"))
         figures = await _measured(load, storage, store)
-        return await _read_back(deps, figures)
+        return await read_back(deps, figures)
     finally:
         await service.close()
 
@@ -74,7 +74,7 @@ async def _measured(load: Load, storage: Azurite, store: TableStore) -> Figures:
     return Figures(load=load, took_s=took_s, told=tuple(told), entities=served, azurite_cpu_s=cpu_s)
 
 
-async def _read_back(deps: Dependencies, figures: Figures) -> Figures:
+async def read_back(deps: Dependencies, figures: Figures) -> Figures:
     """The same with what the tables say: the audit, and a walk over the whole chain."""
     off = [str(each) async for each in worker.audit(deps, ACCOUNT)]
     walked = await worker.verify(deps, ACCOUNT)
