@@ -46,6 +46,12 @@ class FakeIndex:
         self.rows[turn.key] = replace(self.rows[turn.key], turn=turn, due_at=due_at)
         return True
 
+    async def release(self, key: Key, due_at: datetime) -> None:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        if key in self.rows:
+            self.rows[key] = replace(self.rows[key], turn=None, due_at=due_at)
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)

@@ -101,6 +101,9 @@ class OpenIndex(Protocol):
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Write a turn, and change ``due_at``, of an existing row. Returns False without one: it has ended."""
 
+    async def release(self, key: Key, due_at: datetime) -> None:
+        """Take the turn from an existing row, if it has one, and change ``due_at``. Does nothing without a row."""
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """The turns in hand of one account, or of all, in no order."""
 

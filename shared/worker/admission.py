@@ -29,6 +29,7 @@ from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.clashes import clashes
+from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, payer_of, save
 from shared.worker.screening import screen_request, with_records
@@ -65,22 +66,26 @@ async def screen(deps: Dependencies, admitted: Admission, before: Received | Non
 
 
 async def reserve(
-    deps: Dependencies, screened: Admission, loaded: Loaded
+    deps: Dependencies, screened: Admission, loaded: Loaded, *, has_row: bool
 ) -> Changed[AnyGeneration] | Unchanged[AnyGeneration] | Absent:
     """Phase 3: save the generation with its hold, or its refusal, or what it waits for.
 
-    Nothing is saved if it was opened or closed meanwhile, or waits for the same approval already.
+    Nothing is saved if it was opened, closed or parked meanwhile, or waits for the same approval already. ``has_row``:
+    its row in the open index is there, and has its turn. What waits for an approval has none.
     """
     message, quoted, seed, now = screened.message, screened.quoted, deps.new_seed(), deps.now()
     waits = isinstance(loaded.generation, Received | None) and _exceeded(
         screened, payer_of(deps, loaded), loaded.generation, quoted, now
     )
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
-    await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
+    if waits or not has_row:
+        await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
 
     def decide(current: Loaded) -> Transition[AnyGeneration] | None:
         before = current.generation
         if isinstance(before, Generation | Closed) or clashes(before, message.digest):
+            return None
+        if waits_for_turn(before) and current.generation_etag != loaded.generation_etag:
             return None
         payer = payer_of(deps, current)
         quote_now = _quote_for(deps, screened, payer)

@@ -47,7 +47,7 @@ async def ask(deps: Dependencies, waits: Received, loaded: Loaded) -> None:
             metadata=waits.request.metadata,
         )
     )
-    await deps.index.move(waits.key, waits.approval.until)
+    await deps.index.release(waits.key, waits.approval.until)
 
 
 async def approve(deps: Dependencies, key: Key, limit_id: str, most_credits: int, command: Command) -> None:

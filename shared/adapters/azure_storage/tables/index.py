@@ -7,7 +7,7 @@ Writes carry no ETag, because a row is only a reminder: the message handler read
 
 import heapq
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from shared.adapters.azure_storage.errors import Answered, answered_by_sdk
@@ -44,10 +44,14 @@ class TableIndex:
         """Implements ``OpenIndex``."""
         return await self._merge(turn.key, {"due_at": due_at, **rows.turn_columns(turn)})
 
+    async def release(self, key: Key, due_at: datetime) -> None:
+        """Implements ``OpenIndex``. A merge cannot remove a column, so a time long ago says that there is no turn."""
+        await self._merge(key, {"due_at": due_at, "turn_at": rows.NO_TURN})
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """Implements ``OpenIndex``. A row without the column does not match. "<" is the character after ";"."""
-        query = "turn_at ge @first"
-        parameters: dict[str, Any] = {"first": datetime(1980, 1, 1, tzinfo=UTC)}
+        query = "turn_at gt @none"
+        parameters: dict[str, Any] = {"none": rows.NO_TURN}
         if account_id:
             query += " and PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
             of_account = {
