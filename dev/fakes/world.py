@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
 from dev.fakes.commands import FakeCommands
@@ -74,6 +75,7 @@ class World:
         self.commands = FakeCommands()
         self.switches = FakeSwitches()
         self.waiting = FakeWaitingList()
+        self.app_windows = FakeAppWindows()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -97,6 +99,7 @@ class World:
             commands=self.commands,
             switches=self.switches,
             waiting=self.waiting,
+            app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

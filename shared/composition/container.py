@@ -87,6 +87,7 @@ class Container(SafetyPart):
             switches=self.switches,
             waiting=self.waiting,
             pace=lambda: self.provider.pace_now(),  # noqa: PLW0108  # the provider is replaced by tools and tests
+            app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

@@ -20,6 +20,17 @@ from shared.ports.errors import Conflict, CutShort, OutputUnfit, Paused, Picture
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Deferrable, Envelope, Messenger, Sendable
 from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.pending import (
+    AccountMoves,
+    Answer,
+    Fate,
+    Known,
+    KnownUser,
+    PendingMove,
+    PendingMoves,
+    Saved,
+    Wait,
+)
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
@@ -42,6 +53,8 @@ __all__ = [
     "OUTPUTS_AT_ONCE",
     "PLACES_FRESH",
     "TURNS_FRESH",
+    "AccountMoves",
+    "Answer",
     "Cleaned",
     "CommandRecord",
     "Commands",
@@ -52,10 +65,13 @@ __all__ = [
     "Deferrable",
     "Dependencies",
     "Envelope",
+    "Fate",
     "FillUploads",
     "Images",
     "InputFiles",
     "Inputs",
+    "Known",
+    "KnownUser",
     "Limits",
     "Loaded",
     "Messenger",
@@ -67,6 +83,8 @@ __all__ = [
     "Outputs",
     "PaceNow",
     "Paused",
+    "PendingMove",
+    "PendingMoves",
     "Picture",
     "PictureUnfit",
     "PlaceRow",
@@ -79,6 +97,7 @@ __all__ = [
     "RecentSwitches",
     "RecentTurns",
     "Records",
+    "Saved",
     "Screener",
     "Sendable",
     "Signer",
@@ -88,6 +107,7 @@ __all__ = [
     "Unavailable",
     "UnreadableRow",
     "Uploads",
+    "Wait",
     "Waiting",
     "WaitingList",
 ]

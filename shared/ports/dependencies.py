@@ -10,10 +10,12 @@ from shared.core.lifecycle.attempt import Timing
 from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
+from shared.ports.app_windows import AppUse, AppWindows
 from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
 from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.pending import PendingMoves
 from shared.ports.pictures import Images
 from shared.ports.proofs import Proofs, Signer
 from shared.ports.provider import Provider
@@ -81,6 +83,7 @@ class Dependencies:
     commands: Commands
     switches: SwitchBoard
     waiting: WaitingList
+    app_windows: AppWindows
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog
@@ -99,6 +102,8 @@ class Dependencies:
     wary: bool = False
     #: What this instance has written to ``moved`` today.
     noted_today: NotedToday = field(default_factory=NotedToday)
+    #: What this instance knows of the use of the whole app. Nothing without a limit of the app.
+    app_use: AppUse = field(default_factory=AppUse)
     #: The kill switches as this instance read them last.
     recent_switches: RecentSwitches = field(default_factory=RecentSwitches)
     #: What this instance knows of the turns.
@@ -107,3 +112,5 @@ class Dependencies:
     pace: Callable[[], PaceNow | None] = lambda: None
     #: Acquire before fetching an output; release after storing it.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))
+    #: The moves of credits that calls of this process save together.
+    pending: PendingMoves = field(default_factory=PendingMoves)
