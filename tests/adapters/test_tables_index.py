@@ -129,6 +129,20 @@ async def test_a_turn_is_given_to_a_row_and_goes_with_it(index: OpenIndex) -> No
     assert list(await index.turns()) == []
 
 
+async def test_a_turn_is_given_back_and_given_anew(index: OpenIndex) -> None:
+    """With the time of the next check, and nothing else changes; what has no row stays without one."""
+    row, later = open_row(KEY), NOW + timedelta(seconds=30)
+    await index.put(replace(row, turn=a_turn(KEY, begun=True)))
+    await index.release(KEY, later)
+    assert await index.get(KEY) == replace(row, due_at=later)
+    assert list(await index.turns()) == list(await index.turns("ada")) == []
+    await index.give(a_turn(KEY), later)
+    assert list(await index.turns("ada")) == [a_turn(KEY)]
+    await index.remove(KEY)
+    await index.release(KEY, later)
+    assert await index.get(KEY) is None
+
+
 async def test_a_turn_brings_no_row_back(index: OpenIndex) -> None:
     """What has ended meanwhile needs none."""
     assert not await index.give(a_turn(KEY), NOW)
