@@ -46,6 +46,11 @@ class FakeIndex:
         self.rows[turn.key] = replace(self.rows[turn.key], turn=turn, due_at=due_at)
         return True
 
+    async def of_account(self, account_id: str) -> Sequence[Key]:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        return [key for key in self.rows if key.account_id == account_id]
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)

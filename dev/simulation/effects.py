@@ -89,6 +89,7 @@ DEPENDENCIES = {
     "store": Dependency.TABLES,
     "index": Dependency.TABLES,
     "moved": Dependency.TABLES,
+    "nights": Dependency.TABLES,
     "commands": Dependency.TABLES,
     "provider": Dependency.REPLICATE,
     "screener": Dependency.CONTENT_SAFETY,

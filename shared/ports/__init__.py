@@ -19,7 +19,7 @@ from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
 from shared.ports.errors import Conflict, CutShort, OutputUnfit, PictureUnfit, Unavailable, UnreadableRow
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
-from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.moved import MovedAccounts, NightProgress, Nights, NotedToday
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
@@ -48,6 +48,8 @@ __all__ = [
     "Loaded",
     "Messenger",
     "MovedAccounts",
+    "NightProgress",
+    "Nights",
     "NotedToday",
     "OpenIndex",
     "OpenRow",

@@ -101,6 +101,9 @@ class OpenIndex(Protocol):
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Write a turn, and change ``due_at``, of an existing row. Returns False without one: it has ended."""
 
+    async def of_account(self, account_id: str) -> Sequence[Key]:
+        """The keys of all rows of one account, in no order."""
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """The turns in hand of one account, or of all, in no order."""
 

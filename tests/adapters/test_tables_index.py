@@ -133,3 +133,12 @@ async def test_a_turn_brings_no_row_back(index: OpenIndex) -> None:
     """What has ended meanwhile needs none."""
     assert not await index.give(a_turn(KEY), NOW)
     assert await index.get(KEY) is None
+
+
+async def test_the_keys_of_an_account_are_those_of_its_rows(index: OpenIndex) -> None:
+    """Of all its users, with a turn or without; not those of an account whose id begins alike, or of none."""
+    mine = [Key("acme", "one"), Key("ada", "one", "acme"), Key("ada", "two", "acme")]
+    for key in (*mine, Key("acme-2", "one"), Key("acm", "one"), Key("acme", "one", "rival")):
+        await index.put(open_row(key))
+    assert sorted(await index.of_account("acme")) == sorted(mine)
+    assert list(await index.of_account("ac")) == []

@@ -4,6 +4,7 @@ store.py        TableStore: accounts, generations and ledger; a move of credits 
 index.py        TableIndex: the open index, a row for each generation that is not finished and announced
 commands.py     TableCommands: which account commands were given, and what became of them
 moved.py        TableMovedAccounts: which accounts moved on which day
+nights.py       TableNights: how far the night's audit has come
 waiting.py      TableWaitingList: the requests that wait for a turn
 rows.py         turns our types into rows, and rows into our types
 columns.py      reads one row's columns by name and type
@@ -17,6 +18,7 @@ from shared.adapters.azure_storage.tables.commands import TableCommands
 from shared.adapters.azure_storage.tables.errors import TablesRefused
 from shared.adapters.azure_storage.tables.index import TableIndex
 from shared.adapters.azure_storage.tables.moved import TableMovedAccounts
+from shared.adapters.azure_storage.tables.nights import TableNights
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.adapters.azure_storage.tables.store import TableStore
 from shared.adapters.azure_storage.tables.waiting import TableWaitingList
@@ -26,6 +28,7 @@ __all__ = [
     "TableCommands",
     "TableIndex",
     "TableMovedAccounts",
+    "TableNights",
     "TableService",
     "TableStore",
     "TableWaitingList",

@@ -18,6 +18,9 @@ from shared.core.keys import Key
 from shared.core.turns.shares import Turn
 from shared.ports import OpenRow
 
+#: The rows of one account are one range of keys.
+_OF_ACCOUNT = "PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
+
 
 class TableIndex:
     """The open index in one table. The caller closes the service."""
@@ -44,18 +47,20 @@ class TableIndex:
         """Implements ``OpenIndex``."""
         return await self._merge(turn.key, {"due_at": due_at, **rows.turn_columns(turn)})
 
+    async def of_account(self, account_id: str) -> Sequence[Key]:
+        """Implements ``OpenIndex``."""
+        table = self._service.sdk.get_table_client(self._name)
+        with sdk_translated(self._name, self._service.role):
+            found = table.query_entities(_OF_ACCOUNT, parameters=_range(account_id))
+            return [rows.open_of(row).key async for row in found]
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
-        """Implements ``OpenIndex``. A row without the column does not match. "<" is the character after ";"."""
+        """Implements ``OpenIndex``. A row without the column does not match."""
         query = "turn_at ge @first"
         parameters: dict[str, Any] = {"first": datetime(1980, 1, 1, tzinfo=UTC)}
         if account_id:
-            query += " and PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
-            of_account = {
-                "partition": rows.open_partition(account_id),
-                "from": f"{account_id};",
-                "to": f"{account_id}<",
-            }
-            parameters |= of_account
+            query += f" and {_OF_ACCOUNT}"
+            parameters |= _range(account_id)
         table = self._service.sdk.get_table_client(self._name)
         with sdk_translated(self._name, self._service.role):
             found = [rows.turn_of(row) async for row in table.query_entities(query, parameters=parameters)]
@@ -105,6 +110,11 @@ class TableIndex:
                 candidates = kept + [rows.open_of(row) async for row in page]
                 kept = heapq.nsmallest(limit, candidates, key=lambda row: (row.expires_at, row.key))
         return kept
+
+
+def _range(account_id: str) -> dict[str, str]:
+    """The parameters of ``_OF_ACCOUNT``. "<" is the character after ";"."""
+    return {"partition": rows.open_partition(account_id), "from": f"{account_id};", "to": f"{account_id}<"}
 
 
 def _keys(key: Key) -> dict[str, str]:
