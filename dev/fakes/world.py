@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
 from dev.fakes.commands import FakeCommands
@@ -26,6 +27,7 @@ from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.signing import fake_names_key, fake_signer
 from dev.fakes.store import FakeStore
+from dev.fakes.switches import FakeSwitches
 from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
 from shared.core.catalog.catalog import Catalog
@@ -71,6 +73,8 @@ class World:
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
         self.commands = FakeCommands()
+        self.switches = FakeSwitches()
+        self.app_windows = FakeAppWindows()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -93,6 +97,8 @@ class World:
             signer=fake_signer(),
             names_key=fake_names_key(),
             commands=self.commands,
+            switches=self.switches,
+            app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

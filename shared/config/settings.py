@@ -97,6 +97,7 @@ class Settings:
     give_up_after_s: int
     patience_s: int
     approve_within_s: int
+    longest_pause_s: int
     azure_client_id: str
     log_level: str
     telemetry: str
@@ -374,6 +375,7 @@ NAMES: tuple[Name, ...] = (
     _seconds("GIVE_UP_AFTER_S", 21600, 60, 604800),
     _seconds("PATIENCE_S", 21600, 60, 604800),
     _seconds("APPROVE_WITHIN_S", 259200, 60, 604800),
+    _seconds("LONGEST_PAUSE_S", 604800, 60, 2592000),
     _name("AZURE_CLIENT_ID", "", _text, "the client id of the managed identity"),
     _name("LOG_LEVEL", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
     _name("TELEMETRY", "logs", _one_of("logs", "opentelemetry"), "logs or opentelemetry"),

@@ -54,7 +54,7 @@ class NightProgress:
     """How far the night's audit has come.
 
     ``began_at``: when the night's first call began. ``day``: the day whose accounts are looked at, up to and with the
-    account ``after``. ``checked``: accounts in this night. ``swept``: old files were deleted. ``told``: it was logged
+    account ``after``. ``checked``: accounts in this night. ``swept``: old files were deleted. ``logged``: it was logged
     that the night did not come to its end.
     """
 
@@ -63,7 +63,7 @@ class NightProgress:
     after: str = ""
     checked: int = 0
     swept: bool = False
-    told: bool = False
+    logged: bool = False
 
 
 class Nights(Protocol):

@@ -65,7 +65,7 @@ async def begin_call(deps: Dependencies) -> NightProgress | None:
     if last is None:
         return NightProgress(began_at=now, day=_last_day(now) - timedelta(days=DAYS_KEPT - 1))
     if now - last.began_at >= _NEXT_NIGHT:
-        if not last.told and last.day <= _last_day(last.began_at):
+        if not last.logged and last.day <= _last_day(last.began_at):
             _tell(deps, last)
         return NightProgress(began_at=now, day=last.day, after=last.after)
     if now - last.began_at >= NIGHT or (last.swept and last.day > _last_day(now)):
@@ -118,7 +118,7 @@ class Call:
         now = self._deps.now()
         if self.progress.day <= _last_day(now) and now + BETWEEN_CALLS >= self.progress.began_at + NIGHT:
             _tell(self._deps, self.progress)
-            self.progress = replace(self.progress, told=True)
+            self.progress = replace(self.progress, logged=True)
         await self._deps.nights.keep(self.progress)
 
     async def _look(self, account_id: str) -> Looked:

@@ -104,6 +104,10 @@ async def save(
             loaded = await reload(deps, key)
         else:
             _report(deps, key, transition)
+            if transition.entries and deps.recent_switches.known_limits.limits:
+                from shared.worker.app_limits import count  # noqa: PLC0415  # only an app with limits of its own
+
+                await count(deps, transition.entries)
             return Changed(transition.generation, after)
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 

@@ -8,20 +8,24 @@ import pytest_asyncio
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import Azurite
+from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.commands import FakeCommands
 from dev.fakes.index import FakeIndex
 from dev.fakes.moved import FakeMovedAccounts, FakeNights
 from dev.fakes.store import FakeStore
+from dev.fakes.switches import FakeSwitches
 from dev.fakes.waiting import FakeWaitingList
 from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import (
+    TableAppWindows,
     TableCommands,
     TableIndex,
     TableMovedAccounts,
     TableNights,
     TableService,
     TableStore,
+    TableSwitches,
     TableWaitingList,
 )
 from tests.adapters.azurite import azurite, blob_service, table_service
@@ -46,6 +50,22 @@ async def table_commands(table_service: TableService) -> TableCommands:
     name = fresh_name()
     await TableStore(table_service, name).ensure()
     return TableCommands(table_service, name)
+
+
+@pytest_asyncio.fixture
+async def table_switches(table_service: TableService) -> TableSwitches:
+    """The kill switches in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableSwitches(table_service, name)
+
+
+@pytest_asyncio.fixture
+async def table_app_windows(table_service: TableService) -> TableAppWindows:
+    """What the app uses, in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableAppWindows(table_service, name)
 
 
 @pytest_asyncio.fixture
@@ -103,6 +123,20 @@ def commands(request: pytest.FixtureRequest) -> FakeCommands | TableCommands:
     """The records of account commands, in a table without any."""
     real: TableCommands | None = None if request.param == "fake" else request.getfixturevalue("table_commands")
     return real or FakeCommands()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def switches(request: pytest.FixtureRequest) -> FakeSwitches | TableSwitches:
+    """The kill switches, none of them ever used."""
+    real: TableSwitches | None = None if request.param == "fake" else request.getfixturevalue("table_switches")
+    return real or FakeSwitches()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def app_windows(request: pytest.FixtureRequest) -> FakeAppWindows | TableAppWindows:
+    """What the app uses: nothing yet."""
+    real: TableAppWindows | None = None if request.param == "fake" else request.getfixturevalue("table_app_windows")
+    return real or FakeAppWindows()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

@@ -23,7 +23,7 @@ async def test_what_is_kept_reads_back(nights: Nights, an_id: str) -> None:
     """The last that was kept, with any account, to the microsecond."""
     await nights.keep(PROGRESS)
     last = replace(
-        PROGRESS, began_at=NOW.replace(microsecond=123457), after=an_id, checked=2**40, swept=True, told=True
+        PROGRESS, began_at=NOW.replace(microsecond=123457), after=an_id, checked=2**40, swept=True, logged=True
     )
     await nights.keep(last)
     assert await nights.progress() == last

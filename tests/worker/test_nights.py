@@ -170,7 +170,7 @@ async def test_what_a_night_leaves_is_the_next_ones_first_work() -> None:
     assert world.telemetry.total("darkroom.audits_unfinished") == 1
 
 
-async def test_a_night_whose_last_call_never_came_is_told_by_the_next_night() -> None:
+async def test_a_night_whose_last_call_never_came_is_reported_by_the_next_night() -> None:
     """The host was down from the first call on."""
     world, store = await crowd(40)
     store.entry_s = 30.0

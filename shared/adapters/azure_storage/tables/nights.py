@@ -41,7 +41,7 @@ class TableNights:
             "after": progress.after,
             "checked": progress.checked,
             "swept": progress.swept,
-            "told": progress.told,
+            "logged": progress.logged,
         }
         with translated(self._name, self._service.role):
             await self._service.rest.replace(self._name, row)
@@ -59,5 +59,5 @@ def _progress_of(row: Mapping[str, Any]) -> NightProgress:
         after=columns.get("after", str),
         checked=columns.get("checked", int),
         swept=columns.get("swept", bool),
-        told=columns.get("told", bool),
+        logged=columns.get("logged", bool),
     )
