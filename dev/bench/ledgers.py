@@ -74,7 +74,7 @@ def entry_of(seq: int, key: bytes, previous: str, digest: str = "") -> LedgerEnt
         entry=keyed(key, Named.ENTRY, entry_id),
         user=_keyed(key, Named.USER, facts.get("user_id", "")),
     )
-    links = {"previous": previous, "stand_ins": stands, "digest": digest}
+    links: dict[str, Any] = {"previous": previous, "stand_ins": stands, "digest": digest}
     return LedgerEntry(account_id=CUSTOMER, seq=seq, move=move, entry_id=entry_id, at=_AT, **facts, **links)
 
 

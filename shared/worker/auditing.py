@@ -149,7 +149,8 @@ def beside(account: Account, sums: Sequence[int], counted: CountedBuckets, named
     have = {named(bucket.terms.bucket_id): (bucket.available, bucket.held) for bucket in account.buckets}
     for name in sorted(have.keys() | counted.keys(), key=lambda name: shown.get(name, name)):
         both = zip(("available", "held"), have.get(name, (0, 0)), counted.get(name, (0, 0)), strict=True)
-        pairs += [(f"bucket {shown.get(name, name)} {what}", one, other) for what, one, other in both]
+        label = f"bucket {shown.get(name, name)}"
+        pairs += [(f"{label} {what}", one, other) for what, one, other in both]
     return [Difference(account.account_id, what, one, other) for what, one, other in pairs if one != other]
 
 

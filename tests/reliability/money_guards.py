@@ -155,7 +155,12 @@ MONEY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a bucket's credits are those of the ledger",
         WORKER + "auditing.py",
-        (("    pairs += replay.buckets_beside(account)\n", ""),),
+        (
+            (
+                '        pairs += [(f"{label} {what}", one, other) for what, one, other in both]\n',
+                "",
+            ),
+        ),
         worker_test("test_auditing.py::test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_mended"),
     ),
     Guard(
