@@ -11,9 +11,15 @@ _MOVES = "test_auditing.py::test_an_account_that_moves_meanwhile_is_no_differenc
 NIGHT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an account is noted before a generation moves it",
-        WORKER + "saving.py",
-        (("            await note_move(deps, key.account_id)\n", "            pass\n"),),
+        WORKER + "grouping.py",
+        (("        await note_move(deps, mine.key.account_id)\n    try:\n", "        pass\n    try:\n"),),
         worker_test("test_noting.py::test_nothing_moves_before_it_is_noted[request]"),
+    ),
+    Guard(
+        "an account is noted before a group moves it",
+        WORKER + "grouping.py",
+        (("        await note_move(deps, mine.key.account_id)\n        group =", "        group ="),),
+        worker_test("test_noting.py::test_no_group_moves_before_it_is_noted"),
     ),
     Guard(
         "an account is noted before a command moves it",
