@@ -72,7 +72,7 @@ class World:
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
-        self.commands = FakeCommands()
+        self.commands = FakeCommands(self.store)
         self.switches = FakeSwitches()
         self.app_windows = FakeAppWindows()
         self.messenger = FakeMessenger()

@@ -69,7 +69,7 @@ class Store(Protocol):
         """
 
     async def entry(self, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
-        """Read one ledger entry, by its kind and id."""
+        """Read one ledger entry, by its kind and id. Raises Conflict if its command was refused: see ``Commands``."""
 
     def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """Iterate over the ledger entries of one account after a number, in the order of their numbers."""
