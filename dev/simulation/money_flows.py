@@ -36,6 +36,13 @@ async def refund(stage: Stage) -> Faced:
     return Faced(None, command=_command("refund", credits=1, generation_id=KEY.generation_id))
 
 
+async def refund_of_more(stage: Stage) -> Faced:
+    """A refund of two credits, of which one was given back before."""
+    await _paid(stage)
+    await _give(stage.world, _command("refund", "first", credits=1, generation_id=KEY.generation_id))
+    return Faced(None, command=_command("refund", credits=2, generation_id=KEY.generation_id))
+
+
 async def refund_of_expired(stage: Stage) -> Faced:
     """The same, of credits that have expired meanwhile: they expire as they are given back."""
     await _soon(stage)
@@ -160,6 +167,7 @@ def _command(kind: str, command_id: str = "c1", **fields: object) -> AccountComm
 
 MONEY_FLOWS: tuple[Flow, ...] = (
     Flow("refund", refund, ends=_SUCCEEDS),
+    Flow("refund of more than is left", refund_of_more, ends=_SUCCEEDS),
     Flow("refund of credits that have expired", refund_of_expired, ends=_SUCCEEDS),
     Flow("request with credits that expire", request_before_expiry, creates=True, ends=_PAID_OR_NOT),
     Flow("webhook after the credits have expired", webhook_after_expiry, ends=_PAID_OR_NOT),
