@@ -71,6 +71,7 @@ class Container(SafetyPart):
             store=self.store,
             index=self.index,
             moved=self.moved,
+            nights=self.nights,
             providers={REPLICATE: self.provider},
             images=PillowImages(),
             screener=self.screener,

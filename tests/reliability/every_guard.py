@@ -7,6 +7,7 @@ from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.money_guards import MONEY_GUARDS
+from tests.reliability.night_guards import NIGHT_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.pause_guards import PAUSE_GUARDS
@@ -23,6 +24,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     COMMAND_GUARDS,
     MODALITY_GUARDS,
     MONEY_GUARDS,
+    NIGHT_GUARDS,
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,
     PAUSE_GUARDS,

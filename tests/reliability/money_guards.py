@@ -3,7 +3,7 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.money_guards`` prints it).
 """
 
-from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, flow_test, table, worker_test
 
 _MONEY = CORE + "money/"
 
@@ -155,7 +155,12 @@ MONEY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a bucket's credits are those of the ledger",
         WORKER + "auditing.py",
-        (("    pairs += replay.buckets_beside(account)\n", ""),),
+        (
+            (
+                '        pairs += [(f"{label} {what}", one, other) for what, one, other in both]\n',
+                "",
+            ),
+        ),
         worker_test("test_auditing.py::test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_mended"),
     ),
     Guard(
@@ -163,6 +168,45 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         WORKER + "auditing.py",
         (("        return not fits or entry.digest != self.head\n", "        return False\n"),),
         worker_test("test_auditing.py::test_an_entry_that_was_changed_is_reported"),
+    ),
+    Guard(
+        "what is due comes with the end of a generation",
+        _MONEY + "moves.py",
+        (
+            (
+                "    so_far = brought(account, posting)\n    sums = Sums(available=amount - captured,",
+                "    so_far = Moved(account)\n    sums = Sums(available=amount - captured,",
+            ),
+        ),
+        flow_test("webhook in the next period"),
+    ),
+    Guard(
+        "what is due comes with a hold",
+        _MONEY + "moves.py",
+        (
+            (
+                "    so_far = brought(account, posting)\n    account, user = so_far.account",
+                "    so_far = Moved(account)\n    account, user = so_far.account",
+            ),
+        ),
+        flow_test("request at the end of a period"),
+    ),
+    Guard(
+        "what is refunded to a bucket that has expired expires",
+        _MONEY + "moves.py",
+        (
+            (
+                "    return _without_expired(so_far, so_far.entries[-1].at)\n",
+                "    return so_far\n",
+            ),
+        ),
+        flow_test("refund of credits that have expired"),
+    ),
+    Guard(
+        "a refund that a crash cut off is not made twice",
+        WORKER + "accounts.py",
+        ((" moves.said_of_refund(amount, key)):\n", " moves.said_of_refund(amount, key)) and False:\n"),),
+        flow_test("refund"),
     ),
 )
 
