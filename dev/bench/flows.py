@@ -38,7 +38,6 @@ from shared.core.requests.parsing import parse_request
 from shared.core.switches import Switches
 from shared.ports import Dependencies, Envelope, Sendable, SwitchBoard
 from shared.ports.switches import RecentSwitches
-from shared.worker.noting import note_move
 
 USER = "user-0"
 
@@ -266,7 +265,6 @@ async def walking(around: RunningDependencies) -> AsyncIterator[Walk]:
     try:
         await stack.ensure(app)
         rich = granted(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
-        await note_move(app.deps, USER)  # an account's first move of a day is the only one with this write
         await app.store.post(rich.account, "", rich.entries)
         await around.runs_for(0.3, 0)
         yield Walk(around, app)

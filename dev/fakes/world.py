@@ -21,7 +21,6 @@ from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
 from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
-from dev.fakes.moved import FakeMovedAccounts
 from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.signing import fake_names_key, fake_signer
@@ -64,7 +63,6 @@ class World:
         self.time = START
         self.store = FakeStore()
         self.index = FakeIndex()
-        self.moved = FakeMovedAccounts()
         self.replicate = FakeReplicate(self.now)
         self.images = FakeImages()
         self.screener = FakeScreener()
@@ -79,7 +77,6 @@ class World:
         self.deps = Dependencies(
             store=self.store,
             index=self.index,
-            moved=self.moved,
             providers={REPLICATE: self.replicate},
             images=self.images,
             screener=self.screener,

@@ -89,7 +89,6 @@ def modes_of(effect: str) -> tuple[Mode, ...]:
 DEPENDENCIES = {
     "store": Dependency.TABLES,
     "index": Dependency.TABLES,
-    "moved": Dependency.TABLES,
     "commands": Dependency.TABLES,
     "switches": Dependency.TABLES,
     "provider": Dependency.REPLICATE,
@@ -139,7 +138,7 @@ WAYS_OUT = tuple(
 )
 
 
-_ITERATORS = {"recent", "ledger", "accounts", "generations", "of_day"}
+_ITERATORS = {"recent", "ledger", "accounts", "generations"}
 _CONTEXTS = {"fetch"}
 
 #: These methods return a variant of the port itself and call nothing.

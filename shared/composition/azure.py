@@ -22,14 +22,7 @@ if TYPE_CHECKING:
         BlobSdk,
         BlobUploads,
     )
-    from shared.adapters.azure_storage.tables import (
-        TableCommands,
-        TableIndex,
-        TableMovedAccounts,
-        TableService,
-        TableStore,
-        TableSwitches,
-    )
+    from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore, TableSwitches
     from shared.adapters.service_bus import ServiceBusMessenger
 
 
@@ -102,13 +95,6 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableIndex
 
         return TableIndex(self._tables, self.settings.open_table)
-
-    @cached_property
-    def moved(self) -> "TableMovedAccounts":
-        """Which accounts moved on which day."""
-        from shared.adapters.azure_storage.tables import TableMovedAccounts
-
-        return TableMovedAccounts(self._tables, self.settings.moved_table)
 
     @cached_property
     def _blob_client(self) -> "BlobRestClient":

@@ -70,7 +70,6 @@ class Container(SafetyPart):
         return Dependencies(
             store=self.store,
             index=self.index,
-            moved=self.moved,
             providers={REPLICATE: self.provider},
             images=PillowImages(),
             screener=self.screener,

@@ -53,7 +53,6 @@ class Settings:
     table_url: str
     state_table: str
     open_table: str
-    moved_table: str
     outputs_container: str
     dead_letters_container: str
     key_vault_url: str
@@ -323,8 +322,6 @@ NAMES: tuple[Name, ...] = (
     _name("STORAGE_TABLE_URL", "", _url, _URL_SHAPE, "table_url"),
     _name("STATE_TABLE", "state", _table, "3 to 63 letters and digits, a letter first"),
     _name("OPEN_TABLE", "open", _table, "3 to 63 letters and digits, a letter first"),
-    # A row for each account that moved on a day: what the audit and the app's limits look at.
-    _name("MOVED_TABLE", "moved", _table, "3 to 63 letters and digits, a letter first"),
     _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
     _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
     _name("KEY_VAULT_URL", "", _host, _HOST_SHAPE),

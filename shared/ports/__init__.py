@@ -19,7 +19,6 @@ from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
 from shared.ports.errors import Conflict, CutShort, OutputUnfit, Paused, PictureUnfit, Unavailable, UnreadableRow
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
-from shared.ports.moved import MovedAccounts, NotedToday
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
@@ -48,8 +47,6 @@ __all__ = [
     "Limits",
     "Loaded",
     "Messenger",
-    "MovedAccounts",
-    "NotedToday",
     "OpenIndex",
     "OpenRow",
     "OutputUnfit",

@@ -13,7 +13,6 @@ from shared.core.safety.moderation import Policy
 from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
-from shared.ports.moved import MovedAccounts, NotedToday
 from shared.ports.pictures import Images
 from shared.ports.proofs import Proofs, Signer
 from shared.ports.provider import Provider
@@ -60,7 +59,6 @@ class Dependencies:
 
     store: Store
     index: OpenIndex
-    moved: MovedAccounts
     #: By name, because an attempt is looked up at the provider that runs it.
     providers: Mapping[ProviderName, Provider]
     images: Images
@@ -93,8 +91,6 @@ class Dependencies:
     sleep: Callable[[float], Awaitable[None]]
     #: True if deliveries of this message were lost so often that one of its pictures may have ended workers.
     wary: bool = False
-    #: What this instance has written to ``moved`` today.
-    noted_today: NotedToday = field(default_factory=NotedToday)
     #: The kill switches as this instance read them last.
     recent_switches: RecentSwitches = field(default_factory=RecentSwitches)
     #: Acquire before fetching an output; release after storing it.

@@ -11,7 +11,6 @@ from dev.azurite import Azurite
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.commands import FakeCommands
 from dev.fakes.index import FakeIndex
-from dev.fakes.moved import FakeMovedAccounts
 from dev.fakes.store import FakeStore
 from dev.fakes.switches import FakeSwitches
 from dev.fakes.waiting import FakeWaitingList
@@ -19,7 +18,6 @@ from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import (
     TableCommands,
     TableIndex,
-    TableMovedAccounts,
     TableService,
     TableStore,
     TableSwitches,
@@ -74,14 +72,6 @@ async def table_waiting_list(table_service: TableService) -> TableWaitingList:
 
 
 @pytest_asyncio.fixture
-async def table_moved(table_service: TableService) -> TableMovedAccounts:
-    """The accounts that moved, in a new table."""
-    made = TableMovedAccounts(table_service, fresh_name())
-    await made.ensure()
-    return made
-
-
-@pytest_asyncio.fixture
 async def blob_containers(blob_service: BlobServiceClient, azurite: Azurite) -> AsyncIterator[AllBlobs]:  # a fixture
     """New containers."""
     account = StorageAccount.by_string(azurite.connection_string, "blob")
@@ -125,13 +115,6 @@ def waiting_list(request: pytest.FixtureRequest) -> FakeWaitingList | TableWaiti
     """An empty waiting list."""
     real: TableWaitingList | None = None if request.param == "fake" else request.getfixturevalue("table_waiting_list")
     return real or FakeWaitingList()
-
-
-@pytest.fixture(params=FAKE_AND_REAL)
-def moved(request: pytest.FixtureRequest) -> FakeMovedAccounts | TableMovedAccounts:
-    """No account has moved."""
-    real: TableMovedAccounts | None = None if request.param == "fake" else request.getfixturevalue("table_moved")
-    return real or FakeMovedAccounts()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

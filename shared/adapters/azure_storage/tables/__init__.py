@@ -3,7 +3,6 @@
 store.py        TableStore: accounts, generations and ledger; a move of credits is one transaction
 index.py        TableIndex: the open index, a row for each generation that is not finished and announced
 commands.py     TableCommands: which account commands were given, and what became of them
-moved.py        TableMovedAccounts: which accounts moved on which day
 switches.py     TableSwitches: the kill switches, one row
 waiting.py      TableWaitingList: the requests that wait for a turn
 rows.py         turns our types into rows, and rows into our types
@@ -17,7 +16,6 @@ errors.py       turns the service's errors into those of shared/ports
 from shared.adapters.azure_storage.tables.commands import TableCommands
 from shared.adapters.azure_storage.tables.errors import TablesRefused
 from shared.adapters.azure_storage.tables.index import TableIndex
-from shared.adapters.azure_storage.tables.moved import TableMovedAccounts
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.adapters.azure_storage.tables.store import TableStore
 from shared.adapters.azure_storage.tables.switches import TableSwitches
@@ -27,7 +25,6 @@ from shared.ports import UnreadableRow
 __all__ = [
     "TableCommands",
     "TableIndex",
-    "TableMovedAccounts",
     "TableService",
     "TableStore",
     "TableSwitches",
