@@ -175,7 +175,11 @@ async def test_what_has_a_turn_or_ended_is_passed_over(world: World) -> None:
     await looks(world)
     world.waiting.rows |= {row for row in rows if row.key.generation_id == "g2"}
     await finish(world, 1)
-    await looks(world)
+    world.messenger.scheduled.clear()
+    world.pass_time(1)
+    await look(world)
+    assert world.index.rows[Key("ada", "g3")].turn is not None
+    await world.pump()
     assert (in_flight(world), parked(world)) == (["g2", "g3"], ["g4"])
 
 
