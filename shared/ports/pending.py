@@ -26,7 +26,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.4
 #: A pause halves in so many seconds, and shorter ones than ``_LEAST_PAUSE_S`` are none.
 _HALF_LIFE_S, _LEAST_PAUSE_S = 1.0, 0.02
 
-#: A process whose calls hand over to each other would shut others out: what it knows is always newer than what they read.
+#: A process whose calls hand over to each other would shut others out: what it knows is newer than what they have read.
 #: So every third leader in a row leaves them the time of a read and a commit.
 _IN_A_ROW, _GAP_S = 3, 0.08
 
