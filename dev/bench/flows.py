@@ -35,9 +35,8 @@ from shared.core.provider.prediction import Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.requests.messages import CancelRequest, Check, Message, PredictionEvent
 from shared.core.requests.parsing import parse_request
-from shared.core.switches import Switches
 from shared.ports import Dependencies, Envelope, Sendable, SwitchBoard
-from shared.ports.switches import RecentSwitches
+from shared.ports.switches import Board, RecentSwitches
 from shared.worker.noting import note_move
 
 USER = "user-0"
@@ -241,14 +240,14 @@ class _Reads:
         self.number = 0
         self._board = board
 
-    async def read(self) -> tuple[Switches, str]:
+    async def read(self) -> Board:
         """See ``SwitchBoard``."""
         self.number += 1
         return await self._board.read()
 
-    async def save(self, switches: Switches, etag: str) -> None:
+    async def save(self, board: Board) -> None:
         """See ``SwitchBoard``."""
-        await self._board.save(switches, etag)
+        await self._board.save(board)
 
 
 async def _read_switches(deps: Dependencies) -> None:

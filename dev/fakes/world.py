@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
 from dev.fakes.commands import FakeCommands
@@ -72,6 +73,7 @@ class World:
         self.blobs = FakeBlobs(now=self.now)
         self.commands = FakeCommands()
         self.switches = FakeSwitches()
+        self.app_windows = FakeAppWindows()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -94,6 +96,7 @@ class World:
             names_key=fake_names_key(),
             commands=self.commands,
             switches=self.switches,
+            app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

@@ -16,6 +16,7 @@ from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, moves_of
 from shared.core.catalog.catalog import Catalog, unit_credits
+from shared.core.events.limit_event import LimitEvent
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
 from shared.core.lifecycle.state import NEXT, State
@@ -241,6 +242,7 @@ def at_rest(watch: Observer) -> None:
     for key, generation in world.store.saved_generations.items():
         require(generation.state.ended, "every generation ends", key)
     _announced(world)
+    _warned(world)
     _outputs(world)
     _asked_once(watch)
     nothing_secret(world)
@@ -261,6 +263,19 @@ def _announced(world: World) -> None:
         waited = generation.reason is Reason.APPROVAL_EXPIRED
         require(not waited or key in asked, "an approval that is waited for was asked for", key)
         require(len(announced.get(key, ())) == 1, "every end is announced with one id", key)
+
+
+def _warned(world: World) -> None:
+    """Each step of a limit that a hold has reached is published, at least once, and nothing else is."""
+    published = {event.event_id for event in world.messenger.warnings if event.key is not None}
+    reached = {
+        LimitEvent(key=each.key, notice=notice, at=each.opened_at).event_id
+        for each in _opened(world)
+        for notice in each.notices
+    }
+    require(published == reached, "each warning is published", published ^ reached)
+    steps = sum(len(each.notices) for each in _opened(world))
+    require(steps == len(reached), "a step is warned of once in a window", steps)
 
 
 def _outputs(world: World) -> None:

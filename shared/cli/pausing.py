@@ -73,7 +73,7 @@ def paused(context: typer.Context) -> None:
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
-        switches, _ = await operations.deps.switches.read()
+        switches = (await operations.deps.switches.read()).switches
         rows = [_row(each) for each in switches if each.running(operations.deps.now())]
         if rows:
             command_context.screen.table(("PAUSED", "UNTIL", "BY", "COMMAND", "WHY"), rows)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.azure_storage.blobs import (
         BlobDeadLetters,
+        BlobEditedFile,
         BlobInputFiles,
         BlobOutputs,
         BlobProofs,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         BlobUploads,
     )
     from shared.adapters.azure_storage.tables import (
+        TableAppWindows,
         TableCommands,
         TableIndex,
         TableMovedAccounts,
@@ -48,7 +50,7 @@ class AzurePart(Part):
 
     async def _say_what_is_paused(self) -> str:
         """How much is paused. Whom it concerns is nobody's business who may ask for the app's health."""
-        switches, _ = await self.switches.read()
+        switches = (await self.switches.read()).switches
         running = sum(each.running(datetime.now(UTC)) is not None for each in switches)
         return Note(f"{running} paused") if running else ""
 
@@ -102,6 +104,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableIndex
 
         return TableIndex(self._tables, self.settings.open_table)
+
+    @cached_property
+    def app_windows(self) -> "TableAppWindows":
+        """What the whole app uses."""
+        from shared.adapters.azure_storage.tables import TableAppWindows
+
+        return TableAppWindows(self._tables, self.settings.state_table)
 
     @cached_property
     def moved(self) -> "TableMovedAccounts":
@@ -177,6 +186,12 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.blobs import BlobProofs
 
         return BlobProofs(self._blob_sdk, self.settings.proofs_container)
+
+    def edited_file(self, container: str, name: str) -> "BlobEditedFile":
+        """A data file that an operator edits in place."""
+        from shared.adapters.azure_storage.blobs import BlobEditedFile
+
+        return BlobEditedFile(self._blob_sdk, container, name)
 
     @cached_property
     def dead_letters(self) -> "BlobDeadLetters":

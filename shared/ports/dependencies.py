@@ -10,6 +10,7 @@ from shared.core.lifecycle.attempt import Timing
 from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
+from shared.ports.app_windows import AppUse, AppWindows
 from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
@@ -78,6 +79,7 @@ class Dependencies:
     names_key: Callable[[], Awaitable[bytes]]
     commands: Commands
     switches: SwitchBoard
+    app_windows: AppWindows
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog
@@ -96,6 +98,8 @@ class Dependencies:
     wary: bool = False
     #: What this instance has written to ``moved`` today.
     noted_today: NotedToday = field(default_factory=NotedToday)
+    #: What this instance knows of the use of the whole app. Nothing without a limit of the app.
+    app_use: AppUse = field(default_factory=AppUse)
     #: The kill switches as this instance read them last.
     recent_switches: RecentSwitches = field(default_factory=RecentSwitches)
     #: Acquire before fetching an output; release after storing it.

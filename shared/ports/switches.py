@@ -1,9 +1,13 @@
-"""The kill switches: all of them are read and saved as one, because whoever creates needs all that concern it."""
+"""The app's board: the kill switches and the app's limits.
 
-from dataclasses import dataclass
+All of it is read and saved as one, because whoever creates needs all that concern it, and one read must be enough.
+"""
+
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.core.money.app_limits import NO_LIMITS, AppLimits
 from shared.core.switches import Switches
 
 #: How old the switches may be that a create is decided by.
@@ -13,40 +17,61 @@ FRESH = timedelta(seconds=5)
 AGAIN = timedelta(seconds=4)
 
 
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All kill switches and the app's limits, with the ETag of their row: "" if nothing was ever set."""
+
+    switches: Switches = ()
+    limits: AppLimits = NO_LIMITS
+    etag: str = ""
+
+
 class SwitchBoard(Protocol):
-    """The kill switches."""
+    """The kill switches and the app's limits."""
 
-    async def read(self) -> tuple[Switches, str]:
-        """All switches, and their ETag: () and "" if nothing was ever paused."""
+    async def read(self) -> Board:
+        """All of it."""
 
-    async def save(self, switches: Switches, etag: str) -> None:
-        """Save all switches. Raises Conflict if they were changed since they were read with this ETag."""
+    async def save(self, board: Board) -> None:
+        """Save all of it. Raises Conflict if it was changed since it was read with the board's ETag."""
 
 
 @dataclass(slots=True)
 class RecentSwitches:
-    """The switches as this instance read them last.
+    """The board as this instance read it last.
 
     One of those who ask reads them anew before they are too old, and the others go on with what there is. So a create
     waits for a read only after a time in which nobody asked.
     """
 
-    _switches: Switches = ()
+    _board: Board = field(default_factory=Board)
     _asked_at: datetime | None = None
     _reading: bool = False
 
     async def get(self, board: SwitchBoard, now: datetime) -> Switches:
         """The switches, at most ``FRESH`` old, counted from before they were read. Raises Unavailable."""
+        return (await self._recent(board, now)).switches
+
+    async def limits(self, board: SwitchBoard, now: datetime) -> AppLimits:
+        """The app's limits, as old as the switches may be. Raises Unavailable."""
+        return (await self._recent(board, now)).limits
+
+    @property
+    def known_limits(self) -> AppLimits:
+        """The app's limits as they were read last, however long ago that was."""
+        return self._board.limits
+
+    async def _recent(self, board: SwitchBoard, now: datetime) -> Board:
         age = FRESH if self._asked_at is None else now - self._asked_at
         if timedelta() <= age < AGAIN or (self._reading and timedelta() <= age < FRESH):
-            return self._switches
+            return self._board
         self._reading = True
         try:
-            switches, _ = await board.read()
+            found = await board.read()
         finally:
             self._reading = False
-        self._switches, self._asked_at = switches, now
-        return switches
+        self._board, self._asked_at = found, now
+        return found
 
     def forget(self) -> None:
         """Read anew at the next use."""

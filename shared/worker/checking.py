@@ -33,9 +33,13 @@ from shared.worker.pausing import paused_for, request_paused_for
 from shared.worker.reposting import post_again
 from shared.worker.requests import open_approved
 from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
+from shared.worker.warnings import publish_warnings
 
 #: For how many rows one tick of the timer sends checks. The next tick takes the rest.
 TICK_ROWS = 1000
+
+#: How often the timer looks whether the app has limits, and whether its use is to be rebuilt.
+LOOK_EVERY = timedelta(minutes=4, seconds=30)
 
 #: Allowed skew between our clock and Replicate's: a search of the list starts this long before the create.
 _SKEW_S = 300
@@ -59,7 +63,20 @@ async def reconcile(deps: Dependencies) -> int:
         slack_s = min((row.expires_at - now).total_seconds() for row in rows)
         deps.telemetry.count(Metric.SLACK_S, slack_s)
     deps.telemetry.count(Metric.OVERDUE, len(rows))
+    await _rebuild_app_use(deps)
     return len(rows)
+
+
+async def _rebuild_app_use(deps: Dependencies) -> None:
+    """Rebuild what the app uses, if it has limits of its own. The next tick does what this one could not."""
+    if deps.app_use.looked_at is not None and deps.now() - deps.app_use.looked_at < LOOK_EVERY:
+        return
+    deps.app_use.looked_at = deps.now()
+    limits = await deps.recent_switches.limits(deps.switches, deps.now())
+    if limits.limits:
+        from shared.worker.app_rebuild import rebuild_if_due  # noqa: PLC0415  # only an app with limits of its own
+
+        await rebuild_if_due(deps, limits.limits)
 
 
 async def check(deps: Dependencies, message: Check) -> None:
@@ -76,6 +93,7 @@ async def check(deps: Dependencies, message: Check) -> None:
     if generation is None:
         await _remove_stale_row(deps, row)
         return
+    await publish_warnings(deps, generation)
     if isinstance(generation, Closed) or (isinstance(generation, Generation) and generation.state.ended):
         await end(deps, generation)
         return

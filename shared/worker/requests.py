@@ -27,7 +27,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
 from shared.ports import Dependencies, Loaded, OpenRow, Paused
 from shared.worker import observing
-from shared.worker.admission import admit, reserve, screen
+from shared.worker.admission import admit, admit_to_app, reserve, screen
 from shared.worker.approving import ask
 from shared.worker.clashes import clashes, digest_of_bytes, refuse_clash, unreadable_clashes
 from shared.worker.creates import retry, submit
@@ -37,6 +37,7 @@ from shared.worker.naming import output_prefix
 from shared.worker.open_index import open_row
 from shared.worker.pausing import wait_if_paused
 from shared.worker.saving import Changed, Unchanged, payer_of, save
+from shared.worker.warnings import publish_warnings
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -66,10 +67,11 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         return
     if found is not None:
         message = found.request
-    admitted = admit(deps, message, payer_of(deps, loaded))
+    payer = payer_of(deps, loaded)
+    admitted = admit(deps, message, payer)
     if isinstance(admitted.quoted, Quote):
         await wait_if_paused(deps, key, admitted.quoted)
-    admission = await screen(deps, admitted)
+    admission = await screen(deps, await admit_to_app(deps, admitted, payer))
     reserved = await reserve(deps, admission, loaded)
     if isinstance(reserved, Changed):
         await _go_on(deps, reserved.generation, reserved.loaded)
@@ -105,6 +107,7 @@ async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) 
         await ask(deps, generation, loaded)
     else:
         await submit_or_end(deps, generation, loaded)
+        await publish_warnings(deps, generation)
 
 
 async def submit_or_end(deps: Dependencies, generation: Generation | Closed, loaded: Loaded) -> None:
@@ -228,6 +231,7 @@ async def _resume(deps: Dependencies, generation: Generation | Closed, loaded: L
         await end(deps, generation)
     elif generation.state.ended and again:
         await deps.messenger.publish(event_of(generation), again)
+    await publish_warnings(deps, generation)
 
 
 async def cancel(deps: Dependencies, message: CancelRequest) -> None:

@@ -98,7 +98,7 @@ async def save(
         else:
             answer = await save_move(deps, mine, ready, first=tried == 0)
         if isinstance(answer, Saved):
-            return _changed(deps, answer)
+            return await _changed(deps, answer)
         if isinstance(answer, Unavailable):
             raise answer
         if answer is Fate.LOST:
@@ -107,7 +107,7 @@ async def save(
         if answer is Fate.ALONE:
             alone = True
             if mine.prepared is not None and loaded.generation == mine.prepared.generation:
-                return _changed(deps, Saved(mine.prepared, loaded))
+                return await _changed(deps, Saved(mine.prepared, loaded))
     raise too_many()
 
 
@@ -128,9 +128,13 @@ def _sealed(loaded: Loaded, posted: Transition[G], names: bytes) -> Transition[G
     return receipted(posted.sealed(loaded.account.head if loaded.account else "", names))
 
 
-def _changed(deps: Dependencies, saved: Saved) -> Changed[Any]:
+async def _changed(deps: Dependencies, saved: Saved) -> Changed[Any]:
     """Report what this call's move has done. It was saved by this call, or by another one in a group."""
     _report(deps, saved.transition)
+    if saved.transition.entries and deps.recent_switches.known_limits.limits:
+        from shared.worker.app_limits import count  # noqa: PLC0415  # only an app with limits of its own
+
+        await count(deps, saved.transition.entries)
     return Changed(saved.transition.generation, saved.after)
 
 

@@ -26,7 +26,8 @@ async def switch(deps: Dependencies, command: AccountCommand, came_at: datetime)
     if impossible:
         return refused(CommandReason.NOT_POSSIBLE, f"Nothing was changed: {impossible}")
     for _ in range(_TRIES):
-        before, etag = await deps.switches.read()
+        board = await deps.switches.read()
+        before = board.switches
         try:
             after = ordered(before, order, deps.now(), _remembered(deps))
         except ValueError as full:
@@ -36,7 +37,7 @@ async def switch(deps: Dependencies, command: AccountCommand, came_at: datetime)
             return CommandAnswer(outcome=CommandOutcome.SUPERSEDED, reason=CommandReason.NEWER_COMMAND, text=text)
         try:
             if after is not before:
-                await deps.switches.save(after, etag)
+                await deps.switches.save(replace(board, switches=after))
         except Conflict:
             continue
         deps.recent_switches.forget()

@@ -8,6 +8,7 @@ import pytest_asyncio
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import Azurite
+from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.commands import FakeCommands
 from dev.fakes.index import FakeIndex
@@ -17,6 +18,7 @@ from dev.fakes.switches import FakeSwitches
 from dev.fakes.waiting import FakeWaitingList
 from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import (
+    TableAppWindows,
     TableCommands,
     TableIndex,
     TableMovedAccounts,
@@ -55,6 +57,14 @@ async def table_switches(table_service: TableService) -> TableSwitches:
     name = fresh_name()
     await TableStore(table_service, name).ensure()
     return TableSwitches(table_service, name)
+
+
+@pytest_asyncio.fixture
+async def table_app_windows(table_service: TableService) -> TableAppWindows:
+    """What the app uses, in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableAppWindows(table_service, name)
 
 
 @pytest_asyncio.fixture
@@ -111,6 +121,13 @@ def switches(request: pytest.FixtureRequest) -> FakeSwitches | TableSwitches:
     """The kill switches, none of them ever used."""
     real: TableSwitches | None = None if request.param == "fake" else request.getfixturevalue("table_switches")
     return real or FakeSwitches()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def app_windows(request: pytest.FixtureRequest) -> FakeAppWindows | TableAppWindows:
+    """What the app uses: nothing yet."""
+    real: TableAppWindows | None = None if request.param == "fake" else request.getfixturevalue("table_app_windows")
+    return real or FakeAppWindows()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

@@ -8,7 +8,7 @@ import pytest
 from dev.fakes.switches import FakeSwitches
 from dev.fakes.world import START
 from shared.core.switches import Order, PauseScope, Switch, Switches, Target
-from shared.ports.switches import AGAIN, FRESH, RecentSwitches
+from shared.ports.switches import AGAIN, FRESH, Board, RecentSwitches
 
 OLD: Switches = ()
 NEW: Switches = (Switch(Order(target=Target(PauseScope.APP), issued_at=START, command_id="p1")),)
@@ -21,7 +21,7 @@ class Slow(FakeSwitches):
         super().__init__()
         self.released = asyncio.Event()
 
-    async def read(self) -> tuple[Switches, str]:
+    async def read(self) -> Board:
         """See ``SwitchBoard``."""
         found = await super().read()
         await self.released.wait()

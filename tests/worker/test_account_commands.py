@@ -266,23 +266,6 @@ async def test_while_the_tables_are_down_a_command_is_deferred_without_an_end(wo
     assert answers(world) == [("applied", None)]
 
 
-async def test_what_is_not_offered_yet_is_refused_with_a_sentence_and_leaves_the_id_free(world: World) -> None:
-    """Limits of the whole app; nothing is recorded or changed."""
-    limit = of("set_limit", limit_id="daily", window="day", credits=1)
-    bodies = [
-        limit | {"scope": "app", "account_id": None},
-        of("remove_limit", limit_id="x", scope="app", account_id=None),
-    ]
-    for body in bodies:
-        await send(world, body)
-        (event,) = world.messenger.commanded
-        assert answers(world) == [("refused", "NOT_OFFERED")], body
-        assert event.answer.text.endswith("is not offered yet. Nothing was changed.")
-    assert (world.store.saved_accounts, world.store.entries, world.commands.records) == ({}, [], {})
-    await send(world, GRANT)
-    assert answers(world) == [("applied", None)]
-
-
 async def test_garbage_is_archived_and_refused_as_far_as_it_can_be_answered(world: World) -> None:
     """A message without a readable id is archived alone; nothing is recorded, so the id stays free."""
     for raw in (b"", b"\xff", b"[]", b"x" * (COMMAND_BYTES + 1), b'{"type": "grant"}'):

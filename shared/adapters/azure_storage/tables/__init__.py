@@ -1,6 +1,7 @@
 """Azure Tables: the state of every generation, and the open index.
 
 store.py        TableStore: accounts, generations and ledger; a move of credits is one transaction
+app_windows.py  TableAppWindows: what the whole app uses, a row for each instance
 index.py        TableIndex: the open index, a row for each generation that is not finished and announced
 commands.py     TableCommands: which account commands were given, and what became of them
 moved.py        TableMovedAccounts: which accounts moved on which day
@@ -14,6 +15,7 @@ entities.py     rows and transactions on the wire
 errors.py       turns the service's errors into those of shared/ports
 """
 
+from shared.adapters.azure_storage.tables.app_windows import TableAppWindows
 from shared.adapters.azure_storage.tables.commands import TableCommands
 from shared.adapters.azure_storage.tables.errors import TablesRefused
 from shared.adapters.azure_storage.tables.index import TableIndex
@@ -25,6 +27,7 @@ from shared.adapters.azure_storage.tables.waiting import TableWaitingList
 from shared.ports import UnreadableRow
 
 __all__ = [
+    "TableAppWindows",
     "TableCommands",
     "TableIndex",
     "TableMovedAccounts",

@@ -1,6 +1,6 @@
-"""The kill switches, in Azure Tables: implements ``SwitchBoard``.
+"""The kill switches and the app's limits, in Azure Tables: implements ``SwitchBoard``.
 
-All switches are one row, outside every account's partition. So a create costs at most one point read, whatever is
+All of it is one row, outside every account's partition. So a create costs at most one point read, whatever is
 paused, and two commands at once are decided by the row's ETag.
 """
 
@@ -11,9 +11,11 @@ from typing import Any
 from shared.adapters.azure_storage.errors import Answered
 from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns
 from shared.adapters.azure_storage.tables.errors import is_rivalry, is_row_missing, translated
+from shared.adapters.azure_storage.tables.rows_money import app_limits_of, limit_columns
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.switches import Order, PauseScope, Span, Switch, Switches, Target
 from shared.ports import Conflict
+from shared.ports.switches import Board
 
 #: No account has such an id: ids have no ";".
 _KEYS: Mapping[str, str] = {"PartitionKey": ";app", "RowKey": "switches"}
@@ -29,24 +31,25 @@ class TableSwitches:
         self._service = service
         self.table = table
 
-    async def read(self) -> tuple[Switches, str]:
+    async def read(self) -> Board:
         """Implements ``SwitchBoard``."""
         with translated(self.table, self._service.role):
             try:
                 row, etag = await self._service.rest.read(self.table, _KEYS)
             except Answered as answered:
                 if is_row_missing(answered):
-                    return (), ""
+                    return Board()
                 raise
-        return _switches(row), etag
+        return Board(_switches(row), app_limits_of(Columns(row)), etag)
 
-    async def save(self, switches: Switches, etag: str) -> None:
+    async def save(self, board: Board) -> None:
         """Implements ``SwitchBoard``."""
-        row: Row = {**_KEYS, **json_columns("switches", [_plain(each) for each in switches])}
+        switches = json_columns("switches", [_plain(each) for each in board.switches])
+        row: Row = {**_KEYS, **switches, **limit_columns(board.limits)}
         with translated(self.table, self._service.role):
             try:
-                if etag:
-                    await self._service.rest.replace(self.table, row, etag)
+                if board.etag:
+                    await self._service.rest.replace(self.table, row, board.etag)
                 else:
                     await self._service.rest.insert(self.table, row)
             except Answered as answered:
