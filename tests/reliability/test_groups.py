@@ -66,7 +66,7 @@ async def openings(world: World) -> list[tuple[Message, str]]:
 async def ends(world: World) -> list[tuple[Message, str]]:
     """Three predictions end at once."""
     for key in KEYS:
-        await world.deliver_message(ask(key), REQUESTS)
+        await deliver(world, ask(key), REQUESTS)
     made = dict(world.replicate.made_for)
     for prediction_id in made:
         world.replicate.succeed(prediction_id)
@@ -83,7 +83,7 @@ FLOWS = (openings, ends, twins)
 
 async def played(flow: Callable[[World], Awaitable[list[tuple[Message, str]]]], fault: Slow) -> World:
     """What comes at once meets the fault; then what died is delivered again, and all goes on to rest."""
-    world = HeldWorld()
+    world = World()
     await world.open_account()
     messages = await flow(world)
     watch = Observer(world)
@@ -100,18 +100,15 @@ async def played(flow: Callable[[World], Awaitable[list[tuple[Message, str]]]], 
     assert deps.pending.of("ada") is None
     after_step(watch, "ada")
     for message, queue in unfinished:
-        await world.deliver_message(message, queue)
+        await deliver(world, message, queue)
     await finished(world)
     at_rest(watch)
     return world
 
 
-class HeldWorld(World):
-    """A world whose messages need no text."""
-
-    async def deliver_message(self, message: Message, queue: str) -> None:
-        """One delivery."""
-        await worker.handle(self.deps, message, FROM_THE_APP, queue)
+async def deliver(world: World, message: Message, queue: str) -> None:
+    """One delivery."""
+    await worker.handle(world.deps, message, FROM_THE_APP, queue)
 
 
 async def _handled(deps: Dependencies, message: Message, queue: str) -> bool:
