@@ -28,7 +28,7 @@ _HALF_LIFE_S, _LEAST_PAUSE_S = 1.0, 0.02
 
 #: A process whose calls hand over to each other would shut others out: what it knows is newer than what they have read.
 #: So every third leader in a row leaves them the time of a read and a commit.
-_IN_A_ROW, _GAP_S = 3, 0.08
+_IN_A_ROW, _GAP_S = 3, 0.12
 
 #: Pauses are remembered for so many accounts.
 _MOST_PAUSES = 256
