@@ -20,6 +20,7 @@ switching.py       the commands pause and resume
 deferring.py       back-off, and the scheduled copies of messages
 open_index.py      writes the index row that must exist before its generation does
 saving.py          the only code that saves a generation
+grouping.py        saves the moves of one account that are at hand as one group
 naming.py          the name prefix of a generation's blobs
 retention.py       deletes refused outputs and abandoned inputs after their time
 walking.py         the walk over one account's ledger: names the first entry that does not fit

@@ -4,6 +4,7 @@ from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.approval_guards import APPROVAL_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
+from tests.reliability.group_guards import GROUP_GUARDS
 from tests.reliability.guards import GUARDS, Guard
 from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.money_guards import MONEY_GUARDS
@@ -22,6 +23,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     APPROVAL_GUARDS,
     CHOOSING_GUARDS,
     COMMAND_GUARDS,
+    GROUP_GUARDS,
     MODALITY_GUARDS,
     MONEY_GUARDS,
     NIGHT_GUARDS,

@@ -135,8 +135,8 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         WORKER + "saving.py",
         (
             (
-                "    posted = opening.posted(recorded, payer_of(deps, loaded), deps.now())\n",
-                "    posted = opening.posted(recorded, None, deps.now())\n",
+                "    return opening.posted(recorded, payer_of(deps, loaded), deps.now())\n",
+                "    return opening.posted(recorded, None, deps.now())\n",
             ),
         ),
         worker_test("test_accounts.py::test_an_end_that_never_opened_is_in_the_ledger_of_an_account_that_exists"),
@@ -146,8 +146,8 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         WORKER + "saving.py",
         (
             (
-                '    sealed = posted.sealed(loaded.account.head if loaded.account else "", key)\n',
-                "    sealed = posted if key else posted\n",
+                '    return receipted(posted.sealed(loaded.account.head if loaded.account else "", names))\n',
+                "    return receipted(posted if names else posted)\n",
             ),
         ),
         worker_test("test_auditing.py::test_sound_books_have_no_difference"),
