@@ -88,8 +88,8 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a limit that is raised opens what waited for an approval",
-        WORKER + "looking.py",
-        (("    for row in await deps.index.waiting(account_id):\n", "    for row in []:\n"),),
+        WORKER + "reconsidering.py",
+        (("    for row in await deps.index.awaiting_approval(account_id):\n", "    for row in []:\n"),),
         worker_test(_APPROVING + "test_it_opens_by_itself_when_its_limit_is_raised"),
     ),
     Guard(
