@@ -20,6 +20,7 @@ from shared.core.money.tally import EMPTY, Tally, of_accounts
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Message
 from shared.core.requests.parsing import parse_request
+from shared.core.safety.moderation import Assessment
 from shared.ports import Dependencies, Envelope, Unavailable, UnreadableRow
 from shared.ports.app_windows import AppUse, TallyRow
 from shared.ports.switches import RecentSwitches
@@ -121,6 +122,13 @@ async def test_requests_at_once_in_one_instance_exceed_nothing() -> None:
     for account_id in ("kim", "lee", "max", "noa"):
         await world.open_account(account_id)
     names = ("ada", "bob", "eve", "kim", "lee", "max", "noa")
+    all_admitted, screened = asyncio.Barrier(len(names)), world.screener.text
+
+    async def waits(text: str, plan: str = "") -> Assessment:
+        await all_admitted.wait()
+        return await screened(text, plan)
+
+    world.screener.text = waits  # type: ignore[method-assign]
     await asyncio.gather(*(worker.handle(one, _request(each, "1"), envelope, "unused") for each in names))
     states = [world.saved(Key(each, "1")).state for each in names]
     assert sorted(states) == [State.REJECTED] * 2 + [State.RUNNING] * 5
