@@ -1,6 +1,7 @@
 """Every table of guards. A guard that is in none of these tables is never taken out."""
 
 from tests.reliability.answer_guards import ANSWER_GUARDS
+from tests.reliability.app_limit_guards import APP_LIMIT_GUARDS
 from tests.reliability.approval_guards import APPROVAL_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
@@ -20,6 +21,7 @@ from tests.reliability.turn_guards import TURN_GUARDS
 TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
     ANSWER_GUARDS,
+    APP_LIMIT_GUARDS,
     APPROVAL_GUARDS,
     CHOOSING_GUARDS,
     COMMAND_GUARDS,

@@ -128,7 +128,7 @@ PAUSE_GUARDS: tuple[Guard, ...] = (
     Guard(
         "two commands for switches at once are both kept",
         "dev/fakes/switches.py",
-        (('        if etag != str(self._etag or ""):\n', "        if etag is None:\n"),),
+        (('        if board.etag != str(self._etag or ""):\n', "        if board.etag is None:\n"),),
         f"{_TEST}test_two_commands_at_once_are_both_kept",
     ),
 )
