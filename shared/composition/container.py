@@ -28,6 +28,8 @@ from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
     from shared.adapters.telemetry import LogTelemetry
+    from shared.core.catalog.catalog import Catalog
+    from shared.core.money.plans import Plans
 
 #: Seeds have 32 bits, which every model takes. They come from the system's random source, so that two workers never
 #: draw the same ones by accident.
@@ -64,9 +66,7 @@ class Container(SafetyPart):
         from shared.adapters.net.input_files import InputFetcher
 
         settings = self.settings
-        catalog = data_files.catalog(settings, self._texts)
-        plans = data_files.plans(settings, catalog, self._texts)
-        data_files.check_policy(settings, self.policy, plans)
+        catalog, plans = self._catalog_and_plans()
         return Dependencies(
             store=self.store,
             index=self.index,
@@ -100,6 +100,12 @@ class Container(SafetyPart):
             chance=random.random,
             sleep=asyncio.sleep,
         )
+
+    def _catalog_and_plans(self) -> "tuple[Catalog, Plans]":
+        catalog = data_files.catalog(self.settings, self._texts)
+        plans = data_files.plans(self.settings, catalog, self._texts)
+        data_files.check_policy(self.settings, self.policy, plans)
+        return catalog, plans
 
     @cached_property
     def webhook_dependencies(self) -> WebhookDependencies:
