@@ -12,6 +12,7 @@ from dev.simulation.money_flows import MONEY_FLOWS
 from dev.simulation.pause_flows import PAUSE_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.turn_flows import TURN_FLOWS
 from shared.core.money.windows import UNUSED
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
 from shared.core.requests.digest import digest_of
@@ -380,5 +381,6 @@ FLOWS: tuple[Flow, ...] = (
     *PAUSE_FLOWS,
     *MONEY_FLOWS,
     *PICTURE_FLOWS,
+    *TURN_FLOWS,
     *MODALITY_FLOWS,
 )
