@@ -65,7 +65,6 @@ class Container(SafetyPart):
         from shared.adapters.media.images import PillowImages
         from shared.adapters.net.input_files import InputFetcher
 
-        settings = self.settings
         catalog, plans = self._catalog_and_plans()
         return Dependencies(
             store=self.store,
@@ -94,9 +93,9 @@ class Container(SafetyPart):
             catalog=catalog,
             plans=plans,
             policy=self.policy,
-            timing=_timing(settings),
-            limits=_limits(settings),
-            digest_key=settings.text_hash_key.encode(),
+            timing=_timing(self.settings),
+            limits=_limits(self.settings),
+            digest_key=self.settings.text_hash_key.encode(),
             now=now,
             new_seed=lambda: _seeds.getrandbits(32),
             chance=random.random,
