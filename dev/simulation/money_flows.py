@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. Each flow has the edge between what comes before the fault and what comes after it, so that a delay crosses it.
-2. A command is faced as the queue delivers it. ``Stage.settle`` delivers what was deferred of it.
+2. A plan is set after the one before: at equal times the greater id wins, and nothing would change.
+3. A command is faced as the queue delivers it. ``Stage.settle`` delivers what was deferred of it.
 """
 
 import json
@@ -76,9 +77,9 @@ async def request_before_allowance(stage: Stage) -> Faced:
 async def webhook_after_allowance(stage: Stage) -> Faced:
     """The end of a generation that holds credits of the last period: the next period's come with it."""
     await _allowed(stage.world)
+    stage.world.time = NEARLY_DECEMBER
     await stage.ask()
-    stage.world.time = NEARLY_DECEMBER + timedelta(seconds=1)
-    stage.world.replicate.keep_deadlines()
+    stage.world.pass_time(1)
     return Faced(finished(stage))
 
 
@@ -86,6 +87,7 @@ async def plan_change(stage: Stage) -> Faced:
     """A plan change that ends the running allowance, while a generation holds credits of it."""
     await _allowed(stage.world)
     await stage.ask()
+    stage.world.pass_time(1)
     return Faced(None, command=_command("set_plan", plan="basic", allowance="ended"))
 
 
@@ -100,6 +102,7 @@ async def webhook_after_plan_change(stage: Stage) -> Faced:
     """The end of a generation that was opened with another plan: its price is the one it was opened with."""
     await _allowed(stage.world)
     await stage.ask()
+    stage.world.pass_time(1)
     await _give(stage.world, _command("set_plan", plan="free", allowance="ended"))
     return Faced(finished(stage))
 

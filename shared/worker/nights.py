@@ -66,7 +66,7 @@ async def begin_call(deps: Dependencies) -> NightProgress | None:
         return NightProgress(began_at=now, day=_last_day(now) - timedelta(days=DAYS_KEPT - 1))
     if now - last.began_at >= _NEXT_NIGHT:
         if not last.logged and last.day <= _last_day(last.began_at):
-            _tell(deps, last)
+            _report_unfinished(deps, last)
         return NightProgress(began_at=now, day=last.day, after=last.after)
     if now - last.began_at >= NIGHT or (last.swept and last.day > _last_day(now)):
         return None
@@ -117,7 +117,7 @@ class Call:
         """Save the progress. If there is more, and this was the night's last call, say so."""
         now = self._deps.now()
         if self.progress.day <= _last_day(now) and now + BETWEEN_CALLS >= self.progress.began_at + NIGHT:
-            _tell(self._deps, self.progress)
+            _report_unfinished(self._deps, self.progress)
             self.progress = replace(self.progress, logged=True)
         await self._deps.nights.keep(self.progress)
 
@@ -175,7 +175,7 @@ def _last_day(now: datetime) -> date:
     return (now - _OVER_AFTER).date() - timedelta(days=1)
 
 
-def _tell(deps: Dependencies, progress: NightProgress) -> None:
+def _report_unfinished(deps: Dependencies, progress: NightProgress) -> None:
     deps.telemetry.count(Metric.AUDITS_UNFINISHED)
     logger.error(
         "audit: not finished: of the accounts that moved on %s the last that was looked at is %s; %d in this night",

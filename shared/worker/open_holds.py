@@ -3,8 +3,8 @@
 Rules of this file:
 1. Every move of held credits is an entry of the ledger. So what moved after that number is undone by its entries, and
    an account that moves while it is counted is no difference.
-2. A generation that holds credits is in the open index: its row is there before it opens, and until its end is told. So
-   a night asks the index, and never reads all generations.
+2. A generation that holds credits is in the open index: its row is there before it opens, and until its end is
+   published. So a night asks the index, and never reads all generations.
 """
 
 from collections.abc import AsyncIterator

@@ -338,7 +338,7 @@ def test_a_walk_in_pages_is_the_walk(sizes: list[int]) -> None:
     assert chain.verify(left, HEADS, after=point) == chain.verify(WHOLE, HEADS)
 
 
-def test_a_walk_names_buckets_as_it_is_told_and_goes_on_from_any_point() -> None:
+def test_a_walk_names_buckets_as_its_caller_does_and_goes_on_from_any_point() -> None:
     """A head has other names for buckets. Sums and buckets go on from those of the point, and never below zero."""
     head = chain.verify(WHOLE[:4], {}, named=str.upper)
     assert isinstance(head, Point)

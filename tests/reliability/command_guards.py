@@ -95,7 +95,7 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a command that was decided is not decided again",
         WORKER + "account_commands.py",
-        (("    if record.answer is None:\n", "    if True:\n"),),
+        (("    if record.answer is None:\n        record =", "    if True:\n        record ="),),
         f"{_COMMANDS}test_what_was_decided_is_not_tried_again",
     ),
     Guard(

@@ -77,7 +77,7 @@ NIGHT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a night that does not come to its end says so",
         WORKER + "nights.py",
-        (("            _tell(deps, last)\n", "            pass\n"),),
+        (("            _report_unfinished(deps, last)\n", "            pass\n"),),
         worker_test(f"{_NIGHTS}a_night_whose_last_call_never_came_is_reported_by_the_next_night"),
     ),
     Guard(

@@ -92,7 +92,7 @@ CASES: Mapping[str, Case] = {
 
 async def deliver(world: World, case: Case, fault: Fault | None = None) -> None:
     """One delivery of the command."""
-    body = {"command_id": "c1", "account_id": "ada", "by": "operator:kim"} | case.body
+    body = {"command_id": "c1", "account_id": "ada", "by": "operator:kim", **case.body}
     deps = watched(world.deps, fault) if fault else world.deps
     message = parse_command(json.dumps(body).encode())
     await handle_command(deps, message, Envelope("m", enqueued_at=world.now()), QUEUE)
