@@ -28,6 +28,11 @@ class FakeIndex:
         if key in self.rows:
             self.rows[key] = replace(self.rows[key], due_at=due_at)
 
+    async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        return [row for row in self.rows.values() if row.asked and account_id in ("", row.key.account_id)]
+
     async def get(self, key: Key) -> OpenRow | None:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
@@ -45,6 +50,13 @@ class FakeIndex:
             return False
         self.rows[turn.key] = replace(self.rows[turn.key], turn=turn, due_at=due_at)
         return True
+
+    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        if key in self.rows:
+            row = self.rows[key]
+            self.rows[key] = replace(row, turn=None, due_at=due_at, asked=asked or row.asked)
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """See ``OpenIndex``."""

@@ -86,7 +86,8 @@ class OpenRow:
     """One generation that is not finished and announced.
 
     ``due_at``: when the timer should check it. ``expires_at``: when something of it is lost for good. ``written_at``:
-    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns).
+    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns). ``asked``: which of its
+    requests for an approval was published last; 0: none.
     """
 
     key: Key
@@ -94,6 +95,7 @@ class OpenRow:
     expires_at: datetime
     written_at: datetime
     turn: Turn | None = None
+    asked: int = 0
 
 
 class OpenIndex(Protocol):
@@ -103,7 +105,10 @@ class OpenIndex(Protocol):
         """Write the row, or replace it."""
 
     async def move(self, key: Key, due_at: datetime) -> None:
-        """Change ``due_at`` of an existing row. Does nothing without one: a removed row must stay removed."""
+        """Change ``due_at`` of an existing row. Does nothing without a row: a removed one must stay removed."""
+
+    async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
+        """The rows of one account, or of all, whose request for an approval was published."""
 
     async def get(self, key: Key) -> OpenRow | None:
         """Read one row, or None if it does not exist."""
@@ -113,6 +118,12 @@ class OpenIndex(Protocol):
 
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Write a turn, and change ``due_at``, of an existing row. Returns False without one: it has ended."""
+
+    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """Take the turn from an existing row, if it has one, and change ``due_at``. Does nothing without a row.
+
+        ``asked`` is changed too if it is given.
+        """
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """The turns in hand of one account, or of all, in no order."""

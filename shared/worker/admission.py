@@ -31,6 +31,7 @@ from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.clashes import clashes
+from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, payer_of, save
 from shared.worker.screening import screen_request, with_records
@@ -56,8 +57,12 @@ def admit(deps: Dependencies, message: GenerationRequest, payer: Payer | None) -
 
 async def admit_to_app(deps: Dependencies, admitted: Admission, payer: Payer | None) -> Admission:
     """Check what was admitted against the app's limits too, if it has any."""
-    gate, quoted = await _gate(deps, admitted), admitted.quoted
-    if gate is None or isinstance(quoted, Refusal):
+    quoted = admitted.quoted
+    if isinstance(quoted, Refusal):
+        return admitted
+    await deps.recent_switches.limits(deps.switches, deps.now())
+    gate = await _gate(deps, admitted)
+    if gate is None:
         return admitted
     refusal = opening.refusal_of(admitted.message, gate.payer(payer), quoted, deps.now())
     if refusal:
@@ -66,11 +71,12 @@ async def admit_to_app(deps: Dependencies, admitted: Admission, payer: Payer | N
 
 
 async def _gate(deps: Dependencies, admission: Admission) -> "Gate | None":
-    """The app's limits for a request that may open. None if the app has none."""
-    if isinstance(admission.quoted, Refusal):
-        return None
-    found = await deps.recent_switches.limits(deps.switches, deps.now())
-    if not found.limits:
+    """The app's limits for a request that may open. None if the app has none.
+
+    The limits are those that were read before the screening, and the tallies are at most 5 s old.
+    """
+    found = deps.recent_switches.known_limits
+    if isinstance(admission.quoted, Refusal) or not found.limits:
         return None
     from shared.worker.app_limits import gate_for  # noqa: PLC0415  # only an app with limits of its own needs it
 
@@ -93,21 +99,25 @@ async def screen(deps: Dependencies, admitted: Admission, before: Received | Non
 
 
 async def reserve(
-    deps: Dependencies, screened: Admission, loaded: Loaded
+    deps: Dependencies, screened: Admission, loaded: Loaded, *, has_row: bool
 ) -> Changed[AnyGeneration] | Unchanged[AnyGeneration] | Absent:
     """Phase 3: save the generation with its hold, or its refusal, or what it waits for.
 
-    Nothing is saved if it was opened or closed meanwhile, or waits for the same approval already.
+    Nothing is saved if it was opened, closed or parked meanwhile, or waits for the same approval already. ``has_row``:
+    its row in the open index is there, and has its turn. What waits for an approval has none.
     """
     gate, message, quoted = await _gate(deps, screened), screened.message, screened.quoted
     waits = isinstance(loaded.generation, Received | None) and _exceeded(
         screened, _payer(deps, loaded, gate), loaded.generation, quoted, deps.now()
     )
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
-    await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
+    if waits or not has_row:
+        await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
     seed = deps.new_seed()
 
     def decide(current: Loaded) -> Transition[AnyGeneration] | None:
+        if waits_for_turn(current.generation) and current.generation_etag != loaded.generation_etag:
+            return None
         return _decided(deps, screened, current, gate, seed)
 
     if gate is None or isinstance(quoted, Refusal):
@@ -152,6 +162,18 @@ def _decided(
 def _payer(deps: Dependencies, loaded: Loaded, gate: "Gate | None") -> Payer | None:
     payer = payer_of(deps, loaded)
     return gate.payer(payer) if gate else payer
+
+
+async def approval_needed(deps: Dependencies, found: Received, loaded: Loaded) -> Exceeded | None:
+    """The limit past which a request that waits needs an approval now, if it still does."""
+    quoted = quote(deps.catalog, found.request, _plan(deps, payer_of(deps, loaded)))
+    await deps.recent_switches.limits(deps.switches, deps.now())
+    gate = await _gate(deps, Admission(found.request, quoted))
+    payer = _payer(deps, loaded, gate)
+    if payer is None or isinstance(quoted, Refusal):
+        return None
+    approvals = found.approval.approvals if found.approval else ()
+    return to_approve(payer, quoted.cost, found.key, deps.now(), approvals)
 
 
 def _exceeded(

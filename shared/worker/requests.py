@@ -7,8 +7,10 @@ Rules of this file:
    has ended, its event is published again.
 3. A RECEIVED request opens with the request that is saved in its row: the first request of an id counts. Another
    request under its id is refused by name, and changes nothing (clashes.py).
-4. What waits for an approval is not opened by its request, but by an approval (approving.py).
+4. What waits for an approval opens when it has one, or when no limit asks for one any more: its limit was raised, or
+   the window has ended (approving.py, looking.py).
 5. A request that a kill switch stops is not screened: it stays RECEIVED, and says so (pausing.py).
+6. A request needs a turn before it is screened (turns.py). Without one it is parked (parking.py).
 """
 
 import logging
@@ -27,7 +29,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
 from shared.ports import Dependencies, Loaded, OpenRow, Paused
 from shared.worker import observing
-from shared.worker.admission import admit, admit_to_app, reserve, screen
+from shared.worker.admission import admit, admit_to_app, approval_needed, reserve, screen
 from shared.worker.approving import ask
 from shared.worker.clashes import clashes, digest_of_bytes, refuse_clash, unreadable_clashes
 from shared.worker.creates import retry, submit
@@ -35,6 +37,7 @@ from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
 from shared.worker.naming import output_prefix
 from shared.worker.open_index import open_row
+from shared.worker.parking import has_turn
 from shared.worker.pausing import wait_if_paused
 from shared.worker.saving import Changed, Unchanged, payer_of, save
 from shared.worker.warnings import publish_warnings
@@ -71,24 +74,31 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     admitted = admit(deps, message, payer)
     if isinstance(admitted.quoted, Quote):
         await wait_if_paused(deps, key, admitted.quoted)
-    admission = await screen(deps, await admit_to_app(deps, admitted, payer))
-    reserved = await reserve(deps, admission, loaded)
-    if isinstance(reserved, Changed):
-        await _go_on(deps, reserved.generation, reserved.loaded)
-    elif isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):
+        if not await has_turn(deps, message, admitted.quoted, loaded):
+            return
+    with deps.recent_turns.working():
+        admission = await screen(deps, await admit_to_app(deps, admitted, payer))
+        reserved = await reserve(deps, admission, loaded, has_row=isinstance(admitted.quoted, Quote))
+        if isinstance(reserved, Changed):
+            await _go_on(deps, reserved.generation, reserved.loaded)
+            return
+    if isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):
         await refuse_clash(deps, key, digest, again)
     elif isinstance(reserved, Unchanged):
         await _drop_input(deps, admission.message, reserved.generation)
 
 
-async def open_approved(deps: Dependencies, found: Received, loaded: Loaded) -> None:
-    """Open what waited for an approval and has it. What still waits is asked for again, under the same event id.
+async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, published: int = 0) -> None:
+    """Open what waited for an approval and has it, or needs none any more. What still needs it is asked for.
 
-    It may come from the timer's check, which takes no request in: so what a kill switch stops says so from here.
+    ``published`` is the request for an approval that was published before. It may come from the timer's check, which
+    takes no request in: so what a kill switch stops says so from here.
     """
     if found.approval is None or found.approval.pending:
-        await ask(deps, found, loaded)
-        return
+        exceeded = await approval_needed(deps, found, loaded)
+        if exceeded is not None:
+            await ask(deps, found, loaded, exceeded.free_at, published)
+            return
     admitted = admit(deps, found.request, payer_of(deps, loaded))
     try:
         if isinstance(admitted.quoted, Quote):
@@ -96,15 +106,20 @@ async def open_approved(deps: Dependencies, found: Received, loaded: Loaded) -> 
     except Paused as paused:
         await _save_wait(deps, loaded, paused.waits, (happened(Step.PAUSED, why=paused.why),))
         raise
-    reserved = await reserve(deps, await screen(deps, admitted, found), loaded)
-    if isinstance(reserved, Changed):
-        await _go_on(deps, reserved.generation, reserved.loaded)
+    opens = isinstance(admitted.quoted, Quote)
+    if isinstance(admitted.quoted, Quote) and not await has_turn(deps, found.request, admitted.quoted, loaded):
+        return
+    with deps.recent_turns.working():
+        reserved = await reserve(deps, await screen(deps, admitted, found), loaded, has_row=opens)
+        if isinstance(reserved, Changed):
+            await _go_on(deps, reserved.generation, reserved.loaded)
 
 
 async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) -> None:
     """Continue with what was just saved, whether it has opened, has ended or waits for an approval."""
     if isinstance(generation, Received):
-        await ask(deps, generation, loaded)
+        exceeded = await approval_needed(deps, generation, loaded)
+        await ask(deps, generation, loaded, exceeded.free_at if exceeded else None)
     else:
         await submit_or_end(deps, generation, loaded)
         await publish_warnings(deps, generation)
@@ -140,7 +155,7 @@ async def receive(
     due_at = comes_at + timedelta(seconds=deps.timing.check_after_s)
     if loaded.generation is not None:
         if isinstance(loaded.generation, Received) and not clashes(loaded.generation, message.digest):
-            await deps.index.move(key, due_at)
+            await deps.index.release(key, due_at)
             await _save_wait(deps, loaded, waits_for, steps)
         return
     lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)
