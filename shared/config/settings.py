@@ -210,11 +210,6 @@ def _url(raw: str) -> str:
     return raw.rstrip("/")
 
 
-def _url_or_off(raw: str) -> str:
-    """An address; empty if it is switched off."""
-    return "" if raw == "off" else _url(raw)
-
-
 def _host(raw: str) -> str:
     """An address without a path. The webhook's path is removed, because Replicate's pages show the address with it."""
     found = _url(raw)
@@ -318,8 +313,7 @@ def _seconds(env: str, default: int, low: int, high: int) -> Name:
     return _name(env, str(default), _whole(low, high), f"{_SECONDS_SHAPE} from {low} to {high}")
 
 
-#: The state of Replicate's public status page, in the form of a Statuspage.
-STATUS_URL = "https://www.replicatestatus.com/api/v2/status.json"
+_STATUS_URL = "https://www.replicatestatus.com/api/v2/status.json"
 
 #: Every setting of the app, in the order of local.settings.json.example.
 NAMES: tuple[Name, ...] = (
@@ -344,7 +338,7 @@ NAMES: tuple[Name, ...] = (
     _name("REPLICATE_WEBHOOK_SECRET", "", replicate_secrets.signing_secret, "whsec_ and the key in base64"),
     _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
     _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
-    _name("REPLICATE_STATUS_URL", STATUS_URL, _url_or_off, f"{_URL_SHAPE}, or off"),
+    _name("REPLICATE_STATUS_URL", _STATUS_URL, lambda raw: "" if raw == "off" else _url(raw), f"{_URL_SHAPE}, or off"),
     # The account's limit. It is 600 unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
     _name("REPLICATE_CREATES_PER_MINUTE", "600", _whole(1, 10**6), "a whole number from 1 to 1000000"),
     # The limit is divided by this number: each instance keeps its own pace.
