@@ -19,7 +19,11 @@ LEAST = 85
 SOURCE = "--source=shared,function_app"
 
 #: Tests that bound the time of something: a measured one takes longer.
-TIMED = ("--ignore=tests/bench", "--ignore=tests/adapters/test_picture_costs.py")
+TIMED = (
+    "--ignore=tests/bench",
+    "--ignore=tests/adapters/test_picture_costs.py",
+    "--deselect=tests/core/test_blocklist.py::test_hostile_texts_take_no_longer_than_their_length",
+)
 
 #: The tests that are neither long nor processes, with a fifth of their random examples.
 QUICK = [*HALF[2:], "-p", "dev.quick_tests", "-m", "not process and not long", *TIMED]

@@ -31,7 +31,7 @@ _SHOWN_FIELDS = tuple(field.name for field in FIELDS if field.shown)
 _SHOWN_WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
 
 
-#: The statuses of a prediction that has not ended, in words. Replicate does not tell a queue from a boot.
+#: The statuses of a prediction that has not ended, in words. Replicate does not say which of the two it is.
 _AT_PROVIDER = {"starting": "starting: it is queued, or its model boots", "processing": "running"}
 
 

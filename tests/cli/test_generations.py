@@ -65,7 +65,7 @@ def test_show_prints_the_prompt_only_with_its_option(counter: Counter) -> None:
     assert json.loads(counter.call("show", "one", "--prompt", "--json").out)["prompt"].startswith("A [bold]red\x1b")
 
 
-def test_show_tells_a_queue_or_a_boot_from_a_run(counter: Counter) -> None:
+def test_show_names_a_queue_or_a_boot_apart_from_a_run(counter: Counter) -> None:
     """Replicate is asked while it works on the generation, and its status page is shown beside it."""
     counter.request(KEY)
     counter.operations.seen = Seen("starting", "major: API errors")
