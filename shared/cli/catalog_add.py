@@ -143,6 +143,7 @@ class _Adding:
         file = None if place is None else await opened(operations, place)
         if file is not None and changed_entry(file.text, made.name) and not self.replaces:
             raise RefusedError(f"{file.place.name} has a model {made.name} already. --replace replaces it.")
+        _expect_same_model(file, made, self.model)
         _checked(file, made, published)
         if self.tries and operations is not None:
             made = await _tried(self.context, operations, made, self.picture)
@@ -189,15 +190,25 @@ def _document(source: str) -> object:
         raise RefusedError(f"{source} is not JSON.") from None
 
 
+#: In place of the operator's file, where none is read.
+_NO_FILE = Opened(Place("your catalogue", "", setting=False), "", None, "")
+
+
 def _text(file: Opened | None, made: Draft, published: Published) -> str:
     comments = tuple(_comments(made, published))
     return with_entry(file.text if file is not None else "", made.name, made.entry, comments)
 
 
+def _expect_same_model(file: Opened | None, made: Draft, model: str) -> None:
+    """Refuse a name of another model: the entry would be laid over it, field by field."""
+    known = (file or _NO_FILE).checked("").find(made.name)
+    if known is not None and known.target.partition(":")[0] != model:
+        raise RefusedError(f"The catalogue's {made.name} is {known.target.partition(':')[0]}. Say another --name.")
+
+
 def _checked(file: Opened | None, made: Draft, published: Published) -> Catalog:
     """The whole catalogue with the draft in it. Raises RefusedError."""
-    opened_file = file or Opened(Place("your catalogue", "", setting=False), "", None, "")
-    return opened_file.checked(_text(file, made, published))
+    return (file or _NO_FILE).checked(_text(file, made, published))
 
 
 def _comments(made: Draft, published: Published) -> list[str]:

@@ -120,7 +120,8 @@ def asked(screen: Screen, draft: Draft, said: Said) -> Draft:
         draft = _ask_price(screen, draft, said)
     for place, why in list(draft.marks.items()):
         shown = value_text(draft.at(place)) if draft.at(place) is not None else "(nothing)"
-        answer = screen.ask(f"{place} = {shown}\n  a guess: {why}\n  keep, open, or another value", "keep")
+        screen.complain(f"{place} = {shown}\n  a guess: {why}")
+        answer = screen.ask("  keep, open, or another value", "keep")
         if answer == "keep":
             draft = draft.confirmed([place])
         elif answer != "open":
