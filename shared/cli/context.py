@@ -221,14 +221,14 @@ def operator_name() -> str:
         return operator("unknown")
 
 
-def span_of(text: str) -> timedelta:
-    """The span of ``--since``, such as ``90m``, ``12h``, ``7d`` or ``4w``. Raises typer.BadParameter."""
+def span_of(text: str, option: str = "--since") -> timedelta:
+    """The span of an option, such as ``90m``, ``12h``, ``7d`` or ``4w``. Raises typer.BadParameter."""
     match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if match is None:
-        raise typer.BadParameter("--since must be a number followed by m, h, d or w, such as 7d")
+        raise typer.BadParameter(f"{option} must be a number followed by m, h, d or w, such as 7d")
     span = timedelta(**{_SPANS[match[2]]: int(match[1])})
     if span > _LONGEST_SPAN:
-        raise typer.BadParameter(f"--since must be at most {_LONGEST_SPAN.days} days")
+        raise typer.BadParameter(f"{option} must be at most {_LONGEST_SPAN.days} days")
     return span
 
 
