@@ -112,7 +112,7 @@ async def test_it_is_tried_with_one_cheap_prediction(tmp_path: Path, capsys: pyt
 
 def creates_of(world: World) -> list[dict[str, Any]]:
     """The predictions that were created."""
-    return [{"input": dict(each.prediction.order.inputs)} for each in world.simulator.records]
+    return [{"input": dict(each.prediction.order.input)} for each in world.simulator.records]
 
 
 async def test_a_try_that_fails_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,12 +172,13 @@ def _modality(published: Published, found: Meanings) -> tuple[Modality, str]:
 
 def _by_words(published: Published, fields: Mapping[str, Mapping[str, Any]]) -> tuple[Modality, str]:
     words = " ".join([published.name, published.description, *(each.words for each in published.inputs.values())])
+    prompt = published.inputs["prompt"].description.lower() if "prompt" in published.inputs else ""
     if "video" in words.lower() or "first_frame" in words:
         return Modality.VIDEO, "its schema speaks of video"
     if re.search(r"\b(music|audio|speech|voice)\b", words.lower()):
         return Modality.AUDIO, "its schema speaks of sound"
     shaped = {"width", "height", "aspect_ratio", "num_outputs", "image_url"}
-    if shaped & {table.get("field", name) for name, table in fields.items()} and "moderat" not in words.lower():
+    if shaped & {table.get("field", name) for name, table in fields.items()} and "moderat" not in prompt:
         return Modality.IMAGE, "it takes a shape or a picture, and nothing says otherwise"
     return Modality.TEXT, "it takes nothing but text, and nothing says otherwise"
 
@@ -279,8 +280,8 @@ def _inputs(
             continue
         table = dict(found.sent[name].table)
         if name in ("width", "height"):
-            table.pop("choices", None)
-            table |= {"from": sizing["from"], "to": sizing["to"]}
+            if "choices" not in table:
+                table |= {"from": sizing["from"], "to": sizing["to"]}
             if not sizing["from"] <= table.get("default", sizing["from"]) <= sizing["to"]:
                 del table["default"]
         if name == "aspect_ratio" and sizing is None:
