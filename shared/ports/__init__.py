@@ -20,6 +20,17 @@ from shared.ports.errors import Conflict, CutShort, OutputUnfit, Paused, Picture
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
 from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.pending import (
+    AccountMoves,
+    Answer,
+    Fate,
+    Known,
+    KnownUser,
+    PendingMove,
+    PendingMoves,
+    Saved,
+    Wait,
+)
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
@@ -32,6 +43,8 @@ from shared.ports.turns import PlaceRow, Waiting, WaitingList
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
+    "AccountMoves",
+    "Answer",
     "Cleaned",
     "CommandRecord",
     "Commands",
@@ -41,10 +54,13 @@ __all__ = [
     "DeadLetters",
     "Dependencies",
     "Envelope",
+    "Fate",
     "FillUploads",
     "Images",
     "InputFiles",
     "Inputs",
+    "Known",
+    "KnownUser",
     "Limits",
     "Loaded",
     "Messenger",
@@ -55,6 +71,8 @@ __all__ = [
     "OutputUnfit",
     "Outputs",
     "Paused",
+    "PendingMove",
+    "PendingMoves",
     "Picture",
     "PictureUnfit",
     "PlaceRow",
@@ -66,6 +84,7 @@ __all__ = [
     "ReadOutputs",
     "RecentSwitches",
     "Records",
+    "Saved",
     "Screener",
     "Sendable",
     "Signer",
@@ -75,6 +94,7 @@ __all__ = [
     "Unavailable",
     "UnreadableRow",
     "Uploads",
+    "Wait",
     "Waiting",
     "WaitingList",
 ]

@@ -44,8 +44,21 @@ class Store(Protocol):
         write made it. Returns what was saved, with its new ETags.
         """
 
+    async def commit_group(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> list[Loaded]:
+        """Save transitions of several generations of one account in one transaction: the first ones, as many as fit.
+
+        Each moves credits, and was decided on the account and the user as those before it leave them, with the ETags of
+        the rows that are replaced. Returns what was saved of each that fitted, with the account as the last leaves it.
+        Raises Conflict as ``commit`` does; then none was saved.
+        """
+
     async def load_user(self, account_id: str, user_id: str) -> tuple[User | None, str]:
         """Read one user of an account of another id, and its ETag. The user is None if it has no row."""
+
+    async def load_payers(
+        self, account_id: str, user_ids: Sequence[str]
+    ) -> tuple[tuple[Account | None, str], list[tuple[User | None, str]]]:
+        """Read one account and some of its users at once, each with its ETag."""
 
     async def post(
         self, account: Account, etag: str, entries: Sequence[LedgerEntry], user: User | None = None, user_etag: str = ""
@@ -73,7 +86,8 @@ class OpenRow:
     """One generation that is not finished and announced.
 
     ``due_at``: when the timer should check it. ``expires_at``: when something of it is lost for good. ``written_at``:
-    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns).
+    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns). ``asked``: which of its
+    requests for an approval was published last; 0: none.
     """
 
     key: Key
@@ -81,6 +95,7 @@ class OpenRow:
     expires_at: datetime
     written_at: datetime
     turn: Turn | None = None
+    asked: int = 0
 
 
 class OpenIndex(Protocol):
@@ -89,8 +104,14 @@ class OpenIndex(Protocol):
     async def put(self, row: OpenRow) -> None:
         """Write the row, or replace it."""
 
-    async def move(self, key: Key, due_at: datetime) -> None:
-        """Change ``due_at`` of an existing row. Does nothing without one: a removed row must stay removed."""
+    async def move(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """Change ``due_at`` of an existing row, and ``asked`` if it is given.
+
+        Does nothing without a row: a removed one must stay removed.
+        """
+
+    async def waiting(self, account_id: str = "") -> Sequence[OpenRow]:
+        """The rows of one account, or of all, whose request for an approval was published."""
 
     async def get(self, key: Key) -> OpenRow | None:
         """Read one row, or None if it does not exist."""

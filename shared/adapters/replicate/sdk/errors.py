@@ -35,7 +35,7 @@ class ReplicateError(RuntimeError):
     #: What to do about it, unless the instance knows better.
     advice: ClassVar[str] = ""
 
-    def __init__(  # noqa: PLR0913  # each is a matter of its own
+    def __init__(  # each is a matter of its own
         self,
         operation: str,
         why: str,
@@ -45,9 +45,9 @@ class ReplicateError(RuntimeError):
         ray: str = "",
         advice: str = "",
     ) -> None:
-        told = f"{operation}: {why}{f' (cf-ray {ray})' if ray else ''}"
+        text = f"{operation}: {why}{f' (cf-ray {ray})' if ray else ''}"
         todo = advice or self.advice
-        super().__init__(f"{told.rstrip('.')}. {todo}" if todo else told)
+        super().__init__(f"{text.rstrip('.')}. {todo}" if todo else text)
         self.operation = operation
         self.why = why
         self.status = status
@@ -77,7 +77,7 @@ class ValidationError(ReplicateError, ValueError):
     ``fields`` holds the rule that each field breaks: ``{"output_format": "enum"}``.
     """
 
-    def __init__(  # noqa: PLR0913  # each is a matter of its own
+    def __init__(  # each is a matter of its own
         self,
         operation: str,
         why: str,
@@ -146,6 +146,6 @@ class ExpiredError(ReplicateError):
 
     advice = "Replicate keeps an output for an hour after the end: run it again, and fetch the output sooner."
 
-    def __init__(self, operation: str, why: str, *, prediction_id: str = "") -> None:
-        super().__init__(operation, why)
+    def __init__(self, operation: str, why: str, *, status: int = 0, prediction_id: str = "") -> None:
+        super().__init__(operation, why, status=status)
         self.prediction_id = prediction_id
